@@ -1,0 +1,102 @@
+//! Why a request is not taken: read three times, as HTTP status, as `code` of the answer and as metric label.
+
+use super::Timestamp;
+
+/// A request or an element of one that is not accepted, with what its sender needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: Code,
+    /// What failed and with which value; never a value of a person's.
+    pub message: String,
+    /// Dotted path of the field, where one is to blame.
+    pub field: Option<String>,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $status:literal $word:literal,)+) => {
+        /// Every reason there is. A new one needs a status, a word, and a line in the README's table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant,)+ }
+
+        impl Code {
+            pub const ALL: &[Code] = &[$(Code::$variant,)+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $word,)+ }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> u16 {
+                match self { $(Code::$variant => $status,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request line or a header breaks RFC 9112.
+    RequestInvalid = 400 "request_invalid",
+    BodyEmpty = 400 "body_empty",
+    JsonInvalid = 400 "json_invalid",
+    JsonTooDeep = 400 "json_too_deep",
+    /// Not UTF-8.
+    EncodingInvalid = 400 "encoding_invalid",
+    /// `Origin` of a browser: nothing here is meant for one.
+    OriginForbidden = 403 "origin_forbidden",
+    PathUnknown = 404 "path_unknown",
+    MethodNotAllowed = 405 "method_not_allowed",
+    /// The body did not arrive in time.
+    BodyTimeout = 408 "body_timeout",
+    BodyTooLarge = 413 "body_too_large",
+    UriTooLong = 414 "uri_too_long",
+    MediaTypeUnsupported = 415 "media_type_unsupported",
+    ContentEncodingUnsupported = 415 "content_encoding_unsupported",
+    /// JSON, but no dialect claims it.
+    EventUnrecognized = 422 "event_unrecognized",
+    TooManyEvents = 422 "too_many_events",
+    TooManyPictures = 422 "too_many_pictures",
+    /// This source has its share of the bytes in flight.
+    SourceOverBudget = 429 "source_over_budget",
+    HeadersTooLarge = 431 "headers_too_large",
+    TransferEncodingUnknown = 501 "transfer_encoding_unknown",
+    MethodUnknown = 501 "method_unknown",
+    OverBudget = 503 "over_budget",
+    QueueFull = 503 "queue_full",
+    QueuePoisoned = 503 "queue_poisoned",
+    /// Not durable in time; it commits all the same, so it is accepted.
+    AnswerLate = 503 "answer_late",
+    /// A history body that could not be understood found no room in quarantine.
+    QuarantineFull = 503 "quarantine_full",
+    Draining = 503 "draining",
+}
+
+impl Code {
+    /// Whether it says "come again" and not "never": pressure, not content.
+    pub const fn is_pressure(self) -> bool {
+        matches!(self.status(), 429 | 503)
+    }
+}
+
+impl Refusal {
+    pub fn new(code: Code, message: impl Into<String>) -> Refusal {
+        Refusal { code, message: message.into(), field: None }
+    }
+
+    pub fn at(code: Code, field: impl Into<String>, message: impl Into<String>) -> Refusal {
+        Refusal { code, message: message.into(), field: Some(field.into()) }
+    }
+}
+
+/// Who sent a request and how, as far as events and quarantine need to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The peer's address, without the port.
+    pub peer: String,
+    pub feed: super::Feed,
+    /// `?site=` of the URL, unchecked.
+    pub site: Option<String>,
+    /// `?box=` of the URL, unchecked.
+    pub box_id: Option<String>,
+    /// When the last byte of the body had arrived.
+    pub received_at: Timestamp,
+}

@@ -1,0 +1,14 @@
+//! boxbridge takes face-match events from AI boxes over HTTP, durably, and delivers them to MQTT topics, Kafka topics and object storage.
+//!
+//! A folder is a verb, something an event goes through; a file is a noun, something every stage shares. In the order of travel:
+
+pub mod ingest; // 1. an HTTP request → bytes we are willing to read, and who sent them
+pub mod normalize; // 2. bytes → one Event, its pictures taken out and named
+pub mod queue; // 3. Event + pictures → durable record
+pub mod route; // 4. record → the messages that leave
+pub mod send; // 5. messages → the world
+
+pub mod commands; // what a person asks of the binary besides running it
+pub mod config;
+pub mod event;
+pub mod metrics;

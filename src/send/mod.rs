@@ -1,0 +1,110 @@
+//! Messages → the world; each destination at its own speed.
+//!
+//! A destination is where records go (`mqtt`, `kafka`, `store`); a session is one connection of ours to it, for one lane.
+//! Promises: an answer is given for every submitted sequence, or `Lost` for all that have none; a session never resends by
+//! itself. Deliberately knows nothing of cursors and routes: `gateway.rs` joins them.
+
+use std::future::Future;
+
+use crate::event::{Lane, PictureVerdict, Sequence};
+
+/// A place that records are delivered to.
+pub trait Destination: Send + Sync + 'static {
+    /// What it takes: [`crate::event::Message`] or a record's [`crate::event::Object`]s.
+    type Message: Send + 'static;
+    type Session: Session<Message = Self::Message>;
+
+    /// The name in config, cursors and metric labels.
+    fn name(&self) -> &'static str;
+
+    /// One connection for one lane. Bounded in time by the destination's own settings.
+    fn connect(&self, lane: Lane) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
+}
+
+/// One connection for one lane. Dropping it abandons what has no answer yet.
+pub trait Session: Send {
+    type Message;
+
+    /// How much may be submitted and not yet answered, as far as the other side limits it.
+    fn window(&self) -> Window;
+
+    /// Hands over one record's message. Never waits: the caller keeps within [`Session::window`]. What cannot be sent at all is
+    /// answered `Rejected` by [`Session::next`].
+    fn submit(&mut self, sequence: Sequence, message: Self::Message);
+
+    /// The next answer. Cancel-safe: dropping the future loses no answer. After `Lost` the session is over.
+    fn next(&mut self) -> impl Future<Output = Answer> + Send;
+}
+
+/// What the other side can have in flight; the caller takes the smaller of this and its own settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub records: usize,
+    pub bytes: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Taken for good. `heard` is false where the broker says that nobody subscribes (MQTT 5, 0x10).
+    Acknowledged { sequence: Sequence, heard: bool },
+    /// Not taken, and why.
+    Rejected { sequence: Sequence, rejection: Rejection },
+    /// A rule of the config ended it (file store full); the picture state goes with it.
+    Expired { sequence: Sequence, rule: &'static str, verdict: PictureVerdict },
+    /// The session is over: nothing that has no answer yet can be told.
+    Lost { error: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub reason: Reason,
+    /// The other side's own words or code; goes into the set-aside record.
+    pub detail: String,
+    /// For the store: which pictures will not come.
+    pub verdict: PictureVerdict,
+}
+
+/// Why a record was not taken. The word is the metric label and the reason in the set-aside store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    TooLarge,
+    NotAuthorised,
+    TopicInvalid,
+    PayloadRefused,
+    /// Refused for good by the store.
+    Missing,
+    /// The connection died on it three times.
+    Poison,
+    /// Could not be read back from the queue whole.
+    Unreadable,
+    /// Over quota, no room, leader moving: the same record may pass later.
+    Passing,
+}
+
+impl Reason {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::TooLarge => "too_large",
+            Reason::NotAuthorised => "not_authorised",
+            Reason::TopicInvalid => "topic_invalid",
+            Reason::PayloadRefused => "payload_refused",
+            Reason::Missing => "missing",
+            Reason::Poison => "poison",
+            Reason::Unreadable => "unreadable",
+            Reason::Passing => "passing",
+        }
+    }
+}
+
+/// A session that did not come about.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ConnectError {
+    /// What failed, without secrets.
+    pub message: String,
+}
+
+pub mod embedded;
+pub mod kafka;
+pub mod mqtt;
+pub mod store;

@@ -1,0 +1,3 @@
+//! The promises of boxbridge, against real brokers and stores. One binary: it links once.
+
+mod parts;

@@ -1,0 +1,1 @@
+//! The real parts that the tests run against: started on free ports, ended by their process id.
