@@ -10,10 +10,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod answer;
 mod codec;
-mod refusal;
 
-pub use refusal::{Code, Refusal, Source};
+pub use answer::{Code, Receipt, Refusal, Reply, Source};
 
 /// A closed set of words: one spelling each, used in JSON, topics, metric labels and on disk (as the position in `ALL`).
 macro_rules! words {

@@ -1,12 +1,239 @@
-//! Every metric of the process; doc comment = help text.
+//! Every metric of the process; the doc comment of a name is its help text.
+//!
+//! Labels come from closed enums only, and every combination that can occur exists from the start, so that rates begin at zero.
+//! What cursors and the log count is not counted again here: it is copied from them when somebody looks ([`observe`]).
 
 use std::time::Duration;
 
-/// How long one sync of the log took.
-pub fn queue_synced(_took: Duration) {}
+use metrics::{counter, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Records that failed their checksum and were stepped over.
-pub fn queue_rotten(_records: u64) {}
+use crate::event::{Code, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode};
 
-/// Bytes of pictures not sent again, since the store has them.
-pub fn pictures_saved(_bytes: u64) {}
+macro_rules! names {
+    ($($(#[doc = $help:literal])+ $kind:ident $constant:ident = $name:literal;)+) => {
+        $($(#[doc = $help])+ const $constant: &str = $name;)+
+
+        fn describe() {
+            $(names!(@$kind $name, concat!($($help),+).trim());)+
+        }
+    };
+    (@counter $name:literal, $help:expr) => { metrics::describe_counter!($name, $help) };
+    (@gauge $name:literal, $help:expr) => { metrics::describe_gauge!($name, $help) };
+    (@histogram $name:literal, $help:expr) => { metrics::describe_histogram!($name, $help) };
+}
+
+names! {
+    /// Events by what became of them; received is their sum. Status reports are feed "status".
+    counter EVENTS = "boxbridge_ingest_events_total";
+    /// Refused events by reason.
+    counter REFUSALS = "boxbridge_ingest_refusals_total";
+    /// From the last body byte to the answer.
+    histogram ANSWER = "boxbridge_ingest_answer_seconds";
+    /// Events that were committed after their box had been answered 503.
+    counter ANSWERED_LATE = "boxbridge_ingest_answered_late_total";
+    /// Size of request bodies.
+    histogram BODY = "boxbridge_ingest_body_bytes";
+    /// Connections open at the boxes' port.
+    gauge CONNECTIONS = "boxbridge_ingest_connections";
+    /// Bytes of refused bodies in quarantine.
+    gauge QUARANTINE = "boxbridge_ingest_quarantine_bytes";
+    /// Refused bodies that found no room in quarantine.
+    counter QUARANTINE_FULL = "boxbridge_ingest_quarantine_full_total";
+    /// Oddities that were taken all the same.
+    counter WARNINGS = "boxbridge_normalize_warnings_total";
+    /// Pictures by what they show and the state they came in.
+    counter PICTURES = "boxbridge_normalize_pictures_total";
+    /// One sync of the log to disk, shared by all that wait for it.
+    histogram SYNC = "boxbridge_queue_sync_seconds";
+    /// Records that a destination has not answered yet.
+    gauge WAITING = "boxbridge_queue_waiting_records";
+    /// Age of the oldest record that waits; 0 where none does.
+    gauge OLDEST = "boxbridge_queue_oldest_seconds";
+    /// Disk of the queue: waiting for a destination, kept for the replay window, free.
+    gauge BYTES = "boxbridge_queue_bytes";
+    /// Until the queue is full at the growth of the last minutes; +Inf while it does not grow.
+    gauge TIME_TO_FULL = "boxbridge_queue_time_to_full_seconds";
+    /// Records that did not match their checksum and were stepped over.
+    counter ROTTEN = "boxbridge_queue_rotten_records_total";
+    /// Records that count for a destination since it joined.
+    counter ACCEPTED = "boxbridge_send_accepted_total";
+    /// Records by how they ended at a destination.
+    counter RECORDS = "boxbridge_send_records_total";
+    /// Expired records by the rule that ended them.
+    counter EXPIRED = "boxbridge_send_expired_total";
+    /// From received to acknowledged.
+    histogram LAG = "boxbridge_send_lag_seconds";
+    /// Whether a destination has a working connection in every lane.
+    gauge UP = "boxbridge_send_up";
+    /// Messages that the broker took though nobody subscribes to their topic.
+    counter NO_SUBSCRIBER = "boxbridge_send_no_subscriber_total";
+    /// Bytes of pictures not sent again, since the store has them.
+    counter SAVED = "boxbridge_send_pictures_saved_bytes_total";
+    /// Pictures that wait for the store.
+    gauge PICTURES_WAITING = "boxbridge_send_pictures_waiting";
+    /// Messages that the broker in this process gave up for a slow subscriber.
+    counter EMBEDDED_DROPPED = "boxbridge_send_embedded_dropped_total";
+    /// Person types that are held back at a destination, after repeated refusals.
+    gauge PAUSED = "boxbridge_send_paused";
+}
+
+/// Seconds from the last body byte; a box hangs up at 0.5.
+const ANSWER_EDGES: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5];
+const SYNC_EDGES: &[f64] = &[0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const LAG_EDGES: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 3600.0, 86400.0];
+const BODY_EDGES: &[f64] = &[1e3, 1e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 4e6, 8e6, 64e6];
+
+/// What became of an event or a request, as `outcome`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted,
+    Duplicate,
+    Refused,
+    Aborted,
+    Quarantined,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 5] =
+        [Outcome::Accepted, Outcome::Duplicate, Outcome::Refused, Outcome::Aborted, Outcome::Quarantined];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Accepted => "accepted",
+            Outcome::Duplicate => "duplicate",
+            Outcome::Refused => "refused",
+            Outcome::Aborted => "aborted",
+            Outcome::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// The recorder of this process, with every name described and every label value at zero. Once per process.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let edges = [(ANSWER, ANSWER_EDGES), (SYNC, SYNC_EDGES), (LAG, LAG_EDGES), (BODY, BODY_EDGES)];
+    let builder = edges.iter().try_fold(PrometheusBuilder::new(), |builder, (name, edges)| {
+        builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), edges)
+    })?;
+    let handle = builder.install_recorder()?;
+    describe();
+    create();
+    Ok(handle)
+}
+
+fn create() {
+    for outcome in Outcome::ALL {
+        for feed in Feed::ALL.iter().map(|feed| feed.as_str()).chain(["status"]) {
+            events(feed, outcome, 0);
+        }
+        let _ = histogram!(ANSWER, "outcome" => outcome.as_str());
+    }
+    Code::ALL.iter().for_each(|code| counter!(REFUSALS, "code" => code.as_str()).absolute(0));
+    WarningCode::ALL.iter().for_each(|code| counter!(WARNINGS, "code" => code.as_str()).absolute(0));
+    PersonType::ALL.iter().for_each(|word| counter!(NO_SUBSCRIBER, "person_type" => word.as_str()).absolute(0));
+    for kind in PictureKind::ALL {
+        for state in [PictureState::Ok, PictureState::Truncated, PictureState::Undecodable, PictureState::Oversize] {
+            counter!(PICTURES, "kind" => kind.as_str(), "state" => state.as_str()).absolute(0);
+        }
+    }
+    [ANSWERED_LATE, QUARANTINE_FULL, ROTTEN, SAVED, EMBEDDED_DROPPED].iter().for_each(|name| counter!(*name).absolute(0));
+    let _ = (histogram!(BODY), histogram!(SYNC));
+}
+
+/// The label values of one destination, so that its rates start at zero.
+pub fn destination_exists(destination: &'static str) {
+    for lane in Lane::ALL {
+        for person_type in PersonType::ALL {
+            let _ = histogram!(LAG, "destination" => destination, "lane" => lane.as_str(), "person_type" => person_type.as_str());
+        }
+    }
+    up(destination, false);
+}
+
+fn events(feed: &'static str, outcome: Outcome, count: u64) {
+    counter!(EVENTS, "feed" => feed, "outcome" => outcome.as_str()).increment(count);
+}
+
+pub fn event(feed: Feed, outcome: Outcome) {
+    events(feed.as_str(), outcome, 1);
+}
+
+pub fn status_report() {
+    events("status", Outcome::Accepted, 1);
+}
+
+/// An event, or a request that never became one, that was refused.
+pub fn refused(feed: &'static str, code: Code) {
+    events(feed, Outcome::Refused, 1);
+    counter!(REFUSALS, "code" => code.as_str()).increment(1);
+}
+
+/// A request whose sender went away before its body had arrived.
+pub fn aborted(feed: &'static str) {
+    events(feed, Outcome::Aborted, 1);
+}
+
+pub fn answered(outcome: Outcome, took: Duration) {
+    histogram!(ANSWER, "outcome" => outcome.as_str()).record(took.as_secs_f64());
+}
+
+pub fn answered_late(count: u64) {
+    counter!(ANSWERED_LATE).increment(count);
+}
+
+pub fn body(bytes: usize) {
+    histogram!(BODY).record(bytes as f64);
+}
+
+pub fn connections(count: usize) {
+    gauge!(CONNECTIONS).set(count as f64);
+}
+
+pub fn quarantine(bytes: u64) {
+    gauge!(QUARANTINE).set(bytes as f64);
+}
+
+pub fn quarantine_full() {
+    counter!(QUARANTINE_FULL).increment(1);
+}
+
+pub fn warning(code: WarningCode) {
+    counter!(WARNINGS, "code" => code.as_str()).increment(1);
+}
+
+pub fn picture(kind: PictureKind, state: PictureState) {
+    counter!(PICTURES, "kind" => kind.as_str(), "state" => state.as_str()).increment(1);
+}
+
+pub fn queue_synced(took: Duration) {
+    histogram!(SYNC).record(took.as_secs_f64());
+}
+
+pub fn queue_rotten(records: u64) {
+    counter!(ROTTEN).increment(records);
+}
+
+pub fn lag(destination: &'static str, lane: Lane, person_type: PersonType, took: Duration) {
+    histogram!(LAG, "destination" => destination, "lane" => lane.as_str(), "person_type" => person_type.as_str())
+        .record(took.as_secs_f64());
+}
+
+pub fn up(destination: &'static str, up: bool) {
+    gauge!(UP, "destination" => destination).set(f64::from(u8::from(up)));
+}
+
+pub fn no_subscriber(person_type: PersonType) {
+    counter!(NO_SUBSCRIBER, "person_type" => person_type.as_str()).increment(1);
+}
+
+pub fn pictures_saved(bytes: u64) {
+    counter!(SAVED).increment(bytes);
+}
+
+pub fn embedded_dropped(messages: u64) {
+    counter!(EMBEDDED_DROPPED).increment(messages);
+}
+
+pub fn paused(destination: &'static str, lane: Lane, count: usize) {
+    gauge!(PAUSED, "destination" => destination, "lane" => lane.as_str()).set(count as f64);
+}

@@ -1,4 +1,4 @@
-//! Why a request is not taken: read three times, as HTTP status, as `code` of the answer and as metric label.
+//! What a sender is told: a receipt, or a refusal that is read three times, as HTTP status, as `code` of the answer and as metric label.
 
 use super::Timestamp;
 
@@ -59,7 +59,7 @@ codes! {
     SourceOverBudget = 429 "source_over_budget",
     HeadersTooLarge = 431 "headers_too_large",
     TransferEncodingUnknown = 501 "transfer_encoding_unknown",
-    MethodUnknown = 501 "method_unknown",
+    ConnectUnsupported = 501 "connect_unsupported",
     OverBudget = 503 "over_budget",
     QueueFull = 503 "queue_full",
     QueuePoisoned = 503 "queue_poisoned",
@@ -99,4 +99,26 @@ pub struct Source {
     pub box_id: Option<String>,
     /// When the last byte of the body had arrived.
     pub received_at: Timestamp,
+}
+
+/// What the sender of an accepted event is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    pub event_id: super::EventId,
+    /// The same event had been accepted before; it is not delivered again.
+    pub is_duplicate: bool,
+    /// The event the way the vendor's document prints it, pictures blanked.
+    pub document: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The answer to a body that was read: one part per event in it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    One(Receipt),
+    /// A body that was an array, in its order; one part at least was taken or is in quarantine.
+    Many(Vec<Result<Receipt, Refusal>>),
+    /// History that was not understood and lies in quarantine: the box must not send it again.
+    Quarantined(Refusal),
+    /// A status report.
+    Status,
 }

@@ -1,0 +1,106 @@
+//! What goes back over HTTP: JSON bodies as design and README fix them.
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::StatusCode;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use serde_json::{Map, Value, json};
+
+use crate::event::{Code, Receipt, Refusal, Reply};
+
+/// 200, or 503 where pressure stopped an array in the middle: what was committed dedupes when it comes again.
+pub fn reply(reply: &Reply) -> Response {
+    match reply {
+        Reply::One(receipt) => send(StatusCode::OK, &Value::Object(accepted(receipt))),
+        Reply::Many(parts) => many(parts),
+        Reply::Quarantined(refusal) => {
+            let mut body = success(Value::Null);
+            body.insert("code".to_owned(), refusal.code.as_str().into());
+            body.insert("field".to_owned(), refusal.field.clone().into());
+            send(StatusCode::OK, &Value::Object(body))
+        }
+        Reply::Status => send(StatusCode::OK, &json!({"status": 0, "message": "SUCCESS"})),
+    }
+}
+
+/// A refusal with its status. The connection ends with it where the body was not read.
+pub fn refusal(refusal: &Refusal, connection: Connection) -> Response {
+    let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let body = json!({
+        "status": refusal.code.status(),
+        "code": refusal.code.as_str(),
+        "message": refusal.message,
+        "field": refusal.field,
+    });
+    let mut response = send(status, &body);
+    if refusal.code.is_pressure() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after()));
+    }
+    if refusal.code == Code::MethodNotAllowed {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    }
+    if connection == Connection::Close {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// What a technician and a load balancer try.
+pub fn presence(ready: bool) -> Response {
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    send(status, &json!({"message": "boxbridge", "ready": ready}))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    Keep,
+    Close,
+}
+
+fn many(parts: &[Result<Receipt, Refusal>]) -> Response {
+    if let Some(Err(pressure)) = parts.iter().find(|part| matches!(part, Err(refusal) if refusal.code.is_pressure())) {
+        return refusal(pressure, Connection::Keep);
+    }
+    let first = parts.iter().find_map(|part| part.as_ref().ok()).map(|receipt| receipt.event_id.to_string());
+    let mut body = success(first.into());
+    let events = parts.iter().map(|part| match part {
+        Ok(receipt) => json!({"status": 0, "event_id": receipt.event_id.to_string()}),
+        Err(refusal) => json!({
+            "status": refusal.code.status(),
+            "code": refusal.code.as_str(),
+            "message": refusal.message,
+            "field": refusal.field,
+        }),
+    });
+    body.insert("events".to_owned(), events.collect());
+    send(StatusCode::OK, &Value::Object(body))
+}
+
+/// The vendor's document, our keys over it.
+fn accepted(receipt: &Receipt) -> Map<String, Value> {
+    let mut body = receipt.document.clone();
+    body.extend(success(receipt.event_id.to_string().into()));
+    body
+}
+
+fn success(event_id: Value) -> Map<String, Value> {
+    Map::from_iter([
+        ("status".to_owned(), 0.into()),
+        ("message".to_owned(), "SUCCESS".into()),
+        ("event_id".to_owned(), event_id),
+    ])
+}
+
+fn send(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// 1 to 5 seconds, so that those refused together do not come back together.
+fn retry_after() -> u64 {
+    let jitter = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| u64::from(now.subsec_nanos()));
+    1 + jitter / 1_000 % 5
+}

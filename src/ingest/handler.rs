@@ -1,0 +1,227 @@
+//! One request: its head, its body, the commit in a task of its own, the answer in time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use hyper::Method;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::answer::{self, Connection};
+use super::body::{self, Incomplete};
+use super::budget::{Budget, Held};
+use super::head::{self, Path};
+use super::patience::Serving;
+use super::Accept;
+use crate::config;
+use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
+use crate::metrics::{self, Outcome};
+
+/// The boxes' side of the gateway: what every connection shares.
+pub struct Door<A> {
+    accept: Arc<A>,
+    pub(super) settings: config::Ingest,
+    realtime: Arc<Budget>,
+    history: Arc<Budget>,
+    /// History is worked through one body at a time, so that it never silences the real-time feed.
+    history_turn: Arc<Semaphore>,
+    commits: TaskTracker,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub address: IpAddr,
+    pub serving: Serving,
+}
+
+impl<A: Accept> Door<A> {
+    /// `commits` is where bodies are worked on: it outlives connections.
+    pub fn new(accept: Arc<A>, settings: config::Ingest, commits: TaskTracker) -> Arc<Door<A>> {
+        let history_bytes = settings.history_body_max_bytes.max(settings.in_flight_max_bytes / 4);
+        Arc::new(Door {
+            accept,
+            realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_wait),
+            // One body may fill it: the quarter that a source gets is then a whole body.
+            history: Budget::new(history_bytes.saturating_mul(4), settings.in_flight_wait),
+            history_turn: Arc::new(Semaphore::new(1)),
+            settings,
+            commits,
+        })
+    }
+}
+
+pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(peer) = parts.extensions.get::<Peer>().cloned() else {
+        return answer::presence(false);
+    };
+    let _in_service = peer.serving.begin();
+    let path = Path::of(&parts.uri, &door.settings);
+    let label = path.unwrap_or(Path::Realtime).as_str();
+    if let Err(refusal) = head::check(&parts) {
+        return turn_away(&parts.method, label, &refusal, body);
+    }
+    let Some(path) = path else {
+        let known = door.settings.realtime_paths.join(" ");
+        let refusal = Refusal::new(Code::PathUnknown, format!("nothing is taken on this path; real-time events go to {known}"));
+        return turn_away(&parts.method, label, &refusal, body);
+    };
+    match parts.method {
+        Method::GET | Method::HEAD => answer::presence(door.accept.is_ready()),
+        Method::POST => post(&door, &parts, path, peer.address, body).await,
+        _ => turn_away(&parts.method, label, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
+    }
+}
+
+async fn post<A: Accept>(
+    door: &Arc<Door<A>>,
+    parts: &axum::http::request::Parts,
+    path: Path,
+    address: IpAddr,
+    mut body: Body,
+) -> Response {
+    let (limit, budget) = match path {
+        Path::History => (door.settings.history_body_max_bytes, &door.history),
+        Path::Realtime | Path::Status => (door.settings.body_max_bytes, &door.realtime),
+    };
+    let declared = head::declared_length(parts);
+    if declared.is_some_and(|length| length > limit as u64) {
+        return turn_away(&parts.method, path.as_str(), &body::too_large(limit, declared), body);
+    }
+    let mut held = budget.hold(address);
+    let unfinished = Unfinished(path.as_str());
+    let bytes = match body::read(&mut body, declared, limit, &door.settings, &mut held).await {
+        Ok(bytes) => bytes,
+        Err(Incomplete::Aborted) => {
+            return answer::refusal(&Refusal::new(Code::RequestInvalid, "the body ended early"), Connection::Close);
+        }
+        Err(Incomplete::Refused(refusal)) => {
+            unfinished.end();
+            return turn_away(&parts.method, path.as_str(), &refusal, body);
+        }
+    };
+    unfinished.end();
+    metrics::body(bytes.len());
+    let source = Source {
+        peer: address.to_string(),
+        feed: if path == Path::History { Feed::History } else { Feed::Realtime },
+        site: head::query(parts, "site"),
+        box_id: head::query(parts, "box"),
+        received_at: Timestamp::now(),
+    };
+    let media = head::check_media(parts, &bytes);
+    commit(door, Work { path, source, media, bytes, held }).await
+}
+
+/// A body on its way: counted as aborted unless it comes to an end, since hyper drops the handler when the client hangs up.
+struct Unfinished(&'static str);
+
+impl Unfinished {
+    fn end(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        metrics::aborted(self.0);
+    }
+}
+
+/// A body that has arrived, and the memory it holds.
+struct Work {
+    path: Path,
+    source: Source,
+    media: Result<(), Refusal>,
+    bytes: bytes::Bytes,
+    held: Held,
+}
+
+const PENDING: u8 = 0;
+const DONE: u8 = 1;
+const LATE: u8 = 2;
+
+/// From here on nothing depends on the client: the work goes on if it hangs up, and if the answer is late.
+async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work) -> Response {
+    let arrived = Instant::now();
+    let state = Arc::new(AtomicU8::new(PENDING));
+    let task = door.commits.spawn({
+        let (door, state) = (Arc::clone(door), Arc::clone(&state));
+        async move {
+            let reply = work_on(&door, work).await;
+            if state.compare_exchange(PENDING, DONE, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                metrics::answered_late(accepted(&reply));
+            }
+            reply
+        }
+    });
+    tokio::pin!(task);
+    let reply = match tokio::time::timeout(door.settings.answer_deadline, &mut task).await {
+        Ok(reply) => reply,
+        Err(_) if state.compare_exchange(PENDING, LATE, Ordering::AcqRel, Ordering::Acquire).is_ok() => {
+            let late = Refusal::new(Code::AnswerLate, "not on disk in time: it is still being written");
+            metrics::answered(Outcome::Refused, arrived.elapsed());
+            return answer::refusal(&late, Connection::Keep);
+        }
+        Err(_) => task.await,
+    };
+    let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::OverBudget, "the work on this body failed")));
+    let (outcome, response) = match &reply {
+        Ok(reply) => (outcome(reply), answer::reply(reply)),
+        Err(refusal) => (Outcome::Refused, answer::refusal(refusal, Connection::Keep)),
+    };
+    metrics::answered(outcome, arrived.elapsed());
+    response
+}
+
+async fn work_on<A: Accept>(door: &Door<A>, work: Work) -> Result<Reply, Refusal> {
+    let Work { path, source, media, bytes, held } = work;
+    let _turn = match path {
+        Path::History => door.history_turn.acquire().await.ok(),
+        Path::Realtime | Path::Status => None,
+    };
+    let reply = match (path, media) {
+        (Path::Status, _) => {
+            metrics::status_report();
+            Ok(Reply::Status)
+        }
+        (_, Err(refusal)) => door.accept.refuse(source, bytes, refusal).await,
+        (_, Ok(())) => door.accept.accept(source, bytes).await,
+    };
+    if let Err(refusal) = &reply {
+        metrics::refused(path.as_str(), refusal.code);
+    }
+    drop(held);
+    reply
+}
+
+fn outcome(reply: &Reply) -> Outcome {
+    match reply {
+        Reply::One(receipt) if receipt.is_duplicate => Outcome::Duplicate,
+        Reply::Quarantined(_) => Outcome::Quarantined,
+        Reply::One(_) | Reply::Many(_) | Reply::Status => Outcome::Accepted,
+    }
+}
+
+fn accepted(reply: &Result<Reply, Refusal>) -> u64 {
+    match reply {
+        Ok(Reply::One(receipt)) => u64::from(!receipt.is_duplicate),
+        Ok(Reply::Many(parts)) => parts.iter().flatten().filter(|receipt| !receipt.is_duplicate).count() as u64,
+        Ok(Reply::Quarantined(_) | Reply::Status) | Err(_) => 0,
+    }
+}
+
+/// A refusal without the body: the connection ends, after the sender had time to read why.
+fn turn_away(method: &Method, feed: &'static str, refusal: &Refusal, body: Body) -> Response {
+    if method == Method::POST {
+        metrics::refused(feed, refusal.code);
+    }
+    tokio::spawn(body::drain(body));
+    answer::refusal(refusal, Connection::Close)
+}

@@ -1,0 +1,112 @@
+//! What can be said of a request before its body is read: the rules of RFC 9112 that hyper leaves to us, the path, and the source.
+
+use axum::http::request::Parts;
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
+use hyper::{Method, Version};
+
+use crate::config;
+use crate::event::{Code, Refusal};
+
+/// RFC 9110 §4.1 asks for 8,000 at least.
+const URI_MAX: usize = 8 * 1024;
+
+/// Which of the boxes' paths was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    Realtime,
+    History,
+    Status,
+}
+
+impl Path {
+    /// The metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Path::Realtime => "realtime",
+            Path::History => "history",
+            Path::Status => "status",
+        }
+    }
+
+    pub fn of(uri: &hyper::Uri, settings: &config::Ingest) -> Option<Path> {
+        let path = uri.path().to_lowercase();
+        let path = path.strip_suffix('/').unwrap_or(&path);
+        let among = |paths: &[String]| paths.iter().any(|known| known == path);
+        if among(&settings.realtime_paths) {
+            Some(Path::Realtime)
+        } else if among(&settings.history_paths) {
+            Some(Path::History)
+        } else if among(&settings.status_paths) {
+            Some(Path::Status)
+        } else {
+            None
+        }
+    }
+}
+
+/// The request as HTTP: host, target, length, coding, origin. All that is wrong here ends the connection.
+pub fn check(parts: &Parts) -> Result<(), Refusal> {
+    let invalid = |message: &str| Err(Refusal::new(Code::RequestInvalid, message));
+    if parts.uri.to_string().len() > URI_MAX {
+        return Err(Refusal::new(Code::UriTooLong, format!("at most {URI_MAX} bytes are allowed")));
+    }
+    if parts.method == Method::CONNECT {
+        return Err(Refusal::new(Code::ConnectUnsupported, "this is no proxy"));
+    }
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return invalid("more than one Host header (RFC 9112 section 3.2)");
+    }
+    if host.is_none() && parts.version >= Version::HTTP_11 {
+        return invalid("no Host header (RFC 9112 section 3.2)");
+    }
+    if let Some(authority) = parts.uri.authority()
+        && host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
+    {
+        return Err(Refusal::new(Code::PathUnknown, "the request is addressed to another host"));
+    }
+    if parts.headers.contains_key(ORIGIN) {
+        return Err(Refusal::new(Code::OriginForbidden, "requests from web pages are not taken"));
+    }
+    transfer_encoding(parts)
+}
+
+fn transfer_encoding(parts: &Parts) -> Result<(), Refusal> {
+    let codings: Vec<_> = parts.headers.get_all(TRANSFER_ENCODING).iter().map(|value| value.as_bytes()).collect();
+    let chunked_only = matches!(codings.as_slice(), [coding] if coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    if !codings.is_empty() && !chunked_only {
+        return Err(Refusal::new(Code::TransferEncodingUnknown, "the only transfer coding known here is chunked"));
+    }
+    if parts.method == Method::POST && codings.is_empty() && !parts.headers.contains_key(CONTENT_LENGTH) {
+        return Err(Refusal::new(Code::RequestInvalid, "neither Content-Length nor chunked: where the body ends is unknown"));
+    }
+    Ok(())
+}
+
+/// What the head says of the body, checked once the body is there so that it can be kept: a box does not send it again.
+pub fn check_media(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
+    if let Some(coding) = parts.headers.get(CONTENT_ENCODING)
+        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        let coding = coding.to_str().unwrap_or("?");
+        return Err(Refusal::new(Code::ContentEncodingUnsupported, format!("content coding {coding:?} is not taken, send it plain")));
+    }
+    let media_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_lowercase();
+    let is_form = media_type.starts_with("multipart/") || media_type.starts_with("application/x-www-form-urlencoded");
+    let first = body.trim_ascii_start().first();
+    if is_form && !matches!(first, Some(b'{' | b'[')) {
+        return Err(Refusal::new(Code::MediaTypeUnsupported, "form data is not taken: set the box to send json"));
+    }
+    Ok(())
+}
+
+pub fn declared_length(parts: &Parts) -> Option<u64> {
+    parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// A parameter of the query, decoded; `None` where it is absent or the query cannot be read.
+pub fn query(parts: &Parts, name: &str) -> Option<String> {
+    let pairs: axum::extract::Query<Vec<(String, String)>> = axum::extract::Query::try_from_uri(&parts.uri).ok()?;
+    pairs.0.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}

@@ -1,0 +1,110 @@
+//! The accept loop: a cap on connections, the deadlines of each, and an end that lets the last answers out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::handler::{Door, Peer, handle};
+use super::patience::{Patience, Serving};
+use super::Accept;
+use crate::metrics;
+
+const HEADERS_MAX: usize = 64;
+const HEAD_MAX_BYTES: usize = 32 * 1024;
+/// Large enough that a usual body takes two or three reads.
+const READ_MAX_BYTES: usize = 128 * 1024;
+/// After an accept that failed for want of descriptors or memory: others must end first.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The kernel's queue of connections not yet accepted: bursts wait there instead of being refused.
+const BACKLOG: i32 = 4096;
+
+/// A bound port that does not accept yet.
+pub struct Listener {
+    socket: TcpListener,
+}
+
+impl Listener {
+    pub fn bind(address: SocketAddr) -> io::Result<Listener> {
+        let socket = if address.is_ipv6() { tokio::net::TcpSocket::new_v6()? } else { tokio::net::TcpSocket::new_v4()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Listener { socket: socket.listen(u32::try_from(BACKLOG).unwrap_or(1024))? })
+    }
+
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// Accepts until `stop`; then lets every request that has begun have its answer, and returns. Connections live in `connections`.
+pub async fn serve<A: Accept>(listener: Listener, door: Arc<Door<A>>, connections: TaskTracker, stop: CancellationToken) {
+    let room = Arc::new(Semaphore::new(door.settings.connections_max));
+    let router = Router::new().fallback(handle::<A>).with_state(Arc::clone(&door));
+    loop {
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = Arc::clone(&room).acquire_owned() => place,
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.socket.accept() => accepted,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let connection = connection(stream, address, router.clone(), Arc::clone(&door), stop.clone());
+        let open = door.settings.connections_max - room.available_permits();
+        metrics::connections(open);
+        connections.spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+}
+
+async fn connection<A: Accept>(
+    stream: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    door: Arc<Door<A>>,
+    stop: CancellationToken,
+) {
+    // An answer is one small write: it must not wait for the next.
+    let _ = stream.set_nodelay(true);
+    let serving = Serving::default();
+    let peer = Peer { address: address.ip().to_canonical(), serving: serving.clone() };
+    let stream = Patience::new(stream, serving, door.settings.idle_timeout, door.settings.header_timeout);
+    let service = TowerToHyperService::new(router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        request.map(axum::body::Body::new)
+    }));
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.max_headers(HEADERS_MAX).max_header_size(HEAD_MAX_BYTES).max_buf_size(READ_MAX_BYTES).header_read_timeout(None);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer = %address.ip(), %error, "connection ended");
+    }
+}
