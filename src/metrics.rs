@@ -95,8 +95,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 5] =
-        [Outcome::Accepted, Outcome::Duplicate, Outcome::Refused, Outcome::Aborted, Outcome::Quarantined];
+    const ALL: [Outcome; 5] = [Outcome::Accepted, Outcome::Duplicate, Outcome::Refused, Outcome::Aborted, Outcome::Quarantined];
 
     const fn as_str(self) -> &'static str {
         match self {

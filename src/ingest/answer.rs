@@ -84,11 +84,7 @@ fn accepted(receipt: &Receipt) -> Map<String, Value> {
 }
 
 fn success(event_id: Value) -> Map<String, Value> {
-    Map::from_iter([
-        ("status".to_owned(), 0.into()),
-        ("message".to_owned(), "SUCCESS".into()),
-        ("event_id".to_owned(), event_id),
-    ])
+    Map::from_iter([("status".to_owned(), 0.into()), ("message".to_owned(), "SUCCESS".into()), ("event_id".to_owned(), event_id)])
 }
 
 fn send(status: StatusCode, body: &Value) -> Response {

@@ -12,12 +12,12 @@ use hyper::Method;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::Accept;
 use super::answer::{self, Connection};
 use super::body::{self, Incomplete};
 use super::budget::{Budget, Held};
 use super::head::{self, Path};
 use super::patience::Serving;
-use super::Accept;
 use crate::config;
 use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
 use crate::metrics::{self, Outcome};

@@ -90,7 +90,10 @@ pub fn check_media(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
         && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
         let coding = coding.to_str().unwrap_or("?");
-        return Err(Refusal::new(Code::ContentEncodingUnsupported, format!("content coding {coding:?} is not taken, send it plain")));
+        return Err(Refusal::new(
+            Code::ContentEncodingUnsupported,
+            format!("content coding {coding:?} is not taken, send it plain"),
+        ));
     }
     let media_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_lowercase();
     let is_form = media_type.starts_with("multipart/") || media_type.starts_with("application/x-www-form-urlencoded");

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::Accept;
 use super::handler::{Door, Peer, handle};
 use super::patience::{Patience, Serving};
-use super::Accept;
 use crate::metrics;
 
 const HEADERS_MAX: usize = 64;

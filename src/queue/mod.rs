@@ -1,1 +1,4 @@
 //! To be written.
+pub mod aside;
+mod folder;
+pub mod quarantine;

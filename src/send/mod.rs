@@ -108,3 +108,5 @@ pub mod embedded;
 pub mod kafka;
 pub mod mqtt;
 pub mod store;
+mod suspicion;
+pub mod window;

@@ -1,0 +1,340 @@
+//! What one destination has read and not yet had answered, in one lane: which record may go next, which waits and for what.
+//!
+//! Promises: within a device nothing overtakes (but a record refused for a passing reason, which holds back those behind it); a record
+//! that waits for its pictures holds back nothing but its device; a person type that is refused again and again is paused and then
+//! probed with one record; a record that kills the connection three times is found out. Pure bookkeeping: it is told the time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::suspicion::Suspicion;
+use crate::event::{PersonType, Sequence};
+
+/// More refusals of a person type than this in a minute are a matter of settings, not of records.
+const REFUSALS_PER_MINUTE: u32 = 10;
+const MINUTE: Duration = Duration::from_secs(60);
+/// The first pause of a refused type or record, doubled up to the last.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_LAST: Duration = Duration::from_secs(60);
+/// Records read ahead, as a multiple of the window: those that wait for pictures stand here.
+const READ_AHEAD: usize = 4;
+/// How far the newest may be from the oldest unanswered: what a crash can send twice.
+const SPAN: u64 = 16;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub records: usize,
+    pub bytes: usize,
+}
+
+pub struct Window<T> {
+    settings: Limits,
+    /// The smaller of the settings and what the session allows.
+    limits: Limits,
+    entries: BTreeMap<Sequence, Entry<T>>,
+    /// Not yet submitted, per device, in order.
+    devices: HashMap<String, VecDeque<Sequence>>,
+    /// Heads of their device that wait for nothing.
+    ready: BTreeSet<Sequence>,
+    /// Waiting for pictures or for another try, by the moment at which that ends.
+    deadlines: BTreeSet<(Instant, Sequence)>,
+    submitted: BTreeSet<Sequence>,
+    submitted_bytes: usize,
+    flows: [Flow; PersonType::ALL.len()],
+    suspicion: Suspicion,
+}
+
+struct Entry<T> {
+    device: String,
+    person_type: PersonType,
+    bytes: usize,
+    state: State,
+    attempts: u32,
+    payload: T,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// For its pictures, or for another try; without a moment only a verdict ends it.
+    Waiting(Option<Instant>),
+    Queued,
+    Submitted,
+}
+
+/// How a person type fares.
+#[derive(Clone, Copy, Debug)]
+enum Flow {
+    Open {
+        minute_began: Option<Instant>,
+        refusals: u32,
+    },
+    Paused {
+        until: Instant,
+        pause: Duration,
+    },
+    /// One record at a time, to see whether it is taken now.
+    Probing {
+        pause: Duration,
+    },
+}
+
+const OPEN: Flow = Flow::Open { minute_began: None, refusals: 0 };
+
+/// What to do with a refused record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    SetAside,
+    /// It is tried again later; nothing to do.
+    Retry,
+    /// Its whole type waits; the cursor is to read it again later.
+    Pause(PersonType),
+}
+
+impl<T> Window<T> {
+    pub fn new(settings: Limits) -> Window<T> {
+        Window {
+            settings,
+            limits: settings,
+            entries: BTreeMap::new(),
+            devices: HashMap::new(),
+            ready: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            submitted: BTreeSet::new(),
+            submitted_bytes: 0,
+            flows: [OPEN; PersonType::ALL.len()],
+            suspicion: Suspicion::default(),
+        }
+    }
+
+    /// A new session: nothing is in it yet; what was read before is read again.
+    pub fn open(&mut self, session: Limits) {
+        self.limits = Limits {
+            records: self.settings.records.min(session.records).max(1),
+            bytes: self.settings.bytes.min(session.bytes).max(1),
+        };
+        self.forget_all();
+    }
+
+    /// The session is lost.
+    pub fn lost(&mut self) {
+        self.suspicion.loss(&self.submitted);
+        self.forget_all();
+    }
+
+    fn forget_all(&mut self) {
+        self.entries.clear();
+        self.devices.clear();
+        self.ready.clear();
+        self.deadlines.clear();
+        self.submitted.clear();
+        self.submitted_bytes = 0;
+    }
+
+    /// Whether another record may be read.
+    pub fn has_room(&self) -> bool {
+        let span = match (self.entries.first_key_value(), self.entries.last_key_value()) {
+            (Some((first, _)), Some((last, _))) => last.0 - first.0,
+            _ => 0,
+        };
+        self.entries.len() < self.settings.records * READ_AHEAD && span < self.settings.records as u64 * SPAN
+    }
+
+    /// Takes in a record; `waits` = for its pictures, until that moment if there is one.
+    pub fn admit(&mut self, sequence: Sequence, device: &str, person_type: PersonType, waits: Option<Option<Instant>>, payload: T) {
+        let state = waits.map_or(State::Queued, State::Waiting);
+        if let State::Waiting(Some(until)) = state {
+            self.deadlines.insert((until, sequence));
+        }
+        let entry = Entry { device: device.to_owned(), person_type, bytes: 0, state, attempts: 0, payload };
+        self.entries.insert(sequence, entry);
+        self.devices.entry(device.to_owned()).or_default().push_back(sequence);
+        self.look_at_head(device);
+    }
+
+    /// Records that wait for their pictures.
+    pub fn waiting(&self) -> impl Iterator<Item = Sequence> {
+        self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Waiting(_)) && entry.attempts == 0).map(|(s, _)| *s)
+    }
+
+    /// Its pictures are settled.
+    pub fn release(&mut self, sequence: Sequence) {
+        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+        if let State::Waiting(until) = entry.state {
+            entry.state = State::Queued;
+            let device = entry.device.clone();
+            until.map(|until| self.deadlines.remove(&(until, sequence)));
+            self.look_at_head(&device);
+        }
+    }
+
+    /// Ends the waits that are over.
+    pub fn tick(&mut self, now: Instant) {
+        while let Some((until, sequence)) = self.deadlines.first().copied().filter(|(until, _)| *until <= now) {
+            self.deadlines.remove(&(until, sequence));
+            self.release(sequence);
+        }
+    }
+
+    /// The next moment at which [`Window::tick`] or [`Window::resumable`] has something to do.
+    pub fn next_moment(&self) -> Option<Instant> {
+        let pauses = self.flows.iter().filter_map(|flow| match flow {
+            Flow::Paused { until, .. } => Some(*until),
+            Flow::Open { .. } | Flow::Probing { .. } => None,
+        });
+        self.deadlines.first().map(|(until, _)| *until).into_iter().chain(pauses).min()
+    }
+
+    /// The oldest record that may be submitted now.
+    pub fn next_ready(&self) -> Option<Sequence> {
+        let records = if self.suspicion.is_cautious() { 1 } else { self.limits.records };
+        if self.submitted.len() >= records || self.submitted_bytes >= self.limits.bytes {
+            return None;
+        }
+        let suspect = self.suspicion.suspect().filter(|_| self.entries.len() > 1);
+        self.ready.iter().copied().filter(|sequence| Some(*sequence) != suspect).find(|sequence| self.may_flow(*sequence))
+    }
+
+    fn may_flow(&self, sequence: Sequence) -> bool {
+        let Some(entry) = self.entries.get(&sequence) else { return false };
+        match self.flows[usize::from(entry.person_type.number())] {
+            Flow::Open { .. } => true,
+            Flow::Paused { .. } => false,
+            Flow::Probing { .. } => {
+                !self.submitted.iter().filter_map(|sequence| self.entries.get(sequence)).any(|e| e.person_type == entry.person_type)
+            }
+        }
+    }
+
+    pub fn payload(&self, sequence: Sequence) -> Option<&T> {
+        self.entries.get(&sequence).map(|entry| &entry.payload)
+    }
+
+    /// How often it has been submitted.
+    pub fn attempts(&self, sequence: Sequence) -> u32 {
+        self.entries.get(&sequence).map_or(0, |entry| entry.attempts)
+    }
+
+    /// It is in the session now.
+    pub fn submitted(&mut self, sequence: Sequence, bytes: usize) {
+        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+        entry.state = State::Submitted;
+        entry.bytes = bytes;
+        entry.attempts += 1;
+        self.submitted.insert(sequence);
+        self.submitted_bytes += bytes;
+        let device = entry.device.clone();
+        self.leave_device(sequence, &device);
+    }
+
+    /// It is answered, or there was nothing to send: out of the window.
+    pub fn answered(&mut self, sequence: Sequence) -> Option<T> {
+        let entry = self.entries.remove(&sequence)?;
+        if self.submitted.remove(&sequence) {
+            self.submitted_bytes -= entry.bytes;
+        }
+        if let State::Waiting(Some(until)) = entry.state {
+            self.deadlines.remove(&(until, sequence));
+        }
+        self.leave_device(sequence, &entry.device);
+        Some(entry.payload)
+    }
+
+    /// The destination took it: its type flows, and the connection is no longer suspected. Returns a record that is found out as the
+    /// one the connection dies on: to be set aside.
+    pub fn progress(&mut self, sequence: Sequence, person_type: PersonType) -> Option<Sequence> {
+        let flow = &mut self.flows[usize::from(person_type.number())];
+        if matches!(flow, Flow::Probing { .. }) {
+            *flow = OPEN;
+        }
+        self.suspicion.progress(sequence)
+    }
+
+    /// The destination refused it, for good or for now.
+    pub fn refused(&mut self, sequence: Sequence, is_passing: bool, now: Instant) -> Consequence {
+        let Some(entry) = self.entries.get_mut(&sequence) else { return Consequence::Retry };
+        let person_type = entry.person_type;
+        if is_passing {
+            let pause = (PAUSE_FIRST * 2_u32.saturating_pow(entry.attempts.saturating_sub(1).min(10))).min(PAUSE_LAST);
+            entry.state = State::Waiting(Some(now + pause));
+            self.deadlines.insert((now + pause, sequence));
+            self.submitted.remove(&sequence);
+            self.submitted_bytes -= entry.bytes;
+            let queue = self.devices.entry(entry.device.clone()).or_default();
+            queue.iter().for_each(|behind| {
+                self.ready.remove(behind);
+            });
+            queue.push_front(sequence);
+            return Consequence::Retry;
+        }
+        let flow = &mut self.flows[usize::from(person_type.number())];
+        let pause = match flow {
+            Flow::Paused { .. } => return Consequence::Pause(person_type),
+            Flow::Probing { pause } => (*pause * 2).min(PAUSE_LAST),
+            Flow::Open { minute_began, refusals } => {
+                if minute_began.is_none_or(|began| now.duration_since(began) > MINUTE) {
+                    (*minute_began, *refusals) = (Some(now), 0);
+                }
+                *refusals += 1;
+                if *refusals <= REFUSALS_PER_MINUTE {
+                    return Consequence::SetAside;
+                }
+                PAUSE_FIRST
+            }
+        };
+        *flow = Flow::Paused { until: now + pause, pause };
+        self.drop_type(person_type);
+        Consequence::Pause(person_type)
+    }
+
+    /// Types whose pause is over: the cursor is to read them again, one record is let through.
+    pub fn resumable(&mut self, now: Instant) -> Vec<PersonType> {
+        let over = PersonType::ALL.iter().copied().filter(|person_type| {
+            let flow = &mut self.flows[usize::from(person_type.number())];
+            let Flow::Paused { until, pause } = *flow else { return false };
+            if until <= now {
+                *flow = Flow::Probing { pause };
+            }
+            until <= now
+        });
+        over.collect()
+    }
+
+    /// How many person types do not flow.
+    pub fn paused(&self) -> usize {
+        self.flows.iter().filter(|flow| !matches!(flow, Flow::Open { .. })).count()
+    }
+
+    fn drop_type(&mut self, person_type: PersonType) {
+        let of_type: Vec<_> = self.entries.iter().filter(|(_, entry)| entry.person_type == person_type).map(|(s, _)| *s).collect();
+        for sequence in of_type {
+            self.answered(sequence);
+        }
+    }
+
+    fn leave_device(&mut self, sequence: Sequence, device: &str) {
+        self.ready.remove(&sequence);
+        let Some(queue) = self.devices.get_mut(device) else { return };
+        queue.retain(|other| *other != sequence);
+        if queue.is_empty() {
+            self.devices.remove(device);
+        } else {
+            self.look_at_head(device);
+        }
+    }
+
+    fn look_at_head(&mut self, device: &str) {
+        let Some(queue) = self.devices.get(device) else { return };
+        // A suspect stands aside for its successor.
+        let suspect = self.suspicion.suspect();
+        let heads = queue.iter().copied().take_while(|sequence| Some(*sequence) == suspect);
+        let heads: Vec<_> = heads.chain(queue.iter().copied().find(|sequence| Some(*sequence) != suspect)).collect();
+        for head in heads {
+            if self.entries.get(&head).is_some_and(|entry| entry.state == State::Queued) {
+                self.ready.insert(head);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
