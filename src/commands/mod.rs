@@ -1,1 +1,5 @@
-//! To be written.
+//! What a person asks of the binary besides running it.
+
+pub mod check;
+pub mod queue;
+pub mod schema;

@@ -106,6 +106,7 @@ pub struct ConnectError {
 
 pub mod embedded;
 pub mod kafka;
+pub mod link;
 pub mod mqtt;
 pub mod store;
 mod suspicion;

@@ -209,6 +209,10 @@ impl<T> Window<T> {
         self.entries.get(&sequence).map(|entry| &entry.payload)
     }
 
+    pub fn payload_mut(&mut self, sequence: Sequence) -> Option<&mut T> {
+        self.entries.get_mut(&sequence).map(|entry| &mut entry.payload)
+    }
+
     /// How often it has been submitted.
     pub fn attempts(&self, sequence: Sequence) -> u32 {
         self.entries.get(&sequence).map_or(0, |entry| entry.attempts)

@@ -1,0 +1,110 @@
+//! The second listener, for machines and operators: `/livez`, `/readyz`, `/metrics`.
+//!
+//! Loopback by default. A destination that is down is a reason shown, never a cause of not being ready: taken out of the load balancer the
+//! boxes would lose events. `/api` and the console come later, and beyond loopback only with a token.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
+use crate::queue::Queue;
+use crate::send::link::Link;
+
+/// What the process is doing, in the order it does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    Serving,
+    Draining,
+}
+
+/// What there is to see of a gateway.
+pub struct Health {
+    phase: AtomicU8,
+    pub metrics: PrometheusHandle,
+    /// Empty until the queue is open.
+    parts: OnceLock<Parts>,
+}
+
+struct Parts {
+    queue: Queue,
+    links: Vec<Arc<Link>>,
+    /// What an operator should know at any time.
+    notes: Vec<String>,
+}
+
+impl Health {
+    pub fn new(metrics: PrometheusHandle) -> Arc<Health> {
+        Arc::new(Health { phase: AtomicU8::new(Phase::Starting as u8), metrics, parts: OnceLock::new() })
+    }
+
+    pub fn opened(&self, queue: Queue, links: Vec<Arc<Link>>, notes: Vec<String>) {
+        let _ = self.parts.set(Parts { queue, links, notes });
+    }
+
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Why boxes should not come here; empty when they should.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        match self.phase.load(Ordering::Acquire) {
+            phase if phase == Phase::Serving as u8 => {}
+            phase if phase == Phase::Draining as u8 => causes.push("draining".to_owned()),
+            _ => causes.push("starting".to_owned()),
+        }
+        if let Some(parts) = self.parts.get() {
+            let queue = parts.queue.status();
+            for (is_so, cause) in [(queue.is_full, "queue full"), (queue.is_stalled, "queue stalled"), (queue.is_poisoned, "queue poisoned")] {
+                if is_so {
+                    causes.push(cause.to_owned());
+                }
+            }
+        }
+        causes
+    }
+
+    fn report(&self) -> (bool, Value) {
+        let causes = self.causes();
+        let links = self.parts.get().map_or(&[][..], |parts| &parts.links);
+        let destinations: Map<String, Value> =
+            links.iter().map(|link| (link.destination.to_owned(), link.trouble().map_or("up".to_owned(), |error| format!("down: {error}")).into())).collect();
+        let notes = self.parts.get().map_or(&[][..], |parts| &parts.notes);
+        (causes.is_empty(), json!({"ready": causes.is_empty(), "causes": causes, "destinations": destinations, "notes": notes}))
+    }
+}
+
+/// Answers until `stop`.
+pub async fn serve(listener: TcpListener, health: Arc<Health>, stop: CancellationToken) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(render))
+        .with_state(health);
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+async fn ready(State(health): State<Arc<Health>>) -> Response {
+    let (is_ready, report) = health.report();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(CONTENT_TYPE, "application/json")], format!("{report}\n")).into_response()
+}
+
+async fn render(State(health): State<Arc<Health>>) -> Response {
+    if let Some(parts) = health.parts.get() {
+        metrics::observe(&parts.queue.status());
+    }
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], health.metrics.render()).into_response()
+}

@@ -1,0 +1,259 @@
+//! Builds everything, starts it, and stops it in reverse; the only file that starts what lives as long as the process.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, Health, Phase};
+use crate::config::Config;
+use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, deliver};
+use crate::ingest::{self, Door, Listener};
+use crate::metrics;
+use crate::queue::aside::Aside;
+use crate::queue::quarantine::Quarantine;
+use crate::queue::{self, Queue};
+use crate::route::Router;
+use crate::send::Destination;
+use crate::send::link::Link;
+
+mod build;
+mod logging;
+
+pub use logging::start as start_logging;
+
+/// From the end of `drain_delay` to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
+const DRAIN: Duration = Duration::from_secs(7);
+const UPKEEP: Duration = Duration::from_secs(5);
+const EXPIRY: Duration = Duration::from_secs(60);
+/// sysexits.h EX_IOERR: the disk failed a sync, and what it holds must be read again before anything is promised.
+const EXIT_POISONED: u8 = 74;
+
+/// A running gateway.
+pub struct App {
+    pub ingest_address: SocketAddr,
+    pub admin_address: SocketAddr,
+    config: Arc<Config>,
+    health: Arc<Health>,
+    queue: Queue,
+    /// What each stage stops by, and what has to end then.
+    ingest: Stage,
+    commits: TaskTracker,
+    deliveries: Stage,
+    admin: Stage,
+    broker: Option<build::EmbeddedBroker>,
+}
+
+/// Tasks and the word that ends them.
+#[derive(Default)]
+struct Stage {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Stage {
+    async fn end(&self, deadline: Instant) {
+        self.stop.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout_at(deadline, self.tasks.wait()).await;
+    }
+}
+
+/// The whole process: until SIGTERM or SIGINT, or until the disk fails.
+pub fn run(config: Config) -> ExitCode {
+    logging::start(&config.log);
+    let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads").and_then(|runtime| {
+        let outcome = runtime.block_on(until_told(config));
+        runtime.shutdown_timeout(Duration::from_millis(500));
+        outcome
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("cannot start: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn until_told(config: Config) -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let metrics = metrics::install().context("cannot set up metrics")?;
+    let app = App::start(config, metrics).await?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = interrupt.recv() => tracing::info!("interrupt: draining"),
+        () = app.queue.poisoned() => {
+            tracing::error!("the disk failed a sync: nothing more is accepted; start again to verify what it holds");
+            return Ok(ExitCode::from(EXIT_POISONED));
+        }
+    }
+    let queue = app.queue.clone();
+    tokio::select! {
+        () = app.stop() => tracing::info!("stopped, everything accepted is on disk"),
+        _ = terminate.recv() => queue.shutdown().await,
+        _ = interrupt.recv() => queue.shutdown().await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl App {
+    /// Everything running and accepting, or why it cannot be.
+    pub async fn start(config: Config, metrics: PrometheusHandle) -> anyhow::Result<App> {
+        let config = Arc::new(config);
+        let health = Health::new(metrics);
+        let admin = Stage::default();
+        let admin_address = start_admin(&config, &health, &admin).await?;
+        let listener = Listener::bind(config.ingest.listen).with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
+        let ingest_address = listener.local_addr()?;
+
+        let names = build::destination_names(&config);
+        let settings = queue::Settings::from(config.as_ref());
+        let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names)).await?.context("cannot open the queue")?;
+        let instance = build::instance(&config.data_dir)?;
+        let aside = Arc::new(Aside::open(&config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
+        let quarantine = Arc::new(Quarantine::open(&config.data_dir, &config.ingest.quarantine)?);
+
+        let broker = build::broker(&config).await?;
+        let destinations = build::destinations(&config, &instance, broker.as_ref()).await?;
+        let router = Arc::new(Router::new(&config.routes, destinations.places.clone(), queue.epoch()));
+        let deliveries = Stage::default();
+        let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
+        let mut links = vec![start.deliveries(destinations.store, || ToStore(Arc::clone(&router)))];
+        if let Some(mqtt) = destinations.mqtt {
+            links.push(start.deliveries(mqtt, || ToMqtt(Arc::clone(&router))));
+        }
+        if let Some(kafka) = destinations.kafka {
+            links.push(start.deliveries(kafka, || ToKafka(Arc::clone(&router))));
+        }
+        if let Some(broker) = &broker {
+            build::replay_what_memory_lost(&queue, broker, &deliveries.tasks, &deliveries.stop);
+        }
+        health.opened(queue.clone(), links, config.warnings.clone());
+
+        let commits = TaskTracker::new();
+        let gateway = Gateway {
+            config: Arc::clone(&config),
+            queue: queue.clone(),
+            quarantine: Arc::clone(&quarantine),
+            router,
+            is_serving: Arc::new({
+                let health = Arc::clone(&health);
+                move || health.causes().is_empty()
+            }),
+        };
+        let ingest = Stage::default();
+        let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone());
+        ingest.tasks.spawn(ingest::serve(listener, door, ingest.tasks.clone(), ingest.stop.clone()));
+        admin.tasks.spawn(housekeeping(Arc::clone(&health), quarantine, admin.stop.clone()));
+        health.enter(Phase::Serving);
+        say_started(&config, ingest_address, admin_address);
+        Ok(App { ingest_address, admin_address, config, health, queue, ingest, commits, deliveries, admin, broker })
+    }
+
+    /// Not ready, `drain_delay` more of accepting, then every stage in the order of travel. Brokers are not waited for.
+    pub async fn stop(self) {
+        self.health.enter(Phase::Draining);
+        tokio::time::sleep(self.config.ingest.drain_delay).await;
+        let deadline = Instant::now() + DRAIN;
+        self.ingest.end(deadline).await;
+        self.commits.close();
+        let _ = tokio::time::timeout_at(deadline, self.commits.wait()).await;
+        self.deliveries.end(deadline).await;
+        self.queue.shutdown().await;
+        if let Some(broker) = self.broker {
+            broker.stop();
+        }
+        self.admin.end(deadline).await;
+    }
+}
+
+/// What every delivery loop is started with.
+struct Start<'a> {
+    config: &'a Config,
+    queue: &'a Queue,
+    aside: &'a Arc<Aside>,
+    stage: &'a Stage,
+}
+
+impl Start<'_> {
+    /// One loop per lane for `destination`.
+    fn deliveries<D, R>(&self, destination: D, render: impl Fn() -> R) -> Arc<Link>
+    where
+        D: Destination,
+        R: Render<Message = D::Message>,
+    {
+        let destination = Arc::new(destination);
+        let link = Arc::new(Link::new(destination.name()));
+        for lane in crate::event::Lane::ALL.iter().copied() {
+            let Some(cursor) = self.queue.cursor(destination.name(), lane) else { continue };
+            let delivery = Delivery {
+                lane,
+                destination: Arc::clone(&destination),
+                render: render(),
+                cursor,
+                verdicts: (destination.name() != build::STORE).then(|| self.queue.verdicts(lane)),
+                aside: Arc::clone(self.aside),
+                link: Arc::clone(&link),
+                settings: self.config.send.clone(),
+            };
+            self.stage.tasks.spawn(deliver(delivery, self.stage.stop.clone()));
+        }
+        link
+    }
+}
+
+async fn start_admin(config: &Config, health: &Arc<Health>, stage: &Stage) -> anyhow::Result<SocketAddr> {
+    let listener =
+        TcpListener::bind(config.admin.listen).await.with_context(|| address_taken("admin.listen", config.admin.listen))?;
+    let address = listener.local_addr()?;
+    let serve = admin::serve(listener, Arc::clone(health), stage.stop.clone());
+    stage.tasks.spawn(async move {
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the admin listener ended");
+        }
+    });
+    Ok(address)
+}
+
+async fn housekeeping(health: Arc<Health>, quarantine: Arc<Quarantine>, stop: CancellationToken) {
+    let mut expired = Instant::now();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(UPKEEP) => health.metrics.run_upkeep(),
+        }
+        if expired.elapsed() > EXPIRY {
+            expired = Instant::now();
+            let quarantine = Arc::clone(&quarantine);
+            let _ = tokio::task::spawn_blocking(move || quarantine.expire(crate::event::Timestamp::now())).await;
+        }
+    }
+}
+
+fn address_taken(key: &str, address: SocketAddr) -> String {
+    format!("cannot listen on {address} ({key}): is another boxbridge, or the vendor's receiver, still running?")
+}
+
+fn say_started(config: &Config, ingest_address: SocketAddr, admin_address: SocketAddr) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(
+        ingest.address = %ingest_address,
+        admin.address = %admin_address,
+        data_dir = %config.data_dir.display(),
+        site = config.site,
+        gateway = config.gateway,
+        "accepting events"
+    );
+}

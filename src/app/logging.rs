@@ -1,0 +1,26 @@
+//! Logs on standard error: for people on a terminal, as JSON elsewhere; one line per change of state.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Libraries whose own words are noise at our levels.
+const QUIET: &str = "rmqtt=error,rmqtt_net=error,rmqtt_net::ws=off,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";
+
+/// Once per process; a second call changes nothing.
+pub fn start(settings: &Log) {
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.level)).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_human = match settings.format {
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+    };
+    // A program that embeds the gateway (a test) may have set one up already.
+    let _ = match is_human {
+        true => builder.with_target(false).try_init(),
+        false => builder.json().flatten_event(true).with_target(false).try_init(),
+    };
+}

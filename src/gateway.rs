@@ -1,0 +1,9 @@
+//! The straight line: what happens to a body on its way in, and to a record on its way out. Only this file and `app.rs` know the order.
+
+mod accept;
+mod deliver;
+mod render;
+
+pub use accept::Gateway;
+pub use deliver::{Delivery, deliver};
+pub use render::{Render, ToKafka, ToMqtt, ToStore};

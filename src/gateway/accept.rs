@@ -1,0 +1,102 @@
+//! The way in: bytes → event → durable record → receipt.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::config::Config;
+use crate::event::{Code, Feed, PictureState, Receipt, Refusal, Reply, Source};
+use crate::ingest::Accept;
+use crate::metrics::{self, Outcome};
+use crate::normalize::{Batch, Context, Limits, Normalized, normalize};
+use crate::queue::quarantine::Quarantine;
+use crate::queue::{AppendError, Appended, Entry, Queue};
+use crate::route::Router;
+
+/// What the boxes' side of the process works with.
+pub struct Gateway {
+    pub config: Arc<Config>,
+    pub queue: Queue,
+    pub quarantine: Arc<Quarantine>,
+    pub router: Arc<Router>,
+    /// Starting, draining: whether boxes should come here at all.
+    pub is_serving: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Accept for Gateway {
+    /// The straight line of the way in.
+    async fn accept(&self, source: Source, body: Bytes) -> Result<Reply, Refusal> {
+        let batch = tokio::task::block_in_place(|| normalize(&body, &self.context(&source)));
+        match batch {
+            Err(refusal) => self.refuse(source, body, refusal).await,
+            Ok(Batch::One(normalized)) => Ok(Reply::One(self.append(*normalized).await?)),
+            Ok(Batch::Many(_elements)) => todo!(),
+        }
+    }
+
+    async fn refuse(&self, source: Source, body: Bytes, refusal: Refusal) -> Result<Reply, Refusal> {
+        let is_history = source.feed == Feed::History;
+        let quarantine = Arc::clone(&self.quarantine);
+        let why = refusal.clone();
+        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&source, &why, &body)).await;
+        let not_kept = match kept {
+            Ok(Ok(())) if is_history => {
+                metrics::event(Feed::History, Outcome::Quarantined);
+                return Ok(Reply::Quarantined(refusal));
+            }
+            Ok(Ok(())) => return Err(refusal),
+            Ok(Err(not_kept)) => not_kept.into_refusal(),
+            Err(_) => Refusal::new(Code::QuarantineFull, "quarantine failed"),
+        };
+        // A box would send refused history for ever: only pressure asks it to come again.
+        Err(if is_history { not_kept } else { refusal })
+    }
+
+    fn is_ready(&self) -> bool {
+        (self.is_serving)()
+    }
+}
+
+impl Gateway {
+    async fn append(&self, normalized: Normalized) -> Result<Receipt, Refusal> {
+        let Normalized { event, pictures } = normalized;
+        let (feed, event_id) = (event.feed, event.id);
+        let document = crate::event::document::blanked(&event);
+        for warning in &event.warnings {
+            metrics::warning(warning.code);
+        }
+        for (kind, picture) in event.pictures.iter() {
+            metrics::picture(kind, picture.state);
+        }
+        let lane = self.router.lane(&event);
+        let appended = self.queue.append(Entry { event, pictures, lane }).await.map_err(refusal)?;
+        let is_duplicate = matches!(appended, Appended::Duplicate(_));
+        metrics::event(feed, if is_duplicate { Outcome::Duplicate } else { Outcome::Accepted });
+        Ok(Receipt { event_id, is_duplicate, document })
+    }
+
+    fn context<'a>(&'a self, source: &'a Source) -> Context<'a> {
+        let ingest = &self.config.ingest;
+        Context {
+            source,
+            site: &self.config.site,
+            gateway: &self.config.gateway,
+            settings: &self.config.normalize,
+            limits: Limits {
+                depth_max: ingest.depth_max,
+                events_max: ingest.events_max,
+                pictures_max: ingest.pictures_max,
+                event_max_bytes: ingest.body_max_bytes,
+            },
+        }
+    }
+}
+
+fn refusal(error: AppendError) -> Refusal {
+    let code = match error {
+        AppendError::Full { .. } => Code::QueueFull,
+        AppendError::Poisoned => Code::QueuePoisoned,
+        AppendError::Closed => Code::Draining,
+    };
+    Refusal::new(code, error.to_string())
+}
