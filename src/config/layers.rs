@@ -94,7 +94,7 @@ fn empty() -> Value {
 
 fn toml(text: &str, path: &Path, problems: &mut Vec<Problem>) -> Value {
     Figment::from(Toml::string(text)).extract().unwrap_or_else(|error: figment::Error| {
-        let message = error.to_string();
+        let message = error.to_string().replace("in TOML source string", "");
         problems.push(Problem(format!("{}: {}", path.display(), message.trim_end().replace('\n', "\n    "))));
         empty()
     })
@@ -171,7 +171,11 @@ fn secrets(layer: &Value, from: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A value as it stands in a message.
+/// A value as it stands in a message: without the user and password that a URL may hold.
 pub(super) fn shown(value: &Value) -> String {
-    value.to_string()
+    let text = value.to_string();
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}***{}", &text[..scheme + 3], &text[at..]),
+        _ => text,
+    }
 }

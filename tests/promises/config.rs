@@ -1,0 +1,98 @@
+//! Settings: what is wrong is said, all of it, with the key, what was found and what is allowed.
+//!
+//! Each file in `tests/config` opens with the exact lines it is answered with; adding a rule is adding a file.
+
+use std::path::{Path, PathBuf};
+
+use boxbridge::commands::schema;
+use boxbridge::config::{Config, DEFAULTS, Layers};
+use boxbridge::event::{Lane, PersonType};
+
+fn load(file: Option<PathBuf>, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Config::load(&Layers { file, environment, flags: Vec::new() }).map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn every_bad_file_is_answered_with_every_problem_at_once() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
+    let mut checked = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let expected: Vec<_> = text.lines().map_while(|line| line.strip_prefix("# ")).collect();
+        let expected = expected.join("\n").replace("{file}", &path.display().to_string());
+        let found = load(Some(path.clone()), &[]).expect_err(&format!("{} is accepted", path.display()));
+        assert_eq!(found, expected, "{}", path.display());
+        checked += 1;
+    }
+    assert!(checked >= 10, "only {checked} files");
+}
+
+#[test]
+fn the_shipped_file_is_the_defaults_to_the_letter() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/boxbridge.toml");
+    assert_eq!(std::fs::read_to_string(&shipped).unwrap(), DEFAULTS);
+    let written = load(Some(shipped), &[]).unwrap();
+    assert_eq!(format!("{written:?}"), format!("{:?}", load(None, &[]).unwrap()));
+}
+
+#[test]
+fn every_setting_has_one_comment() {
+    for line in DEFAULTS.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')) {
+        let is_plain = ["username", "password_file", "key_file", "secret_access_key_file", "cert_file"];
+        let key = line.split(' ').next().unwrap();
+        let of_route = ["lane", "live_for", "picture_wait"].contains(&key);
+        assert!(line.contains(" # ") || is_plain.contains(&key) || of_route, "{line}");
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_numbers_stay_texts() {
+    let config = load(
+        None,
+        &[
+            ("BOXBRIDGE_SEND__KAFKA__BROKERS", "a:9092,b:9092"),
+            ("BOXBRIDGE_SITE", "007"),
+            ("BOXBRIDGE_QUEUE__MAX_BYTES", "512MiB"),
+            ("BOXBRIDGE_ROUTE__DEFAULT__LIVE_FOR", "90s"),
+            ("BOXBRIDGE_INGEST__HISTORY_PATHS", "/History, /HistoryEvent"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.send.kafka.unwrap().brokers, "a:9092,b:9092");
+    assert_eq!(config.site, "007");
+    assert_eq!(config.queue.max_bytes, 512 << 20);
+    assert_eq!(config.ingest.history_paths, ["/history", "/historyevent"]);
+    assert_eq!(config.routes.of(PersonType::Employee).live_for.as_secs(), 90);
+    assert_eq!(config.routes.of(PersonType::Blacklist).live_for.as_secs(), 300);
+    assert_eq!(config.routes.of(PersonType::Vip).lane, Lane::Urgent);
+}
+
+#[test]
+fn a_wrong_variable_is_named_with_its_section() {
+    let found = load(None, &[("BOXBRIDGE_SEND__KAFKA__BROKRS", "a:9092")]).unwrap_err();
+    assert_eq!(found, "config: unknown key \"brokrs\" in [send.kafka] of the environment, did you mean \"brokers\"");
+}
+
+#[test]
+fn a_secret_is_never_printed() {
+    let variables = [("BOXBRIDGE_SEND__MQTT__PASSWORD", "hunter2-canary"), ("BOXBRIDGE_SEND__MQTT__URL", "mqtt://broker")];
+    let config = load(None, &variables).unwrap();
+    assert!(!format!("{config:?}").contains("canary"));
+    assert_eq!(config.send.mqtt.unwrap().password.expose(), "hunter2-canary");
+}
+
+#[test]
+fn the_schema_names_every_setting_of_every_route() {
+    let schema = schema::config();
+    for pointer in [
+        "/properties/data_dir",
+        "/properties/ingest/properties/quarantine/properties/keep",
+        "/properties/route/properties/vip/properties/live_for",
+        "/properties/send/properties/mqtt/properties/embedded/properties/listen",
+    ] {
+        let description = schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing"))["description"].as_str();
+        assert!(description.is_some_and(|text| text.len() > 3), "{pointer} has no description");
+    }
+}
