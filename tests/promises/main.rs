@@ -1,3 +1,5 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
+mod kafka;
 mod parts;
+mod store;
