@@ -1,1 +1,198 @@
-//! To be written.
+//! Messages → Kafka topics, over librdkafka; the only place that knows rdkafka.
+//!
+//! Promises: a record is acknowledged when every in-sync replica has it (idempotent, `acks=all`); what the brokers refuse for good is
+//! told apart from what may pass later; a message that is too large is refused with both numbers before it is sent, since
+//! librdkafka would let it time out; topics that are missing are made, or reported. Deliberately has no time limit of its own for
+//! a message (the queue decides how long to wait) and no retries but librdkafka's, which keep the order.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+use super::{ConnectError, Destination};
+use crate::config;
+use crate::event::{Lane, Message};
+
+mod report;
+mod session;
+mod topics;
+
+pub use session::Session;
+pub use topics::{Probe, TopicProbe};
+
+use topics::{Missing, Topic};
+
+/// The brokers and topics of `[send.kafka]`.
+pub struct Kafka {
+    shared: Arc<Shared>,
+}
+
+/// How much a session holds, and how long it waits for a sign of life.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub window_records: usize,
+    pub window_bytes: usize,
+    pub stall_timeout: Duration,
+}
+
+struct Shared {
+    config: config::Kafka,
+    limits: Limits,
+    /// Every topic seen so far: those that the routes can name in advance, and those that a message named since.
+    names: Mutex<Vec<String>>,
+    /// The largest batch that the topics take; see [`Shared::shrink_batches`].
+    batch_bytes: Mutex<usize>,
+}
+
+/// librdkafka's own default; a batch is never asked to be larger.
+const BATCH_BYTES: usize = 1_000_000;
+/// What a batch of one message may weigh beyond key, value and headers: frame, lengths, timestamps.
+const FRAME_BYTES: usize = 128;
+/// How many topic names are remembered; those beyond it are looked up again after each connect.
+const NAMES_MAX: usize = 1_000;
+/// How long connecting may take in all, and one question to the brokers.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Kafka {
+    /// `topics` are those that the routes can name in advance: they are looked up, or made, at each connect.
+    pub fn new(config: config::Kafka, topics: Vec<String>, limits: Limits) -> Kafka {
+        let batch_bytes = Mutex::new(BATCH_BYTES);
+        Kafka { shared: Arc::new(Shared { config, limits, names: Mutex::new(topics), batch_bytes }) }
+    }
+
+    /// What `check --online` shows: the brokers, and each topic as they have it. Makes nothing.
+    pub async fn probe(&self) -> Result<Probe, ConnectError> {
+        Ok(topics::look_up(&self.shared, self.shared.names(), Missing::Report).await?.into_probe())
+    }
+}
+
+impl Destination for Kafka {
+    type Message = Message;
+    type Session = Session;
+
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    async fn connect(&self, lane: Lane) -> Result<Session, ConnectError> {
+        let shared = Arc::clone(&self.shared);
+        let found = topics::look_up(&shared, shared.names(), shared.missing()).await?;
+        shared.fit_batches(found.topics.values());
+        Session::start(shared, lane, found.topics)
+    }
+}
+
+impl Shared {
+    fn missing(&self) -> Missing {
+        if self.config.create_topics { Missing::Make } else { Missing::Report }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, name: &str) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() < NAMES_MAX && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+
+    fn batch_bytes(&self) -> usize {
+        *self.batch_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A broker weighs the whole batch against the topic's limit, so no batch may be larger than the smallest topic takes. Batches
+    /// never grow again: where we may not read the limits, what a refusal taught must not be forgotten.
+    fn fit_batches<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>) {
+        let smallest = topics.into_iter().filter_map(Topic::max_bytes).min().unwrap_or(BATCH_BYTES);
+        let mut batch_bytes = self.batch_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        *batch_bytes = smallest.clamp(FRAME_BYTES, *batch_bytes);
+    }
+
+    /// The brokers refused a batch as too large, and a message of `bytes` was in it. `true`: it can have been the batch; the next
+    /// session makes smaller ones. `false`: the message was alone, and is too large itself.
+    fn shrink_batches(&self, bytes: usize) -> bool {
+        let mut batch_bytes = self.batch_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = bytes.saturating_mul(2) < *batch_bytes;
+        if shared {
+            *batch_bytes = (*batch_bytes / 4).max(FRAME_BYTES);
+        }
+        shared
+    }
+
+    /// What every client of ours is told: where the brokers are, and who we are.
+    fn client(&self) -> ClientConfig {
+        let config = &self.config;
+        let mut client = ClientConfig::new();
+        client
+            .set("bootstrap.servers", &config.brokers)
+            .set("client.id", "boxbridge")
+            // A topic is made by us, with the partitions of the config, or not at all.
+            .set("allow.auto.create.topics", "false")
+            // Back within a second once the brokers are; the default doubles up to 10 s.
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.connection.setup.timeout.ms", milliseconds(CONNECT_TIMEOUT))
+            .set("socket.keepalive.enable", "true")
+            .set("security.protocol", security_protocol(config));
+        if let Some(sasl) = &config.sasl {
+            client.set("sasl.mechanism", &sasl.mechanism);
+            client.set("sasl.username", &sasl.username);
+            client.set("sasl.password", sasl.password.expose());
+        }
+        if config.encrypted {
+            let files = [
+                ("ssl.ca.location", &config.tls.ca_file),
+                ("ssl.certificate.location", &config.tls.cert_file),
+                ("ssl.key.location", &config.tls.key_file),
+            ];
+            for (key, file) in files {
+                if let Some(file) = file {
+                    client.set(key, file.to_string_lossy());
+                }
+            }
+        }
+        client
+    }
+
+    /// What a producer is told on top of that.
+    fn producer(&self, lane: Lane) -> ClientConfig {
+        let linger = match lane {
+            Lane::Urgent => Duration::ZERO,
+            Lane::Normal => self.config.linger,
+        };
+        // librdkafka counts more than the payload, and keeps what it is about to report.
+        let buffer_kib = (self.limits.window_bytes + self.config.max_message_bytes) / 512 + 1024;
+        let mut client = self.client();
+        client
+            .set("client.id", format!("boxbridge-{lane}"))
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // For ever: were A given up here and B of the same key delivered, the order would be broken.
+            .set("message.timeout.ms", "0")
+            // Ours is checked before producing; this one must only not be smaller, whatever the framing.
+            .set("message.max.bytes", (self.config.max_message_bytes + 64 * 1024).max(BATCH_BYTES).to_string())
+            .set("batch.size", self.batch_bytes().to_string())
+            .set("queue.buffering.max.messages", (self.limits.window_records * 2).to_string())
+            .set("queue.buffering.max.kbytes", buffer_kib.to_string())
+            .set("linger.ms", milliseconds(linger))
+            .set("compression.type", &self.config.compression)
+            // As Java's producers do it; librdkafka's own default puts the same key elsewhere, which breaks joins.
+            .set("partitioner", "murmur2_random");
+        client
+    }
+}
+
+fn security_protocol(config: &config::Kafka) -> &'static str {
+    match (config.encrypted, config.sasl.is_some()) {
+        (false, false) => "plaintext",
+        (true, false) => "ssl",
+        (false, true) => "sasl_plaintext",
+        (true, true) => "sasl_ssl",
+    }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}

@@ -1,1 +1,1 @@
-//! To be written.
+//! Pictures → the picture store.

@@ -1,0 +1,116 @@
+//! What librdkafka calls back with: delivery reports, errors and log lines.
+//!
+//! Promises: never blocks librdkafka's thread; the channel of the reports is as long as the window, so a report finds room. Log lines
+//! go to `tracing` at debug, at most a few a second, whatever storm the brokers raise.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::ProducerContext;
+use tokio::sync::mpsc;
+
+use crate::event::Sequence;
+
+/// What became of a message, or of the producer.
+pub(super) enum Report {
+    Delivered(Sequence),
+    Failed { sequence: Sequence, code: RDKafkaErrorCode, topic: String, bytes: usize },
+    /// The producer can do nothing more.
+    Fatal(String),
+}
+
+/// Our side of a client: where its callbacks go.
+pub(super) struct Listener {
+    /// `None` for clients that only ask.
+    reports: Option<mpsc::Sender<Report>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last thing that went wrong, in librdkafka's words.
+    error: Option<String>,
+    /// Whether that was a refusal that will not change by waiting: wrong password, untrusted certificate.
+    refused: bool,
+    second: Option<Instant>,
+    lines: u32,
+}
+
+/// Log lines that are passed on per second.
+const LINES_PER_SECOND: u32 = 5;
+
+impl Listener {
+    pub(super) fn new(reports: Option<mpsc::Sender<Report>>) -> Listener {
+        Listener { reports, state: Mutex::default() }
+    }
+
+    /// The last thing that went wrong.
+    pub(super) fn error(&self) -> Option<String> {
+        self.state().error.clone()
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.state().refused
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, report: Report) {
+        if let Some(reports) = &self.reports {
+            // Closed when the session is gone. Never full: it is longer than the window, and `Fatal` comes once.
+            let _ = reports.try_send(report);
+        }
+    }
+}
+
+impl ClientContext for Listener {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
+        let mut state = self.state();
+        if state.second.is_none_or(|second| second.elapsed() >= Duration::from_secs(1)) {
+            state.second = Some(Instant::now());
+            state.lines = 0;
+        }
+        state.lines += 1;
+        if state.lines <= LINES_PER_SECOND {
+            tracing::debug!(target: "boxbridge::kafka", facility, "{line}");
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        let mut state = self.state();
+        // "All brokers are down" follows the error that says why, and must not hide it.
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) || state.error.is_none() {
+            state.error = Some(reason.to_owned());
+        }
+        state.refused |= matches!(code, Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL));
+        drop(state);
+        if code == Some(RDKafkaErrorCode::Fatal) {
+            self.report(Report::Fatal(reason.to_owned()));
+        }
+    }
+}
+
+impl ProducerContext for Listener {
+    /// The record's sequence; 64 bits on every platform that has `fdatasync`.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sequence: usize) {
+        let sequence = Sequence(sequence as u64);
+        self.report(match result {
+            Ok(_) => Report::Delivered(sequence),
+            Err((error, message)) => Report::Failed {
+                sequence,
+                code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+                topic: message.topic().to_owned(),
+                bytes: message.payload_len() + message.key_len(),
+            },
+        });
+    }
+}

@@ -1,0 +1,367 @@
+//! The Kafka destination against a real broker: order, refusals by class, outages, TLS and passwords.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use boxbridge::config;
+use boxbridge::event::{Lane, Message, Sequence, Timestamp};
+use boxbridge::send::kafka::{Kafka, Limits};
+use boxbridge::send::{Answer, Destination, Reason, Session};
+
+use crate::parts::kafka::{Broker, PASSWORD, Received, Security, USER};
+
+const WAIT: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn messages_arrive_in_order_with_key_headers_and_timestamp() {
+    let broker = shared().await;
+    let kafka = kafka(settings(broker.address()), &["arrive"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    let messages: Vec<_> = (1..=500).map(|number| message("arrive", &format!("site/device-{}", number % 7), number, 2_000)).collect();
+    let acknowledged = deliver(&mut session, &messages).await;
+    assert_eq!(acknowledged.len(), 500);
+    let received = broker.read("arrive", 500).await;
+    assert_eq!(broker.partitions("arrive"), Some(6));
+    assert_in_order(&received);
+    let first = received.iter().find(|received| number(received) == 1).unwrap();
+    assert_eq!(first.key, "site/device-1");
+    assert_eq!(first.payload, messages[0].payload);
+    assert_eq!(first.timestamp, messages[0].timestamp.0);
+    let headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("content-type", "application/json"), ("ce_subject", "小明")];
+    assert_eq!(first.headers, headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+}
+
+#[tokio::test]
+async fn keys_fall_where_java_producers_put_them() {
+    let broker = shared().await;
+    let kafka = kafka(settings(broker.address()), &["partitioned"]);
+    let mut session = kafka.connect(Lane::Urgent).await.unwrap();
+    // murmur2 of Kafka's own tests: "21" → -973932308, "foobar" → -790332482, "abc" → 479470107; masked, modulo 6.
+    let expected = [("21", (-973_932_308_i32 & i32::MAX) % 6), ("foobar", (-790_332_482 & i32::MAX) % 6), ("abc", 479_470_107 % 6)];
+    let messages: Vec<_> = expected.iter().zip(1..).map(|((key, _), number)| message("partitioned", key, number, 10)).collect();
+    deliver(&mut session, &messages).await;
+    for received in broker.read("partitioned", 3).await {
+        let (_, partition) = expected.iter().find(|(key, _)| *key == received.key).unwrap();
+        assert_eq!(received.partition, *partition, "{}", received.key);
+    }
+}
+
+#[tokio::test]
+async fn a_broker_killed_in_the_middle_loses_nothing_and_keeps_the_order() {
+    let mut broker = blocking(|| Broker::start(Security::None)).await;
+    let kafka = kafka(settings(broker.address()), &["killed"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    let messages: Vec<_> = (1..=3_000).map(|number| message("killed", &format!("site/{}", number % 5), number, 2_000)).collect();
+    let mut acknowledged = deliver(&mut session, &messages[..1_000]).await;
+    for (message, number) in messages[1_000..1_400].iter().zip(1_001..) {
+        session.submit(Sequence(number), message.clone());
+    }
+    broker.kill();
+    broker.start_again();
+    acknowledged.extend(collect(&mut session, 400).await);
+    acknowledged.extend(deliver(&mut session, &messages[1_400..]).await);
+    assert_eq!(acknowledged, (1..=3_000).collect::<Vec<_>>().into_iter().collect::<BTreeSet<_>>());
+    let received = broker.read_until("killed", "all 3000", |received| numbers(received).len() == 3_000).await;
+    assert_in_order(&received);
+}
+
+#[tokio::test]
+async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers() {
+    let broker = blocking(|| Broker::start(Security::None)).await;
+    let mut config = settings(broker.address());
+    config.linger = Duration::ZERO;
+    let kafka = Kafka::new(config, vec!["silent".to_owned()], limits(Duration::from_secs(1)));
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    let messages: Vec<_> = (1..=20).map(|number| message("silent", "one", number, 100)).collect();
+    deliver(&mut session, &messages[..10]).await;
+    broker.pause();
+    for (message, number) in messages[10..].iter().zip(11..) {
+        session.submit(Sequence(number), message.clone());
+    }
+    let Answer::Lost { error } = next(&mut session).await else { panic!("not lost") };
+    assert!(error.starts_with("kafka: nothing acknowledged for 1s with 10 submitted"), "{error}");
+    drop(session);
+    broker.resume();
+    let mut session = connect(&kafka).await;
+    for (message, number) in messages[10..].iter().zip(11..) {
+        session.submit(Sequence(number), message.clone());
+    }
+    assert_eq!(collect(&mut session, 10).await, (11..=20).collect());
+    let received = broker.read_until("silent", "all 20", |received| numbers(received).len() == 20).await;
+    assert_in_order(&received);
+}
+
+#[tokio::test]
+async fn a_message_over_our_limit_or_the_topics_is_refused_with_both_numbers() {
+    let broker = shared().await;
+    broker.make_topic("small", 1, &[("max.message.bytes", "20000")]).await;
+    let kafka = kafka(settings(broker.address()), &["small", "large"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    session.submit(Sequence(1), message("small", "k", 1, 25_000));
+    session.submit(Sequence(2), message("small", "k", 2, 2_000));
+    session.submit(Sequence(3), message("large", "k", 3, 1_000_000));
+    session.submit(Sequence(4), message("large", "k", 4, 990_000));
+    let answers = answers(&mut session, 4).await;
+    let detail = refused(&answers[&1], Reason::TooLarge);
+    assert!(detail.ends_with("bytes is larger than max.message.bytes of small, 20000 bytes"), "{detail}");
+    assert_eq!(answers[&2], acknowledged(2));
+    let detail = refused(&answers[&3], Reason::TooLarge);
+    assert!(detail.ends_with("bytes is larger than send.kafka.max_message_bytes, 1000000 bytes"), "{detail}");
+    assert_eq!(answers[&4], acknowledged(4));
+}
+
+#[tokio::test]
+async fn small_messages_pass_where_their_batch_would_be_too_large() {
+    let broker = shared().await;
+    broker.make_topic("narrow", 1, &[("max.message.bytes", "5000")]).await;
+    let mut config = settings(broker.address());
+    config.linger = Duration::from_millis(200);
+    config.compression = "none".to_owned();
+    let kafka = kafka(config, &["narrow"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    let messages: Vec<_> = (1..=50).map(|number| message("narrow", "k", number, 2_000)).collect();
+    assert_eq!(deliver(&mut session, &messages).await.len(), 50);
+}
+
+#[tokio::test]
+async fn a_missing_topic_is_not_made_where_the_operator_says_never() {
+    let broker = shared().await;
+    let mut config = settings(broker.address());
+    config.create_topics = false;
+    let kafka = kafka(config, &["never"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    session.submit(Sequence(1), message("never", "k", 1, 100));
+    session.submit(Sequence(2), message("never.named.before", "k", 2, 100));
+    let answers = answers(&mut session, 2).await;
+    assert_eq!(refused(&answers[&1], Reason::TopicInvalid), "topic never is missing");
+    assert_eq!(refused(&answers[&2], Reason::TopicInvalid), "topic never.named.before is missing");
+    let problems: Vec<_> = kafka.probe().await.unwrap().topics.into_iter().map(|topic| topic.problem).collect();
+    assert_eq!(problems, [Some("topic never is missing".to_owned()), Some("topic never.named.before is missing".to_owned())]);
+    assert_eq!((broker.partitions("never"), broker.partitions("never.named.before")), (None, None));
+}
+
+#[tokio::test]
+async fn a_topic_that_nobody_named_before_is_made_and_keeps_its_order() {
+    let broker = shared().await;
+    let mut config = settings(broker.address());
+    config.partitions = 2;
+    let kafka = kafka(config, &[]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    let messages: Vec<_> = (1..=100).map(|number| message("unforeseen", &format!("{}", number % 3), number, 100)).collect();
+    assert_eq!(deliver(&mut session, &messages).await.len(), 100);
+    assert_eq!(broker.partitions("unforeseen"), Some(2));
+    assert_in_order(&broker.read("unforeseen", 100).await);
+}
+
+#[tokio::test]
+async fn a_topic_made_by_hand_later_is_used_without_a_restart() {
+    let broker = shared().await;
+    let mut config = settings(broker.address());
+    config.create_topics = false;
+    let kafka = kafka(config, &["later"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    session.submit(Sequence(1), message("later", "k", 1, 100));
+    refused(&next(&mut session).await, Reason::TopicInvalid);
+    broker.make_topic("later", 1, &[]).await;
+    let deadline = tokio::time::Instant::now() + WAIT;
+    loop {
+        session.submit(Sequence(1), message("later", "k", 1, 100));
+        match next(&mut session).await {
+            Answer::Acknowledged { .. } => break,
+            answer => refused(&answer, Reason::TopicInvalid),
+        };
+        assert!(tokio::time::Instant::now() < deadline, "the topic stays missing");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn encrypted_and_authenticated_messages_arrive() {
+    let broker = secured().await;
+    for (mechanism, encrypted, port, topic) in [
+        ("SCRAM-SHA-512", true, broker.sasl_ssl_port, "scram-ssl"),
+        ("SCRAM-SHA-512", false, broker.sasl_port, "scram"),
+        ("PLAIN", true, broker.sasl_ssl_port, "plain-ssl"),
+    ] {
+        let kafka = kafka(login(broker, mechanism, encrypted, port, PASSWORD), &[topic]);
+        let mut session = kafka.connect(Lane::Normal).await.unwrap();
+        deliver(&mut session, &[message(topic, "k", 1, 100)]).await;
+        assert_eq!(broker.read(topic, 1).await.len(), 1);
+    }
+    let mut config = settings(format!("127.0.0.1:{}", broker.ssl_port));
+    config.encrypted = true;
+    config.tls.ca_file = Some(broker.ca_file());
+    kafka(config, &[]).connect(Lane::Normal).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused_says_why() {
+    let broker = secured().await;
+    for mechanism in ["SCRAM-SHA-512", "PLAIN"] {
+        let wrong = kafka(login(broker, mechanism, true, broker.sasl_ssl_port, "wrong"), &["t"]);
+        let error = wrong.connect(Lane::Normal).await.err().unwrap().to_string();
+        assert!(error.contains("uthentication failed"), "{error}");
+        assert!(!error.contains("wrong"), "{error}");
+    }
+    let mut untrusted = login(broker, "PLAIN", true, broker.sasl_ssl_port, PASSWORD);
+    untrusted.tls.ca_file = None;
+    let error = kafka(untrusted, &["t"]).connect(Lane::Normal).await.err().unwrap().to_string();
+    assert!(error.contains("certificate verify failed"), "{error}");
+    let nobody = format!("127.0.0.1:{}", crate::parts::child::free_port());
+    let error = kafka(settings(nobody), &["t"]).connect(Lane::Normal).await.err().unwrap().to_string();
+    assert!(error.contains("Connection refused"), "{error}");
+}
+
+fn settings(brokers: String) -> config::Kafka {
+    config::Kafka {
+        brokers,
+        create_topics: true,
+        partitions: 6,
+        replication: -1,
+        encrypted: false,
+        sasl: None,
+        tls: config::Tls::default(),
+        max_message_bytes: 1_000_000,
+        linger: Duration::from_millis(5),
+        compression: "lz4".to_owned(),
+    }
+}
+
+fn login(broker: &Broker, mechanism: &str, encrypted: bool, port: u16, password: &str) -> config::Kafka {
+    let mut config = settings(format!("127.0.0.1:{port}"));
+    let password = config::Secret::new(password);
+    config.sasl = Some(config::Sasl { mechanism: mechanism.to_owned(), username: USER.to_owned(), password });
+    config.encrypted = encrypted;
+    config.tls.ca_file = Some(broker.ca_file());
+    config
+}
+
+fn limits(stall_timeout: Duration) -> Limits {
+    Limits { window_records: 1_000, window_bytes: 16 << 20, stall_timeout }
+}
+
+fn kafka(config: config::Kafka, topics: &[&str]) -> Kafka {
+    Kafka::new(config, topics.iter().map(|topic| (*topic).to_owned()).collect(), limits(Duration::from_secs(30)))
+}
+
+async fn shared() -> &'static Broker {
+    blocking(Broker::shared).await
+}
+
+async fn secured() -> &'static Broker {
+    blocking(Broker::secured).await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+/// A message whose payload begins with its number.
+fn message(topic: &str, key: &str, number: u64, bytes: usize) -> Message {
+    let mut payload = format!("{number} ").into_bytes();
+    // Does not compress away: sizes mean what they say.
+    let mut noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    payload.resize_with(bytes.max(payload.len()), || {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        b' ' + (noise % 90) as u8
+    });
+    let attributes = [("specversion", "1.0"), ("id", &number.to_string()), ("datacontenttype", "application/json"), ("subject", "小明")];
+    Message {
+        topic: topic.to_owned(),
+        key: key.to_owned(),
+        attributes: attributes.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        payload: payload.into(),
+        timestamp: Timestamp(Timestamp::now().0 - 1_000 + number as i64),
+        expires_in: None,
+    }
+}
+
+fn number(received: &Received) -> u64 {
+    String::from_utf8_lossy(&received.payload).split(' ').next().unwrap().parse().unwrap()
+}
+
+fn numbers(received: &[Received]) -> BTreeSet<u64> {
+    received.iter().map(number).collect()
+}
+
+/// The first deliveries of each key are in the order of the numbers.
+fn assert_in_order(received: &[Received]) {
+    let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for message in received {
+        let number = number(message);
+        if seen.insert(number) {
+            let highest = highest.entry(&message.key).or_default();
+            assert!(*highest < number, "{number} came after {highest}");
+            *highest = number;
+        }
+    }
+}
+
+async fn next(session: &mut impl Session) -> Answer {
+    tokio::time::timeout(WAIT, session.next()).await.expect("no answer")
+}
+
+/// Connects as the gateway does: again, until it works.
+async fn connect(kafka: &Kafka) -> <Kafka as Destination>::Session {
+    let deadline = tokio::time::Instant::now() + WAIT;
+    loop {
+        match kafka.connect(Lane::Normal).await {
+            Ok(session) => return session,
+            Err(error) => assert!(tokio::time::Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
+/// Submits within the window, in order, and returns what was acknowledged; anything else fails the test.
+async fn deliver(session: &mut impl Session<Message = Message>, messages: &[Message]) -> BTreeSet<u64> {
+    let mut acknowledged = BTreeSet::new();
+    let mut in_flight = 0;
+    for message in messages {
+        let number: u64 = String::from_utf8_lossy(&message.payload).split(' ').next().unwrap().parse().unwrap();
+        session.submit(Sequence(number), message.clone());
+        in_flight += 1;
+        if in_flight == session.window().records {
+            acknowledged.extend(collect(session, 1).await);
+            in_flight -= 1;
+        }
+    }
+    acknowledged.extend(collect(session, in_flight).await);
+    acknowledged
+}
+
+async fn collect(session: &mut impl Session, count: usize) -> BTreeSet<u64> {
+    let mut acknowledged = BTreeSet::new();
+    for _ in 0..count {
+        match next(session).await {
+            Answer::Acknowledged { sequence, .. } => assert!(acknowledged.insert(sequence.0)),
+            answer => panic!("{answer:?}"),
+        }
+    }
+    acknowledged
+}
+
+async fn answers(session: &mut impl Session, count: usize) -> BTreeMap<u64, Answer> {
+    let mut answers = BTreeMap::new();
+    for _ in 0..count {
+        let answer = next(session).await;
+        match &answer {
+            Answer::Acknowledged { sequence, .. } | Answer::Rejected { sequence, .. } => answers.insert(sequence.0, answer),
+            _ => panic!("{answer:?}"),
+        };
+    }
+    answers
+}
+
+fn acknowledged(number: u64) -> Answer {
+    Answer::Acknowledged { sequence: Sequence(number), heard: true }
+}
+
+fn refused(answer: &Answer, reason: Reason) -> &str {
+    match answer {
+        Answer::Rejected { rejection, .. } if rejection.reason == reason => &rejection.detail,
+        answer => panic!("{answer:?}"),
+    }
+}

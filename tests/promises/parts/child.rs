@@ -1,0 +1,118 @@
+//! A real part as a child process: it gets a log file, signals, and an end that comes even if the test process is killed.
+//!
+//! Promises: only processes that were started here are signalled; dropping a [`Child`] ends it; when this process dies, so do
+//! its children. Deliberately knows nothing of what it runs.
+
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+pub struct Child {
+    process: std::process::Child,
+    pub log: PathBuf,
+}
+
+impl Child {
+    /// Starts `command` with both outputs appended to `log`.
+    pub fn start(command: &Command, log: &Path) -> Child {
+        let output = File::options().create(true).append(true).open(log).unwrap();
+        // setpriv is of util-linux: the child gets a SIGKILL when the thread that started it ends.
+        let mut wrapped = Command::new("setpriv");
+        wrapped.args(["--pdeathsig", "SIGKILL"]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => wrapped.env(name, value),
+                None => wrapped.env_remove(name),
+            };
+        }
+        if let Some(directory) = command.get_current_dir() {
+            wrapped.current_dir(directory);
+        }
+        wrapped.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
+        Child { process: keeper_spawn(wrapped), log: log.to_owned() }
+    }
+
+    /// Sends a signal by name: `STOP`, `CONT`, `TERM`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().unwrap();
+        assert!(status.success(), "kill -s {name} {pid}");
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Waits until `ready` says yes; panics with the end of the log if it never does or the process ends.
+    pub fn wait_until(&mut self, what: &str, at_most: Duration, mut ready: impl FnMut() -> bool) {
+        let deadline = Instant::now() + at_most;
+        while !ready() {
+            let ended = self.process.try_wait().unwrap();
+            if ended.is_some() || Instant::now() > deadline {
+                panic!("{what}: not there within {at_most:?} (ended: {ended:?}); its log ends:\n{}", self.log_end());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn log_end(&self) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&text[text.len().saturating_sub(4_000)..]).into_owned()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Whether someone listens there.
+pub fn listens(port: u16) -> bool {
+    TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), Duration::from_millis(500)).is_ok()
+}
+
+/// A port of 127.0.0.1 that nobody holds, below those that the system hands out to clients: a broker that is restarted finds it free.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() as u16 % 100 * 110;
+    for _ in 0..11_000 {
+        let port = 20_000 + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 11_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between 20000 and 31000");
+}
+
+/// The folder of an installed part, such as `kafka-4.4.0`.
+pub fn installed(part: &str) -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
+    let folder = cache.join("boxbridge-test").join(part);
+    assert!(folder.is_dir(), "{} is missing: run tests/install/parts (make test does)", folder.display());
+    folder
+}
+
+/// Starts a process from a thread that lives as long as this process: a test's own thread would take its children along.
+fn keeper_spawn(command: Command) -> std::process::Child {
+    type Job = (Command, mpsc::Sender<std::io::Result<std::process::Child>>);
+    static KEEPER: OnceLock<Mutex<mpsc::Sender<Job>>> = OnceLock::new();
+    let keeper = KEEPER.get_or_init(|| {
+        let (jobs, todo) = mpsc::channel::<Job>();
+        std::thread::spawn(move || {
+            for (mut command, reply) in todo {
+                let _ = reply.send(command.spawn());
+            }
+        });
+        Mutex::new(jobs)
+    });
+    let (reply, answer) = mpsc::channel();
+    keeper.lock().unwrap().send((command, reply)).unwrap();
+    answer.recv().unwrap().unwrap()
+}

@@ -1,0 +1,82 @@
+//! A real S3 server over a folder: versitygw, with its bucket made.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::child::{Child, free_port, installed};
+
+pub const BUCKET: &str = "faces";
+pub const KEY_ID: &str = "tester";
+pub const SECRET: &str = "a secret of the tests";
+
+pub struct Server {
+    child: Child,
+    command: Command,
+    pub port: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let objects = directory.path().join("objects");
+        std::fs::create_dir_all(objects.join(BUCKET)).unwrap();
+        let port = free_port();
+        let mut command = Command::new(installed("versitygw-1.8.0").join("versitygw"));
+        command
+            .args(["--port", &format!("127.0.0.1:{port}"), "--health", "/health", "--quiet", "posix"])
+            .arg(&objects)
+            .env("ROOT_ACCESS_KEY", KEY_ID)
+            .env("ROOT_SECRET_KEY", SECRET)
+            .current_dir(directory.path());
+        let child = Child::start(&command, &directory.path().join("log"));
+        let mut server = Server { child, command, port, directory };
+        server.wait();
+        server
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where an object lies on the server's disk.
+    pub fn file(&self, key: &str) -> PathBuf {
+        self.directory.path().join("objects").join(BUCKET).join(key)
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    /// Kills it, if it runs, and starts it again on the same port and folder.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = Child::start(&self.command, &self.child.log.clone());
+        self.wait();
+    }
+
+    /// It accepts connections and answers nothing, until [`Server::resume`].
+    pub fn pause(&self) {
+        self.child.signal("STOP");
+    }
+
+    pub fn resume(&self) {
+        self.child.signal("CONT");
+    }
+
+    fn wait(&mut self) {
+        let port = self.port;
+        self.child.wait_until("versitygw", Duration::from_secs(20), || healthy(port));
+    }
+}
+
+fn healthy(port: u16) -> bool {
+    use std::io::{Read, Write};
+    let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+    let _ = stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.starts_with("HTTP/1.1 200")
+}
