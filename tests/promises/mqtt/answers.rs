@@ -70,7 +70,7 @@ async fn a_topic_that_the_acl_denies_is_not_authorised_and_its_neighbours_pass()
     for _ in 0..3 {
         answers.push(answer(&mut session).await);
     }
-    assert_eq!(answers.iter().filter_map(reason).collect::<Vec<_>>(), [(2, Reason::NotAuthorised)]);
+    assert_eq!(answers.iter().filter_map(reason).collect::<Vec<_>>(), [(2, Reason::NotAuthorised)], "{answers:?}");
 }
 
 #[tokio::test]
@@ -108,7 +108,8 @@ async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbou
         session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
     }
     assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), .. }));
-    assert_eq!(reason(&answer(&mut session).await), Some((2, Reason::TooLarge)));
+    let second = answer(&mut session).await;
+    assert_eq!(reason(&second), Some((2, Reason::TooLarge)), "{second:?}");
     assert!(matches!(answer(&mut session).await, Answer::Lost { .. }));
 }
 

@@ -104,18 +104,13 @@ impl Mosquitto {
         assert!(self.try_run(), "mosquitto does not start again: {}", self.log());
     }
 
-    /// Replaces the ACL and makes it read it.
-    pub fn allow(&self, acl: &str) {
-        std::fs::write(self.file("acl"), acl).expect("acl");
-        self.signal("HUP");
-    }
-
     fn configure(&self, settings: &Settings) {
         let mut lines = vec![
             "user root".to_owned(), // It would leave our files to a user of its own.
             "per_listener_settings false".to_owned(),
             "max_inflight_messages 0".to_owned(),
-            "max_queued_messages 0".to_owned(),
+            // Not 0: with it, 2.0.11 drops the connection of whoever publishes what it denies.
+            "max_queued_messages 1000000".to_owned(),
             format!("persistence_location {}/", self.directory.path().display()),
         ];
         if settings.users.is_empty() {
