@@ -34,6 +34,11 @@ pub trait Session: Send {
 
     /// The next answer. Cancel-safe: dropping the future loses no answer. After `Lost` the session is over.
     fn next(&mut self) -> impl Future<Output = Answer> + Send;
+
+    /// Takes leave of the other side, where it wants that; for an orderly stop, bounded in time. What has no answer keeps none.
+    fn finish(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// What the other side can have in flight; the caller takes the smaller of this and its own settings.
@@ -111,3 +116,4 @@ pub mod mqtt;
 pub mod store;
 mod suspicion;
 pub mod window;
+pub mod tls;

@@ -1,1 +1,125 @@
-//! To be written.
+//! Messages → an MQTT broker, QoS 1, MQTT 5 or 3.1.1, over TCP, TLS or WebSocket. The only place that knows rumqttc.
+//!
+//! Promises: an event is never retained; `Acknowledged` means that the broker said so for this very message. Every connection is made
+//! anew, with a clean session: the client library's own reconnecting loses messages without a word when the broker has forgotten it.
+//! The urgent lane's connection carries the gateway's status as its last will. Deliberately does not persist anything, and does not subscribe.
+
+use std::time::Duration;
+
+use rumqttc::TlsConfiguration;
+
+use crate::config::{self, Broker, MqttTransport};
+use crate::event::{Lane, Message, Timestamp};
+
+use super::tls::{self, TlsError};
+use super::{ConnectError, Destination};
+
+mod admission;
+mod connection;
+mod ledger;
+mod session;
+mod status;
+mod v3;
+mod v5;
+
+pub use connection::Offer;
+pub use session::Session;
+
+use connection::{Connection, Dial};
+use session::Limits;
+use status::Status;
+
+/// How long a goodbye may take: what waits for it is on its way out.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Who we are, to brokers and to whoever watches the status topic.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub site: String,
+    pub gateway: String,
+    /// Made once per data directory; the default client id has it.
+    pub instance: String,
+    /// When this process started.
+    pub started: Timestamp,
+}
+
+pub struct Mqtt {
+    config: config::Mqtt,
+    broker: Broker,
+    identity: Identity,
+    window: u16,
+    stall_timeout: Duration,
+}
+
+impl Mqtt {
+    /// A destination at `broker`: the one of the config, or the one in this process. Unreadable certificates are an error here; they
+    /// are read again for each connection.
+    pub fn new(config: config::Mqtt, broker: Broker, limits: &config::Send, identity: Identity) -> Result<Mqtt, TlsError> {
+        let window = u16::try_from(limits.window_records).unwrap_or(u16::MAX).max(1);
+        let mqtt = Mqtt { config, broker, identity, window, stall_timeout: limits.stall_timeout };
+        mqtt.tls()?;
+        Ok(mqtt)
+    }
+
+    /// Connects, asks what the broker offers, and leaves; for `check --online`.
+    pub async fn probe(&self) -> Result<Offer, ConnectError> {
+        let mut connection = Connection::open(&self.dial("check", None)?).await?;
+        // It told what was asked; whether it also takes leave is all the same.
+        drop(tokio::time::timeout(FAREWELL, connection.leave()).await);
+        Ok(connection.offer)
+    }
+
+    fn dial(&self, suffix: &str, will: Option<Status>) -> Result<Dial, ConnectError> {
+        let prefix = self.config.client_id.clone().unwrap_or_else(|| format!("boxbridge-{}", self.identity.instance));
+        Ok(Dial {
+            broker: self.broker.clone(),
+            version: self.config.version,
+            tls: self.tls().map_err(|error| ConnectError { message: error.to_string() })?,
+            client_id: format!("{prefix}-{suffix}"),
+            login: self.config.username.clone().map(|username| (username, self.config.password.clone())),
+            will,
+            keep_alive: self.config.keep_alive,
+            packet_max: self.config.max_packet_bytes,
+            window: self.window,
+            timeout: self.stall_timeout,
+        })
+    }
+
+    fn tls(&self) -> Result<Option<TlsConfiguration>, TlsError> {
+        match self.broker.transport {
+            MqttTransport::Tcp | MqttTransport::WebSocket => Ok(None),
+            MqttTransport::Tls | MqttTransport::WebSocketTls => {
+                Ok(Some(TlsConfiguration::Rustls(tls::client_config(&self.config.tls)?)))
+            }
+        }
+    }
+
+    fn status(&self, lane: Lane) -> Option<Status> {
+        match lane {
+            Lane::Urgent => self.config.status_topic.as_ref().map(|topic| Status::new(topic, &self.identity)),
+            Lane::Normal => None,
+        }
+    }
+}
+
+impl Destination for Mqtt {
+    type Message = Message;
+    type Session = Session;
+
+    fn name(&self) -> &'static str {
+        "mqtt"
+    }
+
+    async fn connect(&self, lane: Lane) -> Result<Session, ConnectError> {
+        let status = self.status(lane);
+        let connection = Connection::open(&self.dial(lane.as_str(), status.clone())?).await?;
+        let offered = connection.offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+        let limits = Limits {
+            version: self.config.version,
+            window: usize::from(self.window.min(connection.offer.receive_maximum)),
+            packet_max: self.config.max_packet_bytes.min(offered),
+            stall_timeout: self.stall_timeout,
+        };
+        Ok(Session::start(connection, limits, status))
+    }
+}

@@ -2,5 +2,6 @@
 
 mod config;
 mod kafka;
+mod mqtt;
 mod parts;
 mod store;

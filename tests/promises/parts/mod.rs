@@ -3,3 +3,8 @@
 pub mod child;
 pub mod kafka;
 pub mod s3;
+//! The real parts that the tests run against: started on free ports, ended by their process id.
+
+pub mod certificates;
+pub mod mosquitto;
+pub mod subscriber;

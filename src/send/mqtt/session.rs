@@ -1,0 +1,192 @@
+//! One session: records in, answers out, over one connection.
+//!
+//! Promises: every submitted record is answered once, or `Lost` stands for all that were not; nothing is sent twice. What is on its way
+//! stays within what the broker allows. A broker that takes bytes and answers nothing is noticed (the client library does not). Deliberately
+//! does not reconnect: the gateway makes a new session and submits again from the lowest record that has no answer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::config::MqttVersion;
+use crate::event::{Message, Sequence};
+use crate::send::{Answer, Window};
+
+use super::admission::{check, refused};
+use super::connection::{Connection, Culprit, Loss, Notice, Verdict};
+use super::ledger::{Cargo, Ledger};
+use super::status::{Presence, Status};
+
+pub struct Session {
+    connection: Connection,
+    limits: Limits,
+    ledger: Ledger,
+    /// Submitted, but the broker has no room yet. The caller keeps it within [`Window`].
+    backlog: VecDeque<(Sequence, Message)>,
+    /// Answers that the caller has not asked for yet; no more than were submitted.
+    answers: VecDeque<Answer>,
+    /// When the broker last answered, or was first given something to answer.
+    progress: Instant,
+    status: Option<Status>,
+    lost: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub version: MqttVersion,
+    /// Publications without an answer.
+    pub window: usize,
+    /// Bytes of one packet.
+    pub packet_max: usize,
+    pub stall_timeout: Duration,
+}
+
+impl Session {
+    /// Says "online" first, where this connection carries the status.
+    pub(super) fn start(connection: Connection, limits: Limits, status: Option<Status>) -> Session {
+        let mut session = Session {
+            connection,
+            ledger: Ledger::new(limits.window),
+            limits,
+            backlog: VecDeque::new(),
+            answers: VecDeque::new(),
+            progress: Instant::now(),
+            status,
+            lost: None,
+        };
+        session.say(Presence::Online);
+        session
+    }
+
+    fn say(&mut self, presence: Presence) {
+        if let Some(status) = &self.status {
+            let accepted = self.connection.publish_status(status, presence);
+            self.submitted(Cargo::Status, accepted);
+        }
+    }
+
+    /// Publishes what waits, as far as the broker has room.
+    fn publish(&mut self) {
+        while self.ledger.has_room()
+            && let Some((sequence, message)) = self.backlog.pop_front()
+        {
+            let accepted = self.connection.publish(message);
+            self.submitted(Cargo::Record(sequence), accepted);
+        }
+    }
+
+    fn submitted(&mut self, cargo: Cargo, accepted: bool) {
+        if self.ledger.is_empty() {
+            self.progress = Instant::now();
+        }
+        if accepted {
+            self.ledger.submitted(cargo);
+        } else {
+            self.lost.get_or_insert_with(|| "the connection takes nothing more".to_owned());
+        }
+    }
+
+    /// Waits for the next notice and books it. Cancel-safe: it waits before it books.
+    async fn advance(&mut self) {
+        let deadline = self.progress + self.limits.stall_timeout;
+        let notice = tokio::select! {
+            biased;
+            notice = self.connection.next() => notice,
+            () = tokio::time::sleep_until(deadline), if !self.ledger.is_empty() => {
+                let error = format!("the broker answered nothing for {:?}", self.limits.stall_timeout);
+                Notice::Lost(Loss { error, culprit: None })
+            }
+        };
+        match notice {
+            Notice::Published(packet_id) => self.ledger.published(packet_id),
+            Notice::Answered { packet_id, verdict } => {
+                self.progress = Instant::now();
+                if let Some(cargo) = self.ledger.answered(packet_id) {
+                    self.answered(cargo, verdict);
+                }
+                self.publish();
+            }
+            Notice::Lost(loss) => self.lose(loss),
+            Notice::Connected(_) | Notice::Disconnected => {}
+        }
+    }
+
+    fn answered(&mut self, cargo: Cargo, verdict: Verdict) {
+        match (cargo, verdict) {
+            (Cargo::Record(sequence), Verdict::Taken { heard }) => self.answers.push_back(Answer::Acknowledged { sequence, heard }),
+            (Cargo::Record(sequence), Verdict::Refused(reason, detail)) => {
+                self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, detail) });
+            }
+            (Cargo::Status, Verdict::Refused(_, detail)) => {
+                warn!(destination.name = "mqtt", "the status message was not taken: {detail}");
+            }
+            (Cargo::Status, Verdict::Taken { .. }) => {}
+        }
+    }
+
+    fn lose(&mut self, loss: Loss) {
+        let culprit = loss.culprit.and_then(|(culprit, reason)| match culprit {
+            Culprit::Oldest => Some((self.ledger.oldest()?, reason)),
+            Culprit::Only => Some((self.ledger.only()?, reason)),
+        });
+        if let Some((Cargo::Record(sequence), reason)) = culprit {
+            self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, loss.error.clone()) });
+        }
+        self.lost = Some(loss.error);
+    }
+
+    /// Until the ledger is empty or the connection over.
+    async fn settle(&mut self) {
+        while self.lost.is_none() && !self.ledger.is_empty() {
+            self.advance().await;
+        }
+    }
+
+    async fn say_goodbye(&mut self) {
+        self.settle().await;
+        self.say(Presence::Offline);
+        self.settle().await;
+        if self.lost.is_none() {
+            self.connection.leave().await;
+        }
+    }
+}
+
+impl crate::send::Session for Session {
+    type Message = Message;
+
+    fn window(&self) -> Window {
+        Window { records: self.limits.window, bytes: usize::MAX }
+    }
+
+    fn submit(&mut self, sequence: Sequence, message: Message) {
+        match check(&message, self.limits.version, self.limits.packet_max) {
+            Ok(()) => self.backlog.push_back((sequence, message)),
+            Err(rejection) => self.answers.push_back(Answer::Rejected { sequence, rejection }),
+        }
+        if self.lost.is_none() {
+            self.publish();
+        }
+    }
+
+    async fn next(&mut self) -> Answer {
+        loop {
+            if let Some(answer) = self.answers.pop_front() {
+                return answer;
+            }
+            if let Some(error) = &self.lost {
+                return Answer::Lost { error: error.clone() };
+            }
+            self.advance().await;
+        }
+    }
+
+    async fn finish(&mut self) {
+        if tokio::time::timeout(super::FAREWELL, self.say_goodbye()).await.is_err() {
+            debug!(destination.name = "mqtt", "the broker did not answer the goodbye");
+        }
+        self.lost.get_or_insert_with(|| "the session is finished".to_owned());
+    }
+}

@@ -1,0 +1,88 @@
+//! The retained message that says whether this gateway is there: a guard's screen must know when it is blind.
+//!
+//! It is the last will of one connection, so that the broker itself says "offline" when that connection dies. Deliberately no event:
+//! it never enters the queue, and nothing waits for it.
+
+use serde::Serialize;
+
+use crate::config::{Field, Part, Template};
+use crate::event::Timestamp;
+
+use super::Identity;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Presence {
+    Online,
+    Offline,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Status {
+    pub topic: String,
+    identity: Identity,
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    status: Presence,
+    site: &'a str,
+    gateway: &'a str,
+    version: &'a str,
+    since: Timestamp,
+}
+
+impl Status {
+    pub fn new(template: &Template, identity: &Identity) -> Status {
+        let level = |part: &Part| match part {
+            Part::Literal(literal) => literal.clone(),
+            Part::Field(Field::Gateway) => encoded(&identity.gateway),
+            // The config allows no third field in this topic.
+            Part::Field(_) => encoded(&identity.site),
+        };
+        Status { topic: template.parts.iter().map(level).collect(), identity: identity.clone() }
+    }
+
+    pub fn payload(&self, status: Presence) -> Vec<u8> {
+        let Identity { site, gateway, started, .. } = &self.identity;
+        let payload = Payload { status, site, gateway, version: env!("CARGO_PKG_VERSION"), since: *started };
+        serde_json::to_vec(&payload).unwrap_or_default()
+    }
+}
+
+/// One level of a topic: what has a meaning there, and what a broker drops the connection for, is percent-encoded.
+fn encoded(value: &str) -> String {
+    let mut level = String::with_capacity(value.len());
+    for c in value.chars() {
+        if "%+#/".contains(c) || c.is_control() {
+            let mut bytes = [0; 4];
+            level.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
+        } else {
+            level.push(c);
+        }
+    }
+    level
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateways_name_stays_one_level_of_the_topic() {
+        let identity =
+            Identity { site: "lobby".to_owned(), gateway: "a/b#\n".to_owned(), instance: String::new(), started: Timestamp(0) };
+        let template =
+            Template::parse("boxbridge/{site}/gateways/{gateway}/status", &[Field::Site, Field::Gateway]).expect("a template");
+        let status = Status::new(&template, &identity);
+        assert_eq!(status.topic, "boxbridge/lobby/gateways/a%2Fb%23%0A/status");
+        let payload = String::from_utf8(status.payload(Presence::Online)).expect("UTF-8");
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            payload,
+            format!(
+                r#"{{"status":"online","site":"lobby","gateway":"a/b#\n","version":"{version}","since":"1970-01-01T00:00:00.000Z"}}"#
+            )
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! MQTT 5, by rumqttc: settings in, notices out.
+//!
+//! Deliberately uses no topic aliases and no session of the broker's: a connection starts clean, and what was not answered on the last one is
+//! submitted again by whoever owns it.
+
+use bytes::Bytes;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties, Packet, PubAck,
+    PubAckReason, PublishProperties,
+};
+use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
+use rumqttc::{NetworkOptions, Outgoing};
+
+use crate::event::Message;
+use crate::send::Reason;
+
+use super::admission::{content_type, expiry_seconds};
+use super::connection::{Culprit, Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::status::Presence;
+
+/// A broker sends us nothing but answers; a reason in words is the longest of them.
+const INCOMING_MAX: u32 = 64 * 1024;
+/// `Packet too large` is no reason of a PUBACK, but mosquitto's when a message is over its `message_size_limit`.
+const PACKET_TOO_LARGE: u8 = 0x95;
+
+pub(super) struct V5(EventLoop);
+
+pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
+    let mut options = MqttOptions::new(&dial.client_id, dial.address(), dial.broker.port);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options
+        .set_transport(dial.transport())
+        .set_network_options(network)
+        .set_clean_start(true)
+        .set_keep_alive(dial.keep_alive())
+        .set_connection_timeout(dial.timeout_seconds())
+        .set_outgoing_inflight_upper_limit(dial.window)
+        .set_connect_properties(ConnectProperties { max_packet_size: Some(INCOMING_MAX), ..ConnectProperties::new() });
+    if let Some((username, password)) = &dial.login {
+        options.set_credentials(username, password.expose());
+    }
+    if let Some(status) = &dial.will {
+        let properties = LastWillProperties {
+            delay_interval: None,
+            payload_format_indicator: Some(1),
+            message_expiry_interval: None,
+            content_type: Some("application/json".to_owned()),
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        };
+        let payload = status.payload(Presence::Offline);
+        options.set_last_will(LastWill::new(&status.topic, payload, QoS::AtLeastOnce, true, Some(properties)));
+    }
+    let (client, eventloop) = AsyncClient::new(options, requests);
+    (client, V5(eventloop))
+}
+
+pub(super) fn publish(client: &AsyncClient, message: Message) -> bool {
+    let properties = properties(&message);
+    client.try_publish_with_properties(message.topic, QoS::AtLeastOnce, false, message.payload, properties).is_ok()
+}
+
+pub(super) fn publish_retained(client: &AsyncClient, topic: &str, payload: Bytes) -> bool {
+    let properties = PublishProperties {
+        payload_format_indicator: Some(1),
+        content_type: Some("application/json".to_owned()),
+        ..PublishProperties::default()
+    };
+    client.try_publish_with_properties(topic, QoS::AtLeastOnce, true, payload, properties).is_ok()
+}
+
+/// The CloudEvents attributes as user properties, and what MQTT has words of its own for.
+pub(super) fn properties(message: &Message) -> PublishProperties {
+    PublishProperties {
+        payload_format_indicator: Some(1),
+        message_expiry_interval: expiry_seconds(message),
+        content_type: content_type(message).map(str::to_owned),
+        user_properties: message.attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        ..PublishProperties::default()
+    }
+}
+
+impl Protocol for V5 {
+    async fn next(&mut self) -> Result<Option<Notice>, Loss> {
+        match self.0.poll().await {
+            Ok(event) => Ok(notice(event)),
+            Err(error) => Err(loss(&error)),
+        }
+    }
+
+    fn left_over(&mut self) -> Option<Notice> {
+        std::iter::from_fn(|| self.0.state.events.pop_front()).find_map(notice)
+    }
+}
+
+fn notice(event: Event) -> Option<Notice> {
+    match event {
+        Event::Incoming(Packet::ConnAck(answer)) => Some(Notice::Connected(offer(&answer))),
+        Event::Incoming(Packet::PubAck(answer)) => Some(Notice::Answered { packet_id: answer.pkid, verdict: verdict(answer) }),
+        Event::Outgoing(Outgoing::Publish(packet_id)) => Some(Notice::Published(packet_id)),
+        Event::Outgoing(Outgoing::Disconnect) => Some(Notice::Disconnected),
+        _ => None,
+    }
+}
+
+fn offer(answer: &ConnAck) -> Offer {
+    let properties = answer.properties.as_ref();
+    Offer {
+        receive_maximum: properties.and_then(|properties| properties.receive_max).unwrap_or(u16::MAX),
+        packet_max: properties.and_then(|properties| properties.max_packet_size),
+        retain: properties.and_then(|properties| properties.retain_available) != Some(0),
+        qos_1: properties.and_then(|properties| properties.max_qos) != Some(0),
+    }
+}
+
+fn verdict(answer: PubAck) -> Verdict {
+    let reason = match answer.reason {
+        PubAckReason::Success => return Verdict::Taken { heard: true },
+        PubAckReason::NoMatchingSubscribers => return Verdict::Taken { heard: false },
+        PubAckReason::NotAuthorized => Reason::NotAuthorised,
+        PubAckReason::TopicNameInvalid => Reason::TopicInvalid,
+        PubAckReason::PayloadFormatInvalid => Reason::PayloadRefused,
+        PubAckReason::UnspecifiedError
+        | PubAckReason::ImplementationSpecificError
+        | PubAckReason::PacketIdentifierInUse
+        | PubAckReason::QuotaExceeded => Reason::Passing,
+    };
+    let words = answer.properties.and_then(|properties| properties.reason_string).map(|words| format!(": {words}"));
+    Verdict::Refused(reason, format!("the broker answered {:?}{}", answer.reason, words.unwrap_or_default()))
+}
+
+fn loss(error: &ConnectionError) -> Loss {
+    match error {
+        ConnectionError::ConnectionRefused(code) => Loss { error: refusal(*code), culprit: None },
+        ConnectionError::MqttState(StateError::Deserialization(CodecError::InvalidConnectReturnCode(PACKET_TOO_LARGE))) => Loss {
+            error: "the broker answered PacketTooLarge to a publication".to_owned(),
+            culprit: Some((Culprit::Oldest, Reason::TooLarge)),
+        },
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
+            let words = reason_string.as_ref().map_or_else(String::new, |words| format!(": {words}"));
+            Loss { error: format!("the broker disconnected: {}{words}", disconnected(*reason_code)), culprit: blamed(*reason_code) }
+        }
+        // Its own words may repeat the packet.
+        ConnectionError::NotConnAck(_) => Loss { error: "the broker did not answer with CONNACK".to_owned(), culprit: None },
+        other => Loss { error: other.to_string(), culprit: None },
+    }
+}
+
+fn blamed(code: DisconnectReasonCode) -> Option<(Culprit, Reason)> {
+    let reason = match code {
+        DisconnectReasonCode::PacketTooLarge => Reason::TooLarge,
+        DisconnectReasonCode::TopicNameInvalid => Reason::TopicInvalid,
+        DisconnectReasonCode::PayloadFormatInvalid => Reason::PayloadRefused,
+        _ => return None,
+    };
+    Some((Culprit::Only, reason))
+}
+
+fn disconnected(code: DisconnectReasonCode) -> String {
+    match code {
+        DisconnectReasonCode::SessionTakenOver => {
+            "SessionTakenOver (another client has this id: two gateways must not share send.mqtt.client_id)".to_owned()
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn refusal(code: ConnectReturnCode) -> String {
+    let hint = match code {
+        ConnectReturnCode::BadUserNamePassword => " (send.mqtt.username and its password)",
+        ConnectReturnCode::NotAuthorized => {
+            " (send.mqtt.username and its password, or the broker does not allow the topic of send.mqtt.status_topic)"
+        }
+        ConnectReturnCode::RetainNotSupported => " (set send.mqtt.status_topic to \"\")",
+        ConnectReturnCode::RefusedProtocolVersion | ConnectReturnCode::UnsupportedProtocolVersion => " (send.mqtt.version)",
+        ConnectReturnCode::BadClientId | ConnectReturnCode::ClientIdentifierNotValid => " (send.mqtt.client_id)",
+        _ => "",
+    };
+    format!("the broker refused: {code:?}{hint}")
+}

@@ -1,0 +1,69 @@
+//! MQTT: what a session promises, against the real mosquitto.
+
+mod answers;
+mod delivery;
+mod doors;
+mod status;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use boxbridge::config::{Config, Layers};
+use boxbridge::event::{Lane, Message, Sequence, Timestamp};
+use boxbridge::send::mqtt::{Identity, Mqtt};
+use boxbridge::send::{Answer, Destination, Session};
+use bytes::Bytes;
+
+/// A wait that is longer has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The destination that an operator gets who writes this URL and these settings below `send.mqtt`, or below `send`.
+fn destination(url: &str, settings: &[(&str, &str)]) -> Mqtt {
+    let secret = |key: &str| key == "mqtt.password";
+    let (secrets, plain): (Vec<_>, Vec<_>) = settings.iter().partition(|(key, _)| secret(key));
+    let mut flags: Vec<_> = plain.iter().map(|(key, value)| (format!("send.{key}"), (*value).to_owned())).collect();
+    flags.push(("send.mqtt.url".to_owned(), url.to_owned()));
+    let environment = secrets.iter().map(|(_, value)| ("BOXBRIDGE_SEND__MQTT__PASSWORD".to_owned(), (*value).to_owned())).collect();
+    let config = Config::load(&Layers { file: None, environment, flags }).unwrap_or_else(|problems| panic!("{problems}"));
+    let mqtt = config.send.mqtt.clone().expect("mqtt is on");
+    let broker = mqtt.broker.clone().expect("a broker");
+    let identity = Identity {
+        site: "lobby".to_owned(),
+        gateway: "edge-1".to_owned(),
+        instance: uuid::Uuid::new_v4().to_string(),
+        started: Timestamp(1_566_016_554_020),
+    };
+    Mqtt::new(mqtt, broker, &config.send, identity).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn at(address: SocketAddr) -> String {
+    format!("mqtt://{address}")
+}
+
+async fn connect(mqtt: &Mqtt, lane: Lane) -> boxbridge::send::mqtt::Session {
+    mqtt.connect(lane).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn refused(mqtt: &Mqtt) -> String {
+    let attempt = tokio::time::timeout(PATIENCE, mqtt.connect(Lane::Normal)).await.expect("an attempt ends");
+    attempt.err().expect("it is refused").message
+}
+
+async fn answer(session: &mut impl Session) -> Answer {
+    tokio::time::timeout(PATIENCE, session.next()).await.expect("an answer comes")
+}
+
+fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
+    Message {
+        topic: topic.to_owned(),
+        key: String::new(),
+        attributes: Vec::new(),
+        payload: payload.into(),
+        timestamp: Timestamp(0),
+        expires_in: None,
+    }
+}
+
+fn acknowledged(number: u64) -> Answer {
+    Answer::Acknowledged { sequence: Sequence(number), heard: true }
+}

@@ -1,0 +1,146 @@
+//! What a record is answered, and what leaves with it.
+
+use std::time::Duration;
+
+use boxbridge::event::{Lane, Sequence};
+use boxbridge::send::{Answer, Reason, Session};
+
+use super::{acknowledged, answer, at, connect, destination, message};
+use crate::parts::mosquitto::{Mosquitto, Settings};
+use crate::parts::subscriber::Subscriber;
+
+fn reason(answer: &Answer) -> Option<(u64, Reason)> {
+    match answer {
+        Answer::Rejected { sequence, rejection } => Some((sequence.0, rejection.reason)),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_message_carries_its_attributes_its_type_and_its_expiry() {
+    let broker = Mosquitto::start();
+    let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
+    let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
+    let mut sent = message("events/vip/大门 1", "{\"name\":\"小明\"}");
+    sent.attributes =
+        vec![("specversion", "1.0".to_owned()), ("datacontenttype", "application/json".to_owned()), ("subject", "vip".to_owned())];
+    sent.expires_in = Some(Duration::from_secs(600));
+    session.submit(Sequence(1), sent.clone());
+    assert_eq!(answer(&mut session).await, acknowledged(1));
+
+    let received = subscriber.receive_one().await;
+    assert_eq!(received.topic, sent.topic);
+    assert_eq!(received.payload, sent.payload);
+    assert_eq!(received.content_type.as_deref(), Some("application/json"));
+    assert_eq!(received.payload_format, Some(1));
+    assert!(received.expiry_seconds.is_some_and(|seconds| seconds <= 600), "{:?}", received.expiry_seconds);
+    let attributes: Vec<_> = sent.attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    assert_eq!(received.attributes, attributes);
+}
+
+#[tokio::test]
+async fn version_3_sends_the_payload_alone() {
+    let broker = Mosquitto::start();
+    let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
+    let mut session = connect(&destination(&at(broker.address()), &[("mqtt.version", "3")]), Lane::Normal).await;
+    let mut sent = message("events/vip/1", "{}");
+    sent.attributes = vec![("datacontenttype", "application/json".to_owned())];
+    session.submit(Sequence(1), sent);
+    assert_eq!(answer(&mut session).await, acknowledged(1));
+    let received = subscriber.receive_one().await;
+    assert_eq!((received.text(), &received.content_type, received.attributes.len()), ("{}", &None, 0));
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_hears_is_acknowledged_as_such() {
+    let broker = Mosquitto::start();
+    let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
+    session.submit(Sequence(1), message("events/vip/1", "{}"));
+    assert_eq!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), heard: false });
+}
+
+#[tokio::test]
+async fn a_topic_that_the_acl_denies_is_not_authorised_and_its_neighbours_pass() {
+    let broker = Mosquitto::with(&Settings { acl: "topic readwrite allowed/#\n", ..Settings::default() });
+    let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
+    for (number, topic) in [(1, "allowed/1"), (2, "denied/1"), (3, "allowed/2")] {
+        session.submit(Sequence(number), message(topic, "{}"));
+    }
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(answer(&mut session).await);
+    }
+    assert_eq!(answers.iter().filter_map(reason).collect::<Vec<_>>(), [(2, Reason::NotAuthorised)], "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_message_over_our_limit_never_reaches_the_connection() {
+    let broker = Mosquitto::start();
+    for version in ["3", "5"] {
+        let mqtt = destination(&at(broker.address()), &[("mqtt.version", version), ("mqtt.max_packet_bytes", "1KiB")]);
+        let mut session = connect(&mqtt, Lane::Normal).await;
+        session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
+        session.submit(Sequence(2), message("events/1", "{}"));
+        let Answer::Rejected { sequence: Sequence(1), rejection } = answer(&mut session).await else { panic!("1 is too large") };
+        assert_eq!(rejection.reason, Reason::TooLarge);
+        assert!(rejection.detail.contains("1024") && rejection.detail.contains("20"), "{}", rejection.detail);
+        assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(2), .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_message_over_the_brokers_announced_limit_never_reaches_the_connection() {
+    let broker = Mosquitto::with(&Settings { lines: &["max_packet_size 1000"], ..Settings::default() });
+    let mqtt = destination(&at(broker.address()), &[]);
+    assert_eq!(mqtt.probe().await.expect("an offer").packet_max, Some(1000));
+    let mut session = connect(&mqtt, Lane::Normal).await;
+    session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
+    session.submit(Sequence(2), message("events/1", "{}"));
+    assert_eq!(reason(&answer(&mut session).await), Some((1, Reason::TooLarge)));
+    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(2), .. }));
+}
+
+#[tokio::test]
+async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbours() {
+    let broker = Mosquitto::with(&Settings { lines: &["message_size_limit 1000"], ..Settings::default() });
+    let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
+    for (number, bytes) in [(1, 10), (2, 2000), (3, 10)] {
+        session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
+    }
+    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), .. }));
+    let second = answer(&mut session).await;
+    assert_eq!(reason(&second), Some((2, Reason::TooLarge)), "{second:?}");
+    assert!(matches!(answer(&mut session).await, Answer::Lost { .. }));
+}
+
+#[tokio::test]
+async fn a_hostile_topic_is_refused_and_the_connection_lives() {
+    let broker = Mosquitto::start();
+    let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
+    let topics = ["", "a/+/b", "a/#", "a\0b", "a\u{1}b"];
+    for (number, topic) in (1..).zip(topics) {
+        session.submit(Sequence(number), message(topic, "{}"));
+        assert_eq!(reason(&answer(&mut session).await), Some((number, Reason::TopicInvalid)), "{topic:?}");
+    }
+    session.submit(Sequence(9), message("events/1", "{}"));
+    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(9), .. }));
+}
+
+#[tokio::test]
+async fn a_frozen_broker_is_noticed() {
+    for version in ["3", "5"] {
+        let broker = Mosquitto::start();
+        let mqtt = destination(&at(broker.address()), &[("stall_timeout", "1s"), ("mqtt.version", version)]);
+        let mut session = connect(&mqtt, Lane::Normal).await;
+        session.submit(Sequence(1), message("events/1", "{}"));
+        assert!(matches!(answer(&mut session).await, Answer::Acknowledged { .. }));
+        broker.freeze();
+        for number in 2..50 {
+            session.submit(Sequence(number), message("events/1", vec![b'x'; 400_000]));
+        }
+        assert!(matches!(answer(&mut session).await, Answer::Lost { .. }));
+        let refused = super::refused(&mqtt).await;
+        assert!(refused.contains("no answer"), "{refused}");
+        broker.thaw();
+    }
+}
