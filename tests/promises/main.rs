@@ -1,3 +1,4 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
 mod parts;
+mod simulate;
