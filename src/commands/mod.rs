@@ -3,3 +3,7 @@
 pub mod check;
 pub mod queue;
 pub mod schema;
+//! What a person asks of the binary besides running it. Each command is an `Options` for the command line and a `run`.
+
+pub mod reconcile;
+pub mod simulate;

@@ -146,7 +146,7 @@ pub(super) const TOPIC_FIELDS: &[Field] =
     &[Field::Site, Field::Gateway, Field::PersonType, Field::Feed, Field::DeviceId, Field::DeviceType];
 
 /// `250ms`, `10s`, `5m`, `24h`, `30d`; parts may follow each other: `1h30m`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
@@ -167,7 +167,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// `512`, `64KiB`, `8MiB`, `10GiB`, `1TiB`; also with powers of ten: `1MB`.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = split_number(text)?;
     let factor = match unit.trim() {
         "" | "B" => 1,

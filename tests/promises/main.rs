@@ -5,3 +5,4 @@ mod kafka;
 mod mqtt;
 mod parts;
 mod store;
+mod simulate;

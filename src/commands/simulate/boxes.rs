@@ -1,0 +1,226 @@
+//! The boxes at work: one task each, which waits for the intended moment, sends, and notes what came of it.
+//!
+//! Deliberately one request at a time per box: that is how the boxes are built, and it makes the order of a device's events
+//! certain, which `reconcile` relies on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Answer, Client, Connection, NoAnswer};
+use super::ledger::{Entry, Ledger, Sent};
+use super::progress::{self, Bar, Tally};
+use super::summary::{Measured, Outcome};
+use super::traffic::{Box, Planned, Traffic};
+use super::{Error, Options, vendor};
+use crate::event::{EventId, Feed, Revision, Timestamp};
+
+/// A timer may ring up to this late; that is ours and is not charged to the receiver.
+const TIMER_GRAIN: Duration = Duration::from_millis(2);
+
+/// What all boxes of a run share.
+struct Run {
+    traffic: Traffic,
+    options: Options,
+    address: std::net::SocketAddr,
+    started: Instant,
+    tally: Arc<Tally>,
+    stop: CancellationToken,
+    ledger: Option<mpsc::Sender<Entry>>,
+}
+
+/// What a request came to.
+struct Exchange {
+    sent_at: Timestamp,
+    answered_at: Timestamp,
+    /// From the intended moment to the sending, and from there to the end.
+    delay: Duration,
+    took: Duration,
+    answer: Result<Answer, NoAnswer>,
+}
+
+pub async fn send(options: &Options, bar: Bar, stop: CancellationToken) -> Result<Outcome, Error> {
+    let random = uuid::Uuid::new_v4().as_u64_pair();
+    let seed = options.seed.unwrap_or(random.0);
+    let traffic = Traffic::new(options, seed, (random.1 >> 8) as u32);
+    let run_id = traffic.run;
+    let path = options.ledger.clone().unwrap_or_default();
+    let failed = |source| Error::Ledger { path: path.clone(), source };
+    let ledger = options.ledger.as_deref().map(Ledger::create).transpose().map_err(failed)?;
+    let address = options.url.resolve().await?;
+    let (tally, done) = (Arc::new(Tally::default()), CancellationToken::new());
+    let drawing = (bar == Bar::Drawn).then(|| tokio::spawn(progress::draw(tally.clone(), traffic.requests, done.clone())));
+    let run = Arc::new(Run {
+        ledger: ledger.as_ref().map(Ledger::sender),
+        traffic,
+        options: options.clone(),
+        address,
+        started: Instant::now(),
+        tally: tally.clone(),
+        stop,
+    });
+    let started = run.started;
+    let boxes: Vec<_> = (0..u64::from(options.boxes)).map(|number| tokio::spawn(run_box(run.clone(), number))).collect();
+    drop(run);
+    let mut measured = Measured::default();
+    for one in boxes {
+        measured.merge(one.await.unwrap_or_default());
+    }
+    let elapsed = started.elapsed();
+    done.cancel();
+    if let Some(drawing) = drawing {
+        let _ = drawing.await;
+    }
+    if let Some(ledger) = ledger {
+        ledger.close().await.map_err(failed)?;
+    }
+    Ok(measured.into_outcome(seed, run_id, tally.acknowledged.load(Ordering::Relaxed), elapsed))
+}
+
+async fn run_box(run: Arc<Run>, number: u64) -> Measured {
+    let mut sender = run.traffic.new_box(number);
+    let connection = if run.options.keep_alive { Connection::KeepAlive } else { Connection::Close };
+    let mut client = Client::new(run.address, connection);
+    let mut measured = Measured::default();
+    let mut request = sender.first_request();
+    while request < run.traffic.requests {
+        let intended = run.started + run.traffic.intended(request);
+        if run.stop.run_until_cancelled(tokio::time::sleep_until(intended)).await.is_none() {
+            break;
+        }
+        let planned = run.traffic.plan(request, &mut sender, Timestamp::now());
+        let bytes = compose(&run, &sender, &planned);
+        let exchange = exchange(&run, &mut client, intended, &bytes).await;
+        measured.request(exchange.delay, exchange.took, bytes.iter().map(Bytes::len).sum());
+        if note(&run, planned, &exchange, &mut measured).await.is_err() {
+            // The ledger's writer has ended: without it the run proves nothing. Closing the ledger tells why.
+            run.stop.cancel();
+        }
+        run.tally.requests.fetch_add(1, Ordering::Relaxed);
+        request += u64::from(run.options.boxes);
+    }
+    measured
+}
+
+/// The whole request: head and body, in pieces.
+fn compose(run: &Run, sender: &Box, planned: &[Planned]) -> Vec<Bytes> {
+    let sightings: Vec<_> = planned.iter().map(|planned| &planned.sighting).collect();
+    let is_history = sightings.first().is_some_and(|sighting| sighting.feed == Feed::History);
+    let receiver = &run.options.url;
+    let path = if is_history { receiver.with_path(&run.options.history_path) } else { receiver.path.clone() };
+    let body = vendor::body(&sightings, sender.firmware, &run.traffic.film);
+    let length: usize = body.iter().map(Bytes::len).sum();
+    let connection = if run.options.keep_alive { "keep-alive" } else { "close" };
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: python-requests/2.22.0\r\nAccept: */*\r\nConnection: {connection}\r\n\
+         Content-Type: {}\r\nContent-Length: {length}\r\n\r\n",
+        receiver.authority,
+        sender.firmware.content_type(),
+    );
+    std::iter::once(Bytes::from(head)).chain(body).collect()
+}
+
+async fn exchange(run: &Run, client: &mut Client, intended: Instant, request: &[Bytes]) -> Exchange {
+    let (sent, sent_at) = (Instant::now(), Timestamp::now());
+    let delay = sent.saturating_duration_since(intended);
+    let answer = client.send(request, sent + run.options.patience).await;
+    Exchange {
+        sent_at,
+        answered_at: Timestamp::now(),
+        delay: if delay <= TIMER_GRAIN { Duration::ZERO } else { delay },
+        took: sent.elapsed(),
+        answer,
+    }
+}
+
+/// Counts every event of a request and puts it into the ledger.
+async fn note(
+    run: &Run,
+    planned: Vec<Planned>,
+    exchange: &Exchange,
+    measured: &mut Measured,
+) -> Result<(), mpsc::error::SendError<Entry>> {
+    let receipts = Receipts::read(exchange, planned.len());
+    for (planned, receipt) in planned.into_iter().zip(receipts.0) {
+        let entry = entry(planned, exchange, receipt);
+        match (&entry.status, &entry.reason) {
+            (Some(status), _) => measured.event(&status.to_string()),
+            (None, reason) => measured.event(reason.as_deref().unwrap_or_default()),
+        }
+        if entry.is_acknowledged() {
+            run.tally.acknowledged.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(ledger) = &run.ledger {
+            ledger.send(entry).await?;
+        }
+    }
+    Ok(())
+}
+
+fn entry(planned: Planned, exchange: &Exchange, receipt: Receipt) -> Entry {
+    let sighting = planned.sighting;
+    let pictures = sighting.pictures.into_iter();
+    Entry {
+        marker: sighting.marker,
+        feed: sighting.feed,
+        device: sighting.device,
+        sequence: planned.sequence,
+        person_type: sighting.person_type,
+        identity: sighting.identity,
+        score: f64::from(sighting.score) / 10_000.0,
+        occurred_at: sighting.occurred_at,
+        pictures: pictures.map(|(kind, shot)| (kind, Sent { sha256: shot.sha256, bytes: shot.bytes })).collect(),
+        sent_at: exchange.sent_at,
+        answered_at: exchange.answer.is_ok().then_some(exchange.answered_at),
+        latency_ms: (exchange.delay + exchange.took).as_micros() as f64 / 1000.0,
+        status: receipt.status,
+        reason: receipt.code,
+        event_id: receipt.event_id,
+        revision: receipt.revision,
+    }
+}
+
+/// What the receiver said of one event. A receiver that is not ours says nothing but the status.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Receipt {
+    status: Option<u16>,
+    code: Option<String>,
+    event_id: Option<EventId>,
+    revision: Option<Revision>,
+    events: Vec<Receipt>,
+}
+
+/// One receipt per event of the request.
+struct Receipts(Vec<Receipt>);
+
+impl Receipts {
+    fn read(exchange: &Exchange, events: usize) -> Receipts {
+        let answer = match &exchange.answer {
+            Ok(answer) => answer,
+            Err(reason) => return Receipts::all(Receipt { code: Some(reason.to_string()), ..Receipt::default() }, events),
+        };
+        let mut whole: Receipt = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let elements = std::mem::take(&mut whole.events);
+        if answer.status == 200 && elements.len() == events {
+            // The element's own word: 0 is success, as the vendor's platform says it.
+            let status = |receipt: &Receipt| receipt.status.filter(|status| *status != 0).unwrap_or(200);
+            return Receipts(elements.into_iter().map(|receipt| Receipt { status: Some(status(&receipt)), ..receipt }).collect());
+        }
+        whole.status = Some(answer.status);
+        if events > 1 {
+            whole.event_id = None;
+        }
+        Receipts::all(whole, events)
+    }
+
+    fn all(receipt: Receipt, events: usize) -> Receipts {
+        Receipts(vec![receipt; events])
+    }
+}
