@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 mod codec;
+pub mod document;
 mod refusal;
 
 pub use refusal::{Code, Refusal, Source};
