@@ -1,0 +1,127 @@
+//! The box's own document: where each field stands in it, and how an [`Event`] and its pictures make it again.
+//!
+//! Promises: `normalize` reads by the same table by which [`rebuild`] writes, so nothing that a box sent is lost on the way. What
+//! `source` says of a field wins over the normalized value, its `null` meaning "not sent"; a `null` that was sent stands in
+//! `extra`, as does every field that is not in the table. Deliberately knows no picture bytes: the caller says what stands for one.
+
+use serde_json::{Map, Value};
+
+use super::{Event, PictureKind, PictureReference};
+
+/// What a field of the box means to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    IdentityId,
+    IdentityName,
+    Group,
+    OccurredAt,
+    Score,
+    PersonType,
+    DeviceIp,
+    DeviceType,
+    Box,
+    CameraQuality,
+    BoxQuality,
+    Picture(PictureKind),
+}
+
+/// A field of the box that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    pub meaning: Meaning,
+    /// Whether it stands in [`INNER`] or at the top.
+    pub inner: bool,
+    pub name: &'static str,
+}
+
+/// The one object in the document that holds fields of its own.
+pub const INNER: &str = "ext_data";
+
+const fn top(name: &'static str, meaning: Meaning) -> Field {
+    Field { meaning, inner: false, name }
+}
+
+const fn inner(name: &'static str, meaning: Meaning) -> Field {
+    Field { meaning, inner: true, name }
+}
+
+/// RealTimeEvent, and HistoryEvent of generations 1 and 2.
+pub const FIELDS: [Field; 15] = [
+    top("identity_id", Meaning::IdentityId),
+    top("identity_name", Meaning::IdentityName),
+    top("group_name", Meaning::Group),
+    top("timestamp", Meaning::OccurredAt),
+    top("score", Meaning::Score),
+    top("reg_pic", Meaning::Picture(PictureKind::Registered)),
+    inner("device_ip", Meaning::DeviceIp),
+    inner("device_type", Meaning::DeviceType),
+    inner("person_type", Meaning::PersonType),
+    inner("dev_sno", Meaning::Box),
+    inner("spot_pic", Meaning::Picture(PictureKind::Scene)),
+    inner("recognize_face", Meaning::Picture(PictureKind::Face)),
+    inner("ir_pic", Meaning::Picture(PictureKind::Infrared)),
+    inner("grab_fiqa_info", Meaning::CameraQuality),
+    inner("box_fiqa_info", Meaning::BoxQuality),
+];
+
+impl Field {
+    /// Dotted, as warnings name it.
+    pub fn path(&self) -> String {
+        if self.inner { format!("{INNER}.{}", self.name) } else { self.name.to_owned() }
+    }
+
+    /// Whether `source` has it whatever was sent.
+    pub const fn always_in_source(&self) -> bool {
+        matches!(self.meaning, Meaning::OccurredAt | Meaning::PersonType | Meaning::Score | Meaning::DeviceType)
+    }
+}
+
+/// The document that the box sent, each of the event's pictures replaced by what `picture` says, or left out if it says `None`.
+///
+/// Not given back: the order and the spelling of keys and escapes, all but the last of a repeated key, face embeddings.
+pub fn rebuild(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -> Option<String>) -> Map<String, Value> {
+    let mut document = Map::new();
+    let mut inside = Map::new();
+    for field in &FIELDS {
+        let value = match event.source.get(field.name) {
+            Some(Value::Null) => None,
+            Some(sent) => Some(sent.clone()),
+            None => match field.meaning {
+                Meaning::Picture(kind) => event.pictures.get(kind).and_then(|it| picture(kind, it)).map(Value::String),
+                meaning => normalized(event, meaning),
+            },
+        };
+        if let Some(value) = value {
+            let object = if field.inner { &mut inside } else { &mut document };
+            object.insert(field.name.to_owned(), value);
+        }
+    }
+    match event.source.get(INNER) {
+        None => drop(document.insert(INNER.to_owned(), Value::Object(inside))),
+        Some(Value::Null) => {}
+        Some(sent) => drop(document.insert(INNER.to_owned(), sent.clone())),
+    }
+    for (name, value) in &event.extra {
+        match (document.get_mut(name), value) {
+            (Some(Value::Object(inside)), Value::Object(more)) => inside.extend(more.clone()),
+            _ => drop(document.insert(name.clone(), value.clone())),
+        }
+    }
+    document
+}
+
+/// What the event alone gives back for a field: exact, or `source` says otherwise. Nothing for pictures and for what is
+/// always in `source`.
+pub fn normalized(event: &Event, meaning: Meaning) -> Option<Value> {
+    let text = |text: &Option<String>| text.clone().map(Value::String);
+    match meaning {
+        Meaning::IdentityId => text(&event.identity.id),
+        Meaning::IdentityName => text(&event.identity.name),
+        Meaning::Group => text(&event.matched.group),
+        Meaning::DeviceIp => text(&event.device.ip),
+        Meaning::Box => text(&event.device.box_id),
+        Meaning::CameraQuality => Some(event.quality.camera.clone()),
+        Meaning::BoxQuality => Some(event.quality.box_.clone()),
+        Meaning::OccurredAt | Meaning::Score | Meaning::PersonType | Meaning::DeviceType | Meaning::Picture(_) => None,
+    }
+}

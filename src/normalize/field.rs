@@ -1,0 +1,145 @@
+//! One field as sent → what we make of it: text, time, score, person type, device type.
+//!
+//! Promises: every value of every JSON type is an answer, never an error; what is odd about it is in the answer. Deliberately knows
+//! neither where the field stood nor what it is called.
+
+use serde_json::Value;
+
+use crate::config::ScoreScale;
+use crate::event::PersonType;
+
+/// A text, and whether another type was sent where one is promised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Text {
+    pub text: Option<String>,
+    pub is_unexpected: bool,
+}
+
+/// Numbers are taken by their digits; an empty text is none.
+pub(super) fn text(value: Option<&Value>) -> Text {
+    match value {
+        None | Some(Value::Null) => Text::default(),
+        Some(Value::String(text)) => Text { text: Some(text.clone()).filter(|text| !text.is_empty()), is_unexpected: false },
+        Some(Value::Number(number)) => Text { text: Some(number.to_string()), is_unexpected: true },
+        Some(_) => Text { text: None, is_unexpected: true },
+    }
+}
+
+/// A moment as sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Since 1970, the rest of a millisecond cut off.
+    pub milliseconds: i64,
+    /// Whether it was sent in the unit that the box's document shows.
+    pub is_milliseconds: bool,
+}
+
+/// 2015-01-01 to 2101-01-01, in milliseconds: no box is older, and seconds, milliseconds and microseconds never overlap.
+const PLAUSIBLE: std::ops::Range<i128> = 1_420_070_400_000..4_133_980_800_000;
+
+/// Seconds, milliseconds or microseconds, told apart by magnitude; with decimals; in a string or not. `None` if implausible.
+pub(super) fn moment(value: Option<&Value>) -> Option<Moment> {
+    let digits = match value? {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        _ => return None,
+    };
+    let micros = millionths(&digits)?;
+    // Whatever the unit is, `micros` is a million of them.
+    [(1_000, false), (1_000_000, true), (1_000_000_000, false)].into_iter().find_map(|(per_millisecond, is_milliseconds)| {
+        let milliseconds = micros / per_millisecond;
+        let is_plausible = PLAUSIBLE.contains(&milliseconds);
+        is_plausible.then(|| Some(Moment { milliseconds: i64::try_from(milliseconds).ok()?, is_milliseconds }))?
+    })
+}
+
+/// A decimal number times a million, exact unless it has an exponent; what is smaller is cut off.
+fn millionths(digits: &str) -> Option<i128> {
+    if digits.contains(['e', 'E']) {
+        let value: f64 = digits.parse().ok()?;
+        // The plausible range in microseconds ends far below it.
+        return (0.0..1e17).contains(&value).then(|| millionths(&format!("{value:.6}")))?;
+    }
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_decimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 18 || !is_decimal(whole) || !is_decimal(fraction) {
+        return None;
+    }
+    let fraction: String = fraction.chars().chain("000000".chars()).take(6).collect();
+    Some(whole.parse::<i128>().ok()? * 1_000_000 + fraction.parse::<i128>().ok()?)
+}
+
+/// What became of a score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Score {
+    None,
+    /// 0 to 1.
+    As(f64),
+    /// Sent out of 100, which nobody had announced.
+    Scaled(f64),
+    Invalid,
+}
+
+pub(super) fn score(value: Option<&Value>, scale: ScoreScale) -> Score {
+    let sent = match value {
+        None | Some(Value::Null) => return Score::None,
+        Some(Value::String(text)) if text.trim().is_empty() => return Score::None,
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(_) => None,
+    };
+    // Adding zero turns the -0.0 that a box can compute into 0.0.
+    let Some(sent) = sent.filter(|sent: &f64| sent.is_finite()).map(|sent| sent + 0.0) else { return Score::Invalid };
+    let is_scaled = scale == ScoreScale::Auto && sent > 1.0;
+    let score = if is_scaled || scale == ScoreScale::Hundred { sent / 100.0 } else { sent };
+    match (0.0..=1.0).contains(&score) {
+        false => Score::Invalid,
+        true if is_scaled => Score::Scaled(score),
+        true => Score::As(score),
+    }
+}
+
+/// What became of a person type. The vendor's rule: absent means employee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Person {
+    Sent(PersonType),
+    Defaulted,
+    Unknown,
+}
+
+/// The box's number, its digits in a string, or the word of later firmware.
+pub(super) fn person(value: Option<&Value>) -> Person {
+    let word = match value {
+        None | Some(Value::Null) => return Person::Defaulted,
+        Some(Value::String(text)) => text.trim().to_lowercase(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) => return Person::Unknown,
+    };
+    match word.as_str() {
+        "" => Person::Defaulted,
+        "1" | "employee" => Person::Sent(PersonType::Employee),
+        "2" | "visitor" => Person::Sent(PersonType::Visitor),
+        "3" | "blacklist" => Person::Sent(PersonType::Blacklist),
+        "4" | "stranger" => Person::Sent(PersonType::Stranger),
+        "5" | "vip" => Person::Sent(PersonType::Vip),
+        _ => Person::Unknown,
+    }
+}
+
+/// The word for a device type; one that we do not know is taken as sent.
+pub(super) fn device_type(value: Option<&Value>) -> Text {
+    let Text { text, is_unexpected } = text(value);
+    let word = match text.as_deref().map(str::trim) {
+        None | Some("") => "unknown",
+        Some("0") => "gate",
+        Some("1") => "capture_camera",
+        Some("2") => "ipc_static",
+        Some("3") => "ipc_dynamic",
+        Some("4") => "door",
+        Some(number) if number.parse::<f64>().is_ok() => "unknown",
+        Some(word) => word,
+    };
+    // The box's own document prints a bare number where it promises a text.
+    let is_unexpected = is_unexpected && !matches!(value, Some(Value::Number(_)));
+    Text { text: Some(word.to_owned()), is_unexpected }
+}
