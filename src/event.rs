@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 mod answer;
 mod codec;
 pub mod document;
-mod refusal;
 
 pub use answer::{Code, Receipt, Refusal, Reply, Source};
 

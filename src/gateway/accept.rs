@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::event::{Code, Feed, PictureState, Receipt, Refusal, Reply, Source};
+use crate::event::{Code, Feed, Receipt, Refusal, Reply, Source, document};
 use crate::ingest::Accept;
 use crate::metrics::{self, Outcome};
-use crate::normalize::{Batch, Context, Limits, Normalized, normalize};
+use crate::normalize::{Batch, Context, Elements, Limits, Normalized, normalize};
 use crate::queue::quarantine::Quarantine;
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
@@ -26,11 +26,10 @@ pub struct Gateway {
 impl Accept for Gateway {
     /// The straight line of the way in.
     async fn accept(&self, source: Source, body: Bytes) -> Result<Reply, Refusal> {
-        let batch = tokio::task::block_in_place(|| normalize(&body, &self.context(&source)));
-        match batch {
+        match normalize(&body, &self.context(&source)) {
+            Ok(Batch::One(normalized)) => Ok(Reply::One(self.append(normalized).await?)),
+            Ok(Batch::Many(elements)) => self.many(&source, elements).await,
             Err(refusal) => self.refuse(source, body, refusal).await,
-            Ok(Batch::One(normalized)) => Ok(Reply::One(self.append(*normalized).await?)),
-            Ok(Batch::Many(_elements)) => todo!(),
         }
     }
 
@@ -58,10 +57,40 @@ impl Accept for Gateway {
 }
 
 impl Gateway {
+    /// An array, one event after the other; pressure ends it, what is wrong with one does not.
+    async fn many(&self, source: &Source, elements: Elements<'_>) -> Result<Reply, Refusal> {
+        let mut parts = Vec::with_capacity(elements.len());
+        for element in elements {
+            let part = match element {
+                Ok(normalized) => self.append(normalized).await,
+                Err((refusal, text)) => match self.refuse(source.clone(), text, refusal).await {
+                    Ok(Reply::Quarantined(refusal)) | Err(refusal) => Err(refusal),
+                    Ok(_) => continue,
+                },
+            };
+            let is_over = part.as_ref().is_err_and(|refusal| refusal.code.is_pressure());
+            parts.push(part);
+            if is_over {
+                break;
+            }
+        }
+        let is_all_refused = source.feed == Feed::Realtime && parts.iter().all(Result::is_err);
+        let counted = usize::from(is_all_refused);
+        for refusal in parts.iter().filter_map(|part| part.as_ref().err()).skip(counted) {
+            if source.feed == Feed::Realtime || refusal.code.is_pressure() {
+                metrics::refused(source.feed.as_str(), refusal.code);
+            }
+        }
+        match parts.first() {
+            Some(Err(refusal)) if is_all_refused => Err(refusal.clone()),
+            _ => Ok(Reply::Many(parts)),
+        }
+    }
+
     async fn append(&self, normalized: Normalized) -> Result<Receipt, Refusal> {
         let Normalized { event, pictures } = normalized;
         let (feed, event_id) = (event.feed, event.id);
-        let document = crate::event::document::blanked(&event);
+        let document = document::rebuild(&event, |_, _| Some(String::new()));
         for warning in &event.warnings {
             metrics::warning(warning.code);
         }

@@ -49,6 +49,18 @@ impl Child {
         let _ = self.process.wait();
     }
 
+    /// Waits for the end, and its exit code; panics if it never comes.
+    pub fn wait(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "does not end; its log ends:\n{}", self.log_end());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until `ready` says yes; panics with the end of the log if it never does or the process ends.
     pub fn wait_until(&mut self, what: &str, at_most: Duration, mut ready: impl FnMut() -> bool) {
         let deadline = Instant::now() + at_most;

@@ -1,10 +1,9 @@
-//! The real parts that the promises are tested against, each started by the test that needs it; `tests/install/parts` puts them there.
-
-pub mod child;
-pub mod kafka;
-pub mod s3;
-//! The real parts that the tests run against: started on free ports, ended by their process id.
+//! The real parts that the promises are tested against: started on free ports, ended by their process id. `tests/install/parts` puts them there.
 
 pub mod certificates;
+pub mod child;
+pub mod gateway;
+pub mod kafka;
 pub mod mosquitto;
+pub mod s3;
 pub mod subscriber;

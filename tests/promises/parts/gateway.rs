@@ -1,0 +1,239 @@
+//! The gateway itself, as its users run it: the binary, with settings by environment, on ports of its own choice.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::child::{Child, free_port};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the environment of a gateway says; names without the prefix.
+pub type Settings<'a> = &'a [(&'a str, &'a str)];
+
+pub struct Gateway {
+    child: Child,
+    command: Command,
+    directory: tempfile::TempDir,
+    pub ingest: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Value,
+}
+
+impl Gateway {
+    /// Running and ready.
+    pub fn start(settings: Settings) -> Gateway {
+        let directory = tempfile::tempdir().unwrap();
+        let ingest = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
+        command.current_dir(directory.path());
+        let own = [
+            ("DATA_DIR", directory.path().join("data").display().to_string()),
+            ("INGEST__LISTEN", ingest.to_string()),
+            ("ADMIN__LISTEN", admin.to_string()),
+            ("GATEWAY", "edge-1".to_owned()),
+            ("LOG__FORMAT", "json".to_owned()),
+        ];
+        let given = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        command.envs(own.into_iter().chain(given).map(|(name, value)| (format!("BOXBRIDGE_{name}"), value)));
+        let child = Child::start(&command, &directory.path().join("log"));
+        let mut gateway = Gateway { child, command, directory, ingest, admin };
+        gateway.wait_ready();
+        gateway
+    }
+
+    fn wait_ready(&mut self) {
+        let ingest = self.ingest;
+        self.child.wait_until("gateway", PATIENCE, || request(ingest, b"GET /RealTimeEvent HTTP/1.0\r\n\r\n").is_some_and(|a| a.status == 200));
+    }
+
+    /// SIGKILL and the same command on the same data.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    pub fn restart(&mut self) {
+        self.start_again();
+        self.wait_ready();
+    }
+
+    pub fn start_again(&mut self) {
+        self.child = Child::start(&self.command, &self.directory.path().join("log"));
+    }
+
+    /// SIGTERM, and the exit that follows.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.child.signal("TERM");
+        self.child.wait()
+    }
+
+    pub fn signal(&self, name: &str) {
+        self.child.signal(name);
+    }
+
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait()
+    }
+
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.directory.path().join("data")
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.child.log).unwrap_or_default()
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/RealTimeEvent", self.ingest)
+    }
+
+    /// The same binary with the same settings, for another command; what it printed and its exit code.
+    pub fn run(&self, arguments: &[&str]) -> (String, Option<i32>) {
+        let mut command = Command::new(self.command.get_program());
+        command.current_dir(self.directory.path()).args(arguments);
+        self.command.get_envs().for_each(|(name, value)| {
+            command.env(name, value.unwrap());
+        });
+        let output = command.output().unwrap();
+        (format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)), output.status.code())
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_bytes(path, body.to_string().as_bytes())
+    }
+
+    pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
+        let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
+        bytes.extend_from_slice(body);
+        request(self.ingest, &bytes).expect("an answer")
+    }
+
+    /// Raw bytes to the boxes' port, and the first answer to them; `None` where the connection ends without one.
+    pub fn raw(&self, bytes: &[u8]) -> Option<Answer> {
+        request(self.ingest, bytes)
+    }
+
+    /// Every sample of `/metrics`: `name{labels}` → value.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let text = get(self.admin, "/metrics");
+        text.lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+            .map(|line| line.rsplit_once(' ').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+            .collect()
+    }
+
+    pub fn ready(&self) -> Value {
+        serde_json::from_str(&get(self.admin, "/readyz")).unwrap()
+    }
+
+    /// Waits until every destination has answered everything; panics with what is left.
+    pub fn wait_delivered(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let waiting: BTreeMap<_, _> =
+                self.metrics().into_iter().filter(|(name, value)| name.starts_with("boxbridge_queue_waiting_records") && *value > 0.0).collect();
+            if waiting.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still waiting: {waiting:?}; {}\n{}", self.ready(), self.child.log_end());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn pictures(&self) -> std::path::PathBuf {
+        self.data_dir().join("pictures")
+    }
+}
+
+/// The vendor's sample with an identity and a person type of one's own; `null` leaves the type away.
+pub fn event(identity: &str, person_type: Value, device: &str) -> Value {
+    let mut event = json!({
+        "reg_pic": "", "identity_id": identity, "score": 0.6231614351272583, "timestamp": 1_566_016_554_020_u64,
+        "group_name": "default_group", "identity_name": "小明",
+        "ext_data": {"person_type": person_type, "grab_fiqa_info": {}, "device_ip": device, "box_fiqa_info": {}, "device_type": "0", "spot_pic": ""},
+    });
+    if event["ext_data"]["person_type"].is_null() {
+        event["ext_data"].as_object_mut().unwrap().remove("person_type");
+    }
+    event
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// Sends everything from a thread of its own (an answer may come before the end), and reads the first answer.
+fn request(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut writer = stream.try_clone().ok()?;
+    let bytes = bytes.to_vec();
+    let sender = std::thread::spawn(move || writer.write_all(&bytes));
+    let answer = read_answer(&mut stream);
+    drop(stream);
+    let _ = sender.join();
+    answer
+}
+
+fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        if let Some(end) = end {
+            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.trim().parse::<usize>().ok()).unwrap_or(0);
+            if bytes.len() >= end + 4 + length {
+                let status = head.split(' ').nth(1)?.parse().ok()?;
+                let body = serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or(Value::Null);
+                return Some(Answer { status, head, body });
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+/// All files below a folder, by their path relative to it.
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
