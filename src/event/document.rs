@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Event, PictureKind, PictureReference};
+use super::{Event, PictureKind, PictureReference, PictureState};
 
 /// What a field of the box means to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,14 @@ pub fn rebuild(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -
         }
     }
     document
+}
+
+/// The text of a picture field for these bytes of its object: base64, but for the one that could not be decoded, which is the text.
+pub fn picture_text(picture: &PictureReference, bytes: &[u8]) -> String {
+    match picture.state {
+        PictureState::Undecodable => String::from_utf8_lossy(bytes).into_owned(),
+        _ => base64_simd::STANDARD.encode_to_string(bytes),
+    }
 }
 
 /// What the event alone gives back for a field: exact, or `source` says otherwise. Nothing for pictures and for what is

@@ -1,1 +1,171 @@
-//! To be written.
+//! Record → the messages that leave, as of now.
+//!
+//! Promises: pure (no clock, no IO, no async: the moment comes with [`Sending`]), so a record sent twice at one moment makes the same
+//! bytes twice; whatever depends on that moment is made here and nowhere else; nothing that is too late to act on gets a live MQTT
+//! topic. Deliberately knows no bus: a [`Message`] has a topic, and whether it fits is the session's to say.
+//!
+//! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock says; one
+//! from the platform only if it occurred within `live_for`; history and replays never. What may not be acted on is never urgent.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
+use crate::event::{ClockSource, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp};
+
+mod attributes;
+mod payload;
+mod places;
+mod topic;
+
+pub use places::Places;
+pub use topic::gateway_topic;
+
+use payload::{Moment, Place};
+
+/// The contract of a message's payload, as JSON Schema.
+pub const EVENT_SCHEMA: &str = include_str!("event.schema.json");
+
+#[derive(Clone, Debug)]
+pub struct Router {
+    routes: Routes,
+    places: Places,
+    epoch: String,
+}
+
+/// The moment of sending.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a> {
+    pub sequence: Sequence,
+    pub now: Timestamp,
+    /// The replay's id, if this is one.
+    pub replay: Option<&'a str>,
+    pub pictures: PicturesNow,
+    /// The record's pictures; only read where [`Router::wants_inline`].
+    pub inline: &'a [Picture],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PicturesNow {
+    /// The store has answered for each of them.
+    Settled(PictureVerdict),
+    /// It has not, and `picture_wait` is over.
+    Pending,
+}
+
+impl Router {
+    /// `epoch` is the log's: sequences count within it.
+    pub fn new(routes: &Routes, places: Places, epoch: &str) -> Router {
+        Router { routes: routes.clone(), places, epoch: epoch.to_owned() }
+    }
+
+    /// The lane of an event that arrives: urgent only if its route says so and one may still act on it.
+    pub fn lane(&self, event: &Event) -> Lane {
+        match self.act_before(event, None) {
+            Some(_) => self.routes.of(event.person_type).lane,
+            None => Lane::Normal,
+        }
+    }
+
+    /// Until when one may act on an event; `None` = it is for the record only.
+    pub fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
+        let live_for = self.routes.of(event.person_type).live_for;
+        let is_live = replay.is_none()
+            && match event.feed {
+                Feed::Realtime => true,
+                Feed::Platform => occurred_within(event, live_for),
+                Feed::History => false,
+            };
+        is_live.then(|| event.received_at.plus(live_for))
+    }
+
+    /// What leaves for MQTT; `None` if there is nothing to do, since this type has no route there or no late topic.
+    pub fn mqtt(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
+        let route = self.routes.of(event.person_type);
+        let is_live = self.act_before(event, sending.replay).is_some_and(|act_before| sending.now <= act_before);
+        let template = if is_live { &route.mqtt_topic } else { &route.mqtt_late_topic };
+        let topic = topic::render(template.as_ref()?, event);
+        let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, event.received_at, sending.now));
+        Some(Message { expires_in, ..self.message(event, sending, route, topic, String::new()) })
+    }
+
+    /// What leaves for Kafka; `None` if this type has no route there.
+    pub fn kafka(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
+        let route = self.routes.of(event.person_type);
+        let topic = topic::render(route.kafka_topic.as_ref()?, event);
+        let key = topic::render(&route.kafka_key, event);
+        Some(self.message(event, sending, route, topic, key))
+    }
+
+    /// What leaves for the picture store; empty where the route drops pictures.
+    pub fn objects(&self, event: &Event, pictures: Vec<Picture>) -> Vec<Object> {
+        if self.routes.of(event.person_type).pictures == PicturePolicy::Drop {
+            return Vec::new();
+        }
+        let object = |Picture { kind, bytes }| {
+            let reference = event.pictures.get(kind)?;
+            Some(Object { kind, key: reference.key.clone(), media_type: reference.media_type.clone(), bytes })
+        };
+        pictures.into_iter().filter_map(object).collect()
+    }
+
+    /// How long an event of this type waits for its pictures.
+    pub fn picture_wait(&self, person_type: PersonType) -> PictureWait {
+        self.routes.of(person_type).picture_wait
+    }
+
+    /// Whether messages of this type carry their pictures, so that [`Sending::inline`] must hold them.
+    pub fn wants_inline(&self, person_type: PersonType) -> bool {
+        self.routes.of(person_type).pictures == PicturePolicy::Inline
+    }
+
+    /// Every Kafka topic that an event of this site can go to.
+    pub fn kafka_topics(&self, site: &str) -> BTreeSet<String> {
+        let topic = |template: &Template, person_type: PersonType, feed: Feed| -> String {
+            let text = |part: &Part| match part {
+                Part::Literal(literal) => literal.clone(),
+                Part::Field(Field::Site) => site.to_owned(),
+                Part::Field(Field::Feed) => feed.to_string(),
+                Part::Field(_) => person_type.to_string(),
+            };
+            template.parts.iter().map(text).collect()
+        };
+        let routed = self.routes.iter().filter_map(|(person_type, route)| Some((person_type, route.kafka_topic.as_ref()?)));
+        routed.flat_map(|(person_type, template)| Feed::ALL.iter().map(move |feed| topic(template, person_type, *feed))).collect()
+    }
+
+    fn message(&self, event: &Event, sending: &Sending<'_>, route: &Route, topic: String, key: String) -> Message {
+        let moment = Moment {
+            act_before: self.act_before(event, sending.replay),
+            replay: sending.replay,
+            place: Place { epoch: &self.epoch, number: sending.sequence.0 },
+            places: &self.places,
+            pictures: sending.pictures,
+            is_dropped: route.pictures == PicturePolicy::Drop,
+            inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),
+        };
+        Message {
+            topic,
+            key,
+            attributes: attributes::of(event, moment, route.format),
+            payload: match route.format {
+                Format::Boxbridge => payload::boxbridge(event, moment),
+                Format::Box => payload::vendor(event, moment),
+            },
+            timestamp: event.received_at,
+            expires_in: None,
+        }
+    }
+}
+
+/// Whether an event that was passed on is fresh. Whose time is not known may be of any age.
+fn occurred_within(event: &Event, live_for: Duration) -> bool {
+    let age = event.received_at.since(event.occurred_at).unsigned_abs();
+    event.clock.from == ClockSource::Box && u128::from(age) <= live_for.as_millis()
+}
+
+/// A message that has outlived its expiry still gets a second: a broker that is told zero may never hand it on.
+fn left_of(expiry: Duration, received_at: Timestamp, now: Timestamp) -> Duration {
+    let age = Duration::from_millis(u64::try_from(now.since(received_at)).unwrap_or(0));
+    expiry.saturating_sub(age).max(Duration::from_secs(1))
+}

@@ -3,6 +3,8 @@
 mod config;
 mod kafka;
 mod mqtt;
+mod documents;
+mod normalize;
 mod parts;
 mod store;
 mod simulate;

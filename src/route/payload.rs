@@ -1,0 +1,172 @@
+//! The payload of a message: the contract downstream, written in one pass, every key always there and in the order of the document.
+//!
+//! Deliberately builds no `Value` on the way, except where a route wants the vendor's own shape, which is one.
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::{PicturesNow, Places};
+use crate::event::document;
+use crate::event::{
+    Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture, PictureKind, PictureReference, PictureState,
+    Quality, Revision, Timestamp, Warning,
+};
+
+pub(super) const SCHEMA: &str = "boxbridge.match.v1";
+
+/// An event as of the moment it is sent.
+#[derive(Serialize)]
+pub(super) struct Payload<'a> {
+    schema: &'static str,
+    id: EventId,
+    revision: Revision,
+    feed: Feed,
+    occurred_at: Timestamp,
+    received_at: Timestamp,
+    act_before: Option<Timestamp>,
+    replay: Option<&'a str>,
+    person_type: PersonType,
+    identity: &'a Identity,
+    #[serde(rename = "match")]
+    matched: &'a Match,
+    device: &'a Device,
+    origin: &'a Origin,
+    sequence: Place<'a>,
+    clock: &'a Clock,
+    pictures: PicturesSent<'a>,
+    quality: &'a Quality,
+    source: &'a Map<String, Value>,
+    extra: &'a Map<String, Value>,
+    warnings: &'a [Warning],
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Place<'a> {
+    pub epoch: &'a str,
+    pub number: u64,
+}
+
+#[derive(Serialize)]
+struct PicturesSent<'a> {
+    registered: Option<PictureSent<'a>>,
+    scene: Option<PictureSent<'a>>,
+    face: Option<PictureSent<'a>>,
+    infrared: Option<PictureSent<'a>>,
+}
+
+#[derive(Serialize)]
+struct PictureSent<'a> {
+    key: &'a str,
+    /// Where it lies or will lie; `null` if it never will.
+    uri: Option<String>,
+    url: Option<String>,
+    stored: bool,
+    sha256: &'a str,
+    bytes: u64,
+    media_type: &'a str,
+    width: Option<u32>,
+    height: Option<u32>,
+    state: PictureState,
+    /// Only where the route says inline; `null` if the bytes could not be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<Option<Base64<'a>>>,
+}
+
+struct Base64<'a>(&'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&base64_simd::STANDARD.encode_to_string(self.0))
+    }
+}
+
+/// What a payload needs beside the event.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    pub act_before: Option<Timestamp>,
+    pub replay: Option<&'a str>,
+    pub place: Place<'a>,
+    pub places: &'a Places,
+    pub pictures: PicturesNow,
+    pub is_dropped: bool,
+    /// Bytes of the pictures, where the route wants them in the message.
+    pub inline: Option<&'a [Picture]>,
+}
+
+pub(super) fn boxbridge(event: &Event, moment: Moment<'_>) -> Bytes {
+    let sent = |kind| event.pictures.get(kind).map(|picture| moment.picture(kind, picture));
+    write(&Payload {
+        schema: SCHEMA,
+        id: event.id,
+        revision: event.revision,
+        feed: event.feed,
+        occurred_at: event.occurred_at,
+        received_at: event.received_at,
+        act_before: moment.act_before,
+        replay: moment.replay,
+        person_type: event.person_type,
+        identity: &event.identity,
+        matched: &event.matched,
+        device: &event.device,
+        origin: &event.origin,
+        sequence: moment.place,
+        clock: &event.clock,
+        pictures: PicturesSent {
+            registered: sent(PictureKind::Registered),
+            scene: sent(PictureKind::Scene),
+            face: sent(PictureKind::Face),
+            infrared: sent(PictureKind::Infrared),
+        },
+        quality: &event.quality,
+        source: &event.source,
+        extra: &event.extra,
+        warnings: &event.warnings,
+    })
+}
+
+/// The vendor's own JSON: a picture is its base64 where the route says inline, else its `uri`, else an empty text.
+pub(super) fn vendor(event: &Event, moment: Moment<'_>) -> Bytes {
+    write(&document::rebuild(event, |kind, picture| {
+        let sent = moment.picture(kind, picture);
+        let inline = moment.inline.and_then(|pictures| bytes_of(pictures, kind));
+        Some(match inline {
+            Some(bytes) => document::picture_text(picture, bytes),
+            None => sent.uri.unwrap_or_default(),
+        })
+    }))
+}
+
+impl<'a> Moment<'a> {
+    fn picture(&self, kind: PictureKind, picture: &'a PictureReference) -> PictureSent<'a> {
+        let state = match self.pictures {
+            _ if self.is_dropped => PictureState::Dropped,
+            PicturesNow::Settled(verdict) if verdict.missing.contains(kind) => PictureState::Missing,
+            PicturesNow::Settled(verdict) if verdict.not_stored.contains(kind) => PictureState::NotStored,
+            _ => picture.state,
+        };
+        let will_lie = !matches!(state, PictureState::Dropped | PictureState::Missing | PictureState::NotStored);
+        PictureSent {
+            key: &picture.key,
+            uri: will_lie.then(|| self.places.uri(&picture.key)),
+            url: if will_lie { self.places.url(&picture.key) } else { None },
+            stored: will_lie && matches!(self.pictures, PicturesNow::Settled(_)),
+            sha256: &picture.sha256,
+            bytes: picture.bytes,
+            media_type: &picture.media_type,
+            width: picture.width,
+            height: picture.height,
+            state,
+            base64: self.inline.map(|pictures| bytes_of(pictures, kind).map(Base64)),
+        }
+    }
+}
+
+fn bytes_of(pictures: &[Picture], kind: PictureKind) -> Option<&[u8]> {
+    pictures.iter().find(|picture| picture.kind == kind).map(|picture| &*picture.bytes)
+}
+
+/// Nothing in an event can fail to be written: its keys are strings, its numbers finite.
+fn write(payload: &impl Serialize) -> Bytes {
+    serde_json::to_vec(payload).map(Bytes::from).unwrap_or_default()
+}

@@ -1,0 +1,132 @@
+//! Fills a topic or key template in, and encodes what came from a box on the way.
+//!
+//! Promises: whatever stands in an event, the result is a legal MQTT topic name, without a wildcard and without a `$` at its start; as
+//! long as fields are kept apart by `/`, two different events' fields never make the same topic. What need not be encoded stays
+//! readable, Chinese too. Deliberately checks no template: `config` has.
+
+use std::fmt::Write;
+
+use crate::config::{Field, Part, Template};
+use crate::event::Event;
+
+/// A template filled in from an event.
+pub(super) fn render(template: &Template, event: &Event) -> String {
+    fill(template, |field| match field {
+        Field::Site => &event.origin.site,
+        Field::Gateway => &event.origin.gateway,
+        Field::PersonType => event.person_type.as_str(),
+        Field::Feed => event.feed.as_str(),
+        Field::DeviceId => &event.device.id,
+        Field::DeviceType => &event.device.kind,
+    })
+}
+
+/// A template filled in without an event, for what a gateway says of itself: `{site}` and `{gateway}` only, other fields are empty.
+pub fn gateway_topic(template: &Template, site: &str, gateway: &str) -> String {
+    fill(template, |field| match field {
+        Field::Site => site,
+        Field::Gateway => gateway,
+        Field::PersonType | Field::Feed | Field::DeviceId | Field::DeviceType => "",
+    })
+}
+
+fn fill<'e>(template: &Template, value: impl Fn(Field) -> &'e str) -> String {
+    let mut topic = String::with_capacity(96);
+    for part in &template.parts {
+        match part {
+            Part::Literal(literal) => topic.push_str(literal),
+            Part::Field(field) => encode_level(value(*field), &mut topic),
+        }
+    }
+    topic
+}
+
+/// What stands for an empty field: no other encoding ends in a bare `%`.
+const EMPTY: char = '%';
+
+fn encode_level(text: &str, topic: &mut String) {
+    if text.is_empty() {
+        topic.push(EMPTY);
+    }
+    for character in text.chars() {
+        // A `$` at the very start makes a topic the broker's own.
+        if is_reserved(character) || (character == '$' && topic.is_empty()) {
+            encode(character, topic);
+        } else {
+            topic.push(character);
+        }
+    }
+}
+
+/// Separators and wildcards of MQTT, our own escape, and what a broker may close the connection for: controls and the code points
+/// that are no characters.
+fn is_reserved(character: char) -> bool {
+    let code = u32::from(character);
+    matches!(character, '%' | '+' | '#' | '/')
+        || character.is_control()
+        || matches!(code, 0xfdd0..=0xfdef)
+        || code & 0xfffe == 0xfffe
+}
+
+/// A path segment of a URI reference: all but the unreserved characters encoded.
+pub(super) fn encode_segment(text: &str, uri: &mut String) {
+    for character in text.chars() {
+        match character {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '_' | '~' => uri.push(character),
+            _ => encode(character, uri),
+        }
+    }
+}
+
+fn encode(character: char, into: &mut String) {
+    for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+        // Writing into memory does not fail.
+        let _ = write!(into, "%{byte:02X}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn topic(template: &str, device_id: &str, device_type: &str) -> String {
+        let template = Template::mqtt_topic(template, &[Field::DeviceId, Field::DeviceType]).unwrap();
+        fill(&template, |field| if field == Field::DeviceId { device_id } else { device_type })
+    }
+
+    #[test]
+    fn separators_wildcards_and_controls_are_encoded_and_chinese_is_not() {
+        assert_eq!(topic("a/{device.id}", "a/../+#%\0\r\n", ""), "a/a%2F..%2F%2B%23%25%00%0D%0A");
+        assert_eq!(topic("a/{device.id}", "东门 1", ""), "a/东门 1");
+        assert_eq!(topic("a/{device.id}/b", "", ""), "a/%/b");
+    }
+
+    #[test]
+    fn a_dollar_never_starts_a_topic() {
+        assert_eq!(topic("{device.id}/x", "$SYS/broker", ""), "%24SYS%2Fbroker/x");
+        assert_eq!(topic("a/{device.id}", "$SYS", ""), "a/$SYS");
+    }
+
+    proptest! {
+        #[test]
+        fn every_topic_is_legal(first in any::<String>(), second in any::<String>()) {
+            for template in ["{device.id}/{device.type}", "a/{device.id}/b/{device.type}", "{device.type}{device.id}"] {
+                let topic = topic(template, &first, &second);
+                prop_assert!(!topic.is_empty() && !topic.starts_with('$'));
+                let is_legal = |c: char| !c.is_control() && !"+#\0".contains(c);
+                prop_assert!(topic.chars().all(is_legal));
+                let slashes = template.matches('/').count();
+                prop_assert_eq!(topic.matches('/').count(), slashes);
+            }
+        }
+
+        #[test]
+        fn two_devices_never_share_a_topic(one in ".{0,4}|[%$/+#0-9A-F]{0,4}", other in ".{0,4}|[%$/+#0-9A-F]{0,4}") {
+            for template in ["{device.id}/x", "a/{device.id}", "a/x{device.id}"] {
+                prop_assert_eq!(topic(template, &one, "") == topic(template, &other, ""), one == other);
+            }
+        }
+    }
+}
