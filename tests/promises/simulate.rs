@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::{Json, Router};
 use boxbridge::commands::simulate::{self, Entry, FirmwareMix, Options, Outcome};
 use boxbridge::event::{EventId, Feed};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ async fn receiver(router: Router) -> simulate::Receiver {
     format!("http://{address}").parse().unwrap()
 }
 
-async fn take(State(taken): State<Taken>, body: axum::body::Bytes) -> Json<Value> {
+async fn take(State(taken): State<Taken>, body: axum::body::Bytes) -> String {
     let body = body.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(&body);
     let event: Value = serde_json::from_slice(body).unwrap();
     let marker = |event: &Value| {
@@ -36,11 +36,11 @@ async fn take(State(taken): State<Taken>, body: axum::body::Bytes) -> Json<Value
         Value::Array(events) => {
             events.iter().for_each(marker);
             let events: Vec<_> = (0..events.len()).map(|number| json!({"status": 0, "event_id": id(number)})).collect();
-            Json(json!({"status": 0, "message": "SUCCESS", "event_id": id(0), "events": events}))
+            json!({"status": 0, "message": "SUCCESS", "event_id": id(0), "events": events}).to_string()
         }
         event => {
             marker(event);
-            Json(json!({"status": 0, "message": "SUCCESS", "event_id": id(7)}))
+            json!({"status": 0, "message": "SUCCESS", "event_id": id(7)}).to_string()
         }
     }
 }
@@ -129,7 +129,7 @@ async fn the_same_seed_sends_the_same_people_and_registered_pictures() {
 async fn what_is_not_answered_or_refused_is_never_called_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = folder.path().join("run.jsonl");
-    let refusing = Router::new().fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"code": "queue_full"}))) });
+    let refusing = Router::new().fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, r#"{"code": "queue_full"}"#) });
     let silent = Router::new().fallback(|| async { std::future::pending::<StatusCode>().await });
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let urls = [receiver(refusing).await, receiver(silent).await, format!("http://{nobody}").parse().unwrap()];
