@@ -46,11 +46,11 @@ macro_rules! bus {
             type Message = Message;
 
             fn waits(&self, event: &Event) -> Option<PictureWait> {
-                self.0.waits(event)
+                self.0.stores(event).then(|| self.0.picture_wait(event.person_type))
             }
 
             fn needs_pictures(&self, event: &Event) -> bool {
-                self.0.sends_inline(event)
+                self.0.wants_inline(event.person_type) && self.0.stores(event)
             }
 
             /// The reference still says where the picture is to be found.

@@ -109,6 +109,11 @@ impl Router {
         pictures.into_iter().filter_map(object).collect()
     }
 
+    /// Whether this event's pictures go to the store: it has some, and its route does not drop them.
+    pub fn stores(&self, event: &Event) -> bool {
+        self.routes.of(event.person_type).pictures != PicturePolicy::Drop && event.pictures.iter().next().is_some()
+    }
+
     /// How long an event of this type waits for its pictures.
     pub fn picture_wait(&self, person_type: PersonType) -> PictureWait {
         self.routes.of(person_type).picture_wait

@@ -1,10 +1,12 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
 mod config;
+mod documents;
+mod http;
 mod kafka;
 mod mqtt;
-mod documents;
 mod normalize;
 mod parts;
-mod store;
 mod simulate;
+mod store;
+mod tidy;

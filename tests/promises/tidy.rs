@@ -1,0 +1,100 @@
+//! The house rules that a grep can check: how files open and how long they are, and who may know whom.
+
+use std::path::{Path, PathBuf};
+
+fn rust_files(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files = Vec::new();
+    let mut folders = vec![root];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                files.push((path, text));
+            }
+        }
+    }
+    files
+}
+
+/// The lines of a file that are neither comments nor tests at its end.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn every_file_says_what_it_is_and_stays_short() {
+    for (path, text) in rust_files("src").into_iter().chain(rust_files("tests")).chain(rust_files("benches")) {
+        assert!(text.starts_with("//!"), "{} does not open with //!", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines, over 400: make it a folder", path.display());
+    }
+}
+
+#[test]
+fn a_stage_never_names_another_stage() {
+    let stages = ["ingest", "normalize", "queue", "route", "send"];
+    for stage in stages {
+        for (path, text) in rust_files(&format!("src/{stage}")) {
+            for other in stages.iter().filter(|other| **other != stage) {
+                let names = format!("crate::{other}");
+                let named = code(&text).find(|line| line.contains(&names));
+                assert!(named.is_none(), "{} names {names}: {named:?}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn pure_stages_have_no_clock_no_disk_and_no_async() {
+    for (path, text) in rust_files("src/normalize").into_iter().chain(rust_files("src/route")) {
+        for word in ["async ", ".await", "Timestamp::now", "Instant::now", "SystemTime", "std::fs", "std::net", "tokio::", "metrics::"] {
+            let named = code(&text).find(|line| line.contains(word));
+            assert!(named.is_none(), "{} is to be pure, but: {named:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn each_library_has_one_owner() {
+    let owners = [
+        ("rdkafka::", ["src/send/kafka", "src/commands/reconcile"]),
+        ("rumqttc::", ["src/send/mqtt", "src/commands/reconcile"]),
+        ("object_store::", ["src/send/store", "src/commands/reconcile"]),
+        ("rmqtt::", ["src/send/embedded", "src/send/embedded"]),
+        ("figment::", ["src/config", "src/config"]),
+        ("metrics_exporter_prometheus::", ["src/metrics", "src/a"]),
+    ];
+    for (path, text) in rust_files("src") {
+        let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+        for (library, owners) in owners {
+            let is_owner = owners.iter().any(|owner| path.starts_with(owner));
+            // `rmqtt::` ends other words as well.
+            let named = code(&text).find(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).any(|w| w.starts_with(library)));
+            assert!(is_owner || named.is_none(), "{path} names {library} {named:?}");
+        }
+    }
+}
+
+#[test]
+fn library_code_has_no_unbounded_channel_and_no_panic_on_input() {
+    for (path, text) in rust_files("src") {
+        for word in ["unbounded_channel", "mpsc::channel()", ".unwrap()", ".expect(", "todo!(", "unimplemented!(", "dbg!("] {
+            let is_test = path.ends_with("tests.rs");
+            let named = code(&text).find(|line| line.contains(word));
+            assert!(is_test || named.is_none(), "{}: {named:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_config_reads_settings_and_only_the_app_and_the_commands_start_tasks() {
+    for (path, text) in rust_files("src") {
+        let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+        let reads = code(&text).find(|line| line.contains("env::var"));
+        assert!(path.starts_with("src/config") || path.starts_with("src/commands") || reads.is_none(), "{path}: {reads:?}");
+    }
+}
