@@ -23,9 +23,10 @@ use crate::queue::quarantine::Quarantine;
 use crate::queue::{self, Queue};
 use crate::route::Router;
 use crate::send::Destination;
+use crate::send::embedded::Embedded;
 use crate::send::link::Link;
 
-mod build;
+pub mod build;
 mod logging;
 
 pub use logging::start as start_logging;
@@ -49,7 +50,7 @@ pub struct App {
     commits: TaskTracker,
     deliveries: Stage,
     admin: Stage,
-    broker: Option<build::EmbeddedBroker>,
+    embedded: Option<Arc<Embedded>>,
 }
 
 /// Tasks and the word that ends them.
@@ -123,20 +124,22 @@ impl App {
         let aside = Arc::new(Aside::open(&config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
         let quarantine = Arc::new(Quarantine::open(&config.data_dir, &config.ingest.quarantine)?);
 
-        let broker = build::broker(&config).await?;
-        let destinations = build::destinations(&config, &instance, broker.as_ref()).await?;
-        let router = Arc::new(Router::new(&config.routes, destinations.places.clone(), queue.epoch()));
+        let embedded = build::embedded(&config)?.map(Arc::new);
+        let destinations = build::destinations(&config, &instance, embedded.as_deref())?;
+        let router = Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch()));
         let deliveries = Stage::default();
         let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
-        let mut links = vec![start.deliveries(destinations.store, || ToStore(Arc::clone(&router)))];
+        let store = Arc::new(destinations.store);
+        build::keep_store_clean(Arc::clone(&store), &deliveries.tasks, deliveries.stop.clone());
+        let mut links = vec![start.deliveries(store, || ToStore(Arc::clone(&router)))];
         if let Some(mqtt) = destinations.mqtt {
-            links.push(start.deliveries(mqtt, || ToMqtt(Arc::clone(&router))));
+            links.push(start.deliveries(Arc::new(mqtt), || ToMqtt(Arc::clone(&router))));
         }
         if let Some(kafka) = destinations.kafka {
-            links.push(start.deliveries(kafka, || ToKafka(Arc::clone(&router))));
+            links.push(start.deliveries(Arc::new(kafka), || ToKafka(Arc::clone(&router))));
         }
-        if let Some(broker) = &broker {
-            build::replay_what_memory_lost(&queue, broker, &deliveries.tasks, &deliveries.stop);
+        if let Some(embedded) = &embedded {
+            deliveries.tasks.spawn(build::look_after(Arc::clone(embedded), queue.clone(), deliveries.stop.clone()));
         }
         health.opened(queue.clone(), links, config.warnings.clone());
 
@@ -157,7 +160,7 @@ impl App {
         admin.tasks.spawn(housekeeping(Arc::clone(&health), quarantine, admin.stop.clone()));
         health.enter(Phase::Serving);
         say_started(&config, ingest_address, admin_address);
-        Ok(App { ingest_address, admin_address, config, health, queue, ingest, commits, deliveries, admin, broker })
+        Ok(App { ingest_address, admin_address, config, health, queue, ingest, commits, deliveries, admin, embedded })
     }
 
     /// Not ready, `drain_delay` more of accepting, then every stage in the order of travel. Brokers are not waited for.
@@ -170,9 +173,7 @@ impl App {
         let _ = tokio::time::timeout_at(deadline, self.commits.wait()).await;
         self.deliveries.end(deadline).await;
         self.queue.shutdown().await;
-        if let Some(broker) = self.broker {
-            broker.stop();
-        }
+        drop(self.embedded);
         self.admin.end(deadline).await;
     }
 }
@@ -187,12 +188,11 @@ struct Start<'a> {
 
 impl Start<'_> {
     /// One loop per lane for `destination`.
-    fn deliveries<D, R>(&self, destination: D, render: impl Fn() -> R) -> Arc<Link>
+    fn deliveries<D, R>(&self, destination: Arc<D>, render: impl Fn() -> R) -> Arc<Link>
     where
         D: Destination,
         R: Render<Message = D::Message>,
     {
-        let destination = Arc::new(destination);
         let link = Arc::new(Link::new(destination.name()));
         for lane in crate::event::Lane::ALL.iter().copied() {
             let Some(cursor) = self.queue.cursor(destination.name(), lane) else { continue };

@@ -8,7 +8,10 @@ pub mod queue; // 3. Event + pictures → durable record
 pub mod route; // 4. record → the messages that leave
 pub mod send; // 5. messages → the world
 
+pub mod admin; // second listener: health, metrics
+pub mod app; // builds everything, starts it, stops it in reverse
 pub mod commands; // what a person asks of the binary besides running it
-pub mod config;
-pub mod event;
-pub mod metrics;
+pub mod config; // raw settings → checked Config
+pub mod event; // the nouns that cross stages
+pub mod gateway; // the straight line
+pub mod metrics; // every metric of the process

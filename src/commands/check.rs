@@ -1,1 +1,164 @@
-//! To be written.
+//! `boxbridge check`: what is wrong with the settings; with `--online`, whether the world is as they say.
+//!
+//! Promises: it changes nothing that lasts (a probe object is deleted again, no topic is made); everything that can be tried is tried,
+//! and said, even if something before it failed. Exit code 64 for wrong settings, 1 for a world that does not fit them.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::app::build;
+use crate::config::{Config, Format, PicturePolicy, Problems};
+
+const EXIT_CONFIG: u8 = 64;
+/// A broker that has not answered by then is down.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Syncs that are timed, each of a usual event.
+const SYNCS: usize = 50;
+const SYNC_BYTES: usize = 200 * 1024;
+/// A box waits 500 ms: a disk that takes this long for one sync of a hundred leaves no room for anything else.
+const SLOW_SYNC: Duration = Duration::from_millis(250);
+/// What an event without inline pictures takes at the most in practice: 2 to 4 KB, more with long quality objects.
+const EVENT_BYTES: usize = 16 * 1024;
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  boxbridge check --config /etc/boxbridge.toml\n  boxbridge check --online     connects to brokers and store, looks up topics, times the disk")]
+pub struct Options {
+    /// Also connect: brokers, topics, sizes, store, disk
+    #[arg(long)]
+    online: bool,
+}
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    found: Result<String, String>,
+}
+
+pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
+    let config = match config {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    for warning in &config.warnings {
+        println!("warning   {warning}");
+    }
+    println!("settings  ok: {}", summary(&config));
+    if !options.online {
+        return ExitCode::SUCCESS;
+    }
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else { return ExitCode::FAILURE };
+    let findings = runtime.block_on(online(&config));
+    for Finding { what, found } in &findings {
+        match found {
+            Ok(text) => println!("{what:<9} ok: {text}"),
+            Err(text) => println!("{what:<9} PROBLEM: {text}"),
+        }
+    }
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    if findings.iter().all(|finding| finding.found.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn summary(config: &Config) -> String {
+    let mqtt = match &config.send.mqtt {
+        None => "off".to_owned(),
+        Some(mqtt) => mqtt.broker.as_ref().map_or("in this process".to_owned(), |broker| format!("{}:{}", broker.host, broker.port)),
+    };
+    let kafka = config.send.kafka.as_ref().map_or("off", |kafka| &kafka.brokers);
+    format!("boxes on {}, MQTT {mqtt}, Kafka {kafka}, queue of {} bytes in {}", config.ingest.listen, config.queue.max_bytes, config.data_dir.display())
+}
+
+/// The largest message that a route can make, roughly: inline pictures come as base64 of what a body may hold.
+fn largest_message(config: &Config) -> usize {
+    let is_inline = config.routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge);
+    if is_inline { config.ingest.body_max_bytes + EVENT_BYTES } else { EVENT_BYTES }
+}
+
+async fn online(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![Finding { what: "disk", found: disk(&config.data_dir) }];
+    let store = build::store(config);
+    let found = within(async { store.probe().await.map_err(|error| error.to_string()) }).await;
+    findings.push(Finding { what: "store", found: found.map(|()| "written, read back and deleted a probe".to_owned()) });
+    match build::mqtt(config, "check", None) {
+        Ok(None) => {}
+        Ok(Some(mqtt)) => findings.push(Finding { what: "mqtt", found: probe_mqtt(&mqtt, config).await }),
+        Err(error) => findings.push(Finding { what: "mqtt", found: Err(format!("{error:#}")) }),
+    }
+    if let Some(kafka) = build::kafka(config) {
+        findings.push(Finding { what: "kafka", found: probe_kafka(&kafka, config).await });
+    }
+    findings
+}
+
+async fn within<T>(probe: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    tokio::time::timeout(PATIENCE, probe).await.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+}
+
+async fn probe_mqtt(mqtt: &crate::send::mqtt::Mqtt, config: &Config) -> Result<String, String> {
+    let offer = within(async { mqtt.probe().await.map_err(|error| error.to_string()) }).await?;
+    let needed = largest_message(config);
+    if let Some(limit) = offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).filter(|limit| *limit < needed) {
+        return Err(format!("the broker takes packets of {limit} bytes, a message can have {needed}"));
+    }
+    let packets = offer.packet_max.map_or("any size".to_owned(), |bytes| format!("{bytes} bytes"));
+    Ok(format!("connected; takes packets of {packets}, {} unacknowledged at once", offer.receive_maximum))
+}
+
+async fn probe_kafka(kafka: &crate::send::kafka::Kafka, config: &Config) -> Result<String, String> {
+    let probe = within(async { kafka.probe().await.map_err(|error| error.to_string()) }).await?;
+    let creates = config.send.kafka.as_ref().is_some_and(|kafka| kafka.create_topics);
+    let needed = largest_message(config);
+    let mut troubles = Vec::new();
+    let mut missing = 0;
+    for topic in &probe.topics {
+        if let Some(problem) = &topic.problem {
+            missing += 1;
+            if !creates {
+                troubles.push(format!("topic {}: {problem}", topic.name));
+            }
+        }
+        if let Some(limit) = topic.max_message_bytes.filter(|limit| *limit < needed) {
+            troubles.push(format!("topic {} takes messages of {limit} bytes, one can have {needed}", topic.name));
+        }
+    }
+    if !troubles.is_empty() {
+        return Err(troubles.join("; "));
+    }
+    let note = if missing > 0 { format!(", {missing} of them to be made") } else { String::new() };
+    Ok(format!("{} brokers ({}), {} topics{note}", probe.brokers.len(), probe.brokers.join(" "), probe.topics.len()))
+}
+
+/// Times what every answer waits for: a write of one event and its sync, in the data directory.
+fn disk(data_dir: &Path) -> Result<String, String> {
+    let path = data_dir.join("check.unfinished");
+    let timed = || -> std::io::Result<Vec<Duration>> {
+        std::fs::create_dir_all(data_dir)?;
+        let mut file = std::fs::File::create(&path)?;
+        let bytes = vec![0x5a; SYNC_BYTES];
+        let mut times = Vec::with_capacity(SYNCS);
+        for _ in 0..SYNCS {
+            let start = Instant::now();
+            file.write_all(&bytes)?;
+            file.sync_data()?;
+            times.push(start.elapsed());
+        }
+        Ok(times)
+    };
+    let times = timed();
+    let _ = std::fs::remove_file(&path);
+    let mut times = times.map_err(|error| format!("{}: {error}", data_dir.display()))?;
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 100).or(times.last()).copied().unwrap_or_default();
+    let said = format!("a sync of {} KiB takes {:.1} ms, the slowest of {SYNCS} {:.1} ms", SYNC_BYTES / 1024, ms(at(50)), ms(at(100)));
+    if at(100) > SLOW_SYNC { Err(format!("{said}: a box hangs up after 500 ms")) } else { Ok(said) }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}

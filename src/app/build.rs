@@ -1,0 +1,149 @@
+//! Settings → the destinations, and what they need: a new one is a field and a line here.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Broker, Config, StoreUrl};
+use crate::event::Timestamp;
+use crate::metrics;
+use crate::queue::Queue;
+use crate::route::{Places, Router};
+use crate::send::embedded::Embedded;
+use crate::send::kafka::{self, Kafka};
+use crate::send::mqtt::{Identity, Mqtt};
+use crate::send::store::Store;
+
+pub const STORE: &str = "store";
+const MQTT: &str = "mqtt";
+const KAFKA: &str = "kafka";
+
+/// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
+const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
+/// How long that waits for somebody to hear it.
+const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
+const DROPPED_EVERY: Duration = Duration::from_secs(5);
+
+pub struct Destinations {
+    pub store: Store,
+    pub mqtt: Option<Mqtt>,
+    pub kafka: Option<Kafka>,
+}
+
+/// The names under which cursors are kept.
+pub fn destination_names(config: &Config) -> Vec<&'static str> {
+    let configured = [(STORE, true), (MQTT, config.send.mqtt.is_some()), (KAFKA, config.send.kafka.is_some())];
+    configured.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
+}
+
+pub fn destinations(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
+    Ok(Destinations {
+        store: store(config),
+        mqtt: mqtt(config, instance, embedded.map(Embedded::broker))?,
+        kafka: kafka(config),
+    })
+}
+
+pub fn store(config: &Config) -> Store {
+    Store::new(config.send.store.clone())
+}
+
+/// The configured broker, or `embedded` where the config names that.
+pub fn mqtt(config: &Config, instance: &str, embedded: Option<Broker>) -> anyhow::Result<Option<Mqtt>> {
+    let Some(settings) = &config.send.mqtt else { return Ok(None) };
+    let Some(broker) = settings.broker.clone().or(embedded) else { return Ok(None) };
+    let identity = Identity {
+        site: config.site.clone(),
+        gateway: config.gateway.clone(),
+        instance: instance.to_owned(),
+        started: Timestamp::now(),
+    };
+    Ok(Some(Mqtt::new(settings.clone(), broker, &config.send, identity).context("send.mqtt")?))
+}
+
+pub fn kafka(config: &Config) -> Option<Kafka> {
+    let settings = config.send.kafka.clone()?;
+    let topics = Router::new(&config.routes, places(config), "").kafka_topics(&config.site).into_iter().collect();
+    let limits = kafka::Limits {
+        window_records: config.send.window_records,
+        window_bytes: config.send.window_bytes,
+        stall_timeout: config.send.stall_timeout,
+    };
+    Some(Kafka::new(settings, topics, limits))
+}
+
+pub fn places(config: &Config) -> Places {
+    let root = match &config.send.store.url {
+        StoreUrl::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        StoreUrl::S3(_) => PathBuf::new(),
+    };
+    Places::new(&config.send.store, &root)
+}
+
+/// The broker in this process, where the config wants it.
+pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
+    match &config.send.mqtt {
+        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded)?)),
+        _ => Ok(None),
+    }
+}
+
+/// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.
+pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
+    let path = data_dir.join("instance");
+    match std::fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+    let instance: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
+    let unfinished = data_dir.join("instance.unfinished");
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&unfinished)?;
+        writeln!(file, "{instance}")?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, &path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(instance)
+}
+
+/// After an unclean stop, what the broker in memory may have lost is sent again, as a replay, once somebody listens; and what it drops for
+/// slow subscribers is counted.
+pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: CancellationToken) {
+    if !queue.was_clean() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = embedded.subscribed() => {}
+            () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
+        }
+        let since = Timestamp(Timestamp::now().0 - i64::try_from(LOST_WITH_MEMORY.as_millis()).unwrap_or(0));
+        tracing::warn!("the last stop was not clean: events of its last 60 s are published again, on the late topics");
+        queue.replay(MQTT, since);
+    }
+    let mut counted = 0;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(DROPPED_EVERY) => {}
+        }
+        let dropped = embedded.dropped();
+        metrics::embedded_dropped(dropped - counted);
+        counted = dropped;
+    }
+}
+
+/// The file store's own upkeep: what is over its time goes.
+pub fn keep_store_clean(store: std::sync::Arc<Store>, tasks: &TaskTracker, stop: CancellationToken) {
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = store.keep_clean() => {}
+        }
+    });
+}
