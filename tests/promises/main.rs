@@ -3,3 +3,5 @@
 mod documents;
 mod normalize;
 mod parts;
+mod route;
+mod schema;
