@@ -1,8 +1,9 @@
 //! The box's own document: where each field stands in it, and how an [`Event`] and its pictures make it again.
 //!
 //! Promises: `normalize` reads by the same table by which [`rebuild`] writes, so nothing that a box sent is lost on the way. What
-//! `source` says of a field wins over the normalized value, its `null` meaning "not sent"; a `null` that was sent stands in
-//! `extra`, as does every field that is not in the table. Deliberately knows no picture bytes: the caller says what stands for one.
+//! `source` says of a field wins over the normalized value; `extra` has every field that is not in the table. A `null` in `source` is
+//! a `null` that was sent, but for fields that have a value there or in the event whatever is sent: of those it says that they were
+//! absent, and a `null` that was sent stands in `extra`. Deliberately knows no picture bytes: the caller says what stands for one.
 
 use serde_json::{Map, Value};
 
@@ -70,9 +71,10 @@ impl Field {
         if self.inner { format!("{INNER}.{}", self.name) } else { self.name.to_owned() }
     }
 
-    /// Whether `source` has it whatever was sent.
-    pub const fn always_in_source(&self) -> bool {
+    /// Whether a `null` in `source` says that it was not sent: it is always there, or the event has a value for it anyway.
+    pub fn null_is_absent(&self, event: &Event) -> bool {
         matches!(self.meaning, Meaning::OccurredAt | Meaning::PersonType | Meaning::Score | Meaning::DeviceType)
+            || normalized(event, self.meaning).is_some()
     }
 }
 
@@ -84,7 +86,7 @@ pub fn rebuild(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -
     let mut inside = Map::new();
     for field in &FIELDS {
         let value = match event.source.get(field.name) {
-            Some(Value::Null) => None,
+            Some(Value::Null) if field.null_is_absent(event) => None,
             Some(sent) => Some(sent.clone()),
             None => match field.meaning {
                 Meaning::Picture(kind) => event.pictures.get(kind).and_then(|it| picture(kind, it)).map(Value::String),

@@ -196,18 +196,20 @@ impl<'a> Sent<'a> {
         event
     }
 
-    /// Writes `source`: what was sent, wherever the event does not give it back, and `null` for what was not sent though it does.
+    /// Writes `source`: what was sent, wherever the event does not give it back.
     fn settle(&mut self, event: &mut Event) {
         for (field, value) in FIELDS.iter().zip(std::mem::replace(&mut self.values, [const { None }; FIELDS.len()])) {
             let is_picture = matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
             let given = normalized(event, field.meaning);
-            let needs_null = field.always_in_source() || given.is_some();
+            let null_is_absent = field.null_is_absent(event);
             let as_sent = match value {
                 _ if is_picture => None,
-                None => needs_null.then_some(Value::Null),
+                None => null_is_absent.then_some(Value::Null),
                 Some(Value::Null) => {
-                    self.keep(field.inner, field.name, Value::Null);
-                    needs_null.then_some(Value::Null)
+                    if null_is_absent {
+                        self.keep(field.inner, field.name, Value::Null);
+                    }
+                    Some(Value::Null)
                 }
                 Some(value) if given.as_ref() == Some(&value) => None,
                 Some(value) => Some(value),

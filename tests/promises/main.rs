@@ -10,3 +10,5 @@ mod parts;
 mod simulate;
 mod store;
 mod tidy;
+mod route;
+mod schema;
