@@ -4,6 +4,8 @@ mod config;
 mod documents;
 mod http;
 mod kafka;
+#[cfg(feature = "embedded-broker")]
+mod embedded;
 mod mqtt;
 mod normalize;
 mod parts;

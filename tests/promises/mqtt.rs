@@ -18,7 +18,7 @@ use bytes::Bytes;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The destination that an operator gets who writes this URL and these settings below `send.mqtt`, or below `send`.
-fn destination(url: &str, settings: &[(&str, &str)]) -> Mqtt {
+pub fn destination(url: &str, settings: &[(&str, &str)]) -> Mqtt {
     let secret = |key: &str| key == "mqtt.password";
     let (secrets, plain): (Vec<_>, Vec<_>) = settings.iter().partition(|(key, _)| secret(key));
     let mut flags: Vec<_> = plain.iter().map(|(key, value)| (format!("send.{key}"), (*value).to_owned())).collect();
@@ -36,11 +36,11 @@ fn destination(url: &str, settings: &[(&str, &str)]) -> Mqtt {
     Mqtt::new(mqtt, broker, &config.send, identity).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn at(address: SocketAddr) -> String {
+pub fn at(address: SocketAddr) -> String {
     format!("mqtt://{address}")
 }
 
-async fn connect(mqtt: &Mqtt, lane: Lane) -> boxbridge::send::mqtt::Session {
+pub async fn connect(mqtt: &Mqtt, lane: Lane) -> boxbridge::send::mqtt::Session {
     mqtt.connect(lane).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -49,11 +49,11 @@ async fn refused(mqtt: &Mqtt) -> String {
     attempt.err().expect("it is refused").message
 }
 
-async fn answer(session: &mut impl Session) -> Answer {
+pub async fn answer(session: &mut impl Session) -> Answer {
     tokio::time::timeout(PATIENCE, session.next()).await.expect("an answer comes")
 }
 
-fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
+pub fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
     Message {
         topic: topic.to_owned(),
         key: String::new(),
@@ -64,6 +64,6 @@ fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
     }
 }
 
-fn acknowledged(number: u64) -> Answer {
+pub fn acknowledged(number: u64) -> Answer {
     Answer::Acknowledged { sequence: Sequence(number), heard: true }
 }
