@@ -21,7 +21,7 @@ pub use layers::{DEFAULTS, Layers, Problem, Problems};
 pub use read::is_site;
 pub use reader::{duration, size};
 pub use secret::Secret;
-pub use send::{Broker, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl, Tls};
+pub use send::{Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl, Tls};
 pub use template::{Field, Part, Template};
 
 #[derive(Clone, Debug)]

@@ -33,17 +33,20 @@ pub struct Store {
 pub enum StoreUrl {
     /// An absolute path, or below `data_dir`.
     File(PathBuf),
-    S3 {
-        bucket: String,
-        /// Without slashes at its ends; may be empty.
-        prefix: String,
-        endpoint: Option<String>,
-        region: String,
-        virtual_host: bool,
-        /// `None` = from the AWS_* environment or the machine's role.
-        credentials: Option<(String, Secret)>,
-        ca_file: Option<PathBuf>,
-    },
+    S3(Bucket),
+}
+
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    pub name: String,
+    /// Without slashes at its ends; may be empty.
+    pub prefix: String,
+    pub endpoint: Option<String>,
+    pub region: String,
+    pub virtual_host: bool,
+    /// `None` = from the AWS_* environment or the machine's role.
+    pub credentials: Option<(String, Secret)>,
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -170,15 +173,15 @@ fn s3(read: &mut Reader, rest: &str) -> StoreUrl {
             "goes with secret_access_key (environment) or secret_access_key_file: both or neither",
         );
     }
-    StoreUrl::S3 {
-        bucket: bucket.to_owned(),
+    StoreUrl::S3(Bucket {
+        name: bucket.to_owned(),
         prefix: prefix.trim_matches('/').to_owned(),
         endpoint: read.optional("send.store.endpoint"),
         region: read.text("send.store.region"),
         virtual_host: read.switch("send.store.virtual_host"),
         credentials: key_id.map(|id| (id, secret)),
         ca_file: read.path("send.store.ca_file"),
-    }
+    })
 }
 
 fn mqtt(read: &mut Reader) -> Option<Mqtt> {
@@ -285,7 +288,7 @@ fn kafka(read: &mut Reader) -> Option<Kafka> {
 
 pub(super) fn warnings(send: &Send) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let StoreUrl::S3 { endpoint: Some(endpoint), .. } = &send.store.url
+    if let StoreUrl::S3(Bucket { endpoint: Some(endpoint), .. }) = &send.store.url
         && endpoint.starts_with("http://")
     {
         warnings.push(format!("send.store.endpoint {endpoint} is not encrypted: pictures cross the network in the clear"));

@@ -1,1 +1,269 @@
-//! Pictures → the picture store.
+//! Pictures → the picture store: a folder or an S3 bucket; the only place that knows object_store.
+//!
+//! Promises: a record is acknowledged when every picture of it lies in the store, synced if it is a folder; the same picture is not
+//! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
+//! given up only if the store refuses it and takes another in its place. Deliberately makes no bucket, and reads
+//! nothing back but for `check` and `reconcile`.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use object_store::path::Path;
+use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
+
+use super::{ConnectError, Destination};
+use crate::config::{self, StoreUrl};
+use crate::event::{Lane, Object};
+use crate::metrics;
+
+mod bucket;
+mod files;
+mod known;
+mod places;
+mod session;
+mod verdict;
+
+pub use places::Places;
+pub use session::Session;
+
+use files::Files;
+use known::{Claim, Known};
+use verdict::Verdict;
+
+/// The folder or bucket of `[send.store]`.
+pub struct Store {
+    config: config::Store,
+    /// Made at the first connect: until then the disk may not be mounted.
+    shared: OnceLock<Arc<Shared>>,
+}
+
+/// What the sessions of both lanes share.
+struct Shared {
+    backend: Backend,
+    known: Known,
+    concurrency: usize,
+    timeout: Duration,
+}
+
+enum Backend {
+    Files(Arc<Files>),
+    Bucket { store: Box<dyn ObjectStore>, prefix: String },
+}
+
+/// What became of a picture that the store did not refuse to talk about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    Stored,
+    /// The file store has no room for it.
+    Full,
+    /// Refused for good, in the store's words.
+    Refused(String),
+}
+
+/// An object of ours that shows whether we may write; it stays, since who may write may not always delete.
+const PROBE: &str = "boxbridge-probe";
+const PROBE_BYTES: &[u8] = b"boxbridge writes its pictures here\n";
+
+impl Store {
+    pub fn new(config: config::Store) -> Store {
+        Store { config, shared: OnceLock::new() }
+    }
+
+    /// How a picture's key becomes its `uri` and `url`.
+    pub fn places(&self) -> Places {
+        Places::of(&self.config)
+    }
+
+    /// Whether an object is there, for `reconcile`.
+    pub async fn exists(&self, key: &str) -> Result<bool, ConnectError> {
+        let shared = self.shared()?;
+        match shared.within(shared.store().head(&shared.path(key))).await {
+            Ok(_) => Ok(true),
+            Err(Failure::Store(object_store::Error::NotFound { .. })) => Ok(false),
+            Err(failure) => Err(failure.into_connect_error()),
+        }
+    }
+
+    /// What `check --online` does: puts a small object, reads it back and deletes it; an error says which of them failed.
+    pub async fn probe(&self) -> Result<(), ConnectError> {
+        let shared = self.shared()?;
+        let path = shared.path(&format!("{PROBE}-{}", std::process::id()));
+        let step = |what: &'static str| {
+            move |failure: Failure| ConnectError { message: format!("store: cannot {what}: {}", failure.detail()) }
+        };
+        shared.prepare().map_err(|error| step("make the folder")(Failure::File(error)))?;
+        shared.within(shared.store().put(&path, PROBE_BYTES.into())).await.map_err(step("write"))?;
+        let read = shared.within(async { shared.store().get(&path).await?.bytes().await }).await.map_err(step("read"))?;
+        if read != PROBE_BYTES {
+            return Err(ConnectError { message: format!("store: wrote {} bytes and read back others", PROBE_BYTES.len()) });
+        }
+        shared.within(shared.store().delete(&path)).await.map_err(step("delete"))?;
+        Ok(())
+    }
+
+    /// Counts what the file store holds and removes what is older than `keep`, every hour, for as long as it is polled. Returns at
+    /// once for a bucket, which has its own rules for that.
+    pub async fn keep_clean(&self) {
+        loop {
+            match self.sweep().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "the picture store could not be swept"),
+            }
+            tokio::time::sleep(files::SWEEP_EVERY).await;
+        }
+    }
+
+    /// One round of [`Store::keep_clean`]; `false` if there is nothing to sweep.
+    pub async fn sweep(&self) -> Result<bool, ConnectError> {
+        let shared = Arc::clone(self.shared()?);
+        let swept = tokio::task::spawn_blocking(move || match &shared.backend {
+            Backend::Files(files) => files.sweep(&shared.known).map(|()| true),
+            Backend::Bucket { .. } => Ok(false),
+        });
+        match swept.await {
+            Ok(result) => result.map_err(|error| Failure::File(error).into_connect_error()),
+            Err(error) => Err(ConnectError { message: format!("store: the sweep ended early: {error}") }),
+        }
+    }
+
+    fn shared(&self) -> Result<&Arc<Shared>, ConnectError> {
+        if let Some(shared) = self.shared.get() {
+            return Ok(shared);
+        }
+        let config = &self.config;
+        let backend = match &config.url {
+            StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(root, config.keep, config.max_bytes)?)),
+            StoreUrl::S3(bucket) => Backend::Bucket { store: bucket::open(bucket, config.timeout)?, prefix: bucket.prefix.clone() },
+        };
+        let shared = Shared { backend, known: Known::new(), concurrency: config.concurrency, timeout: config.timeout };
+        Ok(self.shared.get_or_init(|| Arc::new(shared)))
+    }
+}
+
+impl Destination for Store {
+    type Message = Vec<Object>;
+    type Session = Session;
+
+    fn name(&self) -> &'static str {
+        "store"
+    }
+
+    /// Shows that we may write, by writing: whoever may only write can do no less.
+    async fn connect(&self, _: Lane) -> Result<Session, ConnectError> {
+        let shared = self.shared()?;
+        shared.write_probe("").await.map_err(Failure::into_connect_error)?;
+        Ok(Session::new(Arc::clone(shared)))
+    }
+}
+
+/// Why a call to the store did not work.
+enum Failure {
+    Store(object_store::Error),
+    File(std::io::Error),
+    Timeout(Duration),
+}
+
+impl Failure {
+    fn detail(&self) -> String {
+        match self {
+            Failure::Store(error) => verdict::detail(error),
+            Failure::File(error) => error.to_string(),
+            Failure::Timeout(timeout) => format!("no answer within {timeout:?}"),
+        }
+    }
+
+    fn into_connect_error(self) -> ConnectError {
+        ConnectError { message: format!("store: {}", self.detail()) }
+    }
+}
+
+impl Shared {
+    fn store(&self) -> &dyn ObjectStore {
+        match &self.backend {
+            Backend::Files(files) => files.store(),
+            Backend::Bucket { store, .. } => store.as_ref(),
+        }
+    }
+
+    fn path(&self, key: &str) -> Path {
+        match &self.backend {
+            Backend::Bucket { prefix, .. } if !prefix.is_empty() => Path::from(format!("{prefix}/{key}")),
+            _ => Path::from(key),
+        }
+    }
+
+    async fn within<T>(&self, call: impl Future<Output = object_store::Result<T>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(result) => result.map_err(Failure::Store),
+            Err(_) => Err(Failure::Timeout(self.timeout)),
+        }
+    }
+
+    /// The store has it, from now or from before; an error means that the store is down.
+    async fn put(&self, object: Object) -> Result<Outcome, String> {
+        let Claim::Ours(claim) = self.known.claim(object.kind, &object.key).await else {
+            metrics::pictures_saved(object.bytes.len() as u64);
+            return Ok(Outcome::Stored);
+        };
+        let outcome = match &self.backend {
+            Backend::Files(files) => self.put_file(files, &object).await?,
+            Backend::Bucket { .. } => self.put_object(&object).await?,
+        };
+        if outcome == Outcome::Stored {
+            claim.stored();
+        }
+        Ok(outcome)
+    }
+
+    async fn put_file(&self, files: &Arc<Files>, object: &Object) -> Result<Outcome, String> {
+        let path = self.path(&object.key);
+        let (here, key, bytes) = (Arc::clone(files), object.key.clone(), object.bytes.len() as u64);
+        let room = match tokio::task::spawn_blocking(move || here.make_room(&key, bytes)).await {
+            Ok(Ok(Some(room))) => room,
+            Ok(Ok(None)) => return Ok(Outcome::Full),
+            Ok(Err(error)) => return Err(format!("store: cannot make the folder of {}: {error}", object.key)),
+            Err(error) => return Err(format!("store: {error}")),
+        };
+        match self.within(files.store().put(&path, object.bytes.clone().into())).await {
+            Ok(_) => {
+                room.used();
+                Ok(Outcome::Stored)
+            }
+            // A disk that is full or broken is down: what it says of one file it says of all.
+            Err(failure) => Err(format!("store: {}", failure.detail())),
+        }
+    }
+
+    async fn put_object(&self, object: &Object) -> Result<Outcome, String> {
+        let attributes = Attributes::from_iter([(Attribute::ContentType, object.media_type.clone())]);
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        let path = self.path(&object.key);
+        match self.within(self.store().put_opts(&path, object.bytes.clone().into(), options)).await {
+            Ok(_) => Ok(Outcome::Stored),
+            Err(Failure::Store(error)) if verdict::of(&error) == Verdict::MayBeTheObject => {
+                // Believed only if the store takes an object of ours beside it; else it is the store, and we wait.
+                let folder = object.key.split('/').next().unwrap_or_default();
+                match self.write_probe(folder).await {
+                    Ok(()) => Ok(Outcome::Refused(verdict::detail(&error))),
+                    Err(failure) => Err(format!("store: {}", failure.detail())),
+                }
+            }
+            Err(failure) => Err(format!("store: {}", failure.detail())),
+        }
+    }
+
+    async fn write_probe(&self, folder: &str) -> Result<(), Failure> {
+        self.prepare().map_err(Failure::File)?;
+        let key = if folder.is_empty() { PROBE.to_owned() } else { format!("{folder}/{PROBE}") };
+        self.within(self.store().put(&self.path(&key), PROBE_BYTES.into())).await.map(|_| ())
+    }
+
+    /// A folder that vanished under us is made again.
+    fn prepare(&self) -> std::io::Result<()> {
+        match &self.backend {
+            Backend::Files(files) => files.prepare(),
+            Backend::Bucket { .. } => Ok(()),
+        }
+    }
+}

@@ -45,6 +45,13 @@ impl Server {
         self.directory.path().join("objects").join(BUCKET).join(key)
     }
 
+    /// The media type of an object, which the server keeps in an extended attribute.
+    pub fn media_type(&self, key: &str) -> String {
+        let mut value = [0; 256];
+        let length = rustix::fs::getxattr(self.file(key), "user.content-type", &mut value).unwrap();
+        String::from_utf8(value[..length].to_vec()).unwrap()
+    }
+
     pub fn kill(&mut self) {
         self.child.kill();
     }

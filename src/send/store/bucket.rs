@@ -1,0 +1,69 @@
+//! The S3 bucket: how its client is made.
+//!
+//! Promises: every request has a time limit; credentials stand in no message. Deliberately leaves requests that fail for a moment to
+//! object_store's own few retries, and the rest to the queue.
+
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
+
+use crate::config::Bucket;
+use crate::send::ConnectError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection idle for so long is not trusted again: load balancers forget it after a minute.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, ConnectError> {
+    // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = match &bucket.credentials {
+        Some((key_id, secret)) => AmazonS3Builder::new().with_access_key_id(key_id).with_secret_access_key(secret.expose()),
+        None => AmazonS3Builder::from_env(),
+    };
+    builder = builder
+        .with_bucket_name(&bucket.name)
+        .with_region(&bucket.region)
+        .with_virtual_hosted_style_request(bucket.virtual_host)
+        .with_client_options(client(bucket, timeout)?)
+        .with_retry(RetryConfig {
+            backoff: BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(1), base: 2.0 },
+            max_retries: 2,
+            retry_timeout: timeout,
+        });
+    if let Some(endpoint) = &bucket.endpoint {
+        builder = builder.with_endpoint(address(endpoint, bucket));
+    }
+    match builder.build() {
+        Ok(store) => Ok(Box::new(store)),
+        Err(error) => Err(ConnectError { message: format!("store: the client cannot be made: {error}") }),
+    }
+}
+
+/// Where requests go; object_store puts the bucket into the path, but not before the host.
+fn address(endpoint: &str, bucket: &Bucket) -> String {
+    match endpoint.split_once("://") {
+        Some((scheme, host)) if bucket.virtual_host => format!("{scheme}://{}.{host}", bucket.name),
+        _ => endpoint.to_owned(),
+    }
+}
+
+fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, ConnectError> {
+    let plain = bucket.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let mut options = ClientOptions::new()
+        .with_timeout(timeout)
+        .with_connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .with_pool_idle_timeout(IDLE_TIMEOUT)
+        .with_allow_http(plain)
+        // A container without any authorities can still talk to an endpoint that needs none.
+        .with_no_system_certificates(plain || bucket.ca_file.is_some());
+    if let Some(file) = &bucket.ca_file {
+        let failed = |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", file.display()) };
+        let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+        for certificate in Certificate::from_pem_bundle(&pem).map_err(|error| failed(&error))? {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    Ok(options)
+}

@@ -1,0 +1,151 @@
+//! Which objects the store has, as far as we saw it take them, and which are on their way.
+//!
+//! Promises: what was stored within the last day is not stored again, as far as memory allows; an object is never on its way twice.
+//! Forgetting costs one upload, so everything here is bounded and nothing is written down.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use crate::event::PictureKind;
+
+/// How long it is believed that an object is still there: so long is an object kept, at least, after it was named.
+pub(super) const REMEMBERED: Duration = Duration::from_secs(86_400);
+
+/// Enrolled photos come again and again: 2 × 64 Ki of them are remembered, about 6 MB.
+const REGISTERED_MAX: usize = 65_536;
+/// The others come again only when a session is lost.
+const OTHERS_MAX: usize = 4_096;
+
+pub(super) struct Known {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    registered: Generations,
+    others: Generations,
+    /// Who is at it; the receiver learns when that ends.
+    underway: HashMap<Id, watch::Receiver<()>>,
+}
+
+/// The first half of the SHA-256 of a key: a key itself is three times as long.
+type Id = [u8; 16];
+
+/// Two maps, of which the older is dropped when the younger is full: a bound without a list of what is oldest.
+struct Generations {
+    max: usize,
+    younger: HashMap<Id, Instant>,
+    older: HashMap<Id, Instant>,
+}
+
+/// The answer to "who stores this object?"
+pub(super) enum Claim {
+    /// Nobody: it is there.
+    Stored,
+    Ours(Ours),
+}
+
+/// The right to store, or remove, an object; ends when it is dropped.
+pub(super) struct Ours {
+    state: Arc<Mutex<State>>,
+    id: Id,
+    kind: PictureKind,
+    _done: watch::Sender<()>,
+}
+
+impl Known {
+    pub(super) fn new() -> Known {
+        let (registered, others) = (Generations::new(REGISTERED_MAX), Generations::new(OTHERS_MAX));
+        Known { state: Arc::new(Mutex::new(State { registered, others, underway: HashMap::new() })) }
+    }
+
+    pub(super) fn is_stored(&self, kind: PictureKind, key: &str) -> bool {
+        lock(&self.state).generations(kind).contains(&id(key))
+    }
+
+    /// Waits while another is at it.
+    pub(super) async fn claim(&self, kind: PictureKind, key: &str) -> Claim {
+        let id = id(key);
+        loop {
+            let mut other = {
+                let mut state = lock(&self.state);
+                if state.generations(kind).contains(&id) {
+                    return Claim::Stored;
+                }
+                match state.underway.get(&id) {
+                    Some(other) => other.clone(),
+                    None => return Claim::Ours(self.take(&mut state, kind, id)),
+                }
+            };
+            // Nothing is ever sent: it ends when the sender is dropped.
+            let _ = other.changed().await;
+        }
+    }
+
+    /// The right to remove an object that is not on its way; whoever wants to store it meanwhile waits.
+    pub(super) fn claim_to_remove(&self, key: &str) -> Option<Ours> {
+        let id = id(key);
+        let mut state = lock(&self.state);
+        let kinds = [PictureKind::Registered, PictureKind::Scene];
+        let wanted = state.underway.contains_key(&id) || kinds.iter().any(|kind| state.generations(*kind).contains(&id));
+        (!wanted).then(|| self.take(&mut state, PictureKind::Scene, id))
+    }
+
+    fn take(&self, state: &mut State, kind: PictureKind, id: Id) -> Ours {
+        let (done, waiting) = watch::channel(());
+        state.underway.insert(id, waiting);
+        Ours { state: Arc::clone(&self.state), id, kind, _done: done }
+    }
+}
+
+impl Ours {
+    /// It is there now.
+    pub(super) fn stored(self) {
+        lock(&self.state).generations(self.kind).insert(self.id);
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        lock(&self.state).underway.remove(&self.id);
+    }
+}
+
+impl State {
+    fn generations(&mut self, kind: PictureKind) -> &mut Generations {
+        match kind {
+            PictureKind::Registered => &mut self.registered,
+            PictureKind::Scene | PictureKind::Face | PictureKind::Infrared => &mut self.others,
+        }
+    }
+}
+
+impl Generations {
+    fn new(max: usize) -> Generations {
+        Generations { max, younger: HashMap::new(), older: HashMap::new() }
+    }
+
+    fn insert(&mut self, id: Id) {
+        if self.younger.len() >= self.max {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        self.younger.insert(id, Instant::now());
+    }
+
+    fn contains(&self, id: &Id) -> bool {
+        let stored = self.younger.get(id).or_else(|| self.older.get(id));
+        stored.is_some_and(|stored| stored.elapsed() < REMEMBERED)
+    }
+}
+
+fn id(key: &str) -> Id {
+    let digest = Sha256::digest(key.as_bytes());
+    std::array::from_fn(|index| digest[index])
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,121 @@
+//! One lane's uploads: many at once, one answer per record.
+//!
+//! Promises: a record is answered when all its pictures are settled; at most `concurrency` uploads are on their way. The lanes do
+//! not share that number, so an urgent picture waits behind no backlog.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::{Outcome, Shared};
+use crate::event::{Object, PictureKind, PictureVerdict, Sequence};
+use crate::metrics;
+use crate::send::{Answer, Reason, Rejection, Window};
+
+/// One lane's uploads; dropping it ends those on their way.
+pub struct Session {
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
+    uploads: JoinSet<(Sequence, PictureKind, Result<Outcome, String>)>,
+    records: HashMap<Sequence, Record>,
+    /// Answers that are waiting to be asked for.
+    ready: VecDeque<Answer>,
+}
+
+/// A record that has no answer yet.
+#[derive(Default)]
+struct Record {
+    left: usize,
+    verdict: PictureVerdict,
+    refusals: Vec<String>,
+}
+
+/// Records that a window holds for each upload at once: the next are at hand when one ends.
+const RECORDS_PER_UPLOAD: usize = 4;
+
+impl Session {
+    pub(super) fn new(shared: Arc<Shared>) -> Session {
+        let permits = Arc::new(Semaphore::new(shared.concurrency));
+        Session { shared, permits, uploads: JoinSet::new(), records: HashMap::new(), ready: VecDeque::new() }
+    }
+
+    fn upload(&mut self, sequence: Sequence, object: Object) {
+        let (shared, permits) = (Arc::clone(&self.shared), Arc::clone(&self.permits));
+        self.uploads.spawn(async move {
+            let kind = object.kind;
+            let _permit = permits.acquire().await;
+            (sequence, kind, shared.put(object).await)
+        });
+    }
+
+    fn settle(&mut self, sequence: Sequence, kind: PictureKind, outcome: Outcome) {
+        let Some(record) = self.records.get_mut(&sequence) else { return };
+        record.left = record.left.saturating_sub(1);
+        match outcome {
+            Outcome::Stored => {}
+            Outcome::Full => record.verdict.not_stored.insert(kind),
+            Outcome::Refused(detail) => {
+                record.verdict.missing.insert(kind);
+                record.refusals.push(format!("{kind}: {detail}"));
+            }
+        }
+        if record.left == 0
+            && let Some(record) = self.records.remove(&sequence)
+        {
+            self.ready.push_back(record.into_answer(sequence));
+        }
+    }
+}
+
+impl Record {
+    fn into_answer(self, sequence: Sequence) -> Answer {
+        let verdict = self.verdict;
+        if !verdict.missing.is_empty() {
+            let rejection = Rejection { reason: Reason::Missing, detail: self.refusals.join("; "), verdict };
+            return Answer::Rejected { sequence, rejection };
+        }
+        if !verdict.not_stored.is_empty() {
+            return Answer::Expired { sequence, rule: "max_bytes", verdict };
+        }
+        Answer::Acknowledged { sequence, heard: true }
+    }
+}
+
+impl crate::send::Session for Session {
+    type Message = Vec<Object>;
+
+    fn window(&self) -> Window {
+        Window { records: self.shared.concurrency * RECORDS_PER_UPLOAD, bytes: usize::MAX }
+    }
+
+    fn submit(&mut self, sequence: Sequence, objects: Vec<Object>) {
+        let (stored, wanted): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| self.shared.known.is_stored(object.kind, &object.key));
+        metrics::pictures_saved(stored.iter().map(|object| object.bytes.len() as u64).sum());
+        let record = Record { left: wanted.len(), ..Record::default() };
+        if wanted.is_empty() {
+            return self.ready.push_back(record.into_answer(sequence));
+        }
+        self.records.insert(sequence, record);
+        for object in wanted {
+            self.upload(sequence, object);
+        }
+    }
+
+    async fn next(&mut self) -> Answer {
+        loop {
+            if let Some(answer) = self.ready.pop_front() {
+                return answer;
+            }
+            match self.uploads.join_next().await {
+                Some(Ok((sequence, kind, Ok(outcome)))) => self.settle(sequence, kind, outcome),
+                Some(Ok((_, _, Err(error)))) => return Answer::Lost { error },
+                Some(Err(error)) => return Answer::Lost { error: format!("store: an upload ended early: {error}") },
+                // Nothing is on its way, and nothing will be until the next submit.
+                None => std::future::pending().await,
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What an error of the store means: the store is down, or it may be this one object.
+//!
+//! Promises: in doubt the store is down, and nothing is given up. Deliberately reads the S3 error code out of the error's text:
+//! object_store has no field for it.
+
+use object_store::Error;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Unreachable, overloaded, out of quota, or it does not know us: every object would fare the same.
+    Down,
+    /// A refusal that can be about this object: its size, its content, its place.
+    MayBeTheObject,
+}
+
+/// Statuses that can be about the object. Not 404 (no such bucket), 401, 409, 429 or any 5xx.
+const ABOUT_OBJECTS: [u16; 9] = [400, 403, 405, 411, 413, 414, 415, 422, 451];
+
+/// Codes under those statuses that are about us, our clock or the space: a small object passing would prove nothing.
+const NEVER_ABOUT_OBJECTS: [&str; 13] = [
+    "AccountProblem",
+    "AllAccessDisabled",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "QuotaExceeded",
+    "RequestTimeTooSkewed",
+    "RequestTimeout",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "XMinioAdminBucketQuotaExceeded",
+    "XMinioStorageFull",
+];
+
+pub(super) fn of(error: &Error) -> Verdict {
+    let text = error_text(error);
+    let about_objects = status(&text).is_some_and(|status| ABOUT_OBJECTS.contains(&status));
+    let about_us = element(&text, "Code").is_some_and(|code| NEVER_ABOUT_OBJECTS.contains(&code));
+    if about_objects && !about_us { Verdict::MayBeTheObject } else { Verdict::Down }
+}
+
+/// The store's own words, in one line.
+pub(super) fn detail(error: &Error) -> String {
+    let text = error_text(error);
+    match (status(&text), element(&text, "Code")) {
+        (Some(status), Some(code)) => {
+            let message = element(&text, "Message").map_or_else(String::new, |message| format!(": {message}"));
+            shortened(&format!("status {status} {code}{message}"))
+        }
+        _ => shortened(&text),
+    }
+}
+
+/// The whole chain: the outermost error often says less than its cause.
+fn error_text(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// `Server returned non-2xx status code: 403 Forbidden: <body>`, as object_store writes it.
+fn status(text: &str) -> Option<u16> {
+    let (_, after) = text.split_once("status code: ")?;
+    after.get(..3)?.parse().ok()
+}
+
+/// The text of an element of S3's error document.
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (_, after) = text.split_once(&format!("<{name}>"))?;
+    let (inside, _) = after.split_once(&format!("</{name}>"))?;
+    Some(inside)
+}
+
+fn shortened(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match line.char_indices().nth(400) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Verdict) {
+        let error = Error::Generic { store: "S3", source: text.to_owned().into() };
+        assert_eq!(of(&error), expected, "{text}");
+    }
+
+    #[test]
+    fn only_a_refusal_that_can_be_about_the_object_is_put_to_the_test() {
+        let answer = |status: &str, code: &str| {
+            format!("Server returned non-2xx status code: {status}: <?xml?><Error><Code>{code}</Code><Message>m</Message></Error>")
+        };
+        check(&answer("400 Bad Request", "EntityTooLarge"), Verdict::MayBeTheObject);
+        check(&answer("403 Forbidden", "AccessDenied"), Verdict::MayBeTheObject);
+        check("Server returned non-2xx status code: 413 Payload Too Large: <html>", Verdict::MayBeTheObject);
+        check(&answer("403 Forbidden", "InvalidAccessKeyId"), Verdict::Down);
+        check(&answer("403 Forbidden", "RequestTimeTooSkewed"), Verdict::Down);
+        check(&answer("403 Forbidden", "QuotaExceeded"), Verdict::Down);
+        check(&answer("404 Not Found", "NoSuchBucket"), Verdict::Down);
+        check(&answer("503 Service Unavailable", "SlowDown"), Verdict::Down);
+        check("HTTP error: connection refused", Verdict::Down);
+    }
+
+    #[test]
+    fn the_detail_is_one_short_line() {
+        let body = format!("<Error><Code>AccessDenied</Code><Message>{}</Message></Error>", "no\n".repeat(500));
+        let error = Error::Generic { store: "S3", source: format!("status code: 403 Forbidden: {body}").into() };
+        let detail = detail(&error);
+        assert!(detail.starts_with("status 403 AccessDenied: no no"), "{detail}");
+        assert!(detail.chars().count() <= 401 && !detail.contains('\n'));
+    }
+}
