@@ -1,1 +1,3 @@
-//! To be written.
+//! stub
+#[derive(clap::Args)] pub struct Options{}
+pub fn run(_:&Options,_:&crate::config::Config)->std::process::ExitCode{todo!()}

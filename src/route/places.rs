@@ -18,8 +18,8 @@ impl Places {
     pub fn new(store: &Store, root: &Path) -> Places {
         let uri = match &store.url {
             StoreUrl::File(_) => format!("file://{}/", encode_path(root).trim_end_matches('/')),
-            StoreUrl::S3 { bucket, prefix, .. } if prefix.is_empty() => format!("s3://{bucket}/"),
-            StoreUrl::S3 { bucket, prefix, .. } => format!("s3://{bucket}/{prefix}/"),
+            StoreUrl::S3(bucket) if bucket.prefix.is_empty() => format!("s3://{}/", bucket.name),
+            StoreUrl::S3(bucket) => format!("s3://{}/{}/", bucket.name, bucket.prefix),
         };
         Places { uri, url: store.public_url.as_ref().map(|url| format!("{}/", url.trim_end_matches('/'))) }
     }

@@ -6,6 +6,7 @@ mod http;
 mod kafka;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
+mod main_job;
 mod mqtt;
 mod normalize;
 mod parts;

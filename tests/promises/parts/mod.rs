@@ -6,4 +6,5 @@ pub mod gateway;
 pub mod kafka;
 pub mod mosquitto;
 pub mod s3;
+pub mod site;
 pub mod subscriber;

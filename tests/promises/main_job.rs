@@ -1,0 +1,114 @@
+//! The main job: a box's event reaches MQTT, Kafka and the picture store.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::parts::gateway::{Gateway, event};
+use crate::parts::site::{Site, base64, jpeg, wait_until};
+use crate::parts::subscriber::Subscriber;
+
+const TYPES: [(&str, &str); 7] =
+    [("1", "employee"), ("2", "visitor"), ("3", "blacklist"), ("4", "stranger"), ("5", "vip"), ("null", "employee"), ("\"7\"", "unknown")];
+
+fn with_pictures(mut event: Value, seed: u64) -> Value {
+    event["reg_pic"] = base64(&jpeg(seed, 3_000));
+    event["ext_data"]["spot_pic"] = base64(&jpeg(seed + 1_000, 75_000));
+    event
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_person_type_arrives_on_its_topics_with_its_pictures() {
+    let site = Site::start("main-job", &[("ROUTE__DEFAULT__PICTURE_WAIT", "20s"), ("ROUTE__BLACKLIST__PICTURE_WAIT", "20s"), ("ROUTE__VIP__PICTURE_WAIT", "20s")]);
+    let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/events/#").await;
+    let mut expected = BTreeMap::new();
+    for (number, (sent, person_type)) in TYPES.iter().enumerate() {
+        let person = format!("person-{number}");
+        let body = with_pictures(event(&person, serde_json::from_str(sent).unwrap(), "192.168.1.243"), number as u64);
+        let answer = site.gateway.post("/RealTimeEvent?site=lobby", &body);
+        assert_eq!(answer.status, 200);
+        expected.insert(answer.body["event_id"].as_str().unwrap().to_owned(), (person, *person_type, body));
+    }
+    let mut on_mqtt = BTreeMap::new();
+    for message in subscriber.receive(TYPES.len()).await {
+        let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+        let (person, person_type, body) = &expected[payload["id"].as_str().unwrap()];
+        assert_eq!(message.topic, format!("boxbridge/lobby/events/{person_type}/192.168.1.243"));
+        assert!(!message.retain);
+        assert_eq!((payload["schema"].as_str(), payload["person_type"].as_str()), (Some("boxbridge.match.v1"), Some(*person_type)));
+        assert_eq!(payload["identity"], json!({"id": person, "name": "小明"}));
+        assert_eq!(payload["origin"], json!({"site": "lobby", "gateway": "edge-1", "peer": "127.0.0.1", "authenticated": "none"}));
+        for (kind, sent) in [("registered", &body["reg_pic"]), ("scene", &body["ext_data"]["spot_pic"])] {
+            let picture = &payload["pictures"][kind];
+            assert_eq!((&picture["stored"], &picture["state"]), (&json!(true), &json!("ok")), "{picture}");
+            let stored = site.object(picture["uri"].as_str().unwrap()).expect("the object exists before its reference");
+            assert_eq!(&base64(&stored), sent);
+            assert_eq!((&picture["width"], &picture["height"]), (&json!(480), &json!(640)));
+        }
+        assert_eq!(payload["pictures"]["face"], Value::Null);
+        on_mqtt.insert(payload["id"].as_str().unwrap().to_owned(), payload);
+    }
+    for (person_type, count) in [("employee", 2), ("visitor", 1), ("blacklist", 1), ("stranger", 1), ("vip", 1), ("unknown", 1)] {
+        for message in site.on_kafka(person_type, count).await {
+            let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+            assert_eq!(on_mqtt.get(payload["id"].as_str().unwrap()), Some(&payload), "the same on both buses");
+            assert_eq!(message.key, "lobby/192.168.1.243");
+            assert_eq!(message.headers["ce_type"], "boxbridge.match.v1");
+            assert_eq!(message.headers["ce_pictures"], "stored");
+        }
+    }
+    site.gateway.wait_delivered();
+    let metrics = site.gateway.metrics();
+    for destination in ["store", "mqtt", "kafka"] {
+        let of = |name: &str| -> f64 {
+            let prefix = format!("{name}{{destination=\"{destination}\"");
+            metrics.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, value)| value).sum()
+        };
+        assert_eq!((of("boxbridge_send_accepted_total"), of("boxbridge_send_records_total")), (7.0, 7.0), "{destination}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_defaults_deliver_to_a_subscriber_of_the_broker_inside() {
+    let port = crate::parts::child::free_port();
+    let gateway = Gateway::start(&[("SEND__MQTT__EMBEDDED__LISTEN", &format!("127.0.0.1:{port}"))]);
+    let mut subscriber = Subscriber::start(([127, 0, 0, 1], port).into(), "boxbridge/#").await;
+    let answer = gateway.post("/RealTimeEvent", &with_pictures(event("666666", json!(5), "192.168.1.243"), 7));
+    let mut messages = subscriber.receive(2).await;
+    messages.retain(|message| message.topic != "boxbridge/default/gateways/edge-1/status");
+    assert_eq!(messages.len(), 1);
+    let payload: Value = serde_json::from_slice(&messages[0].payload).unwrap();
+    assert_eq!(messages[0].topic, "boxbridge/default/events/vip/192.168.1.243");
+    assert_eq!(payload["id"], answer.body["event_id"]);
+    let key = payload["pictures"]["scene"]["key"].as_str().unwrap();
+    wait_until("the picture", || std::fs::read(gateway.pictures().join(key)).is_ok_and(|bytes| bytes == jpeg(1_007, 75_000)));
+    assert!(gateway.ready()["notes"].to_string().contains("keeps nothing on disk"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_goes_to_the_late_topic_and_never_rings() {
+    let site = Site::start("history", &[]);
+    let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/+/blacklist/#").await;
+    assert_eq!(site.gateway.post("/HistoryEvent", &event("3", json!(3), "10.0.0.1")).status, 200);
+    let message = subscriber.receive_one().await;
+    let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+    assert_eq!(message.topic, "boxbridge/default/late/blacklist/10.0.0.1");
+    assert_eq!((&payload["act_before"], &payload["feed"]), (&Value::Null, &json!("history")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_waits_for_its_object_and_says_so_if_it_does_not_come_in_time() {
+    let mut site = Site::start("waits", &[("ROUTE__DEFAULT__PICTURE_WAIT", "1500ms")]);
+    let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/events/#").await;
+    site.store.kill();
+    assert_eq!(site.gateway.post("/RealTimeEvent", &with_pictures(event("1", json!(1), "gate"), 1)).status, 200);
+    // One without pictures, from another device, is not held back.
+    assert_eq!(site.gateway.post("/RealTimeEvent", &event("2", json!(1), "door")).status, 200);
+    let first: Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
+    assert_eq!(first["device"]["id"], "door");
+    let second: Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
+    assert_eq!((&second["device"]["id"], &second["pictures"]["scene"]["stored"]), (&json!("gate"), &json!(false)));
+    site.store.restart();
+    let uri = second["pictures"]["scene"]["uri"].as_str().unwrap();
+    wait_until("the object", || site.object(uri) == Some(jpeg(1_001, 75_000)));
+}

@@ -1,0 +1,74 @@
+//! A whole site: the gateway between real boxes' requests and all three real destinations.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::gateway::Gateway;
+use super::kafka::Broker;
+use super::mosquitto::Mosquitto;
+use super::s3;
+
+/// mosquitto and an S3 server of this test's own; Kafka is shared by the process, with topics named after the test.
+pub struct Site {
+    pub gateway: Gateway,
+    pub mosquitto: Mosquitto,
+    pub store: s3::Server,
+    pub kafka: &'static Broker,
+    name: &'static str,
+}
+
+impl Site {
+    pub fn start(name: &'static str, settings: &[(&str, &str)]) -> Site {
+        let (mosquitto, store, kafka) = (Mosquitto::start(), s3::Server::start(), Broker::shared());
+        let mut all = vec![
+            ("SEND__MQTT__URL", format!("mqtt://{}", mosquitto.address())),
+            ("SEND__KAFKA__BROKERS", kafka.address()),
+            ("ROUTE__DEFAULT__KAFKA_TOPIC", format!("{name}.{{person_type}}")),
+            ("SEND__STORE__URL", format!("s3://{}/lobby", s3::BUCKET)),
+            ("SEND__STORE__ENDPOINT", store.endpoint()),
+            ("SEND__STORE__ACCESS_KEY_ID", s3::KEY_ID.to_owned()),
+            ("SEND__STORE__SECRET_ACCESS_KEY", s3::SECRET.to_owned()),
+        ];
+        all.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        let all: Vec<_> = all.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        Site { gateway: Gateway::start(&all), mosquitto, store, kafka, name }
+    }
+
+    /// The events of one person type on Kafka, from the beginning.
+    pub async fn on_kafka(&self, person_type: &str, count: usize) -> Vec<super::kafka::Received> {
+        self.kafka.read(&format!("{}.{person_type}", self.name), count).await
+    }
+
+    /// The object that a `uri` of an event names.
+    pub fn object(&self, uri: &str) -> Option<Vec<u8>> {
+        let key = uri.strip_prefix(&format!("s3://{}/", s3::BUCKET)).unwrap_or_else(|| panic!("{uri} is not in the bucket"));
+        std::fs::read(self.store.file(key)).ok()
+    }
+}
+
+/// A small JPEG that is different for every `seed`: start, a size, entropy, end.
+pub fn jpeg(seed: u64, bytes: usize) -> Vec<u8> {
+    let mut picture = vec![0xff, 0xd8, 0xff, 0xc0, 0x00, 0x11, 0x08, 0x02, 0x80, 0x01, 0xe0, 0x03, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    while picture.len() + 2 < bytes {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // 0xff would begin a marker.
+        picture.push((state >> 33) as u8 & 0x7f);
+    }
+    picture.extend([0xff, 0xd9]);
+    picture
+}
+
+pub fn base64(bytes: &[u8]) -> Value {
+    base64_simd::STANDARD.encode_to_string(bytes).into()
+}
+
+/// Polls until `done`; panics with `what` if it never is.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(std::time::Instant::now() < deadline, "{what}: never");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
