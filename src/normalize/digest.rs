@@ -83,7 +83,7 @@ fn is_empty(event: &Event, kind: PictureKind, value: Option<&Value>) -> bool {
 /// Takes these members out of the inner object; true if there was one.
 fn without(document: &mut Map<String, Value>, names: &[&str]) -> bool {
     let inner = document.get_mut(INNER).and_then(Value::as_object_mut);
-    inner.is_some_and(|inner| names.iter().fold(false, |removed, name| inner.remove(*name).is_some() || removed))
+    inner.is_some_and(|inner| names.iter().filter(|name| inner.remove(**name).is_some()).count() > 0)
 }
 
 fn canonical_digest(document: &Map<String, Value>) -> [u8; 32] {

@@ -9,27 +9,30 @@ const ALWAYS: [&str; 2] = ["feature_binary", "feature_base64_str"];
 const IN_ATTRIBUTES: &str = "feature";
 const ATTRIBUTES: [&str; 3] = ["info", "recognize_face_attr", "identity_info"];
 
-/// Whether a member of this name is itself an embedding.
+/// Whether a member of this name is an embedding wherever it stands.
 pub(super) fn is_embedding(name: &str) -> bool {
     ALWAYS.contains(&name)
 }
 
 /// Takes out what lies in the value of a member of this name; true if there was something.
 pub(super) fn remove(name: &str, value: &mut Value) -> bool {
-    walk(value, ATTRIBUTES.contains(&name))
+    count_removed(ATTRIBUTES.contains(&name), value) > 0
 }
 
-fn walk(value: &mut Value, in_attributes: bool) -> bool {
+fn count_removed(in_attributes: bool, value: &mut Value) -> usize {
     match value {
         Value::Object(members) => {
             let before = members.len();
-            members.retain(|name, _| !is_embedding(name) && !(in_attributes && name == IN_ATTRIBUTES));
-            let removed = members.len() != before;
-            members.iter_mut().fold(removed, |removed, (name, value)| {
-                walk(value, in_attributes || ATTRIBUTES.contains(&name.as_str())) || removed
-            })
+            members.retain(|name, _| {
+                let goes = is_embedding(name) || (in_attributes && name == IN_ATTRIBUTES);
+                !goes
+            });
+            let removed = before - members.len();
+            let below =
+                members.iter_mut().map(|(name, value)| count_removed(in_attributes || ATTRIBUTES.contains(&name.as_str()), value));
+            removed + below.sum::<usize>()
         }
-        Value::Array(values) => values.iter_mut().fold(false, |removed, value| walk(value, in_attributes) || removed),
-        _ => false,
+        Value::Array(values) => values.iter_mut().map(|value| count_removed(in_attributes, value)).sum(),
+        _ => 0,
     }
 }

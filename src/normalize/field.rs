@@ -112,7 +112,7 @@ pub(super) fn person(value: Option<&Value>) -> Person {
     let word = match value {
         None | Some(Value::Null) => return Person::Defaulted,
         Some(Value::String(text)) => text.trim().to_lowercase(),
-        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Number(number)) => plain(&number.to_string()),
         Some(_) => return Person::Unknown,
     };
     match word.as_str() {
@@ -129,17 +129,22 @@ pub(super) fn person(value: Option<&Value>) -> Person {
 /// The word for a device type; one that we do not know is taken as sent.
 pub(super) fn device_type(value: Option<&Value>) -> Text {
     let Text { text, is_unexpected } = text(value);
-    let word = match text.as_deref().map(str::trim) {
-        None | Some("") => "unknown",
-        Some("0") => "gate",
-        Some("1") => "capture_camera",
-        Some("2") => "ipc_static",
-        Some("3") => "ipc_dynamic",
-        Some("4") => "door",
-        Some(number) if number.parse::<f64>().is_ok() => "unknown",
-        Some(word) => word,
+    let word = plain(text.as_deref().unwrap_or_default().trim());
+    let word = match word.as_str() {
+        "0" => "gate",
+        "1" => "capture_camera",
+        "2" => "ipc_static",
+        "3" => "ipc_dynamic",
+        "4" => "door",
+        word if word.is_empty() || word.parse::<f64>().is_ok() => "unknown",
+        word => word,
     };
     // The box's own document prints a bare number where it promises a text.
     let is_unexpected = is_unexpected && !matches!(value, Some(Value::Number(_)));
     Text { text: Some(word.to_owned()), is_unexpected }
+}
+
+/// A number as it is counted: `5` for `5.0`. What is none stays as it is.
+fn plain(text: &str) -> String {
+    text.parse::<f64>().map_or_else(|_| text.to_owned(), |number| number.to_string())
 }

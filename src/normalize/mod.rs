@@ -1,7 +1,7 @@
 //! Bytes → one [`Event`] or many, their pictures taken out and named.
 //!
 //! Promises: pure (no clock, no IO, no async: what it needs to know of the moment comes with [`Context`]); no input makes it panic,
-//! and none makes it allocate more than a small multiple of the body; a field never refuses an event, and nothing the box sent is lost but
+//! and what it allocates is bounded by the limits, whatever the input; a field never refuses an event, and nothing the box sent is lost but
 //! what policy removes (face embeddings). Refused are only what is not JSON, what no dialect claims, and what breaks a limit.
 //! Deliberately fetches no URL, decodes no pixel, and knows neither routes nor duplicates.
 //!
@@ -46,6 +46,14 @@ pub struct Limits {
     pub pictures_max: usize,
     /// Of one event's text.
     pub event_max_bytes: usize,
+}
+
+impl Limits {
+    /// Those of the config.
+    pub fn of(ingest: &config::Ingest) -> Limits {
+        let config::Ingest { depth_max, events_max, pictures_max, body_max_bytes, .. } = *ingest;
+        Limits { depth_max, events_max, pictures_max, event_max_bytes: body_max_bytes }
+    }
 }
 
 /// An event and the pictures that were in it.

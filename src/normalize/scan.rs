@@ -2,7 +2,8 @@
 //!
 //! Promises: constant stack and no allocation, whatever comes; linear time. Deliberately no parser: it finds strings, brackets and
 //! numbers, and leaves every other mistake to serde_json, which sees the same text next. What serde_json would let pass in a value
-//! that it skips is caught here: lone surrogates, numbers that no double holds, nesting deeper than the limit.
+//! that it skips is caught here: lone surrogates, numbers that no double holds, nesting deeper than the limit; and the keys that
+//! serde_json itself gives a meaning, by which a text could smuggle in a document that nobody has scanned.
 
 use memchr::memchr2;
 
@@ -17,6 +18,12 @@ pub(super) struct Counts {
     /// Strings that are a picture by their first characters, in whatever field.
     pub pictures: usize,
 }
+
+/// What stands for a number and for unread JSON where serde_json talks to itself. As a key in a body, the first makes an object a number,
+/// the second parses a text anew, past every limit; and both come back different from what was sent.
+const RESERVED_KEYS: [&str; 2] = ["$serde_json::private::Number", "$serde_json::private::RawValue"];
+/// The longest spelling of one: every character as `\uXXXX`, in quotes.
+const RESERVED_MAX: usize = 6 * 31 + 2;
 
 /// How the common image types start as base64, plain or with every `/` escaped.
 const PICTURE_STARTS: [&[u8]; 6] = [b"/9j/", b"\\/9j\\/", b"data:image", b"iVBORw0KGgo", b"R0lGOD", b"UklGR"];
@@ -35,6 +42,9 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
             b'"' => {
                 let end = string_end(bytes, at + 1)?;
                 counts.pictures += usize::from(is_picture(bytes.get(at + 1..end).unwrap_or_default()));
+                if is_reserved_key(text, at, end) {
+                    return Err(Refusal::new(Code::EventUnrecognized, format!("a key at byte {at} that no box sends")));
+                }
                 at = end;
             }
             b'{' | b'[' => {
@@ -108,4 +118,13 @@ fn number_end(text: &str, start: usize) -> Result<usize, Refusal> {
 
 fn is_picture(text: &[u8]) -> bool {
     text.len() >= PICTURE_MIN && PICTURE_STARTS.iter().any(|start| text.starts_with(start))
+}
+
+/// Of the string whose quotes are at `start` and `end`.
+fn is_reserved_key(text: &str, start: usize, end: usize) -> bool {
+    let quoted = text.get(start..=end).unwrap_or_default();
+    let may_be = quoted.len() <= RESERVED_MAX && (quoted.starts_with("\"$") || quoted.starts_with("\"\\u0024"));
+    may_be
+        && text.get(end + 1..).is_some_and(|rest| rest.trim_start().starts_with(':'))
+        && serde_json::from_str::<String>(quoted).is_ok_and(|key| RESERVED_KEYS.contains(&key.as_str()))
 }
