@@ -1,7 +1,8 @@
 //! The MQTT broker inside this process, for a first look and for a site that has none. The only place that knows it.
 //!
-//! Promises: it listens where the config says and nowhere else; a subscriber that does not read costs a bounded queue (the oldest
-//! messages of it are dropped, and counted) and holds up nobody; what nobody subscribes to is acknowledged as such (MQTT 5, 0x10).
+//! Promises: it listens where the config says and nowhere else; a publisher is held back to the pace of its subscribers, but a subscriber
+//! that does not read holds up nobody: it has a bounded queue, whose oldest messages are dropped, and counted. What nobody subscribes
+//! to is acknowledged as such (MQTT 5, 0x10).
 //! Deliberately writes nothing to disk: a delivered message was handed to the subscribers of that moment. It knows no users and no TLS.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,7 +10,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::config::{self, MqttTransport};
 
 #[cfg(feature = "embedded-broker")]
+mod backlog;
+#[cfg(feature = "embedded-broker")]
 mod broker;
+#[cfg(feature = "embedded-broker")]
+mod hooks;
 #[cfg(not(feature = "embedded-broker"))]
 mod broker {
     //! The program was built without the broker: it says so when it is asked for.

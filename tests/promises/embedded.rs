@@ -8,6 +8,8 @@ use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::Session as _;
 use boxbridge::send::embedded::Embedded;
 use boxbridge::send::{Answer, mqtt};
+use rumqttc::v5::{self, mqttbytes::QoS};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::mqtt::{acknowledged, answer, at, connect, destination, message};
 use crate::parts::subscriber::{Over, Subscriber};
@@ -126,7 +128,67 @@ async fn a_listening_subscriber_gets_everything_in_order() {
     for number in 1..=MESSAGES {
         assert_eq!(answer(&mut session).await, acknowledged(number));
     }
-    let numbers: Vec<u64> =
-        subscriber.receive(MESSAGES as usize).await.iter().filter_map(|received| received.text().parse().ok()).collect();
-    assert!(numbers.iter().copied().eq(1..=MESSAGES));
+    let received = subscriber.receive(MESSAGES as usize).await;
+    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=MESSAGES));
+}
+
+/// A subscriber that pauses after each message, or (without a pause) never acknowledges any; the task counts what came up to `count`.
+async fn reluctant(broker: &Embedded, pause: Option<Duration>, count: u64) -> AbortOnDropHandle<u64> {
+    let address = broker.local_addr();
+    let mut options = v5::MqttOptions::new("reluctant", address.ip().to_string(), address.port());
+    options.set_manual_acks(pause.is_none());
+    let (client, mut eventloop) = v5::AsyncClient::new(options, 10);
+    client.try_subscribe("events/#", QoS::AtLeastOnce).expect("room for one request");
+    let (ready, mut subscribed) = tokio::sync::mpsc::channel(1);
+    let reader = tokio::spawn(async move {
+        let mut came = 0;
+        while came < count {
+            match eventloop.poll().await.expect("the connection lives") {
+                v5::Event::Incoming(v5::Incoming::SubAck(_)) => drop(ready.try_send(())),
+                v5::Event::Incoming(v5::Incoming::Publish(_)) => {
+                    came += 1;
+                    tokio::time::sleep(pause.unwrap_or_default()).await;
+                }
+                _ => {}
+            }
+        }
+        drop(client);
+        came
+    });
+    subscribed.recv().await.expect("it has subscribed");
+    AbortOnDropHandle::new(reader)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_subscriber_sets_the_pace_and_misses_nothing() {
+    const MESSAGES: u64 = 2_000; // Twice what a queue holds.
+    let broker = start();
+    let reader = reluctant(&broker, Some(Duration::from_millis(1)), MESSAGES).await;
+    let mut session = session(&broker, Lane::Normal).await;
+    for number in 1..=MESSAGES {
+        session.submit(Sequence(number), message("events/1", "{}"));
+    }
+    for number in 1..=MESSAGES {
+        assert_eq!(answer(&mut session).await, acknowledged(number));
+    }
+    let came = tokio::time::timeout(Duration::from_secs(30), reader).await.expect("all come in time");
+    assert_eq!((came.expect("the reader ends"), broker.dropped()), (MESSAGES, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_takes_nothing_holds_up_nobody() {
+    const MESSAGES: u64 = 2_000;
+    let broker = start();
+    let _frozen = reluctant(&broker, None, MESSAGES).await;
+    let mut subscriber = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
+    let mut session = session(&broker, Lane::Normal).await;
+    for number in 1..=MESSAGES {
+        session.submit(Sequence(number), message("events/1", number.to_string()));
+    }
+    for number in 1..=MESSAGES {
+        assert_eq!(answer(&mut session).await, acknowledged(number));
+    }
+    let received = subscriber.receive(MESSAGES as usize).await;
+    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=MESSAGES));
+    assert!(broker.dropped() > 0, "what the frozen one missed is counted");
 }

@@ -3,22 +3,18 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rmqtt::codec::v5::PublishAckReason;
 use rmqtt::context::ServerContext;
-use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
 use rmqtt::net::{Builder, Listener};
 use rmqtt::retain::{DefaultRetainStorage, RetainStorage};
 use rmqtt::server::MqttServer;
-use rmqtt::session::Session;
-use rmqtt::types::{Publish, PublishAclResult, PublishResult, Reason, Retain, TopicFilter, TopicName};
+use rmqtt::types::{Retain, TopicFilter, TopicName};
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
 use tracing::warn;
 
+use super::hooks::{self, Seen};
 use super::{Doors, StartError};
 use crate::config;
 
@@ -41,12 +37,6 @@ pub(super) struct Running {
     seen: Arc<Seen>,
 }
 
-/// What the hooks have seen.
-struct Seen {
-    dropped: AtomicU64,
-    subscribed: watch::Sender<bool>,
-}
-
 pub(super) fn start(config: &config::Embedded) -> Result<(Running, Doors), StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Broker(error.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -55,7 +45,7 @@ pub(super) fn start(config: &config::Embedded) -> Result<(Running, Doors), Start
         .enable_all()
         .build()
         .map_err(|error| failed(&error))?;
-    let seen = Arc::new(Seen { dropped: AtomicU64::new(0), subscribed: watch::channel(false).0 });
+    let seen = Arc::new(Seen::default());
     let (started, doors) = std::sync::mpsc::channel();
     let (config, witness) = (config.clone(), seen.clone());
     runtime.spawn(async move {
@@ -77,12 +67,11 @@ pub(super) fn start(config: &config::Embedded) -> Result<(Running, Doors), Start
 
 impl Running {
     pub fn dropped(&self) -> u64 {
-        self.seen.dropped.load(Ordering::Relaxed)
+        self.seen.dropped()
     }
 
     pub async fn subscribed(&self) {
-        // The sender lives as long as this.
-        drop(self.seen.subscribed.subscribe().wait_for(|subscribed| *subscribed).await);
+        self.seen.subscribed().await;
     }
 
     /// A runtime must not be waited for inside another one, so a thread does it.
@@ -104,12 +93,7 @@ impl Drop for Running {
 async fn serve(config: &config::Embedded, seen: Arc<Seen>) -> Result<(MqttServer, Doors), StartError> {
     let context = ServerContext::new().node_id(1).busy_check_enable(false).task_exec_workers(TASKS).build().await;
     *context.extends.retain_mut().await = Box::new(Retained(DefaultRetainStorage::new()));
-    let hooks = context.extends.hook_mgr().register();
-    for event in [Type::SessionSubscribed, Type::MessageDropped, Type::MessagePublishCheckAcl] {
-        hooks.add(event, Box::new(Witness(seen.clone()))).await;
-    }
-    hooks.start().await;
-
+    hooks::register(&context, &seen).await;
     let (tcp, tcp_address) = listen(config.listen, "send.mqtt.embedded.listen", Listener::tcp)?;
     let server = MqttServer::new(context).listener_by_id(tcp, 1);
     let (server, websocket) = match config.websocket {
@@ -151,45 +135,6 @@ fn listen(
         .map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     Ok((listener, address))
-}
-
-struct Witness(Arc<Seen>);
-
-#[async_trait]
-impl Handler for Witness {
-    async fn hook(&self, parameter: &Parameter, so_far: Option<HookResult>) -> ReturnType {
-        match parameter {
-            Parameter::SessionSubscribed(..) => {
-                self.0.subscribed.send_replace(true);
-            }
-            Parameter::MessageDropped(Some(subscriber), _, _, reason) if !is_expiry(reason) => {
-                let dropped = self.0.dropped.fetch_add(1, Ordering::Relaxed) + 1;
-                // Each doubling once: a subscriber that stands still drops thousands a second.
-                if dropped.is_power_of_two() {
-                    warn!(subscriber = %subscriber.client_id, dropped, "a subscriber of the embedded broker is too slow: {reason:?}");
-                }
-            }
-            Parameter::MessagePublishCheckAcl(publisher, publish) if !is_heard(publisher, publish).await => {
-                let nobody = PublishResult::reason_code(PublishAckReason::NoMatchingSubscribers, None, false);
-                return (false, Some(HookResult::PublishAclResult(PublishAclResult(nobody))));
-            }
-            _ => {}
-        }
-        (true, so_far)
-    }
-}
-
-/// Whether anyone gets it, now or, as a retained message, later. The broker itself acknowledges all alike.
-async fn is_heard(publisher: &Session, publish: &Publish) -> bool {
-    if publish.retain {
-        return true;
-    }
-    let subscribers = publisher.scx.extends.router().await.matches(publisher.id.clone(), &publish.topic).await;
-    subscribers.map_or(true, |by_node| by_node.values().any(|subscribers| !subscribers.is_empty()))
-}
-
-fn is_expiry(reason: &Reason) -> bool {
-    matches!(reason, Reason::MessageExpiration)
 }
 
 /// rmqtt's own storage in memory, which is switched off there in favour of a plugin.
