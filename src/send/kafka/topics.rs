@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication, TopicResult,
+};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataBroker};
 use rdkafka::producer::{BaseProducer, Producer as _};
@@ -222,7 +224,9 @@ fn made(result: TopicResult) -> (String, Topic) {
 /// A topic whose metadata is an error. One without a leader is there: librdkafka waits for it.
 fn refused(name: &str, code: RDKafkaErrorCode) -> Topic {
     match code {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Topic::invalid(format!("topic {name} is missing")),
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
+            Topic::invalid(format!("topic {name} is missing"))
+        }
         RDKafkaErrorCode::InvalidTopic => Topic::invalid(format!("{name} is no name of a topic")),
         RDKafkaErrorCode::TopicAuthorizationFailed => {
             Topic::Refused { reason: Reason::NotAuthorised, detail: format!("topic {name}: {code}") }
