@@ -7,6 +7,9 @@ use boxbridge::config;
 use boxbridge::event::{Lane, Message, Sequence, Timestamp};
 use boxbridge::send::kafka::{Kafka, Limits};
 use boxbridge::send::{Answer, Destination, Reason, Session};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::parts::kafka::{Broker, PASSWORD, Received, Security, USER};
 
@@ -172,6 +175,35 @@ async fn a_topic_made_by_hand_later_is_used_without_a_restart() {
     }
 }
 
+/// The errors that a real broker gives only in bad times are librdkafka's mock's.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_told_apart_by_what_can_be_done_about_them() {
+    use RDKafkaRespErr::*;
+    let cases = [
+        (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Some(Reason::NotAuthorised)),
+        (RD_KAFKA_RESP_ERR_INVALID_RECORD, Some(Reason::PayloadRefused)),
+        (RD_KAFKA_RESP_ERR_POLICY_VIOLATION, Some(Reason::PayloadRefused)),
+        // Repeated by librdkafka until it passes.
+        (RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, None),
+        (RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, None),
+    ];
+    for (error, reason) in cases {
+        let (cluster, mut session) = mock().await;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+        session.submit(Sequence(1), message("mocked", "k", 1, 10));
+        match reason {
+            Some(reason) => assert!(refused(&next(&mut session).await, reason).starts_with("topic mocked: ")),
+            None => assert_eq!(next(&mut session).await, acknowledged(1)),
+        }
+    }
+    for error in [RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED] {
+        let (cluster, mut session) = mock().await;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+        session.submit(Sequence(1), message("mocked", "k", 1, 10));
+        assert!(matches!(next(&mut session).await, Answer::Lost { .. }), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn encrypted_and_authenticated_messages_arrive() {
     let broker = secured().await;
@@ -207,6 +239,13 @@ async fn a_connection_that_is_refused_says_why() {
     let nobody = format!("127.0.0.1:{}", crate::parts::child::free_port());
     let error = kafka(settings(nobody), &["t"]).connect(Lane::Normal).await.err().unwrap().to_string();
     assert!(error.contains("Connection refused"), "{error}");
+}
+
+async fn mock() -> (MockCluster<'static, DefaultProducerContext>, <Kafka as Destination>::Session) {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("mocked", 1, 1).unwrap();
+    let session = kafka(settings(cluster.bootstrap_servers()), &["mocked"]).connect(Lane::Urgent).await.unwrap();
+    (cluster, session)
 }
 
 fn settings(brokers: String) -> config::Kafka {
