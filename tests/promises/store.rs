@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use boxbridge::config::{self, Secret, StoreUrl};
@@ -10,7 +12,7 @@ use boxbridge::event::{Lane, Object, PictureKind, Sequence};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Reason, Session};
 
-use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server};
+use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server, refusing};
 
 const WAIT: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -18,7 +20,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 #[tokio::test]
 async fn a_folder_holds_the_pictures_byte_by_byte() {
     let (directory, store) = folder_store(1 << 30);
-    let objects = [object(PictureKind::Registered, 1, 5_000), object(PictureKind::Scene, 2, 70_000), object(PictureKind::Face, 3, 0)];
+    let objects =
+        [object(PictureKind::Registered, 1, 5_000), object(PictureKind::Scene, 2, 70_000), object(PictureKind::Face, 3, 0)];
     let mut session = store.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(7), objects.to_vec());
     session.submit(Sequence(8), Vec::new());
@@ -197,29 +200,29 @@ async fn a_bucket_that_is_not_ours_to_write_is_waited_for_and_says_why() {
     let error = refused(|bucket| bucket.credentials = Some((KEY_ID.to_owned(), Secret::new("wrong")))).await;
     assert!(error.contains("SignatureDoesNotMatch") && !error.contains("wrong"), "{error}");
     let error = refused(|bucket| bucket.credentials = Some(("nobody".to_owned(), Secret::new(SECRET)))).await;
-    assert!(error.contains("InvalidAccessKeyId") && !error.contains(SECRET), "{error}");
+    assert!(error.contains("No user exists with the provided access key") && !error.contains(SECRET), "{error}");
 }
 
 #[tokio::test]
 async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
-    let server = server().await;
-    let store = bucket_store(&server, |_| {});
+    let limit = Arc::new(AtomicUsize::new(10_000));
+    let endpoint = refusing(Arc::clone(&limit)).await;
+    let store = store_at(endpoint, |_| {});
     let mut session = store.connect(Lane::Normal).await.unwrap();
-    // The server refuses this one key, since a file stands where it needs a folder.
-    let mut impossible = object(PictureKind::Face, 1, 1_000);
-    impossible.key = format!("scene/boxbridge-probe/{}", impossible.key);
-    session.submit(Sequence(1), vec![object(PictureKind::Scene, 2, 10)]);
-    assert_eq!(next(&mut session).await, acknowledged(1));
-    std::fs::write(server.file("site/one/scene/boxbridge-probe"), "x").unwrap();
-    session.submit(Sequence(2), vec![impossible, object(PictureKind::Scene, 3, 10)]);
+    session.submit(Sequence(1), vec![object(PictureKind::Face, 1, 20_000), object(PictureKind::Scene, 2, 1_000)]);
     match next(&mut session).await {
         Answer::Rejected { sequence, rejection } => {
-            assert_eq!((sequence, rejection.reason), (Sequence(2), Reason::Missing));
+            assert_eq!((sequence, rejection.reason), (Sequence(1), Reason::Missing));
+            assert_eq!(rejection.detail, "face: status 413 EntityTooLarge: too large for us");
             assert!(rejection.verdict.missing.contains(PictureKind::Face));
             assert!(!rejection.verdict.missing.contains(PictureKind::Scene));
         }
         answer => panic!("{answer:?}"),
     }
+    // The same refusal, but of everything: that is no picture's fault.
+    limit.store(0, Ordering::Relaxed);
+    session.submit(Sequence(2), vec![object(PictureKind::Face, 3, 20_000)]);
+    assert_eq!(next(&mut session).await, Answer::Lost { error: "store: status 413 EntityTooLarge: too large for us".to_owned() });
 }
 
 fn folder_store(max_bytes: u64) -> (tempfile::TempDir, Store) {
@@ -240,10 +243,14 @@ fn settings(url: StoreUrl, max_bytes: u64) -> config::Store {
 }
 
 fn bucket_store(server: &Server, change: impl FnOnce(&mut config::Store)) -> Store {
+    store_at(server.endpoint(), change)
+}
+
+fn store_at(endpoint: String, change: impl FnOnce(&mut config::Store)) -> Store {
     let bucket = config::Bucket {
         name: BUCKET.to_owned(),
         prefix: "site/one".to_owned(),
-        endpoint: Some(server.endpoint()),
+        endpoint: Some(endpoint),
         region: "us-east-1".to_owned(),
         virtual_host: false,
         credentials: Some((KEY_ID.to_owned(), Secret::new(SECRET))),

@@ -18,7 +18,12 @@ use crate::event::Sequence;
 /// What became of a message, or of the producer.
 pub(super) enum Report {
     Delivered(Sequence),
-    Failed { sequence: Sequence, code: RDKafkaErrorCode, topic: String, bytes: usize },
+    Failed {
+        sequence: Sequence,
+        code: RDKafkaErrorCode,
+        topic: String,
+        bytes: usize,
+    },
     /// The producer can do nothing more.
     Fatal(String),
 }

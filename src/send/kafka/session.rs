@@ -40,9 +40,14 @@ pub struct Session {
 
 /// What we know of a topic.
 enum Place {
-    Known { topic: Topic, since: Instant },
+    Known {
+        topic: Topic,
+        since: Instant,
+    },
     /// Being looked up; its messages wait here, so that none overtakes.
-    LookedUp { waiting: VecDeque<(Sequence, Message)> },
+    LookedUp {
+        waiting: VecDeque<(Sequence, Message)>,
+    },
 }
 
 /// A refusal is believed for so long before the topic is looked up again: a person may have made it, or raised its limit.

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication, TopicResult,
+};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataBroker};
 use rdkafka::producer::{BaseProducer, Producer as _};
@@ -19,6 +21,9 @@ use crate::send::{ConnectError, Reason};
 
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
 const ANY_TOPIC: &str = "__consumer_offsets";
+
+/// A broker that does not answer for the limits within so many times what connecting took will not: librdkafka's mock, for one.
+const PATIENCE: u32 = 10;
 
 /// A topic as the brokers have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +96,10 @@ pub(super) async fn look_up(shared: &Arc<Shared>, names: Vec<String>, missing: M
     let (shared, runtime) = (Arc::clone(shared), Handle::current());
     // All of it on a thread that may block: the calls, and the end of the clients, which waits for librdkafka's threads.
     let asked = tokio::task::spawn_blocking(move || {
-        let asker = Asker { shared, runtime, deadline: Instant::now() + CONNECT_TIMEOUT };
+        let start = Instant::now();
+        let asker = Asker { shared, runtime, deadline: start + CONNECT_TIMEOUT };
         let mut found = asker.find(&names)?;
-        asker.administer(&mut found.topics, missing);
+        asker.administer(&mut found.topics, missing, start.elapsed() * PATIENCE);
         Ok(found)
     });
     asked.await.unwrap_or_else(|error| Err(ConnectError { message: format!("kafka: the topics were not looked up: {error}") }))
@@ -150,17 +156,17 @@ impl Asker {
     }
 
     /// Makes what is missing, if so asked, and reads the limits; what we may not do or read stays as it is.
-    fn administer(&self, topics: &mut HashMap<String, Topic>, missing: Missing) {
+    fn administer(&self, topics: &mut HashMap<String, Topic>, missing: Missing, patience: Duration) {
         let Ok(admin) = self.shared.client().create_with_context::<_, AdminClient<Listener>>(Listener::new(None)) else { return };
         if missing == Missing::Make {
             self.make(&admin, topics);
         }
-        self.read_limits(&admin, topics);
+        self.read_limits(&admin, topics, patience);
     }
 
-    fn options(&self) -> AdminOptions {
-        let left = self.left().max(Duration::from_secs(1));
-        AdminOptions::new().request_timeout(Some(left)).operation_timeout(Some(left))
+    fn options(&self, at_most: Duration) -> AdminOptions {
+        let timeout = self.left().min(at_most).max(Duration::from_secs(1));
+        AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
     }
 
     fn make(&self, admin: &AdminClient<Listener>, topics: &mut HashMap<String, Topic>) {
@@ -172,7 +178,7 @@ impl Asker {
         }
         let topic = |name| NewTopic::new(name, config.partitions, TopicReplication::Fixed(config.replication));
         let wanted: Vec<_> = names.iter().map(|name| topic(name)).collect();
-        match self.runtime.block_on(admin.create_topics(&wanted, &self.options())) {
+        match self.runtime.block_on(admin.create_topics(&wanted, &self.options(CONNECT_TIMEOUT))) {
             Ok(results) => topics.extend(results.into_iter().map(made)),
             Err(error) => topics.extend(names.into_iter().map(|name| {
                 let detail = format!("topic {name} is missing and could not be made: {error}");
@@ -181,14 +187,14 @@ impl Asker {
         }
     }
 
-    fn read_limits(&self, admin: &AdminClient<Listener>, topics: &mut HashMap<String, Topic>) {
+    fn read_limits(&self, admin: &AdminClient<Listener>, topics: &mut HashMap<String, Topic>, patience: Duration) {
         let there: Vec<String> =
             topics.iter().filter(|(_, topic)| matches!(topic, Topic::There { .. })).map(|(name, _)| name.clone()).collect();
         let wanted: Vec<_> = there.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         if wanted.is_empty() {
             return;
         }
-        let Ok(results) = self.runtime.block_on(admin.describe_configs(&wanted, &self.options())) else { return };
+        let Ok(results) = self.runtime.block_on(admin.describe_configs(&wanted, &self.options(patience))) else { return };
         for resource in results.into_iter().flatten() {
             let limit = resource.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse().ok());
             if let OwnedResourceSpecifier::Topic(name) = resource.specifier {
@@ -222,7 +228,9 @@ fn made(result: TopicResult) -> (String, Topic) {
 /// A topic whose metadata is an error. One without a leader is there: librdkafka waits for it.
 fn refused(name: &str, code: RDKafkaErrorCode) -> Topic {
     match code {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Topic::invalid(format!("topic {name} is missing")),
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
+            Topic::invalid(format!("topic {name} is missing"))
+        }
         RDKafkaErrorCode::InvalidTopic => Topic::invalid(format!("{name} is no name of a topic")),
         RDKafkaErrorCode::TopicAuthorizationFailed => {
             Topic::Refused { reason: Reason::NotAuthorised, detail: format!("topic {name}: {code}") }

@@ -59,7 +59,8 @@ fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, ConnectEr
         // A container without any authorities can still talk to an endpoint that needs none.
         .with_no_system_certificates(plain || bucket.ca_file.is_some());
     if let Some(file) = &bucket.ca_file {
-        let failed = |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", file.display()) };
+        let failed =
+            |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", file.display()) };
         let pem = std::fs::read(file).map_err(|error| failed(&error))?;
         for certificate in Certificate::from_pem_bundle(&pem).map_err(|error| failed(&error))? {
             options = options.with_root_certificate(certificate);

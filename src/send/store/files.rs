@@ -56,7 +56,8 @@ const DEPTH_MAX: usize = 6;
 
 impl Files {
     pub(super) fn open(root: &Path, keep: Duration, max_bytes: u64) -> Result<Files, ConnectError> {
-        let failed = |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", root.display()) };
+        let failed =
+            |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", root.display()) };
         make_root(root).map_err(|error| failed(&error))?;
         let store = LocalFileSystem::new_with_prefix(root).map_err(|error| failed(&error))?.with_fsync(true);
         let (used, came) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -105,7 +105,8 @@ pub fn free_port() -> u16 {
 
 /// The folder of an installed part, such as `kafka-4.4.0`.
 pub fn installed(part: &str) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
     let folder = cache.join("boxbridge-test").join(part);
     assert!(folder.is_dir(), "{} is missing: run tests/install/parts (make test does)", folder.display());
     folder

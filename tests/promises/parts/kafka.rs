@@ -298,7 +298,12 @@ fn format(directory: &Path, security: Security) {
         command.args(["--add-scram", &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]")]);
     }
     let output = command.output().unwrap();
-    assert!(output.status.success(), "kafka format: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "kafka format: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// A class of Kafka's; `kafka.Kafka` gets its settings file.
@@ -306,7 +311,14 @@ fn java(directory: &Path, class: &str) -> Command {
     let mut command = Command::new("java");
     // The class path is relative, for the shared class archive, which knows it by its words.
     command.current_dir(installed("kafka-4.4.0")).args(["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-    command.args(["-Xshare:auto", "-XX:SharedArchiveFile=kafka.jsa", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", "libs/*", class]);
+    command.args([
+        "-Xshare:auto",
+        "-XX:SharedArchiveFile=kafka.jsa",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-cp",
+        "libs/*",
+        class,
+    ]);
     if class == "kafka.Kafka" {
         command.arg(directory.join("server.properties"));
     }

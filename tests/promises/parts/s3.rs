@@ -1,8 +1,13 @@
-//! A real S3 server over a folder: versitygw, with its bucket made.
+//! A real S3 server over a folder: versitygw, with its bucket made. And one that refuses on purpose, which no real one does.
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::child::{Child, free_port, installed};
 
@@ -86,4 +91,41 @@ fn healthy(port: u16) -> bool {
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     answer.starts_with("HTTP/1.1 200")
+}
+
+/// The endpoint of a server that takes any request, keeps nothing, and answers 413 to bodies over the limit; it ends with the test.
+pub async fn refusing(limit: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(refuse(stream, Arc::clone(&limit)));
+        }
+    });
+    endpoint
+}
+
+async fn refuse(stream: TcpStream, limit: Arc<AtomicUsize>) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            match stream.read_line(&mut line).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) if line.trim().is_empty() => break,
+                Ok(_) => {}
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        stream.read_exact(&mut vec![0; length]).await.unwrap();
+        let error = "<Error><Code>EntityTooLarge</Code><Message>too large for us</Message></Error>";
+        let answer = match length > limit.load(Ordering::Relaxed) {
+            true => format!("HTTP/1.1 413 Payload Too Large\r\nContent-Length: {}\r\n\r\n{error}", error.len()),
+            false => "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        };
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
 }
