@@ -1,0 +1,212 @@
+//! What a subscriber received, as far as it matters for the verdict; and the lines of the file that keeps it.
+//!
+//! Promises: a message that is not simulate's is only counted, nothing of it is kept: on a site, real people pass through the
+//! same topics. Deliberately lenient: a field that is not there or not what it should be is `None`, and the judge says so.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::rules::Rules;
+use crate::commands::simulate::Marker;
+use crate::event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
+
+/// The destinations that one can subscribe to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bus {
+    Mqtt,
+    Kafka,
+}
+
+impl Bus {
+    pub const ALL: [Bus; 2] = [Bus::Mqtt, Bus::Kafka];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Bus::Mqtt => "mqtt",
+            Bus::Kafka => "kafka",
+        }
+    }
+}
+
+/// One line of a recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// From here on this bus was listened to: what is not in the recording did not come.
+    Listening(Bus),
+    /// The subscriber's session was lost: what is missing may be the subscriber's fault.
+    Gap(Bus),
+    Arrival(Arrival),
+    /// A message that is not simulate's.
+    Foreign(Bus),
+}
+
+/// What a topic is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Live,
+    Late,
+    /// Not a topic where the route sends such an event.
+    Elsewhere,
+}
+
+/// One received message that carries a marker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arrival {
+    pub bus: Bus,
+    pub topic: String,
+    pub stream: Stream,
+    pub arrived_at: Timestamp,
+    /// MQTT: the broker had kept it for new subscribers, which no event may be.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub retained: bool,
+    pub marker: Marker,
+    /// `None` where the route sends the vendor's own shape, which is not judged beyond its arrival.
+    pub event: Option<Delivered>,
+}
+
+/// The fields of an event that the ledger knows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Delivered {
+    pub id: Option<EventId>,
+    pub revision: Option<Revision>,
+    pub feed: Option<Feed>,
+    pub device: Option<String>,
+    pub person_type: Option<PersonType>,
+    pub identity: Option<String>,
+    pub score: Option<f64>,
+    pub occurred_at: Option<Timestamp>,
+    pub act_before: Option<Timestamp>,
+    /// Whether it is marked as a replay.
+    pub replay: bool,
+    pub pictures: BTreeMap<PictureKind, DeliveredPicture>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeliveredPicture {
+    #[serde(default, deserialize_with = "lenient")]
+    pub key: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub sha256: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub bytes: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub stored: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub state: Option<PictureState>,
+}
+
+/// The message's fields, borrowed from nothing: pictures that travel inline are stepped over.
+#[derive(Deserialize)]
+struct Payload {
+    #[serde(default, deserialize_with = "lenient")]
+    schema: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<EventId>,
+    #[serde(default, deserialize_with = "lenient")]
+    revision: Option<Revision>,
+    #[serde(default, deserialize_with = "lenient")]
+    feed: Option<Feed>,
+    #[serde(default, deserialize_with = "lenient")]
+    occurred_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
+    act_before: Option<Timestamp>,
+    #[serde(default)]
+    replay: Value,
+    #[serde(default, deserialize_with = "lenient")]
+    person_type: Option<PersonType>,
+    #[serde(default)]
+    identity: Value,
+    #[serde(default, rename = "match")]
+    matched: Value,
+    #[serde(default)]
+    device: Value,
+    #[serde(default)]
+    origin: Value,
+    #[serde(default, deserialize_with = "lenient")]
+    pictures: Option<BTreeMap<PictureKind, Option<DeliveredPicture>>>,
+    #[serde(default)]
+    extra: Value,
+    /// The vendor's own shape keeps the marker here.
+    #[serde(default)]
+    ext_data: Value,
+    #[serde(default)]
+    simulate_id: Value,
+}
+
+impl Line {
+    /// What this message comes to.
+    pub fn read(bus: Bus, topic: &str, payload: &[u8], retained: bool, rules: &Rules) -> Line {
+        let arrived_at = Timestamp::now();
+        let Some((payload, marker)) = serde_json::from_slice(payload).ok().and_then(Payload::with_marker) else {
+            return Line::Foreign(bus);
+        };
+        let stream = rules.stream(bus, topic, &payload.variables());
+        let event = payload.schema.is_some().then(|| payload.into_delivered());
+        Line::Arrival(Arrival { bus, topic: topic.to_owned(), stream, arrived_at, retained, marker, event })
+    }
+}
+
+/// What a topic template can be filled with.
+pub struct Variables {
+    pub site: String,
+    pub gateway: String,
+    pub feed: String,
+    pub person_type: Option<PersonType>,
+    pub device_id: String,
+    pub device_type: String,
+}
+
+impl Payload {
+    fn with_marker(self) -> Option<(Payload, Marker)> {
+        let places =
+            [&self.extra["ext_data"]["simulate_id"], &self.extra["simulate_id"], &self.ext_data["simulate_id"], &self.simulate_id];
+        let marker = places.iter().find_map(|place| place.as_str()?.parse().ok())?;
+        Some((self, marker))
+    }
+
+    fn variables(&self) -> Variables {
+        Variables {
+            site: text(&self.origin["site"]),
+            gateway: text(&self.origin["gateway"]),
+            feed: self.feed.map(|feed| feed.to_string()).unwrap_or_default(),
+            person_type: self.person_type,
+            device_id: text(&self.device["id"]),
+            device_type: text(&self.device["type"]),
+        }
+    }
+
+    fn into_delivered(self) -> Delivered {
+        let pictures = self.pictures.unwrap_or_default().into_iter();
+        Delivered {
+            id: self.id,
+            revision: self.revision,
+            feed: self.feed,
+            device: self.device["id"].as_str().map(str::to_owned),
+            person_type: self.person_type,
+            identity: self.identity["id"].as_str().map(str::to_owned),
+            score: self.matched["score"].as_f64(),
+            occurred_at: self.occurred_at,
+            act_before: self.act_before,
+            replay: !self.replay.is_null(),
+            pictures: pictures.filter_map(|(kind, picture)| Some((kind, picture?))).collect(),
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The value, or `None` where something else stands.
+fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}

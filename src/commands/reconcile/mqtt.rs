@@ -1,0 +1,133 @@
+//! Subscribes to MQTT as a careful consumer would: QoS 1, a session that outlives a broken connection.
+//!
+//! Promises: a session that the broker lost is noted as a gap in the recording, since what came meanwhile is missing for the
+//! subscriber's sake. Deliberately no TLS of its own: it is for the broker's side of the firewall.
+
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::Error;
+use super::arrival::{Bus, Line};
+use super::recorder::Sink;
+use crate::config::{self, Broker, MqttTransport};
+
+/// How long the first connection and subscription may take.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How long the broker keeps our session while we are away; afterwards it forgets us by itself.
+const SESSION_SECONDS: u32 = 600;
+const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
+/// Events with inline pictures are large.
+const PACKET_MAX_BYTES: u32 = 256 << 20;
+
+/// Subscribes, and goes on listening until the sink's `stop`.
+pub async fn listen(mqtt: &config::Mqtt, filters: Vec<String>, sink: Sink) -> Result<JoinHandle<Result<(), Error>>, Error> {
+    let broker = match &mqtt.broker {
+        Some(broker) => broker.clone(),
+        None => Broker {
+            transport: MqttTransport::Tcp,
+            host: mqtt.embedded.listen.ip().to_string(),
+            port: mqtt.embedded.listen.port(),
+            path: String::new(),
+        },
+    };
+    let failed = |reason: String| Error::Mqtt { broker: format!("{}:{}", broker.host, broker.port), reason };
+    let mut options = match broker.transport {
+        MqttTransport::Tcp => MqttOptions::new(client_id(), broker.host.clone(), broker.port),
+        MqttTransport::WebSocket => {
+            let url = format!("ws://{}:{}{}", broker.host, broker.port, broker.path);
+            let mut options = MqttOptions::new(client_id(), url, broker.port);
+            options.set_transport(rumqttc::Transport::Ws);
+            options
+        }
+        MqttTransport::Tls | MqttTransport::WebSocketTls => return Err(failed("cannot listen over TLS".to_owned())),
+    };
+    options.set_keep_alive(mqtt.keep_alive.max(Duration::from_secs(5)));
+    options.set_clean_start(false).set_session_expiry_interval(Some(SESSION_SECONDS));
+    options.set_max_packet_size(Some(PACKET_MAX_BYTES));
+    if let Some(username) = &mqtt.username {
+        options.set_credentials(username, mqtt.password.expose());
+    }
+    let (client, eventloop) = AsyncClient::new(options, 16);
+    let (ready, subscribed) = oneshot::channel();
+    let subscriber = Subscriber { client, filters, sink, ready: Some(ready), connections: 0 };
+    let listener = tokio::spawn(subscriber.run(eventloop));
+    match tokio::time::timeout(READY_WITHIN, subscribed).await {
+        Ok(Ok(Ok(()))) => Ok(listener),
+        Ok(Ok(Err(reason))) => Err(failed(reason)),
+        Ok(Err(_)) | Err(_) => {
+            listener.abort();
+            Err(failed(format!("no subscription after {READY_WITHIN:?}")))
+        }
+    }
+}
+
+/// A name of its own, so that two recordings do not throw each other out.
+fn client_id() -> String {
+    format!("boxbridge-reconcile-{}", uuid::Uuid::new_v4().simple())
+}
+
+struct Subscriber {
+    client: AsyncClient,
+    filters: Vec<String>,
+    sink: Sink,
+    /// Told once, when the first subscription stands or is refused.
+    ready: Option<oneshot::Sender<Result<(), String>>>,
+    connections: u64,
+}
+
+impl Subscriber {
+    async fn run(mut self, mut eventloop: EventLoop) -> Result<(), Error> {
+        let stop = self.sink.stop.clone();
+        // `poll` must not be cut off and called again; here it is cut off once, at the end.
+        while let Some(event) = stop.run_until_cancelled(eventloop.poll()).await {
+            match event {
+                Ok(Event::Incoming(packet)) => {
+                    if !self.packet(packet).await {
+                        break;
+                    }
+                }
+                Ok(Event::Outgoing(_)) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "the subscriber lost its connection");
+                    tokio::time::sleep(RECONNECT_PAUSE).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// False when nothing more is wanted.
+    async fn packet(&mut self, packet: Packet) -> bool {
+        match packet {
+            Packet::ConnAck(answer) => {
+                self.connections += 1;
+                let filters = self.filters.iter().map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce));
+                // The channel is empty at this moment: subscribing is all that is ever asked of it.
+                let asked = self.client.try_subscribe_many(filters);
+                if self.connections > 1 && !answer.session_present {
+                    return asked.is_ok() && self.sink.put(Line::Gap(Bus::Mqtt)).await;
+                }
+                asked.is_ok()
+            }
+            Packet::SubAck(answer) => {
+                let refused = answer.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+                if let Some(ready) = self.ready.take() {
+                    let told = refused.map_or(Ok(()), |code| Err(format!("the subscription was refused: {code:?}")));
+                    // An error means that nobody waits any more.
+                    let _ = ready.send(told);
+                }
+                refused.is_none()
+            }
+            Packet::Publish(message) => {
+                let topic = String::from_utf8_lossy(&message.topic);
+                self.sink.put(Line::read(Bus::Mqtt, &topic, &message.payload, message.retain, &self.sink.rules)).await
+            }
+            _ => true,
+        }
+    }
+}

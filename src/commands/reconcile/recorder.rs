@@ -1,0 +1,165 @@
+//! Listens to the buses and writes what arrives into a file, one line per message.
+//!
+//! Promises: when [`Recorder::start`] returns, every subscription stands, so that nothing sent afterwards is missed; lines pass
+//! through a bounded channel, so that a slow disk slows the subscribers down instead of filling the memory. Deliberately judges
+//! nothing: a recording can be judged as often as one likes.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use super::arrival::{Bus, Line};
+use super::rules::Rules;
+use super::{kafka, mqtt};
+use crate::config;
+use crate::event::Timestamp;
+
+/// What to listen to.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    pub mqtt: Option<config::Mqtt>,
+    /// Filters instead of those that follow from the routes.
+    pub mqtt_filters: Vec<String>,
+    pub kafka: Option<(config::Kafka, Timestamp)>,
+    pub rules: Rules,
+}
+
+/// Ends when it is told to; dropping it ends it too, without a last flush.
+pub struct Recorder {
+    stop: CancellationToken,
+    progress: watch::Receiver<Progress>,
+    listeners: Vec<JoinHandle<Result<(), Error>>>,
+    writer: JoinHandle<io::Result<()>>,
+    file: PathBuf,
+}
+
+/// How far a recording is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Messages so far, foreign ones included.
+    pub messages: u64,
+    pub last: Instant,
+}
+
+/// Lines that wait for the disk.
+const WAITING_MAX: usize = 4096;
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Where listeners put their lines.
+#[derive(Clone)]
+pub struct Sink {
+    lines: mpsc::Sender<Line>,
+    pub rules: Arc<Rules>,
+    pub stop: CancellationToken,
+}
+
+impl Sink {
+    /// False when nobody takes lines any more: the listener ends.
+    pub async fn put(&self, line: Line) -> bool {
+        self.lines.send(line).await.is_ok()
+    }
+
+    /// The same on a thread of its own.
+    pub fn put_blocking(&self, line: Line) -> bool {
+        self.lines.blocking_send(line).is_ok()
+    }
+}
+
+impl Recorder {
+    /// Subscribes, and returns once all subscriptions stand.
+    pub async fn start(sources: Sources, file: &Path) -> Result<Recorder, Error> {
+        let created = std::fs::File::create(file).map_err(|source| Error::Recording { path: file.to_owned(), source })?;
+        let (lines, waiting) = mpsc::channel(WAITING_MAX);
+        let (count, progress) = watch::channel(Progress { messages: 0, last: Instant::now() });
+        let runtime = tokio::runtime::Handle::current();
+        let writer = tokio::task::spawn_blocking(move || runtime.block_on(write(BufWriter::new(created), waiting, count)));
+        let stop = CancellationToken::new();
+        let mut recorder = Recorder { stop: stop.clone(), progress, listeners: Vec::new(), writer, file: file.to_owned() };
+        let sink = Sink { lines, rules: Arc::new(sources.rules), stop };
+        if let Some(broker) = sources.mqtt {
+            let filters = if sources.mqtt_filters.is_empty() { sink.rules.mqtt_filters() } else { sources.mqtt_filters };
+            recorder.listeners.push(mqtt::listen(&broker, filters, sink.clone()).await?);
+            sink.put(Line::Listening(Bus::Mqtt)).await;
+        }
+        if let Some((brokers, since)) = sources.kafka {
+            recorder.listeners.push(kafka::listen(brokers, since, sink.clone()).await?);
+            sink.put(Line::Listening(Bus::Kafka)).await;
+        }
+        Ok(recorder)
+    }
+
+    pub fn progress(&self) -> Progress {
+        *self.progress.borrow()
+    }
+
+    /// Waits for at least so many messages. Without a limit of its own: the caller knows how long is too long.
+    pub async fn wait_for(&mut self, messages: u64) {
+        // An error means that the writer has ended; `finish` tells why.
+        let _ = self.progress.wait_for(|progress| progress.messages >= messages).await;
+    }
+
+    /// Waits until nothing has come for this long. Before the first message, `first_by` is the latest moment to give up.
+    pub async fn wait_for_quiet(&mut self, quiet: Duration, first_by: Option<Instant>) {
+        loop {
+            let progress = *self.progress.borrow_and_update();
+            let until = match progress.messages {
+                0 => first_by,
+                _ => Some(progress.last + quiet),
+            };
+            let changed = match until {
+                Some(until) if until <= Instant::now() => return,
+                Some(until) => tokio::time::timeout_at(until, self.progress.changed()).await.unwrap_or(Ok(())),
+                None => self.progress.changed().await,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Stops listening and waits until every line is in the file.
+    pub async fn finish(mut self) -> Result<(), Error> {
+        self.stop.cancel();
+        for listener in self.listeners.drain(..) {
+            listener.await.unwrap_or_else(|error| Err(Error::Listener(error.to_string())))?;
+        }
+        // The listeners held the last senders, so the writer comes to its end.
+        let written = (&mut self.writer).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        written.map_err(|source| Error::Recording { path: self.file.clone(), source })
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn write(
+    mut file: BufWriter<std::fs::File>,
+    mut lines: mpsc::Receiver<Line>,
+    count: watch::Sender<Progress>,
+) -> io::Result<()> {
+    let mut flush = tokio::time::interval(FLUSH_EVERY);
+    loop {
+        tokio::select! {
+            line = lines.recv() => {
+                let Some(line) = line else { break };
+                serde_json::to_writer(&mut file, &line)?;
+                file.write_all(b"\n")?;
+                if matches!(line, Line::Arrival(_) | Line::Foreign(_)) {
+                    count.send_modify(|progress| *progress = Progress { messages: progress.messages + 1, last: Instant::now() });
+                }
+            }
+            _ = flush.tick() => file.flush()?,
+        }
+    }
+    file.flush()
+}

@@ -1,0 +1,119 @@
+//! The course of a reconciliation: listen, as far as asked; then read ledgers, recordings and store; then judge.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Judge, Line, Options, Recorder, Report, Rules, Sources, files, store};
+use crate::commands::simulate::Entry;
+use crate::config::Config;
+use crate::event::Timestamp;
+
+/// A ledger's first event was received at most this long before it was noted, by clocks that may differ.
+const CLOCK_MARGIN: Duration = Duration::from_secs(60);
+
+/// Listens until quiet, until the time is over or until Ctrl-C, and judges. Without a ledger the verdict is empty: then only
+/// the recording was wanted. Says on standard error when it is ready.
+pub async fn run(options: Options) -> Result<Report, Error> {
+    let stop = CancellationToken::new();
+    let interrupted = stop.clone();
+    let signal = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupted.cancel();
+        }
+    });
+    let report = run_until(options, stop, |file| eprintln!("listening; arrivals go into {}", file.display())).await;
+    signal.abort();
+    report
+}
+
+/// The same for a program: no signals; `ready` is called with the recording's file once every subscription stands.
+pub async fn run_until(options: Options, stop: CancellationToken, ready: impl FnOnce(&Path)) -> Result<Report, Error> {
+    let config = Config::load(&options.layers())?;
+    let rules = Rules::new(config.routes.clone());
+    let mut recordings = options.arrivals.clone();
+    if options.mqtt.is_some() || options.kafka.is_some() {
+        let file = recording(&options)?;
+        let recorder = Recorder::start(sources(&options, &config, rules.clone())?, &file).await?;
+        ready(&file);
+        listen(&options, recorder, &stop).await?;
+        recordings.push(file);
+    }
+    let mut judge = Judge::new(rules);
+    for path in &options.ledger {
+        let unreadable = files::each(path, |entry: Entry| judge.expect(&entry))?;
+        warn(&mut judge, path, unreadable);
+    }
+    for path in &recordings {
+        let unreadable = files::each(path, |line: Line| judge.line(&line))?;
+        warn(&mut judge, path, unreadable);
+    }
+    if options.store.is_some() {
+        store::look(&config.send.store, options.read, &mut judge).await?;
+    }
+    Ok(judge.into_report())
+}
+
+fn warn(judge: &mut Judge, path: &Path, unreadable: u64) {
+    if unreadable > 0 {
+        judge.warn(format!("{}: {unreadable} lines could not be read", path.display()));
+    }
+}
+
+/// Where arrivals go; never over something that is to be read.
+fn recording(options: &Options) -> Result<PathBuf, Error> {
+    let beside = |ledger: &PathBuf| {
+        let mut name = ledger.clone().into_os_string();
+        name.push(".arrivals");
+        PathBuf::from(name)
+    };
+    let file = options.record.clone().or_else(|| options.ledger.first().map(beside));
+    let file = file.ok_or(Error::Usage("listening needs --record FILE or --ledger FILE: where should arrivals go"))?;
+    match options.arrivals.contains(&file) || options.ledger.contains(&file) {
+        true => Err(Error::Usage("the recording would overwrite a file that is to be read: give another --record FILE")),
+        false => Ok(file),
+    }
+}
+
+fn sources(options: &Options, config: &Config, rules: Rules) -> Result<Sources, Error> {
+    let mqtt = options.mqtt.as_ref().map(|_| config.send.mqtt.clone().ok_or(Error::Usage("--mqtt: MQTT is off in this config")));
+    let kafka =
+        options.kafka.as_ref().map(|_| config.send.kafka.clone().ok_or(Error::Usage("--kafka: Kafka is off in this config")));
+    let begin = options.ledger.iter().filter_map(|ledger| files::begin(ledger)).min();
+    let margin = i64::try_from(CLOCK_MARGIN.as_millis()).unwrap_or_default();
+    let since = options.since.unwrap_or_else(|| begin.map_or_else(Timestamp::now, |begin| Timestamp(begin.0 - margin)));
+    Ok(Sources {
+        mqtt: mqtt.transpose()?,
+        mqtt_filters: options.topic.clone(),
+        kafka: kafka.transpose()?.map(|kafka| (kafka, since)),
+        rules,
+    })
+}
+
+async fn listen(options: &Options, mut recorder: Recorder, stop: &CancellationToken) -> Result<(), Error> {
+    let started = Instant::now();
+    // Without MQTT, a ledger that is there already means that the run is over: what there is comes at once, or there is nothing.
+    let is_over = options.mqtt.is_none() && options.ledger.iter().any(|ledger| files::begin(ledger).is_some());
+    let quiet = options.until_quiet;
+    let first_by = is_over.then_some(started + quiet);
+    let over = async {
+        match quiet.is_zero() {
+            true => std::future::pending().await,
+            false => recorder.wait_for_quiet(quiet, first_by).await,
+        }
+    };
+    let time_is_over = async {
+        match options.at_most {
+            Some(at_most) => tokio::time::sleep_until(started + at_most).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = over => {}
+        () = time_is_over => {}
+        () = stop.cancelled() => {}
+    }
+    recorder.finish().await
+}
