@@ -39,6 +39,8 @@ enum Command {
     Check(commands::check::Options),
     /// Look into the queue on disk, whether or not the gateway runs
     Queue(commands::queue::Options),
+    Simulate(commands::simulate::Options),
+    Reconcile(commands::reconcile::Options),
     /// Print the contracts: what leaves (event) and what can be set (config)
     Schema(commands::schema::Options),
 }
@@ -47,15 +49,32 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Both TLS users (MQTT and object storage) are built without a provider of their own.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let layers = Layers { file: arguments.config, environment: Layers::environment(), flags: arguments.set };
-    let config = Config::load(&layers);
-    match (arguments.command, config) {
-        (Some(Command::Schema(options)), _) => commands::schema::run(&options),
-        (Some(Command::Check(options)), config) => commands::check::run(&options, config),
-        (_, Err(problems)) => refuse(&problems),
-        (Some(Command::Queue(options)), Ok(config)) => commands::queue::run(&options, &config),
-        (None, Ok(config)) => boxbridge::app::run(config),
+    let config = || Config::load(&Layers { file: arguments.config, environment: Layers::environment(), flags: arguments.set });
+    match arguments.command {
+        None => config().map_or_else(|problems| refuse(&problems), boxbridge::app::run),
+        Some(Command::Check(options)) => commands::check::run(&options, config()),
+        Some(Command::Queue(options)) => config().map_or_else(|problems| refuse(&problems), |config| commands::queue::run(&options, &config)),
+        Some(Command::Schema(options)) => commands::schema::run(&options),
+        Some(Command::Simulate(options)) => report(async {
+            let outcome = commands::simulate::run(options.clone()).await?;
+            println!("{}", options.render(&outcome));
+            Ok(ExitCode::SUCCESS)
+        }),
+        Some(Command::Reconcile(options)) => report(async {
+            let report = commands::reconcile::run(options.clone()).await?;
+            println!("{}", options.render(&report));
+            Ok(if options.accepts(&report) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }),
     }
+}
+
+/// A command that measures: its verdict, or why there is none.
+fn report(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from);
+    runtime.and_then(|runtime| runtime.block_on(command)).unwrap_or_else(|error| {
+        eprintln!("boxbridge: {error:#}");
+        ExitCode::from(EXIT_CONFIG)
+    })
 }
 
 fn refuse(problems: &Problems) -> ExitCode {

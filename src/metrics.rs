@@ -8,7 +8,8 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::event::{Code, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode};
+use crate::event::{Code, Feed, Lane, PersonType, PictureKind, PictureState, Timestamp, WarningCode};
+use crate::queue::{SpaceUsed, Status};
 
 macro_rules! names {
     ($($(#[doc = $help:literal])+ $kind:ident $constant:ident = $name:literal;)+) => {
@@ -70,7 +71,7 @@ names! {
     counter NO_SUBSCRIBER = "boxbridge_send_no_subscriber_total";
     /// Bytes of pictures not sent again, since the store has them.
     counter SAVED = "boxbridge_send_pictures_saved_bytes_total";
-    /// Pictures that wait for the store.
+    /// Records whose pictures wait for the store.
     gauge PICTURES_WAITING = "boxbridge_send_pictures_waiting";
     /// Messages that the broker in this process gave up for a slow subscriber.
     counter EMBEDDED_DROPPED = "boxbridge_send_embedded_dropped_total";
@@ -237,5 +238,34 @@ pub fn paused(destination: &'static str, lane: Lane, count: usize) {
     gauge!(PAUSED, "destination" => destination, "lane" => lane.as_str()).set(count as f64);
 }
 
-/// Copies what the queue counts.
-pub fn observe(_status: &crate::queue::Status) {}
+/// Copies what the log and the cursors count; they keep it across restarts.
+pub fn observe(queue: &Status) {
+    let SpaceUsed { waiting, kept, free, limit: _ } = queue.bytes;
+    for (state, bytes) in [("waiting", waiting), ("kept", kept), ("free", free)] {
+        gauge!(BYTES, "state" => state).set(bytes as f64);
+    }
+    gauge!(TIME_TO_FULL).set(queue.time_to_full.map_or(f64::INFINITY, |time| time.as_secs_f64()));
+    let now = Timestamp::now();
+    for follower in &queue.followers {
+        let labels = [("destination", follower.destination.clone()), ("lane", follower.lane.to_string())];
+        counter!(ACCEPTED, &labels).absolute(follower.accepted);
+        gauge!(WAITING, &labels).set(follower.waiting as f64);
+        let age = follower.oldest_waiting.map_or(0, |oldest| now.since(oldest).max(0));
+        gauge!(OLDEST, &labels).set(age as f64 / 1_000.0);
+        let expired: u64 = follower.tally.expired.values().sum();
+        for (outcome, count) in [("delivered", follower.tally.delivered), ("set_aside", follower.tally.set_aside), ("expired", expired)] {
+            let labels = labels.clone().into_iter().chain([("outcome", outcome.to_owned())]).collect::<Vec<_>>();
+            counter!(RECORDS, &labels).absolute(count);
+        }
+        for rule in EXPIRY_RULES {
+            let count = follower.tally.expired.get(rule).copied().unwrap_or(0);
+            let labels = labels.clone().into_iter().chain([("rule", rule.to_owned())]).collect::<Vec<_>>();
+            counter!(EXPIRED, &labels).absolute(count);
+        }
+    }
+    let of_store = queue.followers.iter().filter(|follower| follower.destination == "store");
+    gauge!(PICTURES_WAITING).set(of_store.map(|follower| follower.waiting as f64).sum::<f64>());
+}
+
+/// Every rule by which a record can expire: the queue is full, the picture store is full, the log is rotten where the record was.
+const EXPIRY_RULES: [&str; 3] = ["on_full", "max_bytes", "rotten"];

@@ -126,6 +126,7 @@ fn refusal(error: AppendError) -> Refusal {
         AppendError::Full { .. } => Code::QueueFull,
         AppendError::Poisoned => Code::QueuePoisoned,
         AppendError::Closed => Code::Draining,
+        AppendError::Unwritable => Code::EventUnrecognized,
     };
     Refusal::new(code, error.to_string())
 }
