@@ -23,6 +23,7 @@ mod places;
 mod session;
 mod verdict;
 
+pub use bucket::open as open_bucket;
 pub use places::Places;
 pub use session::Session;
 

@@ -4,18 +4,17 @@
 //! names: the store of a site holds pictures of real people.
 
 use std::future::poll_fn;
-use std::path::Path;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
-use object_store::{Certificate, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 
 use super::objects::StoredObject;
 use super::{Error, Judge};
 use crate::commands::simulate::hex;
-use crate::config::{self, Secret, StoreUrl};
+use crate::config::{self, StoreUrl};
+use crate::send::store::open_bucket;
 
 /// For one request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -62,44 +61,9 @@ fn open(store: &config::Store) -> Result<Place, Error> {
             let files = LocalFileSystem::new_with_prefix(folder).map_err(|error| Error::Store(error.to_string()))?;
             Ok(Place { store: Some(Box::new(files)), prefix: String::new() })
         }
-        StoreUrl::S3 { bucket, prefix, endpoint, region, virtual_host, credentials, ca_file } => {
-            let builder = credentials_of(credentials.as_ref())
-                .with_bucket_name(bucket)
-                .with_region(region)
-                .with_virtual_hosted_style_request(*virtual_host)
-                .with_client_options(client(endpoint.as_deref(), ca_file.as_deref())?);
-            let builder = match endpoint {
-                Some(endpoint) if *virtual_host => builder.with_endpoint(endpoint.replacen("://", &format!("://{bucket}."), 1)),
-                Some(endpoint) => builder.with_endpoint(endpoint),
-                None => builder,
-            };
-            let store = builder.build().map_err(|error| Error::Store(error.to_string()))?;
-            Ok(Place { store: Some(Box::new(store)), prefix: prefix.clone() })
+        StoreUrl::S3(bucket) => {
+            let store = open_bucket(bucket, ANSWER_WITHIN).map_err(|error| Error::Store(error.to_string()))?;
+            Ok(Place { store: Some(store), prefix: bucket.prefix.clone() })
         }
     }
-}
-
-fn credentials_of(credentials: Option<&(String, Secret)>) -> AmazonS3Builder {
-    match credentials {
-        Some((id, secret)) => AmazonS3Builder::new().with_access_key_id(id).with_secret_access_key(secret.expose()),
-        None => AmazonS3Builder::from_env(),
-    }
-}
-
-fn client(endpoint: Option<&str>, ca_file: Option<&Path>) -> Result<ClientOptions, Error> {
-    // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let is_plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let mut options = ClientOptions::new()
-        .with_timeout(ANSWER_WITHIN)
-        .with_allow_http(is_plain)
-        .with_no_system_certificates(is_plain || ca_file.is_some());
-    if let Some(file) = ca_file {
-        let failed = |error: String| Error::Store(format!("cannot use {}: {error}", file.display()));
-        let pem = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-        for certificate in Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))? {
-            options = options.with_root_certificate(certificate);
-        }
-    }
-    Ok(options)
 }

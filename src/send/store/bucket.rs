@@ -15,7 +15,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection idle for so long is not trusted again: load balancers forget it after a minute.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, ConnectError> {
+pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, ConnectError> {
     // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = match &bucket.credentials {
