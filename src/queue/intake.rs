@@ -1,0 +1,196 @@
+//! What waits to be written: three queues, one for each urgency, in front of the one writer.
+//!
+//! Promises: bounded in bytes and records, history apart from the live feeds, so that a box that empties its history never makes
+//! a live event wait; what was handed over is written whether or not its sender still listens. Deliberately drops nothing: whoever
+//! finds no room waits.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::layout::{KINDS, RECORD_HEADER};
+use super::{AppendError, Appended, Entry};
+use crate::event::{EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Timestamp};
+
+/// Bytes that wait to be written, of the live feeds: some groups of 4 MiB, so that the disk never idles, and no more.
+const LIVE_BYTES: usize = 24 << 20;
+/// The same of history, which is one body at a time.
+const HISTORY_BYTES: usize = 8 << 20;
+/// What a record counts at least: 4,096 of the smallest fill the live budget.
+const RECORD_BYTES_MIN: usize = LIVE_BYTES / 4096;
+/// Permits are counted in these.
+const UNIT: usize = 1 << 10;
+
+pub(super) type Reply = oneshot::Sender<Result<Appended, AppendError>>;
+
+/// A record that waits to be written.
+pub(super) struct Pending {
+    pub id: EventId,
+    pub revision: Revision,
+    pub feed: Feed,
+    pub lane: Lane,
+    pub person_type: PersonType,
+    pub received_at: Timestamp,
+    /// JSON.
+    pub event: Vec<u8>,
+    pub present: PictureSet,
+    /// By [`PictureKind::number`]; empty where there is none.
+    pub pictures: [Bytes; KINDS],
+    /// The first 32 bits of each SHA-256; 0 where there is none.
+    pub digests: [u32; KINDS],
+    pub reply: Reply,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Pending {
+    pub(super) fn pictures_bytes(&self) -> u64 {
+        self.pictures.iter().map(|picture| picture.len() as u64).sum()
+    }
+}
+
+pub(super) struct Intake {
+    queues: Mutex<Queues>,
+    arrived: Condvar,
+    live: Arc<Semaphore>,
+    history: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Queues {
+    /// Urgent, real-time, history.
+    waiting: [VecDeque<Pending>; 3],
+    closed: bool,
+}
+
+/// What the writer is to do next.
+pub(super) enum Work {
+    Write(Vec<Pending>),
+    /// Nothing came until the deadline.
+    Idle,
+    /// Nothing will come any more.
+    Closed,
+}
+
+impl Intake {
+    pub(super) fn new() -> Intake {
+        Intake {
+            queues: Mutex::default(),
+            arrived: Condvar::new(),
+            live: Arc::new(Semaphore::new(LIVE_BYTES / UNIT)),
+            history: Arc::new(Semaphore::new(HISTORY_BYTES / UNIT)),
+        }
+    }
+
+    /// Hands an entry over once there is room for it; the answer comes through the receiver.
+    pub(super) async fn hand_over(&self, entry: Entry) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+        let event = serde_json::to_vec(&entry.event).map_err(|_| AppendError::Unwritable)?;
+        let pictures: usize = entry.pictures.iter().map(|picture| picture.bytes.len()).sum();
+        let (room, most) = match entry.event.feed {
+            Feed::History => (&self.history, HISTORY_BYTES),
+            Feed::Realtime | Feed::Platform => (&self.live, LIVE_BYTES),
+        };
+        let bytes = (RECORD_HEADER + event.len() + pictures).clamp(RECORD_BYTES_MIN, most);
+        let permits = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
+        let room = room.clone().acquire_many_owned(permits).await.map_err(|_| AppendError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        self.push(pending(entry, event, reply, room))?;
+        Ok(answer)
+    }
+
+    fn push(&self, pending: Pending) -> Result<(), AppendError> {
+        let mut queues = self.queues();
+        if queues.closed {
+            return Err(AppendError::Closed);
+        }
+        let [urgent, live, history] = &mut queues.waiting;
+        let queue = match (pending.lane, pending.feed) {
+            (Lane::Urgent, _) => urgent,
+            (Lane::Normal, Feed::History) => history,
+            (Lane::Normal, _) => live,
+        };
+        queue.push_back(pending);
+        drop(queues);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// The next group, the most urgent first: up to `bytes_max` or one record. Waits until `deadline`, if there is one.
+    pub(super) fn take(&self, bytes_max: u64, deadline: Option<Instant>) -> Work {
+        let mut queues = self.queues();
+        loop {
+            let group = queues.group(bytes_max);
+            if !group.is_empty() {
+                return Work::Write(group);
+            }
+            if queues.closed {
+                return Work::Closed;
+            }
+            queues = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                Some(left) if left.is_zero() => return Work::Idle,
+                Some(left) => self.arrived.wait_timeout(queues, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.arrived.wait(queues).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Takes no more; what waits is still written.
+    pub(super) fn close(&self) {
+        self.queues().closed = true;
+        self.live.close();
+        self.history.close();
+        self.arrived.notify_all();
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queues {
+    fn group(&mut self, bytes_max: u64) -> Vec<Pending> {
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        for queue in &mut self.waiting {
+            while let Some(next) = queue.front() {
+                bytes += super::group::record_bytes(next);
+                if bytes > bytes_max && !group.is_empty() {
+                    return group;
+                }
+                group.extend(queue.pop_front());
+            }
+        }
+        group
+    }
+}
+
+fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: OwnedSemaphorePermit) -> Pending {
+    let Entry { event: parsed, pictures, lane } = entry;
+    let digests = std::array::from_fn(|number| {
+        let kind = u8::try_from(number).ok().and_then(PictureKind::from_number);
+        let reference = kind.and_then(|kind| parsed.pictures.get(kind));
+        let digest = reference.and_then(|reference| u32::from_str_radix(reference.sha256.get(..8)?, 16).ok());
+        digest.map_or(0, |digest| digest.max(1))
+    });
+    let mut pending = Pending {
+        id: parsed.id,
+        revision: parsed.revision,
+        feed: parsed.feed,
+        lane,
+        person_type: parsed.person_type,
+        received_at: parsed.received_at,
+        event,
+        present: PictureSet::default(),
+        pictures: Default::default(),
+        digests,
+        reply,
+        _room: room,
+    };
+    for picture in pictures {
+        pending.present.insert(picture.kind);
+        pending.pictures[usize::from(picture.kind.number())] = picture.bytes;
+    }
+    pending
+}

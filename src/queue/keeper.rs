@@ -1,0 +1,55 @@
+//! The thread behind the writer: writes cursors, gives back room, samples growth.
+//!
+//! Promises: after a crash no more repeats than was answered in the last 100 ms; nothing that it does makes an append wait but for
+//! the disk itself. Deliberately decides nothing about records: it carries out what cursors and settings say.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::inner::Inner;
+use super::progress::Change;
+use super::space;
+
+/// How much may repeat after a crash, and how often cursors are written at most.
+const FLUSH: Duration = Duration::from_millis(100);
+/// How often segments are looked at.
+const TIDY: Duration = Duration::from_secs(1);
+
+/// Until closed. Cursors are written a last time by whoever closes.
+pub(super) fn run(inner: &Arc<Inner>) {
+    let mut tidied = Instant::now();
+    while !inner.closing.wait(FLUSH) {
+        let kept = match tidied.elapsed() >= TIDY {
+            false => space::flush(inner, Change::Answered),
+            true => {
+                tidied = Instant::now();
+                tidy(inner)
+            }
+        };
+        if let Err(error) = kept {
+            inner.poison(&error);
+            return;
+        }
+    }
+}
+
+fn tidy(inner: &Inner) -> std::io::Result<()> {
+    space::flush(inner, Change::Passed)?;
+    for segment in space::punchable(inner) {
+        space::punch(inner, &segment)?;
+    }
+    let window = inner.settings.replay_window;
+    let mut deleted = false;
+    while space::delete_oldest(inner, |segment| segment.age() >= window)? {
+        deleted = true;
+    }
+    if deleted {
+        let oldest = inner.log.state().segments.front().map_or(0, |segment| segment.base());
+        for exceptions in inner.followers.iter().filter_map(|follower| follower.exceptions.as_ref()) {
+            exceptions.prune(&inner.log.disk, oldest)?;
+        }
+    }
+    let waiting = super::status::bytes(inner).waiting;
+    inner.growth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).sample(waiting);
+    Ok(())
+}

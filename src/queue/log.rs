@@ -1,0 +1,177 @@
+//! The segments in order, and how much of them is durable: what the writer publishes and everyone else reads.
+//!
+//! Promises: nothing is visible here before it is synced; a gap (a segment that is gone, a tail that rotted away) is shown as
+//! one, with what was in it by lane. Deliberately writes nothing and deletes nothing.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::disk::Disk;
+use super::layout::{Counts, Entry};
+use super::segment::Segment;
+use crate::event::{Lane, PersonType, Timestamp};
+
+/// The records known to be rotten are remembered up to this many, so that six cursors count one of them once.
+const ROTTEN_REMEMBERED: usize = 4096;
+
+pub(super) struct Log {
+    pub directory: PathBuf,
+    pub disk: Disk,
+    pub epoch: [u8; 16],
+    state: Mutex<State>,
+    grown: watch::Sender<Counts>,
+    rotten: Mutex<Rotten>,
+}
+
+pub(super) struct State {
+    /// By sequence; only the last can be open.
+    pub segments: VecDeque<Arc<Segment>>,
+    /// What the log ever held, durably.
+    pub counts: Counts,
+}
+
+#[derive(Default)]
+struct Rotten {
+    known: BTreeSet<u64>,
+    records: u64,
+}
+
+/// What stands at a place of the log.
+pub(super) enum Part {
+    Segment(Arc<Segment>),
+    /// Nothing up to `last`, and what was there.
+    Gap {
+        last: u64,
+        before: Counts,
+        after: Counts,
+    },
+}
+
+impl Log {
+    pub(super) fn new(directory: PathBuf, disk: Disk, epoch: [u8; 16], segments: VecDeque<Arc<Segment>>, counts: Counts) -> Log {
+        let grown = watch::Sender::new(counts);
+        Log { directory, disk, epoch, state: Mutex::new(State { segments, counts }), grown, rotten: Mutex::default() }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the log ever held; its `last()` is the last durable sequence.
+    pub(super) fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    /// Tells what is durable whenever it grows.
+    pub(super) fn grown(&self) -> watch::Receiver<Counts> {
+        self.grown.subscribe()
+    }
+
+    /// Shows synced records to everyone.
+    pub(super) fn publish(&self, segment: &Segment, entries: Vec<Entry>, counts: Counts) {
+        let mut state = self.state();
+        segment.push(entries);
+        state.counts = counts;
+        drop(state);
+        self.grown.send_replace(counts);
+    }
+
+    /// Where `sequence` stands; `None` beyond the end.
+    pub(super) fn part(&self, sequence: u64) -> Option<Part> {
+        let state = self.state();
+        if sequence > state.counts.last() {
+            return None;
+        }
+        let next = state.segments.partition_point(|segment| segment.base() <= sequence);
+        let previous = next.checked_sub(1).and_then(|previous| state.segments.get(previous));
+        let before = previous.map(|segment| segment.through());
+        if let (Some(previous), Some(through)) = (previous, before)
+            && through.last() >= sequence
+        {
+            return Some(Part::Segment(previous.clone()));
+        }
+        let after = state.segments.get(next).map_or(state.counts, |segment| segment.header.before);
+        // Before the oldest segment stands what was deleted in its time: nothing of it is missing.
+        Some(Part::Gap { last: after.last(), before: before.unwrap_or(after), after })
+    }
+
+    /// What the log held up to `sequence`.
+    pub(super) fn counts_through(&self, sequence: u64) -> io::Result<Counts> {
+        match self.part(sequence) {
+            None => Ok(self.counts()),
+            Some(Part::Gap { last, before, after }) => Ok(if sequence >= last { after } else { before }),
+            Some(Part::Segment(segment)) => {
+                let mut counts = segment.header.before;
+                segment.visit(segment.base(), |at, entry| {
+                    let is_in = at <= sequence;
+                    if is_in {
+                        counts.add(entry.lane, entry.person_type, 1);
+                    }
+                    is_in
+                })?;
+                Ok(counts)
+            }
+        }
+    }
+
+    /// Records of one lane above the positions of their types.
+    pub(super) fn waiting(&self, lane: Lane, position: impl Fn(PersonType) -> u64) -> io::Result<u64> {
+        let end = self.counts();
+        let mut known: Option<(u64, Counts)> = None;
+        let mut waiting = 0;
+        for person_type in PersonType::ALL {
+            let at = position(*person_type);
+            let counts = match known {
+                Some((place, counts)) if place == at => counts,
+                _ => self.counts_through(at)?,
+            };
+            known = Some((at, counts));
+            waiting += end.of(lane, *person_type).saturating_sub(counts.of(lane, *person_type));
+        }
+        Ok(waiting)
+    }
+
+    /// The first sequence at or after which records were received at `since` or later, as far as the clock was right.
+    pub(super) fn received_since(&self, since: Timestamp) -> io::Result<u64> {
+        let segments: Vec<_> = self.state().segments.iter().cloned().collect();
+        for segment in segments.iter().filter(|segment| segment.received_through() >= since) {
+            let mut found = None;
+            segment.visit(segment.base(), |sequence, entry| {
+                found = (!entry.lost && entry.received_at >= since).then_some(sequence);
+                found.is_none()
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        Ok(self.counts().last() + 1)
+    }
+
+    /// What all segments occupy.
+    pub(super) fn allocated(&self) -> u64 {
+        self.state().segments.iter().map(|segment| segment.allocated.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts a record that cannot be read, once, however many cursors come by.
+    pub(super) fn rotted(&self, sequence: u64, records: u64) {
+        let mut rotten = self.rotten.lock().unwrap_or_else(PoisonError::into_inner);
+        if !rotten.known.insert(sequence) {
+            return;
+        }
+        if rotten.known.len() > ROTTEN_REMEMBERED {
+            rotten.known.pop_first();
+        }
+        rotten.records += records;
+        crate::metrics::queue_rotten(records);
+        tracing::error!(sequence, records, "records of the queue are rotten and were stepped over");
+    }
+
+    pub(super) fn rotten_records(&self) -> u64 {
+        self.rotten.lock().unwrap_or_else(PoisonError::into_inner).records
+    }
+}

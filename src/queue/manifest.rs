@@ -1,0 +1,83 @@
+//! The manifest: which log this is, who follows it, and whether it was closed properly.
+//!
+//! Promises: both of its slots hold the same, so one flipped byte loses nothing; where both are gone it is made again from the
+//! segments and the cursors that are there. Deliberately holds no positions: each cursor has its own slot.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::disk::Disk;
+use super::follower::hex;
+use super::layout::VERSION;
+use super::settings::OpenError;
+use super::slots::{MANIFEST_BYTES, Slots};
+use crate::event::Lane;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub version: u32,
+    /// 32 hex digits, made once for this disk.
+    pub epoch: String,
+    /// Closed, with everything written.
+    pub clean: bool,
+    pub destinations: Vec<String>,
+}
+
+pub(super) fn path(directory: &Path) -> PathBuf {
+    directory.join("manifest")
+}
+
+impl Manifest {
+    /// The manifest and its file, made new where it is missing; `segments_epoch` is the one that a segment tells.
+    pub(super) fn open(disk: &Disk, directory: &Path, segments_epoch: Option<[u8; 16]>) -> Result<(Manifest, Slots), OpenError> {
+        let path = path(directory);
+        let (slots, text) = match Slots::open(path.clone(), MANIFEST_BYTES) {
+            Ok((slots, text)) => (Some(slots), text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (None, None),
+            Err(error) => return Err(OpenError::io("reading", &path)(error)),
+        };
+        let manifest = match text.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok()) {
+            Some(manifest) if manifest.version > VERSION => {
+                return Err(OpenError::Newer { path, found: manifest.version, known: VERSION });
+            }
+            Some(manifest) => manifest,
+            None => Manifest::anew(directory, segments_epoch).map_err(OpenError::io("listing", directory))?,
+        };
+        let text = manifest.text();
+        let slots = match slots {
+            Some(mut slots) => slots.write_both(disk, &text).map(|()| slots),
+            None => Slots::create(disk, path.clone(), MANIFEST_BYTES, &text),
+        };
+        Ok((manifest, slots.map_err(OpenError::io("writing", &path))?))
+    }
+
+    /// Without claiming or changing anything. `None` where there is none that validates.
+    pub(super) fn peek(directory: &Path) -> io::Result<Option<Manifest>> {
+        let text = Slots::peek(&path(directory), MANIFEST_BYTES)?;
+        Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
+    }
+
+    pub(super) fn text(&self) -> Vec<u8> {
+        // Strings and numbers only: writing them cannot fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    pub(super) fn epoch_bytes(&self) -> [u8; 16] {
+        u128::from_str_radix(&self.epoch, 16).unwrap_or_default().to_be_bytes()
+    }
+
+    fn anew(directory: &Path, segments_epoch: Option<[u8; 16]>) -> io::Result<Manifest> {
+        let epoch = segments_epoch.unwrap_or_else(|| uuid::Uuid::new_v4().into_bytes());
+        let mut destinations = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            let name = entry?.file_name();
+            let suffix = format!("-{}", Lane::Normal);
+            let destination = name.to_str().and_then(|name| name.strip_prefix("cursor-")?.strip_suffix(&suffix));
+            destinations.extend(destination.map(str::to_owned));
+        }
+        destinations.sort();
+        Ok(Manifest { version: VERSION, epoch: hex(&epoch), clean: false, destinations })
+    }
+}

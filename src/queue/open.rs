@@ -1,0 +1,176 @@
+//! Opening and closing: lock, recovery, cursors, threads; and all of it in reverse.
+//!
+//! Promises: either everything is as it was durable, or the error names what is in the way; opening twice is refused. Deliberately leaves no
+//! half-open queue behind.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use super::duplicates::Duplicates;
+use super::follower::{Follower, Kept, everything};
+use super::inner::Inner;
+use super::intake::Intake;
+use super::layout::Counts;
+use super::log::Log;
+use super::manifest::{self, Manifest};
+use super::progress::Change;
+use super::recover::{self, FRESH};
+use super::settings::{OpenError, Settings};
+use super::slots::Slots;
+use super::space;
+use super::writer::Writer;
+use crate::event::{Lane, PersonType};
+
+/// The directory below `data_dir`.
+pub(super) const DIRECTORY: &str = "queue";
+
+/// The two threads of an open queue.
+pub(super) struct Threads {
+    writer: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+}
+
+pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
+    let directory = settings.data_dir.join(DIRECTORY);
+    std::fs::create_dir_all(&directory).map_err(OpenError::io("creating", &directory))?;
+    let lock = lock(&settings.data_dir)?;
+    let disk = settings.disk.clone();
+    // A segment in the making when the process ended: it never had a name.
+    let _ = std::fs::remove_file(directory.join(FRESH));
+    let found = recover::list(&directory)?;
+    let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
+    let recovered = recover::recover(&disk, &directory, found)?;
+    let kept = load(&directory, &manifest, destinations)?;
+    let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
+    let log = Log::new(directory.clone(), disk.clone(), manifest.epoch_bytes(), recovered.segments, counts);
+    if recovered.rotten > 0 {
+        log.rotted(recovered.counts.last(), recovered.rotten);
+    }
+    let followers = follow(&log, &manifest, destinations, kept)?;
+    let was_clean = manifest.clean;
+    manifest.clean = false;
+    manifest.destinations = destinations.iter().map(|name| (*name).to_owned()).collect();
+    slots.write_both(&disk, &manifest.text()).map_err(OpenError::io("writing", &manifest::path(&directory)))?;
+    let inner = Arc::new(Inner {
+        last_at_start: log.counts().last(),
+        settings,
+        log,
+        followers,
+        intake: Intake::new(),
+        poisoned: watch::Sender::new(false),
+        full: Default::default(),
+        syncing: Default::default(),
+        was_clean,
+        manifest: Mutex::new((manifest, slots)),
+        lock: Mutex::new(Some(lock)),
+        closing: Default::default(),
+        growth: Default::default(),
+    });
+    let threads = start(&inner, recovered.number, recovered.write).map_err(OpenError::io("starting a thread for", &directory))?;
+    Ok((inner, threads))
+}
+
+/// Exclusive, for as long as the file is open.
+pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
+    let path = data_dir.join("lock");
+    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(OpenError::io("opening", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path }),
+        Err(TryLockError::Error(source)) => Err(OpenError::io("locking", &path)(source)),
+    }
+}
+
+type KeptCursor = (String, Lane, Kept);
+
+/// The slots of every destination, of those that are configured and of those that once were.
+fn load(directory: &Path, manifest: &Manifest, destinations: &[&str]) -> Result<Vec<KeptCursor>, OpenError> {
+    let former = manifest.destinations.iter().map(String::as_str).filter(|name| !destinations.contains(name));
+    let mut kept = Vec::new();
+    for destination in destinations.iter().copied().chain(former) {
+        // The normal lane first: it carries the replay where either is unreadable, and must do so before the other joins anew.
+        for lane in [Lane::Normal, Lane::Urgent] {
+            let path = super::follower::path(directory, destination, lane);
+            let slots = Kept::load(directory, destination, lane, &manifest.epoch).map_err(OpenError::io("reading", &path))?;
+            kept.push((destination.to_owned(), lane, slots));
+        }
+    }
+    Ok(kept)
+}
+
+/// The cursors of the configured destinations. One that is not configured any more must have nothing waiting.
+fn follow(log: &Log, manifest: &Manifest, destinations: &[&str], kept: Vec<KeptCursor>) -> Result<Vec<Arc<Follower>>, OpenError> {
+    let is_lost = |name: &str| kept.iter().any(|(destination, _, kept)| destination == name && kept.is_unreadable());
+    let mut replays: Vec<String> = manifest.destinations.iter().filter(|name| is_lost(name)).cloned().collect();
+    let mut followers = Vec::new();
+    for (destination, lane, kept) in kept {
+        if !destinations.contains(&destination.as_str()) {
+            nothing_waits(log, &destination, lane, &kept)?;
+            continue;
+        }
+        let replay = replays.iter().position(|name| *name == destination).filter(|_| lane == Lane::Normal);
+        let replay = replay.and_then(|place| {
+            let name = replays.swap_remove(place);
+            tracing::error!(destination.name = name, "a cursor is unreadable: everything that is kept goes out again");
+            everything(log)
+        });
+        let path = super::follower::path(&log.directory, &destination, lane);
+        let follower = Follower::open(log, &destination, lane, kept, replay).map_err(OpenError::io("writing", &path))?;
+        followers.push(Arc::new(follower));
+    }
+    Ok(followers)
+}
+
+fn nothing_waits(log: &Log, destination: &str, lane: Lane, kept: &Kept) -> Result<(), OpenError> {
+    let Some(saved) = &kept.saved else { return Ok(()) };
+    let position = |person_type: PersonType| saved.positions.get(usize::from(person_type.number())).copied().unwrap_or(0);
+    let waiting = log.waiting(lane, position).map_err(OpenError::io("reading the indexes of", &log.directory))?;
+    match waiting {
+        0 => Ok(()),
+        waiting => Err(OpenError::Waiting { destination: destination.to_owned(), waiting }),
+    }
+}
+
+fn most(left: Counts, right: Counts) -> Counts {
+    let mut most = left;
+    for (most, right) in most.0.iter_mut().flatten().zip(right.0.iter().flatten()) {
+        *most = (*most).max(*right);
+    }
+    most
+}
+
+fn start(inner: &Arc<Inner>, number: u64, write: u64) -> std::io::Result<Threads> {
+    let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
+    duplicates.load(&inner.log)?;
+    let writer = Writer::new(inner.clone(), duplicates, number, write);
+    let writer = std::thread::Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run())?;
+    let keeper = inner.clone();
+    let keeper = std::thread::Builder::new().name("queue-keeper".to_owned()).spawn(move || super::keeper::run(&keeper))?;
+    Ok(Threads { writer, keeper })
+}
+
+/// Ends both threads, with everything written that was handed over, and lets go of the directory.
+pub(super) fn close(inner: &Inner, threads: Threads) {
+    inner.intake.close();
+    let writer = threads.writer.join();
+    inner.closing.close();
+    let keeper = threads.keeper.join();
+    if !inner.is_poisoned() && writer.is_ok() && keeper.is_ok() {
+        write_last(inner);
+    }
+    inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+}
+
+fn write_last(inner: &Inner) {
+    let mut manifest = inner.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+    let (manifest, slots): &mut (Manifest, Slots) = &mut manifest;
+    manifest.clean = true;
+    let written = space::flush(inner, Change::Passed).and_then(|()| slots.write_both(&inner.log.disk, &manifest.text()));
+    if let Err(error) = written {
+        tracing::error!(%error, path = %inner.log.directory.display(), "cursors could not be written at the end: some records go out again");
+    }
+}

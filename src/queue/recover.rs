@@ -1,0 +1,138 @@
+//! From what lies on disk to a log: the segments in order, each sealed.
+//!
+//! Promises: a sealed segment costs two small reads, whatever it holds; one without a valid index is scanned from the disk, not
+//! from the page cache, made durable and sealed, so recovery repeats nothing and a crash in it loses nothing; a file that is not
+//! ours is left alone. Deliberately judges no cursor.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::disk::{self, Disk};
+use super::layout::{Counts, SegmentHeader, VERSION};
+use super::scan::{self, Durable};
+use super::segment::{Found, Segment};
+use super::settings::OpenError;
+use crate::event::Timestamp;
+
+pub(super) const SEGMENT_PREFIX: &str = "segment-";
+/// A segment in the making. It has no name yet, so it holds nothing.
+pub(super) const FRESH: &str = "fresh";
+
+pub(super) struct Recovered {
+    pub segments: VecDeque<Arc<Segment>>,
+    pub counts: Counts,
+    /// The number of the next segment, and of the next write.
+    pub number: u64,
+    pub write: u64,
+    /// Records that were synced and are gone, as far as the open segments tell.
+    pub rotten: u64,
+}
+
+pub(super) fn segment_path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{SEGMENT_PREFIX}{number:010}"))
+}
+
+/// Every segment of the directory, in the order of the log, with its header only.
+pub(super) fn list(directory: &Path) -> Result<Vec<Segment>, OpenError> {
+    let mut segments: Vec<Segment> = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(OpenError::io("listing", directory))? {
+        let path = entry.map_err(OpenError::io("listing", directory))?.path();
+        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SEGMENT_PREFIX)) {
+            continue;
+        }
+        match Segment::open(path.clone()) {
+            Ok(Found::Segment(segment)) => segments.push(*segment),
+            Ok(Found::Newer(found)) => return Err(OpenError::Newer { path, found, known: VERSION }),
+            Ok(Found::Unknown) => tracing::error!(path = %path.display(), "not a readable segment at offset 0: left alone"),
+            // Deleted since it was listed: only where the gateway runs and somebody looks on.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(OpenError::io("opening", &path)(error)),
+        }
+    }
+    segments.sort_by_key(|segment| (segment.header.before.last(), segment.header.number));
+    // The same segment twice (a copy) is the same records twice.
+    segments.dedup_by_key(|segment| (segment.header.number, segment.header.nonce));
+    Ok(segments)
+}
+
+/// The log as it is after whatever happened.
+pub(super) fn recover(disk: &Disk, directory: &Path, found: Vec<Segment>) -> Result<Recovered, OpenError> {
+    let headers: Vec<SegmentHeader> = found.iter().map(|segment| segment.header.clone()).collect();
+    let number = headers.iter().map(|header| header.number).max().unwrap_or(0) + 1;
+    let number = named_numbers(directory).map_err(OpenError::io("listing", directory))?.max(number);
+    let mut recovered = Recovered { segments: VecDeque::new(), counts: Counts::default(), number, write: 1, rotten: 0 };
+    for (place, segment) in found.into_iter().enumerate() {
+        let next = headers.get(place + 1).map(|header| header.before);
+        recovered.take(disk, segment, next)?;
+    }
+    recovered.age();
+    Ok(recovered)
+}
+
+/// One more than the highest number in a segment's name: names may lie, but must not clash.
+fn named_numbers(directory: &Path) -> io::Result<u64> {
+    let mut next = 1;
+    for entry in std::fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(SEGMENT_PREFIX)?.parse::<u64>().ok());
+        next = next.max(number.unwrap_or(0).saturating_add(1));
+    }
+    Ok(next)
+}
+
+impl Recovered {
+    fn take(&mut self, disk: &Disk, segment: Segment, next: Option<Counts>) -> Result<(), OpenError> {
+        let path = segment.path.clone();
+        if segment.header.before.last() < self.counts.last() {
+            tracing::error!(path = %path.display(), "holds records that another segment holds too: left alone");
+            return Ok(());
+        }
+        self.counts = segment.header.before;
+        if !segment.load_trailer().map_err(OpenError::io("reading the trailer of", &path))? {
+            self.scan(disk, &segment, next)?;
+        }
+        self.write = self.write.max(segment.next_write());
+        self.counts = segment.through();
+        if segment.records() > 0 {
+            self.segments.push_back(Arc::new(segment));
+        } else {
+            // Made and never used: it would stand at the same place in the log as the next one.
+            std::fs::remove_file(&path).map_err(OpenError::io("removing", &path))?;
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, disk: &Disk, segment: &Segment, next: Option<Counts>) -> Result<(), OpenError> {
+        disk::forget_cached(&segment.file);
+        let durable = next.map_or(Durable::AsWitnessed, Durable::Through);
+        let scan = scan::segment(&segment.file, &segment.header, durable).map_err(OpenError::io("reading", &segment.path))?;
+        tracing::info!(
+            path = %segment.path.display(), records = scan.entries.len(), rotten = scan.rotten, end = scan.end,
+            "segment without an index was scanned"
+        );
+        self.rotten += scan.rotten;
+        self.write = self.write.max(scan.write);
+        segment.set_entries(scan.entries);
+        match segment.seal(disk, scan.end, None, scan.write) {
+            // No room for the index: it stays in memory. The records must be durable all the same before anyone reads them.
+            Err(error) if disk::is_full(&error) => disk.sync(&segment.file).map_err(OpenError::io("syncing", &segment.path)),
+            result => result.map_err(OpenError::io("sealing", &segment.path)),
+        }
+    }
+
+    /// Ages as of now, with a clock that may have been wrong: a newest record more than an hour old is as likely a clock that
+    /// was set as a gateway that was off, so age then counts from that record.
+    fn age(&self) {
+        const BELIEVED: i64 = 3_600_000;
+        let Some(newest) = self.segments.iter().map(|segment| segment.received_through()).max() else { return };
+        let now = Timestamp::now();
+        let now = if (0..=BELIEVED).contains(&now.since(newest)) { now } else { newest };
+        for segment in &self.segments {
+            let age = u64::try_from(now.since(segment.received_through())).unwrap_or(0);
+            segment.set_age(Duration::from_millis(age));
+        }
+    }
+}

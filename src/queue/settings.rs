@@ -1,0 +1,103 @@
+//! What the queue is told, and why it would not start.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::disk::{BLOCK, Disk};
+use crate::config::{Config, OnFull, PicturePolicy};
+
+/// What the queue needs to know. Every bound that is not here stands beside what it bounds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `queue/` and `lock` are made below it.
+    pub data_dir: PathBuf,
+    /// All segments together.
+    pub max_bytes: u64,
+    /// One segment, a multiple of 4096; a record that is larger gets a larger one.
+    pub segment_bytes: u64,
+    /// How long a delivered record stays, room permitting.
+    pub replay_window: Duration,
+    pub on_full: OnFull,
+    /// Zero: nothing is a duplicate.
+    pub dedupe_window: Duration,
+    pub dedupe_max_events: usize,
+    /// A route sends pictures inline: they are never punched out.
+    pub keep_pictures: bool,
+    pub disk: Disk,
+}
+
+/// Large enough that making one costs nothing, small enough that a finished one gives room back soon.
+const SEGMENT_BYTES: u64 = 64 << 20;
+/// At most so many: each is an open file, and 10 TiB must not need more than a process may have.
+const SEGMENTS_MAX: u64 = 512;
+/// At least so many fit into the budget, so that one that is still needed holds back little of it.
+const SEGMENTS_MIN: u64 = 16;
+
+impl Settings {
+    /// Settings for tests and tools: a budget below `data_dir`, everything else as by default.
+    pub fn new(data_dir: impl Into<PathBuf>, max_bytes: u64) -> Settings {
+        Settings {
+            data_dir: data_dir.into(),
+            max_bytes,
+            segment_bytes: segment_bytes(max_bytes),
+            replay_window: Duration::from_secs(24 * 3600),
+            on_full: OnFull::Refuse,
+            dedupe_window: Duration::from_secs(600),
+            dedupe_max_events: 200_000,
+            keep_pictures: false,
+            disk: Disk::default(),
+        }
+    }
+
+    /// What stays free on the file system for cursors, verdicts and set-aside records.
+    pub(super) fn reserve_bytes(&self) -> u64 {
+        (self.max_bytes / SEGMENTS_MIN).min(64 << 20)
+    }
+}
+
+fn segment_bytes(max_bytes: u64) -> u64 {
+    let wanted = SEGMENT_BYTES.min(max_bytes / SEGMENTS_MIN).max(max_bytes / SEGMENTS_MAX);
+    (wanted / BLOCK * BLOCK).max(4 * BLOCK)
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Settings {
+        Settings {
+            replay_window: config.queue.replay_window,
+            on_full: config.queue.on_full,
+            dedupe_window: config.normalize.dedupe_window,
+            dedupe_max_events: config.normalize.dedupe_max_events,
+            keep_pictures: config.routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline),
+            ..Settings::new(&config.data_dir, config.queue.max_bytes)
+        }
+    }
+}
+
+/// Why the queue does not start. Nothing on disk was changed in a way that starting again would not repeat.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{} is in use by another process", .path.display())]
+    Locked { path: PathBuf },
+    #[error("{} was written by a later version (format {found}, this program knows {known})", .path.display())]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    /// Switched off with records waiting.
+    #[error(
+        "{waiting} records wait for {destination:?}, which is not configured; to give them up: boxbridge queue forget {destination}"
+    )]
+    Waiting { destination: String, waiting: u64 },
+    #[error("{doing} {} failed", .path.display())]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// Says what was being done to which path.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+        move |source| OpenError::Io { doing, path: path.to_owned(), source }
+    }
+}
