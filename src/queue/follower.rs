@@ -188,7 +188,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// A replay of all that is there.
 pub(super) fn everything(log: &Log) -> Option<Replay> {
-    let oldest = log.state().segments.front()?.base();
+    let oldest = log.oldest()?;
     let last = log.counts().last();
     (oldest <= last).then(|| Replay::new(uuid::Uuid::new_v4().simple().to_string(), oldest, last))
 }

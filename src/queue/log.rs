@@ -67,6 +67,11 @@ impl Log {
         self.state().counts
     }
 
+    /// The first sequence that is still there.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.state().segments.front().map(|segment| segment.base())
+    }
+
     /// Tells what is durable whenever it grows.
     pub(super) fn grown(&self) -> watch::Receiver<Counts> {
         self.grown.subscribe()

@@ -70,7 +70,7 @@ pub(super) fn status(inner: &Inner) -> Status {
         is_stalled: inner.syncing.under_way() > STALLED,
         rotten_records: inner.log.rotten_records(),
         last_sync: inner.syncing.last(),
-        oldest: inner.log.state().segments.front().map(|segment| Sequence(segment.base())),
+        oldest: inner.log.oldest().map(Sequence),
         newest: Sequence(inner.log.counts().last()),
         followers: inner.followers.iter().map(|follower| of(inner, follower)).collect(),
     }
