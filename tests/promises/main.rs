@@ -2,4 +2,5 @@
 
 mod parts;
 mod queue_basic;
+mod queue_full;
 mod queue_support;

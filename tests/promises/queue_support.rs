@@ -102,3 +102,34 @@ pub async fn drain(cursor: &mut Cursor, records: usize) -> Vec<u64> {
     }
     numbers
 }
+
+/// The directory as a kill at this instant would leave it.
+pub fn killed(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a directory");
+    copy_directory(dir, copy.path());
+    copy
+}
+
+pub fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            // A file can be renamed or deleted under us, as it can under a kill.
+            let _ = std::fs::copy(entry.path(), target);
+        }
+    }
+}
+
+/// The files of the queue whose names start so, sorted.
+pub fn files(dir: &Path, prefix: &str) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir.join("queue")).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> =
+        paths.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))).collect();
+    files.sort();
+    files
+}
