@@ -55,6 +55,7 @@ pub(super) fn make_room(inner: &Inner, wanted: u64) -> Result<(), Trouble> {
 /// Writes every slot with that much change. A full disk is no failure: what is not written repeats after a crash.
 pub(super) fn flush(inner: &Inner, change: Change) -> io::Result<()> {
     for follower in &inner.followers {
+        follower.pass_if_done(&inner.log);
         match follower.flush(&inner.log, change) {
             Err(error) if disk::is_full(&error) => tracing::warn!(%error, "no room to write a cursor; it repeats if it must"),
             result => result?,
