@@ -16,7 +16,7 @@ use super::inner::Inner;
 use super::layout::Counts;
 use super::progress::{Outcome, ROTTEN};
 use super::record::{self, Batch, Item, Record, TypeSet, Want};
-use crate::event::{Lane, PersonType, PictureVerdict, Sequence};
+use crate::event::{Lane, PersonType, PictureVerdict, Sequence, Timestamp};
 
 /// After the disk did not read an index. A record that it does not read is stepped over at once.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -196,23 +196,22 @@ impl Cursor {
         let line = self.lines.get_mut(line)?;
         let mut progress = self.follower.progress();
         while let Some(item) = line.ready.pop_front() {
-            line.next = item.sequence() + 1;
+            let sequence = item.sequence();
+            let offered = match &item {
+                Item::Rotten { person_type, records, .. } => progress.offer(sequence, *person_type, Timestamp::default(), *records),
+                Item::Record(record) => progress.offer(sequence, record.person_type, record.received_at, 1),
+            };
+            line.next = sequence + 1;
+            line.types.iter().for_each(|person_type| progress.pass(person_type, sequence));
             match item {
-                Item::Rotten { sequence, person_type, records } => {
-                    if progress.offer(sequence, person_type, Default::default(), records) {
-                        progress.answer(sequence, Outcome::Expired { rule: ROTTEN });
-                    }
+                Item::Record(record) if offered => return Some(record.handed_out(None, self.inner.last_at_start)),
+                Item::Rotten { .. } if offered => {
+                    progress.answer(sequence, Outcome::Expired { rule: ROTTEN });
                 }
-                Item::Record(record) => {
-                    if progress.offer(record.sequence.0, record.person_type, record.received_at, 1) {
-                        return Some(record.handed_out(None, self.inner.last_at_start));
-                    }
-                }
+                _ => {}
             }
         }
-        if line.through >= line.next {
-            line.next = line.through + 1;
-        }
+        line.next = line.next.max(line.through + 1);
         line.types.iter().for_each(|person_type| progress.pass(person_type, line.next - 1));
         None
     }
@@ -252,7 +251,9 @@ impl Cursor {
         for place in 0..self.lines.len() {
             let place = (place + self.turn) % self.lines.len();
             let other = self.lines.iter().map(|line| line.next);
-            let Some(line) = self.lines.get(place).filter(|line| line.ready.is_empty() && line.next <= end.last()) else { continue };
+            let Some(line) = self.lines.get(place).filter(|line| line.ready.is_empty() && line.next <= end.last()) else {
+                continue;
+            };
             let through = other.filter(|next| *next > line.next).map(|next| next - 1).min().unwrap_or(u64::MAX).min(end.last());
             let (types, from, lane) = (line.types, line.next, self.follower.lane);
             if line.at_end == Some(level) {

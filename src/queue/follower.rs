@@ -123,6 +123,13 @@ impl Follower {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A lane without records must not hold segments because nobody is connected for it.
+    pub(super) fn pass_if_done(&self, log: &Log) {
+        let mut progress = self.progress();
+        let counts = log.counts();
+        progress.pass_if_done(counts.lane(self.lane), counts.last());
+    }
+
     /// Writes the slot if that much changed; verdicts first, since nothing may pass them unwritten.
     pub(super) fn flush(&self, log: &Log, change: Change) -> io::Result<()> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,7 +195,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// A replay of all that is there.
 pub(super) fn everything(log: &Log) -> Option<Replay> {
-    let oldest = log.state().segments.front()?.base();
+    let oldest = log.oldest()?;
     let last = log.counts().last();
     (oldest <= last).then(|| Replay::new(uuid::Uuid::new_v4().simple().to_string(), oldest, last))
 }

@@ -21,7 +21,10 @@ pub(super) struct Place {
 
 /// What a record takes at most, wherever it comes to stand.
 pub(super) fn record_bytes(pending: &Pending) -> u64 {
-    RECORD_HEADER as u64 + pending.event.len() as u64 + 8 + if pending.present.is_empty() { 0 } else { pending.pictures_bytes() + 2 * BLOCK }
+    RECORD_HEADER as u64
+        + pending.event.len() as u64
+        + 8
+        + if pending.present.is_empty() { 0 } else { pending.pictures_bytes() + 2 * BLOCK }
 }
 
 /// What a group takes at most.

@@ -112,7 +112,8 @@ impl Queue {
     /// it; `None` if there is nothing, no such destination, or eight replays are under way.
     pub fn replay(&self, destination: &str, since: Timestamp) -> Option<String> {
         let follower = self.inner.follower(destination, Lane::Normal)?;
-        let from = self.inner.log.received_since(since).inspect_err(|error| tracing::error!(%error, "the queue cannot be read")).ok()?;
+        let from =
+            self.inner.log.received_since(since).inspect_err(|error| tracing::error!(%error, "the queue cannot be read")).ok()?;
         follower.attach(from, self.inner.log.counts().last())
     }
 

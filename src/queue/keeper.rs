@@ -44,7 +44,7 @@ fn tidy(inner: &Inner) -> std::io::Result<()> {
         deleted = true;
     }
     if deleted {
-        let oldest = inner.log.state().segments.front().map_or(0, |segment| segment.base());
+        let oldest = inner.log.oldest().unwrap_or(0);
         for exceptions in inner.followers.iter().filter_map(|follower| follower.exceptions.as_ref()) {
             exceptions.prune(&inner.log.disk, oldest)?;
         }

@@ -45,7 +45,11 @@ struct Rotten {
 pub(super) enum Part {
     Segment(Arc<Segment>),
     /// Nothing up to `last`, and what was there.
-    Gap { last: u64, before: Counts, after: Counts },
+    Gap {
+        last: u64,
+        before: Counts,
+        after: Counts,
+    },
 }
 
 impl Log {
@@ -61,6 +65,11 @@ impl Log {
     /// What the log ever held; its `last()` is the last durable sequence.
     pub(super) fn counts(&self) -> Counts {
         self.state().counts
+    }
+
+    /// The first sequence that is still there.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.state().segments.front().map(|segment| segment.base())
     }
 
     /// Tells what is durable whenever it grows.

@@ -1,10 +1,8 @@
 //! Event + pictures → durable record: one log, one cursor per destination and lane.
 
-pub mod aside;
 mod cursor;
 mod disk;
 mod duplicates;
-mod folder;
 mod follower;
 mod group;
 mod handle;
@@ -16,7 +14,6 @@ mod log;
 mod manifest;
 mod open;
 mod progress;
-pub mod quarantine;
 mod record;
 mod recover;
 mod replay;

@@ -113,7 +113,7 @@ impl Progress {
 
     /// The lowest position: records up to it are needed no more but for replays.
     pub(super) fn position(&self) -> u64 {
-        self.tracks.iter().map(|track| track.position).min().unwrap_or(0)
+        self.used().map(|track| track.position).min().unwrap_or(0)
     }
 
     /// The lowest sequence that a replay still needs.
@@ -144,6 +144,13 @@ impl Progress {
         if track.open.is_empty() && track.position < track.scanned {
             track.position = track.scanned;
             self.change = self.change.max(Change::Passed);
+        }
+    }
+
+    /// Where a lane of `records` has nothing waiting, there is nothing up to `end`, whether or not somebody reads it.
+    pub(super) fn pass_if_done(&mut self, records: u64, end: u64) {
+        if self.joined.records + self.tally.total() == records {
+            PersonType::ALL.iter().for_each(|person_type| self.pass(*person_type, end));
         }
     }
 
@@ -210,7 +217,7 @@ impl Progress {
         let open = self.tracks.iter().find_map(|track| track.open.get(&sequence));
         match open {
             Some(open) => open.outcome.is_some(),
-            None => self.tracks.iter().all(|track| sequence <= track.scanned),
+            None => self.used().all(|track| sequence <= track.scanned),
         }
     }
 
@@ -227,6 +234,11 @@ impl Progress {
             open.outcome.into_iter().for_each(|outcome| tally.add(outcome, open.records));
         }
         tally
+    }
+
+    /// There is room for more types than there are.
+    fn used(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().take(PersonType::ALL.len())
     }
 
     fn track(&self, person_type: PersonType) -> &Track {

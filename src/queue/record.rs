@@ -127,7 +127,11 @@ impl TypeSet {
 pub(super) enum Item {
     Record(Box<Record>),
     /// At `sequence`, or a gap that ends there.
-    Rotten { sequence: u64, person_type: PersonType, records: u64 },
+    Rotten {
+        sequence: u64,
+        person_type: PersonType,
+        records: u64,
+    },
 }
 
 impl Item {

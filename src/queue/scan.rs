@@ -11,7 +11,8 @@ use std::os::unix::fs::FileExt;
 
 use super::disk::{BLOCK, block_after};
 use super::layout::{
-    Counts, Entry, GROUP_HEADER, GROUP_MAGIC, GroupHeader, RECORD_HEADER, RECORD_MAGIC, RecordHeader, SegmentHeader, Trailer, checksum,
+    Counts, Entry, GROUP_HEADER, GROUP_MAGIC, GroupHeader, RECORD_HEADER, RECORD_MAGIC, RecordHeader, SegmentHeader, Trailer,
+    checksum,
 };
 use super::segment::{FIRST_GROUP, pictures_offset, record_end};
 use crate::event::Lane;

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::disk::{self, BLOCK, Disk, block_after};
-use super::layout::{Counts, Entry, Fields, INDEX_ENTRY, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, TRAILER, Trailer, checksum};
+use super::layout::{
+    Counts, Entry, Fields, INDEX_ENTRY, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, TRAILER, Trailer, checksum,
+};
 use super::scan;
 use crate::event::{Picture, Timestamp};
 
@@ -37,8 +39,15 @@ pub(super) struct Segment {
 /// The records of a segment and the place in the log that they reach.
 enum Contents {
     /// Being written, or without room for its index.
-    Open { entries: Vec<Entry>, through: Counts, received_through: Timestamp },
-    Sealed { trailer: Trailer, index: Weak<Vec<Entry>> },
+    Open {
+        entries: Vec<Entry>,
+        through: Counts,
+        received_through: Timestamp,
+    },
+    Sealed {
+        trailer: Trailer,
+        index: Weak<Vec<Entry>>,
+    },
 }
 
 /// What stands at the path of a segment.
@@ -129,19 +138,22 @@ impl Segment {
     /// Writes index and trailer behind `end` and syncs. The file then ends with the trailer: in place where `length` has room,
     /// else wherever the index ends.
     pub(super) fn seal(&self, disk: &Disk, end: u64, length: Option<u64>, write: u64) -> io::Result<()> {
-        let mut contents = self.contents();
-        let Contents::Open { entries, through, received_through } = &*contents else { return Ok(()) };
         let index_offset = block_after(end);
-        let mut index = Vec::with_capacity(entries.len() * INDEX_ENTRY + 2 * BLOCK as usize);
-        entries.iter().for_each(|entry| entry.encode(&mut index));
-        let trailer = Trailer {
-            number: self.header.number,
-            index_offset,
-            received_through: *received_through,
-            entries: u32::try_from(entries.len()).unwrap_or(u32::MAX),
-            index_crc: checksum(self.header.nonce, index_offset, &index),
-            write,
-            through: *through,
+        let mut index = Vec::new();
+        let trailer = match &*self.contents() {
+            Contents::Sealed { .. } => return Ok(()),
+            Contents::Open { entries, through, received_through } => {
+                entries.iter().for_each(|entry| entry.encode(&mut index));
+                Trailer {
+                    number: self.header.number,
+                    index_offset,
+                    received_through: *received_through,
+                    entries: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+                    index_crc: checksum(self.header.nonce, index_offset, &index),
+                    write,
+                    through: *through,
+                }
+            }
         };
         let index_end = block_after(index_offset + index.len() as u64);
         let offset = length.and_then(|length| length.checked_sub(BLOCK)).filter(|last| *last >= index_end).unwrap_or(index_end);
@@ -152,7 +164,7 @@ impl Segment {
         self.file.set_len(offset + BLOCK)?;
         disk.sync(&self.file)?;
         self.allocated.store(disk::allocated(&self.file)?, Ordering::Relaxed);
-        *contents = Contents::Sealed { trailer, index: Weak::new() };
+        *self.contents() = Contents::Sealed { trailer, index: Weak::new() };
         Ok(())
     }
 

@@ -82,7 +82,9 @@ pub enum OpenError {
     #[error("{} was written by a later version (format {found}, this program knows {known})", .path.display())]
     Newer { path: PathBuf, found: u32, known: u32 },
     /// Switched off with records waiting.
-    #[error("{waiting} records wait for {destination:?}, which is not configured; to give them up: boxbridge queue forget {destination}")]
+    #[error(
+        "{waiting} records wait for {destination:?}, which is not configured; to give them up: boxbridge queue forget {destination}"
+    )]
     Waiting { destination: String, waiting: u64 },
     #[error("{doing} {} failed", .path.display())]
     Io {

@@ -55,6 +55,7 @@ pub(super) fn make_room(inner: &Inner, wanted: u64) -> Result<(), Trouble> {
 /// Writes every slot with that much change. A full disk is no failure: what is not written repeats after a crash.
 pub(super) fn flush(inner: &Inner, change: Change) -> io::Result<()> {
     for follower in &inner.followers {
+        follower.pass_if_done(&inner.log);
         match follower.flush(&inner.log, change) {
             Err(error) if disk::is_full(&error) => tracing::warn!(%error, "no room to write a cursor; it repeats if it must"),
             result => result?,
@@ -68,9 +69,10 @@ pub(super) fn delete_oldest(inner: &Inner, may_go: impl Fn(&Segment) -> bool) ->
     let passed = inner.followers.iter().map(|follower| follower.durable()).min().unwrap_or(u64::MAX);
     let segment = {
         let mut state = inner.log.state();
-        let oldest = state.segments.front().filter(|oldest| {
-            state.segments.len() > 1 && oldest.is_sealed() && oldest.through().last() <= passed && may_go(oldest)
-        });
+        let oldest = state
+            .segments
+            .front()
+            .filter(|oldest| state.segments.len() > 1 && oldest.is_sealed() && oldest.through().last() <= passed && may_go(oldest));
         if oldest.is_none() {
             return Ok(false);
         }
@@ -131,7 +133,9 @@ pub(super) fn punch(inner: &Inner, segment: &Segment) -> io::Result<()> {
 /// Sealed segments whose pictures nobody needs any more.
 pub(super) fn punchable(inner: &Inner) -> Vec<Arc<Segment>> {
     let store = inner.followers.iter().filter(|follower| follower.exceptions.is_some());
-    let Some(passed) = store.map(|store| store.durable()).min().filter(|_| !inner.settings.keep_pictures) else { return Vec::new() };
+    let Some(passed) = store.map(|store| store.durable()).min().filter(|_| !inner.settings.keep_pictures) else {
+        return Vec::new();
+    };
     let state = inner.log.state();
     let open = |segment: &&Arc<Segment>| segment.is_sealed() && !segment.punched.load(Ordering::Acquire);
     state.segments.iter().filter(open).filter(|segment| segment.through().last() <= passed).cloned().collect()

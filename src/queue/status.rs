@@ -70,7 +70,7 @@ pub(super) fn status(inner: &Inner) -> Status {
         is_stalled: inner.syncing.under_way() > STALLED,
         rotten_records: inner.log.rotten_records(),
         last_sync: inner.syncing.last(),
-        oldest: inner.log.state().segments.front().map(|segment| Sequence(segment.base())),
+        oldest: inner.log.oldest().map(Sequence),
         newest: Sequence(inner.log.counts().last()),
         followers: inner.followers.iter().map(|follower| of(inner, follower)).collect(),
     }
@@ -84,7 +84,15 @@ fn of(inner: &Inner, follower: &super::follower::Follower) -> FollowerStatus {
     let waiting = accepted.saturating_sub(tally.total());
     let oldest_waiting = if waiting == 0 { None } else { oldest_waiting(&inner.log, follower.lane, &progress) };
     let replays = progress.replays.len();
-    FollowerStatus { destination: follower.destination.clone(), lane: follower.lane, accepted, tally, waiting, oldest_waiting, replays }
+    FollowerStatus {
+        destination: follower.destination.clone(),
+        lane: follower.lane,
+        accepted,
+        tally,
+        waiting,
+        oldest_waiting,
+        replays,
+    }
 }
 
 /// When the oldest record came that is waiting: handed out, or not yet read.

@@ -37,7 +37,10 @@ impl Verdicts {
     /// What became of a record's pictures; `None` while the store has not settled it. Where there is no store, nothing is waited for.
     pub fn of(&self, sequence: Sequence) -> Option<PictureVerdict> {
         let Some(store) = &self.store else { return Some(PictureVerdict::default()) };
-        store.progress().is_settled(sequence.0).then(|| store.exceptions.as_ref().map_or_else(PictureVerdict::default, |all| all.of(sequence.0)))
+        store
+            .progress()
+            .is_settled(sequence.0)
+            .then(|| store.exceptions.as_ref().map_or_else(PictureVerdict::default, |all| all.of(sequence.0)))
     }
 
     /// Waits until the store has settled more than at the last call. Cancel-safe.

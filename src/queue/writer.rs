@@ -141,7 +141,8 @@ impl Writer {
     /// Writes and syncs one group.
     fn append(&mut self, group: &[Pending], counts: &mut Counts) -> Result<Vec<Entry>, Trouble> {
         let Some(active) = &mut self.active else { return Ok(Vec::new()) };
-        let place = Place { nonce: active.segment.header.nonce, offset: active.end, write: self.write, durable_through: active.end };
+        let place =
+            Place { nonce: active.segment.header.nonce, offset: active.end, write: self.write, durable_through: active.end };
         // Also where it fails: what a failed write left must not pass for part of the next.
         self.write += 1;
         let entries = group::encode(&mut self.buffer, group, place, counts);
@@ -180,7 +181,9 @@ impl Writer {
             let sealed = active.segment.seal(&self.inner.log.disk, active.end, Some(active.length), self.write);
             sealed.map_err(|error| if is_full(&error) { full(&self.inner) } else { Trouble::Broken(error) })?;
         }
-        let segment = Arc::new(self.create(length).map_err(|error| if is_full(&error) { full(&self.inner) } else { Trouble::Broken(error) })?);
+        let segment = Arc::new(
+            self.create(length).map_err(|error| if is_full(&error) { full(&self.inner) } else { Trouble::Broken(error) })?,
+        );
         self.inner.log.state().segments.push_back(segment.clone());
         self.active = Some(Active { segment, end: FIRST_GROUP, length, records: 0 });
         Ok(())
