@@ -6,8 +6,8 @@
 //! Deliberately fetches no URL, decodes no pixel, and knows neither routes nor duplicates.
 //!
 //! In the order a body passes: `scan` (limits, before anything is allocated) → `object` (one parse, values as slices of the body) →
-//! `dialect` (whose document is it) → `assemble` (each field settled; `field`, `picture`, `image` and `embedding` know one kind of
-//! value each) → `digest` (id and revision, from all the rest).
+//! `dialect` (whose document is it) → `sent` (taken apart, its pictures out) → `assemble` (each field settled) → `digest` (id and
+//! revision, from all the rest). `field`, `picture`, `image` and `embedding` know one kind of value each.
 
 use bytes::Bytes;
 
@@ -23,6 +23,7 @@ mod image;
 mod object;
 mod picture;
 mod scan;
+mod sent;
 mod warnings;
 
 /// What a body does not say of itself.
@@ -157,5 +158,7 @@ fn one(text: &str, counts: scan::Counts, context: &Context<'_>) -> Result<Normal
             "an object, but of no dialect: neither ext_data nor identity_id and timestamp",
         ));
     };
-    assemble::assemble(object, (dialect.feed)(context.source.feed), context)
+    let (sent, pictures) = sent::Sent::take(object, context)?;
+    let event = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
+    Ok(Normalized { event, pictures })
 }
