@@ -126,8 +126,9 @@ impl Sent {
 
 /// The value of a member, without what must not pass.
 fn value(name: &str, path: &str, text: &RawValue, warnings: &mut Warnings) -> Result<Value, Refusal> {
+    // The text was parsed once, so this fails only if serde_json disagrees with itself; neither its words nor the key are repeated.
     let mut value = serde_json::from_str(text.get())
-        .map_err(|error| Refusal::at(Code::JsonInvalid, path, format!("not JSON: {:?} in {path}", error.classify())))?;
+        .map_err(|error| Refusal::new(Code::JsonInvalid, format!("not JSON: {:?} error in a value", error.classify())))?;
     if embedding::remove(name, &mut value) {
         warnings.add(WarningCode::EmbeddingRemoved, path);
     }
