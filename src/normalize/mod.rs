@@ -1,9 +1,9 @@
 //! Bytes → one [`Event`] or many, their pictures taken out and named.
 //!
-//! Promises: pure (no clock, no IO, no async: what it needs to know of the moment comes with [`Context`]); no input makes it panic,
-//! and what it allocates is bounded by the limits, whatever the input; a field never refuses an event, and nothing the box sent is lost but
-//! what policy removes (face embeddings). Refused are only what is not JSON, what no dialect claims, and what breaks a limit.
-//! Deliberately fetches no URL, decodes no pixel, and knows neither routes nor duplicates.
+//! Promises: pure (no clock, no IO, no async: what it needs to know of the moment comes with [`Context`]); no input makes it
+//! panic, and what it allocates is bounded by the limits, whatever the input; a field never refuses an event, and nothing the box
+//! sent is lost but what policy removes (face embeddings). Refused are only what is not JSON, what no dialect claims, and what
+//! breaks a limit. Deliberately fetches no URL, decodes no pixel, and knows neither routes nor duplicates.
 //!
 //! In the order a body passes: `scan` (limits, before anything is allocated) → `object` (one parse, values as slices of the body) →
 //! `dialect` (whose document is it) → `sent` (taken apart, its pictures out) → `assemble` (each field settled) → `digest` (id and
@@ -72,8 +72,8 @@ pub enum Batch<'a> {
     Many(Elements<'a>),
 }
 
-/// An array's events, each read when it is asked for, so that only one of them has its pictures in memory. They succeed and fail one by
-/// one; what fails comes with its text.
+/// An array's events, each read when it is asked for, so that only one of them has its pictures in memory. They succeed and fail
+/// one by one; what fails comes with its text.
 #[derive(Debug)]
 pub struct Elements<'a> {
     texts: std::vec::IntoIter<Bytes>,

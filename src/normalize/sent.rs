@@ -1,7 +1,8 @@
 //! A claimed document taken apart: each known field's value, each picture, and every unknown field where it stood.
 //!
-//! Promises: nothing is lost but face embeddings and all but the last of a repeated key, both with a warning (repetition below the fields of
-//! the document goes unseen: serde_json keeps the last of those, too). Deliberately gives no value a meaning: that is `assemble`'s.
+//! Promises: nothing is lost but face embeddings and all but the last of a repeated key, both with a warning (repetition below
+//! the fields of the document goes unseen: serde_json keeps the last of those, too). Deliberately gives no value a meaning: that
+//! is `assemble`'s.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -9,11 +10,11 @@ use serde_json::{Map, Value};
 use super::object::{Member, Object};
 use super::warnings::Warnings;
 use super::{Context, embedding, picture};
-use crate::event::document::{FIELDS, Field, INNER, Meaning};
+use crate::event::document::{FIELD_COUNT, FIELDS, Field, INNER, Meaning};
 use crate::event::{Code, Picture, PictureState, Pictures, Refusal, WarningCode};
 
 /// One slot for each of [`FIELDS`].
-pub(super) type Slots<T> = [Option<T>; FIELDS.len()];
+pub(super) type Slots<T> = [Option<T>; FIELD_COUNT];
 
 #[derive(Debug, Default)]
 pub(super) struct Sent {
@@ -30,7 +31,7 @@ impl Sent {
     /// Also the pictures' bytes.
     pub fn take(object: Object<'_>, context: &Context<'_>) -> Result<(Sent, Vec<Picture>), Refusal> {
         let mut sent = Sent::default();
-        let mut texts: Slots<&RawValue> = [None; FIELDS.len()];
+        let mut texts: Slots<&RawValue> = [None; FIELD_COUNT];
         let inner = sent.take_members(false, object, &mut texts)?;
         match inner {
             Some(Member::Object(inner)) => drop(sent.take_members(true, inner, &mut texts)?),
@@ -46,10 +47,9 @@ impl Sent {
 
     /// What was sent for a field, if it is no picture.
     pub fn get(&self, meaning: Meaning) -> (&'static Field, Option<&Value>) {
-        const LIST: &[Field] = &FIELDS;
         // Every meaning has its field: the table says so, and the compiler cannot.
-        let index = LIST.iter().position(|field| field.meaning == meaning).unwrap_or_default();
-        (&LIST[index], self.values.get(index).and_then(Option::as_ref))
+        let index = FIELDS.iter().position(|field| field.meaning == meaning).unwrap_or_default();
+        (&FIELDS[index], self.values.get(index).and_then(Option::as_ref))
     }
 
     /// Puts a value into `extra` where it stood; true if one was there already.
