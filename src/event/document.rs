@@ -1,9 +1,10 @@
 //! The box's own document: where each field stands in it, and how an [`Event`] and its pictures make it again.
 //!
 //! Promises: `normalize` reads by the same table by which [`rebuild`] writes, so nothing that a box sent is lost on the way. What
-//! `source` says of a field wins over the normalized value; `extra` has every field that is not in the table. A `null` in `source` is
-//! a `null` that was sent, but for fields that have a value there or in the event whatever is sent: of those it says that they were
-//! absent, and a `null` that was sent stands in `extra`. Deliberately knows no picture bytes: the caller says what stands for one.
+//! `source` says of a field wins over the normalized value; `extra` has every field that is not in the table. A `null` in
+//! `source` is a `null` that was sent, but for fields that have a value there or in the event whatever is sent: of those it says
+//! that they were absent, and a `null` that was sent stands in `extra`. Deliberately knows no picture bytes: the caller says what
+//! stands for one.
 
 use serde_json::{Map, Value};
 
@@ -46,8 +47,11 @@ const fn inner(name: &'static str, meaning: Meaning) -> Field {
     Field { meaning, inner: true, name }
 }
 
+/// How many there are in [`FIELDS`].
+pub const FIELD_COUNT: usize = 15;
+
 /// RealTimeEvent, and HistoryEvent of generations 1 and 2.
-pub const FIELDS: [Field; 15] = [
+pub static FIELDS: [Field; FIELD_COUNT] = [
     top("identity_id", Meaning::IdentityId),
     top("identity_name", Meaning::IdentityName),
     top("group_name", Meaning::Group),

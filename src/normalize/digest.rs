@@ -1,22 +1,22 @@
 //! Names made from content: the event's id, its revision, and the digest both rest on.
 //!
-//! **Content digest** = SHA-256 of the box's document ([`document::rebuild`]) as canonical JSON: each picture replaced by the 64 hex
-//! digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out, `dev_sno`, `ep_id`, `want_action`,
-//! `out_timestamp` and `api_version` left out at the top and in `ext_data`. Canonical: UTF-8, no white space, keys sorted by their
-//! UTF-8 bytes, numbers spelled as sent, strings escaped as serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls
-//! `\u00xx` in lower case, nothing else). **Revision** = its first 8 hex digits.
+//! **Content digest** = SHA-256 of the box's document ([`document::rebuild`]) as canonical JSON: each picture replaced by the 64
+//! hex digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out, `dev_sno`, `ep_id`,
+//! `want_action`, `out_timestamp` and `api_version` left out at the top and in `ext_data`. Canonical: UTF-8, no white space, keys
+//! sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r`
+//! `\t`, other controls `\u00xx` in lower case, nothing else). **Revision** = its first 8 hex digits.
 //!
 //! **Id** = UUIDv8 of the first 16 bytes of SHA-256 over site, device id, time in milliseconds as decimal digits and identity id,
-//! each as its length (4 bytes, big-endian) and its UTF-8. For strangers, unknown types and an empty identity a fifth part joins, the 64
-//! hex digits of a content digest: they have no identity, and two of them in one frame must stay two.
+//! each as its length (4 bytes, big-endian) and its UTF-8. For strangers, unknown types and an empty identity a fifth part joins,
+//! the 64 hex digits of a content digest: they have no identity, and two of them in one frame must stay two.
 //!
 //! **Why strangers agree between feeds.** The fifth part must be the same whether the match comes at once or from the box's
 //! history. What differs between the two documents of one match is left out of it: the history's bookkeeping above; whether a
 //! picture that is switched off shows as `""` or not at all; and the two fields that only the history feed has, `ext_data.info`
-//! (age, gender, embedding) and `ext_data.ir_pic`. These two are content all the same, so they stay in the revision: the history's copy is
-//! an update of the same id, and not a duplicate. A stranger without them has one digest for both uses. Pictures that a box sends on one feed only, and
-//! a number that it spells differently, do make two ids: an event is then delivered twice, which is the safe side; leaving the face
-//! out instead could make two people one.
+//! (age, gender, embedding) and `ext_data.ir_pic`. These two are content all the same, so they stay in the revision: the
+//! history's copy is an update of the same id, and not a duplicate. A stranger without them has one digest for both uses.
+//! Pictures that a box sends on one feed only, and a number that it spells differently, do make two ids: an event is then
+//! delivered twice, which is the safe side; leaving the face out instead could make two people one.
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

@@ -1,13 +1,13 @@
 //! Bytes → one [`Event`] or many, their pictures taken out and named.
 //!
-//! Promises: pure (no clock, no IO, no async: what it needs to know of the moment comes with [`Context`]); no input makes it panic,
-//! and what it allocates is bounded by the limits, whatever the input; a field never refuses an event, and nothing the box sent is lost but
-//! what policy removes (face embeddings). Refused are only what is not JSON, what no dialect claims, and what breaks a limit.
-//! Deliberately fetches no URL, decodes no pixel, and knows neither routes nor duplicates.
+//! Promises: pure (no clock, no IO, no async: what it needs to know of the moment comes with [`Context`]); no input makes it
+//! panic, and what it allocates is bounded by the limits, whatever the input; a field never refuses an event, and nothing the box
+//! sent is lost but what policy removes (face embeddings). Refused are only what is not JSON, what no dialect claims, and what
+//! breaks a limit. Deliberately fetches no URL, decodes no pixel, and knows neither routes nor duplicates.
 //!
 //! In the order a body passes: `scan` (limits, before anything is allocated) → `object` (one parse, values as slices of the body) →
-//! `dialect` (whose document is it) → `assemble` (each field settled; `field`, `picture`, `image` and `embedding` know one kind of
-//! value each) → `digest` (id and revision, from all the rest).
+//! `dialect` (whose document is it) → `sent` (taken apart, its pictures out) → `assemble` (each field settled) → `digest` (id and
+//! revision, from all the rest). `field`, `picture`, `image` and `embedding` know one kind of value each.
 
 use bytes::Bytes;
 
@@ -23,6 +23,7 @@ mod image;
 mod object;
 mod picture;
 mod scan;
+mod sent;
 mod warnings;
 
 /// What a body does not say of itself.
@@ -71,8 +72,8 @@ pub enum Batch<'a> {
     Many(Elements<'a>),
 }
 
-/// An array's events, each read when it is asked for, so that only one of them has its pictures in memory. They succeed and fail one by
-/// one; what fails comes with its text.
+/// An array's events, each read when it is asked for, so that only one of them has its pictures in memory. They succeed and fail
+/// one by one; what fails comes with its text.
 #[derive(Debug)]
 pub struct Elements<'a> {
     texts: std::vec::IntoIter<Bytes>,
@@ -157,5 +158,7 @@ fn one(text: &str, counts: scan::Counts, context: &Context<'_>) -> Result<Normal
             "an object, but of no dialect: neither ext_data nor identity_id and timestamp",
         ));
     };
-    assemble::assemble(object, (dialect.feed)(context.source.feed), context)
+    let (sent, pictures) = sent::Sent::take(object, context)?;
+    let event = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
+    Ok(Normalized { event, pictures })
 }

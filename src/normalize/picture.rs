@@ -1,8 +1,8 @@
 //! The text of a picture field → its bytes and what an event says of them.
 //!
-//! Promises: what a box sends in a picture field becomes an object under the hash of its bytes, whether we can read it or not: what
-//! is not base64 is kept as the text that was sent. Strict decoding first, since almost every box sends plain base64; only what fails
-//! it pays for the lenient way. Deliberately never fetches a URL: it is kept as text.
+//! Promises: what a box sends in a picture field becomes an object under the hash of its bytes, whether we can read it or not:
+//! what is not base64 is kept as the text that was sent. Strict decoding first, since almost every box sends plain base64; only
+//! what fails it pays for the lenient way. Deliberately never fetches a URL: it is kept as text.
 
 use std::borrow::Cow;
 

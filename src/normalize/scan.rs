@@ -19,8 +19,8 @@ pub(super) struct Counts {
     pub pictures: usize,
 }
 
-/// What stands for a number and for unread JSON where serde_json talks to itself. As a key in a body, the first makes an object a number,
-/// the second parses a text anew, past every limit; and both come back different from what was sent.
+/// What stands for a number and for unread JSON where serde_json talks to itself. As a key in a body, the first makes an object a
+/// number, the second parses a text anew, past every limit; and both come back different from what was sent.
 const RESERVED_KEYS: [&str; 2] = ["$serde_json::private::Number", "$serde_json::private::RawValue"];
 /// The longest spelling of one: every character as `\uXXXX`, in quotes.
 const RESERVED_MAX: usize = 6 * 31 + 2;

@@ -1,4 +1,5 @@
-//! The warnings of one event, bounded: what a box gets wrong in a million keys is said once per kind and place, and not a million times.
+//! The warnings of one event, bounded: what a box gets wrong in a million keys is said once per kind and place, and not a million
+//! times.
 
 use crate::event::{Warning, WarningCode};
 

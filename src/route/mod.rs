@@ -1,11 +1,12 @@
 //! Record → the messages that leave, as of now.
 //!
-//! Promises: pure (no clock, no IO, no async: the moment comes with [`Sending`]), so a record sent twice at one moment makes the same
-//! bytes twice; whatever depends on that moment is made here and nowhere else; nothing that is too late to act on gets a live MQTT
-//! topic. Deliberately knows no bus: a [`Message`] has a topic, and whether it fits is the session's to say.
+//! Promises: pure (no clock, no IO, no async: the moment comes with [`Sending`]), so a record sent twice at one moment makes the
+//! same bytes twice; whatever depends on that moment is made here and nowhere else; nothing that is too late to act on gets a
+//! live MQTT topic. Deliberately knows no bus: a [`Message`] has a topic, and whether it fits is the session's to say.
 //!
-//! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock says; one
-//! from the platform only if it occurred within `live_for`; history and replays never. What may not be acted on is never urgent.
+//! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock
+//! says; one from the platform only if it occurred within `live_for`; history and replays never. What may not be acted on is
+//! never urgent.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

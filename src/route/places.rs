@@ -13,8 +13,8 @@ pub struct Places {
 }
 
 impl Places {
-    /// For a file store, `root` is the absolute path of its folder: what the setting says may be relative, and it is not for this stage to
-    /// ask where the process stands.
+    /// For a file store, `root` is the absolute path of its folder: what the setting says may be relative, and it is not for this
+    /// stage to ask where the process stands.
     pub fn new(store: &Store, root: &Path) -> Places {
         let uri = match &store.url {
             StoreUrl::File(_) => format!("file://{}/", encode_path(root).trim_end_matches('/')),

@@ -1,8 +1,8 @@
 //! Fills a topic or key template in, and encodes what came from a box on the way.
 //!
-//! Promises: whatever stands in an event, the result is a legal MQTT topic name, without a wildcard and without a `$` at its start; as
-//! long as fields are kept apart by `/`, two different events' fields never make the same topic. What need not be encoded stays
-//! readable, Chinese too. Deliberately checks no template: `config` has.
+//! Promises: whatever stands in an event, the result is a legal MQTT topic name, without a wildcard and without a `$` at its
+//! start; as long as fields are kept apart by `/`, two different events' fields never make the same topic. What need not be
+//! encoded stays readable, Chinese too. Deliberately checks no template: `config` has.
 
 use std::fmt::Write;
 

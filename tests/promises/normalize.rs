@@ -1,7 +1,8 @@
 //! What becomes of a body: every file `tests/normalize/<case>.json` is one, beside it what is expected of it.
 //!
-//! The case's first word is the feed it comes on (`realtime`, `history`; `platform` and `refused` come on the real-time one). Adding a
-//! case is adding a file and running with `UPDATE=1`, which writes what is missing or has changed, to be read before it is committed.
+//! The case's first word is the feed it comes on (`realtime`, `history`; `platform` and `refused` come on the real-time one).
+//! Adding a case is adding a file and running with `UPDATE=1`, which writes what is missing or has changed, to be read before it
+//! is committed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,7 +93,7 @@ fn show(result: &Result<Normalized, Refusal>) -> Value {
     match result {
         Ok(Normalized { event, pictures }) => json!({
             "event": event,
-            "pictures": pictures.iter().map(|picture| format!("{}: {} bytes", picture.kind, picture.bytes.len())).collect::<Vec<_>>(),
+            "pictures": pictures.iter().map(|it| format!("{}: {} bytes", it.kind, it.bytes.len())).collect::<Vec<_>>(),
         }),
         Err(refusal) => json!({
             "status": refusal.code.status(), "code": refusal.code.as_str(), "message": refusal.message, "field": refusal.field,
@@ -205,6 +206,11 @@ fn one_event_of_too_many_bytes_or_values_is_refused() {
     assert_eq!(limits(&values(110_000), 8 << 20), Err(413));
 }
 
+/// What JSON is made of, in any order.
+fn json_like() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(proptest::sample::select(&b"{}[]\",:\\u0d8e1-. ntrue"[..]), 0..40)
+}
+
 proptest! {
     #[test]
     fn event_and_pictures_rebuild_the_document(document in documents::any_document()) {
@@ -242,8 +248,9 @@ proptest! {
     }
 
     #[test]
-    fn what_is_taken_is_what_serde_json_takes(bytes in proptest::collection::vec(proptest::sample::select(&b"{}[]\",:\\u0d8e1-. ntrue"[..]), 0..40)) {
-        let refused = events(&bytes, &source(Feed::Realtime)).into_iter().next().and_then(Result::err).map(|refusal| refusal.code.as_str());
+    fn what_is_taken_is_what_serde_json_takes(bytes in json_like()) {
+        let refused = events(&bytes, &source(Feed::Realtime)).into_iter().next().and_then(Result::err);
+        let refused = refused.map(|refusal| refusal.code.as_str());
         let is_json = serde_json::from_slice::<Value>(&bytes).is_ok();
         prop_assert!(is_json || refused.is_some());
         prop_assert!(!is_json || refused != Some("json_invalid"), "{:?}", String::from_utf8_lossy(&bytes));

@@ -232,6 +232,20 @@ fn the_vendors_shape_has_a_uri_where_a_picture_was() {
 }
 
 #[test]
+fn the_vendors_shape_holds_the_pictures_where_the_route_says_inline_and_nothing_where_it_drops_them() {
+    let Normalized { event, pictures } = pictured();
+    let sent = |policy| {
+        let router = router(&[("route.default.format", "box"), ("route.default.pictures", policy)]);
+        payload(&router.kafka(&event, &Sending { inline: &pictures, ..at(0) }).expect("it has a topic"))
+    };
+    let mut expected = documents::sample();
+    assert_eq!(sent("drop"), expected, "the sample shows pictures that are switched off");
+    expected["reg_pic"] = json!("/9j/AAAA/9k=");
+    expected["ext_data"]["spot_pic"] = json!("AAAA");
+    assert_eq!(sent("inline"), expected);
+}
+
+#[test]
 fn attributes_say_what_the_body_says() {
     let router = router(&[]);
     let event =

@@ -16,10 +16,9 @@ pub(super) struct Dialect {
     pub feed: fn(Feed) -> Feed,
 }
 
-const DIALECTS: [Dialect; 2] = [platform::DIALECT, nested::DIALECT];
+static DIALECTS: [Dialect; 2] = [platform::DIALECT, nested::DIALECT];
 
 /// The dialect of a document, if it is one.
 pub(super) fn of(object: &Object<'_>) -> Option<&'static Dialect> {
-    const LIST: &[Dialect] = &DIALECTS;
-    LIST.iter().find(|dialect| (dialect.claims)(object))
+    DIALECTS.iter().find(|dialect| (dialect.claims)(object))
 }
