@@ -201,7 +201,7 @@ fn mqtt(read: &mut Reader) -> Option<Mqtt> {
         username: read.optional("send.mqtt.username"),
         password: read.secret("send.mqtt.password"),
         tls: tls(read, "send.mqtt"),
-        keep_alive: read.duration("send.mqtt.keep_alive", SECOND, 3_600 * SECOND),
+        keep_alive: read.duration("send.mqtt.keep_alive", 5 * SECOND, 3_600 * SECOND),
         max_packet_bytes: read.bytes("send.mqtt.max_packet_bytes", KIB, 256 * MIB),
         status_topic: read.template("send.mqtt.status_topic", |text| Template::mqtt_topic(text, &[Field::Site, Field::Gateway])),
     })

@@ -116,7 +116,7 @@ impl Destination for Mqtt {
         let offered = connection.offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
         let limits = Limits {
             version: self.config.version,
-            window: usize::from(self.window.min(connection.offer.receive_maximum)),
+            window: usize::from(self.window.min(connection.offer.receive_maximum).max(1)),
             packet_max: self.config.max_packet_bytes.min(offered),
             stall_timeout: self.stall_timeout,
         };

@@ -8,7 +8,7 @@ mod status;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use boxbridge::config::{Config, Layers};
+use boxbridge::config::{self, Config, Layers};
 use boxbridge::event::{Lane, Message, Sequence, Timestamp};
 use boxbridge::send::mqtt::{Identity, Mqtt};
 use boxbridge::send::{Answer, Destination, Session};
@@ -17,23 +17,31 @@ use bytes::Bytes;
 /// A wait that is longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The destination that an operator gets who writes this URL and these settings below `send.mqtt`, or below `send`.
-pub fn destination(url: &str, settings: &[(&str, &str)]) -> Mqtt {
-    let secret = |key: &str| key == "mqtt.password";
-    let (secrets, plain): (Vec<_>, Vec<_>) = settings.iter().partition(|(key, _)| secret(key));
+/// The settings of an operator who writes this URL, and these below `send`.
+fn settings(url: &str, settings: &[(&str, &str)]) -> config::Send {
+    let (secrets, plain): (Vec<_>, Vec<_>) = settings.iter().partition(|(key, _)| *key == "mqtt.password");
     let mut flags: Vec<_> = plain.iter().map(|(key, value)| (format!("send.{key}"), (*value).to_owned())).collect();
     flags.push(("send.mqtt.url".to_owned(), url.to_owned()));
     let environment = secrets.iter().map(|(_, value)| ("BOXBRIDGE_SEND__MQTT__PASSWORD".to_owned(), (*value).to_owned())).collect();
-    let config = Config::load(&Layers { file: None, environment, flags }).unwrap_or_else(|problems| panic!("{problems}"));
-    let mqtt = config.send.mqtt.clone().expect("mqtt is on");
-    let broker = mqtt.broker.clone().expect("a broker");
-    let identity = Identity {
+    let layers = Layers { file: None, environment, flags };
+    Config::load(&layers).unwrap_or_else(|problems| panic!("{problems}")).send
+}
+
+fn identity() -> Identity {
+    Identity {
         site: "lobby".to_owned(),
         gateway: "edge-1".to_owned(),
         instance: uuid::Uuid::new_v4().to_string(),
         started: Timestamp(1_566_016_554_020),
-    };
-    Mqtt::new(mqtt, broker, &config.send, identity).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// The destination of these settings.
+pub fn destination(url: &str, written: &[(&str, &str)]) -> Mqtt {
+    let send = settings(url, written);
+    let mqtt = send.mqtt.clone().expect("mqtt is on");
+    let broker = mqtt.broker.clone().expect("a broker");
+    Mqtt::new(mqtt, broker, &send, identity()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub fn at(address: SocketAddr) -> String {

@@ -20,8 +20,8 @@ use crate::config;
 
 /// Messages that wait for one subscriber; beyond it the oldest goes.
 const QUEUE_MESSAGES: usize = 1000;
-/// Sent to one subscriber and not yet acknowledged. More of it let large messages pass by the limit of the queue (1.65 GB with 128).
-const IN_FLIGHT: NonZeroU16 = NonZeroU16::new(16).expect("16 is not 0");
+/// 16, sent to one subscriber and not yet acknowledged. More of it let large messages pass by the limit of the queue (1.65 GB with 128).
+const IN_FLIGHT: NonZeroU16 = NonZeroU16::MIN.saturating_add(15);
 /// A subscriber that takes nothing for this long is disconnected.
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 const PACKET_MAX: u32 = 16 << 20;

@@ -27,7 +27,7 @@ pub struct Session {
     backlog: VecDeque<(Sequence, Message)>,
     /// Answers that the caller has not asked for yet; no more than were submitted.
     answers: VecDeque<Answer>,
-    /// When the broker last answered, or was first given something to answer.
+    /// When something last went out or came back.
     progress: Instant,
     status: Option<Status>,
     lost: Option<String>,
@@ -95,12 +95,16 @@ impl Session {
             biased;
             notice = self.connection.next() => notice,
             () = tokio::time::sleep_until(deadline), if !self.ledger.is_empty() => {
-                let error = format!("the broker answered nothing for {:?}", self.limits.stall_timeout);
+                let error = format!("no progress for {:?}, and the broker owes an answer", self.limits.stall_timeout);
                 Notice::Lost(Loss { error, culprit: None })
             }
         };
         match notice {
-            Notice::Published(packet_id) => self.ledger.published(packet_id),
+            Notice::Published(packet_id) => {
+                // It was flushed: a large message on a thin line is progress, and the window ends it where nothing comes back.
+                self.progress = Instant::now();
+                self.ledger.published(packet_id);
+            }
             Notice::Answered { packet_id, verdict } => {
                 self.progress = Instant::now();
                 if let Some(cargo) = self.ledger.answered(packet_id) {
@@ -144,7 +148,9 @@ impl Session {
         }
     }
 
+    /// What the broker had no room for is left to the next session.
     async fn say_goodbye(&mut self) {
+        self.backlog.clear();
         self.settle().await;
         self.say(Presence::Offline);
         self.settle().await;

@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions, Outgoing, Packet, QoS,
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions, Outgoing, Packet,
+    QoS, StateError,
 };
 
 use crate::event::Message;
@@ -92,6 +93,8 @@ fn reason(error: &ConnectionError) -> String {
         },
         // Its own words may repeat the packet.
         ConnectionError::NotConnAck(_) => return "the broker did not answer with CONNACK".to_owned(),
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => return error.to_string(),
+        ConnectionError::MqttState(state) => return state.to_string(),
         other => return other.to_string(),
     };
     format!("the broker refused: {code:?}{hint}")

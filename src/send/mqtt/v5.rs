@@ -145,7 +145,19 @@ fn loss(error: &ConnectionError) -> Loss {
         }
         // Its own words may repeat the packet.
         ConnectionError::NotConnAck(_) => Loss { error: "the broker did not answer with CONNACK".to_owned(), culprit: None },
-        other => Loss { error: other.to_string(), culprit: None },
+        other => Loss { error: cause(other), culprit: None },
+    }
+}
+
+/// The system's own words, where they are wrapped in the library's.
+fn cause(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(CodecError::Io(error))) => {
+            error.to_string()
+        }
+        ConnectionError::MqttState(state) => state.to_string(),
+        other => other.to_string(),
     }
 }
 

@@ -155,7 +155,7 @@ async fn a_small_receive_maximum_is_kept_to() {
     }
 }
 
-/// Not a promise but a figure: `cargo test --release -- --ignored --nocapture rate`.
+/// Not a promise but a figure: `cargo test --test promises -- --ignored --nocapture rate_of`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn rate_of_acknowledged_messages() {

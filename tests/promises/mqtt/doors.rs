@@ -3,8 +3,9 @@
 use boxbridge::config::MqttVersion;
 use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::Session as _;
+use boxbridge::send::mqtt::Mqtt;
 
-use super::{acknowledged, answer, at, connect, destination, message, refused};
+use super::{acknowledged, answer, at, connect, destination, identity, message, refused, settings};
 use crate::parts::certificates::Certificates;
 use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
 use crate::parts::subscriber::{Over, Subscriber};
@@ -45,7 +46,13 @@ async fn tls_with_an_authority_of_ones_own() {
 #[tokio::test]
 async fn websockets() {
     let broker = Mosquitto::with(&Settings { listeners: &[Listener::Tcp, Listener::WebSocket], ..Settings::default() });
-    opens(&broker, &format!("ws://{}/mqtt", broker.address_of(1)), &[]).await;
+    let url = format!("ws://{}/mqtt", broker.address_of(1));
+    opens(&broker, &url, &[]).await;
+    let mut subscriber = Subscriber::by(broker.address_of(1), Over::WebSocket, MqttVersion::V5, None, "events/#").await;
+    let mut session = connect(&destination(&url, &[]), Lane::Normal).await;
+    session.submit(Sequence(1), message("events/1", "{}"));
+    assert_eq!(answer(&mut session).await, acknowledged(1));
+    assert_eq!(subscriber.receive_one().await.text(), "{}");
 }
 
 #[tokio::test]
@@ -100,6 +107,17 @@ async fn a_password_opens_and_a_wrong_one_is_said_to_be_wrong() {
         let error = refused(&destination(&at(broker.address()), &[("mqtt.version", version)])).await;
         assert!(error.contains("send.mqtt.username and its password"), "{error}");
     }
+}
+
+#[test]
+fn a_file_that_holds_no_certificate_is_named_at_the_start() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().to_str().expect("UTF-8");
+    let send = settings("mqtts://localhost", &[("mqtt.ca_file", path)]);
+    let mqtt = send.mqtt.clone().expect("mqtt is on");
+    let broker = mqtt.broker.clone().expect("a broker");
+    let error = Mqtt::new(mqtt, broker, &send, identity()).err().expect("no certificate").to_string();
+    assert_eq!(error, format!("{path} holds no certificate"));
 }
 
 #[tokio::test]
