@@ -71,7 +71,7 @@ async fn a_broker_killed_in_the_middle_loses_nothing_and_keeps_the_order() {
 
 #[tokio::test]
 async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers() {
-    let broker = blocking(|| Broker::start(Security::None)).await;
+    let mut broker = blocking(|| Broker::start(Security::None)).await;
     let mut config = settings(broker.address());
     config.linger = Duration::ZERO;
     let kafka = Kafka::new(config, vec!["silent".to_owned()], limits(Duration::from_secs(1)));

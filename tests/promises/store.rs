@@ -171,7 +171,7 @@ async fn a_store_killed_in_the_middle_gets_every_picture_when_it_is_back() {
 
 #[tokio::test]
 async fn a_store_that_falls_silent_loses_the_session() {
-    let server = server().await;
+    let mut server = server().await;
     let store = bucket_store(&server, |config| config.timeout = Duration::from_secs(1));
     let mut session = store.connect(Lane::Normal).await.unwrap();
     server.pause();

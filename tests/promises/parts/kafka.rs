@@ -98,25 +98,18 @@ impl Broker {
         self.child.kill();
     }
 
-    /// Kills it, if it runs, and starts it again with its data on the same ports.
-    pub fn restart(&mut self) {
-        self.kill();
-        self.start_again();
-        self.wait();
-    }
-
-    /// Starts it again after [`Broker::kill`], without waiting until it answers.
+    /// Starts it again after [`Broker::kill`], with its data on the same ports; [`Broker::wait`] waits until it answers.
     pub fn start_again(&mut self) {
         self.child = Child::start(&java(self.directory.path(), "kafka.Kafka"), &self.directory.path().join("log"));
     }
 
     /// It accepts connections and answers nothing, until [`Broker::resume`].
-    pub fn pause(&self) {
-        self.child.signal("STOP");
+    pub fn pause(&mut self) {
+        self.child.pause();
     }
 
     pub fn resume(&self) {
-        self.child.signal("CONT");
+        self.child.resume();
     }
 
     /// Waits until it answers a client.

@@ -69,12 +69,12 @@ impl Server {
     }
 
     /// It accepts connections and answers nothing, until [`Server::resume`].
-    pub fn pause(&self) {
-        self.child.signal("STOP");
+    pub fn pause(&mut self) {
+        self.child.pause();
     }
 
     pub fn resume(&self) {
-        self.child.signal("CONT");
+        self.child.resume();
     }
 
     fn wait(&mut self) {
