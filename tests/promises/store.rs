@@ -204,6 +204,21 @@ async fn a_bucket_that_is_not_ours_to_write_is_waited_for_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone() {
+    let server = tokio::task::spawn_blocking(Server::start_encrypted).await.unwrap();
+    let trusting = |ca_file| {
+        bucket_store(&server, |config| {
+            if let StoreUrl::S3(bucket) = &mut config.url {
+                bucket.ca_file = ca_file;
+            }
+        })
+    };
+    trusting(Some(server.ca_file())).probe().await.unwrap();
+    let error = trusting(None).probe().await.unwrap_err().to_string();
+    assert!(error.contains("certificate"), "{error}");
+}
+
+#[tokio::test]
 async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
     let limit = Arc::new(AtomicUsize::new(10_000));
     let endpoint = refusing(Arc::clone(&limit)).await;

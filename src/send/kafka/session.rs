@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::report::{Listener, Report};
 use super::topics::{self, Found, Topic};
-use super::{FRAME_BYTES, Shared};
+use super::{FRAME_BYTES, NAMES_MAX, Shared};
 use crate::event::{Lane, Message, PictureVerdict, Sequence};
 use crate::send::{Answer, ConnectError, Reason, Rejection, Window};
 
@@ -132,6 +132,9 @@ impl Session {
     fn look_up(&mut self, sequence: Sequence, message: Message) {
         let name = message.topic.clone();
         self.shared.remember(&name);
+        if self.topics.len() >= NAMES_MAX {
+            self.topics.retain(|_, place| matches!(place, Place::LookedUp { .. }));
+        }
         self.topics.insert(name.clone(), Place::LookedUp { waiting: VecDeque::from([(sequence, message)]) });
         let shared = Arc::clone(&self.shared);
         self.lookups.spawn(async move {

@@ -17,6 +17,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::certificates;
 use super::child::{Child, free_port, installed, listens};
 
 pub const USER: &str = "boxbridge";
@@ -70,7 +71,7 @@ impl Broker {
         let [port, controller, sasl_port, ssl_port, sasl_ssl_port] = std::array::from_fn(|_| free_port());
         let mut settings = settings(directory.path(), port, controller);
         if security == Security::All {
-            make_certificates(directory.path());
+            certificates::make(directory.path());
             secure(&mut settings, directory.path(), [port, controller, sasl_port, ssl_port, sasl_ssl_port]);
         }
         let properties: String = settings.iter().fold(String::new(), |mut text, (key, value)| {
@@ -270,18 +271,6 @@ fn secure(settings: &mut BTreeMap<String, String>, directory: &Path, [port, cont
     }
     set("ssl.keystore.type", "PEM".to_owned());
     set("ssl.keystore.location", directory.join("keystore.pem").display().to_string());
-}
-
-/// An authority, and a certificate of it for 127.0.0.1: key, certificate and authority in one file, as Kafka wants them.
-fn make_certificates(directory: &Path) {
-    let script = "
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=authority of the tests' -keyout ca.key -out ca.pem
-        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj '/CN=127.0.0.1' -keyout broker.key -out broker.csr
-        printf 'subjectAltName=IP:127.0.0.1,DNS:localhost' > extensions
-        openssl x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out broker.pem
-        cat broker.key broker.pem ca.pem > keystore.pem";
-    let output = Command::new("sh").args(["-ec", script]).current_dir(directory).output().unwrap();
-    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn format(directory: &Path, security: Security) {
