@@ -163,7 +163,7 @@ impl Shared {
     }
 
     /// What a producer is told on top of that.
-    fn producer(&self, lane: Lane) -> ClientConfig {
+    fn producer(&self, lane: Lane, batch_bytes: usize) -> ClientConfig {
         let linger = match lane {
             Lane::Urgent => Duration::ZERO,
             Lane::Normal => self.config.linger,
@@ -179,7 +179,7 @@ impl Shared {
             .set("message.timeout.ms", "0")
             // Ours is checked before producing; this one must only not be smaller, whatever the framing.
             .set("message.max.bytes", (self.config.max_message_bytes + 64 * 1024).max(BATCH_BYTES).to_string())
-            .set("batch.size", self.batch_bytes().to_string())
+            .set("batch.size", batch_bytes.to_string())
             .set("queue.buffering.max.messages", (self.limits.window_records * 2).to_string())
             .set("queue.buffering.max.kbytes", buffer_kib.to_string())
             .set("linger.ms", milliseconds(linger))
@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn librdkafka_takes_the_widest_settings() {
         for lane in Lane::ALL {
-            shared().producer(*lane).create_native_config().unwrap();
+            shared().producer(*lane, BATCH_BYTES).create_native_config().unwrap();
         }
-        assert_eq!(shared().producer(Lane::Urgent).get("linger.ms"), Some("0"));
+        assert_eq!(shared().producer(Lane::Urgent, BATCH_BYTES).get("linger.ms"), Some("0"));
     }
 }
