@@ -84,7 +84,7 @@ fn is_service_link(rest: &str) -> bool {
     !rest.contains("__")
         && (rest.ends_with("SERVICE_HOST")
             || words.windows(2).any(|pair| pair == ["SERVICE", "PORT"])
-            || words.iter().any(|word| *word == "PORT"))
+            || words.contains(&"PORT"))
 }
 
 fn empty() -> Value {
