@@ -37,6 +37,12 @@ pub struct Limits {
     pub stall_timeout: Duration,
 }
 
+impl Limits {
+    pub fn of(config: &config::Send) -> Limits {
+        Limits { window_records: config.window_records, window_bytes: config.window_bytes, stall_timeout: config.stall_timeout }
+    }
+}
+
 struct Shared {
     config: config::Kafka,
     limits: Limits,
@@ -177,6 +183,8 @@ impl Shared {
             .set("acks", "all")
             // For ever: were A given up here and B of the same key delivered, the order would be broken.
             .set("message.timeout.ms", "0")
+            // For so long a topic may be unknown before its messages fail; by default longer than a session may be silent.
+            .set("topic.metadata.propagation.max.ms", "5000")
             // Ours is checked before producing; this one must only not be smaller, whatever the framing.
             .set("message.max.bytes", (self.config.max_message_bytes + 64 * 1024).max(BATCH_BYTES).to_string())
             .set("batch.size", batch_bytes.to_string())

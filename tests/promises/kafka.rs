@@ -153,6 +153,26 @@ async fn a_topic_that_nobody_named_before_is_made_and_keeps_its_order() {
 }
 
 #[tokio::test]
+async fn a_topic_deleted_under_our_feet_is_made_again() {
+    let broker = shared().await;
+    let kafka = kafka(settings(broker.address()), &["deleted"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    deliver(&mut session, &[message("deleted", "k", 1, 100)]).await;
+    broker.delete_topic("deleted").await;
+    let deadline = tokio::time::Instant::now() + WAIT;
+    loop {
+        session.submit(Sequence(2), message("deleted", "k", 2, 100));
+        match next(&mut session).await {
+            Answer::Acknowledged { .. } => break,
+            answer => refused(&answer, Reason::Passing),
+        };
+        assert!(tokio::time::Instant::now() < deadline, "the topic stays deleted");
+    }
+    let received = broker.read("deleted", 1).await;
+    assert_eq!((number(&received[0]), broker.partitions("deleted")), (2, Some(6)));
+}
+
+#[tokio::test]
 async fn a_topic_made_by_hand_later_is_used_without_a_restart() {
     let broker = shared().await;
     let mut config = settings(broker.address());

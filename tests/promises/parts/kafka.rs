@@ -131,6 +131,14 @@ impl Broker {
         }
     }
 
+    pub async fn delete_topic(&self, name: &str) {
+        let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        for result in admin.delete_topics(&[name], &options).await.unwrap() {
+            result.unwrap();
+        }
+    }
+
     /// The partitions of a topic; `None` where there is no such topic.
     pub fn partitions(&self, topic: &str) -> Option<usize> {
         partitions(&consumer(&self.address()), topic)
