@@ -83,9 +83,7 @@ fn dotted(name: &str) -> String {
 fn is_service_link(rest: &str) -> bool {
     let words: Vec<_> = rest.split('_').collect();
     !rest.contains("__")
-        && (rest.ends_with("SERVICE_HOST")
-            || words.windows(2).any(|pair| pair == ["SERVICE", "PORT"])
-            || words.iter().any(|word| *word == "PORT"))
+        && (rest.ends_with("SERVICE_HOST") || words.windows(2).any(|pair| pair == ["SERVICE", "PORT"]) || words.contains(&"PORT"))
 }
 
 fn empty() -> Value {

@@ -194,6 +194,6 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
 fn written(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.iter().find(|(factor, _)| milliseconds >= *factor && milliseconds % factor == 0);
+    let unit = units.iter().find(|(factor, _)| milliseconds >= *factor && milliseconds.is_multiple_of(*factor));
     unit.map_or_else(|| format!("{milliseconds}ms"), |(factor, unit)| format!("{}{unit}", milliseconds / factor))
 }

@@ -188,7 +188,7 @@ fn mqtt(read: &mut Reader) -> Option<Mqtt> {
     let url = read.optional("send.mqtt.url")?;
     let broker = match url.as_str() {
         "embedded" => None,
-        _ => Some(read.parsed("send.mqtt.url", Broker::nowhere(), |text| Broker::parse(text))),
+        _ => Some(read.parsed("send.mqtt.url", Broker::nowhere(), Broker::parse)),
     };
     Some(Mqtt {
         broker,

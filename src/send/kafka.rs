@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use tokio::sync::Semaphore;
 
 use super::{ConnectError, Destination};
 use crate::config;
@@ -36,6 +37,12 @@ pub struct Limits {
     pub stall_timeout: Duration,
 }
 
+impl Limits {
+    pub fn of(config: &config::Send) -> Limits {
+        Limits { window_records: config.window_records, window_bytes: config.window_bytes, stall_timeout: config.stall_timeout }
+    }
+}
+
 struct Shared {
     config: config::Kafka,
     limits: Limits,
@@ -43,22 +50,25 @@ struct Shared {
     names: Mutex<Vec<String>>,
     /// The largest batch that the topics take; see [`Shared::shrink_batches`].
     batch_bytes: Mutex<usize>,
+    /// How many look-ups may run at once: each is a client of its own, with threads.
+    lookups: Semaphore,
 }
 
 /// librdkafka's own default; a batch is never asked to be larger.
 const BATCH_BYTES: usize = 1_000_000;
 /// What a batch of one message may weigh beyond key, value and headers: frame, lengths, timestamps.
 const FRAME_BYTES: usize = 128;
-/// How many topic names are remembered; those beyond it are looked up again after each connect.
+/// How many topics are remembered, whatever sites the boxes name; those beyond it are looked up again and again.
 const NAMES_MAX: usize = 1_000;
+const LOOKUPS_MAX: usize = 4;
 /// How long connecting may take in all, and one question to the brokers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Kafka {
     /// `topics` are those that the routes can name in advance: they are looked up, or made, at each connect.
     pub fn new(config: config::Kafka, topics: Vec<String>, limits: Limits) -> Kafka {
-        let batch_bytes = Mutex::new(BATCH_BYTES);
-        Kafka { shared: Arc::new(Shared { config, limits, names: Mutex::new(topics), batch_bytes }) }
+        let (names, batch_bytes) = (Mutex::new(topics), Mutex::new(BATCH_BYTES));
+        Kafka { shared: Arc::new(Shared { config, limits, names, batch_bytes, lookups: Semaphore::new(LOOKUPS_MAX) }) }
     }
 
     /// What `check --online` shows: the brokers, and each topic as they have it. Makes nothing.
@@ -79,7 +89,9 @@ impl Destination for Kafka {
         let shared = Arc::clone(&self.shared);
         let found = topics::look_up(&shared, shared.names(), shared.missing()).await?;
         shared.fit_batches(found.topics.values());
-        Session::start(shared, lane, found.topics)
+        // librdkafka reads certificates and starts its threads before it comes back.
+        let started = tokio::task::spawn_blocking(move || Session::start(shared, lane, found.topics)).await;
+        started.unwrap_or_else(|error| Err(ConnectError { message: format!("kafka: the producer was not made: {error}") }))
     }
 }
 
@@ -157,7 +169,7 @@ impl Shared {
     }
 
     /// What a producer is told on top of that.
-    fn producer(&self, lane: Lane) -> ClientConfig {
+    fn producer(&self, lane: Lane, batch_bytes: usize) -> ClientConfig {
         let linger = match lane {
             Lane::Urgent => Duration::ZERO,
             Lane::Normal => self.config.linger,
@@ -171,9 +183,11 @@ impl Shared {
             .set("acks", "all")
             // For ever: were A given up here and B of the same key delivered, the order would be broken.
             .set("message.timeout.ms", "0")
+            // For so long a topic may be unknown before its messages fail; by default longer than a session may be silent.
+            .set("topic.metadata.propagation.max.ms", "5000")
             // Ours is checked before producing; this one must only not be smaller, whatever the framing.
             .set("message.max.bytes", (self.config.max_message_bytes + 64 * 1024).max(BATCH_BYTES).to_string())
-            .set("batch.size", self.batch_bytes().to_string())
+            .set("batch.size", batch_bytes.to_string())
             .set("queue.buffering.max.messages", (self.limits.window_records * 2).to_string())
             .set("queue.buffering.max.kbytes", buffer_kib.to_string())
             .set("linger.ms", milliseconds(linger))
@@ -195,4 +209,47 @@ fn security_protocol(config: &config::Kafka) -> &'static str {
 
 fn milliseconds(duration: Duration) -> String {
     duration.as_millis().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared() -> Shared {
+        let config = config::Kafka {
+            brokers: "127.0.0.1:1".to_owned(),
+            create_topics: true,
+            partitions: 1,
+            replication: 1,
+            encrypted: false,
+            sasl: None,
+            tls: config::Tls::default(),
+            max_message_bytes: 1_000_000,
+            linger: Duration::from_millis(5),
+            compression: "lz4".to_owned(),
+        };
+        let limits = Limits { window_records: 60_000, window_bytes: 1 << 30, stall_timeout: Duration::from_secs(15) };
+        let (names, batch_bytes) = (Mutex::default(), Mutex::new(BATCH_BYTES));
+        Shared { config, limits, names, batch_bytes, lookups: Semaphore::new(1) }
+    }
+
+    #[test]
+    fn a_refused_batch_shrinks_until_the_message_is_alone_in_it() {
+        let shared = shared();
+        let mut sessions = 0;
+        while shared.shrink_batches(2_000) {
+            sessions += 1;
+        }
+        assert_eq!((sessions, shared.batch_bytes()), (4, 3906));
+        shared.fit_batches([&Topic::There { max_bytes: Some(1_048_588) }, &Topic::There { max_bytes: None }]);
+        assert_eq!(shared.batch_bytes(), 3906, "what a refusal taught is not forgotten");
+    }
+
+    #[test]
+    fn librdkafka_takes_the_widest_settings() {
+        for lane in Lane::ALL {
+            shared().producer(*lane, BATCH_BYTES).create_native_config().unwrap();
+        }
+        assert_eq!(shared().producer(Lane::Urgent, BATCH_BYTES).get("linger.ms"), Some("0"));
+    }
 }

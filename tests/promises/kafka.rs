@@ -1,19 +1,18 @@
 //! The Kafka destination against a real broker: order, refusals by class, outages, TLS and passwords.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use boxbridge::config;
-use boxbridge::event::{Lane, Message, Sequence, Timestamp};
-use boxbridge::send::kafka::{Kafka, Limits};
+use boxbridge::event::{Lane, Sequence};
+use boxbridge::send::kafka::Kafka;
 use boxbridge::send::{Answer, Destination, Reason, Session};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::parts::kafka::{Broker, PASSWORD, Received, Security, USER};
+use crate::parts::kafka::{Broker, PASSWORD, Security};
 
-const WAIT: Duration = Duration::from_secs(60);
+mod drive;
+
+use drive::*;
 
 #[tokio::test]
 async fn messages_arrive_in_order_with_key_headers_and_timestamp() {
@@ -71,7 +70,7 @@ async fn a_broker_killed_in_the_middle_loses_nothing_and_keeps_the_order() {
 
 #[tokio::test]
 async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers() {
-    let broker = blocking(|| Broker::start(Security::None)).await;
+    let mut broker = blocking(|| Broker::start(Security::None)).await;
     let mut config = settings(broker.address());
     config.linger = Duration::ZERO;
     let kafka = Kafka::new(config, vec!["silent".to_owned()], limits(Duration::from_secs(1)));
@@ -151,6 +150,26 @@ async fn a_topic_that_nobody_named_before_is_made_and_keeps_its_order() {
     assert_eq!(deliver(&mut session, &messages).await.len(), 100);
     assert_eq!(broker.partitions("unforeseen"), Some(2));
     assert_in_order(&broker.read("unforeseen", 100).await);
+}
+
+#[tokio::test]
+async fn a_topic_deleted_under_our_feet_is_made_again() {
+    let broker = shared().await;
+    let kafka = kafka(settings(broker.address()), &["deleted"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    deliver(&mut session, &[message("deleted", "k", 1, 100)]).await;
+    broker.delete_topic("deleted").await;
+    let deadline = tokio::time::Instant::now() + WAIT;
+    loop {
+        session.submit(Sequence(2), message("deleted", "k", 2, 100));
+        match next(&mut session).await {
+            Answer::Acknowledged { .. } => break,
+            answer => refused(&answer, Reason::Passing),
+        };
+        assert!(tokio::time::Instant::now() < deadline, "the topic stays deleted");
+    }
+    let received = broker.read("deleted", 1).await;
+    assert_eq!((number(&received[0]), broker.partitions("deleted")), (2, Some(6)));
 }
 
 #[tokio::test]
@@ -239,178 +258,4 @@ async fn a_connection_that_is_refused_says_why() {
     let nobody = format!("127.0.0.1:{}", crate::parts::child::free_port());
     let error = kafka(settings(nobody), &["t"]).connect(Lane::Normal).await.err().unwrap().to_string();
     assert!(error.contains("Connection refused"), "{error}");
-}
-
-async fn mock() -> (MockCluster<'static, DefaultProducerContext>, <Kafka as Destination>::Session) {
-    let cluster = MockCluster::new(1).unwrap();
-    cluster.create_topic("mocked", 1, 1).unwrap();
-    let session = kafka(settings(cluster.bootstrap_servers()), &["mocked"]).connect(Lane::Urgent).await.unwrap();
-    (cluster, session)
-}
-
-fn settings(brokers: String) -> config::Kafka {
-    config::Kafka {
-        brokers,
-        create_topics: true,
-        partitions: 6,
-        replication: -1,
-        encrypted: false,
-        sasl: None,
-        tls: config::Tls::default(),
-        max_message_bytes: 1_000_000,
-        linger: Duration::from_millis(5),
-        compression: "lz4".to_owned(),
-    }
-}
-
-fn login(broker: &Broker, mechanism: &str, encrypted: bool, port: u16, password: &str) -> config::Kafka {
-    let mut config = settings(format!("127.0.0.1:{port}"));
-    let password = config::Secret::new(password);
-    config.sasl = Some(config::Sasl { mechanism: mechanism.to_owned(), username: USER.to_owned(), password });
-    config.encrypted = encrypted;
-    config.tls.ca_file = Some(broker.ca_file());
-    config
-}
-
-fn limits(stall_timeout: Duration) -> Limits {
-    Limits { window_records: 1_000, window_bytes: 16 << 20, stall_timeout }
-}
-
-fn kafka(config: config::Kafka, topics: &[&str]) -> Kafka {
-    Kafka::new(config, topics.iter().map(|topic| (*topic).to_owned()).collect(), limits(Duration::from_secs(30)))
-}
-
-async fn shared() -> &'static Broker {
-    blocking(Broker::shared).await
-}
-
-async fn secured() -> &'static Broker {
-    blocking(Broker::secured).await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap()
-}
-
-/// A message whose payload begins with its number.
-fn message(topic: &str, key: &str, number: u64, bytes: usize) -> Message {
-    let mut payload = format!("{number} ").into_bytes();
-    // Does not compress away: sizes mean what they say.
-    let mut noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    payload.resize_with(bytes.max(payload.len()), || {
-        noise ^= noise << 13;
-        noise ^= noise >> 7;
-        noise ^= noise << 17;
-        b' ' + (noise % 90) as u8
-    });
-    let attributes =
-        [("specversion", "1.0"), ("id", &number.to_string()), ("datacontenttype", "application/json"), ("subject", "小明")];
-    Message {
-        topic: topic.to_owned(),
-        key: key.to_owned(),
-        attributes: attributes.map(|(name, value)| (name, value.to_owned())).to_vec(),
-        payload: payload.into(),
-        timestamp: Timestamp(Timestamp::now().0 - 1_000 + number as i64),
-        expires_in: None,
-    }
-}
-
-fn number(received: &Received) -> u64 {
-    number_of(&received.payload)
-}
-
-fn number_of(payload: &[u8]) -> u64 {
-    String::from_utf8_lossy(payload).split(' ').next().unwrap().parse().unwrap()
-}
-
-fn numbers(received: &[Received]) -> BTreeSet<u64> {
-    received.iter().map(number).collect()
-}
-
-/// The first deliveries of each key are in the order of the numbers.
-fn assert_in_order(received: &[Received]) {
-    let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for message in received {
-        let number = number(message);
-        if seen.insert(number) {
-            let highest = highest.entry(&message.key).or_default();
-            assert!(*highest < number, "{number} came after {highest}");
-            *highest = number;
-        }
-    }
-}
-
-async fn next(session: &mut impl Session) -> Answer {
-    tokio::time::timeout(WAIT, session.next()).await.expect("no answer")
-}
-
-/// Submits within the window, in order, and returns what was acknowledged; anything else fails the test.
-async fn deliver(session: &mut impl Session<Message = Message>, messages: &[Message]) -> BTreeSet<u64> {
-    let mut acknowledged = BTreeSet::new();
-    let mut in_flight = 0;
-    for message in messages {
-        session.submit(Sequence(number_of(&message.payload)), message.clone());
-        in_flight += 1;
-        if in_flight == session.window().records {
-            acknowledged.extend(collect(session, 1).await);
-            in_flight -= 1;
-        }
-    }
-    acknowledged.extend(collect(session, in_flight).await);
-    acknowledged
-}
-
-/// Delivers as the gateway does: after each loss a new session gets what has no answer yet, from the lowest on.
-async fn deliver_through_losses(kafka: &Kafka, messages: &[Message]) {
-    let mut open: BTreeMap<u64, &Message> = messages.iter().map(|message| (number_of(&message.payload), message)).collect();
-    let deadline = tokio::time::Instant::now() + WAIT;
-    while !open.is_empty() {
-        assert!(tokio::time::Instant::now() < deadline, "{} are not delivered", open.len());
-        let Ok(mut session) = kafka.connect(Lane::Normal).await else { continue };
-        for (number, message) in &open {
-            session.submit(Sequence(*number), (*message).clone());
-        }
-        while !open.is_empty() {
-            match next(&mut session).await {
-                Answer::Acknowledged { sequence, .. } => drop(open.remove(&sequence.0)),
-                Answer::Lost { .. } => break,
-                answer => panic!("{answer:?}"),
-            }
-        }
-    }
-}
-
-async fn collect(session: &mut impl Session, count: usize) -> BTreeSet<u64> {
-    let mut acknowledged = BTreeSet::new();
-    for _ in 0..count {
-        match next(session).await {
-            Answer::Acknowledged { sequence, .. } => assert!(acknowledged.insert(sequence.0)),
-            answer => panic!("{answer:?}"),
-        }
-    }
-    acknowledged
-}
-
-async fn answers(session: &mut impl Session, count: usize) -> BTreeMap<u64, Answer> {
-    let mut answers = BTreeMap::new();
-    for _ in 0..count {
-        let answer = next(session).await;
-        match &answer {
-            Answer::Acknowledged { sequence, .. } | Answer::Rejected { sequence, .. } => answers.insert(sequence.0, answer),
-            _ => panic!("{answer:?}"),
-        };
-    }
-    answers
-}
-
-fn acknowledged(number: u64) -> Answer {
-    Answer::Acknowledged { sequence: Sequence(number), heard: true }
-}
-
-fn refused(answer: &Answer, reason: Reason) -> &str {
-    match answer {
-        Answer::Rejected { rejection, .. } if rejection.reason == reason => &rejection.detail,
-        answer => panic!("{answer:?}"),
-    }
 }

@@ -171,7 +171,7 @@ async fn a_store_killed_in_the_middle_gets_every_picture_when_it_is_back() {
 
 #[tokio::test]
 async fn a_store_that_falls_silent_loses_the_session() {
-    let server = server().await;
+    let mut server = server().await;
     let store = bucket_store(&server, |config| config.timeout = Duration::from_secs(1));
     let mut session = store.connect(Lane::Normal).await.unwrap();
     server.pause();
@@ -201,6 +201,21 @@ async fn a_bucket_that_is_not_ours_to_write_is_waited_for_and_says_why() {
     assert!(error.contains("SignatureDoesNotMatch") && !error.contains("wrong"), "{error}");
     let error = refused(|bucket| bucket.credentials = Some(("nobody".to_owned(), Secret::new(SECRET)))).await;
     assert!(error.contains("No user exists with the provided access key") && !error.contains(SECRET), "{error}");
+}
+
+#[tokio::test]
+async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone() {
+    let server = tokio::task::spawn_blocking(Server::start_encrypted).await.unwrap();
+    let trusting = |ca_file| {
+        bucket_store(&server, |config| {
+            if let StoreUrl::S3(bucket) = &mut config.url {
+                bucket.ca_file = ca_file;
+            }
+        })
+    };
+    trusting(Some(server.ca_file())).probe().await.unwrap();
+    let error = trusting(None).probe().await.unwrap_err().to_string();
+    assert!(error.contains("certificate"), "{error}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::report::{Listener, Report};
 use super::topics::{self, Found, Topic};
-use super::{FRAME_BYTES, Shared};
+use super::{FRAME_BYTES, NAMES_MAX, Shared};
 use crate::event::{Lane, Message, PictureVerdict, Sequence};
 use crate::send::{Answer, ConnectError, Reason, Rejection, Window};
 
@@ -26,6 +26,8 @@ pub struct Session {
     shared: Arc<Shared>,
     /// Taken when the session ends.
     producer: Option<ThreadedProducer<Listener>>,
+    /// The largest batch that this producer makes.
+    batch_bytes: usize,
     reports: mpsc::Receiver<Report>,
     topics: HashMap<String, Place>,
     /// Topics that are being looked up; each knows its name.
@@ -57,8 +59,9 @@ impl Session {
     pub(super) fn start(shared: Arc<Shared>, lane: Lane, topics: HashMap<String, Topic>) -> Result<Session, ConnectError> {
         // One more than the window, for `Report::Fatal`.
         let (sender, reports) = mpsc::channel(shared.limits.window_records + 1);
+        let batch_bytes = shared.batch_bytes();
         let producer = shared
-            .producer(lane)
+            .producer(lane, batch_bytes)
             .create_with_context(Listener::new(Some(sender)))
             .map_err(|error: KafkaError| ConnectError { message: format!("kafka: the producer cannot be made: {error}") })?;
         let now = Instant::now();
@@ -66,6 +69,7 @@ impl Session {
         Ok(Session {
             shared,
             producer: Some(producer),
+            batch_bytes,
             reports,
             topics,
             lookups: JoinSet::new(),
@@ -80,18 +84,17 @@ impl Session {
         let bytes = wire_bytes(&message);
         let limit = match self.topics.get_mut(&message.topic) {
             Some(Place::LookedUp { waiting }) => return waiting.push_back((sequence, message)),
-            Some(Place::Known { topic: Topic::There { max_bytes }, since }) => {
-                let limit = max_bytes.unwrap_or(usize::MAX);
-                let fits = bytes <= limit;
-                if !fits && since.elapsed() > BELIEVED {
-                    return self.look_up(sequence, message);
-                }
-                limit
+            Some(Place::Known { topic: Topic::There { max_bytes: None }, .. }) => usize::MAX,
+            Some(Place::Known { topic: Topic::There { max_bytes: Some(limit) }, since })
+                if bytes <= *limit || since.elapsed() <= BELIEVED =>
+            {
+                *limit
             }
             Some(Place::Known { topic: Topic::Refused { reason, detail }, since }) if since.elapsed() <= BELIEVED => {
                 let (reason, detail) = (*reason, detail.clone());
                 return self.reject(sequence, reason, detail);
             }
+            // Never seen, or refused so long ago that it may have changed.
             _ => return self.look_up(sequence, message),
         };
         let ours = self.shared.config.max_message_bytes;
@@ -132,6 +135,9 @@ impl Session {
     fn look_up(&mut self, sequence: Sequence, message: Message) {
         let name = message.topic.clone();
         self.shared.remember(&name);
+        if self.topics.len() >= NAMES_MAX {
+            self.topics.retain(|_, place| matches!(place, Place::LookedUp { .. }));
+        }
         self.topics.insert(name.clone(), Place::LookedUp { waiting: VecDeque::from([(sequence, message)]) });
         let shared = Arc::clone(&self.shared);
         self.lookups.spawn(async move {
@@ -147,7 +153,7 @@ impl Session {
             Err(error) => return self.ready.push_back(Answer::Lost { error: error.message }),
         };
         let topic = topic.unwrap_or(Topic::There { max_bytes: None });
-        if topic.max_bytes().is_some_and(|limit| limit < self.shared.batch_bytes()) {
+        if topic.max_bytes().is_some_and(|limit| limit < self.batch_bytes) {
             self.shared.fit_batches([&topic]);
             // This producer's batches are too large for it; the next session knows the topic from the start.
             let error = format!("kafka: topic {name} takes smaller batches, connecting again");

@@ -93,6 +93,7 @@ impl Found {
 
 /// What the brokers say of each of `names`; an error if none of them answers. Takes at most [`CONNECT_TIMEOUT`] and a little.
 pub(super) async fn look_up(shared: &Arc<Shared>, names: Vec<String>, missing: Missing) -> Result<Found, ConnectError> {
+    let _permit = shared.lookups.acquire().await;
     let (shared, runtime) = (Arc::clone(shared), Handle::current());
     // All of it on a thread that may block: the calls, and the end of the clients, which waits for librdkafka's threads.
     let asked = tokio::task::spawn_blocking(move || {
@@ -128,6 +129,10 @@ impl Asker {
         let brokers = metadata.brokers().iter().map(address).collect();
         let mut topics = HashMap::new();
         for name in names {
+            // On a slow line, the rest is looked up when a message names it.
+            if self.left() < CONNECT_TIMEOUT / 2 {
+                break;
+            }
             let metadata = self.ask(&client, name)?;
             let topic = match metadata.topics().first().and_then(|topic| topic.error()) {
                 None => Topic::There { max_bytes: None },
@@ -139,12 +144,15 @@ impl Asker {
     }
 
     fn ask(&self, client: &BaseProducer<Listener>, topic: &str) -> Result<Metadata, ConnectError> {
+        // In steps: a wrong password is known long before the time is up. Longer ones on a slow line, where one takes more.
+        let mut step = Duration::from_millis(500);
         loop {
-            // In short steps: a wrong password is known long before the time is up.
-            match client.client().fetch_metadata(Some(topic), self.left().min(Duration::from_millis(500))) {
+            match client.client().fetch_metadata(Some(topic), self.left().min(step)) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => {
-                    client.poll(Duration::ZERO);
+                    step *= 2;
+                    // What went wrong comes behind log lines: a moment to hear all of it.
+                    client.poll(Duration::from_millis(50));
                     let listener = client.client().context();
                     if listener.is_refused() || self.left().is_zero() {
                         let cause = listener.error().unwrap_or_else(|| error.to_string());

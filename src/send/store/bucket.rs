@@ -68,3 +68,23 @@ fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, ConnectEr
     }
     Ok(options)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bucket_stands_before_the_host_where_the_operator_says_so() {
+        let bucket = |virtual_host| Bucket {
+            name: "faces".to_owned(),
+            prefix: String::new(),
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            virtual_host,
+            credentials: None,
+            ca_file: None,
+        };
+        assert_eq!(address("https://s3.site:9000", &bucket(true)), "https://faces.s3.site:9000");
+        assert_eq!(address("https://s3.site:9000", &bucket(false)), "https://s3.site:9000");
+    }
+}

@@ -149,3 +149,40 @@ fn id(key: &str) -> Id {
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: PictureKind = PictureKind::Scene;
+
+    #[tokio::test]
+    async fn an_object_is_on_its_way_once_and_whoever_waits_takes_over_a_failure() {
+        let known = Known::new();
+        let Claim::Ours(first) = known.claim(KIND, "a").await else { panic!("stored") };
+        assert!(known.claim_to_remove("a").is_none());
+        let mut second = std::pin::pin!(known.claim(KIND, "a"));
+        assert!(at_once(&mut second).await.is_none());
+        drop(first);
+        let Claim::Ours(second) = second.await else { panic!("stored") };
+        second.stored();
+        assert!(matches!(known.claim(KIND, "a").await, Claim::Stored));
+        assert!(known.is_stored(KIND, "a") && !known.is_stored(KIND, "b"));
+        assert!(known.claim_to_remove("a").is_none());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_latest_are_remembered() {
+        let mut generations = Generations::new(10);
+        for number in 0..1_000_u32 {
+            generations.insert(id(&number.to_string()));
+        }
+        assert!(generations.younger.len() + generations.older.len() <= 20);
+        assert!((990..1_000_u32).all(|number| generations.contains(&id(&number.to_string()))));
+    }
+
+    /// The future's value if it is there already.
+    async fn at_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        tokio::time::timeout(Duration::ZERO, future).await.ok()
+    }
+}

@@ -45,3 +45,24 @@ fn percent_encoded(path: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_an_odd_name_is_still_a_uri() {
+        let url = StoreUrl::File("/srv/bild er/100%#1".into());
+        let config = config::Store {
+            url,
+            public_url: Some("https://pictures.example/faces/".to_owned()),
+            concurrency: 1,
+            timeout: std::time::Duration::ZERO,
+            keep: std::time::Duration::ZERO,
+            max_bytes: 0,
+        };
+        let places = Places::of(&config);
+        assert_eq!(places.uri("scene/a.jpg"), "file:///srv/bild%20er/100%25%231/scene/a.jpg");
+        assert_eq!(places.url("scene/a.jpg").as_deref(), Some("https://pictures.example/faces/scene/a.jpg"));
+    }
+}

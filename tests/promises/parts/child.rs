@@ -36,8 +36,25 @@ impl Child {
         Child { process: keeper_spawn(wrapped), log: log.to_owned() }
     }
 
-    /// Sends a signal by name: `STOP`, `CONT`, `TERM`.
-    pub fn signal(&self, name: &str) {
+    /// It holds its connections and answers nothing, until [`Child::resume`].
+    pub fn pause(&mut self) {
+        self.signal("STOP");
+        // Each thread stops when it gets the signal, and one of them may still answer before.
+        let tasks = format!("/proc/{}/task", self.process.id());
+        self.wait_until("all threads stopped", Duration::from_secs(20), || {
+            let stopped = |task: std::fs::DirEntry| {
+                let status = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                status.rsplit(')').next().is_some_and(|fields| fields.trim_start().starts_with('T'))
+            };
+            std::fs::read_dir(&tasks).unwrap().flatten().all(stopped)
+        });
+    }
+
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.process.id().to_string();
         let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().unwrap();
         assert!(status.success(), "kill -s {name} {pid}");

@@ -17,6 +17,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::certificates;
 use super::child::{Child, free_port, installed, listens};
 
 pub const USER: &str = "boxbridge";
@@ -70,7 +71,7 @@ impl Broker {
         let [port, controller, sasl_port, ssl_port, sasl_ssl_port] = std::array::from_fn(|_| free_port());
         let mut settings = settings(directory.path(), port, controller);
         if security == Security::All {
-            make_certificates(directory.path());
+            certificates::make(directory.path());
             secure(&mut settings, directory.path(), [port, controller, sasl_port, ssl_port, sasl_ssl_port]);
         }
         let properties: String = settings.iter().fold(String::new(), |mut text, (key, value)| {
@@ -98,25 +99,18 @@ impl Broker {
         self.child.kill();
     }
 
-    /// Kills it, if it runs, and starts it again with its data on the same ports.
-    pub fn restart(&mut self) {
-        self.kill();
-        self.start_again();
-        self.wait();
-    }
-
-    /// Starts it again after [`Broker::kill`], without waiting until it answers.
+    /// Starts it again after [`Broker::kill`], with its data on the same ports; [`Broker::wait`] waits until it answers.
     pub fn start_again(&mut self) {
         self.child = Child::start(&java(self.directory.path(), "kafka.Kafka"), &self.directory.path().join("log"));
     }
 
     /// It accepts connections and answers nothing, until [`Broker::resume`].
-    pub fn pause(&self) {
-        self.child.signal("STOP");
+    pub fn pause(&mut self) {
+        self.child.pause();
     }
 
     pub fn resume(&self) {
-        self.child.signal("CONT");
+        self.child.resume();
     }
 
     /// Waits until it answers a client.
@@ -133,6 +127,14 @@ impl Broker {
         let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
         for result in admin.create_topics([&topic], &options).await.unwrap() {
+            result.unwrap();
+        }
+    }
+
+    pub async fn delete_topic(&self, name: &str) {
+        let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        for result in admin.delete_topics(&[name], &options).await.unwrap() {
             result.unwrap();
         }
     }
@@ -277,18 +279,6 @@ fn secure(settings: &mut BTreeMap<String, String>, directory: &Path, [port, cont
     }
     set("ssl.keystore.type", "PEM".to_owned());
     set("ssl.keystore.location", directory.join("keystore.pem").display().to_string());
-}
-
-/// An authority, and a certificate of it for 127.0.0.1: key, certificate and authority in one file, as Kafka wants them.
-fn make_certificates(directory: &Path) {
-    let script = "
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=authority of the tests' -keyout ca.key -out ca.pem
-        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj '/CN=127.0.0.1' -keyout broker.key -out broker.csr
-        printf 'subjectAltName=IP:127.0.0.1,DNS:localhost' > extensions
-        openssl x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out broker.pem
-        cat broker.key broker.pem ca.pem > keystore.pem";
-    let output = Command::new("sh").args(["-ec", script]).current_dir(directory).output().unwrap();
-    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn format(directory: &Path, security: Security) {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::child::{Child, free_port, installed};
+use super::certificates;
+use super::child::{Child, free_port, installed, listens};
 
 pub const BUCKET: &str = "faces";
 pub const KEY_ID: &str = "tester";
@@ -20,29 +21,55 @@ pub struct Server {
     command: Command,
     pub port: u16,
     directory: tempfile::TempDir,
+    encryption: Encryption,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Encryption {
+    None,
+    Tls,
 }
 
 impl Server {
     pub fn start() -> Server {
+        Server::start_with(Encryption::None)
+    }
+
+    /// Its certificate is signed by the authority of [`Server::ca_file`].
+    pub fn start_encrypted() -> Server {
+        Server::start_with(Encryption::Tls)
+    }
+
+    fn start_with(encryption: Encryption) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let objects = directory.path().join("objects");
         std::fs::create_dir_all(objects.join(BUCKET)).unwrap();
         let port = free_port();
         let mut command = Command::new(installed("versitygw-1.8.0").join("versitygw"));
         command
-            .args(["--port", &format!("127.0.0.1:{port}"), "--health", "/health", "--quiet", "posix"])
-            .arg(&objects)
+            .args(["--port", &format!("127.0.0.1:{port}"), "--health", "/health", "--quiet"])
             .env("ROOT_ACCESS_KEY", KEY_ID)
             .env("ROOT_SECRET_KEY", SECRET)
             .current_dir(directory.path());
+        if encryption == Encryption::Tls {
+            certificates::make(directory.path());
+            let file = |name| directory.path().join(name);
+            command.arg("--cert").arg(file("server.pem")).arg("--key").arg(file("server.key"));
+        }
+        command.arg("posix").arg(&objects);
         let child = Child::start(&command, &directory.path().join("log"));
-        let mut server = Server { child, command, port, directory };
+        let mut server = Server { child, command, port, directory, encryption };
         server.wait();
         server
     }
 
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.encryption == Encryption::Tls { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    pub fn ca_file(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
     }
 
     /// Where an object lies on the server's disk.
@@ -69,17 +96,19 @@ impl Server {
     }
 
     /// It accepts connections and answers nothing, until [`Server::resume`].
-    pub fn pause(&self) {
-        self.child.signal("STOP");
+    pub fn pause(&mut self) {
+        self.child.pause();
     }
 
     pub fn resume(&self) {
-        self.child.signal("CONT");
+        self.child.resume();
     }
 
     fn wait(&mut self) {
-        let port = self.port;
-        self.child.wait_until("versitygw", Duration::from_secs(20), || healthy(port));
+        let (port, encryption) = (self.port, self.encryption);
+        // Behind TLS, that it listens has to do.
+        let ready = || if encryption == Encryption::Tls { listens(port) } else { healthy(port) };
+        self.child.wait_until("versitygw", Duration::from_secs(20), ready);
     }
 }
 

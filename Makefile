@@ -1,0 +1,44 @@
+# `make run` and `make test` work on a fresh Debian machine that has Rust (https://rustup.rs) and do nothing twice.
+
+# COMMAND:PACKAGE is wanted only where there is no such command; the others are libraries.
+BUILD_PACKAGES := g++:g++ make:make pkg-config:pkg-config libssl-dev zlib1g-dev
+TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:default-jre-headless mvn:maven openssl:openssl setpriv:util-linux
+# The profile of everything, so that dependencies are built once; what is shipped is built with `--profile dist`.
+PROFILE := --release
+ARGS ?=
+
+.PHONY: run build test lint parts rust
+.NOTPARALLEL:
+
+run: build
+	cargo run $(PROFILE) -- $(ARGS)
+
+build: rust
+	tests/install/packages $(BUILD_PACKAGES)
+	cargo build $(PROFILE) --bins
+
+# The tests' own lines come last.
+test: lint parts
+	cargo test $(PROFILE)
+
+lint: rust
+	tests/install/packages $(BUILD_PACKAGES)
+	cargo fmt --check
+	cargo clippy $(PROFILE) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(PROFILE) --no-deps
+	@if ! command -v cargo-deny >/dev/null; then \
+		echo "SKIPPED: cargo deny check: no cargo-deny here (cargo install cargo-deny)"; \
+	elif [ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ]; then \
+		cargo deny check; \
+	else \
+		echo "SKIPPED: the advisories of cargo deny check: no copy of the database here (cargo deny fetch)"; \
+		cargo deny --offline check bans licenses sources; \
+	fi
+
+# Real brokers and stores, into the user's cache.
+parts:
+	tests/install/packages $(TEST_PACKAGES)
+	tests/install/parts
+
+rust:
+	@command -v cargo >/dev/null || { echo "Rust is missing: https://rustup.rs"; exit 1; }
