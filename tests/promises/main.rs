@@ -1,4 +1,5 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
 mod parts;
+mod reconcile;
 mod simulate;
