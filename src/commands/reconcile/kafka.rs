@@ -66,11 +66,12 @@ impl Reader {
             match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     let payload = message.payload().unwrap_or_default();
-                    if !self.sink.put_blocking(Line::read(Bus::Kafka, message.topic(), payload, false, &self.sink.rules)) {
-                        break;
-                    }
+                    self.sink.put_blocking(Line::read(Bus::Kafka, message.topic(), payload, false, &self.sink.rules));
                 }
-                Some(Err(error)) if is_final(&error) => return Err(error),
+                Some(Err(error)) if is_final(&error) => {
+                    self.sink.stop.cancel();
+                    return Err(error);
+                }
                 Some(Err(error)) => tracing::debug!(%error, "the reader waits for its broker"),
                 None => {}
             }

@@ -100,7 +100,7 @@ async fn listen(options: &Options, mut recorder: Recorder, stop: &CancellationTo
     let first_by = is_over.then_some(started + quiet);
     let over = async {
         match quiet.is_zero() {
-            true => std::future::pending().await,
+            true => recorder.failed().await,
             false => recorder.wait_for_quiet(quiet, first_by).await,
         }
     };

@@ -34,7 +34,7 @@ fn options(words: &[&str]) -> Options {
 struct Mosquitto {
     process: Child,
     address: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Mosquitto {
@@ -46,20 +46,39 @@ impl Mosquitto {
                 "listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 1000000\n",
                 address.port()
             );
-            let file = folder.path().join("mosquitto.conf");
-            std::fs::write(&file, lines).unwrap();
-            let mut command = Command::new("/usr/sbin/mosquitto");
-            let process = command.arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-            let mut mosquitto = Mosquitto { process: process.unwrap(), address, _folder: folder };
-            let until = Instant::now() + Duration::from_secs(10);
-            while Instant::now() < until && mosquitto.process.try_wait().unwrap().is_none() {
-                if TcpStream::connect(address).is_ok() {
-                    return mosquitto;
-                }
-                std::thread::yield_now();
+            std::fs::write(folder.path().join("mosquitto.conf"), lines).unwrap();
+            let process = Mosquitto::spawn(&folder);
+            let mut mosquitto = Mosquitto { process, address, folder };
+            if mosquitto.is_up() {
+                return mosquitto;
             }
         }
         panic!("mosquitto does not start");
+    }
+
+    fn spawn(folder: &tempfile::TempDir) -> Child {
+        let mut command = Command::new("/usr/sbin/mosquitto");
+        command.arg("-c").arg(folder.path().join("mosquitto.conf")).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("mosquitto is missing: apt-get install mosquitto")
+    }
+
+    fn is_up(&mut self) -> bool {
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until && self.process.try_wait().unwrap().is_none() {
+            if TcpStream::connect(self.address).is_ok() {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        false
+    }
+
+    /// kill -9, and the same again: it knows nobody any more.
+    fn restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = Mosquitto::spawn(&self.folder);
+        assert!(self.is_up());
     }
 
     /// Publishes everything, in order, and returns when the broker has acknowledged all of it.
@@ -154,7 +173,7 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
 
     let mut recorder = record_mqtt(&mosquitto, &good).await;
     mosquitto.publish(&sent.gateway.outgoing()).await;
-    recorder.wait_for(EVENTS).await;
+    recorder.wait_until(|progress| progress.messages == EVENTS).await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&good).await;
     assert!(report.passes_strictly(), "{report}");
@@ -176,7 +195,7 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
     outgoing.remove(90);
     let mut recorder = record_mqtt(&mosquitto, &bad).await;
     mosquitto.publish(&outgoing).await;
-    recorder.wait_for(outgoing.len() as u64).await;
+    recorder.wait_until(|progress| progress.messages == outgoing.len() as u64).await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&bad).await;
     let bus = &report.buses[&Bus::Mqtt];
@@ -184,6 +203,21 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
     assert!(bus.reordered.count >= 1, "{report}");
     assert_eq!(report.store.as_ref().unwrap().dangling.count, 1, "{report}");
     assert!(!report.passes());
+}
+
+#[tokio::test]
+async fn a_broker_that_forgot_its_subscriber_is_listened_to_again_and_the_gap_is_said() {
+    let mut mosquitto = Mosquitto::start();
+    let sent = Sent::new().await;
+    let arrivals = sent.path("arrivals.jsonl");
+    let mut recorder = record_mqtt(&mosquitto, &arrivals).await;
+    mosquitto.restart();
+    recorder.wait_until(|progress| progress.gaps == 1).await;
+    mosquitto.publish(&sent.gateway.outgoing()).await;
+    recorder.wait_until(|progress| progress.messages == EVENTS).await;
+    recorder.finish().await.unwrap();
+    let report = sent.judge(&arrivals).await;
+    assert!(report.passes_strictly() && report.warnings[0].contains("its own session"), "{report}");
 }
 
 #[tokio::test]
@@ -249,7 +283,7 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     let mut recorder = Recorder::start(sources, arrivals.as_ref()).await.unwrap();
     let producer: BaseProducer = rdkafka::ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
     produce(&producer, &sent.gateway.outgoing());
-    recorder.wait_for(EVENTS).await;
+    recorder.wait_until(|progress| progress.messages == EVENTS).await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&arrivals).await;
     assert!(report.passes_strictly(), "{report}");
