@@ -1,6 +1,6 @@
 //! What a run came to: counts by answer, the quantiles of the answer times, how punctual the simulator itself was.
 //!
-//! Answer times are exact, one number per request (4 bytes each). Deliberately judges nothing: whether a time is good enough is
+//! Times are exact: 12 bytes are kept per request. Deliberately judges nothing: whether a time is good enough is
 //! the reader's business.
 
 use std::collections::BTreeMap;

@@ -252,6 +252,14 @@ async fn a_recording_never_overwrites_what_is_to_be_read() {
     assert!(error.to_string().contains("overwrite"), "{error}");
 }
 
+#[tokio::test]
+async fn a_comparison_of_nothing_is_an_error_and_not_a_success() {
+    for words in [vec![], vec!["--ledger", "a.jsonl"], vec!["--arrivals", "a.jsonl"]] {
+        let error = reconcile::run_until(options(&words), CancellationToken::new(), |_| {}).await.unwrap_err();
+        assert!(error.to_string().starts_with("nothing to compare"), "{error}");
+    }
+}
+
 fn produce(producer: &BaseProducer, outgoing: &[Outgoing]) {
     for out in outgoing {
         let (payload, key) = (out.payload.to_string(), out.mqtt_topic.clone());
