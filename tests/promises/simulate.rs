@@ -74,7 +74,7 @@ async fn every_event_that_is_sent_stands_in_the_ledger_with_its_answer() {
         history: 0.25,
         history_batch: 4,
         pictures: 4,
-        firmware: FirmwareMix::Mixed,
+        firmware: FirmwareMix::Family,
         ledger: Some(ledger.clone()),
         ..patient(receiver(taking(&taken)).await)
     };
