@@ -108,6 +108,11 @@ impl Subscriber {
                 }
                 Ok(Event::Outgoing(_)) => {}
                 Err(error) => {
+                    if let Some(ready) = self.ready.take() {
+                        // Whoever starts with a broker that is not there wants to know at once.
+                        let _ = ready.send(Err(error.to_string()));
+                        break;
+                    }
                     tracing::debug!(%error, "the subscriber lost its connection");
                     tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
