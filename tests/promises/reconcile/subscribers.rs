@@ -129,6 +129,7 @@ impl Sent {
             count: Some(EVENTS),
             boxes: 5,
             picture_bytes: 2_000,
+            seed: Some(1),
             patience: Duration::from_secs(60),
             ledger: Some(ledger.clone()),
             ..simulate::Options::default()
@@ -173,7 +174,7 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
 
     let mut recorder = record_mqtt(&mosquitto, &good).await;
     mosquitto.publish(&sent.gateway.outgoing()).await;
-    recorder.wait_until(|progress| progress.messages == EVENTS).await;
+    recorder.wait_until(|progress| progress.messages >= EVENTS).await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&good).await;
     assert!(report.passes_strictly(), "{report}");
@@ -195,7 +196,7 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
     outgoing.remove(90);
     let mut recorder = record_mqtt(&mosquitto, &bad).await;
     mosquitto.publish(&outgoing).await;
-    recorder.wait_until(|progress| progress.messages == outgoing.len() as u64).await;
+    recorder.wait_until(|progress| progress.messages >= outgoing.len() as u64).await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&bad).await;
     let bus = &report.buses[&Bus::Mqtt];
@@ -214,7 +215,7 @@ async fn a_broker_that_forgot_its_subscriber_is_listened_to_again_and_the_gap_is
     mosquitto.restart();
     recorder.wait_until(|progress| progress.gaps == 1).await;
     mosquitto.publish(&sent.gateway.outgoing()).await;
-    recorder.wait_until(|progress| progress.messages == EVENTS).await;
+    recorder.wait_until(|progress| progress.messages >= EVENTS).await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&arrivals).await;
     assert!(report.passes_strictly() && report.warnings[0].contains("its own session"), "{report}");
@@ -225,7 +226,7 @@ async fn listening_and_judging_are_one_command() {
     let mosquitto = Mosquitto::start();
     let sent = Sent::new().await;
     let (ledger, url) = (sent.ledger.display().to_string(), format!("mqtt://{}", mosquitto.address));
-    let options = options(&["--ledger", &ledger, "--mqtt", &url, "--store", &sent.store(), "--until-quiet", "500ms"]);
+    let options = options(&["--ledger", &ledger, "--mqtt", &url, "--store", &sent.store(), "--until-quiet", "2s"]);
     let (ready, is_ready) = tokio::sync::oneshot::channel();
     let tell = move |_: &std::path::Path| ready.send(()).unwrap();
     let verdict = tokio::spawn(reconcile::run_until(options, CancellationToken::new(), tell));
@@ -291,7 +292,7 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     let mut recorder = Recorder::start(sources, arrivals.as_ref()).await.unwrap();
     let producer: BaseProducer = rdkafka::ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
     produce(&producer, &sent.gateway.outgoing());
-    recorder.wait_until(|progress| progress.messages == EVENTS).await;
+    recorder.wait_until(|progress| progress.messages >= EVENTS).await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&arrivals).await;
     assert!(report.passes_strictly(), "{report}");
