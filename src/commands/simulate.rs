@@ -108,8 +108,10 @@ pub struct Options {
 pub enum FirmwareMix {
     /// As the vendor's document prints them
     Document,
-    /// Every box has one of the firmwares in the field: other scales, types, spellings and shapes
+    /// Every box has a firmware of its own among those seen on SE3: other scales, types and spellings
     Mixed,
+    /// As mixed, and some boxes send history in the flat shapes of later generations (SE5)
+    Family,
 }
 
 /// Why a run could not begin or was broken off.

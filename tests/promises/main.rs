@@ -13,3 +13,5 @@ mod parts;
 mod queue_basic;
 mod queue_full;
 mod queue_support;
+mod reconcile;
+mod simulate;

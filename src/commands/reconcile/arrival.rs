@@ -210,3 +210,62 @@ fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(deserializ
 fn is_false(value: &bool) -> bool {
     !value
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::{Config, Layers};
+
+    fn read(payload: &Value) -> Line {
+        let rules = Rules::new(Config::load(&Layers::default()).unwrap().routes);
+        Line::read(Bus::Mqtt, "boxbridge/lobby/events/vip/192.168.1.7", payload.to_string().as_bytes(), false, &rules)
+    }
+
+    fn event() -> Value {
+        json!({"schema": "boxbridge.match.v1", "person_type": "vip", "identity": {"id": "17", "name": "小明"},
+            "device": {"id": "192.168.1.7", "type": "gate"}, "origin": {"site": "lobby"}, "replay": null,
+            "pictures": {"scene": {"key": "a", "bytes": 5, "stored": true, "base64": "AAAA"}, "face": null},
+            "extra": {"ext_data": {"simulate_id": "0000abcd-7"}}})
+    }
+
+    #[test]
+    fn of_a_real_persons_event_nothing_is_kept() {
+        let mut real = event();
+        real["extra"] = json!({});
+        assert_eq!(read(&real), Line::Foreign(Bus::Mqtt));
+        assert_eq!(read(&json!({"status": "online"})), Line::Foreign(Bus::Mqtt));
+        assert_eq!(read(&json!("no event")), Line::Foreign(Bus::Mqtt));
+    }
+
+    #[test]
+    fn an_event_is_read_back_from_a_recording_as_it_was_received() {
+        let line = read(&event());
+        let Line::Arrival(arrival) = &line else { panic!("{line:?}") };
+        assert_eq!((arrival.marker.number, arrival.stream), (7, Stream::Live));
+        let text = serde_json::to_string(&line).unwrap();
+        assert!(!text.contains("小明") && !text.contains("AAAA"), "{text}");
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+    }
+
+    #[test]
+    fn a_field_that_is_not_what_it_should_be_is_missing_and_the_event_still_arrived() {
+        let mut broken = event();
+        broken["id"] = json!(7);
+        broken["person_type"] = json!("boss");
+        broken["pictures"]["scene"]["bytes"] = json!("many");
+        let Line::Arrival(arrival) = read(&broken) else { panic!() };
+        let delivered = arrival.event.unwrap();
+        assert_eq!((delivered.id, delivered.person_type), (None, None));
+        assert_eq!(delivered.pictures[&PictureKind::Scene].bytes, None);
+        assert_eq!(delivered.pictures[&PictureKind::Scene].stored, Some(true));
+    }
+
+    #[test]
+    fn the_vendors_own_shape_arrives_without_being_judged_further() {
+        let vendor = json!({"identity_id": "17", "ext_data": {"simulate_id": "0000abcd-7", "person_type": 5}});
+        let Line::Arrival(arrival) = read(&vendor) else { panic!() };
+        assert_eq!((arrival.event, arrival.stream), (None, Stream::Live));
+    }
+}

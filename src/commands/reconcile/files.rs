@@ -32,3 +32,20 @@ pub fn begin(path: &Path) -> Option<Timestamp> {
     let entry: Entry = serde_json::from_str(&line).ok()?;
     Some(entry.sent_at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_off_is_counted_and_the_others_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        std::fs::write(&path, "1\n2\n\"cut o").unwrap();
+        let mut read: Vec<u32> = Vec::new();
+        assert_eq!(each(&path, |line| read.push(line)).unwrap(), 1);
+        assert_eq!(read, [1, 2]);
+        assert!(begin(&path).is_none());
+        assert!(each(&folder.path().join("none"), |_: u32| {}).is_err());
+    }
+}

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::arrival::{Arrival, Bus, Line};
 use super::compare;
-use super::expected::{Event, Expected, Found};
+use super::expected::{Expected, Found};
 use super::objects::{self, Objects, StoredObject};
 use super::report::Report;
 use super::rules::Rules;
@@ -118,8 +118,11 @@ impl Judge {
 
     pub fn into_report(self) -> Report {
         let Judge { rules, expected, witnesses, objects, store, warnings } = self;
-        let acknowledged = expected.events.iter().filter(|event: &&Event| event.is_acknowledged).count() as u64;
+        let acknowledged = expected.events.iter().filter(|event| event.is_acknowledged).count() as u64;
         let mut report = Report { sent: expected.events.len() as u64, acknowledged, warnings, ..Report::default() };
+        if report.sent > 0 && report.acknowledged == 0 {
+            report.warnings.push("no event of the ledger was acknowledged: there was nothing to lose".to_owned());
+        }
         for (bus, witness) in witnesses {
             if witness.gaps > 0 {
                 let (bus, gaps) = (bus.as_str(), witness.gaps);

@@ -66,11 +66,12 @@ impl Reader {
             match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     let payload = message.payload().unwrap_or_default();
-                    if !self.sink.put_blocking(Line::read(Bus::Kafka, message.topic(), payload, false, &self.sink.rules)) {
-                        break;
-                    }
+                    self.sink.put_blocking(Line::read(Bus::Kafka, message.topic(), payload, false, &self.sink.rules));
                 }
-                Some(Err(error)) if is_final(&error) => return Err(error),
+                Some(Err(error)) if is_final(&error) => {
+                    self.sink.stop.cancel();
+                    return Err(error);
+                }
                 Some(Err(error)) => tracing::debug!(%error, "the reader waits for its broker"),
                 None => {}
             }
@@ -93,28 +94,32 @@ impl Reader {
         if found.count() == 0 {
             return Ok(());
         }
-        let mut from = TopicPartitionList::new();
-        // The ends before the times: what comes in between is then after the end, and read.
-        let ends = self.ends(&found)?;
-        let times =
-            if begin == Begin::AtTime { Some(self.consumer.offsets_for_times(found.clone(), ANSWER_WITHIN)?) } else { None };
-        for (element, end) in found.elements().iter().zip(ends) {
-            let at_time = times.as_ref().and_then(|times| times.find_partition(element.topic(), element.partition()));
-            let offset = match at_time.map(|element| element.offset()) {
-                Some(Offset::Offset(offset)) => Offset::Offset(offset),
-                Some(_) => Offset::Offset(end),
-                None => Offset::Beginning,
-            };
-            from.add_partition_offset(element.topic(), element.partition(), offset)?;
-        }
+        let from = match begin {
+            Begin::AtTime => self.at_time(&found)?,
+            Begin::AtFirst => {
+                found.set_all_offsets(Offset::Beginning)?;
+                found.clone()
+            }
+        };
         self.consumer.incremental_assign(&from)?;
         self.known.extend(found.elements().iter().map(|element| (element.topic().to_owned(), element.partition())));
         Ok(())
     }
 
-    fn ends(&self, partitions: &TopicPartitionList) -> Result<Vec<i64>, KafkaError> {
+    /// The first offset at or after the time; the end, where nothing is as young as that.
+    fn at_time(&self, partitions: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
+        // The ends before the times: what comes in between is then after the end, and read.
         let end = |topic: &str, partition| self.consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN).map(|(_, end)| end);
-        partitions.elements().iter().map(|element| end(element.topic(), element.partition())).collect()
+        let elements = partitions.elements();
+        let ends: Vec<_> = elements.iter().map(|element| end(element.topic(), element.partition())).collect::<Result<_, _>>()?;
+        let times = self.consumer.offsets_for_times(partitions.clone(), ANSWER_WITHIN)?;
+        let mut from = TopicPartitionList::new();
+        for (element, end) in elements.iter().zip(ends) {
+            let at_time = times.find_partition(element.topic(), element.partition()).map(|element| element.offset());
+            let offset = at_time.filter(|offset| matches!(offset, Offset::Offset(_))).unwrap_or(Offset::Offset(end));
+            from.add_partition_offset(element.topic(), element.partition(), offset)?;
+        }
+        Ok(from)
     }
 }
 

@@ -54,7 +54,8 @@ pub async fn listen(mqtt: &config::Mqtt, filters: Vec<String>, sink: Sink) -> Re
     }
     let (client, eventloop) = AsyncClient::new(options, 16);
     let (ready, subscribed) = oneshot::channel();
-    let subscriber = Subscriber { client, filters, sink, ready: Some(ready), connections: 0 };
+    let address = format!("{}:{}", broker.host, broker.port);
+    let subscriber = Subscriber { address, client, filters, sink, ready: Some(ready), connections: 0, session: Session::New };
     let listener = tokio::spawn(subscriber.run(eventloop));
     match tokio::time::timeout(READY_WITHIN, subscribed).await {
         Ok(Ok(Ok(()))) => Ok(listener),
@@ -72,12 +73,25 @@ fn client_id() -> String {
 }
 
 struct Subscriber {
+    /// For messages.
+    address: String,
     client: AsyncClient,
     filters: Vec<String>,
     sink: Sink,
     /// Told once, when the first subscription stands or is refused.
     ready: Option<oneshot::Sender<Result<(), String>>>,
     connections: u64,
+    session: Session,
+}
+
+/// What became of the session on the last connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Session {
+    /// The first one.
+    New,
+    Kept,
+    /// The broker knew nothing of us any more.
+    Lost,
 }
 
 impl Subscriber {
@@ -87,12 +101,18 @@ impl Subscriber {
         while let Some(event) = stop.run_until_cancelled(eventloop.poll()).await {
             match event {
                 Ok(Event::Incoming(packet)) => {
-                    if !self.packet(packet).await {
-                        break;
+                    if let Err(reason) = self.packet(packet).await {
+                        stop.cancel();
+                        return Err(Error::Mqtt { broker: self.address, reason });
                     }
                 }
                 Ok(Event::Outgoing(_)) => {}
                 Err(error) => {
+                    if let Some(ready) = self.ready.take() {
+                        // Whoever starts with a broker that is not there wants to know at once.
+                        let _ = ready.send(Err(error.to_string()));
+                        break;
+                    }
                     tracing::debug!(%error, "the subscriber lost its connection");
                     tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
@@ -101,33 +121,41 @@ impl Subscriber {
         Ok(())
     }
 
-    /// False when nothing more is wanted.
-    async fn packet(&mut self, packet: Packet) -> bool {
+    /// An error says why listening is over.
+    async fn packet(&mut self, packet: Packet) -> Result<(), String> {
         match packet {
             Packet::ConnAck(answer) => {
+                self.session = match (self.connections, answer.session_present) {
+                    (0, _) => Session::New,
+                    (_, true) => Session::Kept,
+                    (_, false) => Session::Lost,
+                };
                 self.connections += 1;
                 let filters = self.filters.iter().map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce));
                 // The channel is empty at this moment: subscribing is all that is ever asked of it.
-                let asked = self.client.try_subscribe_many(filters);
-                if self.connections > 1 && !answer.session_present {
-                    return asked.is_ok() && self.sink.put(Line::Gap(Bus::Mqtt)).await;
-                }
-                asked.is_ok()
+                self.client.try_subscribe_many(filters).map_err(|error| error.to_string())
             }
-            Packet::SubAck(answer) => {
-                let refused = answer.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
-                if let Some(ready) = self.ready.take() {
-                    let told = refused.map_or(Ok(()), |code| Err(format!("the subscription was refused: {code:?}")));
-                    // An error means that nobody waits any more.
-                    let _ = ready.send(told);
-                }
-                refused.is_none()
-            }
+            Packet::SubAck(answer) => self.subscribed(&answer.return_codes).await,
             Packet::Publish(message) => {
                 let topic = String::from_utf8_lossy(&message.topic);
-                self.sink.put(Line::read(Bus::Mqtt, &topic, &message.payload, message.retain, &self.sink.rules)).await
+                self.sink.put(Line::read(Bus::Mqtt, &topic, &message.payload, message.retain, &self.sink.rules)).await;
+                Ok(())
             }
-            _ => true,
+            _ => Ok(()),
         }
+    }
+
+    async fn subscribed(&mut self, codes: &[SubscribeReasonCode]) -> Result<(), String> {
+        let refused = codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+        let told = refused.map_or(Ok(()), |code| Err(format!("the subscription was refused: {code:?}")));
+        if let Some(ready) = self.ready.take() {
+            // An error means that nobody waits any more.
+            let _ = ready.send(told.clone());
+        }
+        if self.session == Session::Lost && told.is_ok() {
+            // Noted only now, so that whoever sees it knows that we listen again.
+            self.sink.put(Line::Gap(Bus::Mqtt)).await;
+        }
+        told
     }
 }

@@ -45,6 +45,8 @@ pub struct Recorder {
 pub struct Progress {
     /// Messages so far, foreign ones included.
     pub messages: u64,
+    /// How often a subscriber lost its session and listens again.
+    pub gaps: u64,
     pub last: Instant,
 }
 
@@ -61,14 +63,18 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// False when nobody takes lines any more: the listener ends.
-    pub async fn put(&self, line: Line) -> bool {
-        self.lines.send(line).await.is_ok()
+    /// Waits for room. When nobody takes lines any more, the recording is over.
+    pub async fn put(&self, line: Line) {
+        if self.lines.send(line).await.is_err() {
+            self.stop.cancel();
+        }
     }
 
     /// The same on a thread of its own.
-    pub fn put_blocking(&self, line: Line) -> bool {
-        self.lines.blocking_send(line).is_ok()
+    pub fn put_blocking(&self, line: Line) {
+        if self.lines.blocking_send(line).is_err() {
+            self.stop.cancel();
+        }
     }
 }
 
@@ -77,7 +83,7 @@ impl Recorder {
     pub async fn start(sources: Sources, file: &Path) -> Result<Recorder, Error> {
         let created = std::fs::File::create(file).map_err(|source| Error::Recording { path: file.to_owned(), source })?;
         let (lines, waiting) = mpsc::channel(WAITING_MAX);
-        let (count, progress) = watch::channel(Progress { messages: 0, last: Instant::now() });
+        let (count, progress) = watch::channel(Progress { messages: 0, gaps: 0, last: Instant::now() });
         let runtime = tokio::runtime::Handle::current();
         let writer = tokio::task::spawn_blocking(move || runtime.block_on(write(BufWriter::new(created), waiting, count)));
         let stop = CancellationToken::new();
@@ -99,10 +105,15 @@ impl Recorder {
         *self.progress.borrow()
     }
 
-    /// Waits for at least so many messages. Without a limit of its own: the caller knows how long is too long.
-    pub async fn wait_for(&mut self, messages: u64) {
-        // An error means that the writer has ended; `finish` tells why.
-        let _ = self.progress.wait_for(|progress| progress.messages >= messages).await;
+    /// Waits until it has come so far, or the recording has ended by itself; [`Recorder::finish`] tells why. Without a limit of
+    /// its own: the caller knows how long is too long.
+    pub async fn wait_until(&mut self, reached: impl FnMut(&Progress) -> bool) {
+        let _ = self.stop.run_until_cancelled(self.progress.wait_for(reached)).await;
+    }
+
+    /// Waits until a listener or the writer has given up.
+    pub async fn failed(&self) {
+        self.stop.cancelled().await;
     }
 
     /// Waits until nothing has come for this long. Before the first message, `first_by` is the latest moment to give up.
@@ -142,6 +153,16 @@ impl Drop for Recorder {
     }
 }
 
+impl Progress {
+    fn note(&mut self, line: &Line) {
+        match line {
+            Line::Arrival(_) | Line::Foreign(_) => (self.messages, self.last) = (self.messages + 1, Instant::now()),
+            Line::Gap(_) => self.gaps += 1,
+            Line::Listening(_) => {}
+        }
+    }
+}
+
 async fn write(
     mut file: BufWriter<std::fs::File>,
     mut lines: mpsc::Receiver<Line>,
@@ -154,9 +175,7 @@ async fn write(
                 let Some(line) = line else { break };
                 serde_json::to_writer(&mut file, &line)?;
                 file.write_all(b"\n")?;
-                if matches!(line, Line::Arrival(_) | Line::Foreign(_)) {
-                    count.send_modify(|progress| *progress = Progress { messages: progress.messages + 1, last: Instant::now() });
-                }
+                count.send_modify(|progress| progress.note(&line));
             }
             _ = flush.tick() => file.flush()?,
         }

@@ -91,11 +91,13 @@ impl Finding {
 }
 
 impl Report {
-    /// Nothing acknowledged is lost, no link leads nowhere, nothing is other than it was sent, nothing stale is live.
+    /// Nothing acknowledged is lost, no link leads nowhere, nothing is other than it was sent, nothing stale is live. A ledger of
+    /// which nothing was acknowledged proves nothing, and does not pass.
     pub fn passes(&self) -> bool {
+        let is_proof = self.acknowledged > 0 || self.sent == 0;
         let bus = |bus: &BusReport| [&bus.lost, &bus.wrong, &bus.stale].iter().all(|finding| finding.count == 0);
         let store = |store: &StoreReport| [&store.lost, &store.dangling, &store.wrong].iter().all(|finding| finding.count == 0);
-        self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
+        is_proof && self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
     }
 
     /// As [`Report::passes`], and each exactly once, in order, with its pictures.
@@ -150,7 +152,12 @@ impl fmt::Display for Report {
         for warning in &self.warnings {
             writeln!(f, "\nwarning           {warning}")?;
         }
-        write!(f, "\n{}", if self.passes() { "passed" } else { "FAILED" })
+        let verdict = match (self.sent, self.passes()) {
+            (0, _) => "not judged: no event in a ledger",
+            (_, true) => "passed",
+            (_, false) => "FAILED",
+        };
+        write!(f, "\n{verdict}")
     }
 }
 

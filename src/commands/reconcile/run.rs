@@ -31,10 +31,14 @@ pub async fn run(options: Options) -> Result<Report, Error> {
 
 /// The same for a program: no signals; `ready` is called with the recording's file once every subscription stands.
 pub async fn run_until(options: Options, stop: CancellationToken, ready: impl FnOnce(&Path)) -> Result<Report, Error> {
+    let listens = options.mqtt.is_some() || options.kafka.is_some();
+    if !listens && (options.ledger.is_empty() || (options.arrivals.is_empty() && options.store.is_none())) {
+        return Err(Error::Usage("nothing to compare: give --ledger, and one of --mqtt --kafka --arrivals --store"));
+    }
     let config = Config::load(&options.layers())?;
     let rules = Rules::new(config.routes.clone());
     let mut recordings = options.arrivals.clone();
-    if options.mqtt.is_some() || options.kafka.is_some() {
+    if listens {
         let file = recording(&options)?;
         let recorder = Recorder::start(sources(&options, &config, rules.clone())?, &file).await?;
         ready(&file);
@@ -100,7 +104,7 @@ async fn listen(options: &Options, mut recorder: Recorder, stop: &CancellationTo
     let first_by = is_over.then_some(started + quiet);
     let over = async {
         match quiet.is_zero() {
-            true => std::future::pending().await,
+            true => recorder.failed().await,
             false => recorder.wait_for_quiet(quiet, first_by).await,
         }
     };

@@ -18,9 +18,11 @@ pub struct Witness {
     highest: HashMap<Order, u32>,
 }
 
-/// Within one of these, events must first come in the order they were sent. Kafka keeps the order of a topic only.
+/// Within one of these, events must first come in the order they were sent. Kafka keeps the order of a topic only; sequences
+/// of two runs say nothing of each other, though their devices have the same addresses.
 #[derive(PartialEq, Eq, Hash)]
 struct Order {
+    run: u32,
     device: Index,
     lane: Lane,
     stream: Stream,
@@ -99,7 +101,7 @@ impl Witness {
 
     fn order(&mut self, expected: &Expected, event: &Event, arrival: &Arrival, lane: Lane) {
         let topic = if arrival.bus == Bus::Kafka { hash(&arrival.topic) } else { 0 };
-        let order = Order { device: event.device, lane, stream: arrival.stream, topic };
+        let order = Order { run: event.marker.run, device: event.device, lane, stream: arrival.stream, topic };
         let highest = self.highest.entry(order).or_insert(event.sequence);
         if event.sequence < *highest {
             self.report.reordered.add(|| format!("{}, after sequence {highest}", describe(expected, event)));

@@ -1,6 +1,6 @@
 //! What a run came to: counts by answer, the quantiles of the answer times, how punctual the simulator itself was.
 //!
-//! Answer times are exact, one number per request (4 bytes each). Deliberately judges nothing: whether a time is good enough is
+//! Times are exact: 12 bytes are kept per request. Deliberately judges nothing: whether a time is good enough is
 //! the reader's business.
 
 use std::collections::BTreeMap;
@@ -138,7 +138,7 @@ impl fmt::Display for Outcome {
         writeln!(f, "rate          {:.1} events/s, {:.1} MB/s", self.rate, self.megabytes_per_second)?;
         writeln!(f, "acknowledged  {}", self.acknowledged)?;
         for (status, events) in &self.statuses {
-            writeln!(f, "  {status:<12}{events}")?;
+            writeln!(f, "  {status:<18}{events}")?;
         }
         writeln!(f, "answered      {}   from the intended moment", self.answer_ms)?;
         writeln!(f, "              {}   from the sending", self.exchange_ms)?;

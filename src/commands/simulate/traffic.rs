@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::Options;
 use super::chance::Chance;
 use super::ledger::Marker;
 use super::picture::{Film, Shot};
 use super::vendor::{Firmware, Sighting};
+use super::{FirmwareMix, Options};
 use crate::event::{Feed, PersonType, PictureKind, Timestamp};
 
 /// A run's plan, shared by all boxes.
@@ -64,12 +64,12 @@ impl Traffic {
     }
 
     pub fn new_box(&self, number: u64) -> Box {
-        let firmware = match self.options.firmware {
-            super::FirmwareMix::Document => Firmware::Document,
-            super::FirmwareMix::Mixed => {
-                Chance::new(self.seed, STREAM_BOXES + number).pick(Firmware::ALL).copied().unwrap_or(Firmware::Document)
-            }
+        let among = match self.options.firmware {
+            FirmwareMix::Document => &[Firmware::Document],
+            FirmwareMix::Mixed => Firmware::SE3,
+            FirmwareMix::Family => Firmware::ALL,
         };
+        let firmware = Chance::new(self.seed, STREAM_BOXES + number).pick(among).copied().unwrap_or(Firmware::Document);
         let per_box = u64::from(self.options.devices);
         let device = |device| Device { address: address(number * per_box + device), events: 0, last: Timestamp(0) };
         Box { number, id: format!("HQDZKM{number:07}"), firmware, devices: (0..per_box).map(device).collect() }

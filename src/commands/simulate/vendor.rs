@@ -68,6 +68,9 @@ firmwares! {
 }
 
 impl Firmware {
+    /// All but the flat shapes, which are the last two.
+    pub const SE3: &[Firmware] = Firmware::ALL.split_at(Firmware::ALL.len() - 2).0;
+
     pub fn content_type(self) -> &'static str {
         match self {
             Firmware::Marked => "text/plain",
@@ -320,6 +323,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_firmwares_of_the_se3_write_nested_events_only() {
+        let film = Film::new(1, 1_000);
+        for firmware in Firmware::SE3 {
+            let event = read(&body(&[&sighting(&film, Feed::History)], *firmware, &film));
+            assert!(event["ext_data"].is_object(), "{firmware:?}");
+        }
+        assert_eq!(Firmware::ALL.len() - Firmware::SE3.len(), 2);
     }
 
     #[test]

@@ -1,0 +1,7 @@
+//! `reconcile`: whatever goes wrong between an acknowledgement and a subscriber is named, and nothing else is.
+
+mod gateway;
+mod pictures;
+mod planted;
+mod subscribers;
+mod verdicts;
