@@ -1,8 +1,10 @@
 //! Event + pictures → durable record: one log, one cursor per destination and lane.
 
+pub mod aside;
 mod cursor;
 mod disk;
 mod duplicates;
+mod folder;
 mod follower;
 mod group;
 mod handle;
@@ -14,6 +16,7 @@ mod log;
 mod manifest;
 mod open;
 mod progress;
+pub mod quarantine;
 mod record;
 mod recover;
 mod replay;

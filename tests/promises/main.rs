@@ -2,10 +2,10 @@
 
 mod config;
 mod documents;
-mod http;
-mod kafka;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
+mod http;
+mod kafka;
 mod main_job;
 mod mqtt;
 mod normalize;
@@ -14,4 +14,8 @@ mod queue_basic;
 mod queue_full;
 mod queue_support;
 mod reconcile;
+mod route;
+mod schema;
 mod simulate;
+mod store;
+mod tidy;

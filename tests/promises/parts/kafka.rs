@@ -17,7 +17,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::certificates;
+use super::authority;
 use super::child::{Child, free_port, installed, listens};
 
 pub const USER: &str = "boxbridge";
@@ -71,7 +71,7 @@ impl Broker {
         let [port, controller, sasl_port, ssl_port, sasl_ssl_port] = std::array::from_fn(|_| free_port());
         let mut settings = settings(directory.path(), port, controller);
         if security == Security::All {
-            certificates::make(directory.path());
+            authority::make(directory.path());
             secure(&mut settings, directory.path(), [port, controller, sasl_port, ssl_port, sasl_ssl_port]);
         }
         let properties: String = settings.iter().fold(String::new(), |mut text, (key, value)| {

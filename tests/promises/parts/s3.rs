@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::certificates;
+use super::authority;
 use super::child::{Child, free_port, installed, listens};
 
 pub const BUCKET: &str = "faces";
@@ -52,7 +52,7 @@ impl Server {
             .env("ROOT_SECRET_KEY", SECRET)
             .current_dir(directory.path());
         if encryption == Encryption::Tls {
-            certificates::make(directory.path());
+            authority::make(directory.path());
             let file = |name| directory.path().join(name);
             command.arg("--cert").arg(file("server.pem")).arg("--key").arg(file("server.key"));
         }
