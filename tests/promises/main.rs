@@ -3,4 +3,5 @@
 mod parts;
 mod queue_basic;
 mod queue_full;
+mod queue_rot;
 mod queue_support;
