@@ -45,7 +45,6 @@ pub(super) struct Saved {
     pub positions: [u64; TYPES],
     pub tally: Tally,
     pub replays: Vec<Replay>,
-    /// What the log held when this was written.
     log: [[u64; TYPES]; 2],
 }
 
@@ -55,10 +54,17 @@ pub(super) struct Kept {
     pub saved: Option<Saved>,
 }
 
+impl Saved {
+    /// What the log held when this was written.
+    pub(super) fn log(&self) -> Counts {
+        Counts(self.log)
+    }
+}
+
 impl Kept {
     /// What the log held when the slot was written; nothing where there is none.
     pub(super) fn log(&self) -> Counts {
-        self.saved.as_ref().map(|saved| Counts(saved.log)).unwrap_or_default()
+        self.saved.as_ref().map(Saved::log).unwrap_or_default()
     }
 
     /// Whether there is no telling how far the destination has come.

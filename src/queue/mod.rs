@@ -9,6 +9,7 @@ mod follower;
 mod group;
 mod handle;
 mod inner;
+pub mod inspect;
 mod intake;
 mod keeper;
 mod layout;

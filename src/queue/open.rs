@@ -7,6 +7,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -37,7 +38,7 @@ pub(super) struct Threads {
 pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
     let directory = settings.data_dir.join(DIRECTORY);
     std::fs::create_dir_all(&directory).map_err(OpenError::io("creating", &directory))?;
-    let lock = lock(&settings.data_dir)?;
+    let lock = lock_patiently(&settings.data_dir)?;
     let disk = settings.disk.clone();
     // A segment in the making when the process ended: it never had a name.
     let _ = std::fs::remove_file(directory.join(FRESH));
@@ -83,6 +84,17 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path }),
         Err(TryLockError::Error(source)) => Err(OpenError::io("locking", &path)(source)),
     }
+}
+
+/// The same, past somebody who only looks whether it is locked.
+fn lock_patiently(data_dir: &Path) -> Result<File, OpenError> {
+    for _ in 0..10 {
+        match lock(data_dir) {
+            Err(OpenError::Locked { .. }) => std::thread::sleep(Duration::from_millis(20)),
+            result => return result,
+        }
+    }
+    lock(data_dir)
 }
 
 type KeptCursor = (String, Lane, Kept);

@@ -12,6 +12,7 @@ mod normalize;
 mod parts;
 mod queue_basic;
 mod queue_full;
+mod queue_rot;
 mod queue_support;
 mod reconcile;
 mod route;

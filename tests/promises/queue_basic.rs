@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use boxbridge::event::{Lane, PersonType, PictureKind, PictureSet, PictureVerdict, Sequence, Timestamp};
-use boxbridge::queue::{Appended, OpenError, Outcome, Queue};
+use boxbridge::queue::{Appended, OpenError, Outcome, Queue, inspect};
 
 use crate::queue_support::{drain, entry, event_number, files, killed, nothing, open, picture, settings, sizes, step};
 
@@ -84,6 +84,42 @@ async fn counts_and_positions_are_exact_across_a_restart() {
     assert_eq!(drain(&mut queue.cursor("kafka", Lane::Normal).unwrap(), 10).await, (31..=40).collect::<Vec<_>>());
     assert_identity(&queue);
     queue.shutdown().await;
+}
+
+#[tokio::test]
+async fn from_outside_the_counts_are_exact_while_it_runs_and_when_it_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["mqtt", "store"]);
+    for number in 1..=20 {
+        let pictures = [picture(PictureKind::Scene, number, 5000)];
+        step(queue.append(entry(number, PersonType::Vip, Lane::Normal, &pictures))).await.unwrap();
+    }
+    drain(&mut queue.cursor("mqtt", Lane::Normal).unwrap(), 7).await;
+    for is_running in [true, false] {
+        if !is_running {
+            queue.shutdown().await;
+        }
+        let report = inspect::verify(dir.path()).unwrap();
+        assert!(report.is_sound(), "{report:?}");
+        assert_eq!((report.records, report.lost), (20, 0));
+        let overview = inspect::status(dir.path()).unwrap();
+        assert_eq!((overview.is_locked, overview.is_clean), (is_running, !is_running));
+        assert_eq!(overview.segments.iter().map(|segment| segment.records).sum::<usize>(), 20);
+    }
+    let counted = |overview: inspect::Overview| {
+        let mut cursors = overview.cursors.into_iter();
+        cursors.find(|cursor| cursor.destination == "mqtt" && cursor.lane == Lane::Normal).unwrap().counted.unwrap()
+    };
+    assert_eq!(counted(inspect::status(dir.path()).unwrap()).waiting, 13);
+    let mut records = Vec::new();
+    inspect::records(dir.path(), |record| {
+        records.push((record.sequence.0, record.pictures_bytes));
+        records.len() < 5
+    })
+    .unwrap();
+    assert_eq!(records, (1..=5).map(|sequence| (sequence, 5000)).collect::<Vec<_>>());
+    inspect::forget(dir.path(), "store").unwrap();
+    open(dir.path(), &["mqtt"]).shutdown().await;
 }
 
 #[tokio::test]
