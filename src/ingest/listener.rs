@@ -94,6 +94,8 @@ async fn connection<A: Accept>(
         request.map(axum::body::Body::new)
     }));
     let mut builder = hyper::server::conn::http1::Builder::new();
+    // A box that hangs up after its last byte has sent an event all the same: without this its end of the connection ends the handler.
+    builder.half_close(true);
     builder.max_headers(HEADERS_MAX).max_header_size(HEAD_MAX_BYTES).max_buf_size(READ_MAX_BYTES).header_read_timeout(None);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
