@@ -68,12 +68,7 @@ pub fn mqtt(config: &Config, instance: &str, embedded: Option<Broker>) -> anyhow
 pub fn kafka(config: &Config) -> Option<Kafka> {
     let settings = config.send.kafka.clone()?;
     let topics = Router::new(&config.routes, places(config), "").kafka_topics(&config.site).into_iter().collect();
-    let limits = kafka::Limits {
-        window_records: config.send.window_records,
-        window_bytes: config.send.window_bytes,
-        stall_timeout: config.send.stall_timeout,
-    };
-    Some(Kafka::new(settings, topics, limits))
+    Some(Kafka::new(settings, topics, kafka::Limits::of(&config.send)))
 }
 
 pub fn places(config: &Config) -> Places {

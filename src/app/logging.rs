@@ -6,12 +6,12 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
-/// Libraries whose own words are noise at our levels.
-const QUIET: &str = "rmqtt=error,rmqtt_net=error,rmqtt_net::ws=off,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";
+/// Libraries whose own words are noise at our levels, or worse: rmqtt logs whole publications at debug. Whatever the setting says.
+const QUIET: &str = "rmqtt=error,rmqtt_net=error,rmqtt_net::ws=off,rmqtt_codec=error,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";
 
 /// Once per process; a second call changes nothing.
 pub fn start(settings: &Log) {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.level)).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(format!("{},{QUIET}", settings.level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let is_human = match settings.format {
         LogFormat::Human => true,

@@ -1,3 +1,205 @@
-//! stub
-#[derive(clap::Args)] pub struct Options{}
-pub fn run(_:&Options,_:&crate::config::Config)->std::process::ExitCode{todo!()}
+//! `boxbridge queue`: looks into the queue on disk, whether or not the gateway runs; only `forget` changes something.
+//!
+//! Shows nothing of a person: sequence, id, times, sizes. Exit code 1 where `verify` finds something unsound.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::config::Config;
+use crate::event::{PersonType, Sequence};
+use crate::queue::OpenError;
+use crate::queue::inspect::{self, Counted, CursorSummary, Overview, RecordSummary, Report};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  boxbridge queue status                      who holds the disk
+  boxbridge queue inspect --last 20           the newest records: times, sizes, no personal data
+  boxbridge queue inspect --from 1200 --json  one JSON object a line
+  boxbridge queue verify                      read everything, check every checksum, count again
+  boxbridge queue forget kafka                give up what waits for a destination that was switched off")]
+pub struct Options {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// What waits for whom, and since when
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The records, oldest first
+    Inspect {
+        /// Start at this sequence
+        #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+        from: u64,
+        /// Only the newest N
+        #[arg(long, value_name = "N", conflicts_with = "from")]
+        last: Option<usize>,
+        /// Only this person type
+        #[arg(long, value_name = "WORD", value_parser = person_type)]
+        person_type: Option<PersonType>,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read everything, check every checksum, and count again
+    Verify,
+    /// Give up what waits for a destination that is no longer configured; the gateway must not run
+    Forget {
+        /// mqtt, kafka or store
+        name: String,
+    },
+}
+
+pub fn run(options: &Options, config: &Config) -> ExitCode {
+    let data_dir = &config.data_dir;
+    let done = match &options.action {
+        Action::Status { json } => inspect::status(data_dir).map(|overview| print_status(&overview, config, *json)),
+        Action::Inspect { from, last, person_type, json } => {
+            let mut shown = Shown { last: *last, json: *json, kept: Vec::new() };
+            let wanted = |record: &RecordSummary| record.sequence >= Sequence(*from) && person_type.is_none_or(|word| record.person_type == word);
+            let read = inspect::records(data_dir, |record| {
+                if wanted(&record) {
+                    shown.take(record);
+                }
+                true
+            });
+            read.map(|()| shown.finish())
+        }
+        Action::Verify => inspect::verify(data_dir).map(|report| print_report(&report)),
+        Action::Forget { name } => inspect::forget(data_dir, name).map(|()| {
+            println!("{name} is forgotten: nothing waits for it any more");
+            ExitCode::SUCCESS
+        }),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("boxbridge: {}", with_causes(&error));
+        ExitCode::FAILURE
+    })
+}
+
+fn with_causes(error: &OpenError) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn person_type(word: &str) -> Result<PersonType, String> {
+    let words: Vec<_> = PersonType::ALL.iter().map(|person_type| person_type.as_str()).collect();
+    PersonType::from_word(word).ok_or_else(|| format!("must be one of {}", words.join(" ")))
+}
+
+fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
+    let used: u64 = overview.segments.iter().map(|segment| segment.allocated_bytes).sum();
+    let records: usize = overview.segments.iter().map(|segment| segment.records).sum();
+    if json {
+        let cursors: Vec<_> = overview.cursors.iter().map(cursor_json).collect();
+        let (segments, limit) = (overview.segments.len(), config.queue.max_bytes);
+        println!("{}", json!({"epoch": overview.epoch, "running": overview.is_locked, "records": records, "segments": segments, "bytes": used, "max_bytes": limit, "destinations": cursors}));
+        return ExitCode::SUCCESS;
+    }
+    let state = match (overview.is_locked, overview.is_clean) {
+        (true, _) => "in use by a running gateway",
+        (false, true) => "closed properly",
+        (false, false) => "not closed properly: the next start verifies its end",
+    };
+    println!("queue {} in {}: {state}", overview.epoch, config.data_dir.display());
+    println!("{records} records in {} segments, {} of {} used", overview.segments.len(), bytes(used), bytes(config.queue.max_bytes));
+    if let Some(oldest) = overview.segments.first() {
+        println!("oldest segment from {}, sequence {}", oldest.created_at, oldest.first);
+    }
+    println!("\n{:<12} {:<7} {:>12} {:>12} {:>10} {:>10} {:>12}", "destination", "lane", "accepted", "delivered", "set aside", "expired", "waiting");
+    for cursor in &overview.cursors {
+        match &cursor.counted {
+            None => println!("{:<12} {:<7} cursor unreadable: redelivered from the oldest, as a replay, at the next start", cursor.destination, cursor.lane.as_str()),
+            Some(Counted { accepted, tally, waiting }) => println!(
+                "{:<12} {:<7} {accepted:>12} {:>12} {:>10} {:>10} {waiting:>12}",
+                cursor.destination,
+                cursor.lane.as_str(),
+                tally.delivered,
+                tally.set_aside,
+                tally.expired.values().sum::<u64>()
+            ),
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn cursor_json(cursor: &CursorSummary) -> serde_json::Value {
+    let counted = cursor.counted.as_ref().map(|Counted { accepted, tally, waiting }| {
+        json!({"accepted": accepted, "delivered": tally.delivered, "set_aside": tally.set_aside, "expired": tally.expired, "waiting": waiting})
+    });
+    json!({"destination": cursor.destination, "lane": cursor.lane, "counted": counted})
+}
+
+/// Prints records as they come, or keeps the newest.
+struct Shown {
+    last: Option<usize>,
+    json: bool,
+    kept: Vec<RecordSummary>,
+}
+
+impl Shown {
+    fn take(&mut self, record: RecordSummary) {
+        let Some(last) = self.last else { return self.print(&record) };
+        self.kept.push(record);
+        if self.kept.len() >= last.saturating_mul(2).max(1024) {
+            self.kept.drain(..self.kept.len() - last);
+        }
+    }
+
+    fn finish(self) -> ExitCode {
+        let newest = self.kept.len().saturating_sub(self.last.unwrap_or(0));
+        self.kept.iter().skip(newest).for_each(|record| self.print(record));
+        ExitCode::SUCCESS
+    }
+
+    fn print(&self, record: &RecordSummary) {
+        let RecordSummary { sequence, id, revision, received_at, feed, lane, person_type, event_bytes, pictures_bytes, is_lost } = record;
+        if self.json {
+            println!(
+                "{}",
+                json!({"sequence": sequence.0, "id": id, "revision": revision, "received_at": received_at, "feed": feed, "lane": lane, "person_type": person_type,
+                       "event_bytes": event_bytes, "pictures_bytes": pictures_bytes, "lost": is_lost})
+            );
+            return;
+        }
+        let lost = if *is_lost { "  LOST" } else { "" };
+        println!("{sequence:>12}  {received_at}  {id} {revision}  {feed:<9} {lane:<7} {person_type:<10} {event_bytes:>7} + {pictures_bytes:>8} bytes{lost}");
+    }
+}
+
+fn print_report(report: &Report) -> ExitCode {
+    println!("{} records read, {} of them known to be lost", report.records, report.lost);
+    for (what, places) in [("record", &report.rotten), ("picture", &report.rotten_pictures)] {
+        for (path, offset, sequence) in places {
+            println!("rotten {what}: sequence {sequence}, {} at byte {offset}", path.display());
+        }
+    }
+    for CursorSummary { destination, lane, counted } in &report.cursors {
+        match counted {
+            None => println!("{destination} {lane}: cursor unreadable"),
+            Some(counted) => println!(
+                "{destination} {lane}: accepted {} = delivered {} + set aside {} + expired {} + waiting {}: {}",
+                counted.accepted,
+                counted.tally.delivered,
+                counted.tally.set_aside,
+                counted.tally.expired.values().sum::<u64>(),
+                counted.waiting,
+                if counted.is_exact() { "exact" } else { "DOES NOT ADD UP" }
+            ),
+        }
+    }
+    println!("{}", if report.is_sound() { "sound" } else { "NOT SOUND" });
+    if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn bytes(count: u64) -> String {
+    let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units.iter().find(|(factor, _)| count >= *factor);
+    unit.map_or_else(|| format!("{count} bytes"), |(factor, unit)| format!("{:.1} {unit}", count as f64 / *factor as f64))
+}

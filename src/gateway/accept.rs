@@ -27,7 +27,11 @@ impl Accept for Gateway {
     /// The straight line of the way in.
     async fn accept(&self, source: Source, body: Bytes) -> Result<Reply, Refusal> {
         match normalize(&body, &self.context(&source)) {
-            Ok(Batch::One(normalized)) => Ok(Reply::One(self.append(normalized).await?)),
+            Ok(Batch::One(normalized)) => {
+                // Its pictures are decoded by now: one copy in memory is enough while the disk works.
+                drop(body);
+                Ok(Reply::One(self.append(normalized).await?))
+            }
             Ok(Batch::Many(elements)) => self.many(&source, elements).await,
             Err(refusal) => self.refuse(source, body, refusal).await,
         }
@@ -105,18 +109,12 @@ impl Gateway {
     }
 
     fn context<'a>(&'a self, source: &'a Source) -> Context<'a> {
-        let ingest = &self.config.ingest;
         Context {
             source,
             site: &self.config.site,
             gateway: &self.config.gateway,
             settings: &self.config.normalize,
-            limits: Limits {
-                depth_max: ingest.depth_max,
-                events_max: ingest.events_max,
-                pictures_max: ingest.pictures_max,
-                event_max_bytes: ingest.body_max_bytes,
-            },
+            limits: Limits::of(&self.config.ingest),
         }
     }
 }

@@ -19,12 +19,10 @@ use crate::metrics;
 mod bucket;
 mod files;
 mod known;
-mod places;
 mod session;
 mod verdict;
 
 pub use bucket::open as open_bucket;
-pub use places::Places;
 pub use session::Session;
 
 use files::Files;
@@ -68,11 +66,6 @@ const PROBE_BYTES: &[u8] = b"boxbridge writes its pictures here\n";
 impl Store {
     pub fn new(config: config::Store) -> Store {
         Store { config, shared: OnceLock::new() }
-    }
-
-    /// How a picture's key becomes its `uri` and `url`.
-    pub fn places(&self) -> Places {
-        Places::of(&self.config)
     }
 
     /// Whether an object is there, for `reconcile`.

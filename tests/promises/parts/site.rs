@@ -2,26 +2,40 @@
 
 use std::time::Duration;
 
+use boxbridge::config::{Config, Layers};
 use serde_json::Value;
 
 use super::gateway::Gateway;
-use super::kafka::Broker;
+use super::kafka::{Broker, Security};
 use super::mosquitto::Mosquitto;
 use super::s3;
 
-/// mosquitto and an S3 server of this test's own; Kafka is shared by the process, with topics named after the test.
+/// mosquitto and an S3 server of this test's own; topics on Kafka are named after the test.
 pub struct Site {
     pub gateway: Gateway,
     pub mosquitto: Mosquitto,
     pub store: s3::Server,
-    pub kafka: &'static Broker,
+    /// `None` = the one that the process shares.
+    own_kafka: Option<Broker>,
     name: &'static str,
+    settings: Vec<(String, String)>,
 }
 
 impl Site {
+    /// On the Kafka that the process shares.
     pub fn start(name: &'static str, settings: &[(&str, &str)]) -> Site {
-        let (mosquitto, store, kafka) = (Mosquitto::start(), s3::Server::start(), Broker::shared());
-        let mut all = vec![
+        Site::new(name, None, settings)
+    }
+
+    /// With a Kafka of its own, for a test that stops it.
+    pub fn with_own_kafka(name: &'static str, settings: &[(&str, &str)]) -> Site {
+        Site::new(name, Some(Broker::start(Security::None)), settings)
+    }
+
+    fn new(name: &'static str, own_kafka: Option<Broker>, settings: &[(&str, &str)]) -> Site {
+        let (mosquitto, store) = (Mosquitto::start(), s3::Server::start());
+        let kafka = own_kafka.as_ref().unwrap_or_else(|| Broker::shared());
+        let own = [
             ("SEND__MQTT__URL", format!("mqtt://{}", mosquitto.address())),
             ("SEND__KAFKA__BROKERS", kafka.address()),
             ("ROUTE__DEFAULT__KAFKA_TOPIC", format!("{name}.{{person_type}}")),
@@ -30,14 +44,34 @@ impl Site {
             ("SEND__STORE__ACCESS_KEY_ID", s3::KEY_ID.to_owned()),
             ("SEND__STORE__SECRET_ACCESS_KEY", s3::SECRET.to_owned()),
         ];
-        all.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
-        let all: Vec<_> = all.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        Site { gateway: Gateway::start(&all), mosquitto, store, kafka, name }
+        let given = settings.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        let settings: Vec<_> = own.into_iter().chain(given).map(|(key, value)| (key.to_owned(), value)).collect();
+        let gateway = Gateway::start(&settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>());
+        Site { gateway, mosquitto, store, own_kafka, name, settings }
+    }
+
+    /// What the gateway's own settings say.
+    pub fn config(&self) -> Config {
+        let environment = self.settings.iter().map(|(key, value)| (format!("BOXBRIDGE_{key}"), value.clone())).collect();
+        Config::load(&Layers { environment, ..Layers::default() }).unwrap()
+    }
+
+    /// Silent, not gone: they accept connections and never answer.
+    pub fn everything_down(&mut self) {
+        self.mosquitto.freeze();
+        self.own_kafka.as_mut().expect("a Kafka of its own").pause();
+        self.store.kill();
+    }
+
+    pub fn everything_up(&mut self) {
+        self.mosquitto.thaw();
+        self.own_kafka.as_mut().expect("a Kafka of its own").resume();
+        self.store.restart();
     }
 
     /// The events of one person type on Kafka, from the beginning.
     pub async fn on_kafka(&self, person_type: &str, count: usize) -> Vec<super::kafka::Received> {
-        self.kafka.read(&format!("{}.{person_type}", self.name), count).await
+        self.own_kafka.as_ref().unwrap_or_else(|| Broker::shared()).read(&format!("{}.{person_type}", self.name), count).await
     }
 
     /// The object that a `uri` of an event names.
