@@ -67,7 +67,9 @@ impl Health {
         }
         if let Some(parts) = self.parts.get() {
             let queue = parts.queue.status();
-            for (is_so, cause) in [(queue.is_full, "queue full"), (queue.is_stalled, "queue stalled"), (queue.is_poisoned, "queue poisoned")] {
+            for (is_so, cause) in
+                [(queue.is_full, "queue full"), (queue.is_stalled, "queue stalled"), (queue.is_poisoned, "queue poisoned")]
+            {
                 if is_so {
                     causes.push(cause.to_owned());
                 }
@@ -79,8 +81,12 @@ impl Health {
     fn report(&self) -> (bool, Value) {
         let causes = self.causes();
         let links = self.parts.get().map_or(&[][..], |parts| &parts.links);
-        let destinations: Map<String, Value> =
-            links.iter().map(|link| (link.destination.to_owned(), link.trouble().map_or("up".to_owned(), |error| format!("down: {error}")).into())).collect();
+        let destinations: Map<String, Value> = links
+            .iter()
+            .map(|link| {
+                (link.destination.to_owned(), link.trouble().map_or("up".to_owned(), |error| format!("down: {error}")).into())
+            })
+            .collect();
         let notes = self.parts.get().map_or(&[][..], |parts| &parts.notes);
         (causes.is_empty(), json!({"ready": causes.is_empty(), "causes": causes, "destinations": destinations, "notes": notes}))
     }

@@ -71,11 +71,12 @@ impl Stage {
 /// The whole process: until SIGTERM or SIGINT, or until the disk fails.
 pub fn run(config: Config) -> ExitCode {
     logging::start(&config.log);
-    let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads").and_then(|runtime| {
-        let outcome = runtime.block_on(until_told(config));
-        runtime.shutdown_timeout(Duration::from_millis(500));
-        outcome
-    });
+    let outcome =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads").and_then(|runtime| {
+            let outcome = runtime.block_on(until_told(config));
+            runtime.shutdown_timeout(Duration::from_millis(500));
+            outcome
+        });
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -114,7 +115,8 @@ impl App {
         let health = Health::new(metrics);
         let admin = Stage::default();
         let admin_address = start_admin(&config, &health, &admin).await?;
-        let listener = Listener::bind(config.ingest.listen).with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
+        let listener =
+            Listener::bind(config.ingest.listen).with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
         let ingest_address = listener.local_addr()?;
 
         let names = build::destination_names(&config);

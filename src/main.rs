@@ -53,7 +53,9 @@ fn main() -> ExitCode {
     match arguments.command {
         None => config().map_or_else(|problems| refuse(&problems), boxbridge::app::run),
         Some(Command::Check(options)) => commands::check::run(&options, config()),
-        Some(Command::Queue(options)) => config().map_or_else(|problems| refuse(&problems), |config| commands::queue::run(&options, &config)),
+        Some(Command::Queue(options)) => {
+            config().map_or_else(|problems| refuse(&problems), |config| commands::queue::run(&options, &config))
+        }
         Some(Command::Schema(options)) => commands::schema::run(&options),
         Some(Command::Simulate(options)) => report(async {
             let outcome = commands::simulate::run(options.clone()).await?;

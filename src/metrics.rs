@@ -253,7 +253,9 @@ pub fn observe(queue: &Status) {
         let age = follower.oldest_waiting.map_or(0, |oldest| now.since(oldest).max(0));
         gauge!(OLDEST, &labels).set(age as f64 / 1_000.0);
         let expired: u64 = follower.tally.expired.values().sum();
-        for (outcome, count) in [("delivered", follower.tally.delivered), ("set_aside", follower.tally.set_aside), ("expired", expired)] {
+        for (outcome, count) in
+            [("delivered", follower.tally.delivered), ("set_aside", follower.tally.set_aside), ("expired", expired)]
+        {
             let labels = labels.clone().into_iter().chain([("outcome", outcome.to_owned())]).collect::<Vec<_>>();
             counter!(RECORDS, &labels).absolute(count);
         }

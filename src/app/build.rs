@@ -41,11 +41,7 @@ pub fn destination_names(config: &Config) -> Vec<&'static str> {
 }
 
 pub fn destinations(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
-    Ok(Destinations {
-        store: store(config),
-        mqtt: mqtt(config, instance, embedded.map(Embedded::broker))?,
-        kafka: kafka(config),
-    })
+    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded.map(Embedded::broker))?, kafka: kafka(config) })
 }
 
 pub fn store(config: &Config) -> Store {

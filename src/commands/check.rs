@@ -25,7 +25,9 @@ const SLOW_SYNC: Duration = Duration::from_millis(250);
 const EVENT_BYTES: usize = 16 * 1024;
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  boxbridge check --config /etc/boxbridge.toml\n  boxbridge check --online     connects to brokers and store, looks up topics, times the disk")]
+#[command(
+    after_help = "Examples:\n  boxbridge check --config /etc/boxbridge.toml\n  boxbridge check --online     connects to brokers and store, looks up topics, times the disk"
+)]
 pub struct Options {
     /// Also connect: brokers, topics, sizes, store, disk
     #[arg(long)]
@@ -68,15 +70,23 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
 fn summary(config: &Config) -> String {
     let mqtt = match &config.send.mqtt {
         None => "off".to_owned(),
-        Some(mqtt) => mqtt.broker.as_ref().map_or("in this process".to_owned(), |broker| format!("{}:{}", broker.host, broker.port)),
+        Some(mqtt) => {
+            mqtt.broker.as_ref().map_or("in this process".to_owned(), |broker| format!("{}:{}", broker.host, broker.port))
+        }
     };
     let kafka = config.send.kafka.as_ref().map_or("off", |kafka| &kafka.brokers);
-    format!("boxes on {}, MQTT {mqtt}, Kafka {kafka}, queue of {} bytes in {}", config.ingest.listen, config.queue.max_bytes, config.data_dir.display())
+    format!(
+        "boxes on {}, MQTT {mqtt}, Kafka {kafka}, queue of {} bytes in {}",
+        config.ingest.listen,
+        config.queue.max_bytes,
+        config.data_dir.display()
+    )
 }
 
 /// The largest message that a route can make, roughly: inline pictures come as base64 of what a body may hold.
 fn largest_message(config: &Config) -> usize {
-    let is_inline = config.routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge);
+    let is_inline =
+        config.routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge);
     if is_inline { config.ingest.body_max_bytes + EVENT_BYTES } else { EVENT_BYTES }
 }
 
@@ -155,7 +165,8 @@ fn disk(data_dir: &Path) -> Result<String, String> {
     let mut times = times.map_err(|error| format!("{}: {error}", data_dir.display()))?;
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).or(times.last()).copied().unwrap_or_default();
-    let said = format!("a sync of {} KiB takes {:.1} ms, the slowest of {SYNCS} {:.1} ms", SYNC_BYTES / 1024, ms(at(50)), ms(at(100)));
+    let said =
+        format!("a sync of {} KiB takes {:.1} ms, the slowest of {SYNCS} {:.1} ms", SYNC_BYTES / 1024, ms(at(50)), ms(at(100)));
     if at(100) > SLOW_SYNC { Err(format!("{said}: a box hangs up after 500 ms")) } else { Ok(said) }
 }
 

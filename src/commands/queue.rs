@@ -62,7 +62,9 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
         Action::Status { json } => inspect::status(data_dir).map(|overview| print_status(&overview, config, *json)),
         Action::Inspect { from, last, person_type, json } => {
             let mut shown = Shown { last: *last, json: *json, kept: Vec::new() };
-            let wanted = |record: &RecordSummary| record.sequence >= Sequence(*from) && person_type.is_none_or(|word| record.person_type == word);
+            let wanted = |record: &RecordSummary| {
+                record.sequence >= Sequence(*from) && person_type.is_none_or(|word| record.person_type == word)
+            };
             let read = inspect::records(data_dir, |record| {
                 if wanted(&record) {
                     shown.take(record);
@@ -99,7 +101,10 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
     if json {
         let cursors: Vec<_> = overview.cursors.iter().map(cursor_json).collect();
         let (segments, limit) = (overview.segments.len(), config.queue.max_bytes);
-        println!("{}", json!({"epoch": overview.epoch, "running": overview.is_locked, "records": records, "segments": segments, "bytes": used, "max_bytes": limit, "destinations": cursors}));
+        println!(
+            "{}",
+            json!({"epoch": overview.epoch, "running": overview.is_locked, "records": records, "segments": segments, "bytes": used, "max_bytes": limit, "destinations": cursors})
+        );
         return ExitCode::SUCCESS;
     }
     let state = match (overview.is_locked, overview.is_clean) {
@@ -108,14 +113,26 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
         (false, false) => "not closed properly: the next start verifies its end",
     };
     println!("queue {} in {}: {state}", overview.epoch, config.data_dir.display());
-    println!("{records} records in {} segments, {} of {} used", overview.segments.len(), bytes(used), bytes(config.queue.max_bytes));
+    println!(
+        "{records} records in {} segments, {} of {} used",
+        overview.segments.len(),
+        bytes(used),
+        bytes(config.queue.max_bytes)
+    );
     if let Some(oldest) = overview.segments.first() {
         println!("oldest segment from {}, sequence {}", oldest.created_at, oldest.first);
     }
-    println!("\n{:<12} {:<7} {:>12} {:>12} {:>10} {:>10} {:>12}", "destination", "lane", "accepted", "delivered", "set aside", "expired", "waiting");
+    println!(
+        "\n{:<12} {:<7} {:>12} {:>12} {:>10} {:>10} {:>12}",
+        "destination", "lane", "accepted", "delivered", "set aside", "expired", "waiting"
+    );
     for cursor in &overview.cursors {
         match &cursor.counted {
-            None => println!("{:<12} {:<7} cursor unreadable: redelivered from the oldest, as a replay, at the next start", cursor.destination, cursor.lane.as_str()),
+            None => println!(
+                "{:<12} {:<7} cursor unreadable: redelivered from the oldest, as a replay, at the next start",
+                cursor.destination,
+                cursor.lane.as_str()
+            ),
             Some(Counted { accepted, tally, waiting }) => println!(
                 "{:<12} {:<7} {accepted:>12} {:>12} {:>10} {:>10} {waiting:>12}",
                 cursor.destination,
@@ -159,7 +176,8 @@ impl Shown {
     }
 
     fn print(&self, record: &RecordSummary) {
-        let RecordSummary { sequence, id, revision, received_at, feed, lane, person_type, event_bytes, pictures_bytes, is_lost } = record;
+        let RecordSummary { sequence, id, revision, received_at, feed, lane, person_type, event_bytes, pictures_bytes, is_lost } =
+            record;
         if self.json {
             println!(
                 "{}",
@@ -169,7 +187,9 @@ impl Shown {
             return;
         }
         let lost = if *is_lost { "  LOST" } else { "" };
-        println!("{sequence:>12}  {received_at}  {id} {revision}  {feed:<9} {lane:<7} {person_type:<10} {event_bytes:>7} + {pictures_bytes:>8} bytes{lost}");
+        println!(
+            "{sequence:>12}  {received_at}  {id} {revision}  {feed:<9} {lane:<7} {person_type:<10} {event_bytes:>7} + {pictures_bytes:>8} bytes{lost}"
+        );
     }
 }
 

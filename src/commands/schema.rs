@@ -10,7 +10,9 @@ use crate::event::PersonType;
 use crate::route;
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  boxbridge schema event > boxbridge.match.v1.schema.json\n  boxbridge schema config | jq '.properties | keys'")]
+#[command(
+    after_help = "Examples:\n  boxbridge schema event > boxbridge.match.v1.schema.json\n  boxbridge schema config | jq '.properties | keys'"
+)]
 pub struct Options {
     #[command(subcommand)]
     which: Which,

@@ -48,7 +48,9 @@ impl Layers {
     /// Our variables of this process: `BOXBRIDGE_…`, but for `BOXBRIDGE_CONFIG`, which names the file, and those that Kubernetes
     /// injects for a service named boxbridge.
     pub fn environment() -> Vec<(String, String)> {
-        std::env::vars().filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| rest != "CONFIG" && !is_service_link(rest))).collect()
+        std::env::vars()
+            .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| rest != "CONFIG" && !is_service_link(rest)))
+            .collect()
     }
 
     /// The merged settings; problems of form (unknown keys, unreadable file) are pushed.

@@ -120,7 +120,8 @@ where
         let event: Event = match serde_json::from_slice(&record.event) {
             Ok(event) => event,
             Err(error) => {
-                let rejection = Rejection { reason: Reason::Unreadable, detail: error.to_string(), verdict: PictureVerdict::default() };
+                let rejection =
+                    Rejection { reason: Reason::Unreadable, detail: error.to_string(), verdict: PictureVerdict::default() };
                 self.set_aside(&record, &rejection, None, 0, Vec::new()).await;
                 return;
             }

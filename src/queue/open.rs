@@ -52,7 +52,8 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
         log.rotted(recovered.counts.last(), recovered.rotten);
     }
     let followers = follow(&log, &manifest, destinations, kept)?;
-    let was_clean = manifest.clean;
+    // An empty log has nothing that a stop could have cut short.
+    let was_clean = manifest.clean || log.counts().last() == 0;
     manifest.clean = false;
     manifest.destinations = destinations.iter().map(|name| (*name).to_owned()).collect();
     slots.write_both(&disk, &manifest.text()).map_err(OpenError::io("writing", &manifest::path(&directory)))?;

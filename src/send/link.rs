@@ -17,7 +17,10 @@ pub enum Condition {
     Connecting,
     Up,
     /// And why; the attempts since.
-    Down { error: String, attempts: u32 },
+    Down {
+        error: String,
+        attempts: u32,
+    },
 }
 
 impl Link {

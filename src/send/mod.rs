@@ -115,5 +115,5 @@ pub mod link;
 pub mod mqtt;
 pub mod store;
 mod suspicion;
-pub mod window;
 pub mod tls;
+pub mod window;

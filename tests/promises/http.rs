@@ -10,7 +10,8 @@ fn gateway() -> Gateway {
 }
 
 fn post(head: &str, body: &str) -> Vec<u8> {
-    format!("POST /RealTimeEvent HTTP/1.1\r\nHost: box\r\n{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).into_bytes()
+    format!("POST /RealTimeEvent HTTP/1.1\r\nHost: box\r\n{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+        .into_bytes()
 }
 
 #[test]
@@ -41,7 +42,11 @@ fn every_broken_request_gets_its_answer() {
         ("no host", plain(&format!("Content-Length: {length}\r\n")), 400),
         ("two hosts", plain(&format!("Host: a\r\nHost: b\r\nContent-Length: {length}\r\n")), 400),
         ("neither length nor chunked", plain("Host: a\r\n"), 400),
-        ("gzip, chunked", "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".into(), 501),
+        (
+            "gzip, chunked",
+            "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".into(),
+            501,
+        ),
         ("chunked, identity", plain("Host: a\r\nTransfer-Encoding: chunked, identity\r\n"), 400),
         ("two lengths", plain("Host: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n"), 400),
         ("negative length", plain("Host: a\r\nContent-Length: -1\r\n"), 400),
@@ -58,7 +63,11 @@ fn every_broken_request_gets_its_answer() {
         ("preflight", "OPTIONS /RealTimeEvent HTTP/1.1\r\nHost: a\r\nOrigin: http://evil\r\n\r\n".into(), 403),
         ("9 KB URI", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(9_000)), 414),
         ("65 headers", plain(&format!("Host: a\r\n{}", (0..65).map(|n| format!("x-{n}: y\r\n")).collect::<String>())), 431),
-        ("chunk size that overflows", "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n".into(), 400),
+        (
+            "chunk size that overflows",
+            "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n".into(),
+            400,
+        ),
     ];
     for (name, request, status) in cases {
         let answer = gateway.raw(request.as_bytes());

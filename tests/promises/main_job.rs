@@ -8,8 +8,15 @@ use crate::parts::gateway::{Gateway, event};
 use crate::parts::site::{Site, base64, jpeg, wait_until};
 use crate::parts::subscriber::Subscriber;
 
-const TYPES: [(&str, &str); 7] =
-    [("1", "employee"), ("2", "visitor"), ("3", "blacklist"), ("4", "stranger"), ("5", "vip"), ("null", "employee"), ("\"7\"", "unknown")];
+const TYPES: [(&str, &str); 7] = [
+    ("1", "employee"),
+    ("2", "visitor"),
+    ("3", "blacklist"),
+    ("4", "stranger"),
+    ("5", "vip"),
+    ("null", "employee"),
+    ("\"7\"", "unknown"),
+];
 
 fn with_pictures(mut event: Value, seed: u64) -> Value {
     event["reg_pic"] = base64(&jpeg(seed, 3_000));
@@ -19,7 +26,10 @@ fn with_pictures(mut event: Value, seed: u64) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_person_type_arrives_on_its_topics_with_its_pictures() {
-    let site = Site::start("main-job", &[("ROUTE__DEFAULT__PICTURE_WAIT", "20s"), ("ROUTE__BLACKLIST__PICTURE_WAIT", "20s"), ("ROUTE__VIP__PICTURE_WAIT", "20s")]);
+    let site = Site::start(
+        "main-job",
+        &[("ROUTE__DEFAULT__PICTURE_WAIT", "20s"), ("ROUTE__BLACKLIST__PICTURE_WAIT", "20s"), ("ROUTE__VIP__PICTURE_WAIT", "20s")],
+    );
     let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/events/#").await;
     let mut expected = BTreeMap::new();
     for (number, (sent, person_type)) in TYPES.iter().enumerate() {

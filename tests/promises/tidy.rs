@@ -51,7 +51,9 @@ fn a_stage_never_names_another_stage() {
 #[test]
 fn pure_stages_have_no_clock_no_disk_and_no_async() {
     for (path, text) in rust_files("src/normalize").into_iter().chain(rust_files("src/route")) {
-        for word in ["async ", ".await", "Timestamp::now", "Instant::now", "SystemTime", "std::fs", "std::net", "tokio::", "metrics::"] {
+        for word in
+            ["async ", ".await", "Timestamp::now", "Instant::now", "SystemTime", "std::fs", "std::net", "tokio::", "metrics::"]
+        {
             let named = code(&text).find(|line| line.contains(word));
             assert!(named.is_none(), "{} is to be pure, but: {named:?}", path.display());
         }
@@ -73,7 +75,8 @@ fn each_library_has_one_owner() {
         for (library, owners) in owners {
             let is_owner = owners.iter().any(|owner| path.starts_with(owner));
             // `rmqtt::` ends other words as well.
-            let named = code(&text).find(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).any(|w| w.starts_with(library)));
+            let named = code(&text)
+                .find(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).any(|w| w.starts_with(library)));
             assert!(is_owner || named.is_none(), "{path} names {library} {named:?}");
         }
     }

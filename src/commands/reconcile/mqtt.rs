@@ -15,6 +15,7 @@ use super::Error;
 use super::arrival::{Bus, Line};
 use super::recorder::Sink;
 use crate::config::{self, Broker, MqttTransport};
+use crate::send::tls;
 
 /// How long the first connection and subscription may take.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -36,16 +37,19 @@ pub async fn listen(mqtt: &config::Mqtt, filters: Vec<String>, sink: Sink) -> Re
         },
     };
     let failed = |reason: String| Error::Mqtt { broker: format!("{}:{}", broker.host, broker.port), reason };
-    let mut options = match broker.transport {
-        MqttTransport::Tcp => MqttOptions::new(client_id(), broker.host.clone(), broker.port),
-        MqttTransport::WebSocket => {
-            let url = format!("ws://{}:{}{}", broker.host, broker.port, broker.path);
-            let mut options = MqttOptions::new(client_id(), url, broker.port);
-            options.set_transport(rumqttc::Transport::Ws);
-            options
-        }
-        MqttTransport::Tls | MqttTransport::WebSocketTls => return Err(failed("cannot listen over TLS".to_owned())),
+    let tls = || -> Result<rumqttc::TlsConfiguration, Error> {
+        let config = tls::client_config(&mqtt.tls).map_err(|error| failed(error.to_string()))?;
+        Ok(rumqttc::TlsConfiguration::Rustls(config))
     };
+    let (scheme, transport) = match broker.transport {
+        MqttTransport::Tcp => (None, rumqttc::Transport::Tcp),
+        MqttTransport::Tls => (None, rumqttc::Transport::Tls(tls()?)),
+        MqttTransport::WebSocket => (Some("ws"), rumqttc::Transport::Ws),
+        MqttTransport::WebSocketTls => (Some("wss"), rumqttc::Transport::Wss(tls()?)),
+    };
+    let place = scheme.map_or(broker.host.clone(), |scheme| format!("{scheme}://{}:{}{}", broker.host, broker.port, broker.path));
+    let mut options = MqttOptions::new(client_id(), place, broker.port);
+    options.set_transport(transport);
     options.set_keep_alive(mqtt.keep_alive.max(Duration::from_secs(5)));
     options.set_clean_start(false).set_session_expiry_interval(Some(SESSION_SECONDS));
     options.set_max_packet_size(Some(PACKET_MAX_BYTES));

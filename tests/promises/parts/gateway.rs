@@ -57,7 +57,9 @@ impl Gateway {
 
     fn wait_ready(&mut self) {
         let ingest = self.ingest;
-        self.child.wait_until("gateway", PATIENCE, || request(ingest, b"GET /RealTimeEvent HTTP/1.0\r\n\r\n").is_some_and(|a| a.status == 200));
+        self.child.wait_until("gateway", PATIENCE, || {
+            request(ingest, b"GET /RealTimeEvent HTTP/1.0\r\n\r\n").is_some_and(|a| a.status == 200)
+        });
     }
 
     /// SIGKILL and the same command on the same data.
@@ -121,7 +123,8 @@ impl Gateway {
     }
 
     pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
-        let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
+        let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())
+            .into_bytes();
         bytes.extend_from_slice(body);
         request(self.ingest, &bytes).expect("an answer")
     }
@@ -149,8 +152,11 @@ impl Gateway {
     pub fn wait_delivered(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let waiting: BTreeMap<_, _> =
-                self.metrics().into_iter().filter(|(name, value)| name.starts_with("boxbridge_queue_waiting_records") && *value > 0.0).collect();
+            let waiting: BTreeMap<_, _> = self
+                .metrics()
+                .into_iter()
+                .filter(|(name, value)| name.starts_with("boxbridge_queue_waiting_records") && *value > 0.0)
+                .collect();
             if waiting.is_empty() {
                 return;
             }
@@ -206,7 +212,10 @@ fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.trim().parse::<usize>().ok()).unwrap_or(0);
+            let length = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.trim().parse::<usize>().ok())
+                .unwrap_or(0);
             if bytes.len() >= end + 4 + length {
                 let status = head.split(' ').nth(1)?.parse().ok()?;
                 let body = serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or(Value::Null);

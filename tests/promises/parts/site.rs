@@ -83,7 +83,8 @@ impl Site {
 
 /// A small JPEG that is different for every `seed`: start, a size, entropy, end.
 pub fn jpeg(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut picture = vec![0xff, 0xd8, 0xff, 0xc0, 0x00, 0x11, 0x08, 0x02, 0x80, 0x01, 0xe0, 0x03, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
+    let mut picture =
+        vec![0xff, 0xd8, 0xff, 0xc0, 0x00, 0x11, 0x08, 0x02, 0x80, 0x01, 0xe0, 0x03, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     while picture.len() + 2 < bytes {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
