@@ -3,5 +3,6 @@
 mod parts;
 mod queue_basic;
 mod queue_full;
+mod queue_model;
 mod queue_rot;
 mod queue_support;
