@@ -12,14 +12,13 @@ use super::space;
 
 /// How much may repeat after a crash, and how often cursors are written at most.
 const FLUSH: Duration = Duration::from_millis(100);
-/// How often segments are looked at.
-const TIDY: Duration = Duration::from_secs(1);
 
 /// Until closed. Cursors are written a last time by whoever closes.
 pub(super) fn run(inner: &Arc<Inner>) {
     let mut tidied = Instant::now();
-    while !inner.closing.wait(FLUSH) {
-        let kept = match tidied.elapsed() >= TIDY {
+    let interval = inner.settings.upkeep_interval;
+    while !inner.closing.wait(FLUSH.min(interval)) {
+        let kept = match tidied.elapsed() >= interval {
             false => space::flush(inner, Change::Answered),
             true => {
                 tidied = Instant::now();

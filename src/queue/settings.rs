@@ -24,6 +24,8 @@ pub struct Settings {
     pub dedupe_max_events: usize,
     /// A route sends pictures inline: they are never punched out.
     pub keep_pictures: bool,
+    /// How often room is given back: holes punched, segments deleted.
+    pub upkeep_interval: Duration,
     pub disk: Disk,
 }
 
@@ -46,6 +48,7 @@ impl Settings {
             dedupe_window: Duration::from_secs(600),
             dedupe_max_events: 200_000,
             keep_pictures: false,
+            upkeep_interval: Duration::from_secs(1),
             disk: Disk::default(),
         }
     }

@@ -13,6 +13,7 @@ mod outage;
 mod parts;
 mod queue_basic;
 mod queue_full;
+mod queue_model;
 mod queue_rot;
 mod queue_support;
 mod reconcile;

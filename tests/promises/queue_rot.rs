@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use boxbridge::event::{Lane, PersonType, PictureKind};
 use boxbridge::queue::{Outcome, Queue, ROTTEN, Settings};
 
-use crate::queue_support::{copy_directory, drain, entry, event_number, files, killed, picture, settings, sizes, step};
+use crate::queue_support::{copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, sizes, step};
 
 const RECORDS: u64 = 8;
 const ANSWERED: u64 = 3;
@@ -15,11 +15,6 @@ const LAST: u64 = 1000;
 
 fn tiny(dir: &Path) -> Settings {
     Settings { segment_bytes: 32 << 10, ..settings(dir) }
-}
-
-/// A directory in memory where there is one: these tests open some thousand queues.
-fn directory() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// Some records in some segments, three of them delivered: as a kill would leave it, and as a proper stop does.

@@ -105,21 +105,34 @@ pub async fn drain(cursor: &mut Cursor, records: usize) -> Vec<u64> {
 
 /// The directory as a kill at this instant would leave it.
 pub fn killed(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().expect("a directory");
+    let copy = directory();
     copy_directory(dir, copy.path());
     copy
 }
 
+/// In memory where there is such a place: some tests open some thousand queues.
+pub fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
+/// Copying takes a moment in which the keeper works on. What is durable first is copied last: verdicts, then cursors, then
+/// what they allow to be deleted.
 pub fn copy_directory(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
-    for entry in std::fs::read_dir(from).expect("a directory") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy_directory(&entry.path(), &target);
+    let mut entries: Vec<_> = std::fs::read_dir(from).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
+    let rank = |path: &Path| match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
+        name if name.starts_with("cursor-") => 1,
+        name if name.starts_with("verdicts-") => 2,
+        _ => 0,
+    };
+    entries.sort_by_key(|path| rank(path));
+    for path in entries {
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_directory(&path, &target);
         } else {
             // A file can be renamed or deleted under us, as it can under a kill.
-            let _ = std::fs::copy(entry.path(), target);
+            let _ = std::fs::copy(&path, target);
         }
     }
 }
