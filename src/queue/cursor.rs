@@ -79,19 +79,20 @@ impl Line {
     }
 }
 
+/// The first sequence that one of these types has not been shown.
+fn unread(follower: &Follower, types: TypeSet) -> u64 {
+    let progress = follower.progress();
+    types.iter().map(|person_type| progress.scanned(person_type)).min().unwrap_or(0) + 1
+}
+
 impl Cursor {
     pub(super) fn new(inner: Arc<Inner>, follower: Arc<Follower>) -> Cursor {
         let urgent = inner.follower(&follower.destination, Lane::Urgent).cloned();
         let grown = inner.log.grown();
-        let lines = Vec::new();
-        let mut cursor =
-            Cursor { inner, follower, urgent, grown, lines, paused: Vec::new(), replayed: None, reading: None, turn: 0 };
-        for person_type in PersonType::ALL {
-            let next = cursor.follower.progress().scanned(*person_type) + 1;
-            cursor.lines.push(Line::new(TypeSet::of(*person_type), next));
-        }
-        cursor.merge();
-        cursor
+        // One line from the lowest place: a device's records come in order whatever their types. What a type has behind it is stepped over.
+        let types = PersonType::ALL.iter().fold(TypeSet::default(), |types, person_type| types.with(TypeSet::of(*person_type)));
+        let lines = vec![Line::new(types, unread(&follower, types))];
+        Cursor { inner, follower, urgent, grown, lines, paused: Vec::new(), replayed: None, reading: None, turn: 0 }
     }
 
     /// The next record that is not paused: live ones in order, then replayed ones. Waits for more.
@@ -163,7 +164,8 @@ impl Cursor {
             if line.types.contains(person_type) {
                 self.paused.push((person_type, line.next));
                 line.types = line.types.without(types);
-                line.restart(line.next);
+                // What only the paused type had to read is not read for the others.
+                line.restart(line.next.max(unread(&self.follower, line.types)));
             }
         }
         self.lines.retain(|line| !line.types.is_empty());
