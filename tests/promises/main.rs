@@ -6,6 +6,7 @@ mod documents;
 mod embedded;
 mod http;
 mod kafka;
+mod load;
 mod main_job;
 mod mqtt;
 mod normalize;

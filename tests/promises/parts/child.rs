@@ -60,6 +60,10 @@ impl Child {
         assert!(status.success(), "kill -s {name} {pid}");
     }
 
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// SIGKILL, and waits for the end.
     pub fn kill(&mut self) {
         let _ = self.process.kill();
