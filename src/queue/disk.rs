@@ -5,7 +5,7 @@
 //! retries nothing: what an error means is decided by whoever called.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +47,22 @@ impl Disk {
     pub(super) fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.allowed(Call::Write)?;
         file.write_all_at(bytes, offset)
+    }
+
+    /// The pieces one after the other, from where they lie.
+    pub(super) fn write_pieces(&self, file: &File, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+        self.allowed(Call::Write)?;
+        while !pieces.is_empty() {
+            let written = match rustix::io::pwritev(file, pieces, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            offset += written as u64;
+            IoSlice::advance_slices(&mut pieces, written);
+        }
+        Ok(())
     }
 
     /// fdatasync: the bytes and the length, not the times.
