@@ -87,7 +87,7 @@ impl Disk {
 
     /// Zeros from `offset` to `end`.
     pub(super) fn fill(&self, file: &File, mut offset: u64, end: u64) -> io::Result<()> {
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         while offset < end {
             let length = (end - offset).min(ZEROS.len() as u64);
             self.write(file, ZEROS.get(..length as usize).unwrap_or(&ZEROS), offset)?;
