@@ -5,7 +5,7 @@
 //! retries nothing: what an error means is decided by whoever called.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +49,22 @@ impl Disk {
         file.write_all_at(bytes, offset)
     }
 
+    /// The pieces one after the other, from where they lie.
+    pub(super) fn write_pieces(&self, file: &File, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+        self.allowed(Call::Write)?;
+        while !pieces.is_empty() {
+            let written = match rustix::io::pwritev(file, pieces, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            offset += written as u64;
+            IoSlice::advance_slices(&mut pieces, written);
+        }
+        Ok(())
+    }
+
     /// fdatasync: the bytes and the length, not the times.
     pub(super) fn sync(&self, file: &File) -> io::Result<()> {
         self.allowed(Call::Sync)?;
@@ -71,7 +87,7 @@ impl Disk {
 
     /// Zeros from `offset` to `end`.
     pub(super) fn fill(&self, file: &File, mut offset: u64, end: u64) -> io::Result<()> {
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         while offset < end {
             let length = (end - offset).min(ZEROS.len() as u64);
             self.write(file, ZEROS.get(..length as usize).unwrap_or(&ZEROS), offset)?;

@@ -210,7 +210,7 @@ pub(super) fn everything(log: &Log) -> Option<Replay> {
 fn reconcile(log: &Log, lane: Lane, progress: &mut Progress) -> io::Result<()> {
     let before = progress.positions();
     let positions = before.map(|position| match log.part(position + 1) {
-        Some(Part::Gap { last, .. }) => last,
+        Some(Part::Gap(gap)) => gap.last,
         _ => position,
     });
     if positions == before {

@@ -1,11 +1,14 @@
-//! Records that are written together → the bytes of one group.
+//! Records that are written together → the pieces of one group.
 //!
-//! Promises: picture bytes are copied once, into the buffer that is written; a group starts and ends on a block, so what is
-//! synced is never written again. Deliberately does no IO.
+//! Promises: picture bytes are not copied: they are written from where the request left them; a group starts and ends on a block, so
+//! what is synced is never written again. Deliberately does no IO.
+
+use std::io::IoSlice;
+use std::ops::Range;
 
 use super::disk::{BLOCK, block_after};
 use super::intake::Pending;
-use super::layout::{Counts, Entry, GROUP_HEADER, GroupHeader, PictureEntry, RECORD_HEADER, RecordHeader, checksum};
+use super::layout::{Counts, Entry, GROUP_HEADER, GroupHeader, PictureEntry, RECORD_HEADER, RecordHeader, seeded};
 use super::segment::{pictures_offset, record_end};
 use crate::event::Lane;
 
@@ -19,12 +22,25 @@ pub(super) struct Place {
     pub durable_through: u64,
 }
 
+/// A group, ready to be written at its place.
+pub(super) struct Group<'a> {
+    place: Place,
+    /// Headers, events and what fills the blocks, one after the other.
+    own: Vec<u8>,
+    pieces: Vec<Piece<'a>>,
+    bytes: u64,
+    pub entries: Vec<Entry>,
+}
+
+enum Piece<'a> {
+    Own(Range<usize>),
+    Picture(&'a [u8]),
+}
+
 /// What a record takes at most, wherever it comes to stand.
 pub(super) fn record_bytes(pending: &Pending) -> u64 {
-    RECORD_HEADER as u64
-        + pending.event.len() as u64
-        + 8
-        + if pending.present.is_empty() { 0 } else { pending.pictures_bytes() + 2 * BLOCK }
+    let pictures = if pending.present.is_empty() { 0 } else { pending.pictures_bytes() + 2 * BLOCK };
+    RECORD_HEADER as u64 + pending.event.len() as u64 + 8 + pictures
 }
 
 /// What a group takes at most.
@@ -32,63 +48,103 @@ pub(super) fn group_bytes(group: &[Pending]) -> u64 {
     block_after(GROUP_HEADER as u64 + group.iter().map(record_bytes).sum::<u64>())
 }
 
-/// Writes a group into the buffer; `counts` is moved behind it. Without records it is the witness of the group before it.
-pub(super) fn encode(buffer: &mut Vec<u8>, group: &[Pending], place: Place, counts: &mut Counts) -> Vec<Entry> {
+/// Lays a group out; `counts` is moved behind it. Without records it is the witness of the group before it.
+pub(super) fn lay_out<'a>(records: &'a [Pending], place: Place, counts: &mut Counts) -> Group<'a> {
     let before = *counts;
-    buffer.clear();
-    buffer.resize(GROUP_HEADER, 0);
-    let entries: Vec<Entry> = group.iter().map(|pending| encode_record(buffer, pending, place, counts)).collect();
-    buffer.resize(block_after(buffer.len() as u64) as usize, 0);
+    let mut group = Group { place, own: Vec::with_capacity(BLOCK as usize), pieces: Vec::new(), bytes: 0, entries: Vec::new() };
+    group.push(&[0; GROUP_HEADER]);
+    records.iter().for_each(|record| group.push_record(record, counts));
+    group.fill_to(block_after(group.bytes));
     let header = GroupHeader {
-        bytes: buffer.len() as u64,
-        records: u32::try_from(group.len()).unwrap_or(u32::MAX),
+        bytes: group.bytes,
+        records: u32::try_from(records.len()).unwrap_or(u32::MAX),
         write: place.write,
         next_sequence: before.last() + 1,
         urgent_before: before.lane(Lane::Urgent),
         durable_through: place.durable_through,
     };
-    if let Some(head) = buffer.first_chunk_mut::<GROUP_HEADER>() {
+    if let Some(head) = group.own.first_chunk_mut::<GROUP_HEADER>() {
         head.copy_from_slice(&header.encode(place.nonce, place.offset));
     }
-    entries
+    group
 }
 
-fn encode_record(buffer: &mut Vec<u8>, pending: &Pending, place: Place, counts: &mut Counts) -> Entry {
-    let start = buffer.len();
-    let offset = place.offset + start as u64;
-    let mut header = RecordHeader {
-        sequence: counts.last() + 1,
-        urgent_before: counts.lane(Lane::Urgent),
-        write: place.write,
-        received_at: pending.received_at,
-        id: pending.id,
-        revision: pending.revision,
-        feed: pending.feed,
-        lane: pending.lane,
-        person_type: pending.person_type,
-        key: 0,
-        present: pending.present,
-        event_bytes: u32::try_from(pending.event.len()).unwrap_or(u32::MAX),
-        event_crc: checksum(place.nonce, offset + RECORD_HEADER as u64, &pending.event),
-        pictures: Default::default(),
-    };
-    buffer.resize(start + RECORD_HEADER, 0);
-    buffer.extend_from_slice(&pending.event);
-    let mut at = pictures_offset(offset, header.event_bytes);
-    if !header.present.is_empty() {
-        buffer.resize((at - place.offset) as usize, 0);
+impl<'a> Group<'a> {
+    /// From its first block to its last.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
-    for ((picture, digest), entry) in pending.pictures.iter().zip(pending.digests).zip(&mut header.pictures) {
-        let bytes = u32::try_from(picture.len()).unwrap_or(u32::MAX);
-        *entry = PictureEntry { bytes, crc: checksum(place.nonce, at, picture), digest };
-        buffer.extend_from_slice(picture);
-        at += picture.len() as u64;
+
+    pub(super) fn slices(&self) -> Vec<IoSlice<'_>> {
+        let bytes = self.pieces.iter().map(|piece| match piece {
+            Piece::Own(range) => self.own.get(range.clone()).unwrap_or_default(),
+            Piece::Picture(bytes) => bytes,
+        });
+        bytes.map(IoSlice::new).collect()
     }
-    let end = record_end(offset, header.event_bytes, header.pictures_bytes());
-    buffer.resize((end - place.offset) as usize, 0);
-    if let Some(head) = buffer.get_mut(start..start + RECORD_HEADER) {
-        head.copy_from_slice(&header.encode(place.nonce, offset));
+
+    fn push_record(&mut self, pending: &'a Pending, counts: &mut Counts) {
+        let (nonce, offset) = (self.place.nonce, self.place.offset + self.bytes);
+        let event_bytes = u32::try_from(pending.event.len()).unwrap_or(u32::MAX);
+        let mut header = RecordHeader {
+            sequence: counts.last() + 1,
+            urgent_before: counts.lane(Lane::Urgent),
+            write: self.place.write,
+            received_at: pending.received_at,
+            id: pending.id,
+            revision: pending.revision,
+            feed: pending.feed,
+            lane: pending.lane,
+            person_type: pending.person_type,
+            key: 0,
+            present: pending.present,
+            event_bytes,
+            event_crc: seeded(nonce, offset + RECORD_HEADER as u64, pending.event_crc),
+            pictures: Default::default(),
+        };
+        let pictures = pictures_offset(offset, event_bytes);
+        let mut at = pictures;
+        for (number, entry) in header.pictures.iter_mut().enumerate() {
+            let known = pending.pictures.get(number).zip(pending.picture_crcs.get(number)).zip(pending.digests.get(number));
+            let Some(((picture, crc), digest)) = known else { continue };
+            let bytes = u32::try_from(picture.len()).unwrap_or(u32::MAX);
+            *entry = PictureEntry { bytes, crc: seeded(nonce, at, *crc), digest: *digest };
+            at += picture.len() as u64;
+        }
+        self.push(&header.encode(nonce, offset));
+        self.push(&pending.event);
+        if header.pictures_bytes() > 0 {
+            self.fill_to(pictures - self.place.offset);
+            pending.pictures.iter().for_each(|picture| self.push_picture(picture));
+        }
+        self.fill_to(record_end(offset, event_bytes, header.pictures_bytes()) - self.place.offset);
+        counts.add(pending.lane, pending.person_type, 1);
+        self.entries.push(header.entry(offset));
     }
-    counts.add(pending.lane, pending.person_type, 1);
-    header.entry(offset)
+
+    fn push(&mut self, bytes: &[u8]) {
+        let start = self.own.len();
+        self.own.extend_from_slice(bytes);
+        match self.pieces.last_mut() {
+            Some(Piece::Own(range)) => range.end = self.own.len(),
+            _ => self.pieces.push(Piece::Own(start..self.own.len())),
+        }
+        self.bytes += bytes.len() as u64;
+    }
+
+    fn push_picture(&mut self, bytes: &'a [u8]) {
+        if !bytes.is_empty() {
+            self.pieces.push(Piece::Picture(bytes));
+            self.bytes += bytes.len() as u64;
+        }
+    }
+
+    /// Zeros up to there, which is less than a block away.
+    fn fill_to(&mut self, bytes: u64) {
+        const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+        let missing = usize::try_from(bytes.saturating_sub(self.bytes)).unwrap_or(0);
+        if missing > 0 {
+            self.push(ZEROS.get(..missing).unwrap_or(&ZEROS));
+        }
+    }
 }

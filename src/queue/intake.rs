@@ -21,6 +21,8 @@ const LIVE_BYTES: usize = 24 << 20;
 const HISTORY_BYTES: usize = 8 << 20;
 /// What a record counts at least: 4,096 of the smallest fill the live budget.
 const RECORD_BYTES_MIN: usize = LIVE_BYTES / 4096;
+/// Records of a group: with four pictures each, and what lies between them, they stay below the 1,024 pieces of one `pwritev`.
+const RECORDS_MAX: usize = 128;
 /// Permits are counted in these.
 const UNIT: usize = 1 << 10;
 
@@ -36,6 +38,9 @@ pub(super) struct Pending {
     pub received_at: Timestamp,
     /// JSON.
     pub event: Vec<u8>,
+    /// Its CRC, and those of the pictures, without the seed of the place they will have.
+    pub event_crc: u32,
+    pub picture_crcs: [u32; KINDS],
     pub present: PictureSet,
     /// By [`PictureKind::number`]; empty where there is none.
     pub pictures: [Bytes; KINDS],
@@ -156,7 +161,7 @@ impl Queues {
         for queue in &mut self.waiting {
             while let Some(next) = queue.front() {
                 bytes += super::group::record_bytes(next);
-                if bytes > bytes_max && !group.is_empty() {
+                if (bytes > bytes_max || group.len() == RECORDS_MAX) && !group.is_empty() {
                     return group;
                 }
                 group.extend(queue.pop_front());
@@ -181,6 +186,8 @@ fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: OwnedSemaphorePermi
         lane,
         person_type: parsed.person_type,
         received_at: parsed.received_at,
+        event_crc: crc32fast::hash(&event),
+        picture_crcs: Default::default(),
         event,
         present: PictureSet::default(),
         pictures: Default::default(),
@@ -189,8 +196,10 @@ fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: OwnedSemaphorePermi
         _room: room,
     };
     for picture in pictures {
+        let number = usize::from(picture.kind.number());
         pending.present.insert(picture.kind);
-        pending.pictures[usize::from(picture.kind.number())] = picture.bytes;
+        pending.picture_crcs[number] = crc32fast::hash(&picture.bytes);
+        pending.pictures[number] = picture.bytes;
     }
     pending
 }

@@ -29,13 +29,19 @@ pub(super) const KINDS: usize = 4;
 pub(super) const TYPES: usize = 8;
 const COUNTS: usize = 2 * TYPES * 8;
 
-/// The CRC of `bytes` where they stand.
+/// The checksum of `bytes` where they stand.
 pub(super) fn checksum(nonce: u64, offset: u64, bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&nonce.to_le_bytes());
-    hasher.update(&offset.to_le_bytes());
-    hasher.update(bytes);
-    hasher.finalize()
+    seeded(nonce, offset, crc32fast::hash(bytes))
+}
+
+/// The checksum where bytes stand whose CRC is known: so whoever appends computes the CRC, each on its own thread, and the one writer does not.
+/// A CRC is linear, so mixing the seed in afterwards keeps it as strong as hashing it first.
+pub(super) fn seeded(nonce: u64, offset: u64, crc: u32) -> u32 {
+    let mut place = [0; 16];
+    let (left, right) = place.split_at_mut(8);
+    left.copy_from_slice(&nonce.to_le_bytes());
+    right.copy_from_slice(&offset.to_le_bytes());
+    crc ^ crc32fast::hash(&place)
 }
 
 /// `magic | crc | body`.

@@ -41,15 +41,18 @@ struct Rotten {
     records: u64,
 }
 
+/// Records that are gone.
+pub(super) struct Gap {
+    pub last: u64,
+    /// What the log held up to it, and with it.
+    pub before: Counts,
+    pub after: Counts,
+}
+
 /// What stands at a place of the log.
 pub(super) enum Part {
     Segment(Arc<Segment>),
-    /// Nothing up to `last`, and what was there.
-    Gap {
-        last: u64,
-        before: Counts,
-        after: Counts,
-    },
+    Gap(Box<Gap>),
 }
 
 impl Log {
@@ -102,14 +105,14 @@ impl Log {
         }
         let after = state.segments.get(next).map_or(state.counts, |segment| segment.header.before);
         // Before the oldest segment stands what was deleted in its time: nothing of it is missing.
-        Some(Part::Gap { last: after.last(), before: before.unwrap_or(after), after })
+        Some(Part::Gap(Box::new(Gap { last: after.last(), before: before.unwrap_or(after), after })))
     }
 
     /// What the log held up to `sequence`.
     pub(super) fn counts_through(&self, sequence: u64) -> io::Result<Counts> {
         match self.part(sequence) {
             None => Ok(self.counts()),
-            Some(Part::Gap { last, before, after }) => Ok(if sequence >= last { after } else { before }),
+            Some(Part::Gap(gap)) => Ok(if sequence >= gap.last { gap.after } else { gap.before }),
             Some(Part::Segment(segment)) => {
                 let mut counts = segment.header.before;
                 segment.visit(segment.base(), |at, entry| {

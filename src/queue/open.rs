@@ -108,7 +108,11 @@ fn load(directory: &Path, manifest: &Manifest, destinations: &[&str]) -> Result<
         // The normal lane first: it carries the replay where either is unreadable, and must do so before the other joins anew.
         for lane in [Lane::Normal, Lane::Urgent] {
             let path = super::follower::path(directory, destination, lane);
-            let slots = Kept::load(directory, destination, lane, &manifest.epoch).map_err(OpenError::io("reading", &path))?;
+            let mut slots = Kept::load(directory, destination, lane, &manifest.epoch).map_err(OpenError::io("reading", &path))?;
+            if !manifest.destinations.iter().any(|known| known == destination) {
+                // From a time before it was switched off: it joins anew.
+                slots.saved = None;
+            }
             kept.push((destination.to_owned(), lane, slots));
         }
     }
@@ -160,10 +164,24 @@ fn start(inner: &Arc<Inner>, number: u64, write: u64) -> std::io::Result<Threads
     let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
     duplicates.load(&inner.log)?;
     let writer = Writer::new(inner.clone(), duplicates, number, write);
-    let writer = std::thread::Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run())?;
-    let keeper = inner.clone();
-    let keeper = std::thread::Builder::new().name("queue-keeper".to_owned()).spawn(move || super::keeper::run(&keeper))?;
+    let (of_writer, of_keeper) = (Watch(inner.clone()), Watch(inner.clone()));
+    let writer = std::thread::Builder::new().name("queue-writer".to_owned()).spawn(move || {
+        let _watch = of_writer;
+        writer.run();
+    })?;
+    let keeper = std::thread::Builder::new().name("queue-keeper".to_owned()).spawn(move || super::keeper::run(&of_keeper.0))?;
     Ok(Threads { writer, keeper })
+}
+
+/// A thread that dies leaves the log as untrustworthy as a disk that does.
+struct Watch(Arc<Inner>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison(&std::io::Error::other("a thread of the queue panicked"));
+        }
+    }
 }
 
 /// Ends both threads, with everything written that was handed over, and lets go of the directory.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::layout::{Entry, RecordHeader};
-use super::log::{Log, Part};
+use super::log::{Gap, Log, Part};
 use super::segment::{ReadError, Segment};
 use crate::event::{EventId, Feed, Lane, PersonType, Picture, Revision, Sequence, Timestamp};
 
@@ -156,7 +156,8 @@ pub(super) fn read(log: &Log, want: Want) -> io::Result<Batch> {
     let mut batch = Batch { items: Vec::new(), through: want.through, index: None };
     match log.part(want.from) {
         None => {}
-        Some(Part::Gap { last, before, after }) => {
+        Some(Part::Gap(gap)) => {
+            let Gap { last, before, after } = *gap;
             batch.through = last.min(want.through);
             let records = want.lane.map_or(0, |lane| after.lane(lane) - before.lane(lane));
             // Nobody knows of what type they were; the unknown ones answer for them.

@@ -90,7 +90,7 @@ impl Scanner<'_> {
             at = match (self.group(&bytes, at), self.record(&bytes, at)) {
                 (Some(next), _) | (None, Some(next)) => next,
                 // Between two groups there is at most the rest of a block.
-                (None, None) if at % BLOCK != 0 && self.is_group(block_after(at))? => block_after(at),
+                (None, None) if !at.is_multiple_of(BLOCK) && self.is_group(block_after(at))? => block_after(at),
                 (None, None) => match self.next_magic(at + 8)? {
                     Some(next) => next,
                     None => break,

@@ -82,14 +82,21 @@ pub(super) fn delete_oldest(inner: &Inner, may_go: impl Fn(&Segment) -> bool) ->
 }
 
 fn remove(inner: &Inner, segment: &Segment) -> io::Result<()> {
-    std::fs::remove_file(&segment.path)?;
+    match std::fs::remove_file(&segment.path) {
+        // Somebody was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => result?,
+    }
     inner.log.disk.sync_directory(&inner.log.directory)
 }
 
 /// Ends every record of the oldest segment that somebody still waits for, and deletes it.
 fn expire_oldest(inner: &Inner) -> io::Result<bool> {
-    let oldest = inner.log.state().segments.front().cloned();
-    let Some(oldest) = oldest.filter(|oldest| oldest.is_sealed()) else { return Ok(false) };
+    let oldest = {
+        let state = inner.log.state();
+        state.segments.front().filter(|_| state.segments.len() > 1).cloned()
+    };
+    let Some(oldest) = oldest else { return Ok(false) };
     let last = oldest.through().last();
     for follower in &inner.followers {
         let mut progress = follower.progress();
@@ -121,7 +128,7 @@ pub(super) fn punch(inner: &Inner, segment: &Segment) -> io::Result<()> {
     for (start, bytes) in ranges {
         match disk::punch(&segment.file, start, bytes) {
             // This file system has no holes: the pictures go with their segment.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error()) => return Ok(()),
             result => result?,
         }
     }

@@ -110,8 +110,8 @@ fn oldest_waiting(log: &Log, lane: Lane, progress: &Progress) -> Option<Timestam
     for _ in 0..LOOK_AHEAD_SEGMENTS {
         let segment = match log.part(from)? {
             Part::Segment(segment) => segment,
-            Part::Gap { last, .. } => {
-                from = last + 1;
+            Part::Gap(gap) => {
+                from = gap.last + 1;
                 continue;
             }
         };

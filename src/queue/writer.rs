@@ -33,7 +33,6 @@ pub(super) struct Writer {
     number: u64,
     write: u64,
     witness_due: Option<Instant>,
-    buffer: Vec<u8>,
 }
 
 struct Active {
@@ -60,7 +59,7 @@ struct Sorted {
 impl Writer {
     pub(super) fn new(inner: Arc<Inner>, duplicates: Duplicates, number: u64, write: u64) -> Writer {
         let counts = inner.log.counts();
-        Writer { inner, duplicates, active: None, counts, number, write, witness_due: None, buffer: Vec::new() }
+        Writer { inner, duplicates, active: None, counts, number, write, witness_due: None }
     }
 
     /// Until the intake is closed and empty. The last group is synced and its segment sealed when this returns.
@@ -145,18 +144,17 @@ impl Writer {
             Place { nonce: active.segment.header.nonce, offset: active.end, write: self.write, durable_through: active.end };
         // Also where it fails: what a failed write left must not pass for part of the next.
         self.write += 1;
-        let entries = group::encode(&mut self.buffer, group, place, counts);
+        let group = group::lay_out(group, place, counts);
         let disk = &self.inner.log.disk;
-        if let Err(error) = disk.write(&active.segment.file, &self.buffer, active.end) {
+        if let Err(error) = disk.write_pieces(&active.segment.file, &mut group.slices(), active.end) {
             return Err(if is_full(&error) { full(&self.inner) } else { Trouble::Broken(error) });
         }
         self.inner.syncing.started();
         let synced = disk.sync(&active.segment.file);
         self.inner.syncing.ended();
         synced?;
-        active.end += self.buffer.len() as u64;
-        self.buffer.shrink_to(2 * GROUP_BYTES as usize);
-        Ok(entries)
+        active.end += group.bytes();
+        Ok(group.entries)
     }
 
     /// Puts the witness of the last group behind it.

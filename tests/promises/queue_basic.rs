@@ -142,6 +142,12 @@ async fn a_destination_switched_off_with_records_waiting_stops_the_start() {
     assert!(refusal.to_string().ends_with("boxbridge queue forget kafka"), "{refusal}");
     let queue = open(dir.path(), &["kafka"]);
     drain(&mut queue.cursor("kafka", Lane::Normal).unwrap(), 3).await;
+    append(&queue, 4..=5, PersonType::Visitor, Lane::Normal).await;
+    queue.shutdown().await;
+    // Switched on again it joins at the end: it missed what came meanwhile.
+    let queue = open(dir.path(), &["mqtt", "kafka"]);
+    assert_eq!(sizes(&queue.status(), "mqtt", Lane::Normal), (0, 0, 0));
+    assert_eq!(sizes(&queue.status(), "kafka", Lane::Normal), (5, 3, 2));
     queue.shutdown().await;
 }
 
