@@ -52,7 +52,7 @@ pub struct Shot {
 }
 
 impl Film {
-    /// Pictures of `bytes` bytes, at least [`LEAST_BYTES`].
+    /// Pictures of `bytes` bytes, at least `LEAST_BYTES`.
     pub fn new(seed: u64, bytes: usize) -> Film {
         let bytes = bytes.max(LEAST_BYTES);
         let beginning = (bytes - TAIL_BYTES) / LINE_BYTES * LINE_BYTES;
