@@ -46,7 +46,7 @@ pub(super) fn start(config: &config::Embedded) -> Result<(Running, Doors), Start
         .build()
         .map_err(|error| failed(&error))?;
     let seen = Arc::new(Seen::default());
-    let (started, doors) = std::sync::mpsc::channel();
+    let (started, doors) = std::sync::mpsc::sync_channel(1);
     let (config, witness) = (config.clone(), seen.clone());
     runtime.spawn(async move {
         // Whoever waits for it is there: it waits below.
