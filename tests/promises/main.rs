@@ -10,6 +10,7 @@ mod load;
 mod main_job;
 mod mqtt;
 mod normalize;
+mod operator;
 mod outage;
 mod parts;
 mod queue_basic;

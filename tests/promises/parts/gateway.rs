@@ -87,6 +87,14 @@ impl Gateway {
         self.child.wait()
     }
 
+    pub fn signal(&self, name: &str) {
+        self.child.signal(name);
+    }
+
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait()
+    }
+
     /// The most it ever held, by the kernel's count.
     pub fn peak_memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

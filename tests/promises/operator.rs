@@ -1,0 +1,147 @@
+//! What an operator does: a config file with TLS and passwords everywhere, the commands, an orderly stop.
+
+use serde_json::json;
+
+use crate::parts::certificates::Certificates;
+use crate::parts::gateway::{Gateway, event};
+use crate::parts::kafka::{Broker, PASSWORD, USER};
+use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
+use crate::parts::s3;
+use crate::parts::site::{base64, jpeg};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_config_file_reaches_secured_brokers_and_an_encrypted_store() {
+    let (certificates, kafka, store) = (Certificates::make(), Broker::secured(), s3::Server::start_encrypted());
+    let mosquitto = Mosquitto::with(&Settings {
+        listeners: &[Listener::Tls],
+        users: &[("boxbridge", "mqtt secret")],
+        certificates: Some(&certificates),
+        ..Settings::default()
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let secrets = directory.path().join("s3-secret");
+    std::fs::write(&secrets, format!("{}\n", s3::SECRET)).unwrap();
+    let file = directory.path().join("boxbridge.toml");
+    let text = format!(
+        r#"
+        site = "lobby"
+        [route.default]
+        kafka_topic = "operator.{{person_type}}"
+        [send.mqtt]
+        url = "mqtts://{}"
+        username = "boxbridge"
+        ca_file = "{}"
+        [send.kafka]
+        brokers = "127.0.0.1:{}"
+        security = "sasl_ssl"
+        username = "{USER}"
+        ca_file = "{}"
+        [send.store]
+        url = "s3://{}/lobby"
+        endpoint = "{}"
+        access_key_id = "{}"
+        secret_access_key_file = "{}"
+        ca_file = "{}"
+        "#,
+        mosquitto.address(),
+        certificates.authority().display(),
+        kafka.sasl_ssl_port,
+        kafka.ca_file().display(),
+        s3::BUCKET,
+        store.endpoint(),
+        s3::KEY_ID,
+        secrets.display(),
+        store.ca_file().display(),
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let gateway =
+        Gateway::start(&[("CONFIG", &file), ("SEND__MQTT__PASSWORD", "mqtt secret"), ("SEND__KAFKA__PASSWORD", PASSWORD)]);
+    let mut body = event("666666", json!(3), "192.168.1.243");
+    body["reg_pic"] = base64(&jpeg(1, 5_000));
+    assert_eq!(gateway.post("/RealTimeEvent", &body).status, 200);
+    gateway.wait_delivered();
+    assert_eq!(kafka.read("operator.blacklist", 1).await[0].key, "lobby/192.168.1.243");
+
+    let (found, code) = gateway.run(&["check", "--online"]);
+    assert_eq!(code, Some(0), "{found}");
+    for part in ["settings  ok", "disk      ok", "store     ok", "mqtt      ok", "kafka     ok"] {
+        assert!(found.contains(part), "{found}");
+    }
+    assert!(!found.contains("secret") && !gateway.log().contains("mqtt secret"), "{found}");
+    let (found, _) = gateway.run(&["check", "--online", "--set", "send.mqtt.username=nobody"]);
+    assert!(found.contains("mqtt      PROBLEM: "), "{found}");
+}
+
+#[test]
+fn the_queue_can_be_looked_into_while_the_gateway_runs_and_after() {
+    let mut gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    for number in 0..3 {
+        assert_eq!(gateway.post("/RealTimeEvent", &event(&format!("canary-{number}"), json!(number + 1), "gate")).status, 200);
+    }
+    let (status, code) = gateway.run(&["queue", "status"]);
+    assert!(code == Some(0) && status.contains("in use by a running gateway"), "{status}");
+    let (records, code) = gateway.run(&["queue", "inspect"]);
+    assert_eq!((code, records.lines().count()), (Some(0), 3), "{records}");
+    assert!(!records.contains("canary"), "no personal data: {records}");
+    let (newest, _) = gateway.run(&["queue", "inspect", "--last", "1", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&newest).unwrap()["sequence"], 3);
+    let (sound, code) = gateway.run(&["queue", "verify"]);
+    assert!(
+        code == Some(0) && sound.contains("mqtt normal: accepted 2 = delivered 0 + set aside 0 + expired 0 + waiting 2: exact"),
+        "{sound}"
+    );
+
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+    let (status, _) = gateway.run(&["queue", "status"]);
+    assert!(status.contains("closed properly"), "{status}");
+    // Switched off with records waiting: the start says so, and how to go on.
+    let off = ["--set", "send.mqtt.url=", "--set", "send.kafka.brokers=127.0.0.1:9"];
+    let (refused, code) = gateway.run(&off);
+    assert!(code == Some(1) && refused.contains("boxbridge queue forget mqtt"), "{refused}");
+    let (forgotten, code) = gateway.run(&[&["queue", "forget", "mqtt"], &off[..]].concat());
+    assert_eq!(code, Some(0), "{forgotten}");
+}
+
+#[test]
+fn a_second_gateway_on_the_same_data_is_refused() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    let (refused, code) = gateway.run(&["--set", "ingest.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"]);
+    assert!(code == Some(1) && refused.contains("lock"), "{refused}");
+}
+
+#[test]
+fn wrong_settings_end_with_64_before_anything_is_touched() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    let (said, code) = gateway.run(&["--set", "queue.max_bytes=1MiB", "--set", "sitte=lobby"]);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("queue.max_bytes = \"1MiB\"") && said.contains("did you mean \"site\""), "{said}");
+}
+
+#[test]
+fn on_sigterm_it_is_not_ready_but_still_accepts_for_the_delay_and_ends_with_0() {
+    let mut gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("INGEST__DRAIN_DELAY", "1s")]);
+    gateway.signal("TERM");
+    crate::parts::site::wait_until("not ready", || gateway.ready()["ready"] == json!(false));
+    assert_eq!(gateway.ready()["causes"], json!(["draining"]));
+    assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(1), "gate")).status, 200);
+    assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
+    gateway.restart();
+    assert_eq!(gateway.metrics()["boxbridge_queue_waiting_records{destination=\"mqtt\",lane=\"normal\"}"], 1.0);
+}
+
+#[test]
+fn nothing_of_a_person_is_ever_logged_or_measured() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("LOG__LEVEL", "trace")]);
+    let mut body = event("canary-id", json!(3), "gate");
+    body["identity_name"] = json!("canary-name");
+    body["reg_pic"] = base64(&jpeg(7, 2_000));
+    let picture = body["reg_pic"].as_str().unwrap()[100..140].to_owned();
+    assert_eq!(gateway.post("/RealTimeEvent?token=canary-token", &body).status, 200);
+    assert_eq!(gateway.post_bytes("/RealTimeEvent", b"{\"identity_name\": \"canary-name\", ").status, 400);
+    let metrics = format!("{:?}", gateway.metrics());
+    for secret in ["canary-id", "canary-name", "canary-token", &picture] {
+        assert!(!gateway.log().contains(secret), "{secret} is in the log");
+        assert!(!metrics.contains(secret), "{secret} is in the metrics");
+    }
+}
