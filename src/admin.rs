@@ -78,17 +78,18 @@ impl Health {
         causes
     }
 
+    /// `reasons` says all that is wrong; only the causes among them make it not ready.
     fn report(&self) -> (bool, Value) {
-        let causes = self.causes();
-        let links = self.parts.get().map_or(&[][..], |parts| &parts.links);
-        let destinations: Map<String, Value> = links
-            .iter()
-            .map(|link| {
-                (link.destination.to_owned(), link.trouble().map_or("up".to_owned(), |error| format!("down: {error}")).into())
-            })
-            .collect();
+        let mut reasons = self.causes();
+        let is_ready = reasons.is_empty();
+        let mut destinations = Map::new();
+        for link in self.parts.get().map_or(&[][..], |parts| &parts.links) {
+            let trouble = link.trouble();
+            reasons.extend(trouble.iter().map(|error| format!("{} is down: {error}", link.destination)));
+            destinations.insert(link.destination.to_owned(), if trouble.is_none() { "up" } else { "down" }.into());
+        }
         let notes = self.parts.get().map_or(&[][..], |parts| &parts.notes);
-        (causes.is_empty(), json!({"ready": causes.is_empty(), "causes": causes, "destinations": destinations, "notes": notes}))
+        (is_ready, json!({"ready": is_ready, "reasons": reasons, "destinations": destinations, "notes": notes}))
     }
 }
 

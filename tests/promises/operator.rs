@@ -123,7 +123,7 @@ fn on_sigterm_it_is_not_ready_but_still_accepts_for_the_delay_and_ends_with_0() 
     let mut gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("INGEST__DRAIN_DELAY", "1s")]);
     gateway.signal("TERM");
     crate::parts::site::wait_until("not ready", || gateway.ready()["ready"] == json!(false));
-    assert_eq!(gateway.ready()["causes"], json!(["draining"]));
+    assert_eq!(gateway.ready()["reasons"][0], "draining");
     assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(1), "gate")).status, 200);
     assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
     gateway.restart();

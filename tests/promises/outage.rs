@@ -31,8 +31,8 @@ fn a_destination_that_is_down_is_a_reason_shown_and_not_a_cause() {
     let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
     assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(1), "gate")).status, 200);
     let ready = gateway.ready();
-    assert_eq!((&ready["ready"], &ready["causes"]), (&json!(true), &json!([])));
-    assert!(ready["destinations"]["mqtt"].as_str().is_some_and(|text| text.starts_with("down: ")), "{ready}");
+    assert_eq!((&ready["ready"], &ready["destinations"]["mqtt"]), (&json!(true), &json!("down")));
+    assert!(ready["reasons"][0].as_str().is_some_and(|text| text.starts_with("mqtt is down: ")), "{ready}");
     let metrics = gateway.metrics();
     assert_eq!(metrics["boxbridge_send_up{destination=\"mqtt\"}"], 0.0);
     assert_eq!(metrics["boxbridge_queue_waiting_records{destination=\"mqtt\",lane=\"normal\"}"], 1.0);
