@@ -156,7 +156,7 @@ async fn a_paused_type_holds_back_only_itself_and_is_caught_up() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path(), &["mqtt"]);
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
-    let both = |number: u64| if number % 2 == 0 { PersonType::Visitor } else { PersonType::Employee };
+    let both = |number: u64| if number.is_multiple_of(2) { PersonType::Visitor } else { PersonType::Employee };
     for number in 1..=400 {
         append(&queue, [number], both(number), Lane::Normal).await;
         if number == 10 {

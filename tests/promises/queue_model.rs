@@ -341,7 +341,7 @@ fn tear(dir: &Path, seed: u64) {
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| (last + 1).next_multiple_of(4096));
     let elsewhere = bytes[8192.min(bytes.len())..].iter().copied().take(8192).collect::<Vec<_>>();
     let noise = picture(PictureKind::Face, seed, 4096).bytes;
-    let torn = if seed % 2 == 0 { [elsewhere, noise.to_vec()].concat() } else { [noise.to_vec(), elsewhere].concat() };
+    let torn = if seed.is_multiple_of(2) { [elsewhere, noise.to_vec()].concat() } else { [noise.to_vec(), elsewhere].concat() };
     bytes.iter_mut().skip(end).zip(torn).for_each(|(byte, torn)| *byte = torn);
     std::fs::write(&path, bytes).unwrap();
 }
