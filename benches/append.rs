@@ -1,5 +1,5 @@
-//! What the queue costs over a plain loop: 200 KB records, appended by 1, 8 and 64 at once, against the same bytes written and synced in groups
-//! of as many by one thread, in the same kind of file.
+//! What the queue costs over a plain loop: 200 KB records, appended by 1, 8 and 64 at once, against the same bytes written and
+//! synced in groups of as many by one thread, in the same kind of file.
 //!
 //! Prints records per second of both and the ratio, the median of some rounds that take turns. Writes below the directory of
 //! `BOXBRIDGE_BENCH_DIR`, else below the target directory: not into memory, where a sync costs nothing.

@@ -1,8 +1,8 @@
 //! The records of one lane, in order, for one destination.
 //!
-//! Promises: what was handed out and has no answer comes again after [`Cursor::rewind`], what has one does not; a paused person type holds back
-//! only itself and is caught up beside the others; replays come when nothing live is there. [`Cursor::next`] is cancel-safe.
-//! Deliberately knows no destination: when to pause and what an answer means is its caller's.
+//! Promises: what was handed out and has no answer comes again after [`Cursor::rewind`], what has one does not; a paused
+//! person type holds back only itself and is caught up beside the others; replays come when nothing live is there.
+//! [`Cursor::next`] is cancel-safe. Deliberately knows no destination: when to pause and what an answer means is its caller's.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

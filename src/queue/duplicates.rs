@@ -1,8 +1,9 @@
 //! Which events came before, within a window: the memory behind "answered 200 and not delivered again".
 //!
 //! Promises: two events are the same only if id and revision are, or if history repeats an id without a picture that the first one
-//! lacked, never the other way round; beyond window or capacity the oldest is forgotten, so that in doubt an event goes out twice. Ages
-//! count by uptime: a clock that is set changes nothing. Deliberately answers only for the writer, who knows what is durable.
+//! lacked, never the other way round; beyond window or capacity the oldest is forgotten, so that in doubt an event goes out
+//! twice. Ages count by uptime: a clock that is set changes nothing. Deliberately answers only for the writer, who knows what
+//! is durable.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -111,14 +112,22 @@ impl Duplicates {
             return;
         }
         let ordinal = self.oldest + self.seen.len() as u64;
-        let mut last = *self.first.entry(seen.id).or_insert(ordinal);
+        let first = *self.first.entry(seen.id).or_insert(ordinal);
         self.seen.push_back(seen);
-        while last != ordinal {
-            let Some(earlier) = self.get_mut(last) else { break };
-            last = if earlier.next == 0 { std::mem::replace(&mut earlier.next, ordinal).max(ordinal) } else { earlier.next };
-        }
+        self.link(first, ordinal);
         while self.seen.len() > self.capacity {
             self.forget_oldest();
+        }
+    }
+
+    /// Hangs a record behind the last one with the same id, of which `first` is the first.
+    fn link(&mut self, first: u64, ordinal: u64) {
+        let mut last = first;
+        while let Some(earlier) = self.get_mut(last).filter(|_| last != ordinal) {
+            if earlier.next == 0 {
+                earlier.next = ordinal;
+            }
+            last = earlier.next;
         }
     }
 

@@ -1,7 +1,7 @@
 //! Records that are written together → the pieces of one group.
 //!
-//! Promises: picture bytes are not copied: they are written from where the request left them; a group starts and ends on a block, so
-//! what is synced is never written again. Deliberately does no IO.
+//! Promises: picture bytes are not copied: they are written from where the request left them; a group starts and ends on a
+//! block, so what is synced is never written again. Deliberately does no IO.
 
 use std::io::IoSlice;
 use std::ops::Range;

@@ -85,8 +85,8 @@ impl Queue {
         self.inner.was_clean
     }
 
-    /// Makes an entry durable. Waits for room among what waits to be written, and then for the sync. Dropping the future before it was handed
-    /// over leaves nothing; afterwards it is committed all the same.
+    /// Makes an entry durable. Waits for room among what waits to be written, and then for the sync. Dropping the future
+    /// before it was handed over leaves nothing; afterwards it is committed all the same.
     pub async fn append(&self, entry: Entry) -> Result<Appended, AppendError> {
         if self.inner.is_poisoned() {
             return Err(AppendError::Poisoned);

@@ -34,8 +34,8 @@ pub(super) fn checksum(nonce: u64, offset: u64, bytes: &[u8]) -> u32 {
     seeded(nonce, offset, crc32fast::hash(bytes))
 }
 
-/// The checksum where bytes stand whose CRC is known: so whoever appends computes the CRC, each on its own thread, and the one writer does not.
-/// A CRC is linear, so mixing the seed in afterwards keeps it as strong as hashing it first.
+/// The checksum where bytes stand whose CRC is known: so whoever appends computes the CRC, each on its own thread, and the one
+/// writer does not. A CRC is linear, so mixing the seed in afterwards keeps it as strong as hashing it first.
 pub(super) fn seeded(nonce: u64, offset: u64, crc: u32) -> u32 {
     let mut place = [0; 16];
     let (left, right) = place.split_at_mut(8);

@@ -1,7 +1,7 @@
 //! Opening and closing: lock, recovery, cursors, threads; and all of it in reverse.
 //!
-//! Promises: either everything is as it was durable, or the error names what is in the way; opening twice is refused. Deliberately leaves no
-//! half-open queue behind.
+//! Promises: either everything is as it was durable, or the error names what is in the way; opening twice is refused.
+//! Deliberately leaves no half-open queue behind.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;

@@ -47,7 +47,8 @@ impl std::fmt::Debug for Record {
 }
 
 impl Record {
-    /// Its pictures, checked, in the order of [`crate::event::PictureKind::ALL`]. They are there while the record has no answer, unless they rotted.
+    /// Its pictures, checked, in the order of [`crate::event::PictureKind::ALL`]. They are there while the record has no
+    /// answer, unless they rotted.
     pub async fn pictures(&self) -> Result<Vec<Picture>, ReadError> {
         let (segment, offset, header) = (self.segment.clone(), self.offset, self.header.clone());
         let sequence = self.sequence.0;

@@ -1,6 +1,7 @@
 //! How the queue is doing, for metrics, `/readyz` and people.
 //!
-//! Promises: per destination and lane, accepted = delivered + set aside + expired + waiting, in one look. Deliberately changes nothing.
+//! Promises: per destination and lane, accepted = delivered + set aside + expired + waiting, in one look. Deliberately changes
+//! nothing.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;

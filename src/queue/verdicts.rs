@@ -34,7 +34,8 @@ impl Verdicts {
         Verdicts { store, changed }
     }
 
-    /// What became of a record's pictures; `None` while the store has not settled it. Where there is no store, nothing is waited for.
+    /// What became of a record's pictures; `None` while the store has not settled it. Where there is no store, nothing is
+    /// waited for.
     pub fn of(&self, sequence: Sequence) -> Option<PictureVerdict> {
         let Some(store) = &self.store else { return Some(PictureVerdict::default()) };
         store
@@ -172,6 +173,15 @@ impl Runs {
         {
             *end = (*end).max(last);
             return;
+        }
+        // A record that was sent again may have fared differently: it is cut out of the run that it stood in.
+        if let Some((_, (end, before))) = self.by_first.range_mut(..=first).next_back()
+            && first <= *end
+        {
+            let (old_end, before) = (std::mem::replace(end, first.saturating_sub(1)), *before);
+            if old_end > last {
+                self.by_first.insert(last + 1, (old_end, before));
+            }
         }
         self.by_first.insert(first, (last, verdict));
     }

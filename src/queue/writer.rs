@@ -1,8 +1,8 @@
 //! The one thread that writes the log: takes what waits, writes it as one group, syncs, answers.
 //!
 //! Promises: nothing is answered `Stored` or `Duplicate` before the sync that covers it returned; a write that finds the disk
-//! full is rolled back whole; any other failure of write or sync poisons the log. Deliberately has no timer but one: 100 ms after the
-//! last group an empty one is written, so that every synced group has a witness.
+//! full is rolled back whole; any other failure of write or sync poisons the log. Deliberately has no timer but one: 100 ms
+//! after the last group an empty one is written, so that every synced group has a witness.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use boxbridge::event::{Lane, PersonType, PictureKind};
-use boxbridge::queue::{Outcome, Queue, ROTTEN, Settings};
+use boxbridge::queue::{Call, Disk, Outcome, Queue, ROTTEN, Settings};
 
 use crate::queue_support::{copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, sizes, step};
 
-const RECORDS: u64 = 8;
+const RECORDS: u64 = 10;
 const ANSWERED: u64 = 3;
 /// Appended after the damage: when it comes out, everything before has.
 const LAST: u64 = 1000;
 
 fn tiny(dir: &Path) -> Settings {
-    Settings { segment_bytes: 32 << 10, ..settings(dir) }
+    Settings { segment_bytes: 44 << 10, ..settings(dir) }
 }
 
 /// Some records in some segments, three of them delivered: as a kill would leave it, and as a proper stop does.
@@ -22,7 +22,8 @@ async fn stores() -> [tempfile::TempDir; 2] {
     let dir = directory();
     let queue = Queue::open(tiny(dir.path()), &["mqtt"]).unwrap();
     for number in 1..=RECORDS {
-        let pictures = if number % 2 == 0 { vec![picture(PictureKind::Face, number, 300)] } else { Vec::new() };
+        // One with a picture stands before the last: its rot must be stepped over, not only to the next block.
+        let pictures = if number.is_multiple_of(2) { Vec::new() } else { vec![picture(PictureKind::Face, number, 300)] };
         step(queue.append(entry(number, PersonType::Employee, Lane::Normal, &pictures))).await.unwrap();
     }
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
@@ -140,5 +141,39 @@ async fn larger_damage_costs_what_it_hit_and_the_rest_is_delivered() {
                 assert!(missing <= found.rotten || place + 1 == segments.len(), "{what}: {missing} lost, {} counted", found.rotten);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_torn_tail_is_cut_without_alarm_and_a_whole_one_is_kept() {
+    let dir = directory();
+    let fails = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = fails.clone();
+    let disk = Disk::failing(move |call| match call == Call::Sync && asked.load(std::sync::atomic::Ordering::SeqCst) {
+        true => Err(std::io::Error::from_raw_os_error(5)),
+        false => Ok(()),
+    });
+    let queue = Queue::open(Settings { disk, ..tiny(dir.path()) }, &["mqtt"]).unwrap();
+    step(queue.append(entry(1, PersonType::Employee, Lane::Normal, &[]))).await.unwrap();
+    // Written, but never synced: nobody was told of it.
+    fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    let pictures = [picture(PictureKind::Face, 2, 300)];
+    step(queue.append(entry(2, PersonType::Employee, Lane::Normal, &pictures))).await.unwrap_err();
+    queue.shutdown().await;
+    let segment = files(dir.path(), "segment-").pop().unwrap();
+    let bytes = std::fs::read(&segment).unwrap();
+    let position = |what: &[u8]| bytes.windows(what.len()).rposition(|window| window == what).unwrap();
+    for (torn, came) in
+        [(None, vec![1, 2, LAST]), (Some(b"received_at".as_slice()), vec![1, LAST]), (Some(&pictures[0].bytes[..]), vec![1, LAST])]
+    {
+        let copy = directory();
+        copy_directory(dir.path(), copy.path());
+        if let Some(torn) = torn {
+            let mut bytes = bytes.clone();
+            bytes[position(torn) + 3] ^= 1;
+            std::fs::write(copy.path().join("queue").join(segment.file_name().unwrap()), bytes).unwrap();
+        }
+        let found = recover(copy.path(), "torn").await;
+        assert_eq!((found.came.into_iter().collect::<Vec<_>>(), found.rotten, found.unreadable_pictures), (came, 0, 0));
     }
 }
