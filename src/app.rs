@@ -38,6 +38,9 @@ const EXPIRY: Duration = Duration::from_secs(60);
 /// sysexits.h EX_IOERR: the disk failed a sync, and what it holds must be read again before anything is promised.
 const EXIT_POISONED: u8 = 74;
 
+/// signal(7) on every architecture we run on.
+const SIGXFSZ: i32 = 25;
+
 /// A running gateway.
 pub struct App {
     pub ingest_address: SocketAddr,
@@ -89,6 +92,8 @@ pub fn run(config: Config) -> ExitCode {
 async fn until_told(config: Config) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    // A file-size limit shall be an error of the write (EFBIG: the disk counts as full), not the end of the process.
+    let _file_size = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
     let metrics = metrics::install().context("cannot set up metrics")?;
     let app = App::start(config, metrics).await?;
     tokio::select! {

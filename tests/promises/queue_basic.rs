@@ -312,3 +312,30 @@ async fn an_append_goes_on_when_its_caller_has_gone() {
     assert_eq!(drain(&mut cursor, 1).await, [1]);
     queue.shutdown().await;
 }
+
+#[tokio::test]
+async fn after_a_restart_records_of_several_types_come_in_the_order_they_were_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["mqtt"]);
+    let types = [PersonType::Employee, PersonType::Visitor, PersonType::Stranger];
+    for number in 1..=30_u64 {
+        let person_type = types[usize::try_from(number).unwrap() % 3];
+        append(&queue, [number], person_type, Lane::Normal).await;
+    }
+    let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
+    // Employees are answered further than the others: their place is another.
+    for _ in 1..=15 {
+        let record = step(cursor.next()).await;
+        if record.person_type == PersonType::Employee {
+            cursor.answer(record.sequence, Outcome::Delivered);
+        }
+    }
+    drop(cursor);
+    queue.shutdown().await;
+    drop(queue);
+    let queue = open(dir.path(), &["mqtt"]);
+    let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
+    let again = drain(&mut cursor, 25).await;
+    let in_order: Vec<u64> = (1..=30).filter(|number| number % 3 != 0 || *number > 15).collect();
+    assert_eq!(again, in_order);
+}
