@@ -20,6 +20,7 @@ use crate::ingest::{self, Door, Listener};
 use crate::metrics;
 use crate::queue::aside::Aside;
 use crate::queue::quarantine::Quarantine;
+use crate::queue::received::Received;
 use crate::queue::{self, Queue};
 use crate::route::Router;
 use crate::send::Destination;
@@ -48,6 +49,7 @@ pub struct App {
     config: Arc<Config>,
     health: Arc<Health>,
     queue: Queue,
+    received: Arc<Received>,
     /// What each stage stops by, and what has to end then.
     ingest: Stage,
     commits: TaskTracker,
@@ -106,10 +108,15 @@ async fn until_told(config: Config) -> anyhow::Result<ExitCode> {
     }
     let queue = app.queue.clone();
     tokio::select! {
-        () = app.stop() => tracing::info!("stopped, everything accepted is on disk"),
+        () = app.stop() => {}
         _ = terminate.recv() => queue.shutdown().await,
         _ = interrupt.recv() => queue.shutdown().await,
     }
+    if queue.status().is_poisoned {
+        tracing::error!("the disk failed a sync while stopping: start again to verify what it holds");
+        return Ok(ExitCode::from(EXIT_POISONED));
+    }
+    tracing::info!("stopped, everything accepted is on disk");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -150,12 +157,18 @@ impl App {
         }
         health.opened(queue.clone(), links, config.warnings.clone());
 
+        let received = tokio::task::spawn_blocking({
+            let (data_dir, queue) = (config.data_dir.clone(), queue.clone());
+            move || Arc::new(Received::open(&data_dir, queue))
+        });
+        let received = received.await?;
         let commits = TaskTracker::new();
         let gateway = Gateway {
             config: Arc::clone(&config),
             queue: queue.clone(),
             quarantine: Arc::clone(&quarantine),
             router,
+            received: Arc::clone(&received),
             is_serving: Arc::new({
                 let health = Arc::clone(&health);
                 move || health.causes().is_empty()
@@ -164,10 +177,10 @@ impl App {
         let ingest = Stage::default();
         let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone());
         ingest.tasks.spawn(ingest::serve(listener, door, ingest.tasks.clone(), ingest.stop.clone()));
-        admin.tasks.spawn(housekeeping(Arc::clone(&health), quarantine, admin.stop.clone()));
+        admin.tasks.spawn(housekeeping(Arc::clone(&health), quarantine, Arc::clone(&received), admin.stop.clone()));
         health.enter(Phase::Serving);
         say_started(&config, ingest_address, admin_address);
-        Ok(App { ingest_address, admin_address, config, health, queue, ingest, commits, deliveries, admin, embedded })
+        Ok(App { ingest_address, admin_address, config, health, queue, received, ingest, commits, deliveries, admin, embedded })
     }
 
     /// Not ready, `drain_delay` more of accepting, then every stage in the order of travel. Brokers are not waited for.
@@ -179,6 +192,7 @@ impl App {
         self.commits.close();
         let _ = tokio::time::timeout_at(deadline, self.commits.wait()).await;
         self.deliveries.end(deadline).await;
+        save(&self.received).await;
         self.queue.shutdown().await;
         drop(self.embedded);
         self.admin.end(deadline).await;
@@ -212,6 +226,7 @@ impl Start<'_> {
                 aside: Arc::clone(self.aside),
                 link: Arc::clone(&link),
                 settings: self.config.send.clone(),
+                is_expiring: false,
             };
             self.stage.tasks.spawn(deliver(delivery, self.stage.stop.clone()));
         }
@@ -232,12 +247,31 @@ async fn start_admin(config: &Config, health: &Arc<Health>, stage: &Stage) -> an
     Ok(address)
 }
 
-async fn housekeeping(health: Arc<Health>, quarantine: Arc<Quarantine>, stop: CancellationToken) {
+/// Counts that are a few seconds old are better than a start that waits for them: a failure is said, and tried again.
+async fn save(received: &Arc<Received>) {
+    let received = Arc::clone(received);
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || received.save()).await {
+        tracing::warn!(%error, "the counts of received events could not be saved");
+    }
+}
+
+/// Upkeep of what nobody waits for; says when the disk is full, and when it is not any more.
+async fn housekeeping(health: Arc<Health>, quarantine: Arc<Quarantine>, received: Arc<Received>, stop: CancellationToken) {
     let mut expired = Instant::now();
+    let mut causes = Vec::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(UPKEEP) => health.metrics.run_upkeep(),
+        }
+        save(&received).await;
+        let now = health.causes();
+        if now != causes {
+            match now.is_empty() {
+                true => tracing::info!("ready again"),
+                false => tracing::warn!(causes = now.join(", "), "not ready: boxes may be refused"),
+            }
+            causes = now;
         }
         if expired.elapsed() > EXPIRY {
             expired = Instant::now();

@@ -59,7 +59,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct Ingest {
     pub listen: SocketAddr,
-    /// Lower case, without a trailing slash, as are the others.
+    /// In any case, without a trailing slash, as are the others.
     pub realtime_paths: Vec<String>,
     pub history_paths: Vec<String>,
     pub status_paths: Vec<String>,

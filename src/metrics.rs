@@ -154,6 +154,11 @@ fn events(feed: &'static str, outcome: Outcome, count: u64) {
     counter!(EVENTS, "feed" => feed, "outcome" => outcome.as_str()).increment(count);
 }
 
+/// What was counted before this process.
+pub fn events_before(feed: Feed, outcome: Outcome, count: u64) {
+    events(feed.as_str(), outcome, count);
+}
+
 pub fn event(feed: Feed, outcome: Outcome) {
     events(feed.as_str(), outcome, 1);
 }

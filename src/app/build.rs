@@ -113,9 +113,9 @@ pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: 
             () = embedded.subscribed() => {}
             () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
         }
-        let since = Timestamp(Timestamp::now().0 - i64::try_from(LOST_WITH_MEMORY.as_millis()).unwrap_or(0));
-        tracing::warn!("the last stop was not clean: events of its last 60 s are published again, on the late topics");
-        queue.replay(MQTT, since);
+        if queue.replay_before_start(MQTT, LOST_WITH_MEMORY).is_some() {
+            tracing::warn!("the last stop was not clean: events of its last 60 s are published again, on the late topics");
+        }
     }
     let mut counted = 0;
     loop {

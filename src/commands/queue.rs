@@ -2,11 +2,13 @@
 //!
 //! Shows nothing of a person: sequence, id, times, sizes. Exit code 1 where `verify` finds something unsound.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::app::build;
 use crate::config::Config;
 use crate::event::{PersonType, Sequence};
 use crate::queue::OpenError;
@@ -26,13 +28,15 @@ pub struct Options {
 
 #[derive(Subcommand)]
 enum Action {
-    /// What waits for whom, and since when
+    /// What waits for whom
+    #[command(after_help = "Example: boxbridge queue status --json | jq '.destinations[] | select(.counted.waiting > 0)'")]
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// The records, oldest first
+    #[command(after_help = "Example: boxbridge queue inspect --person-type blacklist --last 5")]
     Inspect {
         /// Start at this sequence
         #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
@@ -48,8 +52,10 @@ enum Action {
         json: bool,
     },
     /// Read everything, check every checksum, and count again
+    #[command(after_help = "Example: boxbridge queue verify --config /etc/boxbridge.toml && echo sound")]
     Verify,
     /// Give up what waits for a destination that is no longer configured; the gateway must not run
+    #[command(after_help = "Example: boxbridge queue forget kafka     after send.kafka.brokers was emptied")]
     Forget {
         /// mqtt, kafka or store
         name: String,
@@ -74,15 +80,31 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
             read.map(|()| shown.finish())
         }
         Action::Verify => inspect::verify(data_dir).map(|report| print_report(&report)),
-        Action::Forget { name } => inspect::forget(data_dir, name).map(|()| {
-            println!("{name} is forgotten: nothing waits for it any more");
-            ExitCode::SUCCESS
-        }),
+        Action::Forget { name } => forget(name, config),
     };
     done.unwrap_or_else(|error| {
         eprintln!("boxbridge: {}", with_causes(&error));
         ExitCode::FAILURE
     })
+}
+
+/// Only what is switched off, and there: what waits for it is acknowledged, and ends here.
+fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
+    if build::destination_names(config).contains(&name) {
+        eprintln!("boxbridge: {name} is still configured: switch it off first, or its events are delivered when it is back");
+        return Ok(ExitCode::FAILURE);
+    }
+    let overview = inspect::status(&config.data_dir)?;
+    let waiting: Vec<_> = overview.cursors.iter().filter(|cursor| cursor.destination == name).collect();
+    if waiting.is_empty() {
+        let names: BTreeSet<_> = overview.cursors.iter().map(|cursor| cursor.destination.as_str()).collect();
+        eprintln!("boxbridge: the queue has no destination {name:?}, only {names:?}");
+        return Ok(ExitCode::FAILURE);
+    }
+    inspect::forget(&config.data_dir, name)?;
+    let records: u64 = waiting.iter().filter_map(|cursor| cursor.counted.as_ref()).map(|counted| counted.waiting).sum();
+    println!("{name} is forgotten, and with it {records} records that waited for it");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn with_causes(error: &OpenError) -> String {

@@ -21,8 +21,10 @@ pub struct Options {
 #[derive(Subcommand)]
 enum Which {
     /// The message that leaves for MQTT and Kafka (boxbridge.match.v1)
+    #[command(after_help = "Example: boxbridge schema event > boxbridge.match.v1.schema.json")]
     Event,
     /// Every setting, with its default and what it does
+    #[command(after_help = "Example: boxbridge schema config | jq '.properties.send.properties.kafka'")]
     Config,
 }
 

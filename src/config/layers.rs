@@ -48,7 +48,9 @@ impl Layers {
     /// Our variables of this process: `BOXBRIDGE_…`, but for `BOXBRIDGE_CONFIG`, which names the file, and those that Kubernetes
     /// injects for a service named boxbridge.
     pub fn environment() -> Vec<(String, String)> {
-        std::env::vars()
+        // A variable that is not UTF-8 is somebody else's.
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        variables
             .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| rest != "CONFIG" && !is_service_link(rest)))
             .collect()
     }
@@ -57,10 +59,10 @@ impl Layers {
     pub(super) fn merge(&self, problems: &mut Vec<Problem>) -> Value {
         let defaults = toml(DEFAULTS, Path::new("defaults"), problems);
         let known = known_keys(&defaults);
-        let file = self.file.as_deref().map_or_else(empty, |path| read_file(path, problems));
-        let environment = nest(self.environment.iter().map(|(name, value)| (dotted(name), value)));
-        let flags = nest(self.flags.iter().map(|(key, value)| (key.clone(), value)));
-        for (layer, from) in [(&file, "the file"), (&environment, "the environment"), (&flags, "--set")] {
+        let mut file = self.file.as_deref().map_or_else(empty, |path| read_file(path, problems));
+        let mut environment = nest(self.environment.iter().map(|(name, value)| (dotted(name), value)));
+        let mut flags = nest(self.flags.iter().map(|(key, value)| (key.clone(), value)));
+        for (layer, from) in [(&mut file, "the file"), (&mut environment, "the environment"), (&mut flags, "--set")] {
             unknown_keys(layer, &known, "", from, problems);
         }
         for (layer, from) in [(&file, "the file"), (&flags, "--set")] {
@@ -142,23 +144,29 @@ fn known_keys(defaults: &Value) -> Value {
     known
 }
 
-fn unknown_keys(layer: &Value, known: &Value, section: &str, from: &str, problems: &mut Vec<Problem>) {
+/// Says what is unknown, and takes it out: the rest is checked all the same.
+fn unknown_keys(layer: &mut Value, known: &Value, section: &str, from: &str, problems: &mut Vec<Problem>) {
     let (Value::Object(layer), Value::Object(known)) = (layer, known) else { return };
-    for (key, value) in layer {
+    layer.retain(|key, value| {
         let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
         match known.get(key) {
             Some(Value::Object(_)) if !value.is_object() => {
                 problems.push(Problem(format!("[{path}] of {from} is a section, found the value {}", shown(value))));
+                false
             }
-            Some(known) => unknown_keys(value, known, &path, from, problems),
+            Some(known) => {
+                unknown_keys(value, known, &path, from, problems);
+                true
+            }
             None => {
                 let place = if section.is_empty() { "at the top".to_owned() } else { format!("in [{section}]") };
                 let nearest = known.keys().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
                 let hint = nearest.map_or_else(String::new, |nearest| format!(", did you mean {nearest:?}"));
                 problems.push(Problem(format!("unknown key {key:?} {place} of {from}{hint}")));
+                false
             }
         }
-    }
+    });
 }
 
 fn secrets(layer: &Value, from: &str, problems: &mut Vec<Problem>) {

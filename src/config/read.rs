@@ -114,7 +114,7 @@ fn paths(read: &mut Reader, key: &str) -> Vec<String> {
     if paths.iter().any(|path| !path.starts_with('/')) {
         read.problem(key, "a path starts with /");
     }
-    paths.iter().map(|path| path.trim_end_matches('/').to_lowercase()).collect()
+    paths.iter().map(|path| path.trim_end_matches('/').to_owned()).collect()
 }
 
 fn normalize(read: &mut Reader) -> Normalize {

@@ -17,9 +17,16 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// What `[route.default]` says is said once, not for each type that has it from there.
     pub fn problem(&mut self, key: &str, problem: impl std::fmt::Display) {
-        let found = shown(self.value(key));
-        self.problems.push(Problem(format!("{key} = {found}: {problem}")));
+        let name =
+            key.strip_prefix("route.").and_then(|rest| rest.split_once('.')).map(|(_, name)| format!("route.default.{name}"));
+        let inherited = name.filter(|default| self.value(default) == self.value(key));
+        let key = inherited.as_deref().unwrap_or(key);
+        let problem = Problem(format!("{key} = {}: {problem}", shown(self.value(key))));
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn value(&self, key: &str) -> &Value {

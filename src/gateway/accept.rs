@@ -10,6 +10,7 @@ use crate::ingest::Accept;
 use crate::metrics::{self, Outcome};
 use crate::normalize::{Batch, Context, Elements, Limits, Normalized, normalize};
 use crate::queue::quarantine::Quarantine;
+use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
 
@@ -19,6 +20,7 @@ pub struct Gateway {
     pub queue: Queue,
     pub quarantine: Arc<Quarantine>,
     pub router: Arc<Router>,
+    pub received: Arc<Received>,
     /// Starting, draining: whether boxes should come here at all.
     pub is_serving: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -45,6 +47,7 @@ impl Accept for Gateway {
         let not_kept = match kept {
             Ok(Ok(())) if is_history => {
                 metrics::event(Feed::History, Outcome::Quarantined);
+                self.received.quarantined(Feed::History);
                 return Ok(Reply::Quarantined(refusal));
             }
             Ok(Ok(())) => return Err(refusal),
@@ -78,16 +81,20 @@ impl Gateway {
                 break;
             }
         }
+        let refusals = || parts.iter().filter_map(|part| part.as_ref().err());
+        let pressure = refusals().position(|refusal| refusal.code.is_pressure());
         let is_all_refused = source.feed == Feed::Realtime && parts.iter().all(Result::is_err);
-        let counted = usize::from(is_all_refused);
-        for refusal in parts.iter().filter_map(|part| part.as_ref().err()).skip(counted) {
-            if source.feed == Feed::Realtime || refusal.code.is_pressure() {
+        // The one that is the whole answer is counted with it.
+        let answer = pressure.or(is_all_refused.then_some(0));
+        for (place, refusal) in refusals().enumerate().filter(|(place, _)| Some(*place) != answer) {
+            if source.feed == Feed::Realtime {
                 metrics::refused(source.feed.as_str(), refusal.code);
             }
+            tracing::debug!(place, code = refusal.code.as_str(), "an event of an array was refused");
         }
-        match parts.first() {
-            Some(Err(refusal)) if is_all_refused => Err(refusal.clone()),
-            _ => Ok(Reply::Many(parts)),
+        match answer.and_then(|place| refusals().nth(place)) {
+            Some(refusal) => Err(refusal.clone()),
+            None => Ok(Reply::Many(parts)),
         }
     }
 
@@ -105,6 +112,9 @@ impl Gateway {
         let appended = self.queue.append(Entry { event, pictures, lane }).await.map_err(refusal)?;
         let is_duplicate = matches!(appended, Appended::Duplicate(_));
         metrics::event(feed, if is_duplicate { Outcome::Duplicate } else { Outcome::Accepted });
+        if is_duplicate {
+            self.received.duplicate(feed);
+        }
         Ok(Receipt { event_id, is_duplicate, document })
     }
 

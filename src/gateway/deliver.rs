@@ -13,7 +13,7 @@ use crate::queue::aside::{Aside, SetAside};
 use crate::queue::{Cursor, Outcome, Record, Verdicts};
 use crate::route::{PicturesNow, Sending};
 use crate::send::link::{Condition, Link};
-use crate::send::window::{Consequence, Limits, Window};
+use crate::send::window::{Consequence, Limits, Replayed, Traits, Window};
 use crate::send::{Answer, Destination, Reason, Rejection, Session};
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
@@ -32,6 +32,8 @@ pub struct Delivery<D, R> {
     pub aside: Arc<Aside>,
     pub link: Arc<Link>,
     pub settings: config::Send,
+    /// A rule of the config ended the last one; said once.
+    pub is_expiring: bool,
 }
 
 /// A record in the window, taken apart once.
@@ -49,7 +51,7 @@ where
     R: Render<Message = D::Message>,
 {
     let settings = Limits { records: delivery.settings.window_records, bytes: delivery.settings.window_bytes };
-    let mut window = Window::new(settings);
+    let mut window = Window::new(settings, R::POISON);
     let mut attempts = 0;
     while !stop.is_cancelled() {
         let connected = tokio::select! {
@@ -126,15 +128,28 @@ where
                 return;
             }
         };
+        if window.is_condemned(record.sequence) {
+            self.park(&record, &event).await;
+            window.parked();
+            return;
+        }
         let waits = self.waits(&record, &event);
-        let (sequence, person_type, device) = (record.sequence, record.person_type, event.device.id.clone());
-        window.admit(sequence, &device, person_type, waits, Work { record, event, topic: None });
+        let device = event.device.id.clone();
+        let traits = Traits {
+            sequence: record.sequence,
+            device: &device,
+            person_type: record.person_type,
+            replayed: if record.replay.is_some() { Replayed::Yes } else { Replayed::No },
+            // As text and taken apart.
+            held_bytes: record.event.len() * 3,
+        };
+        window.admit(traits, waits, Work { record, event, topic: None });
     }
 
     /// Until when it waits for its pictures: not at all, until a moment, or as long as it takes.
     fn waits(&self, record: &Record, event: &Event) -> Option<Option<Instant>> {
         let wait = self.render.waits(event)?;
-        if self.verdicts.as_ref()?.of(record.sequence).is_some() {
+        if self.verdicts.as_ref()?.of(record.sequence, record.lane, record.person_type).is_some() {
             return None;
         }
         let PictureWait::For(wait) = wait else { return Some(None) };
@@ -146,7 +161,8 @@ where
 
     fn settle_waits(&mut self, window: &mut Window<Work>) {
         if let Some(verdicts) = &self.verdicts {
-            let settled: Vec<_> = window.waiting().filter(|sequence| verdicts.of(*sequence).is_some()).collect();
+            let is_settled = |work: &Work| verdicts.of(work.record.sequence, work.record.lane, work.record.person_type).is_some();
+            let settled: Vec<_> = window.waiting().filter(|sequence| window.payload(*sequence).is_some_and(is_settled)).collect();
             settled.into_iter().for_each(|sequence| window.release(sequence));
         }
         let now = Instant::now();
@@ -188,7 +204,10 @@ where
                 Err(error) => self.render.without_pictures(&work.event, error.to_string())?,
             },
         };
-        let settled = self.verdicts.as_ref().and_then(|verdicts| verdicts.of(work.record.sequence));
+        let settled = self
+            .verdicts
+            .as_ref()
+            .and_then(|verdicts| verdicts.of(work.record.sequence, work.record.lane, work.record.person_type));
         let sending = Sending {
             sequence: work.record.sequence,
             now: Timestamp::now(),
@@ -204,15 +223,19 @@ where
             Answer::Acknowledged { sequence, heard } => {
                 let work = window.answered(sequence);
                 self.cursor.answer(sequence, Outcome::Delivered);
+                if std::mem::take(&mut self.is_expiring) {
+                    tracing::info!(destination.name = self.link.destination, "there is room again");
+                }
                 let Some(work) = work else { return };
                 self.delivered(&work, heard);
-                if let Some(killer) = window.progress(sequence, work.record.person_type) {
-                    self.park(killer, window).await;
-                }
+                window.progress(sequence, work.record.person_type);
             }
             Answer::Expired { sequence, rule, verdict } => {
                 window.answered(sequence);
                 self.cursor.settle(sequence, verdict, Outcome::Expired { rule });
+                if !std::mem::replace(&mut self.is_expiring, true) {
+                    tracing::error!(destination.name = self.link.destination, rule, "events go on without what the rule ends");
+                }
             }
             Answer::Rejected { sequence, rejection } => self.rejected(sequence, &rejection, window).await,
             Answer::Lost { .. } => {}
@@ -232,7 +255,7 @@ where
 
     async fn rejected(&mut self, sequence: Sequence, rejection: &Rejection, window: &mut Window<Work>) {
         let attempts = window.attempts(sequence);
-        match window.refused(sequence, rejection.reason == Reason::Passing, Instant::now()) {
+        match window.refused(sequence, rejection.reason, Instant::now()) {
             Consequence::Retry => {}
             Consequence::Pause(person_type) => self.pause(person_type, rejection),
             Consequence::SetAside => {
@@ -258,11 +281,13 @@ where
         self.cursor.pause(person_type);
     }
 
-    async fn park(&mut self, killer: Sequence, window: &mut Window<Work>) {
-        let Some(work) = window.answered(killer) else { return };
-        let detail = "the connection died on it three times, and not on its successor".to_owned();
+    /// What the connection dies on.
+    async fn park(&mut self, record: &Record, event: &Event) {
+        let detail = "the connection died on it again and again, and not on its successor".to_owned();
         let rejection = Rejection { reason: Reason::Poison, detail, verdict: PictureVerdict::default() };
-        self.set_aside(&work.record, &rejection, work.topic, 3, Vec::new()).await;
+        let topic = self.message(&Work { record: record.clone(), event: event.clone(), topic: None }).await;
+        let topic = topic.ok().flatten().and_then(|message| R::topic(&message));
+        self.set_aside(record, &rejection, topic, 4, Vec::new()).await;
     }
 
     /// Durably set aside, then out of the cursor's way. A store that is full stops this destination: nothing is dropped.

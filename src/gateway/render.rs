@@ -5,11 +5,15 @@ use std::sync::Arc;
 use crate::config::PictureWait;
 use crate::event::{Event, Message, Object, Picture, PictureSet, PictureVerdict};
 use crate::route::{Router, Sending};
+use crate::send::window::Poison;
 use crate::send::{Reason, Rejection};
 
 /// Record → message, for one kind of destination.
 pub trait Render: Send + Sync + 'static {
     type Message: Send;
+
+    /// Whether one message can end the connection for all.
+    const POISON: Poison;
 
     /// For how long an event waits for its pictures to be stored; `None` = it waits for no store.
     fn waits(&self, event: &Event) -> Option<PictureWait>;
@@ -41,9 +45,11 @@ pub struct ToStore(pub Arc<Router>);
 
 /// What the two buses have in common: references wait for the store, inline pictures are read from the queue.
 macro_rules! bus {
-    ($name:ident, $render:ident) => {
+    ($name:ident, $render:ident, $poison:expr) => {
         impl Render for $name {
             type Message = Message;
+
+            const POISON: Poison = $poison;
 
             fn waits(&self, event: &Event) -> Option<PictureWait> {
                 self.0.stores(event).then(|| self.0.picture_wait(event.person_type))
@@ -78,11 +84,13 @@ macro_rules! bus {
     };
 }
 
-bus!(ToMqtt, mqtt);
-bus!(ToKafka, kafka);
+bus!(ToMqtt, mqtt, Poison::Possible);
+bus!(ToKafka, kafka, Poison::Impossible);
 
 impl Render for ToStore {
     type Message = Vec<Object>;
+
+    const POISON: Poison = Poison::Impossible;
 
     fn waits(&self, _event: &Event) -> Option<PictureWait> {
         None

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event::{Code, Receipt, Refusal, Reply};
 
-/// 200, or 503 where pressure stopped an array in the middle: what was committed dedupes when it comes again.
+/// 200: all of it is on disk.
 pub fn reply(reply: &Reply) -> Response {
     match reply {
         Reply::One(receipt) => send(StatusCode::OK, &Value::Object(accepted(receipt))),
@@ -58,9 +58,6 @@ pub enum Connection {
 }
 
 fn many(parts: &[Result<Receipt, Refusal>]) -> Response {
-    if let Some(Err(pressure)) = parts.iter().find(|part| matches!(part, Err(refusal) if refusal.code.is_pressure())) {
-        return refusal(pressure, Connection::Keep);
-    }
     let first = parts.iter().find_map(|part| part.as_ref().ok()).map(|receipt| receipt.event_id.to_string());
     let mut body = success(first.into());
     let events = parts.iter().map(|part| match part {

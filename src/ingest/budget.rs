@@ -16,6 +16,8 @@ const STEP: usize = 64 * 1024;
 
 pub struct Budget {
     limit: usize,
+    /// Of one source.
+    share: usize,
     wait: Duration,
     in_use: Mutex<InUse>,
     released: Notify,
@@ -35,8 +37,8 @@ pub struct Held {
 }
 
 impl Budget {
-    pub fn new(limit: usize, wait: Duration) -> Arc<Budget> {
-        Arc::new(Budget { limit, wait, in_use: Mutex::default(), released: Notify::new() })
+    pub fn new(limit: usize, share: usize, wait: Duration) -> Arc<Budget> {
+        Arc::new(Budget { limit, share, wait, in_use: Mutex::default(), released: Notify::new() })
     }
 
     pub fn hold(self: &Arc<Budget>, source: IpAddr) -> Held {
@@ -46,7 +48,7 @@ impl Budget {
     fn try_take(&self, source: IpAddr, bytes: usize) -> Result<(), Code> {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
-        if of_source + bytes > self.limit / 4 {
+        if of_source + bytes > self.share {
             return Err(Code::SourceOverBudget);
         }
         if in_use.total + bytes > self.limit {
@@ -98,11 +100,11 @@ impl Held {
     }
 
     fn refusal(&self, code: Code) -> Refusal {
-        let limit = self.budget.limit;
+        let Budget { limit, share, .. } = *self.budget;
         Refusal::new(
             code,
             match code {
-                Code::SourceOverBudget => format!("this source has its quarter of the {limit} bytes that may be in flight"),
+                Code::SourceOverBudget => format!("this source has its {share} of the {limit} bytes that may be in flight"),
                 _ => format!("all {limit} bytes that may be in flight are in use"),
             },
         )
@@ -126,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_source_gets_a_quarter_and_leaves_room_for_others() {
-        let budget = Budget::new(16 * STEP, Duration::ZERO);
+        let budget = Budget::new(16 * STEP, 4 * STEP, Duration::ZERO);
         let mut greedy = budget.hold(BOX);
         greedy.grow_to(4 * STEP).await.unwrap();
         assert_eq!(greedy.grow_to(5 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
@@ -135,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_dropped_is_given_back_and_waiters_wake() {
-        let budget = Budget::new(4 * STEP, Duration::from_secs(60));
+        let budget = Budget::new(4 * STEP, STEP, Duration::from_secs(60));
         let mut first = budget.hold(BOX);
         first.grow_to(1).await.unwrap();
         let waiting = tokio::spawn({

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use hyper::Method;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::Accept;
@@ -28,7 +28,7 @@ pub struct Door<A> {
     pub(super) settings: config::Ingest,
     realtime: Arc<Budget>,
     history: Arc<Budget>,
-    /// History is worked through one body at a time, so that it never silences the real-time feed.
+    /// History is read and worked through one body at a time, so that it never silences the real-time feed.
     history_turn: Arc<Semaphore>,
     commits: TaskTracker,
 }
@@ -43,12 +43,15 @@ pub(super) struct Peer {
 impl<A: Accept> Door<A> {
     /// `commits` is where bodies are worked on: it outlives connections.
     pub fn new(accept: Arc<A>, settings: config::Ingest, commits: TaskTracker) -> Arc<Door<A>> {
-        let history_bytes = settings.history_body_max_bytes.max(settings.in_flight_max_bytes / 4);
         Arc::new(Door {
             accept,
-            realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_wait),
-            // One body may fill it: the quarter that a source gets is then a whole body.
-            history: Budget::new(history_bytes.saturating_mul(4), settings.in_flight_wait),
+            realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_max_bytes / 4, settings.in_flight_wait),
+            // One body at a time, rounded up to whole steps.
+            history: Budget::new(
+                settings.history_body_max_bytes + (1 << 20),
+                settings.history_body_max_bytes + (1 << 20),
+                settings.in_flight_wait,
+            ),
             history_turn: Arc::new(Semaphore::new(1)),
             settings,
             commits,
@@ -65,17 +68,17 @@ pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request:
     let path = Path::of(&parts.uri, &door.settings);
     let label = path.unwrap_or(Path::Realtime).as_str();
     if let Err(refusal) = head::check(&parts) {
-        return turn_away(&parts.method, label, &refusal, body);
+        return turn_away(label, &refusal, body);
     }
     let Some(path) = path else {
         let known = door.settings.realtime_paths.join(" ");
         let refusal = Refusal::new(Code::PathUnknown, format!("nothing is taken on this path; real-time events go to {known}"));
-        return turn_away(&parts.method, label, &refusal, body);
+        return turn_away(label, &refusal, body);
     };
     match parts.method {
         Method::GET | Method::HEAD => answer::presence(door.accept.is_ready()),
         Method::POST => post(&door, &parts, path, peer.address, body).await,
-        _ => turn_away(&parts.method, label, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
+        _ => turn_away(label, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
     }
 }
 
@@ -92,8 +95,15 @@ async fn post<A: Accept>(
     };
     let declared = head::declared_length(parts);
     if declared.is_some_and(|length| length > limit as u64) {
-        return turn_away(&parts.method, path.as_str(), &body::too_large(limit, declared), body);
+        return turn_away(path.as_str(), &body::too_large(limit, declared), body);
     }
+    let turn = match path {
+        Path::Realtime | Path::Status => None,
+        Path::History => match history_turn(door).await {
+            Ok(turn) => Some(turn),
+            Err(refusal) => return turn_away(path.as_str(), &refusal, body),
+        },
+    };
     let mut held = budget.hold(address);
     let unfinished = Unfinished(path.as_str());
     let bytes = match body::read(&mut body, declared, limit, &door.settings, &mut held).await {
@@ -103,7 +113,7 @@ async fn post<A: Accept>(
         }
         Err(Incomplete::Refused(refusal)) => {
             unfinished.end();
-            return turn_away(&parts.method, path.as_str(), &refusal, body);
+            return turn_away(path.as_str(), &refusal, body);
         }
     };
     unfinished.end();
@@ -116,7 +126,7 @@ async fn post<A: Accept>(
         received_at: Timestamp::now(),
     };
     let media = head::check_media(parts, &bytes);
-    commit(door, Work { path, source, media, bytes, held }).await
+    commit(door, Work { path, source, media, bytes, held, _turn: turn }).await
 }
 
 /// A body on its way: counted as aborted unless it comes to an end, since hyper drops the handler when the client hangs up.
@@ -141,6 +151,13 @@ struct Work {
     media: Result<(), Refusal>,
     bytes: bytes::Bytes,
     held: Held,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// The box comes again if others take too long.
+async fn history_turn<A>(door: &Door<A>) -> Result<OwnedSemaphorePermit, Refusal> {
+    let turn = tokio::time::timeout(door.settings.in_flight_wait, Arc::clone(&door.history_turn).acquire_owned()).await;
+    turn.ok().and_then(Result::ok).ok_or_else(|| Refusal::new(Code::OverBudget, "another history body is being read"))
 }
 
 const PENDING: u8 = 0;
@@ -181,11 +198,7 @@ async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work) -> Response {
 }
 
 async fn work_on<A: Accept>(door: &Door<A>, work: Work) -> Result<Reply, Refusal> {
-    let Work { path, source, media, bytes, held } = work;
-    let _turn = match path {
-        Path::History => door.history_turn.acquire().await.ok(),
-        Path::Realtime | Path::Status => None,
-    };
+    let Work { path, source, media, bytes, held, _turn } = work;
     let reply = match (path, media) {
         (Path::Status, _) => {
             metrics::status_report();
@@ -218,10 +231,8 @@ fn accepted(reply: &Result<Reply, Refusal>) -> u64 {
 }
 
 /// A refusal without the body: the connection ends, after the sender had time to read why.
-fn turn_away(method: &Method, feed: &'static str, refusal: &Refusal, body: Body) -> Response {
-    if method == Method::POST {
-        metrics::refused(feed, refusal.code);
-    }
+fn turn_away(feed: &'static str, refusal: &Refusal, body: Body) -> Response {
+    metrics::refused(feed, refusal.code);
     tokio::spawn(body::drain(body));
     answer::refusal(refusal, Connection::Close)
 }

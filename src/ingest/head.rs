@@ -29,9 +29,8 @@ impl Path {
     }
 
     pub fn of(uri: &hyper::Uri, settings: &config::Ingest) -> Option<Path> {
-        let path = uri.path().to_lowercase();
-        let path = path.strip_suffix('/').unwrap_or(&path);
-        let among = |paths: &[String]| paths.iter().any(|known| known == path);
+        let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
+        let among = |paths: &[String]| paths.iter().any(|known| known.eq_ignore_ascii_case(path));
         if among(&settings.realtime_paths) {
             Some(Path::Realtime)
         } else if among(&settings.history_paths) {

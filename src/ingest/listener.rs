@@ -16,7 +16,9 @@ use tower::ServiceExt;
 
 use super::Accept;
 use super::handler::{Door, Peer, handle};
+use super::head::Path;
 use super::patience::{Patience, Serving};
+use crate::event::Code;
 use crate::metrics;
 
 const HEADERS_MAX: usize = 64;
@@ -107,6 +109,12 @@ async fn connection<A: Accept>(
         }
     };
     if let Err(error) = ended {
+        // What hyper refuses by itself, it answers without a body.
+        if error.is_parse_too_large() {
+            metrics::refused(Path::Realtime.as_str(), Code::HeadersTooLarge);
+        } else if error.is_parse() {
+            metrics::refused(Path::Realtime.as_str(), Code::RequestInvalid);
+        }
         tracing::debug!(peer = %address.ip(), %error, "connection ended");
     }
 }

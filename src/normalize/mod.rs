@@ -155,7 +155,7 @@ fn one(text: &str, counts: scan::Counts, context: &Context<'_>) -> Result<Normal
     let Some(dialect) = dialect::of(&object) else {
         return Err(Refusal::new(
             Code::EventUnrecognized,
-            "an object, but of no dialect: neither ext_data nor identity_id and timestamp",
+            "an object, but of no dialect that is known here (the nested shape with ext_data; flat documents of later firmware are not taken yet)",
         ));
     };
     let (sent, pictures) = sent::Sent::take(object, context)?;

@@ -57,6 +57,13 @@ impl Aside {
     pub fn put(&self, aside: &SetAside) -> Result<(), AsideError> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         let size = aside.pictures.iter().fold(aside.event.len() as u64 + 1_024, |size, picture| size + picture.bytes.len() as u64);
+        let name = format!("{}-{:020}-{}-{}", self.epoch, aside.sequence.0, aside.destination, aside.lane);
+        if folder.contains(&name) {
+            return Ok(());
+        }
+        if folder.total() + size > self.max_bytes {
+            folder.look_again();
+        }
         if folder.total() + size > self.max_bytes {
             return Err(AsideError::Full { used: folder.total(), limit: self.max_bytes });
         }
@@ -75,7 +82,6 @@ impl Aside {
         });
         let mut parts: Vec<&[u8]> = vec![&aside.event, b"\n"];
         parts.extend(aside.pictures.iter().map(|picture| picture.bytes.as_ref()));
-        let name = format!("{}-{:020}-{}-{}", self.epoch, aside.sequence.0, aside.destination, aside.lane);
         Ok(folder.put(&name, &head, &parts)?)
     }
 

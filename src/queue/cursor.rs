@@ -175,7 +175,12 @@ impl Cursor {
     pub fn resume(&mut self, person_type: PersonType) {
         let Some(place) = self.paused.iter().position(|(paused, _)| *paused == person_type) else { return };
         let (_, next) = self.paused.swap_remove(place);
-        let lowest = self.follower.progress().lowest_unanswered(person_type).unwrap_or(next);
+        let mut progress = self.follower.progress();
+        let lowest = progress.lowest_unanswered(person_type).unwrap_or(next);
+        // What a replay had handed out of this type was given back with the pause; what is still out is handed out twice.
+        progress.replays.iter_mut().for_each(|replay| replay.rewind());
+        drop(progress);
+        self.replayed = None;
         self.lines.push(Line::new(TypeSet::of(person_type), lowest.min(next)));
         self.reading = None;
         self.merge();
@@ -281,7 +286,8 @@ impl Cursor {
             return;
         }
         let progress = self.follower.progress();
-        let Some(replay) = progress.replays.iter().find(|replay| replay.reads_from().is_some()) else { return };
+        // One at a time: two of the same range would answer for each other.
+        let Some(replay) = progress.replays.first().filter(|replay| replay.reads_from().is_some()) else { return };
         let from = replay.reads_from().unwrap_or_default();
         let want = Want { lane: None, types: TypeSet::ALL, from, through: replay.to() };
         let whose = Whose::Replay(replay.id.clone());

@@ -1,6 +1,6 @@
 //! Which events came before, within a window: the memory behind "answered 200 and not delivered again".
 //!
-//! Promises: two events are the same only if id and revision are, or if history repeats an id without a picture that the first one
+//! Promises: two events are the same only if id and revision are (a live one repeats only a live one), or if history repeats an id without a picture that the first one
 //! lacked, never the other way round; beyond window or capacity the oldest is forgotten, so that in doubt an event goes out
 //! twice. Ages count by uptime: a clock that is set changes nothing. Deliberately answers only for the writer, who knows what
 //! is durable.
@@ -30,6 +30,8 @@ struct Seen {
     id: EventId,
     revision: Revision,
     digests: [u32; KINDS],
+    /// It came by a live feed, not from history.
+    is_live: bool,
     sequence: u64,
     /// Since the start; negative for what was there before.
     at_ms: i64,
@@ -65,7 +67,8 @@ impl Duplicates {
             parts.push(part);
         }
         for (sequence, at_ms, entry) in parts.into_iter().rev().flatten() {
-            self.add(Seen { id: entry.id, revision: entry.revision, digests: entry.digests, sequence, at_ms, next: 0 });
+            let is_live = entry.feed != Feed::History;
+            self.add(Seen { id: entry.id, revision: entry.revision, digests: entry.digests, is_live, sequence, at_ms, next: 0 });
         }
         Ok(())
     }
@@ -81,7 +84,8 @@ impl Duplicates {
         }
         let mut ordinal = first;
         while let Some(seen) = self.get(ordinal) {
-            if seen.revision == pending.revision {
+            // What only history told so far is not live yet: the live one goes out, whatever came before.
+            if seen.revision == pending.revision && (seen.is_live || pending.feed == Feed::History) {
                 return Some(seen.sequence);
             }
             ordinal = seen.next;
@@ -91,7 +95,8 @@ impl Duplicates {
 
     pub(super) fn remember(&mut self, pending: &Pending, sequence: u64) {
         let at_ms = self.now_ms();
-        self.add(Seen { id: pending.id, revision: pending.revision, digests: pending.digests, sequence, at_ms, next: 0 });
+        let (is_live, digests) = (pending.feed != Feed::History, pending.digests);
+        self.add(Seen { id: pending.id, revision: pending.revision, digests, is_live, sequence, at_ms, next: 0 });
     }
 
     /// The last `records` were not written after all.

@@ -71,9 +71,21 @@ impl Folder {
     }
 
     pub fn remove(&mut self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.directory.join(name))?;
+        match fs::remove_file(self.directory.join(name)) {
+            // An operator was first.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         self.total -= self.sizes.remove(name).unwrap_or(0);
         Ok(())
+    }
+
+    /// Forgets what an operator has removed by hand.
+    pub fn look_again(&mut self) {
+        let gone: Vec<_> = self.sizes.keys().filter(|name| !self.directory.join(name).exists()).cloned().collect();
+        for name in gone {
+            self.total -= self.sizes.remove(&name).unwrap_or(0);
+        }
     }
 
     /// Makes what was removed and renamed durable.

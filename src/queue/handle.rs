@@ -12,7 +12,7 @@ use super::open::{self, Threads};
 use super::settings::{OpenError, Settings};
 use super::status::{self, Status};
 use super::verdicts::Verdicts;
-use crate::event::{Event, Lane, Picture, Sequence, Timestamp};
+use crate::event::{Event, Feed, Lane, Picture, Sequence, Timestamp};
 
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]
@@ -105,7 +105,20 @@ impl Queue {
 
     /// What the destination `store` has settled in a lane.
     pub fn verdicts(&self, lane: Lane) -> Verdicts {
-        Verdicts::new(self.inner.follower(super::follower::STORE, lane).cloned())
+        let store = |lane| self.inner.follower(super::follower::STORE, lane).cloned();
+        Verdicts::new(store(Lane::Urgent).zip(store(Lane::Normal)).map(|(urgent, normal)| [urgent, normal]), lane)
+    }
+
+    /// Hands out again to a destination what was received in the last `period` before the log was opened, and was answered since: what
+    /// a destination without a memory of its own may have lost with the process. As [`Queue::replay`].
+    pub fn replay_before_start(&self, destination: &str, period: std::time::Duration) -> Option<String> {
+        let last = self.inner.last_at_start;
+        let received_at = self.inner.log.received_at(last)?;
+        let since = Timestamp(received_at.0.saturating_sub(i64::try_from(period.as_millis()).unwrap_or(i64::MAX)));
+        let follower = self.inner.follower(destination, Lane::Normal)?;
+        let from =
+            self.inner.log.received_since(since).inspect_err(|error| tracing::error!(%error, "the queue cannot be read")).ok()?;
+        (from <= last).then(|| follower.attach(from, last)).flatten()
     }
 
     /// Hands out again to a destination what was received at `since` or later and was answered since. Returns the id that goes with
@@ -115,6 +128,11 @@ impl Queue {
         let from =
             self.inner.log.received_since(since).inspect_err(|error| tracing::error!(%error, "the queue cannot be read")).ok()?;
         follower.attach(from, self.inner.log.counts().last())
+    }
+
+    /// How many records came after a sequence, by [`Feed`], and the last of them.
+    pub fn accepted_after(&self, after: Sequence) -> (Sequence, [u64; Feed::ALL.len()]) {
+        self.inner.log.count_feeds(after.0)
     }
 
     pub fn status(&self) -> Status {

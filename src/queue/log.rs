@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::disk::Disk;
 use super::layout::{Counts, Entry};
 use super::segment::Segment;
-use crate::event::{Lane, PersonType, Timestamp};
+use crate::event::{Feed, Lane, PersonType, Sequence, Timestamp};
 
 /// The records known to be rotten are remembered up to this many, so that six cursors count one of them once.
 const ROTTEN_REMEMBERED: usize = 4096;
@@ -158,6 +158,45 @@ impl Log {
             }
         }
         Ok(self.counts().last() + 1)
+    }
+
+    /// Records after a sequence by feed, and the last of them. What is not there any more, or cannot be read, is not counted.
+    pub(super) fn count_feeds(&self, after: u64) -> (Sequence, [u64; Feed::ALL.len()]) {
+        let end = self.counts().last();
+        let mut by_feed = [0; Feed::ALL.len()];
+        let mut from = after + 1;
+        while from <= end {
+            let segment = match self.part(from) {
+                Some(Part::Segment(segment)) => segment,
+                Some(Part::Gap(gap)) => {
+                    from = gap.last + 1;
+                    continue;
+                }
+                None => break,
+            };
+            let seen = segment.visit(from, |sequence, entry| {
+                if sequence <= end && !entry.lost {
+                    by_feed[usize::from(entry.feed.number())] += 1;
+                }
+                sequence < end
+            });
+            if let Err(error) = seen {
+                tracing::warn!(%error, "an index cannot be read: its records are not counted");
+            }
+            from = segment.through().last() + 1;
+        }
+        (Sequence(end.max(after)), by_feed)
+    }
+
+    /// When a record came; `None` where it is not there, or its segment cannot be read.
+    pub(super) fn received_at(&self, wanted: u64) -> Option<Timestamp> {
+        let Part::Segment(segment) = self.part(wanted)? else { return None };
+        let mut found = None;
+        let seen = segment.visit(wanted, |sequence, entry| {
+            found = (sequence == wanted && !entry.lost).then_some(entry.received_at);
+            false
+        });
+        seen.ok().and(found)
     }
 
     /// What all segments occupy.

@@ -138,6 +138,7 @@ mod manifest;
 mod open;
 mod progress;
 pub mod quarantine;
+pub mod received;
 mod record;
 mod recover;
 mod replay;

@@ -212,15 +212,6 @@ impl Progress {
         self.tracks.iter().filter_map(|track| track.unanswered().next()).map(|(at, open)| (at, open.received_at)).min()
     }
 
-    /// Whether a record has its answer, by what is known without its type.
-    pub(super) fn is_settled(&self, sequence: u64) -> bool {
-        let open = self.tracks.iter().find_map(|track| track.open.get(&sequence));
-        match open {
-            Some(open) => open.outcome.is_some(),
-            None => self.used().all(|track| sequence <= track.scanned),
-        }
-    }
-
     /// Whether the live record of this sequence and type was answered.
     pub(super) fn is_answered(&self, sequence: u64, person_type: PersonType) -> bool {
         let track = self.track(person_type);

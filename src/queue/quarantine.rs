@@ -49,6 +49,9 @@ impl Quarantine {
         self.expire(source.received_at);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let size = body.len() as u64 + 512;
+        if kept.folder.total() + size > self.max_bytes {
+            kept.folder.look_again();
+        }
         let of_source: u64 = kept
             .folder
             .iter()

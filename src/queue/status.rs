@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 use super::inner::Inner;
 use super::log::{Log, Part};
 use super::progress::{Progress, Tally};
+use crate::config::OnFull;
 use crate::event::{Lane, PersonType, Sequence, Timestamp};
 
 /// A sync that takes longer makes the queue "stalled": by then a box has hung up.
 const STALLED: Duration = Duration::from_millis(400);
+/// A growth over less than this says nothing: one burst would look like the end.
+const SETTLED: Duration = Duration::from_secs(10);
 /// Growth is judged over so many samples, one a second.
 const SAMPLES: usize = 60;
 
@@ -23,7 +26,7 @@ pub struct Status {
     pub bytes: SpaceUsed,
     /// Until what waits fills the budget, at the pace of the last minute. `None` while it does not grow.
     pub time_to_full: Option<Duration>,
-    /// The last append found no room.
+    /// There is no room for the next segment, and none left in this one.
     pub is_full: bool,
     pub is_poisoned: bool,
     /// A sync has been under way for longer than a box waits.
@@ -66,7 +69,7 @@ pub(super) fn status(inner: &Inner) -> Status {
     Status {
         bytes,
         time_to_full: growth.map(|growth| Duration::from_secs(room / growth.max(1))),
-        is_full: inner.full.load(Ordering::Relaxed),
+        is_full: is_full(inner, &bytes),
         is_poisoned: inner.is_poisoned(),
         is_stalled: inner.syncing.under_way() > STALLED,
         rotten_records: inner.log.rotten_records(),
@@ -132,6 +135,15 @@ fn oldest_waiting(log: &Log, lane: Lane, progress: &Progress) -> Option<Timestam
 
 const LOOK_AHEAD_SEGMENTS: usize = 16;
 
+/// As of now, not as of the last append: whoever is taken out of a load balancer gets none, and would stay out for ever.
+fn is_full(inner: &Inner, bytes: &SpaceUsed) -> bool {
+    let wanted = inner.settings.segment_bytes;
+    let available = super::disk::available(&inner.log.directory).unwrap_or(u64::MAX);
+    let has_no_room = bytes.waiting + wanted > bytes.limit || wanted + inner.settings.reserve_bytes() > available;
+    let is_open = inner.log.state().segments.back().is_some_and(|segment| !segment.is_sealed());
+    has_no_room && inner.settings.on_full == OnFull::Refuse && (!is_open || inner.full.load(Ordering::Relaxed))
+}
+
 pub(super) fn bytes(inner: &Inner) -> SpaceUsed {
     let passed = inner.followers.iter().map(|follower| follower.progress().position()).min().unwrap_or(u64::MAX);
     let limit = inner.settings.max_bytes;
@@ -161,7 +173,8 @@ impl Growth {
     fn bytes_per_second(&self) -> Option<u64> {
         let ((from, before), (to, after)) = (self.samples.front()?, self.samples.back()?);
         let grown = after.checked_sub(*before).filter(|grown| *grown > 0)?;
-        let milliseconds = u64::try_from(to.duration_since(*from).as_millis()).ok().filter(|took| *took > 0)?;
+        let milliseconds = u64::try_from(to.duration_since(*from).as_millis()).ok();
+        let milliseconds = milliseconds.filter(|took| *took >= SETTLED.as_millis() as u64)?;
         Some(grown.saturating_mul(1000) / milliseconds)
     }
 }

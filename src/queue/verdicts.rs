@@ -16,18 +16,20 @@ use tokio::sync::watch;
 use super::disk::{BLOCK, Disk};
 use super::follower::Follower;
 use super::layout::{Fields, checksum};
-use crate::event::{Lane, PictureSet, PictureVerdict, Sequence};
+use crate::event::{Lane, PersonType, PictureSet, PictureVerdict, Sequence};
 
-/// What the destination `store` has settled in one lane.
+/// What the destination `store` has settled. Wakes for one lane, and answers for both: a replay in `normal` carries urgent records.
 #[derive(Clone)]
 pub struct Verdicts {
-    store: Option<Arc<Follower>>,
+    store: Option<[Arc<Follower>; Lane::ALL.len()]>,
     changed: watch::Receiver<u64>,
 }
 
 impl Verdicts {
-    pub(super) fn new(store: Option<Arc<Follower>>) -> Verdicts {
-        let changed = match store.as_ref().and_then(|store| store.exceptions.as_ref()) {
+    /// `store` by [`Lane::number`].
+    pub(super) fn new(store: Option<[Arc<Follower>; Lane::ALL.len()]>, lane: Lane) -> Verdicts {
+        let of_lane = store.as_ref().map(|lanes| &lanes[usize::from(lane.number())]);
+        let changed = match of_lane.and_then(|store| store.exceptions.as_ref()) {
             Some(exceptions) => exceptions.settled.subscribe(),
             None => watch::channel(0).1,
         };
@@ -36,11 +38,12 @@ impl Verdicts {
 
     /// What became of a record's pictures; `None` while the store has not settled it. Where there is no store, nothing is
     /// waited for.
-    pub fn of(&self, sequence: Sequence) -> Option<PictureVerdict> {
-        let Some(store) = &self.store else { return Some(PictureVerdict::default()) };
+    pub fn of(&self, sequence: Sequence, lane: Lane, person_type: PersonType) -> Option<PictureVerdict> {
+        let Some(lanes) = &self.store else { return Some(PictureVerdict::default()) };
+        let store = &lanes[usize::from(lane.number())];
         store
             .progress()
-            .is_settled(sequence.0)
+            .is_answered(sequence.0, person_type)
             .then(|| store.exceptions.as_ref().map_or_else(PictureVerdict::default, |all| all.of(sequence.0)))
     }
 

@@ -27,6 +27,9 @@ use payload::{Moment, Place};
 /// The contract of a message's payload, as JSON Schema.
 pub const EVENT_SCHEMA: &str = include_str!("event.schema.json");
 
+/// What a clock may be set back by without a meaning: NTP slews less.
+const CLOCK_STEP_MS: i64 = 5_000;
+
 #[derive(Clone, Debug)]
 pub struct Router {
     routes: Routes,
@@ -83,7 +86,9 @@ impl Router {
     /// What leaves for MQTT; `None` if there is nothing to do, since this type has no route there or no late topic.
     pub fn mqtt(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
-        let is_live = self.act_before(event, sending.replay).is_some_and(|act_before| sending.now <= act_before);
+        // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
+        let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
+        let is_live = is_known && self.act_before(event, sending.replay).is_some_and(|act_before| sending.now <= act_before);
         let template = if is_live { &route.mqtt_topic } else { &route.mqtt_late_topic };
         let topic = topic::render(template.as_ref()?, event);
         let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, event.received_at, sending.now));

@@ -87,6 +87,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Judged by what it is, not by where it goes: nothing is to be learned from it for the next.
+    pub const fn is_about_the_record(self) -> bool {
+        matches!(self, Reason::TooLarge | Reason::PayloadRefused | Reason::Missing | Reason::Poison | Reason::Unreadable)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Reason::TooLarge => "too_large",

@@ -1,12 +1,14 @@
 //! What one destination has read and not yet had answered, in one lane: which record may go next, which waits and for what.
 //!
 //! Promises: within a device nothing overtakes (but a record refused for a passing reason, which holds back those behind it); a record
-//! that waits for its pictures holds back nothing but its device; a person type that is refused again and again is paused and then
-//! probed with one record; a record that kills the connection three times is found out. Pure bookkeeping: it is told the time.
+//! that waits for its pictures holds back nothing but its device; a person type whose topic is refused again and again is paused and then
+//! probed with one record; a record that kills the connection again and again is found out; live records go before replayed ones.
+//! Bounded in records, bytes and span. Pure bookkeeping: it is told the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::Reason;
 use super::suspicion::Suspicion;
 use crate::event::{PersonType, Sequence};
 
@@ -16,9 +18,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The first pause of a refused type or record, doubled up to the last.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(60);
+/// Tries after which a passing reason is one that stays: about half a minute of pauses.
+const PASSING_TRIES: u32 = 6;
 /// Records read ahead, as a multiple of the window: those that wait for pictures stand here.
 const READ_AHEAD: usize = 4;
-/// How far the newest may be from the oldest unanswered: what a crash can send twice.
+/// How far the newest of a type may be from its oldest unanswered, as a multiple of the window: what a crash can send twice.
 const SPAN: u64 = 16;
 
 #[derive(Clone, Copy, Debug)]
@@ -34,19 +38,50 @@ pub struct Window<T> {
     entries: BTreeMap<Sequence, Entry<T>>,
     /// Not yet submitted, per device, in order.
     devices: HashMap<String, VecDeque<Sequence>>,
-    /// Heads of their device that wait for nothing.
-    ready: BTreeSet<Sequence>,
+    /// Heads of their device that wait for nothing; live ones first.
+    ready: BTreeSet<(Replayed, Sequence)>,
+    /// Live records, by type: a type that catches up does not bound the others.
+    live: [BTreeSet<Sequence>; PersonType::ALL.len()],
+    held_bytes: usize,
     /// Waiting for pictures or for another try, by the moment at which that ends.
     deadlines: BTreeSet<(Instant, Sequence)>,
     submitted: BTreeSet<Sequence>,
     submitted_bytes: usize,
     flows: [Flow; PersonType::ALL.len()],
-    suspicion: Suspicion,
+    suspicion: Option<Suspicion>,
+}
+
+/// Whether a record is sent for the second time, by an operator's or a restart's wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Replayed {
+    No,
+    Yes,
+}
+
+/// Whether a payload can end a connection, so that one that does is to be found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poison {
+    Possible,
+    Impossible,
+}
+
+/// What a record is, as far as the window cares.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits<'a> {
+    pub sequence: Sequence,
+    pub device: &'a str,
+    pub person_type: PersonType,
+    pub replayed: Replayed,
+    /// Bytes it holds in memory while it is here.
+    pub held_bytes: usize,
 }
 
 struct Entry<T> {
     device: String,
     person_type: PersonType,
+    replayed: Replayed,
+    held_bytes: usize,
+    /// Of its message, once it is submitted.
     bytes: usize,
     state: State,
     attempts: u32,
@@ -91,18 +126,20 @@ pub enum Consequence {
 }
 
 impl<T> Window<T> {
-    pub fn new(settings: Limits) -> Window<T> {
+    pub fn new(settings: Limits, poison: Poison) -> Window<T> {
         Window {
             settings,
             limits: settings,
             entries: BTreeMap::new(),
             devices: HashMap::new(),
             ready: BTreeSet::new(),
+            live: Default::default(),
+            held_bytes: 0,
             deadlines: BTreeSet::new(),
             submitted: BTreeSet::new(),
             submitted_bytes: 0,
             flows: [OPEN; PersonType::ALL.len()],
-            suspicion: Suspicion::default(),
+            suspicion: (poison == Poison::Possible).then(Suspicion::default),
         }
     }
 
@@ -117,7 +154,9 @@ impl<T> Window<T> {
 
     /// The session is lost.
     pub fn lost(&mut self) {
-        self.suspicion.loss(&self.submitted);
+        if let Some(suspicion) = &mut self.suspicion {
+            suspicion.loss(&self.submitted);
+        }
         self.forget_all();
     }
 
@@ -125,6 +164,8 @@ impl<T> Window<T> {
         self.entries.clear();
         self.devices.clear();
         self.ready.clear();
+        self.live.iter_mut().for_each(BTreeSet::clear);
+        self.held_bytes = 0;
         self.deadlines.clear();
         self.submitted.clear();
         self.submitted_bytes = 0;
@@ -132,23 +173,31 @@ impl<T> Window<T> {
 
     /// Whether another record may be read.
     pub fn has_room(&self) -> bool {
-        let span = match (self.entries.first_key_value(), self.entries.last_key_value()) {
-            (Some((first, _)), Some((last, _))) => last.0 - first.0,
-            _ => 0,
-        };
-        self.entries.len() < self.settings.records * READ_AHEAD && span < self.settings.records as u64 * SPAN
+        let spans = self.live.iter().filter_map(|live| Some(live.last()?.0 - live.first()?.0));
+        self.entries.len() < self.settings.records * READ_AHEAD
+            && self.held_bytes < self.settings.bytes
+            && spans.max().unwrap_or(0) < self.settings.records as u64 * SPAN
     }
 
-    /// Takes in a record; `waits` = for its pictures, until that moment if there is one.
-    pub fn admit(&mut self, sequence: Sequence, device: &str, person_type: PersonType, waits: Option<Option<Instant>>, payload: T) {
+    /// Takes in a record; `waits` = for its pictures, until that moment if there is one. One that is here already stays as it is.
+    pub fn admit(&mut self, traits: Traits<'_>, waits: Option<Option<Instant>>, payload: T) {
+        let Traits { sequence, device, person_type, replayed, held_bytes } = traits;
+        if self.entries.contains_key(&sequence) {
+            return;
+        }
         let state = waits.map_or(State::Queued, State::Waiting);
         if let State::Waiting(Some(until)) = state {
             self.deadlines.insert((until, sequence));
         }
-        let entry = Entry { device: device.to_owned(), person_type, bytes: 0, state, attempts: 0, payload };
+        if replayed == Replayed::No {
+            self.live[usize::from(person_type.number())].insert(sequence);
+        }
+        self.held_bytes += held_bytes;
+        let device = device.to_owned();
+        let entry = Entry { device: device.clone(), person_type, replayed, held_bytes, bytes: 0, state, attempts: 0, payload };
         self.entries.insert(sequence, entry);
-        self.devices.entry(device.to_owned()).or_default().push_back(sequence);
-        self.look_at_head(device);
+        self.devices.entry(device.clone()).or_default().push_back(sequence);
+        self.look_at_head(&device);
     }
 
     /// Records that wait for their pictures.
@@ -184,14 +233,34 @@ impl<T> Window<T> {
         self.deadlines.first().map(|(until, _)| *until).into_iter().chain(pauses).min()
     }
 
-    /// The oldest record that may be submitted now.
+    /// The oldest live record that may be submitted now, else the oldest replayed one.
     pub fn next_ready(&self) -> Option<Sequence> {
-        let records = if self.suspicion.is_cautious() { 1 } else { self.limits.records };
+        let is_cautious = self.suspicion.as_ref().is_some_and(Suspicion::is_cautious);
+        let records = if is_cautious { 1 } else { self.limits.records };
         if self.submitted.len() >= records || self.submitted_bytes >= self.limits.bytes {
             return None;
         }
-        let suspect = self.suspicion.suspect().filter(|_| self.entries.len() > 1);
-        self.ready.iter().copied().filter(|sequence| Some(*sequence) != suspect).find(|sequence| self.may_flow(*sequence))
+        let held_back = self.held_back().filter(|_| self.entries.len() > 1);
+        let mut flowing = self.ready.iter().map(|(_, sequence)| *sequence).filter(|sequence| self.may_flow(*sequence));
+        let to_confirm = self.suspicion.as_ref().and_then(Suspicion::to_confirm);
+        match to_confirm.filter(|suspect| self.entries.contains_key(suspect)) {
+            Some(suspect) => flowing.find(|sequence| *sequence == suspect),
+            None => flowing.find(|sequence| Some(*sequence) != held_back),
+        }
+    }
+
+    /// Whether this record is the one that the connection dies on: to be set aside instead of admitted.
+    pub fn is_condemned(&self, sequence: Sequence) -> bool {
+        self.suspicion.as_ref().and_then(Suspicion::condemned) == Some(sequence)
+    }
+
+    /// It is set aside.
+    pub fn parked(&mut self) {
+        self.suspicion.iter_mut().for_each(Suspicion::close);
+    }
+
+    fn held_back(&self) -> Option<Sequence> {
+        self.suspicion.as_ref().and_then(Suspicion::held_back)
     }
 
     fn may_flow(&self, sequence: Sequence) -> bool {
@@ -236,6 +305,8 @@ impl<T> Window<T> {
         if self.submitted.remove(&sequence) {
             self.submitted_bytes -= entry.bytes;
         }
+        self.held_bytes -= entry.held_bytes;
+        self.live[usize::from(entry.person_type.number())].remove(&sequence);
         if let State::Waiting(Some(until)) = entry.state {
             self.deadlines.remove(&(until, sequence));
         }
@@ -243,31 +314,39 @@ impl<T> Window<T> {
         Some(entry.payload)
     }
 
-    /// The destination took it: its type flows, and the connection is no longer suspected. Returns a record that is found out as the
-    /// one the connection dies on: to be set aside.
-    pub fn progress(&mut self, sequence: Sequence, person_type: PersonType) -> Option<Sequence> {
+    /// The destination took it: its type flows, and the connection lives.
+    pub fn progress(&mut self, sequence: Sequence, person_type: PersonType) {
+        self.opens(person_type);
+        self.suspicion.iter_mut().for_each(|suspicion| suspicion.progress(sequence));
+    }
+
+    /// A probe came through, or was judged for itself and not for its topic.
+    fn opens(&mut self, person_type: PersonType) {
         let flow = &mut self.flows[usize::from(person_type.number())];
         if matches!(flow, Flow::Probing { .. }) {
             *flow = OPEN;
         }
-        self.suspicion.progress(sequence)
     }
 
-    /// The destination refused it, for good or for now.
-    pub fn refused(&mut self, sequence: Sequence, is_passing: bool, now: Instant) -> Consequence {
+    /// The destination refused it.
+    pub fn refused(&mut self, sequence: Sequence, reason: Reason, now: Instant) -> Consequence {
         let Some(entry) = self.entries.get_mut(&sequence) else { return Consequence::Retry };
         let person_type = entry.person_type;
-        if is_passing {
+        if reason.is_about_the_record() {
+            self.opens(person_type);
+            return Consequence::SetAside;
+        }
+        if reason == Reason::Passing && entry.attempts < PASSING_TRIES {
             let pause = (PAUSE_FIRST * 2_u32.saturating_pow(entry.attempts.saturating_sub(1).min(10))).min(PAUSE_LAST);
             entry.state = State::Waiting(Some(now + pause));
             self.deadlines.insert((now + pause, sequence));
             self.submitted.remove(&sequence);
             self.submitted_bytes -= entry.bytes;
             let queue = self.devices.entry(entry.device.clone()).or_default();
-            queue.iter().for_each(|behind| {
-                self.ready.remove(behind);
-            });
-            queue.push_front(sequence);
+            let place = queue.iter().position(|other| *other > sequence).unwrap_or(queue.len());
+            queue.insert(place, sequence);
+            let behind = queue.iter().skip(place);
+            self.ready.retain(|(_, ready)| !behind.clone().any(|other| other == ready));
             return Consequence::Retry;
         }
         let flow = &mut self.flows[usize::from(person_type.number())];
@@ -316,7 +395,8 @@ impl<T> Window<T> {
     }
 
     fn leave_device(&mut self, sequence: Sequence, device: &str) {
-        self.ready.remove(&sequence);
+        self.ready.remove(&(Replayed::No, sequence));
+        self.ready.remove(&(Replayed::Yes, sequence));
         let Some(queue) = self.devices.get_mut(device) else { return };
         queue.retain(|other| *other != sequence);
         if queue.is_empty() {
@@ -329,12 +409,12 @@ impl<T> Window<T> {
     fn look_at_head(&mut self, device: &str) {
         let Some(queue) = self.devices.get(device) else { return };
         // A suspect stands aside for its successor.
-        let suspect = self.suspicion.suspect();
+        let suspect = self.held_back();
         let heads = queue.iter().copied().take_while(|sequence| Some(*sequence) == suspect);
         let heads: Vec<_> = heads.chain(queue.iter().copied().find(|sequence| Some(*sequence) != suspect)).collect();
         for head in heads {
-            if self.entries.get(&head).is_some_and(|entry| entry.state == State::Queued) {
-                self.ready.insert(head);
+            if let Some(entry) = self.entries.get(&head).filter(|entry| entry.state == State::Queued) {
+                self.ready.insert((entry.replayed, head));
             }
         }
     }

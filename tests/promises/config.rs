@@ -63,7 +63,7 @@ fn the_environment_overrides_the_file_and_numbers_stay_texts() {
     assert_eq!(config.send.kafka.unwrap().brokers, "a:9092,b:9092");
     assert_eq!(config.site, "007");
     assert_eq!(config.queue.max_bytes, 512 << 20);
-    assert_eq!(config.ingest.history_paths, ["/history", "/historyevent"]);
+    assert_eq!(config.ingest.history_paths, ["/History", "/HistoryEvent"]);
     assert_eq!(config.routes.of(PersonType::Employee).live_for.as_secs(), 90);
     assert_eq!(config.routes.of(PersonType::Blacklist).live_for.as_secs(), 300);
     assert_eq!(config.routes.of(PersonType::Vip).lane, Lane::Urgent);

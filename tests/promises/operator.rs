@@ -99,8 +99,12 @@ fn the_queue_can_be_looked_into_while_the_gateway_runs_and_after() {
     let off = ["--set", "send.mqtt.url=", "--set", "send.kafka.brokers=127.0.0.1:9"];
     let (refused, code) = gateway.run(&off);
     assert!(code == Some(1) && refused.contains("boxbridge queue forget mqtt"), "{refused}");
+    let (kept, code) = gateway.run(&["queue", "forget", "mqtt"]);
+    assert!(code == Some(1) && kept.contains("still configured"), "{kept}");
+    let (unknown, code) = gateway.run(&["queue", "forget", "mqqt"]);
+    assert!(code == Some(1) && unknown.contains("no destination \"mqqt\""), "{unknown}");
     let (forgotten, code) = gateway.run(&[&["queue", "forget", "mqtt"], &off[..]].concat());
-    assert_eq!(code, Some(0), "{forgotten}");
+    assert!(code == Some(0) && forgotten.contains("3 records"), "{forgotten}");
 }
 
 #[test]

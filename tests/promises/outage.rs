@@ -56,6 +56,8 @@ async fn the_counts_add_up_before_and_after_a_restart() {
             let waiting = of("boxbridge_queue_waiting_records");
             assert_eq!((of("boxbridge_send_accepted_total"), ended + waiting), (10.0, 10.0), "{destination}, round {round}");
         }
+        let accepted = metrics["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"accepted\"}"];
+        assert_eq!(accepted, 10.0, "round {round}");
         gateway.kill_and_restart();
         gateway.wait_delivered();
     }

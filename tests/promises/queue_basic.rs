@@ -218,16 +218,16 @@ async fn a_verdict_on_pictures_outlives_the_process() {
     for number in 1..=4 {
         let record = step(store.next()).await;
         let verdict = if number == 2 || number == 3 { missing } else { PictureVerdict::default() };
-        assert_eq!(verdicts.of(record.sequence), None);
+        assert_eq!(verdicts.of(record.sequence, record.lane, record.person_type), None);
         store.settle(record.sequence, verdict, Outcome::SetAside);
         step(verdicts.changed()).await;
-        assert_eq!(verdicts.of(record.sequence), Some(verdict));
+        assert_eq!(verdicts.of(record.sequence, record.lane, record.person_type), Some(verdict));
     }
     queue.shutdown().await;
     let queue = open(dir.path(), &["mqtt", "store"]);
     let verdicts = queue.verdicts(Lane::Normal);
     let expected = [Some(PictureVerdict::default()), Some(missing), Some(missing), Some(PictureVerdict::default()), None];
-    assert_eq!([1, 2, 3, 4, 5].map(|number| verdicts.of(Sequence(number))), expected);
+    assert_eq!([1, 2, 3, 4, 5].map(|number| verdicts.of(Sequence(number), Lane::Normal, PersonType::Visitor)), expected);
     assert!(missing.missing != PictureSet::default());
     queue.shutdown().await;
 }
