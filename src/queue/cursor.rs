@@ -79,10 +79,11 @@ impl Line {
     }
 }
 
-/// The first sequence that one of these types has not been shown.
+/// The lowest sequence that may still have to be handed out for one of these types.
 fn unread(follower: &Follower, types: TypeSet) -> u64 {
     let progress = follower.progress();
-    types.iter().map(|person_type| progress.scanned(person_type)).min().unwrap_or(0) + 1
+    let place = |person_type| progress.lowest_unanswered(person_type).unwrap_or(progress.scanned(person_type) + 1);
+    types.iter().map(place).min().unwrap_or(0)
 }
 
 impl Cursor {
