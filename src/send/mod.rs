@@ -115,6 +115,7 @@ pub struct ConnectError {
 }
 
 pub mod embedded;
+mod flow;
 pub mod kafka;
 pub mod link;
 pub mod mqtt;

@@ -6,18 +6,13 @@
 //! Bounded in records, bytes and span. Pure bookkeeping: it is told the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Reason;
+use super::flow::{Flow, pause_after};
 use super::suspicion::Suspicion;
 use crate::event::{PersonType, Sequence};
 
-/// More refusals of a person type than this in a minute are a matter of settings, not of records.
-const REFUSALS_PER_MINUTE: u32 = 10;
-const MINUTE: Duration = Duration::from_secs(60);
-/// The first pause of a refused type or record, doubled up to the last.
-const PAUSE_FIRST: Duration = Duration::from_secs(1);
-const PAUSE_LAST: Duration = Duration::from_secs(60);
 /// Tries after which a passing reason is one that stays: about half a minute of pauses.
 const PASSING_TRIES: u32 = 6;
 /// Records read ahead, as a multiple of the window: those that wait for pictures stand here.
@@ -96,25 +91,6 @@ enum State {
     Submitted,
 }
 
-/// How a person type fares.
-#[derive(Clone, Copy, Debug)]
-enum Flow {
-    Open {
-        minute_began: Option<Instant>,
-        refusals: u32,
-    },
-    Paused {
-        until: Instant,
-        pause: Duration,
-    },
-    /// One record at a time, to see whether it is taken now.
-    Probing {
-        pause: Duration,
-    },
-}
-
-const OPEN: Flow = Flow::Open { minute_began: None, refusals: 0 };
-
 /// What to do with a refused record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
@@ -138,7 +114,7 @@ impl<T> Window<T> {
             deadlines: BTreeSet::new(),
             submitted: BTreeSet::new(),
             submitted_bytes: 0,
-            flows: [OPEN; PersonType::ALL.len()],
+            flows: [Flow::OPEN; PersonType::ALL.len()],
             suspicion: (poison == Poison::Possible).then(Suspicion::default),
         }
     }
@@ -226,10 +202,7 @@ impl<T> Window<T> {
 
     /// The next moment at which [`Window::tick`] or [`Window::resumable`] has something to do.
     pub fn next_moment(&self) -> Option<Instant> {
-        let pauses = self.flows.iter().filter_map(|flow| match flow {
-            Flow::Paused { until, .. } => Some(*until),
-            Flow::Open { .. } | Flow::Probing { .. } => None,
-        });
+        let pauses = self.flows.iter().filter_map(Flow::paused_until);
         self.deadlines.first().map(|(until, _)| *until).into_iter().chain(pauses).min()
     }
 
@@ -316,16 +289,8 @@ impl<T> Window<T> {
 
     /// The destination took it: its type flows, and the connection lives.
     pub fn progress(&mut self, sequence: Sequence, person_type: PersonType) {
-        self.opens(person_type);
+        self.flows[usize::from(person_type.number())].came_through();
         self.suspicion.iter_mut().for_each(|suspicion| suspicion.progress(sequence));
-    }
-
-    /// A probe came through, or was judged for itself and not for its topic.
-    fn opens(&mut self, person_type: PersonType) {
-        let flow = &mut self.flows[usize::from(person_type.number())];
-        if matches!(flow, Flow::Probing { .. }) {
-            *flow = OPEN;
-        }
     }
 
     /// The destination refused it.
@@ -333,11 +298,11 @@ impl<T> Window<T> {
         let Some(entry) = self.entries.get_mut(&sequence) else { return Consequence::Retry };
         let person_type = entry.person_type;
         if reason.is_about_the_record() {
-            self.opens(person_type);
+            self.flows[usize::from(person_type.number())].came_through();
             return Consequence::SetAside;
         }
         if reason == Reason::Passing && entry.attempts < PASSING_TRIES {
-            let pause = (PAUSE_FIRST * 2_u32.saturating_pow(entry.attempts.saturating_sub(1).min(10))).min(PAUSE_LAST);
+            let pause = pause_after(entry.attempts);
             entry.state = State::Waiting(Some(now + pause));
             self.deadlines.insert((now + pause, sequence));
             self.submitted.remove(&sequence);
@@ -349,42 +314,22 @@ impl<T> Window<T> {
             self.ready.retain(|(_, ready)| !behind.clone().any(|other| other == ready));
             return Consequence::Retry;
         }
-        let flow = &mut self.flows[usize::from(person_type.number())];
-        let pause = match flow {
-            Flow::Paused { .. } => return Consequence::Pause(person_type),
-            Flow::Probing { pause } => (*pause * 2).min(PAUSE_LAST),
-            Flow::Open { minute_began, refusals } => {
-                if minute_began.is_none_or(|began| now.duration_since(began) > MINUTE) {
-                    (*minute_began, *refusals) = (Some(now), 0);
-                }
-                *refusals += 1;
-                if *refusals <= REFUSALS_PER_MINUTE {
-                    return Consequence::SetAside;
-                }
-                PAUSE_FIRST
-            }
-        };
-        *flow = Flow::Paused { until: now + pause, pause };
+        if !self.flows[usize::from(person_type.number())].refused(now) {
+            return Consequence::SetAside;
+        }
         self.drop_type(person_type);
         Consequence::Pause(person_type)
     }
 
     /// Types whose pause is over: the cursor is to read them again, one record is let through.
     pub fn resumable(&mut self, now: Instant) -> Vec<PersonType> {
-        let over = PersonType::ALL.iter().copied().filter(|person_type| {
-            let flow = &mut self.flows[usize::from(person_type.number())];
-            let Flow::Paused { until, pause } = *flow else { return false };
-            if until <= now {
-                *flow = Flow::Probing { pause };
-            }
-            until <= now
-        });
-        over.collect()
+        let flows = PersonType::ALL.iter().zip(&mut self.flows);
+        flows.filter_map(|(person_type, flow)| flow.probes(now).then_some(*person_type)).collect()
     }
 
     /// How many person types do not flow.
     pub fn paused(&self) -> usize {
-        self.flows.iter().filter(|flow| !matches!(flow, Flow::Open { .. })).count()
+        self.flows.iter().filter(|flow| !flow.is_open()).count()
     }
 
     fn drop_type(&mut self, person_type: PersonType) {

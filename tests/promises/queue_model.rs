@@ -363,7 +363,7 @@ fn cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 200, max_shrink_time: 60_000, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_the_queue_gives_what_a_plain_list_would(actions in proptest::collection::vec(action(), 1..60)) {

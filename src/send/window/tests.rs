@@ -1,6 +1,10 @@
 //! The promises of the window, without a destination.
 
+use std::time::Duration;
+
 use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 const TYPE: PersonType = PersonType::Employee;
 
