@@ -1,4 +1,7 @@
 //! The way out: record → message → session → answer → cursor. One loop per destination and lane.
+//!
+//! Promises: a cursor moves only on an answer, or once a record is durably set aside; a lost session is followed by another that takes up at
+//! the lowest record without an answer. Deliberately decides nothing about order and pauses: that is `send::window`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -149,7 +152,7 @@ where
     /// Until when it waits for its pictures: not at all, until a moment, or as long as it takes.
     fn waits(&self, record: &Record, event: &Event) -> Option<Option<Instant>> {
         let wait = self.render.waits(event)?;
-        if self.verdicts.as_ref()?.of(record.sequence, record.lane, record.person_type).is_some() {
+        if self.settled(record).is_some() {
             return None;
         }
         let PictureWait::For(wait) = wait else { return Some(None) };
@@ -159,12 +162,15 @@ where
         Some(Some(Instant::now() + left))
     }
 
+    /// What the store has made of its pictures.
+    fn settled(&self, record: &Record) -> Option<PictureVerdict> {
+        self.verdicts.as_ref()?.of(record.sequence, record.lane, record.person_type)
+    }
+
     fn settle_waits(&mut self, window: &mut Window<Work>) {
-        if let Some(verdicts) = &self.verdicts {
-            let is_settled = |work: &Work| verdicts.of(work.record.sequence, work.record.lane, work.record.person_type).is_some();
-            let settled: Vec<_> = window.waiting().filter(|sequence| window.payload(*sequence).is_some_and(is_settled)).collect();
-            settled.into_iter().for_each(|sequence| window.release(sequence));
-        }
+        let is_settled = |work: &Work| self.settled(&work.record).is_some();
+        let settled: Vec<_> = window.waiting().filter(|sequence| window.payload(*sequence).is_some_and(is_settled)).collect();
+        settled.into_iter().for_each(|sequence| window.release(sequence));
         let now = Instant::now();
         window.tick(now);
         for person_type in window.resumable(now) {
@@ -204,10 +210,7 @@ where
                 Err(error) => self.render.without_pictures(&work.event, error.to_string())?,
             },
         };
-        let settled = self
-            .verdicts
-            .as_ref()
-            .and_then(|verdicts| verdicts.of(work.record.sequence, work.record.lane, work.record.person_type));
+        let settled = self.settled(&work.record);
         let sending = Sending {
             sequence: work.record.sequence,
             now: Timestamp::now(),
