@@ -38,6 +38,8 @@ pub struct Window<T> {
     /// Live records, by type: a type that catches up does not bound the others.
     live: [BTreeSet<Sequence>; PersonType::ALL.len()],
     held_bytes: usize,
+    /// Waiting for their pictures: looked at on every turn, so they are not searched for among all entries.
+    waiting: BTreeSet<Sequence>,
     /// Waiting for pictures or for another try, by the moment at which that ends.
     deadlines: BTreeSet<(Instant, Sequence)>,
     submitted: BTreeSet<Sequence>,
@@ -111,6 +113,7 @@ impl<T> Window<T> {
             ready: BTreeSet::new(),
             live: Default::default(),
             held_bytes: 0,
+            waiting: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             submitted: BTreeSet::new(),
             submitted_bytes: 0,
@@ -142,6 +145,7 @@ impl<T> Window<T> {
         self.ready.clear();
         self.live.iter_mut().for_each(BTreeSet::clear);
         self.held_bytes = 0;
+        self.waiting.clear();
         self.deadlines.clear();
         self.submitted.clear();
         self.submitted_bytes = 0;
@@ -162,6 +166,9 @@ impl<T> Window<T> {
             return;
         }
         let state = waits.map_or(State::Queued, State::Waiting);
+        if waits.is_some() {
+            self.waiting.insert(sequence);
+        }
         if let State::Waiting(Some(until)) = state {
             self.deadlines.insert((until, sequence));
         }
@@ -178,7 +185,7 @@ impl<T> Window<T> {
 
     /// Records that wait for their pictures.
     pub fn waiting(&self) -> impl Iterator<Item = Sequence> {
-        self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Waiting(_)) && entry.attempts == 0).map(|(s, _)| *s)
+        self.waiting.iter().copied()
     }
 
     /// Its pictures are settled.
@@ -186,6 +193,7 @@ impl<T> Window<T> {
         let Some(entry) = self.entries.get_mut(&sequence) else { return };
         if let State::Waiting(until) = entry.state {
             entry.state = State::Queued;
+            self.waiting.remove(&sequence);
             let device = entry.device.clone();
             until.map(|until| self.deadlines.remove(&(until, sequence)));
             self.look_at_head(&device);
@@ -280,6 +288,7 @@ impl<T> Window<T> {
         }
         self.held_bytes -= entry.held_bytes;
         self.live[usize::from(entry.person_type.number())].remove(&sequence);
+        self.waiting.remove(&sequence);
         if let State::Waiting(Some(until)) = entry.state {
             self.deadlines.remove(&(until, sequence));
         }
