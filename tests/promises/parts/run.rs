@@ -20,8 +20,8 @@ pub struct Run {
     stop: CancellationToken,
 }
 
-/// After the last delivery: what is still on its way from a broker to its subscriber.
-const QUIET: Duration = Duration::from_secs(2);
+/// After the last delivery: what is still on its way from a broker to its subscriber; a Kafka consumer looks for new topics only now and then.
+const QUIET: Duration = Duration::from_secs(8);
 
 impl Run {
     /// 50 boxes with two pictures an event, as `options` change it.
