@@ -1,4 +1,4 @@
-# `make run` and `make test` work on a fresh Debian machine that has Rust (https://rustup.rs) and do nothing twice.
+# `make demo`, `make run` and `make test` work on a fresh Debian machine that has Rust (https://rustup.rs) and do nothing twice.
 
 # COMMAND:PACKAGE is wanted only where there is no such command; the others are libraries.
 BUILD_PACKAGES := g++:g++ make:make pkg-config:pkg-config libssl-dev zlib1g-dev
@@ -7,8 +7,12 @@ TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:defaul
 PROFILE := --release
 ARGS ?=
 
-.PHONY: run build test lint parts rust
+.PHONY: demo run build test lint parts rust
 .NOTPARALLEL:
+
+# A whole site in one process, to look at; ARGS="--rate 5", say.
+demo: build
+	cargo run $(PROFILE) --quiet -- demo $(ARGS)
 
 run: build
 	cargo run $(PROFILE) -- $(ARGS)

@@ -78,6 +78,11 @@ impl Health {
         causes
     }
 
+    /// Whether every destination works.
+    pub fn is_connected(&self) -> bool {
+        self.parts.get().is_some_and(|parts| parts.links.iter().all(|link| link.trouble().is_none()))
+    }
+
     /// `reasons` says all that is wrong; only the causes among them make it not ready.
     fn report(&self) -> (bool, Value) {
         let mut reasons = self.causes();

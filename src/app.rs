@@ -183,6 +183,11 @@ impl App {
         Ok(App { ingest_address, admin_address, config, health, queue, received, ingest, commits, deliveries, admin, embedded })
     }
 
+    /// Whether every destination works; the gateway accepts either way.
+    pub fn is_connected(&self) -> bool {
+        self.health.is_connected()
+    }
+
     /// Not ready, `drain_delay` more of accepting, then every stage in the order of travel. Brokers are not waited for.
     pub async fn stop(self) {
         self.health.enter(Phase::Draining);

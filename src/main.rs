@@ -27,6 +27,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  boxbridge demo                                  a whole site in this process, to look at
   boxbridge                                       MQTT broker in this process, pictures under ./data
   boxbridge --config /etc/boxbridge.toml          real brokers and stores
   BOXBRIDGE_SEND__KAFKA__BROKERS=kafka:9092 boxbridge
@@ -39,6 +40,7 @@ enum Command {
     Check(commands::check::Options),
     /// Look into the queue on disk, whether or not the gateway runs
     Queue(commands::queue::Options),
+    Demo(commands::demo::Options),
     Simulate(commands::simulate::Options),
     Reconcile(commands::reconcile::Options),
     /// Print the contracts: what leaves (event) and what can be set (config)
@@ -49,7 +51,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Both TLS users (MQTT and object storage) are built without a provider of their own.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = || Config::load(&Layers { file: arguments.config, environment: Layers::environment(), flags: arguments.set });
+    let flags = arguments.set.clone();
+    let config = || Config::load(&Layers { file: arguments.config, environment: Layers::environment(), flags });
     match arguments.command {
         None => config().map_or_else(|problems| refuse(&problems), boxbridge::app::run),
         Some(Command::Check(options)) => commands::check::run(&options, config()),
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
             config().map_or_else(|problems| refuse(&problems), |config| commands::queue::run(&options, &config))
         }
         Some(Command::Schema(options)) => commands::schema::run(&options),
+        Some(Command::Demo(options)) => report(commands::demo::run(options, arguments.set)),
         Some(Command::Simulate(options)) => report(async {
             let outcome = commands::simulate::run(options.clone()).await?;
             println!("{}", options.render(&outcome));

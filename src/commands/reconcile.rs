@@ -31,7 +31,7 @@ pub use objects::StoredObject;
 pub use recorder::{Progress, Recorder, Sources};
 pub use report::{BusReport, Finding, Report, StoreReport};
 pub use rules::Rules;
-pub use run::{run, run_until};
+pub use run::{judge_files, run, run_until};
 
 /// Compare what was acknowledged with what arrived
 ///

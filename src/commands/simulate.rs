@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 mod boxes;
@@ -18,6 +19,7 @@ mod mix;
 mod picture;
 mod progress;
 mod receiver;
+mod studio;
 mod summary;
 mod traffic;
 mod vendor;
@@ -27,6 +29,7 @@ pub use mix::Mix;
 pub use picture::{Film, Shot, hex};
 pub use receiver::Receiver;
 pub use summary::{Outcome, Quantiles};
+pub use traffic::name;
 
 /// Simulated boxes for load and acceptance tests
 ///
@@ -38,6 +41,7 @@ pub use summary::{Outcome, Quantiles};
 #[command(after_help = "Examples:
   boxbridge simulate --rate 100 --boxes 50 --duration 1m --ledger run.jsonl
   boxbridge simulate --count 2000 --rate 2000 --keep-alive --picture-bytes 75KB
+  boxbridge simulate --rate 1 --boxes 3 --duration 5m --faces --pictures 3
   boxbridge simulate --firmware mixed --history 0.2 --history-batch 10
   boxbridge simulate --url http://gateway.lan:9528/RealTimeEvent?site=lobby --json")]
 pub struct Options {
@@ -71,6 +75,9 @@ pub struct Options {
     /// Size of each picture before base64; two of 75KB make a body of 200 KB
     #[arg(long, default_value = "75KB", value_parser = picture_bytes)]
     pub picture_bytes: usize,
+    /// Draw faces instead of noise, for people who look; the size is what it comes to, and some milliseconds a picture
+    #[arg(long, conflicts_with = "picture_bytes")]
+    pub faces: bool,
     /// People who pass, per person type; each keeps the same registered picture
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=99_999))]
     pub people: u32,
@@ -134,14 +141,19 @@ pub async fn run(options: Options) -> Result<Outcome, Error> {
         }
     });
     let bar = if std::io::stderr().is_terminal() && !options.json { progress::Bar::Drawn } else { progress::Bar::Hidden };
-    let outcome = boxes::send(&options, bar, stop).await;
+    let outcome = boxes::send(&options, bar, None, stop).await;
     signal.abort();
     outcome
 }
 
 /// The same for a program: no signals, nothing on the terminal; ends early, with the result so far, when `stop` is cancelled.
 pub async fn run_until(options: Options, stop: CancellationToken) -> Result<Outcome, Error> {
-    boxes::send(&options, progress::Bar::Hidden, stop).await
+    boxes::send(&options, progress::Bar::Hidden, None, stop).await
+}
+
+/// As [`run_until`], and `watcher` sees each entry of the ledger. One that is slow misses some: the boxes do not wait for it.
+pub async fn run_watched(options: Options, watcher: mpsc::Sender<Entry>, stop: CancellationToken) -> Result<Outcome, Error> {
+    boxes::send(&options, progress::Bar::Hidden, Some(watcher), stop).await
 }
 
 impl Options {
@@ -168,6 +180,7 @@ impl Default for Options {
             count: None,
             pictures: 2,
             picture_bytes: 75_000,
+            faces: false,
             people: 200,
             mix: Mix::default(),
             history: 0.0,
@@ -182,7 +195,8 @@ impl Default for Options {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A command line's duration that is not zero.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = crate::config::duration(text).filter(|duration| !duration.is_zero());
     duration.ok_or_else(|| "must be a duration such as 500ms, 10s or 5m".to_owned())
 }

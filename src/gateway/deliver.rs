@@ -83,7 +83,7 @@ where
         delivery.link.set(delivery.lane, Condition::Down { error, attempts });
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause(attempts, delivery.settings.retry_max)) => {}
+            () = delivery.link.pause(delivery.lane, pause(attempts, delivery.settings.retry_max)) => {}
         }
     }
 }

@@ -1,6 +1,9 @@
-//! How a destination's lanes fare, for whoever looks: `/readyz`, `/metrics`, `boxbridge status`.
+//! How a destination's lanes fare, for whoever looks: `/readyz`, `/metrics`, `boxbridge status`; and who of them tries again first.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::event::Lane;
 use crate::metrics;
@@ -8,8 +11,15 @@ use crate::metrics;
 /// One destination's connections.
 pub struct Link {
     pub destination: &'static str,
-    lanes: Mutex<[Condition; Lane::ALL.len()]>,
+    lanes: Mutex<Lanes>,
+    /// Ends a lane's pause before its next attempt.
+    wake: [Notify; Lane::ALL.len()],
 }
+
+type Lanes = [Condition; Lane::ALL.len()];
+
+/// How long the normal lane lets the urgent one go ahead: many times what connecting takes on a network that works.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// One lane's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +36,12 @@ pub enum Condition {
 impl Link {
     pub fn new(destination: &'static str) -> Link {
         metrics::destination_exists(destination);
-        Link { destination, lanes: Mutex::new([Condition::Connecting, Condition::Connecting]) }
+        Link { destination, lanes: Mutex::new([Condition::Connecting, Condition::Connecting]), wake: Default::default() }
     }
 
     /// Says the first failure and the recovery, not those in between.
     pub fn set(&self, lane: Lane, condition: Condition) {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lock();
         let now = &mut lanes[usize::from(lane.number())];
         match (&*now, &condition) {
             (Condition::Down { .. }, Condition::Down { .. }) => {}
@@ -45,16 +55,78 @@ impl Link {
             _ => {}
         }
         *now = condition;
+        if lane == Lane::Urgent && *now == Condition::Up {
+            self.wake[usize::from(Lane::Normal.number())].notify_one();
+        }
         metrics::up(self.destination, lanes.iter().all(|condition| *condition == Condition::Up));
+    }
+
+    /// Waits before the next attempt, for `pause` at most. Whichever lane's pause is over first, the urgent one connects first: alerts
+    /// shall not come after a backlog, only since the dice of two pauses fell so.
+    pub async fn pause(&self, lane: Lane, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.wake[usize::from(lane.number())].notified() => {}
+        }
+        if lane == Lane::Normal && self.lock()[usize::from(Lane::Urgent.number())] != Condition::Up {
+            self.wake[usize::from(Lane::Urgent.number())].notify_one();
+            tokio::time::sleep(HEAD_START).await;
+        }
     }
 
     /// Why it does not work, if it does not.
     pub fn trouble(&self) -> Option<String> {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.iter().find_map(|condition| match condition {
+        self.lock().iter().find_map(|condition| match condition {
             Condition::Up => None,
             Condition::Connecting => Some("connecting".to_owned()),
             Condition::Down { error, .. } => Some(error.clone()),
         })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn down() -> Condition {
+        Condition::Down { error: "refused".to_owned(), attempts: 1 }
+    }
+
+    const LONG: Duration = Duration::from_secs(3_600);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn the_urgent_lane_tries_again_first_whosever_pause_is_over() {
+        let link = Link::new("mqtt");
+        link.set(Lane::Urgent, down());
+        link.set(Lane::Normal, down());
+        tokio::select! {
+            biased;
+            () = link.pause(Lane::Normal, SHORT) => panic!("the normal lane went first"),
+            () = link.pause(Lane::Urgent, LONG) => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn the_normal_lane_follows_at_once_where_the_urgent_one_is_up() {
+        let link = Link::new("mqtt");
+        link.set(Lane::Normal, down());
+        link.set(Lane::Urgent, Condition::Up);
+        tokio::time::timeout(LONG / 60, link.pause(Lane::Normal, LONG)).await.expect("not waited for");
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_cannot_connect_does_not_shorten_the_others_pause() {
+        let link = Link::new("mqtt");
+        link.set(Lane::Normal, down());
+        for _ in 0..3 {
+            link.pause(Lane::Urgent, SHORT).await;
+            link.set(Lane::Urgent, down());
+        }
+        assert!(tokio::time::timeout(SHORT * 3, link.pause(Lane::Normal, LONG)).await.is_err());
     }
 }

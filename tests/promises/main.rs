@@ -1,6 +1,7 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
 mod config;
+mod demo;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;

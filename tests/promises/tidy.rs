@@ -63,12 +63,14 @@ fn pure_stages_have_no_clock_no_disk_and_no_async() {
 #[test]
 fn each_library_has_one_owner() {
     let owners = [
-        ("rdkafka::", ["src/send/kafka", "src/commands/reconcile"]),
-        ("rumqttc::", ["src/send/mqtt", "src/commands/reconcile"]),
-        ("object_store::", ["src/send/store", "src/commands/reconcile"]),
-        ("rmqtt::", ["src/send/embedded", "src/send/embedded"]),
-        ("figment::", ["src/config", "src/config"]),
-        ("metrics_exporter_prometheus::", ["src/metrics", "src/a"]),
+        ("rdkafka::", &["src/send/kafka", "src/commands/reconcile", "src/commands/demo/buses"][..]),
+        ("rumqttc::", &["src/send/mqtt", "src/commands/reconcile"]),
+        ("object_store::", &["src/send/store", "src/commands/reconcile"]),
+        ("rmqtt::", &["src/send/embedded"]),
+        ("figment::", &["src/config"]),
+        ("metrics_exporter_prometheus::", &["src/metrics", "src/a"]),
+        ("tiny_skia::", &["src/commands/simulate/studio/canvas"]),
+        ("jpeg_encoder::", &["src/commands/simulate/studio/canvas"]),
     ];
     for (path, text) in rust_files("src") {
         let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();

@@ -145,6 +145,8 @@ fn settings(kafka: &config::Kafka) -> ClientConfig {
         .set("group.id", "boxbridge-reconcile")
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "error")
+        // A broker that makes a reader wait as long as it may (librdkafka's mock) shall not make events look late.
+        .set("fetch.wait.max.ms", "100")
         .set("fetch.message.max.bytes", "16777216")
         .set("queued.max.messages.kbytes", "65536");
     let tls = [

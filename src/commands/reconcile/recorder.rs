@@ -81,11 +81,16 @@ impl Sink {
 impl Recorder {
     /// Subscribes, and returns once all subscriptions stand.
     pub async fn start(sources: Sources, file: &Path) -> Result<Recorder, Error> {
+        Recorder::start_watched(sources, file, None).await
+    }
+
+    /// The same, and `watcher` sees each line. One that is slow misses some: the recording does not wait for it.
+    pub async fn start_watched(sources: Sources, file: &Path, watcher: Option<mpsc::Sender<Line>>) -> Result<Recorder, Error> {
         let created = std::fs::File::create(file).map_err(|source| Error::Recording { path: file.to_owned(), source })?;
         let (lines, waiting) = mpsc::channel(WAITING_MAX);
         let (count, progress) = watch::channel(Progress { messages: 0, gaps: 0, last: Instant::now() });
         let runtime = tokio::runtime::Handle::current();
-        let writer = tokio::task::spawn_blocking(move || runtime.block_on(write(BufWriter::new(created), waiting, count)));
+        let writer = tokio::task::spawn_blocking(move || runtime.block_on(write(BufWriter::new(created), waiting, count, watcher)));
         let stop = CancellationToken::new();
         let mut recorder = Recorder { stop: stop.clone(), progress, listeners: Vec::new(), writer, file: file.to_owned() };
         let sink = Sink { lines, rules: Arc::new(sources.rules), stop };
@@ -167,6 +172,7 @@ async fn write(
     mut file: BufWriter<std::fs::File>,
     mut lines: mpsc::Receiver<Line>,
     count: watch::Sender<Progress>,
+    watcher: Option<mpsc::Sender<Line>>,
 ) -> io::Result<()> {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     loop {
@@ -176,6 +182,9 @@ async fn write(
                 serde_json::to_writer(&mut file, &line)?;
                 file.write_all(b"\n")?;
                 count.send_modify(|progress| progress.note(&line));
+                if let Some(watcher) = &watcher {
+                    let _ = watcher.try_send(line);
+                }
             }
             _ = flush.tick() => file.flush()?,
         }

@@ -36,26 +36,35 @@ pub async fn run_until(options: Options, stop: CancellationToken, ready: impl Fn
         return Err(Error::Usage("nothing to compare: give --ledger, and one of --mqtt --kafka --arrivals --store"));
     }
     let config = Config::load(&options.layers())?;
-    let rules = Rules::new(config.routes.clone());
     let mut recordings = options.arrivals.clone();
     if listens {
         let file = recording(&options)?;
-        let recorder = Recorder::start(sources(&options, &config, rules.clone())?, &file).await?;
+        let recorder = Recorder::start(sources(&options, &config)?, &file).await?;
         ready(&file);
         listen(&options, recorder, &stop).await?;
         recordings.push(file);
     }
-    let mut judge = Judge::new(rules);
-    for path in &options.ledger {
+    judge_files(&config, &options.ledger, &recordings, options.store.is_some().then_some(options.read)).await
+}
+
+/// What ledgers and recordings on disk come to, and with `store` the picture store as well, of which so many pictures are read.
+pub async fn judge_files(
+    config: &Config,
+    ledgers: &[PathBuf],
+    recordings: &[PathBuf],
+    store: Option<u64>,
+) -> Result<Report, Error> {
+    let mut judge = Judge::new(Rules::new(config.routes.clone()));
+    for path in ledgers {
         let unreadable = files::each(path, |entry: Entry| judge.expect(&entry))?;
         warn(&mut judge, path, unreadable);
     }
-    for path in &recordings {
+    for path in recordings {
         let unreadable = files::each(path, |line: Line| judge.line(&line))?;
         warn(&mut judge, path, unreadable);
     }
-    if options.store.is_some() {
-        store::look(&config.send.store, options.read, &mut judge).await?;
+    if let Some(read) = store {
+        store::look(&config.send.store, read, &mut judge).await?;
     }
     Ok(judge.into_report())
 }
@@ -81,7 +90,7 @@ fn recording(options: &Options) -> Result<PathBuf, Error> {
     }
 }
 
-fn sources(options: &Options, config: &Config, rules: Rules) -> Result<Sources, Error> {
+fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
     let mqtt = options.mqtt.as_ref().map(|_| config.send.mqtt.clone().ok_or(Error::Usage("--mqtt: MQTT is off in this config")));
     let kafka =
         options.kafka.as_ref().map(|_| config.send.kafka.clone().ok_or(Error::Usage("--kafka: Kafka is off in this config")));
@@ -92,7 +101,7 @@ fn sources(options: &Options, config: &Config, rules: Rules) -> Result<Sources, 
         mqtt: mqtt.transpose()?,
         mqtt_filters: options.topic.clone(),
         kafka: kafka.transpose()?.map(|kafka| (kafka, since)),
-        rules,
+        rules: Rules::new(config.routes.clone()),
     })
 }
 

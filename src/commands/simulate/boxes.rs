@@ -33,6 +33,7 @@ struct Run {
     tally: Arc<Tally>,
     stop: CancellationToken,
     ledger: Option<mpsc::Sender<Entry>>,
+    watcher: Option<mpsc::Sender<Entry>>,
 }
 
 /// What a request came to.
@@ -45,7 +46,12 @@ struct Exchange {
     answer: Result<Answer, NoAnswer>,
 }
 
-pub async fn send(options: &Options, bar: Bar, stop: CancellationToken) -> Result<Outcome, Error> {
+pub async fn send(
+    options: &Options,
+    bar: Bar,
+    watcher: Option<mpsc::Sender<Entry>>,
+    stop: CancellationToken,
+) -> Result<Outcome, Error> {
     let random = uuid::Uuid::new_v4().as_u64_pair();
     let seed = options.seed.unwrap_or(random.0);
     let traffic = Traffic::new(options, seed, (random.1 >> 8) as u32);
@@ -58,6 +64,7 @@ pub async fn send(options: &Options, bar: Bar, stop: CancellationToken) -> Resul
     let drawing = (bar == Bar::Drawn).then(|| tokio::spawn(progress::draw(tally.clone(), traffic.requests, done.clone())));
     let run = Arc::new(Run {
         ledger: ledger.as_ref().map(Ledger::sender),
+        watcher,
         traffic,
         options: options.clone(),
         address,
@@ -156,6 +163,9 @@ async fn note(
         }
         if entry.is_acknowledged() {
             run.tally.acknowledged.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(watcher) = &run.watcher {
+            let _ = watcher.try_send(entry.clone());
         }
         if let Some(ledger) = &run.ledger {
             ledger.send(entry).await?;

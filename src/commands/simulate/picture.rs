@@ -3,7 +3,7 @@
 //! All pictures of a run share one long beginning, whose base64 and whose half-finished SHA-256 are kept; what makes a picture
 //! unique stands in its last bytes. So a new picture of 75 KB costs a microsecond instead of a hash and an encoding over all of
 //! it, and the simulator is not the bottleneck. Promises: every picture has exactly the size asked for, its dimensions can be
-//! read, and the same name gives the same bytes. Deliberately draws nothing: a viewer shows noise.
+//! read, and the same name gives the same bytes. Deliberately draws nothing: a viewer shows noise; [`super::studio`] draws.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -74,6 +74,12 @@ impl Film {
         }
     }
 
+    /// For pictures that share no beginning: each is whole in itself ([`Shot::of`]).
+    pub fn blank() -> Film {
+        let (plain, escaped, lines) = (Bytes::new(), Bytes::new(), Bytes::new());
+        Film { bytes: LEAST_BYTES, beginning: 0, hash: Sha256::new(), plain, escaped, lines }
+    }
+
     /// The picture of this name, at most 40 bytes of ASCII.
     pub fn shoot(&self, name: &str) -> Shot {
         let room = self.bytes - self.beginning - END.len();
@@ -98,6 +104,13 @@ impl Film {
         let mut bytes = BASE64_STANDARD.decode(&self.plain).unwrap_or_default();
         bytes.extend(&shot.end);
         bytes
+    }
+}
+
+impl Shot {
+    /// A picture that was made elsewhere, for a blank film.
+    pub fn of(picture: Vec<u8>) -> Shot {
+        Shot { sha256: hex(&Sha256::digest(&picture)), bytes: picture.len() as u64, end: picture }
     }
 }
 

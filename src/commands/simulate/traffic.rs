@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::chance::Chance;
 use super::ledger::Marker;
 use super::picture::{Film, Shot};
+use super::studio::{self, Place, Sitter};
 use super::vendor::{Firmware, Sighting};
 use super::{FirmwareMix, Options};
 use crate::event::{Feed, PersonType, PictureKind, Timestamp};
@@ -41,7 +42,22 @@ pub struct Planned {
     pub sequence: u32,
 }
 
-const NAMES: [&str; 6] = ["小明", "王芳", "李伟", "Ana Gómez", "O'Brien \"Bob\"", "Дмитрий"];
+/// Invented; scripts, quotes and accents as they come.
+const NAMES: [&str; 13] = [
+    "小明",
+    "王芳",
+    "李伟",
+    "Ana Gómez",
+    "O'Brien \"Bob\"",
+    "Дмитрий",
+    "陈静",
+    "Jürgen Groß",
+    "Aïcha Bâ",
+    "山田 太郎",
+    "Noor Hussain",
+    "张敏",
+    "Žofia Nowák",
+];
 
 /// Streams of chance, so that one decision does not shift the others.
 const STREAM_BOXES: u64 = 1 << 62;
@@ -54,7 +70,8 @@ impl Traffic {
             // Truncation is meant: a request that would begin after the end is not sent.
             requests.ceil().max(1.0) as u64
         });
-        Traffic { film: Film::new(seed, options.picture_bytes), run, requests, seed, options: options.clone() }
+        let film = if options.faces { Film::blank() } else { Film::new(seed, options.picture_bytes) };
+        Traffic { film, run, requests, seed, options: options.clone() }
     }
 
     /// From the start to the intended moment of a request.
@@ -95,7 +112,6 @@ impl Traffic {
         let person_type = self.options.mix.draw(&mut chance);
         let person = chance.below(u64::from(self.options.people.max(1)));
         let score = 6_000 + chance.below(4_000) as u32;
-        let name = chance.pick(&NAMES).copied().unwrap_or_default();
         let device = sender.devices.get_mut(device)?;
         let occurred_at = now.max(Timestamp(device.last.0 + 1));
         let sequence = device.events;
@@ -107,33 +123,54 @@ impl Traffic {
             true => format!("{}.{:07}", occurred_at.0 / 1000, number % 10_000_000),
             false => format!("{}{person:05}", person_type.number() + 1),
         };
-        let sighting = Sighting {
+        let mut sighting = Sighting {
             marker: Marker { run: self.run, number: u32::try_from(number).ok()? },
             feed,
             device: device.address.clone(),
             box_id: sender.id.clone(),
             person_type,
-            pictures: self.shoot(number, feed, person_type, &identity),
+            pictures: Vec::new(),
+            name: name(person_type, &identity),
             identity,
-            name: if is_stranger { "stranger" } else { name },
             score,
             occurred_at,
         };
+        sighting.pictures = self.shoot(&sighting);
         Some(Planned { sighting, sequence })
     }
 
     /// As many pictures as asked for, as far as such a person and such a feed have them.
-    fn shoot(&self, number: u64, feed: Feed, person_type: PersonType, identity: &str) -> Vec<(PictureKind, Shot)> {
+    fn shoot(&self, sighting: &Sighting) -> Vec<(PictureKind, Shot)> {
         let kinds = PictureKind::ALL.iter().copied().filter(|kind| match kind {
-            PictureKind::Registered => person_type != PersonType::Stranger,
-            PictureKind::Infrared => feed == Feed::History,
+            PictureKind::Registered => sighting.person_type != PersonType::Stranger,
+            PictureKind::Infrared => sighting.feed == Feed::History,
             PictureKind::Scene | PictureKind::Face => true,
         });
-        let name = |kind| match kind {
-            PictureKind::Registered => format!("registered {identity}"),
-            _ => format!("{kind} {:08x} {number}", self.run),
-        };
-        kinds.take(usize::from(self.options.pictures)).map(|kind| (kind, self.film.shoot(&name(kind)))).collect()
+        kinds.take(usize::from(self.options.pictures)).map(|kind| (kind, self.picture(kind, sighting))).collect()
+    }
+
+    fn picture(&self, kind: PictureKind, sighting: &Sighting) -> Shot {
+        if self.options.faces {
+            let sitter = Sitter { identity: &sighting.identity, person_type: sighting.person_type };
+            return Shot::of(match kind {
+                PictureKind::Registered => studio::registered(&sitter),
+                PictureKind::Scene => studio::scene(&sitter, &Place { device: &sighting.device, time: sighting.occurred_at }),
+                PictureKind::Face | PictureKind::Infrared => studio::face(&sitter),
+            });
+        }
+        self.film.shoot(&match kind {
+            PictureKind::Registered => format!("registered {}", sighting.identity),
+            _ => format!("{kind} {:08x} {}", self.run, sighting.marker.number),
+        })
+    }
+}
+
+/// What somebody of this identity is called, in every run.
+pub fn name(person_type: PersonType, identity: &str) -> &'static str {
+    let number = identity.parse().unwrap_or(0_usize);
+    match person_type {
+        PersonType::Stranger => "stranger",
+        _ => NAMES.get(number % NAMES.len()).copied().unwrap_or_default(),
     }
 }
 

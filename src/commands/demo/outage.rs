@@ -1,0 +1,73 @@
+//! The outage story's two ends: a second terminal asks for it over a socket in the demo's folder, and is told how it goes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+
+/// Somebody wants the broker away.
+pub struct Wish {
+    pub lasts: Duration,
+    /// What to tell them; dropped when there is no more to tell.
+    pub teller: mpsc::Sender<String>,
+}
+
+/// A wish may be this long; afterwards nobody would still be watching.
+const LASTS_MAX: Duration = Duration::from_secs(600);
+/// Lines that wait for the other terminal.
+const LINES_MAX: usize = 64;
+
+fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("demo.sock")
+}
+
+/// Takes wishes until it is dropped. What stands in the socket's place is of a demo that was killed: the queue's lock says that none runs.
+pub fn listen(data_dir: &Path) -> anyhow::Result<mpsc::Receiver<Wish>> {
+    let path = socket(data_dir);
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let (wishes, taken) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let (false, Ok((stream, _))) = (wishes.is_closed(), listener.accept().await) {
+            tokio::spawn(serve(stream, wishes.clone()));
+        }
+    });
+    Ok(taken)
+}
+
+async fn serve(mut stream: UnixStream, wishes: mpsc::Sender<Wish>) {
+    let mut line = String::new();
+    let (read, mut write) = stream.split();
+    if BufReader::new(read).read_line(&mut line).await.is_err() {
+        return;
+    }
+    let lasts = line.trim().parse().map(Duration::from_millis).unwrap_or(LASTS_MAX).min(LASTS_MAX);
+    let (teller, mut told) = mpsc::channel(LINES_MAX);
+    if wishes.send(Wish { lasts, teller }).await.is_err() {
+        return;
+    }
+    while let Some(line) = told.recv().await {
+        if write.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks the demo that runs in this folder, and prints what it tells until it is over.
+pub async fn ask(data_dir: &Path, lasts: Duration) -> anyhow::Result<()> {
+    if lasts.is_zero() || lasts > LASTS_MAX {
+        anyhow::bail!("--stop-broker takes a time from 1s to 10m");
+    }
+    let path = socket(data_dir);
+    let nobody = || format!("no demo runs in {}: start one with `boxbridge demo` in another terminal", data_dir.display());
+    let mut stream = UnixStream::connect(&path).await.with_context(nobody)?;
+    stream.write_all(format!("{}\n", lasts.as_millis()).as_bytes()).await?;
+    let mut lines = BufReader::new(stream).lines();
+    while let Some(line) = lines.next_line().await.context("the demo ended")? {
+        println!("{line}");
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! One person who passed: what was sent, where it has arrived, and the line that tells it.
+
+use tokio::time::Instant;
+
+use super::style::{Ink, Style};
+use crate::commands::reconcile::{Arrival, Bus, Stream};
+use crate::commands::simulate::{self, Entry};
+use crate::event::{PersonType, PictureKind};
+
+pub struct Pass {
+    pub since: Instant,
+    pub entry: Option<Entry>,
+    pub mqtt: Option<Arrival>,
+    pub kafka: Option<Arrival>,
+    /// Its line has been shown, with what was there by then.
+    pub is_shown: bool,
+}
+
+impl Pass {
+    pub fn new() -> Pass {
+        Pass { since: Instant::now(), entry: None, mqtt: None, kafka: None, is_shown: false }
+    }
+
+    /// Notes the first arrival on a bus; false for another.
+    pub fn arrived(&mut self, arrival: Arrival) -> bool {
+        let place = match arrival.bus {
+            Bus::Mqtt => &mut self.mqtt,
+            Bus::Kafka => &mut self.kafka,
+        };
+        let is_first = place.is_none();
+        if is_first {
+            *place = Some(arrival);
+        }
+        is_first
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.entry.is_some() && self.mqtt.is_some() && self.kafka.is_some()
+    }
+
+    /// `14:05:09  BLACKLIST  192.168.1.2   on disk 1.8 ms  mqtt 4 ms  kafka 6 ms  王芳`
+    pub fn line(&self, style: Style) -> Option<String> {
+        let entry = self.entry.as_ref()?;
+        let bus = |name: &str, arrival: &Option<Arrival>| match arrival {
+            Some(arrival) => format!("{name} {:>4} ms", milliseconds(entry, arrival)),
+            None => style.paint(Ink::Waiting, format!("{name}   waits")),
+        };
+        let (mqtt, kafka) = (bus("mqtt", &self.mqtt), bus("kafka", &self.kafka));
+        Some(format!("{}  on disk {:>5.1} ms  {mqtt}  {kafka}  {}", head(entry, style), entry.latency_ms, name(entry)))
+    }
+
+    /// What came after the line had been shown.
+    pub fn late_line(&self, arrival: &Arrival, style: Style) -> Option<String> {
+        let entry = self.entry.as_ref()?;
+        let seconds = milliseconds(entry, arrival) as f64 / 1000.0;
+        let meaning = match arrival.stream {
+            Stream::Live => "live: may be acted on",
+            Stream::Late => "late topic: for the record",
+            Stream::Elsewhere => "an unexpected topic",
+        };
+        let bus = arrival.bus.as_str();
+        Some(format!("{}  {bus} after {seconds:.1} s, {meaning}  {}", head(entry, style), name(entry)))
+    }
+
+    /// Where the guard finds the scene.
+    pub fn scene(&self) -> Option<&str> {
+        let event = self.mqtt.as_ref()?.event.as_ref()?;
+        event.pictures.get(&PictureKind::Scene)?.key.as_deref()
+    }
+
+    pub fn is_urgent(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| matches!(entry.person_type, PersonType::Blacklist | PersonType::Vip))
+    }
+}
+
+/// What the box was told when it was not 200.
+pub fn refused(entry: &Entry, style: Style) -> String {
+    let answer = entry.status.map_or_else(|| entry.reason.clone().unwrap_or_default(), |status| status.to_string());
+    format!("{}  {}  {}", head(entry, style), style.paint(Ink::Alert, format!("REFUSED: {answer}")), name(entry))
+}
+
+fn head(entry: &Entry, style: Style) -> String {
+    let time = entry.sent_at.to_string();
+    let word = match entry.person_type {
+        PersonType::Blacklist => style.paint(Ink::Alert, "BLACKLIST"),
+        PersonType::Vip => style.paint(Ink::Vip, "VIP      "),
+        other => format!("{:<9}", other.as_str()),
+    };
+    format!("{}  {word}  {:<12}", time.get(11..19).unwrap_or_default(), entry.device)
+}
+
+fn name(entry: &Entry) -> &'static str {
+    simulate::name(entry.person_type, &entry.identity)
+}
+
+/// From the moment the box sent it; both clocks are this machine's.
+fn milliseconds(entry: &Entry, arrival: &Arrival) -> i64 {
+    arrival.arrived_at.since(entry.sent_at).max(0)
+}

@@ -1,0 +1,267 @@
+//! What the terminal shows: a line a person as soon as both buses have the event, or after a moment without those that wait.
+//!
+//! On a terminal a last line counts; elsewhere it is plain lines. Deliberately knows nothing but what boxes were answered and what
+//! subscribers received.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::outage::Wish;
+use super::pass::{self, Pass};
+use super::style::{Ink, Style};
+use crate::commands::reconcile::{Arrival, Bus, Stream};
+use crate::commands::simulate::{Entry, Marker};
+use crate::event::PersonType;
+
+/// A line waits this long for its arrivals.
+const SHOWN_AFTER: Duration = Duration::from_millis(1_500);
+/// What arrived without having been acknowledged is of a box that gave up; it is forgotten then.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+
+pub struct Screen {
+    passes: BTreeMap<Marker, Pass>,
+    counts: Counts,
+    outage: Option<Outage>,
+    style: Style,
+    is_terminal: bool,
+    pictures: PathBuf,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    sent: u64,
+    acknowledged: u64,
+    mqtt: u64,
+    kafka: u64,
+}
+
+/// The broker is away, or what waited for it is on its way.
+struct Outage {
+    teller: mpsc::Sender<String>,
+    began: Instant,
+    before: Counts,
+    told: Instant,
+    /// Once it is over: since when, and what has not come yet.
+    over: Option<(Instant, BTreeSet<Marker>)>,
+    came: Came,
+}
+
+/// What came after an outage.
+#[derive(Default)]
+struct Came {
+    urgent: usize,
+    /// Urgent ones that came before any other.
+    urgent_first: usize,
+    live: usize,
+    late: usize,
+}
+
+impl Screen {
+    pub fn new(pictures: PathBuf) -> Screen {
+        Screen {
+            passes: BTreeMap::new(),
+            counts: Counts::default(),
+            outage: None,
+            style: Style::of_terminal(),
+            is_terminal: std::io::stdout().is_terminal(),
+            pictures,
+        }
+    }
+
+    pub fn introduce(&mut self, places: &[(&str, String)]) {
+        self.print("boxbridge demo: simulated boxes that send drawn faces, the real gateway, and both buses in this process");
+        for (what, how) in places {
+            self.print(&format!("  {what:<9} {how}"));
+        }
+        let legend =
+            "A line is a person: when (UTC), who, which door; time from the box to the disk and to a subscriber. Ctrl-C ends.";
+        self.print(&self.style.paint(Ink::Faint, legend));
+    }
+
+    /// A box has its answer.
+    pub fn sent(&mut self, entry: Entry) {
+        self.counts.sent += 1;
+        if !entry.is_acknowledged() {
+            let line = pass::refused(&entry, self.style);
+            return self.print(&line);
+        }
+        self.counts.acknowledged += 1;
+        let marker = entry.marker;
+        self.passes.entry(marker).or_insert_with(Pass::new).entry = Some(entry);
+        self.show_if_complete(marker);
+    }
+
+    /// A subscriber has received it; it may be faster than the box's answer.
+    pub fn arrived(&mut self, arrival: Arrival) {
+        let marker = arrival.marker;
+        let pass = self.passes.entry(marker).or_insert_with(Pass::new);
+        if !pass.arrived(arrival.clone()) {
+            return;
+        }
+        let late = if pass.is_shown { pass.late_line(&arrival, self.style) } else { None };
+        let is_urgent = pass.is_urgent();
+        match arrival.bus {
+            Bus::Mqtt => self.counts.mqtt += 1,
+            Bus::Kafka => self.counts.kafka += 1,
+        }
+        if let Some(line) = late {
+            self.tell(&line);
+        }
+        if arrival.bus == Bus::Mqtt {
+            self.caught_up(marker, is_urgent, arrival.stream);
+        }
+        self.show_if_complete(marker);
+    }
+
+    /// Time has passed.
+    pub fn look(&mut self) {
+        self.passes.retain(|_, pass| pass.entry.is_some() || pass.since.elapsed() < FORGOTTEN_AFTER);
+        let is_due = |pass: &&mut Pass| !pass.is_shown && pass.since.elapsed() >= SHOWN_AFTER;
+        let mut lines = Vec::new();
+        for pass in self.passes.values_mut().filter(is_due) {
+            if let Some(line) = pass.line(self.style) {
+                pass.is_shown = true;
+                lines.push(line);
+            }
+        }
+        lines.iter().for_each(|line| self.print(line));
+        if let Some(outage) = self.outage.as_mut().filter(|outage| outage.over.is_none() && outage.told.elapsed() >= TOLD_EVERY) {
+            outage.told = Instant::now();
+            let progress = self.progress();
+            self.voice(&progress);
+        }
+        self.print_counts();
+    }
+
+    /// Whether all that was acknowledged has arrived everywhere.
+    pub fn has_all(&self) -> bool {
+        self.passes.values().all(|pass| pass.entry.is_none())
+    }
+
+    pub fn outage_begins(&mut self, wish: Wish) {
+        let now = Instant::now();
+        let seconds = wish.lasts.as_secs_f64();
+        self.outage =
+            Some(Outage { teller: wish.teller, began: now, before: self.counts, told: now, over: None, came: Came::default() });
+        self.voice(&format!(
+            "the MQTT broker is out of the gateway's reach for {seconds:.0} s; subscribers, Kafka and the boxes go on"
+        ));
+    }
+
+    pub fn outage_ends(&mut self) {
+        let progress = self.progress();
+        let missing = self.passes.iter().filter(|(_, pass)| pass.mqtt.is_none()).map(|(marker, _)| *marker).collect();
+        if let Some(outage) = &mut self.outage {
+            outage.over = Some((Instant::now(), missing));
+            self.voice(&progress);
+            self.voice("the MQTT broker can be reached again");
+        }
+    }
+
+    pub fn end(&mut self) {
+        self.look();
+        if self.is_terminal {
+            self.write("\r\x1b[2K");
+        }
+    }
+
+    fn show_if_complete(&mut self, marker: Marker) {
+        if !self.passes.get(&marker).is_some_and(Pass::is_complete) {
+            return;
+        }
+        let Some(pass) = self.passes.remove(&marker) else { return };
+        if let Some(line) = pass.line(self.style).filter(|_| !pass.is_shown) {
+            self.print(&line);
+        }
+        let is_alert = pass.entry.as_ref().is_some_and(|entry| entry.person_type == PersonType::Blacklist);
+        if let Some(key) = pass.scene().filter(|_| is_alert) {
+            let picture = self.pictures.join(key);
+            self.print(&self.style.paint(Ink::Faint, format!("          {}", picture.display())));
+        }
+    }
+
+    /// One of those that an outage held back has come.
+    fn caught_up(&mut self, marker: Marker, is_urgent: bool, stream: Stream) {
+        let Some(outage) = &mut self.outage else { return };
+        let Some((since, missing)) = &mut outage.over else { return };
+        if missing.remove(&marker) {
+            let came = &mut outage.came;
+            came.urgent_first += usize::from(is_urgent && came.live + came.late == came.urgent);
+            came.urgent += usize::from(is_urgent);
+            came.late += usize::from(stream == Stream::Late);
+            came.live += usize::from(stream != Stream::Late);
+        }
+        if !missing.is_empty() {
+            return;
+        }
+        let (took, Came { urgent, urgent_first, live, late }) = (since.elapsed().as_secs_f64(), &outage.came);
+        let refused = self.counts.refused() - outage.before.refused();
+        let verdict = format!(
+            "{} that waited have arrived, {took:.1} s later: {urgent_first} of {urgent} urgent ones first; {live} live, {late} late; \
+             refused {refused}, lost 0",
+            live + late
+        );
+        self.voice(&verdict);
+        self.outage = None;
+    }
+
+    /// How an outage goes.
+    fn progress(&self) -> String {
+        let Some(outage) = &self.outage else { return String::new() };
+        let waiting = self.passes.values().filter(|pass| pass.entry.is_some() && pass.mqtt.is_none()).count();
+        let since = |count: fn(&Counts) -> u64| count(&self.counts) - count(&outage.before);
+        format!(
+            "{:>3.0} s without the MQTT broker: {} accepted, {} refused; {waiting} wait on disk for MQTT, Kafka has {}",
+            outage.began.elapsed().as_secs_f64(),
+            since(|counts| counts.acknowledged),
+            since(Counts::refused),
+            since(|counts| counts.kafka),
+        )
+    }
+
+    fn voice(&mut self, text: &str) {
+        self.tell(&self.style.paint(Ink::Voice, format!("── {text}")));
+    }
+
+    /// Prints it here, and in the terminal that asked for the outage.
+    fn tell(&mut self, line: &str) {
+        if let Some(outage) = &self.outage {
+            let _ = outage.teller.try_send(line.to_owned());
+        }
+        self.print(line);
+    }
+
+    fn print(&self, line: &str) {
+        if self.is_terminal {
+            self.write("\r\x1b[2K");
+        }
+        self.write(&format!("{line}\n"));
+        self.print_counts();
+    }
+
+    fn print_counts(&self) {
+        let Counts { sent, acknowledged, mqtt, kafka } = self.counts;
+        if self.is_terminal && sent > 0 {
+            let counts = format!("sent {sent}  acknowledged {acknowledged}  mqtt {mqtt}  kafka {kafka}");
+            self.write(&format!("\r\x1b[2K{}", self.style.paint(Ink::Faint, counts)));
+        }
+    }
+
+    /// A terminal that is gone is no reason to end.
+    fn write(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+impl Counts {
+    fn refused(&self) -> u64 {
+        self.sent - self.acknowledged
+    }
+}

@@ -1,0 +1,232 @@
+//! Everything that runs in the demo, from its start to the count.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use super::buses::{Line, MockKafka};
+use super::outage::{self, Wish};
+use super::screen::Screen;
+use crate::app::{App, build};
+use crate::commands::reconcile::{Line as Recorded, Recorder, Report, Rules, Sources, judge_files};
+use crate::commands::simulate::{self, Entry, Outcome};
+use crate::config::{self, Config, Layers};
+use crate::event::Timestamp;
+use crate::route::Router;
+use crate::send::embedded::Embedded;
+
+/// Over the defaults, and under what the person writes with `--set`.
+const SETTINGS: [(&str, &str); 5] = [
+    ("gateway", "demo"),
+    ("ingest.listen", "127.0.0.1:9528"),
+    // So that an outage of 20 s shows what is too late.
+    ("route.default.live_for", "10s"),
+    ("queue.max_bytes", "256MiB"),
+    ("send.store.max_bytes", "1GiB"),
+];
+/// As many doors.
+const BOXES: u32 = 4;
+const MIX: &str = "employee=60,visitor=14,stranger=10,vip=8,blacklist=8";
+/// Of each type: few enough that one meets the same face again.
+const PEOPLE: u32 = 8;
+/// The same people in every demo, and the fifth is blacklisted: one need not wait for it.
+const SEED: u64 = 6_696;
+/// A year: until somebody ends it.
+const ENDLESS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// How long the end waits for what is still on its way.
+const END_WITHIN: Duration = Duration::from_secs(15);
+const CONNECTED_WITHIN: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Lines that wait for the screen.
+const WATCHED_MAX: usize = 1024;
+/// Pictures that are read and compared at the end.
+const READ_MAX: u64 = 1_000;
+
+pub struct Site {
+    config: Config,
+    app: App,
+    /// Between the gateway and its MQTT broker.
+    line: Line,
+    broker: Embedded,
+    kafka: MockKafka,
+    ledger: PathBuf,
+    recording: PathBuf,
+}
+
+impl Site {
+    pub async fn start(options: &Options, set: Vec<(String, String)>) -> anyhow::Result<Site> {
+        std::fs::create_dir_all(&options.data_dir).with_context(|| format!("cannot make {}", options.data_dir.display()))?;
+        let own = SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let data_dir = ("data_dir".to_owned(), options.data_dir.display().to_string());
+        let mut flags: Vec<_> = own.chain(set).chain([data_dir]).collect();
+        let load = |flags: &[(String, String)]| Config::load(&Layers { flags: flags.to_vec(), ..Layers::default() });
+        let config = load(&flags)?;
+        let embedded = config.send.mqtt.as_ref().filter(|mqtt| mqtt.broker.is_none());
+        let broker =
+            Embedded::start(&embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?.embedded)?;
+        let line = Line::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
+        let topics = Router::new(&config.routes, build::places(&config), "").kafka_topics(&config.site);
+        let kafka = MockKafka::start(topics.into_iter().collect())?;
+        flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));
+        flags.push(("send.kafka.brokers".to_owned(), kafka.brokers.clone()));
+        let config = load(&flags)?;
+        let app = App::start(config.clone(), crate::metrics::install().context("cannot set up metrics")?).await?;
+        let file = |name: &str| options.data_dir.join(name);
+        Ok(Site { config, app, line, broker, kafka, ledger: file("ledger.jsonl"), recording: file("arrivals.jsonl") })
+    }
+
+    /// Until it is ended: what was sent, and what became of it.
+    pub async fn run(self, options: &Options) -> anyhow::Result<(Outcome, Report)> {
+        let (seen, arrivals) = mpsc::channel(WATCHED_MAX);
+        let recorder = Recorder::start_watched(self.sources(), &self.recording, Some(seen)).await?;
+        let wishes = outage::listen(&options.data_dir)?;
+        let (sent, entries) = mpsc::channel(WATCHED_MAX);
+        let stop = CancellationToken::new();
+        let mut screen = Screen::new(options.data_dir.join("pictures"));
+        screen.introduce(&self.where_to_look(options));
+        self.connected().await;
+        let boxes = tokio::spawn(simulate::run_watched(self.traffic(options)?, sent, stop.clone()));
+        let Site { config, app, line, broker, kafka, ledger, recording } = self;
+        let ends = options.at_most.map(|at_most| Instant::now() + at_most);
+        let watch = Watch { screen, line, entries, arrivals, wishes, mends: None, ends, stop };
+        watch.run(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?).await?;
+        let outcome = boxes.await??;
+        app.stop().await;
+        recorder.finish().await?;
+        drop((broker, kafka));
+        Ok((outcome, judge_files(&config, &[ledger], &[recording], Some(READ_MAX)).await?))
+    }
+
+    /// The boxes begin when there is something to see; a gateway would accept without.
+    async fn connected(&self) {
+        let late = Instant::now() + CONNECTED_WITHIN;
+        while !self.app.is_connected() && Instant::now() < late {
+            tokio::time::sleep(LOOK_EVERY / 10).await;
+        }
+    }
+
+    fn sources(&self) -> Sources {
+        // A guard's screen is on the broker's side of the line.
+        let mqtt = self.config.send.mqtt.clone().map(|mqtt| config::Mqtt { broker: None, ..mqtt });
+        let kafka = self.config.send.kafka.clone().map(|kafka| (kafka, Timestamp::now()));
+        Sources { mqtt, mqtt_filters: Vec::new(), kafka, rules: Rules::new(self.config.routes.clone()) }
+    }
+
+    fn traffic(&self, options: &Options) -> anyhow::Result<simulate::Options> {
+        Ok(simulate::Options {
+            url: format!("http://{}/RealTimeEvent", self.app.ingest_address).parse().map_err(anyhow::Error::msg)?,
+            boxes: BOXES,
+            rate: options.rate,
+            duration: options.at_most.unwrap_or(ENDLESS),
+            mix: MIX.parse().map_err(anyhow::Error::msg)?,
+            people: PEOPLE,
+            pictures: 3,
+            faces: true,
+            seed: Some(SEED),
+            ledger: Some(self.ledger.clone()),
+            ..simulate::Options::default()
+        })
+    }
+
+    fn where_to_look(&self, options: &Options) -> Vec<(&'static str, String)> {
+        let (broker, brokers) = (self.broker.local_addr(), &self.kafka.brokers);
+        let (ingest, admin, folder) = (self.app.ingest_address, self.app.admin_address, options.data_dir.display());
+        let here = match options.data_dir == std::path::Path::new("data/demo") {
+            true => String::new(),
+            false => format!(" --data-dir {folder}"),
+        };
+        vec![
+            ("MQTT", format!("mosquitto_sub -h {} -p {} -v -t 'boxbridge/#'", broker.ip(), broker.port())),
+            (
+                "Kafka",
+                format!("kcat -b {brokers} -C -o beginning -t boxbridge.events.blacklist    (librdkafka's mock, in this process)"),
+            ),
+            ("pictures", format!("{folder}/pictures/scene/")),
+            ("metrics", format!("curl -s http://{admin}/metrics")),
+            ("be a box", format!("POST http://{ingest}/RealTimeEvent, as the README shows")),
+            ("outage", format!("boxbridge demo{here} --stop-broker 20s    (in a second terminal)")),
+        ]
+    }
+}
+
+/// Keeps the screen until the end.
+struct Watch {
+    screen: Screen,
+    line: Line,
+    entries: mpsc::Receiver<Entry>,
+    arrivals: mpsc::Receiver<Recorded>,
+    wishes: mpsc::Receiver<Wish>,
+    /// When the line that is cut is mended.
+    mends: Option<Instant>,
+    ends: Option<Instant>,
+    /// Stops the boxes.
+    stop: CancellationToken,
+}
+
+impl Watch {
+    async fn run(mut self, mut interrupt: Signal, mut terminate: Signal) -> anyhow::Result<()> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                Some(entry) = self.entries.recv() => self.screen.sent(entry),
+                Some(line) = self.arrivals.recv() => {
+                    if let Recorded::Arrival(arrival) = line {
+                        self.screen.arrived(arrival);
+                    }
+                }
+                Some(wish) = self.wishes.recv() => self.cut(wish).await,
+                () = moment(self.mends) => self.mend().await?,
+                _ = look.tick() => self.screen.look(),
+                () = moment(self.ends) => break,
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+            }
+        }
+        self.stop.cancel();
+        if self.mends.is_some() {
+            self.mend().await?;
+        }
+        // Until all has arrived, or nobody wants to wait for it any more.
+        let late = Instant::now() + END_WITHIN;
+        while !(self.entries.is_closed() && self.entries.is_empty() && self.screen.has_all()) {
+            tokio::select! {
+                Some(entry) = self.entries.recv() => self.screen.sent(entry),
+                Some(Recorded::Arrival(arrival)) = self.arrivals.recv() => self.screen.arrived(arrival),
+                _ = look.tick() => self.screen.look(),
+                () = sleep_until(late) => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        self.screen.end();
+        Ok(())
+    }
+
+    async fn cut(&mut self, wish: Wish) {
+        if self.mends.is_some() {
+            let _ = wish.teller.try_send("the broker is already away: try again when it is back".to_owned());
+            return;
+        }
+        self.line.cut().await;
+        self.mends = Some(Instant::now() + wish.lasts);
+        self.screen.outage_begins(wish);
+    }
+
+    async fn mend(&mut self) -> anyhow::Result<()> {
+        self.mends = None;
+        self.screen.outage_ends();
+        self.line.mend().await.context("the line to the broker cannot be mended")
+    }
+}
+
+async fn moment(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

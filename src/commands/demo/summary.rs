@@ -1,0 +1,35 @@
+//! The demo's last words: what simulate sent and what reconcile found, in a few lines.
+
+use std::fmt::Write;
+
+use crate::commands::reconcile::{Bus, Report};
+use crate::commands::simulate::Outcome;
+
+pub fn of(outcome: &Outcome, report: &Report) -> String {
+    let mut text = String::new();
+    let lost = |bus: &Bus| report.buses.get(bus).map_or(0, |bus| bus.lost.count);
+    let store = report.store.clone().unwrap_or_default();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "sent          {} events in {:.0} s", report.sent, outcome.elapsed_seconds);
+    let (p50, p99) = (outcome.answer_ms.p50, outcome.answer_ms.p99);
+    let over = outcome.over_500_ms * 100.0;
+    let _ = writeln!(text, "acknowledged  {}, p50 {p50:.1} ms, p99 {p99:.1} ms, {over:.0} % over 500 ms", report.acknowledged);
+    for bus in Bus::ALL {
+        let Some(found) = report.buses.get(&bus) else { continue };
+        let _ = write!(text, "{:<14}{} of {} delivered", bus.as_str(), found.received, found.expected);
+        for (count, word) in
+            [(found.late.count, "late"), (found.duplicated.count, "twice"), (found.reordered.count, "out of order")]
+        {
+            if count > 0 {
+                let _ = write!(text, ", {count} {word}");
+            }
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(text, "pictures      {} of {} stored, {} read and compared", store.stored, store.expected, store.verified);
+    let _ = write!(text, "lost          {}", Bus::ALL.iter().map(lost).sum::<u64>() + store.lost.count + store.dangling.count);
+    if !report.passes() {
+        let _ = write!(text, "\n\n{report}");
+    }
+    text
+}
