@@ -44,9 +44,9 @@ async fn serve(mut stream: UnixStream, wishes: mpsc::Sender<Wish>) {
     if BufReader::new(read).read_line(&mut line).await.is_err() {
         return;
     }
-    let lasts = line.trim().parse().map(Duration::from_millis).unwrap_or(LASTS_MAX).min(LASTS_MAX);
+    let Ok(lasts) = line.trim().parse().map(Duration::from_millis) else { return };
     let (teller, mut told) = mpsc::channel(LINES_MAX);
-    if wishes.send(Wish { lasts, teller }).await.is_err() {
+    if wishes.send(Wish { lasts: lasts.min(LASTS_MAX), teller }).await.is_err() {
         return;
     }
     while let Some(line) = told.recv().await {

@@ -27,13 +27,15 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 pub struct Screen {
     passes: BTreeMap<Marker, Pass>,
     counts: Counts,
+    /// As the last line shows them.
+    drawn: Counts,
     outage: Option<Outage>,
     style: Style,
     is_terminal: bool,
     pictures: PathBuf,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Counts {
     sent: u64,
     acknowledged: u64,
@@ -67,6 +69,7 @@ impl Screen {
         Screen {
             passes: BTreeMap::new(),
             counts: Counts::default(),
+            drawn: Counts::default(),
             outage: None,
             style: Style::of_terminal(),
             is_terminal: std::io::stdout().is_terminal(),
@@ -136,7 +139,9 @@ impl Screen {
             let progress = self.progress();
             self.voice(&progress);
         }
-        self.print_counts();
+        if std::mem::replace(&mut self.drawn, self.counts) != self.counts {
+            self.print_counts();
+        }
     }
 
     /// Whether all that was acknowledged has arrived everywhere.
@@ -182,7 +187,7 @@ impl Screen {
         let is_alert = pass.entry.as_ref().is_some_and(|entry| entry.person_type == PersonType::Blacklist);
         if let Some(key) = pass.scene().filter(|_| is_alert) {
             let picture = self.pictures.join(key);
-            self.print(&self.style.paint(Ink::Faint, format!("          {}", picture.display())));
+            self.print(&self.style.paint(Ink::Faint, format!("  {}", picture.display())));
         }
     }
 
