@@ -25,3 +25,4 @@ mod schema;
 mod simulate;
 mod store;
 mod tidy;
+mod watch;
