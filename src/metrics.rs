@@ -169,7 +169,7 @@ fn create() {
     }
     [ANSWERED_LATE, QUARANTINE_FULL, ROTTEN, SAVED, EMBEDDED_DROPPED].iter().for_each(|name| counter!(*name).absolute(0));
     let _ = (histogram!(BODY), histogram!(SYNC));
-    [CONNECTIONS, ASIDE_RECORDS, ASIDE_BYTES, QUARANTINE].iter().for_each(|name| gauge!(*name).set(0.0));
+    gauge!(CONNECTIONS).set(0.0);
 }
 
 /// What the settings allow.
@@ -339,3 +339,20 @@ pub fn observe(queue: &Status) {
 
 /// Every rule by which a record can expire: the queue is full, the picture store is full, the log is rotten where the record was.
 const EXPIRY_RULES: [&str; 3] = ["on_full", "max_bytes", "rotten"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_across_restarts_does_not_begin_at_zero() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, create);
+        let text = recorder.handle().render();
+        assert!(text.contains("boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"refused\"} 0"), "{text}");
+        // Else everything would look received again, to whoever scrapes while the queue is being opened.
+        for kept in ["accepted", "duplicate", "quarantined"] {
+            assert!(!text.contains(&format!("feed=\"realtime\",outcome=\"{kept}\"")), "{text}");
+        }
+    }
+}

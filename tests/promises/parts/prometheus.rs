@@ -48,11 +48,6 @@ impl Prometheus {
         }
     }
 
-    /// Alerts that fire or are about to.
-    pub fn alerts(&self) -> Vec<Value> {
-        self.get("alerts").unwrap()["data"]["alerts"].as_array().unwrap().clone()
-    }
-
     /// Every rule that is loaded, with how its last evaluation went.
     pub fn rules(&self) -> Vec<Value> {
         let answer = self.get("rules").unwrap();

@@ -96,10 +96,9 @@ fn the_page_names_only_commands_and_settings_that_exist() {
             text.rsplit_once('.').filter(|_| text.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c)))
             && ["ingest", "queue", "send", "route", "normalize", "admin"].contains(&section.split('.').next().unwrap())
         {
-            let table =
-                settings.split(&format!("\n[{section}]\n")).nth(1).unwrap_or_else(|| panic!("no section [{section}]: {text}"));
-            let table = table.split("\n[").next().unwrap();
-            assert!(table.lines().any(|line| line.starts_with(&format!("{key} = "))), "no setting {text}");
+            let table = settings.lines().skip_while(|line| !line.starts_with(&format!("[{section}]"))).skip(1);
+            let mut keys = table.take_while(|line| !line.starts_with('['));
+            assert!(keys.any(|line| line.starts_with(&format!("{key} = "))), "no setting {text}");
         }
     }
     assert!(commands.len() >= 5, "{commands:?}");
