@@ -4,7 +4,7 @@
 //! boxes would lose events. `/api` and the console come later, and beyond loopback only with a token.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
-use crate::queue::Queue;
+use crate::queue::{Queue, Status};
 use crate::send::link::Link;
 
 /// What the process is doing, in the order it does it.
@@ -35,6 +35,8 @@ pub struct Health {
     pub metrics: PrometheusHandle,
     /// Empty until the queue is open.
     parts: OnceLock<Parts>,
+    /// One look at a time: what is copied and what is shown are of the same moment, however many scrape.
+    looking: Mutex<()>,
 }
 
 struct Parts {
@@ -46,7 +48,7 @@ struct Parts {
 
 impl Health {
     pub fn new(metrics: PrometheusHandle) -> Arc<Health> {
-        Arc::new(Health { phase: AtomicU8::new(Phase::Starting as u8), metrics, parts: OnceLock::new() })
+        Arc::new(Health { phase: AtomicU8::new(Phase::Starting as u8), metrics, parts: OnceLock::new(), looking: Mutex::new(()) })
     }
 
     pub fn opened(&self, queue: Queue, links: Vec<Arc<Link>>, notes: Vec<String>) {
@@ -59,23 +61,30 @@ impl Health {
 
     /// Why boxes should not come here; empty when they should.
     pub fn causes(&self) -> Vec<String> {
-        let mut causes = Vec::new();
-        match self.phase.load(Ordering::Acquire) {
-            phase if phase == Phase::Serving as u8 => {}
-            phase if phase == Phase::Draining as u8 => causes.push("draining".to_owned()),
-            _ => causes.push("starting".to_owned()),
-        }
-        if let Some(parts) = self.parts.get() {
-            let queue = parts.queue.status();
-            for (is_so, cause) in
-                [(queue.is_full, "queue full"), (queue.is_stalled, "queue stalled"), (queue.is_poisoned, "queue poisoned")]
-            {
-                if is_so {
-                    causes.push(cause.to_owned());
-                }
-            }
-        }
-        causes
+        let queue = self.parts.get().map(|parts| parts.queue.status());
+        let causes = self.possible_causes(queue.as_ref()).into_iter();
+        causes.filter(|(_, is_so)| *is_so).map(|(cause, _)| cause.replace('_', " ")).collect()
+    }
+
+    /// Every cause there is, and whether it holds.
+    fn possible_causes(&self, queue: Option<&Status>) -> [(&'static str, bool); 5] {
+        let phase = self.phase.load(Ordering::Acquire);
+        [
+            ("starting", phase == Phase::Starting as u8),
+            ("draining", phase == Phase::Draining as u8),
+            ("queue_full", queue.is_some_and(|queue| queue.is_full)),
+            ("queue_stalled", queue.is_some_and(|queue| queue.is_stalled)),
+            ("queue_poisoned", queue.is_some_and(|queue| queue.is_poisoned)),
+        ]
+    }
+
+    /// All metrics as of one moment: what the ledger says of a destination adds up in every scrape.
+    fn scrape(&self) -> String {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = self.parts.get().map(|parts| parts.queue.status());
+        queue.iter().for_each(metrics::observe);
+        self.possible_causes(queue.as_ref()).into_iter().for_each(|(cause, is_so)| metrics::not_ready(cause, is_so));
+        self.metrics.render()
     }
 
     /// Whether every destination works.
@@ -115,8 +124,5 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
 }
 
 async fn render(State(health): State<Arc<Health>>) -> Response {
-    if let Some(parts) = health.parts.get() {
-        metrics::observe(&parts.queue.status());
-    }
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], health.metrics.render()).into_response()
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], health.scrape()).into_response()
 }

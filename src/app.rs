@@ -137,6 +137,7 @@ impl App {
         let instance = build::instance(&config.data_dir)?;
         let aside = Arc::new(Aside::open(&config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
         let quarantine = Arc::new(Quarantine::open(&config.data_dir, &config.ingest.quarantine)?);
+        metrics::limits(&config);
 
         let embedded = build::embedded(&config)?.map(Arc::new);
         let destinations = build::destinations(&config, &instance, embedded.as_deref())?;
@@ -177,7 +178,7 @@ impl App {
         let ingest = Stage::default();
         let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone());
         ingest.tasks.spawn(ingest::serve(listener, door, ingest.tasks.clone(), ingest.stop.clone()));
-        admin.tasks.spawn(housekeeping(Arc::clone(&health), quarantine, Arc::clone(&received), admin.stop.clone()));
+        admin.tasks.spawn(housekeeping(Arc::clone(&health), (quarantine, aside), Arc::clone(&received), admin.stop.clone()));
         health.enter(Phase::Serving);
         say_started(&config, ingest_address, admin_address);
         Ok(App { ingest_address, admin_address, config, health, queue, received, ingest, commits, deliveries, admin, embedded })
@@ -261,7 +262,7 @@ async fn save(received: &Arc<Received>) {
 }
 
 /// Upkeep of what nobody waits for; says when the disk is full, and when it is not any more.
-async fn housekeeping(health: Arc<Health>, quarantine: Arc<Quarantine>, received: Arc<Received>, stop: CancellationToken) {
+async fn housekeeping(health: Arc<Health>, kept: (Arc<Quarantine>, Arc<Aside>), received: Arc<Received>, stop: CancellationToken) {
     let mut expired = Instant::now();
     let mut causes = Vec::new();
     loop {
@@ -280,8 +281,13 @@ async fn housekeeping(health: Arc<Health>, quarantine: Arc<Quarantine>, received
         }
         if expired.elapsed() > EXPIRY {
             expired = Instant::now();
-            let quarantine = Arc::clone(&quarantine);
-            let _ = tokio::task::spawn_blocking(move || quarantine.expire(crate::event::Timestamp::now())).await;
+            let (quarantine, aside) = kept.clone();
+            let look = move || {
+                quarantine.look_again();
+                quarantine.expire(crate::event::Timestamp::now());
+                aside.look_again();
+            };
+            let _ = tokio::task::spawn_blocking(look).await;
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::config::Config;
 use crate::event::{Code, Feed, Lane, PersonType, PictureKind, PictureState, Timestamp, WarningCode};
 use crate::queue::{SpaceUsed, Status};
 
@@ -25,8 +26,16 @@ macro_rules! names {
 }
 
 names! {
+    /// The running version; always 1.
+    gauge BUILD = "boxbridge_build_info";
+    /// When the process started, in seconds since 1970.
+    gauge STARTED = "boxbridge_start_time_seconds";
+    /// Why boxes should not come here now: 1 for each cause that holds, all 0 = ready.
+    gauge NOT_READY = "boxbridge_ingest_not_ready";
     /// Events by what became of them; received is their sum. Status reports are feed "status".
     counter EVENTS = "boxbridge_ingest_events_total";
+    /// Accepted events by person type, since the process started.
+    counter PERSON_TYPES = "boxbridge_ingest_accepted_total";
     /// Refused events by reason.
     counter REFUSALS = "boxbridge_ingest_refusals_total";
     /// From the last body byte to the answer.
@@ -37,8 +46,12 @@ names! {
     histogram BODY = "boxbridge_ingest_body_bytes";
     /// Connections open at the boxes' port.
     gauge CONNECTIONS = "boxbridge_ingest_connections";
+    /// As many may be open; beyond it boxes wait to be let in.
+    gauge CONNECTIONS_MAX = "boxbridge_ingest_connections_max";
     /// Bytes of refused bodies in quarantine.
     gauge QUARANTINE = "boxbridge_ingest_quarantine_bytes";
+    /// Room for them.
+    gauge QUARANTINE_MAX = "boxbridge_ingest_quarantine_max_bytes";
     /// Refused bodies that found no room in quarantine.
     counter QUARANTINE_FULL = "boxbridge_ingest_quarantine_full_total";
     /// Oddities that were taken all the same.
@@ -53,6 +66,16 @@ names! {
     gauge OLDEST = "boxbridge_queue_oldest_seconds";
     /// Disk of the queue: waiting for a destination, kept for the replay window, free.
     gauge BYTES = "boxbridge_queue_bytes";
+    /// What it may take, by its settings.
+    gauge BYTES_MAX = "boxbridge_queue_max_bytes";
+    /// What the file system of the queue has left for us.
+    gauge DISK_AVAILABLE = "boxbridge_queue_disk_available_bytes";
+    /// Records that a destination refused and that are set aside.
+    gauge ASIDE_RECORDS = "boxbridge_queue_aside_records";
+    /// Bytes of the records that are set aside.
+    gauge ASIDE_BYTES = "boxbridge_queue_aside_bytes";
+    /// Room for them; full, and a destination that refuses stops.
+    gauge ASIDE_MAX = "boxbridge_queue_aside_max_bytes";
     /// Until the queue is full at the growth of the last minutes; +Inf while it does not grow.
     gauge TIME_TO_FULL = "boxbridge_queue_time_to_full_seconds";
     /// Records that did not match their checksum and were stepped over.
@@ -69,6 +92,8 @@ names! {
     gauge UP = "boxbridge_send_up";
     /// Messages that the broker took though nobody subscribes to their topic.
     counter NO_SUBSCRIBER = "boxbridge_send_no_subscriber_total";
+    /// Urgent messages that the broker took though nobody subscribes to their topic: alerts that nobody heard.
+    counter UNHEARD = "boxbridge_send_alerts_unheard_total";
     /// Bytes of pictures not sent again, since the store has them.
     counter SAVED = "boxbridge_send_pictures_saved_bytes_total";
     /// Records whose pictures wait for the store.
@@ -122,15 +147,21 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn create() {
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!(STARTED).set(Timestamp::now().0 as f64 / 1_000.0);
     for outcome in Outcome::ALL {
-        for feed in Feed::ALL.iter().map(|feed| feed.as_str()).chain(["status"]) {
+        // Those that are kept across restarts begin where they were: a 0 before it would count everything again.
+        let is_kept = !matches!(outcome, Outcome::Refused | Outcome::Aborted);
+        for feed in Feed::ALL.iter().map(|feed| feed.as_str()).filter(|_| !is_kept).chain(["status"]) {
             events(feed, outcome, 0);
         }
         let _ = histogram!(ANSWER, "outcome" => outcome.as_str());
     }
     Code::ALL.iter().for_each(|code| counter!(REFUSALS, "code" => code.as_str()).absolute(0));
     WarningCode::ALL.iter().for_each(|code| counter!(WARNINGS, "code" => code.as_str()).absolute(0));
-    PersonType::ALL.iter().for_each(|word| counter!(NO_SUBSCRIBER, "person_type" => word.as_str()).absolute(0));
+    for name in [PERSON_TYPES, NO_SUBSCRIBER, UNHEARD] {
+        PersonType::ALL.iter().for_each(|word| counter!(name, "person_type" => word.as_str()).absolute(0));
+    }
     for kind in PictureKind::ALL {
         for state in [PictureState::Ok, PictureState::Truncated, PictureState::Undecodable, PictureState::Oversize] {
             counter!(PICTURES, "kind" => kind.as_str(), "state" => state.as_str()).absolute(0);
@@ -138,6 +169,14 @@ fn create() {
     }
     [ANSWERED_LATE, QUARANTINE_FULL, ROTTEN, SAVED, EMBEDDED_DROPPED].iter().for_each(|name| counter!(*name).absolute(0));
     let _ = (histogram!(BODY), histogram!(SYNC));
+    gauge!(CONNECTIONS).set(0.0);
+}
+
+/// What the settings allow.
+pub fn limits(config: &Config) {
+    gauge!(CONNECTIONS_MAX).set(config.ingest.connections_max as f64);
+    gauge!(QUARANTINE_MAX).set(config.ingest.quarantine.max_bytes as f64);
+    gauge!(ASIDE_MAX).set(config.queue.aside_max_bytes as f64);
 }
 
 /// The label values of one destination, so that its rates start at zero.
@@ -146,6 +185,7 @@ pub fn destination_exists(destination: &'static str) {
         for person_type in PersonType::ALL {
             let _ = histogram!(LAG, "destination" => destination, "lane" => lane.as_str(), "person_type" => person_type.as_str());
         }
+        paused(destination, *lane, 0);
     }
     up(destination, false);
 }
@@ -161,6 +201,10 @@ pub fn events_before(feed: Feed, outcome: Outcome, count: u64) {
 
 pub fn event(feed: Feed, outcome: Outcome) {
     events(feed.as_str(), outcome, 1);
+}
+
+pub fn accepted(person_type: PersonType) {
+    counter!(PERSON_TYPES, "person_type" => person_type.as_str()).increment(1);
 }
 
 pub fn status_report() {
@@ -190,8 +234,16 @@ pub fn body(bytes: usize) {
     histogram!(BODY).record(bytes as f64);
 }
 
-pub fn connections(count: usize) {
-    gauge!(CONNECTIONS).set(count as f64);
+pub fn connection_opened() {
+    gauge!(CONNECTIONS).increment(1.0);
+}
+
+pub fn connection_closed() {
+    gauge!(CONNECTIONS).decrement(1.0);
+}
+
+pub fn not_ready(cause: &'static str, is_so: bool) {
+    gauge!(NOT_READY, "cause" => cause).set(f64::from(u8::from(is_so)));
 }
 
 pub fn quarantine(bytes: u64) {
@@ -227,8 +279,17 @@ pub fn up(destination: &'static str, up: bool) {
     gauge!(UP, "destination" => destination).set(f64::from(u8::from(up)));
 }
 
-pub fn no_subscriber(person_type: PersonType) {
+/// The broker took a message that nobody subscribes to; in the urgent lane that is an alert without a listener.
+pub fn no_subscriber(lane: Lane, person_type: PersonType) {
     counter!(NO_SUBSCRIBER, "person_type" => person_type.as_str()).increment(1);
+    if lane == Lane::Urgent {
+        counter!(UNHEARD, "person_type" => person_type.as_str()).increment(1);
+    }
+}
+
+pub fn aside(records: usize, bytes: u64) {
+    gauge!(ASIDE_RECORDS).set(records as f64);
+    gauge!(ASIDE_BYTES).set(bytes as f64);
 }
 
 pub fn pictures_saved(bytes: u64) {
@@ -245,10 +306,12 @@ pub fn paused(destination: &'static str, lane: Lane, count: usize) {
 
 /// Copies what the log and the cursors count; they keep it across restarts.
 pub fn observe(queue: &Status) {
-    let SpaceUsed { waiting, kept, free, limit: _ } = queue.bytes;
+    let SpaceUsed { waiting, kept, free, limit } = queue.bytes;
     for (state, bytes) in [("waiting", waiting), ("kept", kept), ("free", free)] {
         gauge!(BYTES, "state" => state).set(bytes as f64);
     }
+    gauge!(BYTES_MAX).set(limit as f64);
+    gauge!(DISK_AVAILABLE).set(queue.disk_available.map_or(f64::NAN, |bytes| bytes as f64));
     gauge!(TIME_TO_FULL).set(queue.time_to_full.map_or(f64::INFINITY, |time| time.as_secs_f64()));
     let now = Timestamp::now();
     for follower in &queue.followers {
@@ -276,3 +339,20 @@ pub fn observe(queue: &Status) {
 
 /// Every rule by which a record can expire: the queue is full, the picture store is full, the log is rotten where the record was.
 const EXPIRY_RULES: [&str; 3] = ["on_full", "max_bytes", "rotten"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_across_restarts_does_not_begin_at_zero() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, create);
+        let text = recorder.handle().render();
+        assert!(text.contains("boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"refused\"} 0"), "{text}");
+        // Else everything would look received again, to whoever scrapes while the queue is being opened.
+        for kept in ["accepted", "duplicate", "quarantined"] {
+            assert!(!text.contains(&format!("feed=\"realtime\",outcome=\"{kept}\"")), "{text}");
+        }
+    }
+}

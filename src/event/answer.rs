@@ -61,6 +61,8 @@ codes! {
     TransferEncodingUnknown = 501 "transfer_encoding_unknown",
     ConnectUnsupported = 501 "connect_unsupported",
     OverBudget = 503 "over_budget",
+    /// Another history body is being read; the box comes again.
+    HistoryBusy = 503 "history_busy",
     QueueFull = 503 "queue_full",
     QueuePoisoned = 503 "queue_poisoned",
     /// Not durable in time; it commits all the same, so it is accepted.

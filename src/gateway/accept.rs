@@ -100,7 +100,7 @@ impl Gateway {
 
     async fn append(&self, normalized: Normalized) -> Result<Receipt, Refusal> {
         let Normalized { event, pictures } = normalized;
-        let (feed, event_id) = (event.feed, event.id);
+        let (feed, event_id, person_type) = (event.feed, event.id, event.person_type);
         let document = document::rebuild(&event, |_, _| Some(String::new()));
         for warning in &event.warnings {
             metrics::warning(warning.code);
@@ -114,6 +114,8 @@ impl Gateway {
         metrics::event(feed, if is_duplicate { Outcome::Duplicate } else { Outcome::Accepted });
         if is_duplicate {
             self.received.duplicate(feed);
+        } else {
+            metrics::accepted(person_type);
         }
         Ok(Receipt { event_id, is_duplicate, document })
     }

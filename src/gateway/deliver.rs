@@ -248,7 +248,7 @@ where
     fn delivered(&self, work: &Work, heard: bool) {
         let person_type = work.record.person_type;
         if !heard {
-            metrics::no_subscriber(person_type);
+            metrics::no_subscriber(self.lane, person_type);
         }
         if work.record.replay.is_none() {
             let lag = u64::try_from(Timestamp::now().since(work.record.received_at)).unwrap_or(0);

@@ -157,7 +157,7 @@ struct Work {
 /// The box comes again if others take too long.
 async fn history_turn<A>(door: &Door<A>) -> Result<OwnedSemaphorePermit, Refusal> {
     let turn = tokio::time::timeout(door.settings.in_flight_wait, Arc::clone(&door.history_turn).acquire_owned()).await;
-    turn.ok().and_then(Result::ok).ok_or_else(|| Refusal::new(Code::OverBudget, "another history body is being read"))
+    turn.ok().and_then(Result::ok).ok_or_else(|| Refusal::new(Code::HistoryBusy, "another history body is being read"))
 }
 
 const PENDING: u8 = 0;

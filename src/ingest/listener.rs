@@ -9,7 +9,7 @@ use axum::Router;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -57,6 +57,8 @@ pub async fn serve<A: Accept>(listener: Listener, door: Arc<Door<A>>, connection
             () = stop.cancelled() => break,
             place = Arc::clone(&room).acquire_owned() => place,
         };
+        // Nobody closes it.
+        let Ok(place) = place else { break };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.socket.accept() => accepted,
@@ -70,12 +72,27 @@ pub async fn serve<A: Accept>(listener: Listener, door: Arc<Door<A>>, connection
             }
         };
         let connection = connection(stream, address, router.clone(), Arc::clone(&door), stop.clone());
-        let open = door.settings.connections_max - room.available_permits();
-        metrics::connections(open);
+        let open = Open::new(place);
         connections.spawn(async move {
             connection.await;
-            drop(place);
+            drop(open);
         });
+    }
+}
+
+/// A connection's place under the cap, counted for as long as it is held.
+struct Open(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl Open {
+    fn new(place: OwnedSemaphorePermit) -> Open {
+        metrics::connection_opened();
+        Open(place)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::connection_closed();
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::folder::Folder;
 use crate::event::{Lane, Picture, Sequence, Timestamp};
+use crate::metrics;
 
 pub struct Aside {
     epoch: String,
@@ -50,6 +51,7 @@ impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
     pub fn open(data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
         let folder = Folder::open(&data_dir.join("aside"), |name| name.split('-').count() == 4)?;
+        metrics::aside(folder.iter().count(), folder.total());
         Ok(Aside { epoch: epoch.chars().take(8).collect(), max_bytes, folder: Mutex::new(folder) })
     }
 
@@ -82,7 +84,16 @@ impl Aside {
         });
         let mut parts: Vec<&[u8]> = vec![&aside.event, b"\n"];
         parts.extend(aside.pictures.iter().map(|picture| picture.bytes.as_ref()));
-        Ok(folder.put(&name, &head, &parts)?)
+        folder.put(&name, &head, &parts)?;
+        metrics::aside(folder.iter().count(), folder.total());
+        Ok(())
+    }
+
+    /// Sees what an operator has taken away by hand.
+    pub fn look_again(&self) {
+        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        folder.look_again();
+        metrics::aside(folder.iter().count(), folder.total());
     }
 
     /// How many records are set aside, and their bytes.

@@ -82,6 +82,11 @@ impl Quarantine {
         Ok(())
     }
 
+    /// Sees what an operator has taken away by hand.
+    pub fn look_again(&self) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).folder.look_again();
+    }
+
     /// Ends what has been kept for its time.
     pub fn expire(&self, now: Timestamp) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

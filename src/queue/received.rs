@@ -42,7 +42,9 @@ impl Received {
         for (outcome, counts) in
             [(Outcome::Accepted, &kept.accepted), (Outcome::Duplicate, &kept.duplicate), (Outcome::Quarantined, &kept.quarantined)]
         {
-            counts.iter().for_each(|(feed, count)| metrics::events_before(*feed, outcome, *count));
+            for feed in Feed::ALL {
+                metrics::events_before(*feed, outcome, counts.get(feed).copied().unwrap_or(0));
+            }
         }
         Received { path, queue, kept: Mutex::new(kept) }
     }

@@ -24,6 +24,8 @@ const SAMPLES: usize = 60;
 #[derive(Clone, Debug)]
 pub struct Status {
     pub bytes: SpaceUsed,
+    /// What the file system has left for an unprivileged process.
+    pub disk_available: Option<u64>,
     /// Until what waits fills the budget, at the pace of the last minute. `None` while it does not grow.
     pub time_to_full: Option<Duration>,
     /// There is no room for the next segment, and none left in this one.
@@ -65,11 +67,13 @@ pub struct FollowerStatus {
 pub(super) fn status(inner: &Inner) -> Status {
     let bytes = bytes(inner);
     let growth = inner.growth.lock().unwrap_or_else(PoisonError::into_inner).bytes_per_second();
+    let disk_available = super::disk::available(&inner.log.directory).ok();
     let room = bytes.limit.saturating_sub(bytes.waiting);
     Status {
         bytes,
+        disk_available,
         time_to_full: growth.map(|growth| Duration::from_secs(room / growth.max(1))),
-        is_full: is_full(inner, &bytes),
+        is_full: is_full(inner, &bytes, disk_available),
         is_poisoned: inner.is_poisoned(),
         is_stalled: inner.syncing.under_way() > STALLED,
         rotten_records: inner.log.rotten_records(),
@@ -136,9 +140,9 @@ fn oldest_waiting(log: &Log, lane: Lane, progress: &Progress) -> Option<Timestam
 const LOOK_AHEAD_SEGMENTS: usize = 16;
 
 /// As of now, not as of the last append: whoever is taken out of a load balancer gets none, and would stay out for ever.
-fn is_full(inner: &Inner, bytes: &SpaceUsed) -> bool {
+fn is_full(inner: &Inner, bytes: &SpaceUsed, disk_available: Option<u64>) -> bool {
     let wanted = inner.settings.segment_bytes;
-    let available = super::disk::available(&inner.log.directory).unwrap_or(u64::MAX);
+    let available = disk_available.unwrap_or(u64::MAX);
     let has_no_room = bytes.waiting + wanted > bytes.limit || wanted + inner.settings.reserve_bytes() > available;
     let is_open = inner.log.state().segments.back().is_some_and(|segment| !segment.is_sealed());
     has_no_room && inner.settings.on_full == OnFull::Refuse && (!is_open || inner.full.load(Ordering::Relaxed))

@@ -26,3 +26,4 @@ mod schema;
 mod simulate;
 mod store;
 mod tidy;
+mod watch;

@@ -190,7 +190,8 @@ pub fn event(identity: &str, person_type: Value, device: &str) -> Value {
     event
 }
 
-fn get(address: SocketAddr, path: &str) -> String {
+/// The body that a GET is answered with.
+pub fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();

@@ -6,6 +6,7 @@ pub mod child;
 pub mod gateway;
 pub mod kafka;
 pub mod mosquitto;
+pub mod prometheus;
 pub mod run;
 pub mod s3;
 pub mod site;
