@@ -13,6 +13,7 @@ mod normalize;
 mod operator;
 mod outage;
 mod parts;
+mod proxies;
 mod queue_basic;
 mod queue_full;
 mod queue_model;
