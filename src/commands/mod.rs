@@ -5,3 +5,4 @@ pub mod queue;
 pub mod reconcile;
 pub mod schema;
 pub mod simulate;
+pub mod status;

@@ -24,5 +24,6 @@ mod restart;
 mod route;
 mod schema;
 mod simulate;
+mod status;
 mod store;
 mod tidy;
