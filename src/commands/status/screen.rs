@@ -52,7 +52,7 @@ pub fn render(report: &Report, colour: Colour) -> String {
     line(&mut out, "");
     queue(&mut out, report, colour);
     if !report.lanes.is_empty() {
-        line(&mut out, &colour.paint(Ink::Faint, &format!("{:<8} {:<5}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
+        line(&mut out, &colour.paint(Ink::Faint, &format!("{:<7} {:<5}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
         for of_lane in &report.lanes {
             line(&mut out, &lane(of_lane, colour));
         }
@@ -126,7 +126,7 @@ fn lane(lane: &Lane, colour: Colour) -> String {
     let oldest = if lane.waiting == 0 { "-".to_owned() } else { duration(lane.oldest_seconds) };
     let (accepted, delivered) = (count(lane.accepted), count(lane.delivered));
     format!(
-        "{:<8} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>8}{:>10}{aside}{expired}",
+        "{:<7} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>8}{:>10}{aside}{expired}",
         lane.destination,
         lane.lane,
         bound(lane.lag_p99)
