@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::event::{Lane, PersonType};
 
 mod layers;
+mod networks;
 mod read;
 mod reader;
 mod secret;
@@ -18,6 +19,7 @@ mod send;
 mod template;
 
 pub use layers::{DEFAULTS, Layers, Problem, Problems};
+pub use networks::Networks;
 pub use read::is_site;
 pub use reader::{duration, size};
 pub use secret::Secret;
@@ -63,6 +65,11 @@ pub struct Ingest {
     pub realtime_paths: Vec<String>,
     pub history_paths: Vec<String>,
     pub status_paths: Vec<String>,
+    /// Whence boxes may POST; empty = from everywhere.
+    pub allowed_networks: Networks,
+    /// Whose word on who is behind them counts.
+    pub trusted_proxies: Networks,
+    pub forwarded_by: ForwardedBy,
     pub drain_delay: Duration,
     pub answer_deadline: Duration,
     pub body_max_bytes: usize,
@@ -79,6 +86,15 @@ pub struct Ingest {
     pub in_flight_max_bytes: usize,
     pub in_flight_wait: Duration,
     pub quarantine: Quarantine,
+}
+
+/// How trusted proxies say who is behind them. One way: a client can write what its proxy does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedBy {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+    ProxyProtocol,
 }
 
 #[derive(Clone, Debug)]

@@ -41,6 +41,8 @@ enum Command {
     /// Look into the queue on disk, whether or not the gateway runs
     Queue(commands::queue::Options),
     Demo(commands::demo::Options),
+    /// One screen of a running gateway; --watch keeps it up to date
+    Status(commands::status::Options),
     Simulate(commands::simulate::Options),
     Reconcile(commands::reconcile::Options),
     /// Print the contracts: what leaves (event) and what can be set (config)
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Some(Command::Queue(options)) => {
             config().map_or_else(|problems| refuse(&problems), |config| commands::queue::run(&options, &config))
         }
+        Some(Command::Status(options)) => commands::status::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
         Some(Command::Demo(options)) => report(commands::demo::run(options, arguments.set)),
         Some(Command::Simulate(options)) => report(async {

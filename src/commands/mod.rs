@@ -6,3 +6,4 @@ pub mod queue;
 pub mod reconcile;
 pub mod schema;
 pub mod simulate;
+pub mod status;

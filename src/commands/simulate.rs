@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 mod boxes;
 mod chance;
-mod client;
+pub(super) mod client;
 mod ledger;
 mod mix;
 mod picture;

@@ -7,8 +7,8 @@ use super::reader::{Reader, TOPIC_FIELDS, duration};
 use super::send;
 use super::template::Field;
 use super::{
-    Admin, Config, Format, Ingest, Log, LogFormat, Normalize, OnFull, PicturePolicy, PictureWait, Quarantine, Queue, Route, Routes,
-    ScoreScale, Template,
+    Admin, Config, Format, ForwardedBy, Ingest, Log, LogFormat, Normalize, OnFull, PicturePolicy, PictureWait, Quarantine, Queue,
+    Route, Routes, ScoreScale, Template,
 };
 use crate::event::{Lane, PersonType};
 
@@ -88,6 +88,16 @@ fn ingest(read: &mut Reader) -> Ingest {
         realtime_paths: paths(read, "ingest.realtime_paths"),
         history_paths: paths(read, "ingest.history_paths"),
         status_paths: paths(read, "ingest.status_paths"),
+        allowed_networks: read.networks("ingest.allowed_networks"),
+        trusted_proxies: read.networks("ingest.trusted_proxies"),
+        forwarded_by: read.word(
+            "ingest.forwarded_by",
+            &[
+                ("x-forwarded-for", ForwardedBy::XForwardedFor),
+                ("forwarded", ForwardedBy::Forwarded),
+                ("proxy-protocol", ForwardedBy::ProxyProtocol),
+            ],
+        ),
         drain_delay: read.duration("ingest.drain_delay", Duration::ZERO, HOUR),
         answer_deadline: read.duration("ingest.answer_deadline", 10 * MS, 60 * SECOND),
         body_max_bytes: read.bytes("ingest.body_max_bytes", KIB, 64 * MIB),
@@ -193,6 +203,12 @@ fn together(config: &Config, problems: &mut Vec<Problem>) {
             ingest.body_max_bytes, ingest.in_flight_max_bytes
         )));
     }
+    if ingest.forwarded_by == ForwardedBy::ProxyProtocol && ingest.trusted_proxies.is_empty() {
+        problems.push(Problem(
+            "ingest.forwarded_by = \"proxy-protocol\" with an empty ingest.trusted_proxies: nobody would be believed, name the proxies"
+                .to_owned(),
+        ));
+    }
     if config.normalize.dedupe_window > config.queue.replay_window {
         let Queue { replay_window, .. } = config.queue;
         problems.push(Problem(format!(
@@ -203,9 +219,12 @@ fn together(config: &Config, problems: &mut Vec<Problem>) {
 
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = send::warnings(&config.send);
-    if !config.ingest.listen.ip().is_loopback() {
+    if config.ingest.trusted_proxies.has_everyone() {
+        warnings.push("ingest.trusted_proxies holds every address: anyone can say to be anyone".to_owned());
+    }
+    if !config.ingest.listen.ip().is_loopback() && config.ingest.allowed_networks.is_empty() {
         warnings.push(format!(
-            "anyone who reaches {} can post events, as with the vendor's receiver: keep it on the boxes' network",
+            "anyone who reaches {} can post events, as with the vendor's receiver: keep it on the boxes' network, or name that in ingest.allowed_networks",
             config.ingest.listen
         ));
     }

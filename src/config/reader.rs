@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::layers::{Problem, shown};
-use super::{Field, Secret, Template};
+use super::{Field, Networks, Secret, Template};
 
 pub(super) struct Reader<'a> {
     pub settings: &'a Value,
@@ -91,15 +91,38 @@ impl Reader<'_> {
     }
 
     pub fn list(&mut self, key: &str) -> Vec<String> {
-        let items = match self.value(key) {
-            Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            Value::String(text) => text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect(),
-            _ => Vec::new(),
-        };
+        let items = self.items(key).unwrap_or_default();
         if items.is_empty() {
             self.problem(key, "must be a list of texts");
         }
         items
+    }
+
+    /// `None` where it is no list of texts.
+    fn items(&self, key: &str) -> Option<Vec<String>> {
+        match self.value(key) {
+            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            Value::String(text) => {
+                Some(text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// A list that may be empty.
+    pub fn networks(&mut self, key: &str) -> Networks {
+        let mut networks = Networks::default();
+        let Some(items) = self.items(key) else {
+            self.problem(key, "must be a list of networks such as [\"10.0.0.0/8\"], or []");
+            return networks;
+        };
+        for item in items {
+            match Networks::parse(item.trim()) {
+                Ok(network) => networks.push(network),
+                Err(allowed) => self.problem(key, allowed),
+            }
+        }
+        networks
     }
 
     pub fn duration(&mut self, key: &str, least: Duration, most: Duration) -> Duration {

@@ -36,6 +36,8 @@ macro_rules! codes {
 codes! {
     /// The request line or a header breaks RFC 9112.
     RequestInvalid = 400 "request_invalid",
+    /// A trusted proxy's connection does not begin with a PROXY header: it ends without an answer.
+    ProxyHeaderInvalid = 400 "proxy_header_invalid",
     BodyEmpty = 400 "body_empty",
     JsonInvalid = 400 "json_invalid",
     JsonTooDeep = 400 "json_too_deep",
@@ -43,6 +45,8 @@ codes! {
     EncodingInvalid = 400 "encoding_invalid",
     /// `Origin` of a browser: nothing here is meant for one.
     OriginForbidden = 403 "origin_forbidden",
+    /// Not from a network that boxes may send from.
+    SourceForbidden = 403 "source_forbidden",
     PathUnknown = 404 "path_unknown",
     MethodNotAllowed = 405 "method_not_allowed",
     /// The body did not arrive in time.

@@ -1,14 +1,14 @@
 //! One request: its head, its body, the commit in a task of its own, the answer in time.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use hyper::Method;
+use hyper::{HeaderMap, Method};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +16,7 @@ use super::Accept;
 use super::answer::{self, Connection};
 use super::body::{self, Incomplete};
 use super::budget::{Budget, Held};
+use super::forwarded;
 use super::head::{self, Path};
 use super::patience::Serving;
 use crate::config;
@@ -31,12 +32,16 @@ pub struct Door<A> {
     /// History is read and worked through one body at a time, so that it never silences the real-time feed.
     history_turn: Arc<Semaphore>,
     commits: TaskTracker,
+    /// A proxy that says nothing says it of every request: one line in the log is enough.
+    pub(super) silent_proxy: Once,
 }
 
 /// Who is at the other end of a connection.
 #[derive(Clone)]
 pub(super) struct Peer {
     pub address: IpAddr,
+    /// Whether its word counts on who is behind it.
+    pub is_proxy: bool,
     pub serving: Serving,
 }
 
@@ -55,7 +60,28 @@ impl<A: Accept> Door<A> {
             history_turn: Arc::new(Semaphore::new(1)),
             settings,
             commits,
+            silent_proxy: Once::new(),
         })
+    }
+
+    /// The address that limits, allow-lists and events go by, if it may send.
+    fn sender(&self, peer: &Peer, headers: &HeaderMap) -> Result<IpAddr, Refusal> {
+        let mut address = peer.address;
+        if peer.is_proxy {
+            let sender = forwarded::sender(peer.address, headers, self.settings.forwarded_by, &self.settings.trusted_proxies);
+            if let Some(hidden) = sender.hidden {
+                let why = hidden.as_str();
+                self.silent_proxy.call_once(|| {
+                    tracing::warn!(proxy = %peer.address, why, "a proxy does not say who is behind it (ingest.forwarded_by): all of them share its own address's limits; this is said once");
+                });
+            }
+            address = sender.address;
+        }
+        let allowed = &self.settings.allowed_networks;
+        if allowed.is_empty() || allowed.contains(address) {
+            return Ok(address);
+        }
+        Err(Refusal::new(Code::SourceForbidden, format!("{address} is in none of the networks that boxes may send from")))
     }
 }
 
@@ -77,7 +103,10 @@ pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request:
     };
     match parts.method {
         Method::GET | Method::HEAD => answer::presence(door.accept.is_ready()),
-        Method::POST => post(&door, &parts, path, peer.address, body).await,
+        Method::POST => match door.sender(&peer, &parts.headers) {
+            Ok(address) => post(&door, &parts, path, address, body).await,
+            Err(refusal) => turn_away(label, &refusal, body),
+        },
         _ => turn_away(label, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
     }
 }

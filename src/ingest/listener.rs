@@ -1,7 +1,7 @@
 //! The accept loop: a cap on connections, the deadlines of each, and an end that lets the last answers out.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use super::Accept;
 use super::handler::{Door, Peer, handle};
 use super::head::Path;
 use super::patience::{Patience, Serving};
+use super::proxy_protocol::{self, NoHeader, Said};
+use crate::config::ForwardedBy;
 use crate::event::Code;
 use crate::metrics;
 
@@ -96,8 +98,32 @@ impl Drop for Open {
     }
 }
 
+/// Who is at the other end of a connection that came from `address`; `None` where that cannot be known.
+async fn peer<A>(stream: &mut TcpStream, address: IpAddr, serving: &Serving, door: &Door<A>) -> Option<Peer> {
+    let is_proxy = door.settings.trusted_proxies.contains(address);
+    if !is_proxy || door.settings.forwarded_by != ForwardedBy::ProxyProtocol {
+        return Some(Peer { address, is_proxy, serving: serving.clone() });
+    }
+    let header = tokio::time::timeout(door.settings.header_timeout, proxy_protocol::read(stream)).await;
+    let client = match header.ok()? {
+        Ok(Said::Source(client)) => client,
+        Ok(Said::Nothing) => address,
+        Err(error) => {
+            if matches!(error, NoHeader::Invalid(_)) {
+                metrics::refused(Path::Realtime.as_str(), Code::ProxyHeaderInvalid);
+                door.silent_proxy.call_once(|| {
+                    tracing::warn!(proxy = %address, %error, "a proxy's connection was closed (ingest.forwarded_by); this is said once");
+                });
+            }
+            tracing::debug!(proxy = %address, %error, "connection ended");
+            return None;
+        }
+    };
+    Some(Peer { address: client, is_proxy: false, serving: serving.clone() })
+}
+
 async fn connection<A: Accept>(
-    stream: TcpStream,
+    mut stream: TcpStream,
     address: SocketAddr,
     router: Router,
     door: Arc<Door<A>>,
@@ -106,7 +132,9 @@ async fn connection<A: Accept>(
     // An answer is one small write: it must not wait for the next.
     let _ = stream.set_nodelay(true);
     let serving = Serving::default();
-    let peer = Peer { address: address.ip().to_canonical(), serving: serving.clone() };
+    let Some(Some(peer)) = stop.run_until_cancelled(peer(&mut stream, address.ip().to_canonical(), &serving, &door)).await else {
+        return;
+    };
     let stream = Patience::new(stream, serving, door.settings.idle_timeout, door.settings.header_timeout);
     let service = TowerToHyperService::new(router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer.clone());

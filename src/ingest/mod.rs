@@ -7,10 +7,12 @@
 mod answer;
 mod body;
 mod budget;
+mod forwarded;
 mod handler;
 mod head;
 mod listener;
 mod patience;
+mod proxy_protocol;
 
 use std::future::Future;
 

@@ -202,7 +202,11 @@ pub fn get(address: SocketAddr, path: &str) -> String {
 
 /// Sends everything from a thread of its own (an answer may come before the end), and reads the first answer.
 fn request(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    exchange(TcpStream::connect_timeout(&address, PATIENCE).ok()?, bytes)
+}
+
+/// The same over a connection that is there.
+pub fn exchange(mut stream: TcpStream, bytes: &[u8]) -> Option<Answer> {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut writer = stream.try_clone().ok()?;
     let bytes = bytes.to_vec();

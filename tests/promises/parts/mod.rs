@@ -4,6 +4,7 @@ pub mod authority;
 pub mod certificates;
 pub mod child;
 pub mod gateway;
+pub mod haproxy;
 pub mod kafka;
 pub mod mosquitto;
 pub mod prometheus;

@@ -1,0 +1,142 @@
+//! `boxbridge status`: one screen of a running gateway, from its admin listener's `/readyz` and `/metrics`.
+//!
+//! Promises: asks and changes nothing else; ends in a few seconds, so that it can be a container's health check; the exit code is the
+//! answer: 0 ready, 1 not ready, 69 nobody there.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, Problems};
+
+mod look;
+mod report;
+mod samples;
+mod screen;
+mod terminal;
+
+pub use look::{Look, Place, Readiness, Unreachable};
+pub use report::Report;
+pub use samples::Samples;
+pub use screen::{Colour, render};
+
+use terminal::Frames;
+
+/// Wrong settings, as without a command.
+const EXIT_CONFIG: u8 = 64;
+/// sysexits.h EX_UNAVAILABLE. Not 2, which a container's health check reserves.
+const EXIT_UNREACHABLE: u8 = 69;
+/// Rates need two looks: long enough to count something, short enough for a health check.
+const BETWEEN_TWO: Duration = Duration::from_secs(1);
+
+#[derive(Args)]
+#[command(after_help = "Exit code: 0 ready, 1 not ready (the reasons are shown), 69 nobody answers, 64 wrong settings.
+Rates and quantiles are of the time between two looks: one second, or the SECONDS of --watch.
+
+Examples:
+  boxbridge status                                 the gateway of these settings (admin.listen)
+  boxbridge status --watch                         again every 2 seconds, until Ctrl-C
+  boxbridge status --url http://edge-1:9529        another one
+  boxbridge status --json | jq '.lanes[] | select(.waiting > 0)'
+  HEALTHCHECK CMD [\"boxbridge\", \"status\"]          in a Dockerfile")]
+pub struct Options {
+    /// Its admin listener, http only [default: admin.listen of the settings]
+    #[arg(long, value_name = "http://HOST[:PORT]")]
+    url: Option<Place>,
+    /// Look again every so many seconds (1 to 3600)
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
+    /// Print JSON; with --watch one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// `config` is only asked where no URL is given.
+pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
+    let place = match options.url.clone().map_or_else(|| config().map(|config| Place::of(config.admin.listen)), Ok) {
+        Ok(place) => place,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::FAILURE };
+    let code = runtime.block_on(async {
+        match options.watch {
+            Some(seconds) => watch(options, &place, Duration::from_secs(seconds)).await,
+            None => once(options, &place).await,
+        }
+    });
+    // A look-up of a name may still be under way.
+    runtime.shutdown_background();
+    code
+}
+
+async fn once(options: &Options, place: &Place) -> ExitCode {
+    let looks = async {
+        let before = place.look().await?;
+        tokio::time::sleep(BETWEEN_TWO).await;
+        Ok((before, place.look().await?))
+    };
+    match looks.await {
+        Ok((before, now)) => {
+            let report = Report::of(place, Some(&before), &now);
+            let _ = Frames::below("").draw(&options.text(&report));
+            if report.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("boxbridge: {}", unreachable(place, &error));
+            ExitCode::from(EXIT_UNREACHABLE)
+        }
+    }
+}
+
+/// Until Ctrl-C, or until nobody reads it any more.
+async fn watch(options: &Options, place: &Place, every: Duration) -> ExitCode {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return ExitCode::FAILURE };
+    let mut frames = if options.json { Frames::below("") } else { Frames::in_place() };
+    let mut before: Option<Look> = None;
+    let mut turn = tokio::time::interval(every);
+    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let looking = async {
+        loop {
+            turn.tick().await;
+            let now = place.look().await;
+            let frame = match &now {
+                Ok(now) => options.text(&Report::of(place, before.as_ref(), now)),
+                Err(error) if options.json => {
+                    format!("{}\n", serde_json::json!({"url": place.to_string(), "unreachable": error.to_string()}))
+                }
+                Err(error) => format!("{}\n", unreachable(place, error)),
+            };
+            if frames.draw(&frame).is_err() {
+                return;
+            }
+            before = now.ok();
+        }
+    };
+    tokio::select! {
+        () = looking => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    ExitCode::SUCCESS
+}
+
+impl Options {
+    fn text(&self, report: &Report) -> String {
+        match (self.json, self.watch) {
+            (false, _) => render(report, terminal::colour()),
+            (true, None) => format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default()),
+            (true, Some(_)) => format!("{}\n", serde_json::to_string(report).unwrap_or_default()),
+        }
+    }
+}
+
+fn unreachable(place: &Place, error: &Unreachable) -> String {
+    format!("no gateway at {place}: {error}; is it running, and is this its admin.listen (or give --url)?")
+}

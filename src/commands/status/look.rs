@@ -1,0 +1,155 @@
+//! One look at a running gateway: its `/readyz` and `/metrics`, over the admin listener.
+//!
+//! Promises: it ends within [`PATIENCE`], whatever the other side does.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::samples::Samples;
+use crate::commands::simulate::client::{Client, Connection, NoAnswer};
+
+/// Both answers together. A container's health check allows a few seconds for all of us.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PORT: u16 = 9529;
+
+/// Where the admin listener is: `http://HOST[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// With the port, as it goes into the `Host` header.
+    authority: String,
+}
+
+/// What was seen, and when.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub at: Instant,
+    pub readiness: Readiness,
+    pub samples: Samples,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+pub struct Readiness {
+    pub ready: bool,
+    /// All that is wrong, also what does not keep boxes away.
+    pub reasons: Vec<String>,
+    pub destinations: std::collections::BTreeMap<String, String>,
+    pub notes: Vec<String>,
+}
+
+/// Why nothing was seen.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreachable {
+    #[error("its name has no address")]
+    NoSuchHost,
+    #[error("nobody listens there")]
+    NobodyListens,
+    #[error("no answer within {PATIENCE:?}")]
+    Silent,
+    #[error("what answers there is no admin listener of boxbridge")]
+    Somebody,
+}
+
+impl Place {
+    /// The configured listener, as it is reached from the same machine.
+    pub fn of(listen: SocketAddr) -> Place {
+        let mut address = listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        }
+        Place { authority: address.to_string() }
+    }
+
+    pub async fn look(&self) -> Result<Look, Unreachable> {
+        let deadline = Instant::now() + PATIENCE;
+        let found = timeout_at(deadline, tokio::net::lookup_host(&self.authority)).await.map_err(|_| Unreachable::Silent)?;
+        let addresses: Vec<_> = found.map_err(|_| Unreachable::NoSuchHost)?.collect();
+        let mut last = Unreachable::NoSuchHost;
+        // A name such as localhost may have an address of either family, and only one of them is listened on.
+        for address in addresses {
+            match self.look_at(address, deadline).await {
+                Err(Unreachable::NobodyListens) => last = Unreachable::NobodyListens,
+                looked => return looked,
+            }
+        }
+        Err(last)
+    }
+
+    async fn look_at(&self, address: SocketAddr, deadline: Instant) -> Result<Look, Unreachable> {
+        let mut client = Client::new(address, Connection::KeepAlive);
+        let (readiness, _) = self.get(&mut client, "/readyz", deadline).await?;
+        let readiness =
+            serde_json::from_value(readiness.parse::<Value>().unwrap_or_default()).map_err(|_| Unreachable::Somebody)?;
+        let (metrics, status) = self.get(&mut client, "/metrics", deadline).await?;
+        if status != 200 {
+            return Err(Unreachable::Somebody);
+        }
+        Ok(Look { at: Instant::now(), readiness, samples: Samples::parse(&metrics) })
+    }
+
+    async fn get(&self, client: &mut Client, path: &str, deadline: Instant) -> Result<(String, u16), Unreachable> {
+        let request = Bytes::from(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.authority));
+        let answer = client.send(&[request], deadline).await.map_err(|error| match error {
+            NoAnswer::ConnectFailed => Unreachable::NobodyListens,
+            NoAnswer::Timeout => Unreachable::Silent,
+            NoAnswer::ConnectionLost | NoAnswer::AnswerInvalid => Unreachable::Somebody,
+        })?;
+        Ok((String::from_utf8(answer.body).map_err(|_| Unreachable::Somebody)?, answer.status))
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}", self.authority)
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Place, String> {
+        let allowed = || "must be http://HOST[:PORT], the address of admin.listen".to_owned();
+        let rest = url.strip_prefix("http://").ok_or_else(allowed)?;
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        if authority.is_empty() || authority.contains(|c: char| c.is_control() || " /?#@".contains(c)) {
+            return Err(allowed());
+        }
+        let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        match port {
+            Some(port) if port.parse::<u16>().is_err() => Err(allowed()),
+            Some(_) => Ok(Place { authority: authority.to_owned() }),
+            None => Ok(Place { authority: format!("{authority}:{PORT}") }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_where_the_admin_listener_is_reached() {
+        for (url, place) in [
+            ("http://edge-1", "http://edge-1:9529"),
+            ("http://edge-1:80/", "http://edge-1:80"),
+            ("http://[::1]", "http://[::1]:9529"),
+            ("http://[::1]:1", "http://[::1]:1"),
+        ] {
+            assert_eq!(url.parse::<Place>().map(|place| place.to_string()), Ok(place.to_owned()));
+        }
+        for wrong in
+            ["edge-1", "https://edge-1", "http://", "http://edge-1/metrics", "http://edge-1:port", "http://a b", "http://u@h"]
+        {
+            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+        }
+        for (listen, place) in
+            [("0.0.0.0:9529", "http://127.0.0.1:9529"), ("[::]:1", "http://[::1]:1"), ("10.0.0.1:1", "http://10.0.0.1:1")]
+        {
+            assert_eq!(Place::of(listen.parse().unwrap()).to_string(), place);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A report as one screen of 80 columns, for people.
+
+use std::fmt::Write;
+
+use super::report::{Counted, Lane, OUTCOMES, Report};
+use super::samples::Bound;
+
+const WIDTH: usize = 80;
+/// Of the words before a line's text.
+const INDENT: usize = 10;
+
+/// Whether words may be coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    Plain,
+    Ansi,
+}
+
+#[derive(Clone, Copy)]
+enum Ink {
+    Good,
+    Bad,
+    Odd,
+    Faint,
+}
+
+impl Colour {
+    /// Widths are made before: codes have none.
+    fn paint(self, ink: Ink, text: &str) -> String {
+        let code = match ink {
+            Ink::Good => 32,
+            Ink::Bad => 31,
+            Ink::Odd => 33,
+            Ink::Faint => 2,
+        };
+        if self == Colour::Plain { text.to_owned() } else { format!("\x1b[{code}m{text}\x1b[0m") }
+    }
+
+    fn paint_if(self, is_so: bool, ink: Ink, text: &str) -> String {
+        if is_so { self.paint(ink, text) } else { text.to_owned() }
+    }
+}
+
+/// The whole screen, each line with its end.
+pub fn render(report: &Report, colour: Colour) -> String {
+    let mut out = String::new();
+    let version = report.version.as_ref().map_or(String::new(), |version| format!(" {version}"));
+    line(&mut out, &format!("boxbridge{version} at {}", report.url));
+    readiness(&mut out, report, colour);
+    line(&mut out, "");
+    traffic(&mut out, report, colour);
+    line(&mut out, "");
+    queue(&mut out, report, colour);
+    if !report.lanes.is_empty() {
+        line(&mut out, &colour.paint(Ink::Faint, &format!("{:<7} {:<5}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
+        for of_lane in &report.lanes {
+            line(&mut out, &lane(of_lane, colour));
+        }
+    }
+    ledger(&mut out, report, colour);
+    pictures(&mut out, report);
+    if !report.refusals.is_empty() {
+        let refusals: Vec<_> = report.refusals.iter().map(|(code, total)| format!("{code} {}", count(*total))).collect();
+        wrapped(&mut out, "refused", &refusals.join(", "), |text| text.to_owned());
+    }
+    for note in &report.notes {
+        wrapped(&mut out, "note", note, |text| colour.paint(Ink::Faint, text));
+    }
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text.trim_end());
+    out.push('\n');
+}
+
+fn readiness(out: &mut String, report: &Report, colour: Colour) {
+    let (word, ink) = if report.ready { ("ready", Ink::Good) } else { ("NOT READY", Ink::Bad) };
+    line(out, &colour.paint(ink, word));
+    let ink = if report.ready { Ink::Odd } else { Ink::Bad };
+    for reason in &report.reasons {
+        wrapped(out, "", reason, |text| colour.paint(ink, text));
+    }
+}
+
+/// Events on the left, answers on the right.
+fn traffic(out: &mut String, report: &Report, colour: Colour) {
+    let span = report.interval_seconds.map_or("".to_owned(), |seconds| format!("of the last {seconds:.1} s"));
+    let answers = &report.answers;
+    let is_late = answers.over_500_ms.is_some_and(|share| share > 0.0);
+    let share = answers.over_500_ms.map_or("-".to_owned(), |share| format!("{:.2} %", share * 100.0));
+    let right = [
+        format!("{:<18}{}", "answers p50", bound(answers.p50)),
+        format!("{:<18}{}", "answers p99", bound(answers.p99)),
+        format!("{:<18}{}", "over 500 ms", colour.paint_if(is_late, Ink::Bad, &share)),
+        format!("{:<18}{}", "disk sync p99", bound(answers.sync_p99)),
+        format!("{:<18}{} since the start", "answered late", count(answers.late)),
+        String::new(),
+    ];
+    line(out, &colour.paint(Ink::Faint, &format!("{:<16}{:>12}{:>10}     {span}", "events", "total", "a second")));
+    let events = OUTCOMES.iter().filter_map(|outcome| report.events.get_key_value(outcome));
+    let rows = events.map(|(word, counted)| (*word, counted)).chain([("status reports", &report.status_reports)]);
+    for ((word, Counted { total, per_second }), right) in rows.zip(right) {
+        let rate = per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}"));
+        line(out, &format!("{word:<16}{:>12}{rate:>10}     {right}", count(*total)));
+    }
+}
+
+fn queue(out: &mut String, report: &Report, colour: Colour) {
+    let Some(queue) = &report.queue else { return line(out, "queue     not open yet") };
+    let full = queue.full_in_seconds;
+    let until = full.map_or("does not grow".to_owned(), |seconds| format!("full in {}", duration(seconds)));
+    let (waiting, kept, free) = (bytes(queue.waiting_bytes), bytes(queue.kept_bytes), bytes(queue.free_bytes));
+    let text = format!("{waiting} waiting, {kept} kept, {free} free of {}; ", bytes(queue.max_bytes));
+    line(out, &format!("{:<INDENT$}{text}{}", "queue", colour.paint_if(full.is_some(), Ink::Odd, &until)));
+}
+
+const LANE_COLUMNS: &str = " accepted delivered  waiting  oldest   lag p99  aside expired";
+
+fn lane(lane: &Lane, colour: Colour) -> String {
+    let (state, ink) = if lane.up { ("up", Ink::Good) } else { ("down", Ink::Bad) };
+    let state = colour.paint(ink, &format!("{state:<5}"));
+    let waiting = colour.paint_if(lane.waiting > 0 && !lane.up, Ink::Odd, &format!("{:>9}", count(lane.waiting)));
+    let aside = colour.paint_if(lane.set_aside > 0, Ink::Bad, &format!("{:>7}", count(lane.set_aside)));
+    let expired = colour.paint_if(lane.expired > 0, Ink::Bad, &format!("{:>8}", count(lane.expired)));
+    let oldest = if lane.waiting == 0 { "-".to_owned() } else { duration(lane.oldest_seconds) };
+    let (accepted, delivered) = (count(lane.accepted), count(lane.delivered));
+    format!(
+        "{:<7} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>8}{:>10}{aside}{expired}",
+        lane.destination,
+        lane.lane,
+        bound(lane.lag_p99)
+    )
+}
+
+fn ledger(out: &mut String, report: &Report, colour: Colour) {
+    if report.lanes.is_empty() {
+        return;
+    }
+    if report.ledger_differences.is_empty() {
+        return line(out, "ledger    adds up: accepted = delivered + waiting + set aside + expired");
+    }
+    let differences = report.ledger_differences.iter().map(|difference| {
+        let word = if difference.records > 0 { "not accounted for" } else { "more than accepted" };
+        format!("{} {}: {} {word}", difference.destination, difference.lane, difference.records.unsigned_abs())
+    });
+    let text = format!("DOES NOT ADD UP: {}", differences.collect::<Vec<_>>().join(", "));
+    wrapped(out, "ledger", &text, |text| colour.paint(Ink::Bad, text));
+}
+
+fn pictures(out: &mut String, report: &Report) {
+    let taken =
+        report.pictures.taken.iter().filter(|(_, total)| **total > 0).map(|(state, total)| format!("{} {state}", count(*total)));
+    let taken = Some(taken.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty());
+    let text = format!(
+        "{}; {} events wait for the store, {} not sent twice",
+        taken.as_deref().unwrap_or("none yet"),
+        count(report.pictures.waiting),
+        bytes(report.pictures.saved_bytes)
+    );
+    wrapped(out, "pictures", &text, |text| text.to_owned());
+}
+
+/// `word`, and the text beside it in as many lines as it takes.
+fn wrapped(out: &mut String, word: &str, text: &str, paint: impl Fn(&str) -> String) {
+    let mut rows = vec![String::new()];
+    for part in text.split_whitespace() {
+        let last = rows.last_mut().filter(|row| row.is_empty() || row.chars().count() + 1 + part.chars().count() <= WIDTH - INDENT);
+        match last {
+            Some(row) if row.is_empty() => row.push_str(part),
+            Some(row) => {
+                let _ = write!(row, " {part}");
+            }
+            None => rows.push(part.to_owned()),
+        }
+    }
+    for (place, row) in rows.iter().enumerate() {
+        let word = if place == 0 { word } else { "" };
+        line(out, &format!("{word:<INDENT$}{}", paint(row)));
+    }
+}
+
+/// To the last one as far as it fits a column.
+fn count(count: u64) -> String {
+    let units = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M")];
+    let unit = units.iter().find(|(factor, _)| count >= *factor && count >= 10_000_000);
+    unit.map_or_else(|| count.to_string(), |(factor, unit)| format!("{:.2}{unit}", count as f64 / *factor as f64))
+}
+
+fn bytes(bytes: u64) -> String {
+    let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units.iter().find(|(factor, _)| bytes >= *factor);
+    unit.map_or_else(|| format!("{bytes} B"), |(factor, unit)| format!("{:.1} {unit}", bytes as f64 / *factor as f64))
+}
+
+fn bound(bound: Option<Bound>) -> String {
+    match bound {
+        None => "-".to_owned(),
+        Some(Bound::AtMost(seconds)) => format!("≤ {}", duration(seconds)),
+        Some(Bound::Over(seconds)) => format!("> {}", duration(seconds)),
+    }
+}
+
+/// Two or three digits of it: `0.25ms`, `15ms`, `2.5s`, `90s`, `12m`, `31h`, `4d`.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.001 => format!("{}ms", (s * 100_000.0).round() / 100.0),
+        s if s < 1.0 => format!("{}ms", (s * 10_000.0).round() / 10.0),
+        s if s < 10.0 => format!("{}s", (s * 10.0).round() / 10.0),
+        s if s < 120.0 => format!("{s:.0}s"),
+        s if s < 7_200.0 => format!("{:.0}m", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0}h", s / 3_600.0),
+        s => format!("{:.0}d", s / 86_400.0),
+    }
+}

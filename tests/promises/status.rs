@@ -1,0 +1,230 @@
+//! `boxbridge status`: what it shows is what was sent, its exit code is the answer, and it leaves the terminal as it was.
+//!
+//! `tests/status` holds two looks and the screen that they make.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use boxbridge::commands::status::{Colour, Look, Readiness, Report, Samples, render};
+use serde_json::{Value, json};
+
+use crate::parts::gateway::{Gateway, event};
+use crate::parts::site::wait_until;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_boxbridge");
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/status").join(name)).unwrap()
+}
+
+/// Two looks, two seconds apart.
+fn report(now: &str) -> Report {
+    let at = tokio::time::Instant::now();
+    let before = Look { at, readiness: Readiness::default(), samples: Samples::parse(&file("before.prom")) };
+    let readiness = Readiness {
+        ready: true,
+        reasons: vec![
+            "kafka is down: Connection refused by every one of its brokers, and so the reason is longer than one line".to_owned(),
+        ],
+        notes: vec!["the MQTT broker in this process keeps nothing on disk".to_owned()],
+        ..Readiness::default()
+    };
+    let now = Look { at: at + Duration::from_secs(2), readiness, samples: Samples::parse(now) };
+    Report::of(&"http://edge-1:9529".parse().unwrap(), Some(&before), &now)
+}
+
+#[test]
+fn the_screen_shows_what_two_looks_say_in_80_columns() {
+    let screen = render(&report(&file("now.prom")), Colour::Plain);
+    assert_eq!(screen, file("screen.txt"), "found:\n{screen}");
+    let widest = screen.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{widest:?} columns");
+    let coloured = render(&report(&file("now.prom")), Colour::Ansi);
+    let codes = ["\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
+    assert_eq!(codes.iter().fold(coloured, |text, code| text.replace(code, "")), screen, "colours change no place");
+}
+
+#[test]
+fn a_ledger_that_does_not_add_up_is_said_with_by_how_much() {
+    let wrong = file("now.prom").replace(
+        "boxbridge_send_accepted_total{destination=\"mqtt\",lane=\"normal\"} 124000",
+        "boxbridge_send_accepted_total{destination=\"mqtt\",lane=\"normal\"} 124002",
+    );
+    let screen = render(&report(&wrong), Colour::Plain);
+    assert!(screen.contains("DOES NOT ADD UP: mqtt normal: 2 not accounted for"), "{screen}");
+}
+
+#[test]
+fn what_it_shows_is_what_was_sent() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    for number in 0..7 {
+        // The seventh is the sixth again.
+        let event = event(&number.min(5).to_string(), json!(if number == 0 { 3 } else { 1 }), "gate");
+        assert_eq!(gateway.post("/RealTimeEvent", &event).status, 200);
+    }
+    gateway.post_bytes("/RealTimeEvent", b"{nonsense");
+    gateway.post_bytes("/HistoryEvent", b"{nonsense");
+    gateway.post("/DeviceStatus", &json!({}));
+    let of_store = "boxbridge_send_records_total{destination=\"store\",lane=\"normal\",outcome=\"delivered\"}";
+    wait_until("the store has nothing to do", || gateway.metrics()[of_store] == 5.0);
+
+    let (text, code) = gateway.run(&["status", "--json"]);
+    assert_eq!(code, Some(0), "{text}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let totals =
+        ["accepted", "duplicate", "refused", "aborted", "quarantined"].map(|outcome| report["events"][outcome]["total"].clone());
+    assert_eq!(totals, [6, 1, 1, 0, 1]);
+    assert_eq!((&report["ready"], &report["status_reports"]["total"]), (&json!(true), &json!(1)));
+    assert_eq!(report["events"]["accepted"]["per_second"], 0.0);
+    assert_eq!(report["refusals"], json!({"json_invalid": 1}));
+    let lanes: Vec<_> = report["lanes"].as_array().unwrap().iter().collect();
+    let lane = |destination: &str, lane: &str| {
+        *lanes.iter().find(|found| found["destination"] == destination && found["lane"] == lane).unwrap()
+    };
+    for (found, up, accepted, delivered, waiting) in [
+        (lane("mqtt", "urgent"), false, 1, 0, 1),
+        (lane("mqtt", "normal"), false, 5, 0, 5),
+        (lane("store", "urgent"), true, 1, 1, 0),
+        (lane("store", "normal"), true, 5, 5, 0),
+    ] {
+        let numbers = (&found["up"], &found["accepted"], &found["delivered"], &found["waiting"]);
+        assert_eq!(numbers, (&json!(up), &json!(accepted), &json!(delivered), &json!(waiting)), "{found}");
+    }
+    assert_eq!((lanes.len(), &report["ledger_differences"]), (4, &json!([])));
+    assert_eq!(report["queue"]["max_bytes"], json!(10_u64 << 30));
+
+    let (screen, code) = gateway.run(&["status"]);
+    assert_eq!(code, Some(0));
+    for part in ["mqtt is down: ", "ledger    adds up", "refused   json_invalid 1\n", "free of 10.0 GiB; does not grow"] {
+        assert!(screen.contains(part), "{part:?} is not in:\n{screen}");
+    }
+    assert!(!screen.contains('\x1b'), "no colours where no terminal is");
+    let (elsewhere, code) = gateway.run(&["status", "--url", &format!("http://{}", gateway.admin), "--set", "site=Not a site"]);
+    assert_eq!(code, Some(0), "with a URL no settings are read: {elsewhere}");
+}
+
+#[test]
+fn rates_and_quantiles_are_of_the_time_between_two_looks() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (sent, text) = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let mut sent = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(gateway.post("/RealTimeEvent", &event(&sent.to_string(), json!(1), "gate")).status, 200);
+                sent += 1;
+            }
+            sent
+        });
+        let (text, _) = gateway.run(&["status", "--json"]);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        (sending.join().unwrap(), text)
+    });
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let seconds = report["interval_seconds"].as_f64().unwrap();
+    assert!((1.0..3.0).contains(&seconds), "{seconds}");
+    let between = report["events"]["accepted"]["per_second"].as_f64().unwrap() * seconds;
+    assert!(between >= 1.0 && between <= f64::from(sent), "{between} of {sent}");
+    assert!(report["answers"]["p50"]["at_most"].as_f64().is_some(), "{report}");
+    assert!(report["answers"]["sync_p99"]["at_most"].as_f64().is_some(), "{report}");
+    assert!((0.0..=1.0).contains(&report["answers"]["over_500_ms"].as_f64().unwrap()), "{report}");
+}
+
+#[test]
+fn the_exit_code_says_ready_not_ready_or_nobody_there() {
+    let mut gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("INGEST__DRAIN_DELAY", "5s")]);
+    gateway.signal("TERM");
+    wait_until("not ready", || gateway.ready()["ready"] == json!(false));
+    let (screen, code) = gateway.run(&["status"]);
+    assert!(code == Some(1) && screen.contains("NOT READY\n          draining\n"), "{screen}");
+    // What answers there is no admin listener.
+    let (said, code) = gateway.run(&["status", "--url", &format!("http://{}", gateway.ingest)]);
+    assert!(code == Some(69) && said.contains("no admin listener of boxbridge"), "{said}");
+    gateway.kill();
+    let (said, code) = gateway.run(&["status"]);
+    let expected =
+        format!("no gateway at http://{}: nobody listens there; is it running, and is this its admin.listen", gateway.admin);
+    assert!(code == Some(69) && said.contains(&expected), "{said}");
+    let (said, code) = gateway.run(&["status", "--set", "admin.listen=9529"]);
+    assert!(code == Some(64) && said.contains("admin.listen"), "{said}");
+    // One that takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let started = Instant::now();
+    let (said, code) = gateway.run(&["status", "--url", &format!("http://{}", silent.local_addr().unwrap())]);
+    assert!(code == Some(69) && said.contains("no answer within 2s"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn watched_without_a_terminal_it_goes_on_in_plain_blocks() {
+    let mut gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    let mut watching = Watching::start(&gateway, &["--watch", "1"]);
+    watching.next("boxbridge");
+    watching.next("boxbridge");
+    assert_eq!(watching.interrupt(), Some(0));
+    let mut watching = Watching::start(&gateway, &["--watch=1", "--json"]);
+    for _ in 0..2 {
+        let report: Value = serde_json::from_str(&watching.next("{")).unwrap();
+        assert_eq!(report["ready"], true);
+    }
+    gateway.kill();
+    watching.next("{\"unreachable\":\"nobody listens there\"");
+    assert_eq!(watching.interrupt(), Some(0));
+}
+
+/// `boxbridge status --watch` with its output in a pipe.
+struct Watching {
+    process: std::process::Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Watching {
+    fn start(gateway: &Gateway, arguments: &[&str]) -> Watching {
+        let mut command = Command::new(BINARY);
+        command.args(["status", "--url", &format!("http://{}", gateway.admin)]).args(arguments).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Watching { process, lines }
+    }
+
+    /// The next line with this beginning; panics if it is not among the next hundred.
+    fn next(&mut self, start: &str) -> String {
+        let mut lines =
+            self.lines.by_ref().take(100).map(Result::unwrap).inspect(|line| assert!(!line.contains('\x1b'), "{line:?}"));
+        lines.find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no line begins with {start:?}"))
+    }
+
+    fn interrupt(mut self) -> Option<i32> {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("sh").args(["-c", "kill -s INT \"$0\"", &pid]).status().unwrap().success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn watched_on_a_terminal_it_stays_in_place_and_leaves_it_clean() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    for (no_color, is_coloured) in [("", true), ("1", false)] {
+        let command = format!("timeout --foreground -s INT 2.5 {BINARY} status --watch 1 --url http://{}", gateway.admin);
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", no_color).stdin(Stdio::null());
+        let mut child = script.stdout(Stdio::piped()).spawn().unwrap();
+        let mut seen = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut seen).unwrap();
+        child.wait().unwrap();
+        assert!(seen.starts_with("\x1b[?1049h"), "{seen:?}");
+        assert!(seen.trim_end().ends_with("\x1b[?25h\x1b[?1049l"), "{seen:?}");
+        assert!(seen.matches("\x1b[1;1Hboxbridge").count() >= 2, "{seen:?}");
+        assert_eq!(seen.contains("\x1b[32mready"), is_coloured, "{seen:?}");
+    }
+}
