@@ -1,0 +1,66 @@
+//! What runs in the pods, run here: the gateway from its rendered settings, and `helm test` against it and a real broker.
+
+use std::process::Command;
+
+use super::helm::{Rendered, environment, render, run};
+use crate::parts::gateway::Gateway;
+use crate::parts::mosquitto::Mosquitto;
+
+struct Installed {
+    rendered: Rendered,
+    settings: tempfile::NamedTempFile,
+    gateway: Gateway,
+}
+
+impl Installed {
+    /// The gateway reads the rendered file; only its folder and its ports are this test's.
+    fn with(values: &str) -> Installed {
+        let rendered = render(values);
+        let settings = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(settings.path(), rendered.settings()).unwrap();
+        let gateway = Gateway::start(&[("CONFIG", settings.path().to_str().unwrap())]);
+        Installed { rendered, settings, gateway }
+    }
+
+    /// The test pod's own command and environment, with the Service's name replaced by an address, and `change` made to it.
+    fn helm_test(&self, change: impl FnOnce(&str) -> String) -> Result<String, String> {
+        let container = &self.rendered.object("Pod", "boxbridge-test")["spec"]["containers"][0];
+        let folder = tempfile::tempdir().unwrap();
+        let words: Vec<_> = container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let script = words[2].replace("http://boxbridge:9528", &format!("http://{}", self.gateway.ingest));
+        assert_ne!(script, words[2]);
+        let binaries = std::path::Path::new(env!("CARGO_BIN_EXE_boxbridge")).parent().unwrap();
+        let mut command = Command::new(words[0]);
+        command.args([words[1], &change(&script)]).current_dir(folder.path()).env_clear().envs(environment(container));
+        command.env("BOXBRIDGE_CONFIG", self.settings.path()).env("PATH", format!("{}:/usr/bin:/bin", binaries.display()));
+        let output = run(&mut command, "");
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        if output.status.success() { Ok(said.into_owned()) } else { Err(said.into_owned()) }
+    }
+}
+
+#[test]
+fn helm_test_posts_an_event_and_reads_it_back() {
+    let mosquitto = Mosquitto::start();
+    let installed = Installed::with(&format!("send: {{mqtt: {{url: \"mqtt://{}\"}}}}", mosquitto.address()));
+    let said = installed.helm_test(str::to_owned).unwrap_or_else(|said| panic!("{said}"));
+    assert!(said.contains("1 events sent, 1 acknowledged") && said.contains("1 of 1 received"), "{said}");
+    let sent: f64 = installed.gateway.metrics().iter().filter(|(name, _)| is_accepted_history(name)).map(|(_, value)| value).sum();
+    assert_eq!(sent, 1.0, "on the history feed: nobody may act on it");
+}
+
+fn is_accepted_history(name: &str) -> bool {
+    name.starts_with("boxbridge_ingest_events_total") && name.contains("feed=\"history\"") && name.contains("outcome=\"accepted\"")
+}
+
+#[test]
+fn helm_test_fails_where_nothing_arrives() {
+    let (mosquitto, elsewhere) = (Mosquitto::start(), Mosquitto::start());
+    let mut installed = Installed::with(&format!("send: {{mqtt: {{url: \"mqtt://{}\"}}}}", mosquitto.address()));
+    let listen_elsewhere = format!("export BOXBRIDGE_SEND__MQTT__URL=mqtt://{}\n", elsewhere.address());
+    let said = installed.helm_test(|script| listen_elsewhere + &script.replace("--for 60s", "--for 3s")).unwrap_err();
+    assert!(said.contains("0 of 1 received"), "{said}");
+    installed.gateway.kill();
+    let said = installed.helm_test(|script| script.replace("--for 60s", "--for 3s")).unwrap_err();
+    assert!(said.contains("1 events sent, 0 acknowledged"), "{said}");
+}
