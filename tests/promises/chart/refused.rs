@@ -18,7 +18,8 @@ fn what_cannot_work_is_refused_with_what_would() {
 
 /// The problems alone, without Helm's frame around them.
 fn said(text: &str) -> Vec<&str> {
-    let frame = ["Error: execution error at", "Error: values don't meet", "boxbridge:", "Use --debug", "level=", "time="];
+    let frame =
+        ["Error: execution error at", "Error: values don't meet", "boxbridge:", "Use --debug", "level=", "time=", "coalesce.go"];
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !frame.iter().any(|start| line.starts_with(start))).collect()
 }
 

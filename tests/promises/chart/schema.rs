@@ -47,6 +47,7 @@ fn with_settings(mut values: Value) -> Value {
     for path in LISTENERS {
         setting(&mut values, path)["pattern"] = "^(0\\.0\\.0\\.0|\\[::\\]):[0-9]+$".into();
     }
+    values["properties"]["site"]["pattern"] = "^[a-z0-9-]{1,32}$".into();
     // Empty = what the volume has room for.
     let size = setting(&mut values, "/send/store/max_bytes")["pattern"].clone();
     setting(&mut values, "/send/store/max_bytes")["pattern"] = format!("^$|{}", size.as_str().unwrap()).into();

@@ -44,6 +44,15 @@ fn every_value_has_a_comment() {
     assert!(readme.contains("| replicas | int | `2` |"));
 }
 
+#[test]
+fn the_readme_says_how_to_make_a_volume_larger() {
+    let readme = read("README.md");
+    let place = |step: &str| readme.find(step).unwrap_or_else(|| panic!("{step} is missing"));
+    let steps =
+        ["kubectl patch pvc", "kubectl delete statefulset boxbridge -n boxbridge --cascade=orphan", "helm upgrade boxbridge"];
+    assert!(steps.map(place).is_sorted(), "in this order");
+}
+
 /// What `helm install` prints, on top of the minimal values. Helm shows notes only with a cluster at hand, so a copy of the chart renders them into
 /// an object.
 fn notes(values: &str) -> String {
