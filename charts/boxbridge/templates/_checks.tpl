@@ -4,7 +4,6 @@
 {{- $mqtt := .Values.send.mqtt.url -}}
 {{- $queue := include "boxbridge.bytes" (list "queue.max_bytes" .Values.queue.max_bytes) | int64 -}}
 {{- $volume := include "boxbridge.volume" . | int64 -}}
-{{- $url := .Values.send.store.url -}}
 
 {{- if not (or $mqtt .Values.send.kafka.brokers) -}}
 {{- $problems = append $problems "send.mqtt.url and send.kafka.brokers are both empty: events would go nowhere, set one of them, for example send.mqtt.url=mqtt://mosquitto:1883" -}}
@@ -29,9 +28,11 @@
 {{- $problems = append $problems "serviceMonitor.enabled: give networkPolicy.metricsFrom Prometheus' pods, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or the NetworkPolicy shuts it out" -}}
 {{- end -}}
 
-{{- if gt $queue $volume -}}
+{{- if lt $queue 268435456 -}}
+{{- $problems = append $problems (printf "queue.max_bytes (%v) is under 256MiB, the least that the program takes" .Values.queue.max_bytes) -}}
+{{- else if gt $queue $volume -}}
 {{- $problems = append $problems (printf "queue.max_bytes (%v) exceeds the volume (persistence.size %s)" .Values.queue.max_bytes (include "boxbridge.quantity" $volume)) -}}
-{{- else if and .Values.send.store.max_bytes (or (eq $url "file:") (hasPrefix (printf "file://%s/" (include "boxbridge.dataDir" .)) $url)) -}}
+{{- else if and .Values.send.store.max_bytes (include "boxbridge.storeOnVolume" .) -}}
 {{- $store := include "boxbridge.bytes" (list "send.store.max_bytes" .Values.send.store.max_bytes) | int64 -}}
 {{- if gt (add $store $queue) $volume -}}
 {{- $problems = append $problems (printf "send.store.max_bytes (%v) and queue.max_bytes (%v) exceed the volume (%s): persistence.size=%s, or less of either, or send.store.url=s3://BUCKET" .Values.send.store.max_bytes .Values.queue.max_bytes (include "boxbridge.quantity" $volume) (include "boxbridge.quantity" (add $store $queue))) -}}

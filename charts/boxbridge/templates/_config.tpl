@@ -17,13 +17,19 @@ send.mqtt.username send.mqtt.password send.kafka.username send.kafka.password se
 {{- if kindIs "map" (get $section (index $path 2)) -}}{{- $_ := unset $section (index $path 2) -}}{{- end -}}
 {{- end -}}
 {{- $_ := unset $config.send.mqtt "client_id" -}}
-{{- if hasPrefix "file:" $config.send.store.url -}}
-{{- if not $config.send.store.max_bytes -}}{{- $_ := set $config.send.store "max_bytes" (include "boxbridge.storeBytes" .) -}}{{- end -}}
-{{- else -}}
+{{- if and (include "boxbridge.storeOnVolume" .) (not $config.send.store.max_bytes) -}}
+{{- $_ := set $config.send.store "max_bytes" (include "boxbridge.storeBytes" .) -}}
+{{- else if not (and (hasPrefix "file:" $config.send.store.url) $config.send.store.max_bytes) -}}
 {{- $_ := unset $config.send.store "max_bytes" -}}
 {{- end -}}
 {{- include "boxbridge.wholeNumbers" $config -}}
 {{- toToml $config -}}
+{{- end -}}
+
+{{/* "true" where the pictures share the queue's volume. */}}
+{{- define "boxbridge.storeOnVolume" -}}
+{{- $url := .Values.send.store.url -}}
+{{- if or (eq $url "file:") (hasPrefix (printf "file://%s/" (include "boxbridge.dataDir" .)) $url) -}}true{{- end -}}
 {{- end -}}
 
 {{/* Three quarters of what the queue leaves of the volume: the rest is for set-aside events, quarantine and the file system. */}}

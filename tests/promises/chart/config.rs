@@ -92,6 +92,8 @@ fn the_file_store_gets_what_the_queue_leaves_of_the_volume() {
     assert_eq!(store("queue: {max_bytes: 256MiB}"), 192 << 20);
     assert_eq!(store("persistence: {size: 100Gi}"), 69_120 << 20);
     assert_eq!(store("send: {store: {max_bytes: 1GiB}}"), 1 << 30);
+    assert_eq!(store("send: {store: {url: \"file:///srv/faces\"}}"), 20 << 30, "on a volume of its own: the program's default");
+    assert_eq!(store("send: {store: {url: \"file:///srv/faces\", max_bytes: 1TiB}}"), 1 << 40);
 }
 
 #[test]
