@@ -95,12 +95,16 @@ fn setting(rest: &str) -> Value {
     setting
 }
 
-/// `auto (human on a terminal, else json) | human | json` → those words; a number is taken as one and as a text. `None` where the
+/// `how: auto (human on a terminal, else json) | human | json` → those words; a number is taken as one and as a text. `None` where the
 /// comment names no closed set that holds the default.
 fn alternatives(default: &Value, description: &str) -> Option<Vec<Value>> {
-    let is_closed = description.contains(" | ") && !description.contains(", or ");
-    let first = |part: &str| part.split(' ').next().unwrap_or_default().trim_end_matches([':', ';']).to_owned();
-    let words: Vec<String> = description.split(" | ").map(first).filter(|_| is_closed).collect();
+    if description.contains(", or ") {
+        return None;
+    }
+    let (first, others) = description.split_once(" | ")?;
+    let first = first.rsplit(": ").next().unwrap_or(first);
+    let word = |part: &str| part.split(' ').next().unwrap_or_default().trim_end_matches([':', ';']).to_owned();
+    let words: Vec<String> = std::iter::once(first).chain(others.split(" | ")).map(word).collect();
     let numbers = words.iter().filter_map(|word| word.parse::<i64>().ok()).map(Value::from);
     let values: Vec<Value> = words.iter().cloned().map(Value::from).chain(numbers).collect();
     values.contains(default).then_some(values)
@@ -117,5 +121,23 @@ fn form(text: &str, description: &str, setting: &mut Value) {
         setting["pattern"] = "^[0-9]+ *(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?$".into();
     } else if text.parse::<SocketAddr>().is_ok() {
         setting["pattern"] = "^.+:[0-9]+$".into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_that_names_a_closed_set_makes_it_one() {
+        let check = |default: Value, comment: &str, words: Value| {
+            assert_eq!(alternatives(&default, comment).map_or(Value::Null, Value::from), words, "{comment}");
+        };
+        check(json!("a"), "a (the usual, else b) | b-c; more", json!(["a", "b-c"]));
+        check(json!("a"), "how it is said: a | b (RFC 1) | c: nothing else", json!(["a", "b", "c"]));
+        check(json!(5), "5 | 3", json!(["5", "3", 5, 3]));
+        check(json!("info"), "error | info, or a filter", Value::Null);
+        check(json!("x"), "a | b", Value::Null);
+        check(json!("x"), "any text", Value::Null);
     }
 }
