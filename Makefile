@@ -7,8 +7,6 @@ TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:defaul
 PROFILE := --release
 ARGS ?=
 
-TEST_PACKAGES += pip3:python3-pip   # the schemas that the chart is held against
-
 .PHONY: run build test lint parts rust
 .NOTPARALLEL:
 
@@ -39,7 +37,7 @@ lint: rust
 
 # Real brokers and stores, into the user's cache.
 parts:
-	tests/install/packages $(TEST_PACKAGES)
+	tests/install/packages $(TEST_PACKAGES) pip3:python3-pip
 	tests/install/parts
 
 rust:
