@@ -41,7 +41,7 @@ lint: rust
 
 # Real brokers and stores, into the user's cache.
 parts:
-	tests/install/packages $(TEST_PACKAGES)
+	tests/install/packages $(TEST_PACKAGES) pip3:python3-pip
 	tests/install/parts
 
 rust:

@@ -1,5 +1,6 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
+mod chart;
 mod config;
 mod demo;
 mod documents;

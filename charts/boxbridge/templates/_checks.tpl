@@ -1,0 +1,53 @@
+{{/* What values.schema.json cannot say: rules that join two values, all problems at once. */}}
+{{- define "boxbridge.check" -}}
+{{- $problems := list -}}
+{{- $mqtt := .Values.send.mqtt.url -}}
+{{- $queue := include "boxbridge.bytes" (list "queue.max_bytes" .Values.queue.max_bytes) | int64 -}}
+{{- $volume := include "boxbridge.volume" . | int64 -}}
+
+{{- if not (or $mqtt .Values.send.kafka.brokers) -}}
+{{- $problems = append $problems "send.mqtt.url and send.kafka.brokers are both empty: events would go nowhere, set one of them, for example send.mqtt.url=mqtt://mosquitto:1883" -}}
+{{- end -}}
+{{- if eq $mqtt "embedded" -}}
+{{- $problems = append $problems "send.mqtt.url=embedded: each pod would have a broker of its own, on its own loopback, that keeps nothing: run a broker and name it" -}}
+{{- end -}}
+{{- if contains "@" $mqtt -}}
+{{- $problems = append $problems "send.mqtt.url must not hold a user or password: send.mqtt.username and send.mqtt.password.secretKeyRef do" -}}
+{{- end -}}
+
+{{/* Tokens per box will be the third of these. */}}
+{{- if not (or .Values.allowedCidrs .Values.insecure) -}}
+{{- $problems = append $problems "allowedCidrs is empty: anyone who reaches the boxes' port could post events; give the boxes' networks, for example allowedCidrs={192.168.1.0/24}, or say insecure=true" -}}
+{{- else if not (or .Values.insecure .Values.networkPolicy.enabled .Values.ingress.enabled (eq .Values.service.type "LoadBalancer")) -}}
+{{- $problems = append $problems "allowedCidrs would be enforced by nothing: it needs networkPolicy.enabled, service.type=LoadBalancer or ingress.enabled, or say insecure=true" -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.extraFrom) -}}
+{{- $problems = append $problems "ingress.enabled: give networkPolicy.extraFrom the ingress controller's pods, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}], or the NetworkPolicy shuts it out" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- $problems = append $problems "serviceMonitor.enabled: give networkPolicy.metricsFrom Prometheus' pods, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or the NetworkPolicy shuts it out" -}}
+{{- end -}}
+
+{{- if lt $queue 268435456 -}}
+{{- $problems = append $problems (printf "queue.max_bytes (%v) is under 256MiB, the least that the program takes" .Values.queue.max_bytes) -}}
+{{- else if gt $queue $volume -}}
+{{- $problems = append $problems (printf "queue.max_bytes (%v) exceeds the volume (persistence.size %s)" .Values.queue.max_bytes (include "boxbridge.quantity" $volume)) -}}
+{{- else if and .Values.send.store.max_bytes (include "boxbridge.storeOnVolume" .) -}}
+{{- $store := include "boxbridge.bytes" (list "send.store.max_bytes" .Values.send.store.max_bytes) | int64 -}}
+{{- if gt (add $store $queue) $volume -}}
+{{- $problems = append $problems (printf "send.store.max_bytes (%v) and queue.max_bytes (%v) exceed the volume (%s): persistence.size=%s, or less of either, or send.store.url=s3://BUCKET" .Values.send.store.max_bytes .Values.queue.max_bytes (include "boxbridge.quantity" $volume) (include "boxbridge.quantity" (add $store $queue))) -}}
+{{- end -}}
+{{- end -}}
+
+{{- if and (lt (int .Values.replicas) 2) (not .Values.acceptDowntime) -}}
+{{- $problems = append $problems (printf "replicas=%d: events are lost whenever the pod is rolled or moved, since a box never sends twice; at least 2, or say acceptDowntime=true" (int .Values.replicas)) -}}
+{{- end -}}
+{{- with .Values.terminationGracePeriodSeconds -}}
+{{- if le (int .) (include "boxbridge.drain" $ | int) -}}
+{{- $problems = append $problems (printf "terminationGracePeriodSeconds=%d: must be over %s, ingest.drain_delay and the 10 s that the program takes after it" (int .) (include "boxbridge.drain" $)) -}}
+{{- end -}}
+{{- end -}}
+{{- if $problems -}}
+{{- fail (printf "\n\n  %s\n" (join "\n  " $problems)) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,80 @@
+{{/* The settings of the program, from the values under its own words. */}}
+
+{{- define "boxbridge.dataDir" -}}/var/lib/boxbridge{{- end -}}
+
+{{/* Settings that may be, or must be, a reference to a Secret; values.schema.json says which. */}}
+{{- define "boxbridge.referable" -}}
+send.mqtt.username send.mqtt.password send.kafka.username send.kafka.password send.store.access_key_id send.store.secret_access_key
+{{- end -}}
+
+{{/* boxbridge.toml: what is given, without what travels by environment. */}}
+{{- define "boxbridge.config" -}}
+{{- $config := pick .Values "site" "log" "ingest" "admin" "normalize" "queue" "route" "send" | deepCopy -}}
+{{- $_ := set $config "data_dir" (include "boxbridge.dataDir" .) -}}
+{{- range splitList " " (include "boxbridge.referable" .) -}}
+{{- $path := splitList "." . -}}
+{{- $section := get (get $config (index $path 0)) (index $path 1) -}}
+{{- if kindIs "map" (get $section (index $path 2)) -}}{{- $_ := unset $section (index $path 2) -}}{{- end -}}
+{{- end -}}
+{{- $_ := unset $config.send.mqtt "client_id" -}}
+{{- if and (include "boxbridge.storeOnVolume" .) (not $config.send.store.max_bytes) -}}
+{{- $_ := set $config.send.store "max_bytes" (include "boxbridge.storeBytes" .) -}}
+{{- else if not (and (hasPrefix "file:" $config.send.store.url) $config.send.store.max_bytes) -}}
+{{- $_ := unset $config.send.store "max_bytes" -}}
+{{- end -}}
+{{- include "boxbridge.wholeNumbers" $config -}}
+{{- toToml $config -}}
+{{- end -}}
+
+{{/* "true" where the pictures share the queue's volume. */}}
+{{- define "boxbridge.storeOnVolume" -}}
+{{- $url := .Values.send.store.url -}}
+{{- if or (eq $url "file:") (hasPrefix (printf "file://%s/" (include "boxbridge.dataDir" .)) $url) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Three quarters of what the queue leaves of the volume: the rest is for set-aside events, quarantine and the file system. */}}
+{{- define "boxbridge.storeBytes" -}}
+{{- $left := sub (include "boxbridge.volume" .) (include "boxbridge.bytes" (list "queue.max_bytes" .Values.queue.max_bytes)) -}}
+{{- printf "%dMiB" (div (mul $left 3) 4194304 | max 1) -}}
+{{- end -}}
+
+{{/* Helm reads every number of a YAML file as a float, and would write 1000000 as 1e+06. */}}
+{{- define "boxbridge.wholeNumbers" -}}
+{{- $section := . -}}
+{{- range $key, $value := $section -}}
+{{- if kindIs "map" $value -}}{{- include "boxbridge.wholeNumbers" $value -}}
+{{- else if kindIs "float64" $value -}}{{- $_ := set $section $key (int64 $value) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What is not in the file: where it is, references to Secrets, and what differs from pod to pod. */}}
+{{- define "boxbridge.env" -}}
+{{- $ := . -}}
+- name: BOXBRIDGE_CONFIG
+  value: /etc/boxbridge/boxbridge.toml
+# The image has its own, which would win over the file.
+- name: BOXBRIDGE_ADMIN__LISTEN
+  value: {{ .Values.admin.listen | quote }}
+{{- range splitList " " (include "boxbridge.referable" .) }}
+{{- $path := splitList "." . }}
+{{- $value := get (get (get $.Values (index $path 0)) (index $path 1)) (index $path 2) }}
+{{- if and (kindIs "map" $value) $value }}
+- name: BOXBRIDGE_{{ . | upper | replace "." "__" }}
+  valueFrom:
+    {{- toYaml $value | nindent 4 }}
+{{- end }}
+{{- end }}
+{{- with .Values.send.mqtt.client_id }}
+# Two replicas never share a client id.
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: BOXBRIDGE_SEND__MQTT__CLIENT_ID
+  value: {{ printf "%s-$(POD_NAME)" . | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
