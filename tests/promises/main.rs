@@ -12,6 +12,7 @@ mod mqtt;
 mod normalize;
 mod operator;
 mod outage;
+mod pack;
 mod parts;
 mod queue_basic;
 mod queue_full;
