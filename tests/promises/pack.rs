@@ -46,7 +46,7 @@ fn image_package_and_release_are_made_with_the_versions_that_are_tested() {
     assert_eq!(word_behind("Makefile", "CARGO_DEB := "), cargo_deb);
     let version = env!("CARGO_PKG_VERSION");
     assert!(text("config/debian/changelog").starts_with(&format!("boxbridge ({version}-1) ")), "the changelog is not of {version}");
-    assert_eq!(word_behind("docker-compose.yml", "image: boxbridge:${BOXBRIDGE_VERSION:-"), format!("{version}}}"));
+    assert_eq!(word_behind("docker-compose.yml", "image: boxbridge:"), version);
 }
 
 /// A workflow that can write releases runs only what was looked at.

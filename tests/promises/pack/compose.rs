@@ -93,6 +93,8 @@ fn the_gateway_accepts_its_settings_waits_for_nobody_and_has_time_to_end() {
     assert_eq!(image_environment().len(), 2);
     let said = succeeds(check.arg("check").env_clear().envs(image_environment()).envs(environment(gateway)));
     assert!(said.contains("settings  ok") && said.contains("mosquitto:1883") && said.contains("kafka:19092"), "{said}");
+    assert!(text("Dockerfile").contains("CMD [\"boxbridge\", \"status\"]"));
+    assert_eq!(gateway["healthcheck"]["test"], serde_json::json!(["CMD", "boxbridge", "status"]));
     assert!(gateway["depends_on"].is_null(), "boxes are answered whether or not a broker is there");
     // drain_delay is 0 by default, and it ends within ten seconds of it.
     assert_eq!(gateway["stop_grace_period"], "20s");
