@@ -1,7 +1,7 @@
 # boxbridge in a slim image:          docker build -t boxbridge .
 # The binary and the Debian package:  docker build --target package --output dist .
 # arm64 is built on an arm64 machine (`docker build`, as above) or slowly by emulation (`docker buildx build --platform linux/arm64 .`);
-# nothing here cross-compiles, since librdkafka and OpenSSL are C, and their foreign headers and compilers would be most of this file.
+# nothing here cross-compiles (how to: CONTRIBUTING.md), since foreign compilers and libraries would be most of this file.
 
 FROM rust:1.95.0-slim-bookworm AS build
 # hadolint ignore=DL3008
