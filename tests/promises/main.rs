@@ -14,6 +14,7 @@ mod mqtt;
 mod normalize;
 mod operator;
 mod outage;
+mod pack;
 mod parts;
 mod proxies;
 mod queue_basic;
