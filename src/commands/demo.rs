@@ -15,7 +15,6 @@ mod outage;
 mod pass;
 mod screen;
 mod site;
-mod style;
 mod summary;
 
 /// The whole site in this process: boxes with drawn faces, gateway, MQTT, Kafka

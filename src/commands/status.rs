@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::colour::Colour;
 use crate::config::{Config, Problems};
 
 mod look;
@@ -20,7 +21,7 @@ mod terminal;
 pub use look::{Look, Place, Readiness, Unreachable};
 pub use report::Report;
 pub use samples::Samples;
-pub use screen::{Colour, render};
+pub use screen::render;
 
 use terminal::Frames;
 
@@ -130,7 +131,7 @@ async fn watch(options: &Options, place: &Place, every: Duration) -> ExitCode {
 impl Options {
     fn text(&self, report: &Report) -> String {
         match (self.json, self.watch) {
-            (false, _) => render(report, terminal::colour()),
+            (false, _) => render(report, Colour::of_terminal()),
             (true, None) => format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default()),
             (true, Some(_)) => format!("{}\n", serde_json::to_string(report).unwrap_or_default()),
         }

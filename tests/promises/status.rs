@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boxbridge::commands::status::{Colour, Look, Readiness, Report, Samples, render};
+use boxbridge::commands::colour::Colour;
+use boxbridge::commands::status::{Look, Readiness, Report, Samples, render};
 use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};

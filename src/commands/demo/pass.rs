@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::style::{Ink, Style};
+use crate::commands::colour::{Colour, Ink};
 use crate::commands::reconcile::{Arrival, Bus, Stream};
 use crate::commands::simulate::{self, Entry};
 use crate::event::{PersonType, PictureKind};
@@ -39,18 +39,18 @@ impl Pass {
     }
 
     /// `14:05:09  BLACKLIST  192.168.1.2   on disk 1.8 ms  mqtt 4 ms  kafka 6 ms  王芳`
-    pub fn line(&self, style: Style) -> Option<String> {
+    pub fn line(&self, colour: Colour) -> Option<String> {
         let entry = self.entry.as_ref()?;
         let bus = |name: &str, arrival: &Option<Arrival>| match arrival {
             Some(arrival) => format!("{name} {:>4} ms", milliseconds(entry, arrival)),
-            None => style.paint(Ink::Waiting, format!("{name}   waits")),
+            None => colour.paint(Ink::Odd, &format!("{name}   waits")),
         };
         let (mqtt, kafka) = (bus("mqtt", &self.mqtt), bus("kafka", &self.kafka));
-        Some(format!("{}  on disk {:>5.1} ms  {mqtt}  {kafka}  {}", head(entry, style), entry.latency_ms, name(entry)))
+        Some(format!("{}  on disk {:>5.1} ms  {mqtt}  {kafka}  {}", head(entry, colour), entry.latency_ms, name(entry)))
     }
 
     /// What came after the line had been shown.
-    pub fn late_line(&self, arrival: &Arrival, style: Style) -> Option<String> {
+    pub fn late_line(&self, arrival: &Arrival, colour: Colour) -> Option<String> {
         let entry = self.entry.as_ref()?;
         let seconds = milliseconds(entry, arrival) as f64 / 1000.0;
         let meaning = match arrival.stream {
@@ -59,7 +59,7 @@ impl Pass {
             Stream::Elsewhere => "an unexpected topic",
         };
         let bus = arrival.bus.as_str();
-        Some(format!("{}  {bus} after {seconds:.1} s, {meaning}  {}", head(entry, style), name(entry)))
+        Some(format!("{}  {bus} after {seconds:.1} s, {meaning}  {}", head(entry, colour), name(entry)))
     }
 
     /// Where the guard finds the scene.
@@ -74,16 +74,16 @@ impl Pass {
 }
 
 /// What the box was told when it was not 200.
-pub fn refused(entry: &Entry, style: Style) -> String {
+pub fn refused(entry: &Entry, colour: Colour) -> String {
     let answer = entry.status.map_or_else(|| entry.reason.clone().unwrap_or_default(), |status| status.to_string());
-    format!("{}  {}  {}", head(entry, style), style.paint(Ink::Alert, format!("REFUSED: {answer}")), name(entry))
+    format!("{}  {}  {}", head(entry, colour), colour.paint(Ink::Alert, &format!("REFUSED: {answer}")), name(entry))
 }
 
-fn head(entry: &Entry, style: Style) -> String {
+fn head(entry: &Entry, colour: Colour) -> String {
     let time = entry.sent_at.to_string();
     let word = match entry.person_type {
-        PersonType::Blacklist => style.paint(Ink::Alert, "BLACKLIST"),
-        PersonType::Vip => style.paint(Ink::Vip, "VIP      "),
+        PersonType::Blacklist => colour.paint(Ink::Alert, "BLACKLIST"),
+        PersonType::Vip => colour.paint(Ink::Vip, "VIP      "),
         other => format!("{:<9}", other.as_str()),
     };
     format!("{}  {word}  {:<12}", time.get(11..19).unwrap_or_default(), entry.device)

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::outage::Wish;
 use super::pass::{self, Pass};
-use super::style::{Ink, Style};
+use crate::commands::colour::{Colour, Ink};
 use crate::commands::reconcile::{Arrival, Bus, Stream};
 use crate::commands::simulate::{Entry, Marker};
 use crate::event::PersonType;
@@ -30,7 +30,7 @@ pub struct Screen {
     /// As the last line shows them.
     drawn: Counts,
     outage: Option<Outage>,
-    style: Style,
+    colour: Colour,
     is_terminal: bool,
     pictures: PathBuf,
 }
@@ -71,7 +71,7 @@ impl Screen {
             counts: Counts::default(),
             drawn: Counts::default(),
             outage: None,
-            style: Style::of_terminal(),
+            colour: Colour::of_terminal(),
             is_terminal: std::io::stdout().is_terminal(),
             pictures,
         }
@@ -84,14 +84,14 @@ impl Screen {
         }
         let legend =
             "A line is a person: when (UTC), who, which door; time from the box to the disk and to a subscriber. Ctrl-C ends.";
-        self.print(&self.style.paint(Ink::Faint, legend));
+        self.print(&self.colour.paint(Ink::Faint, legend));
     }
 
     /// A box has its answer.
     pub fn sent(&mut self, entry: Entry) {
         self.counts.sent += 1;
         if !entry.is_acknowledged() {
-            let line = pass::refused(&entry, self.style);
+            let line = pass::refused(&entry, self.colour);
             return self.print(&line);
         }
         self.counts.acknowledged += 1;
@@ -107,7 +107,7 @@ impl Screen {
         if !pass.arrived(arrival.clone()) {
             return;
         }
-        let late = if pass.is_shown { pass.late_line(&arrival, self.style) } else { None };
+        let late = if pass.is_shown { pass.late_line(&arrival, self.colour) } else { None };
         let is_urgent = pass.is_urgent();
         match arrival.bus {
             Bus::Mqtt => self.counts.mqtt += 1,
@@ -128,7 +128,7 @@ impl Screen {
         let is_due = |pass: &&mut Pass| !pass.is_shown && pass.since.elapsed() >= SHOWN_AFTER;
         let mut lines = Vec::new();
         for pass in self.passes.values_mut().filter(is_due) {
-            if let Some(line) = pass.line(self.style) {
+            if let Some(line) = pass.line(self.colour) {
                 pass.is_shown = true;
                 lines.push(line);
             }
@@ -181,13 +181,13 @@ impl Screen {
             return;
         }
         let Some(pass) = self.passes.remove(&marker) else { return };
-        if let Some(line) = pass.line(self.style).filter(|_| !pass.is_shown) {
+        if let Some(line) = pass.line(self.colour).filter(|_| !pass.is_shown) {
             self.print(&line);
         }
         let is_alert = pass.entry.as_ref().is_some_and(|entry| entry.person_type == PersonType::Blacklist);
         if let Some(key) = pass.scene().filter(|_| is_alert) {
             let picture = self.pictures.join(key);
-            self.print(&self.style.paint(Ink::Faint, format!("  {}", picture.display())));
+            self.print(&self.colour.paint(Ink::Faint, &format!("  {}", picture.display())));
         }
     }
 
@@ -231,7 +231,7 @@ impl Screen {
     }
 
     fn voice(&mut self, text: &str) {
-        self.tell(&self.style.paint(Ink::Voice, format!("── {text}")));
+        self.tell(&self.colour.paint(Ink::Voice, &format!("── {text}")));
     }
 
     /// Prints it here, and in the terminal that asked for the outage.
@@ -254,7 +254,7 @@ impl Screen {
         let Counts { sent, acknowledged, mqtt, kafka } = self.counts;
         if self.is_terminal && sent > 0 {
             let counts = format!("sent {sent}  acknowledged {acknowledged}  mqtt {mqtt}  kafka {kafka}");
-            self.write(&format!("\r\x1b[2K{}", self.style.paint(Ink::Faint, counts)));
+            self.write(&format!("\r\x1b[2K{}", self.colour.paint(Ink::Faint, &counts)));
         }
     }
 

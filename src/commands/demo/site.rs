@@ -148,6 +148,7 @@ impl Site {
                 format!("kcat -b {brokers} -C -o beginning -t boxbridge.events.blacklist    (librdkafka's mock, in this process)"),
             ),
             ("pictures", format!("{folder}/pictures/scene/")),
+            ("status", format!("boxbridge status --watch --url http://{admin}")),
             ("metrics", format!("curl -s http://{admin}/metrics")),
             ("be a box", format!("POST http://{ingest}/RealTimeEvent, as the README shows")),
             ("outage", format!("boxbridge demo{here} --stop-broker 20s    (in a second terminal)")),

@@ -4,42 +4,11 @@ use std::fmt::Write;
 
 use super::report::{Counted, Lane, OUTCOMES, Report};
 use super::samples::Bound;
+use crate::commands::colour::{Colour, Ink};
 
 const WIDTH: usize = 80;
 /// Of the words before a line's text.
 const INDENT: usize = 10;
-
-/// Whether words may be coloured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
-    Plain,
-    Ansi,
-}
-
-#[derive(Clone, Copy)]
-enum Ink {
-    Good,
-    Bad,
-    Odd,
-    Faint,
-}
-
-impl Colour {
-    /// Widths are made before: codes have none.
-    fn paint(self, ink: Ink, text: &str) -> String {
-        let code = match ink {
-            Ink::Good => 32,
-            Ink::Bad => 31,
-            Ink::Odd => 33,
-            Ink::Faint => 2,
-        };
-        if self == Colour::Plain { text.to_owned() } else { format!("\x1b[{code}m{text}\x1b[0m") }
-    }
-
-    fn paint_if(self, is_so: bool, ink: Ink, text: &str) -> String {
-        if is_so { self.paint(ink, text) } else { text.to_owned() }
-    }
-}
 
 /// The whole screen, each line with its end.
 pub fn render(report: &Report, colour: Colour) -> String {

@@ -5,8 +5,6 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::screen::Colour;
-
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
@@ -53,13 +51,6 @@ impl Drop for Frames {
             let _ = print(LEAVE);
         }
     }
-}
-
-/// Colours on a terminal, unless <https://no-color.org> says no.
-pub fn colour() -> Colour {
-    let says_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    if io::stdout().is_terminal() && !says_no && !is_dumb { Colour::Ansi } else { Colour::Plain }
 }
 
 /// In one piece, so that no half of a frame is seen.
