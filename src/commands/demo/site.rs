@@ -141,6 +141,8 @@ impl Site {
             true => String::new(),
             false => format!(" --data-dir {folder}"),
         };
+        // As it was started: a fresh clone has it in no path.
+        let program = std::env::args().next().unwrap_or_else(|| "boxbridge".to_owned());
         vec![
             ("MQTT", format!("mosquitto_sub -h {} -p {} -v -t 'boxbridge/#'", broker.ip(), broker.port())),
             (
@@ -148,10 +150,10 @@ impl Site {
                 format!("kcat -b {brokers} -C -o beginning -t boxbridge.events.blacklist    (librdkafka's mock, in this process)"),
             ),
             ("pictures", format!("{folder}/pictures/scene/")),
-            ("status", format!("boxbridge status --watch --url http://{admin}")),
+            ("status", format!("{program} status --watch --url http://{admin}")),
             ("metrics", format!("curl -s http://{admin}/metrics")),
             ("be a box", format!("POST http://{ingest}/RealTimeEvent, as the README shows")),
-            ("outage", format!("boxbridge demo{here} --stop-broker 20s    (in a second terminal)")),
+            ("outage", format!("{program} demo{here} --stop-broker 20s    (in a second terminal)")),
         ]
     }
 }
