@@ -145,10 +145,7 @@ impl Site {
         let program = std::env::args().next().unwrap_or_else(|| "boxbridge".to_owned());
         vec![
             ("MQTT", format!("mosquitto_sub -h {} -p {} -v -t 'boxbridge/#'", broker.ip(), broker.port())),
-            (
-                "Kafka",
-                format!("kcat -b {brokers} -C -o beginning -t boxbridge.events.blacklist    (librdkafka's mock, in this process)"),
-            ),
+            ("Kafka", format!("kcat -b {brokers} -C -o beginning -t boxbridge.events.blacklist    (librdkafka's mock)")),
             ("pictures", format!("{folder}/pictures/scene/")),
             ("status", format!("{program} status --watch --url http://{admin}")),
             ("metrics", format!("curl -s http://{admin}/metrics")),
