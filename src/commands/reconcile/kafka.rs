@@ -29,7 +29,7 @@ pub async fn listen(kafka: config::Kafka, since: Timestamp, sink: Sink) -> Resul
     let failed = move |error: KafkaError| Error::Kafka { brokers: brokers.clone(), reason: error.to_string() };
     let started = tokio::task::spawn_blocking(move || {
         let mut reader = Reader { consumer: settings(&kafka).create()?, known: HashSet::new(), since, sink };
-        reader.look(Begin::AtTime).map(|()| reader)
+        reader.begin().map(|()| reader)
     });
     let started = started.await.map_err(|error| Error::Listener(error.to_string()))?;
     let reader = started.map_err(failed.clone())?;
@@ -52,6 +52,17 @@ enum Begin {
 }
 
 impl Reader {
+    /// Finds where to begin. A topic that is just being made has no leader for a moment; a broker that is not there is told at once.
+    fn begin(&mut self) -> Result<(), KafkaError> {
+        let begun = Instant::now();
+        loop {
+            match self.look(Begin::AtTime) {
+                Err(error) if is_settling(&error) && begun.elapsed() < ANSWER_WITHIN => std::thread::sleep(POLL),
+                found => return found,
+            }
+        }
+    }
+
     fn run(mut self) -> Result<(), KafkaError> {
         let mut looked = Instant::now();
         while !self.sink.stop.is_cancelled() {
@@ -129,6 +140,13 @@ fn is_final(error: &KafkaError) -> bool {
     matches!(error.rdkafka_error_code(), Some(Authentication | TopicAuthorizationFailed | OffsetOutOfRange))
 }
 
+/// A partition without a leader yet, or whose new one is not known everywhere.
+fn is_settling(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition};
+    let settling = [LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition];
+    error.rdkafka_error_code().is_some_and(|code| settling.contains(&code))
+}
+
 fn settings(kafka: &config::Kafka) -> ClientConfig {
     let mut settings = ClientConfig::new();
     let path = |path: &std::path::Path| path.display().to_string();
@@ -165,4 +183,37 @@ fn settings(kafka: &config::Kafka) -> ClientConfig {
         settings.set("sasl.password", sasl.password.expose());
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rdkafka::mocking::MockCluster;
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::commands::reconcile::Rules;
+    use crate::config::{Config, Layers};
+
+    #[test]
+    fn a_topic_that_is_still_without_a_leader_is_waited_for() {
+        let topic = "boxbridge.events.vip";
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(topic, 1, 1).unwrap();
+        cluster.partition_leader(topic, 0, None).unwrap();
+        let flags = vec![("send.kafka.brokers".to_owned(), cluster.bootstrap_servers())];
+        let config = Config::load(&Layers { flags, ..Layers::default() }).unwrap();
+        let (lines, _taken) = mpsc::channel(1);
+        let sink = Sink { lines, rules: Arc::new(Rules::new(config.routes)), stop: CancellationToken::new() };
+        let kafka = config.send.kafka.unwrap();
+        let mut reader =
+            Reader { consumer: settings(&kafka).create().unwrap(), known: HashSet::new(), since: Timestamp::now(), sink };
+        let error = reader.look(Begin::AtTime).expect_err("no leader");
+        assert!(is_settling(&error), "{error:?}");
+        let begun = std::thread::spawn(move || reader.begin().map(|()| reader.known.len()));
+        cluster.partition_leader(topic, 0, Some(1)).unwrap();
+        assert_eq!(begun.join().unwrap(), Ok(1));
+    }
 }

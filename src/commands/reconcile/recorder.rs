@@ -57,7 +57,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Where listeners put their lines.
 #[derive(Clone)]
 pub struct Sink {
-    lines: mpsc::Sender<Line>,
+    pub lines: mpsc::Sender<Line>,
     pub rules: Arc<Rules>,
     pub stop: CancellationToken,
 }
