@@ -66,12 +66,12 @@ fn main() -> ExitCode {
         Some(Command::Demo(options)) => report(commands::demo::run(options, arguments.set)),
         Some(Command::Simulate(options)) => report(async {
             let outcome = commands::simulate::run(options.clone()).await?;
-            println!("{}", options.render(&outcome));
+            commands::say(&options.render(&outcome));
             Ok(ExitCode::SUCCESS)
         }),
         Some(Command::Reconcile(options)) => report(async {
             let report = commands::reconcile::run(options.clone()).await?;
-            println!("{}", options.render(&report));
+            commands::say(&options.render(&report));
             Ok(if options.accepts(&report) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
     }

@@ -8,3 +8,9 @@ pub mod reconcile;
 pub mod schema;
 pub mod simulate;
 pub mod status;
+
+/// Prints a result. Whoever does not read it to the end need not.
+pub fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -141,15 +141,23 @@ impl Options {
 
     /// Whether this verdict is a success under these options.
     pub fn accepts(&self, report: &Report) -> bool {
-        if self.strict { report.passes_strictly() } else { report.passes() }
+        let is_judged = report.sent > 0 || self.ledger.is_empty();
+        is_judged && if self.strict { report.passes_strictly() } else { report.passes() }
     }
 
     /// What the verdict looks like on the way out.
     pub fn render(&self, report: &Report) -> String {
-        match self.json {
-            true => serde_json::to_string(report).unwrap_or_default(),
-            false => report.to_string(),
+        let verdict = match self.strict && report.passes() && !report.passes_strictly() {
+            true => "FAILED: --strict",
+            false => report.verdict(),
+        };
+        if self.json {
+            let mut json = serde_json::to_value(report).unwrap_or_default();
+            json["verdict"] = verdict.into();
+            return json.to_string();
         }
+        let text = report.to_string();
+        text.strip_suffix(report.verdict()).map(|table| format!("{table}{verdict}")).unwrap_or(text)
     }
 }
 

@@ -208,8 +208,8 @@ fn picture_bytes(text: &str) -> Result<usize, String> {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
-    number.ok_or_else(|| "must be a number over 0".to_owned())
+    let number = text.parse().ok().filter(|number: &f64| (1e-6..=1e9).contains(number));
+    number.ok_or_else(|| "must be a number over 0, at least 0.000001".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {

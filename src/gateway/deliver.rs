@@ -21,6 +21,9 @@ use crate::send::{Answer, Destination, Reason, Rejection, Session};
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// For the urgent lane, after both have connected: many times what connecting takes, far below what an employee's pass may wait.
+const HEAD_START: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long a blocked set-aside store is left alone.
 const ASIDE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -67,6 +70,7 @@ where
                 let session_window = session.window();
                 window.open(Limits { records: session_window.records, bytes: session_window.bytes });
                 delivery.cursor.rewind();
+                delivery.let_alerts_pass(&stop).await;
                 let (error, has_progressed) = delivery.session(session, &mut window, &stop).await;
                 window.lost();
                 if has_progressed {
@@ -93,6 +97,14 @@ where
     D: Destination,
     R: Render<Message = D::Message>,
 {
+    /// What waits in the urgent lane goes before this lane's backlog, within reason: one that does not get through holds nothing up.
+    async fn let_alerts_pass(&self, stop: &CancellationToken) {
+        let late = Instant::now() + HEAD_START;
+        while self.lane == Lane::Normal && self.cursor.urgent_waits() && Instant::now() < late && !stop.is_cancelled() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// One session, from its first record to its loss: why it ended, and whether anything was answered in it.
     async fn session(&mut self, mut session: D::Session, window: &mut Window<Work>, stop: &CancellationToken) -> (String, bool) {
         let mut has_progressed = false;

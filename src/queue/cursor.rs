@@ -121,6 +121,14 @@ impl Cursor {
         }
     }
 
+    /// Whether something of the same destination's urgent lane has no answer yet.
+    pub fn urgent_waits(&self) -> bool {
+        self.urgent.as_ref().is_some_and(|urgent| {
+            let progress = urgent.progress();
+            urgent.accepted(&self.inner.log, &progress) > progress.answered().total()
+        })
+    }
+
     /// The session is lost: starts again at the lowest record without an answer.
     pub fn rewind(&mut self) {
         self.reading = None;

@@ -87,7 +87,7 @@ pub(super) fn status(inner: &Inner) -> Status {
 fn of(inner: &Inner, follower: &super::follower::Follower) -> FollowerStatus {
     let progress = follower.progress();
     // Under the progress lock, so that nothing is answered that is not yet accepted.
-    let accepted = inner.log.counts().lane(follower.lane).saturating_sub(progress.joined.records);
+    let accepted = follower.accepted(&inner.log, &progress);
     let tally = progress.answered();
     let waiting = accepted.saturating_sub(tally.total());
     let oldest_waiting = if waiting == 0 { None } else { oldest_waiting(&inner.log, follower.lane, &progress) };

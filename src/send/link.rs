@@ -1,4 +1,4 @@
-//! How a destination's lanes fare, for whoever looks: `/readyz`, `/metrics`, `boxbridge status`; and who of them tries again first.
+//! How a destination's lanes fare, for whoever looks: `/readyz`, `/metrics`, `boxbridge status`; and when a lane that is down tries again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,9 +17,6 @@ pub struct Link {
 }
 
 type Lanes = [Condition; Lane::ALL.len()];
-
-/// How long the normal lane lets the urgent one go ahead: many times what connecting takes on a network that works.
-const HEAD_START: Duration = Duration::from_millis(250);
 
 /// One lane's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,22 +52,18 @@ impl Link {
             _ => {}
         }
         *now = condition;
-        if lane == Lane::Urgent && *now == Condition::Up {
-            self.wake[usize::from(Lane::Normal.number())].notify_one();
+        let is_up = *now == Condition::Up;
+        for (_, wake) in lanes.iter().zip(&self.wake).filter(|(condition, _)| is_up && **condition != Condition::Up) {
+            wake.notify_one();
         }
         metrics::up(self.destination, lanes.iter().all(|condition| *condition == Condition::Up));
     }
 
-    /// Waits before the next attempt, for `pause` at most. Whichever lane's pause is over first, the urgent one connects first: alerts
-    /// shall not come after a backlog, only since the dice of two pauses fell so.
+    /// Waits before the next attempt, for `pause` at most: once one lane is through, the other need not wait any longer.
     pub async fn pause(&self, lane: Lane, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.wake[usize::from(lane.number())].notified() => {}
-        }
-        if lane == Lane::Normal && self.lock()[usize::from(Lane::Urgent.number())] != Condition::Up {
-            self.wake[usize::from(Lane::Urgent.number())].notify_one();
-            tokio::time::sleep(HEAD_START).await;
         }
     }
 
@@ -100,23 +93,14 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn the_urgent_lane_tries_again_first_whosever_pause_is_over() {
-        let link = Link::new("mqtt");
-        link.set(Lane::Urgent, down());
-        link.set(Lane::Normal, down());
-        tokio::select! {
-            biased;
-            () = link.pause(Lane::Normal, SHORT) => panic!("the normal lane went first"),
-            () = link.pause(Lane::Urgent, LONG) => {}
+    async fn a_lane_that_is_through_brings_the_other_along() {
+        for (first, second) in [(Lane::Urgent, Lane::Normal), (Lane::Normal, Lane::Urgent)] {
+            let link = Link::new("mqtt");
+            link.set(first, down());
+            link.set(second, down());
+            link.set(first, Condition::Up);
+            tokio::time::timeout(LONG / 60, link.pause(second, LONG)).await.expect("not waited for");
         }
-    }
-
-    #[tokio::test]
-    async fn the_normal_lane_follows_at_once_where_the_urgent_one_is_up() {
-        let link = Link::new("mqtt");
-        link.set(Lane::Normal, down());
-        link.set(Lane::Urgent, Condition::Up);
-        tokio::time::timeout(LONG / 60, link.pause(Lane::Normal, LONG)).await.expect("not waited for");
     }
 
     #[tokio::test]

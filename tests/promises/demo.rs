@@ -50,7 +50,7 @@ fn an_outage_refuses_nothing_and_alerts_come_first_after_it() {
     let log = folder.path().join("log");
     let mut running = Child::start(&demo(folder.path(), &arguments), &log);
     running.wait_until("the first event", Duration::from_secs(30), || {
-        std::fs::read_to_string(&log).unwrap_or_default().contains("on disk")
+        std::fs::read_to_string(&log).unwrap_or_default().contains("disk ")
     });
     let output = demo(folder.path(), &["--stop-broker", "5s"]).output().unwrap();
     let told = text(&output);

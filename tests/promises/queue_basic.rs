@@ -48,6 +48,23 @@ async fn what_was_appended_comes_out_in_order_per_lane_with_its_pictures() {
 }
 
 #[tokio::test]
+async fn the_normal_lane_can_tell_that_an_alert_waits_at_its_destination() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["mqtt", "kafka"]);
+    let mut urgent = queue.cursor("mqtt", Lane::Urgent).unwrap();
+    let normal = queue.cursor("mqtt", Lane::Normal).unwrap();
+    append(&queue, 1..=1, PersonType::Visitor, Lane::Normal).await;
+    assert!(!normal.urgent_waits(), "its own records are none");
+    append(&queue, 2..=2, PersonType::Blacklist, Lane::Urgent).await;
+    assert!(normal.urgent_waits(), "not handed out yet");
+    let record = step(urgent.next()).await;
+    assert!(normal.urgent_waits(), "handed out, and without an answer");
+    urgent.answer(record.sequence, Outcome::Delivered);
+    assert!(!normal.urgent_waits(), "what kafka has not answered is not waited for");
+    queue.shutdown().await;
+}
+
+#[tokio::test]
 async fn counts_and_positions_are_exact_across_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path(), &["mqtt"]);

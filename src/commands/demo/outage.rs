@@ -15,10 +15,34 @@ pub struct Wish {
     pub teller: mpsc::Sender<String>,
 }
 
+/// Says that there is no more to tell.
+pub fn done(teller: &mpsc::Sender<String>) {
+    let _ = teller.try_send(DONE.to_owned());
+}
+
 /// A wish may be this long; afterwards nobody would still be watching.
 const LASTS_MAX: Duration = Duration::from_secs(600);
 /// Lines that wait for the other terminal.
 const LINES_MAX: usize = 64;
+
+/// A socket's path is at most 107 bytes long (unix(7)).
+const PATH_MAX: usize = 107;
+/// The last line of an outage that was told to its end.
+const DONE: &str = ".";
+
+/// Whether a socket can be in this folder.
+pub fn check(data_dir: &Path) -> anyhow::Result<()> {
+    let path = socket(data_dir);
+    if path.as_os_str().len() > PATH_MAX {
+        anyhow::bail!("{} is too long for a socket: choose a shorter --data-dir", path.display());
+    }
+    Ok(())
+}
+
+/// Nobody is to ask any more.
+pub fn end(data_dir: &Path) {
+    let _ = std::fs::remove_file(socket(data_dir));
+}
 
 fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("demo.sock")
@@ -44,7 +68,7 @@ async fn serve(mut stream: UnixStream, wishes: mpsc::Sender<Wish>) {
     if BufReader::new(read).read_line(&mut line).await.is_err() {
         return;
     }
-    let Ok(lasts) = line.trim().parse().map(Duration::from_millis) else { return };
+    let Ok(lasts) = line.trim().parse().map(|milliseconds: u64| Duration::from_millis(milliseconds.max(1))) else { return };
     let (teller, mut told) = mpsc::channel(LINES_MAX);
     if wishes.send(Wish { lasts: lasts.min(LASTS_MAX), teller }).await.is_err() {
         return;
@@ -67,7 +91,10 @@ pub async fn ask(data_dir: &Path, lasts: Duration) -> anyhow::Result<()> {
     stream.write_all(format!("{}\n", lasts.as_millis()).as_bytes()).await?;
     let mut lines = BufReader::new(stream).lines();
     while let Some(line) = lines.next_line().await.context("the demo ended")? {
-        println!("{line}");
+        if line == DONE {
+            return Ok(());
+        }
+        crate::commands::say(&line);
     }
-    Ok(())
+    anyhow::bail!("the outage was not seen to its end")
 }

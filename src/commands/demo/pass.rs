@@ -38,28 +38,29 @@ impl Pass {
         self.entry.is_some() && self.mqtt.is_some() && self.kafka.is_some()
     }
 
-    /// `14:05:09  BLACKLIST  192.168.1.2   on disk 1.8 ms  mqtt 4 ms  kafka 6 ms  王芳`
+    /// `14:05:09 BLACKLIST 192.168.1.2   disk   2  mqtt    4  kafka    6 ms  王芳`: milliseconds from the moment the box sent it.
     pub fn line(&self, colour: Colour) -> Option<String> {
         let entry = self.entry.as_ref()?;
         let bus = |name: &str, arrival: &Option<Arrival>| match arrival {
-            Some(arrival) => format!("{name} {:>4} ms", milliseconds(entry, arrival)),
-            None => colour.paint(Ink::Odd, &format!("{name}   waits")),
+            Some(arrival) => format!("{name} {:>4}", arrival.arrived_at.since(entry.sent_at).max(0)),
+            None => colour.paint(Ink::Odd, &format!("{name} wait")),
         };
         let (mqtt, kafka) = (bus("mqtt", &self.mqtt), bus("kafka", &self.kafka));
-        Some(format!("{}  on disk {:>5.1} ms  {mqtt}  {kafka}  {}", head(entry, colour), entry.latency_ms, name(entry)))
+        let answered = entry.answered_at.map_or(0, |answered_at| answered_at.since(entry.sent_at).max(0));
+        Some(format!("{} disk {answered:>3}  {mqtt}  {kafka} ms  {}", head(entry, colour), name(entry)))
     }
 
     /// What came after the line had been shown.
     pub fn late_line(&self, arrival: &Arrival, colour: Colour) -> Option<String> {
         let entry = self.entry.as_ref()?;
-        let seconds = milliseconds(entry, arrival) as f64 / 1000.0;
+        let seconds = arrival.arrived_at.since(entry.sent_at) as f64 / 1000.0;
         let meaning = match arrival.stream {
             Stream::Live => "live: may be acted on",
             Stream::Late => "late topic: for the record",
             Stream::Elsewhere => "an unexpected topic",
         };
         let bus = arrival.bus.as_str();
-        Some(format!("{}  {bus} after {seconds:.1} s, {meaning}  {}", head(entry, colour), name(entry)))
+        Some(format!("{} {bus} after {seconds:.1} s, {meaning}  {}", head(entry, colour), name(entry)))
     }
 
     /// Where the guard finds the scene.
@@ -76,7 +77,7 @@ impl Pass {
 /// What the box was told when it was not 200.
 pub fn refused(entry: &Entry, colour: Colour) -> String {
     let answer = entry.status.map_or_else(|| entry.reason.clone().unwrap_or_default(), |status| status.to_string());
-    format!("{}  {}  {}", head(entry, colour), colour.paint(Ink::Alert, &format!("REFUSED: {answer}")), name(entry))
+    format!("{} {}  {}", head(entry, colour), colour.paint(Ink::Alert, &format!("REFUSED: {answer}")), name(entry))
 }
 
 fn head(entry: &Entry, colour: Colour) -> String {
@@ -86,14 +87,9 @@ fn head(entry: &Entry, colour: Colour) -> String {
         PersonType::Vip => colour.paint(Ink::Vip, "VIP      "),
         other => format!("{:<9}", other.as_str()),
     };
-    format!("{}  {word}  {:<12}", time.get(11..19).unwrap_or_default(), entry.device)
+    format!("{} {word} {:<12}", time.get(11..19).unwrap_or_default(), entry.device)
 }
 
 fn name(entry: &Entry) -> &'static str {
     simulate::name(entry.person_type, &entry.identity)
-}
-
-/// From the moment the box sent it; both clocks are this machine's.
-fn milliseconds(entry: &Entry, arrival: &Arrival) -> i64 {
-    arrival.arrived_at.since(entry.sent_at).max(0)
 }

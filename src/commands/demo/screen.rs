@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::outage::Wish;
+use super::outage::{self, Wish};
 use super::pass::{self, Pass};
 use crate::commands::colour::{Colour, Ink};
 use crate::commands::reconcile::{Arrival, Bus, Stream};
@@ -78,12 +78,11 @@ impl Screen {
     }
 
     pub fn introduce(&mut self, places: &[(&str, String)]) {
-        self.print("boxbridge demo: simulated boxes that send drawn faces, the real gateway, and both buses in this process");
+        self.print("boxbridge demo: boxes that send drawn faces, the real gateway, both buses");
         for (what, how) in places {
             self.print(&format!("  {what:<9} {how}"));
         }
-        let legend =
-            "A line is a person: when (UTC), who, which door; time from the box to the disk and to a subscriber. Ctrl-C ends.";
+        let legend = "A line is a person: UTC, who, which door; ms to the disk, to a subscriber. Ctrl-C ends.";
         self.print(&self.colour.paint(Ink::Faint, legend));
     }
 
@@ -96,7 +95,10 @@ impl Screen {
         }
         self.counts.acknowledged += 1;
         let marker = entry.marker;
-        self.passes.entry(marker).or_insert_with(Pass::new).entry = Some(entry);
+        let pass = self.passes.entry(marker).or_insert_with(Pass::new);
+        pass.entry = Some(entry);
+        self.counts.mqtt += u64::from(pass.mqtt.is_some());
+        self.counts.kafka += u64::from(pass.kafka.is_some());
         self.show_if_complete(marker);
     }
 
@@ -109,7 +111,9 @@ impl Screen {
         }
         let late = if pass.is_shown { pass.late_line(&arrival, self.colour) } else { None };
         let is_urgent = pass.is_urgent();
+        // One that no box of ours sent does not count; one that is faster than its answer counts with that.
         match arrival.bus {
+            _ if pass.entry.is_none() => {}
             Bus::Mqtt => self.counts.mqtt += 1,
             Bus::Kafka => self.counts.kafka += 1,
         }
@@ -120,6 +124,11 @@ impl Screen {
             self.caught_up(marker, is_urgent, arrival.stream);
         }
         self.show_if_complete(marker);
+    }
+
+    /// Somebody else is a box, too.
+    pub fn arrived_from_another(&mut self) {
+        self.print(&self.colour.paint(Ink::Faint, "         an event of another box has arrived as well"));
     }
 
     /// Time has passed.
@@ -144,9 +153,14 @@ impl Screen {
         }
     }
 
-    /// Whether all that was acknowledged has arrived everywhere.
-    pub fn has_all(&self) -> bool {
-        self.passes.values().all(|pass| pass.entry.is_none())
+    /// How many that were acknowledged have not arrived everywhere.
+    pub fn waiting(&self) -> usize {
+        self.passes.values().filter(|pass| pass.entry.is_some()).count()
+    }
+
+    /// Until all that an outage held back has arrived.
+    pub fn is_in_outage(&self) -> bool {
+        self.outage.is_some()
     }
 
     pub fn outage_begins(&mut self, wish: Wish) {
@@ -161,7 +175,8 @@ impl Screen {
 
     pub fn outage_ends(&mut self) {
         let progress = self.progress();
-        let missing = self.passes.iter().filter(|(_, pass)| pass.mqtt.is_none()).map(|(marker, _)| *marker).collect();
+        let missing = self.passes.iter().filter(|(_, pass)| pass.entry.is_some() && pass.mqtt.is_none());
+        let missing = missing.map(|(marker, _)| *marker).collect();
         if let Some(outage) = &mut self.outage {
             outage.over = Some((Instant::now(), missing));
             self.voice(&progress);
@@ -213,7 +228,9 @@ impl Screen {
             live + late
         );
         self.voice(&verdict);
-        self.outage = None;
+        if let Some(outage) = self.outage.take() {
+            outage::done(&outage.teller);
+        }
     }
 
     /// How an outage goes.

@@ -1,5 +1,6 @@
 //! Everything that runs in the demo, from its start to the count.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::buses::{Line, MockKafka};
 use super::outage::{self, Wish};
 use super::screen::Screen;
 use crate::app::{App, build};
-use crate::commands::reconcile::{Line as Recorded, Recorder, Report, Rules, Sources, judge_files};
+use crate::commands::reconcile::{Bus, Line as Recorded, Recorder, Report, Rules, Sources, judge_files};
 use crate::commands::simulate::{self, Entry, Outcome};
 use crate::config::{self, Config, Layers};
 use crate::event::Timestamp;
@@ -48,6 +49,13 @@ const WATCHED_MAX: usize = 1024;
 /// Pictures that are read and compared at the end.
 const READ_MAX: u64 = 1_000;
 
+/// What was sent, what became of it, and how much was not waited for.
+pub struct End {
+    pub outcome: Outcome,
+    pub report: Report,
+    pub waiting: usize,
+}
+
 pub struct Site {
     config: Config,
     app: App,
@@ -61,6 +69,7 @@ pub struct Site {
 
 impl Site {
     pub async fn start(options: &Options, set: Vec<(String, String)>) -> anyhow::Result<Site> {
+        outage::check(&options.data_dir)?;
         std::fs::create_dir_all(&options.data_dir).with_context(|| format!("cannot make {}", options.data_dir.display()))?;
         let own = SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let data_dir = ("data_dir".to_owned(), options.data_dir.display().to_string());
@@ -81,8 +90,8 @@ impl Site {
         Ok(Site { config, app, line, broker, kafka, ledger: file("ledger.jsonl"), recording: file("arrivals.jsonl") })
     }
 
-    /// Until it is ended: what was sent, and what became of it.
-    pub async fn run(self, options: &Options) -> anyhow::Result<(Outcome, Report)> {
+    /// Until it is ended.
+    pub async fn run(self, options: &Options) -> anyhow::Result<End> {
         let (seen, arrivals) = mpsc::channel(WATCHED_MAX);
         let recorder = Recorder::start_watched(self.sources(), &self.recording, Some(seen)).await?;
         let wishes = outage::listen(&options.data_dir)?;
@@ -95,12 +104,14 @@ impl Site {
         let Site { config, app, line, broker, kafka, ledger, recording } = self;
         let ends = options.at_most.map(|at_most| Instant::now() + at_most);
         let watch = Watch { screen, line, entries, arrivals, wishes, mends: None, ends, stop };
-        watch.run(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?).await?;
+        let waiting = watch.run(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?).await?;
         let outcome = boxes.await??;
         app.stop().await;
         recorder.finish().await?;
         drop((broker, kafka));
-        Ok((outcome, judge_files(&config, &[ledger], &[recording], Some(READ_MAX)).await?))
+        outage::end(&options.data_dir);
+        let report = judge_files(&config, &[ledger], &[recording], Some(READ_MAX)).await?;
+        Ok(End { outcome, report, waiting })
     }
 
     /// The boxes begin when there is something to see; a gateway would accept without.
@@ -135,23 +146,34 @@ impl Site {
     }
 
     fn where_to_look(&self, options: &Options) -> Vec<(&'static str, String)> {
-        let (broker, brokers) = (self.broker.local_addr(), &self.kafka.brokers);
-        let (ingest, admin, folder) = (self.app.ingest_address, self.app.admin_address, options.data_dir.display());
+        let (broker, brokers) = (reached(self.broker.local_addr()), &self.kafka.brokers);
+        let (ingest, admin) = (reached(self.app.ingest_address), reached(self.app.admin_address));
+        let folder = format!("'{}'", options.data_dir.display().to_string().replace('\'', "'\\''"));
         let here = match options.data_dir == std::path::Path::new("data/demo") {
             true => String::new(),
             false => format!(" --data-dir {folder}"),
         };
+        let topics = Router::new(&self.config.routes, build::places(&self.config), "").kafka_topics(&self.config.site);
+        let topic = topics.iter().find(|topic| topic.contains("blacklist")).or(topics.first()).map_or("", String::as_str);
         // As it was started: a fresh clone has it in no path.
         let program = std::env::args().next().unwrap_or_else(|| "boxbridge".to_owned());
         vec![
             ("MQTT", format!("mosquitto_sub -h {} -p {} -v -t 'boxbridge/#'", broker.ip(), broker.port())),
-            ("Kafka", format!("kcat -b {brokers} -C -o beginning -t boxbridge.events.blacklist    (librdkafka's mock)")),
-            ("pictures", format!("{folder}/pictures/scene/")),
+            ("Kafka", format!("kcat -b {brokers} -C -o beginning -t {topic}    # librdkafka's mock")),
+            ("pictures", format!("{}/pictures/scene/", options.data_dir.display())),
             ("status", format!("{program} status --watch --url http://{admin}")),
             ("metrics", format!("curl -s http://{admin}/metrics")),
             ("be a box", format!("POST http://{ingest}/RealTimeEvent, as the README shows")),
-            ("outage", format!("{program} demo{here} --stop-broker 20s    (in a second terminal)")),
+            ("outage", format!("{program} demo{here} --stop-broker 20s    # in a second terminal")),
         ]
+    }
+}
+
+/// An address that one can ask: nobody answers at "every address".
+fn reached(address: SocketAddr) -> SocketAddr {
+    match address.ip().is_unspecified() {
+        true => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        false => address,
     }
 }
 
@@ -170,16 +192,18 @@ struct Watch {
 }
 
 impl Watch {
-    async fn run(mut self, mut interrupt: Signal, mut terminate: Signal) -> anyhow::Result<()> {
+    /// How many have not arrived when it ends.
+    async fn run(mut self, mut interrupt: Signal, mut terminate: Signal) -> anyhow::Result<usize> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 Some(entry) = self.entries.recv() => self.screen.sent(entry),
-                Some(line) = self.arrivals.recv() => {
-                    if let Recorded::Arrival(arrival) = line {
-                        self.screen.arrived(arrival);
-                    }
-                }
+                Some(line) = self.arrivals.recv() => match line {
+                    Recorded::Arrival(arrival) => self.screen.arrived(arrival),
+                    // Every event goes to Kafka, and nothing else does.
+                    Recorded::Foreign(Bus::Kafka) => self.screen.arrived_from_another(),
+                    _ => {}
+                },
                 Some(wish) = self.wishes.recv() => self.cut(wish).await,
                 () = moment(self.mends) => self.mend().await?,
                 _ = look.tick() => self.screen.look(),
@@ -194,7 +218,7 @@ impl Watch {
         }
         // Until all has arrived, or nobody wants to wait for it any more.
         let late = Instant::now() + END_WITHIN;
-        while !(self.entries.is_closed() && self.entries.is_empty() && self.screen.has_all()) {
+        while !(self.entries.is_closed() && self.entries.is_empty() && self.screen.waiting() == 0) {
             tokio::select! {
                 Some(entry) = self.entries.recv() => self.screen.sent(entry),
                 Some(Recorded::Arrival(arrival)) = self.arrivals.recv() => self.screen.arrived(arrival),
@@ -204,12 +228,12 @@ impl Watch {
             }
         }
         self.screen.end();
-        Ok(())
+        Ok(self.screen.waiting())
     }
 
     async fn cut(&mut self, wish: Wish) {
-        if self.mends.is_some() {
-            let _ = wish.teller.try_send("the broker is already away: try again when it is back".to_owned());
+        if self.screen.is_in_outage() {
+            let _ = wish.teller.try_send("an outage is under way: try again when all that waited has arrived".to_owned());
             return;
         }
         self.line.cut().await;

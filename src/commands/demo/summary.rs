@@ -2,16 +2,18 @@
 
 use std::fmt::Write;
 
-use crate::commands::reconcile::{Bus, Report};
-use crate::commands::simulate::Outcome;
+use super::site::End;
+use crate::commands::reconcile::Bus;
 
-pub fn of(outcome: &Outcome, report: &Report) -> String {
+pub fn of(end: &End) -> String {
+    let End { outcome, report, waiting } = end;
     let mut text = String::new();
     let lost = |bus: &Bus| report.buses.get(bus).map_or(0, |bus| bus.lost.count);
     let store = report.store.clone().unwrap_or_default();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "sent          {} events in {:.0} s", report.sent, outcome.elapsed_seconds);
-    let (p50, p99) = (outcome.answer_ms.p50, outcome.answer_ms.p99);
+    // From the sending: that drawing takes time is not the gateway's.
+    let (p50, p99) = (outcome.exchange_ms.p50, outcome.exchange_ms.p99);
     let over = outcome.over_500_ms * 100.0;
     let _ = writeln!(text, "acknowledged  {}, p50 {p50:.1} ms, p99 {p99:.1} ms, {over:.0} % over 500 ms", report.acknowledged);
     for bus in Bus::ALL {
@@ -26,8 +28,17 @@ pub fn of(outcome: &Outcome, report: &Report) -> String {
         }
         text.push('\n');
     }
-    let _ = writeln!(text, "pictures      {} of {} stored, {} read and compared", store.stored, store.expected, store.verified);
-    let _ = write!(text, "lost          {}", Bus::ALL.iter().map(lost).sum::<u64>() + store.lost.count + store.dangling.count);
+    let _ = write!(text, "pictures      {} of {} stored, {} read and compared", store.stored, store.expected, store.verified);
+    for (count, word) in [(store.given_up.count, "given up"), (store.pending.count, "pending")] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {word}");
+        }
+    }
+    if *waiting > 0 {
+        let _ = write!(text, "\nwaiting       {waiting} on disk: delivered at the next start");
+        return text;
+    }
+    let _ = write!(text, "\nlost          {}", Bus::ALL.iter().map(lost).sum::<u64>() + store.lost.count + store.dangling.count);
     if !report.passes() {
         let _ = write!(text, "\n\n{report}");
     }

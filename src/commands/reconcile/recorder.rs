@@ -86,7 +86,9 @@ impl Recorder {
 
     /// The same, and `watcher` sees each line. One that is slow misses some: the recording does not wait for it.
     pub async fn start_watched(sources: Sources, file: &Path, watcher: Option<mpsc::Sender<Line>>) -> Result<Recorder, Error> {
-        let created = std::fs::File::create(file).map_err(|source| Error::Recording { path: file.to_owned(), source })?;
+        // What stood there is replaced by the first line: not by a listener that never got through.
+        let created = std::fs::File::options().write(true).create(true).truncate(false).open(file);
+        let created = created.map_err(|source| Error::Recording { path: file.to_owned(), source })?;
         let (lines, waiting) = mpsc::channel(WAITING_MAX);
         let (count, progress) = watch::channel(Progress { messages: 0, gaps: 0, last: Instant::now() });
         let runtime = tokio::runtime::Handle::current();
@@ -175,10 +177,14 @@ async fn write(
     watcher: Option<mpsc::Sender<Line>>,
 ) -> io::Result<()> {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
+    let mut has_begun = false;
     loop {
         tokio::select! {
             line = lines.recv() => {
                 let Some(line) = line else { break };
+                if !std::mem::replace(&mut has_begun, true) {
+                    file.get_ref().set_len(0)?;
+                }
                 serde_json::to_writer(&mut file, &line)?;
                 file.write_all(b"\n")?;
                 count.send_modify(|progress| progress.note(&line));

@@ -92,12 +92,22 @@ impl Finding {
 
 impl Report {
     /// Nothing acknowledged is lost, no link leads nowhere, nothing is other than it was sent, nothing stale is live. A ledger of
-    /// which nothing was acknowledged proves nothing, and does not pass.
+    /// which nothing was acknowledged proves nothing, and does not pass; nor does one that was compared with nothing.
     pub fn passes(&self) -> bool {
-        let is_proof = self.acknowledged > 0 || self.sent == 0;
+        let is_compared = !self.buses.is_empty() || self.store.is_some();
+        let is_proof = self.sent == 0 || (self.acknowledged > 0 && is_compared);
         let bus = |bus: &BusReport| [&bus.lost, &bus.wrong, &bus.stale].iter().all(|finding| finding.count == 0);
         let store = |store: &StoreReport| [&store.lost, &store.dangling, &store.wrong].iter().all(|finding| finding.count == 0);
         is_proof && self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
+    }
+
+    /// In a word.
+    pub fn verdict(&self) -> &'static str {
+        match (self.sent, self.passes()) {
+            (0, _) => "not judged: no event in a ledger",
+            (_, true) => "passed",
+            (_, false) => "FAILED",
+        }
     }
 
     /// As [`Report::passes`], and each exactly once, in order, with its pictures.
@@ -152,12 +162,10 @@ impl fmt::Display for Report {
         for warning in &self.warnings {
             writeln!(f, "\nwarning           {warning}")?;
         }
-        let verdict = match (self.sent, self.passes()) {
-            (0, _) => "not judged: no event in a ledger",
-            (_, true) => "passed",
-            (_, false) => "FAILED",
-        };
-        write!(f, "\n{verdict}")
+        if self.sent > 0 && self.buses.is_empty() && self.store.is_none() {
+            writeln!(f, "\nwarning           nothing was listened to, and no store looked at: nothing was compared")?;
+        }
+        write!(f, "\n{}", self.verdict())
     }
 }
 

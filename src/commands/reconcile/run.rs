@@ -84,7 +84,9 @@ fn recording(options: &Options) -> Result<PathBuf, Error> {
     };
     let file = options.record.clone().or_else(|| options.ledger.first().map(beside));
     let file = file.ok_or(Error::Usage("listening needs --record FILE or --ledger FILE: where should arrivals go"))?;
-    match options.arrivals.contains(&file) || options.ledger.contains(&file) {
+    // However it is written: through a link, or another way around.
+    let place = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    match options.arrivals.iter().chain(&options.ledger).any(|read| place(read) == place(&file)) {
         true => Err(Error::Usage("the recording would overwrite a file that is to be read: give another --record FILE")),
         false => Ok(file),
     }

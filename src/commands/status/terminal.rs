@@ -34,7 +34,7 @@ impl Frames {
     pub fn draw(&mut self, frame: &str) -> io::Result<()> {
         match self {
             Frames::InPlace => {
-                let lines = frame.lines().enumerate().map(|(row, line)| format!("\x1b[{};1H{line}\x1b[K", row + 1));
+                let lines = frame.lines().enumerate().map(|(row, line)| format!("\x1b[{};1H\x1b[2K{line}", row + 1));
                 print(&format!("{}\x1b[J", lines.collect::<String>()))
             }
             Frames::Below { gap, is_first } => {
