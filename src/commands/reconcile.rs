@@ -112,7 +112,7 @@ pub struct Options {
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] Problems),
     #[error("{0}")]
     Usage(&'static str),
