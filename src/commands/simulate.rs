@@ -239,6 +239,7 @@ mod tests {
     fn values_that_make_no_sense_are_refused_with_what_is_allowed() {
         for (flag, value, allowed) in [
             ("--rate", "0", "over 0"),
+            ("--rate", "1e-20", "over 0"),
             ("--history", "1.5", "from 0 to 1"),
             ("--picture-bytes", "10", "from 256"),
             ("--url", "https://a/", "http://"),

@@ -180,6 +180,9 @@ pub fn forget(data_dir: &Path, destination: &str) -> Result<(), OpenError> {
 
 fn peek(directory: &Path) -> Result<Manifest, OpenError> {
     let path = manifest::path(directory);
+    if !path.exists() {
+        return Err(OpenError::Missing { path: directory.to_owned() });
+    }
     let manifest = Manifest::peek(directory).map_err(OpenError::io("reading", &path))?;
     manifest.ok_or_else(|| OpenError::io("reading", &path)(io::Error::new(io::ErrorKind::InvalidData, "neither slot is valid")))
 }

@@ -89,6 +89,8 @@ pub enum OpenError {
         "{waiting} records wait for {destination:?}, which is not configured; to give them up: boxbridge queue forget {destination}"
     )]
     Waiting { destination: String, waiting: u64 },
+    #[error("no queue in {}: give the gateway's own --config, or ask where it runs", .path.display())]
+    Missing { path: PathBuf },
     #[error("{doing} {} failed", .path.display())]
     Io {
         doing: &'static str,

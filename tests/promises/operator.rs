@@ -125,6 +125,15 @@ fn the_queue_can_be_looked_into_while_the_gateway_runs_and_after() {
 }
 
 #[test]
+fn whoever_asks_for_a_queue_where_none_is_hears_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_boxbridge"));
+    let output = command.current_dir(&folder).args(["queue", "status"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("no queue in ./data/queue: give the gateway's own --config"), "{said}");
+}
+
+#[test]
 fn a_second_gateway_on_the_same_data_is_refused() {
     let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
     let (refused, code) = gateway.run(&["--set", "ingest.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"]);

@@ -5,7 +5,7 @@ use boxbridge::commands::simulate::Marker;
 use boxbridge::config::{Config, Layers};
 use boxbridge::event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
 
-use super::planted::{Run, check, picture, rules};
+use super::planted::{Run, check, entry, picture, rules};
 
 #[test]
 fn a_run_in_which_all_went_well_has_no_findings() {
@@ -22,6 +22,39 @@ fn a_message_removed_is_lost() {
     let report = check(|run| drop(run.arrivals.remove(7)), &[("lost", 1)], false);
     let example = &report.buses[&Bus::Mqtt].lost.examples[0];
     assert!(example.starts_with("event 0000abcd-7 (employee, realtime, device 192.168.1.2, sequence 3)"), "{example}");
+}
+
+#[test]
+fn a_ledger_that_is_compared_with_nothing_does_not_pass() {
+    let report = judge(rules(), [entry(0)], [], None);
+    assert!(!report.passes() && report.to_string().contains("nothing was compared"), "{report}");
+}
+
+#[test]
+fn a_slip_on_the_command_line_costs_neither_ledger_nor_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let reconcile = |arguments: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_boxbridge"));
+        command.current_dir(&folder).arg("reconcile").args(arguments.split(' '));
+        let output = command.output().unwrap();
+        assert!(!output.status.success(), "{arguments}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for file in ["run.jsonl", "old.jsonl"] {
+        std::fs::write(folder.path().join(file), "kept\n").unwrap();
+    }
+    // The ledger, by another way of writing its name.
+    let said = reconcile("--mqtt mqtt://127.0.0.1:9 --ledger run.jsonl --record ./run.jsonl");
+    assert!(said.contains("would overwrite"), "{said}");
+    // Nobody is there to be recorded.
+    let said = reconcile("--mqtt mqtt://127.0.0.1:9 --record old.jsonl");
+    assert!(said.contains("cannot listen to MQTT"), "{said}");
+    // A ledger of which nothing can be read proves nothing.
+    std::fs::write(folder.path().join("none.jsonl"), "").unwrap();
+    reconcile("--arrivals none.jsonl --ledger none.jsonl");
+    for file in ["run.jsonl", "old.jsonl"] {
+        assert_eq!(std::fs::read_to_string(folder.path().join(file)).unwrap(), "kept\n", "{file}");
+    }
 }
 
 #[test]
