@@ -63,8 +63,12 @@ pub fn mqtt(config: &Config, instance: &str, embedded: Option<Broker>) -> anyhow
 
 pub fn kafka(config: &Config) -> Option<Kafka> {
     let settings = config.send.kafka.clone()?;
-    let topics = Router::new(&config.routes, places(config), "").kafka_topics(&config.site).into_iter().collect();
-    Some(Kafka::new(settings, topics, kafka::Limits::of(&config.send)))
+    Some(Kafka::new(settings, kafka_topics(config), kafka::Limits::of(&config.send)))
+}
+
+/// Those that the routes can name in advance.
+pub fn kafka_topics(config: &Config) -> Vec<String> {
+    Router::new(&config.routes, places(config), "").kafka_topics(&config.site).into_iter().collect()
 }
 
 pub fn places(config: &Config) -> Places {

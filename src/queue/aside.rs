@@ -47,11 +47,15 @@ pub enum AsideError {
     Io(#[from] io::Error),
 }
 
+fn tell(folder: &Folder) {
+    metrics::aside(folder.iter().count(), folder.total());
+}
+
 impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
     pub fn open(data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
         let folder = Folder::open(&data_dir.join("aside"), |name| name.split('-').count() == 4)?;
-        metrics::aside(folder.iter().count(), folder.total());
+        tell(&folder);
         Ok(Aside { epoch: epoch.chars().take(8).collect(), max_bytes, folder: Mutex::new(folder) })
     }
 
@@ -85,7 +89,7 @@ impl Aside {
         let mut parts: Vec<&[u8]> = vec![&aside.event, b"\n"];
         parts.extend(aside.pictures.iter().map(|picture| picture.bytes.as_ref()));
         folder.put(&name, &head, &parts)?;
-        metrics::aside(folder.iter().count(), folder.total());
+        tell(&folder);
         Ok(())
     }
 
@@ -93,7 +97,7 @@ impl Aside {
     pub fn look_again(&self) {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         folder.look_again();
-        metrics::aside(folder.iter().count(), folder.total());
+        tell(&folder);
     }
 
     /// How many records are set aside, and their bytes.

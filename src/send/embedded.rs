@@ -5,7 +5,7 @@
 //! to is acknowledged as such (MQTT 5, 0x10).
 //! Deliberately writes nothing to disk: a delivered message was handed to the subscribers of that moment. It knows no users and no TLS.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::config::{self, MqttTransport};
 
@@ -85,12 +85,8 @@ impl Embedded {
 
     /// How our own sessions reach it.
     pub fn broker(&self) -> config::Broker {
-        let ip = match self.doors.tcp.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            ip => ip,
-        };
-        config::Broker { transport: MqttTransport::Tcp, host: ip.to_string(), port: self.doors.tcp.port(), path: String::new() }
+        let address = config::reached(self.doors.tcp);
+        config::Broker { transport: MqttTransport::Tcp, host: address.ip().to_string(), port: address.port(), path: String::new() }
     }
 
     /// Messages that a subscriber was too slow for, since the start.

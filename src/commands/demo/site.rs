@@ -1,6 +1,5 @@
 //! Everything that runs in the demo, from its start to the count.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,9 +16,8 @@ use super::screen::Screen;
 use crate::app::{App, build};
 use crate::commands::reconcile::{Bus, Line as Recorded, Recorder, Report, Rules, Sources, judge_files};
 use crate::commands::simulate::{self, Entry, Outcome};
-use crate::config::{self, Config, Layers};
+use crate::config::{self, Config, Layers, reached};
 use crate::event::Timestamp;
-use crate::route::Router;
 use crate::send::embedded::Embedded;
 
 /// Over the defaults, and under what the person writes with `--set`.
@@ -80,8 +78,7 @@ impl Site {
         let broker =
             Embedded::start(&embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?.embedded)?;
         let line = Line::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
-        let topics = Router::new(&config.routes, build::places(&config), "").kafka_topics(&config.site);
-        let kafka = MockKafka::start(topics.into_iter().collect())?;
+        let kafka = MockKafka::start(build::kafka_topics(&config))?;
         flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));
         flags.push(("send.kafka.brokers".to_owned(), kafka.brokers.clone()));
         let config = load(&flags)?;
@@ -153,7 +150,7 @@ impl Site {
             true => String::new(),
             false => format!(" --data-dir {folder}"),
         };
-        let topics = Router::new(&self.config.routes, build::places(&self.config), "").kafka_topics(&self.config.site);
+        let topics = build::kafka_topics(&self.config);
         let topic = topics.iter().find(|topic| topic.contains("blacklist")).or(topics.first()).map_or("", String::as_str);
         // As it was started: a fresh clone has it in no path.
         let program = std::env::args().next().unwrap_or_else(|| "boxbridge".to_owned());
@@ -166,14 +163,6 @@ impl Site {
             ("be a box", format!("POST http://{ingest}/RealTimeEvent, as the README shows")),
             ("outage", format!("{program} demo{here} --stop-broker 20s    # in a second terminal")),
         ]
-    }
-}
-
-/// An address that one can ask: nobody answers at "every address".
-fn reached(address: SocketAddr) -> SocketAddr {
-    match address.ip().is_unspecified() {
-        true => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
-        false => address,
     }
 }
 

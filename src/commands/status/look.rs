@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::samples::Samples;
 use crate::commands::simulate::client::{Client, Connection, NoAnswer};
+use crate::config::reached;
 
 /// Both answers together. A container's health check allows a few seconds for all of us.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,11 +58,7 @@ pub enum Unreachable {
 impl Place {
     /// The configured listener, as it is reached from the same machine.
     pub fn of(listen: SocketAddr) -> Place {
-        let mut address = listen;
-        if address.ip().is_unspecified() {
-            address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-        }
-        Place { authority: address.to_string() }
+        Place { authority: reached(listen).to_string() }
     }
 
     pub async fn look(&self) -> Result<Look, Unreachable> {
