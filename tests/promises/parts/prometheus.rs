@@ -35,7 +35,9 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"));
         let mut child = Child::start(&command, &directory.path().join("log"));
-        child.wait_until("Prometheus (Debian's package prometheus)", Duration::from_secs(20), || listens(address.port()));
+        // It listens before it has opened its storage, and answers everything "Service Unavailable" until then.
+        let is_ready = || listens(address.port()) && get(address, "/-/ready").contains("is Ready");
+        child.wait_until("Prometheus (Debian's package prometheus)", Duration::from_secs(60), is_ready);
         Prometheus { _child: child, _directory: directory, address }
     }
 
