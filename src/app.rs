@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, Health, Phase};
 use crate::config::Config;
 use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, deliver};
-use crate::ingest::{self, Door, Listener};
+use crate::ingest::{self, Door};
 use crate::metrics;
 use crate::queue::aside::Aside;
 use crate::queue::quarantine::Quarantine;
@@ -29,12 +29,14 @@ use crate::send::link::Link;
 
 pub mod build;
 mod logging;
-mod notify;
+mod service_manager;
 
 pub use logging::start as start_logging;
 
 /// From the end of `drain_delay` to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
 const DRAIN: Duration = Duration::from_secs(7);
+/// For requests whose bodies still arrive: no box waits longer, and others may wait for the next process meanwhile.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 const UPKEEP: Duration = Duration::from_secs(5);
 const EXPIRY: Duration = Duration::from_secs(60);
 /// sysexits.h EX_IOERR: the disk failed a sync, and what it holds must be read again before anything is promised.
@@ -99,7 +101,7 @@ async fn until_told(config: Config) -> anyhow::Result<ExitCode> {
     let _file_size = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
     let metrics = metrics::install().context("cannot set up metrics")?;
     let app = App::start(config, metrics).await?;
-    notify::ready();
+    service_manager::ready();
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
         _ = interrupt.recv() => tracing::info!("interrupt: draining"),
@@ -129,8 +131,8 @@ impl App {
         let health = Health::new(metrics);
         let admin = Stage::default();
         let admin_address = start_admin(&config, &health, &admin).await?;
-        let listener =
-            Listener::bind(config.ingest.listen).with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
+        let listener = service_manager::listener(config.ingest.listen)
+            .with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
         let ingest_address = listener.local_addr()?;
 
         let names = build::destination_names(&config);
@@ -196,7 +198,7 @@ impl App {
         self.health.enter(Phase::Draining);
         tokio::time::sleep(self.config.ingest.drain_delay).await;
         let deadline = Instant::now() + DRAIN;
-        self.ingest.end(deadline).await;
+        self.ingest.end(Instant::now() + LAST_ANSWERS).await;
         self.commits.close();
         let _ = tokio::time::timeout_at(deadline, self.commits.wait()).await;
         self.deliveries.end(deadline).await;

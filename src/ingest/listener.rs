@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const HEAD_MAX_BYTES: usize = 32 * 1024;
 const READ_MAX_BYTES: usize = 128 * 1024;
 /// After an accept that failed for want of descriptors or memory: others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// From the stop on, for a request to come over a connection that is there. Who connects meanwhile waits for the next process.
+const LAST_CALL: Duration = Duration::from_millis(100);
 /// The kernel's queue of connections not yet accepted: bursts wait there instead of being refused.
 const BACKLOG: i32 = 4096;
 
@@ -45,8 +48,20 @@ impl Listener {
         Ok(Listener { socket: socket.listen(u32::try_from(BACKLOG).unwrap_or(1024))? })
     }
 
+    /// One that is bound already, with whoever has connected to it since.
+    pub fn from_std(socket: std::net::TcpListener) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        Ok(Listener { socket: TcpListener::from_std(socket)? })
+    }
+
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -122,6 +137,11 @@ async fn peer<A>(stream: &mut TcpStream, address: IpAddr, serving: &Serving, doo
     Some(Peer { address: client, is_proxy: false, serving: serving.clone() })
 }
 
+async fn last_call(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_CALL).await;
+}
+
 async fn connection<A: Accept>(
     mut stream: TcpStream,
     address: SocketAddr,
@@ -132,9 +152,13 @@ async fn connection<A: Accept>(
     // An answer is one small write: it must not wait for the next.
     let _ = stream.set_nodelay(true);
     let serving = Serving::default();
-    let Some(Some(peer)) = stop.run_until_cancelled(peer(&mut stream, address.ip().to_canonical(), &serving, &door)).await else {
-        return;
+    let peer = tokio::select! {
+        // A stop that came between the accept and this line takes nobody's turn away.
+        biased;
+        peer = peer(&mut stream, address.ip().to_canonical(), &serving, &door) => peer,
+        () = last_call(&stop) => None,
     };
+    let Some(peer) = peer else { return };
     let stream = Patience::new(stream, serving, door.settings.idle_timeout, door.settings.header_timeout);
     let service = TowerToHyperService::new(router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer.clone());
@@ -148,7 +172,8 @@ async fn connection<A: Accept>(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = stop.cancelled() => {
+        // hyper closes at once what it has read nothing of, even if a request lies in the kernel.
+        () = last_call(&stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -2,6 +2,7 @@
 
 mod compose;
 mod debian;
+mod service;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,12 +1,10 @@
 //! The Debian package: its whole life in a throwaway view of this machine, and what its unit promises.
 
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use super::{file, succeeds, text};
-use crate::parts::child::{Child, free_port, installed, listens};
+use crate::parts::child::installed;
 
 /// The package of the binary that is tested: stripped, and packed by xz -1 (gzip would be zopfli, a hundred times slower).
 fn package(directory: &Path) -> PathBuf {
@@ -41,26 +39,9 @@ fn the_package_is_installed_runs_is_upgraded_removed_and_purged() {
 }
 
 #[test]
-fn the_service_manager_is_told_when_boxes_are_answered() {
-    let directory = tempfile::tempdir().unwrap();
-    let manager = UnixDatagram::bind(directory.path().join("notify")).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let port = free_port();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
-    command.env("NOTIFY_SOCKET", directory.path().join("notify")).env("BOXBRIDGE_SEND__MQTT__URL", "mqtt://127.0.0.1:9");
-    command.env("BOXBRIDGE_DATA_DIR", directory.path().join("data")).env("BOXBRIDGE_ADMIN__LISTEN", "127.0.0.1:0");
-    command.env("BOXBRIDGE_INGEST__LISTEN", format!("127.0.0.1:{port}"));
-    let gateway = Child::start(&command, &directory.path().join("log"));
-    let mut message = [0; 64];
-    let length = manager.recv(&mut message).unwrap_or_else(|error| panic!("{error}\n{}", gateway.log_end()));
-    assert_eq!(&message[..length], b"READY=1");
-    assert!(listens(port));
-}
-
-#[test]
 fn wrong_settings_do_not_loop_and_a_stop_is_waited_for() {
     let unit = text("config/debian/boxbridge.service");
-    for line in ["Type=notify", "Restart=always", "RestartPreventExitStatus=64", "TimeoutStopSec=30s", "StartLimitIntervalSec=0"] {
+    for line in ["Restart=always", "RestartPreventExitStatus=64", "TimeoutStopSec=30s", "StartLimitIntervalSec=0"] {
         assert!(unit.lines().any(|found| found == line), "{line} is not in the unit");
     }
     // The settings that are shipped are taken as they are.

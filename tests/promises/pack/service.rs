@@ -1,0 +1,111 @@
+//! What the unit asks of systemd, from a stand-in for it: started means answered, and a restart refuses no box.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use boxbridge::commands::simulate::{Options, Outcome, run_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{file, text};
+use crate::parts::child::{Child, free_port, listens};
+use crate::parts::site::wait_until;
+
+struct Service {
+    manager: Child,
+    directory: tempfile::TempDir,
+    ingest: u16,
+}
+
+impl Service {
+    /// Started: boxes are answered.
+    fn start() -> Service {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new(file("tests/debian/service_manager"));
+        command.current_dir(directory.path()).args(["notify", env!("CARGO_BIN_EXE_boxbridge"), "--config", "settings.toml"]);
+        let ingest = write_settings(directory.path());
+        let manager = Child::start(&command, &directory.path().join("log"));
+        let service = Service { manager, directory, ingest };
+        service.wait_started(1);
+        service
+    }
+
+    fn wait_started(&self, times: usize) {
+        wait_until("the service is started", || self.log().matches("'READY': '1'").count() >= times);
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.manager.log).unwrap()
+    }
+
+    /// Boxes that send as they do, each over a connection of its own, while the service ends by `signal` and comes back, five times.
+    async fn loaded_while(&self, signal: &str) -> Outcome {
+        let options = Options {
+            url: format!("http://{}", SocketAddr::from(([127, 0, 0, 1], self.ingest))).parse().unwrap(),
+            rate: 200.0,
+            duration: Duration::from_secs(3_600),
+            patience: Duration::from_secs(20),
+            picture_bytes: 20_000,
+            ..Options::default()
+        };
+        let stop = CancellationToken::new();
+        let boxes = tokio::spawn(run_until(options, stop.clone()));
+        for restart in 1..=5 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            self.manager.signal(signal);
+            tokio::task::block_in_place(|| self.wait_started(1 + restart));
+        }
+        stop.cancel();
+        boxes.await.unwrap().unwrap()
+    }
+}
+
+/// On a new port, which is returned.
+fn write_settings(directory: &std::path::Path) -> u16 {
+    let [ingest, admin, mqtt] = std::array::from_fn(|_| free_port());
+    let settings = format!(
+        "ingest.listen = \"127.0.0.1:{ingest}\"\nadmin.listen = \"127.0.0.1:{admin}\"\nsend.mqtt.embedded.listen = \"127.0.0.1:{mqtt}\"\n"
+    );
+    std::fs::write(directory.join("settings.toml"), settings).unwrap();
+    ingest
+}
+
+#[test]
+fn started_means_that_boxes_are_answered() {
+    let service = Service::start();
+    assert!(listens(service.ingest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_refuses_no_box() {
+    let service = Service::start();
+    let outcome = service.loaded_while("HUP").await;
+    assert_eq!(outcome.acknowledged, outcome.events, "{outcome}\n{}", service.log());
+    assert_eq!(service.log().matches("held the boxes' port").count(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_refuses_no_box_and_cuts_off_only_those_that_were_being_answered() {
+    let service = Service::start();
+    let outcome = service.loaded_while("USR1").await;
+    let cut_off = outcome.statuses.get("connection_lost").copied().unwrap_or_default();
+    assert_eq!(outcome.acknowledged + cut_off, outcome.events, "{outcome}\n{}", service.log());
+    assert!(outcome.acknowledged > 200, "{outcome}");
+}
+
+#[test]
+fn a_changed_address_is_listened_on_and_the_old_one_given_up() {
+    let service = Service::start();
+    let changed = write_settings(service.directory.path());
+    service.manager.signal("HUP");
+    service.wait_started(2);
+    assert!(listens(changed) && !listens(service.ingest), "{}", service.log());
+}
+
+#[test]
+fn the_unit_asks_for_it() {
+    let unit = text("config/debian/boxbridge.service");
+    for line in ["Type=notify", "FileDescriptorStoreMax=1", "RestartSec=100ms"] {
+        assert!(unit.lines().any(|found| found == line), "{line} is not in the unit");
+    }
+}
