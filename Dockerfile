@@ -1,4 +1,4 @@
-# boxbridge in a slim image:          docker build -t boxbridge .
+# boxbridge in a slim image:          docker build -t boxbridge .          (BuildKit: Docker 23, or DOCKER_BUILDKIT=1 before it)
 # The binary and the Debian package:  docker build --target package --output dist .
 # arm64 is built on an arm64 machine (`docker build`, as above) or slowly by emulation (`docker buildx build --platform linux/arm64 .`);
 # nothing here cross-compiles (how to: CONTRIBUTING.md), since foreign compilers and libraries would be most of this file.
@@ -11,10 +11,12 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 ARG TARGETARCH
-# The caches keep compiled dependencies on this machine from one build to the next, without a layer for them.
+# The caches keep compiled dependencies on this machine from one build to the next, without a layer for them. All checkouts share
+# them, and cargo goes by the time of a file: what is ours counts as new.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,id=boxbridge-target-${TARGETARCH},sharing=locked \
-    cargo build --locked --profile dist --bin boxbridge \
+    find src config -type f -exec touch {} + \
+    && cargo build --locked --profile dist --bin boxbridge \
     && cp target/dist/boxbridge /usr/local/bin/
 
 FROM build AS deb
@@ -39,10 +41,12 @@ RUN apt-get update \
     && install -d -o 10001 -g 10001 -m 0750 /var/lib/boxbridge
 COPY --from=build /usr/local/bin/boxbridge /usr/local/bin/
 
+# By environment, so that the health check knows them too: a file does not change these two, and --set would mislead it.
 # Nobody outside a container reaches its loopback. Publish 9529 on 127.0.0.1 only: -p 9528:9528 -p 127.0.0.1:9529:9529
 ENV BOXBRIDGE_DATA_DIR=/var/lib/boxbridge \
     BOXBRIDGE_ADMIN__LISTEN=0.0.0.0:9529
 USER 10001:10001
+WORKDIR /var/lib/boxbridge
 VOLUME /var/lib/boxbridge
 EXPOSE 9528 9529
 STOPSIGNAL SIGTERM

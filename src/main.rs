@@ -5,10 +5,15 @@ use std::process::ExitCode;
 
 use boxbridge::commands;
 use boxbridge::config::{Config, Layers, Problems};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Wrong settings or arguments: nothing was started (sysexits.h EX_USAGE).
 const EXIT_CONFIG: u8 = 64;
+
+/// What a command needs cannot be used: a broker, a store, a file (sysexits.h EX_UNAVAILABLE).
+const EXIT_UNAVAILABLE: u8 = 69;
 
 #[derive(Parser)]
 #[command(version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = false)]
@@ -49,12 +54,28 @@ enum Command {
     Schema(commands::schema::Options),
 }
 
+impl Command {
+    /// The arguments of all commands that this one has no use for: whoever gives them expects something.
+    fn unread(&self) -> &'static [&'static str] {
+        match self {
+            Command::Simulate(_) | Command::Schema(_) => &["config", "set"],
+            Command::Demo(_) => &["config"],
+            _ => &[],
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let given = |setting: &str| matches.value_source(setting) == Some(ValueSource::CommandLine);
+    if let Some(unread) = arguments.command.iter().flat_map(Command::unread).find(|setting| given(setting)) {
+        Arguments::command().error(ErrorKind::ArgumentConflict, format!("this command does not read --{unread}")).exit();
+    }
     // Both TLS users (MQTT and object storage) are built without a provider of their own.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let flags = arguments.set.clone();
-    let config = || Config::load(&Layers { file: arguments.config, environment: Layers::environment(), flags });
+    let layers = Layers { file: arguments.config, environment: Layers::environment(), flags: arguments.set };
+    let config = || Config::load(&layers);
     match arguments.command {
         None => config().map_or_else(|problems| refuse(&problems), boxbridge::app::run),
         Some(Command::Check(options)) => commands::check::run(&options, config()),
@@ -63,14 +84,14 @@ fn main() -> ExitCode {
         }
         Some(Command::Status(options)) => commands::status::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
-        Some(Command::Demo(options)) => report(commands::demo::run(options, arguments.set)),
+        Some(Command::Demo(options)) => report(commands::demo::run(options, layers.flags)),
         Some(Command::Simulate(options)) => report(async {
             let outcome = commands::simulate::run(options.clone()).await?;
             commands::say(&options.render(&outcome));
             Ok(ExitCode::SUCCESS)
         }),
         Some(Command::Reconcile(options)) => report(async {
-            let report = commands::reconcile::run(options.clone()).await?;
+            let report = commands::reconcile::run(options.clone(), layers).await?;
             commands::say(&options.render(&report));
             Ok(if options.accepts(&report) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
@@ -82,7 +103,7 @@ fn report(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from);
     runtime.and_then(|runtime| runtime.block_on(command)).unwrap_or_else(|error| {
         eprintln!("boxbridge: {error:#}");
-        ExitCode::from(EXIT_CONFIG)
+        ExitCode::from(if commands::is_usage(&error) { EXIT_CONFIG } else { EXIT_UNAVAILABLE })
     })
 }
 

@@ -1,5 +1,7 @@
 //! What a person asks of the binary besides running it. Each command is an `Options` for the command line and a `run`.
 
+use crate::config::Problems;
+
 pub mod check;
 pub mod colour;
 pub mod demo;
@@ -8,6 +10,12 @@ pub mod reconcile;
 pub mod schema;
 pub mod simulate;
 pub mod status;
+
+/// Whether it is the arguments or the settings that are wrong.
+pub fn is_usage(error: &anyhow::Error) -> bool {
+    let of_reconcile = error.downcast_ref().is_some_and(|e| matches!(e, reconcile::Error::Config(_) | reconcile::Error::Usage(_)));
+    of_reconcile || error.is::<Problems>()
+}
 
 /// Prints a result. Whoever does not read it to the end need not.
 pub fn say(text: &str) {

@@ -43,7 +43,8 @@ pub use run::{judge_files, run, run_until};
 /// judged again without listening. Addresses, TLS, passwords and routes come from the gateway's own --config.
 ///
 /// Exit code 1 if anything acknowledged is lost, if a message names a picture that is not there (dangling), if anything is
-/// other than it was sent (wrong), or if something that nobody may act on was on a live topic (stale).
+/// other than it was sent (wrong), or if something that nobody may act on was on a live topic (stale); 69 if there is no
+/// verdict, since a broker, the store or a file could not be used.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   In one terminal, before the run; it judges 10 s after the last message:
@@ -95,12 +96,6 @@ pub struct Options {
     /// Listen for at most this long
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub at_most: Option<Duration>,
-    /// The gateway's config file; the environment counts as it does for the gateway
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// A setting over the config's, as for the gateway
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-    pub set: Vec<(String, String)>,
     /// Exit code 1 also for duplicates, disorder, events nobody sent, and pictures that are pending or given up
     #[arg(long)]
     pub strict: bool,
@@ -131,12 +126,12 @@ pub enum Error {
 }
 
 impl Options {
-    /// The gateway's layers, with the addresses given here over them.
-    fn layers(&self) -> Layers {
+    /// The gateway's settings, with the addresses given here over them.
+    fn over(&self, mut layers: Layers) -> Layers {
         let addresses = [("send.mqtt.url", &self.mqtt), ("send.kafka.brokers", &self.kafka), ("send.store.url", &self.store)];
         let given = addresses.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
-        let flags = self.set.iter().cloned().chain(given.filter(|(_, value)| !value.is_empty())).collect();
-        Layers { file: self.config.clone(), environment: Layers::environment(), flags }
+        layers.flags.extend(given.filter(|(_, value)| !value.is_empty()));
+        layers
     }
 
     /// Whether this verdict is a success under these options.
@@ -163,9 +158,4 @@ impl Options {
 
 fn duration(text: &str) -> Result<Duration, String> {
     crate::config::duration(text).ok_or_else(|| "must be a duration such as 500ms, 10s or 5m".to_owned())
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let setting = text.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.to_owned()));
-    setting.ok_or_else(|| "must be KEY=VALUE, such as send.store.endpoint=http://127.0.0.1:9000".to_owned())
 }

@@ -1,5 +1,7 @@
 //! What an operator does: a config file with TLS and passwords everywhere, the commands, an orderly stop.
 
+use std::process::Command;
+
 use serde_json::json;
 
 use crate::parts::certificates::Certificates;
@@ -146,6 +148,36 @@ fn wrong_settings_end_with_64_before_anything_is_touched() {
     let (said, code) = gateway.run(&["--set", "queue.max_bytes=1MiB", "--set", "sitte=lobby"]);
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("queue.max_bytes = \"1MiB\"") && said.contains("did you mean \"site\""), "{said}");
+}
+
+fn command(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_boxbridge")).args(arguments).env_clear().output().unwrap();
+    (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+}
+
+#[test]
+fn a_measurement_that_could_not_be_made_is_no_verdict() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("ledger").display().to_string();
+    let nobody = format!("mqtt://127.0.0.1:{}", crate::parts::child::free_port());
+    for (arguments, code) in [
+        (&["reconcile", "--ledger", &ledger][..], 64),
+        (&["reconcile", "--ledger", &ledger, "--mqtt", "--set", "sitte=lobby"], 64),
+        (&["reconcile", "--ledger", &ledger, "--mqtt", &nobody], 69),
+        (&["reconcile", "--ledger", &ledger, "--arrivals", &ledger], 69),
+        (&["simulate", "--count", "1", "--ledger", "/proc/none/ledger"], 69),
+    ] {
+        let (said, found) = command(arguments);
+        assert_eq!(found, Some(code), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_setting_that_a_command_does_not_read_is_refused() {
+    for arguments in [["simulate", "--config", "site.toml"], ["simulate", "--set", "site=lobby"], ["demo", "-c", "site.toml"]] {
+        let (said, code) = command(&arguments);
+        assert!(code == Some(2) && said.contains("does not read --"), "{said}");
+    }
 }
 
 #[test]

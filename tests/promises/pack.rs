@@ -48,6 +48,7 @@ fn image_package_and_release_are_made_with_the_versions_that_are_tested() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(text("config/debian/changelog").starts_with(&format!("boxbridge ({version}-1) ")), "the changelog is not of {version}");
     assert_eq!(word_behind("docker-compose.yml", "image: boxbridge:"), version);
+    assert_eq!(word_behind("docker-compose.yml", "VERSION: "), version);
 }
 
 /// A workflow that can write releases runs only what was looked at.

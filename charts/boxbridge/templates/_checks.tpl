@@ -24,6 +24,9 @@
 {{- if and .Values.ingress.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.extraFrom) -}}
 {{- $problems = append $problems "ingress.enabled: give networkPolicy.extraFrom the ingress controller's pods, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}], or the NetworkPolicy shuts it out" -}}
 {{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingest.trusted_proxies) -}}
+{{- $problems = append $problems "ingress.enabled: give ingest.trusted_proxies the network of the ingress controller's pods, for example {10.42.0.0/16}, or all boxes count as one sender and share its limits" -}}
+{{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
 {{- $problems = append $problems "serviceMonitor.enabled: give networkPolicy.metricsFrom Prometheus' pods, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or the NetworkPolicy shuts it out" -}}
 {{- end -}}

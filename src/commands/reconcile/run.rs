@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Judge, Line, Options, Recorder, Report, Rules, Sources, files, store};
 use crate::commands::simulate::Entry;
-use crate::config::Config;
+use crate::config::{Config, Layers};
 use crate::event::Timestamp;
 
 /// A ledger's first event was received at most this long before it was noted, by clocks that may differ.
@@ -16,7 +16,7 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// Listens until quiet, until the time is over or until Ctrl-C, and judges. Without a ledger the verdict is empty: then only
 /// the recording was wanted. Says on standard error when it is ready.
-pub async fn run(options: Options) -> Result<Report, Error> {
+pub async fn run(options: Options, layers: Layers) -> Result<Report, Error> {
     let stop = CancellationToken::new();
     let interrupted = stop.clone();
     let signal = tokio::spawn(async move {
@@ -24,18 +24,23 @@ pub async fn run(options: Options) -> Result<Report, Error> {
             interrupted.cancel();
         }
     });
-    let report = run_until(options, stop, |file| eprintln!("listening; arrivals go into {}", file.display())).await;
+    let report = run_until(options, layers, stop, |file| eprintln!("listening; arrivals go into {}", file.display())).await;
     signal.abort();
     report
 }
 
 /// The same for a program: no signals; `ready` is called with the recording's file once every subscription stands.
-pub async fn run_until(options: Options, stop: CancellationToken, ready: impl FnOnce(&Path)) -> Result<Report, Error> {
+pub async fn run_until(
+    options: Options,
+    layers: Layers,
+    stop: CancellationToken,
+    ready: impl FnOnce(&Path),
+) -> Result<Report, Error> {
     let listens = options.mqtt.is_some() || options.kafka.is_some();
     if !listens && (options.ledger.is_empty() || (options.arrivals.is_empty() && options.store.is_none())) {
         return Err(Error::Usage("nothing to compare: give --ledger, and one of --mqtt --kafka --arrivals --store"));
     }
-    let config = Config::load(&options.layers())?;
+    let config = Config::load(&options.over(layers))?;
     let mut recordings = options.arrivals.clone();
     if listens {
         let file = recording(&options)?;
@@ -44,7 +49,16 @@ pub async fn run_until(options: Options, stop: CancellationToken, ready: impl Fn
         listen(&options, recorder, &stop).await?;
         recordings.push(file);
     }
-    judge_files(&config, &options.ledger, &recordings, options.store.is_some().then_some(options.read)).await
+    let mut report = judge_files(&config, &options.ledger, &recordings, options.store.is_some().then_some(options.read)).await?;
+    if options.since.is_some_and(|since| begin(&options).is_some_and(|begin| begin < since)) {
+        report.warnings.push("the ledger begins before --since: what Kafka held by then counts as lost".to_owned());
+    }
+    Ok(report)
+}
+
+/// When the first event of the ledgers was sent.
+fn begin(options: &Options) -> Option<Timestamp> {
+    options.ledger.iter().filter_map(|ledger| files::begin(ledger)).min()
 }
 
 /// What ledgers and recordings on disk come to, and with `store` the picture store as well, of which so many pictures are read.
@@ -96,9 +110,8 @@ fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
     let mqtt = options.mqtt.as_ref().map(|_| config.send.mqtt.clone().ok_or(Error::Usage("--mqtt: MQTT is off in this config")));
     let kafka =
         options.kafka.as_ref().map(|_| config.send.kafka.clone().ok_or(Error::Usage("--kafka: Kafka is off in this config")));
-    let begin = options.ledger.iter().filter_map(|ledger| files::begin(ledger)).min();
     let margin = i64::try_from(CLOCK_MARGIN.as_millis()).unwrap_or_default();
-    let since = options.since.unwrap_or_else(|| begin.map_or_else(Timestamp::now, |begin| Timestamp(begin.0 - margin)));
+    let since = options.since.unwrap_or_else(|| begin(options).map_or_else(Timestamp::now, |begin| Timestamp(begin.0 - margin)));
     Ok(Sources {
         mqtt: mqtt.transpose()?,
         mqtt_filters: options.topic.clone(),
@@ -110,7 +123,7 @@ fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
 async fn listen(options: &Options, mut recorder: Recorder, stop: &CancellationToken) -> Result<(), Error> {
     let started = Instant::now();
     // Without MQTT, a ledger that is there already means that the run is over: what there is comes at once, or there is nothing.
-    let is_over = options.mqtt.is_none() && options.ledger.iter().any(|ledger| files::begin(ledger).is_some());
+    let is_over = options.mqtt.is_none() && begin(options).is_some();
     let quiet = options.until_quiet;
     let first_by = is_over.then_some(started + quiet);
     let over = async {

@@ -129,7 +129,7 @@ fn an_ingress_takes_a_whole_history_body_and_only_from_boxes() {
     let controller = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}});
     assert!(allowed(&rendered, "ingest").unwrap().as_array().unwrap().contains(&controller));
     let own = render(
-        "ingress: {enabled: true, annotations: {nginx.ingress.kubernetes.io/proxy-body-size: 1g}}\nnetworkPolicy: {enabled: false}",
+        "ingress: {enabled: true, annotations: {nginx.ingress.kubernetes.io/proxy-body-size: 1g}}\nnetworkPolicy: {enabled: false}\ningest: {trusted_proxies: [10.42.0.0/16]}",
     );
     assert_eq!(own.object("Ingress", "boxbridge")["spec"]["rules"][0].get("host"), None, "any");
     assert_eq!(own.object("Ingress", "boxbridge")["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"], "1g");

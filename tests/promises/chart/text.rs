@@ -79,7 +79,7 @@ fn the_notes_say_how_to_point_a_box_at_it() {
         ("service: {type: LoadBalancer, port: 80}", "jsonpath='{.status.loadBalancer.ingress[0].ip}'):80/RealTimeEvent"),
         ("service: {type: NodePort}", "jsonpath='{.spec.ports[0].nodePort}')/RealTimeEvent"),
         (
-            "ingress: {enabled: true, hosts: [boxes.example.com]}\nnetworkPolicy: {enabled: false}",
+            "ingress: {enabled: true, hosts: [boxes.example.com]}\nnetworkPolicy: {enabled: false}\ningest: {trusted_proxies: [10.42.0.0/16]}",
             "http://boxes.example.com/RealTimeEvent",
         ),
     ] {

@@ -151,7 +151,7 @@ impl Sent {
     async fn judge(&self, arrivals: &str) -> Report {
         let ledger = self.ledger.display().to_string();
         let options = options(&["--ledger", &ledger, "--arrivals", arrivals, "--store", &self.store()]);
-        reconcile::run_until(options, CancellationToken::new(), |_| {}).await.unwrap()
+        reconcile::run_until(options, Layers::default(), CancellationToken::new(), |_| {}).await.unwrap()
     }
 }
 
@@ -229,7 +229,7 @@ async fn listening_and_judging_are_one_command() {
     let options = options(&["--ledger", &ledger, "--mqtt", &url, "--store", &sent.store(), "--until-quiet", "2s"]);
     let (ready, is_ready) = tokio::sync::oneshot::channel();
     let tell = move |_: &std::path::Path| ready.send(()).unwrap();
-    let verdict = tokio::spawn(reconcile::run_until(options, CancellationToken::new(), tell));
+    let verdict = tokio::spawn(reconcile::run_until(options, Layers::default(), CancellationToken::new(), tell));
     is_ready.await.unwrap();
     mosquitto.publish(&sent.gateway.outgoing()).await;
     let report = verdict.await.unwrap().unwrap();
@@ -242,21 +242,21 @@ async fn a_broker_that_is_not_there_is_an_error_and_no_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("arrivals.jsonl").display().to_string();
     let options = options(&["--mqtt", &format!("mqtt://{nobody}"), "--record", &record]);
-    let error = reconcile::run_until(options, CancellationToken::new(), |_| {}).await.unwrap_err();
+    let error = reconcile::run_until(options, Layers::default(), CancellationToken::new(), |_| {}).await.unwrap_err();
     assert!(error.to_string().contains(&nobody.to_string()), "{error}");
 }
 
 #[tokio::test]
 async fn a_recording_never_overwrites_what_is_to_be_read() {
     let same = options(&["--mqtt", "--arrivals", "a.jsonl", "--record", "a.jsonl"]);
-    let error = reconcile::run_until(same, CancellationToken::new(), |_| {}).await.unwrap_err();
+    let error = reconcile::run_until(same, Layers::default(), CancellationToken::new(), |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("overwrite"), "{error}");
 }
 
 #[tokio::test]
 async fn a_comparison_of_nothing_is_an_error_and_not_a_success() {
     for words in [vec![], vec!["--ledger", "a.jsonl"], vec!["--arrivals", "a.jsonl"]] {
-        let error = reconcile::run_until(options(&words), CancellationToken::new(), |_| {}).await.unwrap_err();
+        let error = reconcile::run_until(options(&words), Layers::default(), CancellationToken::new(), |_| {}).await.unwrap_err();
         assert!(error.to_string().starts_with("nothing to compare"), "{error}");
     }
 }
