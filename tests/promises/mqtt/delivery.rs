@@ -1,7 +1,7 @@
 //! Nothing is lost and nothing overtakes, whatever becomes of the broker.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::mqtt::{Mqtt, Session};
@@ -152,29 +152,5 @@ async fn a_small_receive_maximum_is_kept_to() {
     }
     for number in 1..=500 {
         assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(n), .. } if n == number));
-    }
-}
-
-/// Not a promise but a figure: `cargo test --test promises -- --ignored --nocapture rate_of`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn rate_of_acknowledged_messages() {
-    const COUNT: u64 = 100_000;
-    for version in ["3", "5"] {
-        let broker = Mosquitto::start();
-        let mqtt = destination(&at(broker.address()), &[("mqtt.version", version)]);
-        let mut session = connect(&mqtt, Lane::Normal).await;
-        let payload = bytes::Bytes::from(vec![b'x'; 2048]);
-        let start = Instant::now();
-        let (mut submitted, mut done) = (0, 0);
-        while done < COUNT {
-            while submitted < COUNT && submitted - done < WINDOW {
-                submitted += 1;
-                session.submit(Sequence(submitted), message("events/1", payload.clone()));
-            }
-            assert!(matches!(answer(&mut session).await, Answer::Acknowledged { .. }));
-            done += 1;
-        }
-        println!("version {version}: {:.0} messages/s of 2 KB", COUNT as f64 / start.elapsed().as_secs_f64());
     }
 }
