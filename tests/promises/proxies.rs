@@ -168,7 +168,7 @@ async fn only_a_proxy_may_begin_with_a_proxy_header_and_it_must() {
     // One that does not end is cut off in the time for a head.
     let started = std::time::Instant::now();
     assert!(exchange(connect(PROXY, gateway.ingest).await, &header.as_bytes()[..20]).is_none());
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     wait_until("counted", || gateway.metrics()["boxbridge_ingest_refusals_total{code=\"proxy_header_invalid\"}"] == 1.0);
     assert_eq!(gateway.metrics()["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"accepted\"}"], 1.0);
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use boxbridge::config::OnFull;
 use boxbridge::event::{Feed, Lane, PersonType, PictureKind};
@@ -99,14 +98,18 @@ const ENOSPC: i32 = 28;
 #[tokio::test]
 async fn no_room_in_a_write_rolls_back_and_the_next_write_stands_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let (disk, armed) = failing(Call::Write, ENOSPC, 1..2);
+    // Two, as the first may be the witness's.
+    let (disk, armed) = failing(Call::Write, ENOSPC, 1..3);
     let queue = Queue::open(Settings { disk, ..settings(dir.path()) }, &["mqtt"]).unwrap();
     step(queue.append(large(1))).await.unwrap();
-    // The witness must not be the write that fails.
-    tokio::time::sleep(Duration::from_millis(150)).await;
     armed.store(0, Ordering::SeqCst);
-    assert!(matches!(step(queue.append(large(2))).await, Err(AppendError::Full { .. })));
-    assert!(matches!(step(queue.append(large(2))).await, Ok(Appended::Stored(_))), "a refused event is no duplicate of itself");
+    let is_full = |result: &Result<Appended, AppendError>| matches!(result, Err(AppendError::Full { .. }));
+    assert!(is_full(&step(queue.append(large(2))).await));
+    let mut again = step(queue.append(large(2))).await;
+    if is_full(&again) {
+        again = step(queue.append(large(2))).await;
+    }
+    assert!(matches!(again, Ok(Appended::Stored(_))), "a refused event is no duplicate of itself: {again:?}");
     let copy = killed(dir.path());
     queue.shutdown().await;
     let queue = open(copy.path(), &["mqtt"]);

@@ -29,7 +29,7 @@ async fn stores() -> [tempfile::TempDir; 2] {
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     drain(&mut cursor, ANSWERED as usize).await;
     // Idle for long enough that the last group has its witness and the cursor is written.
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let killed = killed(dir.path());
     queue.shutdown().await;
     [killed, dir]
