@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod delivery;
 mod helm;
+mod live;
 mod objects;
 mod pod;
 mod refused;

@@ -31,6 +31,22 @@
 {{- $problems = append $problems "serviceMonitor.enabled: give networkPolicy.metricsFrom Prometheus' pods, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or the NetworkPolicy shuts it out" -}}
 {{- end -}}
 
+{{/* The API refuses the NetworkPolicy alone, and Helm goes on to make the rest: a gateway that is open to everyone. */}}
+{{- range .Values.allowedCidrs -}}
+{{- $network := include "boxbridge.networkOf" . -}}
+{{- if ne . $network -}}
+{{- $problems = append $problems (printf "allowedCidrs: %s is an address in a network: give the network, %s, or the address alone, %s/32" . $network (splitList "/" . | first)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $label, $_ := include "boxbridge.selector" . | fromYaml -}}
+{{- if or (hasKey $.Values.commonLabels $label) (hasKey $.Values.podLabels $label) -}}
+{{- $problems = append $problems (printf "commonLabels and podLabels: %s is the chart's own, by which the Services find the pods" $label) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (include "boxbridge.port" .Values.ingest.listen) (include "boxbridge.port" .Values.admin.listen) -}}
+{{- $problems = append $problems (printf "ingest.listen and admin.listen have the same port, %s" (include "boxbridge.port" .Values.admin.listen)) -}}
+{{- end -}}
+
 {{- if lt $queue 268435456 -}}
 {{- $problems = append $problems (printf "queue.max_bytes (%v) is under 256MiB, the least that the program takes" .Values.queue.max_bytes) -}}
 {{- else if gt $queue $volume -}}
@@ -50,6 +66,7 @@
 {{- $problems = append $problems (printf "terminationGracePeriodSeconds=%d: must be over %s, ingest.drain_delay and the 10 s that the program takes after it" (int .) (include "boxbridge.drain" $)) -}}
 {{- end -}}
 {{- end -}}
+{{- $problems = concat $problems (include "boxbridge.cluster" . | trim | splitList "\n" | compact) -}}
 {{- if $problems -}}
 {{- fail (printf "\n\n  %s\n" (join "\n  " $problems)) -}}
 {{- end -}}

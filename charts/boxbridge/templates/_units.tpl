@@ -35,6 +35,19 @@
 {{- div (add $milliseconds 999) 1000 -}}
 {{- end -}}
 
+{{/* 192.168.1.5/24 → 192.168.1.0/24; what is no IPv4 stays as it is. */}}
+{{- define "boxbridge.networkOf" -}}
+{{- if contains ":" . -}}{{ . }}{{- else -}}
+{{- $length := splitList "/" . | last -}}
+{{- $address := 0 -}}
+{{- range splitList "/" . | first | splitList "." -}}{{- $address = add (mul $address 256) (atoi .) -}}{{- end -}}
+{{- $size := 1 -}}
+{{- range until (sub 32 (atoi $length) | int) -}}{{- $size = mul $size 2 -}}{{- end -}}
+{{- $first := sub $address (mod $address $size) -}}
+{{- printf "%d.%d.%d.%d/%s" (div $first 16777216) (mod (div $first 65536) 256) (mod (div $first 256) 256) (mod $first 256) $length -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Bytes of each replica's volume. */}}
 {{- define "boxbridge.volume" -}}
 {{- with .Values.persistence.size -}}

@@ -48,8 +48,11 @@ fn every_value_has_a_comment() {
 fn the_readme_says_how_to_make_a_volume_larger() {
     let readme = read("README.md");
     let place = |step: &str| readme.find(step).unwrap_or_else(|| panic!("{step} is missing"));
-    let steps =
-        ["kubectl patch pvc", "kubectl delete statefulset boxbridge -n boxbridge --cascade=orphan", "helm upgrade boxbridge"];
+    let steps = [
+        "kubectl patch {} -n boxbridge",
+        "kubectl delete statefulset boxbridge -n boxbridge --cascade=orphan",
+        "helm upgrade boxbridge",
+    ];
     assert!(steps.map(place).is_sorted(), "in this order");
 }
 
@@ -76,7 +79,7 @@ fn notes(values: &str) -> String {
 fn the_notes_say_how_to_point_a_box_at_it() {
     for (values, address) in [
         ("", "http://boxbridge.lobby:9528/RealTimeEvent"),
-        ("service: {type: LoadBalancer, port: 80}", "jsonpath='{.status.loadBalancer.ingress[0].ip}'):80/RealTimeEvent"),
+        ("service: {type: LoadBalancer, port: 80}", "ingress[0]['ip','hostname']}\"):80/RealTimeEvent"),
         ("service: {type: NodePort}", "jsonpath='{.spec.ports[0].nodePort}')/RealTimeEvent"),
         (
             "ingress: {enabled: true, hosts: [boxes.example.com]}\nnetworkPolicy: {enabled: false}\ningest: {trusted_proxies: [10.42.0.0/16]}",

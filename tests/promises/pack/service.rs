@@ -63,8 +63,9 @@ impl Service {
 /// On a new port, which is returned.
 fn write_settings(directory: &std::path::Path) -> u16 {
     let [ingest, admin, mqtt] = std::array::from_fn(|_| free_port());
+    // A busy test machine is slower than a box is patient.
     let settings = format!(
-        "ingest.listen = \"127.0.0.1:{ingest}\"\nadmin.listen = \"127.0.0.1:{admin}\"\nsend.mqtt.embedded.listen = \"127.0.0.1:{mqtt}\"\n"
+        "ingest.listen = \"127.0.0.1:{ingest}\"\ningest.answer_deadline = \"4s\"\nadmin.listen = \"127.0.0.1:{admin}\"\nsend.mqtt.embedded.listen = \"127.0.0.1:{mqtt}\"\n"
     );
     std::fs::write(directory.join("settings.toml"), settings).unwrap();
     ingest
