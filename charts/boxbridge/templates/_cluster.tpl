@@ -3,9 +3,11 @@ the Services and then fails half-way. One problem a line; none where there is no
 {{- define "boxbridge.cluster" -}}
 {{- $name := include "boxbridge.fullname" . -}}
 {{- $volume := include "boxbridge.volume" . | int64 -}}
+{{- $isThere := false -}}
 {{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items -}}
 {{- $labels := .metadata.labels | default dict -}}
 {{- if and (hasPrefix "boxbridge-" (get $labels "helm.sh/chart")) (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) -}}
+{{- $isThere = true -}}
 {{- $had := include "boxbridge.bytes" (list "the volume" (first .spec.volumeClaimTemplates).spec.resources.requests.storage) | int64 -}}
 {{- if ne .metadata.name $name }}
 this release runs as {{ .metadata.name }}: as {{ $name }} it would begin with empty volumes and leave behind what waits in data-{{ .metadata.name }}-*; put nameOverride and fullnameOverride back
@@ -16,7 +18,8 @@ the volumes were made with {{ include "boxbridge.quantity" $had }}, and a Statef
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range until (int .Values.replicas) -}}
+{{/* Left by an uninstall, or waiting for "Resizing" to be done. */}}
+{{- range ternary 0 (int .Values.replicas) $isThere | until -}}
 {{- $claim := printf "data-%s-%d" $name . -}}
 {{- with (lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $claim).spec -}}
 {{- $has := include "boxbridge.bytes" (list $claim .resources.requests.storage) | int64 -}}
