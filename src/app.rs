@@ -32,11 +32,12 @@ mod logging;
 mod service_manager;
 
 pub use logging::start as start_logging;
+pub use service_manager::Held;
 
 /// From the end of `drain_delay` to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
 const DRAIN: Duration = Duration::from_secs(7);
-/// For requests whose bodies still arrive: no box waits longer, and others may wait for the next process meanwhile.
-const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// For an answer whose event is on disk to be written; and for whoever looks at health and metrics.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 const UPKEEP: Duration = Duration::from_secs(5);
 const EXPIRY: Duration = Duration::from_secs(60);
 /// sysexits.h EX_IOERR: the disk failed a sync, and what it holds must be read again before anything is promised.
@@ -54,6 +55,7 @@ pub struct App {
     queue: Queue,
     received: Arc<Received>,
     /// What each stage stops by, and what has to end then.
+    leaving: CancellationToken,
     ingest: Stage,
     commits: TaskTracker,
     deliveries: Stage,
@@ -78,29 +80,32 @@ impl Stage {
 
 /// The whole process: until SIGTERM or SIGINT, or until the disk fails.
 pub fn run(config: Config) -> ExitCode {
+    let held = Held::take();
     logging::start(&config.log);
     let outcome =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads").and_then(|runtime| {
-            let outcome = runtime.block_on(until_told(config));
-            runtime.shutdown_timeout(Duration::from_millis(500));
+            let outcome = runtime.block_on(until_told(config, held));
+            // What still blocks a thread (a look-up, a client's end) has nothing to lose, and the next process waits.
+            runtime.shutdown_background();
             outcome
         });
     match outcome {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("cannot start: {error:#}");
+            service_manager::pause_before_next_start();
             ExitCode::FAILURE
         }
     }
 }
 
-async fn until_told(config: Config) -> anyhow::Result<ExitCode> {
+async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     // A file-size limit shall be an error of the write (EFBIG: the disk counts as full), not the end of the process.
     let _file_size = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
     let metrics = metrics::install().context("cannot set up metrics")?;
-    let app = App::start(config, metrics).await?;
+    let app = App::start(config, metrics, held).await?;
     service_manager::ready();
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
@@ -126,13 +131,13 @@ async fn until_told(config: Config) -> anyhow::Result<ExitCode> {
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
-    pub async fn start(config: Config, metrics: PrometheusHandle) -> anyhow::Result<App> {
+    pub async fn start(config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
         let config = Arc::new(config);
         let health = Health::new(metrics);
         let admin = Stage::default();
         let admin_address = start_admin(&config, &health, &admin).await?;
-        let listener = service_manager::listener(config.ingest.listen)
-            .with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
+        let listener =
+            held.listener(config.ingest.listen).await.with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
         let ingest_address = listener.local_addr()?;
 
         let names = build::destination_names(&config);
@@ -180,12 +185,26 @@ impl App {
             }),
         };
         let ingest = Stage::default();
-        let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone());
+        let leaving = CancellationToken::new();
+        let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
         ingest.tasks.spawn(ingest::serve(listener, door, ingest.tasks.clone(), ingest.stop.clone()));
         admin.tasks.spawn(housekeeping(Arc::clone(&health), (quarantine, aside), Arc::clone(&received), admin.stop.clone()));
         health.enter(Phase::Serving);
         say_started(&config, ingest_address, admin_address);
-        Ok(App { ingest_address, admin_address, config, health, queue, received, ingest, commits, deliveries, admin, embedded })
+        Ok(App {
+            ingest_address,
+            admin_address,
+            config,
+            health,
+            queue,
+            received,
+            leaving,
+            ingest,
+            commits,
+            deliveries,
+            admin,
+            embedded,
+        })
     }
 
     /// Whether every destination works; the gateway accepts either way.
@@ -196,16 +215,18 @@ impl App {
     /// Not ready, `drain_delay` more of accepting, then every stage in the order of travel. Brokers are not waited for.
     pub async fn stop(self) {
         self.health.enter(Phase::Draining);
+        self.leaving.cancel();
         tokio::time::sleep(self.config.ingest.drain_delay).await;
         let deadline = Instant::now() + DRAIN;
-        self.ingest.end(Instant::now() + LAST_ANSWERS).await;
+        self.ingest.end(Instant::now() + ingest::STOP_MAX).await;
         self.commits.close();
         let _ = tokio::time::timeout_at(deadline, self.commits.wait()).await;
+        self.ingest.end(Instant::now() + LAST_WORDS).await;
         self.deliveries.end(deadline).await;
         save(&self.received).await;
         self.queue.shutdown().await;
         drop(self.embedded);
-        self.admin.end(deadline).await;
+        self.admin.end(Instant::now() + LAST_WORDS).await;
     }
 }
 

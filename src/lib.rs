@@ -2,6 +2,8 @@
 //!
 //! A folder is a verb, something an event goes through; a file is a noun, something every stage shares. In the order of travel:
 
+#![deny(unsafe_code)]
+
 pub mod ingest; // 1. an HTTP request → bytes we are willing to read, and who sent them
 pub mod normalize; // 2. bytes → one Event, its pictures taken out and named
 pub mod queue; // 3. Event + pictures → durable record

@@ -9,33 +9,70 @@ use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
 
 use listenfd::ListenFd;
+use rustix::net::sockopt::socket_acceptconn;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType, sendmsg_addr, socket,
 };
 
 use crate::ingest::Listener;
 
+const GIVING_UP: Duration = Duration::from_secs(1);
+const FAILED_START: Duration = Duration::from_secs(1);
+
 pub fn ready() {
     tell("READY=1", &[]);
 }
 
-/// The boxes' port: the one that the manager held, if it is for `address`; else a new one, for it to hold from now on.
-pub fn listener(address: SocketAddr) -> io::Result<Listener> {
-    let mut held = ListenFd::from_env();
-    let held: Vec<TcpListener> = (0..held.len()).filter_map(|number| held.take_tcp_listener(number).ok()?).collect();
-    if !held.is_empty() {
-        let ours = held.into_iter().find(|listener| listener.local_addr().is_ok_and(|bound| bound == address));
-        if let Some(listener) = ours {
-            tracing::info!("the service manager held the boxes' port: whoever connected meanwhile is answered now");
-            return Listener::from_std(listener);
+/// What the manager held while no process of ours was there.
+#[derive(Default)]
+pub struct Held(Vec<TcpListener>);
+
+impl Held {
+    /// To be asked before there are threads: it reads and changes the environment.
+    pub fn take() -> Held {
+        if std::env::var_os("LISTEN_PID").is_none() {
+            return Held::default();
         }
-        tell("FDSTOREREMOVE=1\nFDNAME=ingest", &[]);
+        let mut given = ListenFd::from_env();
+        Held((0..given.len()).filter_map(|number| given.take_tcp_listener(number).ok()?).collect())
     }
-    let listener = Listener::bind(address)?;
-    tell("FDSTORE=1\nFDNAME=ingest", &[listener.as_fd()]);
-    Ok(listener)
+
+    /// The boxes' port: the one that was held, if it is for `address`; else a new one, for the manager to hold from now on.
+    pub async fn listener(self, address: SocketAddr) -> io::Result<Listener> {
+        let is_changed = !self.0.is_empty();
+        let is_ours = |held: &TcpListener| {
+            held.local_addr().is_ok_and(|bound| bound == address) && socket_acceptconn(held).is_ok_and(|listens| listens)
+        };
+        if let Some(held) = self.0.into_iter().find(is_ours) {
+            tracing::info!("the service manager held the boxes' port: whoever connected meanwhile is answered now");
+            return Listener::from_std(held);
+        }
+        if is_changed {
+            tell("FDSTOREREMOVE=1\nFDNAME=ingest", &[]);
+        }
+        let deadline = Instant::now() + GIVING_UP;
+        let listener = loop {
+            match Listener::bind(address) {
+                // The old address may be in the way until the manager has read the line above.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_changed && Instant::now() < deadline => {
+                    tokio::time::sleep(GIVING_UP / 20).await;
+                }
+                bound => break bound?,
+            }
+        };
+        tell("FDSTORE=1\nFDNAME=ingest", &[listener.as_fd()]);
+        Ok(listener)
+    }
+}
+
+/// A start that failed is repeated at once, for the boxes' sake: one that fails again and again shall not fill the log.
+pub fn pause_before_next_start() {
+    if std::env::var_os("NOTIFY_SOCKET").is_some() {
+        std::thread::sleep(FAILED_START);
+    }
 }
 
 fn tell(what: &str, descriptors: &[BorrowedFd]) {

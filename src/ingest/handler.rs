@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use hyper::{HeaderMap, Method};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Accept;
@@ -20,7 +21,7 @@ use super::forwarded;
 use super::head::{self, Path};
 use super::patience::Serving;
 use crate::config;
-use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
+use crate::event::{Code, Feed, Refusal, Reply, Source};
 use crate::metrics::{self, Outcome};
 
 /// The boxes' side of the gateway: what every connection shares.
@@ -32,6 +33,8 @@ pub struct Door<A> {
     /// History is read and worked through one body at a time, so that it never silences the real-time feed.
     history_turn: Arc<Semaphore>,
     commits: TaskTracker,
+    /// From here on every answer is a connection's last.
+    pub(super) leaving: CancellationToken,
     /// A proxy that says nothing says it of every request: one line in the log is enough.
     pub(super) silent_proxy: Once,
 }
@@ -46,8 +49,8 @@ pub(super) struct Peer {
 }
 
 impl<A: Accept> Door<A> {
-    /// `commits` is where bodies are worked on: it outlives connections.
-    pub fn new(accept: Arc<A>, settings: config::Ingest, commits: TaskTracker) -> Arc<Door<A>> {
+    /// `commits` is where bodies are worked on: it outlives connections. Once `leaving`, each connection ends with its answer.
+    pub fn new(accept: Arc<A>, settings: config::Ingest, commits: TaskTracker, leaving: CancellationToken) -> Arc<Door<A>> {
         Arc::new(Door {
             accept,
             realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_max_bytes / 4, settings.in_flight_wait),
@@ -60,6 +63,7 @@ impl<A: Accept> Door<A> {
             history_turn: Arc::new(Semaphore::new(1)),
             settings,
             commits,
+            leaving,
             silent_proxy: Once::new(),
         })
     }
@@ -104,7 +108,7 @@ pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request:
     match parts.method {
         Method::GET | Method::HEAD => answer::presence(door.accept.is_ready()),
         Method::POST => match door.sender(&peer, &parts.headers) {
-            Ok(address) => post(&door, &parts, path, address, body).await,
+            Ok(address) => post(&door, &parts, path, (&peer, address), body).await,
             Err(refusal) => turn_away(label, &refusal, body),
         },
         _ => turn_away(label, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
@@ -115,7 +119,7 @@ async fn post<A: Accept>(
     door: &Arc<Door<A>>,
     parts: &axum::http::request::Parts,
     path: Path,
-    address: IpAddr,
+    (peer, address): (&Peer, IpAddr),
     mut body: Body,
 ) -> Response {
     let (limit, budget) = match path {
@@ -145,6 +149,7 @@ async fn post<A: Accept>(
             return turn_away(path.as_str(), &refusal, body);
         }
     };
+    let arrived_at = peer.serving.heard_at();
     unfinished.end();
     metrics::body(bytes.len());
     let source = Source {
@@ -152,7 +157,7 @@ async fn post<A: Accept>(
         feed: if path == Path::History { Feed::History } else { Feed::Realtime },
         site: head::query(parts, "site"),
         box_id: head::query(parts, "box"),
-        received_at: Timestamp::now(),
+        received_at: arrived_at,
     };
     let media = head::check_media(parts, &bytes);
     commit(door, Work { path, source, media, bytes, held, _turn: turn }).await

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -30,10 +32,14 @@ const HEAD_MAX_BYTES: usize = 32 * 1024;
 const READ_MAX_BYTES: usize = 128 * 1024;
 /// After an accept that failed for want of descriptors or memory: others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// From the stop on, for a request to come over a connection that is there. Who connects meanwhile waits for the next process.
+/// From the stop on, for a request to begin over a connection that is there.
 const LAST_CALL: Duration = Duration::from_millis(100);
+/// From the stop on, for requests that have begun before it: no box waits longer for its answer.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// The longest that [`serve`] needs to end. A body that is still on its way then is given up: others wait for the next process.
+pub const STOP_MAX: Duration = LAST_CALL.saturating_add(LAST_ANSWERS);
 /// The kernel's queue of connections not yet accepted: bursts wait there instead of being refused.
-const BACKLOG: i32 = 4096;
+const BACKLOG: u32 = 4096;
 
 /// A bound port that does not accept yet.
 pub struct Listener {
@@ -45,7 +51,7 @@ impl Listener {
         let socket = if address.is_ipv6() { tokio::net::TcpSocket::new_v6()? } else { tokio::net::TcpSocket::new_v4()? };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Listener { socket: socket.listen(u32::try_from(BACKLOG).unwrap_or(1024))? })
+        Ok(Listener { socket: socket.listen(BACKLOG)? })
     }
 
     /// One that is bound already, with whoever has connected to it since.
@@ -65,19 +71,27 @@ impl AsFd for Listener {
     }
 }
 
-/// Accepts until `stop`; then lets every request that has begun have its answer, and returns. Connections live in `connections`.
+/// Accepts until `stop`, and on until those who were there by then have their answers: nobody waits for a slow one. Connections live in
+/// `connections`, and end with their next answer, or when they have nothing to say.
 pub async fn serve<A: Accept>(listener: Listener, door: Arc<Door<A>>, connections: TaskTracker, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(door.settings.connections_max));
     let router = Router::new().fallback(handle::<A>).with_state(Arc::clone(&door));
+    let older = TaskTracker::new();
+    let is_over = async {
+        stop.cancelled().await;
+        older.close();
+        let _ = tokio::time::timeout(LAST_ANSWERS, older.wait()).await;
+    };
+    tokio::pin!(is_over);
     loop {
         let place = tokio::select! {
-            () = stop.cancelled() => break,
+            () = &mut is_over => break,
             place = Arc::clone(&room).acquire_owned() => place,
         };
         // Nobody closes it.
         let Ok(place) = place else { break };
         let accepted = tokio::select! {
-            () = stop.cancelled() => break,
+            () = &mut is_over => break,
             accepted = listener.socket.accept() => accepted,
         };
         let (stream, address) = match accepted {
@@ -90,10 +104,14 @@ pub async fn serve<A: Accept>(listener: Listener, door: Arc<Door<A>>, connection
         };
         let connection = connection(stream, address, router.clone(), Arc::clone(&door), stop.clone());
         let open = Open::new(place);
-        connections.spawn(async move {
+        let connection = async move {
             connection.await;
             drop(open);
-        });
+        };
+        match stop.is_cancelled() {
+            true => connections.spawn(connection),
+            false => connections.spawn(older.track_future(connection)),
+        };
     }
 }
 
@@ -137,9 +155,13 @@ async fn peer<A>(stream: &mut TcpStream, address: IpAddr, serving: &Serving, doo
     Some(Peer { address: client, is_proxy: false, serving: serving.clone() })
 }
 
-async fn last_call(stop: &CancellationToken) {
+/// Until a connection has had its time to begin a request, and is in the middle of none's head.
+async fn last_call(stop: &CancellationToken, serving: &Serving) {
     stop.cancelled().await;
     tokio::time::sleep(LAST_CALL).await;
+    while serving.is_in_head() {
+        tokio::time::sleep(LAST_CALL / 10).await;
+    }
 }
 
 async fn connection<A: Accept>(
@@ -156,14 +178,23 @@ async fn connection<A: Accept>(
         // A stop that came between the accept and this line takes nobody's turn away.
         biased;
         peer = peer(&mut stream, address.ip().to_canonical(), &serving, &door) => peer,
-        () = last_call(&stop) => None,
+        () = last_call(&stop, &serving) => None,
     };
     let Some(peer) = peer else { return };
-    let stream = Patience::new(stream, serving, door.settings.idle_timeout, door.settings.header_timeout);
-    let service = TowerToHyperService::new(router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+    let stream = Patience::new(stream, serving.clone(), door.settings.idle_timeout, door.settings.header_timeout);
+    let with_peer = move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer.clone());
         request.map(axum::body::Body::new)
-    }));
+    };
+    // Who keeps a connection shall find the next process, or the next gateway, with its next request.
+    let is_leaving = door.leaving.clone();
+    let with_farewell = move |mut response: axum::response::Response| {
+        if is_leaving.is_cancelled() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    };
+    let service = TowerToHyperService::new(router.map_request(with_peer).map_response(with_farewell));
     let mut builder = hyper::server::conn::http1::Builder::new();
     // A box that hangs up after its last byte has sent an event all the same: without this its end of the connection ends the handler.
     builder.half_close(true);
@@ -171,9 +202,10 @@ async fn connection<A: Accept>(
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
+        biased;
         ended = &mut connection => ended,
         // hyper closes at once what it has read nothing of, even if a request lies in the kernel.
-        () = last_call(&stop) => {
+        () = last_call(&stop, &serving) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

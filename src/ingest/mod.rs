@@ -5,6 +5,7 @@
 //! belongs to a task of its own, so that a box may hang up. Deliberately does not look into a body: that is `normalize`.
 
 mod answer;
+mod arrival;
 mod body;
 mod budget;
 mod forwarded;
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use crate::event::{Refusal, Reply, Source};
 
 pub use handler::Door;
-pub use listener::{Listener, serve};
+pub use listener::{Listener, STOP_MAX, serve};
 
 /// What stands behind the door: the gateway.
 pub trait Accept: Send + Sync + 'static {

@@ -7,35 +7,56 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// Whether a request is being served; shared by the connection and its handler.
+use super::arrival;
+use crate::event::Timestamp;
+
+/// What a connection and the handler of its requests tell each other.
 #[derive(Clone, Default)]
-pub struct Serving(Arc<AtomicBool>);
+pub struct Serving(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    is_serving: AtomicBool,
+    is_in_head: AtomicBool,
+    heard_at: AtomicI64,
+}
 
 /// While it lives, a request is being served.
 pub struct InService(Serving);
 
 impl Serving {
     pub fn begin(&self) -> InService {
-        self.0.store(true, Ordering::Release);
+        self.0.is_serving.store(true, Ordering::Release);
         InService(self.clone())
+    }
+
+    /// Whether a part of a request's head has come, and no more.
+    pub fn is_in_head(&self) -> bool {
+        self.0.is_in_head.load(Ordering::Acquire)
+    }
+
+    /// When the last bytes came: not when they were read.
+    pub fn heard_at(&self) -> Timestamp {
+        Timestamp(self.0.heard_at.load(Ordering::Acquire))
     }
 }
 
 impl Drop for InService {
     fn drop(&mut self) {
-        self.0.0.store(false, Ordering::Release);
+        self.0.0.is_serving.store(false, Ordering::Release);
     }
 }
 
-pub struct Patience<S> {
-    stream: S,
+pub struct Patience {
+    stream: TcpStream,
     serving: Serving,
     idle_timeout: Duration,
     head_timeout: Duration,
@@ -52,41 +73,44 @@ enum Phase {
     Served,
 }
 
-impl<S> Patience<S> {
-    pub fn new(stream: S, serving: Serving, idle_timeout: Duration, head_timeout: Duration) -> Patience<S> {
+impl Patience {
+    pub fn new(stream: TcpStream, serving: Serving, idle_timeout: Duration, head_timeout: Duration) -> Patience {
         let deadline = Box::pin(tokio::time::sleep(idle_timeout));
         Patience { stream, serving, idle_timeout, head_timeout, phase: Phase::Idle, deadline }
     }
 
     fn enter(&mut self, phase: Phase, timeout: Duration) {
+        self.serving.0.is_in_head.store(phase == Phase::Head, Ordering::Release);
         self.phase = phase;
         self.deadline.as_mut().reset(Instant::now() + timeout);
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
+impl AsyncRead for Patience {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.serving.0.load(Ordering::Acquire) {
-            this.phase = Phase::Served;
-            return Pin::new(&mut this.stream).poll_read(context, buffer);
-        }
-        if this.phase == Phase::Served {
-            this.enter(Phase::Idle, this.idle_timeout);
+        match (this.serving.0.is_serving.load(Ordering::Acquire), &this.phase) {
+            (true, Phase::Idle | Phase::Head) => this.enter(Phase::Served, this.idle_timeout),
+            (false, Phase::Served) => this.enter(Phase::Idle, this.idle_timeout),
+            _ => {}
         }
         let before = buffer.filled().len();
-        if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
-            if this.phase == Phase::Idle && buffer.filled().len() > before {
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            this.serving.0.heard_at.store(Timestamp::now().0 - arrival::age(&this.stream), Ordering::Release);
+            if this.phase == Phase::Idle {
                 this.enter(Phase::Head, this.head_timeout);
             }
-            return Poll::Ready(result);
+        }
+        if read.is_ready() || this.phase == Phase::Served {
+            return read;
         }
         ready!(this.deadline.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request in time")))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
+impl AsyncWrite for Patience {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }

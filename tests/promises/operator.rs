@@ -1,6 +1,8 @@
 //! What an operator does: a config file with TLS and passwords everywhere, the commands, an orderly stop.
 
+use std::io::Write;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -190,6 +192,23 @@ fn on_sigterm_it_is_not_ready_but_still_accepts_for_the_delay_and_ends_with_0() 
     assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
     gateway.restart();
     assert_eq!(gateway.metrics()["boxbridge_queue_waiting_records{destination=\"mqtt\",lane=\"normal\"}"], 1.0);
+}
+
+#[test]
+fn a_stop_waits_for_nobody_who_only_looks_and_tells_who_keeps_a_connection_to_come_anew() {
+    let mut gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("INGEST__DRAIN_DELAY", "1s")]);
+    let body = event("1", json!(1), "gate").to_string();
+    let request = format!("POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    assert!(!gateway.raw(request.as_bytes()).unwrap().head.to_lowercase().contains("connection: close"));
+    let mut looking = std::net::TcpStream::connect(gateway.admin).unwrap();
+    looking.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
+    gateway.signal("TERM");
+    crate::parts::site::wait_until("not ready", || gateway.ready()["ready"] == json!(false));
+    assert!(gateway.raw(request.as_bytes()).unwrap().head.to_lowercase().contains("connection: close"));
+    let told = std::time::Instant::now();
+    assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
+    // It was seven seconds more: what a whole stop may take.
+    assert!(told.elapsed() < Duration::from_secs(6), "{:?}", told.elapsed());
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! What was answered 200 is delivered, whatever happens to the gateway: measured by `simulate` and `reconcile`, as a site would.
 
+use std::io::Write;
 use std::time::Duration;
 
 use boxbridge::commands::simulate;
+use boxbridge::event::Timestamp;
+use serde_json::json;
 
+use crate::parts::gateway::{Gateway, event};
+use crate::parts::mosquitto::Mosquitto;
 use crate::parts::run::Run;
 use crate::parts::site::Site;
+use crate::parts::subscriber::Subscriber;
 
 /// How long the boxes send between two kills: long enough that segments, cursors and sessions are all in motion.
 const BETWEEN_KILLS: Duration = Duration::from_millis(700);
@@ -27,6 +33,38 @@ async fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
     }
     let (found, code) = site.gateway.run(&["queue", "verify"]);
     assert_eq!(code, Some(0), "{found}");
+}
+
+/// Frozen, it is what a gateway is whose service manager holds the port between two processes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lay_in_the_kernel_is_as_old_as_that_and_goes_late() {
+    let mosquitto = Mosquitto::start();
+    let url = format!("mqtt://{}", mosquitto.address());
+    let mut subscriber = Subscriber::start(mosquitto.address(), "boxbridge/#").await;
+    let gateway =
+        Gateway::start(&[("SEND__MQTT__URL", &url), ("ROUTE__DEFAULT__LIVE_FOR", "2s"), ("ROUTE__DEFAULT__PICTURE_WAIT", "1s")]);
+    gateway.signal("STOP");
+    let mut body = event("1", json!(1), "gate");
+    let sent_at = Timestamp::now();
+    body["timestamp"] = json!(sent_at.0);
+    let (ingest, request) = (gateway.ingest, body.to_string());
+    let head = format!("POST /RealTimeEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n", request.len());
+    let mut stream = std::net::TcpStream::connect(ingest).unwrap();
+    stream.write_all((head + &request).as_bytes()).unwrap();
+    // A box gives up long before.
+    drop(stream);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    gateway.signal("CONT");
+    let message = loop {
+        let message = subscriber.receive_one().await;
+        if message.topic.ends_with("/gate") {
+            break message;
+        }
+    };
+    assert_eq!(message.topic, "boxbridge/default/late/employee/gate");
+    let payload: serde_json::Value = serde_json::from_str(message.text()).unwrap();
+    let received_at: Timestamp = serde_json::from_value(payload["received_at"].clone()).unwrap();
+    assert!(received_at.since(sent_at) < 2_000, "{}", message.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use super::Options;
 use super::buses::{Line, MockKafka};
 use super::outage::{self, Wish};
 use super::screen::Screen;
-use crate::app::{App, build};
+use crate::app::{App, Held, build};
 use crate::commands::reconcile::{Bus, Line as Recorded, Recorder, Report, Rules, Sources, judge_files};
 use crate::commands::simulate::{self, Entry, Outcome};
 use crate::config::{self, Config, Layers, reached};
@@ -82,7 +82,7 @@ impl Site {
         flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));
         flags.push(("send.kafka.brokers".to_owned(), kafka.brokers.clone()));
         let config = load(&flags)?;
-        let app = App::start(config.clone(), crate::metrics::install().context("cannot set up metrics")?).await?;
+        let app = App::start(config.clone(), crate::metrics::install().context("cannot set up metrics")?, Held::default()).await?;
         let file = |name: &str| options.data_dir.join(name);
         Ok(Site { config, app, line, broker, kafka, ledger: file("ledger.jsonl"), recording: file("arrivals.jsonl") })
     }

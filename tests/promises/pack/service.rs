@@ -23,7 +23,7 @@ impl Service {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(file("tests/debian/service_manager"));
         command.current_dir(directory.path()).args(["notify", env!("CARGO_BIN_EXE_boxbridge"), "--config", "settings.toml"]);
-        let ingest = write_settings(directory.path());
+        let ingest = write_settings(directory.path(), "127.0.0.1", free_port());
         let manager = Child::start(&command, &directory.path().join("log"));
         let service = Service { manager, directory, ingest };
         service.wait_started(1);
@@ -60,12 +60,12 @@ impl Service {
     }
 }
 
-/// On a new port, which is returned.
-fn write_settings(directory: &std::path::Path) -> u16 {
-    let [ingest, admin, mqtt] = std::array::from_fn(|_| free_port());
+/// The boxes' port is this one, which is returned.
+fn write_settings(directory: &std::path::Path, address: &str, ingest: u16) -> u16 {
+    let [admin, mqtt] = std::array::from_fn(|_| free_port());
     // A busy test machine is slower than a box is patient.
     let settings = format!(
-        "ingest.listen = \"127.0.0.1:{ingest}\"\ningest.answer_deadline = \"4s\"\nadmin.listen = \"127.0.0.1:{admin}\"\nsend.mqtt.embedded.listen = \"127.0.0.1:{mqtt}\"\n"
+        "ingest.listen = \"{address}:{ingest}\"\ningest.answer_deadline = \"4s\"\nadmin.listen = \"127.0.0.1:{admin}\"\nsend.mqtt.embedded.listen = \"127.0.0.1:{mqtt}\"\n"
     );
     std::fs::write(directory.join("settings.toml"), settings).unwrap();
     ingest
@@ -97,10 +97,15 @@ async fn a_kill_refuses_no_box_and_cuts_off_only_those_that_were_being_answered(
 #[test]
 fn a_changed_address_is_listened_on_and_the_old_one_given_up() {
     let service = Service::start();
-    let changed = write_settings(service.directory.path());
+    let changed = write_settings(service.directory.path(), "127.0.0.1", free_port());
     service.manager.signal("HUP");
     service.wait_started(2);
     assert!(listens(changed) && !listens(service.ingest), "{}", service.log());
+    // The same port on every address, while the manager may still hold it on one.
+    write_settings(service.directory.path(), "0.0.0.0", changed);
+    service.manager.signal("HUP");
+    service.wait_started(3);
+    assert!(listens(changed) && !service.log().contains("cannot start"), "{}", service.log());
 }
 
 #[test]
