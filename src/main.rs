@@ -66,11 +66,13 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    let matches = Arguments::command().get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = Arguments::command().try_get_matches().unwrap_or_else(|error| refuse_arguments(&error));
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| refuse_arguments(&error));
     let given = |setting: &str| matches.value_source(setting) == Some(ValueSource::CommandLine);
     if let Some(unread) = arguments.command.iter().flat_map(Command::unread).find(|setting| given(setting)) {
-        Arguments::command().error(ErrorKind::ArgumentConflict, format!("this command does not read --{unread}")).exit();
+        refuse_arguments(
+            &Arguments::command().error(ErrorKind::ArgumentConflict, format!("this command does not read --{unread}")),
+        );
     }
     // Both TLS users (MQTT and object storage) are built without a provider of their own.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -105,6 +107,12 @@ fn report(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
         eprintln!("boxbridge: {error:#}");
         ExitCode::from(if commands::is_usage(&error) { EXIT_CONFIG } else { EXIT_UNAVAILABLE })
     })
+}
+
+/// Also how `--help` ends. clap itself would end with 2, and a service manager would try again for ever.
+fn refuse_arguments(error: &clap::Error) -> ! {
+    let _ = error.print();
+    std::process::exit(if error.use_stderr() { EXIT_CONFIG.into() } else { 0 })
 }
 
 fn refuse(problems: &Problems) -> ExitCode {

@@ -19,7 +19,9 @@ use rustix::net::{
 
 use crate::ingest::Listener;
 
+/// For the manager to give up a port that it was told to: it reads what it is told when it comes to it.
 const GIVING_UP: Duration = Duration::from_secs(1);
+/// Boxes are lost anyway while no start succeeds, and the log and the processor are others' too.
 const FAILED_START: Duration = Duration::from_secs(1);
 
 pub fn ready() {
@@ -42,7 +44,7 @@ impl Held {
 
     /// The boxes' port: the one that was held, if it is for `address`; else a new one, for the manager to hold from now on.
     pub async fn listener(self, address: SocketAddr) -> io::Result<Listener> {
-        let is_changed = !self.0.is_empty();
+        let was_held = !self.0.is_empty();
         let is_ours = |held: &TcpListener| {
             held.local_addr().is_ok_and(|bound| bound == address) && socket_acceptconn(held).is_ok_and(|listens| listens)
         };
@@ -50,14 +52,14 @@ impl Held {
             tracing::info!("the service manager held the boxes' port: whoever connected meanwhile is answered now");
             return Listener::from_std(held);
         }
-        if is_changed {
+        if was_held {
             tell("FDSTOREREMOVE=1\nFDNAME=ingest", &[]);
         }
         let deadline = Instant::now() + GIVING_UP;
         let listener = loop {
             match Listener::bind(address) {
                 // The old address may be in the way until the manager has read the line above.
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_changed && Instant::now() < deadline => {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && was_held && Instant::now() < deadline => {
                     tokio::time::sleep(GIVING_UP / 20).await;
                 }
                 bound => break bound?,

@@ -24,6 +24,11 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(milliseconds).min(LAST))
     }
 
+    /// This moment and `duration` less.
+    pub fn minus(self, duration: std::time::Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// Year, month and day, UTC.
     pub fn date(self) -> (i16, i8, i8) {
         let date = self.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).date();

@@ -168,7 +168,7 @@ where
             return None;
         }
         let PictureWait::For(wait) = wait else { return Some(None) };
-        // Counted from the append: a restart or a replay does not start it again.
+        // Counted from when it came: a restart or a replay does not start it again.
         let age = u64::try_from(Timestamp::now().since(record.received_at)).unwrap_or(0);
         let left = wait.checked_sub(Duration::from_millis(age)).filter(|left| !left.is_zero())?;
         Some(Some(Instant::now() + left))

@@ -19,9 +19,9 @@ use super::body::{self, Incomplete};
 use super::budget::{Budget, Held};
 use super::forwarded;
 use super::head::{self, Path};
-use super::patience::Serving;
+use super::patience::Exchange;
 use crate::config;
-use crate::event::{Code, Feed, Refusal, Reply, Source};
+use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
 use crate::metrics::{self, Outcome};
 
 /// The boxes' side of the gateway: what every connection shares.
@@ -45,7 +45,13 @@ pub(super) struct Peer {
     pub address: IpAddr,
     /// Whether its word counts on who is behind it.
     pub is_proxy: bool,
-    pub serving: Serving,
+    pub exchange: Exchange,
+}
+
+/// Whose request it is, and the connection that it comes over.
+struct Sender<'a> {
+    address: IpAddr,
+    exchange: &'a Exchange,
 }
 
 impl<A: Accept> Door<A> {
@@ -94,7 +100,7 @@ pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request:
     let Some(peer) = parts.extensions.get::<Peer>().cloned() else {
         return answer::presence(false);
     };
-    let _in_service = peer.serving.begin();
+    let _in_service = peer.exchange.begin();
     let path = Path::of(&parts.uri, &door.settings);
     let label = path.unwrap_or(Path::Realtime).as_str();
     if let Err(refusal) = head::check(&parts) {
@@ -108,7 +114,7 @@ pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request:
     match parts.method {
         Method::GET | Method::HEAD => answer::presence(door.accept.is_ready()),
         Method::POST => match door.sender(&peer, &parts.headers) {
-            Ok(address) => post(&door, &parts, path, (&peer, address), body).await,
+            Ok(address) => post(&door, &parts, path, Sender { address, exchange: &peer.exchange }, body).await,
             Err(refusal) => turn_away(label, &refusal, body),
         },
         _ => turn_away(label, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
@@ -119,7 +125,7 @@ async fn post<A: Accept>(
     door: &Arc<Door<A>>,
     parts: &axum::http::request::Parts,
     path: Path,
-    (peer, address): (&Peer, IpAddr),
+    sender: Sender<'_>,
     mut body: Body,
 ) -> Response {
     let (limit, budget) = match path {
@@ -137,7 +143,7 @@ async fn post<A: Accept>(
             Err(refusal) => return turn_away(path.as_str(), &refusal, body),
         },
     };
-    let mut held = budget.hold(address);
+    let mut held = budget.hold(sender.address);
     let unfinished = Unfinished(path.as_str());
     let bytes = match body::read(&mut body, declared, limit, &door.settings, &mut held).await {
         Ok(bytes) => bytes,
@@ -149,15 +155,14 @@ async fn post<A: Accept>(
             return turn_away(path.as_str(), &refusal, body);
         }
     };
-    let arrived_at = peer.serving.heard_at();
     unfinished.end();
     metrics::body(bytes.len());
     let source = Source {
-        peer: address.to_string(),
+        peer: sender.address.to_string(),
         feed: if path == Path::History { Feed::History } else { Feed::Realtime },
         site: head::query(parts, "site"),
         box_id: head::query(parts, "box"),
-        received_at: arrived_at,
+        received_at: Timestamp::now().minus(sender.exchange.waited()),
     };
     let media = head::check_media(parts, &bytes);
     commit(door, Work { path, source, media, bytes, held, _turn: turn }).await

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use super::Accept;
 use super::handler::{Door, Peer, handle};
 use super::head::Path;
-use super::patience::{Patience, Serving};
+use super::patience::{Exchange, Patience};
 use super::proxy_protocol::{self, NoHeader, Said};
 use crate::config::ForwardedBy;
 use crate::event::Code;
@@ -36,7 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LAST_CALL: Duration = Duration::from_millis(100);
 /// From the stop on, for requests that have begun before it: no box waits longer for its answer.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// The longest that [`serve`] needs to end. A body that is still on its way then is given up: others wait for the next process.
+/// The longest that [`serve`] needs to end. A body that is still on its way then lives until the process ends: others wait for the next.
 pub const STOP_MAX: Duration = LAST_CALL.saturating_add(LAST_ANSWERS);
 /// The kernel's queue of connections not yet accepted: bursts wait there instead of being refused.
 const BACKLOG: u32 = 4096;
@@ -132,10 +132,10 @@ impl Drop for Open {
 }
 
 /// Who is at the other end of a connection that came from `address`; `None` where that cannot be known.
-async fn peer<A>(stream: &mut TcpStream, address: IpAddr, serving: &Serving, door: &Door<A>) -> Option<Peer> {
+async fn peer<A>(stream: &mut TcpStream, address: IpAddr, exchange: &Exchange, door: &Door<A>) -> Option<Peer> {
     let is_proxy = door.settings.trusted_proxies.contains(address);
     if !is_proxy || door.settings.forwarded_by != ForwardedBy::ProxyProtocol {
-        return Some(Peer { address, is_proxy, serving: serving.clone() });
+        return Some(Peer { address, is_proxy, exchange: exchange.clone() });
     }
     let header = tokio::time::timeout(door.settings.header_timeout, proxy_protocol::read(stream)).await;
     let client = match header.ok()? {
@@ -152,14 +152,14 @@ async fn peer<A>(stream: &mut TcpStream, address: IpAddr, serving: &Serving, doo
             return None;
         }
     };
-    Some(Peer { address: client, is_proxy: false, serving: serving.clone() })
+    Some(Peer { address: client, is_proxy: false, exchange: exchange.clone() })
 }
 
 /// Until a connection has had its time to begin a request, and is in the middle of none's head.
-async fn last_call(stop: &CancellationToken, serving: &Serving) {
+async fn last_call(stop: &CancellationToken, exchange: &Exchange) {
     stop.cancelled().await;
     tokio::time::sleep(LAST_CALL).await;
-    while serving.is_in_head() {
+    while exchange.is_in_head() {
         tokio::time::sleep(LAST_CALL / 10).await;
     }
 }
@@ -173,15 +173,15 @@ async fn connection<A: Accept>(
 ) {
     // An answer is one small write: it must not wait for the next.
     let _ = stream.set_nodelay(true);
-    let serving = Serving::default();
+    let exchange = Exchange::default();
     let peer = tokio::select! {
         // A stop that came between the accept and this line takes nobody's turn away.
         biased;
-        peer = peer(&mut stream, address.ip().to_canonical(), &serving, &door) => peer,
-        () = last_call(&stop, &serving) => None,
+        peer = peer(&mut stream, address.ip().to_canonical(), &exchange, &door) => peer,
+        () = last_call(&stop, &exchange) => None,
     };
     let Some(peer) = peer else { return };
-    let stream = Patience::new(stream, serving.clone(), door.settings.idle_timeout, door.settings.header_timeout);
+    let stream = Patience::new(stream, exchange.clone(), door.settings.idle_timeout, door.settings.header_timeout);
     let with_peer = move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer.clone());
         request.map(axum::body::Body::new)
@@ -205,7 +205,7 @@ async fn connection<A: Accept>(
         biased;
         ended = &mut connection => ended,
         // hyper closes at once what it has read nothing of, even if a request lies in the kernel.
-        () = last_call(&stop, &serving) => {
+        () = last_call(&stop, &exchange) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -1,4 +1,5 @@
-//! A connection that is read only for so long: the idle time between requests, and the time for one head.
+//! A connection that is read only for so long (the idle time between requests, and the time for one head), and that says how long what
+//! it reads has waited.
 //!
 //! hyper's own head deadline starts with the silence before a request, which would cut a box's idle connection in the moment it is
 //! used again. Deadlines for bodies are in `body`.
@@ -7,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,55 +17,20 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::arrival;
-use crate::event::Timestamp;
 
 /// What a connection and the handler of its requests tell each other.
 #[derive(Clone, Default)]
-pub struct Serving(Arc<Shared>);
+pub struct Exchange(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    is_serving: AtomicBool,
-    is_in_head: AtomicBool,
-    heard_at: AtomicI64,
+    /// A [`Phase`].
+    phase: AtomicU8,
+    waited_ms: AtomicU64,
 }
 
-/// While it lives, a request is being served.
-pub struct InService(Serving);
-
-impl Serving {
-    pub fn begin(&self) -> InService {
-        self.0.is_serving.store(true, Ordering::Release);
-        InService(self.clone())
-    }
-
-    /// Whether a part of a request's head has come, and no more.
-    pub fn is_in_head(&self) -> bool {
-        self.0.is_in_head.load(Ordering::Acquire)
-    }
-
-    /// When the last bytes came: not when they were read.
-    pub fn heard_at(&self) -> Timestamp {
-        Timestamp(self.0.heard_at.load(Ordering::Acquire))
-    }
-}
-
-impl Drop for InService {
-    fn drop(&mut self) {
-        self.0.0.is_serving.store(false, Ordering::Release);
-    }
-}
-
-pub struct Patience {
-    stream: TcpStream,
-    serving: Serving,
-    idle_timeout: Duration,
-    head_timeout: Duration,
-    phase: Phase,
-    deadline: Pin<Box<Sleep>>,
-}
-
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Phase {
     /// Between requests.
     Idle,
@@ -73,40 +39,100 @@ enum Phase {
     Served,
 }
 
-impl Patience {
-    pub fn new(stream: TcpStream, serving: Serving, idle_timeout: Duration, head_timeout: Duration) -> Patience {
-        let deadline = Box::pin(tokio::time::sleep(idle_timeout));
-        Patience { stream, serving, idle_timeout, head_timeout, phase: Phase::Idle, deadline }
+/// While it lives, a request is being served.
+pub struct InService(Exchange);
+
+impl Exchange {
+    pub fn begin(&self) -> InService {
+        self.enter(Phase::Served);
+        InService(self.clone())
     }
 
-    fn enter(&mut self, phase: Phase, timeout: Duration) {
-        self.serving.0.is_in_head.store(phase == Phase::Head, Ordering::Release);
-        self.phase = phase;
-        self.deadline.as_mut().reset(Instant::now() + timeout);
+    /// Whether a part of a request's head has come, and no more.
+    pub fn is_in_head(&self) -> bool {
+        self.phase() == Phase::Head
+    }
+
+    /// The longest that a part of this request lay here unread.
+    pub fn waited(&self) -> Duration {
+        Duration::from_millis(self.0.waited_ms.load(Ordering::Acquire))
+    }
+
+    fn phase(&self) -> Phase {
+        match self.0.phase.load(Ordering::Acquire) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            _ => Phase::Served,
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.0.phase.store(phase as u8, Ordering::Release);
+    }
+
+    fn found(&self, age: Duration) {
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        if self.phase() == Phase::Idle {
+            self.enter(Phase::Head);
+            self.0.waited_ms.store(age, Ordering::Release);
+        } else {
+            self.0.waited_ms.fetch_max(age, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for InService {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Idle);
+    }
+}
+
+pub struct Patience {
+    stream: TcpStream,
+    exchange: Exchange,
+    idle_timeout: Duration,
+    head_timeout: Duration,
+    /// What `deadline` is for.
+    phase: Phase,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Patience {
+    pub fn new(stream: TcpStream, exchange: Exchange, idle_timeout: Duration, head_timeout: Duration) -> Patience {
+        let deadline = Box::pin(tokio::time::sleep(idle_timeout));
+        Patience { stream, exchange, idle_timeout, head_timeout, phase: Phase::Idle, deadline }
+    }
+
+    /// A request that came in one piece was served and answered since the last look.
+    fn keep_up(&mut self) {
+        let phase = self.exchange.phase();
+        if phase != self.phase {
+            self.phase = phase;
+            let timeout = if phase == Phase::Head { self.head_timeout } else { self.idle_timeout };
+            self.deadline.as_mut().reset(Instant::now() + timeout);
+        }
     }
 }
 
 impl AsyncRead for Patience {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        match (this.serving.0.is_serving.load(Ordering::Acquire), &this.phase) {
-            (true, Phase::Idle | Phase::Head) => this.enter(Phase::Served, this.idle_timeout),
-            (false, Phase::Served) => this.enter(Phase::Idle, this.idle_timeout),
-            _ => {}
-        }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            this.serving.0.heard_at.store(Timestamp::now().0 - arrival::age(&this.stream), Ordering::Release);
-            if this.phase == Phase::Idle {
-                this.enter(Phase::Head, this.head_timeout);
+        this.keep_up();
+        let mut first = [0];
+        match this.stream.poll_peek(context, &mut ReadBuf::new(&mut first)) {
+            Poll::Ready(Ok(1..)) => {
+                // Before it is read: with room in the kernel the rest follows at once, and is as young as that.
+                this.exchange.found(arrival::age(&this.stream));
+                this.keep_up();
+                Pin::new(&mut this.stream).poll_read(context, buffer)
+            }
+            Poll::Ready(_) => Pin::new(&mut this.stream).poll_read(context, buffer),
+            Poll::Pending if this.phase == Phase::Served => Poll::Pending,
+            Poll::Pending => {
+                ready!(this.deadline.as_mut().poll(context));
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request in time")))
             }
         }
-        if read.is_ready() || this.phase == Phase::Served {
-            return read;
-        }
-        ready!(this.deadline.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request in time")))
     }
 }
 

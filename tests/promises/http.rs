@@ -1,5 +1,8 @@
 //! What a request is answered: bad input gets a clear answer and loses nothing.
 
+use std::io::{Read, Write};
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event, files};
@@ -75,6 +78,27 @@ fn every_broken_request_gets_its_answer() {
     }
     assert!(gateway.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").is_none_or(|answer| answer.status == 400), "HTTP/2 is not spoken");
     assert_eq!(gateway.post_bytes("/RealTimeEvent", body.as_bytes()).status, 200);
+}
+
+#[test]
+fn a_kept_connection_has_the_idle_time_also_after_a_request_in_one_piece() {
+    let gateway = Gateway::start(&[("INGEST__HEADER_TIMEOUT", "1s"), ("INGEST__IDLE_TIMEOUT", "1m")]);
+    let mut stream = std::net::TcpStream::connect(gateway.ingest).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let request = "GET /RealTimeEvent HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut answered = |pieces: [&str; 2]| {
+        for piece in pieces {
+            stream.write_all(piece.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let mut answer = [0; 512];
+        let length = stream.read(&mut answer).unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{:?}", String::from_utf8_lossy(&answer[..length]));
+    };
+    answered([request, ""]);
+    std::thread::sleep(Duration::from_secs(2));
+    let (begin, rest) = request.split_at(20);
+    answered([begin, rest]);
 }
 
 #[test]
@@ -163,7 +187,6 @@ fn a_browser_or_load_balancer_sees_that_it_is_there() {
 
 #[test]
 fn a_box_that_hangs_up_after_its_last_byte_loses_nothing() {
-    use std::io::Write;
     let gateway = gateway();
     for number in 0..20 {
         let body = event(&number.to_string(), json!(1), "10.0.0.1").to_string();
@@ -181,7 +204,6 @@ fn a_box_that_hangs_up_after_its_last_byte_loses_nothing() {
 
 #[test]
 fn a_body_that_ends_early_is_counted_and_not_stored() {
-    use std::io::Write;
     let gateway = gateway();
     let whole = post("", &event("1", json!(1), "10.0.0.1").to_string());
     let mut stream = std::net::TcpStream::connect(gateway.ingest).unwrap();

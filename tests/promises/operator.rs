@@ -178,7 +178,7 @@ fn a_measurement_that_could_not_be_made_is_no_verdict() {
 fn a_setting_that_a_command_does_not_read_is_refused() {
     for arguments in [["simulate", "--config", "site.toml"], ["simulate", "--set", "site=lobby"], ["demo", "-c", "site.toml"]] {
         let (said, code) = command(&arguments);
-        assert!(code == Some(2) && said.contains("does not read --"), "{said}");
+        assert!(code == Some(64) && said.contains("does not read --"), "{said}");
     }
 }
 

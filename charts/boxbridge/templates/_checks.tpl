@@ -32,16 +32,23 @@
 {{- end -}}
 
 {{/* The API refuses the NetworkPolicy alone, and Helm goes on to make the rest: a gateway that is open to everyone. */}}
-{{- range .Values.allowedCidrs -}}
+{{- $networks := .Values.allowedCidrs -}}
+{{- range concat .Values.networkPolicy.extraFrom .Values.networkPolicy.metricsFrom -}}
+{{- with .ipBlock -}}{{- $networks = concat $networks (list .cidr) (default list (get . "except")) -}}{{- end -}}
+{{- end -}}
+{{- range $networks -}}
 {{- $network := include "boxbridge.networkOf" . -}}
 {{- if ne . $network -}}
-{{- $problems = append $problems (printf "allowedCidrs: %s is an address in a network: give the network, %s, or the address alone, %s/32" . $network (splitList "/" . | first)) -}}
+{{- $problems = append $problems (printf "%s is an address in a network: give the network, %s, or the address alone, %s/32" . $network (splitList "/" . | first)) -}}
 {{- end -}}
 {{- end -}}
-{{- range $label, $_ := include "boxbridge.selector" . | fromYaml -}}
+{{- range $label := concat (include "boxbridge.selector" . | fromYaml | keys) (list "helm.sh/chart" "app.kubernetes.io/version" "app.kubernetes.io/managed-by") -}}
 {{- if or (hasKey $.Values.commonLabels $label) (hasKey $.Values.podLabels $label) -}}
-{{- $problems = append $problems (printf "commonLabels and podLabels: %s is the chart's own, by which the Services find the pods" $label) -}}
+{{- $problems = append $problems (printf "commonLabels and podLabels: %s is the chart's own" $label) -}}
 {{- end -}}
+{{- end -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" (include "boxbridge.fullname" .)) -}}
+{{- $problems = append $problems (printf "%s is no name for a Service: small letters, digits and -, a letter first; give fullnameOverride" (include "boxbridge.fullname" .)) -}}
 {{- end -}}
 {{- if eq (include "boxbridge.port" .Values.ingest.listen) (include "boxbridge.port" .Values.admin.listen) -}}
 {{- $problems = append $problems (printf "ingest.listen and admin.listen have the same port, %s" (include "boxbridge.port" .Values.admin.listen)) -}}

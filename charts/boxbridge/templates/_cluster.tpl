@@ -3,23 +3,23 @@ the Services and then fails half-way. One problem a line; none where there is no
 {{- define "boxbridge.cluster" -}}
 {{- $name := include "boxbridge.fullname" . -}}
 {{- $volume := include "boxbridge.volume" . | int64 -}}
-{{- $isThere := false -}}
+{{- $isSaid := false -}}
 {{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items -}}
 {{- $labels := .metadata.labels | default dict -}}
-{{- if and (hasPrefix "boxbridge-" (get $labels "helm.sh/chart")) (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) -}}
-{{- $isThere = true -}}
+{{- if and (eq "gateway" (get $labels "app.kubernetes.io/component")) (eq $.Release.Name (get $labels "app.kubernetes.io/instance")) -}}
 {{- $had := include "boxbridge.bytes" (list "the volume" (first .spec.volumeClaimTemplates).spec.resources.requests.storage) | int64 -}}
 {{- if ne .metadata.name $name }}
 this release runs as {{ .metadata.name }}: as {{ $name }} it would begin with empty volumes and leave behind what waits in data-{{ .metadata.name }}-*; put nameOverride and fullnameOverride back
 {{- else if ne (toJson .spec.selector.matchLabels) (include "boxbridge.selector" $ | fromYaml | toJson) }}
 nameOverride cannot change after the install: the Services would find no pod; put it back
-{{- else if ne $had $volume }}
+{{- else if ne $had $volume -}}
+{{- $isSaid = true }}
 the volumes were made with {{ include "boxbridge.quantity" $had }}, and a StatefulSet does not let that become {{ include "boxbridge.quantity" $volume }}: go by "Resizing" in the chart's README, or give persistence.size={{ include "boxbridge.quantity" $had }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{/* Left by an uninstall, or waiting for "Resizing" to be done. */}}
-{{- range ternary 0 (int .Values.replicas) $isThere | until -}}
+{{/* Left by an uninstall or by more replicas. */}}
+{{- range ternary 0 (int .Values.replicas) $isSaid | until -}}
 {{- $claim := printf "data-%s-%d" $name . -}}
 {{- with (lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $claim).spec -}}
 {{- $has := include "boxbridge.bytes" (list $claim .resources.requests.storage) | int64 -}}

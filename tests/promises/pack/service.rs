@@ -45,7 +45,8 @@ impl Service {
             rate: 200.0,
             duration: Duration::from_secs(3_600),
             patience: Duration::from_secs(20),
-            picture_bytes: 20_000,
+            // Small: what is promised is that no port is closed, not how fast a starved machine reads.
+            picture_bytes: 2_000,
             ..Options::default()
         };
         let stop = CancellationToken::new();
@@ -91,7 +92,7 @@ async fn a_kill_refuses_no_box_and_cuts_off_only_those_that_were_being_answered(
     let outcome = service.loaded_while("USR1").await;
     let cut_off = outcome.statuses.get("connection_lost").copied().unwrap_or_default();
     assert_eq!(outcome.acknowledged + cut_off, outcome.events, "{outcome}\n{}", service.log());
-    assert!(outcome.acknowledged > 200, "{outcome}");
+    assert!(cut_off <= 5 * 20 && outcome.acknowledged > 200, "{outcome}");
 }
 
 #[test]
