@@ -54,8 +54,9 @@ pub struct App {
     health: Arc<Health>,
     queue: Queue,
     received: Arc<Received>,
-    /// What each stage stops by, and what has to end then.
+    /// From SIGTERM on: every answer is its connection's last.
     leaving: CancellationToken,
+    /// What each stage stops by, and what has to end then.
     ingest: Stage,
     commits: TaskTracker,
     deliveries: Stage,
