@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::mosquitto::Mosquitto;
 use crate::parts::run::Run;
-use crate::parts::site::Site;
+use crate::parts::site::{Site, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_every_destination_down_boxes_are_answered_and_everything_arrives_later() {
@@ -30,6 +30,8 @@ async fn with_every_destination_down_boxes_are_answered_and_everything_arrives_l
 fn a_destination_that_is_down_is_a_reason_shown_and_not_a_cause() {
     let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
     assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(1), "gate")).status, 200);
+    // The store of files is a destination too, and takes its moment to be there.
+    wait_until("the store is there", || gateway.ready()["destinations"]["store"] == "up");
     let ready = gateway.ready();
     assert_eq!((&ready["ready"], &ready["destinations"]["mqtt"]), (&json!(true), &json!("down")));
     assert!(ready["reasons"][0].as_str().is_some_and(|text| text.starts_with("mqtt is down: ")), "{ready}");
