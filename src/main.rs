@@ -3,17 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use boxbridge::commands;
+use boxbridge::commands::{self, EXIT_CONFIG, EXIT_UNAVAILABLE};
 use boxbridge::config::{Config, Layers, Problems};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-
-/// Wrong settings or arguments: nothing was started (sysexits.h EX_USAGE).
-const EXIT_CONFIG: u8 = 64;
-
-/// What a command needs cannot be used: a broker, a store, a file (sysexits.h EX_UNAVAILABLE).
-const EXIT_UNAVAILABLE: u8 = 69;
 
 #[derive(Parser)]
 #[command(version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = false)]

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::EXIT_CONFIG;
 use crate::app::build;
 use crate::config::{Config, Format, PicturePolicy, Problems};
 
-const EXIT_CONFIG: u8 = 64;
 /// A broker that has not answered by then is down.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Syncs that are timed, each of a usual event.

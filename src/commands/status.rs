@@ -10,6 +10,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::colour::Colour;
+use super::{EXIT_CONFIG, EXIT_UNAVAILABLE};
 use crate::config::{Config, Problems};
 
 mod look;
@@ -25,10 +26,6 @@ pub use screen::render;
 
 use terminal::Frames;
 
-/// Wrong settings, as without a command.
-const EXIT_CONFIG: u8 = 64;
-/// sysexits.h EX_UNAVAILABLE. Not 2, which a container's health check reserves.
-const EXIT_UNREACHABLE: u8 = 69;
 /// Rates need two looks: long enough to count something, short enough for a health check.
 const BETWEEN_TWO: Duration = Duration::from_secs(1);
 
@@ -89,7 +86,7 @@ async fn once(options: &Options, place: &Place) -> ExitCode {
         }
         Err(error) => {
             eprintln!("boxbridge: {}", unreachable(place, &error));
-            ExitCode::from(EXIT_UNREACHABLE)
+            ExitCode::from(EXIT_UNAVAILABLE)
         }
     }
 }

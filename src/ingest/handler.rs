@@ -48,12 +48,6 @@ pub(super) struct Peer {
     pub exchange: Exchange,
 }
 
-/// Whose request it is, and the connection that it comes over.
-struct Sender<'a> {
-    address: IpAddr,
-    exchange: &'a Exchange,
-}
-
 impl<A: Accept> Door<A> {
     /// `commits` is where bodies are worked on: it outlives connections. Once `leaving`, each connection ends with its answer.
     pub fn new(accept: Arc<A>, settings: config::Ingest, commits: TaskTracker, leaving: CancellationToken) -> Arc<Door<A>> {
@@ -114,7 +108,7 @@ pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request:
     match parts.method {
         Method::GET | Method::HEAD => answer::presence(door.accept.is_ready()),
         Method::POST => match door.sender(&peer, &parts.headers) {
-            Ok(address) => post(&door, &parts, path, Sender { address, exchange: &peer.exchange }, body).await,
+            Ok(address) => post(&door, &parts, path, Peer { address, ..peer }, body).await,
             Err(refusal) => turn_away(label, &refusal, body),
         },
         _ => turn_away(label, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
@@ -125,7 +119,7 @@ async fn post<A: Accept>(
     door: &Arc<Door<A>>,
     parts: &axum::http::request::Parts,
     path: Path,
-    sender: Sender<'_>,
+    sender: Peer,
     mut body: Body,
 ) -> Response {
     let (limit, budget) = match path {

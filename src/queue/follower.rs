@@ -129,12 +129,12 @@ impl Follower {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A lane without records must not hold segments because nobody is connected for it.
     /// Records that count for it, answered or not.
     pub(super) fn accepted(&self, log: &Log, progress: &Progress) -> u64 {
         log.counts().lane(self.lane).saturating_sub(progress.joined.records)
     }
 
+    /// A lane without records must not hold segments because nobody is connected for it.
     pub(super) fn pass_if_done(&self, log: &Log) {
         let mut progress = self.progress();
         let counts = log.counts();
