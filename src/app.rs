@@ -143,8 +143,9 @@ impl App {
 
         let names = build::destination_names(&config);
         let settings = queue::Settings::from(config.as_ref());
+        let disk = settings.disk.clone();
         let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names)).await?.context("cannot open the queue")?;
-        let instance = build::instance(&config.data_dir)?;
+        let instance = build::instance(&disk, &config.data_dir)?;
         let aside = Arc::new(Aside::open(&config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
         let quarantine = Arc::new(Quarantine::open(&config.data_dir, &config.ingest.quarantine)?);
         metrics::limits(&config);
@@ -169,10 +170,10 @@ impl App {
         health.opened(queue.clone(), links, config.warnings.clone());
 
         let received = tokio::task::spawn_blocking({
-            let (data_dir, queue) = (config.data_dir.clone(), queue.clone());
-            move || Arc::new(Received::open(&data_dir, queue))
+            let (disk, data_dir, queue) = (disk.clone(), config.data_dir.clone(), queue.clone());
+            move || Received::open(disk, &data_dir, queue)
         });
-        let received = received.await?;
+        let received = Arc::new(received.await?.context("cannot read the counts in queue/received.json")?);
         let commits = TaskTracker::new();
         let gateway = Gateway {
             config: Arc::clone(&config),

@@ -14,6 +14,7 @@ pub mod admin; // second listener: health, metrics
 pub mod app; // builds everything, starts it, stops it in reverse
 pub mod commands; // what a person asks of the binary besides running it
 pub mod config; // raw settings → checked Config
+pub mod disk; // the way to the file system
 pub mod event; // the nouns that cross stages
 pub mod gateway; // the straight line
 pub mod metrics; // every metric of the process

@@ -1,6 +1,5 @@
 //! Settings → the destinations, and what they need: a new one is a field and a line here.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Broker, Config, StoreUrl};
+use crate::disk::Disk;
 use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::Queue;
@@ -88,21 +88,24 @@ pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
 }
 
 /// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.
-pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
+pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
     let path = data_dir.join("instance");
-    match std::fs::read_to_string(&path) {
-        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
-        Ok(_) => {}
+    match disk.read(&path) {
+        Ok(bytes) => match String::from_utf8_lossy(&bytes).trim() {
+            "" => {}
+            instance => return Ok(instance.to_owned()),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
     let instance: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
     let unfinished = data_dir.join("instance.unfinished");
     let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&unfinished)?;
-        writeln!(file, "{instance}")?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &path)
+        let mut file = disk.create(&unfinished)?;
+        file.write_at(format!("{instance}\n").as_bytes(), 0)?;
+        file.sync()?;
+        file.rename(&path)?;
+        disk.sync_directory(data_dir)
     };
     write().with_context(|| format!("cannot write {}", path.display()))?;
     Ok(instance)

@@ -122,7 +122,6 @@
 
 pub mod aside;
 mod cursor;
-mod disk;
 mod duplicates;
 mod folder;
 mod follower;
@@ -136,12 +135,14 @@ mod layout;
 mod log;
 mod manifest;
 mod open;
+mod outages;
 mod progress;
 pub mod quarantine;
 pub mod received;
 mod record;
 mod recover;
 mod replay;
+mod rotten;
 mod scan;
 mod segment;
 mod settings;
@@ -152,7 +153,6 @@ mod verdicts;
 mod writer;
 
 pub use cursor::Cursor;
-pub use disk::{Call, Disk};
 pub use handle::{AppendError, Appended, Entry, Queue};
 pub use progress::{Outcome, ROTTEN, Tally};
 pub use record::Record;

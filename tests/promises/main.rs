@@ -20,6 +20,7 @@ mod proxies;
 mod queue_basic;
 mod queue_full;
 mod queue_model;
+mod queue_refused;
 mod queue_rot;
 mod queue_support;
 mod reconcile;
