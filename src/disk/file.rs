@@ -18,7 +18,7 @@ pub struct File {
 }
 
 /// Zeros are written in pieces of this.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl File {
     pub(super) fn new(disk: Disk, file: std::fs::File, path: PathBuf) -> File {

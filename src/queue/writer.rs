@@ -77,7 +77,8 @@ struct Sorted {
 impl Writer {
     pub(super) fn new(inner: Arc<Inner>, duplicates: Duplicates, unsealed: Vec<Unsealed>, number: u64, write: u64) -> Writer {
         let counts = inner.log.counts();
-        Writer { inner, duplicates, active: None, next: None, unsealed, counts, number, write, due: None, refused: None }
+        let due = (!unsealed.is_empty()).then(|| Instant::now() + TRY_AGAIN);
+        Writer { inner, duplicates, active: None, next: None, unsealed, counts, number, write, due, refused: None }
     }
 
     /// Until the intake is closed and empty. The last group is synced and its segment sealed when this returns.
@@ -191,11 +192,11 @@ impl Writer {
         Ok(group.entries)
     }
 
-    /// Nothing came for a while: puts the witness of the last group behind it, and tries again what was refused.
+    /// Nothing came for a while: puts the witness of the last group behind it, and tries again what did not work.
     fn idle(&mut self) {
-        self.due = None;
         let wanted = self.refused.unwrap_or_default();
-        let found = if self.refused.is_some() { self.find_room(wanted) } else { Ok(()) };
+        let found = if self.refused.is_some() { self.find_room(wanted) } else { self.seal_older() };
+        self.due = (!self.unsealed.is_empty()).then(|| Instant::now() + TRY_AGAIN);
         let result = found.and_then(|()| self.witness());
         // Told to whoever looks: nobody waits for it.
         let _ = self.judge(result, wanted);

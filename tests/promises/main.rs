@@ -30,5 +30,6 @@ mod schema;
 mod simulate;
 mod status;
 mod store;
+mod sweep;
 mod tidy;
 mod watch;

@@ -21,29 +21,30 @@ const EIO: i32 = 5;
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 
-type Rule = dyn Fn(Call, &Path) -> bool + Send + Sync;
+/// An errno, and which calls fail with it.
+type Failing = (i32, Arc<dyn Fn(Call, &Path) -> bool + Send + Sync>);
 
 /// A disk that can be told which calls fail from now on.
 #[derive(Clone, Default)]
 struct Faults {
-    rule: Arc<Mutex<Option<(i32, Arc<Rule>)>>>,
+    failing: Arc<Mutex<Option<Failing>>>,
 }
 
 impl Faults {
     fn disk(&self) -> Disk {
         let faults = self.clone();
-        Disk::failing(move |call, path| match &*faults.rule.lock().unwrap() {
+        Disk::failing(move |call, path| match &*faults.failing.lock().unwrap() {
             Some((error, rule)) if rule(call, path) => Err(io::Error::from_raw_os_error(*error)),
             _ => Ok(()),
         })
     }
 
     fn begin(&self, error: i32, rule: impl Fn(Call, &Path) -> bool + Send + Sync + 'static) {
-        *self.rule.lock().unwrap() = Some((error, Arc::new(rule)));
+        *self.failing.lock().unwrap() = Some((error, Arc::new(rule)));
     }
 
     fn end(&self) {
-        *self.rule.lock().unwrap() = None;
+        *self.failing.lock().unwrap() = None;
     }
 }
 
@@ -110,7 +111,7 @@ async fn roll_fails(error: i32, rule: impl Fn(Call, &Path) -> bool + Send + Sync
 
     faults.end();
     // Nobody sends to a gateway that is not ready: it finds out by itself.
-    until("it takes events again", || !queue.status().is_refused).await;
+    until(|| "it takes events again".to_owned(), || !queue.status().is_refused).await;
     taken.extend(append(&queue, (200..240).map(|number| (number, large(number)))).await);
     assert!(taken.contains(&200) && taken.contains(&239));
     all_come_out(dir.path(), &taken).await;
@@ -212,7 +213,7 @@ async fn a_file_system_without_room_for_more_files_is_full_and_loses_nothing() {
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     let normal = taken.iter().filter(|number| **number < 1_000).count();
     drain(&mut cursor, normal).await;
-    until("it takes events again", || !queue.status().is_refused).await;
+    until(|| "it takes events again".to_owned(), || !queue.status().is_refused).await;
     assert!(append(&queue, [(5_000, large(5_000))].into_iter()).await.contains(&5_000));
     queue.shutdown().await;
 }
@@ -229,7 +230,7 @@ async fn a_disk_that_does_not_answer_holds_the_cursor_and_ends_no_record() {
 
     faults.begin(EIO, |call, path| call == Call::Read && named(path, "segment-"));
     assert!(nothing(cursor.next()).await && nothing(first.pictures()).await);
-    until("it is shown", || queue.status().outages.len() >= 2).await;
+    until(|| "it is shown".to_owned(), || queue.status().outages.len() >= 2).await;
     assert!(nothing(cursor.next()).await && nothing(first.pictures()).await, "the disk still does not answer");
     assert_eq!(queue.status().rotten_records, 0);
 
@@ -249,13 +250,16 @@ async fn a_disk_that_does_not_answer_at_the_start_is_an_error_that_names_the_fil
     let taken = append(&queue, LARGE.map(|number| (number, large(number)))).await;
     drain(&mut queue.cursor("mqtt", Lane::Normal).unwrap(), 3).await;
     let left: BTreeSet<u64> = taken.into_iter().skip(3).collect();
-    until("the cursor is written", || {
-        inspect::status(dir.path())
-            .unwrap()
-            .cursors
-            .iter()
-            .any(|cursor| cursor.counted.as_ref().is_some_and(|it| it.tally.delivered == 3))
-    })
+    until(
+        || "the cursor is written".to_owned(),
+        || {
+            inspect::status(dir.path())
+                .unwrap()
+                .cursors
+                .iter()
+                .any(|cursor| cursor.counted.as_ref().is_some_and(|it| it.tally.delivered == 3))
+        },
+    )
     .await;
     let killed = killed(dir.path());
     queue.shutdown().await;
@@ -309,8 +313,8 @@ async fn a_writer_that_hangs_in_any_call_is_stalled() {
             let queue = queue.clone();
             async move { append(&queue, LARGE.map(|number| (number, large(number)))).await }
         });
-        until("it hangs", || asked.load(Ordering::SeqCst)).await;
-        until(&format!("{call:?} shows"), || queue.status().is_stalled).await;
+        until(|| "it hangs".to_owned(), || asked.load(Ordering::SeqCst)).await;
+        until(|| format!("{call:?} shows"), || queue.status().is_stalled).await;
         hangs.store(false, Ordering::SeqCst);
         assert_eq!(step(appends).await.unwrap().len(), LARGE.count());
         assert!(!queue.status().is_stalled);
@@ -340,7 +344,7 @@ async fn a_segment_that_is_gone_counts_its_records_once_whatever_their_lane() {
                 let record = step(async {
                     tokio::select! {
                         record = cursor.next() => Some(record),
-                        () = until("all of it is passed", || sizes(&queue.status(), name, lane).2 == 0) => None,
+                        () = until(|| "all of it is passed".to_owned(), || sizes(&queue.status(), name, lane).2 == 0) => None,
                     }
                 });
                 let Some(record) = record.await else { break };

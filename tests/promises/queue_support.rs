@@ -24,10 +24,10 @@ pub async fn nothing<T>(future: impl Future<Output = T>) -> bool {
 }
 
 /// Until something is so that nobody tells.
-pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub async fn until(what: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
     let late = std::time::Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(std::time::Instant::now() < late, "never: {what}");
+        assert!(std::time::Instant::now() < late, "never: {}", what());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
