@@ -3,8 +3,7 @@
 //! Promises: either everything is as it was durable, or the error names what is in the way; opening twice is refused.
 //! Deliberately leaves no half-open queue behind.
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -26,6 +25,7 @@ use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
 use crate::event::{Lane, PersonType};
+use crate::volume;
 
 /// The directory below `data_dir`.
 pub(super) const DIRECTORY: &str = "queue";
@@ -39,7 +39,7 @@ pub(super) struct Threads {
 pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
     let directory = settings.data_dir.join(DIRECTORY);
     // Events hold names, and pictures: they are not for every user of the machine.
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(OpenError::io("creating", &directory))?;
+    volume::private_folder(&directory).map_err(OpenError::io("creating", &directory))?;
     let lock = lock_patiently(&settings.data_dir)?;
     let disk = settings.disk.clone();
     // A segment in the making when the process ended: it never had a name.

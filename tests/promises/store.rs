@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use boxbridge::clock::{Clock, Reading};
 use boxbridge::config::{self, Secret, StoreUrl};
-use boxbridge::event::{Lane, Object, PictureKind, Sequence};
+use boxbridge::event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Reason, Session};
 
@@ -57,7 +58,8 @@ async fn the_same_picture_is_written_once_a_day() {
 
 #[tokio::test]
 async fn a_full_folder_takes_what_it_has_already_and_ends_the_rest_by_its_rule() {
-    let (_directory, store) = folder_store(10_000);
+    // A picture of 9,000 bytes takes three blocks and its entry, and each folder one; a small one takes one.
+    let (_directory, store) = folder_store(40_000);
     let mut session = store.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(1), vec![object(PictureKind::Scene, 1, 9_000)]);
     assert_eq!(next(&mut session).await, acknowledged(1));
@@ -75,14 +77,14 @@ async fn what_lies_there_at_the_start_counts() {
     let (directory, store) = folder_store(10_000);
     write(&directory.path().join("pictures/scene/2020/01/01/old.jpg"), 9_500, Duration::ZERO);
     let mut session = store.connect(Lane::Normal).await.unwrap();
-    assert!(store.sweep().await.unwrap());
+    assert!(store.sweep(&clock(directory.path()).0).await.unwrap());
     session.submit(Sequence(1), vec![object(PictureKind::Face, 2, 900)]);
     assert!(matches!(next(&mut session).await, Answer::Expired { .. }));
 }
 
 #[tokio::test]
 async fn pictures_older_than_keep_go_and_others_stay() {
-    let (directory, store) = folder_store(10_000);
+    let (directory, store) = folder_store(40_000);
     let root = directory.path().join("pictures");
     let [old, young, left_behind] =
         ["scene/2020/01/01/old.jpg", "scene/2020/01/02/young.jpg", "scene/2020/01/02/half.jpg#1"].map(|key| root.join(key));
@@ -91,9 +93,11 @@ async fn pictures_older_than_keep_go_and_others_stay() {
     write(&young, 4_000, 3 * DAY - DAY / 2);
     write(&left_behind, 5_000, 2 * DAY);
     let mut session = store.connect(Lane::Normal).await.unwrap();
-    store.sweep().await.unwrap();
-    assert!(old.exists() && left_behind.exists(), "the first sweep cannot know whether the clock is right");
-    store.sweep().await.unwrap();
+    let (clock, wait) = clock(directory.path());
+    store.sweep(&clock).await.unwrap();
+    assert!(old.exists() && left_behind.exists(), "nobody knows yet whether the clock is right");
+    wait(Duration::from_secs(2 * 3_600));
+    store.sweep(&clock).await.unwrap();
     assert!(!old.exists() && !old.parent().unwrap().exists() && !left_behind.exists());
     assert!(young.exists());
     session.submit(Sequence(1), vec![object(PictureKind::Face, 2, 5_500)]);
@@ -251,6 +255,18 @@ fn settings(url: StoreUrl, max_bytes: u64) -> config::Store {
         keep: 2 * DAY,
         max_bytes,
     }
+}
+
+/// The machine's clock as seen for the first time, and a way to let it go on.
+fn clock(data_dir: &Path) -> (Arc<Clock>, impl Fn(Duration)) {
+    let passed_ms = Arc::new(AtomicI64::new(0));
+    let passed = Arc::clone(&passed_ms);
+    let now_ms = Timestamp::now().0;
+    let clock = Clock::with(data_dir, move || {
+        let passed_ms = passed.load(Ordering::Relaxed);
+        Reading { wall_ms: now_ms + passed_ms, uptime_ms: passed_ms, boot: "first".to_owned() }
+    });
+    (Arc::new(clock), move |time: Duration| _ = passed_ms.fetch_add(time.as_millis() as i64, Ordering::Relaxed))
 }
 
 fn bucket_store(server: &Server, change: impl FnOnce(&mut config::Store)) -> Store {
