@@ -18,7 +18,7 @@ use crate::route::{Places, Router};
 use crate::send::embedded::Embedded;
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
-use crate::send::store::Store;
+use crate::send::store::{self, Store};
 
 pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
@@ -74,11 +74,11 @@ pub fn kafka_topics(config: &Config) -> Vec<String> {
 }
 
 pub fn places(config: &Config) -> Places {
-    let root = match &config.send.store.url {
-        StoreUrl::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-        StoreUrl::S3(_) => PathBuf::new(),
+    let (root, prefix) = match &config.send.store.url {
+        StoreUrl::File(path) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), String::new()),
+        StoreUrl::S3(bucket) => (PathBuf::new(), store::prefix(bucket)),
     };
-    Places::new(&config.send.store, &root)
+    Places::new(&config.send.store, &root, &prefix)
 }
 
 /// The broker in this process, where the config wants it.

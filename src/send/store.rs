@@ -24,7 +24,7 @@ mod known;
 mod session;
 mod verdict;
 
-pub use bucket::open as open_bucket;
+pub use bucket::{open as open_bucket, prefix};
 pub use session::Session;
 
 use files::Files;
@@ -48,7 +48,11 @@ struct Shared {
 
 enum Backend {
     Files(Arc<Files>),
-    Bucket { store: Box<dyn ObjectStore>, prefix: String },
+    /// The prefix is as the operator wrote it.
+    Bucket {
+        store: Box<dyn ObjectStore>,
+        prefix: String,
+    },
 }
 
 /// What became of a picture that the store did not refuse to talk about.

@@ -1,8 +1,9 @@
 //! The picture store, as a folder and as a real S3 server: byte-exact, once, within its budget, and waited for when it is down.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -12,8 +13,13 @@ use boxbridge::config::{self, Secret, StoreUrl};
 use boxbridge::event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Reason, Session};
+use object_store::ObjectStoreExt;
+use serde_json::{Value, json};
 
+use crate::parts::child::free_port;
+use crate::parts::gateway::{Gateway, event, get};
 use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server, refusing};
+use crate::parts::subscriber::Subscriber;
 
 const WAIT: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -133,6 +139,58 @@ async fn a_bucket_holds_the_pictures_byte_by_byte_with_their_media_type() {
         assert!(store.exists(&object.key).await.unwrap());
     }
     assert!(!store.exists("registered/aa/none.jpg").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_uri_and_url_of_an_event_name_the_object_whatever_the_prefix_is_made_of() {
+    let server = server().await;
+    // What people put before a bucket.
+    let cdn = web_server(server.file("")).await;
+    let mqtt = format!("127.0.0.1:{}", free_port());
+    // object_store encodes a part of this, and drops the empty part.
+    let gateway = Gateway::start(&[
+        ("SEND__STORE__URL", &format!("s3://{BUCKET}/lobby~1//Büro 2")),
+        ("SEND__STORE__ENDPOINT", &server.endpoint()),
+        ("SEND__STORE__ACCESS_KEY_ID", KEY_ID),
+        ("SEND__STORE__SECRET_ACCESS_KEY", SECRET),
+        ("SEND__STORE__PUBLIC_URL", &format!("http://{cdn}/faces/")),
+        ("SEND__MQTT__EMBEDDED__LISTEN", &mqtt),
+    ]);
+    let mut subscriber = Subscriber::start(mqtt.parse().unwrap(), "boxbridge/+/events/#").await;
+    let mut body = event("1", json!(2), "192.168.1.9");
+    body["ext_data"]["spot_pic"] = json!("QSBmYWNlLCBhcyBmYXIgYXMgdGhpcyB0ZXN0IGdvZXMu");
+    assert_eq!(gateway.post("/RealTimeEvent", &body).status, 200);
+    let payload: Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
+    let picture = &payload["pictures"]["scene"];
+    assert_eq!(picture["stored"], true, "{picture}");
+    let content = "A face, as far as this test goes.";
+
+    let key = picture["key"].as_str().unwrap();
+    let bucket = boxbridge::send::store::open_bucket(&bucket(server.endpoint()), WAIT).unwrap();
+    let object = bucket.get(&object_store::path::Path::parse(key).unwrap()).await.unwrap().bytes().await.unwrap();
+    assert_eq!(object, content);
+    assert_eq!(picture["uri"], format!("s3://{BUCKET}/{key}"));
+    let url = picture["url"].as_str().unwrap();
+    let path = url.strip_prefix(&format!("http://{cdn}")).unwrap();
+    assert_eq!(tokio::task::block_in_place(|| get(cdn, path)), content, "{url}");
+}
+
+/// Serves the files of a folder below `/faces`.
+async fn web_server(folder: PathBuf) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move |uri: axum::http::Uri| async move {
+        let mut path = Vec::new();
+        let mut bytes = uri.path().trim_start_matches("/faces/").bytes();
+        while let Some(byte) = bytes.next() {
+            let digits: Vec<u8> = if byte == b'%' { bytes.by_ref().take(2).collect() } else { Vec::new() };
+            path.push(std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(byte));
+        }
+        std::fs::read(folder.join(String::from_utf8(path).unwrap())).unwrap_or_else(|error| error.to_string().into_bytes())
+    };
+    let router = axum::Router::new().fallback(serve);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
 }
 
 #[tokio::test]
@@ -274,7 +332,13 @@ fn bucket_store(server: &Server, change: impl FnOnce(&mut config::Store)) -> Sto
 }
 
 fn store_at(endpoint: String, change: impl FnOnce(&mut config::Store)) -> Store {
-    let bucket = config::Bucket {
+    let mut config = settings(StoreUrl::S3(bucket(endpoint)), 1 << 30);
+    change(&mut config);
+    Store::new(config)
+}
+
+fn bucket(endpoint: String) -> config::Bucket {
+    config::Bucket {
         name: BUCKET.to_owned(),
         prefix: "site/one".to_owned(),
         endpoint: Some(endpoint),
@@ -282,10 +346,7 @@ fn store_at(endpoint: String, change: impl FnOnce(&mut config::Store)) -> Store 
         virtual_host: false,
         credentials: Some((KEY_ID.to_owned(), Secret::new(SECRET))),
         ca_file: None,
-    };
-    let mut config = settings(StoreUrl::S3(bucket), 1 << 30);
-    change(&mut config);
-    Store::new(config)
+    }
 }
 
 async fn server() -> Server {
