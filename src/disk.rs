@@ -54,7 +54,14 @@ pub struct Disk {
 pub struct Room {
     pub bytes: u64,
     /// `None` where the file system has no limit on their number.
-    pub files: Option<u64>,
+    pub files: Option<Files>,
+}
+
+/// How many more files there can be, of how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Files {
+    pub available: u64,
+    pub in_all: u64,
 }
 
 /// A call that is interrupted so often is interrupted for another reason than a signal.
@@ -102,6 +109,12 @@ impl Disk {
         self.open_with(Call::Create, path, options.read(true).write(true).create(true).truncate(true).mode(0o600))
     }
 
+    /// Empty, and an error where there is one. Ours alone.
+    pub fn create_new(&self, path: &Path) -> io::Result<File> {
+        let mut options = std::fs::File::options();
+        self.open_with(Call::Create, path, options.read(true).write(true).create_new(true).mode(0o600))
+    }
+
     /// As it is, made where it is missing. Ours alone.
     pub fn open_or_create(&self, path: &Path) -> io::Result<File> {
         let mut options = std::fs::File::options();
@@ -145,6 +158,14 @@ impl Disk {
         self.call(Call::ListDirectory, path, || std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect())
     }
 
+    /// Whether there is a directory, be it by a link.
+    pub fn is_directory(&self, path: &Path) -> io::Result<bool> {
+        match self.call(Call::Stat, path, || std::fs::metadata(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            found => Ok(found?.is_dir()),
+        }
+    }
+
     /// Of the file itself, not of where a link leads.
     pub fn stat(&self, path: &Path) -> io::Result<Metadata> {
         self.call(Call::Stat, path, || std::fs::symlink_metadata(path))
@@ -155,7 +176,7 @@ impl Disk {
         self.call(Call::Room, path, || {
             let room = rustix::fs::statvfs(path)?;
             // Some report none in all: those make them as they need them.
-            let files = (room.f_files > 0).then_some(room.f_favail);
+            let files = (room.f_files > 0).then_some(Files { available: room.f_favail, in_all: room.f_files });
             Ok(Room { bytes: room.f_bavail.saturating_mul(room.f_frsize), files })
         })
     }

@@ -1,12 +1,14 @@
 //! Settings → the destinations, and what they need: a new one is a field and a line here.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Clock;
 use crate::config::{Broker, Config, StoreUrl};
 use crate::disk::Disk;
 use crate::event::Timestamp;
@@ -16,7 +18,7 @@ use crate::route::{Places, Router};
 use crate::send::embedded::Embedded;
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
-use crate::send::store::Store;
+use crate::send::store::{self, Store};
 
 pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
@@ -40,8 +42,9 @@ pub fn destination_names(config: &Config) -> Vec<&'static str> {
     configured.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
 }
 
-pub fn destinations(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
-    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded.map(Embedded::broker))?, kafka: kafka(config) })
+pub fn destinations(config: &Config, disk: &Disk, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
+    let store = Store::on(disk.clone(), config.send.store.clone());
+    Ok(Destinations { store, mqtt: mqtt(config, instance, embedded.map(Embedded::broker))?, kafka: kafka(config) })
 }
 
 pub fn store(config: &Config) -> Store {
@@ -72,11 +75,11 @@ pub fn kafka_topics(config: &Config) -> Vec<String> {
 }
 
 pub fn places(config: &Config) -> Places {
-    let root = match &config.send.store.url {
-        StoreUrl::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-        StoreUrl::S3(_) => PathBuf::new(),
+    let (root, prefix) = match &config.send.store.url {
+        StoreUrl::File(path) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), String::new()),
+        StoreUrl::S3(bucket) => (PathBuf::new(), store::prefix(bucket)),
     };
-    Places::new(&config.send.store, &root)
+    Places::new(&config.send.store, &root, &prefix)
 }
 
 /// The broker in this process, where the config wants it.
@@ -113,7 +116,7 @@ pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
 
 /// After an unclean stop, what the broker in memory may have lost is sent again, as a replay, once somebody listens; and what it drops for
 /// slow subscribers is counted.
-pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: CancellationToken) {
+pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, stop: CancellationToken) {
     if !queue.was_clean() {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -137,11 +140,11 @@ pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: 
 }
 
 /// The file store's own upkeep: what is over its time goes.
-pub fn keep_store_clean(store: std::sync::Arc<Store>, tasks: &TaskTracker, stop: CancellationToken) {
+pub fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, tasks: &TaskTracker, stop: CancellationToken) {
     tasks.spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = store.keep_clean() => {}
+            () = store.keep_clean(&clock) => {}
         }
     });
 }

@@ -1,5 +1,6 @@
 //! An open file, by which everything it is asked for goes through its [`Disk`].
 
+use std::fs::Metadata;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -100,13 +101,17 @@ impl File {
         self.call(Call::SetLength, || self.file.set_len(bytes))
     }
 
+    pub fn stat(&self) -> io::Result<Metadata> {
+        self.call(Call::Stat, || self.file.metadata())
+    }
+
     pub fn length(&self) -> io::Result<u64> {
-        Ok(self.call(Call::Stat, || self.file.metadata())?.len())
+        Ok(self.stat()?.len())
     }
 
     /// What it occupies, holes not counted.
     pub fn allocated(&self) -> io::Result<u64> {
-        Ok(self.call(Call::Stat, || self.file.metadata())?.blocks().saturating_mul(512))
+        Ok(self.stat()?.blocks().saturating_mul(512))
     }
 
     /// For us alone, until it is closed; false if somebody else has it.

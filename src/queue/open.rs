@@ -25,6 +25,7 @@ use super::space;
 use super::writer::Writer;
 use crate::disk::{Disk, File};
 use crate::event::{Lane, PersonType};
+use crate::volume;
 
 /// The directory below `data_dir`.
 pub(super) const DIRECTORY: &str = "queue";
@@ -40,7 +41,7 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let disk = settings.disk.clone();
     disk.keep_spare_descriptors();
     // Events hold names, and pictures: they are not for every user of the machine.
-    disk.make_directories(&directory).map_err(OpenError::io("creating", &directory))?;
+    volume::private_folder(&disk, &directory).map_err(OpenError::io("creating", &directory))?;
     let lock = lock_patiently(&disk, &settings.data_dir)?;
     // A segment in the making when the process ended: it never had a name.
     let _ = disk.remove(&directory.join(FRESH));

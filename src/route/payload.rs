@@ -57,7 +57,8 @@ struct PicturesSent<'a> {
 
 #[derive(Serialize)]
 struct PictureSent<'a> {
-    key: &'a str,
+    /// The whole name in the store.
+    key: String,
     /// Where it lies or will lie; `null` if it never will.
     uri: Option<String>,
     url: Option<String>,
@@ -147,7 +148,7 @@ impl<'a> Moment<'a> {
         };
         let will_lie = !matches!(state, PictureState::Dropped | PictureState::Missing | PictureState::NotStored);
         PictureSent {
-            key: &picture.key,
+            key: self.places.key(&picture.key),
             uri: will_lie.then(|| self.places.uri(&picture.key)),
             url: if will_lie { self.places.url(&picture.key) } else { None },
             stored: will_lie && matches!(self.pictures, PicturesNow::Settled(_)),

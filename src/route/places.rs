@@ -1,4 +1,7 @@
-//! Where pictures lie, as text: how an object's key becomes a `uri` and a link.
+//! Where pictures lie, as text: what an object is called in the store, its `uri` and a link.
+//!
+//! A record knows a picture by its name alone, which its content gives; what stands before it is the store's, as it is configured when
+//! the record is sent. So a backlog that outlives a change of the store leads nobody to where nothing lies.
 
 use std::path::Path;
 
@@ -7,30 +10,36 @@ use crate::config::{Store, StoreUrl};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
-    /// With a slash at its end, as the next.
+    /// What every key begins with: nothing, or with a slash at its end, as the next.
+    prefix: String,
     uri: String,
     url: Option<String>,
 }
 
 impl Places {
     /// For a file store, `root` is the absolute path of its folder: what the setting says may be relative, and it is not for this
-    /// stage to ask where the process stands.
-    pub fn new(store: &Store, root: &Path) -> Places {
-        let uri = match &store.url {
-            StoreUrl::File(_) => format!("file://{}/", encode_path(root).trim_end_matches('/')),
-            StoreUrl::S3(bucket) if bucket.prefix.is_empty() => format!("s3://{}/", bucket.name),
-            StoreUrl::S3(bucket) => format!("s3://{}/{}/", bucket.name, bucket.prefix),
+    /// stage to ask where the process stands. For a bucket, `prefix` is as the store writes it.
+    pub fn new(store: &Store, root: &Path, prefix: &str) -> Places {
+        let (prefix, uri) = match &store.url {
+            StoreUrl::File(_) => (String::new(), format!("file://{}/", encode_path(root).trim_end_matches('/'))),
+            StoreUrl::S3(bucket) if prefix.is_empty() => (String::new(), format!("s3://{}/", bucket.name)),
+            StoreUrl::S3(bucket) => (format!("{prefix}/"), format!("s3://{}/", bucket.name)),
         };
-        Places { uri, url: store.public_url.as_ref().map(|url| format!("{}/", url.trim_end_matches('/'))) }
+        let url = store.public_url.as_ref().map(|url| format!("{}/{}", url.trim_end_matches('/'), encode_path(Path::new(&prefix))));
+        Places { uri: uri + &prefix, url, prefix }
     }
 
-    /// Keys are our own and hold nothing that a URI would encode.
-    pub(super) fn uri(&self, key: &str) -> String {
-        format!("{}{key}", self.uri)
+    /// The whole name in the store. The names of pictures are our own and hold nothing that a URI would encode.
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
-    pub(super) fn url(&self, key: &str) -> Option<String> {
-        self.url.as_ref().map(|url| format!("{url}{key}"))
+    pub(super) fn uri(&self, name: &str) -> String {
+        format!("{}{name}", self.uri)
+    }
+
+    pub(super) fn url(&self, name: &str) -> Option<String> {
+        self.url.as_ref().map(|url| format!("{url}{name}"))
     }
 }
 

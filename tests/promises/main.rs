@@ -8,6 +8,7 @@ mod documents;
 mod embedded;
 mod http;
 mod kafka;
+mod kept;
 mod load;
 mod main_job;
 mod mqtt;

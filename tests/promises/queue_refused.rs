@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +11,7 @@ use boxbridge::disk::{Call, Disk};
 use boxbridge::event::{Lane, PersonType, PictureKind};
 use boxbridge::queue::{AppendError, Outcome, Queue, ROTTEN, Settings, inspect};
 
+use crate::parts::volume::Volume;
 use crate::queue_support::{
     directory, drain, entry, event_number, files, killed, nothing, open, picture, settings, sizes, step, until,
 };
@@ -168,36 +167,10 @@ async fn the_last_descriptors_are_the_log_s() {
     queue.shutdown().await;
 }
 
-/// A file system with room for so many files; gone with it.
-struct Mounted(tempfile::TempDir);
-
-impl Mounted {
-    fn with_files(files: u32) -> Mounted {
-        let dir = tempfile::tempdir().unwrap();
-        let options = format!("size=64m,nr_inodes={files},mode=0777");
-        as_root(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()));
-        Mounted(dir)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        as_root(Command::new("umount").arg("--lazy").arg(self.0.path()));
-    }
-}
-
-/// Runs it, by sudo where we are not root, as the tests of the package do.
-fn as_root(command: &mut Command) {
-    let mut sudo = Command::new("sudo");
-    sudo.arg("-n").arg(command.get_program()).args(command.get_args());
-    let command = if std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) { command } else { &mut sudo };
-    assert!(command.status().is_ok_and(|status| status.success()), "{command:?} needs root, or sudo without a password");
-}
-
 #[tokio::test]
 async fn a_file_system_without_room_for_more_files_is_full_and_loses_nothing() {
-    let mounted = Mounted::with_files(40);
-    let dir = mounted.0.path().join("data");
+    let volume = Volume::with_inodes(40);
+    let (top, dir) = (volume.path(), volume.path().join("data"));
     let queue = Queue::open(settings(&dir), &["mqtt"]).unwrap();
     let mut taken = append(&queue, (1..400).map(|number| (number, large(number)))).await;
     assert!(taken.len() > 20 && taken.len() < 350, "{} taken", taken.len());
@@ -205,11 +178,11 @@ async fn a_file_system_without_room_for_more_files_is_full_and_loses_nothing() {
     assert!(status.is_full && !status.is_poisoned, "{status:?}");
     assert!(status.outages.iter().any(|outage| outage.contains("no room for more files")), "{:?}", status.outages);
     // Somebody else takes what was left to cursors and set-aside records, too.
-    (0..40).for_each(|number| drop(std::fs::write(mounted.0.path().join(number.to_string()), [])));
+    (0..40).for_each(|number| drop(std::fs::write(top.join(number.to_string()), [])));
     taken.extend(append(&queue, SMALL.map(|number| (1_000 + number, small(1_000 + number)))).await);
     all_come_out(&dir, &taken).await;
     // What is delivered makes room.
-    (0..40).for_each(|number| drop(std::fs::remove_file(mounted.0.path().join(number.to_string()))));
+    (0..40).for_each(|number| drop(std::fs::remove_file(top.join(number.to_string()))));
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     let normal = taken.iter().filter(|number| **number < 1_000).count();
     drain(&mut cursor, normal).await;

@@ -1,17 +1,19 @@
 //! One life of a gateway's disk: start, 50 events of mixed sizes, rolls, holes, deletions, cursors, a set-aside record, a refused body,
-//! counts, an end; and the life after it, on a disk that is well again, in which everything must be found.
+//! counts, a picture, an end; and the life after it, on a disk that is well again, in which everything must be found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use boxbridge::app::build;
-use boxbridge::config;
-use boxbridge::event::{Code, Feed, Lane, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal, Source, Timestamp};
+use boxbridge::config::{self, StoreUrl};
+use boxbridge::event::{Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal, Source, Timestamp};
 use boxbridge::queue::aside::{Aside, SetAside};
 use boxbridge::queue::quarantine::Quarantine;
 use boxbridge::queue::received::Received;
 use boxbridge::queue::{AppendError, Cursor, Entry, Outcome, Queue, Record, Settings, inspect};
+use boxbridge::send::store::Store;
+use boxbridge::send::{Answer, Destination, Session};
 
 use super::Plan;
 use super::fault::{Faulty, Seen};
@@ -36,6 +38,7 @@ struct Books {
     came: BTreeMap<&'static str, BTreeSet<u64>>,
     is_set_aside: bool,
     is_quarantined: bool,
+    is_stored: bool,
     was_poisoned: bool,
 }
 
@@ -53,6 +56,7 @@ struct Gateway {
     aside: Aside,
     quarantine: Quarantine,
     received: Received,
+    store: Store,
     cursors: Vec<(&'static str, Lane, Cursor)>,
 }
 
@@ -90,12 +94,13 @@ fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
     let disk = settings.disk.clone();
     let queue = Queue::open(settings, &DESTINATIONS)?;
     build::instance(&disk, dir)?;
-    let aside = Aside::open(dir, queue.epoch(), 1 << 20)?;
-    let quarantine = Quarantine::open(dir, &config::Quarantine { max_bytes: 1 << 20, keep: Duration::from_secs(3600) })?;
-    let received = Received::open(disk, dir, queue.clone())?;
+    let aside = Aside::open(&disk, dir, queue.epoch(), 1 << 20)?;
+    let quarantine = Quarantine::open(&disk, dir, &config::Quarantine { max_bytes: 1 << 20, keep: Duration::from_secs(3600) })?;
+    let received = Received::open(disk.clone(), dir, queue.clone())?;
+    let store = Store::on(disk, store_settings(dir));
     let places = DESTINATIONS.iter().flat_map(|name| Lane::ALL.iter().map(|lane| (*name, *lane)));
     let cursors = places.map(|(name, lane)| (name, lane, queue.cursor(name, lane).unwrap())).collect();
-    Ok(Gateway { queue, aside, quarantine, received, cursors })
+    Ok(Gateway { queue, aside, quarantine, received, store, cursors })
 }
 
 fn event(number: u64) -> Entry {
@@ -126,6 +131,7 @@ impl Gateway {
         let _ =
             tokio::time::timeout(MOMENT, until(|| "deleted".to_owned(), || many < 2 || files(dir, "segment-").len() < many)).await;
         self.refuse(tries, books).await;
+        self.store_picture(plan, books).await;
         for _ in 0..tries {
             if self.received.save().is_ok() {
                 break;
@@ -189,6 +195,21 @@ impl Gateway {
         }
     }
 
+    /// As `deliver` does: a session after the other, until it is acknowledged.
+    async fn store_picture(&mut self, plan: Plan, books: &mut Books) {
+        for _ in 0..if plan.fault.for_good { 2 } else { 20 } {
+            let Ok(mut session) = step(self.store.connect(Lane::Normal)).await else { continue };
+            session.submit(Sequence(1), vec![object()]);
+            match step(session.next()).await {
+                Answer::Acknowledged { .. } => books.is_stored = true,
+                Answer::Lost { .. } => continue,
+                answer => panic!("a picture: {answer:?}"),
+            }
+            break;
+        }
+        assert!(books.is_stored || plan.fault.for_good, "a picture is put off for good");
+    }
+
     /// A body that nobody understands.
     async fn refuse(&mut self, tries: usize, books: &mut Books) {
         let source = Source {
@@ -201,6 +222,22 @@ impl Gateway {
         let refusal = Refusal::new(Code::JsonInvalid, "expected value");
         books.is_quarantined = (0..tries).any(|_| self.quarantine.keep(&source, &refusal, REFUSED_BODY).is_ok());
     }
+}
+
+fn store_settings(dir: &Path) -> config::Store {
+    config::Store {
+        url: StoreUrl::File(dir.join("pictures")),
+        public_url: None,
+        concurrency: 4,
+        timeout: Duration::from_secs(10),
+        keep: Duration::from_secs(200_000),
+        max_bytes: 1 << 20,
+    }
+}
+
+fn object() -> Object {
+    let bytes = picture(PictureKind::Face, 77, 6_000).bytes;
+    Object { kind: PictureKind::Face, key: "face/2026/11/28/ab12.jpg".to_owned(), media_type: "image/jpeg".to_owned(), bytes }
 }
 
 /// Takes the record, or sets it aside; false where that does not work.
@@ -245,6 +282,8 @@ async fn live_again(dir: &Path, books: &mut Books) {
     let body = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.ends_with(REFUSED_BODY));
     let kept = std::fs::read_dir(dir.join("quarantine")).unwrap().filter(|entry| body(&entry.as_ref().unwrap().path())).count();
     assert!(kept >= usize::from(books.is_quarantined), "a refused body that was kept");
+    let stored = std::fs::read(dir.join("pictures").join(object().key));
+    assert!(!books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes), "a picture that was stored");
     let fresh = EVENTS + 1;
     step(gateway.queue.append(event(fresh))).await.expect("a disk that is well takes events");
     books.taken.insert(fresh);
