@@ -101,7 +101,7 @@ impl Writer {
     }
 
     /// Gives those before the active one their index. That it cannot be written now costs memory, and a scan after a kill.
-    fn seal_older(&mut self) -> Result<(), Trouble> {
+    pub(super) fn seal_older(&mut self) -> Result<(), Trouble> {
         let mut left = Vec::new();
         for unsealed in std::mem::take(&mut self.unsealed) {
             let what = || format!("writing the index of {}", unsealed.segment.path.display());

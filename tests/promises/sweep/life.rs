@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use boxbridge::app::build;
 use boxbridge::config::{self, StoreUrl};
-use boxbridge::event::{Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal, Source, Timestamp};
+use boxbridge::event::{
+    Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal, Sequence, Source, Timestamp,
+};
 use boxbridge::queue::aside::{Aside, SetAside};
 use boxbridge::queue::quarantine::Quarantine;
 use boxbridge::queue::received::Received;
