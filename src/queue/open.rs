@@ -76,8 +76,10 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
         growth: Default::default(),
     });
     let (number, write) = (recovered.number, recovered.write);
-    let writer = |duplicates| Writer::new(inner.clone(), duplicates, recovered.unsealed, number, write);
-    let threads = start(&inner, writer).map_err(OpenError::io("starting a thread for", &directory))?;
+    let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
+    duplicates.load(&inner.log).map_err(OpenError::io("reading the indexes of", &directory))?;
+    let threads = start(&inner, Writer::new(inner.clone(), duplicates, recovered.unsealed, number, write))
+        .map_err(OpenError::io("starting a thread for", &directory))?;
     Ok((inner, threads))
 }
 
@@ -165,10 +167,7 @@ fn most(left: Counts, right: Counts) -> Counts {
     most
 }
 
-fn start(inner: &Arc<Inner>, writer: impl FnOnce(Duplicates) -> Writer) -> std::io::Result<Threads> {
-    let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
-    duplicates.load(&inner.log)?;
-    let writer = writer(duplicates);
+fn start(inner: &Arc<Inner>, writer: Writer) -> std::io::Result<Threads> {
     let (of_writer, of_keeper) = (Watch(inner.clone()), Watch(inner.clone()));
     let writer = std::thread::Builder::new().name("queue-writer".to_owned()).spawn(move || {
         let _watch = of_writer;

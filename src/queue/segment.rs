@@ -270,11 +270,12 @@ impl Segment {
             Contents::Sealed { trailer, .. } => trailer.clone(),
             Contents::Open { entries, .. } => return Ok(Arc::new(entries.clone())),
         };
-        let loaded = match self.read_index(&trailer)? {
-            Some(entries) => entries,
-            // The index rotted after the start: the records tell the same.
-            None => scan::sealed(&self.file, &self.header, &trailer)?,
+        // The index may have rotted after the start: the records tell the same.
+        let loaded = match self.read_index(&trailer) {
+            Ok(None) => scan::sealed(&self.file, &self.header, &trailer),
+            read => read.map(Option::unwrap_or_default),
         };
+        let loaded = loaded.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.path.display())))?;
         let loaded = Arc::new(loaded);
         if let Contents::Sealed { index, .. } = &mut *self.contents() {
             *index = Arc::downgrade(&loaded);
@@ -355,5 +356,24 @@ pub(super) fn record_end(offset: u64, event_bytes: u32, pictures_bytes: u64) -> 
     match pictures_bytes {
         0 => (offset + RECORD_HEADER as u64 + u64::from(event_bytes)).next_multiple_of(8),
         _ => block_after(pictures_offset(offset, event_bytes) + pictures_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Lane;
+
+    #[test]
+    fn what_is_sealed_takes_no_record_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segment-0000000001");
+        let header =
+            SegmentHeader { number: 1, nonce: 7, epoch: [0; 16], write: 1, created_at: Timestamp(1), before: Counts::default() };
+        let segment = Segment::new(path.clone(), Disk::default().create(&path).unwrap(), header).unwrap();
+        segment.push(vec![Entry::lost(Lane::Normal)]).unwrap();
+        segment.seal(FIRST_GROUP, None, 2).unwrap();
+        segment.push(vec![Entry::lost(Lane::Normal)]).unwrap_err();
+        assert_eq!(segment.records(), 1);
     }
 }
