@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::event::{Code, Feed, Receipt, Refusal, Reply, Source, document};
+use crate::event::{Act, Code, Feed, Receipt, Refusal, Reply, Revision, Source, document};
 use crate::ingest::Accept;
 use crate::metrics::{self, Outcome};
 use crate::normalize::{Batch, Context, Elements, Limits, Normalized, normalize};
@@ -99,7 +99,9 @@ impl Gateway {
     }
 
     async fn append(&self, normalized: Normalized) -> Result<Receipt, Refusal> {
-        let Normalized { event, pictures } = normalized;
+        let Normalized { mut event, pictures, content } = normalized;
+        event.decide(self.router.decide(&event), &content);
+        let live_revision = (event.act_before == Act::Never).then(|| Revision::live(&content));
         let (feed, event_id, person_type) = (event.feed, event.id, event.person_type);
         let document = document::rebuild(&event, |_, _| Some(String::new()));
         for warning in &event.warnings {
@@ -109,7 +111,7 @@ impl Gateway {
             metrics::picture(kind, picture.state);
         }
         let lane = self.router.lane(&event);
-        let appended = self.queue.append(Entry { event, pictures, lane }).await.map_err(refusal)?;
+        let appended = self.queue.append(Entry { event, pictures, lane, live_revision }).await.map_err(refusal)?;
         let is_duplicate = matches!(appended, Appended::Duplicate(_));
         metrics::event(feed, if is_duplicate { Outcome::Duplicate } else { Outcome::Accepted });
         if is_duplicate {

@@ -11,20 +11,21 @@ use super::{Context, digest};
 use crate::config::is_site;
 use crate::event::document::{FIELDS, Field, INNER, Meaning, normalized};
 use crate::event::{
-    Clock, ClockSource, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Quality, Revision, Timestamp,
-    WarningCode,
+    Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Quality, Revision,
+    Timestamp, WarningCode,
 };
 
 /// Beyond this many bytes the end of a device's id is replaced by a hash: it becomes topics, which have limits.
 const DEVICE_ID_MAX: usize = 256;
 
-pub(super) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> Event {
+/// The event, its revision still to be made, and the digest that it is made of.
+pub(super) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> (Event, ContentDigest) {
     let mut event = Assembly { sent: &mut sent, context }.event(feed);
     settle(&mut sent, &mut event);
     event.extra = sent.extra;
     event.warnings = sent.warnings.into_vec();
-    digest::name(&mut event);
-    event
+    let content = digest::name(&mut event);
+    (event, content)
 }
 
 /// Writes `source`: what was sent, wherever the event does not give it back.
@@ -69,6 +70,7 @@ impl Assembly<'_, '_> {
             feed,
             occurred_at,
             received_at,
+            act_before: Act::Undecided,
             person_type: self.person_type(),
             identity: Identity { id: self.text(Meaning::IdentityId), name: self.text(Meaning::IdentityName) },
             matched: Match { score: self.score(), group: self.group() },

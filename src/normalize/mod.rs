@@ -12,7 +12,7 @@
 use bytes::Bytes;
 
 use crate::config;
-use crate::event::{Code, Event, Picture, Refusal, Source};
+use crate::event::{Code, ContentDigest, Event, Picture, Refusal, Source};
 
 mod assemble;
 mod dialect;
@@ -57,11 +57,12 @@ impl Limits {
     }
 }
 
-/// An event and the pictures that were in it.
+/// An event and the pictures that were in it. Whether one may act on it is not decided yet: its revision waits for that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalized {
     pub event: Event,
     pub pictures: Vec<Picture>,
+    pub content: ContentDigest,
 }
 
 /// What a body held.
@@ -159,6 +160,6 @@ fn one(text: &str, counts: scan::Counts, context: &Context<'_>) -> Result<Normal
         ));
     };
     let (sent, pictures) = sent::Sent::take(object, context)?;
-    let event = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
-    Ok(Normalized { event, pictures })
+    let (event, content) = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
+    Ok(Normalized { event, pictures, content })
 }

@@ -122,3 +122,39 @@ async fn a_reference_waits_for_its_object_and_says_so_if_it_does_not_come_in_tim
     let uri = second["pictures"]["scene"]["uri"].as_str().unwrap();
     wait_until("the object", || site.object(uri) == Some(jpeg(1_001, 75_000)));
 }
+
+/// What a consumer knows of a message.
+fn known(payload: &Value) -> (String, String, bool) {
+    let text = |key: &str| payload[key].as_str().unwrap_or_default().to_owned();
+    (text("id"), text("revision"), !payload["act_before"].is_null())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_history_told_first_still_rings_when_it_comes_live_and_not_the_other_way_round() {
+    let site = Site::start("act", &[]);
+    let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/+/blacklist/#").await;
+    for (person, paths) in [("3", ["/HistoryEvent", "/RealTimeEvent"]), ("4", ["/RealTimeEvent", "/HistoryEvent"])] {
+        let body = event(person, json!(3), "10.0.0.1");
+        paths.iter().for_each(|path| assert_eq!(site.gateway.post(path, &body).status, 200));
+    }
+    let mut arrived: std::collections::BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for message in subscriber.receive(3).await {
+        let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+        let is_live_topic = message.topic.contains("/events/");
+        assert_eq!(is_live_topic, known(&payload).2);
+        arrived.entry(payload["identity"]["id"].as_str().unwrap().to_owned()).or_default().push(known(&payload));
+    }
+    site.gateway.wait_delivered();
+    for message in site.on_kafka("blacklist", 3).await {
+        let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+        let (id, revision, _) = known(&payload);
+        assert_eq!(message.headers["ce_id"], format!("{id}.{revision}"));
+        assert!(arrived[payload["identity"]["id"].as_str().unwrap()].contains(&known(&payload)), "the same on both buses");
+    }
+    let mut both = arrived["3"].clone();
+    both.sort_by_key(|(_, _, is_live)| *is_live);
+    let [(id, record, false), (same_id, live, true)] = &both[..] else { panic!("{both:?}") };
+    assert!(id == same_id && record != live, "a consumer that follows the rule takes both: {both:?}");
+    assert!(matches!(&arrived["4"][..], [(_, _, true)]), "{arrived:?}");
+    assert_eq!(site.gateway.metrics()["boxbridge_ingest_events_total{feed=\"history\",outcome=\"duplicate\"}"], 1.0);
+}
