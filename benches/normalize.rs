@@ -31,10 +31,11 @@ fn main() {
         feed: Feed::Realtime,
         site: None,
         box_id: None,
+        charset: None,
         received_at: Timestamp(1_795_341_600_123),
     };
     let limits = Limits { depth_max: 64, events_max: 100, pictures_max: 16, event_max_bytes: 8 << 20 };
-    let context = Context { source: &source, site: "default", gateway: "edge-1", settings: &settings, limits };
+    let context = Context { source: &source, site: "default", gateway: "edge-1", settings: &settings, limits, room: &Room };
     let (mut ours, mut plain) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         plain = plain.min(time(|| drop(black_box(plain_loop(&body)))));
@@ -45,6 +46,17 @@ fn main() {
     }
     let ratio = ours.as_secs_f64() / plain.as_secs_f64();
     println!("{} bytes: normalize {ours:?}, plain loop {plain:?}, ratio {ratio:.3}", body.len());
+}
+
+#[derive(Debug)]
+struct Room;
+
+impl boxbridge::normalize::Room for Room {
+    fn take(&self, _bytes: usize) -> bool {
+        true
+    }
+
+    fn give_back(&self, _bytes: usize) {}
 }
 
 fn time(work: impl FnOnce()) -> Duration {

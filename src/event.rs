@@ -272,6 +272,16 @@ words! {
         PictureTruncated = "picture_truncated",
         PictureUndecodable = "picture_undecodable",
         PictureOversize = "picture_oversize",
+        /// The box's clock is more than five minutes off.
+        ClockSkewed = "clock_skewed",
+        /// `NaN`, `Infinity` or a number that no double holds: `null`, its spelling in `source`.
+        NumberInvalid = "number_invalid",
+        /// Not UTF-8, or half of a surrogate pair: its bytes are in `source["$bytes"]`.
+        EncodingInvalid = "encoding_invalid",
+        /// A form decoder had made blanks of its `+`.
+        Base64Repaired = "base64_repaired",
+        /// A comma behind the last member was taken out.
+        JsonRepaired = "json_repaired",
     }
 }
 

@@ -103,6 +103,8 @@ pub struct Source {
     pub site: Option<String>,
     /// `?box=` of the URL, unchecked.
     pub box_id: Option<String>,
+    /// `charset` of the Content-Type, unchecked.
+    pub charset: Option<String>,
     /// When the last byte of the body had arrived.
     pub received_at: Timestamp,
 }

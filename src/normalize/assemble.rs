@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::field::{self, Person, Score, Text};
+use super::notes::Notes;
 use super::sent::Sent;
 use super::{Context, digest};
 use crate::config::is_site;
@@ -15,6 +16,8 @@ use crate::event::{
     Timestamp, WarningCode,
 };
 
+/// NTP holds a clock within milliseconds; one that is off by more than this was set by nobody.
+const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
 /// Beyond this many bytes the end of a device's id is replaced by a hash: it becomes topics, which have limits.
 const DEVICE_ID_MAX: usize = 256;
 
@@ -30,7 +33,11 @@ pub(super) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> (Ev
 
 /// Writes `source`: what was sent, wherever the event does not give it back.
 fn settle(sent: &mut Sent, event: &mut Event) {
+    event.source = std::mem::take(&mut sent.source);
     for (field, value) in FIELDS.iter().zip(std::mem::take(&mut sent.values)) {
+        if event.source.contains_key(field.name) {
+            continue;
+        }
         let is_picture = matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
         let null_is_absent = field.null_is_absent(event);
         let as_sent = match value {
@@ -50,7 +57,7 @@ fn settle(sent: &mut Sent, event: &mut Event) {
         }
     }
     if let Some(instead) = sent.instead_of_inner.take() {
-        event.source.insert(INNER.to_owned(), instead);
+        event.source.entry(INNER).or_insert(instead);
     }
 }
 
@@ -100,27 +107,46 @@ impl Assembly<'_, '_> {
         }
         let occurred_at = Timestamp(moment.milliseconds);
         let skew_ms = (feed == Feed::Realtime).then(|| received_at.since(occurred_at));
+        if skew_ms.is_some_and(|skew_ms| skew_ms.unsigned_abs() > SKEW_MAX_MS) {
+            self.sent.warnings.add(WarningCode::ClockSkewed, field.path());
+        }
         (occurred_at, Clock { from: ClockSource::Box, skew_ms })
     }
 
     fn person_type(&mut self) -> PersonType {
         let (field, value) = self.sent.get(Meaning::PersonType);
         match field::person(value) {
-            Person::Sent(person_type) => person_type,
-            Person::Defaulted => {
+            Person::Sent(person_type) if !self.is_repaired(field) => person_type,
+            Person::Defaulted if self.is_whole() && !self.is_repaired(field) => {
                 self.sent.warnings.add(WarningCode::PersonTypeDefaulted, field.path());
                 PersonType::Employee
             }
-            Person::Unknown => {
+            Person::Sent(_) | Person::Defaulted | Person::Unknown => {
                 self.sent.warnings.add(WarningCode::PersonTypeUnknown, field.path());
                 PersonType::Unknown
             }
         }
     }
 
+    /// Whether the inner object came whole, so that what it lacks was not sent.
+    fn is_whole(&self) -> bool {
+        let inner = self.sent.notes.members.get(INNER);
+        let has_odd_key = inner.is_some_and(|inner| inner.members.values().any(|member| member.key.is_some()));
+        self.sent.instead_of_inner.is_none() && !has_odd_key
+    }
+
+    /// What had to be repaired counts as unreadable, never as absent.
+    fn is_repaired(&self, field: &Field) -> bool {
+        self.sent.notes.of(field).is_some_and(Notes::is_another)
+    }
+
     fn score(&mut self) -> Option<f64> {
         let (field, value) = self.sent.get(Meaning::Score);
-        let (score, is_text) = (field::score(value, self.context.settings.score_scale), matches!(value, Some(Value::String(_))));
+        let (mut score, is_text) =
+            (field::score(value, self.context.settings.score_scale), matches!(value, Some(Value::String(_))));
+        if self.is_repaired(field) {
+            score = Score::Invalid;
+        }
         if is_text {
             self.sent.warnings.add(WarningCode::TypeUnexpected, field.path());
         }

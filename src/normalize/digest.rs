@@ -1,10 +1,11 @@
 //! Names made from content: the event's id, its revision, and the digest both rest on.
 //!
-//! **Content digest** = SHA-256 of the box's document ([`document::rebuild`]) as canonical JSON: each picture replaced by the 64
+//! **Content digest** = SHA-256 of the box's document ([`document::opened`]) as canonical JSON: each picture replaced by the 64
 //! hex digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out; `dev_sno`, `ep_id`,
 //! `want_action`, `out_timestamp` and `api_version` left out at the top and in `ext_data`; `ext_data.info` and `ext_data.ir_pic`
 //! left out. Canonical: UTF-8, no white space, keys sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as
-//! serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls `\u00xx` in lower case, nothing else). The event's revision
+//! serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls `\u00xx` in lower case, nothing else). Objects that came as
+//! a text are the objects they are. Where `source` has `$bytes`, a line feed and its canonical JSON follow. The event's revision
 //! is made of it once it is decided whether one may act on it ([`crate::event::Event::decide`]).
 //!
 //! **Id** = UUIDv8 of the first 16 bytes of SHA-256 over site, device id, time in milliseconds as decimal digits and identity id,
@@ -21,7 +22,7 @@
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::event::document::{self, FIELDS, INNER, Meaning};
+use crate::event::document::{self, BYTES, FIELDS, INNER, Meaning};
 use crate::event::{ContentDigest, Event, EventId, PersonType, PictureKind};
 
 const BOOKKEEPING: [&str; 5] = ["dev_sno", "ep_id", "want_action", "out_timestamp", "api_version"];
@@ -30,7 +31,7 @@ const HISTORY_ONLY: [&str; 2] = ["info", "ir_pic"];
 
 /// Sets the event's id from all the rest of it, and returns its content's digest.
 pub(super) fn name(event: &mut Event) -> ContentDigest {
-    let content = ContentDigest(canonical_digest(&content(event)));
+    let content = ContentDigest(canonical_digest(&content(event), event.source.get(BYTES)));
     let time = event.occurred_at.0.to_string();
     let identity = event.identity.id.as_deref().unwrap_or_default();
     let anonymous = identity.is_empty() || matches!(event.person_type, PersonType::Stranger | PersonType::Unknown);
@@ -55,7 +56,7 @@ fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
 
 /// The document whose canonical form is digested.
 fn content(event: &Event) -> Map<String, Value> {
-    let mut document = document::rebuild(event, |_, picture| Some(picture.sha256.clone()));
+    let mut document = document::opened(event, |_, picture| Some(picture.sha256.clone()));
     for name in BOOKKEEPING {
         document.remove(name);
     }
@@ -78,9 +79,13 @@ fn is_empty(event: &Event, kind: PictureKind, value: Option<&Value>) -> bool {
     event.pictures.get(kind).is_none() && value.is_none_or(|value| value.is_null() || value == "")
 }
 
-fn canonical_digest(document: &Map<String, Value>) -> [u8; 32] {
+fn canonical_digest(document: &Map<String, Value>, bytes: Option<&Value>) -> [u8; 32] {
     let mut text = Vec::with_capacity(1024);
     write_object(document, &mut text);
+    if let Some(bytes) = bytes {
+        text.push(b'\n');
+        write(bytes, &mut text);
+    }
     Sha256::digest(&text).into()
 }
 
