@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use boxbridge::config::{self, ScoreScale};
 use boxbridge::event::{Feed, Source, Timestamp};
-use boxbridge::normalize::{Batch, Context, Limits, normalize};
+use boxbridge::normalize::{Batch, Context, Limits, Room, normalize};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -35,7 +35,8 @@ fn main() {
         received_at: Timestamp(1_795_341_600_123),
     };
     let limits = Limits { depth_max: 64, events_max: 100, pictures_max: 16, event_max_bytes: 8 << 20 };
-    let context = Context { source: &source, site: "default", gateway: "edge-1", settings: &settings, limits, room: &Room };
+    let context =
+        Context { source: &source, site: "default", gateway: "edge-1", settings: &settings, limits, room: Room(&|_| true) };
     let (mut ours, mut plain) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         plain = plain.min(time(|| drop(black_box(plain_loop(&body)))));
@@ -46,17 +47,6 @@ fn main() {
     }
     let ratio = ours.as_secs_f64() / plain.as_secs_f64();
     println!("{} bytes: normalize {ours:?}, plain loop {plain:?}, ratio {ratio:.3}", body.len());
-}
-
-#[derive(Debug)]
-struct Room;
-
-impl boxbridge::normalize::Room for Room {
-    fn take(&self, _bytes: usize) -> bool {
-        true
-    }
-
-    fn give_back(&self, _bytes: usize) {}
 }
 
 fn time(work: impl FnOnce()) -> Duration {

@@ -142,20 +142,9 @@ impl Gateway {
             gateway: &self.config.gateway,
             settings: &self.config.normalize,
             limits: Limits::of(&self.config.ingest),
-            room: &Unbudgeted,
+            room: Room(&|_bytes| true),
         }
     }
-}
-
-#[derive(Debug)]
-struct Unbudgeted;
-
-impl Room for Unbudgeted {
-    fn take(&self, _bytes: usize) -> bool {
-        true
-    }
-
-    fn give_back(&self, _bytes: usize) {}
 }
 
 fn refusal(error: AppendError) -> Refusal {

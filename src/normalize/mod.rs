@@ -46,8 +46,7 @@ pub struct Context<'a> {
     pub gateway: &'a str,
     pub settings: &'a config::Normalize,
     pub limits: Limits,
-    /// Where a repair asks for memory.
-    pub room: &'a dyn Room,
+    pub room: Room<'a>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +95,6 @@ pub struct Elements<'a> {
     context: Context<'a>,
     /// What was odd about the array itself.
     warning: Option<WarningCode>,
-    /// Of an array that had to be taken out of a text.
-    _taken: Option<room::Taken<'a>>,
 }
 
 /// What is kept of a text that could not be read, or of a number that is none.
@@ -108,15 +105,14 @@ pub fn normalize<'a>(body: &Bytes, context: &Context<'a>) -> Result<Batch<'a>, R
     match trimmed(body).first() {
         Some(b'[') => many(body, context, None),
         Some(b'"') => match reading::array_in(body, context)? {
-            Some((array, taken)) => many(&array, context, Some(taken)),
+            Some(array) => many(&array, context, Some(WarningCode::TypeUnexpected)),
             None => reading::event(body, context).map(Batch::One),
         },
         _ => reading::event(body, context).map(Batch::One),
     }
 }
 
-fn many<'a>(body: &Bytes, context: &Context<'a>, taken: Option<room::Taken<'a>>) -> Result<Batch<'a>, Refusal> {
-    let encoded = taken.as_ref().map(|_| WarningCode::TypeUnexpected);
+fn many<'a>(body: &Bytes, context: &Context<'a>, encoded: Option<WarningCode>) -> Result<Batch<'a>, Refusal> {
     let (texts, repaired) = match strict_elements(body, context) {
         Ok(texts) => (texts, None),
         Err(refusal) if !reading::may_be_repaired(&refusal) => return Err(refusal),
@@ -129,7 +125,7 @@ fn many<'a>(body: &Bytes, context: &Context<'a>, taken: Option<room::Taken<'a>>)
     if texts.is_empty() {
         return Err(Refusal::new(Code::EventUnrecognized, "the array holds no event"));
     }
-    Ok(Batch::Many(Elements { texts: texts.into_iter(), context: *context, warning: encoded.or(repaired), _taken: taken }))
+    Ok(Batch::Many(Elements { texts: texts.into_iter(), context: *context, warning: encoded.or(repaired) }))
 }
 
 fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Refusal> {

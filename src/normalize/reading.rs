@@ -43,12 +43,11 @@ pub(super) fn may_be_repaired(refusal: &Refusal) -> bool {
     matches!(refusal.code, Code::JsonInvalid | Code::EncodingInvalid)
 }
 
-/// The array that is a body's JSON text, and the memory that it takes.
-pub(super) fn array_in<'a>(body: &Bytes, context: &Context<'a>) -> Result<Option<(Bytes, Taken<'a>)>, Refusal> {
-    let mut taken = taken(context);
+/// The array that is a body's JSON text.
+pub(super) fn array_in(body: &Bytes, context: &Context<'_>) -> Result<Option<Bytes>, Refusal> {
     let Ok(text) = text(body) else { return Ok(None) };
-    let array = repair::array_in(text, &mut taken)?;
-    Ok(array.map(|array| (Bytes::from(array), taken)))
+    let array = repair::array_in(text, &mut taken(context))?;
+    Ok(array.map(Bytes::from))
 }
 
 fn repaired(body: &Bytes, context: &Context<'_>) -> Result<Option<Normalized>, Refusal> {

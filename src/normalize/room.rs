@@ -1,45 +1,41 @@
-//! Memory that a repair takes beyond the body's own: asked for before it is used, given back with the repair.
+//! Memory that a repair takes beyond what the body costs: asked for before it is used, and bounded.
 
 use std::fmt;
 
 use crate::event::{Code, Refusal};
 
-/// Where memory is asked for: the budget that the body is on.
-pub trait Room: Sync + fmt::Debug {
-    /// Whether so many bytes more may be used now.
-    fn take(&self, bytes: usize) -> bool;
+/// Asks the budget that the body is on: whether so many bytes, in all, may be used beyond what the body costs.
+#[derive(Clone, Copy)]
+pub struct Room<'a>(pub &'a (dyn Fn(usize) -> bool + Sync));
 
-    fn give_back(&self, bytes: usize);
+impl fmt::Debug for Room<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Room")
+    }
 }
 
+/// What one repair has taken.
 #[derive(Debug)]
 pub(super) struct Taken<'a> {
-    room: &'a dyn Room,
+    room: Room<'a>,
     bytes: usize,
     bytes_max: usize,
 }
 
 impl<'a> Taken<'a> {
-    pub fn new(room: &'a dyn Room, bytes_max: usize) -> Taken<'a> {
+    pub fn new(room: Room<'a>, bytes_max: usize) -> Taken<'a> {
         Taken { room, bytes: 0, bytes_max }
     }
 
     pub fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
-        if self.bytes.saturating_add(bytes) > self.bytes_max {
+        let bytes = self.bytes.saturating_add(bytes);
+        if bytes > self.bytes_max {
             return Err(Refusal::new(Code::BodyTooLarge, format!("a repair would take more than {} bytes", self.bytes_max)));
         }
-        if !self.room.take(bytes) {
+        if !(self.room.0)(bytes) {
             return Err(Refusal::new(Code::OverBudget, "the memory that a repair of this body takes is in use"));
         }
-        self.bytes += bytes;
+        self.bytes = bytes;
         Ok(())
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.room.give_back(self.bytes);
-        }
     }
 }

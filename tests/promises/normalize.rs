@@ -40,19 +40,7 @@ pub fn source(feed: Feed) -> Source {
 }
 
 pub fn context(source: &Source) -> Context<'_> {
-    Context { source, site: "default", gateway: "edge-1", settings: &SETTINGS, limits: LIMITS, room: &Wide }
-}
-
-/// Memory without end.
-#[derive(Debug)]
-pub struct Wide;
-
-impl Room for Wide {
-    fn take(&self, _bytes: usize) -> bool {
-        true
-    }
-
-    fn give_back(&self, _bytes: usize) {}
+    Context { source, site: "default", gateway: "edge-1", settings: &SETTINGS, limits: LIMITS, room: Room(&|_| true) }
 }
 
 /// The body's events, or why there is none; one by one.
