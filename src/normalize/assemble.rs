@@ -130,9 +130,10 @@ impl Assembly<'_, '_> {
 
     /// Whether the inner object came whole, so that what it lacks was not sent.
     fn is_whole(&self) -> bool {
+        let is_odd = |notes: &Notes| notes.bytes.is_some() || notes.members.values().any(|member| member.key.is_some());
         let inner = self.sent.notes.members.get(INNER);
-        let has_odd_key = inner.is_some_and(|inner| inner.members.values().any(|member| member.key.is_some()));
-        self.sent.instead_of_inner.is_none() && !has_odd_key
+        let is_repaired = self.sent.notes.bytes.is_some() || inner.is_some_and(is_odd);
+        self.sent.instead_of_inner.is_none() && !is_repaired
     }
 
     /// What had to be repaired counts as unreadable, never as absent.

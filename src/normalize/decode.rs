@@ -1,6 +1,6 @@
 //! Bytes that are not UTF-8 → text, by the readings that are tried one after the other.
 //!
-//! Promises: a reading never fails: what it does not know becomes U+FFFD; it takes no more memory than an event may have.
+//! Promises: what a reading does not know becomes U+FFFD; it takes no more memory than an event may have.
 //! Deliberately decides nothing: whether a reading is JSON is seen by reading it.
 
 use std::borrow::Cow;
@@ -27,25 +27,28 @@ pub(super) fn looks_like_utf_16(body: &[u8]) -> bool {
     body.iter().take(2).any(|byte| *byte == 0) || body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff")
 }
 
+/// `None` if it cannot be read so.
 pub(super) fn decode<'b>(
     body: &'b [u8],
     encoding: &'static Encoding,
     bytes_max: usize,
     taken: &mut Taken<'_>,
-) -> Result<Cow<'b, str>, Refusal> {
+) -> Result<Option<Cow<'b, str>>, Refusal> {
     if encoding == UTF_8
         && let Ok(text) = simdutf8::basic::from_utf8(body)
     {
-        return Ok(Cow::Borrowed(text));
+        return Ok(Some(Cow::Borrowed(text)));
     }
     let mut decoder = encoding.new_decoder_with_bom_removal();
     let most = decoder.max_utf8_buffer_length(body.len()).unwrap_or(usize::MAX);
     let capacity = most.min(bytes_max.saturating_add(ROOM_TO_END));
     taken.take(capacity)?;
     let mut text = String::with_capacity(capacity);
-    let (result, _, _) = decoder.decode_to_string(body, &mut text, true);
+    let (result, _, has_unknown) = decoder.decode_to_string(body, &mut text, true);
     match result {
-        CoderResult::InputEmpty => Ok(Cow::Owned(text)),
+        // What is unknown can be told apart by its bytes alone, and here they cannot be found again.
+        CoderResult::InputEmpty if has_unknown && !encoding.is_ascii_compatible() => Ok(None),
+        CoderResult::InputEmpty => Ok(Some(Cow::Owned(text))),
         CoderResult::OutputFull => {
             Err(Refusal::new(Code::BodyTooLarge, format!("an event of more than {bytes_max} bytes once it is UTF-8")))
         }

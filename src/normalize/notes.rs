@@ -86,12 +86,24 @@ impl Notes {
     }
 }
 
+/// A longer path was made up: names come from the body, and each note below one of a megabyte would repeat it.
+const PATH_MAX: usize = 1 << 10;
+
 /// As warnings name a place; the document itself is `$`.
 pub(super) fn dotted(path: &[&str]) -> String {
-    if path.is_empty() { "$".to_owned() } else { path.join(".") }
+    match path {
+        [] => "$".to_owned(),
+        _ if is_long(path) => "…".to_owned(),
+        _ => path.join("."),
+    }
 }
 
-/// As RFC 6901 names it.
-pub(super) fn pointer(path: &[&str]) -> String {
-    path.iter().fold(String::new(), |pointer, name| pointer + "/" + &name.replace('~', "~0").replace('/', "~1"))
+/// As RFC 6901 names it; `None` where that would be too long.
+pub(super) fn pointer(path: &[&str]) -> Option<String> {
+    let step = |pointer: String, name: &&str| pointer + "/" + &name.replace('~', "~0").replace('/', "~1");
+    (!is_long(path)).then(|| path.iter().fold(String::new(), step))
+}
+
+fn is_long(path: &[&str]) -> bool {
+    path.iter().map(|name| name.len()).sum::<usize>() > PATH_MAX
 }

@@ -54,7 +54,7 @@ fn repaired(body: &Bytes, context: &Context<'_>) -> Result<Option<Normalized>, R
     let body = trimmed(body);
     for encoding in decode::readings(body, context.source.charset.as_deref()) {
         let mut taken = taken(context);
-        let text = decode::decode(body, encoding, context.limits.event_max_bytes, &mut taken)?;
+        let Some(text) = decode::decode(body, encoding, context.limits.event_max_bytes, &mut taken)? else { continue };
         let is_decoded = matches!(text, std::borrow::Cow::Owned(_));
         // Only where a quote is a quote in both can the bytes of a string be found again.
         let raw = (is_decoded && encoding.is_ascii_compatible()).then_some(body);

@@ -316,6 +316,8 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
             return Ok(None);
         }
         self.changed()?;
+        // Here, and in the event as base64.
+        self.taken.take(2 * string.sent().len())?;
         Ok(Some(Kept::whole(string.sent())))
     }
 

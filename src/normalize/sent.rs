@@ -159,19 +159,14 @@ impl Sent {
     fn take_note(&mut self, path: &[&str], note: &Notes) {
         if let Some(spelling) = &note.number {
             self.warnings.add(WarningCode::NumberInvalid, dotted(path));
-            let name = known(path).map_or_else(|| pointer(path), str::to_owned);
-            self.source.insert(name, Value::String(spelling.clone()));
+            if let Some(name) = known(path).map(str::to_owned).or_else(|| pointer(path)) {
+                self.source.insert(name, Value::String(spelling.clone()));
+            }
         }
         for (before, kept) in [("", &note.bytes), ("#", &note.key)] {
-            let Some(kept) = kept else { continue };
-            self.warnings.add(WarningCode::EncodingInvalid, dotted(path));
-            let bytes = self.source.entry(BYTES).or_insert_with(|| Value::Object(Map::new()));
-            let place = format!("{before}{}", pointer(path));
-            bytes.as_object_mut().into_iter().for_each(|bytes| drop(bytes.insert(place.clone(), kept.to_base64().into())));
-            if matches!(kept, Kept::Hash(_)) {
-                let refusal =
-                    || Refusal::at(Code::EncodingInvalid, dotted(path), "accepted, but its bytes are not kept with the event");
-                self.unread.get_or_insert_with(refusal);
+            if let Some(kept) = kept {
+                self.warnings.add(WarningCode::EncodingInvalid, dotted(path));
+                self.take_bytes(pointer(path).map(|pointer| format!("{before}{pointer}")), path, kept);
             }
         }
         if note.encoded > 0 {
@@ -182,6 +177,18 @@ impl Sent {
         }
         if note.comma {
             self.warnings.add(WarningCode::JsonRepaired, dotted(path));
+        }
+    }
+
+    fn take_bytes(&mut self, place: Option<String>, path: &[&str], kept: &Kept) {
+        if place.is_none() || matches!(kept, Kept::Hash(_)) {
+            let refusal =
+                || Refusal::at(Code::EncodingInvalid, dotted(path), "accepted, but its bytes are not kept with the event");
+            self.unread.get_or_insert_with(refusal);
+        }
+        let bytes = self.source.entry(BYTES).or_insert_with(|| Value::Object(Map::new()));
+        if let (Some(place), Some(bytes)) = (place, bytes.as_object_mut()) {
+            bytes.insert(place, kept.to_base64().into());
         }
     }
 
