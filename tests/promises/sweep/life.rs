@@ -219,6 +219,7 @@ impl Gateway {
             feed: Feed::Realtime,
             site: None,
             box_id: None,
+            charset: None,
             received_at: Timestamp::now(),
         };
         let refusal = Refusal::new(Code::JsonInvalid, "expected value");
