@@ -45,6 +45,9 @@ pub enum Appended {
 pub enum AppendError {
     #[error("queue is full: {used} of {limit} bytes used")]
     Full { used: u64, limit: u64 },
+    /// The budget is not used up, and the disk is.
+    #[error("queue is full: {reason}")]
+    DiskFull { reason: String },
     /// The disk does not take it at the moment, and nothing is wrong with what it holds: to be tried again.
     #[error("the disk does not take it now: {reason}")]
     NotNow { reason: String },

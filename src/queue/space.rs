@@ -26,34 +26,29 @@ const RESERVE_FILES: u64 = 16;
 
 /// Why an append is not taken.
 pub(super) enum Trouble {
-    Full {
-        used: u64,
-        limit: u64,
-    },
+    /// The budget is used up.
+    Full { used: u64, limit: u64 },
+    /// The file system has no room, whatever the budget says.
+    DiskFull { reason: String },
     /// The disk does not do it at the moment, and nothing is lost by that.
-    NotNow {
-        reason: String,
-    },
+    NotNow { reason: String },
     /// A write or sync of the log failed: what the disk holds is only known once it was read again.
     Broken(io::Error),
 }
 
 impl Trouble {
     /// Of a call on what holds records, or their names: broken, unless the error says that the call was never tried.
-    pub(super) fn of(inner: &Inner, doing: &str, file: &File, error: std::io::Error) -> Trouble {
+    pub(super) fn of(doing: &str, file: &File, error: std::io::Error) -> Trouble {
         match disk::is_passing(&error) {
-            true => Trouble::not_now(inner, format!("{doing} {}: {error}", file.path().display()), &error),
+            true => Trouble::not_now(format!("{doing} {}: {error}", file.path().display()), &error),
             false => Trouble::Broken(error),
         }
     }
 
     /// Of a call that nothing answered depends on.
-    pub(super) fn not_now(inner: &Inner, reason: String, error: &std::io::Error) -> Trouble {
+    pub(super) fn not_now(reason: String, error: &std::io::Error) -> Trouble {
         match disk::is_full(error) {
-            true => {
-                inner.log.outages.began(APPENDING, &reason);
-                Trouble::Full { used: inner.log.allocated(), limit: inner.settings.max_bytes }
-            }
+            true => Trouble::DiskFull { reason },
             false => Trouble::NotNow { reason },
         }
     }
@@ -68,7 +63,7 @@ pub(super) fn make_room(inner: &Inner, wanted: u64) -> Result<(), Trouble> {
         if used.saturating_add(wanted) <= limit && disk.is_none() {
             return Ok(());
         }
-        let failed = |error: io::Error| Trouble::not_now(inner, format!("making room: {error}"), &error);
+        let failed = |error: io::Error| Trouble::not_now(format!("making room: {error}"), &error);
         if delete_oldest(inner, |_| true).map_err(failed)? {
             continue;
         }
@@ -77,8 +72,7 @@ pub(super) fn make_room(inner: &Inner, wanted: u64) -> Result<(), Trouble> {
             continue;
         }
         if inner.settings.on_full == OnFull::Refuse || !expire_oldest(inner).map_err(failed)? {
-            disk.iter().for_each(|missing| inner.log.outages.began(APPENDING, missing));
-            return Err(Trouble::Full { used, limit });
+            return Err(disk.map_or(Trouble::Full { used, limit }, |reason| Trouble::DiskFull { reason }));
         }
     }
 }

@@ -150,14 +150,20 @@ impl Writer {
     /// What comes of an attempt for whoever waits for it, and when the next one is made if nobody asks.
     fn judge(&mut self, result: Result<(), Trouble>, wanted: Wanted) -> Result<(), AppendError> {
         let log = &self.inner.log;
-        self.inner.full.store(matches!(result, Err(Trouble::Full { .. })), Ordering::Relaxed);
         let refusal = match result {
+            // What is smaller than what was refused may fit where that does not.
+            Ok(()) if self.refused.is_some_and(|refused| refused.bytes > wanted.bytes && !self.has_room(refused)) => return Ok(()),
             Ok(()) => {
                 self.refused = None;
+                self.inner.full.store(false, Ordering::Relaxed);
                 log.outages.over(|| APPENDING.to_owned());
                 return Ok(());
             }
             Err(Trouble::Full { used, limit }) => AppendError::Full { used, limit },
+            Err(Trouble::DiskFull { reason }) => {
+                log.outages.began(APPENDING, &reason);
+                AppendError::DiskFull { reason }
+            }
             Err(Trouble::NotNow { reason }) => {
                 log.outages.began(APPENDING, &reason);
                 AppendError::NotNow { reason }
@@ -167,6 +173,7 @@ impl Writer {
                 return Err(AppendError::Poisoned);
             }
         };
+        self.inner.full.store(!matches!(refusal, AppendError::NotNow { .. }), Ordering::Relaxed);
         self.refused = Some(wanted);
         self.due = Some(Instant::now() + TRY_AGAIN);
         Err(refusal)
@@ -181,8 +188,7 @@ impl Writer {
         self.write += 1;
         let group = group::lay_out(group, place, counts);
         let file = &active.segment.file;
-        file.write_pieces_at(&mut group.slices(), active.end)
-            .map_err(|error| Trouble::of(&self.inner, "writing to", file, error))?;
+        file.write_pieces_at(&mut group.slices(), active.end).map_err(|error| Trouble::of("writing to", file, error))?;
         let started = Instant::now();
         let synced = file.sync();
         self.inner.syncing.took(started.elapsed());
@@ -204,8 +210,7 @@ impl Writer {
 
     fn witness(&mut self) -> Result<(), Trouble> {
         // Where a segment is to follow, nothing is written to this one any more.
-        let is_last = self.next.is_none() && self.active.as_ref().is_some_and(|active| active.has_room(Wanted::default()));
-        if is_last {
+        if self.has_room(Wanted::default()) {
             let mut counts = self.counts;
             self.append(&[], &mut counts)?;
         }

@@ -107,7 +107,7 @@ async fn no_room_in_a_write_rolls_back_and_the_next_write_stands_alone() {
     let queue = Queue::open(Settings { disk, ..settings(dir.path()) }, &["mqtt"]).unwrap();
     step(queue.append(large(1))).await.unwrap();
     armed.store(0, Ordering::SeqCst);
-    let is_full = |result: &Result<Appended, AppendError>| matches!(result, Err(AppendError::Full { .. }));
+    let is_full = |result: &Result<Appended, AppendError>| matches!(result, Err(AppendError::DiskFull { .. }));
     assert!(is_full(&step(queue.append(large(2))).await));
     let mut again = step(queue.append(large(2))).await;
     if is_full(&again) {

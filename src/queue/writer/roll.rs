@@ -31,10 +31,14 @@ const UNSEALED_MAX: usize = 2;
 impl Writer {
     /// Sees to it that the active segment has room for a group, and is the last one.
     pub(super) fn find_room(&mut self, wanted: Wanted) -> Result<(), Trouble> {
-        while self.next.is_some() || !self.active.as_ref().is_some_and(|active| active.has_room(wanted)) {
+        while !self.has_room(wanted) {
             self.roll(wanted)?;
         }
         Ok(())
+    }
+
+    pub(super) fn has_room(&self, wanted: Wanted) -> bool {
+        self.next.is_none() && self.active.as_ref().is_some_and(|active| active.has_room(wanted))
     }
 
     /// Makes the next segment and goes over to it. One that a failure left waiting may be too small: the one after it is not.
@@ -54,7 +58,7 @@ impl Writer {
         };
         let next = self.next.insert(next);
         let names = &self.inner.log.names;
-        names.sync_directory().map_err(|error| Trouble::of(&self.inner, "syncing", names, error))?;
+        names.sync_directory().map_err(|error| Trouble::of("syncing", names, error))?;
         self.inner.log.state().segments.push_back(Arc::clone(&next.segment));
         if let Some(Active { segment, end, length, .. }) = std::mem::replace(&mut self.active, self.next.take()) {
             self.unsealed.push(Unsealed { segment, end, length: Some(length), write: self.write });
@@ -91,11 +95,11 @@ impl Writer {
             Err(error) => {
                 // It occupies what others need, and holds nothing.
                 let _ = disk.remove(&fresh);
-                return Err(Trouble::not_now(&self.inner, format!("making {}: {error}", path.display()), &error));
+                return Err(Trouble::not_now(format!("making {}: {error}", path.display()), &error));
             }
         };
         let named = segment.file.rename(&path);
-        named.map_err(|error| Trouble::not_now(&self.inner, format!("naming {}: {error}", path.display()), &error))?;
+        named.map_err(|error| Trouble::not_now(format!("naming {}: {error}", path.display()), &error))?;
         self.number += 1;
         Ok(Active { segment: Arc::new(segment), end: FIRST_GROUP, length, records: 0 })
     }

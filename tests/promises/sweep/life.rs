@@ -162,7 +162,7 @@ impl Gateway {
                 while let Some(append) = appends.join_next().await {
                     match append.unwrap() {
                         (number, Ok(_)) => drop(books.taken.insert(number)),
-                        (number, Err(AppendError::NotNow { .. } | AppendError::Full { .. })) => {
+                        (number, Err(AppendError::NotNow { .. } | AppendError::DiskFull { .. })) => {
                             books.refused.insert(number);
                             left.push(number);
                         }
