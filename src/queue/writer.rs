@@ -174,7 +174,7 @@ impl Writer {
             }
         };
         self.inner.full.store(!matches!(refusal, AppendError::NotNow { .. }), Ordering::Relaxed);
-        self.refused = Some(wanted);
+        self.refused = Some(self.refused.filter(|refused| refused.bytes > wanted.bytes).unwrap_or(wanted));
         self.due = Some(Instant::now() + TRY_AGAIN);
         Err(refusal)
     }
