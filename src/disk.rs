@@ -1,7 +1,7 @@
 //! The way to the file system: every call that keeps a record, a refused body, a count or a picture.
 //!
 //! Promises: each call can be made to fail by a test ([`Disk::failing`]); an interrupted one is made again, and so is a read that got
-//! no answer; where the process has no descriptor left, a spare one is given up for the open that needs it. [`is_full`] and
+//! no answer; where the process has no descriptor left, whoever has spare ones gives one up for the open that needs it. [`is_full`] and
 //! [`is_passing`] are the one place that says what an error means. Deliberately decides nothing beyond that: whether a failure is
 //! refused, waited out or the end is its caller's. What a close could report was reported by the sync before it, so nobody asks.
 
@@ -46,7 +46,7 @@ type Failure = dyn Fn(Call, &Path) -> io::Result<()> + Send + Sync;
 #[derive(Clone, Default)]
 pub struct Disk {
     failure: Option<Arc<Failure>>,
-    spare: Arc<Mutex<Vec<std::fs::File>>>,
+    spare: Option<Arc<Mutex<Vec<std::fs::File>>>>,
 }
 
 /// Room that an unprivileged process can still use (`f_bavail`, not `f_bfree`).
@@ -81,12 +81,20 @@ impl std::fmt::Debug for Disk {
 impl Disk {
     /// A disk whose calls fail where `failure` says so, instead of being made. Asked again for each attempt.
     pub fn failing(failure: impl Fn(Call, &Path) -> io::Result<()> + Send + Sync + 'static) -> Disk {
-        Disk { failure: Some(Arc::new(failure)), spare: Arc::default() }
+        Disk { failure: Some(Arc::new(failure)), spare: None }
     }
 
-    /// Keeps some descriptors for when there are none left. Fewer than wanted is no failure: it is asked again.
+    /// The same, with some descriptors of its own for when there are none left: nobody else's open takes them.
+    pub fn with_spare_descriptors(&self) -> Disk {
+        let disk = Disk { spare: Some(Arc::default()), ..self.clone() };
+        disk.keep_spare_descriptors();
+        disk
+    }
+
+    /// Takes those again that were given up, where it has some. Fewer than wanted is no failure: it is asked again.
     pub fn keep_spare_descriptors(&self) {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(spare) = &self.spare else { return };
+        let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
         while spare.len() < SPARE {
             let Ok(file) = std::fs::File::open("/dev/null") else { return };
             spare.push(file);
@@ -197,9 +205,7 @@ impl Disk {
         loop {
             let allowed = self.failure.as_ref().map_or(Ok(()), |failure| failure(call, path));
             let error = match allowed.and_then(|()| make()) {
-                Ok(made) => {
-                    return Ok(made);
-                }
+                Ok(made) => return Ok(made),
                 Err(error) => error,
             };
             if error.kind() == io::ErrorKind::Interrupted && interruptions < INTERRUPTED_MAX {
@@ -216,7 +222,8 @@ impl Disk {
     }
 
     fn give_up_spare(&self) -> bool {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some()
+        let spare = self.spare.as_ref();
+        spare.is_some_and(|spare| spare.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some())
     }
 }
 

@@ -90,7 +90,7 @@
 //!   that it was never tried. The page cache may now show bytes that the disk does not have, and the next sync would say that all is
 //!   well. Nothing is acknowledged any more; the process ends; the next start drops the cache of what it scans and reads the disk.
 //!
-//! A refused group is rolled back whole: what it left is overwritten, and passed over by its `write`. `disk` keeps eight descriptors for
+//! A refused group is rolled back whole: what it left is overwritten, and passed over by its `write`. The log keeps eight descriptors for
 //! when others hold all there are; the segments' directory is open for as long as the log is.
 //!
 //! # Torn or rotten

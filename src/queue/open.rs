@@ -38,8 +38,7 @@ pub(super) struct Threads {
 
 pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
     let directory = settings.data_dir.join(DIRECTORY);
-    let disk = settings.disk.clone();
-    disk.keep_spare_descriptors();
+    let disk = settings.disk.with_spare_descriptors();
     // Events hold names, and pictures: they are not for every user of the machine.
     volume::private_folder(&disk, &directory).map_err(OpenError::io("creating", &directory))?;
     let lock = lock_patiently(&disk, &settings.data_dir)?;
