@@ -4,9 +4,9 @@
 //! ours is open to other users of the machine, or it is said. Deliberately looks at the top of a folder only: whoever cannot enter
 //! it reaches nothing below.
 
-use std::fs::{self, DirBuilder, Metadata, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Of nearly every file system; where it is larger, `st_blocks` says so.
@@ -46,6 +46,16 @@ pub fn has_inodes(path: &Path, rank: Rank) -> bool {
         Rank::Middle => reserve / 2,
     };
     volume.f_files == 0 || volume.f_favail > untouched
+}
+
+/// Writes a small file anew, synced: after a crash it is as it was, or as it is to be.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// A folder of ours, made where it is missing with those above it, and closed to others if it was open.

@@ -30,5 +30,6 @@ mod schema;
 mod simulate;
 mod status;
 mod store;
+mod store_moves;
 mod tidy;
 mod watch;
