@@ -24,6 +24,7 @@ use super::settings::{OpenError, Settings};
 use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
+use crate::clock::Clock;
 use crate::event::{Lane, PersonType};
 use crate::volume;
 
@@ -47,6 +48,7 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let found = recover::list(&directory)?;
     let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
     let recovered = recover::recover(&disk, &directory, found)?;
+    recovered.age(&Clock::open(&settings.data_dir));
     let kept = load(&directory, &manifest, destinations)?;
     let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
     let log = Log::new(directory.clone(), disk.clone(), manifest.epoch_bytes(), recovered.segments, counts);
