@@ -31,6 +31,7 @@ use crate::send::link::Link;
 pub mod build;
 mod logging;
 mod service_manager;
+mod store_moves;
 
 pub use logging::start as start_logging;
 pub use service_manager::Held;
@@ -157,7 +158,7 @@ impl App {
 
         let embedded = build::embedded(&config)?.map(Arc::new);
         let destinations = build::destinations(&config, &disk, &instance, embedded.as_deref())?;
-        let router = Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch()));
+        let router = Arc::new(Router::new(&config.routes, store_moves::places(&config, &disk, &queue), queue.epoch()));
         let deliveries = Stage::default();
         let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
         let store = Arc::new(destinations.store);

@@ -5,15 +5,15 @@
 //! ages what it holds, once its clock has been even for an hour. Deliberately no clock for anything else: events keep the wall
 //! clock's own word, and what is short counts by `Instant`.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::disk::Disk;
 use crate::event::Timestamp;
 
 mod history;
@@ -67,7 +67,7 @@ impl Clock {
         let text = serde_json::to_vec(&state.history);
         state.saved_at_ms = Some(now.uptime_ms);
         drop(state);
-        let saved = text.map_err(io::Error::from).and_then(|text| self.save(&text));
+        let saved = text.map_err(io::Error::from).and_then(|text| Disk::default().replace(&self.path, &text));
         let mut state = self.state();
         if let Err(error) = saved {
             state.saved_at_ms = None;
@@ -91,14 +91,6 @@ impl Clock {
             state.saved_at_ms = None;
         }
         state
-    }
-
-    fn save(&self, text: &[u8]) -> io::Result<()> {
-        let unfinished = self.path.with_extension("unfinished");
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &self.path)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

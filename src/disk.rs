@@ -138,6 +138,15 @@ impl Disk {
         Ok(bytes)
     }
 
+    /// Writes a small file anew, synced: after a crash it is as it was, or as it is to be.
+    pub fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.create(&path.with_extension("unfinished"))?;
+        file.write_at(bytes, 0)?;
+        file.sync()?;
+        file.rename(path)?;
+        path.parent().map_or(Ok(()), |directory| self.sync_directory(directory))
+    }
+
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.call(Call::Rename, from, || std::fs::rename(from, to))
     }

@@ -102,15 +102,7 @@ pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
     let instance: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
-    let unfinished = data_dir.join("instance.unfinished");
-    let write = || -> std::io::Result<()> {
-        let mut file = disk.create(&unfinished)?;
-        file.write_at(format!("{instance}\n").as_bytes(), 0)?;
-        file.sync()?;
-        file.rename(&path)?;
-        disk.sync_directory(data_dir)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
+    disk.replace(&path, format!("{instance}\n").as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(instance)
 }
 

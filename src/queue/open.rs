@@ -23,6 +23,7 @@ use super::settings::{OpenError, Settings};
 use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
+use crate::clock::Clock;
 use crate::disk::{Disk, File};
 use crate::event::{Lane, PersonType};
 use crate::volume;
@@ -47,6 +48,7 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let found = recover::list(&disk, &directory)?;
     let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
     let recovered = recover::recover(&disk, &directory, found)?;
+    recovered.age(&Clock::open(&settings.data_dir));
     let kept = load(&disk, &directory, &manifest, destinations)?;
     let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
     let log = Log::open(directory.clone(), disk, manifest.epoch_bytes(), recovered.segments, counts);

@@ -72,11 +72,7 @@ impl Received {
         }
         let text = serde_json::to_vec(&*kept)?;
         drop(kept);
-        let unfinished = self.path.with_extension("unfinished");
-        let mut file = self.disk.create(&unfinished)?;
-        file.write_at(&text, 0)?;
-        file.sync()?;
-        file.rename(&self.path)
+        self.disk.replace(&self.path, &text)
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {

@@ -1,14 +1,11 @@
-//! What is kept as files (refusals, set-aside events, pictures): bounded as it occupies the disk, ours alone, and as old as it really is.
+//! What is kept as files (refusals, set-aside events, pictures): bounded as it occupies the disk, and ours alone.
 
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use boxbridge::clock::{Clock, Reading};
 use boxbridge::config::{self, StoreUrl};
 use boxbridge::disk::Disk;
 use boxbridge::event::{Code, Feed, Lane, Object, PictureKind, Refusal, Sequence, Source, Timestamp};
@@ -22,7 +19,6 @@ use crate::parts::gateway::{Gateway, event};
 use crate::parts::volume::Volume;
 
 const MIB: u64 = 1 << 20;
-const DAY_MS: i64 = 86_400_000;
 
 fn quarantine(directory: &Path, max_bytes: u64) -> Quarantine {
     Quarantine::open(&Disk::default(), directory, &config::Quarantine { max_bytes, keep: Duration::from_secs(3_600) }).unwrap()
@@ -193,68 +189,7 @@ async fn a_folder_that_others_use_as_well_is_left_as_it_is() {
     assert_eq!(open_to_others(&root.join("scene")), Vec::<String>::new(), "what is ours is closed below it");
 }
 
-#[tokio::test]
-async fn pictures_stored_before_the_clock_was_right_are_kept_for_their_time() {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path().join("pictures");
-    let store = store(&root, MIB);
-    let mut session = store.connect(Lane::Normal).await.unwrap();
-    let now = Timestamp::now().0;
-    let machine = Machine::new(now - 60 * DAY_MS);
-    let clock = Arc::new(machine.clock(directory.path()));
-    machine.run(&clock, 2 * 3_600_000);
-    assert_eq!(store_tiny(&mut session, 0..1).await, 1);
-    let picture = root.join(key(0));
-    set_time(&picture, machine.wall_ms.load(Ordering::Relaxed));
-
-    // NTP answers: sixty days further, and the gateway is started anew.
-    machine.wall_ms.fetch_add(60 * DAY_MS, Ordering::Relaxed);
-    machine.run(&clock, 60_000);
-    let again = Arc::new(machine.clock(directory.path()));
-    let sweeper = self::store(&root, MIB);
-    for _ in 0..2 {
-        machine.run(&again, 4 * 3_600_000);
-        sweeper.sweep(&again).await.unwrap();
-        assert!(picture.exists(), "it is a few hours old");
-    }
-    // Two days to keep, and one more: so long ago may it have been named last.
-    machine.run(&again, 3 * DAY_MS);
-    sweeper.sweep(&again).await.unwrap();
-    assert!(!picture.exists());
-}
-
-/// A machine whose clock can be set.
-struct Machine {
-    wall_ms: Arc<AtomicI64>,
-    uptime_ms: Arc<AtomicI64>,
-}
-
-impl Machine {
-    fn new(wall_ms: i64) -> Machine {
-        Machine { wall_ms: Arc::new(AtomicI64::new(wall_ms)), uptime_ms: Arc::default() }
-    }
-
-    fn clock(&self, data_dir: &Path) -> Clock {
-        let (wall, uptime) = (Arc::clone(&self.wall_ms), Arc::clone(&self.uptime_ms));
-        Clock::with(data_dir, move || Reading {
-            wall_ms: wall.load(Ordering::Relaxed),
-            uptime_ms: uptime.load(Ordering::Relaxed),
-            boot: "first".to_owned(),
-        })
-    }
-
-    /// Looked at every five minutes, as a gateway would at least.
-    fn run(&self, clock: &Clock, ms: i64) {
-        clock.look();
-        for _ in 0..ms / 300_000 {
-            self.wall_ms.fetch_add(300_000, Ordering::Relaxed);
-            self.uptime_ms.fetch_add(300_000, Ordering::Relaxed);
-            clock.look();
-        }
-    }
-}
-
-fn store(root: &Path, max_bytes: u64) -> Store {
+pub fn store(root: &Path, max_bytes: u64) -> Store {
     Store::new(config::Store {
         url: StoreUrl::File(root.to_owned()),
         public_url: None,
@@ -265,12 +200,12 @@ fn store(root: &Path, max_bytes: u64) -> Store {
     })
 }
 
-fn key(number: usize) -> String {
+pub fn key(number: usize) -> String {
     format!("scene/2026/11/22/{number:064x}.jpg")
 }
 
 /// Stores pictures of one byte; how many had room.
-async fn store_tiny(session: &mut impl Session<Message = Vec<Object>>, numbers: Range<usize>) -> usize {
+pub async fn store_tiny(session: &mut impl Session<Message = Vec<Object>>, numbers: Range<usize>) -> usize {
     let count = numbers.len();
     for number in numbers {
         let (key, bytes) = (key(number), vec![b'x'].into());
@@ -290,11 +225,6 @@ async fn store_tiny(session: &mut impl Session<Message = Vec<Object>>, numbers: 
 
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
-fn set_time(path: &Path, wall_ms: i64) {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(wall_ms as u64);
-    std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
 /// Files and folders, itself included, that other users may read or enter.

@@ -1,6 +1,7 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
 mod chart;
+mod clock;
 mod config;
 mod demo;
 mod documents;
@@ -31,6 +32,7 @@ mod schema;
 mod simulate;
 mod status;
 mod store;
+mod store_moves;
 mod sweep;
 mod tidy;
 mod watch;

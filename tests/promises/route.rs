@@ -28,6 +28,7 @@ fn config(settings: &[(&str, &str)]) -> Config {
 fn at(milliseconds_later: i64) -> Sending<'static> {
     Sending {
         sequence: Sequence(123),
+        lane: Lane::Normal,
         now: Timestamp(RECEIVED + milliseconds_later),
         replay: None,
         pictures: PicturesNow::Settled(PictureVerdict::default()),
