@@ -24,7 +24,7 @@ fn quarantine(directory: &Path, max_bytes: u64) -> Quarantine {
 }
 
 fn source(peer: &str) -> Source {
-    Source { peer: peer.to_owned(), feed: Feed::Realtime, site: None, box_id: None, received_at: Timestamp::now() }
+    Source { peer: peer.to_owned(), feed: Feed::Realtime, site: None, box_id: None, charset: None, received_at: Timestamp::now() }
 }
 
 /// Whether a refused body was kept.
