@@ -4,7 +4,8 @@
 //! cancelled and its reconnecting drops messages silently; what it had already read when it failed is still reported. A connection is
 //! used once: whoever loses it dials again. Deliberately knows nothing of records.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rumqttc::{TlsConfiguration, Transport};
@@ -15,6 +16,7 @@ use crate::config::{Broker, MqttTransport, MqttVersion, Secret};
 use crate::event::Message;
 use crate::send::{ConnectError, Reason};
 
+use super::namesake::{End, Namesake};
 use super::status::{Presence, Status};
 use super::{v3, v5};
 
@@ -23,7 +25,8 @@ pub(super) struct Dial {
     pub broker: Broker,
     pub version: MqttVersion,
     pub tls: Option<TlsConfiguration>,
-    pub client_id: String,
+    /// The client id, and who else may use it.
+    pub namesake: Arc<Namesake>,
     pub login: Option<(String, Secret)>,
     pub will: Option<Status>,
     pub keep_alive: Duration,
@@ -70,6 +73,7 @@ pub(super) enum Verdict {
 pub(super) struct Loss {
     pub error: String,
     pub culprit: Option<(Culprit, Reason)>,
+    pub end: End,
 }
 
 /// Which publication ended it.
@@ -79,6 +83,12 @@ pub(super) enum Culprit {
     Oldest,
     /// The broker said why but not for which: known only if one alone was on its way.
     Only,
+}
+
+impl Loss {
+    pub fn of(error: impl Into<String>) -> Loss {
+        Loss { error: error.into(), culprit: None, end: End::Other }
+    }
 }
 
 /// What the two versions of the protocol do each in their own way.
@@ -115,11 +125,11 @@ impl Connection {
         let (client, poll) = match dial.version {
             MqttVersion::V3 => {
                 let (client, protocol) = v3::open(dial, requests);
-                (Client::V3(client), tokio::spawn(pump(protocol, sender)))
+                (Client::V3(client), tokio::spawn(pump(protocol, sender, Arc::clone(&dial.namesake))))
             }
             MqttVersion::V5 => {
                 let (client, protocol) = v5::open(dial, requests);
-                (Client::V5(client), tokio::spawn(pump(protocol, sender)))
+                (Client::V5(client), tokio::spawn(pump(protocol, sender, Arc::clone(&dial.namesake))))
             }
         };
         let poll = AbortOnDropHandle::new(poll);
@@ -161,17 +171,26 @@ impl Connection {
 
     /// The next notice; cancel-safe. The last is `Lost`.
     pub async fn next(&mut self) -> Notice {
-        let ended = || Notice::Lost(Loss { error: "the connection's task ended".to_owned(), culprit: None });
+        let ended = || Notice::Lost(Loss::of("the connection's task ended"));
         self.notices.recv().await.unwrap_or_else(ended)
     }
 }
 
 /// Runs a connection until it fails or nobody listens.
-async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>) {
-    let loss = loop {
+async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>, namesake: Arc<Namesake>) {
+    let mut connected: Option<Instant> = None;
+    // Publications that the broker owes an answer.
+    let mut owed: u32 = 0;
+    let mut loss = loop {
         match protocol.next().await {
             Ok(None) => {}
             Ok(Some(notice)) => {
+                match notice {
+                    Notice::Connected(_) => connected = Some(Instant::now()),
+                    Notice::Published(_) => owed += 1,
+                    Notice::Answered { .. } => owed = owed.saturating_sub(1),
+                    Notice::Disconnected | Notice::Lost(_) => {}
+                }
                 if notices.send(notice).await.is_err() {
                     return;
                 }
@@ -182,6 +201,13 @@ async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>) {
     while let Some(notice) = protocol.left_over() {
         if notices.send(notice).await.is_err() {
             return;
+        }
+    }
+
+    if let Some(connected) = connected {
+        let end = if loss.end == End::HungUp && owed > 0 { End::Other } else { loss.end };
+        if let Some(said) = namesake.ended(end, connected.elapsed()) {
+            loss.error = said;
         }
     }
     // If nobody listens any more, nobody is told.
