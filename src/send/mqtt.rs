@@ -4,6 +4,7 @@
 //! anew, with a clean session: the client library's own reconnecting loses messages without a word when the broker has forgotten it.
 //! The urgent lane's connection carries the gateway's status as its last will. Deliberately does not persist anything, and does not subscribe.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ mod admission;
 mod connection;
 mod ledger;
 mod namesake;
+mod race;
+mod relay;
 mod session;
 mod status;
 mod v3;
@@ -27,8 +30,9 @@ mod v5;
 pub use connection::Offer;
 pub use session::Session;
 
-use connection::{Connection, Dial};
+use connection::{Connection, Dial, Route};
 use namesake::Namesake;
+use race::Addresses;
 use session::Limits;
 use status::Status;
 
@@ -49,6 +53,7 @@ pub struct Identity {
 pub struct Mqtt {
     config: config::Mqtt,
     broker: Broker,
+    addresses: Arc<Addresses>,
     identity: Identity,
     window: u16,
     stall_timeout: Duration,
@@ -63,15 +68,21 @@ impl Mqtt {
         let window = u16::try_from(limits.window_records).unwrap_or(u16::MAX).max(1);
         let of_lane = |lane: Lane| Arc::new(Namesake::new(client_id(&config, &identity, lane.as_str())));
         let namesakes = [of_lane(Lane::Urgent), of_lane(Lane::Normal)];
-        let mqtt = Mqtt { config, broker, identity, window, stall_timeout: limits.stall_timeout, namesakes };
+        let addresses = Arc::new(Addresses::of(&broker));
+        let mqtt = Mqtt { config, broker, addresses, identity, window, stall_timeout: limits.stall_timeout, namesakes };
         mqtt.tls()?;
         Ok(mqtt)
+    }
+
+    /// Reached at these addresses, whatever its name resolves to.
+    pub fn at(self, addresses: Vec<SocketAddr>) -> Mqtt {
+        Mqtt { addresses: Arc::new(Addresses::fixed(&self.broker, addresses)), ..self }
     }
 
     /// Connects, asks what the broker offers, and leaves; for `check --online`.
     pub async fn probe(&self) -> Result<Offer, ConnectError> {
         let namesake = Arc::new(Namesake::new(client_id(&self.config, &self.identity, "check")));
-        let mut connection = Connection::open(&self.dial(namesake, None)?).await?;
+        let mut connection = Connection::open(self.dial(namesake, None)?).await?;
         // It told what was asked; whether it also takes leave is all the same.
         drop(tokio::time::timeout(FAREWELL, connection.leave()).await);
         Ok(connection.offer)
@@ -80,6 +91,8 @@ impl Mqtt {
     fn dial(&self, namesake: Arc<Namesake>, will: Option<Status>) -> Result<Dial, ConnectError> {
         Ok(Dial {
             broker: self.broker.clone(),
+            addresses: Arc::clone(&self.addresses),
+            route: Route::Name,
             version: self.config.version,
             tls: self.tls().map_err(|error| ConnectError { message: error.to_string() })?,
             namesake,
@@ -123,7 +136,7 @@ impl Destination for Mqtt {
         tokio::time::sleep(namesake.pause(chance())).await;
 
         let status = self.status(lane);
-        let connection = Connection::open(&self.dial(namesake, status.clone())?).await?;
+        let connection = Connection::open(self.dial(namesake, status.clone())?).await?;
         let offered = connection.offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
         let limits = Limits {
             version: self.config.version,

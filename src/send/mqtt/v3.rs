@@ -21,13 +21,16 @@ const INCOMING_MAX: usize = 64 * 1024;
 pub(super) struct V3(EventLoop);
 
 pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V3) {
-    let mut options = MqttOptions::new(dial.namesake.client_id(), dial.address(), dial.broker.port);
+    let mut options = MqttOptions::new(dial.namesake.client_id(), dial.address(), dial.port());
     options
         .set_transport(dial.transport())
         .set_clean_session(true)
         .set_keep_alive(dial.keep_alive())
         .set_inflight(dial.window)
         .set_max_packet_size(INCOMING_MAX, dial.packet_max);
+    if let Some(proxy) = dial.proxy() {
+        options.set_proxy(proxy);
+    }
     if let Some((username, password)) = &dial.login {
         options.set_credentials(username, password.expose());
     }

@@ -28,7 +28,7 @@ const PACKET_TOO_LARGE: u8 = 0x95;
 pub(super) struct V5(EventLoop);
 
 pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
-    let mut options = MqttOptions::new(dial.namesake.client_id(), dial.address(), dial.broker.port);
+    let mut options = MqttOptions::new(dial.namesake.client_id(), dial.address(), dial.port());
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options
@@ -39,6 +39,9 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
         .set_connection_timeout(dial.timeout_seconds())
         .set_outgoing_inflight_upper_limit(dial.window)
         .set_connect_properties(ConnectProperties { max_packet_size: Some(INCOMING_MAX), ..ConnectProperties::new() });
+    if let Some(proxy) = dial.proxy() {
+        options.set_proxy(proxy);
+    }
     if let Some((username, password)) = &dial.login {
         options.set_credentials(username, password.expose());
     }
