@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
+use super::turns::Turns;
+use super::work::{Part, Taken, Work};
 use crate::config::Config;
-use crate::event::{Code, Feed, Receipt, Refusal, Reply, Source, document};
-use crate::ingest::Accept;
+use crate::event::{Code, Feed, Receipt, Refusal, Reply, Source};
+use crate::ingest::{Accept, Received as Body, Room};
 use crate::metrics::{self, Outcome};
-use crate::normalize::{Batch, Context, Elements, Limits, Normalized, normalize};
+use crate::normalize::Normalized;
 use crate::queue::quarantine::Quarantine;
 use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
@@ -21,21 +24,23 @@ pub struct Gateway {
     pub quarantine: Arc<Quarantine>,
     pub router: Arc<Router>,
     pub received: Arc<Received>,
+    pub turns: Arc<Turns>,
     /// Starting, draining: whether boxes should come here at all.
     pub is_serving: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Accept for Gateway {
     /// The straight line of the way in.
-    async fn accept(&self, source: Source, body: Bytes) -> Result<Reply, Refusal> {
-        match normalize(&body, &self.context(&source)) {
-            Ok(Batch::One(normalized)) => {
-                // Its pictures are decoded by now: one copy in memory is enough while the disk works.
-                drop(body);
-                Ok(Reply::One(self.append(normalized).await?))
+    async fn accept(&self, source: Source, body: Body, room: Room) -> Result<Reply, Refusal> {
+        let may_be_short = body.may_be_short();
+        let work = Work::new(self, &source, &room);
+        match work.take_apart(Part::Whole, body.bytes).await? {
+            Taken::One(normalized, echo) => Ok(Reply::One(self.append(*normalized, echo).await?)),
+            Taken::Many(texts) => self.many(&source, texts, &work).await,
+            Taken::None(refusal, body) => {
+                let refusal = Body::explain(may_be_short, &body, refusal);
+                self.refuse(source, body, refusal).await
             }
-            Ok(Batch::Many(elements)) => self.many(&source, elements).await,
-            Err(refusal) => self.refuse(source, body, refusal).await,
         }
     }
 
@@ -65,15 +70,18 @@ impl Accept for Gateway {
 
 impl Gateway {
     /// An array, one event after the other; pressure ends it, what is wrong with one does not.
-    async fn many(&self, source: &Source, elements: Elements<'_>) -> Result<Reply, Refusal> {
-        let mut parts = Vec::with_capacity(elements.len());
-        for element in elements {
-            let part = match element {
-                Ok(normalized) => self.append(normalized).await,
-                Err((refusal, text)) => match self.refuse(source.clone(), text, refusal).await {
+    async fn many(&self, source: &Source, texts: Vec<Bytes>, work: &Work) -> Result<Reply, Refusal> {
+        let mut parts = Vec::with_capacity(texts.len());
+        let beside = texts.iter().map(Bytes::len).sum();
+        for text in texts {
+            let part = match work.take_apart(Part::Element { beside }, text).await {
+                Ok(Taken::One(normalized, _)) => self.append(*normalized, Map::new()).await,
+                Ok(Taken::None(refusal, text)) => match self.refuse(source.clone(), text, refusal).await {
                     Ok(Reply::Quarantined(refusal)) | Err(refusal) => Err(refusal),
                     Ok(_) => continue,
                 },
+                Ok(Taken::Many(_)) => continue,
+                Err(refusal) => Err(refusal),
             };
             let is_over = part.as_ref().is_err_and(|refusal| refusal.code.is_pressure());
             parts.push(part);
@@ -98,10 +106,10 @@ impl Gateway {
         }
     }
 
-    async fn append(&self, normalized: Normalized) -> Result<Receipt, Refusal> {
+    /// Makes an event durable; `document` is what its sender is told of it.
+    async fn append(&self, normalized: Normalized, document: Map<String, Value>) -> Result<Receipt, Refusal> {
         let Normalized { event, pictures } = normalized;
         let (feed, event_id, person_type) = (event.feed, event.id, event.person_type);
-        let document = document::rebuild(&event, |_, _| Some(String::new()));
         for warning in &event.warnings {
             metrics::warning(warning.code);
         }
@@ -118,16 +126,6 @@ impl Gateway {
             metrics::accepted(person_type);
         }
         Ok(Receipt { event_id, is_duplicate, document })
-    }
-
-    fn context<'a>(&'a self, source: &'a Source) -> Context<'a> {
-        Context {
-            source,
-            site: &self.config.site,
-            gateway: &self.config.gateway,
-            settings: &self.config.normalize,
-            limits: Limits::of(&self.config.ingest),
-        }
     }
 }
 

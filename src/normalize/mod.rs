@@ -15,6 +15,7 @@ use crate::config;
 use crate::event::{Code, Event, Picture, Refusal, Source};
 
 mod assemble;
+mod cost;
 mod dialect;
 mod digest;
 mod embedding;
@@ -25,6 +26,8 @@ mod picture;
 mod scan;
 mod sent;
 mod warnings;
+
+pub use cost::Cost;
 
 /// What a body does not say of itself.
 #[derive(Clone, Copy, Debug)]
@@ -80,10 +83,6 @@ pub struct Elements<'a> {
     context: Context<'a>,
 }
 
-/// Values in one event. A document parsed takes up to a hundred times its text (`[{},{},…`), so bytes alone are no bound; ten
-/// thousand boxes with coordinates are below it.
-const VALUES_MAX: usize = 100_000;
-
 /// Takes a body apart. `Err` is for the whole body; what is wrong with one element of an array, its iterator says.
 pub fn normalize<'a>(body: &Bytes, context: &Context<'a>) -> Result<Batch<'a>, Refusal> {
     let text = text(body)?;
@@ -98,16 +97,26 @@ pub fn normalize<'a>(body: &Bytes, context: &Context<'a>) -> Result<Batch<'a>, R
     Ok(Batch::Many(Elements { texts: texts.into_iter(), context: *context }))
 }
 
+/// Takes apart the text of one element of an array.
+pub fn normalize_element(element: &Bytes, context: &Context<'_>) -> Result<Normalized, Refusal> {
+    let text = text(element)?;
+    let counts = scan::scan(text, &context.limits)?;
+    one(text, counts, context)
+}
+
+impl Elements<'_> {
+    /// Their texts, for whoever takes them apart one by one.
+    pub fn into_texts(self) -> impl ExactSizeIterator<Item = Bytes> {
+        self.texts
+    }
+}
+
 impl Iterator for Elements<'_> {
     type Item = Result<Normalized, (Refusal, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let element = self.texts.next()?;
-        let normalized = text(&element).and_then(|text| {
-            let counts = scan::scan(text, &self.context.limits)?;
-            one(text, counts, &self.context)
-        });
-        Some(normalized.map_err(|refusal| (refusal, element)))
+        Some(normalize_element(&element, &self.context).map_err(|refusal| (refusal, element)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -140,8 +149,9 @@ fn one(text: &str, counts: scan::Counts, context: &Context<'_>) -> Result<Normal
         let message = format!("an event of {} bytes, at most {}", text.len(), limits.event_max_bytes);
         return Err(Refusal::new(Code::BodyTooLarge, message));
     }
-    if counts.values > VALUES_MAX {
-        return Err(Refusal::new(Code::BodyTooLarge, format!("over {VALUES_MAX} values in one event")));
+    // A document parsed takes up to a hundred times its text (`[{},{},…`), so its length alone is no bound.
+    if Cost::of(text.as_bytes()).tree_bytes() > cost::TREE_MAX {
+        return Err(Refusal::new(Code::BodyTooLarge, "too many values in one event"));
     }
     if counts.pictures > limits.pictures_max {
         let message = format!("{} pictures in one event, at most {}", counts.pictures, limits.pictures_max);

@@ -1,8 +1,10 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
+mod almost_http;
 mod chart;
 mod config;
 mod demo;
+mod descriptors;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
@@ -11,6 +13,7 @@ mod kafka;
 mod load;
 mod main_job;
 mod mqtt;
+mod neighbours;
 mod normalize;
 mod operator;
 mod outage;

@@ -117,10 +117,14 @@ async fn a_box_that_floods_through_a_proxy_takes_its_own_share_and_no_others() {
         ("INGEST__IN_FLIGHT_WAIT", "50ms"),
     ]);
     let haproxy = Haproxy::start(gateway.ingest, PROXY, Says::XForwardedFor);
-    // A quarter of 1 MiB is on its way, and the last byte does not come.
+    // All of 1 MiB that others have no part in is on its way, and the last bytes do not come.
     let whole = request("", &" ".repeat(256 << 10));
-    let mut slow = connect(BOX, haproxy.address).await;
-    slow.write_all(&whole[..whole.len() - 1]).unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut stream = connect(BOX, haproxy.address).await;
+        stream.write_all(&whole[..whole.len() - 1]).unwrap();
+        slow.push(stream);
+    }
     let body = event("1", json!(1), "gate").to_string();
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
     while post(BOX, haproxy.address, "", &body).await.status != 429 {
