@@ -16,14 +16,12 @@ use tokio_util::task::TaskTracker;
 
 use super::answer::{self, Connection};
 use super::body::{self, Incomplete, Length};
-use super::budget::Budget;
 use super::forwarded;
 use super::head;
-use super::history::History;
 use super::path::{self, Path};
 use super::port::{Exchange, Places};
 use super::refusals::Refusals;
-use super::room::Room;
+use super::room::{Budget, History, Room};
 use super::{Accept, Received};
 use crate::config;
 use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};

@@ -5,17 +5,15 @@
 //! byte on the commit belongs to a task of its own, so that a box may hang up. Deliberately does not look into a body, but for where it
 //! ends: the rest is `normalize`'s.
 //!
-//! `port` is what lies below HTTP. A request passes `handler`: `head`, `path` and `forwarded` say what it is, `body` reads it into a `room`
-//! on the `budget` (or that of `history`), `answer` is what goes back, and `refusals` writes down what was refused.
+//! `port` is what lies below HTTP. A request passes `handler`: `head`, `path` and `forwarded` say what it is, `body` reads it into a
+//! `room` on a budget, `answer` is what goes back, and `refusals` writes down what was refused.
 
 mod answer;
 mod body;
-mod budget;
 mod door;
 mod forwarded;
 mod handler;
 mod head;
-mod history;
 mod path;
 pub mod port;
 mod refusals;

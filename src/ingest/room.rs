@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use crate::event::Refusal;
 
-use super::{budget, history};
+mod budget;
+mod history;
+
+pub(super) use budget::Budget;
+pub(super) use history::History;
 
 /// Clones hold the same memory; the last that is dropped gives it back.
 #[derive(Clone)]

@@ -27,7 +27,7 @@ pub const STOP_MAX: Duration = LAST_CALL.saturating_add(LAST_ANSWERS);
 /// The kernel's queue of connections not yet accepted: bursts wait there instead of being refused.
 const BACKLOG: u32 = 4096;
 /// What the kernel keeps of answers that are not read (it doubles it): a usual one whole, and not megabytes of each of a thousand.
-const SEND_BUFFER: u32 = 32 * 1024;
+const SEND_BUFFER: usize = 32 * 1024;
 
 /// A bound port that does not accept yet.
 pub struct Listener {
@@ -38,16 +38,20 @@ impl Listener {
     pub fn bind(address: SocketAddr) -> io::Result<Listener> {
         let socket = if address.is_ipv6() { tokio::net::TcpSocket::new_v6()? } else { tokio::net::TcpSocket::new_v4()? };
         socket.set_reuseaddr(true)?;
-        // Its connections inherit it.
-        socket.set_send_buffer_size(SEND_BUFFER)?;
         socket.bind(address)?;
-        Ok(Listener { socket: socket.listen(BACKLOG)? })
+        Listener::of(socket.listen(BACKLOG)?)
     }
 
     /// One that is bound already, with whoever has connected to it since.
     pub fn from_std(socket: std::net::TcpListener) -> io::Result<Listener> {
         socket.set_nonblocking(true)?;
-        Ok(Listener { socket: TcpListener::from_std(socket)? })
+        Listener::of(TcpListener::from_std(socket)?)
+    }
+
+    fn of(socket: TcpListener) -> io::Result<Listener> {
+        // Its connections inherit it.
+        rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
+        Ok(Listener { socket })
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
