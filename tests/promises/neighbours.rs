@@ -236,3 +236,21 @@ async fn a_history_that_finds_the_room_taken_ends_the_slowest_which_comes_again(
     let busy = gateway.metrics()["boxbridge_ingest_refusals_total{code=\"history_busy\"}"];
     assert_eq!(busy, 1.0, "one of the two has given way");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_of_much_text_cost_no_more_memory_than_there_is() {
+    let mut event = event("1", json!(1), "10.0.0.1");
+    event["x"] = "text ".repeat(1_580_000).into();
+    let body = format!("[{}]", vec![event.to_string(); 8].join(","));
+    judge("4 × 63 MB of history", senders(4, request("/HistoryEvent", &body))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_whose_answers_are_not_read_ends() {
+    let gateway = gateway();
+    let mut stream = connect(NEIGHBOUR, gateway.ingest).await.unwrap();
+    let requests = "GET /RealTimeEvent HTTP/1.1\r\nHost: box\r\n\r\n".repeat(1_000);
+    // Until both kernels are full of what nobody reads, and the gateway has waited long enough.
+    let ended = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the connection ends");
+}

@@ -3,6 +3,7 @@
 //! Promises: the source with the fewest places comes first; nobody waits for longer than [`WAIT_MAX`], and where the line is full it is
 //! the newest of the source with most in it that goes. Nothing of a waiting connection is read.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,9 +53,11 @@ impl Line {
         if self.waiting.len() <= self.most {
             return None;
         }
-        let of_same = |source| self.waiting.iter().filter(|waiting| waiting.source == source).count();
-        let greediest = (0..self.waiting.len()).max_by_key(|index| of_same(self.waiting[*index].source))?;
-        let source = self.waiting[greediest].source;
+        let mut in_line: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        for waiting in &self.waiting {
+            *in_line.entry(waiting.source).or_default() += 1;
+        }
+        let (source, _) = in_line.into_iter().max_by_key(|(_, count)| *count)?;
         let newest = self.waiting.iter().rposition(|waiting| waiting.source == source)?;
         Some(self.waiting.remove(newest))
     }
