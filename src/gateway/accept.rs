@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
 
 use super::turns::Turns;
-use super::work::{Part, Taken, Work};
+use super::work::{One, Part, Taken, Work};
 use crate::config::Config;
-use crate::event::{Code, Feed, Receipt, Refusal, Reply, Source};
+use crate::event::{Act, Code, Feed, Receipt, Refusal, Reply, Revision, Source};
 use crate::ingest::{Accept, Received as Body, Room};
 use crate::metrics::{self, Outcome};
-use crate::normalize::Normalized;
+use crate::normalize::{Element, Normalized};
 use crate::queue::quarantine::Quarantine;
 use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
@@ -34,9 +33,9 @@ impl Accept for Gateway {
     async fn accept(&self, source: Source, body: Body, room: Room) -> Result<Reply, Refusal> {
         let may_be_short = body.may_be_short();
         let work = Work::new(self, &source, &room);
-        match work.take_apart(Part::Whole, body.bytes).await? {
-            Taken::One(normalized, echo) => Ok(Reply::One(self.append(*normalized, echo).await?)),
-            Taken::Many(texts) => self.many(&source, texts, &work).await,
+        match work.take_apart(Part::Whole(body.bytes)).await? {
+            Taken::One(one) => Ok(Reply::One(self.append(&source, *one).await?)),
+            Taken::Many(elements) => self.many(&source, elements, &work).await,
             Taken::None(refusal, body) => {
                 let refusal = Body::explain(may_be_short, &body, refusal);
                 self.refuse(source, body, refusal).await
@@ -70,12 +69,12 @@ impl Accept for Gateway {
 
 impl Gateway {
     /// An array, one event after the other; pressure ends it, what is wrong with one does not.
-    async fn many(&self, source: &Source, texts: Vec<Bytes>, work: &Work) -> Result<Reply, Refusal> {
-        let mut parts = Vec::with_capacity(texts.len());
-        let beside = texts.iter().map(Bytes::len).sum();
-        for text in texts {
-            let part = match work.take_apart(Part::Element { beside }, text).await {
-                Ok(Taken::One(normalized, _)) => self.append(*normalized, Map::new()).await,
+    async fn many(&self, source: &Source, elements: Vec<Element>, work: &Work) -> Result<Reply, Refusal> {
+        let mut parts = Vec::with_capacity(elements.len());
+        let beside = elements.iter().map(|element| element.text.len()).sum();
+        for element in elements {
+            let part = match work.take_apart(Part::Element { element, beside }).await {
+                Ok(Taken::One(one)) => self.append(source, *one).await,
                 Ok(Taken::None(refusal, text)) => match self.refuse(source.clone(), text, refusal).await {
                     Ok(Reply::Quarantined(refusal)) | Err(refusal) => Err(refusal),
                     Ok(_) => continue,
@@ -106,9 +105,12 @@ impl Gateway {
         }
     }
 
-    /// Makes an event durable; `document` is what its sender is told of it.
-    async fn append(&self, normalized: Normalized, document: Map<String, Value>) -> Result<Receipt, Refusal> {
-        let Normalized { event, pictures } = normalized;
+    /// Makes an event durable.
+    async fn append(&self, source: &Source, one: One) -> Result<Receipt, Refusal> {
+        let One { normalized, echo: document, body } = one;
+        let Normalized { mut event, pictures, content, unread } = normalized;
+        event.decide(self.router.decide(&event), &content);
+        let live_revision = (event.act_before == Act::Never).then(|| Revision::live(&content));
         let (feed, event_id, person_type) = (event.feed, event.id, event.person_type);
         for warning in &event.warnings {
             metrics::warning(warning.code);
@@ -117,7 +119,7 @@ impl Gateway {
             metrics::picture(kind, picture.state);
         }
         let lane = self.router.lane(&event);
-        let appended = self.queue.append(Entry { event, pictures, lane }).await.map_err(refusal)?;
+        let appended = self.queue.append(Entry { event, pictures, lane, live_revision }).await.map_err(refusal)?;
         let is_duplicate = matches!(appended, Appended::Duplicate(_));
         metrics::event(feed, if is_duplicate { Outcome::Duplicate } else { Outcome::Accepted });
         if is_duplicate {
@@ -125,7 +127,19 @@ impl Gateway {
         } else {
             metrics::accepted(person_type);
         }
+        if let (Some(why), Some(body), false) = (unread, body, is_duplicate) {
+            self.keep_beside(source.clone(), why, body).await;
+        }
         Ok(Receipt { event_id, is_duplicate, document })
+    }
+
+    /// The event is on disk by now, so where there is no room for its body, only what could not be read is gone.
+    async fn keep_beside(&self, source: Source, why: Refusal, body: Bytes) {
+        let quarantine = Arc::clone(&self.quarantine);
+        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&source, &why, &body)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(%error, "the body of an event that could not be read whole is not kept");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -11,10 +12,12 @@ use super::turns::Turns;
 use crate::config::Config;
 use crate::event::{Code, Event, Refusal, Source, document};
 use crate::ingest::Room;
-use crate::normalize::{Batch, Context, Cost, Limits, Normalized, normalize, normalize_element};
+use crate::normalize::{Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize};
 
 /// A sender sees what was understood of its event; more than this is nobody's to read, and would be in memory until it was.
 const ECHO_MAX: usize = 64 * 1024;
+/// How often work may find that it needs more than it has: once before it begins, and a few times in a repair.
+const TURNS_MAX: usize = 16;
 
 /// What is needed to take bodies of one request apart.
 pub(super) struct Work {
@@ -28,30 +31,37 @@ struct Shared {
     room: Room,
 }
 
-/// What a text is.
-#[derive(Clone, Copy)]
+/// What is to be taken apart.
+#[derive(Clone)]
 pub(super) enum Part {
     /// A body.
-    Whole,
+    Whole(Bytes),
     /// One of an array's, all of which take so many bytes.
-    Element { beside: usize },
+    Element { element: Element, beside: usize },
 }
 
-/// A text taken apart.
+/// A part taken apart.
 pub(super) enum Taken {
-    /// And the event as the vendor's document prints it, where it is not too large.
-    One(Box<Normalized>, Map<String, Value>),
-    /// The texts of an array's elements.
-    Many(Vec<Bytes>),
+    One(Box<One>),
+    Many(Vec<Element>),
     /// It is no event, and why.
     None(Refusal, Bytes),
+}
+
+/// An event that is not decided upon yet.
+pub(super) struct One {
+    pub normalized: Normalized,
+    /// As the vendor's document prints it: what its sender is told of it, where it is not too large. Of many only the ids are said.
+    pub echo: Map<String, Value>,
+    /// Its text, where something of it could not be read; else one copy in memory is enough while the disk works.
+    pub body: Option<Bytes>,
 }
 
 /// What a turn came to.
 enum Turn {
     Done(Taken),
     /// The work will take so much, and there is no room yet.
-    Needs(usize, Bytes),
+    Needs(usize, Part),
 }
 
 impl Work {
@@ -60,55 +70,70 @@ impl Work {
         Work { turns: Arc::clone(&gateway.turns), shared: Arc::new(shared) }
     }
 
-    pub async fn take_apart(&self, part: Part, text: Bytes) -> Result<Taken, Refusal> {
-        match self.turn(part, text).await? {
-            Turn::Done(taken) => Ok(taken),
-            Turn::Needs(bytes, text) => {
-                self.shared.room.work(bytes).await?;
-                match self.turn(part, text).await? {
-                    Turn::Done(taken) => Ok(taken),
-                    Turn::Needs(..) => Err(failed()),
+    pub async fn take_apart(&self, mut part: Part) -> Result<Taken, Refusal> {
+        for _ in 0..TURNS_MAX {
+            let shared = Arc::clone(&self.shared);
+            match self.turns.run(&self.shared.source.peer, move || shared.turn(part)).await {
+                None => break,
+                Some(Turn::Done(taken)) => return Ok(taken),
+                Some(Turn::Needs(bytes, again)) => {
+                    self.shared.room.work(bytes).await?;
+                    part = again;
                 }
             }
         }
-    }
-
-    async fn turn(&self, part: Part, text: Bytes) -> Result<Turn, Refusal> {
-        let shared = Arc::clone(&self.shared);
-        self.turns.run(&self.shared.source.peer, move || shared.turn(part, text)).await.ok_or_else(failed)
+        // A bug of ours; where it panicked, the hook has logged it.
+        Err(Refusal::new(Code::OverBudget, "the work on this body failed"))
     }
 }
 
 impl Shared {
-    fn turn(&self, part: Part, text: Bytes) -> Turn {
-        let needs = match part {
+    fn turn(&self, part: Part) -> Turn {
+        let (text, needs) = match &part {
             // An array is paid for element by element.
-            Part::Whole if is_array(&text) => text.len(),
-            Part::Whole => Cost::of(&text).bytes(),
-            Part::Element { beside } => beside + Cost::of(&text).bytes(),
+            Part::Whole(text) if is_array(text) => (text, text.len()),
+            Part::Whole(text) => (text, Cost::of(text).bytes()),
+            Part::Element { element, beside } => (&element.text, beside + Cost::of(&element.text).bytes()),
         };
         if self.room.try_work(needs).is_err() {
-            return Turn::Needs(needs, text);
+            return Turn::Needs(needs, part);
         }
+
+        let lacks = AtomicUsize::new(0);
+        let more = |bytes: usize| {
+            let has_room = self.room.try_work(needs + bytes).is_ok();
+            lacks.fetch_max(if has_room { 0 } else { needs + bytes }, Ordering::Relaxed);
+            has_room
+        };
+        let taken = self.take_apart(&part, RepairRoom(&more));
+        match (taken, lacks.into_inner()) {
+            (Err(_), lacks) if lacks > 0 => Turn::Needs(lacks, part),
+            (Err(refusal), _) => Turn::Done(Taken::None(refusal, text.clone())),
+            (Ok(taken), _) => Turn::Done(taken),
+        }
+    }
+
+    fn take_apart(&self, part: &Part, room: RepairRoom<'_>) -> Result<Taken, Refusal> {
         let context = Context {
             source: &self.source,
             site: &self.config.site,
             gateway: &self.config.gateway,
             settings: &self.config.normalize,
             limits: Limits::of(&self.config.ingest),
+            room,
         };
-        let taken = match part {
-            Part::Whole => normalize(&text, &context),
-            Part::Element { .. } => normalize_element(&text, &context).map(Batch::One),
+        let (normalized, echo, text) = match part {
+            Part::Whole(text) => match normalize(text, &context)? {
+                Batch::One(normalized) => {
+                    let echo = echo(&normalized.event);
+                    (normalized, echo, text)
+                }
+                Batch::Many(elements) => return Ok(Taken::Many(elements.into_elements())),
+            },
+            Part::Element { element, .. } => (element.normalize(&context)?, Map::new(), &element.text),
         };
-        Turn::Done(match taken {
-            Ok(Batch::One(normalized)) => {
-                let echo = if matches!(part, Part::Whole) { echo(&normalized.event) } else { Map::new() };
-                Taken::One(Box::new(normalized), echo)
-            }
-            Ok(Batch::Many(elements)) => Taken::Many(elements.into_texts().collect()),
-            Err(refusal) => Taken::None(refusal, text),
-        })
+        let body = normalized.unread.is_some().then(|| text.clone());
+        Ok(Taken::One(Box::new(One { normalized, echo, body })))
     }
 }
 
@@ -119,7 +144,7 @@ fn is_array(text: &[u8]) -> bool {
 /// The event as the vendor's document prints it, its pictures blanked; nothing of one that is too large.
 fn echo(event: &Event) -> Map<String, Value> {
     match serde_json::to_writer(AtMost(ECHO_MAX), event) {
-        Ok(()) => document::rebuild(event, |_, _| Some(String::new())),
+        Ok(()) => document::opened(event, |_, _| Some(String::new())),
         Err(_) => Map::new(),
     }
 }
@@ -136,9 +161,4 @@ impl io::Write for AtMost {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// A bug of ours; the hook has logged where.
-fn failed() -> Refusal {
-    Refusal::new(Code::OverBudget, "the work on this body failed")
 }

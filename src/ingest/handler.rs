@@ -176,6 +176,7 @@ async fn post<A: Accept>(door: &Arc<Door<A>>, asked: Asked, mut body: Body) -> R
         feed: if asked.path == Some(Path::History) { Feed::History } else { Feed::Realtime },
         site: head::query(&asked.parts, "site"),
         box_id: head::query(&asked.parts, "box"),
+        charset: head::charset(&asked.parts),
         received_at: Timestamp::now().minus(asked.peer.exchange.waited()),
     };
     let refused = match asked.path {

@@ -64,6 +64,14 @@ pub fn check_media(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What the media type says of the body's encoding.
+pub fn charset(parts: &Parts) -> Option<String> {
+    let media_type = parts.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let pairs = media_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let charset = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    charset.map(|(_, value)| value.trim().trim_matches('"').to_owned())
+}
+
 /// Whether a length is all that says where the body ends.
 pub fn is_declared_alone(parts: &Parts) -> bool {
     parts.headers.contains_key(CONTENT_LENGTH) && !parts.headers.contains_key(TRANSFER_ENCODING)
