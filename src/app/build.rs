@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Broker, Config, StoreUrl};
+use crate::config::{Config, StoreUrl};
 use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::Queue;
@@ -41,7 +41,7 @@ pub fn destination_names(config: &Config) -> Vec<&'static str> {
 }
 
 pub fn destinations(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
-    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded.map(Embedded::broker))?, kafka: kafka(config) })
+    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded)?, kafka: kafka(config) })
 }
 
 pub fn store(config: &Config) -> Store {
@@ -49,16 +49,17 @@ pub fn store(config: &Config) -> Store {
 }
 
 /// The configured broker, or `embedded` where the config names that.
-pub fn mqtt(config: &Config, instance: &str, embedded: Option<Broker>) -> anyhow::Result<Option<Mqtt>> {
-    let Some(settings) = &config.send.mqtt else { return Ok(None) };
-    let Some(broker) = settings.broker.clone().or(embedded) else { return Ok(None) };
+pub fn mqtt(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Option<Mqtt>> {
+    let Some(settings) = config.send.mqtt.clone() else { return Ok(None) };
+    let settings = embedded.map_or(settings.clone(), |embedded| embedded.reached_by(settings));
+    let Some(broker) = settings.broker.clone() else { return Ok(None) };
     let identity = Identity {
         site: config.site.clone(),
         gateway: config.gateway.clone(),
         instance: instance.to_owned(),
         started: Timestamp::now(),
     };
-    Ok(Some(Mqtt::new(settings.clone(), broker, &config.send, identity).context("send.mqtt")?))
+    Ok(Some(Mqtt::new(settings, broker, &config.send, identity).context("send.mqtt")?))
 }
 
 pub fn kafka(config: &Config) -> Option<Kafka> {
