@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,10 +23,14 @@ pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
 const KAFKA: &str = "kafka";
 
+/// Connections of the embedded broker: far from what a process may open (1,024 where nobody raised it), which the log and the boxes need too.
+pub const BROKER_PLACES: usize = 320;
 /// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
 /// How long that waits for somebody to hear it.
 const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
+/// The file that says that they are to be published again after a clean stop, too.
+const UNTAKEN: &str = "embedded.untaken";
 const DROPPED_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Destinations {
@@ -83,7 +88,7 @@ pub fn places(config: &Config) -> Places {
 /// The broker in this process, where the config wants it.
 pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
     match &config.send.mqtt {
-        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded)?)),
+        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded, BROKER_PLACES)?)),
         _ => Ok(None),
     }
 }
@@ -109,17 +114,26 @@ pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
     Ok(instance)
 }
 
-/// After an unclean stop, what the broker in memory may have lost is sent again, as a replay, once somebody listens; and what it drops for
-/// slow subscribers is counted.
-pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: CancellationToken) {
-    if !queue.was_clean() {
+/// What the broker in memory may have lost with the last process, or had not handed over when it was stopped, is sent again, as a replay,
+/// once somebody listens; and what it drops for slow subscribers is counted. (Who comes back in the first seconds finds what it missed:
+/// `send::embedded::early`.)
+pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf, stop: CancellationToken) {
+    let untaken = data_dir.join(UNTAKEN);
+    if !queue.was_clean() || untaken.exists() {
         tokio::select! {
             () = stop.cancelled() => return,
             () = embedded.subscribed() => {}
             () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
         }
         if queue.replay_before_start(MQTT, LOST_WITH_MEMORY).is_some() {
-            tracing::warn!("the last stop was not clean: events of its last 60 s are published again, on the late topics");
+            tracing::warn!(
+                "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
+            );
+        }
+        if let Err(error) = std::fs::remove_file(&untaken)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "{} stays: the next start will publish again, too", untaken.display());
         }
     }
     let mut counted = 0;
@@ -134,8 +148,24 @@ pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: 
     }
 }
 
+/// Lets the embedded broker go. Where it held messages that nobody had taken yet, the next start is told.
+pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
+    let Some(embedded) = embedded.and_then(Arc::into_inner) else { return };
+    let untaken = tokio::task::spawn_blocking(move || embedded.stop()).await.unwrap_or_default();
+    if untaken == 0 {
+        return;
+    }
+    tracing::warn!(
+        untaken,
+        "the embedded broker stops with messages that subscribers have not taken: they are published again, late"
+    );
+    if let Err(error) = std::fs::write(data_dir.join(UNTAKEN), []) {
+        tracing::warn!(%error, "the next start will not know of them");
+    }
+}
+
 /// The file store's own upkeep: what is over its time goes.
-pub fn keep_store_clean(store: std::sync::Arc<Store>, tasks: &TaskTracker, stop: CancellationToken) {
+pub fn keep_store_clean(store: Arc<Store>, tasks: &TaskTracker, stop: CancellationToken) {
     tasks.spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}

@@ -46,7 +46,7 @@ mod broker {
 
     pub(super) enum Running {}
 
-    pub(super) fn start(_config: &config::Embedded) -> Result<(Running, Doors), StartError> {
+    pub(super) fn start(_config: &config::Embedded, _places: usize) -> Result<(Running, Doors), StartError> {
         Err(StartError::NotBuilt)
     }
 
@@ -95,9 +95,9 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Returns when it listens. May be called from within a runtime: the broker has its own.
-    pub fn start(config: &config::Embedded) -> Result<Embedded, StartError> {
-        let (running, doors) = broker::start(config)?;
+    /// Returns when it listens; it holds at most so many connections. May be called from within a runtime: the broker has its own.
+    pub fn start(config: &config::Embedded, places: usize) -> Result<Embedded, StartError> {
+        let (running, doors) = broker::start(config, places)?;
         Ok(Embedded { running, doors })
     }
 

@@ -13,7 +13,7 @@ use crate::{documents, normalize, schema};
 
 const RECEIVED: i64 = 1_795_341_600_123;
 
-fn router(settings: &[(&str, &str)]) -> Router {
+pub fn router(settings: &[(&str, &str)]) -> Router {
     let config = config(settings);
     Router::new(&config.routes, Places::new(&config.send.store, Path::new("/srv/pictures of ours")), "b81f")
 }
@@ -23,7 +23,7 @@ fn config(settings: &[(&str, &str)]) -> Config {
     Config::load(&Layers { flags, ..Layers::default() }).expect("the settings are good")
 }
 
-fn at(milliseconds_later: i64) -> Sending<'static> {
+pub fn at(milliseconds_later: i64) -> Sending<'static> {
     Sending {
         sequence: Sequence(123),
         now: Timestamp(RECEIVED + milliseconds_later),

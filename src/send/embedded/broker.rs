@@ -29,7 +29,7 @@ pub(super) struct Running {
     stop: CancellationToken,
 }
 
-pub(super) fn start(config: &config::Embedded) -> Result<(Running, Doors), StartError> {
+pub(super) fn start(config: &config::Embedded, places: usize) -> Result<(Running, Doors), StartError> {
     let failed = |error: std::io::Error| StartError::Broker(error.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -38,7 +38,7 @@ pub(super) fn start(config: &config::Embedded) -> Result<(Running, Doors), Start
         .build()
         .map_err(failed)?;
     let password = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-    let house = Arc::new(House::new(USER.to_owned(), password));
+    let house = Arc::new(House::new(places, USER.to_owned(), password));
     let running = Running { runtime: Some(runtime), house, stop: CancellationToken::new() };
     let tcp = running.listen(config.listen, Kind::Tcp, "send.mqtt.embedded.listen")?;
     let websocket = config.websocket.map(|address| running.listen(address, Kind::WebSocket, "send.mqtt.embedded.websocket"));

@@ -310,7 +310,9 @@ async fn answers<Io: AsyncWrite>(pen: &mut Pen<Io>, outbox: &Outbox) -> Leave {
 /// The next packet, within what the client promised to be heard in.
 async fn frame(reader: &mut (impl AsyncRead + Unpin), rights: Rights, keep_alive: Duration) -> Result<Frame, Leave> {
     let read = wire::read(reader, rights);
-    let frame = if keep_alive.is_zero() { read.await } else {
+    let frame = if keep_alive.is_zero() {
+        read.await
+    } else {
         // MQTT 5, 3.1.2.10: one and a half times.
         timeout(keep_alive * 3 / 2, read).await.map_err(|_| Leave::because(reason::SILENT))?
     };

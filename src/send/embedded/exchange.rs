@@ -249,7 +249,10 @@ impl Exchange {
             early.end();
         }
         let now = Instant::now();
-        let mut gone: Vec<(Duration, String)> = inner.sessions.iter().filter(|(_, session)| session.line.is_none())
+        let mut gone: Vec<(Duration, String)> = inner
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.line.is_none())
             .map(|(name, session)| (now.duration_since(session.left), name.clone()))
             .collect();
         gone.sort();
@@ -317,7 +320,8 @@ impl Inner {
 
     /// Whether a subscriber of this topic is full and waited for.
     fn holds_back(&mut self, topic: &str) -> bool {
-        let wants = |session: &Session| session.wants.iter().any(|subscription| filter::matches(&subscription.wanted.filter, topic));
+        let wants =
+            |session: &Session| session.wants.iter().any(|subscription| filter::matches(&subscription.wanted.filter, topic));
         let mut there: Vec<_> = self.sessions.values_mut().filter(|session| session.line.is_some() && wants(session)).collect();
         let is_full = |session: &Session| session.depth() >= FULL || session.bytes() >= FULL_BYTES;
         let others_wait = there.iter().any(|session| !is_full(session));

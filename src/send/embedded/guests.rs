@@ -1,7 +1,7 @@
 //! Who is connected, and who has to leave so that others find a place.
 //!
-//! Promises: no more than [`CLIENTS`] clients and a few that have not said who they are; the gateway itself always finds a place; whoever
-//! connects and says nothing makes room for the next. Where all places are taken, the address with most of them gives one up.
+//! Promises: no more connections than there are places; the gateway itself always finds one; whoever connects and says nothing makes room
+//! for the next. Where all places are taken, the address with most of them gives one up.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,11 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::reply::reason;
 
-/// Clients at a time: screens and gates of a site, far from what a process may open (1,024 where nobody raised it), which the log and the
-/// boxes need too.
-const CLIENTS: usize = 256;
-/// Beyond them: the gateway's own connections and those that have not said CONNECT yet.
-const UNNAMED: usize = 32;
+/// Clients at a time: the screens and gates of a large site.
+const CLIENTS_MAX: usize = 1024;
+/// Beside them: the gateway's own connections and those that have not said CONNECT yet.
+const OTHERS: std::ops::RangeInclusive<usize> = 4..=32;
 
 /// The word that ends a connection, and why.
 #[derive(Debug, Default)]
@@ -38,8 +37,10 @@ impl Ending {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Guests {
+    clients_max: usize,
+    /// Twice as many where those who were told to leave have not left yet.
+    others_max: usize,
     list: Mutex<List>,
 }
 
@@ -74,12 +75,19 @@ pub(super) struct Place {
 }
 
 impl Guests {
+    /// With so many places in all.
+    pub fn new(places: usize) -> Guests {
+        let others_max = (places / 8).clamp(*OTHERS.start(), *OTHERS.end());
+        let clients_max = places.saturating_sub(2 * others_max).clamp(1, CLIENTS_MAX);
+        Guests { clients_max, others_max, list: Mutex::default() }
+    }
+
     /// `None` where even those who must leave have not left yet.
     pub fn admit(self: &Arc<Guests>, from: IpAddr) -> Option<Place> {
         let mut list = self.lock();
-        if list.count(|standing| standing != Standing::Client) >= UNNAMED {
+        if list.count(|standing| standing != Standing::Client) >= self.others_max {
             list.dismiss(|guest| guest.standing == Standing::Unnamed, reason::SILENT);
-            if list.count(|standing| standing != Standing::Client) >= 2 * UNNAMED {
+            if list.count(|standing| standing != Standing::Client) >= 2 * self.others_max {
                 return None;
             }
         }
@@ -115,8 +123,8 @@ impl List {
     }
 
     /// A client from there finds a place, or one that another address has too many of.
-    fn has_room_for(&mut self, from: IpAddr) -> bool {
-        if self.count(|standing| standing == Standing::Client) < CLIENTS {
+    fn has_room_for(&mut self, from: IpAddr, clients_max: usize) -> bool {
+        if self.count(|standing| standing == Standing::Client) < clients_max {
             return true;
         }
         let clients: Vec<IpAddr> =
@@ -136,7 +144,7 @@ impl Place {
     pub fn is_client(&self) -> bool {
         let mut list = self.guests.lock();
         let Some(from) = list.guests.iter().find(|guest| guest.number == self.number).map(|guest| guest.from) else { return false };
-        let has_room = list.has_room_for(from);
+        let has_room = list.has_room_for(from, self.guests.clients_max);
         if has_room {
             list.stands(self.number, Standing::Client);
         }
@@ -166,6 +174,8 @@ mod tests {
 
     use super::*;
 
+    const PLACES: usize = 100;
+
     fn address(last: u8) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))
     }
@@ -176,25 +186,25 @@ mod tests {
 
     #[test]
     fn the_silent_make_room_for_the_next_and_the_gateway_stays() {
-        let guests = Arc::new(Guests::default());
+        let guests = Arc::new(Guests::new(PLACES));
         let gateway = guests.admit(address(1)).expect("a place");
         gateway.is_gateway();
-        let silent: Vec<_> = (0..UNNAMED).map(|_| guests.admit(address(1)).expect("a place")).collect();
+        let silent: Vec<_> = (0..guests.others_max).map(|_| guests.admit(address(1)).expect("a place")).collect();
         assert!(is_dismissed(&silent[0]) && !is_dismissed(&silent[1]) && !is_dismissed(&gateway));
         // Those who were told and do not leave fill a bounded place.
         let more = (0..1_000).map_while(|_| guests.admit(address(1))).collect::<Vec<_>>();
-        assert!(more.len() <= 2 * UNNAMED);
+        assert!(more.len() + silent.len() < 2 * guests.others_max);
     }
 
     #[test]
     fn the_address_with_most_places_gives_one_up_and_a_place_is_given_back() {
-        let guests = Arc::new(Guests::default());
+        let guests = Arc::new(Guests::new(PLACES));
         let admit = |last: u8| guests.admit(address(last)).filter(Place::is_client);
-        let mut many: Vec<_> = (0..CLIENTS).map(|_| admit(1).expect("a place")).collect();
+        let mut many: Vec<_> = (0..guests.clients_max).map(|_| admit(1).expect("a place")).collect();
         assert!(admit(1).is_none(), "the same address has enough");
         let other = admit(2).expect("another's place");
         assert!(is_dismissed(&many[0]) && !is_dismissed(&many[1]) && !is_dismissed(&other));
-        many.truncate(CLIENTS / 2);
+        many.truncate(guests.clients_max / 2);
         assert!(admit(1).is_some());
     }
 }

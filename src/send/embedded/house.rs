@@ -27,10 +27,10 @@ pub(super) struct House {
 }
 
 impl House {
-    pub fn new(user: String, password: String) -> House {
+    pub fn new(places: usize, user: String, password: String) -> House {
         House {
             exchange: Exchange::new(),
-            guests: Arc::new(Guests::default()),
+            guests: Arc::new(Guests::new(places)),
             user,
             password,
             publishers: Mutex::default(),

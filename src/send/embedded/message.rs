@@ -202,7 +202,14 @@ mod tests {
 
     #[test]
     fn what_is_cut_short_or_no_topic_is_refused() {
-        for body in [&b"\0\x05a"[..], b"\0\x01a\0", b"\0\x01a\0\x07\x05", b"\0\0\0\x07\0", b"\0\x01#\0\x07\0", b"\0\x01a\0\x07\x03\x23\0\x01"] {
+        for body in [
+            &b"\0\x05a"[..],
+            b"\0\x01a\0",
+            b"\0\x01a\0\x07\x05",
+            b"\0\0\0\x07\0",
+            b"\0\x01#\0\x07\0",
+            b"\0\x01a\0\x07\x03\x23\0\x01",
+        ] {
             assert!(parse(body).is_none(), "{body:?}");
         }
     }

@@ -27,9 +27,15 @@ pub(super) enum Version {
 
 /// A packet as it came: from its first byte, with where its body begins.
 pub(super) enum Frame {
-    Whole { packet: BytesMut, body: usize },
+    Whole {
+        packet: BytesMut,
+        body: usize,
+    },
     /// A publication of somebody who may not publish.
-    Publication { qos: u8, packet_id: u16 },
+    Publication {
+        qos: u8,
+        packet_id: u16,
+    },
 }
 
 /// Who may send what.
