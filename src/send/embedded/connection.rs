@@ -16,7 +16,7 @@ use super::guests::Place;
 use super::house::House;
 use super::message::{Message, Publication};
 use super::pen::{Outbox, Pen};
-use super::reply::{self, Manner, Reply, reason};
+use super::reply::{self, Limits, Manner, Reply, reason};
 use super::session::{Delivery, Line};
 use super::wire::{self, Connect, Frame, PACKET_MAX, Request, Rights, Version, Will};
 use crate::event::Lane;
@@ -24,6 +24,8 @@ use crate::event::Lane;
 /// From the connection to its CONNECT.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const GOODBYE_WITHIN: Duration = Duration::from_millis(200);
+/// Publications of the normal lane without an answer: three seconds' worth for the slowest subscriber that is waited for.
+const IN_TURN_MAX: u16 = 64;
 const BUFFER: usize = 4 << 10;
 
 /// How a connection ended, as its client said.
@@ -115,7 +117,7 @@ where
         let welcome = exchange.connect(&id, line, connect.clean_start, asked);
         let kept = u32::try_from(welcome.kept_for.as_secs()).unwrap_or(u32::MAX);
         let expiry_seconds = Some(kept).filter(|kept| connect.expiry_seconds != Some(*kept));
-        let hello = Reply::Connected { is_present: welcome.is_present, expiry_seconds, assigned, packet_max: None };
+        let hello = Reply::Connected { is_present: welcome.is_present, expiry_seconds, assigned, limits: None };
         let client = Client { id: &id, line: self.place.number, packet_max: connect.packet_max };
         let leave = match self.pen.write(&hello.encode(self.version)).await {
             Err(_) => Leave::default(),
@@ -136,8 +138,11 @@ where
     async fn publish(mut self, connect: Connect) -> Option<u8> {
         let id = connect.client_id;
         self.house.publishes(&id, self.place);
-        let hello = Reply::Connected { is_present: false, expiry_seconds: None, assigned: None, packet_max: Some(PACKET_MAX) };
         let haste = if id.ends_with(Lane::Urgent.as_str()) { Haste::Alert } else { Haste::InTurn };
+        // Alerts may wait for their answers in the first seconds. The others wait in the gateway, so that its pings do not wait behind them.
+        let receive_maximum = if haste == Haste::Alert { u16::MAX } else { IN_TURN_MAX };
+        let limits = Some(Limits { receive_maximum, packet_max: PACKET_MAX });
+        let hello = Reply::Connected { is_present: false, expiry_seconds: None, assigned: None, limits };
         let outbox = Arc::new(std::mem::take(&mut self.outbox));
         let leave = match self.pen.write(&hello.encode(self.version)).await {
             Err(_) => Leave::default(),

@@ -23,6 +23,8 @@ use super::wire::CLIENT_PACKET_MAX;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Before the system asks whether a silent client is still there.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
+/// Of a WebSocket, each way: the library's own would be 128 KiB.
+const BUFFER: usize = 8 << 10;
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,11 @@ type Socket = WsStream<async_tungstenite::tokio::TokioAdapter<TcpStream>>;
 async fn upgrade(stream: TcpStream) -> Option<Socket> {
     // A client's publications are read past only as far as they fit into one message of the WebSocket.
     let most = 2 * CLIENT_PACKET_MAX as usize;
-    let config = WebSocketConfig::default().max_message_size(Some(most)).max_frame_size(Some(most));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most))
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER);
     let accepted = async_tungstenite::tokio::accept_hdr_async_with_config(stream, choose_protocol, Some(config)).await;
     accepted.ok().map(WsStream::new)
 }

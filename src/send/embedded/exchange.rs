@@ -99,7 +99,7 @@ impl Exchange {
             {
                 let mut inner = self.lock();
                 if haste == Haste::Alert || !inner.holds_back(&message.topic) {
-                    self.hand_out(&mut inner, &message, qos, retain, answer);
+                    self.hand_out(&mut inner, &message, (qos, retain, haste), answer);
                     return;
                 }
             }
@@ -108,7 +108,7 @@ impl Exchange {
         }
     }
 
-    fn hand_out(&self, inner: &mut Inner, message: &Arc<Message>, qos: u8, retain: bool, answer: Answer) {
+    fn hand_out(&self, inner: &mut Inner, message: &Arc<Message>, (qos, retain, haste): (u8, bool, Haste), answer: Answer) {
         let mut told = Vec::new();
         for (name, session) in &mut inner.sessions {
             if let Some(delivery) = session.delivery(message, qos, retain) {
@@ -119,7 +119,7 @@ impl Exchange {
         }
         match &mut inner.early {
             // What is retained is told to everybody anyway.
-            Some(early) if !retain => early.remember(message, qos, told, answer),
+            Some(early) if !retain => early.remember(message, qos, haste, told, answer),
             // A retained message is kept for those who come later.
             _ => answer(retain || !told.is_empty()),
         }
@@ -197,7 +197,7 @@ impl Exchange {
     /// The answer to each.
     pub fn subscribe(&self, client_id: &str, line: u64, id: Option<u32>, wanted: Vec<Wanted>) -> Vec<u8> {
         let mut inner = self.lock();
-        let reasons = wanted.into_iter().map(|wanted| inner.subscribe(client_id, line, id, wanted)).collect();
+        let reasons: Vec<u8> = wanted.into_iter().map(|wanted| inner.subscribe(client_id, line, id, wanted)).collect();
         let Inner { sessions, early, .. } = &mut *inner;
         if let (Some(early), Some(session)) = (early, sessions.get_mut(client_id)) {
             let dropped = early.tell(session);
@@ -205,7 +205,9 @@ impl Exchange {
         }
         self.make_room(&mut inner);
         drop(inner);
-        self.subscribed.send_replace(true);
+        if reasons.iter().any(|reason| *reason < reason::FAILURE) {
+            self.subscribed.send_replace(true);
+        }
         reasons
     }
 
@@ -318,8 +320,11 @@ impl Inner {
         reason
     }
 
-    /// Whether a subscriber of this topic is full and waited for.
+    /// Whether a subscriber of this topic is full and waited for, or those who are not there yet could not be told later.
     fn holds_back(&mut self, topic: &str) -> bool {
+        if self.early.as_ref().is_some_and(|early| early.is_full(Haste::InTurn)) {
+            return true;
+        }
         let wants =
             |session: &Session| session.wants.iter().any(|subscription| filter::matches(&subscription.wanted.filter, topic));
         let mut there: Vec<_> = self.sessions.values_mut().filter(|session| session.line.is_some() && wants(session)).collect();

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::reply::reason;
 
-/// Clients at a time: the screens and gates of a large site.
-const CLIENTS_MAX: usize = 1024;
+/// Clients at a time: the screens and gates of a large site. Each may have its whole queue waiting.
+const CLIENTS_MAX: usize = 512;
 /// Beside them: the gateway's own connections and those that have not said CONNECT yet.
 const OTHERS: std::ops::RangeInclusive<usize> = 4..=32;
 

@@ -12,6 +12,8 @@ pub(super) mod reason {
     pub const SUCCESS: u8 = 0;
     pub const NO_SUBSCRIBERS: u8 = 0x10;
     pub const NO_SUBSCRIPTION: u8 = 0x11;
+    /// From here on it is one.
+    pub const FAILURE: u8 = 0x80;
     pub const MALFORMED: u8 = 0x81;
     pub const BAD_LOGIN: u8 = 0x86;
     pub const NOT_AUTHORISED: u8 = 0x87;
@@ -24,10 +26,17 @@ pub(super) mod reason {
     pub const NO_SHARED: u8 = 0x9E;
 }
 
+/// What somebody who publishes is told to keep to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub receive_maximum: u16,
+    pub packet_max: u32,
+}
+
 /// What the broker says, but for publications.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Connected { is_present: bool, expiry_seconds: Option<u32>, assigned: Option<String>, packet_max: Option<u32> },
+    Connected { is_present: bool, expiry_seconds: Option<u32>, assigned: Option<String>, limits: Option<Limits> },
     Refused(u8),
     Published { packet_id: u16, qos: u8, reason: u8 },
     Released(u16),
@@ -43,10 +52,10 @@ impl Reply {
         let is_v5 = version == Version::V5;
         let mut body = BytesMut::new();
         let first = match self {
-            Reply::Connected { is_present, expiry_seconds, assigned, packet_max } => {
+            Reply::Connected { is_present, expiry_seconds, assigned, limits } => {
                 body.put_slice(&[u8::from(*is_present), reason::SUCCESS]);
                 if is_v5 {
-                    put_offer(*expiry_seconds, assigned.as_deref(), *packet_max, &mut body);
+                    put_offer(*expiry_seconds, assigned.as_deref(), *limits, &mut body);
                 }
                 0x20
             }
@@ -88,7 +97,7 @@ impl Reply {
     }
 }
 
-fn put_offer(expiry_seconds: Option<u32>, assigned: Option<&str>, packet_max: Option<u32>, body: &mut BytesMut) {
+fn put_offer(expiry_seconds: Option<u32>, assigned: Option<&str>, limits: Option<Limits>, body: &mut BytesMut) {
     // Shared subscriptions are not available.
     let mut properties = BytesMut::from(&[0x2A, 0][..]);
     if let Some(seconds) = expiry_seconds {
@@ -100,9 +109,11 @@ fn put_offer(expiry_seconds: Option<u32>, assigned: Option<&str>, packet_max: Op
         properties.put_u16(u16::try_from(name.len()).unwrap_or_default());
         properties.put_slice(name.as_bytes());
     }
-    if let Some(bytes) = packet_max {
+    if let Some(limits) = limits {
+        properties.put_u8(0x21);
+        properties.put_u16(limits.receive_maximum);
         properties.put_u8(0x27);
-        properties.put_u32(bytes);
+        properties.put_u32(limits.packet_max);
     }
     put_variable_length(u32::try_from(properties.len()).unwrap_or_default(), body);
     body.put_slice(&properties);
@@ -123,7 +134,7 @@ fn put_reasons(packet_id: u16, reasons: &[u8], is_v5: bool, body: &mut BytesMut)
         body.put_u8(0);
         body.put_slice(reasons);
     } else {
-        body.extend(reasons.iter().map(|reason| (*reason).min(0x80)));
+        body.extend(reasons.iter().map(|reason| (*reason).min(reason::FAILURE)));
     }
 }
 

@@ -52,6 +52,37 @@ async fn an_alert_is_called_heard_when_somebody_comes_for_it_and_unheard_when_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_at_the_start_takes_no_alerts_place_and_is_not_lost_either() {
+    const WAITING: u64 = 3_000;
+    let broker = start();
+    let _there = subscriber(&broker, Over::Tcp, MqttVersion::V5, "#").await;
+    let mut normal = session(&broker, Lane::Normal).await;
+    for number in 1..=WAITING {
+        normal.submit(Sequence(number), message("late/1", number.to_string()));
+    }
+    let draining = tokio::spawn(async move {
+        for number in 1..=WAITING {
+            assert_eq!(answer(&mut normal).await, acknowledged(number));
+        }
+    });
+    let mut urgent = session(&broker, Lane::Urgent).await;
+    for number in 1..=ALERTS {
+        urgent.submit(Sequence(number), message("events/1", number.to_string()));
+        answer(&mut urgent).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
+    let mut archive = subscriber(&broker, Over::Tcp, MqttVersion::V5, "late/#").await;
+    let numbers = |received: Vec<crate::parts::subscriber::Received>| -> Vec<u64> {
+        received.iter().map(|received| received.text().parse().unwrap()).collect()
+    };
+    assert!(numbers(guard.receive(ALERTS as usize).await).into_iter().eq(1..=ALERTS));
+    assert!(numbers(archive.receive(WAITING as usize).await).into_iter().eq(1..=WAITING));
+    draining.await.unwrap();
+    assert_eq!(broker.dropped(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_who_comes_back_to_a_restarted_gateway_misses_no_alert() {
     let port = free_port();
     let mut gateway = Gateway::start(&[("SEND__MQTT__EMBEDDED__LISTEN", &format!("127.0.0.1:{port}"))]);
