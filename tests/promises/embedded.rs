@@ -4,6 +4,7 @@ mod limits;
 mod publishing;
 mod raw;
 mod restart;
+mod sessions;
 mod slow;
 mod topics;
 

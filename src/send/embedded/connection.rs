@@ -119,6 +119,7 @@ where
         let expiry_seconds = Some(kept).filter(|kept| connect.expiry_seconds != Some(*kept));
         let hello = Reply::Connected { is_present: welcome.is_present, expiry_seconds, assigned, limits: None };
         let client = Client { id: &id, line: self.place.number, packet_max: connect.packet_max };
+        let mut seat = Seat { exchange, id: &id, line: self.place.number, expiry: None };
         let leave = match self.pen.write(&hello.encode(self.version)).await {
             Err(_) => Leave::default(),
             Ok(()) => {
@@ -130,7 +131,7 @@ where
                 }
             }
         };
-        exchange.disconnect(&id, self.place.number, leave.expiry);
+        seat.expiry = leave.expiry;
         leave.reason
     }
 
@@ -164,6 +165,20 @@ async fn bequeath(exchange: &Exchange, will: &Will) {
     let message = Message::will(&will.topic, &will.payload, will.is_text, will.content_type.as_deref(), &exchange.held);
     if let Some(message) = message {
         exchange.publish(message, (will.qos, will.retain), Haste::Alert, Box::new(|_| {})).await;
+    }
+}
+
+/// A session's connection; it is over when this is dropped, however that comes about.
+struct Seat<'a> {
+    exchange: &'a Exchange,
+    id: &'a str,
+    line: u64,
+    expiry: Option<Duration>,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.exchange.disconnect(self.id, self.line, self.expiry);
     }
 }
 
