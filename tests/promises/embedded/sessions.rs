@@ -120,3 +120,36 @@ async fn a_connect_that_drips_is_cut_off_in_time() {
     tokio::time::timeout(Duration::from_secs(20), drip).await.expect("it is cut off").expect("the drip ends");
     drop(reader);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_all_places_taken_a_client_is_told_and_the_gateway_comes_in() {
+    let broker = start();
+    let mut clients = Vec::new();
+    let refused = loop {
+        let id = format!("client-{}", clients.len());
+        let (client, welcome) = Raw::connect(broker.local_addr(), 5, Hello { id: &id, ..Hello::default() }).await;
+        if welcome[1] != 0 {
+            break welcome[1];
+        }
+        clients.push(client);
+        assert!(clients.len() <= super::PLACES, "there is no end of places");
+    };
+    assert_eq!(refused, 0x97, "quota exceeded");
+    assert_eq!(clients[0].subscribe("events/#").await, 1);
+    let mut urgent = session(&broker, Lane::Urgent).await;
+    urgent.submit(Sequence(1), message("events/1", "true"));
+    assert_eq!(answer(&mut urgent).await, acknowledged(1));
+    assert!(clients[0].until(0x32).await.ends_with(b"true"));
+    // A place that is given back is there for the next.
+    clients.pop();
+    let welcome = async {
+        loop {
+            let (_client, welcome) = Raw::connect(broker.local_addr(), 4, Hello { id: "next", ..Hello::default() }).await;
+            if welcome[1] == 0 {
+                return;
+            }
+            assert_eq!(welcome[1], 3, "unavailable, in the words of 3.1.1");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), welcome).await.expect("a place for the next");
+}
