@@ -9,6 +9,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Clock;
 use crate::config::{Config, StoreUrl};
 use crate::event::Timestamp;
 use crate::metrics;
@@ -17,7 +18,7 @@ use crate::route::{Places, Router};
 use crate::send::embedded::Embedded;
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
-use crate::send::store::Store;
+use crate::send::store::{self, Store};
 
 pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
@@ -78,11 +79,11 @@ pub fn kafka_topics(config: &Config) -> Vec<String> {
 }
 
 pub fn places(config: &Config) -> Places {
-    let root = match &config.send.store.url {
-        StoreUrl::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-        StoreUrl::S3(_) => PathBuf::new(),
+    let (root, prefix) = match &config.send.store.url {
+        StoreUrl::File(path) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), String::new()),
+        StoreUrl::S3(bucket) => (PathBuf::new(), store::prefix(bucket)),
     };
-    Places::new(&config.send.store, &root)
+    Places::new(&config.send.store, &root, &prefix)
 }
 
 /// The broker in this process, where the config wants it.
@@ -165,11 +166,11 @@ pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
 }
 
 /// The file store's own upkeep: what is over its time goes.
-pub fn keep_store_clean(store: Arc<Store>, tasks: &TaskTracker, stop: CancellationToken) {
+pub fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, tasks: &TaskTracker, stop: CancellationToken) {
     tasks.spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = store.keep_clean() => {}
+            () = store.keep_clean(&clock) => {}
         }
     });
 }

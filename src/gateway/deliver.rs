@@ -225,6 +225,7 @@ where
         let settled = self.settled(&work.record);
         let sending = Sending {
             sequence: work.record.sequence,
+            lane: work.record.lane,
             now: Timestamp::now(),
             replay: work.record.replay.as_deref(),
             pictures: settled.map_or(PicturesNow::Pending, PicturesNow::Settled),

@@ -3,8 +3,7 @@
 //! Promises: either everything is as it was durable, or the error names what is in the way; opening twice is refused.
 //! Deliberately leaves no half-open queue behind.
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -25,7 +24,9 @@ use super::settings::{OpenError, Settings};
 use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
+use crate::clock::Clock;
 use crate::event::{Lane, PersonType};
+use crate::volume;
 
 /// The directory below `data_dir`.
 pub(super) const DIRECTORY: &str = "queue";
@@ -39,7 +40,7 @@ pub(super) struct Threads {
 pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
     let directory = settings.data_dir.join(DIRECTORY);
     // Events hold names, and pictures: they are not for every user of the machine.
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(OpenError::io("creating", &directory))?;
+    volume::private_folder(&directory).map_err(OpenError::io("creating", &directory))?;
     let lock = lock_patiently(&settings.data_dir)?;
     let disk = settings.disk.clone();
     // A segment in the making when the process ended: it never had a name.
@@ -47,6 +48,7 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let found = recover::list(&directory)?;
     let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
     let recovered = recover::recover(&disk, &directory, found)?;
+    recovered.age(&Clock::open(&settings.data_dir));
     let kept = load(&directory, &manifest, destinations)?;
     let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
     let log = Log::new(directory.clone(), disk.clone(), manifest.epoch_bytes(), recovered.segments, counts);

@@ -1,6 +1,7 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
 mod chart;
+mod clock;
 mod config;
 mod demo;
 mod documents;
@@ -8,6 +9,7 @@ mod documents;
 mod embedded;
 mod http;
 mod kafka;
+mod kept;
 mod load;
 mod main_job;
 mod mqtt;
@@ -29,5 +31,6 @@ mod schema;
 mod simulate;
 mod status;
 mod store;
+mod store_moves;
 mod tidy;
 mod watch;
