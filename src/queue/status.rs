@@ -25,9 +25,9 @@ const SAMPLES: usize = 60;
 #[derive(Clone, Debug)]
 pub struct Status {
     pub bytes: SpaceUsed,
-    /// What the file system has left for an unprivileged process.
+    /// What the file system has left for segments: for an unprivileged process, and without the reserve.
     pub disk_available: Option<u64>,
-    /// Until what waits fills the budget, at the pace of the last minute. `None` while it does not grow.
+    /// Until what waits fills the budget or the disk, at the pace of the last minute. `None` while it does not grow.
     pub time_to_full: Option<Duration>,
     /// There is no room for the next segment, and none left in this one.
     pub is_full: bool,
@@ -72,8 +72,11 @@ pub struct FollowerStatus {
 pub(super) fn status(inner: &Inner) -> Status {
     let bytes = bytes(inner);
     let growth = inner.growth.lock().unwrap_or_else(PoisonError::into_inner).bytes_per_second();
-    let disk_available = inner.log.disk.room(&inner.log.directory).ok().map(|room| room.bytes);
-    let room = bytes.limit.saturating_sub(bytes.waiting);
+    let available = inner.log.disk.room(&inner.log.directory).ok().map(|room| room.bytes);
+    let disk_available = available.map(|bytes| bytes.saturating_sub(inner.settings.reserve_bytes()));
+    // What is only kept gives way.
+    let on_disk = disk_available.map_or(u64::MAX, |available| available.saturating_add(bytes.kept));
+    let room = bytes.limit.saturating_sub(bytes.waiting).min(on_disk);
     Status {
         bytes,
         disk_available,

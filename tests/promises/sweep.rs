@@ -1,7 +1,7 @@
 //! Any system call may fail at any time: a whole life of a gateway's disk, lived again and again with another call failing.
 //!
 //! Each call of the life fails once in a sample that a printed seed draws (errno, once or for good, end by a stop or by a kill), and so does
-//! each kind of call on each kind of file with each errno. `BOXBRIDGE_TEST_ALL_CALLS` asks for every call with everything; `BOXBRIDGE_TEST_SEED` repeats a sample.
+//! each kind of call on each kind of file with some. `BOXBRIDGE_TEST_ALL_CALLS` asks for every call with everything; `BOXBRIDGE_TEST_SEED` repeats a sample.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ struct Plan {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_call_fails_nothing_that_was_answered_is_lost_and_the_books_are_exact() {
-    let healthy = live(Plan { fault: Fault::none(), end: End::Stop }).await;
+    let healthy = live(Plan { fault: Fault::none(), end: End::Kill }).await;
     let calls = healthy.calls;
     let kinds: BTreeSet<_> = calls.iter().map(Seen::kind).collect();
     println!("{} calls, {} kinds: {kinds:?}", calls.len(), kinds.len());
@@ -66,7 +66,7 @@ fn every(calls: usize) -> Vec<Plan> {
     plans
 }
 
-/// Every call once, and every kind of call with every errno.
+/// Every call once, and every kind of call with half of the errnos.
 fn sample(calls: &[Seen]) -> Vec<Plan> {
     let given = std::env::var("BOXBRIDGE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
@@ -87,7 +87,8 @@ fn sample(calls: &[Seen]) -> Vec<Plan> {
         faults.push(Fault { call, errno: fault::ERRNOS[draw(fault::ERRNOS.len())], for_good: draw(2) == 1 });
     }
     for numbers in of_kind.values() {
-        for errno in fault::ERRNOS {
+        for _ in 0..fault::ERRNOS.len() / 2 {
+            let errno = fault::ERRNOS[draw(fault::ERRNOS.len())];
             faults.push(Fault { call: numbers[draw(numbers.len())], errno, for_good: draw(2) == 1 });
         }
     }

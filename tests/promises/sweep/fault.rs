@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use boxbridge::disk::{Call, Disk};
@@ -17,7 +18,7 @@ const EDQUOT: i32 = 122;
 
 pub const ERRNOS: [i32; 8] = [EMFILE, ENFILE, ENOSPC, EDQUOT, EIO, EINTR, ENOMEM, EACCES];
 
-/// The call with this number, counted from 1, fails; for good: and every later one of its kind.
+/// The call with this number, counted from 1, fails; for good: and every later one of its kind, until the next start.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     pub call: u64,
@@ -41,7 +42,8 @@ pub struct Seen {
 impl Seen {
     fn new(call: Call, path: &Path) -> Seen {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // One of many like it.
+        // One of many like it; the directory of the test by another name each time.
+        let name = if name.starts_with(".tmp") { "data_dir".into() } else { name };
         let file: String = name.chars().filter(|character| !character.is_ascii_digit()).take(24).collect();
         Seen { call, file }
     }
@@ -62,11 +64,12 @@ pub struct Faulty {
     fault: Fault,
     seen: Arc<Mutex<Vec<Seen>>>,
     failed: Arc<Mutex<Vec<Seen>>>,
+    is_cured: Arc<AtomicBool>,
 }
 
 impl Faulty {
     pub fn new(fault: Fault) -> Faulty {
-        Faulty { fault, seen: Arc::default(), failed: Arc::default() }
+        Faulty { fault, seen: Arc::default(), failed: Arc::default(), is_cured: Arc::default() }
     }
 
     pub fn disk(&self) -> Disk {
@@ -76,6 +79,11 @@ impl Faulty {
 
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// What had failed works again; what is to fail still will.
+    pub fn restart(&self) {
+        self.is_cured.store(!self.failed().is_empty(), Ordering::SeqCst);
     }
 
     /// The first calls that failed.
@@ -103,7 +111,8 @@ impl Faulty {
             (all.len() as u64, seen.call)
         };
         let mut failed = self.failed.lock().unwrap();
-        let again = self.fault.for_good && failed.first().is_some_and(|first| first.call == call);
+        let goes_on = self.fault.for_good && !self.is_cured.load(Ordering::SeqCst);
+        let again = goes_on && failed.first().is_some_and(|first| first.call == call);
         if number != self.fault.call && !again {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! One life of a gateway's disk: start, 50 events of mixed sizes, rolls, holes, deletions, cursors, a set-aside record, a refused body,
-//! counts, a picture, an end; and the life after it, on a disk that is well again, in which everything must be found.
+//! counts, a picture, an end, another start on what that left; and the life after it, on a disk that is well again, in which everything
+//! must be found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -45,6 +46,8 @@ struct Books {
 }
 
 const EVENTS: u64 = 50;
+/// After the second start.
+const MORE: u64 = 10;
 const DESTINATIONS: [&str; 2] = ["store", "mqtt"];
 const REFUSED_BODY: &[u8] = b"{nonsense";
 /// The event that MQTT does not take.
@@ -79,11 +82,16 @@ pub async fn live(plan: Plan) -> Lived {
     } else {
         assert!(plan.fault.call > 0, "a start on a healthy disk");
     }
-    let calls = faulty.seen();
-    assert!(!books.was_poisoned || faulty.may_poison(), "poisoned by {:?}", faulty.failed());
     let must_take_all = has_started && !plan.fault.for_good && !books.was_poisoned;
     assert!(!must_take_all || books.taken.len() as u64 == EVENTS, "took {} in the end", books.taken.len());
-    live_again(left.as_ref().map_or(dir.path(), |left| left.path()), &mut books).await;
+    let left = left.as_ref().unwrap_or(&dir).path();
+    faulty.restart();
+    if let Ok(mut gateway) = start(left, settings_of(left, &faulty)) {
+        gateway.live_on(plan, &mut books).await;
+    }
+    let calls = faulty.seen();
+    assert!(!books.was_poisoned || faulty.may_poison(), "poisoned by {:?}", faulty.failed());
+    live_again(left, &mut books).await;
     Lived { calls, was_poisoned: books.was_poisoned }
 }
 
@@ -146,6 +154,17 @@ impl Gateway {
             until(what, || status().outages.is_empty() && !status().is_refused).await;
             assert!(status().followers.iter().all(|follower| follower.waiting == 0), "{:?}", status());
         }
+    }
+
+    /// After the second start: goes on where the first life ended.
+    async fn live_on(&mut self, plan: Plan, books: &mut Books) {
+        let tries = if plan.fault.for_good { 2 } else { 40 };
+        self.append(EVENTS + 1..=EVENTS + MORE, tries, books).await;
+        for destination in DESTINATIONS {
+            self.drain(destination, plan, books).await;
+        }
+        self.queue.shutdown().await;
+        books.was_poisoned |= self.queue.status().is_poisoned;
     }
 
     /// Five at once, so that some share a group.
@@ -270,11 +289,12 @@ fn answer(cursor: &mut Cursor, record: &Record, name: &'static str, aside: &Asid
         pictures: Vec::new(),
     };
     // As `deliver` does, but not for ever.
-    books.is_set_aside = (0..3).any(|_| aside.put(&entry).is_ok());
-    if books.is_set_aside {
+    let is_kept = (0..3).any(|_| aside.put(&entry).is_ok());
+    books.is_set_aside |= is_kept;
+    if is_kept {
         cursor.answer(record.sequence, Outcome::SetAside);
     }
-    books.is_set_aside
+    is_kept
 }
 
 /// On a disk that is well.
@@ -287,7 +307,7 @@ async fn live_again(dir: &Path, books: &mut Books) {
     assert!(kept >= usize::from(books.is_quarantined), "a refused body that was kept");
     let stored = std::fs::read(dir.join("pictures").join(object().key));
     assert!(!books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes), "a picture that was stored");
-    let fresh = EVENTS + 1;
+    let fresh = EVENTS + MORE + 1;
     step(gateway.queue.append(event(fresh))).await.expect("a disk that is well takes events");
     books.taken.insert(fresh);
     for (name, lane, cursor) in &mut gateway.cursors {
