@@ -2,6 +2,7 @@
 
 mod almost_http;
 mod chart;
+mod clock;
 mod config;
 mod demo;
 mod descriptors;
@@ -10,6 +11,7 @@ mod documents;
 mod embedded;
 mod http;
 mod kafka;
+mod kept;
 mod load;
 mod main_job;
 mod mqtt;
@@ -32,5 +34,6 @@ mod schema;
 mod simulate;
 mod status;
 mod store;
+mod store_moves;
 mod tidy;
 mod watch;

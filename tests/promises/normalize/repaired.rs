@@ -38,7 +38,7 @@ fn a_repair_asks_for_its_memory_first_and_a_sound_body_for_none() {
     assert_eq!(code(&sound, 0), Ok(()));
     assert_eq!(code(&broken, 0), Err(Code::OverBudget));
     assert_eq!(code(&broken, broken.len() + 4), Err(Code::OverBudget), "what is repaired is to be read as well");
-    assert_eq!(code(&broken, broken.len() + 4 + Cost::of(sound.as_bytes()).bytes()), Ok(()));
+    assert_eq!(code(&broken, broken.len() + 4_096 + Cost::of(sound.as_bytes()).bytes()), Ok(()));
 }
 
 #[test]
