@@ -174,7 +174,12 @@ impl App {
             links.push(start.deliveries(Arc::new(kafka), || ToKafka(Arc::clone(&router))));
         }
         if let Some(embedded) = &embedded {
-            deliveries.tasks.spawn(build::look_after(Arc::clone(embedded), queue.clone(), deliveries.stop.clone()));
+            deliveries.tasks.spawn(build::look_after(
+                Arc::clone(embedded),
+                queue.clone(),
+                config.data_dir.clone(),
+                deliveries.stop.clone(),
+            ));
         }
         health.opened(queue.clone(), links, config.warnings.clone());
 
@@ -239,7 +244,7 @@ impl App {
         self.deliveries.end(deadline).await;
         save(&self.received).await;
         self.queue.shutdown().await;
-        drop(self.embedded);
+        build::farewell(self.embedded, self.config.data_dir.clone()).await;
         self.admin.end(Instant::now() + LAST_WORDS).await;
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{Broker, Config, StoreUrl};
+use crate::config::{Config, StoreUrl};
 use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::Queue;
@@ -24,10 +24,14 @@ pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
 const KAFKA: &str = "kafka";
 
+/// Connections of the embedded broker: far from what a process may open (1,024 where nobody raised it), which the log and the boxes need too.
+pub const BROKER_PLACES: usize = 320;
 /// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
 /// How long that waits for somebody to hear it.
 const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
+/// The file that says that they are to be published again after a clean stop, too.
+const UNTAKEN: &str = "embedded.untaken";
 const DROPPED_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Destinations {
@@ -43,7 +47,7 @@ pub fn destination_names(config: &Config) -> Vec<&'static str> {
 }
 
 pub fn destinations(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
-    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded.map(Embedded::broker))?, kafka: kafka(config) })
+    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded)?, kafka: kafka(config) })
 }
 
 pub fn store(config: &Config) -> Store {
@@ -51,16 +55,17 @@ pub fn store(config: &Config) -> Store {
 }
 
 /// The configured broker, or `embedded` where the config names that.
-pub fn mqtt(config: &Config, instance: &str, embedded: Option<Broker>) -> anyhow::Result<Option<Mqtt>> {
-    let Some(settings) = &config.send.mqtt else { return Ok(None) };
-    let Some(broker) = settings.broker.clone().or(embedded) else { return Ok(None) };
+pub fn mqtt(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Option<Mqtt>> {
+    let Some(settings) = config.send.mqtt.clone() else { return Ok(None) };
+    let settings = embedded.map_or(settings.clone(), |embedded| embedded.reached_by(settings));
+    let Some(broker) = settings.broker.clone() else { return Ok(None) };
     let identity = Identity {
         site: config.site.clone(),
         gateway: config.gateway.clone(),
         instance: instance.to_owned(),
         started: Timestamp::now(),
     };
-    Ok(Some(Mqtt::new(settings.clone(), broker, &config.send, identity).context("send.mqtt")?))
+    Ok(Some(Mqtt::new(settings, broker, &config.send, identity).context("send.mqtt")?))
 }
 
 pub fn kafka(config: &Config) -> Option<Kafka> {
@@ -84,7 +89,7 @@ pub fn places(config: &Config) -> Places {
 /// The broker in this process, where the config wants it.
 pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
     match &config.send.mqtt {
-        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded)?)),
+        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded, BROKER_PLACES)?)),
         _ => Ok(None),
     }
 }
@@ -110,17 +115,26 @@ pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
     Ok(instance)
 }
 
-/// After an unclean stop, what the broker in memory may have lost is sent again, as a replay, once somebody listens; and what it drops for
-/// slow subscribers is counted.
-pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, stop: CancellationToken) {
-    if !queue.was_clean() {
+/// What the broker in memory may have lost with the last process, or had not handed over when it was stopped, is sent again, as a replay,
+/// once somebody listens; and what it drops for slow subscribers is counted. (Who comes back in the first seconds finds what it missed:
+/// `send::embedded::early`.)
+pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf, stop: CancellationToken) {
+    let untaken = data_dir.join(UNTAKEN);
+    if !queue.was_clean() || untaken.exists() {
         tokio::select! {
             () = stop.cancelled() => return,
             () = embedded.subscribed() => {}
             () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
         }
         if queue.replay_before_start(MQTT, LOST_WITH_MEMORY).is_some() {
-            tracing::warn!("the last stop was not clean: events of its last 60 s are published again, on the late topics");
+            tracing::warn!(
+                "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
+            );
+        }
+        if let Err(error) = std::fs::remove_file(&untaken)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "{} stays: the next start will publish again, too", untaken.display());
         }
     }
     let mut counted = 0;
@@ -132,6 +146,22 @@ pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, stop: Cancellatio
         let dropped = embedded.dropped();
         metrics::embedded_dropped(dropped - counted);
         counted = dropped;
+    }
+}
+
+/// Lets the embedded broker go. Where it held messages that nobody had taken yet, the next start is told.
+pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
+    let Some(embedded) = embedded.and_then(Arc::into_inner) else { return };
+    let untaken = tokio::task::spawn_blocking(move || embedded.stop()).await.unwrap_or_default();
+    if untaken == 0 {
+        return;
+    }
+    tracing::warn!(
+        untaken,
+        "the embedded broker stops with messages that subscribers have not taken: they are published again, late"
+    );
+    if let Err(error) = std::fs::write(data_dir.join(UNTAKEN), []) {
+        tracing::warn!(%error, "the next start will not know of them");
     }
 }
 

@@ -305,7 +305,7 @@ pub(super) fn warnings(send: &Send) -> Vec<String> {
         && mqtt.broker.is_none()
     {
         warnings.push(
-            "the MQTT broker in this process keeps nothing on disk: \"delivered\" means handed to the subscribers connected at that moment"
+            "the MQTT broker in this process keeps nothing on disk: \"delivered\" means handed to the subscribers of that moment"
                 .to_owned(),
         );
         if !mqtt.embedded.listen.ip().is_loopback() {

@@ -105,6 +105,10 @@ impl Gateway {
         self.child.wait()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most it ever held, by the kernel's count.
     pub fn peak_memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
