@@ -196,6 +196,7 @@ impl App {
             router,
             received: Arc::clone(&received),
             turns: Turns::of_this_machine(),
+            keeping: Turns::of_the_disk(),
             is_serving: Arc::new({
                 let health = Arc::clone(&health);
                 move || health.causes().is_empty()
