@@ -15,8 +15,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Health, Phase};
 use crate::config::Config;
-use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, deliver};
-use crate::ingest::{self, Door};
+use crate::fault::{self, Fault};
+use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore};
+use crate::ingest::{self, Door, Listener};
 use crate::metrics;
 use crate::queue::aside::Aside;
 use crate::queue::quarantine::Quarantine;
@@ -30,9 +31,13 @@ use crate::send::link::Link;
 pub mod build;
 mod logging;
 mod service_manager;
+mod stage;
+
+use stage::Stage;
 
 pub use logging::start as start_logging;
 pub use service_manager::Held;
+pub use stage::keep_delivering;
 
 /// From the end of `drain_delay` to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -64,25 +69,11 @@ pub struct App {
     embedded: Option<Arc<Embedded>>,
 }
 
-/// Tasks and the word that ends them.
-#[derive(Default)]
-struct Stage {
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Stage {
-    async fn end(&self, deadline: Instant) {
-        self.stop.cancel();
-        self.tasks.close();
-        let _ = tokio::time::timeout_at(deadline, self.tasks.wait()).await;
-    }
-}
-
 /// The whole process: until SIGTERM or SIGINT, or until the disk fails.
 pub fn run(config: Config) -> ExitCode {
     let held = Held::take();
     logging::start(&config.log);
+    fault::log_panics();
     let outcome =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads").and_then(|runtime| {
             let outcome = runtime.block_on(until_told(config, held));
@@ -112,7 +103,7 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
         _ = interrupt.recv() => tracing::info!("interrupt: draining"),
         () = app.queue.poisoned() => {
-            tracing::error!("the disk failed a sync: nothing more is accepted; start again to verify what it holds");
+            tracing::error!("the log cannot be trusted any more: nothing is accepted; start again to verify what the disk holds");
             return Ok(ExitCode::from(EXIT_POISONED));
         }
     }
@@ -143,7 +134,10 @@ impl App {
 
         let names = build::destination_names(&config);
         let settings = queue::Settings::from(config.as_ref());
-        let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names)).await?.context("cannot open the queue")?;
+        let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names))
+            .await
+            .map_err(|_| Fault)?
+            .context("cannot open the queue")?;
         let instance = build::instance(&config.data_dir)?;
         let aside = Arc::new(Aside::open(&config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
         let quarantine = Arc::new(Quarantine::open(&config.data_dir, &config.ingest.quarantine)?);
@@ -155,7 +149,7 @@ impl App {
         let deliveries = Stage::default();
         let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
         let store = Arc::new(destinations.store);
-        build::keep_store_clean(Arc::clone(&store), &deliveries.tasks, deliveries.stop.clone());
+        build::keep_store_clean(Arc::clone(&store), &deliveries);
         let mut links = vec![start.deliveries(store, || ToStore(Arc::clone(&router)))];
         if let Some(mqtt) = destinations.mqtt {
             links.push(start.deliveries(Arc::new(mqtt), || ToMqtt(Arc::clone(&router))));
@@ -164,7 +158,8 @@ impl App {
             links.push(start.deliveries(Arc::new(kafka), || ToKafka(Arc::clone(&router))));
         }
         if let Some(embedded) = &embedded {
-            deliveries.tasks.spawn(build::look_after(Arc::clone(embedded), queue.clone(), deliveries.stop.clone()));
+            let (embedded, queue, stop) = (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
+            deliveries.keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), stop.clone()));
         }
         health.opened(queue.clone(), links, config.warnings.clone());
 
@@ -172,7 +167,7 @@ impl App {
             let (data_dir, queue) = (config.data_dir.clone(), queue.clone());
             move || Arc::new(Received::open(&data_dir, queue))
         });
-        let received = received.await?;
+        let received = received.await.map_err(|_| Fault)?;
         let commits = TaskTracker::new();
         let gateway = Gateway {
             config: Arc::clone(&config),
@@ -188,8 +183,12 @@ impl App {
         let ingest = Stage::default();
         let leaving = CancellationToken::new();
         let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
-        ingest.tasks.spawn(ingest::serve(listener, door, ingest.tasks.clone(), ingest.stop.clone()));
-        admin.tasks.spawn(housekeeping(Arc::clone(&health), (quarantine, aside), Arc::clone(&received), admin.stop.clone()));
+        start_ingest(listener, door, &ingest);
+        let upkeep = (Arc::clone(&health), (quarantine, aside), Arc::clone(&received), admin.stop.clone());
+        admin.keep("housekeeping", move || {
+            let (health, kept, received, stop) = upkeep.clone();
+            housekeeping(health, kept, received, stop)
+        });
         health.enter(Phase::Serving);
         say_started(&config, ingest_address, admin_address);
         Ok(App {
@@ -260,7 +259,7 @@ impl Start<'_> {
                 settings: self.config.send.clone(),
                 is_expiring: false,
             };
-            self.stage.tasks.spawn(deliver(delivery, self.stage.stop.clone()));
+            self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
         }
         link
     }
@@ -270,13 +269,42 @@ async fn start_admin(config: &Config, health: &Arc<Health>, stage: &Stage) -> an
     let listener =
         TcpListener::bind(config.admin.listen).await.with_context(|| address_taken("admin.listen", config.admin.listen))?;
     let address = listener.local_addr()?;
-    let serve = admin::serve(listener, Arc::clone(health), stage.stop.clone());
-    stage.tasks.spawn(async move {
-        if let Err(error) = serve.await {
-            tracing::error!(%error, "the admin listener ended");
+    let (health, stop, mut first) = (Arc::clone(health), stage.stop.clone(), Some(listener));
+    stage.keep("admin.listen", move || {
+        let (health, stop, mut first) = (Arc::clone(&health), stop.clone(), first.take());
+        async move {
+            while let Err(error) = serve_admin(first.take(), address, &health, &stop).await {
+                tracing::error!(%error, "the admin listener ended");
+                if stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_none() {
+                    return;
+                }
+            }
         }
     });
     Ok(address)
+}
+
+/// On the first listener, or, once that went with a fault, on another at its address.
+async fn serve_admin(
+    first: Option<TcpListener>,
+    address: SocketAddr,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) -> std::io::Result<()> {
+    let listener = match first {
+        Some(listener) => listener,
+        None => TcpListener::bind(address).await?,
+    };
+    admin::serve(listener, Arc::clone(health), stop.clone()).await
+}
+
+/// The port stays ours through a fault: boxes that connect meanwhile wait in the kernel.
+fn start_ingest(listener: Listener, door: Arc<Door<Gateway>>, stage: &Stage) {
+    let (listener, connections, stop) = (Arc::new(listener), stage.tasks.clone(), stage.stop.clone());
+    stage.keep("ingest.listen", move || {
+        let (listener, door, connections, stop) = (Arc::clone(&listener), Arc::clone(&door), connections.clone(), stop.clone());
+        async move { ingest::serve(&listener, door, connections, stop).await }
+    });
 }
 
 /// Counts that are a few seconds old are better than a start that waits for them: a failure is said, and tried again.

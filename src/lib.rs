@@ -15,5 +15,6 @@ pub mod app; // builds everything, starts it, stops it in reverse
 pub mod commands; // what a person asks of the binary besides running it
 pub mod config; // raw settings → checked Config
 pub mod event; // the nouns that cross stages
+pub mod fault; // a panic of ours ends one thing, and is said
 pub mod gateway; // the straight line
 pub mod metrics; // every metric of the process

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::stage::Stage;
 use crate::config::{Broker, Config, StoreUrl};
 use crate::event::Timestamp;
 use crate::metrics;
@@ -134,11 +134,10 @@ pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: 
 }
 
 /// The file store's own upkeep: what is over its time goes.
-pub fn keep_store_clean(store: std::sync::Arc<Store>, tasks: &TaskTracker, stop: CancellationToken) {
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = store.keep_clean() => {}
-        }
+pub(super) fn keep_store_clean(store: std::sync::Arc<Store>, stage: &Stage) {
+    let stop = stage.stop.clone();
+    stage.keep("store.keep", move || {
+        let (store, stop) = (std::sync::Arc::clone(&store), stop.clone());
+        async move { stop.run_until_cancelled(store.keep_clean()).await.unwrap_or_default() }
     });
 }

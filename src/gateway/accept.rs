@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::event::{Code, Feed, Receipt, Refusal, Reply, Source, document};
+use crate::fault::{self, Fault};
 use crate::ingest::Accept;
 use crate::metrics::{self, Outcome};
 use crate::normalize::{Batch, Context, Elements, Limits, Normalized, normalize};
@@ -28,13 +29,16 @@ pub struct Gateway {
 impl Accept for Gateway {
     /// The straight line of the way in.
     async fn accept(&self, source: Source, body: Bytes) -> Result<Reply, Refusal> {
-        match normalize(&body, &self.context(&source)) {
+        // What it cannot take apart without a fault of ours is kept, as what it does not understand.
+        let batch = fault::in_one_go(|| normalize(&body, &self.context(&source)))
+            .unwrap_or_else(|fault| Err(Refusal::new(Code::Fault, fault.to_string())));
+        match batch {
             Ok(Batch::One(normalized)) => {
                 // Its pictures are decoded by now: one copy in memory is enough while the disk works.
                 drop(body);
                 Ok(Reply::One(self.append(normalized).await?))
             }
-            Ok(Batch::Many(elements)) => self.many(&source, elements).await,
+            Ok(Batch::Many(elements)) => self.many(&source, &body, elements).await,
             Err(refusal) => self.refuse(source, body, refusal).await,
         }
     }
@@ -65,9 +69,13 @@ impl Accept for Gateway {
 
 impl Gateway {
     /// An array, one event after the other; pressure ends it, what is wrong with one does not.
-    async fn many(&self, source: &Source, elements: Elements<'_>) -> Result<Reply, Refusal> {
+    async fn many(&self, source: &Source, body: &Bytes, mut elements: Elements<'_>) -> Result<Reply, Refusal> {
         let mut parts = Vec::with_capacity(elements.len());
-        for element in elements {
+        let mut next = || {
+            let faulty = |fault: Fault| Some(Err((Refusal::new(Code::Fault, fault.to_string()), body.clone())));
+            fault::in_one_go(|| elements.next()).unwrap_or_else(faulty)
+        };
+        while let Some(element) = next() {
             let part = match element {
                 Ok(normalized) => self.append(normalized).await,
                 Err((refusal, text)) => match self.refuse(source.clone(), text, refusal).await {

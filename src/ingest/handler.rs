@@ -22,6 +22,7 @@ use super::head::{self, Path};
 use super::patience::Exchange;
 use crate::config;
 use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
+use crate::fault;
 use crate::metrics::{self, Outcome};
 
 /// The boxes' side of the gateway: what every connection shares.
@@ -89,7 +90,15 @@ impl<A: Accept> Door<A> {
     }
 }
 
+/// A fault of ours costs this request, and is answered: whoever sent it must not take silence for a lost line.
 pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request: Request) -> Response {
+    fault::caught(serve(door, request)).await.unwrap_or_else(|fault| {
+        metrics::refused(Path::Realtime.as_str(), Code::Fault);
+        answer::refusal(&Refusal::new(Code::Fault, fault.to_string()), Connection::Close)
+    })
+}
+
+async fn serve<A: Accept>(door: Arc<Door<A>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(peer) = parts.extensions.get::<Peer>().cloned() else {
         return answer::presence(false);
@@ -204,7 +213,11 @@ async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work) -> Response {
     let task = door.commits.spawn({
         let (door, state) = (Arc::clone(door), Arc::clone(&state));
         async move {
-            let reply = work_on(&door, work).await;
+            let path = work.path;
+            let reply = fault::caught(work_on(&door, work)).await.unwrap_or_else(|fault| {
+                metrics::refused(path.as_str(), Code::Fault);
+                Err(Refusal::new(Code::Fault, fault.to_string()))
+            });
             if state.compare_exchange(PENDING, DONE, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 metrics::answered_late(accepted(&reply));
             }
@@ -221,7 +234,7 @@ async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work) -> Response {
         }
         Err(_) => task.await,
     };
-    let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::OverBudget, "the work on this body failed")));
+    let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::Fault, "the work on this body ended early")));
     let (outcome, response) = match &reply {
         Ok(reply) => (outcome(reply), answer::reply(reply)),
         Err(refusal) => (Outcome::Refused, answer::refusal(refusal, Connection::Keep)),

@@ -73,7 +73,7 @@ impl AsFd for Listener {
 
 /// Accepts until `stop`, and on until those who were there by then have their answers: nobody waits for a slow one. Connections live in
 /// `connections`, and end with their next answer, or when they have nothing to say.
-pub async fn serve<A: Accept>(listener: Listener, door: Arc<Door<A>>, connections: TaskTracker, stop: CancellationToken) {
+pub async fn serve<A: Accept>(listener: &Listener, door: Arc<Door<A>>, connections: TaskTracker, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(door.settings.connections_max));
     let router = Router::new().fallback(handle::<A>).with_state(Arc::clone(&door));
     let older = TaskTracker::new();

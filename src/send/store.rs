@@ -14,6 +14,7 @@ use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOption
 use super::{ConnectError, Destination};
 use crate::config::{self, StoreUrl};
 use crate::event::{Lane, Object};
+use crate::fault::Fault;
 use crate::metrics;
 
 mod bucket;
@@ -117,7 +118,7 @@ impl Store {
         });
         match swept.await {
             Ok(result) => result.map_err(|error| Failure::File(error).into_connect_error()),
-            Err(error) => Err(ConnectError { message: format!("store: the sweep ended early: {error}") }),
+            Err(_) => Err(ConnectError { message: format!("store: the sweep ended early: {Fault}") }),
         }
     }
 
@@ -217,7 +218,7 @@ impl Shared {
             Ok(Ok(Some(room))) => room,
             Ok(Ok(None)) => return Ok(Outcome::Full),
             Ok(Err(error)) => return Err(format!("store: cannot make the folder of {}: {error}", object.key)),
-            Err(error) => return Err(format!("store: {error}")),
+            Err(_) => return Err(format!("store: {Fault}")),
         };
         match self.within(files.store().put(&path, object.bytes.clone().into())).await {
             Ok(_) => {

@@ -6,6 +6,7 @@ mod demo;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
+mod faults;
 mod http;
 mod kafka;
 mod load;

@@ -12,11 +12,13 @@ use rmqtt::retain::{DefaultRetainStorage, RetainStorage};
 use rmqtt::server::MqttServer;
 use rmqtt::types::{Retain, TopicFilter, TopicName};
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::hooks::{self, Seen};
 use super::{Doors, StartError};
 use crate::config;
+use crate::fault::{self, Fault, Starts};
 
 /// Messages that wait for one subscriber; beyond it the oldest goes.
 const QUEUE_MESSAGES: usize = 1000;
@@ -47,17 +49,29 @@ pub(super) fn start(config: &config::Embedded) -> Result<(Running, Doors), Start
         .map_err(|error| failed(&error))?;
     let seen = Arc::new(Seen::default());
     let (started, doors) = std::sync::mpsc::sync_channel(1);
-    let (config, witness) = (config.clone(), seen.clone());
+    let (mut config, witness) = (config.clone(), seen.clone());
     runtime.spawn(async move {
-        // Whoever waits for it is there: it waits below.
-        match serve(&config, witness).await {
-            Ok((server, doors)) => {
-                drop(started.send(Ok(doors)));
-                if let Err(error) = server.run().await {
-                    warn!("the MQTT broker in this process ended: {error}");
-                }
+        let (mut started, mut starts) = (Some(started), Starts::of("embedded broker", CancellationToken::new()));
+        loop {
+            // Whoever waits for the first start is there: it waits below.
+            let served = serve(&config, witness.clone()).await.map(|(server, doors)| {
+                // The next start has to be where this one is.
+                config = config::Embedded { listen: doors.tcp, websocket: doors.websocket };
+                started.take().map(|started| started.send(Ok(doors)));
+                server
+            });
+            let ended = match (served, started.take()) {
+                (Ok(server), _) => fault::caught(server.run()).await.map(|ended| ended.map_err(|error| error.to_string())),
+                (Err(error), Some(started)) => return drop(started.send(Err(error))),
+                (Err(error), None) => Ok(Err(error.to_string())),
+            };
+            if let Ok(Err(error)) = &ended {
+                warn!("the MQTT broker in this process ended: {error}");
             }
-            Err(error) => drop(started.send(Err(error))),
+            // It is never told to end but by the end of its runtime: whatever ends it is a fault of ours or of its own.
+            if !starts.again(Err(Fault)).await {
+                return;
+            }
         }
     });
     let running = Running { runtime: Some(runtime), seen };

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use super::report::Listener;
 use super::{CONNECT_TIMEOUT, Shared};
+use crate::fault::Fault;
 use crate::send::{ConnectError, Reason};
 
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
@@ -103,7 +104,7 @@ pub(super) async fn look_up(shared: &Arc<Shared>, names: Vec<String>, missing: M
         asker.administer(&mut found.topics, missing, start.elapsed() * PATIENCE);
         Ok(found)
     });
-    asked.await.unwrap_or_else(|error| Err(ConnectError { message: format!("kafka: the topics were not looked up: {error}") }))
+    asked.await.unwrap_or_else(|_| Err(ConnectError { message: format!("kafka: the topics were not looked up: {Fault}") }))
 }
 
 struct Asker {
