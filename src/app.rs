@@ -29,10 +29,12 @@ use crate::send::embedded::Embedded;
 use crate::send::link::Link;
 
 pub mod build;
+pub mod listen;
 mod logging;
 mod service_manager;
 mod stage;
 
+use listen::cannot_listen;
 use stage::Stage;
 
 pub use logging::start as start_logging;
@@ -128,8 +130,8 @@ impl App {
         let health = Health::new(metrics);
         let admin = Stage::default();
         let admin_address = start_admin(&config, &health, &admin).await?;
-        let listener =
-            held.listener(config.ingest.listen).await.with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
+        let address = config.ingest.listen;
+        let listener = held.listener(address).await.map_err(|error| cannot_listen("ingest.listen", address, error))?;
         let ingest_address = listener.local_addr()?;
 
         let names = build::destination_names(&config);
@@ -267,7 +269,7 @@ impl Start<'_> {
 
 async fn start_admin(config: &Config, health: &Arc<Health>, stage: &Stage) -> anyhow::Result<SocketAddr> {
     let listener =
-        TcpListener::bind(config.admin.listen).await.with_context(|| address_taken("admin.listen", config.admin.listen))?;
+        TcpListener::bind(config.admin.listen).await.map_err(|error| cannot_listen("admin.listen", config.admin.listen, error))?;
     let address = listener.local_addr()?;
     let (health, stop, mut first) = (Arc::clone(health), stage.stop.clone(), Some(listener));
     stage.keep("admin.listen", move || {
@@ -344,10 +346,6 @@ async fn housekeeping(health: Arc<Health>, kept: (Arc<Quarantine>, Arc<Aside>), 
             let _ = tokio::task::spawn_blocking(look).await;
         }
     }
-}
-
-fn address_taken(key: &str, address: SocketAddr) -> String {
-    format!("cannot listen on {address} ({key}): is another boxbridge, or the vendor's receiver, still running?")
 }
 
 fn say_started(config: &Config, ingest_address: SocketAddr, admin_address: SocketAddr) {

@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 mod answer;
 mod codec;
 pub mod document;
+mod size;
 
 pub use answer::{Code, Receipt, Refusal, Reply, Source};
+pub use size::Size;
 
 /// A closed set of words: one spelling each, used in JSON, topics, metric labels and on disk (as the position in `ALL`).
 macro_rules! words {

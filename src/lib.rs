@@ -3,6 +3,8 @@
 //! A folder is a verb, something an event goes through; a file is a noun, something every stage shares. In the order of travel:
 
 #![deny(unsafe_code)]
+// They panic where nobody reads any more: `commands::say` and `complain` do not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod ingest; // 1. an HTTP request → bytes we are willing to read, and who sent them
 pub mod normalize; // 2. bytes → one Event, its pictures taken out and named

@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use super::listen::cannot_listen;
 use super::stage::Stage;
-use crate::config::{Broker, Config, StoreUrl};
+use crate::config::{self, Broker, Config, StoreUrl};
 use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::Queue;
 use crate::route::{Places, Router};
-use crate::send::embedded::Embedded;
+use crate::send::embedded::{Embedded, StartError};
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
 use crate::send::store::Store;
@@ -82,9 +83,16 @@ pub fn places(config: &Config) -> Places {
 /// The broker in this process, where the config wants it.
 pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
     match &config.send.mqtt {
-        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded)?)),
+        Some(mqtt) if mqtt.broker.is_none() => start_embedded(&mqtt.embedded).map(Some),
         _ => Ok(None),
     }
+}
+
+pub fn start_embedded(settings: &config::Embedded) -> anyhow::Result<Embedded> {
+    Embedded::start(settings).map_err(|error| match error {
+        StartError::Listen { address, key, source } => cannot_listen(key, address, source),
+        error => error.into(),
+    })
 }
 
 /// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::json;
 
 use super::folder::Folder;
-use crate::event::{Lane, Picture, Sequence, Timestamp};
+use crate::event::{Lane, Picture, Sequence, Size, Timestamp};
 use crate::metrics;
 
 pub struct Aside {
@@ -41,7 +41,7 @@ pub struct SetAside {
 
 #[derive(Debug, thiserror::Error)]
 pub enum AsideError {
-    #[error("the set-aside store is full: {used} of {limit} bytes used")]
+    #[error("the set-aside store is full: {} of {} used", Size(*.used), Size(*.limit))]
     Full { used: u64, limit: u64 },
     #[error("the set-aside store cannot be written")]
     Io(#[from] io::Error),

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::folder::Folder;
 use crate::config;
-use crate::event::{Code, Refusal, Source, Timestamp};
+use crate::event::{Code, Refusal, Size, Source, Timestamp};
 use crate::metrics;
 
 pub struct Quarantine {
@@ -30,7 +30,7 @@ struct Kept {
 
 #[derive(Debug, thiserror::Error)]
 pub enum NotKept {
-    #[error("quarantine is full: {used} of {limit} bytes used")]
+    #[error("quarantine is full: {} of {} used", Size(*.used), Size(*.limit))]
     Full { used: u64, limit: u64 },
     #[error("quarantine cannot be written")]
     Io(#[from] io::Error),
