@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Health, Phase};
+use crate::commands;
 use crate::config::Config;
 use crate::fault::{self, Fault};
 use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore};
@@ -87,6 +88,10 @@ pub fn run(config: Config) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("cannot start: {error:#}");
+            // Whatever log.level says.
+            if !tracing::enabled!(tracing::Level::ERROR) {
+                commands::complain(&format!("cannot start: {error:#}"));
+            }
             service_manager::pause_before_next_start();
             ExitCode::FAILURE
         }

@@ -16,15 +16,20 @@ mod read;
 mod reader;
 mod secret;
 mod send;
+mod store;
 mod template;
+mod tls;
+mod together;
+mod unknown;
 
 pub use layers::{DEFAULTS, Layers, Problem, Problems};
 pub use networks::Networks;
 pub use read::is_site;
 pub use reader::{duration, size};
 pub use secret::Secret;
-pub use send::{Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl, Tls};
+pub use send::{Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl};
 pub use template::{Field, Part, Template};
+pub use tls::Tls;
 
 #[derive(Clone, Debug)]
 pub struct Config {

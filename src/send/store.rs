@@ -162,7 +162,11 @@ enum Failure {
 impl Failure {
     fn detail(&self) -> String {
         match self {
-            Failure::Store(error) => verdict::detail(error),
+            Failure::Store(error) => {
+                let detail = verdict::detail(error);
+                let remedy = verdict::remedy(&detail);
+                format!("{detail}{remedy}")
+            }
             Failure::File(error) => error.to_string(),
             Failure::Timeout(timeout) => format!("no answer within {timeout:?}"),
         }

@@ -265,6 +265,7 @@ fn store_at(endpoint: String, change: impl FnOnce(&mut config::Store)) -> Store 
         region: "us-east-1".to_owned(),
         virtual_host: false,
         credentials: Some((KEY_ID.to_owned(), Secret::new(SECRET))),
+        environment: Vec::new(),
         ca_file: None,
     };
     let mut config = settings(StoreUrl::S3(bucket), 1 << 30);

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use super::report::Listener;
 use super::{CONNECT_TIMEOUT, Shared};
 use crate::fault::Fault;
-use crate::send::{ConnectError, Reason};
+use crate::send::{ConnectError, Reason, tls};
 
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
 const ANY_TOPIC: &str = "__consumer_offsets";
@@ -157,7 +157,8 @@ impl Asker {
                     let listener = client.client().context();
                     if listener.is_refused() || self.left().is_zero() {
                         let cause = listener.error().unwrap_or_else(|| error.to_string());
-                        return Err(ConnectError { message: format!("kafka: no broker answers: {cause}") });
+                        let remedy = tls::remedy(&cause, "send.kafka");
+                        return Err(ConnectError { message: format!("kafka: no broker answers: {cause}{remedy}") });
                     }
                 }
             }

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Broker, MqttTransport, MqttVersion, Secret};
 use crate::event::Message;
-use crate::send::{ConnectError, Reason};
+use crate::send::{ConnectError, Reason, tls};
 
 use super::status::{Presence, Status};
 use super::{v3, v5};
@@ -123,7 +123,10 @@ impl Connection {
             }
         };
         let poll = AbortOnDropHandle::new(poll);
-        let failed = |error: String| ConnectError { message: format!("cannot connect to {}: {error}", url(&dial.broker)) };
+        let failed = |error: String| {
+            let remedy = tls::remedy(&error, "send.mqtt");
+            ConnectError { message: format!("cannot connect to {}: {error}{remedy}", url(&dial.broker)) }
+        };
         match tokio::time::timeout(dial.timeout, notices.recv()).await {
             Ok(Some(Notice::Connected(offer))) if !offer.qos_1 => Err(failed("the broker does not offer QoS 1".to_owned())),
             Ok(Some(Notice::Connected(offer))) => Ok(Connection { client, notices, offer, _poll: poll }),
