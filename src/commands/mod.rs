@@ -46,13 +46,18 @@ pub fn say(text: &str) -> Reader {
     }
 }
 
-/// Says on standard error what went wrong, if somebody reads it.
+/// Prints a line beside the result, on standard error, if somebody reads it.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Says what went wrong.
 pub fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "boxbridge: {text}");
+    note(&format!("boxbridge: {text}"));
 }
 
 /// What is wrong with the settings, in lines of its own, and how the command ends.
 pub fn refuse(problems: &Problems) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "{problems}");
+    note(&problems.to_string());
     ExitCode::from(EXIT_CONFIG)
 }

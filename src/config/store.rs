@@ -35,7 +35,6 @@ pub(super) const VARIABLES: [&str; 18] = [
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
-const KEYS: [&str; 3] = [KEY_ID, SECRET_KEY, SESSION_TOKEN];
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -89,10 +88,11 @@ fn s3(read: &mut Reader, rest: &str) -> StoreUrl {
 fn credentials(read: &mut Reader) -> Option<(String, Secret)> {
     let secret = read.secret("send.store.secret_access_key");
     let key_id = read.optional("send.store.access_key_id");
-    for (key, value) in [("send.store.access_key_id", key_id.as_deref()), ("send.store.secret_access_key", Some(secret.expose()))] {
-        if value.is_some_and(|value| !is_one_word(value)) {
-            read.problem(key, NOT_ONE_WORD);
-        }
+    if key_id.as_deref().is_some_and(|id| !fits_a_header(id)) {
+        read.problem("send.store.access_key_id", NOT_IN_A_HEADER);
+    }
+    if secret.expose().contains(char::is_control) {
+        read.problem("send.store.secret_access_key", CONTROL);
     }
     if key_id.is_some() == secret.is_empty() && read.are_good(&["send.store.secret_access_key"]) {
         read.problem(
@@ -109,10 +109,14 @@ fn environment(read: &mut Reader) -> Vec<(String, Secret)> {
     let mut is_bad = false;
     for (name, value) in read.environment.iter().filter(|(name, _)| VARIABLES.contains(&name.as_str())) {
         let value = value.trim();
-        let is_good = if KEYS.contains(&name.as_str()) { is_one_word(value) } else { !value.contains(char::is_control) };
-        if !is_good {
+        let problem = match name.as_str() {
+            KEY_ID | SESSION_TOKEN if !fits_a_header(value) => Some(NOT_IN_A_HEADER),
+            _ if value.contains(char::is_control) => Some(CONTROL),
+            _ => None,
+        };
+        if let Some(problem) = problem {
             is_bad = true;
-            read.problems.push(Problem(format!("{name} of the environment {NOT_ONE_WORD}")));
+            read.problems.push(Problem(format!("{name} of the environment {problem}")));
         } else if !value.is_empty() {
             found.push((name.clone(), Secret::new(value)));
         }
@@ -125,11 +129,12 @@ fn environment(read: &mut Reader) -> Vec<(String, Secret)> {
     found
 }
 
-const NOT_ONE_WORD: &str =
+const NOT_IN_A_HEADER: &str =
     "holds a blank, a line end or another character that no key has: was it copied with something around it?";
+const CONTROL: &str = "holds a line end or another control character: was it copied with something around it?";
 
-/// What can stand in a header.
-fn is_one_word(text: &str) -> bool {
+/// What the store's client puts into one, and panics where it does not fit.
+fn fits_a_header(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
 

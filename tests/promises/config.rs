@@ -110,11 +110,13 @@ fn keys_of_the_environment_are_taken_without_what_was_copied_with_them() {
     assert!(!format!("{taken:?}").contains("secret\""), "{taken:?}");
 
     let wrong = "of the environment holds a blank, a line end or another character that no key has: was it copied with something around it?";
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
         for value in ["can\nary", "can\u{1}ary", "canäry", "can ary"] {
             assert_eq!(bucket(&[(name, value)]).unwrap_err(), format!("config: {name} {wrong}"), "never the value");
         }
     }
+    let found = bucket(&[("AWS_SECRET_ACCESS_KEY", "can\nary")]).unwrap_err();
+    assert!(found.contains("AWS_SECRET_ACCESS_KEY of the environment holds a line end") && !found.contains("ary"), "{found}");
     let found = bucket(&[("AWS_ACCESS_KEY_ID", "bench")]).unwrap_err();
     assert_eq!(found, "config: AWS_ACCESS_KEY_ID is in the environment, and AWS_SECRET_ACCESS_KEY is not: both or neither");
     // A folder needs none of it.

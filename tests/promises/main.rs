@@ -11,6 +11,7 @@ mod http;
 mod kafka;
 mod load;
 mod main_job;
+mod manners;
 mod mqtt;
 mod normalize;
 mod operator;

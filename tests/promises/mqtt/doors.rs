@@ -110,11 +110,12 @@ async fn a_password_opens_and_a_wrong_one_is_said_to_be_wrong() {
 }
 
 #[test]
-fn a_file_that_holds_no_certificate_is_named_at_the_start() {
+fn a_file_that_holds_no_certificate_is_named_where_it_came_after_the_settings_were_read() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let path = file.path().to_str().expect("UTF-8");
-    let send = settings("mqtts://localhost", &[("mqtt.ca_file", path)]);
-    let mqtt = send.mqtt.clone().expect("mqtt is on");
+    let send = settings("mqtts://localhost", &[]);
+    let mut mqtt = send.mqtt.clone().expect("mqtt is on");
+    mqtt.tls.ca_file = Some(file.path().to_owned());
     let broker = mqtt.broker.clone().expect("a broker");
     let error = Mqtt::new(mqtt, broker, &send, identity()).err().expect("no certificate").to_string();
     assert_eq!(error, format!("{path} holds no certificate"));
