@@ -41,7 +41,7 @@ codes! {
     BodyEmpty = 400 "body_empty",
     JsonInvalid = 400 "json_invalid",
     JsonTooDeep = 400 "json_too_deep",
-    /// Not UTF-8.
+    /// Not UTF-8, and no JSON in any other reading.
     EncodingInvalid = 400 "encoding_invalid",
     /// `Origin` of a browser: nothing here is meant for one.
     OriginForbidden = 403 "origin_forbidden",
@@ -79,9 +79,9 @@ codes! {
 }
 
 impl Code {
-    /// Whether it says "come again" and not "never": pressure, not content.
+    /// Whether it says "come again" and not "never": pressure, not content. A fault of ours comes again with the same body.
     pub const fn is_pressure(self) -> bool {
-        matches!(self.status(), 429 | 503)
+        matches!(self.status(), 429 | 503) && !matches!(self, Code::Fault)
     }
 }
 
@@ -105,6 +105,8 @@ pub struct Source {
     pub site: Option<String>,
     /// `?box=` of the URL, unchecked.
     pub box_id: Option<String>,
+    /// `charset` of the Content-Type, unchecked.
+    pub charset: Option<String>,
     /// When the last byte of the body had arrived.
     pub received_at: Timestamp,
 }

@@ -12,7 +12,7 @@ use super::open::{self, Threads};
 use super::settings::{OpenError, Settings};
 use super::status::{self, Status};
 use super::verdicts::Verdicts;
-use crate::event::{Event, Feed, Lane, Picture, Sequence, Size, Timestamp};
+use crate::event::{Event, Feed, Lane, Picture, Revision, Sequence, Size, Timestamp};
 
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct Entry {
     pub event: Event,
     pub pictures: Vec<Picture>,
     pub lane: Lane,
+    /// For one that nobody may act on: the revision that its content would have had live.
+    pub live_revision: Option<Revision>,
 }
 
 /// Where an entry is. Durable in both cases.

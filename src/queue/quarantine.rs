@@ -123,7 +123,14 @@ mod tests {
     use crate::event::Feed;
 
     fn source(peer: &str, received_at: i64) -> Source {
-        Source { peer: peer.to_owned(), feed: Feed::Realtime, site: None, box_id: None, received_at: Timestamp(received_at) }
+        Source {
+            peer: peer.to_owned(),
+            feed: Feed::Realtime,
+            site: None,
+            box_id: None,
+            charset: None,
+            received_at: Timestamp(received_at),
+        }
     }
 
     fn open(directory: &Path) -> Quarantine {

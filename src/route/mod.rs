@@ -6,13 +6,15 @@
 //!
 //! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock
 //! says; one from the platform only if it occurred within `live_for`; history and replays never. What may not be acted on is
-//! never urgent.
+//! never urgent. This is decided once, when the event is accepted, and kept with it: no other route makes a backlog live.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
-use crate::event::{ClockSource, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp};
+use crate::event::{
+    Act, ClockSource, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp,
+};
 
 mod attributes;
 mod payload;
@@ -71,16 +73,28 @@ impl Router {
         }
     }
 
-    /// Until when one may act on an event; `None` = it is for the record only.
-    pub fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
+    /// Until when one may act on an event that arrives.
+    pub fn decide(&self, event: &Event) -> Act {
         let live_for = self.routes.of(event.person_type).live_for;
-        let is_live = replay.is_none()
-            && match event.feed {
-                Feed::Realtime => true,
-                Feed::Platform => occurred_within(event, live_for),
-                Feed::History => false,
-            };
-        is_live.then(|| event.received_at.plus(live_for))
+        let is_live = match event.feed {
+            Feed::Realtime => true,
+            Feed::Platform => occurred_within(event, live_for),
+            Feed::History => false,
+        };
+        if is_live { Act::Before(event.received_at.plus(live_for)) } else { Act::Never }
+    }
+
+    /// Until when one may act on an event that is sent; `None` = it is for the record only.
+    pub fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
+        let act = match event.act_before {
+            // Of a version that did not decide.
+            Act::Undecided => self.decide(event),
+            decided => decided,
+        };
+        match act {
+            Act::Before(moment) if replay.is_none() => Some(moment),
+            _ => None,
+        }
     }
 
     /// What leaves for MQTT; `None` if there is nothing to do, since this type has no route there or no late topic.
