@@ -273,8 +273,7 @@ impl Start<'_> {
 }
 
 async fn start_admin(config: &Config, health: &Arc<Health>, stage: &Stage) -> anyhow::Result<SocketAddr> {
-    let listener =
-        TcpListener::bind(config.admin.listen).await.map_err(|error| cannot_listen("admin.listen", config.admin.listen, error))?;
+    let listener = ingest::bind(config.admin.listen).map_err(|error| cannot_listen("admin.listen", config.admin.listen, error))?;
     let address = listener.local_addr()?;
     let (health, stop, mut first) = (Arc::clone(health), stage.stop.clone(), Some(listener));
     stage.keep("admin.listen", move || {
@@ -300,7 +299,7 @@ async fn serve_admin(
 ) -> std::io::Result<()> {
     let listener = match first {
         Some(listener) => listener,
-        None => TcpListener::bind(address).await?,
+        None => ingest::bind(address)?,
     };
     admin::serve(listener, Arc::clone(health), stop.clone()).await
 }

@@ -1,7 +1,7 @@
 //! The accept loop: a cap on connections, the deadlines of each, and an end that lets the last answers out.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,9 @@ use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_ipv6_v6only;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,10 +50,7 @@ pub struct Listener {
 
 impl Listener {
     pub fn bind(address: SocketAddr) -> io::Result<Listener> {
-        let socket = if address.is_ipv6() { tokio::net::TcpSocket::new_v6()? } else { tokio::net::TcpSocket::new_v4()? };
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        Ok(Listener { socket: socket.listen(BACKLOG)? })
+        Ok(Listener { socket: bind(address)? })
     }
 
     /// One that is bound already, with whoever has connected to it since.
@@ -63,6 +62,24 @@ impl Listener {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
+}
+
+/// Listens on `address`. `[::]` is every address there is: of IPv4 as well, and of IPv4 alone where the kernel has nothing else.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let is_every = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let socket = match if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() } {
+        Err(error) if is_every && Errno::from_io_error(&error) == Some(Errno::AFNOSUPPORT) => {
+            return bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())));
+        }
+        socket => socket?,
+    };
+    if is_every {
+        // Whatever net.ipv6.bindv6only says.
+        set_ipv6_v6only(&socket, false)?;
+    }
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl AsFd for Listener {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use crate::event::{Refusal, Reply, Source};
 
 pub use handler::Door;
-pub use listener::{Listener, STOP_MAX, serve};
+pub use listener::{Listener, STOP_MAX, bind, serve};
 
 /// What stands behind the door: the gateway.
 pub trait Accept: Send + Sync + 'static {

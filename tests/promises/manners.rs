@@ -122,6 +122,16 @@ fn colours_are_for_terminals() {
     assert!(without.contains("cannot start") && !without.contains('\u{1b}'), "{without:?}");
 }
 
+#[tokio::test]
+async fn every_address_of_ipv6_is_every_address_of_ipv4_as_well() {
+    let listener = boxbridge::ingest::bind("[::]:0".parse().unwrap()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    assert_eq!(tokio::net::TcpStream::connect(("::1", port)).await.is_ok(), has_ipv6);
+    assert_eq!(boxbridge::config::reached(listener.local_addr().unwrap()).to_string(), format!("127.0.0.1:{port}"));
+}
+
 #[test]
 fn that_it_cannot_start_is_said_whatever_the_level() {
     let folder = tempfile::tempdir().unwrap();

@@ -25,8 +25,7 @@ pub async fn run(options: Options, layers: Layers) -> Result<Report, Error> {
             interrupted.cancel();
         }
     });
-    let report =
-        run_until(options, layers, stop, |file| note(&format!("listening; arrivals go into {}", file.display()))).await;
+    let report = run_until(options, layers, stop, |file| note(&format!("listening; arrivals go into {}", file.display()))).await;
     signal.abort();
     report
 }
