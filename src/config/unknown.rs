@@ -5,7 +5,6 @@
 use serde_json::Value;
 
 use super::layers::{Layer, Problem, variable};
-use super::secret::shown;
 
 /// Says what is unknown in `layer`, and takes it out.
 pub(super) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
@@ -27,8 +26,8 @@ impl Search<'_> {
             let path = join(section, key);
             match known.get(key) {
                 Some(Value::Object(_)) if !value.is_object() => {
-                    let problem = format!("[{path}] of {from} is a section, found the value {}", shown(&path, value));
-                    self.problems.push(Problem(problem));
+                    // Not which: whoever writes one value for a section may have written all of it there.
+                    self.problems.push(Problem(format!("[{path}] of {from} is a section, found a value")));
                     false
                 }
                 Some(known) => {

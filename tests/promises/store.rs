@@ -211,7 +211,7 @@ async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone
     };
     trusting(Some(server.ca_file())).probe().await.unwrap();
     let error = trusting(None).probe().await.unwrap_err().to_string();
-    assert!(error.contains("certificate"), "{error}");
+    assert!(error.contains("certificate") && error.contains("(send.store.ca_file does not hold the authority"), "{error}");
 }
 
 #[tokio::test]
