@@ -33,6 +33,7 @@ pub fn remedy(error: &str, section: &str) -> String {
     let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
     if says(&[
         "UnknownIssuer",
+        "BadSignature",
         "certificate verify failed",
         "could not be verified",
         "self-signed certificate",
