@@ -222,7 +222,7 @@ pub struct Pictures {
 /// What an event knows of a picture of its own: everything but the bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PictureReference {
-    /// The object's key, made from its content hash.
+    /// The object's name, made from its content hash; in the store its prefix stands before it.
     pub key: String,
     /// 64 hex digits, of the decoded bytes.
     pub sha256: String,

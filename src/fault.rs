@@ -60,6 +60,12 @@ pub fn in_one_go<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Fault)
 }
 
+/// Runs what `start` makes until it ends by itself: after a fault it is made anew.
+pub async fn keep<F: Future<Output = ()>>(task: &'static str, stop: CancellationToken, mut start: impl FnMut() -> F) {
+    let mut starts = Starts::of(task, stop);
+    while starts.again(caught(start()).await).await {}
+}
+
 /// The starts of a task that lives as long as the process: `while starts.again(caught(task()).await).await {}`.
 pub struct Starts {
     task: &'static str,

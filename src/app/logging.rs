@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 use crate::commands::colour::Colour;
 use crate::config::{Log, LogFormat};
 
-/// Libraries whose own words are noise at our levels, or worse: rmqtt logs whole publications at debug. Whatever the setting says.
-const QUIET: &str = "rmqtt=error,rmqtt_net=error,rmqtt_net::ws=off,rmqtt_codec=error,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";
+/// Libraries whose own words are noise at our levels, or worse: tungstenite logs whole messages at trace. Whatever the setting says.
+const QUIET: &str = "rmqtt_codec=error,tungstenite=error,async_tungstenite=error,ws_stream_tungstenite=error,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";
 
 /// Once per process; a second call changes nothing.
 pub fn start(settings: &Log) {

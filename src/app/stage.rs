@@ -4,10 +4,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::fault::{Starts, caught};
+use crate::fault::{self, Starts, caught};
 use crate::gateway::{Delivery, Render, deliver};
 use crate::send::Destination;
-use crate::send::link::Condition;
 
 /// Tasks and the word that ends them.
 #[derive(Default)]
@@ -18,15 +17,11 @@ pub struct Stage {
 
 impl Stage {
     /// Runs what `start` makes until it ends by itself: after a fault it is made anew.
-    pub fn keep<F>(&self, task: &'static str, mut start: impl FnMut() -> F + Send + 'static)
+    pub fn keep<F>(&self, task: &'static str, start: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            let mut starts = Starts::of(task, stop);
-            while starts.again(caught(start()).await).await {}
-        });
+        self.tasks.spawn(fault::keep(task, self.stop.clone(), start));
     }
 
     pub async fn end(&self, deadline: Instant) {
@@ -47,7 +42,7 @@ where
     loop {
         let ended = caught(deliver(&mut delivery, stop.clone())).await;
         if let Err(fault) = ended {
-            delivery.link.set(delivery.lane, Condition::Down { error: fault.to_string(), attempts: 1 });
+            delivery.link.down(delivery.lane, fault.to_string(), 1);
         }
         if !starts.again(ended).await {
             return;

@@ -8,7 +8,7 @@ use boxbridge::app::{build, keep_delivering};
 use boxbridge::config::{Config, Layers};
 use boxbridge::event::{Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source};
 use boxbridge::gateway::{Delivery, ToMqtt};
-use boxbridge::ingest::{self, Accept, Door, Listener};
+use boxbridge::ingest::{self, Accept, Door, Listener, Received, Room};
 use boxbridge::queue::aside::Aside;
 use boxbridge::queue::{AppendError, Disk, Queue, Settings};
 use boxbridge::route::Router;
@@ -50,8 +50,8 @@ impl Destination for Faulty {
     async fn connect(&self, _: Lane) -> Result<FaultySession, ConnectError> {
         let number = self.connects.fetch_add(1, Ordering::Relaxed);
         assert!(number > 0, "a fault while connecting");
-        let trouble = self.link.trouble().unwrap_or_default();
-        assert!(number > 3 || trouble.contains("fault"), "{trouble:?} is not what an operator has to know");
+        let troubles = self.link.troubles().join(", ");
+        assert!(number > 3 || troubles.contains("fault"), "{troubles:?} is not what an operator has to know");
         Ok(FaultySession { number, submitted: Vec::new(), delivered: self.delivered.clone() })
     }
 }
@@ -87,7 +87,8 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         step(queue.append(entry(number, PersonType::Employee, Lane::Normal, &[]))).await.unwrap();
     }
     let link = Arc::new(Link::new("mqtt"));
-    link.set(Lane::Urgent, boxbridge::send::link::Condition::Up);
+    link.connected(Lane::Urgent);
+    link.up(Lane::Urgent);
     let (delivered, mut arrived) = tokio::sync::mpsc::channel(10);
     let delivery = Delivery {
         lane: Lane::Normal,
@@ -105,7 +106,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     for number in 1..=3 {
         assert_eq!(step(arrived.recv()).await, Some(Sequence(number)));
     }
-    assert_eq!(link.trouble(), None);
+    assert_eq!(link.troubles(), Vec::<String>::new());
     stop.cancel();
     step(delivering).await.unwrap();
     step(queue.shutdown()).await;
@@ -152,8 +153,8 @@ async fn a_panic_in_a_thread_of_the_queue_ends_the_gateway_and_acknowledges_noth
 struct Behind;
 
 impl Accept for Behind {
-    async fn accept(&self, _: Source, body: Bytes) -> Result<Reply, Refusal> {
-        assert!(body != "fault", "a fault in the work on a body");
+    async fn accept(&self, _: Source, body: Received, _: Room) -> Result<Reply, Refusal> {
+        assert!(body.bytes != "fault", "a fault in the work on a body");
         Ok(Reply::One(Receipt {
             event_id: boxbridge::event::EventId([1; 16]),
             is_duplicate: false,

@@ -174,7 +174,7 @@ fn no_secret_is_printed_wherever_it_was_written() {
 
 #[tokio::test]
 async fn every_address_of_ipv6_is_every_address_of_ipv4_as_well() {
-    let listener = boxbridge::ingest::bind("[::]:0".parse().unwrap()).unwrap();
+    let listener = boxbridge::ingest::Listener::bind("[::]:0".parse().unwrap()).unwrap();
     let port = listener.local_addr().unwrap().port();
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok());
     let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
