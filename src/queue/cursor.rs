@@ -138,8 +138,12 @@ impl Cursor {
                     let attempts = self.unanswered.map_or(0, |unanswered| unanswered.attempts + 1);
                     self.unanswered = Some(Unanswered { attempts, again: Instant::now() + record::ask_again_after(attempts) });
                 }
-                // Only where the runtime goes down.
-                Err(_) => std::future::pending().await,
+                // A fault of ours is that of whoever reads: it ends the session, and not the destination.
+                Err(error) => match error.try_into_panic() {
+                    Ok(fault) => std::panic::resume_unwind(fault),
+                    // The runtime goes down.
+                    Err(_) => std::future::pending().await,
+                },
             }
         }
     }

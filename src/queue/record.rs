@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinError;
 
 use super::layout::{Entry, RecordHeader};
 use super::log::{Gap, Log, Part};
@@ -62,15 +63,17 @@ impl Record {
         loop {
             let (segment, offset, header) = (self.segment.clone(), self.offset, self.header.clone());
             let read = tokio::task::spawn_blocking(move || segment.read_pictures(offset, &header)).await;
-            // Where the runtime is going down nobody will look at the answer.
-            let read = read.unwrap_or(Err(ReadError::Rotten(self.sequence.0)));
             let what = || format!("reading the pictures of record {} in {}", self.sequence.0, self.segment.path.display());
-            match read {
-                Err(ReadError::Unanswered(_, error)) => self.outages.began(what(), &error),
-                read => {
+            match read.map_err(JoinError::try_into_panic) {
+                Ok(Err(ReadError::Unanswered(_, error))) => self.outages.began(what(), &error),
+                Ok(read) => {
                     self.outages.over(what);
                     return read;
                 }
+                // A fault of ours says nothing of what is on disk.
+                Err(Ok(fault)) => std::panic::resume_unwind(fault),
+                // The runtime is going down: nobody will look at the answer.
+                Err(Err(_)) => return Err(ReadError::Rotten(self.sequence.0)),
             }
             tokio::time::sleep(ask_again_after(attempts)).await;
             attempts += 1;
