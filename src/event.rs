@@ -14,9 +14,11 @@ mod act;
 mod answer;
 mod codec;
 pub mod document;
+mod size;
 
 pub use act::{Act, ContentDigest};
 pub use answer::{Code, Receipt, Refusal, Reply, Source};
+pub use size::Size;
 
 /// A closed set of words: one spelling each, used in JSON, topics, metric labels and on disk (as the position in `ALL`).
 macro_rules! words {
@@ -220,7 +222,7 @@ pub struct Pictures {
 /// What an event knows of a picture of its own: everything but the bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PictureReference {
-    /// The object's key, made from its content hash.
+    /// The object's name, made from its content hash; in the store its prefix stands before it.
     pub key: String,
     /// 64 hex digits, of the decoded bytes.
     pub sha256: String,

@@ -4,8 +4,7 @@
 //! Deliberately leaves no half-open queue behind.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,7 +15,7 @@ use tokio::sync::watch;
 use super::duplicates::Duplicates;
 use super::follower::{Follower, Kept, everything};
 use super::inner::Inner;
-use super::intake::Intake;
+use super::intake::{Intake, Work};
 use super::layout::Counts;
 use super::log::Log;
 use super::manifest::{self, Manifest};
@@ -26,7 +25,10 @@ use super::settings::{OpenError, Settings};
 use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
+use crate::clock::Clock;
 use crate::event::{Lane, PersonType};
+use crate::fault::Fault;
+use crate::volume;
 
 /// The directory below `data_dir`.
 pub(super) const DIRECTORY: &str = "queue";
@@ -40,7 +42,7 @@ pub(super) struct Threads {
 pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
     let directory = settings.data_dir.join(DIRECTORY);
     // Events hold names, and pictures: they are not for every user of the machine.
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(OpenError::io("creating", &directory))?;
+    volume::private_folder(&directory).map_err(OpenError::io("creating", &directory))?;
     let lock = lock_patiently(&settings.data_dir)?;
     let disk = settings.disk.clone();
     // A segment in the making when the process ended: it never had a name.
@@ -48,6 +50,7 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let found = recover::list(&directory)?;
     let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
     let recovered = recover::recover(&disk, &directory, found)?;
+    recovered.age(&Clock::open(&settings.data_dir));
     let kept = load(&directory, &manifest, destinations)?;
     let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
     let log = Log::new(directory.clone(), disk.clone(), manifest.epoch_bytes(), recovered.segments, counts);
@@ -187,7 +190,10 @@ struct Watch(Arc<Inner>);
 impl Drop for Watch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.poison(&std::io::Error::other("a thread of the queue panicked"));
+            self.0.poison(&std::io::Error::other(Fault));
+            // Nobody answers what waits: those who wait for it hear that by its end.
+            self.0.intake.close();
+            while let Work::Write(_) = self.0.intake.take(u64::MAX, None) {}
         }
     }
 }

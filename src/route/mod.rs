@@ -21,7 +21,7 @@ mod payload;
 mod places;
 mod topic;
 
-pub use places::Places;
+pub use places::{Places, Through};
 pub use topic::gateway_topic;
 
 use payload::{Moment, Place};
@@ -43,6 +43,8 @@ pub struct Router {
 #[derive(Clone, Copy, Debug)]
 pub struct Sending<'a> {
     pub sequence: Sequence,
+    /// The record's.
+    pub lane: Lane,
     pub now: Timestamp,
     /// The replay's id, if this is one.
     pub replay: Option<&'a str>,
@@ -164,7 +166,7 @@ impl Router {
             act_before: self.act_before(event, sending.replay),
             replay: sending.replay,
             place: Place { epoch: &self.epoch, number: sending.sequence.0 },
-            places: &self.places,
+            base: self.places.of(sending.sequence, sending.lane, event.person_type),
             pictures: sending.pictures,
             is_dropped: route.pictures == PicturePolicy::Drop,
             inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),

@@ -1,16 +1,23 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
+mod almost_http;
 mod chart;
+mod clock;
 mod config;
 mod demo;
+mod descriptors;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
+mod faults;
 mod http;
 mod kafka;
+mod kept;
 mod load;
 mod main_job;
+mod manners;
 mod mqtt;
+mod neighbours;
 mod normalize;
 mod operator;
 mod outage;
@@ -29,5 +36,6 @@ mod schema;
 mod simulate;
 mod status;
 mod store;
+mod store_moves;
 mod tidy;
 mod watch;

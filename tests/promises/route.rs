@@ -1,21 +1,23 @@
 //! What leaves for an event, as of the moment it is sent.
 
-use std::path::Path;
 use std::time::Duration;
 
+use boxbridge::app::build;
 use boxbridge::config::{Config, Layers};
 use boxbridge::event::{Act, Event, Feed, Lane, Message, Picture, PictureKind, PictureSet, PictureVerdict, Sequence, Timestamp};
 use boxbridge::normalize::Normalized;
-use boxbridge::route::{EVENT_SCHEMA, PicturesNow, Places, Router, Sending};
+use boxbridge::route::{EVENT_SCHEMA, PicturesNow, Router, Sending};
 use serde_json::{Value, json};
 
 use crate::{documents, normalize, schema};
 
 const RECEIVED: i64 = 1_795_341_600_123;
 
-fn router(settings: &[(&str, &str)]) -> Router {
-    let config = config(settings);
-    Router::new(&config.routes, Places::new(&config.send.store, Path::new("/srv/pictures of ours")), "b81f")
+pub fn router(settings: &[(&str, &str)]) -> Router {
+    let mut settings = settings.to_vec();
+    settings.insert(0, ("send.store.url", "file:///srv/pictures of ours"));
+    let config = config(&settings);
+    Router::new(&config.routes, build::places(&config), "b81f")
 }
 
 fn config(settings: &[(&str, &str)]) -> Config {
@@ -23,9 +25,10 @@ fn config(settings: &[(&str, &str)]) -> Config {
     Config::load(&Layers { flags, ..Layers::default() }).expect("the settings are good")
 }
 
-fn at(milliseconds_later: i64) -> Sending<'static> {
+pub fn at(milliseconds_later: i64) -> Sending<'static> {
     Sending {
         sequence: Sequence(123),
+        lane: Lane::Normal,
         now: Timestamp(RECEIVED + milliseconds_later),
         replay: None,
         pictures: PicturesNow::Settled(PictureVerdict::default()),
@@ -52,6 +55,7 @@ fn pictured() -> Normalized {
 #[test]
 fn every_payload_keeps_the_schema() {
     let schema: Value = serde_json::from_str(EVENT_SCHEMA).expect("the schema is JSON");
+    schema::is_strict(&schema);
     for settings in [&[][..], &[("route.default.pictures", "inline")], &[("route.default.pictures", "drop")]] {
         let router = router(settings);
         for (name, source, body) in normalize::cases() {
@@ -206,7 +210,8 @@ fn pictures_are_stored_only_when_the_store_has_said_so() {
     let key = &event.pictures.registered.as_ref().expect("it has one").key;
     let (registered, scene, state) = sent(at(0).pictures);
     assert_eq!(registered["uri"], format!("s3://faces/site-a/{key}"));
-    assert_eq!(registered["url"], format!("https://pictures.example/{key}"));
+    assert_eq!(registered["key"], format!("site-a/{key}"), "the whole name, as a reader of the bucket needs it");
+    assert_eq!(registered["url"], format!("https://pictures.example/site-a/{key}"));
     assert_eq!((&registered["stored"], &scene["stored"], state.as_str()), (&json!(true), &json!(true), "stored"));
     let (registered, _, state) = sent(PicturesNow::Pending);
     assert_eq!((&registered["stored"], state.as_str()), (&json!(false), "pending"));

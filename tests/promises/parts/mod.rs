@@ -12,3 +12,4 @@ pub mod run;
 pub mod s3;
 pub mod site;
 pub mod subscriber;
+pub mod volume;
