@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, Health, Phase};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, deliver};
+use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, Turns, deliver};
 use crate::ingest::{self, Door};
 use crate::metrics;
 use crate::queue::aside::Aside;
@@ -28,7 +27,10 @@ use crate::send::Destination;
 use crate::send::embedded::Embedded;
 use crate::send::link::Link;
 
+use descriptors::Shares;
+
 pub mod build;
+mod descriptors;
 mod logging;
 mod service_manager;
 mod store_moves;
@@ -134,13 +136,15 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
-    pub async fn start(config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
+    pub async fn start(mut config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
         // Names and faces are not for every user of the machine, whatever makes the file and whatever the service's umask is.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+        let shares = Shares::take(&config);
+        config.ingest.connections_max = shares.ingest;
         let config = Arc::new(config);
         let health = Health::new(metrics);
         let admin = Stage::default();
-        let admin_address = start_admin(&config, &health, &admin).await?;
+        let admin_address = start_admin(&config, shares, &health, &admin).await?;
         let listener =
             held.listener(config.ingest.listen).await.with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
         let ingest_address = listener.local_addr()?;
@@ -191,6 +195,7 @@ impl App {
             quarantine: Arc::clone(&quarantine),
             router,
             received: Arc::clone(&received),
+            turns: Turns::of_this_machine(),
             is_serving: Arc::new({
                 let health = Arc::clone(&health);
                 move || health.causes().is_empty()
@@ -278,16 +283,12 @@ impl Start<'_> {
     }
 }
 
-async fn start_admin(config: &Config, health: &Arc<Health>, stage: &Stage) -> anyhow::Result<SocketAddr> {
-    let listener =
-        TcpListener::bind(config.admin.listen).await.with_context(|| address_taken("admin.listen", config.admin.listen))?;
+async fn start_admin(config: &Config, shares: Shares, health: &Arc<Health>, stage: &Stage) -> anyhow::Result<SocketAddr> {
+    let listen = config.admin.listen;
+    let listener = ingest::Listener::bind(listen).with_context(|| address_taken("admin.listen", listen))?;
     let address = listener.local_addr()?;
-    let serve = admin::serve(listener, Arc::clone(health), stage.stop.clone());
-    stage.tasks.spawn(async move {
-        if let Err(error) = serve.await {
-            tracing::error!(%error, "the admin listener ended");
-        }
-    });
+    let port = admin::Admin::new(Arc::clone(health), shares.admin);
+    stage.tasks.spawn(ingest::serve(listener, port, stage.tasks.clone(), stage.stop.clone()));
     Ok(address)
 }
 

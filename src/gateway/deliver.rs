@@ -15,7 +15,7 @@ use crate::metrics;
 use crate::queue::aside::{Aside, SetAside};
 use crate::queue::{Cursor, Outcome, Record, Verdicts};
 use crate::route::{PicturesNow, Sending};
-use crate::send::link::{Condition, Link};
+use crate::send::link::{Link, PROVEN};
 use crate::send::window::{Consequence, Limits, Replayed, Traits, Window};
 use crate::send::{Answer, Destination, Reason, Rejection, Session};
 
@@ -66,7 +66,7 @@ where
         };
         let error = match connected {
             Ok(session) => {
-                delivery.link.set(delivery.lane, Condition::Up);
+                delivery.link.connected(delivery.lane);
                 let session_window = session.window();
                 window.open(Limits { records: session_window.records, bytes: session_window.bytes });
                 delivery.cursor.rewind();
@@ -84,7 +84,7 @@ where
             return;
         }
         attempts += 1;
-        delivery.link.set(delivery.lane, Condition::Down { error, attempts });
+        delivery.link.down(delivery.lane, error, attempts);
         tokio::select! {
             () = stop.cancelled() => return,
             () = delivery.link.pause(delivery.lane, pause(attempts, delivery.settings.retry_max)) => {}
@@ -108,9 +108,11 @@ where
     /// One session, from its first record to its loss: why it ended, and whether anything was answered in it.
     async fn session(&mut self, mut session: D::Session, window: &mut Window<Work>, stop: &CancellationToken) -> (String, bool) {
         let mut has_progressed = false;
+        // Until then it may be one that connects and dies.
+        let mut unproven = Some(Instant::now() + PROVEN);
         loop {
             self.submit_ready(&mut session, window).await;
-            let moment = window.next_moment();
+            let moment = window.next_moment().into_iter().chain(unproven).min();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {
@@ -127,6 +129,10 @@ where
                 record = self.cursor.next(), if window.has_room() => self.admit(record, window).await,
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
+            }
+            if unproven.is_some_and(|proven| has_progressed || proven <= Instant::now()) {
+                unproven = None;
+                self.link.up(self.lane);
             }
             self.settle_waits(window);
         }
@@ -188,7 +194,7 @@ where
         for person_type in window.resumable(now) {
             self.cursor.resume(person_type);
         }
-        metrics::paused(self.link.destination, self.lane, window.paused());
+        self.link.still_paused(self.lane, window.paused());
     }
 
     async fn submit_ready(&mut self, session: &mut D::Session, window: &mut Window<Work>) {
@@ -286,14 +292,7 @@ where
     }
 
     fn pause(&mut self, person_type: PersonType, rejection: &Rejection) {
-        tracing::error!(
-            destination.name = self.link.destination,
-            lane = %self.lane,
-            %person_type,
-            reason = rejection.reason.as_str(),
-            detail = rejection.detail,
-            "refused again and again: events of this type wait in the queue and are tried from time to time"
-        );
+        self.link.paused(self.lane, person_type, format!("{}: {}", rejection.reason.as_str(), rejection.detail));
         self.cursor.pause(person_type);
     }
 
@@ -338,12 +337,12 @@ where
             };
             if !std::mem::replace(&mut is_said, true) {
                 tracing::error!(destination.name = self.link.destination, %error, "a refused event cannot be set aside: the destination stops");
-                self.link.set(self.lane, Condition::Down { error, attempts: 0 });
+                self.link.down(self.lane, format!("a refused event cannot be set aside: {error}"), 0);
             }
             tokio::time::sleep(ASIDE_PAUSE).await;
         }
         if is_said {
-            self.link.set(self.lane, Condition::Up);
+            self.link.up(self.lane);
         }
         tracing::warn!(
             destination.name = self.link.destination,

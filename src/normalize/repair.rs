@@ -24,6 +24,8 @@ mod found;
 
 /// An event with more to repair was made up.
 const CHANGES_MAX: usize = 10_000;
+/// What a note takes at most: a node of a tree, with room for eleven.
+const NOTE_BYTES: usize = 2 << 10;
 /// What stands for half of a surrogate pair, which is as long.
 const HALF: &str = "\\ufffd";
 
@@ -43,10 +45,9 @@ pub(super) fn repair<'t>(
     match walk.whole(Place::Document, 1) {
         Err(Stop::Refused(refusal)) => Err(refusal),
         Err(Stop::NoJson) => Ok(None),
-        Ok(notes) if walk.edits.is_empty() => Ok(Some(Repaired { text: Cow::Borrowed(text), notes })),
         Ok(notes) => {
             let edits = std::mem::take(&mut walk.edits);
-            Ok(Some(Repaired { text: Cow::Owned(edit::apply(text, 0, &edits, taken)?), notes }))
+            Ok(Some(Repaired { text: edit::apply(text, 0, &edits, taken)?, notes }))
         }
     }
 }
@@ -149,6 +150,7 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
             member.key = key;
             // The last one of a repeated key counts, and so do its notes.
             if !member.is_empty() {
+                self.taken.take(NOTE_BYTES + name.len())?;
                 notes.members.insert(name.into_owned(), member);
             } else if !notes.members.is_empty() {
                 notes.members.remove(&*name);
@@ -181,6 +183,7 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
         while self.next().ok_or(Stop::NoJson)? != b']' {
             let element = self.value(Place::Elsewhere, depth + 1)?;
             if !element.is_empty() {
+                self.taken.take(NOTE_BYTES)?;
                 notes.members.insert(index.to_string(), element);
             }
             index += 1;
@@ -245,16 +248,21 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
         let quoted = edit::apply(quoted, string.from, self.edits.get(edits..).unwrap_or_default(), self.taken)?;
         let opened = edit::open(&quoted, self.taken)?.filter(|(text, _)| edit::trim(text).starts_with('{'));
         let Some((text, encoded)) = opened else { return Ok(None) };
-        let text = edit::trim(&text);
 
-        let mut walk = Walk::new(text, None, self.depth_max, self.changes_left, self.taken);
+        let mut walk = Walk::new(&text, None, self.depth_max, self.changes_left, self.taken);
         let mut notes = match walk.whole(place, depth) {
             Ok(notes) => notes,
             Err(Stop::NoJson) => return Ok(None),
             Err(refused) => return Err(refused),
         };
         let Walk { edits: inside, changes_left, .. } = walk;
-        let object = edit::apply(text, 0, &inside, self.taken)?;
+        let object = match edit::apply(&text, 0, &inside, self.taken)? {
+            Cow::Owned(object) => {
+                self.taken.free(text.len() + inside.iter().map(|edit| edit.text.len()).sum::<usize>());
+                object
+            }
+            Cow::Borrowed(_) => text,
+        };
         if object::check(&object).is_err() {
             return Ok(None);
         }

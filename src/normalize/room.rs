@@ -14,7 +14,7 @@ impl fmt::Debug for Room<'_> {
     }
 }
 
-/// What one repair has taken.
+/// What one repair holds.
 #[derive(Debug)]
 pub(super) struct Taken<'a> {
     room: Room<'a>,
@@ -37,5 +37,18 @@ impl<'a> Taken<'a> {
         }
         self.bytes = bytes;
         Ok(())
+    }
+
+    /// So many of them are free again.
+    pub fn free(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// For the reading of what was repaired, which has bounds of its own.
+    pub fn read(&self, bytes: usize) -> Result<(), Refusal> {
+        match (self.room.0)(self.bytes.saturating_add(bytes)) {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::OverBudget, "the memory that this body takes once it is repaired is in use")),
+        }
     }
 }

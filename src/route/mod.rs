@@ -179,7 +179,8 @@ impl Router {
                 Format::Boxbridge => payload::boxbridge(event, moment),
                 Format::Box => payload::vendor(event, moment),
             },
-            timestamp: event.received_at,
+            // A clock that ran ahead when it came: brokers refuse what is from the future.
+            timestamp: event.received_at.min(sending.now),
             expires_in: None,
         }
     }

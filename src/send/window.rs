@@ -336,9 +336,9 @@ impl<T> Window<T> {
         flows.filter_map(|(person_type, flow)| flow.probes(now).then_some(*person_type)).collect()
     }
 
-    /// How many person types do not flow.
-    pub fn paused(&self) -> usize {
-        self.flows.iter().filter(|flow| !flow.is_open()).count()
+    /// The person types that do not flow.
+    pub fn paused(&self) -> impl Iterator<Item = PersonType> {
+        PersonType::ALL.iter().zip(&self.flows).filter(|(_, flow)| !flow.is_open()).map(|(person_type, _)| *person_type)
     }
 
     fn drop_type(&mut self, person_type: PersonType) {

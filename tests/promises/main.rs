@@ -1,9 +1,11 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
+mod almost_http;
 mod chart;
 mod clock;
 mod config;
 mod demo;
+mod descriptors;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
@@ -13,6 +15,7 @@ mod kept;
 mod load;
 mod main_job;
 mod mqtt;
+mod neighbours;
 mod normalize;
 mod operator;
 mod outage;

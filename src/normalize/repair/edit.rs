@@ -16,9 +16,12 @@ pub(super) struct Edit {
 }
 
 /// The text from `from` on, edited; the edits are in the order of their places.
-pub(super) fn apply(text: &str, from: usize, edits: &[Edit], taken: &mut Taken<'_>) -> Result<String, Refusal> {
+pub(super) fn apply<'t>(text: &'t str, from: usize, edits: &[Edit], taken: &mut Taken<'_>) -> Result<Cow<'t, str>, Refusal> {
+    if edits.is_empty() {
+        return Ok(Cow::Borrowed(text.get(from..).unwrap_or_default()));
+    }
     taken.take(text.len() - from + added(edits))?;
-    Ok(replaced(text, from, edits))
+    Ok(Cow::Owned(replaced(text, from, edits)))
 }
 
 /// The same, for a key.
@@ -44,6 +47,9 @@ pub(super) fn open(text: &str, taken: &mut Taken<'_>) -> Result<Option<(String, 
     for encoded in 1..=ENCODED_MAX {
         taken.take(text.len())?;
         let Ok(opened) = serde_json::from_str::<String>(trim(&text)) else { return Ok(None) };
+        if encoded > 1 {
+            taken.free(text.len());
+        }
         if !trim(&opened).starts_with('"') {
             return Ok(Some((opened, encoded)));
         }
