@@ -24,7 +24,7 @@ pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
 const KAFKA: &str = "kafka";
 
-/// Connections of the embedded broker: far from what a process may open (1,024 where nobody raised it), which the log and the boxes need too.
+/// Connections of the embedded broker at most; where the limit on open files is low it gets fewer (`descriptors`).
 pub const BROKER_PLACES: usize = 320;
 /// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
@@ -87,9 +87,9 @@ pub fn places(config: &Config) -> Places {
 }
 
 /// The broker in this process, where the config wants it.
-pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
+pub fn embedded(config: &Config, places: usize) -> anyhow::Result<Option<Embedded>> {
     match &config.send.mqtt {
-        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded, BROKER_PLACES)?)),
+        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded, places)?)),
         _ => Ok(None),
     }
 }
