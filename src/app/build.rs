@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::listen::cannot_listen;
+use super::stage::Stage;
 use crate::clock::Clock;
-use crate::config::{Config, StoreUrl};
+use crate::config::{self, Config, StoreUrl};
 use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::Queue;
 use crate::route::{Places, Router};
-use crate::send::embedded::Embedded;
+use crate::send::embedded::{Embedded, StartError};
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
 use crate::send::store::{self, Store};
@@ -89,9 +90,16 @@ pub fn places(config: &Config) -> Places {
 /// The broker in this process, where the config wants it.
 pub fn embedded(config: &Config, places: usize) -> anyhow::Result<Option<Embedded>> {
     match &config.send.mqtt {
-        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded, places)?)),
+        Some(mqtt) if mqtt.broker.is_none() => start_embedded(&mqtt.embedded, places).map(Some),
         _ => Ok(None),
     }
+}
+
+pub fn start_embedded(settings: &config::Embedded, places: usize) -> anyhow::Result<Embedded> {
+    Embedded::start(settings, places).map_err(|error| match error {
+        StartError::Listen { address, key, source } => cannot_listen(key, address, source),
+        error => error.into(),
+    })
 }
 
 /// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.
@@ -166,11 +174,10 @@ pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
 }
 
 /// The file store's own upkeep: what is over its time goes.
-pub fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, tasks: &TaskTracker, stop: CancellationToken) {
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = store.keep_clean(&clock) => {}
-        }
+pub(super) fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, stage: &Stage) {
+    let stop = stage.stop.clone();
+    stage.keep("store.keep", move || {
+        let (store, clock, stop) = (Arc::clone(&store), Arc::clone(&clock), stop.clone());
+        async move { stop.run_until_cancelled(store.keep_clean(&clock)).await.unwrap_or_default() }
     });
 }

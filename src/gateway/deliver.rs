@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Render;
 use crate::config::{self, PictureWait};
 use crate::event::{Event, Lane, PersonType, Picture, PictureVerdict, Sequence, Timestamp};
+use crate::fault::{self, Fault};
 use crate::metrics;
 use crate::queue::aside::{Aside, SetAside};
 use crate::queue::{Cursor, Outcome, Record, Verdicts};
@@ -51,7 +52,7 @@ struct Work {
 }
 
 /// The straight line of the way out: sessions follow each other until `stop`, and each takes up at the lowest record not yet answered.
-pub async fn deliver<D, R>(mut delivery: Delivery<D, R>, stop: CancellationToken)
+pub async fn deliver<D, R>(delivery: &mut Delivery<D, R>, stop: CancellationToken)
 where
     D: Destination,
     R: Render<Message = D::Message>,
@@ -237,7 +238,12 @@ where
             pictures: settled.map_or(PicturesNow::Pending, PicturesNow::Settled),
             inline: &[],
         };
-        Ok(self.render.message(&work.event, &sending, pictures))
+        fault::in_one_go(|| self.render.message(&work.event, &sending, pictures)).or_else(|fault| {
+            if self.render.keeps_pictures() {
+                self.render.without_pictures(&work.event, fault.to_string())?;
+            }
+            Err(Rejection { reason: Reason::Unreadable, detail: fault.to_string(), verdict: PictureVerdict::default() })
+        })
     }
 
     async fn answered(&mut self, answer: Answer, window: &mut Window<Work>) {
@@ -333,7 +339,7 @@ where
             let error = match tokio::task::spawn_blocking(move || store.put(&entry)).await {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => error.to_string(),
-                Err(error) => error.to_string(),
+                Err(_) => Fault.to_string(),
             };
             if !std::mem::replace(&mut is_said, true) {
                 tracing::error!(destination.name = self.link.destination, %error, "a refused event cannot be set aside: the destination stops");

@@ -11,6 +11,7 @@ use super::accept::Gateway;
 use super::turns::Turns;
 use crate::config::Config;
 use crate::event::{Code, Event, Refusal, Source, document};
+use crate::fault::{self, Fault};
 use crate::ingest::Room;
 use crate::normalize::{Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize};
 
@@ -82,8 +83,7 @@ impl Work {
                 }
             }
         }
-        // A bug of ours; where it panicked, the hook has logged it.
-        Err(Refusal::new(Code::OverBudget, "the work on this body failed"))
+        Err(Refusal::new(Code::Fault, Fault.to_string()))
     }
 }
 
@@ -105,7 +105,9 @@ impl Shared {
             lacks.fetch_max(if has_room { 0 } else { needs + bytes }, Ordering::Relaxed);
             has_room
         };
-        let taken = self.take_apart(&part, RepairRoom(&more));
+        // What it cannot take apart without a fault of ours is kept, as what it does not understand.
+        let taken = fault::in_one_go(|| self.take_apart(&part, RepairRoom(&more)))
+            .unwrap_or_else(|fault| Err(Refusal::new(Code::Fault, fault.to_string())));
         match (taken, lacks.into_inner()) {
             (Err(_), lacks) if lacks > 0 => Turn::Needs(lacks, part),
             (Err(refusal), _) => Turn::Done(Taken::None(refusal, text.clone())),

@@ -35,7 +35,7 @@ pub fn refusal(refusal: &Refusal, connection: Connection) -> Response {
         "field": refusal.field,
     });
     let mut response = send(status, &body);
-    if refusal.code.is_pressure() {
+    if matches!(refusal.code.status(), 429 | 503) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after()));
     }
     if refusal.code == Code::MethodNotAllowed {

@@ -25,6 +25,7 @@ use super::room::{Budget, History, Room};
 use super::{Accept, Received};
 use crate::config;
 use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
+use crate::fault;
 use crate::metrics::{self, Outcome};
 
 /// The boxes' side of the gateway: what every connection shares.
@@ -120,7 +121,15 @@ impl Asked {
     }
 }
 
+/// A fault of ours costs this request, and is answered: whoever sent it must not take silence for a lost line.
 pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request: Request) -> Response {
+    fault::caught(serve(door, request)).await.unwrap_or_else(|fault| {
+        metrics::refused(Path::Realtime.as_str(), Code::Fault);
+        answer::refusal(&Refusal::new(Code::Fault, fault.to_string()), Connection::Close)
+    })
+}
+
+async fn serve<A: Accept>(door: Arc<Door<A>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(peer) = parts.extensions.get::<Peer>().cloned() else {
         return answer::presence(false);
@@ -230,7 +239,11 @@ async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work, is_early: bool) -> R
                 Room::Live(_) => None,
             };
             let _ = begun.send(());
-            let reply = work_on(&door, work).await;
+            let feed = work.asked.feed();
+            let reply = fault::caught(work_on(&door, work)).await.unwrap_or_else(|fault| {
+                metrics::refused(feed, Code::Fault);
+                Err(Refusal::new(Code::Fault, fault.to_string()))
+            });
             if state.compare_exchange(PENDING, DONE, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 metrics::answered_late(accepted(&reply));
             }
@@ -250,7 +263,7 @@ async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work, is_early: bool) -> R
         }
         Err(_) => task.await,
     };
-    let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::OverBudget, "the work on this body failed")));
+    let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::Fault, "the work on this body ended early")));
     // What follows a body that was cut short is the rest of it, and no request.
     let is_cut = may_be_short && refused(&reply).is_some_and(|refusal| Received::may_be_cut(refusal.code));
     let connection = if is_early || is_cut { Connection::Close } else { Connection::Keep };

@@ -27,7 +27,7 @@ use bytes::Bytes;
 use crate::event::{Code, Refusal, Reply, Source};
 
 pub use handler::Door;
-pub use port::{Listener, STOP_MAX, serve};
+pub use port::{Listener, Port, STOP_MAX, serve};
 pub use room::Room;
 
 /// What stands behind the door: the gateway.

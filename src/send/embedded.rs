@@ -71,7 +71,7 @@ mod broker {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on {address}: is another broker or gateway running? {key} names another address")]
+    #[error("cannot listen on {address} ({key})")]
     Listen { address: SocketAddr, key: &'static str, source: std::io::Error },
     #[error("the MQTT broker in this process does not start: {0}")]
     Broker(String),

@@ -9,11 +9,13 @@ mod descriptors;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
+mod faults;
 mod http;
 mod kafka;
 mod kept;
 mod load;
 mod main_job;
+mod manners;
 mod mqtt;
 mod neighbours;
 mod normalize;

@@ -55,6 +55,7 @@ fn pictured() -> Normalized {
 #[test]
 fn every_payload_keeps_the_schema() {
     let schema: Value = serde_json::from_str(EVENT_SCHEMA).expect("the schema is JSON");
+    schema::is_strict(&schema);
     for settings in [&[][..], &[("route.default.pictures", "inline")], &[("route.default.pictures", "drop")]] {
         let router = router(settings);
         for (name, source, body) in normalize::cases() {

@@ -76,7 +76,7 @@ impl Site {
         let config = load(&flags)?;
         let embedded = config.send.mqtt.as_ref().filter(|mqtt| mqtt.broker.is_none());
         let embedded = embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
-        let broker = Embedded::start(&embedded.embedded, build::BROKER_PLACES)?;
+        let broker = build::start_embedded(&embedded.embedded, build::BROKER_PLACES)?;
         let line = Line::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
         let kafka = MockKafka::start(build::kafka_topics(&config))?;
         flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));

@@ -1,12 +1,14 @@
 //! The accept loop: always accepts, then decides who gets a place; and an end that lets the last answers out.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_ipv6_v6only;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,8 +37,19 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// On `address`. `[::]` is every address there is: of IPv4 as well, and of IPv4 alone where the kernel has nothing else.
     pub fn bind(address: SocketAddr) -> io::Result<Listener> {
-        let socket = if address.is_ipv6() { tokio::net::TcpSocket::new_v6()? } else { tokio::net::TcpSocket::new_v4()? };
+        let is_every = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let socket = match if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() } {
+            Err(error) if is_every && Errno::from_io_error(&error) == Some(Errno::AFNOSUPPORT) => {
+                return Listener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())));
+            }
+            socket => socket?,
+        };
+        if is_every {
+            // Whatever net.ipv6.bindv6only says.
+            set_ipv6_v6only(&socket, false)?;
+        }
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Listener::of(socket.listen(BACKLOG)?)
@@ -89,7 +102,7 @@ pub trait Port: Send + Sync + 'static {
 
 /// Accepts until `stop`, and on until those who were there by then have their answers: nobody waits for a slow one. Connections live in
 /// `connections`, and end with their next answer, or when they have nothing to say. As many as half the places may wait for one.
-pub async fn serve<P: Port>(listener: Listener, port: Arc<P>, connections: TaskTracker, stop: CancellationToken) {
+pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: TaskTracker, stop: CancellationToken) {
     let mut line = Line::new(Arc::clone(port.places()), port.places().line_max());
     let older = TaskTracker::new();
     let is_over = async {

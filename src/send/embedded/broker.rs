@@ -12,6 +12,7 @@ use super::door::{self, Kind};
 use super::house::House;
 use super::{Doors, StartError};
 use crate::config::{self, Secret};
+use crate::fault;
 
 /// It does little work of its own: two threads keep one busy connection from holding up the others.
 const THREADS: usize = 2;
@@ -58,19 +59,26 @@ impl Running {
         listener.set_nonblocking(true).map_err(refused)?;
         let listener = TcpListener::from_std(listener).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        runtime.spawn(door::open(listener, kind, Arc::clone(&self.house), self.stop.clone()));
+        let (listener, house, stop) = (Arc::new(listener), Arc::clone(&self.house), self.stop.clone());
+        runtime.spawn(fault::keep(key, self.stop.clone(), move || {
+            let (listener, house, stop) = (Arc::clone(&listener), Arc::clone(&house), stop.clone());
+            async move { door::open(&listener, kind, house, stop).await }
+        }));
         Ok(address)
     }
 
     fn tick(&self) {
         let (house, stop) = (Arc::clone(&self.house), self.stop.clone());
-        let ticking = async move {
-            while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
-                house.exchange.tick();
+        let ticking = move || {
+            let (house, stop) = (Arc::clone(&house), stop.clone());
+            async move {
+                while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+                    house.exchange.tick();
+                }
             }
         };
         if let Some(runtime) = &self.runtime {
-            runtime.spawn(ticking);
+            runtime.spawn(fault::keep("embedded broker", self.stop.clone(), ticking));
         }
     }
 

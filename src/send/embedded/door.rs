@@ -34,7 +34,7 @@ pub(super) enum Kind {
 }
 
 /// Until `stop`.
-pub(super) async fn open(listener: TcpListener, kind: Kind, house: Arc<House>, stop: CancellationToken) {
+pub(super) async fn open(listener: &TcpListener, kind: Kind, house: Arc<House>, stop: CancellationToken) {
     let mut is_failing = false;
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
