@@ -1,6 +1,5 @@
 //! Settings → the destinations, and what they need: a new one is a field and a line here.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::listen::cannot_listen;
 use super::stage::Stage;
 use crate::clock::Clock;
 use crate::config::{self, Config, StoreUrl};
+use crate::disk::Disk;
 use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::Queue;
@@ -47,8 +47,9 @@ pub fn destination_names(config: &Config) -> Vec<&'static str> {
     configured.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
 }
 
-pub fn destinations(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
-    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded)?, kafka: kafka(config) })
+pub fn destinations(config: &Config, disk: &Disk, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
+    let store = Store::on(disk.clone(), config.send.store.clone());
+    Ok(Destinations { store, mqtt: mqtt(config, instance, embedded)?, kafka: kafka(config) })
 }
 
 pub fn store(config: &Config) -> Store {
@@ -103,23 +104,18 @@ pub fn start_embedded(settings: &config::Embedded) -> anyhow::Result<Embedded> {
 }
 
 /// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.
-pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
+pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
     let path = data_dir.join("instance");
-    match std::fs::read_to_string(&path) {
-        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
-        Ok(_) => {}
+    match disk.read(&path) {
+        Ok(bytes) => match String::from_utf8_lossy(&bytes).trim() {
+            "" => {}
+            instance => return Ok(instance.to_owned()),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
     let instance: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
-    let unfinished = data_dir.join("instance.unfinished");
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&unfinished)?;
-        writeln!(file, "{instance}")?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
+    disk.replace(&path, format!("{instance}\n").as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(instance)
 }
 

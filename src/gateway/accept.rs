@@ -11,7 +11,7 @@ use crate::event::{Act, Code, Feed, Receipt, Refusal, Reply, Revision, Source};
 use crate::ingest::{Accept, Received as Body, Room};
 use crate::metrics::{self, Outcome};
 use crate::normalize::{Element, Normalized};
-use crate::queue::quarantine::Quarantine;
+use crate::queue::quarantine::{NotKept, Quarantine};
 use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
@@ -24,6 +24,8 @@ pub struct Gateway {
     pub router: Arc<Router>,
     pub received: Arc<Received>,
     pub turns: Arc<Turns>,
+    /// Bodies on their way into quarantine.
+    pub keeping: Arc<Turns>,
     /// Starting, draining: whether boxes should come here at all.
     pub is_serving: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -45,18 +47,15 @@ impl Accept for Gateway {
 
     async fn refuse(&self, source: Source, body: Bytes, refusal: Refusal) -> Result<Reply, Refusal> {
         let is_history = source.feed == Feed::History;
-        let quarantine = Arc::clone(&self.quarantine);
-        let why = refusal.clone();
-        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&source, &why, &body)).await;
-        let not_kept = match kept {
-            Ok(Ok(())) if is_history => {
+        let not_kept = match self.keep(source, refusal.clone(), body).await {
+            Some(Ok(())) if is_history => {
                 metrics::event(Feed::History, Outcome::Quarantined);
                 self.received.quarantined(Feed::History);
                 return Ok(Reply::Quarantined(refusal));
             }
-            Ok(Ok(())) => return Err(refusal),
-            Ok(Err(not_kept)) => not_kept.into_refusal(),
-            Err(_) => Refusal::new(Code::QuarantineFull, "quarantine failed"),
+            Some(Ok(())) => return Err(refusal),
+            Some(Err(not_kept)) => not_kept.into_refusal(),
+            None => Refusal::new(Code::QuarantineFull, "quarantine failed"),
         };
         // A box would send refused history for ever: only pressure asks it to come again.
         Err(if is_history { not_kept } else { refusal })
@@ -133,11 +132,16 @@ impl Gateway {
         Ok(Receipt { event_id, is_duplicate, document })
     }
 
+    /// In quarantine, on disk; `None` if that failed by a fault of ours.
+    async fn keep(&self, source: Source, why: Refusal, body: Bytes) -> Option<Result<(), NotKept>> {
+        let quarantine = Arc::clone(&self.quarantine);
+        let peer = source.peer.clone();
+        self.keeping.run(&peer, move || quarantine.keep(&source, &why, &body)).await
+    }
+
     /// The event is on disk by now, so where there is no room for its body, only what could not be read is gone.
     async fn keep_beside(&self, source: Source, why: Refusal, body: Bytes) {
-        let quarantine = Arc::clone(&self.quarantine);
-        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&source, &why, &body)).await;
-        if let Ok(Err(error)) = kept {
+        if let Some(Err(error)) = self.keep(source, why, body).await {
             tracing::warn!(%error, "the body of an event that could not be read whole is not kept");
         }
     }
@@ -145,7 +149,8 @@ impl Gateway {
 
 fn refusal(error: AppendError) -> Refusal {
     let code = match error {
-        AppendError::Full { .. } => Code::QueueFull,
+        AppendError::Full { .. } | AppendError::DiskFull { .. } => Code::QueueFull,
+        AppendError::NotNow { .. } => Code::QueueRefused,
         AppendError::Poisoned => Code::QueuePoisoned,
         AppendError::Closed => Code::Draining,
         AppendError::Unwritable => Code::EventUnrecognized,

@@ -1,4 +1,4 @@
-//! Work on bodies, off the threads that accept and answer: in turn by source, on so many threads as there are cores.
+//! Work on bodies, off the threads that accept and answer: in turn by source, on so many threads as there are cores, or as a disk can use.
 //!
 //! Promises: a source that sends costly bodies makes others wait for one of them at most, not for all. Where nothing waits, work begins at
 //! once. Deliberately interrupts nothing: what one body may cost is bounded before.
@@ -31,6 +31,11 @@ impl Turns {
     /// As many workers as there are cores, two at least: one costly body must not be all there is.
     pub fn of_this_machine() -> Arc<Turns> {
         Turns::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
+    }
+
+    /// For what waits for the disk: so many at once share its syncs, and leave the process's threads to others.
+    pub fn of_the_disk() -> Arc<Turns> {
+        Turns::new(16)
     }
 
     /// Does `work` when it is `source`'s turn; `None` if it panicked.

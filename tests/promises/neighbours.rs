@@ -111,15 +111,16 @@ async fn judge<F: Future<Output = ()> + Send + 'static>(name: &str, neighbour: i
     assert!(memory < MEMORY_MAX_KIB, "{name}: {memory} KiB");
 }
 
-/// So many connections over which `request` is sent again and again, and its answers read.
-fn senders(count: usize, request: Vec<u8>) -> impl Fn(SocketAddr, Arc<AtomicBool>) -> Vec<BoxFuture> {
+/// So many connections of so many addresses over which `request` is sent again and again, and its answers read.
+fn senders(count: u8, addresses: u8, request: Vec<u8>) -> impl Fn(SocketAddr, Arc<AtomicBool>) -> Vec<BoxFuture> {
     let request = Arc::new(request);
     move |to, is_over| {
-        let sender = |_| {
+        let sender = |number| {
             let (request, is_over) = (Arc::clone(&request), Arc::clone(&is_over));
+            let address = Ipv4Addr::new(127, 0, 2, 1 + number % addresses);
             Box::pin(async move {
                 while !is_over.load(Ordering::Acquire) {
-                    let _ = post(NEIGHBOUR, to, &request).await;
+                    let _ = post(address, to, &request).await;
                 }
             }) as BoxFuture
         };
@@ -159,8 +160,9 @@ fn many_values(count: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_cost_a_hundred_times_their_text_cost_the_others_nothing() {
-    for (connections, values) in [(4, 49_000), (16, 30_000), (64, 49_000), (128, 30_000)] {
-        judge(&format!("{connections} × {values} values"), senders(connections, many_values(values))).await;
+    for (connections, addresses, values) in [(4, 1, 49_000), (16, 1, 30_000), (64, 16, 30_000), (128, 1, 49_000)] {
+        let name = format!("{connections} connections of {addresses} × {values} values");
+        judge(&name, senders(connections, addresses, many_values(values))).await;
     }
 }
 
@@ -168,7 +170,10 @@ async fn bodies_that_cost_a_hundred_times_their_text_cost_the_others_nothing() {
 async fn bodies_of_much_text_cost_the_others_nothing() {
     let mut event = event("1", json!(1), "10.0.0.1");
     event["x"] = "text ".repeat(1_580_000).into();
-    judge("64 × 7.9 MB of text", senders(64, request("/RealTimeEvent", &event.to_string()))).await;
+    for addresses in [1, 16] {
+        let name = format!("64 × 7.9 MB of text from {addresses}");
+        judge(&name, senders(64, addresses, request("/RealTimeEvent", &event.to_string()))).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,19 +182,18 @@ async fn answers_that_nobody_reads_cost_the_others_nothing() {
     event["x"] = "text ".repeat(1_400_000).into();
     let request = Arc::new(request("/RealTimeEvent", &event.to_string()));
     judge("40 answers that nobody reads", |to, _| {
-        let client = |_| {
-            let request = Arc::clone(&request);
-            async move {
-                let mut open = Vec::new();
-                loop {
-                    let Ok(mut stream) = connect(NEIGHBOUR, to).await else { continue };
-                    let _ = stream.write_all(&request).await;
-                    open.push(stream);
-                    tokio::time::sleep(PACE).await;
-                }
+        let request = Arc::clone(&request);
+        vec![async move {
+            let mut open = Vec::new();
+            // One after the other, each as soon as the one before has its answer: so none is refused.
+            while open.len() < 40 {
+                let Ok(mut stream) = connect(NEIGHBOUR, to).await else { continue };
+                let _ = stream.write_all(&request).await;
+                let _ = stream.readable().await;
+                open.push(stream);
             }
-        };
-        (0..40).map(client).collect()
+            std::future::pending::<()>().await;
+        }]
     })
     .await;
 }
@@ -242,7 +246,7 @@ async fn histories_of_much_text_cost_no_more_memory_than_there_is() {
     let mut event = event("1", json!(1), "10.0.0.1");
     event["x"] = "text ".repeat(1_580_000).into();
     let body = format!("[{}]", vec![event.to_string(); 8].join(","));
-    judge("4 × 63 MB of history", senders(4, request("/HistoryEvent", &body))).await;
+    judge("4 × 63 MB of history", senders(4, 4, request("/HistoryEvent", &body))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

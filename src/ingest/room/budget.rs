@@ -1,8 +1,8 @@
 //! Memory for bodies, from their first byte until their answer is written: what they cost, not what their text measures.
 //!
-//! Promises: as long as there is memory anyone gets it. The last quarter is for sources that hold less than a quarter, so that whoever
-//! floods leaves room for the others; a slow sender holds only what it has sent. Deliberately does not know what a body costs: whoever
-//! works on it says so before it does.
+//! Promises: as long as there is memory anyone gets it. The last quarter is for sources that hold less than a quarter, and half of that for
+//! those that hold little: so whoever floods leaves room for the others, and many who do still leave some for a usual event. A slow sender
+//! holds only what it has sent. Deliberately does not know what a body costs: whoever works on it says so before it does.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -51,14 +51,20 @@ impl Budget {
         self.limit / 4
     }
 
+    /// Up to which total a source may take what makes it hold `bytes`.
+    fn open_to(&self, bytes: usize) -> usize {
+        match bytes {
+            little if little <= (self.share() / 8).max(STEP) => self.limit,
+            fair if fair <= self.share() => self.limit - self.share() / 2,
+            _ => self.limit - self.share(),
+        }
+    }
+
     fn try_take(&self, source: IpAddr, bytes: usize) -> Result<(), Code> {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
-        if of_source + bytes > self.share() && in_use.total + bytes > self.limit - self.share() {
-            return Err(Code::SourceOverBudget);
-        }
-        if in_use.total + bytes > self.limit {
-            return Err(Code::OverBudget);
+        if in_use.total + bytes > self.open_to(of_source + bytes) {
+            return Err(if of_source + bytes > self.share() { Code::SourceOverBudget } else { Code::OverBudget });
         }
         in_use.total += bytes;
         in_use.by_source.insert(source, of_source + bytes);
@@ -136,13 +142,24 @@ mod tests {
         greedy[0].grow_to(11 * STEP).await.unwrap();
         assert_eq!(greedy[1].grow_to(2 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
         let others = [budget.hold(OTHER), budget.hold(OTHER)];
-        others[0].grow_to(4 * STEP).await.unwrap();
+        others[0].grow_to(3 * STEP).await.unwrap();
         assert_eq!(others[1].grow_to(2 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
     }
 
     #[tokio::test]
+    async fn many_who_flood_leave_some_room_for_who_holds_little() {
+        let budget = Budget::new(64 * STEP, Duration::ZERO);
+        let many: Vec<_> = (1..=8).map(|last| budget.hold(IpAddr::from([10, 0, 0, last]))).collect();
+        for held in &many {
+            let _ = held.grow_to(8 * STEP).await;
+        }
+        assert_eq!(budget.hold(OTHER).grow_to(12 * STEP).await.unwrap_err().code, Code::OverBudget);
+        budget.hold(OTHER).grow_to(2 * STEP).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn what_costs_more_than_there_is_is_taken_alone() {
-        let budget = Budget::new(16 * STEP, Duration::ZERO);
+        let budget = Budget::new(32 * STEP, Duration::ZERO);
         let costly = budget.hold(BOX);
         costly.grow_to(100 * STEP).await.unwrap();
         assert_eq!(budget.hold(BOX).grow_to(1).await.unwrap_err().code, Code::SourceOverBudget);
