@@ -161,7 +161,7 @@ impl App {
         let quarantine = Arc::new(Quarantine::open(&disk, &config.data_dir, &config.ingest.quarantine)?);
         metrics::limits(&config);
 
-        let embedded = build::embedded(&config)?.map(Arc::new);
+        let embedded = build::embedded(&config, shares.embedded)?.map(Arc::new);
         let destinations = build::destinations(&config, &disk, &instance, embedded.as_deref())?;
         let router = Arc::new(Router::new(&config.routes, store_moves::places(&config, &disk, &queue), queue.epoch()));
         let deliveries = Stage::default();

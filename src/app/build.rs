@@ -25,8 +25,6 @@ pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
 const KAFKA: &str = "kafka";
 
-/// Connections of the embedded broker: far from what a process may open (1,024 where nobody raised it), which the log and the boxes need too.
-pub const BROKER_PLACES: usize = 320;
 /// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
 /// How long that waits for somebody to hear it.
@@ -88,16 +86,16 @@ pub fn places(config: &Config) -> Places {
     Places::new(&config.send.store, &root, &prefix)
 }
 
-/// The broker in this process, where the config wants it.
-pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
+/// The broker in this process, where the config wants it, with so many connections.
+pub fn embedded(config: &Config, places: usize) -> anyhow::Result<Option<Embedded>> {
     match &config.send.mqtt {
-        Some(mqtt) if mqtt.broker.is_none() => start_embedded(&mqtt.embedded).map(Some),
+        Some(mqtt) if mqtt.broker.is_none() => start_embedded(&mqtt.embedded, places).map(Some),
         _ => Ok(None),
     }
 }
 
-pub fn start_embedded(settings: &config::Embedded) -> anyhow::Result<Embedded> {
-    Embedded::start(settings, BROKER_PLACES).map_err(|error| match error {
+pub fn start_embedded(settings: &config::Embedded, places: usize) -> anyhow::Result<Embedded> {
+    Embedded::start(settings, places).map_err(|error| match error {
         StartError::Listen { address, key, source } => cannot_listen(key, address, source),
         error => error.into(),
     })

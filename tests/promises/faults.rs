@@ -116,7 +116,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
 /// A disk on which one thread of the queue panics, once it is told to.
 fn faulty_disk(thread: &'static str, armed: &Arc<AtomicBool>) -> Disk {
     let armed = Arc::clone(armed);
-    Disk::failing(move |_| {
+    Disk::failing(move |_, _| {
         let is_it = std::thread::current().name() == Some(thread);
         assert!(!(is_it && armed.load(Ordering::Relaxed)), "a fault in {thread}");
         Ok(())
