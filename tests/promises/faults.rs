@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use boxbridge::app::{build, keep_delivering};
 use boxbridge::config::{Config, Layers};
+use boxbridge::disk::Disk;
 use boxbridge::event::{Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source};
 use boxbridge::gateway::{Delivery, ToMqtt};
 use boxbridge::ingest::{self, Accept, Door, Listener, Received, Room};
 use boxbridge::queue::aside::Aside;
-use boxbridge::disk::Disk;
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;
