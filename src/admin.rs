@@ -100,6 +100,7 @@ impl Health {
         for link in self.parts.get().map_or(&[][..], |parts| &parts.links) {
             let trouble = link.trouble();
             reasons.extend(trouble.iter().map(|error| format!("{} is down: {error}", link.destination)));
+            reasons.extend(link.suspects().into_iter().map(|suspect| format!("{}: {suspect}", link.destination)));
             destinations.insert(link.destination.to_owned(), if trouble.is_none() { "up" } else { "down" }.into());
         }
         let notes = self.parts.get().map_or(&[][..], |parts| &parts.notes);

@@ -12,6 +12,8 @@ use crate::metrics;
 pub struct Link {
     pub destination: &'static str,
     lanes: Mutex<Lanes>,
+    /// What the connection dies on, in words, per lane.
+    suspects: Mutex<[Vec<String>; Lane::ALL.len()]>,
     /// Ends a lane's pause before its next attempt.
     wake: [Notify; Lane::ALL.len()],
 }
@@ -33,7 +35,8 @@ pub enum Condition {
 impl Link {
     pub fn new(destination: &'static str) -> Link {
         metrics::destination_exists(destination);
-        Link { destination, lanes: Mutex::new([Condition::Connecting, Condition::Connecting]), wake: Default::default() }
+        let lanes = Mutex::new([Condition::Connecting, Condition::Connecting]);
+        Link { destination, lanes, suspects: Mutex::default(), wake: Default::default() }
     }
 
     /// Says the first failure and the recovery, not those in between.
@@ -65,6 +68,17 @@ impl Link {
             () = tokio::time::sleep(pause) => {}
             () = self.wake[usize::from(lane.number())].notified() => {}
         }
+    }
+
+    /// What is held back in this lane since the connection dies on it.
+    pub fn suspect(&self, lane: Lane, suspects: Vec<String>) {
+        let mut lanes = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes[usize::from(lane.number())] = suspects;
+    }
+
+    /// What is held back while the rest flows.
+    pub fn suspects(&self) -> Vec<String> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).concat()
     }
 
     /// Why it does not work, if it does not.

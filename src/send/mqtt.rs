@@ -2,7 +2,7 @@
 //!
 //! Promises: an event is never retained; `Acknowledged` means that the broker said so for this very message. Every connection is made
 //! anew, with a clean session: the client library's own reconnecting loses messages without a word when the broker has forgotten it.
-//! The urgent lane's connection carries the gateway's status as its last will. Deliberately does not persist anything, and does not subscribe.
+//! The urgent lane's connection carries the gateway's status as its last will, unless connections die on it. Deliberately does not persist anything, and does not subscribe.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub use session::Session;
 
 use connection::{Connection, Dial};
 use session::Limits;
-use status::Status;
+use status::{Greeting, Status};
 
 /// How long a goodbye may take: what waits for it is on its way out.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -49,6 +49,7 @@ pub struct Mqtt {
     identity: Identity,
     window: u16,
     stall_timeout: Duration,
+    greeting: Greeting,
 }
 
 impl Mqtt {
@@ -56,7 +57,7 @@ impl Mqtt {
     /// are read again for each connection.
     pub fn new(config: config::Mqtt, broker: Broker, limits: &config::Send, identity: Identity) -> Result<Mqtt, TlsError> {
         let window = u16::try_from(limits.window_records).unwrap_or(u16::MAX).max(1);
-        let mqtt = Mqtt { config, broker, identity, window, stall_timeout: limits.stall_timeout };
+        let mqtt = Mqtt { config, broker, identity, window, stall_timeout: limits.stall_timeout, greeting: Greeting::default() };
         mqtt.tls()?;
         Ok(mqtt)
     }
@@ -96,7 +97,10 @@ impl Mqtt {
 
     fn status(&self, lane: Lane) -> Option<Status> {
         match lane {
-            Lane::Urgent => self.config.status_topic.as_ref().map(|topic| Status::new(topic, &self.identity)),
+            Lane::Urgent if self.greeting.is_on() => {
+                self.config.status_topic.as_ref().map(|topic| Status::new(topic, &self.identity))
+            }
+            Lane::Urgent => None,
             Lane::Normal => None,
         }
     }
@@ -120,6 +124,16 @@ impl Destination for Mqtt {
             packet_max: self.config.max_packet_bytes.min(offered),
             stall_timeout: self.stall_timeout,
         };
-        Ok(Session::start(connection, limits, status))
+        let topic = status.as_ref().map(|status| status.topic.clone());
+        let started = Session::start(connection, limits, status).await;
+        match (&started, &topic) {
+            (Ok(_), Some(_)) => self.greeting.taken(),
+            (Err(ended), Some(topic)) if !ended.is_explained => self.greeting.cost_a_connection(topic),
+            _ => {}
+        }
+        started.map_err(|ended| {
+            let topic = topic.unwrap_or_default();
+            ConnectError { message: format!("the connection died on the status message, topic {topic}: {}", ended.error) }
+        })
     }
 }

@@ -69,7 +69,16 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Loss {
     pub error: String,
-    pub culprit: Option<(Culprit, Reason)>,
+    pub cause: Cause,
+}
+
+/// What a connection ended for, as far as the broker said.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause {
+    Unknown,
+    /// No publication of ours: it is going down, or somebody else has our name.
+    Elsewhere,
+    Publication(Culprit, Reason),
 }
 
 /// Which publication ended it.
@@ -161,7 +170,7 @@ impl Connection {
 
     /// The next notice; cancel-safe. The last is `Lost`.
     pub async fn next(&mut self) -> Notice {
-        let ended = || Notice::Lost(Loss { error: "the connection's task ended".to_owned(), culprit: None });
+        let ended = || Notice::Lost(Loss { error: "the connection's task ended".to_owned(), cause: Cause::Unknown });
         self.notices.recv().await.unwrap_or_else(ended)
     }
 }

@@ -11,7 +11,7 @@ use rumqttc::{
 
 use crate::event::Message;
 
-use super::connection::{Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::connection::{Cause, Dial, Loss, Notice, Offer, Protocol, Verdict};
 use super::status::Presence;
 
 /// A broker sends us nothing but answers of a few bytes.
@@ -57,7 +57,7 @@ impl Protocol for V3 {
     async fn next(&mut self) -> Result<Option<Notice>, Loss> {
         match self.0.poll().await {
             Ok(event) => Ok(notice(&event)),
-            Err(error) => Err(Loss { error: reason(&error), culprit: None }),
+            Err(error) => Err(Loss { error: reason(&error), cause: Cause::Unknown }),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::event::Message;
 use crate::send::Reason;
 
 use super::admission::{content_type, expiry_seconds};
-use super::connection::{Culprit, Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::connection::{Cause, Culprit, Dial, Loss, Notice, Offer, Protocol, Verdict};
 use super::status::Presence;
 
 /// A broker sends us nothing but answers; a reason in words is the longest of them.
@@ -117,16 +117,15 @@ fn offer(answer: &ConnAck) -> Offer {
 }
 
 fn verdict(answer: PubAck) -> Verdict {
+    // The table stands in `admission`.
     let reason = match answer.reason {
         PubAckReason::Success => return Verdict::Taken { heard: true },
         PubAckReason::NoMatchingSubscribers => return Verdict::Taken { heard: false },
         PubAckReason::NotAuthorized => Reason::NotAuthorised,
         PubAckReason::TopicNameInvalid => Reason::TopicInvalid,
         PubAckReason::PayloadFormatInvalid => Reason::PayloadRefused,
-        PubAckReason::UnspecifiedError
-        | PubAckReason::ImplementationSpecificError
-        | PubAckReason::PacketIdentifierInUse
-        | PubAckReason::QuotaExceeded => Reason::Passing,
+        PubAckReason::PacketIdentifierInUse | PubAckReason::QuotaExceeded => Reason::Passing,
+        PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => Reason::Unexplained,
     };
     let words = answer.properties.and_then(|properties| properties.reason_string).map(|words| format!(": {words}"));
     Verdict::Refused(reason, format!("the broker answered {:?}{}", answer.reason, words.unwrap_or_default()))
@@ -134,18 +133,18 @@ fn verdict(answer: PubAck) -> Verdict {
 
 fn loss(error: &ConnectionError) -> Loss {
     match error {
-        ConnectionError::ConnectionRefused(code) => Loss { error: refusal(*code), culprit: None },
+        ConnectionError::ConnectionRefused(code) => Loss { error: refusal(*code), cause: Cause::Unknown },
         ConnectionError::MqttState(StateError::Deserialization(CodecError::InvalidConnectReturnCode(PACKET_TOO_LARGE))) => Loss {
             error: "the broker answered PacketTooLarge to a publication".to_owned(),
-            culprit: Some((Culprit::Oldest, Reason::TooLarge)),
+            cause: Cause::Publication(Culprit::Oldest, Reason::TooLarge),
         },
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             let words = reason_string.as_ref().map_or_else(String::new, |words| format!(": {words}"));
-            Loss { error: format!("the broker disconnected: {}{words}", disconnected(*reason_code)), culprit: blamed(*reason_code) }
+            Loss { error: format!("the broker disconnected: {}{words}", disconnected(*reason_code)), cause: blamed(*reason_code) }
         }
         // Its own words may repeat the packet.
-        ConnectionError::NotConnAck(_) => Loss { error: "the broker did not answer with CONNACK".to_owned(), culprit: None },
-        other => Loss { error: cause(other), culprit: None },
+        ConnectionError::NotConnAck(_) => Loss { error: "the broker did not answer with CONNACK".to_owned(), cause: Cause::Unknown },
+        other => Loss { error: cause(other), cause: Cause::Unknown },
     }
 }
 
@@ -161,14 +160,24 @@ fn cause(error: &ConnectionError) -> String {
     }
 }
 
-fn blamed(code: DisconnectReasonCode) -> Option<(Culprit, Reason)> {
-    let reason = match code {
-        DisconnectReasonCode::PacketTooLarge => Reason::TooLarge,
-        DisconnectReasonCode::TopicNameInvalid => Reason::TopicInvalid,
-        DisconnectReasonCode::PayloadFormatInvalid => Reason::PayloadRefused,
-        _ => return None,
-    };
-    Some((Culprit::Only, reason))
+/// What is in neither list may be either: not authorised and the like are said of a publication as well as of a client.
+fn blamed(code: DisconnectReasonCode) -> Cause {
+    match code {
+        DisconnectReasonCode::PacketTooLarge => Cause::Publication(Culprit::Only, Reason::TooLarge),
+        DisconnectReasonCode::TopicNameInvalid => Cause::Publication(Culprit::Only, Reason::TopicInvalid),
+        DisconnectReasonCode::PayloadFormatInvalid => Cause::Publication(Culprit::Only, Reason::PayloadRefused),
+        DisconnectReasonCode::SessionTakenOver
+        | DisconnectReasonCode::ServerShuttingDown
+        | DisconnectReasonCode::ServerBusy
+        | DisconnectReasonCode::KeepAliveTimeout
+        | DisconnectReasonCode::UseAnotherServer
+        | DisconnectReasonCode::ServerMoved
+        | DisconnectReasonCode::MessageRateTooHigh
+        | DisconnectReasonCode::QuotaExceeded
+        | DisconnectReasonCode::ConnectionRateExceeded
+        | DisconnectReasonCode::MaximumConnectTime => Cause::Elsewhere,
+        _ => Cause::Unknown,
+    }
 }
 
 fn disconnected(code: DisconnectReasonCode) -> String {

@@ -1,0 +1,134 @@
+//! How one template fares at one destination: open, paused after too many refusals, or probed with one record.
+
+use std::time::{Duration, Instant};
+
+use crate::send::Reason;
+
+/// More refusals than this in a minute are a matter of settings or of the destination, not of records.
+const REFUSALS_PER_MINUTE: u32 = 10;
+const MINUTE: Duration = Duration::from_secs(60);
+/// The first pause of a refused template or record, doubled up to the last.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_LAST: Duration = Duration::from_secs(60);
+/// The same where it passes by itself: nobody has to do anything, and what waits is to go on soon.
+const PASSING_LAST: Duration = Duration::from_secs(8);
+
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    state: State,
+    minute_began: Option<Instant>,
+    refusals: u32,
+    /// When it was last said that something is refused here, and whether that still holds.
+    said: Option<Instant>,
+    is_troubled: bool,
+    /// Records taken so far.
+    pub taken: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Open,
+    Paused {
+        until: Instant,
+        pause: Duration,
+    },
+    /// One record at a time, to see whether it is taken now.
+    Probing {
+        pause: Duration,
+    },
+}
+
+/// What a refusal means for the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    SetAside,
+    /// It is tried again after this long.
+    Retry(Duration),
+    /// It waits with its whole template.
+    Pause,
+}
+
+impl Flow {
+    pub const OPEN: Flow =
+        Flow { state: State::Open, minute_began: None, refusals: 0, said: None, is_troubled: false, taken: 0 };
+
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    pub fn is_probing(&self) -> bool {
+        matches!(self.state, State::Probing { .. })
+    }
+
+    /// When its pause is over, if it is paused.
+    pub fn paused_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Paused { until, .. } => Some(until),
+            State::Open | State::Probing { .. } => None,
+        }
+    }
+
+    /// A probe came through, or was judged for itself and not for its topic.
+    pub fn came_through(&mut self) {
+        if self.is_probing() {
+            self.state = State::Open;
+        }
+    }
+
+    /// A record was taken that had perhaps been refused before. Whether it was said that it is refused here, and is no longer so.
+    pub fn took(&mut self, was_refused: bool) -> bool {
+        self.taken += 1;
+        let recovers = self.is_troubled && (was_refused || self.is_probing());
+        self.came_through();
+        if recovers {
+            self.is_troubled = false;
+        }
+        recovers
+    }
+
+    /// Whether this refusal is to be said: the first, and after a recovery at most one a minute.
+    pub fn is_news(&mut self, now: Instant) -> bool {
+        let is_news = !self.is_troubled && self.said.is_none_or(|said| now.duration_since(said) > MINUTE);
+        if is_news {
+            (self.said, self.is_troubled) = (Some(now), true);
+        }
+        is_news
+    }
+
+    /// A record of it was refused, after so many tries.
+    pub fn refused(&mut self, reason: Reason, tries: u32, now: Instant) -> Course {
+        let last = if reason.passes() { PASSING_LAST } else { PAUSE_LAST };
+        let pause = match self.state {
+            State::Paused { .. } => return Course::Pause,
+            State::Probing { pause } => (pause * 2).min(last),
+            State::Open => {
+                if self.minute_began.is_none_or(|began| now.duration_since(began) > MINUTE) {
+                    (self.minute_began, self.refusals) = (Some(now), 0);
+                }
+                // One that is refused again is no other record.
+                self.refusals += u32::from(tries == 1 || !reason.passes());
+                match self.refusals <= REFUSALS_PER_MINUTE {
+                    true if reason.passes() => return Course::Retry(pause_after(tries)),
+                    true => return Course::SetAside,
+                    false => PAUSE_FIRST,
+                }
+            }
+        };
+        self.state = State::Paused { until: now + pause, pause };
+        Course::Pause
+    }
+
+    /// Probes if its pause is over.
+    pub fn tick(&mut self, now: Instant) {
+        if let State::Paused { until, pause } = self.state
+            && until <= now
+        {
+            self.state = State::Probing { pause };
+        }
+    }
+}
+
+/// Before the next attempt, after so many.
+fn pause_after(tries: u32) -> Duration {
+    (PAUSE_FIRST * 2_u32.saturating_pow(tries.saturating_sub(1).min(10))).min(PASSING_LAST)
+}
