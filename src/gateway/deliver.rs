@@ -77,7 +77,11 @@ where
                 }
                 if window.lost(end.is_explained, Instant::now()) == Blame::Record && !stop.is_cancelled() {
                     // The destination is as well as before: what else waits is to flow on.
-                    tracing::debug!(destination.name = delivery.link.destination, error = end.error, "the connection died on one event");
+                    tracing::debug!(
+                        destination.name = delivery.link.destination,
+                        error = end.error,
+                        "the connection died on one event"
+                    );
                     delivery.rest(pause(0, RETRY_FIRST), &stop).await;
                     continue;
                 }
@@ -320,3 +324,6 @@ async fn until(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

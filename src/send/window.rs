@@ -6,6 +6,7 @@
 //! may act on only as far as the line carries it in time. Bounded in records, bytes, span and time. Pure bookkeeping: it is told the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::Reason;
@@ -111,8 +112,8 @@ struct Entry<T> {
     held_bytes: usize,
     state: State,
     attempts: u32,
-    /// How many of its template had been taken when it was first refused without a reason of its own.
-    refused: Option<u64>,
+    /// The template it was refused with, and how many of that had been taken when it was first refused.
+    refused: Option<(Template, u64)>,
     payload: T,
 }
 
@@ -248,8 +249,7 @@ impl<T> Window<T> {
         self.held_bytes += held_bytes;
         let device = device.to_owned();
         let state = waits.map_or(State::Queued, State::Waiting);
-        let entry =
-            Entry { device, person_type, replayed, act_before, held_bytes, state, attempts: 0, refused: None, payload };
+        let entry = Entry { device, person_type, replayed, act_before, held_bytes, state, attempts: 0, refused: None, payload };
         let template = self.template(&entry, now);
         self.entries.insert(sequence, entry);
         if self.is_held(sequence) {
@@ -320,17 +320,33 @@ impl<T> Window<T> {
 
     /// Parks what may not flow, on its way.
     fn next_flowing(&mut self, now: Now) -> Option<Sequence> {
+        let mut behind = None;
         loop {
-            let (_, sequence) = self.ready.first().copied()?;
-            let template = self.template(self.entries.get(&sequence)?, now);
+            let after = behind.map_or(Bound::Unbounded, Bound::Excluded);
+            let place = *self.ready.range((after, Bound::Unbounded)).next()?;
+            let (_, sequence) = place;
+            let entry = self.entries.get(&sequence)?;
+            let template = self.template(entry, now);
             if self.is_closed(template) {
                 self.park(sequence, template);
+                continue;
+            }
+            if self.flows[template.index()].is_troubled() && self.is_under_way(&entry.device, template) {
+                behind = Some(place);
                 continue;
             }
             // What comes behind it would keep the line full.
             let has_time = template.timeliness == Timeliness::Late || self.submitted_bytes < self.pace.limit();
             return has_time.then_some(sequence);
         }
+    }
+
+    /// Whether a record of this device and template is without an answer: the next would overtake it, were it refused.
+    fn is_under_way(&self, device: &str, template: Template) -> bool {
+        let is_of_it = |entry: &Entry<T>| {
+            entry.device == device && matches!(entry.state, State::Submitted { template: other, .. } if other == template)
+        };
+        self.submitted.iter().filter_map(|sequence| self.entries.get(sequence)).any(is_of_it)
     }
 
     /// Of a record, if it were handed over now.
@@ -397,7 +413,7 @@ impl<T> Window<T> {
         let Some(entry) = self.entries.get_mut(&sequence) else { return Consequence::Wait(None) };
         let State::Submitted { template, .. } = entry.state else { return Consequence::Wait(None) };
         let flow = &mut self.flows[template.index()];
-        let taken_before = *entry.refused.get_or_insert(flow.taken);
+        let (_, taken_before) = *entry.refused.get_or_insert((template, flow.taken));
         let is_odd_one_out = reason == Reason::Unexplained && entry.attempts >= UNEXPLAINED_TRIES && flow.taken > taken_before;
         if reason.is_about_the_record() || is_odd_one_out {
             flow.came_through();
@@ -417,6 +433,7 @@ impl<T> Window<T> {
             }
             Course::Pause | Course::SetAside => {
                 self.park(sequence, template);
+                self.park_retrying(template);
                 Extent::Template(template)
             }
         };

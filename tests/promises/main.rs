@@ -6,6 +6,7 @@ mod demo;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
+mod hanging_up;
 mod http;
 mod kafka;
 mod load;
@@ -29,5 +30,6 @@ mod schema;
 mod simulate;
 mod status;
 mod store;
+mod thin_line;
 mod tidy;
 mod watch;

@@ -109,7 +109,8 @@ where
         let topic = message.as_ref().and_then(|message| R::topic(message));
         let bytes = message.as_ref().map_or(0, |message| R::size(message));
         let name = topic.as_deref().unwrap_or_default();
-        let detail = format!("the connection died on it again and again, and not on others of its type: topic {name}, {bytes} bytes");
+        let detail =
+            format!("the connection died on it again and again, and not on others of its type: topic {name}, {bytes} bytes");
         let rejection = Rejection { reason: Reason::Poison, detail, verdict: PictureVerdict::default() };
         self.set_aside(record, &rejection, topic, CONDEMNED_ATTEMPTS, Vec::new()).await;
     }
@@ -178,5 +179,8 @@ fn kind(template: Template) -> &'static str {
 fn suspected(template: Template, records: usize) -> String {
     let person_type = template.person_type;
     let events = if records == 1 { "1 event".to_owned() } else { format!("{records} events") };
-    format!("the connection dies on {events} of type {person_type} ({} topic): held back, and tried from time to time", kind(template))
+    format!(
+        "the connection dies on {events} of type {person_type} ({} topic): held back, and tried from time to time",
+        kind(template)
+    )
 }

@@ -143,7 +143,9 @@ fn loss(error: &ConnectionError) -> Loss {
             Loss { error: format!("the broker disconnected: {}{words}", disconnected(*reason_code)), cause: blamed(*reason_code) }
         }
         // Its own words may repeat the packet.
-        ConnectionError::NotConnAck(_) => Loss { error: "the broker did not answer with CONNACK".to_owned(), cause: Cause::Unknown },
+        ConnectionError::NotConnAck(_) => {
+            Loss { error: "the broker did not answer with CONNACK".to_owned(), cause: Cause::Unknown }
+        }
         other => Loss { error: cause(other), cause: Cause::Unknown },
     }
 }

@@ -18,11 +18,19 @@ pub struct Flow {
     state: State,
     minute_began: Option<Instant>,
     refusals: u32,
-    /// When it was last said that something is refused here, and whether that still holds.
+    trouble: Trouble,
+    /// When it was last said that something is refused here.
     said: Option<Instant>,
-    is_troubled: bool,
     /// Records taken so far.
     pub taken: u64,
+}
+
+/// Whether something of it was refused, and waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    None,
+    Silent,
+    Said,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +57,7 @@ pub enum Course {
 }
 
 impl Flow {
-    pub const OPEN: Flow =
-        Flow { state: State::Open, minute_began: None, refusals: 0, said: None, is_troubled: false, taken: 0 };
+    pub const OPEN: Flow = Flow { state: State::Open, minute_began: None, refusals: 0, trouble: Trouble::None, said: None, taken: 0 };
 
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
@@ -75,22 +82,26 @@ impl Flow {
         }
     }
 
+    /// Whether something of it was refused, and none of that taken since: what comes behind is to be sent one by one.
+    pub fn is_troubled(&self) -> bool {
+        self.trouble != Trouble::None
+    }
+
     /// A record was taken that had perhaps been refused before. Whether it was said that it is refused here, and is no longer so.
     pub fn took(&mut self, was_refused: bool) -> bool {
         self.taken += 1;
-        let recovers = self.is_troubled && (was_refused || self.is_probing());
+        let recovers = was_refused || self.is_probing();
         self.came_through();
-        if recovers {
-            self.is_troubled = false;
-        }
-        recovers
+        recovers && std::mem::replace(&mut self.trouble, Trouble::None) == Trouble::Said
     }
 
-    /// Whether this refusal is to be said: the first, and after a recovery at most one a minute.
+    /// Something waits. Whether that is to be said: the first time, and after a recovery at most once a minute.
     pub fn is_news(&mut self, now: Instant) -> bool {
-        let is_news = !self.is_troubled && self.said.is_none_or(|said| now.duration_since(said) > MINUTE);
+        let is_news = self.trouble == Trouble::None && self.said.is_none_or(|said| now.duration_since(said) > MINUTE);
         if is_news {
-            (self.said, self.is_troubled) = (Some(now), true);
+            (self.said, self.trouble) = (Some(now), Trouble::Said);
+        } else if self.trouble == Trouble::None {
+            self.trouble = Trouble::Silent;
         }
         is_news
     }

@@ -49,7 +49,9 @@ impl<T> Window<T> {
         let mut found = trials.filter_map(|trial| match trial {
             Trial::Of(sequence) => Some(sequence).filter(is_here),
             Trial::Successor(template) => self.untried(template, now),
-            Trial::Another(template) => self.untried(template, now).or_else(|| suspicion.killers(template).find(is_here)),
+            Trial::Another(template) => {
+                self.untried(template, now).or_else(|| suspicion.killers(template).into_iter().find(is_here))
+            }
         });
         found.next().or_else(|| {
             let is_ready = |sequence: &Sequence| {
@@ -77,9 +79,8 @@ impl<T> Window<T> {
             };
             !self.submitted.iter().any(is_of_it) && !self.suspicion.as_ref().is_some_and(|suspicion| suspicion.closes(*template))
         });
-        let mut lowest = idle.filter_map(|template| {
-            self.parked[template.index()].iter().copied().find(|sequence| !self.is_held(*sequence))
-        });
+        let mut lowest =
+            idle.filter_map(|template| self.parked[template.index()].iter().copied().find(|sequence| !self.is_held(*sequence)));
         lowest.next()
     }
 
@@ -90,6 +91,14 @@ impl<T> Window<T> {
             entry.state = State::Parked(template);
             self.parked[template.index()].insert(sequence);
         }
+    }
+
+    /// What was to be tried again on its own waits with the others, or one of them would be tried before it.
+    pub(super) fn park_retrying(&mut self, template: Template) {
+        let refused = |sequence: &Sequence| self.entries.get(sequence).and_then(|entry| entry.refused);
+        let is_of_it = |sequence: &Sequence| refused(sequence).is_some_and(|(other, _)| other == template);
+        let retrying: Vec<_> = self.retrying.iter().copied().filter(is_of_it).collect();
+        retrying.into_iter().for_each(|sequence| self.park(sequence, template));
     }
 
     fn unpark(&mut self, sequence: Sequence) {
@@ -151,7 +160,8 @@ impl<T> Window<T> {
         let until = closed.flatten().min().unwrap_or(now).max(now + SET_DOWN);
         self.set_down[usize::from(person_type.number())] = Some(until);
         let of_type = self.entries.iter().filter(|(_, entry)| entry.person_type == person_type);
-        let out: Vec<_> = of_type.filter(|(sequence, _)| !self.submitted.contains(sequence)).map(|(sequence, _)| *sequence).collect();
+        let out: Vec<_> =
+            of_type.filter(|(sequence, _)| !self.submitted.contains(sequence)).map(|(sequence, _)| *sequence).collect();
         out.into_iter().for_each(|sequence| self.drop_out(sequence));
         Some(person_type)
     }

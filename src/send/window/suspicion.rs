@@ -1,8 +1,7 @@
 //! Which record a connection dies on, where the other side's only way to say no is to hang up.
 //!
-//! Promises: a record is condemned only if the connection died on it alone three times, one of its template passed in between, something had
-//! passed since the death before the last, and the destination answered at once after the last: an outage, however often it comes, condemns and
-//! pauses nobody. Whatever is under suspicion is tried alone and holds back nobody else. Deliberately acquits for a single pass.
+//! Promises: a record is condemned only if the connection died on it alone three times, the destination was there again at once after each, and
+//! before the last another of its template had passed: an outage, however often it comes, condemns and pauses nobody. Whatever is under suspicion is tried alone and holds back nobody else. Deliberately acquits for a single pass.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use crate::event::Sequence;
 /// Deaths alone after which a record is held back.
 const DEATHS_BEFORE_SUSPICION: u32 = 2;
 const DEATHS_BEFORE_CONDEMNATION: u32 = 3;
-/// The same for a record after which the destination was gone each time: it may bring the broker down, or be there when others do.
+/// The same where the destination was gone after some of them: the record may bring the broker down, or be there when others do.
 const CRASHES_BEFORE_CONDEMNATION: u32 = 10;
 /// Deaths in company after which a record is tried alone: the second set is small, since trust grows slowly.
 const COMPANY_BEFORE_ISOLATION: u32 = 2;
@@ -49,7 +48,7 @@ pub enum Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
     Of(Sequence),
-    /// The lowest of this template that has not killed yet, else the lowest that has.
+    /// The lowest of this template that has not killed yet, else the one that has killed least.
     Another(Template),
     /// The same, only where there is one that has not killed yet.
     Successor(Template),
@@ -73,7 +72,22 @@ pub struct Suspicion {
 #[derive(Clone, Copy, Debug, Default)]
 struct Mark {
     in_company: u32,
-    alone: u32,
+    alone: Deaths,
+}
+
+/// Deaths of one record alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Deaths {
+    /// The destination was there again at once.
+    clear: u32,
+    /// It was not: it may have died of something else.
+    crashes: u32,
+}
+
+impl Deaths {
+    fn total(self) -> u32 {
+        self.clear + self.crashes
+    }
 }
 
 /// A death of one record alone, to be judged by what the next attempt to connect finds.
@@ -89,7 +103,7 @@ struct Death {
 #[derive(Debug)]
 struct Gate {
     /// Held back, with their deaths alone.
-    killers: BTreeMap<Sequence, u32>,
+    killers: BTreeMap<Sequence, Deaths>,
     /// The next trial.
     until: Instant,
     pause: Duration,
@@ -113,6 +127,13 @@ impl Gate {
             answered_before,
             said: None,
         }
+    }
+
+    /// Those with the fewest deaths first: one that came under suspicion by chance is not to wait behind one that kills each time.
+    fn by_deaths(&self) -> Vec<Sequence> {
+        let mut killers: Vec<_> = self.killers.iter().map(|(sequence, deaths)| (deaths.total(), *sequence)).collect();
+        killers.sort_unstable();
+        killers.into_iter().map(|(_, sequence)| sequence).collect()
     }
 
     /// Without this killer; whether there is another.
@@ -148,9 +169,9 @@ impl Suspicion {
         self.gates.iter().map(|(template, gate)| (*template, gate.killers.len()))
     }
 
-    /// The records held back of a template, in order.
-    pub fn killers(&self, template: Template) -> impl Iterator<Item = Sequence> {
-        self.gates.get(&template).into_iter().flat_map(|gate| gate.killers.keys().copied())
+    /// The records held back of a template, in the order in which they are tried.
+    pub fn killers(&self, template: Template) -> Vec<Sequence> {
+        self.gates.get(&template).map_or_else(Vec::new, Gate::by_deaths)
     }
 
     /// Records that died twice in company: each is to be sent alone.
@@ -166,7 +187,7 @@ impl Suspicion {
         let mut gates: Vec<_> = self.gates.iter().collect();
         gates.sort_by_key(|(_, gate)| gate.until);
         let trial = |(template, gate): (&Template, &Gate)| match (gate.is_open, self.due(gate) <= now) {
-            (true, true) => gate.killers.keys().next().map(|sequence| Trial::Of(*sequence)),
+            (true, true) => gate.by_deaths().first().map(|sequence| Trial::Of(*sequence)),
             (false, true) => Some(Trial::Another(*template)),
             (false, false) if gate.killers.len() == 1 => Some(Trial::Successor(*template)),
             (_, false) => None,
@@ -202,7 +223,7 @@ impl Suspicion {
             return self.death_alone(death, now);
         }
         // Whoever was not there this time is not what kills again and again.
-        self.marks.retain(|sequence, mark| mark.alone > 0 || submitted.iter().any(|(other, _)| other == sequence));
+        self.marks.retain(|sequence, mark| mark.alone.total() > 0 || submitted.iter().any(|(other, _)| other == sequence));
         for (sequence, _) in submitted {
             self.marks.entry(*sequence).or_default().in_company += 1;
         }
@@ -214,18 +235,19 @@ impl Suspicion {
         // It kills under another topic now: what it did under the first says nothing of this one.
         self.gates.retain(|other, gate| *other == template || gate.outlives(sequence));
         if let Some(deaths) = self.gates.get_mut(&template).and_then(|gate| gate.killers.get_mut(&sequence)) {
-            *deaths += 1;
+            deaths.clear += 1;
             return self.killed_again(template, among_the_living, now);
         }
         let mark = self.marks.entry(sequence).or_default();
-        mark.alone += 1;
-        if mark.alone < DEATHS_BEFORE_SUSPICION {
+        mark.alone.clear += 1;
+        let deaths = mark.alone;
+        if deaths.total() < DEATHS_BEFORE_SUSPICION {
             return Blame::Record;
         }
         self.marks.remove(&sequence);
         let gate = self.gates.entry(template).or_insert_with(|| Gate::new(now, self.answered));
         if gate.killers.len() < KILLERS_MAX {
-            gate.killers.insert(sequence, DEATHS_BEFORE_SUSPICION);
+            gate.killers.insert(sequence, deaths);
         }
         let is_learning = gate.killers.len() <= 2;
         // What passed before it was another kind of record, or the rules have changed.
@@ -251,8 +273,13 @@ impl Suspicion {
     /// The destination was not there: the last death may have been its own.
     pub fn unreachable(&mut self) {
         let Some(Death { template, sequence, .. }) = self.last_death.take() else { return };
-        let Some(gate) = self.gates.get_mut(&template).filter(|gate| gate.is_open) else { return };
-        if gate.killers.get(&sequence).is_some_and(|deaths| *deaths >= CRASHES_BEFORE_CONDEMNATION) {
+        let gate = self.gates.get_mut(&template);
+        let is_open = gate.as_ref().is_some_and(|gate| gate.is_open);
+        let killer = gate.and_then(|gate| gate.killers.get_mut(&sequence));
+        let Some(deaths) = killer.or_else(|| self.marks.get_mut(&sequence).map(|mark| &mut mark.alone)) else { return };
+        deaths.clear = deaths.clear.saturating_sub(1);
+        deaths.crashes += 1;
+        if is_open && deaths.total() >= CRASHES_BEFORE_CONDEMNATION {
             self.condemned.insert(sequence);
         }
     }
@@ -264,7 +291,7 @@ impl Suspicion {
         let gate = self.gates.get_mut(&death.template)?;
         gate.is_established = true;
         if gate.is_open {
-            if gate.killers.get(&death.sequence).is_some_and(|deaths| *deaths >= DEATHS_BEFORE_CONDEMNATION) {
+            if gate.killers.get(&death.sequence).is_some_and(|deaths| deaths.clear >= DEATHS_BEFORE_CONDEMNATION) {
                 self.condemned.insert(death.sequence);
             }
             return None;

@@ -233,7 +233,12 @@ fn several_passing_refusals_keep_the_order_of_their_device() {
         assert!(!refuse(&mut window, sequence, Reason::Passing, now));
     }
     window.tick(at(now + MINUTE));
-    assert_eq!(submit_all(&mut window), [1, 2, 3]);
+    assert_eq!(submit_all(&mut window), [1], "the second would overtake it, were it refused once more");
+    assert!(!refuse(&mut window, 1, Reason::Passing, now + MINUTE));
+    window.tick(at(now + MINUTE * 2));
+    assert_eq!(submit_all(&mut window), [1]);
+    window.taken(Sequence(1), now);
+    assert_eq!(submit_all(&mut window), [2, 3]);
 }
 
 #[test]

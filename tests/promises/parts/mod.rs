@@ -11,4 +11,6 @@ pub mod prometheus;
 pub mod run;
 pub mod s3;
 pub mod site;
+pub mod stub_broker;
 pub mod subscriber;
+pub mod thin_line;

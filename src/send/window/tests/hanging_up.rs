@@ -40,6 +40,7 @@ struct World {
     flaps: u32,
     chance: u64,
     delivered: Vec<(u64, Instant)>,
+    settled: BTreeSet<u64>,
     aside: BTreeSet<u64>,
     /// Suspected at some time: may have been overtaken.
     held: BTreeSet<u64>,
@@ -63,6 +64,7 @@ impl World {
             flaps: 0,
             chance: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             delivered: Vec::new(),
+            settled: BTreeSet::new(),
             aside: BTreeSet::new(),
             held: BTreeSet::new(),
             waited: BTreeSet::new(),
@@ -88,7 +90,7 @@ impl World {
     }
 
     fn is_settled(&self, sequence: u64) -> bool {
-        self.aside.contains(&sequence) || self.delivered.iter().any(|(other, _)| *other == sequence)
+        self.settled.contains(&sequence)
     }
 
     /// Runs the loop until `end`, or until nothing is left to do.
@@ -155,11 +157,9 @@ impl World {
                 Some(sequence) => {
                     self.now += ROUND_TRIP;
                     if self.dies_on(sequence) {
-                        if std::env::var("TRACE").is_ok() { eprintln!("{:?} dies on {sequence} {:?} beside {:?}", self.now - self.start, self.item(sequence), wire); }
                         return true;
                     }
-                    if std::env::var("TRACE").is_ok() { eprintln!("{:?} takes {sequence} {:?}", self.now - self.start, self.item(sequence)); }
-                    if !self.is_settled(sequence) {
+                    if self.settled.insert(sequence) {
                         self.delivered.push((sequence, self.now));
                     }
                     self.window.taken(Sequence(sequence), self.now);
@@ -195,6 +195,7 @@ impl World {
             }
             if self.window.is_condemned(Sequence(sequence)) {
                 self.aside.insert(sequence);
+                self.settled.insert(sequence);
                 self.window.condemned(Sequence(sequence));
                 return true;
             }
@@ -218,7 +219,9 @@ impl World {
 
     fn innocents(&self) -> Vec<u64> {
         let numbers = 1..=self.items.len() as u64;
-        numbers.filter(|sequence| !self.item(*sequence).is_poison && !self.denied.contains(&self.item(*sequence).person_type)).collect()
+        numbers
+            .filter(|sequence| !self.item(*sequence).is_poison && !self.denied.contains(&self.item(*sequence).person_type))
+            .collect()
     }
 
     fn poison(&self) -> BTreeSet<u64> {
@@ -374,16 +377,18 @@ fn a_reason_that_the_broker_gives_for_itself_makes_nobody_a_suspect() {
 /// Everything at once: up to three events that kill, up to two denied types, and a broker in any weather.
 #[test]
 fn nothing_innocent_is_ever_set_aside_and_everything_innocent_arrives_in_order() {
-    for seed in seeds() {
+    for seed in 0..120_u64 {
         let types = &PersonType::ALL[..3 + (seed % 4) as usize];
         let denied = &types[..(seed % 3) as usize];
         let poison: Vec<_> = (0..seed % 4).map(|n| 1 + (seed * 31 + n * (1 + seed % 7)) % 60).collect();
         let mut world = World::new(items(types, 60, &poison, seed), denied, seed);
         let story = format!("seed {seed}, poison {poison:?}, denied {denied:?}");
-        // No more flaps than a record's deaths before it is condemned: with more, only luck would tell.
-        world.flaps = (seed % 3) as u32;
-        for (weather, period) in [(seed / 4 % 3, 40), (0, 20), (seed / 12 % 3, 90)] {
-            world.weather = [Weather::Calm, Weather::Killed, Weather::DiesOnAll][weather as usize];
+        let weathers = [Weather::Calm, Weather::Killed, Weather::DiesOnAll];
+        let (first, second) = (weathers[(seed / 4 % 3) as usize], weathers[(seed / 12 % 3) as usize]);
+        // Fewer than the deaths that condemn: with more, all three on the same record, nobody could tell.
+        world.flaps = if [first, second].contains(&Weather::DiesOnAll) { 0 } else { (seed % 3) as u32 };
+        for (weather, period) in [(first, 40), (Weather::Calm, 20), (second, 90)] {
+            world.weather = weather;
             let end = world.now + Duration::from_secs(period);
             world.run(end);
         }
@@ -407,7 +412,7 @@ fn nothing_innocent_is_ever_set_aside_and_everything_innocent_arrives_in_order()
 
 #[test]
 fn in_calm_weather_the_others_flow_within_ten_seconds() {
-    for seed in seeds() {
+    for seed in 0..120_u64 {
         let types = &PersonType::ALL[..3 + (seed % 4) as usize];
         let denied = &types[..(seed % 3) as usize];
         let poison: Vec<_> = (0..seed % 4).map(|n| 1 + (seed * 31 + n * (1 + seed % 7)) % 60).collect();
@@ -434,8 +439,4 @@ fn an_outage_pauses_nobody_and_is_over_when_it_is_over() {
             assert!(world.aside.is_empty());
         }
     }
-}
-
-fn seeds() -> Vec<u64> {
-    std::env::var("SEED").map_or((0..400).collect(), |seed| vec![seed.parse().unwrap()])
 }
