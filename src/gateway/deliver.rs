@@ -58,7 +58,7 @@ where
 {
     let settings = Limits { records: delivery.settings.window_records, bytes: delivery.settings.window_bytes };
     let mut window = Window::new(settings, R::POISON);
-    let mut attempts = 0;
+    let (mut attempts, mut was_well) = (0, false);
     while !stop.is_cancelled() {
         let connected = tokio::select! {
             () = stop.cancelled() => return,
@@ -67,16 +67,19 @@ where
         let error = match connected {
             Ok(session) => {
                 delivery.link.set(delivery.lane, Condition::Up);
+                delivery.cursor.rewind();
+                if !std::mem::take(&mut was_well) {
+                    delivery.let_alerts_pass(&stop).await;
+                }
                 let session_window = session.window();
                 window.open(Limits { records: session_window.records, bytes: session_window.bytes }, Instant::now());
-                delivery.cursor.rewind();
-                delivery.let_alerts_pass(&stop).await;
                 let (end, has_progressed) = delivery.session(session, &mut window, &stop).await;
                 if has_progressed {
                     attempts = 0;
                 }
                 if window.lost(end.is_explained, Instant::now()) == Blame::Record && !stop.is_cancelled() {
                     // The destination is as well as before: what else waits is to flow on.
+                    was_well = true;
                     tracing::debug!(
                         destination.name = delivery.link.destination,
                         error = end.error,
@@ -230,7 +233,9 @@ where
             let now = Now { at: Instant::now(), clock: Timestamp::now() };
             let Some(sequence) = window.next_ready(now) else { return };
             let Some(work) = window.payload(sequence) else { return };
-            match self.message(work, now.clock, window.expected_wait()).await {
+            let act_before = self.render.act_before(&work.event, work.record.replay.as_deref());
+            let wait = act_before.map_or(Duration::ZERO, |_| window.expected_wait());
+            match self.message(work, now.clock, wait).await {
                 Ok(Some(message)) => {
                     window.submitted(sequence, R::size(&message), now);
                     window.payload_mut(sequence).into_iter().for_each(|work| work.topic = R::topic(&message));

@@ -9,19 +9,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use super::Reason;
 use crate::event::{PersonType, Sequence, Timestamp};
 
+mod entry;
 mod flow;
 mod pace;
 mod parked;
+mod refused;
 mod suspicion;
 mod template;
 
-use flow::{Course, Flow};
+use entry::{Entry, State};
+use flow::Flow;
 use pace::Pace;
 use suspicion::{Finding, Suspicion};
 
+pub use entry::{Poison, Replayed, Traits};
+pub use refused::{Consequence, Extent};
 pub use suspicion::Blame;
 pub use template::{Template, Timeliness};
 
@@ -29,9 +33,6 @@ pub use template::{Template, Timeliness};
 const READ_AHEAD: usize = 4;
 /// How far the newest of a type may be from its oldest unanswered, as a multiple of the window: what a crash can send twice.
 const SPAN: u64 = 16;
-/// A record that alone is refused so often without a reason, while others of its template are taken, is itself the reason: half a minute.
-const UNEXPLAINED_TRIES: u32 = 6;
-
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub records: usize,
@@ -75,74 +76,6 @@ pub struct Window<T> {
     pace: Pace,
     suspicion: Option<Suspicion>,
     news: VecDeque<News>,
-}
-
-/// Whether a record is sent for the second time, by an operator's or a restart's wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Replayed {
-    No,
-    Yes,
-}
-
-/// Whether a payload can end a connection, so that one that does is to be found out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poison {
-    Possible,
-    Impossible,
-}
-
-/// What a record is, as far as the window cares.
-#[derive(Clone, Copy, Debug)]
-pub struct Traits<'a> {
-    pub sequence: Sequence,
-    pub device: &'a str,
-    pub person_type: PersonType,
-    pub replayed: Replayed,
-    /// Until when one may act on it, where the destination makes a difference.
-    pub act_before: Option<Timestamp>,
-    /// Bytes it holds in memory while it is here.
-    pub held_bytes: usize,
-}
-
-struct Entry<T> {
-    device: String,
-    person_type: PersonType,
-    replayed: Replayed,
-    act_before: Option<Timestamp>,
-    held_bytes: usize,
-    state: State,
-    attempts: u32,
-    /// The template it was refused with, and how many of that had been taken when it was first refused.
-    refused: Option<(Template, u64)>,
-    payload: T,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// For its pictures, or for another try; without a moment only a verdict ends it.
-    Waiting(Option<Instant>),
-    Queued,
-    Parked(Template),
-    Submitted {
-        template: Template,
-        bytes: usize,
-        at: Instant,
-    },
-}
-
-/// What to do with a refused record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consequence {
-    SetAside,
-    /// It is tried again later; whether that is to be said.
-    Wait(Option<Extent>),
-}
-
-/// What waits after a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    Device,
-    Template(Template),
 }
 
 /// What the window found out, to be said once.
@@ -407,47 +340,15 @@ impl<T> Window<T> {
         self.answered(sequence)
     }
 
-    /// The destination refused it.
-    pub fn refused(&mut self, sequence: Sequence, reason: Reason, now: Instant) -> Consequence {
-        self.suspicion.iter_mut().for_each(|suspicion| suspicion.answered(sequence));
-        let Some(entry) = self.entries.get_mut(&sequence) else { return Consequence::Wait(None) };
-        let State::Submitted { template, .. } = entry.state else { return Consequence::Wait(None) };
-        let flow = &mut self.flows[template.index()];
-        let (_, taken_before) = *entry.refused.get_or_insert((template, flow.taken));
-        let is_odd_one_out = reason == Reason::Unexplained && entry.attempts >= UNEXPLAINED_TRIES && flow.taken > taken_before;
-        if reason.is_about_the_record() || is_odd_one_out {
-            flow.came_through();
-            return Consequence::SetAside;
-        }
-        let course = flow.refused(reason, entry.attempts, now);
-        if course == Course::SetAside {
-            return Consequence::SetAside;
-        }
-        let is_news = flow.is_news(now);
-        self.alone = self.alone.filter(|alone| *alone != sequence);
-        self.leave_place(sequence);
-        let extent = match course {
-            Course::Retry(pause) => {
-                self.retry(sequence, now + pause);
-                Extent::Device
-            }
-            Course::Pause | Course::SetAside => {
-                self.park(sequence, template);
-                self.park_retrying(template);
-                Extent::Template(template)
-            }
-        };
-        Consequence::Wait(is_news.then_some(extent))
-    }
-
     /// What is to be said.
     pub fn news(&mut self) -> Option<News> {
         self.news.pop_front()
     }
 
-    /// How many templates do not flow.
+    /// How many person types do not flow, on one of their topics.
     pub fn paused(&self) -> usize {
-        Template::all().filter(|template| self.is_closed(*template)).count()
+        let closed = Template::all().filter(|template| self.is_closed(*template));
+        closed.map(|template| template.person_type).collect::<BTreeSet<_>>().len()
     }
 }
 

@@ -147,3 +147,24 @@ fn what_a_broker_refuses_over_quota_is_tried_until_it_is_taken_in_order() {
     assert!(log.contains("over quota") || log.contains("QuotaExceeded"), "{log}");
     assert_eq!(log.matches("events of this type flow again").count(), 1, "{log}");
 }
+
+#[test]
+fn a_broker_that_is_killed_again_and_again_with_events_in_flight_sets_nothing_aside() {
+    let mut broker = Mosquitto::start();
+    let url = format!("mqtt://{}", broker.address());
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", &url)]);
+    let delivered =
+        || gateway.metrics()["boxbridge_send_records_total{destination=\"mqtt\",lane=\"normal\",outcome=\"delivered\"}"];
+    for round in 0..12_u32 {
+        for number in 0..30 {
+            let identity = format!("{round}-{number}");
+            assert_eq!(gateway.post("/RealTimeEvent", &event(&identity, json!(1 + number % 5), "gate")).status, 200);
+        }
+        wait_until("some are delivered", || delivered() >= f64::from(round * 10));
+        broker.kill();
+        broker.run();
+    }
+    gateway.wait_delivered();
+    assert_eq!(set_aside(&gateway), 0.0);
+    assert!(!gateway.log().contains("the connection dies on events of this type"), "{}", gateway.log());
+}

@@ -57,7 +57,8 @@ pub enum Course {
 }
 
 impl Flow {
-    pub const OPEN: Flow = Flow { state: State::Open, minute_began: None, refusals: 0, trouble: Trouble::None, said: None, taken: 0 };
+    pub const OPEN: Flow =
+        Flow { state: State::Open, minute_began: None, refusals: 0, trouble: Trouble::None, said: None, taken: 0 };
 
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open)

@@ -1,10 +1,12 @@
 //! The promises of the window, without a destination.
 
 mod hanging_up;
+mod world;
 
 use std::time::Duration;
 
 use super::*;
+use crate::send::Reason;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
