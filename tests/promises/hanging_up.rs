@@ -13,6 +13,11 @@ use crate::parts::site::wait_until;
 use crate::parts::stub_broker::{Publication, Reaction, StubBroker};
 use crate::parts::subscriber::Subscriber;
 
+/// A gateway whose boxes are patient: what is promised here is not how fast they are answered, and the machine may be busy.
+fn gateway(url: &str, version: &str) -> Gateway {
+    Gateway::start(&[("SEND__MQTT__URL", url), ("SEND__MQTT__VERSION", version), ("INGEST__ANSWER_DEADLINE", "4s")])
+}
+
 fn set_aside(gateway: &Gateway) -> f64 {
     let metrics = gateway.metrics();
     let of = |(key, _): &(&String, &f64)| {
@@ -39,7 +44,7 @@ async fn events_too_large_for_a_broker_that_only_hangs_up_are_set_aside_and_the_
         let broker = Mosquitto::with(&Settings { lines: &["max_packet_size 30000"], ..Settings::default() });
         let mut subscriber = Subscriber::start(broker.address(), "boxbridge/+/events/#").await;
         let url = format!("mqtt://{}", broker.address());
-        let gateway = Gateway::start(&[("SEND__MQTT__URL", &url), ("SEND__MQTT__VERSION", version)]);
+        let gateway = gateway(&url, version);
         for number in 0..neighbours {
             assert_eq!(gateway.post("/RealTimeEvent", &large(&format!("large-{number}"))).status, 200);
         }
@@ -67,7 +72,7 @@ fn one_stranger_whose_topic_is_denied_by_hanging_up_holds_back_no_employee() {
             let is_refused = publication.topic.contains("/stranger/") && denies.load(Ordering::Relaxed);
             if is_refused { Reaction::HangUp } else { Reaction::Take }
         });
-        let gateway = Gateway::start(&[("SEND__MQTT__URL", &broker.url()), ("SEND__MQTT__VERSION", version)]);
+        let gateway = gateway(&broker.url(), version);
         assert_eq!(gateway.post("/RealTimeEvent", &event("stranger", json!(4), "gate")).status, 200);
         for number in 0..20 {
             assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), "gate")).status, 200);
@@ -88,7 +93,7 @@ fn a_type_whose_topic_is_denied_by_hanging_up_is_paused_and_said_and_flows_again
         let is_refused = publication.topic.contains("/stranger/") && denies.load(Ordering::Relaxed);
         if is_refused { Reaction::HangUp } else { Reaction::Take }
     });
-    let gateway = Gateway::start(&[("SEND__MQTT__URL", &broker.url())]);
+    let gateway = gateway(&broker.url(), "5");
     for number in 0..40 {
         let person_type = json!(if number % 2 == 0 { 4 } else { 1 });
         assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), person_type, "gate")).status, 200);
@@ -106,7 +111,7 @@ fn a_broker_that_hangs_up_on_the_status_costs_no_alert() {
     for version in ["3", "5"] {
         let broker =
             StubBroker::start(|publication| if publication.topic.ends_with("/status") { Reaction::HangUp } else { Reaction::Take });
-        let gateway = Gateway::start(&[("SEND__MQTT__URL", &broker.url()), ("SEND__MQTT__VERSION", version)]);
+        let gateway = gateway(&broker.url(), version);
         for number in 0..5 {
             assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(3), "gate")).status, 200);
         }
@@ -128,7 +133,7 @@ fn what_a_broker_refuses_over_quota_is_tried_until_it_is_taken_in_order() {
         let is_refused = is_event && first.get_or_init(Instant::now).elapsed() < Duration::from_secs(2);
         if is_refused { Reaction::Refuse(QUOTA) } else { Reaction::Take }
     });
-    let gateway = Gateway::start(&[("SEND__MQTT__URL", &broker.url())]);
+    let gateway = gateway(&broker.url(), "5");
     for number in 0..90 {
         let device = ["gate", "door", "yard"][number % 3];
         assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), device)).status, 200);
@@ -152,7 +157,7 @@ fn what_a_broker_refuses_over_quota_is_tried_until_it_is_taken_in_order() {
 fn a_broker_that_is_killed_again_and_again_with_events_in_flight_sets_nothing_aside() {
     let mut broker = Mosquitto::start();
     let url = format!("mqtt://{}", broker.address());
-    let gateway = Gateway::start(&[("SEND__MQTT__URL", &url)]);
+    let gateway = gateway(&url, "5");
     let delivered =
         || gateway.metrics()["boxbridge_send_records_total{destination=\"mqtt\",lane=\"normal\",outcome=\"delivered\"}"];
     for round in 0..12_u32 {
