@@ -116,6 +116,7 @@ fn entry(number: u64, picture: Picture) -> Entry {
         feed: Feed::Realtime,
         occurred_at: Timestamp::now(),
         received_at: Timestamp::now(),
+        act_before: Default::default(),
         person_type: PersonType::Visitor,
         identity: Default::default(),
         matched: Default::default(),
@@ -128,5 +129,5 @@ fn entry(number: u64, picture: Picture) -> Entry {
         extra: Default::default(),
         warnings: Vec::new(),
     };
-    Entry { event, pictures: vec![picture], lane: Lane::Normal }
+    Entry { event, pictures: vec![picture], lane: Lane::Normal, live_revision: None }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use boxbridge::config::{self, ScoreScale};
 use boxbridge::event::{Feed, Source, Timestamp};
-use boxbridge::normalize::{Batch, Context, Limits, normalize};
+use boxbridge::normalize::{Batch, Context, Limits, Room, normalize};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -31,10 +31,12 @@ fn main() {
         feed: Feed::Realtime,
         site: None,
         box_id: None,
+        charset: None,
         received_at: Timestamp(1_795_341_600_123),
     };
     let limits = Limits { depth_max: 64, events_max: 100, pictures_max: 16, event_max_bytes: 8 << 20 };
-    let context = Context { source: &source, site: "default", gateway: "edge-1", settings: &settings, limits };
+    let context =
+        Context { source: &source, site: "default", gateway: "edge-1", settings: &settings, limits, room: Room(&|_| true) };
     let (mut ours, mut plain) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         plain = plain.min(time(|| drop(black_box(plain_loop(&body)))));

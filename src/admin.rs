@@ -89,7 +89,7 @@ impl Health {
 
     /// Whether every destination works.
     pub fn is_connected(&self) -> bool {
-        self.parts.get().is_some_and(|parts| parts.links.iter().all(|link| link.trouble().is_none()))
+        self.parts.get().is_some_and(|parts| parts.links.iter().all(|link| link.is_up()))
     }
 
     /// `reasons` says all that is wrong; only the causes among them make it not ready.
@@ -98,10 +98,8 @@ impl Health {
         let is_ready = reasons.is_empty();
         let mut destinations = Map::new();
         for link in self.parts.get().map_or(&[][..], |parts| &parts.links) {
-            let trouble = link.trouble();
-            reasons.extend(trouble.iter().map(|error| format!("{} is down: {error}", link.destination)));
-            reasons.extend(link.suspects().into_iter().map(|suspect| format!("{}: {suspect}", link.destination)));
-            destinations.insert(link.destination.to_owned(), if trouble.is_none() { "up" } else { "down" }.into());
+            reasons.extend(link.troubles());
+            destinations.insert(link.destination.to_owned(), if link.is_up() { "up" } else { "down" }.into());
         }
         let notes = self.parts.get().map_or(&[][..], |parts| &parts.notes);
         (is_ready, json!({"ready": is_ready, "reasons": reasons, "destinations": destinations, "notes": notes}))

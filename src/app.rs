@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Health, Phase};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, deliver};
 use crate::ingest::{self, Door};
@@ -30,6 +31,7 @@ use crate::send::link::Link;
 pub mod build;
 mod logging;
 mod service_manager;
+mod store_moves;
 
 pub use logging::start as start_logging;
 pub use service_manager::Held;
@@ -39,7 +41,7 @@ const DRAIN: Duration = Duration::from_secs(7);
 /// For an answer whose event is on disk to be written; and for whoever looks at health and metrics.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 const UPKEEP: Duration = Duration::from_secs(5);
-const EXPIRY: Duration = Duration::from_secs(60);
+const REVIEW: Duration = Duration::from_secs(60);
 /// sysexits.h EX_IOERR: the disk failed a sync, and what it holds must be read again before anything is promised.
 const EXIT_POISONED: u8 = 74;
 
@@ -133,6 +135,8 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
 impl App {
     /// Everything running and accepting, or why it cannot be.
     pub async fn start(config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
+        // Names and faces are not for every user of the machine, whatever makes the file and whatever the service's umask is.
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
         let config = Arc::new(config);
         let health = Health::new(metrics);
         let admin = Stage::default();
@@ -145,17 +149,19 @@ impl App {
         let settings = queue::Settings::from(config.as_ref());
         let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names)).await?.context("cannot open the queue")?;
         let instance = build::instance(&config.data_dir)?;
+        let clock = Arc::new(Clock::open(&config.data_dir));
+        clock.look();
         let aside = Arc::new(Aside::open(&config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
         let quarantine = Arc::new(Quarantine::open(&config.data_dir, &config.ingest.quarantine)?);
         metrics::limits(&config);
 
         let embedded = build::embedded(&config)?.map(Arc::new);
         let destinations = build::destinations(&config, &instance, embedded.as_deref())?;
-        let router = Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch()));
+        let router = Arc::new(Router::new(&config.routes, store_moves::places(&config, &queue), queue.epoch()));
         let deliveries = Stage::default();
         let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
         let store = Arc::new(destinations.store);
-        build::keep_store_clean(Arc::clone(&store), &deliveries.tasks, deliveries.stop.clone());
+        build::keep_store_clean(Arc::clone(&store), Arc::clone(&clock), &deliveries.tasks, deliveries.stop.clone());
         let mut links = vec![start.deliveries(store, || ToStore(Arc::clone(&router)))];
         if let Some(mqtt) = destinations.mqtt {
             links.push(start.deliveries(Arc::new(mqtt), || ToMqtt(Arc::clone(&router))));
@@ -189,7 +195,8 @@ impl App {
         let leaving = CancellationToken::new();
         let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
         ingest.tasks.spawn(ingest::serve(listener, door, ingest.tasks.clone(), ingest.stop.clone()));
-        admin.tasks.spawn(housekeeping(Arc::clone(&health), (quarantine, aside), Arc::clone(&received), admin.stop.clone()));
+        let upkeep = Upkeep { health: Arc::clone(&health), quarantine, aside, received: Arc::clone(&received), clock };
+        admin.tasks.spawn(upkeep.run(admin.stop.clone()));
         health.enter(Phase::Serving);
         say_started(&config, ingest_address, admin_address);
         Ok(App {
@@ -287,34 +294,53 @@ async fn save(received: &Arc<Received>) {
     }
 }
 
-/// Upkeep of what nobody waits for; says when the disk is full, and when it is not any more.
-async fn housekeeping(health: Arc<Health>, kept: (Arc<Quarantine>, Arc<Aside>), received: Arc<Received>, stop: CancellationToken) {
-    let mut expired = Instant::now();
-    let mut causes = Vec::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(UPKEEP) => health.metrics.run_upkeep(),
-        }
-        save(&received).await;
-        let now = health.causes();
-        if now != causes {
-            match now.is_empty() {
-                true => tracing::info!("ready again"),
-                false => tracing::warn!(causes = now.join(", "), "not ready: boxes may be refused"),
+/// What nobody waits for.
+struct Upkeep {
+    health: Arc<Health>,
+    quarantine: Arc<Quarantine>,
+    aside: Arc<Aside>,
+    received: Arc<Received>,
+    clock: Arc<Clock>,
+}
+
+impl Upkeep {
+    /// Until `stop`; says when the disk is full, and when it is not any more.
+    async fn run(self, stop: CancellationToken) {
+        let mut reviewed = Instant::now();
+        let mut causes = Vec::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(UPKEEP) => self.health.metrics.run_upkeep(),
             }
-            causes = now;
+            save(&self.received).await;
+            let now = self.health.causes();
+            if now != causes {
+                match now.is_empty() {
+                    true => tracing::info!("ready again"),
+                    false => tracing::warn!(causes = now.join(", "), "not ready: boxes may be refused"),
+                }
+                causes = now;
+            }
+            let is_due = reviewed.elapsed() > REVIEW;
+            if is_due {
+                reviewed = Instant::now();
+            }
+            self.look(is_due).await;
         }
-        if expired.elapsed() > EXPIRY {
-            expired = Instant::now();
-            let (quarantine, aside) = kept.clone();
-            let look = move || {
-                quarantine.look_again();
-                quarantine.expire(crate::event::Timestamp::now());
-                aside.look_again();
-            };
-            let _ = tokio::task::spawn_blocking(look).await;
-        }
+    }
+
+    /// At the clock, and where it is due at every file that is kept.
+    async fn look(&self, is_due: bool) {
+        let (quarantine, aside, clock) = (Arc::clone(&self.quarantine), Arc::clone(&self.aside), Arc::clone(&self.clock));
+        let look = move || {
+            clock.look();
+            if is_due {
+                quarantine.review(&clock);
+                aside.review();
+            }
+        };
+        let _ = tokio::task::spawn_blocking(look).await;
     }
 }
 

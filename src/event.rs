@@ -10,10 +10,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod act;
 mod answer;
 mod codec;
 pub mod document;
 
+pub use act::{Act, ContentDigest};
 pub use answer::{Code, Receipt, Refusal, Reply, Source};
 
 /// A closed set of words: one spelling each, used in JSON, topics, metric labels and on disk (as the position in `ALL`).
@@ -131,12 +133,12 @@ pub struct Sequence(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub [u8; 16]);
 
-/// Which content of a match: the first 32 bits of the content digest, written as 8 hex digits.
+/// Which content of a match, and whether one may act on it, written as 8 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u32);
 
-/// One match, vendor-neutral, as it lies in the queue. What depends on the moment of sending (`act_before`, `replay`,
-/// `sequence`, `uri`, `url`, `stored`) is not here: `route` adds it.
+/// One match, vendor-neutral, as it lies in the queue. What depends on the moment of sending (`replay`, `sequence`, `uri`, `url`,
+/// `stored`) is not here: `route` adds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub id: EventId,
@@ -144,6 +146,9 @@ pub struct Event {
     pub feed: Feed,
     pub occurred_at: Timestamp,
     pub received_at: Timestamp,
+    /// Decided once, when the event is accepted; a replay is for the record all the same.
+    #[serde(default, skip_serializing_if = "Act::is_undecided")]
+    pub act_before: Act,
     pub person_type: PersonType,
     pub identity: Identity,
     #[serde(rename = "match")]
@@ -215,7 +220,7 @@ pub struct Pictures {
 /// What an event knows of a picture of its own: everything but the bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PictureReference {
-    /// The object's key, made from its content hash.
+    /// The object's name, made from its content hash; in the store its prefix stands before it.
     pub key: String,
     /// 64 hex digits, of the decoded bytes.
     pub sha256: String,
@@ -267,6 +272,16 @@ words! {
         PictureTruncated = "picture_truncated",
         PictureUndecodable = "picture_undecodable",
         PictureOversize = "picture_oversize",
+        /// The box's clock is more than five minutes off.
+        ClockSkewed = "clock_skewed",
+        /// `NaN`, `Infinity` or a number that no double holds: `null`, its spelling in `source`.
+        NumberInvalid = "number_invalid",
+        /// Not UTF-8, or half of a surrogate pair: its bytes are in `source["$bytes"]`.
+        EncodingInvalid = "encoding_invalid",
+        /// A form decoder had made blanks of its `+`.
+        Base64Repaired = "base64_repaired",
+        /// A comma behind the last member was taken out.
+        JsonRepaired = "json_repaired",
     }
 }
 

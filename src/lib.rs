@@ -12,8 +12,10 @@ pub mod send; // 5. messages → the world
 
 pub mod admin; // second listener: health, metrics
 pub mod app; // builds everything, starts it, stops it in reverse
+pub mod clock; // how old something is, by a wall clock that may be set
 pub mod commands; // what a person asks of the binary besides running it
 pub mod config; // raw settings → checked Config
 pub mod event; // the nouns that cross stages
 pub mod gateway; // the straight line
 pub mod metrics; // every metric of the process
+pub mod volume; // what a file occupies, and who may read it

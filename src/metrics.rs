@@ -68,7 +68,7 @@ names! {
     gauge BYTES = "boxbridge_queue_bytes";
     /// What it may take, by its settings.
     gauge BYTES_MAX = "boxbridge_queue_max_bytes";
-    /// What the file system of the queue has left for us.
+    /// What the file system of the queue has left for events.
     gauge DISK_AVAILABLE = "boxbridge_queue_disk_available_bytes";
     /// Records that a destination refused and that are set aside.
     gauge ASIDE_RECORDS = "boxbridge_queue_aside_records";

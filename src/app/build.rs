@@ -2,12 +2,14 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Clock;
 use crate::config::{Broker, Config, StoreUrl};
 use crate::event::Timestamp;
 use crate::metrics;
@@ -16,7 +18,7 @@ use crate::route::{Places, Router};
 use crate::send::embedded::Embedded;
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
-use crate::send::store::Store;
+use crate::send::store::{self, Store};
 
 pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
@@ -72,11 +74,11 @@ pub fn kafka_topics(config: &Config) -> Vec<String> {
 }
 
 pub fn places(config: &Config) -> Places {
-    let root = match &config.send.store.url {
-        StoreUrl::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-        StoreUrl::S3(_) => PathBuf::new(),
+    let (root, prefix) = match &config.send.store.url {
+        StoreUrl::File(path) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), String::new()),
+        StoreUrl::S3(bucket) => (PathBuf::new(), store::prefix(bucket)),
     };
-    Places::new(&config.send.store, &root)
+    Places::new(&config.send.store, &root, &prefix)
 }
 
 /// The broker in this process, where the config wants it.
@@ -110,7 +112,7 @@ pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
 
 /// After an unclean stop, what the broker in memory may have lost is sent again, as a replay, once somebody listens; and what it drops for
 /// slow subscribers is counted.
-pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: CancellationToken) {
+pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, stop: CancellationToken) {
     if !queue.was_clean() {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -134,11 +136,11 @@ pub async fn look_after(embedded: std::sync::Arc<Embedded>, queue: Queue, stop: 
 }
 
 /// The file store's own upkeep: what is over its time goes.
-pub fn keep_store_clean(store: std::sync::Arc<Store>, tasks: &TaskTracker, stop: CancellationToken) {
+pub fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, tasks: &TaskTracker, stop: CancellationToken) {
     tasks.spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = store.keep_clean() => {}
+            () = store.keep_clean(&clock) => {}
         }
     });
 }

@@ -1,6 +1,6 @@
 //! `boxbridge check`: what is wrong with the settings; with `--online`, whether the world is as they say.
 //!
-//! Promises: it changes nothing that lasts (a probe object is deleted again, no topic is made); everything that can be tried is tried,
+//! Promises: it changes nothing that lasts (a probe object is deleted again, no topic is made, no record written); everything that can be tried is tried,
 //! and said, even if something before it failed. Exit code 64 for wrong settings, 1 for a world that does not fit them.
 
 use std::io::Write;
@@ -13,6 +13,7 @@ use clap::Args;
 use super::EXIT_CONFIG;
 use crate::app::build;
 use crate::config::{Config, Format, PicturePolicy, Problems};
+use crate::send::kafka::Produce;
 
 /// A broker that has not answered by then is down.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -137,11 +138,23 @@ async fn probe_kafka(kafka: &crate::send::kafka::Kafka, config: &Config) -> Resu
             troubles.push(format!("topic {} takes messages of {limit} bytes, one can have {needed}", topic.name));
         }
     }
+    match &probe.produce {
+        Produce::Refused(why) => troubles.push(format!("events would not be taken: {why}")),
+        Produce::Kept { topic } => {
+            troubles
+                .push(format!("{topic} took a record over its own max.message.bytes; it lies there under the key boxbridge/check"));
+        }
+        Produce::Would { .. } | Produce::Untried => {}
+    }
     if !troubles.is_empty() {
         return Err(troubles.join("; "));
     }
+    let produce = match &probe.produce {
+        Produce::Would { topic } => format!("; {topic} would take events (one too large was refused, nothing was written)"),
+        _ => "; no produce was tried: no topic's limit is known".to_owned(),
+    };
     let note = if missing > 0 { format!(", {missing} of them to be made") } else { String::new() };
-    Ok(format!("{} brokers ({}), {} topics{note}", probe.brokers.len(), probe.brokers.join(" "), probe.topics.len()))
+    Ok(format!("{} brokers ({}), {} topics{note}{produce}", probe.brokers.len(), probe.brokers.join(" "), probe.topics.len()))
 }
 
 /// Times what every answer waits for: a write of one event and its sync, in the data directory.

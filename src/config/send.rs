@@ -293,6 +293,14 @@ pub(super) fn warnings(send: &Send) -> Vec<String> {
     {
         warnings.push(format!("send.store.endpoint {endpoint} is not encrypted: pictures cross the network in the clear"));
     }
+    if let (Some(url), StoreUrl::S3(bucket)) = (&send.store.public_url, &send.store.url)
+        && !bucket.prefix.is_empty()
+        && url.ends_with(&format!("/{}", bucket.prefix))
+    {
+        warnings.push(format!(
+            "send.store.public_url {url} ends in the prefix of send.store.url, which begins every key: links hold it twice"
+        ));
+    }
     if let Some(mqtt) = &send.mqtt
         && mqtt.broker.is_none()
     {

@@ -41,7 +41,7 @@ codes! {
     BodyEmpty = 400 "body_empty",
     JsonInvalid = 400 "json_invalid",
     JsonTooDeep = 400 "json_too_deep",
-    /// Not UTF-8.
+    /// Not UTF-8, and no JSON in any other reading.
     EncodingInvalid = 400 "encoding_invalid",
     /// `Origin` of a browser: nothing here is meant for one.
     OriginForbidden = 403 "origin_forbidden",
@@ -103,6 +103,8 @@ pub struct Source {
     pub site: Option<String>,
     /// `?box=` of the URL, unchecked.
     pub box_id: Option<String>,
+    /// `charset` of the Content-Type, unchecked.
+    pub charset: Option<String>,
     /// When the last byte of the body had arrived.
     pub received_at: Timestamp,
 }

@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Event, PictureKind, PictureReference, PictureState};
+use super::{Event, PictureKind, PictureReference, PictureState, WarningCode};
 
 /// What a field of the box means to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,11 @@ const fn inner(name: &'static str, meaning: Meaning) -> Field {
     Field { meaning, inner: true, name }
 }
 
+/// The member of `source` that holds the bytes of strings which are others now, by JSON pointer (of keys, with a `#` before it).
+pub const BYTES: &str = "$bytes";
+/// How many times an object was encoded as a text, in its place in `source`.
+pub const ENCODED: &str = "encoded";
+
 /// How many there are in [`FIELDS`].
 pub const FIELD_COUNT: usize = 15;
 
@@ -69,6 +74,25 @@ pub static FIELDS: [Field; FIELD_COUNT] = [
     inner("box_fiqa_info", Meaning::BoxQuality),
 ];
 
+/// Objects that some firmware sends as a JSON text, with whether they stand in [`INNER`]. `source` says of one that did
+/// `{"encoded": n}` under its name, which stands here once.
+pub static OBJECTS: [(bool, &str); 8] = [
+    (true, "grab_fiqa_info"),
+    (true, "box_fiqa_info"),
+    (true, "info"),
+    (true, "recognize_face_attr"),
+    (false, "identity_info"),
+    (false, "ep_info"),
+    (false, "media_device_info"),
+    // The last, since it holds some of the others.
+    (false, INNER),
+];
+
+/// Whether an object is expected there.
+pub fn is_object(inner: bool, name: &str) -> bool {
+    OBJECTS.contains(&(inner, name))
+}
+
 impl Field {
     /// Dotted, as warnings name it.
     pub fn path(&self) -> String {
@@ -84,15 +108,37 @@ impl Field {
 
 /// The document that the box sent, each of the event's pictures replaced by what `picture` says, or left out if it says `None`.
 ///
-/// Not given back: the order and the spelling of keys and escapes, all but the last of a repeated key, face embeddings.
+/// Not given back: the order and the spelling of keys and escapes, all but the last of a repeated key, face embeddings, what was
+/// repaired, and a text that could not be read beyond its first 4 KiB.
 pub fn rebuild(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -> Option<String>) -> Map<String, Value> {
+    let mut document = opened(event, picture);
+    for (inner, name) in OBJECTS {
+        let Some(times) = event.source.get(name).and_then(encoded) else { continue };
+        let object = if inner { document.get_mut(INNER).and_then(Value::as_object_mut) } else { Some(&mut document) };
+        if let Some(value) = object.and_then(|object| object.get_mut(name)).filter(|value| value.is_object()) {
+            (0..times).for_each(|_| *value = Value::String(value.to_string()));
+        }
+    }
+    document
+}
+
+/// How many times an object was encoded as a text, by what `source` says of it.
+fn encoded(sent: &Value) -> Option<u64> {
+    sent.as_object()?.get(ENCODED)?.as_u64()
+}
+
+/// The same with every object as one that the box had sent as a text.
+pub fn opened(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -> Option<String>) -> Map<String, Value> {
+    let is_no_number =
+        |path: &str| event.warnings.iter().any(|warning| warning.code == WarningCode::NumberInvalid && warning.field == path);
     let mut document = Map::new();
     let mut inside = Map::new();
     for field in &FIELDS {
         let value = match event.source.get(field.name) {
             Some(Value::Null) if field.null_is_absent(event) => None,
-            Some(sent) => Some(sent.clone()),
-            None => match field.meaning {
+            Some(_) if is_no_number(&field.path()) => Some(Value::Null),
+            Some(sent) if encoded(sent).is_none() => Some(sent.clone()),
+            _ => match field.meaning {
                 Meaning::Picture(kind) => event.pictures.get(kind).and_then(|it| picture(kind, it)).map(Value::String),
                 meaning => normalized(event, meaning),
             },
@@ -102,9 +148,10 @@ pub fn rebuild(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -
             object.insert(field.name.to_owned(), value);
         }
     }
-    match event.source.get(INNER) {
+    match event.source.get(INNER).filter(|sent| encoded(sent).is_none()) {
         None => drop(document.insert(INNER.to_owned(), Value::Object(inside))),
         Some(Value::Null) => {}
+        Some(_) if is_no_number(INNER) => drop(document.insert(INNER.to_owned(), Value::Null)),
         Some(sent) => drop(document.insert(INNER.to_owned(), sent.clone())),
     }
     for (name, value) in &event.extra {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::event::{Code, Feed, Receipt, Refusal, Reply, Source, document};
+use crate::event::{Act, Code, Feed, Receipt, Refusal, Reply, Revision, Source, document};
 use crate::ingest::Accept;
 use crate::metrics::{self, Outcome};
-use crate::normalize::{Batch, Context, Elements, Limits, Normalized, normalize};
+use crate::normalize::{Batch, Context, Elements, Limits, Normalized, Room, normalize};
 use crate::queue::quarantine::Quarantine;
 use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
@@ -31,11 +31,11 @@ impl Accept for Gateway {
         match normalize(&body, &self.context(&source)) {
             Ok(Batch::One(normalized)) => {
                 // Its pictures are decoded by now: one copy in memory is enough while the disk works.
-                drop(body);
-                Ok(Reply::One(self.append(normalized).await?))
+                let body = normalized.unread.is_some().then_some(body);
+                Ok(Reply::One(self.append(&source, normalized, body).await?))
             }
             Ok(Batch::Many(elements)) => self.many(&source, elements).await,
-            Err(refusal) => self.refuse(source, body, refusal).await,
+            Err(refusal) => self.refuse(source.clone(), body, refusal).await,
         }
     }
 
@@ -67,10 +67,10 @@ impl Gateway {
     /// An array, one event after the other; pressure ends it, what is wrong with one does not.
     async fn many(&self, source: &Source, elements: Elements<'_>) -> Result<Reply, Refusal> {
         let mut parts = Vec::with_capacity(elements.len());
-        for element in elements {
+        for (text, element) in elements {
             let part = match element {
-                Ok(normalized) => self.append(normalized).await,
-                Err((refusal, text)) => match self.refuse(source.clone(), text, refusal).await {
+                Ok(normalized) => self.append(source, normalized, Some(text)).await,
+                Err(refusal) => match self.refuse(source.clone(), text, refusal).await {
                     Ok(Reply::Quarantined(refusal)) | Err(refusal) => Err(refusal),
                     Ok(_) => continue,
                 },
@@ -98,10 +98,13 @@ impl Gateway {
         }
     }
 
-    async fn append(&self, normalized: Normalized) -> Result<Receipt, Refusal> {
-        let Normalized { event, pictures } = normalized;
+    /// `body` is kept beside an event of which something could not be read.
+    async fn append(&self, source: &Source, normalized: Normalized, body: Option<Bytes>) -> Result<Receipt, Refusal> {
+        let Normalized { mut event, pictures, content, unread } = normalized;
+        event.decide(self.router.decide(&event), &content);
+        let live_revision = (event.act_before == Act::Never).then(|| Revision::live(&content));
         let (feed, event_id, person_type) = (event.feed, event.id, event.person_type);
-        let document = document::rebuild(&event, |_, _| Some(String::new()));
+        let document = document::opened(&event, |_, _| Some(String::new()));
         for warning in &event.warnings {
             metrics::warning(warning.code);
         }
@@ -109,7 +112,7 @@ impl Gateway {
             metrics::picture(kind, picture.state);
         }
         let lane = self.router.lane(&event);
-        let appended = self.queue.append(Entry { event, pictures, lane }).await.map_err(refusal)?;
+        let appended = self.queue.append(Entry { event, pictures, lane, live_revision }).await.map_err(refusal)?;
         let is_duplicate = matches!(appended, Appended::Duplicate(_));
         metrics::event(feed, if is_duplicate { Outcome::Duplicate } else { Outcome::Accepted });
         if is_duplicate {
@@ -117,7 +120,19 @@ impl Gateway {
         } else {
             metrics::accepted(person_type);
         }
+        if let (Some(why), Some(body), false) = (unread, body, is_duplicate) {
+            self.keep_beside(source.clone(), why, body).await;
+        }
         Ok(Receipt { event_id, is_duplicate, document })
+    }
+
+    /// The event is on disk by now, so where there is no room for its body, only what could not be read is gone.
+    async fn keep_beside(&self, source: Source, why: Refusal, body: Bytes) {
+        let quarantine = Arc::clone(&self.quarantine);
+        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&source, &why, &body)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(%error, "the body of an event that could not be read whole is not kept");
+        }
     }
 
     fn context<'a>(&'a self, source: &'a Source) -> Context<'a> {
@@ -127,6 +142,7 @@ impl Gateway {
             gateway: &self.config.gateway,
             settings: &self.config.normalize,
             limits: Limits::of(&self.config.ingest),
+            room: Room(&|_bytes| true),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::metrics;
 use crate::queue::aside::Aside;
 use crate::queue::{Cursor, Outcome, Record, Verdicts};
 use crate::route::{PicturesNow, Sending};
-use crate::send::link::{Condition, Link};
+use crate::send::link::{Link, PROVEN};
 use crate::send::window::{Blame, Limits, Now, Replayed, Traits, Window};
 use crate::send::{Answer, Destination, Reason, Rejection, Session};
 
@@ -66,7 +66,7 @@ where
         };
         let error = match connected {
             Ok(session) => {
-                delivery.link.set(delivery.lane, Condition::Up);
+                delivery.link.connected(delivery.lane);
                 delivery.cursor.rewind();
                 if !std::mem::take(&mut was_well) {
                     delivery.let_alerts_pass(&stop).await;
@@ -99,7 +99,7 @@ where
             return;
         }
         attempts += 1;
-        delivery.link.set(delivery.lane, Condition::Down { error, attempts });
+        delivery.link.down(delivery.lane, error, attempts);
         delivery.rest(pause(attempts, delivery.settings.retry_max), &stop).await;
     }
 }
@@ -135,13 +135,15 @@ where
     /// One session, from its first record to its loss: why it ended, and whether anything was answered in it.
     async fn session(&mut self, mut session: D::Session, window: &mut Window<Work>, stop: &CancellationToken) -> (End, bool) {
         let mut has_progressed = false;
+        // Until then it may be one that connects and dies.
+        let mut unproven = Some(Instant::now() + PROVEN);
         loop {
             let now = Now { at: Instant::now(), clock: Timestamp::now() };
             self.settle_waits(window, now);
             self.submit_ready(&mut session, window).await;
             self.make_room(window, now.at);
             self.tell(window);
-            let moment = window.next_moment(now.at);
+            let moment = window.next_moment(now.at).into_iter().chain(unproven).min();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {
@@ -158,6 +160,10 @@ where
                 record = self.cursor.next(), if window.has_room() => self.admit(record, window).await,
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
+            }
+            if unproven.is_some_and(|proven| has_progressed || proven <= Instant::now()) {
+                unproven = None;
+                self.link.up(self.lane);
             }
         }
     }
@@ -266,6 +272,7 @@ where
         let settled = self.settled(&work.record);
         let sending = Sending {
             sequence: work.record.sequence,
+            lane: work.record.lane,
             now: now.plus(wait),
             replay: work.record.replay.as_deref(),
             pictures: settled.map_or(PicturesNow::Pending, PicturesNow::Settled),

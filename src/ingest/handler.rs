@@ -156,6 +156,7 @@ async fn post<A: Accept>(
         feed: if path == Path::History { Feed::History } else { Feed::Realtime },
         site: head::query(parts, "site"),
         box_id: head::query(parts, "box"),
+        charset: head::charset(parts),
         received_at: Timestamp::now().minus(sender.exchange.waited()),
     };
     let media = head::check_media(parts, &bytes);

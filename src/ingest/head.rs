@@ -103,6 +103,14 @@ pub fn check_media(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What the media type says of the body's encoding.
+pub fn charset(parts: &Parts) -> Option<String> {
+    let media_type = parts.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let pairs = media_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let charset = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    charset.map(|(_, value)| value.trim().trim_matches('"').to_owned())
+}
+
 pub fn declared_length(parts: &Parts) -> Option<u64> {
     parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }

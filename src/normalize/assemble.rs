@@ -6,30 +6,38 @@
 use serde_json::{Map, Value};
 
 use super::field::{self, Person, Score, Text};
+use super::notes::Notes;
 use super::sent::Sent;
 use super::{Context, digest};
 use crate::config::is_site;
 use crate::event::document::{FIELDS, Field, INNER, Meaning, normalized};
 use crate::event::{
-    Clock, ClockSource, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Quality, Revision, Timestamp,
-    WarningCode,
+    Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Quality, Revision,
+    Timestamp, WarningCode,
 };
 
+/// NTP holds a clock within milliseconds; one that is off by more than this was set by nobody.
+const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
 /// Beyond this many bytes the end of a device's id is replaced by a hash: it becomes topics, which have limits.
 const DEVICE_ID_MAX: usize = 256;
 
-pub(super) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> Event {
+/// The event, its revision still to be made, and the digest that it is made of.
+pub(super) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> (Event, ContentDigest) {
     let mut event = Assembly { sent: &mut sent, context }.event(feed);
     settle(&mut sent, &mut event);
     event.extra = sent.extra;
     event.warnings = sent.warnings.into_vec();
-    digest::name(&mut event);
-    event
+    let content = digest::name(&mut event);
+    (event, content)
 }
 
 /// Writes `source`: what was sent, wherever the event does not give it back.
 fn settle(sent: &mut Sent, event: &mut Event) {
+    event.source = std::mem::take(&mut sent.source);
     for (field, value) in FIELDS.iter().zip(std::mem::take(&mut sent.values)) {
+        if event.source.contains_key(field.name) {
+            continue;
+        }
         let is_picture = matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
         let null_is_absent = field.null_is_absent(event);
         let as_sent = match value {
@@ -49,7 +57,7 @@ fn settle(sent: &mut Sent, event: &mut Event) {
         }
     }
     if let Some(instead) = sent.instead_of_inner.take() {
-        event.source.insert(INNER.to_owned(), instead);
+        event.source.entry(INNER).or_insert(instead);
     }
 }
 
@@ -69,6 +77,7 @@ impl Assembly<'_, '_> {
             feed,
             occurred_at,
             received_at,
+            act_before: Act::Undecided,
             person_type: self.person_type(),
             identity: Identity { id: self.text(Meaning::IdentityId), name: self.text(Meaning::IdentityName) },
             matched: Match { score: self.score(), group: self.group() },
@@ -98,27 +107,47 @@ impl Assembly<'_, '_> {
         }
         let occurred_at = Timestamp(moment.milliseconds);
         let skew_ms = (feed == Feed::Realtime).then(|| received_at.since(occurred_at));
+        if skew_ms.is_some_and(|skew_ms| skew_ms.unsigned_abs() > SKEW_MAX_MS) {
+            self.sent.warnings.add(WarningCode::ClockSkewed, field.path());
+        }
         (occurred_at, Clock { from: ClockSource::Box, skew_ms })
     }
 
     fn person_type(&mut self) -> PersonType {
         let (field, value) = self.sent.get(Meaning::PersonType);
         match field::person(value) {
-            Person::Sent(person_type) => person_type,
-            Person::Defaulted => {
+            Person::Sent(person_type) if !self.is_repaired(field) => person_type,
+            Person::Defaulted if self.is_whole() && !self.is_repaired(field) => {
                 self.sent.warnings.add(WarningCode::PersonTypeDefaulted, field.path());
                 PersonType::Employee
             }
-            Person::Unknown => {
+            Person::Sent(_) | Person::Defaulted | Person::Unknown => {
                 self.sent.warnings.add(WarningCode::PersonTypeUnknown, field.path());
                 PersonType::Unknown
             }
         }
     }
 
+    /// Whether the inner object came whole, so that what it lacks was not sent.
+    fn is_whole(&self) -> bool {
+        let is_odd = |notes: &Notes| notes.bytes.is_some() || notes.members.values().any(|member| member.key.is_some());
+        let inner = self.sent.notes.members.get(INNER);
+        let is_repaired = self.sent.notes.bytes.is_some() || inner.is_some_and(is_odd);
+        self.sent.instead_of_inner.is_none() && !is_repaired
+    }
+
+    /// What had to be repaired counts as unreadable, never as absent.
+    fn is_repaired(&self, field: &Field) -> bool {
+        self.sent.notes.of(field).is_some_and(Notes::is_another)
+    }
+
     fn score(&mut self) -> Option<f64> {
         let (field, value) = self.sent.get(Meaning::Score);
-        let (score, is_text) = (field::score(value, self.context.settings.score_scale), matches!(value, Some(Value::String(_))));
+        let (mut score, is_text) =
+            (field::score(value, self.context.settings.score_scale), matches!(value, Some(Value::String(_))));
+        if self.is_repaired(field) {
+            score = Score::Invalid;
+        }
         if is_text {
             self.sent.warnings.add(WarningCode::TypeUnexpected, field.path());
         }

@@ -1,47 +1,44 @@
 //! Names made from content: the event's id, its revision, and the digest both rest on.
 //!
-//! **Content digest** = SHA-256 of the box's document ([`document::rebuild`]) as canonical JSON: each picture replaced by the 64
-//! hex digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out, `dev_sno`, `ep_id`,
-//! `want_action`, `out_timestamp` and `api_version` left out at the top and in `ext_data`. Canonical: UTF-8, no white space, keys
-//! sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r`
-//! `\t`, other controls `\u00xx` in lower case, nothing else). **Revision** = its first 8 hex digits.
+//! **Content digest** = SHA-256 of the box's document ([`document::opened`]) as canonical JSON: each picture replaced by the 64
+//! hex digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out; `dev_sno`, `ep_id`,
+//! `want_action`, `out_timestamp` and `api_version` left out at the top and in `ext_data`; `ext_data.info` and `ext_data.ir_pic`
+//! left out. Canonical: UTF-8, no white space, keys sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as
+//! serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls `\u00xx` in lower case, nothing else). Objects that came as
+//! a text are the objects they are. Where `source` has `$bytes`, a line feed and its canonical JSON follow. The event's revision
+//! is made of it once it is decided whether one may act on it ([`crate::event::Event::decide`]).
 //!
 //! **Id** = UUIDv8 of the first 16 bytes of SHA-256 over site, device id, time in milliseconds as decimal digits and identity id,
 //! each as its length (4 bytes, big-endian) and its UTF-8. For strangers, unknown types and an empty identity a fifth part joins,
-//! the 64 hex digits of a content digest: they have no identity, and two of them in one frame must stay two.
+//! the 64 hex digits of the content digest: they have no identity, and two of them in one frame must stay two.
 //!
-//! **Why strangers agree between feeds.** The fifth part must be the same whether the match comes at once or from the box's
-//! history. What differs between the two documents of one match is left out of it: the history's bookkeeping above; whether a
-//! picture that is switched off shows as `""` or not at all; and the two fields that only the history feed has, `ext_data.info`
-//! (age, gender, embedding) and `ext_data.ir_pic`. These two are content all the same, so they stay in the revision: the
-//! history's copy is an update of the same id, and not a duplicate. A stranger without them has one digest for both uses.
-//! Pictures that a box sends on one feed only, and a number that it spells differently, do make two ids: an event is then
-//! delivered twice, which is the safe side; leaving the face out instead could make two people one.
+//! **Why the feeds agree.** The digest must be the same whether the match comes at once or from the box's history. What differs
+//! between the two documents of one match is left out of it: the history's bookkeeping above; whether a picture that is switched
+//! off shows as `""` or not at all; and the two fields that only the history feed has (age, gender, embedding; the infrared
+//! picture, which is kept all the same: whoever finds duplicates looks at pictures too). Pictures that a box sends on one feed
+//! only, and a number that it spells differently, do make two digests: an event is then delivered twice, which is the safe side;
+//! leaving the face out instead could make two people one.
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::event::document::{self, FIELDS, INNER, Meaning};
-use crate::event::{Event, EventId, PersonType, PictureKind, Revision};
+use crate::event::document::{self, BYTES, FIELDS, INNER, Meaning};
+use crate::event::{ContentDigest, Event, EventId, PersonType, PictureKind};
 
 const BOOKKEEPING: [&str; 5] = ["dev_sno", "ep_id", "want_action", "out_timestamp", "api_version"];
 /// What only the history feed has.
 const HISTORY_ONLY: [&str; 2] = ["info", "ir_pic"];
 
-/// Sets the event's id and revision from all the rest of it.
-pub(super) fn name(event: &mut Event) {
-    let mut content = content(event);
-    let digest = canonical_digest(&content);
-    event.revision = Revision(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]));
+/// Sets the event's id from all the rest of it, and returns its content's digest.
+pub(super) fn name(event: &mut Event) -> ContentDigest {
+    let content = ContentDigest(canonical_digest(&content(event), event.source.get(BYTES)));
     let time = event.occurred_at.0.to_string();
     let identity = event.identity.id.as_deref().unwrap_or_default();
     let anonymous = identity.is_empty() || matches!(event.person_type, PersonType::Stranger | PersonType::Unknown);
-    let fifth = anonymous.then(|| match without(&mut content, &HISTORY_ONLY) {
-        true => hex(&canonical_digest(&content)),
-        false => hex(&digest),
-    });
+    let fifth = anonymous.then(|| content.to_hex());
     let parts = [event.origin.site.as_str(), &event.device.id, &time, identity];
     event.id = id(parts.into_iter().chain(fifth.as_deref()));
+    content
 }
 
 fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
@@ -59,11 +56,13 @@ fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
 
 /// The document whose canonical form is digested.
 fn content(event: &Event) -> Map<String, Value> {
-    let mut document = document::rebuild(event, |_, picture| Some(picture.sha256.clone()));
+    let mut document = document::opened(event, |_, picture| Some(picture.sha256.clone()));
     for name in BOOKKEEPING {
         document.remove(name);
     }
-    without(&mut document, &BOOKKEEPING);
+    if let Some(inner) = document.get_mut(INNER).and_then(Value::as_object_mut) {
+        inner.retain(|name, _| !BOOKKEEPING.contains(&name.as_str()) && !HISTORY_ONLY.contains(&name.as_str()));
+    }
     for field in &FIELDS {
         let Meaning::Picture(kind) = field.meaning else { continue };
         let object = if field.inner { document.get_mut(INNER).and_then(Value::as_object_mut) } else { Some(&mut document) };
@@ -80,15 +79,13 @@ fn is_empty(event: &Event, kind: PictureKind, value: Option<&Value>) -> bool {
     event.pictures.get(kind).is_none() && value.is_none_or(|value| value.is_null() || value == "")
 }
 
-/// Takes these members out of the inner object; true if there was one.
-fn without(document: &mut Map<String, Value>, names: &[&str]) -> bool {
-    let inner = document.get_mut(INNER).and_then(Value::as_object_mut);
-    inner.is_some_and(|inner| names.iter().filter(|name| inner.remove(**name).is_some()).count() > 0)
-}
-
-fn canonical_digest(document: &Map<String, Value>) -> [u8; 32] {
+fn canonical_digest(document: &Map<String, Value>, bytes: Option<&Value>) -> [u8; 32] {
     let mut text = Vec::with_capacity(1024);
     write_object(document, &mut text);
+    if let Some(bytes) = bytes {
+        text.push(b'\n');
+        write(bytes, &mut text);
+    }
     Sha256::digest(&text).into()
 }
 
@@ -133,12 +130,7 @@ fn write_string(string: &str, text: &mut Vec<u8>) {
 
 /// 64 hex digits.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    ContentDigest(Sha256::digest(bytes).into()).to_hex()
 }
 
 #[cfg(test)]

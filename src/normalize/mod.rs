@@ -7,24 +7,35 @@
 //!
 //! In the order a body passes: `scan` (limits, before anything is allocated) → `object` (one parse, values as slices of the body) →
 //! `dialect` (whose document is it) → `sent` (taken apart, its pictures out) → `assemble` (each field settled) → `digest` (id and
-//! revision, from all the rest). `field`, `picture`, `image` and `embedding` know one kind of value each.
+//! content, from all the rest). `field`, `picture`, `image` and `embedding` know one kind of value each.
+//!
+//! Only a body that this strict way refuses takes the other (`reading`): `decode` → `repair`, which returns a text and `notes` of what
+//! it changed, and then the strict way again, with every limit. The memory it takes is asked for first ([`Room`]).
 
 use bytes::Bytes;
 
 use crate::config;
-use crate::event::{Code, Event, Picture, Refusal, Source};
+use crate::event::{Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode};
 
 mod assemble;
+mod decode;
 mod dialect;
 mod digest;
 mod embedding;
 mod field;
 mod image;
+mod notes;
 mod object;
 mod picture;
+mod reading;
+mod repair;
+mod room;
 mod scan;
 mod sent;
+mod split;
 mod warnings;
+
+pub use room::Room;
 
 /// What a body does not say of itself.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +46,7 @@ pub struct Context<'a> {
     pub gateway: &'a str,
     pub settings: &'a config::Normalize,
     pub limits: Limits,
+    pub room: Room<'a>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +69,14 @@ impl Limits {
     }
 }
 
-/// An event and the pictures that were in it.
+/// An event and the pictures that were in it. Whether one may act on it is not decided yet: its revision waits for that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalized {
     pub event: Event,
     pub pictures: Vec<Picture>,
+    pub content: ContentDigest,
+    /// Something of it could not be read: why the body is to be kept beside the event.
+    pub unread: Option<Refusal>,
 }
 
 /// What a body held.
@@ -72,42 +87,63 @@ pub enum Batch<'a> {
     Many(Elements<'a>),
 }
 
-/// An array's events, each read when it is asked for, so that only one of them has its pictures in memory. They succeed and fail
-/// one by one; what fails comes with its text.
+/// An array's events, each with its text, and read when it is asked for, so that only one of them has its pictures in memory. They
+/// succeed and fail one by one.
 #[derive(Debug)]
 pub struct Elements<'a> {
     texts: std::vec::IntoIter<Bytes>,
     context: Context<'a>,
+    /// What was odd about the array itself.
+    warning: Option<WarningCode>,
 }
 
-/// Values in one event. A document parsed takes up to a hundred times its text (`[{},{},…`), so bytes alone are no bound; ten
-/// thousand boxes with coordinates are below it.
-const VALUES_MAX: usize = 100_000;
+/// What is kept of a text that could not be read, or of a number that is none.
+const KEPT_BYTES: usize = 4 << 10;
 
 /// Takes a body apart. `Err` is for the whole body; what is wrong with one element of an array, its iterator says.
 pub fn normalize<'a>(body: &Bytes, context: &Context<'a>) -> Result<Batch<'a>, Refusal> {
-    let text = text(body)?;
-    let counts = scan::scan(text, &context.limits)?;
-    if !text.starts_with('[') {
-        return one(text, counts, context).map(Batch::One);
+    match trimmed(body).first() {
+        Some(b'[') => many(body, context, None),
+        Some(b'"') => match reading::array_in(body, context)? {
+            Some(array) => many(&array, context, Some(WarningCode::TypeUnexpected)),
+            None => reading::event(body, context).map(Batch::One),
+        },
+        _ => reading::event(body, context).map(Batch::One),
     }
-    let texts: Vec<Bytes> = object::elements(text)?.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect();
+}
+
+fn many<'a>(body: &Bytes, context: &Context<'a>, encoded: Option<WarningCode>) -> Result<Batch<'a>, Refusal> {
+    let (texts, repaired) = match strict_elements(body, context) {
+        Ok(texts) => (texts, None),
+        Err(refusal) if !reading::may_be_repaired(&refusal) => return Err(refusal),
+        Err(refusal) => {
+            let array = split::split(trimmed(body), &context.limits)?.ok_or(refusal)?;
+            let texts = array.elements.into_iter().map(|element| body.slice_ref(element)).collect();
+            (texts, array.has_comma.then_some(WarningCode::JsonRepaired))
+        }
+    };
     if texts.is_empty() {
         return Err(Refusal::new(Code::EventUnrecognized, "the array holds no event"));
     }
-    Ok(Batch::Many(Elements { texts: texts.into_iter(), context: *context }))
+    Ok(Batch::Many(Elements { texts: texts.into_iter(), context: *context, warning: encoded.or(repaired) }))
+}
+
+fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Refusal> {
+    let text = reading::text(body)?;
+    scan::scan(text, &context.limits)?;
+    Ok(object::elements(text)?.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
 }
 
 impl Iterator for Elements<'_> {
-    type Item = Result<Normalized, (Refusal, Bytes)>;
+    type Item = (Bytes, Result<Normalized, Refusal>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let element = self.texts.next()?;
-        let normalized = text(&element).and_then(|text| {
-            let counts = scan::scan(text, &self.context.limits)?;
-            one(text, counts, &self.context)
-        });
-        Some(normalized.map_err(|refusal| (refusal, element)))
+        let mut normalized = reading::event(&element, &self.context);
+        if let (Ok(normalized), Some(code)) = (&mut normalized, self.warning) {
+            normalized.event.warnings.push(Warning { code, field: "$".to_owned() });
+        }
+        Some((element, normalized))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -117,48 +153,7 @@ impl Iterator for Elements<'_> {
 
 impl ExactSizeIterator for Elements<'_> {}
 
-/// The body's text without the byte order mark and the white space around it.
-fn text(body: &[u8]) -> Result<&str, Refusal> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    // UTF-16 of any JSON has a NUL among its first two bytes, or a mark; UTF-8 of none has.
-    if body.iter().take(2).any(|byte| *byte == 0) || body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
-        return Err(Refusal::new(Code::EncodingInvalid, "body looks like UTF-16, only UTF-8 is taken"));
-    }
-    let text = simdutf8::compat::from_utf8(body)
-        .map_err(|error| Refusal::new(Code::EncodingInvalid, format!("not UTF-8 at byte {}", error.valid_up_to())))?
-        .trim_matches([' ', '\t', '\r', '\n']);
-    if text.is_empty() {
-        return Err(Refusal::new(Code::BodyEmpty, "the body is empty"));
-    }
-    Ok(text)
-}
-
-/// One event of a text without white space around it.
-fn one(text: &str, counts: scan::Counts, context: &Context<'_>) -> Result<Normalized, Refusal> {
-    let limits = &context.limits;
-    if text.len() > limits.event_max_bytes {
-        let message = format!("an event of {} bytes, at most {}", text.len(), limits.event_max_bytes);
-        return Err(Refusal::new(Code::BodyTooLarge, message));
-    }
-    if counts.values > VALUES_MAX {
-        return Err(Refusal::new(Code::BodyTooLarge, format!("over {VALUES_MAX} values in one event")));
-    }
-    if counts.pictures > limits.pictures_max {
-        let message = format!("{} pictures in one event, at most {}", counts.pictures, limits.pictures_max);
-        return Err(Refusal::new(Code::TooManyPictures, message));
-    }
-    if !text.starts_with('{') {
-        object::check(text)?;
-        return Err(Refusal::new(Code::EventUnrecognized, "an event is a JSON object"));
-    }
-    let object = object::Object::parse(text, crate::event::document::INNER)?;
-    let Some(dialect) = dialect::of(&object) else {
-        return Err(Refusal::new(
-            Code::EventUnrecognized,
-            "an object, but of no dialect that is known here (the nested shape with ext_data; flat documents of later firmware are not taken yet)",
-        ));
-    };
-    let (sent, pictures) = sent::Sent::take(object, context)?;
-    let event = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
-    Ok(Normalized { event, pictures })
+/// A body without the byte order mark and the white space around it.
+fn trimmed(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii()
 }

@@ -26,12 +26,24 @@ pub(super) enum Member<'a> {
 impl<'a> Object<'a> {
     /// Of a text that is one JSON object; the value of `open` is opened too where it is an object itself.
     pub fn parse(text: &'a str, open: &str) -> Result<Object<'a>, Refusal> {
-        // The first try fails as well if `open` is no object: the second, which opens nothing, tells what is wrong.
-        Object::read(text, Some(open)).or_else(|_| Object::read(text, None)).map_err(invalid)
+        // The first try fails as well if `open` is no object, or not each time: the second, which opens nothing, tells what is wrong.
+        Object::read(text, Some(open)).or_else(|_| Object::read(text, None)?.opened(open)).map_err(invalid)
     }
 
     pub fn has(&self, name: &str) -> bool {
         self.members.iter().any(|(key, _)| key == name)
+    }
+
+    /// The same with each value of `open` opened that is an object.
+    fn opened(mut self, open: &str) -> Result<Object<'a>, serde_json::Error> {
+        for (_, member) in self.members.iter_mut().filter(|(name, _)| name == open) {
+            if let Member::Text(text) = member
+                && text.get().starts_with('{')
+            {
+                *member = Member::Object(Object::read(text.get(), None)?);
+            }
+        }
+        Ok(self)
     }
 
     fn read(text: &'a str, open: Option<&str>) -> Result<Object<'a>, serde_json::Error> {
@@ -50,6 +62,12 @@ pub(super) fn elements(text: &str) -> Result<Vec<&RawValue>, Refusal> {
 /// Whether a text is one JSON value, of whatever kind.
 pub(super) fn check(text: &str) -> Result<(), Refusal> {
     serde_json::from_str::<&RawValue>(text).map(drop).map_err(invalid)
+}
+
+/// Whether a JSON text is a string that could hold an object; a glance, so that almost no string is looked at twice.
+pub(super) fn may_be_encoded(json: &str) -> bool {
+    // Its first character may be escaped, and is where it was encoded twice.
+    json.strip_prefix('"').is_some_and(|inside| inside.trim_start().starts_with(['{', '\\']))
 }
 
 /// Only ever of syntax: a message of serde_json's about a type could hold a person's name.

@@ -14,14 +14,29 @@ use super::digest::sha256_hex;
 use super::image::{Image, inspect};
 use crate::event::{PictureKind, PictureReference, PictureState, Timestamp};
 
+/// A picture taken out of a document.
+pub(super) struct Read {
+    pub reference: PictureReference,
+    pub bytes: Bytes,
+    /// Blanks in it were taken for the `+` that they had been.
+    pub is_repaired: bool,
+}
+
+/// What a picture field's text holds.
+struct Decoded {
+    bytes: Vec<u8>,
+    is_base64: bool,
+    is_repaired: bool,
+}
+
 /// `json` is the field's value as it stands in the body. `None` if it is no text, or one that holds no picture.
-pub(super) fn read(json: &str, kind: PictureKind, received_at: Timestamp, pixels_max: u64) -> Option<(PictureReference, Bytes)> {
+pub(super) fn read(json: &str, kind: PictureKind, received_at: Timestamp, pixels_max: u64) -> Option<Read> {
     let quoted = json.strip_prefix('"')?.strip_suffix('"')?;
     if quoted.is_empty() {
         return None;
     }
-    let (bytes, is_base64) = match base64_simd::STANDARD.decode_to_vec(quoted) {
-        Ok(bytes) => (bytes, true),
+    let Decoded { bytes, is_base64, is_repaired } = match base64_simd::STANDARD.decode_to_vec(quoted) {
+        Ok(bytes) => Decoded { bytes, is_base64: true, is_repaired: false },
         Err(_) => lenient(json, quoted)?,
     };
     let image = match is_base64 {
@@ -45,7 +60,7 @@ pub(super) fn read(json: &str, kind: PictureKind, received_at: Timestamp, pixels
         height: image.size.map(|(_, height)| height),
         state,
     };
-    Some((reference, Bytes::from(bytes)))
+    Some(Read { reference, bytes: Bytes::from(bytes), is_repaired })
 }
 
 /// The enrolled photo is the same on every pass, so its key has no date and it is stored once; the others are of one moment.
@@ -64,29 +79,50 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Line breaks, spaces, a `data:` prefix, the URL-safe alphabet, missing padding and JSON's escapes are all taken; the flag says
-/// whether it was base64. `None` if nothing is left.
-fn lenient(json: &str, quoted: &str) -> Option<(Vec<u8>, bool)> {
+/// Line breaks, a `data:` prefix, the URL-safe alphabet, missing padding, JSON's escapes and blanks are all taken. `None` if nothing
+/// is left.
+fn lenient(json: &str, quoted: &str) -> Option<Decoded> {
     let text = match quoted.contains('\\') {
         true => Cow::Owned(serde_json::from_str::<String>(json).ok()?),
         false => Cow::Borrowed(quoted),
     };
-    let standard = payload(&text).bytes().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| match byte {
-        b'-' => b'+',
-        b'_' => b'/',
-        other => other,
-    });
-    let mut clean: Vec<u8> = standard.collect();
+    let (mut clean, is_repaired) = clean(payload(&text).trim_ascii_start().as_bytes());
     while clean.last() == Some(&b'=') {
         clean.pop();
     }
     if clean.is_empty() {
         return None;
     }
-    match LENIENT.decode(&clean) {
-        Ok(bytes) => Some((bytes, true)),
-        Err(_) => Some((text.into_owned().into_bytes(), false)),
+    Some(match LENIENT.decode(&clean) {
+        Ok(bytes) => Decoded { bytes, is_base64: true, is_repaired },
+        Err(_) => Decoded { bytes: text.into_owned().into_bytes(), is_base64: false, is_repaired: false },
+    })
+}
+
+/// Only the letters of base64, and whether some of them were blanks.
+///
+/// A blank between two letters is a `+` that a form decoder ate, and where there is such a one, every blank is, but for those
+/// around a line break. Nobody else puts single blanks into base64.
+fn clean(text: &[u8]) -> (Vec<u8>, bool) {
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii_whitespace());
+    let is_repaired = text.windows(3).any(|three| three[1] == b' ' && is_letter(three.first()) && is_letter(three.last()));
+    let mut clean = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let run = text.get(at..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let blanks = text.get(at..at + run).unwrap_or_default();
+        match byte {
+            b'-' => clean.push(b'+'),
+            b'_' => clean.push(b'/'),
+            letter if run == 0 => clean.push(*letter),
+            _ if is_repaired && blanks.iter().all(|blank| *blank == b' ') && clean.last() != Some(&b'=') => {
+                clean.extend(std::iter::repeat_n(b'+', run))
+            }
+            _ => {}
+        }
+        at += run.max(1);
     }
+    (clean, is_repaired)
 }
 
 /// What follows `data:image/jpeg;base64,`, or the whole text.

@@ -79,23 +79,22 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, Refusal> {
         at += found;
         match (bytes.get(at), bytes.get(at + 1)) {
             (Some(b'"'), _) => return Ok(at),
-            (_, Some(b'u')) => at += unicode_escape(bytes, at)?,
+            (_, Some(b'u')) => {
+                at += unicode_escape(bytes, at)
+                    .ok_or_else(|| Refusal::new(Code::JsonInvalid, format!("half of a surrogate pair at byte {at}")))?;
+            }
             _ => at += 2,
         }
     }
     Ok(bytes.len())
 }
 
-/// The length of the `\uXXXX` at `at`, or of the two that make one character.
-fn unicode_escape(bytes: &[u8], at: usize) -> Result<usize, Refusal> {
-    let lone = || Refusal::new(Code::JsonInvalid, format!("half of a surrogate pair at byte {at}"));
+/// The length of the `\uXXXX` at `at`, or of the two that make one character; `None` for half of a pair.
+pub(super) fn unicode_escape(bytes: &[u8], at: usize) -> Option<usize> {
     match code_unit(bytes, at) {
-        Some(0xd800..=0xdbff) => match code_unit(bytes, at + 6) {
-            Some(0xdc00..=0xdfff) => Ok(12),
-            _ => Err(lone()),
-        },
-        Some(0xdc00..=0xdfff) => Err(lone()),
-        _ => Ok(2),
+        Some(0xd800..=0xdbff) => matches!(code_unit(bytes, at + 6), Some(0xdc00..=0xdfff)).then_some(12),
+        Some(0xdc00..=0xdfff) => None,
+        _ => Some(2),
     }
 }
 
@@ -109,11 +108,16 @@ fn number_end(text: &str, start: usize) -> Result<usize, Refusal> {
     let length =
         rest.bytes().position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')).unwrap_or(rest.len());
     let literal = rest.get(..length).unwrap_or_default();
-    let may_overflow = length > DIGITS_SAFE || literal.contains(['e', 'E']);
-    if may_overflow && literal.parse::<f64>().is_ok_and(f64::is_infinite) {
+    if is_out_of_range(literal) {
         return Err(Refusal::new(Code::JsonInvalid, format!("number out of range at byte {start}")));
     }
     Ok(start + length)
+}
+
+/// Of the literal of a number.
+pub(super) fn is_out_of_range(literal: &str) -> bool {
+    let may_be = literal.len() > DIGITS_SAFE || literal.contains(['e', 'E']);
+    may_be && literal.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 fn is_picture(text: &[u8]) -> bool {

@@ -1,16 +1,19 @@
 //! A claimed document taken apart: each known field's value, each picture, and every unknown field where it stood.
 //!
 //! Promises: nothing is lost but face embeddings and all but the last of a repeated key, both with a warning (repetition below
-//! the fields of the document goes unseen: serde_json keeps the last of those, too). Deliberately gives no value a meaning: that
-//! is `assemble`'s.
+//! the fields of the document goes unseen: serde_json keeps the last of those, too), and the end of a text that should have been an
+//! object and could not be read. What a repair changed is told: a warning, and what was sent in `source`. Deliberately gives no
+//! value a meaning: that is `assemble`'s.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::object::{Member, Object};
+use super::notes::{Kept, Notes, dotted, pointer};
+use super::object::{self, Member, Object};
+use super::reading::Stop;
 use super::warnings::Warnings;
-use super::{Context, embedding, picture};
-use crate::event::document::{FIELD_COUNT, FIELDS, Field, INNER, Meaning};
+use super::{Context, KEPT_BYTES, embedding, picture};
+use crate::event::document::{BYTES, ENCODED, FIELD_COUNT, FIELDS, Field, INNER, Meaning, is_object};
 use crate::event::{Code, Picture, PictureState, Pictures, Refusal, WarningCode};
 
 /// One slot for each of [`FIELDS`].
@@ -24,23 +27,35 @@ pub(super) struct Sent {
     /// What was sent where the inner object should be, `null` for nothing at all; `None` if it is there.
     pub instead_of_inner: Option<Value>,
     pub extra: Map<String, Value>,
+    /// What goes to the event's `source` because it was repaired.
+    pub source: Map<String, Value>,
     pub warnings: Warnings,
+    pub notes: Notes,
+    /// Something that could not be read, so that the body is worth keeping.
+    pub unread: Option<Refusal>,
 }
 
 impl Sent {
-    /// Also the pictures' bytes.
-    pub fn take(object: Object<'_>, context: &Context<'_>) -> Result<(Sent, Vec<Picture>), Refusal> {
+    /// Also the pictures' bytes. Without `notes` a text in the place of an object ends it, if it may be one.
+    pub fn take(object: Object<'_>, notes: Option<Notes>, context: &Context<'_>) -> Result<(Sent, Vec<Picture>), Stop> {
         let mut sent = Sent::default();
+        let is_strict = notes.is_none();
+        sent.take_notes(notes.unwrap_or_default());
         let mut texts: Slots<&RawValue> = [None; FIELD_COUNT];
+        if is_strict && has_encoded(false, &object) {
+            return Err(Stop::Encoded);
+        }
         let inner = sent.take_members(false, object, &mut texts)?;
         match inner {
+            Some(Member::Object(inner)) if is_strict && has_encoded(true, &inner) => return Err(Stop::Encoded),
             Some(Member::Object(inner)) => drop(sent.take_members(true, inner, &mut texts)?),
             Some(Member::Text(text)) => sent.take_instead_of_inner(text)?,
             None => sent.instead_of_inner = Some(Value::Null),
         }
         let pictures = sent.take_pictures(&mut texts, context);
-        for ((field, text), slot) in FIELDS.iter().zip(texts).zip(&mut sent.values) {
-            *slot = text.map(|text| value(field.name, &field.path(), text, &mut sent.warnings)).transpose()?;
+        for ((index, field), text) in FIELDS.iter().enumerate().zip(texts) {
+            let value = text.map(|text| sent.value(field.inner, field.name, text)).transpose()?;
+            sent.values.get_mut(index).into_iter().for_each(|slot| slot.clone_from(&value));
         }
         Ok((sent, pictures))
     }
@@ -82,7 +97,7 @@ impl Sent {
                     false
                 }
                 (Member::Text(text), None) => {
-                    let value = value(&name, &path(), text, &mut self.warnings)?;
+                    let value = self.value(inner, &name, text)?;
                     self.keep(inner, &name, value)
                 }
             };
@@ -94,13 +109,87 @@ impl Sent {
     }
 
     fn take_instead_of_inner(&mut self, text: &RawValue) -> Result<(), Refusal> {
-        let sent = value(INNER, INNER, text, &mut self.warnings)?;
+        let sent = self.value(false, INNER, text)?;
         self.warnings.add(WarningCode::TypeUnexpected, INNER);
-        if sent.is_null() {
-            self.extra.insert(INNER.to_owned(), Value::Null);
+        match &sent {
+            Value::Null => drop(self.extra.insert(INNER.to_owned(), Value::Null)),
+            Value::String(text) if !text.trim().is_empty() => self.could_not_read(INNER),
+            _ => {}
         }
         self.instead_of_inner = Some(sent);
         Ok(())
+    }
+
+    /// The value of a member, without what must not pass.
+    fn value(&mut self, inner: bool, name: &str, text: &RawValue) -> Result<Value, Refusal> {
+        // The text was parsed once, so this fails only if serde_json disagrees with itself; neither its words nor the key are repeated.
+        let mut value = serde_json::from_str(text.get())
+            .map_err(|error| Refusal::new(Code::JsonInvalid, format!("not JSON: {:?} error in a value", error.classify())))?;
+        let path = || if inner { format!("{INNER}.{name}") } else { name.to_owned() };
+        if embedding::remove(name, &mut value) {
+            self.warnings.add(WarningCode::EmbeddingRemoved, path());
+        }
+        // It may hold pictures and embeddings that nobody can take out.
+        if let Value::String(text) = &mut value
+            && is_object(inner, name)
+            && text.len() > KEPT_BYTES
+        {
+            text.truncate(text.floor_char_boundary(KEPT_BYTES));
+            self.could_not_read(&path());
+        }
+        Ok(value)
+    }
+
+    fn could_not_read(&mut self, path: &str) {
+        let refusal =
+            || Refusal::at(Code::EventUnrecognized, path, "accepted, but this is no object, and is not kept whole with the event");
+        self.unread.get_or_insert_with(refusal);
+    }
+
+    fn take_notes(&mut self, notes: Notes) {
+        // By these warnings the document is made again, so the others must leave them room.
+        let no_number = |notes: Option<&Notes>| notes.is_some_and(|notes| notes.number.is_some());
+        for field in FIELDS.iter().filter(|field| no_number(notes.of(field))) {
+            self.warnings.add(WarningCode::NumberInvalid, field.path());
+        }
+        notes.visit(&mut |path, note| self.take_note(path, note));
+        self.notes = notes;
+    }
+
+    fn take_note(&mut self, path: &[&str], note: &Notes) {
+        if let Some(spelling) = &note.number {
+            self.warnings.add(WarningCode::NumberInvalid, dotted(path));
+            if let Some(name) = known(path).map(str::to_owned).or_else(|| pointer(path)) {
+                self.source.insert(name, Value::String(spelling.clone()));
+            }
+        }
+        for (before, kept) in [("", &note.bytes), ("#", &note.key)] {
+            if let Some(kept) = kept {
+                self.warnings.add(WarningCode::EncodingInvalid, dotted(path));
+                self.take_bytes(pointer(path).map(|pointer| format!("{before}{pointer}")), path, kept);
+            }
+        }
+        if note.encoded > 0 {
+            self.warnings.add(WarningCode::TypeUnexpected, dotted(path));
+            if let Some(name) = path.last() {
+                self.source.insert((*name).to_owned(), serde_json::json!({ ENCODED: note.encoded }));
+            }
+        }
+        if note.comma {
+            self.warnings.add(WarningCode::JsonRepaired, dotted(path));
+        }
+    }
+
+    fn take_bytes(&mut self, place: Option<String>, path: &[&str], kept: &Kept) {
+        if place.is_none() || matches!(kept, Kept::Hash(_)) {
+            let refusal =
+                || Refusal::at(Code::EncodingInvalid, dotted(path), "accepted, but its bytes are not kept with the event");
+            self.unread.get_or_insert_with(refusal);
+        }
+        let bytes = self.source.entry(BYTES).or_insert_with(|| Value::Object(Map::new()));
+        if let (Some(place), Some(bytes)) = (place, bytes.as_object_mut()) {
+            bytes.insert(place, kept.to_base64().into());
+        }
     }
 
     fn take_pictures(&mut self, texts: &mut Slots<&RawValue>, context: &Context<'_>) -> Vec<Picture> {
@@ -108,7 +197,10 @@ impl Sent {
         for (field, text) in FIELDS.iter().zip(texts) {
             let (Meaning::Picture(kind), Some(json)) = (field.meaning, text.map(RawValue::get)) else { continue };
             match picture::read(json, kind, context.source.received_at, context.settings.picture_max_pixels) {
-                Some((reference, bytes)) => {
+                Some(picture::Read { reference, bytes, is_repaired }) => {
+                    if is_repaired {
+                        self.warnings.add(WarningCode::Base64Repaired, field.path());
+                    }
                     if let Some(code) = warning_of(reference.state) {
                         self.warnings.add(code, field.path());
                     }
@@ -124,15 +216,21 @@ impl Sent {
     }
 }
 
-/// The value of a member, without what must not pass.
-fn value(name: &str, path: &str, text: &RawValue, warnings: &mut Warnings) -> Result<Value, Refusal> {
-    // The text was parsed once, so this fails only if serde_json disagrees with itself; neither its words nor the key are repeated.
-    let mut value = serde_json::from_str(text.get())
-        .map_err(|error| Refusal::new(Code::JsonInvalid, format!("not JSON: {:?} error in a value", error.classify())))?;
-    if embedding::remove(name, &mut value) {
-        warnings.add(WarningCode::EmbeddingRemoved, path);
+/// Whether a text stands where an object belongs, and may be one.
+fn has_encoded(inner: bool, object: &Object<'_>) -> bool {
+    object.members.iter().any(|(name, member)| match member {
+        Member::Text(text) => is_object(inner, name) && object::may_be_encoded(text.get()),
+        Member::Object(_) => false,
+    })
+}
+
+/// The name by which `source` knows this place.
+fn known<'p>(path: &[&'p str]) -> Option<&'p str> {
+    match path {
+        [name] if *name == INNER || FIELDS.iter().any(|field| !field.inner && field.name == *name) => Some(name),
+        [INNER, name] if FIELDS.iter().any(|field| field.inner && field.name == *name) => Some(name),
+        _ => None,
     }
-    Ok(value)
 }
 
 fn warning_of(state: PictureState) -> Option<WarningCode> {

@@ -5,18 +5,17 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use super::folder::Folder;
+use super::folder::{Folder, Full, PutError, Quota};
 use crate::event::{Lane, Picture, Sequence, Timestamp};
 use crate::metrics;
+use crate::volume::Rank;
 
 pub struct Aside {
     epoch: String,
-    max_bytes: u64,
-    folder: Mutex<Folder>,
+    folder: Folder,
 }
 
 /// A record and why it was not taken.
@@ -41,38 +40,25 @@ pub struct SetAside {
 
 #[derive(Debug, thiserror::Error)]
 pub enum AsideError {
-    #[error("the set-aside store is full: {used} of {limit} bytes used")]
-    Full { used: u64, limit: u64 },
+    #[error("the set-aside store is full: {0}")]
+    Full(Full),
     #[error("the set-aside store cannot be written")]
     Io(#[from] io::Error),
-}
-
-fn tell(folder: &Folder) {
-    metrics::aside(folder.iter().count(), folder.total());
 }
 
 impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
     pub fn open(data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
-        let folder = Folder::open(&data_dir.join("aside"), |name| name.split('-').count() == 4)?;
-        tell(&folder);
-        Ok(Aside { epoch: epoch.chars().take(8).collect(), max_bytes, folder: Mutex::new(folder) })
+        let quota = Quota { max_bytes, share_bytes: max_bytes, rank: Rank::Middle };
+        let folder = Folder::open(&data_dir.join("aside"), quota, |name| (name.split('-').count() == 4).then_some(""))?;
+        let aside = Aside { epoch: epoch.chars().take(8).collect(), folder };
+        aside.tell();
+        Ok(aside)
     }
 
     /// Keeps it, on disk when it returns. What is there already stays as it is. Blocks for two syncs.
     pub fn put(&self, aside: &SetAside) -> Result<(), AsideError> {
-        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = aside.pictures.iter().fold(aside.event.len() as u64 + 1_024, |size, picture| size + picture.bytes.len() as u64);
         let name = format!("{}-{:020}-{}-{}", self.epoch, aside.sequence.0, aside.destination, aside.lane);
-        if folder.contains(&name) {
-            return Ok(());
-        }
-        if folder.total() + size > self.max_bytes {
-            folder.look_again();
-        }
-        if folder.total() + size > self.max_bytes {
-            return Err(AsideError::Full { used: folder.total(), limit: self.max_bytes });
-        }
         let pictures = aside.pictures.iter().map(|picture| json!({"kind": picture.kind, "bytes": picture.bytes.len()}));
         let head = json!({
             "destination": aside.destination,
@@ -88,22 +74,34 @@ impl Aside {
         });
         let mut parts: Vec<&[u8]> = vec![&aside.event, b"\n"];
         parts.extend(aside.pictures.iter().map(|picture| picture.bytes.as_ref()));
-        folder.put(&name, &head, &parts)?;
-        tell(&folder);
+        self.folder.put(&name, &head, &parts)?;
+        self.tell();
         Ok(())
     }
 
-    /// Sees what an operator has taken away by hand.
-    pub fn look_again(&self) {
-        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        folder.look_again();
-        tell(&folder);
+    /// Sees what an operator has taken away by hand. Looks at every file.
+    pub fn review(&self) {
+        self.folder.review(|_| false);
+        self.tell();
     }
 
-    /// How many records are set aside, and their bytes.
+    /// How many records are set aside, and what they occupy.
     pub fn usage(&self) -> (usize, u64) {
-        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        (folder.iter().count(), folder.total())
+        self.folder.usage()
+    }
+
+    fn tell(&self) {
+        let (records, bytes) = self.usage();
+        metrics::aside(records, bytes);
+    }
+}
+
+impl From<PutError> for AsideError {
+    fn from(error: PutError) -> AsideError {
+        match error {
+            PutError::Full(full) => AsideError::Full(full),
+            PutError::Io(error) => AsideError::Io(error),
+        }
     }
 }
 
@@ -140,7 +138,7 @@ mod tests {
     #[test]
     fn a_full_store_is_an_error_and_drops_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let aside = Aside::open(directory.path(), "b81f00aa11", 1_200).unwrap();
+        let aside = Aside::open(directory.path(), "b81f00aa11", 5_000).unwrap();
         aside.put(&record(1)).unwrap();
         assert!(matches!(aside.put(&record(2)), Err(AsideError::Full { .. })));
         assert_eq!(aside.usage().0, 1);

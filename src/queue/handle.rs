@@ -12,7 +12,7 @@ use super::open::{self, Threads};
 use super::settings::{OpenError, Settings};
 use super::status::{self, Status};
 use super::verdicts::Verdicts;
-use crate::event::{Event, Feed, Lane, Picture, Sequence, Timestamp};
+use crate::event::{Event, Feed, Lane, PersonType, Picture, Revision, Sequence, Timestamp};
 
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct Entry {
     pub event: Event,
     pub pictures: Vec<Picture>,
     pub lane: Lane,
+    /// For one that nobody may act on: the revision that its content would have had live.
+    pub live_revision: Option<Revision>,
 }
 
 /// Where an entry is. Durable in both cases.
@@ -128,6 +130,17 @@ impl Queue {
         let from =
             self.inner.log.received_since(since).inspect_err(|error| tracing::error!(%error, "the queue cannot be read")).ok()?;
         follower.attach(from, self.inner.log.counts().last())
+    }
+
+    /// What the destination `store` has settled without a gap, by [`Lane::number`] and [`PersonType::number`]: the last record of each.
+    pub fn settled(&self) -> [[u64; PersonType::ALL.len()]; Lane::ALL.len()] {
+        let mut settled = [[0; PersonType::ALL.len()]; Lane::ALL.len()];
+        for store in Lane::ALL.iter().filter_map(|lane| self.inner.follower(super::follower::STORE, *lane)) {
+            let positions = store.progress().positions();
+            let of_lane = settled.get_mut(usize::from(store.lane.number())).into_iter().flatten();
+            of_lane.zip(positions).for_each(|(through, position)| *through = position);
+        }
+        settled
     }
 
     /// How many records came after a sequence, by [`Feed`], and the last of them.

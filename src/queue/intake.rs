@@ -32,6 +32,8 @@ pub(super) type Reply = oneshot::Sender<Result<Appended, AppendError>>;
 pub(super) struct Pending {
     pub id: EventId,
     pub revision: Revision,
+    /// For a record that nobody may act on: the revision that its content would have had live.
+    pub live_revision: Option<Revision>,
     pub feed: Feed,
     pub lane: Lane,
     pub person_type: PersonType,
@@ -172,7 +174,7 @@ impl Queues {
 }
 
 fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: OwnedSemaphorePermit) -> Pending {
-    let Entry { event: parsed, pictures, lane } = entry;
+    let Entry { event: parsed, pictures, lane, live_revision } = entry;
     let digests = std::array::from_fn(|number| {
         let kind = u8::try_from(number).ok().and_then(PictureKind::from_number);
         let reference = kind.and_then(|kind| parsed.pictures.get(kind));
@@ -182,6 +184,7 @@ fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: OwnedSemaphorePermi
     let mut pending = Pending {
         id: parsed.id,
         revision: parsed.revision,
+        live_revision,
         feed: parsed.feed,
         lane,
         person_type: parsed.person_type,

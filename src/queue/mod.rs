@@ -107,9 +107,9 @@
 //! # Room
 //!
 //! A segment goes (`space.rs`) when every cursor has **durably** passed it, no replay needs it, and its replay window is over or
-//! room is wanted. Ages count by uptime; at start, by the wall clock, but only if the newest record is less than an hour old. So a
-//! clock that is set deletes nothing. The newest segment always stays: it knows where the log ends. Should it be lost all the
-//! same, each slot says how far the log had come, so no sequence is ever given twice.
+//! room is wanted. Ages count by uptime; at start, by the wall clock without its jumps (`crate::clock`). So a clock that is set deletes
+//! nothing. The newest segment always stays: it knows where the log ends. Should it be lost all the same, each slot says how far
+//! the log had come, so no sequence is ever given twice.
 //!
 //! # Measured, and chosen by it
 //!

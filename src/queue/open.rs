@@ -3,8 +3,8 @@
 //! Promises: either everything is as it was durable, or the error names what is in the way; opening twice is refused.
 //! Deliberately leaves no half-open queue behind.
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -25,7 +25,9 @@ use super::settings::{OpenError, Settings};
 use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
+use crate::clock::Clock;
 use crate::event::{Lane, PersonType};
+use crate::volume;
 
 /// The directory below `data_dir`.
 pub(super) const DIRECTORY: &str = "queue";
@@ -39,7 +41,7 @@ pub(super) struct Threads {
 pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
     let directory = settings.data_dir.join(DIRECTORY);
     // Events hold names, and pictures: they are not for every user of the machine.
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(OpenError::io("creating", &directory))?;
+    volume::private_folder(&directory).map_err(OpenError::io("creating", &directory))?;
     let lock = lock_patiently(&settings.data_dir)?;
     let disk = settings.disk.clone();
     // A segment in the making when the process ended: it never had a name.
@@ -47,6 +49,7 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let found = recover::list(&directory)?;
     let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
     let recovered = recover::recover(&disk, &directory, found)?;
+    recovered.age(&Clock::open(&settings.data_dir));
     let kept = load(&directory, &manifest, destinations)?;
     let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
     let log = Log::new(directory.clone(), disk.clone(), manifest.epoch_bytes(), recovered.segments, counts);
@@ -125,10 +128,10 @@ fn load(directory: &Path, manifest: &Manifest, destinations: &[&str]) -> Result<
 fn follow(log: &Log, manifest: &Manifest, destinations: &[&str], kept: Vec<KeptCursor>) -> Result<Vec<Arc<Follower>>, OpenError> {
     let is_lost = |name: &str| kept.iter().any(|(destination, _, kept)| destination == name && kept.is_unreadable());
     let mut replays: Vec<String> = manifest.destinations.iter().filter(|name| is_lost(name)).cloned().collect();
+    nothing_waits(log, destinations, &kept)?;
     let mut followers = Vec::new();
     for (destination, lane, kept) in kept {
         if !destinations.contains(&destination.as_str()) {
-            nothing_waits(log, &destination, lane, &kept)?;
             continue;
         }
         let replay = replays.iter().position(|name| *name == destination).filter(|_| lane == Lane::Normal);
@@ -144,13 +147,18 @@ fn follow(log: &Log, manifest: &Manifest, destinations: &[&str], kept: Vec<KeptC
     Ok(followers)
 }
 
-fn nothing_waits(log: &Log, destination: &str, lane: Lane, kept: &Kept) -> Result<(), OpenError> {
-    let Some(saved) = &kept.saved else { return Ok(()) };
-    let position = |person_type: PersonType| saved.positions.get(usize::from(person_type.number())).copied().unwrap_or(0);
-    let waiting = log.waiting(lane, position).map_err(OpenError::io("reading the indexes of", &log.directory))?;
-    match waiting {
-        0 => Ok(()),
-        waiting => Err(OpenError::Waiting { destination: destination.to_owned(), waiting }),
+/// Whether a destination that is not configured any more has had everything, in both lanes.
+fn nothing_waits(log: &Log, destinations: &[&str], kept: &[KeptCursor]) -> Result<(), OpenError> {
+    let mut waiting: BTreeMap<&str, u64> = BTreeMap::new();
+    for (destination, lane, kept) in kept.iter().filter(|(name, ..)| !destinations.contains(&name.as_str())) {
+        let Some(saved) = &kept.saved else { continue };
+        let position = |person_type: PersonType| saved.positions.get(usize::from(person_type.number())).copied().unwrap_or(0);
+        let of_lane = log.waiting(*lane, position).map_err(OpenError::io("reading the indexes of", &log.directory))?;
+        *waiting.entry(destination).or_default() += of_lane;
+    }
+    match waiting.into_iter().find(|(_, waiting)| *waiting > 0) {
+        None => Ok(()),
+        Some((destination, waiting)) => Err(OpenError::Waiting { destination: destination.to_owned(), waiting }),
     }
 }
 

@@ -8,14 +8,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::disk::{self, Disk};
 use super::layout::{Counts, SegmentHeader, VERSION};
 use super::scan::{self, Durable};
 use super::segment::{Found, Segment};
 use super::settings::OpenError;
-use crate::event::Timestamp;
+use crate::clock::Clock;
 
 pub(super) const SEGMENT_PREFIX: &str = "segment-";
 /// A segment in the making. It has no name yet, so it holds nothing.
@@ -68,7 +67,6 @@ pub(super) fn recover(disk: &Disk, directory: &Path, found: Vec<Segment>) -> Res
         let next = headers.get(place + 1).map(|header| header.before);
         recovered.take(disk, segment, next)?;
     }
-    recovered.age();
     Ok(recovered)
 }
 
@@ -123,16 +121,8 @@ impl Recovered {
         }
     }
 
-    /// Ages as of now, with a clock that may have been wrong: a newest record more than an hour old is as likely a clock that
-    /// was set as a gateway that was off, so age then counts from that record.
-    fn age(&self) {
-        const BELIEVED: i64 = 3_600_000;
-        let Some(newest) = self.segments.iter().map(|segment| segment.received_through()).max() else { return };
-        let now = Timestamp::now();
-        let now = if (0..=BELIEVED).contains(&now.since(newest)) { now } else { newest };
-        for segment in &self.segments {
-            let age = u64::try_from(now.since(segment.received_through())).unwrap_or(0);
-            segment.set_age(Duration::from_millis(age));
-        }
+    /// Ages as of now. The wall clock that dated the records may have been set since, and ages nothing by that.
+    pub fn age(&self, clock: &Clock) {
+        self.segments.iter().for_each(|segment| segment.set_age(clock.age(segment.received_through())));
     }
 }

@@ -24,9 +24,9 @@ const SAMPLES: usize = 60;
 #[derive(Clone, Debug)]
 pub struct Status {
     pub bytes: SpaceUsed,
-    /// What the file system has left for an unprivileged process.
+    /// What the file system has left for segments: for an unprivileged process, and without the reserve.
     pub disk_available: Option<u64>,
-    /// Until what waits fills the budget, at the pace of the last minute. `None` while it does not grow.
+    /// Until what waits fills the budget or the disk, at the pace of the last minute. `None` while it does not grow.
     pub time_to_full: Option<Duration>,
     /// There is no room for the next segment, and none left in this one.
     pub is_full: bool,
@@ -67,8 +67,11 @@ pub struct FollowerStatus {
 pub(super) fn status(inner: &Inner) -> Status {
     let bytes = bytes(inner);
     let growth = inner.growth.lock().unwrap_or_else(PoisonError::into_inner).bytes_per_second();
-    let disk_available = super::disk::available(&inner.log.directory).ok();
-    let room = bytes.limit.saturating_sub(bytes.waiting);
+    let available = super::disk::available(&inner.log.directory).ok();
+    let disk_available = available.map(|bytes| bytes.saturating_sub(inner.settings.reserve_bytes()));
+    // What is only kept gives way.
+    let on_disk = disk_available.map_or(u64::MAX, |available| available.saturating_add(bytes.kept));
+    let room = bytes.limit.saturating_sub(bytes.waiting).min(on_disk);
     Status {
         bytes,
         disk_available,
@@ -143,7 +146,7 @@ const LOOK_AHEAD_SEGMENTS: usize = 16;
 fn is_full(inner: &Inner, bytes: &SpaceUsed, disk_available: Option<u64>) -> bool {
     let wanted = inner.settings.segment_bytes;
     let available = disk_available.unwrap_or(u64::MAX);
-    let has_no_room = bytes.waiting + wanted > bytes.limit || wanted + inner.settings.reserve_bytes() > available;
+    let has_no_room = bytes.waiting + wanted > bytes.limit || wanted > available;
     let is_open = inner.log.state().segments.back().is_some_and(|segment| !segment.is_sealed());
     has_no_room && inner.settings.on_full == OnFull::Refuse && (!is_open || inner.full.load(Ordering::Relaxed))
 }

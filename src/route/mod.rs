@@ -6,20 +6,22 @@
 //!
 //! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock
 //! says; one from the platform only if it occurred within `live_for`; history and replays never. What may not be acted on is
-//! never urgent.
+//! never urgent. This is decided once, when the event is accepted, and kept with it: no other route makes a backlog live.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
-use crate::event::{ClockSource, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp};
+use crate::event::{
+    Act, ClockSource, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp,
+};
 
 mod attributes;
 mod payload;
 mod places;
 mod topic;
 
-pub use places::Places;
+pub use places::{Places, Through};
 pub use topic::gateway_topic;
 
 use payload::{Moment, Place};
@@ -41,6 +43,8 @@ pub struct Router {
 #[derive(Clone, Copy, Debug)]
 pub struct Sending<'a> {
     pub sequence: Sequence,
+    /// The record's.
+    pub lane: Lane,
     pub now: Timestamp,
     /// The replay's id, if this is one.
     pub replay: Option<&'a str>,
@@ -71,16 +75,28 @@ impl Router {
         }
     }
 
-    /// Until when one may act on an event; `None` = it is for the record only.
-    pub fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
+    /// Until when one may act on an event that arrives.
+    pub fn decide(&self, event: &Event) -> Act {
         let live_for = self.routes.of(event.person_type).live_for;
-        let is_live = replay.is_none()
-            && match event.feed {
-                Feed::Realtime => true,
-                Feed::Platform => occurred_within(event, live_for),
-                Feed::History => false,
-            };
-        is_live.then(|| event.received_at.plus(live_for))
+        let is_live = match event.feed {
+            Feed::Realtime => true,
+            Feed::Platform => occurred_within(event, live_for),
+            Feed::History => false,
+        };
+        if is_live { Act::Before(event.received_at.plus(live_for)) } else { Act::Never }
+    }
+
+    /// Until when one may act on an event that is sent; `None` = it is for the record only.
+    pub fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
+        let act = match event.act_before {
+            // Of a version that did not decide.
+            Act::Undecided => self.decide(event),
+            decided => decided,
+        };
+        match act {
+            Act::Before(moment) if replay.is_none() => Some(moment),
+            _ => None,
+        }
     }
 
     /// What leaves for MQTT; `None` if there is nothing to do, since this type has no route there or no late topic.
@@ -150,7 +166,7 @@ impl Router {
             act_before: self.act_before(event, sending.replay),
             replay: sending.replay,
             place: Place { epoch: &self.epoch, number: sending.sequence.0 },
-            places: &self.places,
+            base: self.places.of(sending.sequence, sending.lane, event.person_type),
             pictures: sending.pictures,
             is_dropped: route.pictures == PicturePolicy::Drop,
             inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),
@@ -163,7 +179,8 @@ impl Router {
                 Format::Boxbridge => payload::boxbridge(event, moment),
                 Format::Box => payload::vendor(event, moment),
             },
-            timestamp: event.received_at,
+            // A clock that ran ahead when it came: brokers refuse what is from the future.
+            timestamp: event.received_at.min(sending.now),
             expires_in: None,
         }
     }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{PicturesNow, Places};
+use super::PicturesNow;
+use super::places::Base;
 use crate::event::document;
 use crate::event::{
     Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture, PictureKind, PictureReference, PictureState,
@@ -57,7 +58,8 @@ struct PicturesSent<'a> {
 
 #[derive(Serialize)]
 struct PictureSent<'a> {
-    key: &'a str,
+    /// The whole name in the store.
+    key: String,
     /// Where it lies or will lie; `null` if it never will.
     uri: Option<String>,
     url: Option<String>,
@@ -87,7 +89,7 @@ pub(super) struct Moment<'a> {
     pub act_before: Option<Timestamp>,
     pub replay: Option<&'a str>,
     pub place: Place<'a>,
-    pub places: &'a Places,
+    pub base: &'a Base,
     pub pictures: PicturesNow,
     pub is_dropped: bool,
     /// Bytes of the pictures, where the route wants them in the message.
@@ -147,9 +149,9 @@ impl<'a> Moment<'a> {
         };
         let will_lie = !matches!(state, PictureState::Dropped | PictureState::Missing | PictureState::NotStored);
         PictureSent {
-            key: &picture.key,
-            uri: will_lie.then(|| self.places.uri(&picture.key)),
-            url: if will_lie { self.places.url(&picture.key) } else { None },
+            key: self.base.key(&picture.key),
+            uri: will_lie.then(|| self.base.uri(&picture.key)),
+            url: if will_lie { self.base.url(&picture.key) } else { None },
             stored: will_lie && matches!(self.pictures, PicturesNow::Settled(_)),
             sha256: &picture.sha256,
             bytes: picture.bytes,

@@ -5,6 +5,7 @@
 //! librdkafka would let it time out; topics that are missing are made, or reported. Deliberately has no time limit of its own for
 //! a message (the queue decides how long to wait) and no retries but librdkafka's, which keep the order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,12 +16,14 @@ use super::{ConnectError, Destination};
 use crate::config;
 use crate::event::{Lane, Message};
 
+mod failure;
+mod probe;
 mod report;
 mod session;
 mod topics;
 
 pub use session::Session;
-pub use topics::{Probe, TopicProbe};
+pub use topics::{Probe, Produce, TopicProbe};
 
 use topics::{Missing, Topic};
 
@@ -52,6 +55,8 @@ struct Shared {
     batch_bytes: Mutex<usize>,
     /// How many look-ups may run at once: each is a client of its own, with threads.
     lookups: Semaphore,
+    /// In this lane the brokers refuse what is about us, not about a record: one at a time, until one is taken.
+    is_refused: [AtomicBool; Lane::ALL.len()],
 }
 
 /// librdkafka's own default; a batch is never asked to be larger.
@@ -63,17 +68,21 @@ const NAMES_MAX: usize = 1_000;
 const LOOKUPS_MAX: usize = 4;
 /// How long connecting may take in all, and one question to the brokers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same for one address, until TLS and password are through: librdkafka tries a name's addresses one after the other, and each look-up begins with
+/// the first. Of three, two may be silent; a line with half a second of delay still gets through.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl Kafka {
     /// `topics` are those that the routes can name in advance: they are looked up, or made, at each connect.
     pub fn new(config: config::Kafka, topics: Vec<String>, limits: Limits) -> Kafka {
-        let (names, batch_bytes) = (Mutex::new(topics), Mutex::new(BATCH_BYTES));
-        Kafka { shared: Arc::new(Shared { config, limits, names, batch_bytes, lookups: Semaphore::new(LOOKUPS_MAX) }) }
+        Kafka { shared: Arc::new(Shared::new(config, topics, limits)) }
     }
 
-    /// What `check --online` shows: the brokers, and each topic as they have it. Makes nothing.
+    /// What `check --online` shows: the brokers, each topic as they have it, and whether they would take what we send. Makes nothing.
     pub async fn probe(&self) -> Result<Probe, ConnectError> {
-        Ok(topics::look_up(&self.shared, self.shared.names(), Missing::Report).await?.into_probe())
+        let found = topics::look_up(&self.shared, self.shared.names(), Missing::Report).await?;
+        let produce = probe::produce(&self.shared, &found.topics).await;
+        Ok(Probe { produce, ..found.into_probe() })
     }
 }
 
@@ -96,6 +105,19 @@ impl Destination for Kafka {
 }
 
 impl Shared {
+    fn new(config: config::Kafka, topics: Vec<String>, limits: Limits) -> Shared {
+        let (names, batch_bytes) = (Mutex::new(topics), Mutex::new(BATCH_BYTES));
+        Shared { config, limits, names, batch_bytes, lookups: Semaphore::new(LOOKUPS_MAX), is_refused: Default::default() }
+    }
+
+    fn is_refused(&self, lane: Lane) -> bool {
+        self.is_refused[usize::from(lane.number())].load(Ordering::Relaxed)
+    }
+
+    fn set_refused(&self, lane: Lane, is_refused: bool) {
+        self.is_refused[usize::from(lane.number())].store(is_refused, Ordering::Relaxed);
+    }
+
     fn missing(&self) -> Missing {
         if self.config.create_topics { Missing::Make } else { Missing::Report }
     }
@@ -145,7 +167,7 @@ impl Shared {
             .set("allow.auto.create.topics", "false")
             // Back within a second once the brokers are; the default doubles up to 10 s.
             .set("reconnect.backoff.max.ms", "1000")
-            .set("socket.connection.setup.timeout.ms", milliseconds(CONNECT_TIMEOUT))
+            .set("socket.connection.setup.timeout.ms", milliseconds(ADDRESS_TIMEOUT))
             .set("socket.keepalive.enable", "true")
             .set("security.protocol", security_protocol(config));
         if let Some(sasl) = &config.sasl {
@@ -229,8 +251,7 @@ mod tests {
             compression: "lz4".to_owned(),
         };
         let limits = Limits { window_records: 60_000, window_bytes: 1 << 30, stall_timeout: Duration::from_secs(15) };
-        let (names, batch_bytes) = (Mutex::default(), Mutex::new(BATCH_BYTES));
-        Shared { config, limits, names, batch_bytes, lookups: Semaphore::new(1) }
+        Shared::new(config, Vec::new(), limits)
     }
 
     #[test]

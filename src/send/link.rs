@@ -1,24 +1,49 @@
-//! How a destination's lanes fare, for whoever looks: `/readyz`, `/metrics`, `boxbridge status`; and when a lane that is down tries again.
+//! How a destination's lanes fare, for whoever looks: `/readyz`, `/metrics`, `boxbridge status`, the log; and when a lane that is down tries again.
+//!
+//! Promises: what does not flow is named with its reason for as long as it does not, a lane as well as a single person type; a lane that failed counts
+//! as up only once it has proven itself, so that one that connects and dies in a circle is seen to be down. What the log says of all that is
+//! bounded by [`outage`].
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::event::Lane;
+use crate::event::{Lane, PersonType};
 use crate::metrics;
+
+mod outage;
+#[cfg(test)]
+mod tests;
+
+use outage::{Outage, Say};
+
+/// A connection that has neither failed nor been answered for so long is one that works: there may be nothing to send.
+pub const PROVEN: Duration = Duration::from_secs(1);
 
 /// One destination's connections.
 pub struct Link {
     pub destination: &'static str,
     lanes: Mutex<Lanes>,
-    /// What the connection dies on, in words, per lane.
-    suspects: Mutex<[Vec<String>; Lane::ALL.len()]>,
     /// Ends a lane's pause before its next attempt.
     wake: [Notify; Lane::ALL.len()],
 }
 
-type Lanes = [Condition; Lane::ALL.len()];
+type Lanes = [State; Lane::ALL.len()];
+
+/// One lane: how it is, and what has been said of it.
+struct State {
+    condition: Condition,
+    /// It has connected since it was last down.
+    has_connected: bool,
+    outage: Outage,
+    /// The person types that are held back, and why.
+    paused: BTreeMap<PersonType, String>,
+    pauses: [Outage; PersonType::ALL.len()],
+    /// Single events that are held back.
+    suspects: Vec<String>,
+}
 
 /// One lane's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,59 +60,146 @@ pub enum Condition {
 impl Link {
     pub fn new(destination: &'static str) -> Link {
         metrics::destination_exists(destination);
-        let lanes = Mutex::new([Condition::Connecting, Condition::Connecting]);
-        Link { destination, lanes, suspects: Mutex::default(), wake: Default::default() }
+        let state = || State {
+            condition: Condition::Connecting,
+            has_connected: false,
+            outage: Outage::default(),
+            paused: BTreeMap::new(),
+            pauses: Default::default(),
+            suspects: Vec::new(),
+        };
+        Link { destination, lanes: Mutex::new([state(), state()]), wake: Default::default() }
     }
 
-    /// Says the first failure and the recovery, not those in between.
-    pub fn set(&self, lane: Lane, condition: Condition) {
+    /// There is a connection. After a failure it is up only once it is proven: by an answer, or by [`PROVEN`].
+    pub fn connected(&self, lane: Lane) {
         let mut lanes = self.lock();
-        let now = &mut lanes[usize::from(lane.number())];
-        match (&*now, &condition) {
-            (Condition::Down { .. }, Condition::Down { .. }) => {}
-            (_, Condition::Down { error, .. }) => {
-                tracing::warn!(destination.name = self.destination, %lane, %error, "destination is down, its events wait in the queue");
-            }
-            (Condition::Down { attempts, .. }, Condition::Up) => {
+        let state = &mut lanes[place(lane)];
+        if state.condition == Condition::Connecting {
+            drop(lanes);
+            return self.up(lane);
+        }
+        // The other need not wait any longer either; but two that die again and again must not wake each other for ever.
+        if !std::mem::replace(&mut state.has_connected, true) {
+            self.wake_others(lane, &lanes);
+        }
+    }
+
+    /// It works.
+    pub fn up(&self, lane: Lane) {
+        let mut lanes = self.lock();
+        let state = &mut lanes[place(lane)];
+        let before = std::mem::replace(&mut state.condition, Condition::Up);
+        state.has_connected = false;
+        match before {
+            Condition::Connecting => tracing::info!(destination.name = self.destination, %lane, "connected"),
+            Condition::Down { attempts, .. } if state.outage.ended() => {
                 tracing::info!(destination.name = self.destination, %lane, attempts, "destination is back");
             }
-            (Condition::Connecting, Condition::Up) => tracing::info!(destination.name = self.destination, %lane, "connected"),
-            _ => {}
+            Condition::Down { .. } | Condition::Up => {}
         }
-        *now = condition;
-        let is_up = *now == Condition::Up;
-        for (_, wake) in lanes.iter().zip(&self.wake).filter(|(condition, _)| is_up && **condition != Condition::Up) {
-            wake.notify_one();
+        self.wake_others(lane, &lanes);
+        self.count(&lanes);
+    }
+
+    /// It does not work, and why; after so many attempts.
+    pub fn down(&self, lane: Lane, error: String, attempts: u32) {
+        let mut lanes = self.lock();
+        let state = &mut lanes[place(lane)];
+        match state.outage.failed(&error, Instant::now()) {
+            Some(Say::Fails { failures }) => {
+                tracing::warn!(destination.name = self.destination, %lane, %error, failures, "destination is down, its events wait in the queue");
+            }
+            Some(Say::OtherCause) => {
+                tracing::warn!(destination.name = self.destination, %lane, %error, "destination is still down, now for another cause");
+            }
+            None => {}
         }
-        metrics::up(self.destination, lanes.iter().all(|condition| *condition == Condition::Up));
+        state.condition = Condition::Down { error, attempts };
+        self.count(&lanes);
+    }
+
+    /// Events of this type wait from now on, and are tried from time to time.
+    pub fn paused(&self, lane: Lane, person_type: PersonType, why: String) {
+        let mut lanes = self.lock();
+        let state = &mut lanes[place(lane)];
+        let outage = &mut state.pauses[usize::from(person_type.number())];
+        if outage.failed(&why, Instant::now()).is_some() {
+            tracing::error!(
+                destination.name = self.destination,
+                %lane,
+                %person_type,
+                why,
+                "refused again and again: events of this type wait in the queue and are tried from time to time"
+            );
+        }
+        state.paused.insert(person_type, why);
+        metrics::paused(self.destination, lane, state.paused.len());
+    }
+
+    /// The types that are held back still: all others flow.
+    pub fn still_paused(&self, lane: Lane, types: impl Iterator<Item = PersonType>) {
+        let mut lanes = self.lock();
+        let state = &mut lanes[place(lane)];
+        if state.paused.is_empty() {
+            return;
+        }
+        let still: Vec<PersonType> = types.collect();
+        let flowing: Vec<PersonType> = state.paused.keys().filter(|paused| !still.contains(paused)).copied().collect();
+        for person_type in flowing {
+            state.paused.remove(&person_type);
+            if state.pauses[usize::from(person_type.number())].ended() {
+                tracing::info!(destination.name = self.destination, %lane, %person_type, "events of this type flow again");
+            }
+            metrics::paused(self.destination, lane, state.paused.len());
+        }
     }
 
     /// Waits before the next attempt, for `pause` at most: once one lane is through, the other need not wait any longer.
     pub async fn pause(&self, lane: Lane, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = self.wake[usize::from(lane.number())].notified() => {}
+            () = self.wake[place(lane)].notified() => {}
         }
     }
 
-    /// What is held back in this lane since the connection dies on it.
+    /// What is held back in this lane since the connection dies on it, each in a sentence.
     pub fn suspect(&self, lane: Lane, suspects: Vec<String>) {
-        let mut lanes = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes[usize::from(lane.number())] = suspects;
+        self.lock()[place(lane)].suspects = suspects;
     }
 
-    /// What is held back while the rest flows.
-    pub fn suspects(&self) -> Vec<String> {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).concat()
+    /// Whether every lane is connected; single person types may be held back.
+    pub fn is_up(&self) -> bool {
+        self.lock().iter().all(|state| state.condition == Condition::Up)
     }
 
-    /// Why it does not work, if it does not.
-    pub fn trouble(&self) -> Option<String> {
-        self.lock().iter().find_map(|condition| match condition {
+    /// All that does not flow, each in a sentence of its own.
+    pub fn troubles(&self) -> Vec<String> {
+        let lanes = self.lock();
+        let destination = self.destination;
+        let down = lanes.iter().find_map(|state| match &state.condition {
             Condition::Up => None,
-            Condition::Connecting => Some("connecting".to_owned()),
-            Condition::Down { error, .. } => Some(error.clone()),
-        })
+            Condition::Connecting => Some(format!("{destination} is down: connecting")),
+            Condition::Down { error, .. } => Some(format!("{destination} is down: {error}")),
+        });
+        let of_lane = |(lane, state): (&Lane, &State)| -> Vec<String> {
+            let paused = state.paused.iter().map(|(person_type, why)| format!("{person_type} is paused: {why}"));
+            paused.chain(state.suspects.iter().cloned()).map(|trouble| format!("{destination} {lane}: {trouble}")).collect()
+        };
+        down.into_iter().chain(Lane::ALL.iter().zip(lanes.iter()).flat_map(of_lane)).collect()
+    }
+
+    fn wake_others(&self, lane: Lane, lanes: &Lanes) {
+        let others = lanes.iter().zip(&self.wake).enumerate().filter(|(other, _)| *other != place(lane));
+        for (_, (state, wake)) in others {
+            if state.condition != Condition::Up {
+                wake.notify_one();
+            }
+        }
+    }
+
+    fn count(&self, lanes: &Lanes) {
+        metrics::up(self.destination, lanes.iter().all(|state| state.condition == Condition::Up));
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {
@@ -95,36 +207,6 @@ impl Link {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn down() -> Condition {
-        Condition::Down { error: "refused".to_owned(), attempts: 1 }
-    }
-
-    const LONG: Duration = Duration::from_secs(3_600);
-    const SHORT: Duration = Duration::from_millis(20);
-
-    #[tokio::test]
-    async fn a_lane_that_is_through_brings_the_other_along() {
-        for (first, second) in [(Lane::Urgent, Lane::Normal), (Lane::Normal, Lane::Urgent)] {
-            let link = Link::new("mqtt");
-            link.set(first, down());
-            link.set(second, down());
-            link.set(first, Condition::Up);
-            tokio::time::timeout(LONG / 60, link.pause(second, LONG)).await.expect("not waited for");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_lane_that_cannot_connect_does_not_shorten_the_others_pause() {
-        let link = Link::new("mqtt");
-        link.set(Lane::Normal, down());
-        for _ in 0..3 {
-            link.pause(Lane::Urgent, SHORT).await;
-            link.set(Lane::Urgent, down());
-        }
-        assert!(tokio::time::timeout(SHORT * 3, link.pause(Lane::Normal, LONG)).await.is_err());
-    }
+fn place(lane: Lane) -> usize {
+    usize::from(lane.number())
 }

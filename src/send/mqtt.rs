@@ -4,6 +4,8 @@
 //! anew, with a clean session: the client library's own reconnecting loses messages without a word when the broker has forgotten it.
 //! The urgent lane's connection carries the gateway's status as its last will, unless connections die on it. Deliberately does not persist anything, and does not subscribe.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::TlsConfiguration;
@@ -17,6 +19,9 @@ use super::{ConnectError, Destination};
 mod admission;
 mod connection;
 mod ledger;
+mod namesake;
+mod race;
+mod relay;
 mod session;
 mod status;
 mod v3;
@@ -25,7 +30,9 @@ mod v5;
 pub use connection::Offer;
 pub use session::Session;
 
-use connection::{Connection, Dial};
+use connection::{Connection, Dial, Route};
+use namesake::Namesake;
+use race::Addresses;
 use session::Limits;
 use status::{Greeting, Status};
 
@@ -46,10 +53,13 @@ pub struct Identity {
 pub struct Mqtt {
     config: config::Mqtt,
     broker: Broker,
+    addresses: Arc<Addresses>,
     identity: Identity,
     window: u16,
     stall_timeout: Duration,
     greeting: Greeting,
+    /// One client id for each lane.
+    namesakes: [Arc<Namesake>; Lane::ALL.len()],
 }
 
 impl Mqtt {
@@ -57,26 +67,37 @@ impl Mqtt {
     /// are read again for each connection.
     pub fn new(config: config::Mqtt, broker: Broker, limits: &config::Send, identity: Identity) -> Result<Mqtt, TlsError> {
         let window = u16::try_from(limits.window_records).unwrap_or(u16::MAX).max(1);
-        let mqtt = Mqtt { config, broker, identity, window, stall_timeout: limits.stall_timeout, greeting: Greeting::default() };
+        let of_lane = |lane: Lane| Arc::new(Namesake::new(client_id(&config, &identity, lane.as_str())));
+        let namesakes = [of_lane(Lane::Urgent), of_lane(Lane::Normal)];
+        let addresses = Arc::new(Addresses::of(&broker));
+        let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::default());
+        let mqtt = Mqtt { config, broker, addresses, identity, window, stall_timeout, greeting, namesakes };
         mqtt.tls()?;
         Ok(mqtt)
     }
 
+    /// Reached at these addresses, whatever its name resolves to.
+    pub fn at(self, addresses: Vec<SocketAddr>) -> Mqtt {
+        Mqtt { addresses: Arc::new(Addresses::fixed(&self.broker, addresses)), ..self }
+    }
+
     /// Connects, asks what the broker offers, and leaves; for `check --online`.
     pub async fn probe(&self) -> Result<Offer, ConnectError> {
-        let mut connection = Connection::open(&self.dial("check", None)?).await?;
+        let namesake = Arc::new(Namesake::new(client_id(&self.config, &self.identity, "check")));
+        let mut connection = Connection::open(self.dial(namesake, None)?).await?;
         // It told what was asked; whether it also takes leave is all the same.
         drop(tokio::time::timeout(FAREWELL, connection.leave()).await);
         Ok(connection.offer)
     }
 
-    fn dial(&self, suffix: &str, will: Option<Status>) -> Result<Dial, ConnectError> {
-        let prefix = self.config.client_id.clone().unwrap_or_else(|| format!("boxbridge-{}", self.identity.instance));
+    fn dial(&self, namesake: Arc<Namesake>, will: Option<Status>) -> Result<Dial, ConnectError> {
         Ok(Dial {
             broker: self.broker.clone(),
+            addresses: Arc::clone(&self.addresses),
+            route: Route::Name,
             version: self.config.version,
             tls: self.tls().map_err(|error| ConnectError { message: error.to_string() })?,
-            client_id: format!("{prefix}-{suffix}"),
+            namesake,
             login: self.config.username.clone().map(|username| (username, self.config.password.clone())),
             will,
             keep_alive: self.config.keep_alive,
@@ -115,8 +136,12 @@ impl Destination for Mqtt {
     }
 
     async fn connect(&self, lane: Lane) -> Result<Session, ConnectError> {
+        let namesake = Arc::clone(&self.namesakes[usize::from(lane.number())]);
+        // Nothing where nobody uses our client id, which is nearly always.
+        tokio::time::sleep(namesake.pause(chance())).await;
+
         let status = self.status(lane);
-        let connection = Connection::open(&self.dial(lane.as_str(), status.clone())?).await?;
+        let connection = Connection::open(self.dial(namesake, status.clone())?).await?;
         let offered = connection.offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
         let limits = Limits {
             version: self.config.version,
@@ -136,4 +161,14 @@ impl Destination for Mqtt {
             ConnectError { message: format!("the connection died on the status message, topic {topic}: {}", ended.error) }
         })
     }
+}
+
+fn client_id(config: &config::Mqtt, identity: &Identity, suffix: &str) -> String {
+    let prefix = config.client_id.clone().unwrap_or_else(|| format!("boxbridge-{}", identity.instance));
+    format!("{prefix}-{suffix}")
+}
+
+/// From 0 to 1, for pauses that are not to be in step with another gateway's.
+fn chance() -> f64 {
+    f64::from(Timestamp::now().0.unsigned_abs() as u32 % 1_000) / 1_000.0
 }

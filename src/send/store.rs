@@ -8,10 +8,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
 
 use super::{ConnectError, Destination};
+use crate::clock::Clock;
 use crate::config::{self, StoreUrl};
 use crate::event::{Lane, Object};
 use crate::metrics;
@@ -22,7 +24,7 @@ mod known;
 mod session;
 mod verdict;
 
-pub use bucket::open as open_bucket;
+pub use bucket::{open as open_bucket, prefix};
 pub use session::Session;
 
 use files::Files;
@@ -46,7 +48,11 @@ struct Shared {
 
 enum Backend {
     Files(Arc<Files>),
-    Bucket { store: Box<dyn ObjectStore>, prefix: String },
+    /// The prefix is as the operator wrote it.
+    Bucket {
+        store: Box<dyn ObjectStore>,
+        prefix: String,
+    },
 }
 
 /// What became of a picture that the store did not refuse to talk about.
@@ -71,7 +77,14 @@ impl Store {
     /// Whether an object is there, for `reconcile`.
     pub async fn exists(&self, key: &str) -> Result<bool, ConnectError> {
         let shared = self.shared()?;
-        match shared.within(shared.store().head(&shared.path(key))).await {
+        let found = match &shared.backend {
+            Backend::Files(files) => {
+                let key = key.to_owned();
+                return shared.on_disk(files, move |files| files.exists(&key)).await.map_err(Failure::into_connect_error);
+            }
+            Backend::Bucket { store, .. } => shared.within(store.head(&shared.path(key))).await,
+        };
+        match found {
             Ok(_) => Ok(true),
             Err(Failure::Store(object_store::Error::NotFound { .. })) => Ok(false),
             Err(failure) => Err(failure.into_connect_error()),
@@ -81,25 +94,22 @@ impl Store {
     /// What `check --online` does: puts a small object, reads it back and deletes it; an error says which of them failed.
     pub async fn probe(&self) -> Result<(), ConnectError> {
         let shared = self.shared()?;
-        let path = shared.path(&format!("{PROBE}-{}", std::process::id()));
+        let key = format!("{PROBE}-{}", std::process::id());
         let step = |what: &'static str| {
             move |failure: Failure| ConnectError { message: format!("store: cannot {what}: {}", failure.detail()) }
         };
-        shared.prepare().map_err(|error| step("make the folder")(Failure::File(error)))?;
-        shared.within(shared.store().put(&path, PROBE_BYTES.into())).await.map_err(step("write"))?;
-        let read = shared.within(async { shared.store().get(&path).await?.bytes().await }).await.map_err(step("read"))?;
-        if read != PROBE_BYTES {
+        shared.write_probe(key.clone()).await.map_err(step("write"))?;
+        if shared.read_probe(key.clone()).await.map_err(step("read"))? != PROBE_BYTES {
             return Err(ConnectError { message: format!("store: wrote {} bytes and read back others", PROBE_BYTES.len()) });
         }
-        shared.within(shared.store().delete(&path)).await.map_err(step("delete"))?;
-        Ok(())
+        shared.delete_probe(key).await.map_err(step("delete"))
     }
 
     /// Counts what the file store holds and removes what is older than `keep`, every hour, for as long as it is polled. Returns at
     /// once for a bucket, which has its own rules for that.
-    pub async fn keep_clean(&self) {
+    pub async fn keep_clean(&self, clock: &Arc<Clock>) {
         loop {
-            match self.sweep().await {
+            match self.sweep(clock).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => tracing::warn!(%error, "the picture store could not be swept"),
@@ -109,10 +119,10 @@ impl Store {
     }
 
     /// One round of [`Store::keep_clean`]; `false` if there is nothing to sweep.
-    pub async fn sweep(&self) -> Result<bool, ConnectError> {
-        let shared = Arc::clone(self.shared()?);
+    pub async fn sweep(&self, clock: &Arc<Clock>) -> Result<bool, ConnectError> {
+        let (shared, clock) = (Arc::clone(self.shared()?), Arc::clone(clock));
         let swept = tokio::task::spawn_blocking(move || match &shared.backend {
-            Backend::Files(files) => files.sweep(&shared.known).map(|()| true),
+            Backend::Files(files) => files.sweep(&shared.known, &clock).map(|()| true),
             Backend::Bucket { .. } => Ok(false),
         });
         match swept.await {
@@ -143,10 +153,13 @@ impl Destination for Store {
         "store"
     }
 
-    /// Shows that we may write, by writing: whoever may only write can do no less.
+    /// Shows that we may write, by writing: whoever may only write can do no less. A file system without inodes is not down: it has room
+    /// for no picture, and each is told so.
     async fn connect(&self, _: Lane) -> Result<Session, ConnectError> {
         let shared = self.shared()?;
-        shared.write_probe("").await.map_err(Failure::into_connect_error)?;
+        if !matches!(&shared.backend, Backend::Files(files) if !files.has_inodes()) {
+            shared.write_probe(PROBE.to_owned()).await.map_err(Failure::into_connect_error)?;
+        }
         Ok(Session::new(Arc::clone(shared)))
     }
 }
@@ -173,13 +186,6 @@ impl Failure {
 }
 
 impl Shared {
-    fn store(&self) -> &dyn ObjectStore {
-        match &self.backend {
-            Backend::Files(files) => files.store(),
-            Backend::Bucket { store, .. } => store.as_ref(),
-        }
-    }
-
     fn path(&self, key: &str) -> Path {
         match &self.backend {
             Backend::Bucket { prefix, .. } if !prefix.is_empty() => Path::from(format!("{prefix}/{key}")),
@@ -202,7 +208,7 @@ impl Shared {
         };
         let outcome = match &self.backend {
             Backend::Files(files) => self.put_file(files, &object).await?,
-            Backend::Bucket { .. } => self.put_object(&object).await?,
+            Backend::Bucket { store, .. } => self.put_object(store.as_ref(), &object).await?,
         };
         if outcome == Outcome::Stored {
             claim.stored();
@@ -210,35 +216,38 @@ impl Shared {
         Ok(outcome)
     }
 
+    /// What blocks on the disk goes on when its time is over; only nobody waits for it any more.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        files: &Arc<Files>,
+        work: impl FnOnce(&Files) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let files = Arc::clone(files);
+        let work = tokio::task::spawn_blocking(move || work(&files));
+        let done = tokio::time::timeout(self.timeout, work).await.map_err(|_| Failure::Timeout(self.timeout))?;
+        done.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(Failure::File)
+    }
+
     async fn put_file(&self, files: &Arc<Files>, object: &Object) -> Result<Outcome, String> {
-        let path = self.path(&object.key);
-        let (here, key, bytes) = (Arc::clone(files), object.key.clone(), object.bytes.len() as u64);
-        let room = match tokio::task::spawn_blocking(move || here.make_room(&key, bytes)).await {
-            Ok(Ok(Some(room))) => room,
-            Ok(Ok(None)) => return Ok(Outcome::Full),
-            Ok(Err(error)) => return Err(format!("store: cannot make the folder of {}: {error}", object.key)),
-            Err(error) => return Err(format!("store: {error}")),
-        };
-        match self.within(files.store().put(&path, object.bytes.clone().into())).await {
-            Ok(_) => {
-                room.used();
-                Ok(Outcome::Stored)
-            }
+        let (key, bytes) = (object.key.clone(), object.bytes.clone());
+        match self.on_disk(files, move |files| files.put(&key, &bytes)).await {
+            Ok(true) => Ok(Outcome::Stored),
+            Ok(false) => Ok(Outcome::Full),
             // A disk that is full or broken is down: what it says of one file it says of all.
-            Err(failure) => Err(format!("store: {}", failure.detail())),
+            Err(failure) => Err(format!("store: cannot write {}: {}", object.key, failure.detail())),
         }
     }
 
-    async fn put_object(&self, object: &Object) -> Result<Outcome, String> {
+    async fn put_object(&self, store: &dyn ObjectStore, object: &Object) -> Result<Outcome, String> {
         let attributes = Attributes::from_iter([(Attribute::ContentType, object.media_type.clone())]);
         let options = PutOptions { attributes, ..PutOptions::default() };
         let path = self.path(&object.key);
-        match self.within(self.store().put_opts(&path, object.bytes.clone().into(), options)).await {
+        match self.within(store.put_opts(&path, object.bytes.clone().into(), options)).await {
             Ok(_) => Ok(Outcome::Stored),
             Err(Failure::Store(error)) if verdict::of(&error) == Verdict::MayBeTheObject => {
                 // Believed only if the store takes an object of ours beside it; else it is the store, and we wait.
                 let folder = object.key.split('/').next().unwrap_or_default();
-                match self.write_probe(folder).await {
+                match self.write_probe(format!("{folder}/{PROBE}")).await {
                     Ok(()) => Ok(Outcome::Refused(verdict::detail(&error))),
                     Err(failure) => Err(format!("store: {}", failure.detail())),
                 }
@@ -247,17 +256,24 @@ impl Shared {
         }
     }
 
-    async fn write_probe(&self, folder: &str) -> Result<(), Failure> {
-        self.prepare().map_err(Failure::File)?;
-        let key = if folder.is_empty() { PROBE.to_owned() } else { format!("{folder}/{PROBE}") };
-        self.within(self.store().put(&self.path(&key), PROBE_BYTES.into())).await.map(|_| ())
+    async fn write_probe(&self, key: String) -> Result<(), Failure> {
+        match &self.backend {
+            Backend::Files(files) => self.on_disk(files, move |files| files.write_probe(&key, PROBE_BYTES)).await,
+            Backend::Bucket { store, .. } => self.within(store.put(&self.path(&key), PROBE_BYTES.into())).await.map(|_| ()),
+        }
     }
 
-    /// A folder that vanished under us is made again.
-    fn prepare(&self) -> std::io::Result<()> {
+    async fn read_probe(&self, key: String) -> Result<Bytes, Failure> {
         match &self.backend {
-            Backend::Files(files) => files.prepare(),
-            Backend::Bucket { .. } => Ok(()),
+            Backend::Files(files) => self.on_disk(files, move |files| files.read(&key)).await.map(Bytes::from),
+            Backend::Bucket { store, .. } => self.within(async { store.get(&self.path(&key)).await?.bytes().await }).await,
+        }
+    }
+
+    async fn delete_probe(&self, key: String) -> Result<(), Failure> {
+        match &self.backend {
+            Backend::Files(files) => self.on_disk(files, move |files| files.delete(&key)).await,
+            Backend::Bucket { store, .. } => self.within(store.delete(&self.path(&key))).await,
         }
     }
 }

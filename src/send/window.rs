@@ -85,8 +85,8 @@ pub enum News {
     Held(Template),
     /// The connection dies on several: the template waits.
     Paused(Template),
-    /// What was said to be refused is taken again.
-    Flows(Template),
+    /// What was said to be refused for now is taken.
+    TakenAgain(Template),
 }
 
 impl<T> Window<T> {
@@ -330,12 +330,12 @@ impl<T> Window<T> {
     pub fn taken(&mut self, sequence: Sequence, now: Instant) -> Option<T> {
         let entry = self.entries.get(&sequence)?;
         let State::Submitted { template, bytes, at } = entry.state else { return self.answered(sequence) };
-        let flows_again = self.flows[template.index()].took(entry.refused.is_some());
+        let is_taken_again = self.flows[template.index()].took(entry.refused.is_some());
         let in_flight = self.submitted_bytes - bytes;
         self.pace.answered(bytes, now.saturating_duration_since(at), in_flight, now);
-        let lives_again = self.suspicion.as_mut().is_some_and(|suspicion| suspicion.taken(sequence, template, now));
-        if flows_again || lives_again {
-            self.news.push_back(News::Flows(template));
+        self.suspicion.iter_mut().for_each(|suspicion| suspicion.taken(sequence, template, now));
+        if is_taken_again {
+            self.news.push_back(News::TakenAgain(template));
         }
         self.answered(sequence)
     }
@@ -345,10 +345,9 @@ impl<T> Window<T> {
         self.news.pop_front()
     }
 
-    /// How many person types do not flow, on one of their topics.
-    pub fn paused(&self) -> usize {
-        let closed = Template::all().filter(|template| self.is_closed(*template));
-        closed.map(|template| template.person_type).collect::<BTreeSet<_>>().len()
+    /// The person types that do not flow, on one of their topics.
+    pub fn paused(&self) -> impl Iterator<Item = PersonType> {
+        Template::all().filter(|template| self.is_closed(*template)).map(|template| template.person_type)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use boxbridge::event::{Lane, Sequence};
-use boxbridge::send::kafka::Kafka;
+use boxbridge::event::{Lane, Sequence, Timestamp};
+use boxbridge::send::kafka::{Kafka, Produce};
 use boxbridge::send::{Answer, Destination, Reason, Session};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
@@ -204,7 +204,11 @@ async fn refusals_are_told_apart_by_what_can_be_done_about_them() {
         (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Some(Reason::NotAuthorised)),
         (RD_KAFKA_RESP_ERR_INVALID_RECORD, Some(Reason::PayloadRefused)),
         (RD_KAFKA_RESP_ERR_POLICY_VIOLATION, Some(Reason::PayloadRefused)),
-        // Repeated by librdkafka until it passes.
+        // Repeated by librdkafka or by us until it passes.
+        (RD_KAFKA_RESP_ERR_INVALID_MSG, None),
+        (RD_KAFKA_RESP_ERR_UNKNOWN, None),
+        (RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, None),
+        (RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, None),
         (RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, None),
         (RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, None),
     ];
@@ -214,15 +218,123 @@ async fn refusals_are_told_apart_by_what_can_be_done_about_them() {
         session.submit(Sequence(1), message("mocked", "k", 1, 10));
         match reason {
             Some(reason) => assert!(refused(&next(&mut session).await, reason).starts_with("topic mocked: ")),
-            None => assert_eq!(next(&mut session).await, acknowledged(1)),
+            None => match next(&mut session).await {
+                Answer::Acknowledged { .. } => {}
+                answer => drop(refused(&answer, Reason::Passing)),
+            },
         }
     }
-    for error in [RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED] {
-        let (cluster, mut session) = mock().await;
+    let (cluster, mut session) = mock().await;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH]);
+    session.submit(Sequence(1), message("mocked", "k", 1, 10));
+    lost(&mut session).await;
+}
+
+/// Nothing is wrong with a record then: it is not refused, and what to look at is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_is_about_us_holds_the_destination_back_and_names_the_setting() {
+    use RDKafkaRespErr::*;
+    for (error, named) in [
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, "send.kafka.compression"),
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, "send.kafka.compression"),
+        (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, "IdempotentWrite on the cluster to the user of send.kafka.username"),
+        (RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "IdempotentWrite"),
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, "brokers from Kafka 0.11 on are needed"),
+        (RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, "this gateway's clock says 20"),
+    ] {
+        let (cluster, kafka) = mocked();
+        let mut session = kafka.connect(Lane::Urgent).await.unwrap();
         cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
         session.submit(Sequence(1), message("mocked", "k", 1, 10));
-        assert!(matches!(next(&mut session).await, Answer::Lost { .. }), "{error:?}");
+        let said = lost(&mut session).await;
+        assert!(said.contains(named), "{error:?}: {said}");
+        // Once it is mended, all of them go out.
+        let mut session = kafka.connect(Lane::Urgent).await.unwrap();
+        let messages: Vec<_> = (1..=20).map(|number| message("mocked", "k", number, 10)).collect();
+        assert_eq!(deliver(&mut session, &messages).await.len(), 20, "{error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_refuse_us_are_asked_with_one_record_at_a_time() {
+    let (cluster, kafka) = mocked();
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE;
+    for round in 0..2 {
+        cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
+        let mut session = kafka.connect(Lane::Urgent).await.unwrap();
+        session.submit(Sequence(1), message("mocked", "k", 1, 10));
+        for number in 2..=20 {
+            session.submit(Sequence(number), message("mocked", "k", number, 10));
+        }
+        if round == 1 {
+            assert!(lost(&mut session).await.contains("send.kafka.compression"));
+            // One was sent, so one was refused: the others never left.
+            assert!(tokio::time::timeout(Duration::from_secs(1), session.next()).await.is_err());
+            return;
+        }
+        while !matches!(next(&mut session).await, Answer::Lost { .. }) {}
+    }
+}
+
+/// The clock is ours: everything waits, and nothing is refused.
+#[tokio::test]
+async fn a_clock_that_runs_ahead_of_the_brokers_holds_everything_back_and_is_named() {
+    let broker = shared().await;
+    let limits = [("message.timestamp.after.max.ms", "60000"), ("message.timestamp.before.max.ms", "3600000")];
+    broker.make_topic("clocks", 1, &limits).await;
+    let kafka = kafka(settings(broker.address()), &["clocks"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    let at = |number, hours: i64| {
+        let mut message = message("clocks", "k", number, 100);
+        message.timestamp = Timestamp(Timestamp::now().0 + hours * 3_600_000);
+        message
+    };
+    session.submit(Sequence(1), at(1, 2));
+    let said = lost(&mut session).await;
+    assert!(said.contains("this gateway's clock says 20") && said.contains("message.timestamp.after.max.ms of clocks"), "{said}");
+
+    // Set right again: what came from the future is dated now, and is taken. What is too old for the topic waits, it alone.
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    session.submit(Sequence(1), at(1, 0));
+    assert_eq!(next(&mut session).await, acknowledged(1));
+    session.submit(Sequence(2), at(2, -2));
+    let said = next(&mut session).await;
+    assert!(refused(&said, Reason::Passing).contains("older than message.timestamp.before.max.ms of clocks allows"), "{said:?}");
+    session.submit(Sequence(3), at(3, 0));
+    assert_eq!(next(&mut session).await, acknowledged(3));
+}
+
+#[tokio::test]
+async fn a_check_tries_a_produce_and_leaves_nothing_behind() {
+    let broker = shared().await;
+    for compression in ["none", "gzip", "lz4", "snappy"] {
+        let topic = format!("checked-{compression}");
+        broker.make_topic(&topic, 1, &[("max.message.bytes", "100000")]).await;
+        let mut config = settings(broker.address());
+        config.compression = compression.to_owned();
+        let kafka = kafka(config, &[&topic]);
+        assert_eq!(kafka.probe().await.unwrap().produce, Produce::Would { topic: topic.clone() });
+        let mut session = kafka.connect(Lane::Normal).await.unwrap();
+        deliver(&mut session, &[message(&topic, "k", 7, 100)]).await;
+        assert_eq!(numbers(&broker.read(&topic, 1).await), BTreeSet::from([7]), "the first record is the first event");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_write_idempotently_is_told_so_also_by_a_check() {
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 5];
+    let (cluster, kafka) = mocked();
+    cluster.request_errors(RDKafkaApiKey::InitProducerId, &refused);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    session.submit(Sequence(1), message("mocked", "k", 1, 10));
+    let said = lost(&mut session).await;
+    assert!(said.contains("IdempotentWrite"), "{said}");
+    drop(session);
+
+    let (cluster, kafka) = mocked();
+    cluster.request_errors(RDKafkaApiKey::InitProducerId, &refused);
+    let Produce::Refused(said) = kafka.probe().await.unwrap().produce else { panic!("not refused") };
+    assert!(said.contains("IdempotentWrite"), "{said}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
 mod chart;
+mod clock;
 mod config;
 mod demo;
 mod documents;
@@ -9,6 +10,7 @@ mod embedded;
 mod hanging_up;
 mod http;
 mod kafka;
+mod kept;
 mod load;
 mod main_job;
 mod mqtt;
@@ -30,6 +32,7 @@ mod schema;
 mod simulate;
 mod status;
 mod store;
+mod store_moves;
 mod thin_line;
 mod tidy;
 mod watch;

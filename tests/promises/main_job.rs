@@ -122,3 +122,100 @@ async fn a_reference_waits_for_its_object_and_says_so_if_it_does_not_come_in_tim
     let uri = second["pictures"]["scene"]["uri"].as_str().unwrap();
     wait_until("the object", || site.object(uri) == Some(jpeg(1_001, 75_000)));
 }
+
+/// What a consumer knows of a message.
+fn known(payload: &Value) -> (String, String, bool) {
+    let text = |key: &str| payload[key].as_str().unwrap_or_default().to_owned();
+    (text("id"), text("revision"), !payload["act_before"].is_null())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_history_told_first_still_rings_when_it_comes_live_and_not_the_other_way_round() {
+    let site = Site::start("act", &[]);
+    let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/+/blacklist/#").await;
+    for (person, paths) in [("3", ["/HistoryEvent", "/RealTimeEvent"]), ("4", ["/RealTimeEvent", "/HistoryEvent"])] {
+        let body = event(person, json!(3), "10.0.0.1");
+        paths.iter().for_each(|path| assert_eq!(site.gateway.post(path, &body).status, 200));
+    }
+    let mut arrived: std::collections::BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for message in subscriber.receive(3).await {
+        let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+        let is_live_topic = message.topic.contains("/events/");
+        assert_eq!(is_live_topic, known(&payload).2);
+        arrived.entry(payload["identity"]["id"].as_str().unwrap().to_owned()).or_default().push(known(&payload));
+    }
+    site.gateway.wait_delivered();
+    for message in site.on_kafka("blacklist", 3).await {
+        let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+        let (id, revision, _) = known(&payload);
+        assert_eq!(message.headers["ce_id"], format!("{id}.{revision}"));
+        assert!(arrived[payload["identity"]["id"].as_str().unwrap()].contains(&known(&payload)), "the same on both buses");
+    }
+    let mut both = arrived["3"].clone();
+    both.sort_by_key(|(_, _, is_live)| *is_live);
+    let [(id, record, false), (same_id, live, true)] = &both[..] else { panic!("{both:?}") };
+    assert!(id == same_id && record != live, "a consumer that follows the rule takes both: {both:?}");
+    assert!(matches!(&arrived["4"][..], [(_, _, true)]), "{arrived:?}");
+    assert_eq!(site.gateway.metrics()["boxbridge_ingest_events_total{feed=\"history\",outcome=\"duplicate\"}"], 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_default_opens_no_door_and_what_could_not_be_read_is_kept() {
+    let site = Site::start("text", &[]);
+    let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/events/#").await;
+    let readable = with_pictures(event("1", json!(3), "10.0.0.1"), 1);
+    let mut body = readable.clone();
+    body["ext_data"] = json!(body["ext_data"].to_string());
+    assert_eq!(site.gateway.post("/RealTimeEvent", &body).status, 200);
+    let message = subscriber.receive_one().await;
+    let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+    assert_eq!(message.topic, "boxbridge/default/events/blacklist/10.0.0.1");
+    assert_eq!(payload["source"]["ext_data"], json!({"encoded": 1}));
+    assert_eq!(payload["pictures"]["scene"]["state"], "ok");
+    assert!(message.payload.len() < 4_000, "no picture stays in the event: {} bytes", message.payload.len());
+
+    let quarantine = || crate::parts::gateway::files(&site.gateway.data_dir().join("quarantine"));
+    assert!(quarantine().is_empty());
+    body["ext_data"] = json!(readable["ext_data"].to_string().replace('"', "'"));
+    for _ in 0..2 {
+        assert_eq!(site.gateway.post("/RealTimeEvent", &body).status, 200);
+    }
+    let message = subscriber.receive_one().await;
+    let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+    assert_eq!(message.topic, "boxbridge/default/events/unknown/127.0.0.1");
+    assert_eq!(payload["source"]["ext_data"].as_str().map(str::len), Some(4_096));
+    let kept = quarantine();
+    assert_eq!(kept.len(), 1, "once, and not for the one that was sent again");
+    assert!(kept.values().next().unwrap().ends_with(body.to_string().as_bytes()));
+
+    assert_eq!(
+        site.gateway
+            .post_bytes("/RealTimeEvent", body.to_string().replace("\"ext_data\":", "\"ext_data\":0,\"x\":").as_bytes())
+            .status,
+        200
+    );
+    let message = subscriber.receive_one().await;
+    assert_eq!(message.topic, "boxbridge/default/events/unknown/127.0.0.1");
+    let metrics = site.gateway.metrics();
+    assert_eq!(metrics["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"accepted\"}"], 3.0);
+    assert_eq!(metrics["boxbridge_normalize_warnings_total{code=\"clock_skewed\"}"], 4.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_the_charset_that_was_declared_arrives_as_text() {
+    let site = Site::start("charset", &[]);
+    let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/events/#").await;
+    let text = event("1", json!(1), "10.0.0.1").to_string();
+    let (before, after) = text.split_once("小明").unwrap();
+    let body = [before.as_bytes(), b"\xd0\xa1\xc3\xf7", after.as_bytes()].concat();
+    let head = format!(
+        "POST /RealTimeEvent HTTP/1.1\r\nHost: box\r\nContent-Type: application/json; Charset=\"GBK\"\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    assert_eq!(site.gateway.raw(&[head.as_bytes(), &body].concat()).unwrap().status, 200);
+    let payload: Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
+    assert_eq!(
+        (&payload["identity"]["name"], &payload["source"]["$bytes"]["/identity_name"]),
+        (&json!("小明"), &json!("0KHD9w=="))
+    );
+}

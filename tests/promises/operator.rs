@@ -120,6 +120,7 @@ fn the_queue_can_be_looked_into_while_the_gateway_runs_and_after() {
     let off = ["--set", "send.mqtt.url=", "--set", "send.kafka.brokers=127.0.0.1:9"];
     let (refused, code) = gateway.run(&off);
     assert!(code == Some(1) && refused.contains("boxbridge queue forget mqtt"), "{refused}");
+    assert!(refused.contains("3 records wait for "), "those of both lanes: {refused}");
     let (kept, code) = gateway.run(&["queue", "forget", "mqtt"]);
     assert!(code == Some(1) && kept.contains("still configured"), "{kept}");
     let (unknown, code) = gateway.run(&["queue", "forget", "mqqt"]);

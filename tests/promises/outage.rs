@@ -1,12 +1,15 @@
-//! No request waits for a broker: with all destinations down the boxes are answered, and everything arrives when they are back.
+//! No request waits for a broker: with all destinations down the boxes are answered, and everything arrives when they are back. What does not
+//! flow is named, with its reason, wherever an operator looks; and the log stays readable.
 
-use std::time::Duration;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use boxbridge::commands::simulate;
 use serde_json::json;
 
 use crate::parts::gateway::{Gateway, event};
-use crate::parts::mosquitto::Mosquitto;
+use crate::parts::mosquitto::{Mosquitto, Settings};
 use crate::parts::run::Run;
 use crate::parts::site::{Site, wait_until};
 
@@ -62,5 +65,92 @@ async fn the_counts_add_up_before_and_after_a_restart() {
         assert_eq!(accepted, 10.0, "round {round}");
         gateway.kill_and_restart();
         gateway.wait_delivered();
+    }
+}
+
+/// Log lines with this text.
+fn lines(gateway: &Gateway, text: &str) -> usize {
+    gateway.log().lines().filter(|line| line.contains(text)).count()
+}
+
+#[test]
+fn a_type_that_is_paused_is_named_with_its_reason_until_it_flows_again() {
+    let denied = "topic readwrite boxbridge/default/gateways/#\ntopic readwrite boxbridge/default/late/employee/#\n";
+    let mosquitto = Mosquitto::with(&Settings { acl: denied, ..Settings::default() });
+    let url = format!("mqtt://{}", mosquitto.address());
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", &url)]);
+    for number in 0..15 {
+        assert_eq!(gateway.post("/HistoryEvent", &event(&number.to_string(), json!(2), "gate")).status, 200);
+    }
+    let reason = || {
+        let reasons = gateway.ready()["reasons"].as_array().cloned().unwrap_or_default();
+        reasons.iter().filter_map(|reason| reason.as_str()).find(|reason| reason.contains("is paused")).map(str::to_owned)
+    };
+    wait_until("a reason", || reason().is_some());
+    let said = reason().unwrap();
+    assert!(said.starts_with("mqtt normal: visitor is paused: not_authorised: "), "{said}");
+    assert_eq!(gateway.metrics()["boxbridge_send_paused{destination=\"mqtt\",lane=\"normal\"}"], 1.0);
+    let (screen, _) = gateway.run(&["status"]);
+    assert!(screen.contains("mqtt    paused normal") && screen.contains("visitor is paused"), "{screen}");
+    assert_eq!(gateway.ready()["ready"], json!(true));
+    assert_eq!(lines(&gateway, "refused again and again"), 1, "{}", gateway.log());
+
+    mosquitto.allow("topic readwrite #\n");
+    wait_until("it flows", || reason().is_none());
+    gateway.wait_delivered();
+    assert_eq!(lines(&gateway, "events of this type flow again"), 1, "{}", gateway.log());
+    let (screen, _) = gateway.run(&["status"]);
+    assert!(screen.contains("mqtt    up     normal"), "{screen}");
+}
+
+/// As on a copied `data_dir`: a broker lets only the last one in.
+#[test]
+fn two_gateways_with_one_client_id_are_told_so_and_leave_the_log_readable() {
+    let mosquitto = Mosquitto::start();
+    let url = format!("mqtt://{}", mosquitto.address());
+    let said = "if another client connects as";
+    for version in ["5", "3"] {
+        let settings = [("SEND__MQTT__URL", url.as_str()), ("SEND__MQTT__CLIENT_ID", "twin"), ("SEND__MQTT__VERSION", version)];
+        let twins = [Gateway::start(&settings), Gateway::start(&settings)];
+        let is_told = |gateway: &Gateway| lines(gateway, said) > 0;
+        wait_until("one of them is told", || twins.iter().any(is_told));
+        std::thread::sleep(Duration::from_secs(10));
+        for twin in &twins {
+            let lines = twin.log().lines().filter(|line| line.contains("destination")).count();
+            // Each lane: connected, down for each of two causes at the most, back.
+            assert!(lines <= 12, "version {version}: {lines} lines\n{}", twin.log());
+        }
+        let told = twins.iter().find(|twin| is_told(twin)).unwrap().log();
+        assert!(told.contains("twin-") && told.contains("copy of this data_dir"), "{told}");
+    }
+}
+
+#[test]
+fn another_cause_of_an_outage_is_logged_once() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", &format!("mqtt://{nobody}")), ("SEND__RETRY_MAX", "100ms")]);
+    let other = "destination is still down, now for another cause";
+    wait_until("the first cause", || lines(&gateway, "destination is down") == 2);
+    assert_eq!(lines(&gateway, other), 0);
+    // Takes turns with one that hangs up.
+    for round in 0..3 {
+        let (stop, hung_up) = (AtomicBool::new(false), AtomicU32::new(0));
+        let listener = TcpListener::bind(nobody).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        std::thread::scope(|scope| {
+            let (stop, hung_up) = (&stop, &hung_up);
+            scope.spawn(move || {
+                // Not for ever, should the test fail meanwhile.
+                let late = Instant::now() + Duration::from_secs(40);
+                while !stop.load(Ordering::Relaxed) && Instant::now() < late {
+                    hung_up.fetch_add(u32::from(listener.accept().is_ok()), Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            wait_until("hung up", || hung_up.load(Ordering::Relaxed) > 5 && lines(&gateway, other) == 2);
+            stop.store(true, Ordering::Relaxed);
+        });
+        wait_until("refused again", || gateway.ready()["reasons"].to_string().contains("refused"));
+        assert_eq!((lines(&gateway, "destination is down"), lines(&gateway, other)), (2, 2), "round {round}: {}", gateway.log());
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use boxbridge::config::OnFull;
-use boxbridge::event::{Feed, Lane, PersonType, PictureKind};
-use boxbridge::queue::{AppendError, Appended, Call, Disk, ON_FULL, Outcome, Queue, Settings};
+use boxbridge::event::{Act, ContentDigest, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp};
+use boxbridge::queue::{AppendError, Appended, Call, Disk, Entry, ON_FULL, Outcome, Queue, Settings};
 
 use crate::queue_support::{drain, entry, event_number, killed, open, picture, settings, sizes, step};
 
-fn large(number: u64) -> boxbridge::queue::Entry {
+fn large(number: u64) -> Entry {
     entry(number, PersonType::Visitor, Lane::Normal, &[picture(PictureKind::Face, number, 5_000)])
 }
 
@@ -172,21 +172,64 @@ async fn a_repeated_event_is_stored_once_and_answered_when_the_first_is_durable(
     queue.shutdown().await;
 }
 
-#[tokio::test]
-async fn history_repeats_a_live_event_only_if_it_adds_no_picture() {
-    let dir = tempfile::tempdir().unwrap();
+/// An event with this content, live or for the record.
+fn told(act_before: Act, content: u8, pictures: &[Picture]) -> Entry {
+    let mut entry = entry(1, PersonType::Visitor, Lane::Normal, pictures);
+    let content = ContentDigest([content; 32]);
+    entry.event.feed = if act_before == Act::Never { Feed::History } else { Feed::Realtime };
+    entry.event.decide(act_before, &content);
+    entry.live_revision = (act_before == Act::Never).then(|| Revision::live(&content));
+    entry
+}
+
+const LIVE: Act = Act::Before(Timestamp(i64::MAX));
+
+/// Which of these are stored, one after the other; also where the gateway starts again between any two.
+async fn stored(entries: Vec<Entry>) -> Vec<bool> {
+    let (dir, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let queue = open(dir.path(), &["mqtt"]);
-    let (face, scene) = (picture(PictureKind::Face, 1, 900), picture(PictureKind::Scene, 2, 900));
-    let with = |feed: Feed, revision: u32, pictures: &[boxbridge::event::Picture]| {
-        let mut entry = entry(1, PersonType::Visitor, Lane::Normal, pictures);
-        (entry.event.feed, entry.event.revision.0) = (feed, revision);
-        entry
-    };
-    let append = |entry| async { matches!(step(queue.append(entry)).await.unwrap(), Appended::Stored(_)) };
-    assert!(append(with(Feed::Realtime, 1, std::slice::from_ref(&face))).await);
-    assert!(!append(with(Feed::History, 2, &[])).await);
-    assert!(!append(with(Feed::History, 3, std::slice::from_ref(&face))).await);
-    assert!(append(with(Feed::History, 4, &[face.clone(), scene])).await);
-    assert!(append(with(Feed::Realtime, 5, &[face])).await, "the live one goes out");
+    let mut found = Vec::new();
+    for entry in entries {
+        let is_stored = matches!(step(queue.append(entry.clone())).await.unwrap(), Appended::Stored(_));
+        let restarted = open(again.path(), &["mqtt"]);
+        let is_stored_again = matches!(step(restarted.append(entry)).await.unwrap(), Appended::Stored(_));
+        restarted.shutdown().await;
+        assert_eq!(is_stored, is_stored_again, "{} and after a restart", found.len());
+        found.push(is_stored);
+    }
+    queue.shutdown().await;
+    found
+}
+
+#[tokio::test]
+async fn a_live_one_after_a_record_goes_out_and_a_record_after_a_live_one_does_not() {
+    assert_eq!(stored(vec![told(Act::Never, 1, &[]), told(LIVE, 1, &[]), told(LIVE, 1, &[])]).await, [true, true, false]);
+    assert_eq!(stored(vec![told(LIVE, 1, &[]), told(Act::Never, 1, &[]), told(LIVE, 1, &[])]).await, [true, false, false]);
+}
+
+#[tokio::test]
+async fn history_with_other_content_is_delivered_and_the_same_content_once() {
+    let history = |content| told(Act::Never, content, &[]);
+    assert_eq!(stored(vec![history(1), history(2), history(1), history(2)]).await, [true, true, false, false]);
+    assert_eq!(stored(vec![told(LIVE, 1, &[]), history(2), history(1), history(2)]).await, [true, true, false, false]);
+}
+
+#[tokio::test]
+async fn a_record_that_brings_a_picture_is_no_duplicate() {
+    let (face, infrared) = (picture(PictureKind::Face, 1, 900), picture(PictureKind::Infrared, 2, 900));
+    let (few, all) = ([face.clone()], [face, infrared]);
+    assert_eq!(stored(vec![told(LIVE, 1, &few), told(Act::Never, 1, &all), told(Act::Never, 1, &all)]).await, [true, true, false]);
+    assert_eq!(stored(vec![told(LIVE, 1, &all), told(Act::Never, 1, &few), told(Act::Never, 1, &[])]).await, [true, false, false]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_not_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = Queue::open(Settings { max_bytes: 1 << 20, ..settings(dir.path()) }, &["mqtt"]).unwrap();
+    let number = fill(&queue).await + 1;
+    assert!(matches!(step(queue.append(large(number))).await, Err(AppendError::Full { .. })));
+    let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
+    drain(&mut cursor, number as usize - 1).await;
+    assert!(matches!(step(queue.append(large(number))).await, Ok(Appended::Stored(_))));
     queue.shutdown().await;
 }

@@ -52,6 +52,7 @@ pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Pictu
         feed: Feed::Realtime,
         occurred_at: Timestamp(number as i64),
         received_at: Timestamp::now(),
+        act_before: Default::default(),
         person_type,
         identity: Default::default(),
         matched: Default::default(),
@@ -76,7 +77,7 @@ pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Pictu
             state: PictureState::Ok,
         });
     }
-    Entry { event, pictures: pictures.to_vec(), lane }
+    Entry { event, pictures: pictures.to_vec(), lane, live_revision: None }
 }
 
 /// The number that [`entry`] was made with.

@@ -1,12 +1,12 @@
 //! What leaves for an event, as of the moment it is sent.
 
-use std::path::Path;
 use std::time::Duration;
 
+use boxbridge::app::build;
 use boxbridge::config::{Config, Layers};
-use boxbridge::event::{Event, Feed, Lane, Message, Picture, PictureKind, PictureSet, PictureVerdict, Sequence, Timestamp};
+use boxbridge::event::{Act, Event, Feed, Lane, Message, Picture, PictureKind, PictureSet, PictureVerdict, Sequence, Timestamp};
 use boxbridge::normalize::Normalized;
-use boxbridge::route::{EVENT_SCHEMA, PicturesNow, Places, Router, Sending};
+use boxbridge::route::{EVENT_SCHEMA, PicturesNow, Router, Sending};
 use serde_json::{Value, json};
 
 use crate::{documents, normalize, schema};
@@ -14,8 +14,10 @@ use crate::{documents, normalize, schema};
 const RECEIVED: i64 = 1_795_341_600_123;
 
 fn router(settings: &[(&str, &str)]) -> Router {
-    let config = config(settings);
-    Router::new(&config.routes, Places::new(&config.send.store, Path::new("/srv/pictures of ours")), "b81f")
+    let mut settings = settings.to_vec();
+    settings.insert(0, ("send.store.url", "file:///srv/pictures of ours"));
+    let config = config(&settings);
+    Router::new(&config.routes, build::places(&config), "b81f")
 }
 
 fn config(settings: &[(&str, &str)]) -> Config {
@@ -26,6 +28,7 @@ fn config(settings: &[(&str, &str)]) -> Config {
 fn at(milliseconds_later: i64) -> Sending<'static> {
     Sending {
         sequence: Sequence(123),
+        lane: Lane::Normal,
         now: Timestamp(RECEIVED + milliseconds_later),
         replay: None,
         pictures: PicturesNow::Settled(PictureVerdict::default()),
@@ -55,7 +58,7 @@ fn every_payload_keeps_the_schema() {
     for settings in [&[][..], &[("route.default.pictures", "inline")], &[("route.default.pictures", "drop")]] {
         let router = router(settings);
         for (name, source, body) in normalize::cases() {
-            for Normalized { event, pictures } in normalize::events(&body, &source).into_iter().flatten() {
+            for Normalized { event, pictures, .. } in normalize::events(&body, &source).into_iter().flatten() {
                 for pictures_now in [PicturesNow::Pending, at(0).pictures] {
                     let sending = Sending { inline: &pictures, pictures: pictures_now, ..at(0) };
                     let message = router.kafka(&event, &sending).expect("every type has a topic");
@@ -134,6 +137,30 @@ fn a_live_event_goes_to_the_live_topic_until_it_is_too_late() {
 }
 
 #[test]
+fn what_was_decided_at_acceptance_no_other_route_changes() {
+    let (before, after) = (router(&[]), router(&[("route.default.live_for", "1h")]));
+    let live = Event { act_before: before.decide(&pictured().event), ..pictured().event };
+    assert_eq!(live.act_before, Act::Before(Timestamp(RECEIVED + 60_000)));
+    assert_eq!(after.act_before(&live, None), Some(Timestamp(RECEIVED + 60_000)));
+    assert_eq!(after.act_before(&live, Some("r1")), None, "a replay is for the record");
+    let record = Event { act_before: Act::Never, ..pictured().event };
+    assert_eq!(after.act_before(&record, None), None);
+    assert_eq!(after.mqtt(&record, &at(0)).expect("it has a topic").topic, "boxbridge/default/late/vip/192.168.1.243");
+}
+
+#[test]
+fn a_record_of_the_version_before_is_judged_by_its_route() {
+    let stored = serde_json::to_value(pictured().event).expect("it is JSON");
+    assert_eq!(stored.get("act_before"), None, "undecided, as it was stored");
+    let old: Event = serde_json::from_value(stored.clone()).expect("it is read");
+    assert_eq!(router(&[]).act_before(&old, None), Some(Timestamp(RECEIVED + 60_000)));
+    let mut decided = stored;
+    decided["act_before"] = Value::Null;
+    let decided: Event = serde_json::from_value(decided).expect("it is read");
+    assert_eq!((decided.act_before, router(&[]).act_before(&decided, None)), (Act::Never, None));
+}
+
+#[test]
 fn only_what_one_may_act_on_is_urgent() {
     let router = router(&[]);
     let mut document = documents::sample();
@@ -182,7 +209,8 @@ fn pictures_are_stored_only_when_the_store_has_said_so() {
     let key = &event.pictures.registered.as_ref().expect("it has one").key;
     let (registered, scene, state) = sent(at(0).pictures);
     assert_eq!(registered["uri"], format!("s3://faces/site-a/{key}"));
-    assert_eq!(registered["url"], format!("https://pictures.example/{key}"));
+    assert_eq!(registered["key"], format!("site-a/{key}"), "the whole name, as a reader of the bucket needs it");
+    assert_eq!(registered["url"], format!("https://pictures.example/site-a/{key}"));
     assert_eq!((&registered["stored"], &scene["stored"], state.as_str()), (&json!(true), &json!(true), "stored"));
     let (registered, _, state) = sent(PicturesNow::Pending);
     assert_eq!((&registered["stored"], state.as_str()), (&json!(false), "pending"));
@@ -199,7 +227,7 @@ fn pictures_are_stored_only_when_the_store_has_said_so() {
 
 #[test]
 fn a_route_stores_inlines_or_drops_its_pictures() {
-    let Normalized { event, pictures } = pictured();
+    let Normalized { event, pictures, .. } = pictured();
     let sent = |policy, pictures: &[Picture]| {
         let router = router(&[("route.default.pictures", policy)]);
         let message = router.kafka(&event, &Sending { inline: pictures, ..at(0) }).expect("it has a topic");
@@ -233,7 +261,7 @@ fn the_vendors_shape_has_a_uri_where_a_picture_was() {
 
 #[test]
 fn the_vendors_shape_holds_the_pictures_where_the_route_says_inline_and_nothing_where_it_drops_them() {
-    let Normalized { event, pictures } = pictured();
+    let Normalized { event, pictures, .. } = pictured();
     let sent = |policy| {
         let router = router(&[("route.default.format", "box"), ("route.default.pictures", policy)]);
         payload(&router.kafka(&event, &Sending { inline: &pictures, ..at(0) }).expect("it has a topic"))

@@ -1,18 +1,25 @@
 //! The picture store, as a folder and as a real S3 server: byte-exact, once, within its budget, and waited for when it is down.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use boxbridge::clock::{Clock, Reading};
 use boxbridge::config::{self, Secret, StoreUrl};
-use boxbridge::event::{Lane, Object, PictureKind, Sequence};
+use boxbridge::event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Reason, Session};
+use object_store::ObjectStoreExt;
+use serde_json::{Value, json};
 
+use crate::parts::child::free_port;
+use crate::parts::gateway::{Gateway, event, get};
 use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server, refusing};
+use crate::parts::subscriber::Subscriber;
 
 const WAIT: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -57,7 +64,8 @@ async fn the_same_picture_is_written_once_a_day() {
 
 #[tokio::test]
 async fn a_full_folder_takes_what_it_has_already_and_ends_the_rest_by_its_rule() {
-    let (_directory, store) = folder_store(10_000);
+    // A picture of 9,000 bytes takes three blocks and its entry, and each folder one; a small one takes one.
+    let (_directory, store) = folder_store(40_000);
     let mut session = store.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(1), vec![object(PictureKind::Scene, 1, 9_000)]);
     assert_eq!(next(&mut session).await, acknowledged(1));
@@ -75,14 +83,14 @@ async fn what_lies_there_at_the_start_counts() {
     let (directory, store) = folder_store(10_000);
     write(&directory.path().join("pictures/scene/2020/01/01/old.jpg"), 9_500, Duration::ZERO);
     let mut session = store.connect(Lane::Normal).await.unwrap();
-    assert!(store.sweep().await.unwrap());
+    assert!(store.sweep(&clock(directory.path()).0).await.unwrap());
     session.submit(Sequence(1), vec![object(PictureKind::Face, 2, 900)]);
     assert!(matches!(next(&mut session).await, Answer::Expired { .. }));
 }
 
 #[tokio::test]
 async fn pictures_older_than_keep_go_and_others_stay() {
-    let (directory, store) = folder_store(10_000);
+    let (directory, store) = folder_store(40_000);
     let root = directory.path().join("pictures");
     let [old, young, left_behind] =
         ["scene/2020/01/01/old.jpg", "scene/2020/01/02/young.jpg", "scene/2020/01/02/half.jpg#1"].map(|key| root.join(key));
@@ -91,9 +99,11 @@ async fn pictures_older_than_keep_go_and_others_stay() {
     write(&young, 4_000, 3 * DAY - DAY / 2);
     write(&left_behind, 5_000, 2 * DAY);
     let mut session = store.connect(Lane::Normal).await.unwrap();
-    store.sweep().await.unwrap();
-    assert!(old.exists() && left_behind.exists(), "the first sweep cannot know whether the clock is right");
-    store.sweep().await.unwrap();
+    let (clock, wait) = clock(directory.path());
+    store.sweep(&clock).await.unwrap();
+    assert!(old.exists() && left_behind.exists(), "nobody knows yet whether the clock is right");
+    wait(Duration::from_secs(2 * 3_600));
+    store.sweep(&clock).await.unwrap();
     assert!(!old.exists() && !old.parent().unwrap().exists() && !left_behind.exists());
     assert!(young.exists());
     session.submit(Sequence(1), vec![object(PictureKind::Face, 2, 5_500)]);
@@ -129,6 +139,58 @@ async fn a_bucket_holds_the_pictures_byte_by_byte_with_their_media_type() {
         assert!(store.exists(&object.key).await.unwrap());
     }
     assert!(!store.exists("registered/aa/none.jpg").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_uri_and_url_of_an_event_name_the_object_whatever_the_prefix_is_made_of() {
+    let server = server().await;
+    // What people put before a bucket.
+    let cdn = web_server(server.file("")).await;
+    let mqtt = format!("127.0.0.1:{}", free_port());
+    // object_store encodes a part of this, and drops the empty part.
+    let gateway = Gateway::start(&[
+        ("SEND__STORE__URL", &format!("s3://{BUCKET}/lobby~1//Büro 2")),
+        ("SEND__STORE__ENDPOINT", &server.endpoint()),
+        ("SEND__STORE__ACCESS_KEY_ID", KEY_ID),
+        ("SEND__STORE__SECRET_ACCESS_KEY", SECRET),
+        ("SEND__STORE__PUBLIC_URL", &format!("http://{cdn}/faces/")),
+        ("SEND__MQTT__EMBEDDED__LISTEN", &mqtt),
+    ]);
+    let mut subscriber = Subscriber::start(mqtt.parse().unwrap(), "boxbridge/+/events/#").await;
+    let mut body = event("1", json!(2), "192.168.1.9");
+    body["ext_data"]["spot_pic"] = json!("QSBmYWNlLCBhcyBmYXIgYXMgdGhpcyB0ZXN0IGdvZXMu");
+    assert_eq!(gateway.post("/RealTimeEvent", &body).status, 200);
+    let payload: Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
+    let picture = &payload["pictures"]["scene"];
+    assert_eq!(picture["stored"], true, "{picture}");
+    let content = "A face, as far as this test goes.";
+
+    let key = picture["key"].as_str().unwrap();
+    let bucket = boxbridge::send::store::open_bucket(&bucket(server.endpoint()), WAIT).unwrap();
+    let object = bucket.get(&object_store::path::Path::parse(key).unwrap()).await.unwrap().bytes().await.unwrap();
+    assert_eq!(object, content);
+    assert_eq!(picture["uri"], format!("s3://{BUCKET}/{key}"));
+    let url = picture["url"].as_str().unwrap();
+    let path = url.strip_prefix(&format!("http://{cdn}")).unwrap();
+    assert_eq!(tokio::task::block_in_place(|| get(cdn, path)), content, "{url}");
+}
+
+/// Serves the files of a folder below `/faces`.
+async fn web_server(folder: PathBuf) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move |uri: axum::http::Uri| async move {
+        let mut path = Vec::new();
+        let mut bytes = uri.path().trim_start_matches("/faces/").bytes();
+        while let Some(byte) = bytes.next() {
+            let digits: Vec<u8> = if byte == b'%' { bytes.by_ref().take(2).collect() } else { Vec::new() };
+            path.push(std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(byte));
+        }
+        std::fs::read(folder.join(String::from_utf8(path).unwrap())).unwrap_or_else(|error| error.to_string().into_bytes())
+    };
+    let router = axum::Router::new().fallback(serve);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
 }
 
 #[tokio::test]
@@ -253,12 +315,30 @@ fn settings(url: StoreUrl, max_bytes: u64) -> config::Store {
     }
 }
 
+/// The machine's clock as seen for the first time, and a way to let it go on.
+fn clock(data_dir: &Path) -> (Arc<Clock>, impl Fn(Duration)) {
+    let passed_ms = Arc::new(AtomicI64::new(0));
+    let passed = Arc::clone(&passed_ms);
+    let now_ms = Timestamp::now().0;
+    let clock = Clock::with(data_dir, move || {
+        let passed_ms = passed.load(Ordering::Relaxed);
+        Reading { wall_ms: now_ms + passed_ms, uptime_ms: passed_ms, boot: "first".to_owned() }
+    });
+    (Arc::new(clock), move |time: Duration| _ = passed_ms.fetch_add(time.as_millis() as i64, Ordering::Relaxed))
+}
+
 fn bucket_store(server: &Server, change: impl FnOnce(&mut config::Store)) -> Store {
     store_at(server.endpoint(), change)
 }
 
 fn store_at(endpoint: String, change: impl FnOnce(&mut config::Store)) -> Store {
-    let bucket = config::Bucket {
+    let mut config = settings(StoreUrl::S3(bucket(endpoint)), 1 << 30);
+    change(&mut config);
+    Store::new(config)
+}
+
+fn bucket(endpoint: String) -> config::Bucket {
+    config::Bucket {
         name: BUCKET.to_owned(),
         prefix: "site/one".to_owned(),
         endpoint: Some(endpoint),
@@ -266,10 +346,7 @@ fn store_at(endpoint: String, change: impl FnOnce(&mut config::Store)) -> Store 
         virtual_host: false,
         credentials: Some((KEY_ID.to_owned(), Secret::new(SECRET))),
         ca_file: None,
-    };
-    let mut config = settings(StoreUrl::S3(bucket), 1 << 30);
-    change(&mut config);
-    Store::new(config)
+    }
 }
 
 async fn server() -> Server {

@@ -33,7 +33,8 @@ pub struct Expected {
 pub struct Event {
     pub marker: Marker,
     pub id: Option<EventId>,
-    pub revision: Option<Revision>,
+    /// For the record, and live: the same match may be told as both, and the second must not look like the first.
+    pub revisions: [Option<Revision>; 2],
     pub occurred_at: Timestamp,
     /// By [`PictureKind::number`]; `NONE` where none was sent.
     pictures: [Index; 4],
@@ -44,6 +45,8 @@ pub struct Event {
     pub score: u16,
     pub person_type: PersonType,
     pub feed: Feed,
+    /// Where the same event was sent on a second one.
+    pub other_feed: Option<Feed>,
     pub is_acknowledged: bool,
 }
 
@@ -118,7 +121,9 @@ impl Expected {
         let Some(event) = self.events.get_mut(index as usize) else { return false };
         event.is_acknowledged |= is_acknowledged;
         event.id = event.id.or(entry.event_id);
-        event.revision = event.revision.or(entry.revision);
+        let revision = &mut event.revisions[usize::from(entry.feed != Feed::History)];
+        *revision = revision.or(entry.revision);
+        event.other_feed = event.other_feed.or(Some(entry.feed)).filter(|feed| *feed != event.feed);
         if is_acknowledged && stores_pictures {
             for place in event.pictures {
                 if let Some(picture) = self.pictures.get_mut(place as usize) {
@@ -141,7 +146,7 @@ impl Expected {
         self.events.push(Event {
             marker: entry.marker,
             id: None,
-            revision: None,
+            revisions: [None, None],
             occurred_at: entry.occurred_at,
             pictures,
             device,
@@ -150,6 +155,7 @@ impl Expected {
             score: ten_thousandths(entry.score),
             person_type: entry.person_type,
             feed: entry.feed,
+            other_feed: None,
             is_acknowledged: false,
         });
     }

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 
@@ -24,15 +25,12 @@ pub async fn look(store: &config::Store, read_max: u64, judge: &mut Judge) -> Re
     judge.look_at_store();
     let Place { store, prefix } = open(store)?;
     let Some(store) = store else { return Ok(()) };
-    let prefix = object_store::path::Path::from(prefix);
     let failed = |error: object_store::Error| Error::Store(error.to_string());
     let mut objects = store.list(Some(&prefix));
     let mut left = read_max;
     while let Some(object) = poll_fn(|context| objects.as_mut().poll_next(context)).await {
         let ObjectMeta { location, size, .. } = object.map_err(failed)?;
-        let key =
-            location.prefix_match(&prefix).map(|parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
-        let key = key.unwrap_or_default();
+        let key = location.to_string();
         let mut sha256 = None;
         if left > 0 && judge.knows(&key) {
             left -= 1;
@@ -48,22 +46,22 @@ pub async fn look(store: &config::Store, read_max: u64, judge: &mut Judge) -> Re
     Ok(())
 }
 
-/// An opened store, and what stands before every key in it. `None` for a folder that was never made: an empty store.
+/// An opened store, and what every key in it begins with. `None` for a folder that was never made: an empty store.
 struct Place {
     store: Option<Box<dyn ObjectStore>>,
-    prefix: String,
+    prefix: Path,
 }
 
 fn open(store: &config::Store) -> Result<Place, Error> {
     match &store.url {
-        StoreUrl::File(folder) if !folder.exists() => Ok(Place { store: None, prefix: String::new() }),
+        StoreUrl::File(folder) if !folder.exists() => Ok(Place { store: None, prefix: Path::default() }),
         StoreUrl::File(folder) => {
             let files = LocalFileSystem::new_with_prefix(folder).map_err(|error| Error::Store(error.to_string()))?;
-            Ok(Place { store: Some(Box::new(files)), prefix: String::new() })
+            Ok(Place { store: Some(Box::new(files)), prefix: Path::default() })
         }
         StoreUrl::S3(bucket) => {
             let store = open_bucket(bucket, ANSWER_WITHIN).map_err(|error| Error::Store(error.to_string()))?;
-            Ok(Place { store: Some(store), prefix: bucket.prefix.clone() })
+            Ok(Place { store: Some(store), prefix: Path::from(bucket.prefix.as_str()) })
         }
     }
 }

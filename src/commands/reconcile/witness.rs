@@ -35,8 +35,9 @@ struct Seen(u8);
 
 impl Seen {
     const ARRIVED: u8 = 1;
-    /// Arrived, and not as a replay.
+    /// Arrived, and not as a replay: for the record, or live.
     const SENT: u8 = 2;
+    const SENT_LIVE: u8 = 64;
     const DUPLICATED: u8 = 4;
     const WRONG: u8 = 8;
     const STALE: u8 = 16;
@@ -87,11 +88,15 @@ impl Witness {
             }
             return;
         }
-        let is_first_sent = seen.mark(Seen::SENT);
-        if !is_first_sent && seen.mark(Seen::DUPLICATED) {
+        // What history told first still rings when it comes live.
+        let is_live = arrival.event.as_ref().is_none_or(|event| event.act_before.is_some());
+        let is_first_sent = seen.0 & (Seen::SENT | Seen::SENT_LIVE) == 0;
+        let is_repeated = !seen.mark(if is_live { Seen::SENT_LIVE } else { Seen::SENT });
+        if is_repeated && seen.mark(Seen::DUPLICATED) {
             report.duplicated.add(name);
         }
-        if is_first_sent && arrival.stream == Stream::Late && event.feed != Feed::History {
+        let feed = arrival.event.as_ref().and_then(|event| event.feed).unwrap_or(event.feed);
+        if !is_repeated && arrival.stream == Stream::Late && feed != Feed::History {
             report.late.add(name);
         }
         if is_first_sent && event.is_acknowledged {

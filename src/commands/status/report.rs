@@ -54,8 +54,11 @@ pub struct Answers {
 pub struct Queue {
     pub waiting_bytes: u64,
     pub kept_bytes: u64,
+    /// What can be written now: the smaller of the rest of `max_bytes` and what the file system has.
     pub free_bytes: u64,
     pub max_bytes: u64,
+    /// Absent where it cannot be told.
+    pub disk_available_bytes: Option<u64>,
     /// Absent while it does not grow.
     pub full_in_seconds: Option<f64>,
 }
@@ -66,6 +69,8 @@ pub struct Lane {
     pub lane: String,
     /// Of the destination: whether every lane is connected.
     pub up: bool,
+    /// Person types that are held back, after repeated refusals; `reasons` says which and why.
+    pub paused: u64,
     pub accepted: u64,
     pub delivered: u64,
     pub waiting: u64,
@@ -172,12 +177,14 @@ impl Span<'_> {
 /// `None` until it is open.
 fn queue(samples: &Samples) -> Option<Queue> {
     let bytes = |state| samples.sum("boxbridge_queue_bytes", &[("state", state)]).map(|bytes| bytes as u64);
-    let (waiting_bytes, kept_bytes, free_bytes) = (bytes("waiting")?, bytes("kept")?, bytes("free")?);
+    let (waiting_bytes, kept_bytes, of_budget) = (bytes("waiting")?, bytes("kept")?, bytes("free")?);
+    let disk_available_bytes = samples.sum("boxbridge_queue_disk_available_bytes", &[]).map(|bytes| bytes as u64);
     Some(Queue {
         waiting_bytes,
         kept_bytes,
-        free_bytes,
-        max_bytes: waiting_bytes + kept_bytes + free_bytes,
+        free_bytes: of_budget.min(disk_available_bytes.unwrap_or(u64::MAX)),
+        max_bytes: waiting_bytes + kept_bytes + of_budget,
+        disk_available_bytes,
         full_in_seconds: samples.sum("boxbridge_queue_time_to_full_seconds", &[]).filter(|seconds| seconds.is_finite()),
     })
 }
@@ -196,6 +203,7 @@ fn lane_of(span: &Span, destination: String, lane: &str) -> Lane {
     let ended = |outcome| samples.count("boxbridge_send_records_total", &[labels[0], labels[1], ("outcome", outcome)]);
     Lane {
         up: samples.sum("boxbridge_send_up", &labels[..1]) == Some(1.0),
+        paused: samples.count("boxbridge_send_paused", &labels),
         accepted: samples.count("boxbridge_send_accepted_total", &labels),
         delivered: ended("delivered"),
         waiting: samples.count("boxbridge_queue_waiting_records", &labels),

@@ -21,7 +21,7 @@ pub fn render(report: &Report, colour: Colour) -> String {
     line(&mut out, "");
     queue(&mut out, report, colour);
     if !report.lanes.is_empty() {
-        line(&mut out, &colour.paint(Ink::Faint, &format!("{:<7} {:<5}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
+        line(&mut out, &colour.paint(Ink::Faint, &format!("{:<7} {:<7}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
         for of_lane in &report.lanes {
             line(&mut out, &lane(of_lane, colour));
         }
@@ -80,22 +80,29 @@ fn queue(out: &mut String, report: &Report, colour: Colour) {
     let full = queue.full_in_seconds;
     let until = full.map_or("does not grow".to_owned(), |seconds| format!("full in {}", duration(seconds)));
     let (waiting, kept, free) = (bytes(queue.waiting_bytes), bytes(queue.kept_bytes), bytes(queue.free_bytes));
-    let text = format!("{waiting} waiting, {kept} kept, {free} free of {}; ", bytes(queue.max_bytes));
+    let is_disk = queue.disk_available_bytes == Some(queue.free_bytes);
+    let of = if is_disk { "on its disk".to_owned() } else { format!("of {}", bytes(queue.max_bytes)) };
+    let text = format!("{waiting} waiting, {kept} kept, {free} free {of}; ");
     line(out, &format!("{:<INDENT$}{text}{}", "queue", colour.paint_if(full.is_some(), Ink::Odd, &until)));
 }
 
-const LANE_COLUMNS: &str = " accepted delivered  waiting  oldest   lag p99  aside expired";
+const LANE_COLUMNS: &str = " accepted delivered waiting oldest   lag p99  aside expired";
 
 fn lane(lane: &Lane, colour: Colour) -> String {
-    let (state, ink) = if lane.up { ("up", Ink::Good) } else { ("down", Ink::Bad) };
-    let state = colour.paint(ink, &format!("{state:<5}"));
-    let waiting = colour.paint_if(lane.waiting > 0 && !lane.up, Ink::Odd, &format!("{:>9}", count(lane.waiting)));
+    let (state, ink) = match (lane.up, lane.paused) {
+        (false, _) => ("down", Ink::Bad),
+        (true, 0) => ("up", Ink::Good),
+        (true, _) => ("paused", Ink::Bad),
+    };
+    let state = colour.paint(ink, &format!("{state:<7}"));
+    let is_held = !lane.up || lane.paused > 0;
+    let waiting = colour.paint_if(lane.waiting > 0 && is_held, Ink::Odd, &format!("{:>8}", count(lane.waiting)));
     let aside = colour.paint_if(lane.set_aside > 0, Ink::Bad, &format!("{:>7}", count(lane.set_aside)));
     let expired = colour.paint_if(lane.expired > 0, Ink::Bad, &format!("{:>8}", count(lane.expired)));
     let oldest = if lane.waiting == 0 { "-".to_owned() } else { duration(lane.oldest_seconds) };
     let (accepted, delivered) = (count(lane.accepted), count(lane.delivered));
     format!(
-        "{:<7} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>8}{:>10}{aside}{expired}",
+        "{:<7} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>7}{:>10}{aside}{expired}",
         lane.destination,
         lane.lane,
         bound(lane.lag_p99)

@@ -9,10 +9,8 @@ use std::time::Duration;
 use super::{Delivery, Work};
 use crate::event::{Event, Picture, PictureVerdict, Sequence, Timestamp};
 use crate::gateway::Render;
-use crate::metrics;
 use crate::queue::aside::SetAside;
 use crate::queue::{Outcome, Record};
-use crate::send::link::Condition;
 use crate::send::window::{Consequence, Extent, News, Template, Timeliness, Window};
 use crate::send::{Destination, Reason, Rejection};
 
@@ -43,13 +41,12 @@ where
     }
 
     fn say_waiting(&self, work: Option<&Work>, rejection: &Rejection, extent: Extent) {
-        let destination = self.link.destination;
         let (reason, detail) = (rejection.reason.as_str(), &rejection.detail);
         match extent {
             Extent::Device => {
                 let topic = work.and_then(|work| work.topic.as_deref());
                 tracing::warn!(
-                    destination.name = destination,
+                    destination.name = self.link.destination,
                     lane = %self.lane,
                     topic,
                     reason,
@@ -57,47 +54,37 @@ where
                     "refused for now: the event is tried again, and those of its device wait behind it"
                 );
             }
-            Extent::Template(template) => tracing::error!(
-                destination.name = destination,
-                lane = %self.lane,
-                person_type = %template.person_type,
-                topic = kind(template),
-                reason,
-                detail,
-                "refused again and again: events of this type wait in the queue and are tried from time to time"
-            ),
+            Extent::Template(template) => {
+                self.link.paused(self.lane, template.person_type, format!("{} topic: {reason}: {detail}", kind(template)));
+            }
         }
     }
 
     /// Says what the window found out, and shows what waits.
     pub(super) fn tell(&self, window: &mut Window<Work>) {
         while let Some(news) = window.news() {
-            let destination = self.link.destination;
             match news {
                 News::Held(template) => tracing::warn!(
-                    destination.name = destination,
+                    destination.name = self.link.destination,
                     lane = %self.lane,
                     person_type = %template.person_type,
                     topic = kind(template),
                     "the connection dies on one event: it is held back, alone, and tried from time to time until another of its type decides"
                 ),
-                News::Paused(template) => tracing::error!(
-                    destination.name = destination,
+                News::Paused(template) => {
+                    let why = format!("{} topic: the connection dies on them, and not on others", kind(template));
+                    self.link.paused(self.lane, template.person_type, why);
+                }
+                News::TakenAgain(template) => tracing::info!(
+                    destination.name = self.link.destination,
                     lane = %self.lane,
                     person_type = %template.person_type,
                     topic = kind(template),
-                    "the connection dies on events of this type and not on others: they wait in the queue and are tried from time to time"
-                ),
-                News::Flows(template) => tracing::info!(
-                    destination.name = destination,
-                    lane = %self.lane,
-                    person_type = %template.person_type,
-                    topic = kind(template),
-                    "events of this type flow again"
+                    "what was refused for now is taken"
                 ),
             }
         }
-        metrics::paused(self.link.destination, self.lane, window.paused());
+        self.link.still_paused(self.lane, window.paused());
         let suspects: Vec<_> = window.suspects().map(|(template, records)| suspected(template, records)).collect();
         self.link.suspect(self.lane, suspects);
     }
@@ -147,12 +134,12 @@ where
             };
             if !std::mem::replace(&mut is_said, true) {
                 tracing::error!(destination.name = self.link.destination, %error, "a refused event cannot be set aside: the destination stops");
-                self.link.set(self.lane, Condition::Down { error, attempts: 0 });
+                self.link.down(self.lane, format!("a refused event cannot be set aside: {error}"), 0);
             }
             tokio::time::sleep(ASIDE_PAUSE).await;
         }
         if is_said {
-            self.link.set(self.lane, Condition::Up);
+            self.link.up(self.lane);
         }
         tracing::warn!(
             destination.name = self.link.destination,

@@ -187,7 +187,8 @@ impl Rig {
     }
 
     async fn append(&self, number: i64, person_type: PersonType, device: &str) {
-        let entry = Entry { event: event(number, person_type, device), pictures: Vec::new(), lane: Lane::Normal };
+        let event = event(number, person_type, device);
+        let entry = Entry { event, live_revision: None, pictures: Vec::new(), lane: Lane::Normal };
         self.queue.append(entry).await.unwrap();
     }
 
@@ -252,8 +253,8 @@ async fn one_stranger_that_is_denied_by_hanging_up_costs_twenty_employees_no_mor
     let took = rig.wait(20, 0).await;
     assert!(took < Duration::from_secs(10), "{took:?}");
     let deadline = Instant::now() + PATIENCE;
-    while !rig.link.suspects().iter().any(|suspect| suspect.contains("stranger")) {
-        assert!(Instant::now() < deadline, "{:?}", rig.link.suspects());
+    while !rig.link.troubles().iter().any(|suspect| suspect.contains("stranger")) {
+        assert!(Instant::now() < deadline, "{:?}", rig.link.troubles());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     denied.store(false, std::sync::atomic::Ordering::Relaxed);

@@ -15,10 +15,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::failure::{About, about};
 use super::report::{Listener, Report};
 use super::topics::{self, Found, Topic};
 use super::{FRAME_BYTES, NAMES_MAX, Shared};
-use crate::event::{Lane, Message, PictureVerdict, Sequence};
+use crate::event::{Lane, Message, PictureVerdict, Sequence, Timestamp};
 use crate::send::{Answer, ConnectError, Reason, Rejection, Window};
 
 /// One connection of ours to the brokers, for one lane.
@@ -34,10 +35,15 @@ pub struct Session {
     lookups: JoinSet<(String, Result<Found, ConnectError>)>,
     /// Answers that need no broker.
     ready: VecDeque<Answer>,
-    /// Submitted to the producer and not yet reported.
-    in_flight: usize,
+    /// Submitted to the producer and not yet reported, with the timestamps that they carry.
+    in_flight: HashMap<Sequence, Timestamp>,
     /// When something last moved: the session is stalled `stall_timeout` after it.
     moved: Instant,
+    lane: Lane,
+    /// `Lost` is among the answers.
+    is_lost: bool,
+    /// What waits for the one that is tried, where the brokers refused us.
+    held: VecDeque<(Sequence, Message)>,
 }
 
 /// What we know of a topic.
@@ -54,6 +60,9 @@ enum Place {
 
 /// A refusal is believed for so long before the topic is looked up again: a person may have made it, or raised its limit.
 const BELIEVED: Duration = Duration::from_secs(5);
+
+/// A timestamp that is no older is one of now, as far as limits of brokers go: they are hours and days.
+const FRESH_MS: i64 = 60_000;
 
 impl Session {
     pub(super) fn start(shared: Arc<Shared>, lane: Lane, topics: HashMap<String, Topic>) -> Result<Session, ConnectError> {
@@ -74,8 +83,11 @@ impl Session {
             topics,
             lookups: JoinSet::new(),
             ready: VecDeque::new(),
-            in_flight: 0,
+            in_flight: HashMap::new(),
             moved: now,
+            lane,
+            is_lost: false,
+            held: VecDeque::new(),
         })
     }
 
@@ -106,7 +118,15 @@ impl Session {
             let detail = format!("message of {bytes} bytes is larger than max.message.bytes of {}, {limit} bytes", message.topic);
             return self.reject(sequence, Reason::TooLarge, detail);
         }
+        if self.must_wait() {
+            return self.held.push_back((sequence, message));
+        }
         self.produce(sequence, &message);
+    }
+
+    /// One at a time where the brokers refused us last: what they refuse for our settings they refuse for all.
+    fn must_wait(&self) -> bool {
+        !self.in_flight.is_empty() && self.shared.is_refused(self.lane)
     }
 
     fn produce(&mut self, sequence: Sequence, message: &Message) {
@@ -120,14 +140,14 @@ impl Session {
         let refused = producer.send(record).map_err(|(error, _)| error);
         match refused {
             Ok(()) => {
-                if self.in_flight == 0 {
+                if self.in_flight.is_empty() {
                     self.moved = Instant::now();
                 }
-                self.in_flight += 1;
+                self.in_flight.insert(sequence, message.timestamp);
             }
             Err(error) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                self.fail(sequence, code, &message.topic, wire_bytes(message));
+                self.fail((sequence, message.timestamp), code, &message.topic, wire_bytes(message));
             }
         }
     }
@@ -168,32 +188,55 @@ impl Session {
     }
 
     /// What the brokers or librdkafka refuse, by what can be done about it.
-    fn fail(&mut self, sequence: Sequence, code: RDKafkaErrorCode, topic: &str, bytes: usize) {
-        use RDKafkaErrorCode as Code;
+    fn fail(&mut self, sent: (Sequence, Timestamp), code: RDKafkaErrorCode, topic: &str, bytes: usize) {
+        let (sequence, timestamp) = sent;
         let detail = format!("topic {topic}: {code}");
-        match code {
-            Code::TopicAuthorizationFailed => {
+        match about(code) {
+            About::Record(reason) => self.reject(sequence, reason, detail),
+            About::Size if self.shared.shrink_batches(bytes) => self.lose(format!("{detail} (the batch)")),
+            About::Size => self.reject(sequence, Reason::TooLarge, format!("{detail}: {bytes} bytes")),
+            About::Topic(reason) => {
                 self.forget(topic);
-                self.reject(sequence, Reason::NotAuthorised, detail);
+                self.reject(sequence, reason, detail);
             }
-            Code::MessageSizeTooLarge if self.shared.shrink_batches(bytes) => self.lose(format!("{detail} (the batch)")),
-            Code::MessageSizeTooLarge => self.reject(sequence, Reason::TooLarge, format!("{detail}: {bytes} bytes")),
-            Code::InvalidRecord | Code::InvalidMessage | Code::InvalidTimestamp | Code::PolicyViolation => {
-                self.reject(sequence, Reason::PayloadRefused, detail);
-            }
-            Code::InvalidTopic => self.reject(sequence, Reason::TopicInvalid, detail),
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition if !self.shared.config.create_topics => {
+            About::Missing => {
+                // Where we may make it: deleted under our feet, and the next message of this topic makes it again.
+                let reason = if self.shared.config.create_topics { Reason::Passing } else { Reason::TopicInvalid };
                 self.forget(topic);
-                self.reject(sequence, Reason::TopicInvalid, detail);
+                self.reject(sequence, reason, detail);
             }
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-                // Deleted under our feet: the next message of this topic makes it again.
-                self.forget(topic);
-                self.reject(sequence, Reason::Passing, detail);
-            }
-            Code::QueueFull => self.reject(sequence, Reason::Passing, detail),
-            // Fenced, out of sequence, purged: no message of this producer can be relied on now.
-            _ => self.lose(detail),
+            About::Passing => self.reject(sequence, Reason::Passing, detail),
+            About::Time => self.fail_for_time(sequence, topic, detail, timestamp),
+            About::Settings(hint) => self.refuse_us(format!("{detail}: {hint}")),
+            // A producer without rights gives up all its messages first, and says why behind them.
+            About::Producer => self.fatal(detail),
+        }
+    }
+
+    /// The timestamp was refused. A fresh one says that our clock and the brokers' do not agree, and that is so for all; an old one, that
+    /// this topic takes no backlog, and that is so for this record.
+    fn fail_for_time(&mut self, sequence: Sequence, topic: &str, detail: String, timestamp: Timestamp) {
+        let now = Timestamp::now();
+        if now.since(timestamp) > FRESH_MS {
+            let hint = format!("{detail}: it is older than message.timestamp.before.max.ms of {topic} allows");
+            return self.reject(sequence, Reason::Passing, hint);
+        }
+        self.refuse_us(format!(
+            "{detail}: this gateway's clock says {now}; set it right, or the brokers' clocks, or message.timestamp.after.max.ms of {topic}"
+        ));
+    }
+
+    /// Nothing is wrong with a record: everything waits, and one is tried from time to time.
+    fn refuse_us(&mut self, detail: String) {
+        self.shared.set_refused(self.lane, true);
+        self.lose(detail);
+    }
+
+    /// One was taken where the brokers had refused us: the others follow.
+    fn taken(&mut self) {
+        self.shared.set_refused(self.lane, false);
+        for (sequence, message) in std::mem::take(&mut self.held) {
+            self.place(sequence, message);
         }
     }
 
@@ -203,6 +246,7 @@ impl Session {
     }
 
     fn lose(&mut self, detail: String) {
+        self.is_lost = true;
         self.ready.push_back(Answer::Lost { error: format!("kafka: {detail}") });
     }
 
@@ -215,13 +259,36 @@ impl Session {
 
     fn reported(&mut self, report: Report) -> Option<Answer> {
         self.moved = Instant::now();
-        self.in_flight = self.in_flight.saturating_sub(1);
         match report {
-            Report::Delivered(sequence) => return Some(Answer::Acknowledged { sequence, heard: true }),
-            Report::Failed { sequence, code, topic, bytes } => self.fail(sequence, code, &topic, bytes),
-            Report::Fatal(reason) => self.lose(reason),
+            Report::Delivered(sequence) => {
+                self.in_flight.remove(&sequence);
+                if self.shared.is_refused(self.lane) {
+                    self.taken();
+                }
+                return Some(Answer::Acknowledged { sequence, heard: true });
+            }
+            Report::Failed { sequence, code, topic, bytes } => {
+                let timestamp = self.in_flight.remove(&sequence).unwrap_or(Timestamp::now());
+                self.fail((sequence, timestamp), code, &topic, bytes);
+            }
+            Report::Fatal(reason) => self.fatal(reason),
+        }
+        // Refused for itself, or to be tried again: the next may be the one that is taken.
+        while !self.is_lost
+            && !self.must_wait()
+            && let Some((sequence, message)) = self.held.pop_front()
+        {
+            self.place(sequence, message);
         }
         None
+    }
+
+    /// The producer is of no more use; librdkafka may know why.
+    fn fatal(&mut self, detail: String) {
+        match self.producer.as_ref().and_then(fatal_error) {
+            Some(words) => self.refuse_us(words),
+            None => self.lose(detail),
+        }
     }
 
     fn stalled(&mut self) -> Answer {
@@ -229,7 +296,8 @@ impl Session {
         let cause = cause.map_or_else(String::new, |cause| format!(", last error: {cause}"));
         let error = format!(
             "kafka: nothing acknowledged for {:?} with {} submitted{cause}",
-            self.shared.limits.stall_timeout, self.in_flight
+            self.shared.limits.stall_timeout,
+            self.in_flight.len()
         );
         Answer::Lost { error }
     }
@@ -259,7 +327,7 @@ impl crate::send::Session for Session {
                     self.looked_up(name, found);
                     continue;
                 }
-                () = tokio::time::sleep_until(stalled_at), if self.in_flight > 0 => return self.stalled(),
+                () = tokio::time::sleep_until(stalled_at), if !self.in_flight.is_empty() => return self.stalled(),
             };
             // The sender lives in the producer, and the producer as long as the session.
             let Some(report) = report else { return Answer::Lost { error: "kafka: the producer is gone".to_owned() } };
@@ -278,6 +346,15 @@ impl Drop for Session {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(producer))),
             Err(_) => drop(producer),
         }
+    }
+}
+
+/// What ended a producer for good, where that is about how we are set up.
+pub(super) fn fatal_error(producer: &ThreadedProducer<Listener>) -> Option<String> {
+    let (code, words) = producer.client().fatal_error()?;
+    match about(code) {
+        About::Settings(hint) => Some(format!("{words}: {hint}")),
+        _ => None,
     }
 }
 

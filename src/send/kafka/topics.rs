@@ -20,7 +20,7 @@ use super::{CONNECT_TIMEOUT, Shared};
 use crate::send::{ConnectError, Reason};
 
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
-const ANY_TOPIC: &str = "__consumer_offsets";
+pub(super) const ANY_TOPIC: &str = "__consumer_offsets";
 
 /// A broker that does not answer for the limits within so many times what connecting took will not: librdkafka's mock, for one.
 const PATIENCE: u32 = 10;
@@ -40,6 +40,21 @@ pub struct Probe {
     /// `host:port` of every broker of the cluster.
     pub brokers: Vec<String>,
     pub topics: Vec<TopicProbe>,
+    /// Whether they would take what we send, as far as that could be tried.
+    pub produce: Produce,
+}
+
+/// What a produce that leaves nothing behind has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Produce {
+    /// Into this topic; refused for its size alone, as it was meant to be.
+    Would { topic: String },
+    /// Against its own limit this topic took what was to be refused, and now holds it.
+    Kept { topic: String },
+    /// They would take nothing, and why.
+    Refused(String),
+    /// Nothing was sent, since no topic with a limit that we know is there.
+    Untried,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +102,7 @@ impl Found {
             })
             .collect();
         topics.sort_by(|a, b| a.name.cmp(&b.name));
-        Probe { brokers: self.brokers, topics }
+        Probe { brokers: self.brokers, topics, produce: Produce::Untried }
     }
 }
 

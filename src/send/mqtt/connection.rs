@@ -4,26 +4,36 @@
 //! cancelled and its reconnecting drops messages silently; what it had already read when it failed is still reported. A connection is
 //! used once: whoever loses it dials again. Deliberately knows nothing of records.
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rumqttc::{TlsConfiguration, Transport};
+use rumqttc::{Proxy, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Broker, MqttTransport, MqttVersion, Secret};
 use crate::event::Message;
 use crate::send::{ConnectError, Reason};
 
+use super::namesake::{End, Namesake};
+use super::race::{Addresses, race};
+use super::relay::Relay;
 use super::status::{Presence, Status};
 use super::{v3, v5};
 
 /// Everything that is needed to connect.
 pub(super) struct Dial {
     pub broker: Broker,
+    pub addresses: Arc<Addresses>,
+    /// How the client library gets there; [`Connection::open`] finds it out.
+    pub route: Route,
     pub version: MqttVersion,
     pub tls: Option<TlsConfiguration>,
-    pub client_id: String,
+    /// The client id, and who else may use it.
+    pub namesake: Arc<Namesake>,
     pub login: Option<(String, Secret)>,
     pub will: Option<Status>,
     pub keep_alive: Duration,
@@ -32,6 +42,17 @@ pub(super) struct Dial {
     /// Publications without an answer.
     pub window: u16,
     pub timeout: Duration,
+}
+
+/// How the client library is led to the broker.
+#[derive(Clone)]
+pub(super) enum Route {
+    /// By its name, which has one address.
+    Name,
+    /// To this address: nothing on the wire says the name.
+    Address(SocketAddr),
+    /// Over a connection that is there, by the name.
+    Relay(Proxy),
 }
 
 /// What the broker offers in its answer to CONNECT. MQTT 3.1.1 says nothing, so everything is assumed.
@@ -70,6 +91,7 @@ pub(super) enum Verdict {
 pub(super) struct Loss {
     pub error: String,
     pub cause: Cause,
+    pub end: End,
 }
 
 /// What a connection ended for, as far as the broker said.
@@ -88,6 +110,12 @@ pub(super) enum Culprit {
     Oldest,
     /// The broker said why but not for which: known only if one alone was on its way.
     Only,
+}
+
+impl Loss {
+    pub fn of(error: impl Into<String>) -> Loss {
+        Loss { error: error.into(), cause: Cause::Unknown, end: End::Other }
+    }
 }
 
 /// What the two versions of the protocol do each in their own way.
@@ -110,6 +138,7 @@ pub(super) struct Connection {
     notices: mpsc::Receiver<Notice>,
     pub offer: Offer,
     _poll: AbortOnDropHandle<()>,
+    _relay: Option<Relay>,
 }
 
 /// Room for what is not a publication of a record: the status message and DISCONNECT.
@@ -117,29 +146,25 @@ const SPARE: usize = 4;
 
 impl Connection {
     /// Waits for the broker's consent, at most for the dial's timeout.
-    pub async fn open(dial: &Dial) -> Result<Connection, ConnectError> {
-        let requests = usize::from(dial.window) + SPARE;
-        // Two notices for each publication: then the poll task never waits for whoever reads them.
-        let (sender, mut notices) = mpsc::channel(2 * requests);
-        let (client, poll) = match dial.version {
-            MqttVersion::V3 => {
-                let (client, protocol) = v3::open(dial, requests);
-                (Client::V3(client), tokio::spawn(pump(protocol, sender)))
-            }
-            MqttVersion::V5 => {
-                let (client, protocol) = v5::open(dial, requests);
-                (Client::V5(client), tokio::spawn(pump(protocol, sender)))
-            }
+    pub async fn open(mut dial: Dial) -> Result<Connection, ConnectError> {
+        let deadline = Instant::now() + dial.timeout;
+        let at = url(&dial.broker);
+        let failed = |error: String| ConnectError { message: format!("cannot connect to {at}: {error}") };
+
+        let found = dial.addresses.find(deadline).await.map_err(failed)?;
+        let relay = dial.choose(&found, deadline).await.map_err(failed)?;
+        let address = match &dial.route {
+            Route::Address(address) => *address,
+            Route::Name => found.first().copied().ok_or_else(|| failed("no address".to_owned()))?,
+            Route::Relay(_) => relay.as_ref().map(|(address, _)| *address).ok_or_else(|| failed("no address".to_owned()))?,
         };
-        let poll = AbortOnDropHandle::new(poll);
-        let failed = |error: String| ConnectError { message: format!("cannot connect to {}: {error}", url(&dial.broker)) };
-        match tokio::time::timeout(dial.timeout, notices.recv()).await {
-            Ok(Some(Notice::Connected(offer))) if !offer.qos_1 => Err(failed("the broker does not offer QoS 1".to_owned())),
-            Ok(Some(Notice::Connected(offer))) => Ok(Connection { client, notices, offer, _poll: poll }),
-            Ok(Some(Notice::Lost(loss))) => Err(failed(loss.error)),
-            Ok(_) => Err(failed("its answer cannot be read: does it speak the version of send.mqtt.version?".to_owned())),
-            Err(_) => Err(failed(format!("no answer for {:?}", dial.timeout))),
-        }
+        let opened = dial.connect(deadline).await;
+        dial.addresses.answered(address, opened.is_ok());
+        // Where a name stands for several, or for one that nobody sees, the address is said as well.
+        let known = dial.broker.host.parse::<IpAddr>().is_ok();
+        let tried = |error: String| if known { failed(error) } else { failed(format!("{error} (tried {address})")) };
+        let connection = opened.map_err(tried)?;
+        Ok(Connection { _relay: relay.map(|(_, relay)| relay), ..connection })
     }
 
     /// Hands a message over for QoS 1, never retained; false if the connection is over.
@@ -170,17 +195,26 @@ impl Connection {
 
     /// The next notice; cancel-safe. The last is `Lost`.
     pub async fn next(&mut self) -> Notice {
-        let ended = || Notice::Lost(Loss { error: "the connection's task ended".to_owned(), cause: Cause::Unknown });
+        let ended = || Notice::Lost(Loss::of("the connection's task ended"));
         self.notices.recv().await.unwrap_or_else(ended)
     }
 }
 
 /// Runs a connection until it fails or nobody listens.
-async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>) {
-    let loss = loop {
+async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>, namesake: Arc<Namesake>) {
+    let mut connected: Option<Instant> = None;
+    // Publications that the broker owes an answer.
+    let mut owed: u32 = 0;
+    let mut loss = loop {
         match protocol.next().await {
             Ok(None) => {}
             Ok(Some(notice)) => {
+                match notice {
+                    Notice::Connected(_) => connected = Some(Instant::now()),
+                    Notice::Published(_) => owed += 1,
+                    Notice::Answered { .. } => owed = owed.saturating_sub(1),
+                    Notice::Disconnected | Notice::Lost(_) => {}
+                }
                 if notices.send(notice).await.is_err() {
                     return;
                 }
@@ -191,6 +225,13 @@ async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>) {
     while let Some(notice) = protocol.left_over() {
         if notices.send(notice).await.is_err() {
             return;
+        }
+    }
+
+    if let Some(connected) = connected {
+        let end = if loss.end == End::HungUp && owed > 0 { End::Other } else { loss.end };
+        if let Some(said) = namesake.ended(end, connected.elapsed()) {
+            loss.error = said;
         }
     }
     // If nobody listens any more, nobody is told.
@@ -215,9 +256,62 @@ fn is_websocket(broker: &Broker) -> bool {
 }
 
 impl Dial {
+    /// Among several addresses, the one that answers: the client library would wait for the first.
+    async fn choose(&mut self, found: &[SocketAddr], deadline: Instant) -> Result<Option<(SocketAddr, Relay)>, String> {
+        if found.len() == 1 && !self.addresses.is_fixed() {
+            return Ok(None);
+        }
+        let (address, stream) = race(found, deadline).await?;
+        if self.broker.transport == MqttTransport::Tcp {
+            self.route = Route::Address(address);
+            return Ok(None);
+        }
+        let relay = Relay::start(stream).map_err(|error| format!("{address}: no way through the loopback: {error}"))?;
+        self.route = Route::Relay(relay.proxy());
+        Ok(Some((address, relay)))
+    }
+
+    /// The client library's part: TCP or the relay, TLS, WebSocket, CONNECT.
+    async fn connect(&self, deadline: Instant) -> Result<Connection, String> {
+        let requests = usize::from(self.window) + SPARE;
+        // Two notices for each publication: then the poll task never waits for whoever reads them.
+        let (sender, mut notices) = mpsc::channel(2 * requests);
+        let namesake = Arc::clone(&self.namesake);
+        let (client, poll) = match self.version {
+            MqttVersion::V3 => {
+                let (client, protocol) = v3::open(self, requests);
+                (Client::V3(client), tokio::spawn(pump(protocol, sender, namesake)))
+            }
+            MqttVersion::V5 => {
+                let (client, protocol) = v5::open(self, requests);
+                (Client::V5(client), tokio::spawn(pump(protocol, sender, namesake)))
+            }
+        };
+        let poll = AbortOnDropHandle::new(poll);
+        match tokio::time::timeout_at(deadline, notices.recv()).await {
+            Ok(Some(Notice::Connected(offer))) if !offer.qos_1 => Err("the broker does not offer QoS 1".to_owned()),
+            Ok(Some(Notice::Connected(offer))) => Ok(Connection { client, notices, offer, _poll: poll, _relay: None }),
+            Ok(Some(Notice::Lost(loss))) => Err(loss.error),
+            Ok(_) => Err("its answer cannot be read: does it speak the version of send.mqtt.version?".to_owned()),
+            Err(_) => Err(format!("no answer for {:?}", self.timeout)),
+        }
+    }
+
     /// The host, or the whole URL of a WebSocket: so the client library wants it.
     pub fn address(&self) -> String {
-        if is_websocket(&self.broker) { url(&self.broker) } else { self.broker.host.clone() }
+        match &self.route {
+            Route::Address(address) => address.ip().to_string(),
+            _ if is_websocket(&self.broker) => url(&self.broker),
+            _ => self.broker.host.clone(),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        if let Route::Address(address) = &self.route { address.port() } else { self.broker.port }
+    }
+
+    pub fn proxy(&self) -> Option<Proxy> {
+        if let Route::Relay(proxy) = &self.route { Some(proxy.clone()) } else { None }
     }
 
     pub fn transport(&self) -> Transport {

@@ -110,7 +110,7 @@ impl Session {
             notice = self.connection.next() => notice,
             () = tokio::time::sleep_until(deadline), if !self.ledger.is_empty() => {
                 let error = format!("no progress for {:?}, and the broker owes an answer", self.limits.stall_timeout);
-                Notice::Lost(Loss { error, cause: Cause::Unknown })
+                Notice::Lost(Loss::of(error))
             }
         };
         match notice {

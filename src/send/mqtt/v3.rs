@@ -11,7 +11,8 @@ use rumqttc::{
 
 use crate::event::Message;
 
-use super::connection::{Cause, Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::connection::{Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::namesake::{self, End};
 use super::status::Presence;
 
 /// A broker sends us nothing but answers of a few bytes.
@@ -20,13 +21,16 @@ const INCOMING_MAX: usize = 64 * 1024;
 pub(super) struct V3(EventLoop);
 
 pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V3) {
-    let mut options = MqttOptions::new(&dial.client_id, dial.address(), dial.broker.port);
+    let mut options = MqttOptions::new(dial.namesake.client_id(), dial.address(), dial.port());
     options
         .set_transport(dial.transport())
         .set_clean_session(true)
         .set_keep_alive(dial.keep_alive())
         .set_inflight(dial.window)
         .set_max_packet_size(INCOMING_MAX, dial.packet_max);
+    if let Some(proxy) = dial.proxy() {
+        options.set_proxy(proxy);
+    }
     if let Some((username, password)) = &dial.login {
         options.set_credentials(username, password.expose());
     }
@@ -57,7 +61,7 @@ impl Protocol for V3 {
     async fn next(&mut self) -> Result<Option<Notice>, Loss> {
         match self.0.poll().await {
             Ok(event) => Ok(notice(&event)),
-            Err(error) => Err(Loss { error: reason(&error), cause: Cause::Unknown }),
+            Err(error) => Err(Loss { end: end(&error), ..Loss::of(reason(&error)) }),
         }
     }
 
@@ -77,6 +81,16 @@ fn notice(event: &Event) -> Option<Notice> {
         Event::Outgoing(Outgoing::Publish(packet_id)) => Some(Notice::Published(*packet_id)),
         Event::Outgoing(Outgoing::Disconnect) => Some(Notice::Disconnected),
         _ => None,
+    }
+}
+
+fn end(error: &ConnectionError) -> End {
+    match error {
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) if namesake::is_hang_up(error) => {
+            End::HungUp
+        }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => End::HungUp,
+        _ => End::Other,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::send::Reason;
 
 use super::admission::{content_type, expiry_seconds};
 use super::connection::{Cause, Culprit, Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::namesake::{self, End};
 use super::status::Presence;
 
 /// A broker sends us nothing but answers; a reason in words is the longest of them.
@@ -27,7 +28,7 @@ const PACKET_TOO_LARGE: u8 = 0x95;
 pub(super) struct V5(EventLoop);
 
 pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
-    let mut options = MqttOptions::new(&dial.client_id, dial.address(), dial.broker.port);
+    let mut options = MqttOptions::new(dial.namesake.client_id(), dial.address(), dial.port());
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options
@@ -38,6 +39,9 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
         .set_connection_timeout(dial.timeout_seconds())
         .set_outgoing_inflight_upper_limit(dial.window)
         .set_connect_properties(ConnectProperties { max_packet_size: Some(INCOMING_MAX), ..ConnectProperties::new() });
+    if let Some(proxy) = dial.proxy() {
+        options.set_proxy(proxy);
+    }
     if let Some((username, password)) = &dial.login {
         options.set_credentials(username, password.expose());
     }
@@ -133,20 +137,23 @@ fn verdict(answer: PubAck) -> Verdict {
 
 fn loss(error: &ConnectionError) -> Loss {
     match error {
-        ConnectionError::ConnectionRefused(code) => Loss { error: refusal(*code), cause: Cause::Unknown },
+        ConnectionError::ConnectionRefused(code) => Loss::of(refusal(*code)),
         ConnectionError::MqttState(StateError::Deserialization(CodecError::InvalidConnectReturnCode(PACKET_TOO_LARGE))) => Loss {
-            error: "the broker answered PacketTooLarge to a publication".to_owned(),
             cause: Cause::Publication(Culprit::Oldest, Reason::TooLarge),
+            ..Loss::of("the broker answered PacketTooLarge to a publication")
         },
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             let words = reason_string.as_ref().map_or_else(String::new, |words| format!(": {words}"));
-            Loss { error: format!("the broker disconnected: {}{words}", disconnected(*reason_code)), cause: blamed(*reason_code) }
+            let is_taken_over = *reason_code == DisconnectReasonCode::SessionTakenOver;
+            Loss {
+                error: format!("the broker disconnected: {reason_code:?}{words}"),
+                cause: blamed(*reason_code),
+                end: if is_taken_over { End::TakenOver } else { End::Other },
+            }
         }
         // Its own words may repeat the packet.
-        ConnectionError::NotConnAck(_) => {
-            Loss { error: "the broker did not answer with CONNACK".to_owned(), cause: Cause::Unknown }
-        }
-        other => Loss { error: cause(other), cause: Cause::Unknown },
+        ConnectionError::NotConnAck(_) => Loss::of("the broker did not answer with CONNACK"),
+        other => Loss { end: end(other), ..Loss::of(cause(other)) },
     }
 }
 
@@ -182,12 +189,16 @@ fn blamed(code: DisconnectReasonCode) -> Cause {
     }
 }
 
-fn disconnected(code: DisconnectReasonCode) -> String {
-    match code {
-        DisconnectReasonCode::SessionTakenOver => {
-            "SessionTakenOver (another client has this id: two gateways must not share send.mqtt.client_id)".to_owned()
+fn end(error: &ConnectionError) -> End {
+    match error {
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(CodecError::Io(error)))
+            if namesake::is_hang_up(error) =>
+        {
+            End::HungUp
         }
-        other => format!("{other:?}"),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => End::HungUp,
+        _ => End::Other,
     }
 }
 
@@ -203,4 +214,20 @@ fn refusal(code: ConnectReturnCode) -> String {
         _ => "",
     };
     format!("the broker refused: {code:?}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_was_taken_over_is_known_from_one_that_was_hung_up() {
+        let end_of = |state| loss(&ConnectionError::MqttState(state)).end;
+        let disconnect = |reason_code| StateError::ServerDisconnect { reason_code, reason_string: None };
+        assert_eq!(end_of(disconnect(DisconnectReasonCode::SessionTakenOver)), End::TakenOver);
+        assert_eq!(end_of(disconnect(DisconnectReasonCode::ServerShuttingDown)), End::Other);
+        assert_eq!(end_of(StateError::ConnectionAborted), End::HungUp);
+        assert_eq!(end_of(StateError::Io(std::io::ErrorKind::ConnectionReset.into())), End::HungUp);
+        assert_eq!(end_of(StateError::AwaitPingResp), End::Other);
+    }
 }

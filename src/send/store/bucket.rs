@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::config::Bucket;
@@ -39,6 +40,11 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
         Ok(store) => Ok(Box::new(store)),
         Err(error) => Err(ConnectError { message: format!("store: the client cannot be made: {error}") }),
     }
+}
+
+/// The bucket's prefix as it stands in keys: object_store encodes what S3 would rather not have in one, and drops empty parts.
+pub fn prefix(bucket: &Bucket) -> String {
+    Path::from(bucket.prefix.as_str()).into()
 }
 
 /// Where requests go; object_store puts the bucket into the path, but not before the host.

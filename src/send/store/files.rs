@@ -1,99 +1,157 @@
 //! The file store: a folder that is kept within its budget and its age.
 //!
 //! Promises: a picture is synced, with every folder above it, before it counts as stored, and never stands under its name in
-//! part; the folder is ours alone (0700) if we made it; pictures go only when they are older than `keep` and nothing we sent in that
-//! time named them; a clock that jumps deletes nothing. Deliberately never makes room for a new picture by removing an old one.
+//! part; nobody but us can read it (files 0600, folders 0700), and where the root is open and not ours to close, that is said; all of it
+//! occupies no more than the budget, and leaves the file system some inodes; pictures go only when they are older than `keep`, by a clock
+//! whose jumps do not count, and nothing we sent in that time named them. Deliberately never makes room for a new picture by removing
+//! an old one.
 
 use std::collections::HashSet;
-use std::fs::{DirBuilder, DirEntry, File};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, DirEntry, File, Metadata};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
-
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::known::{Known, REMEMBERED};
+use crate::clock::Clock;
+use crate::event::Timestamp;
 use crate::send::ConnectError;
+use crate::volume::{self, Rank};
 
 pub(super) struct Files {
     root: PathBuf,
-    store: LocalFileSystem,
     keep: Duration,
     max_bytes: u64,
-    /// Bytes in the folder: what the last sweep counted, and what came and went since.
+    /// What the folder occupies: what the last sweep counted, and what came and went since.
     used: AtomicU64,
-    /// Bytes that came while a sweep counts.
+    /// What came while a sweep counts.
     came: AtomicU64,
     /// Folders below the root that are there and synced.
     folders: Mutex<HashSet<PathBuf>>,
-    /// When the last sweep began, by both clocks.
-    swept: Mutex<Option<(Instant, SystemTime)>>,
-}
-
-/// Room for one picture; given back when dropped, unless it was used.
-pub(super) struct Room {
-    files: Arc<Files>,
-    /// What the picture adds.
-    bytes: u64,
-    /// What it replaces.
-    replaced: u64,
-    used: bool,
+    /// Tells unfinished files of one picture apart.
+    unfinished: AtomicU64,
 }
 
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// What a crash left half-written is removed when nobody can be writing it any more.
 const LEFT_BEHIND: Duration = Duration::from_secs(86_400);
-/// The wall clock is believed if it went as far as the other one since the last sweep, give or take.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(3_600);
+/// Stands in the name of a picture that is being written, and in no key.
+const UNFINISHED: char = '#';
 /// Folders that are remembered: 256 of enrolled photos, three for each day.
 const FOLDERS_MAX: usize = 1_024;
 /// Keys have at most five parts; a sweep goes no deeper.
 const DEPTH_MAX: usize = 6;
+/// What stands at the top of a folder that is ours alone.
+const OURS: [&str; 4] = ["registered", "scene", "face", "infrared"];
 
 impl Files {
     pub(super) fn open(root: &Path, keep: Duration, max_bytes: u64) -> Result<Files, ConnectError> {
         let failed =
             |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", root.display()) };
         make_root(root).map_err(|error| failed(&error))?;
-        let store = LocalFileSystem::new_with_prefix(root).map_err(|error| failed(&error))?.with_fsync(true);
-        let (used, came) = (AtomicU64::new(0), AtomicU64::new(0));
-        let (folders, swept) = (Mutex::default(), Mutex::default());
-        Ok(Files { root: root.to_owned(), store, keep, max_bytes, used, came, folders, swept })
+        let (used, came, unfinished) = Default::default();
+        Ok(Files { root: root.to_owned(), keep, max_bytes, used, came, folders: Mutex::default(), unfinished })
     }
 
-    pub(super) fn store(&self) -> &dyn ObjectStore {
-        &self.store
+    pub(super) fn exists(&self, key: &str) -> io::Result<bool> {
+        self.root.join(key).try_exists()
+    }
+
+    pub(super) fn read(&self, key: &str) -> io::Result<Vec<u8>> {
+        std::fs::read(self.root.join(key))
+    }
+
+    pub(super) fn delete(&self, key: &str) -> io::Result<()> {
+        std::fs::remove_file(self.root.join(key))
     }
 
     /// The root is there; made again if someone removed it.
-    pub(super) fn prepare(&self) -> io::Result<()> {
+    fn prepare(&self) -> io::Result<()> {
         if !self.root.is_dir() {
-            self.folders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.folders().clear();
             make_root(&self.root)?;
         }
         Ok(())
     }
 
-    /// The folder of `key`, and room for so many bytes; `None` if the store is full. Blocks on the disk.
-    pub(super) fn make_room(self: Arc<Files>, key: &str, bytes: u64) -> io::Result<Option<Room>> {
+    /// Stores a picture, synced; `false` if there is no room for it. Blocks on the disk.
+    pub(super) fn put(&self, key: &str, bytes: &[u8]) -> io::Result<bool> {
         let path = self.root.join(key);
+        let wanted = volume::cost(bytes.len() as u64);
+        let replaced = path.symlink_metadata().map_or(0, |metadata| volume::occupied(&metadata));
+        let before = self.used.fetch_add(wanted, Ordering::Relaxed);
+        let fits = before + wanted <= self.max_bytes + replaced && self.has_inodes();
+        let written = if fits { self.write(&path, bytes) } else { Ok(0) };
+        let occupied = written.as_ref().copied().unwrap_or(0);
+        self.came.fetch_add(occupied, Ordering::Relaxed);
+        self.used.fetch_add(occupied, Ordering::Relaxed);
+        self.gone(if occupied > 0 { wanted + replaced } else { wanted });
+        written.map(|_| fits)
+    }
+
+    /// Shows whether we may write.
+    pub(super) fn write_probe(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+        self.prepare()?;
+        self.write(&self.root.join(key), bytes).map(|_| ())
+    }
+
+    pub(super) fn has_inodes(&self) -> bool {
+        volume::has_inodes(&self.root, Rank::Last)
+    }
+
+    fn gone(&self, bytes: u64) {
+        let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(bytes)));
+    }
+
+    /// What it occupies now.
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<u64> {
+        let (mut file, unfinished) = match self.begin(path) {
+            // Somebody removed the folder that we remember.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.folders().clear();
+                self.begin(path)?
+            }
+            begun => begun?,
+        };
+        let written = file
+            .write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::rename(&unfinished, path))
+            .and_then(|()| sync_parent(path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        written.and_then(|()| file.metadata()).map(|metadata| volume::occupied(&metadata))
+    }
+
+    /// A file that nobody else writes, beside where the picture will stand.
+    fn begin(&self, path: &Path) -> io::Result<(File, PathBuf)> {
         if let Some(folder) = path.parent() {
             self.make_folder(folder)?;
         }
-        let replaced = path.metadata().map_or(0, |metadata| metadata.len());
-        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        let fits = before + bytes <= self.max_bytes + replaced;
-        let room = Room { files: self, bytes, replaced, used: false };
-        Ok(fits.then_some(room))
+        loop {
+            let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!("{UNFINISHED}{number}"));
+            let unfinished = PathBuf::from(name);
+            match File::options().write(true).create_new(true).mode(0o600).open(&unfinished) {
+                // Left behind by a process before us.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                file => return file.map(|file| (file, unfinished)),
+            }
+        }
+    }
+
+    fn folders(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Made and synced here, one at a time: of two uploads into a new folder, the second must not be done before the folder is.
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folders = self.folders();
         if folders.contains(folder) {
             return Ok(());
         }
@@ -104,46 +162,25 @@ impl Files {
         let mut missing: Vec<&Path> = folder.ancestors().take_while(below_root).collect();
         missing.retain(|path| !folders.contains(*path));
         for path in missing.into_iter().rev() {
-            make(path)?;
+            if make(path)? {
+                let occupied = volume::cost(0);
+                self.came.fetch_add(occupied, Ordering::Relaxed);
+                self.used.fetch_add(occupied, Ordering::Relaxed);
+            }
             folders.insert(path.to_owned());
         }
         Ok(())
     }
 
     /// Counts what is there and removes what is too old. Blocks for as long as it takes to look at every file.
-    pub(super) fn sweep(&self, known: &Known) -> io::Result<()> {
-        let now = SystemTime::now();
-        let mut sweep = Sweep { files: self, known, now, believed: self.clock_is_believed(now), kept: 0, removed: 0 };
+    pub(super) fn sweep(&self, known: &Known, clock: &Clock) -> io::Result<()> {
+        clock.look();
+        let mut sweep = Sweep { files: self, known, clock, kept: 0, removed: 0 };
         self.came.store(0, Ordering::Relaxed);
         sweep.folder(&self.root, 0)?;
         self.used.store(sweep.kept + self.came.load(Ordering::Relaxed), Ordering::Relaxed);
         tracing::info!(bytes = sweep.kept, removed = sweep.removed, "picture store swept");
         Ok(())
-    }
-
-    /// A jump of the wall clock, and the first sweep after the start, delete nothing: the next sweep does, if the clock went on evenly.
-    fn clock_is_believed(&self, now: SystemTime) -> bool {
-        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((instant, time)) = swept.replace((Instant::now(), now)) else { return false };
-        let expected = time + instant.elapsed();
-        let difference = now.duration_since(expected).or_else(|_| expected.duration_since(now)).unwrap_or(Duration::MAX);
-        difference <= CLOCK_TOLERANCE
-    }
-}
-
-impl Room {
-    pub(super) fn used(mut self) {
-        self.used = true;
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if self.used {
-            self.files.came.fetch_add(self.bytes, Ordering::Relaxed);
-        }
-        let gone = if self.used { self.replaced } else { self.bytes };
-        let _ = self.files.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(gone)));
     }
 }
 
@@ -151,9 +188,7 @@ impl Drop for Room {
 struct Sweep<'a> {
     files: &'a Files,
     known: &'a Known,
-    now: SystemTime,
-    /// Whether ages may be believed.
-    believed: bool,
+    clock: &'a Clock,
     kept: u64,
     removed: u64,
 }
@@ -163,59 +198,73 @@ impl Sweep<'_> {
         for entry in folder.read_dir()? {
             // What vanishes under us is no error, and neither is one file we may not touch.
             let Ok(entry) = entry else { continue };
-            let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_dir() && depth < DEPTH_MAX {
+            let Ok(metadata) = entry.metadata() else { continue };
+            if metadata.is_dir() && depth < DEPTH_MAX {
                 let path = entry.path();
                 let _ = self.folder(&path, depth + 1);
-                self.remove_if_empty(&path);
-            } else if kind.is_file() {
-                self.file(&entry);
+                if !self.remove_if_empty(&path) {
+                    self.kept += volume::occupied(&metadata);
+                }
+            } else if metadata.is_file() {
+                self.file(&entry, &metadata);
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, entry: &DirEntry) {
-        let Ok(metadata) = entry.metadata() else { return };
-        let path = entry.path();
-        let bytes = metadata.len();
-        let age = metadata.modified().ok().and_then(|modified| self.now.duration_since(modified).ok()).unwrap_or_default();
-        let name = entry.file_name();
-        // object_store writes to `name#1` and renames.
-        let limit = if name.as_encoded_bytes().contains(&b'#') { LEFT_BEHIND } else { self.files.keep + REMEMBERED };
-        if self.believed && age > limit && self.remove(&path) {
+    fn file(&mut self, entry: &DirEntry, metadata: &Metadata) {
+        let is_unfinished = entry.file_name().as_encoded_bytes().contains(&(UNFINISHED as u8));
+        let limit = if is_unfinished { LEFT_BEHIND } else { self.files.keep + REMEMBERED };
+        let is_over = written(metadata).is_some_and(|written| self.clock.age(written) > limit);
+        if is_over && self.remove(&entry.path(), metadata) {
             self.removed += 1;
         } else {
-            self.kept += bytes;
+            self.kept += volume::occupied(metadata);
         }
     }
 
-    fn remove(&self, path: &Path) -> bool {
+    fn remove(&self, path: &Path, seen: &Metadata) -> bool {
         let Some(key) = path.strip_prefix(&self.files.root).ok().and_then(Path::to_str) else { return false };
         // Held until the file is gone: whoever wants to store it again does so after us.
         let Some(_claim) = self.known.claim_to_remove(key) else { return false };
-        let unchanged = path.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|modified| modified < self.now);
-        unchanged && std::fs::remove_file(path).is_ok()
+        let is_unchanged = path.metadata().is_ok_and(|now| written(&now) == written(seen));
+        is_unchanged && std::fs::remove_file(path).is_ok()
     }
 
-    fn remove_if_empty(&self, folder: &Path) {
-        let mut folders = self.files.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.believed && std::fs::remove_dir(folder).is_ok() {
+    fn remove_if_empty(&self, folder: &Path) -> bool {
+        let mut folders = self.files.folders();
+        let is_removed = std::fs::remove_dir(folder).is_ok();
+        if is_removed {
             folders.remove(folder);
         }
+        is_removed
     }
 }
 
-/// Ours alone if we make it: pictures of faces are not for every user of the machine.
+/// When a file was written, by the wall clock of that time.
+fn written(metadata: &Metadata) -> Option<Timestamp> {
+    let since_1970 = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since_1970.as_millis()).ok().map(Timestamp)
+}
+
+/// Ours alone: pictures of faces are not for every user of the machine. One that is there already is closed to others, but only if
+/// nothing in it is somebody else's.
 fn make_root(root: &Path) -> io::Result<()> {
     if root.is_dir() {
+        match root.read_dir()?.flatten().all(|entry| is_ours(&entry)) {
+            true => volume::close(root),
+            false => volume::warn_if_open(root),
+        }
         return Ok(());
     }
     if let Some(parent) = root.parent() {
         make_synced(parent)?;
     }
-    DirBuilder::new().mode(0o700).create(root).or_else(|error| if root.is_dir() { Ok(()) } else { Err(error) })?;
-    sync_parent(root)
+    make(root).map(|_| ())
+}
+
+fn is_ours(entry: &DirEntry) -> bool {
+    entry.file_name().to_str().is_some_and(|name| OURS.contains(&name) || name.starts_with(super::PROBE))
 }
 
 fn make_synced(folder: &Path) -> io::Result<()> {
@@ -225,15 +274,17 @@ fn make_synced(folder: &Path) -> io::Result<()> {
     if let Some(parent) = folder.parent() {
         make_synced(parent)?;
     }
-    make(folder)
+    make(folder).map(|_| ())
 }
 
-/// There and synced; also one that is there already, since who made it may have died before syncing it.
-fn make(folder: &Path) -> io::Result<()> {
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => sync_parent(folder),
-    }
+/// There and synced; also one that is there already, since who made it may have died before syncing it. Whether it was made now.
+fn make(folder: &Path) -> io::Result<bool> {
+    let made = match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => false,
+        made => made.map(|()| true)?,
+    };
+    sync_parent(folder)?;
+    Ok(made)
 }
 
 fn sync_parent(folder: &Path) -> io::Result<()> {

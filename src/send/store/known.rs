@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::event::PictureKind;
 
 /// How long it is believed that an object is still there: so long is an object kept, at least, after it was named.
@@ -37,8 +38,9 @@ type Id = [u8; 16];
 /// Two maps, of which the older is dropped when the younger is full: a bound without a list of what is oldest.
 struct Generations {
     max: usize,
-    younger: HashMap<Id, Instant>,
-    older: HashMap<Id, Instant>,
+    /// When it was stored, by the uptime, which goes on while the machine sleeps.
+    younger: HashMap<Id, i64>,
+    older: HashMap<Id, i64>,
 }
 
 /// The answer to "who stores this object?"
@@ -132,12 +134,12 @@ impl Generations {
         if self.younger.len() >= self.max {
             self.older = std::mem::take(&mut self.younger);
         }
-        self.younger.insert(id, Instant::now());
+        self.younger.insert(id, clock::uptime_ms());
     }
 
     fn contains(&self, id: &Id) -> bool {
         let stored = self.younger.get(id).or_else(|| self.older.get(id));
-        stored.is_some_and(|stored| stored.elapsed() < REMEMBERED)
+        stored.is_some_and(|stored| u128::from(clock::uptime_ms().abs_diff(*stored)) < REMEMBERED.as_millis())
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Flow {
 }
 
 /// Whether something of it was refused, and waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
     None,
     Silent,
@@ -88,7 +88,7 @@ impl Flow {
         self.trouble != Trouble::None
     }
 
-    /// A record was taken that had perhaps been refused before. Whether it was said that it is refused here, and is no longer so.
+    /// A record was taken that had perhaps been refused before. Whether it was said that one is refused for now, and that is over.
     pub fn took(&mut self, was_refused: bool) -> bool {
         self.taken += 1;
         let recovers = was_refused || self.is_probing();
@@ -96,7 +96,7 @@ impl Flow {
         recovers && std::mem::replace(&mut self.trouble, Trouble::None) == Trouble::Said
     }
 
-    /// Something waits. Whether that is to be said: the first time, and after a recovery at most once a minute.
+    /// A record waits. Whether that is to be said: the first time, and after a recovery at most once a minute.
     pub fn is_news(&mut self, now: Instant) -> bool {
         let is_news = self.trouble == Trouble::None && self.said.is_none_or(|said| now.duration_since(said) > MINUTE);
         if is_news {
@@ -111,6 +111,7 @@ impl Flow {
     pub fn refused(&mut self, reason: Reason, tries: u32, now: Instant) -> Course {
         let last = if reason.passes() { PASSING_LAST } else { PAUSE_LAST };
         let pause = match self.state {
+            // Several were on their way.
             State::Paused { .. } => return Course::Pause,
             State::Probing { pause } => (pause * 2).min(last),
             State::Open => {
@@ -127,6 +128,8 @@ impl Flow {
             }
         };
         self.state = State::Paused { until: now + pause, pause };
+        // What comes behind it is sent one by one.
+        self.trouble = self.trouble.max(Trouble::Silent);
         Course::Pause
     }
 

@@ -27,9 +27,9 @@ impl<T> Window<T> {
         self.unpark_open();
     }
 
-    /// Templates that the connection dies on, with the number of records held back.
+    /// Templates of which single records are held back, since the connection dies on them, and how many.
     pub fn suspects(&self) -> impl Iterator<Item = (Template, usize)> {
-        self.suspicion.iter().flat_map(Suspicion::gates)
+        self.suspicion.iter().flat_map(Suspicion::held)
     }
 
     pub(super) fn is_held(&self, sequence: Sequence) -> bool {

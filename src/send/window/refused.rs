@@ -17,7 +17,7 @@ const UNEXPLAINED_TRIES: u32 = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
     SetAside,
-    /// It is tried again later; whether that is to be said.
+    /// It is tried again later. One that waits alone is said once, a template as often as it is refused.
     Wait(Option<Extent>),
 }
 
@@ -45,20 +45,19 @@ impl<T> Window<T> {
         if course == Course::SetAside {
             return Consequence::SetAside;
         }
-        let is_news = flow.is_news(now);
         self.alone = self.alone.filter(|alone| *alone != sequence);
+        let is_news = matches!(course, Course::Retry(_)) && flow.is_news(now);
         self.leave_place(sequence);
-        let extent = match course {
+        match course {
             Course::Retry(pause) => {
                 self.retry(sequence, now + pause);
-                Extent::Device
+                Consequence::Wait(is_news.then_some(Extent::Device))
             }
             Course::Pause | Course::SetAside => {
                 self.park(sequence, template);
                 self.park_retrying(template);
-                Extent::Template(template)
+                Consequence::Wait(Some(Extent::Template(template)))
             }
-        };
-        Consequence::Wait(is_news.then_some(extent))
+        }
     }
 }

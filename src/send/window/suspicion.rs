@@ -164,9 +164,10 @@ impl Suspicion {
         self.condemned.contains(&sequence)
     }
 
-    /// Templates that wait, and the records held back of each.
-    pub fn gates(&self) -> impl Iterator<Item = (Template, usize)> {
-        self.gates.iter().map(|(template, gate)| (*template, gate.killers.len()))
+    /// Records that are held back, of templates that do not wait as a whole.
+    pub fn held(&self) -> impl Iterator<Item = (Template, usize)> {
+        let held = self.gates.iter().filter(|(_, gate)| gate.said != Some(Finding::Paused));
+        held.map(|(template, gate)| (*template, gate.killers.len()))
     }
 
     /// The records held back of a template, in the order in which they are tried.
@@ -315,16 +316,14 @@ impl Suspicion {
         self.trust = self.trust.map(|trust| trust.saturating_add(1));
     }
 
-    /// A record was taken: its template is none that is refused. Whether that was said of it.
-    pub fn taken(&mut self, sequence: Sequence, template: Template, now: Instant) -> bool {
-        let closed = self.gates.get_mut(&template).filter(|gate| !gate.is_open);
-        let was_said = closed.is_some_and(|gate| {
+    /// A record was taken: its template is none that is refused.
+    pub fn taken(&mut self, sequence: Sequence, template: Template, now: Instant) {
+        if let Some(gate) = self.gates.get_mut(&template).filter(|gate| !gate.is_open) {
             gate.is_open = true;
             gate.until = now;
             gate.pause = PAUSE_FIRST;
-            gate.said.take() == Some(Finding::Paused)
-        });
+            gate.said = None;
+        }
         self.answered(sequence);
-        was_said
     }
 }

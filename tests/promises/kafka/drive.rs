@@ -15,10 +15,17 @@ use crate::parts::kafka::{Broker, Received, USER};
 pub const WAIT: Duration = Duration::from_secs(60);
 
 pub async fn mock() -> (MockCluster<'static, DefaultProducerContext>, <Kafka as Destination>::Session) {
+    let (cluster, kafka) = mocked();
+    let session = kafka.connect(Lane::Urgent).await.unwrap();
+    (cluster, session)
+}
+
+/// A cluster that gives the errors that it is told to give, with the topic "mocked".
+pub fn mocked() -> (MockCluster<'static, DefaultProducerContext>, Kafka) {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("mocked", 1, 1).unwrap();
-    let session = kafka(settings(cluster.bootstrap_servers()), &["mocked"]).connect(Lane::Urgent).await.unwrap();
-    (cluster, session)
+    let kafka = kafka(settings(cluster.bootstrap_servers()), &["mocked"]);
+    (cluster, kafka)
 }
 
 pub fn settings(brokers: String) -> config::Kafka {
@@ -184,6 +191,14 @@ pub fn acknowledged(number: u64) -> Answer {
 pub fn refused(answer: &Answer, reason: Reason) -> &str {
     match answer {
         Answer::Rejected { rejection, .. } if rejection.reason == reason => &rejection.detail,
+        answer => panic!("{answer:?}"),
+    }
+}
+
+/// Why the session is over; any other answer fails the test.
+pub async fn lost(session: &mut impl Session) -> String {
+    match next(session).await {
+        Answer::Lost { error } => error,
         answer => panic!("{answer:?}"),
     }
 }

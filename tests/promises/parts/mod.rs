@@ -14,3 +14,4 @@ pub mod site;
 pub mod stub_broker;
 pub mod subscriber;
 pub mod thin_line;
+pub mod volume;

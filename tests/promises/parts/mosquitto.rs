@@ -99,6 +99,12 @@ impl Mosquitto {
         self.signal("CONT");
     }
 
+    /// Another ACL file in place of the one it was started with.
+    pub fn allow(&self, acl: &str) {
+        std::fs::write(self.file("acl"), acl).expect("acl");
+        self.signal("HUP");
+    }
+
     /// The same broker again, on the same ports.
     pub fn run(&mut self) {
         assert!(self.try_run(), "mosquitto does not start again: {}", self.log());

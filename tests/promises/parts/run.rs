@@ -1,15 +1,12 @@
 //! A measured run: simulated boxes against a site, everything that arrives, and the verdict of `reconcile`.
 
-use std::path::Path;
 use std::time::Duration;
 
-use boxbridge::commands::reconcile::{Line, Recorder, Report, Rules, Sources, StoredObject, judge};
-use boxbridge::commands::simulate::{self, Entry, Outcome, hex};
+use boxbridge::commands::reconcile::{Recorder, Report, Rules, Sources, judge_files};
+use boxbridge::commands::simulate::{self, Outcome};
 use boxbridge::event::Timestamp;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::gateway::files;
 use super::site::Site;
 
 /// Boxes that send until they are told to stop, and a recorder of both buses.
@@ -53,21 +50,12 @@ impl Run {
         site.gateway.wait_delivered();
         self.recorder.wait_for_quiet(QUIET, None).await;
         self.recorder.finish().await.unwrap();
-        let objects = files(&site.store.file("lobby")).into_iter().map(|(key, content)| StoredObject {
-            key,
-            bytes: content.len() as u64,
-            sha256: Some(hex(&Sha256::digest(&content))),
-        });
-        let ledger: Vec<Entry> = lines(&self.directory.path().join("ledger"));
-        let arrivals: Vec<Line> = lines(&self.directory.path().join("arrivals"));
-        (outcome, judge(Rules::new(site.config().routes), ledger, arrivals, Some(objects.collect())))
+        let (ledger, arrivals) = (self.directory.path().join("ledger"), self.directory.path().join("arrivals"));
+        let report = judge_files(&site.config(), &[ledger], &[arrivals], Some(u64::MAX)).await.unwrap();
+        (outcome, report)
     }
 }
 
 async fn simulate_until(options: simulate::Options, stop: CancellationToken) -> Outcome {
     simulate::run_until(options, stop).await.unwrap()
-}
-
-fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Vec<T> {
-    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

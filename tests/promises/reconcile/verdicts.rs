@@ -193,6 +193,24 @@ fn two_destinations_must_agree_on_the_revision() {
 }
 
 #[test]
+fn what_history_told_first_comes_live_as_another_revision() {
+    let twice = |revision: u32| {
+        move |run: &mut Run| {
+            let mut entry = run.ledger[5].clone();
+            entry.feed = Feed::History;
+            run.ledger.push(entry);
+            let mut record = run.arrivals[5].clone();
+            record.stream = Stream::Late;
+            let event = record.event.as_mut().unwrap();
+            (event.act_before, event.feed, event.revision) = (None, Some(Feed::History), Some(Revision(revision)));
+            run.arrivals.insert(5, record);
+        }
+    };
+    check(twice(77), &[], true);
+    check(twice(5), &[("wrong", 1)], false);
+}
+
+#[test]
 fn nothing_that_one_may_not_act_on_may_be_on_a_live_topic() {
     check(|run| run.delivered(5).act_before = None, &[("stale", 1)], false);
     check(|run| run.arrivals[5].retained = true, &[("stale", 1)], false);

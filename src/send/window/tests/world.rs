@@ -212,7 +212,7 @@ impl World {
 
     fn take_news(&mut self) {
         while let Some(news) = self.window.news() {
-            let (News::Held(template) | News::Paused(template) | News::Flows(template)) = news;
+            let (News::Held(template) | News::Paused(template) | News::TakenAgain(template)) = news;
             self.said.insert(template.person_type, news);
         }
     }

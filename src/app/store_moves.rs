@@ -1,0 +1,42 @@
+//! Where the picture store is, and where it was: kept in `data_dir/places`, so that a changed `send.store.url` leaves no dead links.
+//!
+//! Promises: what the former store had settled by the first start with another is looked for there, for as long as the log holds a record of
+//! it. Deliberately stops no start: where this cannot be written, this run still knows, and it is said.
+
+use crate::config::Config;
+use crate::event::Sequence;
+use crate::queue::Queue;
+use crate::route::Places;
+use crate::volume;
+
+/// As configured, with what is known of before. To be asked before the store's cursor moves.
+pub fn places(config: &Config, queue: &Queue) -> Places {
+    let path = config.data_dir.join("places");
+    let configured = super::build::places(config);
+    let last = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Places>(&text).ok());
+    let Some(last) = last else { return keep(&path, configured) };
+    if configured.has_moved_from(&last) {
+        let waiting = queue
+            .status()
+            .followers
+            .iter()
+            .filter(|follower| follower.destination == super::build::STORE)
+            .map(|of| of.waiting)
+            .sum::<u64>();
+        tracing::warn!(
+            waiting,
+            "the picture store has moved: what waits goes to the new one, what the former has settled is looked for there"
+        );
+    }
+    let oldest = queue.status().oldest.unwrap_or(Sequence(u64::MAX));
+    let places = configured.after(last.clone(), queue.settled(), oldest);
+    if places == last { places } else { keep(&path, places) }
+}
+
+fn keep(path: &std::path::Path, places: Places) -> Places {
+    let written = serde_json::to_vec(&places).map_err(std::io::Error::from).and_then(|text| volume::replace(path, &text));
+    if let Err(error) = written {
+        tracing::warn!(%error, path = %path.display(), "where the picture store is cannot be noted");
+    }
+    places
+}

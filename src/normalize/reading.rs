@@ -1,0 +1,137 @@
+//! One event's text → the event: the strict way, and for what it refuses, decoded and repaired, the strict way again.
+//!
+//! Promises: a body that is sound costs one reading and no copy; whatever a repair makes of a body is held against every limit as if
+//! it had been sent so. What is still no JSON is refused in the words of the first reading, which saw what the box sent.
+
+use bytes::Bytes;
+
+use super::notes::Notes;
+use super::room::Taken;
+use super::{Context, Normalized, assemble, decode, dialect, object, repair, scan, sent, trimmed};
+use crate::event::{Code, Refusal, Warning, WarningCode, document};
+
+/// Values in one event. A document parsed takes up to a hundred times its text (`[{},{},…`), so bytes alone are no bound; ten
+/// thousand boxes with coordinates are below it.
+const VALUES_MAX: usize = 100_000;
+/// What a repair may take, in the largest events: decoded, taken out of a text twice, and edited.
+const REPAIR_EVENTS: usize = 4;
+
+/// Why a reading ends without an event.
+pub(super) enum Stop {
+    Refused(Refusal),
+    /// A text stands where an object belongs, and may be one.
+    Encoded,
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refused(refusal)
+    }
+}
+
+pub(super) fn event(body: &Bytes, context: &Context<'_>) -> Result<Normalized, Refusal> {
+    let strict = text(body).map_err(Stop::from).and_then(|text| read(text, None, context));
+    match strict {
+        Ok(normalized) => Ok(normalized),
+        Err(Stop::Refused(refusal)) if !may_be_repaired(&refusal) => Err(refusal),
+        Err(Stop::Refused(refusal)) => repaired(body, context)?.ok_or(refusal),
+        Err(Stop::Encoded) => repaired(body, context)?.ok_or_else(|| Refusal::new(Code::JsonInvalid, "not JSON, even repaired")),
+    }
+}
+
+pub(super) fn may_be_repaired(refusal: &Refusal) -> bool {
+    matches!(refusal.code, Code::JsonInvalid | Code::EncodingInvalid)
+}
+
+/// The array that is a body's JSON text.
+pub(super) fn array_in(body: &Bytes, context: &Context<'_>) -> Result<Option<Bytes>, Refusal> {
+    let Ok(text) = text(body) else { return Ok(None) };
+    let array = repair::array_in(text, &mut taken(context))?;
+    Ok(array.map(Bytes::from))
+}
+
+fn repaired(body: &Bytes, context: &Context<'_>) -> Result<Option<Normalized>, Refusal> {
+    let body = trimmed(body);
+    for encoding in decode::readings(body, context.source.charset.as_deref()) {
+        let mut taken = taken(context);
+        let Some(text) = decode::decode(body, encoding, context.limits.event_max_bytes, &mut taken)? else { continue };
+        let is_decoded = matches!(text, std::borrow::Cow::Owned(_));
+        // Only where a quote is a quote in both can the bytes of a string be found again.
+        let raw = (is_decoded && encoding.is_ascii_compatible()).then_some(body);
+        let text = text.trim_matches(BLANK);
+        let Some(repaired) = repair::repair(text, raw, context.limits.depth_max, &mut taken)? else { continue };
+        match read(&repaired.text, Some(repaired.notes), context) {
+            Ok(mut normalized) => {
+                if is_decoded && raw.is_none() {
+                    let warning = Warning { code: WarningCode::EncodingInvalid, field: "$".to_owned() };
+                    normalized.event.warnings.push(warning);
+                }
+                return Ok(Some(normalized));
+            }
+            Err(Stop::Refused(refusal)) if !may_be_repaired(&refusal) => return Err(refusal),
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn taken<'a>(context: &Context<'a>) -> Taken<'a> {
+    Taken::new(context.room, context.limits.event_max_bytes.saturating_mul(REPAIR_EVENTS))
+}
+
+/// What may stand around JSON.
+const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// The body's text without the byte order mark and the white space around it.
+pub(super) fn text(body: &[u8]) -> Result<&str, Refusal> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if decode::looks_like_utf_16(body) {
+        return Err(Refusal::new(
+            Code::EncodingInvalid,
+            "body looks like UTF-16, which is taken only where its Content-Type says so",
+        ));
+    }
+    let text = simdutf8::compat::from_utf8(body)
+        .map_err(|error| Refusal::new(Code::EncodingInvalid, format!("not UTF-8 at byte {}", error.valid_up_to())))?
+        .trim_matches(BLANK);
+    if text.is_empty() {
+        return Err(Refusal::new(Code::BodyEmpty, "the body is empty"));
+    }
+    Ok(text)
+}
+
+/// One event of a text without white space around it; with `notes` it has been repaired, and nothing of it is repaired again.
+fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Normalized, Stop> {
+    let limits = &context.limits;
+    let counts = scan::scan(text, limits)?;
+    if text.len() > limits.event_max_bytes {
+        let message = format!("an event of {} bytes, at most {}", text.len(), limits.event_max_bytes);
+        return Err(Refusal::new(Code::BodyTooLarge, message).into());
+    }
+    if counts.values > VALUES_MAX {
+        return Err(Refusal::new(Code::BodyTooLarge, format!("over {VALUES_MAX} values in one event")).into());
+    }
+    if counts.pictures > limits.pictures_max {
+        let message = format!("{} pictures in one event, at most {}", counts.pictures, limits.pictures_max);
+        return Err(Refusal::new(Code::TooManyPictures, message).into());
+    }
+    if !text.starts_with('{') {
+        object::check(text)?;
+        let may_be_one = notes.is_none() && object::may_be_encoded(text);
+        let no_object = || Refusal::new(Code::EventUnrecognized, "an event is a JSON object").into();
+        return Err(if may_be_one { Stop::Encoded } else { no_object() });
+    }
+
+    let object = object::Object::parse(text, document::INNER)?;
+    let Some(dialect) = dialect::of(&object) else {
+        return Err(Refusal::new(
+            Code::EventUnrecognized,
+            "an object, but of no dialect that is known here (the nested shape with ext_data; flat documents of later firmware are not taken yet)",
+        )
+        .into());
+    };
+    let (mut sent, pictures) = sent::Sent::take(object, notes, context)?;
+    let unread = sent.unread.take();
+    let (event, content) = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
+    Ok(Normalized { event, pictures, content, unread })
+}

@@ -1,0 +1,119 @@
+//! What an error of a produce is about, and so what can be done: every code that the brokers or librdkafka answer a message with.
+//!
+//! Promises: only what is about the record itself ends it. What is about our settings, our rights or our clock holds the destination back and says
+//! which; what passes is tried again. A code that we do not know is taken for the mildest: of a broker as passing, of librdkafka as the end of this
+//! producer.
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use crate::send::Reason;
+
+/// What an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// This record, now and later.
+    Record(Reason),
+    /// Its size, or that of the batch it was in.
+    Size,
+    /// Its topic: our right to it, or its name.
+    Topic(Reason),
+    /// Its topic is not there.
+    Missing,
+    /// Its timestamp: our clock, or the topic's limits.
+    Time,
+    /// Nothing that lasts, or nothing that we know to last.
+    Passing,
+    /// How we are set up, and what to look at.
+    Settings(&'static str),
+    /// This producer: no message of it can be relied on now.
+    Producer,
+}
+
+const COMPRESSION: &str = "send.kafka.compression: set it to \"none\", or to what all brokers and this topic take";
+const IDEMPOTENCE: &str = "idempotent writes are needed, so that nothing is lost or overtaken: allow IdempotentWrite on the cluster to the user of send.kafka.username";
+const TOO_OLD: &str = "brokers from Kafka 0.11 on are needed, with idempotent producers and record headers";
+
+pub(super) fn about(code: Code) -> About {
+    match code {
+        Code::InvalidRecord | Code::PolicyViolation => About::Record(Reason::PayloadRefused),
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => About::Size,
+
+        Code::TopicAuthorizationFailed => About::Topic(Reason::NotAuthorised),
+        Code::InvalidTopic => About::Topic(Reason::TopicInvalid),
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId => About::Missing,
+
+        Code::InvalidTimestamp => About::Time,
+
+        Code::UnsupportedCompressionType | Code::BadCompression | Code::InvalidRequest => About::Settings(COMPRESSION),
+        // What brokers of other makes say to a compression they do not know; Kafka itself to headers in a topic of an old format.
+        Code::UnsupportedForMessageFormat => About::Settings(COMPRESSION),
+        Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed => About::Settings(IDEMPOTENCE),
+        Code::UnsupportedVersion | Code::UnsupportedFeature | Code::NotImplemented => About::Settings(TOO_OLD),
+        Code::InvalidRequiredAcks => About::Settings("the brokers do not take acks=all, without which nothing is safe"),
+        Code::SaslAuthenticationFailed | Code::IllegalSASLState | Code::UnsupportedSASLMechanism | Code::SecurityDisabled => {
+            About::Settings("send.kafka.security, sasl_mechanism, username and password")
+        }
+
+        Code::OutOfOrderSequenceNumber
+        | Code::DuplicateSequenceNumber
+        | Code::InvalidProducerEpoch
+        | Code::InvalidProducerIdMapping
+        | Code::UnknownProducerId
+        | Code::ProducerFenced
+        | Code::InvalidTransactionalState => About::Producer,
+
+        // Full for the moment; another record of the batch was the bad one; the broker's own room for messages.
+        Code::QueueFull | Code::InvalidDifferentRecord => About::Passing,
+        code if is_of_broker(code) => About::Passing,
+        _ => About::Producer,
+    }
+}
+
+/// librdkafka's own codes are below; [`Code::Unknown`] is a broker that does not know either.
+fn is_of_broker(code: Code) -> bool {
+    code as i32 >= Code::Unknown as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_about_a_record_ends_it() {
+        for code in [Code::InvalidRecord, Code::PolicyViolation] {
+            assert_eq!(about(code), About::Record(Reason::PayloadRefused), "{code}");
+        }
+        // Corrupted on its way, no room, no quota, no leader, no reason: it may pass, however often it did not.
+        for code in [
+            Code::InvalidMessage,
+            Code::KafkaStorageError,
+            Code::ThrottlingQuotaExceeded,
+            Code::NotLeaderForPartition,
+            Code::NotEnoughReplicas,
+            Code::RequestTimedOut,
+            Code::Unknown,
+            Code::QueueFull,
+            Code::InvalidDifferentRecord,
+        ] {
+            assert_eq!(about(code), About::Passing, "{code}");
+        }
+        for code in [Code::OutOfOrderSequenceNumber, Code::InvalidProducerEpoch, Code::PurgeQueue, Code::Fatal, Code::Fenced] {
+            assert_eq!(about(code), About::Producer, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_us_names_what_to_look_at() {
+        let hint = |code| match about(code) {
+            About::Settings(hint) => hint,
+            other => panic!("{code}: {other:?}"),
+        };
+        for code in [Code::UnsupportedCompressionType, Code::UnsupportedForMessageFormat] {
+            assert!(hint(code).contains("send.kafka.compression"), "{code}");
+        }
+        for code in [Code::ClusterAuthorizationFailed, Code::TransactionalIdAuthorizationFailed] {
+            assert!(hint(code).contains("IdempotentWrite") && hint(code).contains("send.kafka.username"), "{code}");
+        }
+        assert!(hint(Code::UnsupportedVersion).contains("Kafka 0.11"));
+    }
+}

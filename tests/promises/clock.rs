@@ -1,0 +1,136 @@
+//! A wall clock that is set: nothing is older for that, whatever counts its age.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use boxbridge::clock::{Clock, Reading, uptime_ms};
+use boxbridge::event::{Lane, PersonType, PictureKind, Timestamp};
+use boxbridge::queue::{Queue, Settings};
+use boxbridge::send::Destination;
+
+use crate::kept::{self, key, store_tiny};
+use crate::queue_support::{drain, entry, nothing, picture, settings, step};
+
+const MIB: u64 = 1 << 20;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+#[tokio::test]
+async fn pictures_stored_before_the_clock_was_right_are_kept_for_their_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("pictures");
+    let store = kept::store(&root, MIB);
+    let mut session = store.connect(Lane::Normal).await.unwrap();
+    let now = Timestamp::now().0;
+    let machine = Machine::new(now - 60 * DAY_MS);
+    let clock = Arc::new(machine.clock(directory.path()));
+    machine.run(&clock, 2 * HOUR_MS);
+    assert_eq!(store_tiny(&mut session, 0..1).await, 1);
+    let picture = root.join(key(0));
+    set_time(&picture, machine.wall_ms.load(Ordering::Relaxed));
+
+    // NTP answers: sixty days further, and the gateway is started anew.
+    machine.set_forward(60 * DAY_MS);
+    machine.run(&clock, 60_000);
+    let again = Arc::new(machine.clock(directory.path()));
+    let sweeper = kept::store(&root, MIB);
+    for _ in 0..2 {
+        machine.run(&again, 4 * HOUR_MS);
+        sweeper.sweep(&again).await.unwrap();
+        assert!(picture.exists(), "it is a few hours old");
+    }
+    // Two days to keep, and one more: so long ago may it have been named last.
+    machine.run(&again, 3 * DAY_MS);
+    sweeper.sweep(&again).await.unwrap();
+    assert!(!picture.exists());
+}
+
+#[tokio::test]
+async fn records_from_before_the_clock_was_right_can_be_replayed_for_their_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let now = Timestamp::now().0;
+    // Until half an hour ago this machine was sixty days behind.
+    let machine = Machine::this(8 * HOUR_MS, 60 * DAY_MS);
+    let clock = machine.clock(directory.path());
+    machine.run(&clock, 7 * HOUR_MS + HOUR_MS / 2);
+    machine.set_forward(60 * DAY_MS);
+    machine.run(&clock, HOUR_MS / 2);
+    drop(clock);
+    let queue = Queue::open(settings(directory.path()), &["mqtt"]).unwrap();
+    let seven_hours_ago = (1..=20).map(|number| (number, now - 60 * DAY_MS - 7 * HOUR_MS));
+    let one_hour_ago = (21..=40).map(|number| (number, now - 60 * DAY_MS - HOUR_MS));
+    for (number, received_ms) in seven_hours_ago.chain(one_hour_ago).chain([(41, now)]) {
+        let mut entry = entry(number, PersonType::Visitor, Lane::Normal, &[picture(PictureKind::Face, number, 5_000)]);
+        entry.event.received_at = Timestamp(received_ms);
+        step(queue.append(entry)).await.unwrap();
+    }
+    drain(&mut queue.cursor("mqtt", Lane::Normal).unwrap(), 41).await;
+    queue.shutdown().await;
+
+    let hours = Duration::from_secs(3 * 3_600);
+    let settings = Settings { replay_window: hours, upkeep_interval: Duration::from_millis(10), ..settings(directory.path()) };
+    let queue = Queue::open(settings, &["mqtt"]).unwrap();
+    let oldest = || queue.status().oldest.unwrap().0;
+    step(async {
+        while oldest() < 10 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(nothing(std::future::pending::<()>()).await);
+    assert!(oldest() <= 21, "what came one hour ago is kept for three: {}", oldest());
+    queue.shutdown().await;
+}
+
+/// A machine whose clock can be set.
+struct Machine {
+    wall_ms: Arc<AtomicI64>,
+    uptime_ms: Arc<AtomicI64>,
+    boot: String,
+}
+
+impl Machine {
+    fn new(wall_ms: i64) -> Machine {
+        Machine { wall_ms: Arc::new(AtomicI64::new(wall_ms)), uptime_ms: Arc::default(), boot: "first".to_owned() }
+    }
+
+    /// This one, as it was so long ago, by a clock that was so far behind.
+    fn this(ago_ms: i64, behind_ms: i64) -> Machine {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        Machine {
+            wall_ms: Arc::new(AtomicI64::new(Timestamp::now().0 - ago_ms - behind_ms)),
+            uptime_ms: Arc::new(AtomicI64::new(uptime_ms() - ago_ms)),
+            boot: boot.trim().to_owned(),
+        }
+    }
+
+    fn set_forward(&self, ms: i64) {
+        self.wall_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    fn clock(&self, data_dir: &Path) -> Clock {
+        let (wall, uptime, boot) = (Arc::clone(&self.wall_ms), Arc::clone(&self.uptime_ms), self.boot.clone());
+        Clock::with(data_dir, move || Reading {
+            wall_ms: wall.load(Ordering::Relaxed),
+            uptime_ms: uptime.load(Ordering::Relaxed),
+            boot: boot.clone(),
+        })
+    }
+
+    /// Looked at every five minutes, as a gateway would at least.
+    fn run(&self, clock: &Clock, ms: i64) {
+        clock.look();
+        for _ in 0..ms / 300_000 {
+            self.wall_ms.fetch_add(300_000, Ordering::Relaxed);
+            self.uptime_ms.fetch_add(300_000, Ordering::Relaxed);
+            clock.look();
+        }
+    }
+}
+
+fn set_time(path: &Path, wall_ms: i64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(wall_ms as u64);
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}

@@ -1,0 +1,34 @@
+//! A file system of its own that holds few files: a tmpfs in the namespace of a child, reached through /proc.
+//!
+//! Needs no root: a user namespace may mount one. It is gone with the child.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::child::Child;
+
+pub struct Volume {
+    child: Child,
+    _log: tempfile::TempDir,
+}
+
+impl Volume {
+    pub fn with_inodes(inodes: u64) -> Volume {
+        let log = tempfile::tempdir().unwrap();
+        let mut command = Command::new("unshare");
+        let script =
+            format!("mount -t tmpfs -o nr_inodes={inodes},size=256m,mode=700 tmpfs /mnt && touch /mnt/mounted && exec sleep 600");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+        let child = Child::start(&command, &log.path().join("log"));
+        let mut volume = Volume { child, _log: log };
+        let mounted = volume.path().join("mounted");
+        volume.child.wait_until("a small file system", Duration::from_secs(20), || mounted.exists());
+        std::fs::remove_file(mounted).unwrap();
+        volume
+    }
+
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root/mnt", self.child.id()))
+    }
+}
