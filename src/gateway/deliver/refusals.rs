@@ -55,7 +55,7 @@ where
                 );
             }
             Extent::Template(template) => {
-                self.link.paused(self.lane, template.person_type, format!("{} topic: {reason}: {detail}", kind(template)));
+                self.link.paused(self.lane, template.person_type, format!("{reason}: {detail} ({} topic)", kind(template)));
             }
         }
     }
@@ -72,7 +72,7 @@ where
                     "the connection dies on one event: it is held back, alone, and tried from time to time until another of its type decides"
                 ),
                 News::Paused(template) => {
-                    let why = format!("{} topic: the connection dies on them, and not on others", kind(template));
+                    let why = format!("the connection dies on them, and not on others ({} topic)", kind(template));
                     self.link.paused(self.lane, template.person_type, why);
                 }
                 News::TakenAgain(template) => tracing::info!(
