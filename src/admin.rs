@@ -3,8 +3,10 @@
 //! Loopback by default. A destination that is down is a reason shown, never a cause of not being ready: taken out of the load balancer the
 //! boxes would lose events. `/api` and the console come later, and beyond loopback only with a token.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -14,9 +16,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
+use crate::ingest::port::{self, Arrival, Deadlines, Places, Port};
 use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::link::Link;
@@ -106,14 +110,56 @@ impl Health {
     }
 }
 
-/// Answers until `stop`.
-pub async fn serve(listener: TcpListener, health: Arc<Health>, stop: CancellationToken) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/livez", get(|| async { "alive\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(render))
-        .with_state(health);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+/// Between two requests: longer than any Prometheus takes between two scrapes.
+const IDLE: Duration = Duration::from_secs(90);
+const HEAD: Duration = Duration::from_secs(5);
+
+/// What is behind the admin port. Its connections have the deadlines of the boxes', and a cap of their own.
+pub struct Admin {
+    router: Router,
+    places: Arc<Places>,
+}
+
+impl Admin {
+    pub fn new(health: Arc<Health>, connections_max: usize) -> Arc<Admin> {
+        let router = Router::new()
+            .route("/livez", get(|| async { "alive\n" }))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(render))
+            .with_state(health);
+        Arc::new(Admin { router, places: Places::new(connections_max) })
+    }
+}
+
+impl Port for Admin {
+    fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
+    fn source(&self, address: IpAddr) -> Option<IpAddr> {
+        Some(address)
+    }
+
+    async fn serve(self: Arc<Self>, arrival: Arrival, stop: CancellationToken) {
+        let Arrival { stream, address, exchange, place: _place } = arrival;
+        let in_service = exchange.clone();
+        let service = tower::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let (router, in_service) = (self.router.clone(), in_service.begin());
+            async move {
+                let answer = router.oneshot(request).await;
+                drop(in_service);
+                answer
+            }
+        });
+        let ended = port::run(stream, service, &exchange, Deadlines { idle: IDLE, head: HEAD }, &stop).await;
+        if let Err(error) = ended {
+            tracing::debug!(peer = %address.ip(), %error, "admin connection ended");
+        }
+    }
+
+    fn turn_away(&self, stream: TcpStream, _address: IpAddr) {
+        port::say_and_close(stream, "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    }
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {

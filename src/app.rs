@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,9 +14,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Health, Phase};
 use crate::clock::Clock;
+use crate::commands;
 use crate::config::Config;
-use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, deliver};
-use crate::ingest::{self, Door};
+use crate::fault::{self, Fault};
+use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, Turns};
+use crate::ingest::{self, Door, Listener, Port};
 use crate::metrics;
 use crate::queue::aside::Aside;
 use crate::queue::quarantine::Quarantine;
@@ -28,13 +29,22 @@ use crate::send::Destination;
 use crate::send::embedded::Embedded;
 use crate::send::link::Link;
 
+use descriptors::Shares;
+
 pub mod build;
+mod descriptors;
+pub mod listen;
 mod logging;
 mod service_manager;
+mod stage;
 mod store_moves;
+
+use listen::cannot_listen;
+use stage::Stage;
 
 pub use logging::start as start_logging;
 pub use service_manager::Held;
+pub use stage::keep_delivering;
 
 /// From the end of `drain_delay` to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -66,25 +76,11 @@ pub struct App {
     embedded: Option<Arc<Embedded>>,
 }
 
-/// Tasks and the word that ends them.
-#[derive(Default)]
-struct Stage {
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Stage {
-    async fn end(&self, deadline: Instant) {
-        self.stop.cancel();
-        self.tasks.close();
-        let _ = tokio::time::timeout_at(deadline, self.tasks.wait()).await;
-    }
-}
-
 /// The whole process: until SIGTERM or SIGINT, or until the disk fails.
 pub fn run(config: Config) -> ExitCode {
     let held = Held::take();
     logging::start(&config.log);
+    fault::log_panics();
     let outcome =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads").and_then(|runtime| {
             let outcome = runtime.block_on(until_told(config, held));
@@ -96,6 +92,10 @@ pub fn run(config: Config) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("cannot start: {error:#}");
+            // Whatever log.level says.
+            if !tracing::enabled!(tracing::Level::ERROR) {
+                commands::complain(&format!("cannot start: {error:#}"));
+            }
             service_manager::pause_before_next_start();
             ExitCode::FAILURE
         }
@@ -114,7 +114,7 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
         _ = interrupt.recv() => tracing::info!("interrupt: draining"),
         () = app.queue.poisoned() => {
-            tracing::error!("the disk failed a sync: nothing more is accepted; start again to verify what it holds");
+            tracing::error!("the log cannot be trusted any more: nothing is accepted; start again to verify what the disk holds");
             return Ok(ExitCode::from(EXIT_POISONED));
         }
     }
@@ -134,20 +134,25 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
-    pub async fn start(config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
+    pub async fn start(mut config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
         // Names and faces are not for every user of the machine, whatever makes the file and whatever the service's umask is.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+        let shares = Shares::take(&config);
+        config.ingest.connections_max = shares.ingest;
         let config = Arc::new(config);
         let health = Health::new(metrics);
         let admin = Stage::default();
-        let admin_address = start_admin(&config, &health, &admin).await?;
-        let listener =
-            held.listener(config.ingest.listen).await.with_context(|| address_taken("ingest.listen", config.ingest.listen))?;
+        let admin_address = start_admin(&config, shares, &health, &admin)?;
+        let address = config.ingest.listen;
+        let listener = held.listener(address).await.map_err(|error| cannot_listen("ingest.listen", address, error))?;
         let ingest_address = listener.local_addr()?;
 
         let names = build::destination_names(&config);
         let settings = queue::Settings::from(config.as_ref());
-        let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names)).await?.context("cannot open the queue")?;
+        let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names))
+            .await
+            .map_err(|_| Fault)?
+            .context("cannot open the queue")?;
         let instance = build::instance(&config.data_dir)?;
         let clock = Arc::new(Clock::open(&config.data_dir));
         clock.look();
@@ -161,7 +166,7 @@ impl App {
         let deliveries = Stage::default();
         let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
         let store = Arc::new(destinations.store);
-        build::keep_store_clean(Arc::clone(&store), Arc::clone(&clock), &deliveries.tasks, deliveries.stop.clone());
+        build::keep_store_clean(Arc::clone(&store), Arc::clone(&clock), &deliveries);
         let mut links = vec![start.deliveries(store, || ToStore(Arc::clone(&router)))];
         if let Some(mqtt) = destinations.mqtt {
             links.push(start.deliveries(Arc::new(mqtt), || ToMqtt(Arc::clone(&router))));
@@ -170,7 +175,10 @@ impl App {
             links.push(start.deliveries(Arc::new(kafka), || ToKafka(Arc::clone(&router))));
         }
         if let Some(embedded) = &embedded {
-            deliveries.tasks.spawn(build::look_after(Arc::clone(embedded), queue.clone(), deliveries.stop.clone()));
+            let (embedded, queue, stop) = (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
+            let data_dir = config.data_dir.clone();
+            deliveries
+                .keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), data_dir.clone(), stop.clone()));
         }
         health.opened(queue.clone(), links, config.warnings.clone());
 
@@ -178,7 +186,7 @@ impl App {
             let (data_dir, queue) = (config.data_dir.clone(), queue.clone());
             move || Arc::new(Received::open(&data_dir, queue))
         });
-        let received = received.await?;
+        let received = received.await.map_err(|_| Fault)?;
         let commits = TaskTracker::new();
         let gateway = Gateway {
             config: Arc::clone(&config),
@@ -186,6 +194,8 @@ impl App {
             quarantine: Arc::clone(&quarantine),
             router,
             received: Arc::clone(&received),
+            turns: Turns::of_this_machine(),
+            keeping: Turns::of_the_disk(),
             is_serving: Arc::new({
                 let health = Arc::clone(&health);
                 move || health.causes().is_empty()
@@ -194,9 +204,10 @@ impl App {
         let ingest = Stage::default();
         let leaving = CancellationToken::new();
         let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
-        ingest.tasks.spawn(ingest::serve(listener, door, ingest.tasks.clone(), ingest.stop.clone()));
-        let upkeep = Upkeep { health: Arc::clone(&health), quarantine, aside, received: Arc::clone(&received), clock };
-        admin.tasks.spawn(upkeep.run(admin.stop.clone()));
+        serve("ingest.listen", listener, door, &ingest);
+        let upkeep = Arc::new(Upkeep { health: Arc::clone(&health), quarantine, aside, received: Arc::clone(&received), clock });
+        let ended = admin.stop.clone();
+        admin.keep("upkeep", move || Arc::clone(&upkeep).run(ended.clone()));
         health.enter(Phase::Serving);
         say_started(&config, ingest_address, admin_address);
         Ok(App {
@@ -233,7 +244,7 @@ impl App {
         self.deliveries.end(deadline).await;
         save(&self.received).await;
         self.queue.shutdown().await;
-        drop(self.embedded);
+        build::farewell(self.embedded, self.config.data_dir.clone()).await;
         self.admin.end(Instant::now() + LAST_WORDS).await;
     }
 }
@@ -267,22 +278,26 @@ impl Start<'_> {
                 settings: self.config.send.clone(),
                 is_expiring: false,
             };
-            self.stage.tasks.spawn(deliver(delivery, self.stage.stop.clone()));
+            self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
         }
         link
     }
 }
 
-async fn start_admin(config: &Config, health: &Arc<Health>, stage: &Stage) -> anyhow::Result<SocketAddr> {
-    let listener =
-        TcpListener::bind(config.admin.listen).await.with_context(|| address_taken("admin.listen", config.admin.listen))?;
-    let address = listener.local_addr()?;
-    let serve = admin::serve(listener, Arc::clone(health), stage.stop.clone());
-    stage.tasks.spawn(async move {
-        if let Err(error) = serve.await {
-            tracing::error!(%error, "the admin listener ended");
-        }
+/// The port stays ours through a fault: whoever connects meanwhile waits in the kernel.
+fn serve<P: Port>(key: &'static str, listener: Listener, port: Arc<P>, stage: &Stage) {
+    let (listener, connections, stop) = (Arc::new(listener), stage.tasks.clone(), stage.stop.clone());
+    stage.keep(key, move || {
+        let (listener, port, connections, stop) = (Arc::clone(&listener), Arc::clone(&port), connections.clone(), stop.clone());
+        async move { ingest::serve(&listener, port, connections, stop).await }
     });
+}
+
+fn start_admin(config: &Config, shares: Shares, health: &Arc<Health>, stage: &Stage) -> anyhow::Result<SocketAddr> {
+    let listen = config.admin.listen;
+    let listener = Listener::bind(listen).map_err(|error| cannot_listen("admin.listen", listen, error))?;
+    let address = listener.local_addr()?;
+    serve("admin.listen", listener, admin::Admin::new(Arc::clone(health), shares.admin), stage);
     Ok(address)
 }
 
@@ -305,7 +320,7 @@ struct Upkeep {
 
 impl Upkeep {
     /// Until `stop`; says when the disk is full, and when it is not any more.
-    async fn run(self, stop: CancellationToken) {
+    async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut reviewed = Instant::now();
         let mut causes = Vec::new();
         loop {
@@ -342,10 +357,6 @@ impl Upkeep {
         };
         let _ = tokio::task::spawn_blocking(look).await;
     }
-}
-
-fn address_taken(key: &str, address: SocketAddr) -> String {
-    format!("cannot listen on {address} ({key}): is another boxbridge, or the vendor's receiver, still running?")
 }
 
 fn say_started(config: &Config, ingest_address: SocketAddr, admin_address: SocketAddr) {

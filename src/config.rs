@@ -4,7 +4,7 @@
 //! Promises: every problem is reported, all at once, each with its key, what was found and what is allowed; a `Config` that exists
 //! is one that the stages need not check again. Deliberately connects to nothing: that is `boxbridge check --online`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,15 +16,20 @@ mod read;
 mod reader;
 mod secret;
 mod send;
+mod store;
 mod template;
+mod tls;
+mod together;
+mod unknown;
 
 pub use layers::{DEFAULTS, Layers, Problem, Problems};
 pub use networks::Networks;
 pub use read::is_site;
 pub use reader::{duration, size};
 pub use secret::Secret;
-pub use send::{Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl, Tls};
+pub use send::{Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl};
 pub use template::{Field, Part, Template};
+pub use tls::Tls;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -191,11 +196,11 @@ pub enum PictureWait {
     Forever,
 }
 
-/// An address to listen on, as it is reached from the same machine: nobody answers at "every address".
+/// An address to listen on, as it is reached from the same machine: nobody answers at "every address", of which IPv4's loopback is
+/// one, also with `[::]`.
 pub fn reached(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())

@@ -3,7 +3,10 @@
 mod accept;
 mod deliver;
 mod render;
+mod turns;
+mod work;
 
 pub use accept::Gateway;
 pub use deliver::{Delivery, deliver};
 pub use render::{Render, ToKafka, ToMqtt, ToStore};
+pub use turns::Turns;

@@ -1,10 +1,12 @@
 //! Arguments, config, run, exit code.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use boxbridge::commands::{self, EXIT_CONFIG, EXIT_UNAVAILABLE};
-use boxbridge::config::{Config, Layers, Problems};
+use boxbridge::config::{Config, Layers};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -73,10 +75,10 @@ fn main() -> ExitCode {
     let layers = Layers { file: arguments.config, environment: Layers::environment(), flags: arguments.set };
     let config = || Config::load(&layers);
     match arguments.command {
-        None => config().map_or_else(|problems| refuse(&problems), boxbridge::app::run),
+        None => config().map_or_else(|problems| commands::refuse(&problems), boxbridge::app::run),
         Some(Command::Check(options)) => commands::check::run(&options, config()),
         Some(Command::Queue(options)) => {
-            config().map_or_else(|problems| refuse(&problems), |config| commands::queue::run(&options, &config))
+            config().map_or_else(|problems| commands::refuse(&problems), |config| commands::queue::run(&options, &config))
         }
         Some(Command::Status(options)) => commands::status::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
@@ -84,6 +86,9 @@ fn main() -> ExitCode {
         Some(Command::Simulate(options)) => report(async {
             let outcome = commands::simulate::run(options.clone()).await?;
             commands::say(&options.render(&outcome));
+            if outcome.is_unheard() {
+                anyhow::bail!("nobody answered at http://{}: does a gateway listen there?", options.url.authority);
+            }
             Ok(ExitCode::SUCCESS)
         }),
         Some(Command::Reconcile(options)) => report(async {
@@ -98,7 +103,7 @@ fn main() -> ExitCode {
 fn report(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from);
     runtime.and_then(|runtime| runtime.block_on(command)).unwrap_or_else(|error| {
-        eprintln!("boxbridge: {error:#}");
+        commands::complain(&format!("{error:#}"));
         ExitCode::from(if commands::is_usage(&error) { EXIT_CONFIG } else { EXIT_UNAVAILABLE })
     })
 }
@@ -107,11 +112,6 @@ fn report(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
 fn refuse_arguments(error: &clap::Error) -> ! {
     let _ = error.print();
     std::process::exit(if error.use_stderr() { EXIT_CONFIG.into() } else { 0 })
-}
-
-fn refuse(problems: &Problems) -> ExitCode {
-    eprintln!("{problems}");
-    ExitCode::from(EXIT_CONFIG)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -30,6 +30,8 @@ names! {
     gauge BUILD = "boxbridge_build_info";
     /// When the process started, in seconds since 1970.
     gauge STARTED = "boxbridge_start_time_seconds";
+    /// Faults of the program itself (panics), each caught where it ends one thing: report it.
+    counter FAULTS = "boxbridge_faults_total";
     /// Why boxes should not come here now: 1 for each cause that holds, all 0 = ready.
     gauge NOT_READY = "boxbridge_ingest_not_ready";
     /// Events by what became of them; received is their sum. Status reports are feed "status".
@@ -167,7 +169,7 @@ fn create() {
             counter!(PICTURES, "kind" => kind.as_str(), "state" => state.as_str()).absolute(0);
         }
     }
-    [ANSWERED_LATE, QUARANTINE_FULL, ROTTEN, SAVED, EMBEDDED_DROPPED].iter().for_each(|name| counter!(*name).absolute(0));
+    [FAULTS, ANSWERED_LATE, QUARANTINE_FULL, ROTTEN, SAVED, EMBEDDED_DROPPED].iter().for_each(|name| counter!(*name).absolute(0));
     let _ = (histogram!(BODY), histogram!(SYNC));
     gauge!(CONNECTIONS).set(0.0);
 }
@@ -232,6 +234,10 @@ pub fn answered_late(count: u64) {
 
 pub fn body(bytes: usize) {
     histogram!(BODY).record(bytes as f64);
+}
+
+pub fn fault() {
+    counter!(FAULTS).increment(1);
 }
 
 pub fn connection_opened() {

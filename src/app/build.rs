@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::listen::cannot_listen;
+use super::stage::Stage;
 use crate::clock::Clock;
-use crate::config::{Broker, Config, StoreUrl};
+use crate::config::{self, Config, StoreUrl};
 use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::Queue;
 use crate::route::{Places, Router};
-use crate::send::embedded::Embedded;
+use crate::send::embedded::{Embedded, StartError};
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
 use crate::send::store::{self, Store};
@@ -24,10 +25,14 @@ pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
 const KAFKA: &str = "kafka";
 
+/// Connections of the embedded broker: far from what a process may open (1,024 where nobody raised it), which the log and the boxes need too.
+pub const BROKER_PLACES: usize = 320;
 /// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
 /// How long that waits for somebody to hear it.
 const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
+/// The file that says that they are to be published again after a clean stop, too.
+const UNTAKEN: &str = "embedded.untaken";
 const DROPPED_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Destinations {
@@ -43,7 +48,7 @@ pub fn destination_names(config: &Config) -> Vec<&'static str> {
 }
 
 pub fn destinations(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
-    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded.map(Embedded::broker))?, kafka: kafka(config) })
+    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded)?, kafka: kafka(config) })
 }
 
 pub fn store(config: &Config) -> Store {
@@ -51,16 +56,17 @@ pub fn store(config: &Config) -> Store {
 }
 
 /// The configured broker, or `embedded` where the config names that.
-pub fn mqtt(config: &Config, instance: &str, embedded: Option<Broker>) -> anyhow::Result<Option<Mqtt>> {
-    let Some(settings) = &config.send.mqtt else { return Ok(None) };
-    let Some(broker) = settings.broker.clone().or(embedded) else { return Ok(None) };
+pub fn mqtt(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Option<Mqtt>> {
+    let Some(settings) = config.send.mqtt.clone() else { return Ok(None) };
+    let settings = embedded.map_or(settings.clone(), |embedded| embedded.reached_by(settings));
+    let Some(broker) = settings.broker.clone() else { return Ok(None) };
     let identity = Identity {
         site: config.site.clone(),
         gateway: config.gateway.clone(),
         instance: instance.to_owned(),
         started: Timestamp::now(),
     };
-    Ok(Some(Mqtt::new(settings.clone(), broker, &config.send, identity).context("send.mqtt")?))
+    Ok(Some(Mqtt::new(settings, broker, &config.send, identity).context("send.mqtt")?))
 }
 
 pub fn kafka(config: &Config) -> Option<Kafka> {
@@ -84,9 +90,16 @@ pub fn places(config: &Config) -> Places {
 /// The broker in this process, where the config wants it.
 pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
     match &config.send.mqtt {
-        Some(mqtt) if mqtt.broker.is_none() => Ok(Some(Embedded::start(&mqtt.embedded)?)),
+        Some(mqtt) if mqtt.broker.is_none() => start_embedded(&mqtt.embedded).map(Some),
         _ => Ok(None),
     }
+}
+
+pub fn start_embedded(settings: &config::Embedded) -> anyhow::Result<Embedded> {
+    Embedded::start(settings, BROKER_PLACES).map_err(|error| match error {
+        StartError::Listen { address, key, source } => cannot_listen(key, address, source),
+        error => error.into(),
+    })
 }
 
 /// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.
@@ -110,17 +123,26 @@ pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
     Ok(instance)
 }
 
-/// After an unclean stop, what the broker in memory may have lost is sent again, as a replay, once somebody listens; and what it drops for
-/// slow subscribers is counted.
-pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, stop: CancellationToken) {
-    if !queue.was_clean() {
+/// What the broker in memory may have lost with the last process, or had not handed over when it was stopped, is sent again, as a replay,
+/// once somebody listens; and what it drops for slow subscribers is counted. (Who comes back in the first seconds finds what it missed:
+/// `send::embedded::early`.)
+pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf, stop: CancellationToken) {
+    let untaken = data_dir.join(UNTAKEN);
+    if !queue.was_clean() || untaken.exists() {
         tokio::select! {
             () = stop.cancelled() => return,
             () = embedded.subscribed() => {}
             () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
         }
         if queue.replay_before_start(MQTT, LOST_WITH_MEMORY).is_some() {
-            tracing::warn!("the last stop was not clean: events of its last 60 s are published again, on the late topics");
+            tracing::warn!(
+                "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
+            );
+        }
+        if let Err(error) = std::fs::remove_file(&untaken)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "{} stays: the next start will publish again, too", untaken.display());
         }
     }
     let mut counted = 0;
@@ -135,12 +157,27 @@ pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, stop: Cancellatio
     }
 }
 
+/// Lets the embedded broker go. Where it held messages that nobody had taken yet, the next start is told.
+pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
+    let Some(embedded) = embedded.and_then(Arc::into_inner) else { return };
+    let untaken = tokio::task::spawn_blocking(move || embedded.stop()).await.unwrap_or_default();
+    if untaken == 0 {
+        return;
+    }
+    tracing::warn!(
+        untaken,
+        "the embedded broker stops with messages that subscribers have not taken: they are published again, late"
+    );
+    if let Err(error) = std::fs::write(data_dir.join(UNTAKEN), []) {
+        tracing::warn!(%error, "the next start will not know of them");
+    }
+}
+
 /// The file store's own upkeep: what is over its time goes.
-pub fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, tasks: &TaskTracker, stop: CancellationToken) {
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = store.keep_clean(&clock) => {}
-        }
+pub(super) fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, stage: &Stage) {
+    let stop = stage.stop.clone();
+    stage.keep("store.keep", move || {
+        let (store, clock, stop) = (Arc::clone(&store), Arc::clone(&clock), stop.clone());
+        async move { stop.run_until_cancelled(store.keep_clean(&clock)).await.unwrap_or_default() }
     });
 }

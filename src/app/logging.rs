@@ -1,18 +1,20 @@
 //! Logs on standard error: for people on a terminal, as JSON elsewhere; one line per change of state.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::commands::colour::Colour;
 use crate::config::{Log, LogFormat};
 
-/// Libraries whose own words are noise at our levels, or worse: rmqtt logs whole publications at debug. Whatever the setting says.
-const QUIET: &str = "rmqtt=error,rmqtt_net=error,rmqtt_net::ws=off,rmqtt_codec=error,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";
+/// Libraries whose own words are noise at our levels, or worse: tungstenite logs whole messages at trace. Whatever the setting says.
+const QUIET: &str = "rmqtt_codec=error,tungstenite=error,async_tungstenite=error,ws_stream_tungstenite=error,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";
 
 /// Once per process; a second call changes nothing.
 pub fn start(settings: &Log) {
-    let filter = EnvFilter::try_new(format!("{},{QUIET}", settings.level)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The first word is for whoever names a module alone: what fails elsewhere is said all the same.
+    let filter = EnvFilter::try_new(format!("error,{},{QUIET}", settings.level)).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unheard);
     let is_human = match settings.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
@@ -20,7 +22,21 @@ pub fn start(settings: &Log) {
     };
     // A program that embeds the gateway (a test) may have set one up already.
     let _ = match is_human {
-        true => builder.with_target(false).try_init(),
+        true => builder.with_target(false).with_ansi(Colour::of(&io::stderr()) == Colour::Ansi).try_init(),
         false => builder.json().flatten_event(true).with_target(false).try_init(),
     };
+}
+
+/// Standard error, whether or not somebody reads it: a log that goes nowhere is no reason to stop, and none to panic.
+struct Unheard;
+
+impl Write for Unheard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

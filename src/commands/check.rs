@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::EXIT_CONFIG;
+use super::{refuse, say};
 use crate::app::build;
 use crate::config::{Config, Format, PicturePolicy, Problems};
+use crate::event::Size;
 use crate::send::kafka::Produce;
 
 /// A broker that has not answered by then is down.
@@ -44,15 +45,12 @@ struct Finding {
 pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
     let config = match config {
         Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return ExitCode::from(EXIT_CONFIG);
-        }
+        Err(problems) => return refuse(&problems),
     };
     for warning in &config.warnings {
-        println!("warning   {warning}");
+        say(&format!("warning   {warning}"));
     }
-    println!("settings  ok: {}", summary(&config));
+    say(&format!("settings  ok: {}", summary(&config)));
     if !options.online {
         return ExitCode::SUCCESS;
     }
@@ -60,9 +58,9 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
     let findings = runtime.block_on(online(&config));
     for Finding { what, found } in &findings {
         match found {
-            Ok(text) => println!("{what:<9} ok: {text}"),
-            Err(text) => println!("{what:<9} PROBLEM: {text}"),
-        }
+            Ok(text) => say(&format!("{what:<9} ok: {text}")),
+            Err(text) => say(&format!("{what:<9} PROBLEM: {text}")),
+        };
     }
     runtime.shutdown_timeout(Duration::from_secs(1));
     if findings.iter().all(|finding| finding.found.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -77,9 +75,9 @@ fn summary(config: &Config) -> String {
     };
     let kafka = config.send.kafka.as_ref().map_or("off", |kafka| &kafka.brokers);
     format!(
-        "boxes on {}, MQTT {mqtt}, Kafka {kafka}, queue of {} bytes in {}",
+        "boxes on {}, MQTT {mqtt}, Kafka {kafka}, queue of {} in {}",
         config.ingest.listen,
-        config.queue.max_bytes,
+        Size(config.queue.max_bytes),
         config.data_dir.display()
     )
 }
@@ -115,9 +113,9 @@ async fn probe_mqtt(mqtt: &crate::send::mqtt::Mqtt, config: &Config) -> Result<S
     let offer = within(async { mqtt.probe().await.map_err(|error| error.to_string()) }).await?;
     let needed = largest_message(config);
     if let Some(limit) = offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).filter(|limit| *limit < needed) {
-        return Err(format!("the broker takes packets of {limit} bytes, a message can have {needed}"));
+        return Err(format!("the broker takes packets of {}, a message can have {}", Size::from(limit), Size::from(needed)));
     }
-    let packets = offer.packet_max.map_or("any size".to_owned(), |bytes| format!("{bytes} bytes"));
+    let packets = offer.packet_max.map_or("any size".to_owned(), |bytes| Size(bytes.into()).to_string());
     Ok(format!("connected; takes packets of {packets}, {} unacknowledged at once", offer.receive_maximum))
 }
 
@@ -135,7 +133,12 @@ async fn probe_kafka(kafka: &crate::send::kafka::Kafka, config: &Config) -> Resu
             }
         }
         if let Some(limit) = topic.max_message_bytes.filter(|limit| *limit < needed) {
-            troubles.push(format!("topic {} takes messages of {limit} bytes, one can have {needed}", topic.name));
+            troubles.push(format!(
+                "topic {} takes messages of {}, one can have {}",
+                topic.name,
+                Size::from(limit),
+                Size::from(needed)
+            ));
         }
     }
     match &probe.produce {

@@ -1,5 +1,8 @@
 //! What a person asks of the binary besides running it. Each command is an `Options` for the command line and a `run`.
 
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
 use crate::config::Problems;
 
 pub mod check;
@@ -23,8 +26,38 @@ pub fn is_usage(error: &anyhow::Error) -> bool {
     of_reconcile || error.is::<Problems>()
 }
 
-/// Prints a result. Whoever does not read it to the end need not.
-pub fn say(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{text}");
+/// Whether a result is still read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    There,
+    Gone,
+}
+
+/// Prints a line of a result. Whoever does not read it to the end need not (`… | head`): no reason to fail, and one to print no more. What
+/// cannot be written for another reason ends the command: half a result must not look like a whole one.
+pub fn say(text: &str) -> Reader {
+    match writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush()) {
+        Ok(()) => Reader::There,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Reader::Gone,
+        Err(error) => {
+            complain(&format!("the result cannot be written: {error}"));
+            std::process::exit(EXIT_UNAVAILABLE.into())
+        }
+    }
+}
+
+/// Prints a line beside the result, on standard error, if somebody reads it.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Says what went wrong.
+pub fn complain(text: &str) {
+    note(&format!("boxbridge: {text}"));
+}
+
+/// What is wrong with the settings, in lines of its own, and how the command ends.
+pub fn refuse(problems: &Problems) -> ExitCode {
+    note(&problems.to_string());
+    ExitCode::from(EXIT_CONFIG)
 }

@@ -3,14 +3,16 @@
 //! Shows nothing of a person: sequence, id, times, sizes. Exit code 1 where `verify` finds something unsound.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::{Reader, complain, say};
 use crate::app::build;
 use crate::config::Config;
-use crate::event::{PersonType, Sequence};
+use crate::event::{PersonType, Sequence, Size};
 use crate::queue::OpenError;
 use crate::queue::inspect::{self, Counted, CursorSummary, Overview, RecordSummary, Report};
 
@@ -71,19 +73,14 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
             let wanted = |record: &RecordSummary| {
                 record.sequence >= Sequence(*from) && person_type.is_none_or(|word| record.person_type == word)
             };
-            let read = inspect::records(data_dir, |record| {
-                if wanted(&record) {
-                    shown.take(record);
-                }
-                true
-            });
+            let read = inspect::records(data_dir, |record| !wanted(&record) || shown.take(record) == Reader::There);
             read.map(|()| shown.finish())
         }
         Action::Verify => inspect::verify(data_dir).map(|report| print_report(&report)),
         Action::Forget { name } => forget(name, config),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("boxbridge: {}", with_causes(&error));
+        complain(&with_causes(&error));
         ExitCode::FAILURE
     })
 }
@@ -91,25 +88,31 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
 /// Only what is switched off, and there: what waits for it is acknowledged, and ends here.
 fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
     if build::destination_names(config).contains(&name) {
-        eprintln!("boxbridge: {name} is still configured: switch it off first, or its events are delivered when it is back");
+        complain(&format!("{name} is still configured: switch it off first, or its events are delivered when it is back"));
         return Ok(ExitCode::FAILURE);
     }
     let overview = inspect::status(&config.data_dir)?;
     let waiting: Vec<_> = overview.cursors.iter().filter(|cursor| cursor.destination == name).collect();
     if waiting.is_empty() {
         let names: BTreeSet<_> = overview.cursors.iter().map(|cursor| cursor.destination.as_str()).collect();
-        eprintln!("boxbridge: the queue has no destination {name:?}, only {names:?}");
+        complain(&format!("the queue has no destination {name:?}, only {names:?}"));
         return Ok(ExitCode::FAILURE);
     }
     inspect::forget(&config.data_dir, name)?;
     let records: u64 = waiting.iter().filter_map(|cursor| cursor.counted.as_ref()).map(|counted| counted.waiting).sum();
-    println!("{name} is forgotten, and with it {records} records that waited for it");
+    say(&format!("{name} is forgotten, and with it {records} records that waited for it"));
     Ok(ExitCode::SUCCESS)
 }
 
 fn with_causes(error: &OpenError) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    match error {
+        OpenError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            format!("{text}; only the gateway's own user may read what it keeps")
+        }
+        _ => text,
+    }
 }
 
 fn person_type(word: &str) -> Result<PersonType, String> {
@@ -123,10 +126,9 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
     if json {
         let cursors: Vec<_> = overview.cursors.iter().map(cursor_json).collect();
         let (segments, limit) = (overview.segments.len(), config.queue.max_bytes);
-        println!(
-            "{}",
-            json!({"epoch": overview.epoch, "running": overview.is_locked, "records": records, "segments": segments, "bytes": used, "max_bytes": limit, "destinations": cursors})
-        );
+        let status = json!({"epoch": overview.epoch, "running": overview.is_locked, "records": records, "segments": segments,
+            "bytes": used, "max_bytes": limit, "destinations": cursors});
+        say(&status.to_string());
         return ExitCode::SUCCESS;
     }
     let state = match (overview.is_locked, overview.is_clean) {
@@ -134,38 +136,44 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
         (false, true) => "closed properly",
         (false, false) => "not closed properly: the next start verifies its end",
     };
-    println!("queue {} in {}: {state}", overview.epoch, config.data_dir.display());
-    println!(
-        "{records} records in {} segments, {} of {} used",
-        overview.segments.len(),
-        bytes(used),
-        bytes(config.queue.max_bytes)
-    );
+    say(&format!("queue {} in {}: {state}", overview.epoch, config.data_dir.display()));
+    say(&format!(
+        "{} in {}, {} of {} used",
+        counted(records, "record"),
+        counted(overview.segments.len(), "segment"),
+        Size(used),
+        Size(config.queue.max_bytes)
+    ));
     if let Some(oldest) = overview.segments.first() {
-        println!("oldest segment from {}, sequence {}", oldest.created_at, oldest.first);
+        say(&format!("oldest segment from {}, sequence {}", oldest.created_at.for_people(), oldest.first));
     }
-    println!(
+    say(&format!(
         "\n{:<12} {:<7} {:>12} {:>12} {:>10} {:>10} {:>12}",
         "destination", "lane", "accepted", "delivered", "set aside", "expired", "waiting"
-    );
+    ));
     for cursor in &overview.cursors {
         match &cursor.counted {
-            None => println!(
+            None => say(&format!(
                 "{:<12} {:<7} cursor unreadable: redelivered from the oldest, as a replay, at the next start",
                 cursor.destination,
                 cursor.lane.as_str()
-            ),
-            Some(Counted { accepted, tally, waiting }) => println!(
+            )),
+            Some(Counted { accepted, tally, waiting }) => say(&format!(
                 "{:<12} {:<7} {accepted:>12} {:>12} {:>10} {:>10} {waiting:>12}",
                 cursor.destination,
                 cursor.lane.as_str(),
                 tally.delivered,
                 tally.set_aside,
                 tally.expired.values().sum::<u64>()
-            ),
-        }
+            )),
+        };
     }
     ExitCode::SUCCESS
+}
+
+/// `1 record`, `2 records`.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn cursor_json(cursor: &CursorSummary) -> serde_json::Value {
@@ -183,49 +191,48 @@ struct Shown {
 }
 
 impl Shown {
-    fn take(&mut self, record: RecordSummary) {
+    fn take(&mut self, record: RecordSummary) -> Reader {
         let Some(last) = self.last else { return self.print(&record) };
         self.kept.push(record);
         if self.kept.len() >= last.saturating_mul(2).max(1024) {
             self.kept.drain(..self.kept.len() - last);
         }
+        Reader::There
     }
 
     fn finish(self) -> ExitCode {
         let newest = self.kept.len().saturating_sub(self.last.unwrap_or(0));
-        self.kept.iter().skip(newest).for_each(|record| self.print(record));
+        let _ = self.kept.iter().skip(newest).all(|record| self.print(record) == Reader::There);
         ExitCode::SUCCESS
     }
 
-    fn print(&self, record: &RecordSummary) {
+    fn print(&self, record: &RecordSummary) -> Reader {
         let RecordSummary { sequence, id, revision, received_at, feed, lane, person_type, event_bytes, pictures_bytes, is_lost } =
             record;
         if self.json {
-            println!(
-                "{}",
-                json!({"sequence": sequence.0, "id": id, "revision": revision, "received_at": received_at, "feed": feed, "lane": lane, "person_type": person_type,
-                       "event_bytes": event_bytes, "pictures_bytes": pictures_bytes, "lost": is_lost})
-            );
-            return;
+            let record = json!({"sequence": sequence.0, "id": id, "revision": revision, "received_at": received_at, "feed": feed,
+                "lane": lane, "person_type": person_type, "event_bytes": event_bytes, "pictures_bytes": pictures_bytes, "lost": is_lost});
+            return say(&record.to_string());
         }
         let lost = if *is_lost { "  LOST" } else { "" };
-        println!(
-            "{sequence:>12}  {received_at}  {id} {revision}  {feed:<9} {lane:<7} {person_type:<10} {event_bytes:>7} + {pictures_bytes:>8} bytes{lost}"
-        );
+        let (received_at, event, pictures) = (received_at.for_people(), Size(*event_bytes), Size(*pictures_bytes));
+        say(&format!(
+            "{sequence:>12}  {received_at}  {id} {revision}  {feed:<9} {lane:<7} {person_type:<10} {event:>9} + pictures {pictures:>9}{lost}"
+        ))
     }
 }
 
 fn print_report(report: &Report) -> ExitCode {
-    println!("{} records read, {} of them known to be lost", report.records, report.lost);
+    say(&format!("{} records read, {} of them known to be lost", report.records, report.lost));
     for (what, places) in [("record", &report.rotten), ("picture", &report.rotten_pictures)] {
         for (path, offset, sequence) in places {
-            println!("rotten {what}: sequence {sequence}, {} at byte {offset}", path.display());
+            say(&format!("rotten {what}: sequence {sequence}, {} at byte {offset}", path.display()));
         }
     }
     for CursorSummary { destination, lane, counted } in &report.cursors {
         match counted {
-            None => println!("{destination} {lane}: cursor unreadable"),
-            Some(counted) => println!(
+            None => say(&format!("{destination} {lane}: cursor unreadable")),
+            Some(counted) => say(&format!(
                 "{destination} {lane}: accepted {} = delivered {} + set aside {} + expired {} + waiting {}: {}",
                 counted.accepted,
                 counted.tally.delivered,
@@ -233,15 +240,9 @@ fn print_report(report: &Report) -> ExitCode {
                 counted.tally.expired.values().sum::<u64>(),
                 counted.waiting,
                 if counted.is_exact() { "exact" } else { "DOES NOT ADD UP" }
-            ),
-        }
+            )),
+        };
     }
-    println!("{}", if report.is_sound() { "sound" } else { "NOT SOUND" });
+    say(if report.is_sound() { "sound" } else { "NOT SOUND" });
     if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn bytes(count: u64) -> String {
-    let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let unit = units.iter().find(|(factor, _)| count >= *factor);
-    unit.map_or_else(|| format!("{count} bytes"), |(factor, unit)| format!("{:.1} {unit}", count as f64 / *factor as f64))
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::say;
 use crate::config::{DEFAULTS, duration, size};
 use crate::event::PersonType;
 use crate::route;
@@ -31,9 +32,9 @@ enum Which {
 
 pub fn run(options: &Options) -> ExitCode {
     match options.which {
-        Which::Event => print!("{}", route::EVENT_SCHEMA),
-        Which::Config => println!("{:#}", config()),
-    }
+        Which::Event => say(route::EVENT_SCHEMA.trim_end()),
+        Which::Config => say(&format!("{:#}", config())),
+    };
     ExitCode::SUCCESS
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::colour::Colour;
-use super::{EXIT_CONFIG, EXIT_UNAVAILABLE};
+use super::{EXIT_UNAVAILABLE, complain, refuse};
 use crate::config::{Config, Problems};
 
 mod look;
@@ -55,10 +55,7 @@ pub struct Options {
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
     let place = match options.url.clone().map_or_else(|| config().map(|config| Place::of(config.admin.listen)), Ok) {
         Ok(place) => place,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return ExitCode::from(EXIT_CONFIG);
-        }
+        Err(problems) => return refuse(&problems),
     };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::FAILURE };
     let code = runtime.block_on(async {
@@ -85,7 +82,7 @@ async fn once(options: &Options, place: &Place) -> ExitCode {
             if report.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            eprintln!("boxbridge: {}", unreachable(place, &error));
+            complain(&unreachable(place, &error));
             ExitCode::from(EXIT_UNAVAILABLE)
         }
     }
@@ -128,7 +125,7 @@ async fn watch(options: &Options, place: &Place, every: Duration) -> ExitCode {
 impl Options {
     fn text(&self, report: &Report) -> String {
         match (self.json, self.watch) {
-            (false, _) => render(report, Colour::of_terminal()),
+            (false, _) => render(report, Colour::of(&std::io::stdout())),
             (true, None) => format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default()),
             (true, Some(_)) => format!("{}\n", serde_json::to_string(report).unwrap_or_default()),
         }

@@ -7,6 +7,8 @@ use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use serde_json::{Map, Value};
 
+use super::secret::SECRETS;
+use super::{store, unknown};
 use crate::event::PersonType;
 
 /// `config/boxbridge.toml`: the defaults, and the list of all keys.
@@ -40,18 +42,36 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 const PREFIX: &str = "BOXBRIDGE_";
+/// Stands for a value that is no text: no setting can have it.
+const NOT_UTF8: &str = "\u{fffd}";
 
-/// Keys whose value may come from the environment but not from a file or a flag.
-const SECRETS: [&str; 3] = ["send.store.secret_access_key", "send.mqtt.password", "send.kafka.password"];
+/// One of the sources that an operator writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layer {
+    File,
+    Environment,
+    Flags,
+}
+
+impl Layer {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Layer::File => "the file",
+            Layer::Environment => "the environment",
+            Layer::Flags => "--set",
+        }
+    }
+}
 
 impl Layers {
-    /// Our variables of this process: `BOXBRIDGE_…`, but for `BOXBRIDGE_CONFIG`, which names the file, and those that Kubernetes
-    /// injects for a service named boxbridge.
+    /// What this process' environment says to us: `BOXBRIDGE_…`, but for `BOXBRIDGE_CONFIG`, which names the file, and those that
+    /// Kubernetes injects for a service named boxbridge; and who we are to an object store, which has names of its own.
     pub fn environment() -> Vec<(String, String)> {
-        // A variable that is not UTF-8 is somebody else's.
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        variables
-            .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| rest != "CONFIG" && !is_service_link(rest)))
+        let is_setting = |name: &str| name.strip_prefix(PREFIX).is_some_and(|rest| rest != "CONFIG" && !is_service_link(rest));
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| is_setting(name) || store::VARIABLES.contains(&name.as_str()))
+            .map(|(name, value)| (name, value.into_string().unwrap_or_else(|_| NOT_UTF8.to_owned())))
             .collect()
     }
 
@@ -60,12 +80,17 @@ impl Layers {
         let defaults = toml(DEFAULTS, Path::new("defaults"), problems);
         let known = known_keys(&defaults);
         let mut file = self.file.as_deref().map_or_else(empty, |path| read_file(path, problems));
-        let mut environment = nest(self.environment.iter().map(|(name, value)| (dotted(name), value)));
-        let mut flags = nest(self.flags.iter().map(|(key, value)| (key.clone(), value)));
-        for (layer, from) in [(&mut file, "the file"), (&mut environment, "the environment"), (&mut flags, "--set")] {
-            unknown_keys(layer, &known, "", from, problems);
+        for (name, _) in self.environment.iter().filter(|(_, value)| value == NOT_UTF8) {
+            problems.push(Problem(format!("{name} of the environment is not UTF-8")));
         }
-        for (layer, from) in [(&file, "the file"), (&flags, "--set")] {
+        let is_ours = |(name, value): &&(String, String)| name.starts_with(PREFIX) && value != NOT_UTF8;
+        let ours = self.environment.iter().filter(is_ours);
+        let mut environment = nest(ours.map(|(name, value)| (dotted(name), value)));
+        let mut flags = nest(self.flags.iter().map(|(key, value)| (key.clone(), value)));
+        for (layer, from) in [(&mut file, Layer::File), (&mut environment, Layer::Environment), (&mut flags, Layer::Flags)] {
+            unknown::take_out(layer, &known, from, problems);
+        }
+        for (layer, from) in [(&file, Layer::File), (&flags, Layer::Flags)] {
             secrets(layer, from, problems);
         }
         let merged = [file, environment, flags]
@@ -83,6 +108,11 @@ fn dotted(name: &str) -> String {
     name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase().replace("__", ".")
 }
 
+/// And back.
+pub(super) fn variable(path: &str) -> String {
+    format!("{PREFIX}{}", path.to_uppercase().replace('.', "__"))
+}
+
 /// `PORT`, `SERVICE_HOST`, `HEADLESS_PORT_9528_TCP_ADDR` …: no key of ours has these endings without a section.
 fn is_service_link(rest: &str) -> bool {
     let words: Vec<_> = rest.split('_').collect();
@@ -96,10 +126,32 @@ fn empty() -> Value {
 
 fn toml(text: &str, path: &Path, problems: &mut Vec<Problem>) -> Value {
     Figment::from(Toml::string(text)).extract().unwrap_or_else(|error: figment::Error| {
-        let message = error.to_string().replace("in TOML source string", "");
-        problems.push(Problem(format!("{}: {}", path.display(), message.trim_end().replace('\n', "\n    "))));
+        let other = other_format(text).map_or_else(String::new, |other| {
+            format!("; it looks like {other}: this file is TOML, with [section] lines and key = \"value\" lines below them")
+        });
+        problems.push(Problem(format!("{}: {}{other}", path.display(), without_the_line(&error.to_string()))));
         empty()
     })
+}
+
+/// Where, and what is wrong there; the line itself may hold a secret.
+fn without_the_line(error: &str) -> String {
+    let is_drawing = |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
+    let text = error.replace("in TOML source string", "").replace("TOML parse error at ", "");
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_drawing(line));
+    let place = lines.next().unwrap_or_default().to_owned();
+    format!("{place}: {}", lines.collect::<Vec<_>>().join(", "))
+}
+
+/// What else a file of settings is often written in, by its first line that is no comment.
+fn other_format(text: &str) -> Option<&'static str> {
+    let first = text.lines().map(str::trim_end).find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))?;
+    let key = first.trim_start().split([':', '=', ' ']).next().unwrap_or_default();
+    let is_yaml = first == "---" || (first.trim_start().strip_prefix(key)?.starts_with(':') && !key.is_empty());
+    match first.trim_start().starts_with('{') {
+        true => Some("JSON"),
+        false => is_yaml.then_some("YAML"),
+    }
 }
 
 fn read_file(path: &Path, problems: &mut Vec<Problem>) -> Value {
@@ -144,46 +196,12 @@ fn known_keys(defaults: &Value) -> Value {
     known
 }
 
-/// Says what is unknown, and takes it out: the rest is checked all the same.
-fn unknown_keys(layer: &mut Value, known: &Value, section: &str, from: &str, problems: &mut Vec<Problem>) {
-    let (Value::Object(layer), Value::Object(known)) = (layer, known) else { return };
-    layer.retain(|key, value| {
-        let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
-        match known.get(key) {
-            Some(Value::Object(_)) if !value.is_object() => {
-                problems.push(Problem(format!("[{path}] of {from} is a section, found the value {}", shown(value))));
-                false
-            }
-            Some(known) => {
-                unknown_keys(value, known, &path, from, problems);
-                true
-            }
-            None => {
-                let place = if section.is_empty() { "at the top".to_owned() } else { format!("in [{section}]") };
-                let nearest = known.keys().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
-                let hint = nearest.map_or_else(String::new, |nearest| format!(", did you mean {nearest:?}"));
-                problems.push(Problem(format!("unknown key {key:?} {place} of {from}{hint}")));
-                false
-            }
-        }
-    });
-}
-
-fn secrets(layer: &Value, from: &str, problems: &mut Vec<Problem>) {
+fn secrets(layer: &Value, from: Layer, problems: &mut Vec<Problem>) {
     for key in SECRETS {
         let pointer = format!("/{}", key.replace('.', "/"));
         if layer.pointer(&pointer).is_some_and(|value| value != "") {
-            let variable = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+            let (from, variable) = (from.as_str(), variable(key));
             problems.push(Problem(format!("{key} is in {from}: put it into {variable} or name a file by {key}_file")));
         }
-    }
-}
-
-/// A value as it stands in a message: without the user and password that a URL may hold.
-pub(super) fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}***{}", &text[..scheme + 3], &text[at..]),
-        _ => text,
     }
 }

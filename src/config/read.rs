@@ -1,15 +1,14 @@
-//! The merged settings, section by section, into a [`Config`]; the rules that join two keys stand at the end.
+//! The merged settings, section by section, into a [`Config`]; the rules that join two keys stand in `together`.
 
 use std::time::Duration;
 
-use super::layers::{Layers, Problem, Problems};
+use super::layers::{Layers, Problems};
 use super::reader::{Reader, TOPIC_FIELDS, duration};
-use super::send;
-use super::template::Field;
 use super::{
     Admin, Config, Format, ForwardedBy, Ingest, Log, LogFormat, Normalize, OnFull, PicturePolicy, PictureWait, Quarantine, Queue,
     Route, Routes, ScoreScale, Template,
 };
+use super::{send, together};
 use crate::event::{Lane, PersonType};
 
 const MS: Duration = Duration::from_millis(1);
@@ -25,8 +24,8 @@ pub(super) fn config(layers: &Layers) -> Result<Config, Problems> {
     let mut problems = Vec::new();
     let mut settings = layers.merge(&mut problems);
     fill_routes(&mut settings);
-    let read = &mut Reader { settings: &settings, problems };
-    let config = Config {
+    let read = &mut Reader::new(&settings, &layers.environment, problems);
+    let mut config = Config {
         data_dir: read.path("data_dir").unwrap_or_else(|| "./data".into()),
         site: read.parsed("site", String::new(), |text| match is_site(text) {
             true => Ok(text.to_owned()),
@@ -42,9 +41,8 @@ pub(super) fn config(layers: &Layers) -> Result<Config, Problems> {
         send: send::read(read),
         warnings: Vec::new(),
     };
-    let mut config = config;
-    together(&config, &mut read.problems);
-    config.warnings = warnings(&config);
+    together::check(&config, read);
+    config.warnings = together::warnings(&config);
     let problems = std::mem::take(&mut read.problems);
     if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
 }
@@ -75,10 +73,35 @@ fn fill_routes(settings: &mut serde_json::Value) {
 fn log(read: &mut Reader) -> Log {
     Log {
         format: read.word("log.format", &[("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)]),
-        level: read.parsed("log.level", "info".to_owned(), |text| match text.parse::<tracing_subscriber::EnvFilter>() {
-            Ok(_) => Ok(text.to_owned()),
-            Err(error) => Err(format!("must be error | warn | info | debug | trace or a filter: {error}")),
-        }),
+        level: read.parsed("log.level", "info".to_owned(), level),
+    }
+}
+
+/// The five words, and filters that name a module: what is neither would be read as a module of that name, and all else be silent.
+fn level(text: &str) -> Result<String, String> {
+    const WORDS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+    let is_word = |word: &str| WORDS.contains(&word.to_ascii_lowercase().as_str());
+    let parts: Vec<_> = text.split(',').map(str::trim).collect();
+    for part in &parts {
+        let is_good = match part.rsplit_once('=') {
+            Some((module, word)) => !module.is_empty() && (is_word(word) || word.eq_ignore_ascii_case("off")),
+            None => is_word(part),
+        };
+        if !is_good {
+            let word = part.rsplit('=').next().unwrap_or_default().to_ascii_lowercase();
+            let near = WORDS.into_iter().find(|known| word.len() > 2 && (word.starts_with(known) || known.starts_with(&word)));
+            let near = near.or_else(|| WORDS.into_iter().find(|known| strsim::osa_distance(known, &word) == 1));
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}"));
+            return Err(format!(
+                "must be {}, or a filter that names modules, such as info,boxbridge::send=debug{hint}",
+                WORDS.join(" | ")
+            ));
+        }
+    }
+    let filter = parts.join(",");
+    match filter.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(filter),
+        Err(error) => Err(format!("is no filter: {error}")),
     }
 }
 
@@ -172,73 +195,4 @@ fn route(read: &mut Reader, person_type: PersonType) -> Route {
             }),
         },
     }
-}
-
-/// The rules that join two keys.
-fn together(config: &Config, problems: &mut Vec<Problem>) {
-    if config.send.mqtt.is_none() && config.send.kafka.is_none() {
-        problems.push(Problem(
-            "send.mqtt.url and send.kafka.brokers are both empty: events would go nowhere, set one of them".to_owned(),
-        ));
-    }
-    for (person_type, route) in config.routes.iter() {
-        if let PictureWait::For(wait) = route.picture_wait
-            && wait >= route.live_for
-        {
-            problems.push(Problem(format!(
-                "route.{person_type}.picture_wait must be under its live_for ({:?}), found {wait:?}: the event would wait until it is late",
-                route.live_for
-            )));
-        }
-        if route.mqtt_topic.is_some() && route.mqtt_topic == route.mqtt_late_topic {
-            problems.push(Problem(format!(
-                "route.{person_type}.mqtt_late_topic is its mqtt_topic: what is too late to act on must not reach the live topic"
-            )));
-        }
-    }
-    let ingest = &config.ingest;
-    if ingest.body_max_bytes > ingest.in_flight_max_bytes / 4 {
-        problems.push(Problem(format!(
-            "ingest.body_max_bytes ({}) is over a quarter of ingest.in_flight_max_bytes ({}), one source's share: no such body could arrive",
-            ingest.body_max_bytes, ingest.in_flight_max_bytes
-        )));
-    }
-    if ingest.forwarded_by == ForwardedBy::ProxyProtocol && ingest.trusted_proxies.is_empty() {
-        problems.push(Problem(
-            "ingest.forwarded_by = \"proxy-protocol\" with an empty ingest.trusted_proxies: nobody would be believed, name the proxies"
-                .to_owned(),
-        ));
-    }
-    if config.normalize.dedupe_window > config.queue.replay_window {
-        let Queue { replay_window, .. } = config.queue;
-        problems.push(Problem(format!(
-            "normalize.dedupe_window must not be over queue.replay_window ({replay_window:?}): it is rebuilt from what is kept"
-        )));
-    }
-}
-
-fn warnings(config: &Config) -> Vec<String> {
-    let mut warnings = send::warnings(&config.send);
-    if config.ingest.trusted_proxies.has_everyone() {
-        warnings.push("ingest.trusted_proxies holds every address: anyone can say to be anyone".to_owned());
-    }
-    if !config.ingest.listen.ip().is_loopback() && config.ingest.allowed_networks.is_empty() {
-        warnings.push(format!(
-            "anyone who reaches {} can post events, as with the vendor's receiver: keep it on the boxes' network, or name that in ingest.allowed_networks",
-            config.ingest.listen
-        ));
-    }
-    if config.routes.iter().any(|(_, route)| route.kafka_key.parts.is_empty()) && config.send.kafka.is_some() {
-        warnings.push("an empty kafka_key spreads one device over partitions: its order is lost".to_owned());
-    }
-    if config.routes.iter().any(|(_, route)| uses(route.kafka_topic.as_ref(), Field::Site)) {
-        warnings.push(
-            "kafka_topic uses {site}: topics of sites that only a URL names are made when their first event comes".to_owned(),
-        );
-    }
-    warnings
-}
-
-fn uses(template: Option<&Template>, field: Field) -> bool {
-    template.is_some_and(|template| template.parts.contains(&super::Part::Field(field)))
 }

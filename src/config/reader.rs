@@ -2,28 +2,51 @@
 //!
 //! The environment has only texts, so a number, a list or a switch may be written as one.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::layers::{Problem, shown};
+use super::layers::Problem;
+use super::secret::shown;
 use super::{Field, Networks, Secret, Template};
 
 pub(super) struct Reader<'a> {
     pub settings: &'a Value,
+    /// The variables that are no settings of ours, by [`super::store::VARIABLES`].
+    pub environment: &'a [(String, String)],
     pub problems: Vec<Problem>,
+    /// Keys that have a problem: what follows from a stand-in is none.
+    bad: BTreeSet<String>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub fn new(settings: &'a Value, environment: &'a [(String, String)], problems: Vec<Problem>) -> Reader<'a> {
+        Reader { settings, environment, problems, bad: BTreeSet::new() }
+    }
+
+    /// Whether all of these are as they were written.
+    pub fn are_good(&self, keys: &[&str]) -> bool {
+        keys.iter().all(|key| !self.bad.contains(*key))
+    }
+
+    /// What is wrong between these, unless one of them is wrong by itself.
+    pub fn joint(&mut self, keys: &[&str], problem: impl Into<String>) {
+        if self.are_good(keys) {
+            self.problems.push(Problem(problem.into()));
+        }
+    }
+
     /// What `[route.default]` says is said once, not for each type that has it from there.
     pub fn problem(&mut self, key: &str, problem: impl std::fmt::Display) {
         let name =
             key.strip_prefix("route.").and_then(|rest| rest.split_once('.')).map(|(_, name)| format!("route.default.{name}"));
         let inherited = name.filter(|default| self.value(default) == self.value(key));
+        self.bad.insert(key.to_owned());
         let key = inherited.as_deref().unwrap_or(key);
-        let problem = Problem(format!("{key} = {}: {problem}", shown(self.value(key))));
+        let problem = Problem(format!("{key} = {}: {problem}", shown(key, self.value(key))));
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -136,7 +159,9 @@ impl Reader<'_> {
     pub fn size(&mut self, key: &str, least: u64, most: u64) -> u64 {
         self.parsed(key, least, |text| {
             let size = size(text).ok_or("must be a size such as 64KiB, 8MiB or 10GiB")?;
-            Some(size).filter(|s| (least..=most).contains(s)).ok_or_else(|| format!("must be from {least} to {most} bytes"))
+            Some(size)
+                .filter(|s| (least..=most).contains(s))
+                .ok_or_else(|| format!("must be from {} to {}", written_size(least), written_size(most)))
         })
     }
 
@@ -160,12 +185,13 @@ impl Reader<'_> {
         let value = Secret::new(self.text(key));
         let Some(file) = self.path(&format!("{key}_file")) else { return value };
         if !value.is_empty() {
-            self.problems.push(Problem(format!("{key} and {key}_file are both set: one of them")));
+            self.joint(&[key], format!("{key} and {key}_file are both set: one of them"));
         }
         match std::fs::read_to_string(&file) {
             Ok(text) => Secret::new(text.trim_end_matches(['\n', '\r'])),
             Err(error) => {
                 self.problem(&format!("{key}_file"), format!("cannot read it: {error}"));
+                self.bad.insert(key.to_owned());
                 value
             }
         }
@@ -220,8 +246,15 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, rest))
 }
 
+/// A size the way it is written in a config.
+pub(super) fn written_size(bytes: u64) -> String {
+    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units.iter().find(|(factor, _): &&(u64, &str)| bytes >= *factor && bytes.is_multiple_of(*factor));
+    unit.map_or_else(|| bytes.to_string(), |(factor, unit)| format!("{}{unit}", bytes / factor))
+}
+
 /// A duration the way it is written in a config.
-fn written(duration: Duration) -> String {
+pub(super) fn written(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let unit = units.iter().find(|(factor, _)| milliseconds >= *factor && milliseconds.is_multiple_of(*factor));

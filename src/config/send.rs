@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::{Field, Secret, Template};
+use super::tls::{self, Tls};
+use super::{Field, Secret, Template, store};
 
 #[derive(Clone, Debug)]
 pub struct Send {
@@ -44,8 +45,10 @@ pub struct Bucket {
     pub endpoint: Option<String>,
     pub region: String,
     pub virtual_host: bool,
-    /// `None` = from the AWS_* environment or the machine's role.
+    /// `None` = what the environment says, or the machine's role.
     pub credentials: Option<(String, Secret)>,
+    /// Names and values of the AWS tools: who we are, unless `credentials` say it.
+    pub environment: Vec<(String, Secret)>,
     pub ca_file: Option<PathBuf>,
 }
 
@@ -94,14 +97,6 @@ pub struct Embedded {
     pub websocket: Option<SocketAddr>,
 }
 
-/// PEM files; all `None` = the system's authorities and no certificate of our own.
-#[derive(Clone, Debug, Default)]
-pub struct Tls {
-    pub ca_file: Option<PathBuf>,
-    pub cert_file: Option<PathBuf>,
-    pub key_file: Option<PathBuf>,
-}
-
 #[derive(Clone, Debug)]
 pub struct Kafka {
     /// `host:port,host:port`.
@@ -126,7 +121,6 @@ pub struct Sasl {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
@@ -136,52 +130,10 @@ pub(super) fn read(read: &mut Reader) -> Send {
         window_bytes: read.bytes("send.window_bytes", 64 * KIB, 1 << 30),
         retry_max: read.duration("send.retry_max", Duration::from_millis(100), 600 * SECOND),
         stall_timeout: read.duration("send.stall_timeout", SECOND, 600 * SECOND),
-        store: store(read),
+        store: store::read(read),
         mqtt: mqtt(read),
         kafka: kafka(read),
     }
-}
-
-fn store(read: &mut Reader) -> Store {
-    let url = read.text("send.store.url");
-    let url = match url.split_once(':') {
-        Some(("file", "")) => StoreUrl::File(PathBuf::from(read.text("data_dir")).join("pictures")),
-        Some(("file", path)) if path.starts_with("///") => StoreUrl::File(PathBuf::from(&path[2..])),
-        Some(("s3", rest)) if rest.starts_with("//") && rest.len() > 2 => s3(read, &rest[2..]),
-        _ => {
-            read.problem("send.store.url", "must be file: or file:///path or s3://bucket/prefix");
-            StoreUrl::File(PathBuf::new())
-        }
-    };
-    Store {
-        url,
-        public_url: read.optional("send.store.public_url").map(|url| url.trim_end_matches('/').to_owned()),
-        concurrency: read.count("send.store.concurrency", 1, 256),
-        timeout: read.duration("send.store.timeout", SECOND, 600 * SECOND),
-        keep: read.duration("send.store.keep", 2 * DAY, 36_500 * DAY),
-        max_bytes: read.size("send.store.max_bytes", MIB, 1 << 50),
-    }
-}
-
-fn s3(read: &mut Reader, rest: &str) -> StoreUrl {
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let secret = read.secret("send.store.secret_access_key");
-    let key_id = read.optional("send.store.access_key_id");
-    if key_id.is_some() == secret.is_empty() {
-        read.problem(
-            "send.store.access_key_id",
-            "goes with secret_access_key (environment) or secret_access_key_file: both or neither",
-        );
-    }
-    StoreUrl::S3(Bucket {
-        name: bucket.to_owned(),
-        prefix: prefix.trim_matches('/').to_owned(),
-        endpoint: read.optional("send.store.endpoint"),
-        region: read.text("send.store.region"),
-        virtual_host: read.switch("send.store.virtual_host"),
-        credentials: key_id.map(|id| (id, secret)),
-        ca_file: read.path("send.store.ca_file"),
-    })
 }
 
 fn mqtt(read: &mut Reader) -> Option<Mqtt> {
@@ -200,7 +152,7 @@ fn mqtt(read: &mut Reader) -> Option<Mqtt> {
         client_id: read.optional("send.mqtt.client_id"),
         username: read.optional("send.mqtt.username"),
         password: read.secret("send.mqtt.password"),
-        tls: tls(read, "send.mqtt"),
+        tls: tls::read(read, "send.mqtt"),
         keep_alive: read.duration("send.mqtt.keep_alive", 5 * SECOND, 3_600 * SECOND),
         max_packet_bytes: read.bytes("send.mqtt.max_packet_bytes", KIB, 256 * MIB),
         status_topic: read.template("send.mqtt.status_topic", |text| Template::mqtt_topic(text, &[Field::Site, Field::Gateway])),
@@ -211,6 +163,9 @@ impl Broker {
     /// `mqtt://host[:port]`, `mqtts://…`, `ws://host[:port][/path]`, `wss://…`.
     pub fn parse(url: &str) -> Result<Broker, String> {
         let allowed = || "must be embedded, or mqtt:// mqtts:// ws:// wss:// with a host and maybe a port".to_owned();
+        if url.contains('@') {
+            return Err("must not hold a user or password: send.mqtt.username and BOXBRIDGE_SEND__MQTT__PASSWORD do".to_owned());
+        }
         let (scheme, rest) = url.split_once("://").ok_or_else(allowed)?;
         let (transport, default_port) = match scheme {
             "mqtt" => (MqttTransport::Tcp, 1883),
@@ -219,16 +174,13 @@ impl Broker {
             "wss" => (MqttTransport::WebSocketTls, 443),
             _ => return Err(allowed()),
         };
-        if rest.contains('@') {
-            return Err("must not hold a user or password: send.mqtt.username and BOXBRIDGE_SEND__MQTT__PASSWORD do".to_owned());
-        }
         let (authority, path) = rest.split_once('/').map_or((rest, "/mqtt".to_owned()), |(host, path)| (host, format!("/{path}")));
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !host.ends_with(':') && !port.ends_with(']') => (host, port.parse().map_err(|_| allowed())?),
             _ => (authority, default_port),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() {
+        if host.is_empty() || url.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(allowed());
         }
         Ok(Broker { transport, host: host.to_owned(), port, path })
@@ -239,25 +191,14 @@ impl Broker {
     }
 }
 
-fn tls(read: &mut Reader, section: &str) -> Tls {
-    let tls = Tls {
-        ca_file: read.path(&format!("{section}.ca_file")),
-        cert_file: read.path(&format!("{section}.cert_file")),
-        key_file: read.path(&format!("{section}.key_file")),
-    };
-    if tls.cert_file.is_some() != tls.key_file.is_some() {
-        read.problem(&format!("{section}.cert_file"), "goes with key_file: both or neither");
-    }
-    for (name, file) in [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file), ("key_file", &tls.key_file)] {
-        if let Some(Err(error)) = file.as_ref().map(std::fs::File::open) {
-            read.problem(&format!("{section}.{name}"), format!("cannot read it: {error}"));
-        }
-    }
-    tls
-}
-
 fn kafka(read: &mut Reader) -> Option<Kafka> {
     let brokers = read.optional("send.kafka.brokers")?;
+    if brokers.split(',').any(|broker| !is_broker(broker.trim())) {
+        read.problem(
+            "send.kafka.brokers",
+            "must be host:port,host:port without a scheme, a user or a path; TLS is send.kafka.security",
+        );
+    }
     let (encrypted, authenticated) = read.word(
         "send.kafka.security",
         &[("plaintext", (false, false)), ("ssl", (true, false)), ("sasl_plaintext", (false, true)), ("sasl_ssl", (true, true))],
@@ -268,7 +209,8 @@ fn kafka(read: &mut Reader) -> Option<Kafka> {
         username: read.text("send.kafka.username"),
         password: read.secret("send.kafka.password"),
     };
-    if authenticated && (sasl.username.is_empty() || sasl.password.is_empty()) {
+    let is_incomplete = sasl.username.is_empty() || sasl.password.is_empty();
+    if authenticated && is_incomplete && read.are_good(&["send.kafka.username", "send.kafka.password"]) {
         read.problem("send.kafka.security", "needs send.kafka.username and a password (environment) or password_file");
     }
     let compressions = ["none", "gzip", "snappy", "lz4"];
@@ -279,11 +221,26 @@ fn kafka(read: &mut Reader) -> Option<Kafka> {
         replication: i32::try_from(read.whole("send.kafka.replication", -1, 100)).unwrap_or(-1),
         encrypted,
         sasl: authenticated.then_some(sasl),
-        tls: tls(read, "send.kafka"),
+        tls: tls::read(read, "send.kafka"),
         max_message_bytes: read.bytes("send.kafka.max_message_bytes", KIB, 256 * MIB),
         linger: read.duration("send.kafka.linger", Duration::ZERO, SECOND),
         compression: read.word("send.kafka.compression", &compressions.map(|word| (word, word))).to_owned(),
     })
+}
+
+/// `host`, `host:port`, `1.2.3.4:9092`, `[::1]:9092`.
+fn is_broker(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match inside {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || ".-_".contains(c)),
+    };
+    is_port && is_host
 }
 
 pub(super) fn warnings(send: &Send) -> Vec<String> {
@@ -305,7 +262,7 @@ pub(super) fn warnings(send: &Send) -> Vec<String> {
         && mqtt.broker.is_none()
     {
         warnings.push(
-            "the MQTT broker in this process keeps nothing on disk: \"delivered\" means handed to the subscribers connected at that moment"
+            "the MQTT broker in this process keeps nothing on disk: \"delivered\" means handed to the subscribers of that moment"
                 .to_owned(),
         );
         if !mqtt.embedded.listen.ip().is_loopback() {

@@ -64,6 +64,8 @@ codes! {
     HeadersTooLarge = 431 "headers_too_large",
     TransferEncodingUnknown = 501 "transfer_encoding_unknown",
     ConnectUnsupported = 501 "connect_unsupported",
+    /// A fault of ours in the middle of the work on it.
+    Fault = 503 "fault",
     OverBudget = 503 "over_budget",
     /// Another history body is being read; the box comes again.
     HistoryBusy = 503 "history_busy",
@@ -77,9 +79,9 @@ codes! {
 }
 
 impl Code {
-    /// Whether it says "come again" and not "never": pressure, not content.
+    /// Whether it says "come again" and not "never": pressure, not content. A fault of ours comes again with the same body.
     pub const fn is_pressure(self) -> bool {
-        matches!(self.status(), 429 | 503)
+        matches!(self.status(), 429 | 503) && !matches!(self, Code::Fault)
     }
 }
 

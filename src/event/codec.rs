@@ -35,6 +35,11 @@ impl Timestamp {
         (date.year(), date.month(), date.day())
     }
 
+    /// As people read it: `2026-11-28 02:55:08.670 UTC`.
+    pub fn for_people(self) -> String {
+        self.to_string().replace('T', " ").replace('Z', " UTC")
+    }
+
     fn to_jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0.clamp(FIRST, LAST)).unwrap_or_default()
     }

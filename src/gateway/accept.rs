@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::turns::Turns;
+use super::work::{One, Part, Taken, Work};
 use crate::config::Config;
-use crate::event::{Act, Code, Feed, Receipt, Refusal, Reply, Revision, Source, document};
-use crate::ingest::Accept;
+use crate::event::{Act, Code, Feed, Receipt, Refusal, Reply, Revision, Source};
+use crate::ingest::{Accept, Received as Body, Room};
 use crate::metrics::{self, Outcome};
-use crate::normalize::{Batch, Context, Elements, Limits, Normalized, Room, normalize};
-use crate::queue::quarantine::Quarantine;
+use crate::normalize::{Element, Normalized};
+use crate::queue::quarantine::{NotKept, Quarantine};
 use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
@@ -21,38 +23,39 @@ pub struct Gateway {
     pub quarantine: Arc<Quarantine>,
     pub router: Arc<Router>,
     pub received: Arc<Received>,
+    pub turns: Arc<Turns>,
+    /// Bodies on their way into quarantine.
+    pub keeping: Arc<Turns>,
     /// Starting, draining: whether boxes should come here at all.
     pub is_serving: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Accept for Gateway {
     /// The straight line of the way in.
-    async fn accept(&self, source: Source, body: Bytes) -> Result<Reply, Refusal> {
-        match normalize(&body, &self.context(&source)) {
-            Ok(Batch::One(normalized)) => {
-                // Its pictures are decoded by now: one copy in memory is enough while the disk works.
-                let body = normalized.unread.is_some().then_some(body);
-                Ok(Reply::One(self.append(&source, normalized, body).await?))
+    async fn accept(&self, source: Source, body: Body, room: Room) -> Result<Reply, Refusal> {
+        let may_be_short = body.may_be_short();
+        let work = Work::new(self, &source, &room);
+        match work.take_apart(Part::Whole(body.bytes)).await? {
+            Taken::One(one) => Ok(Reply::One(self.append(&source, *one).await?)),
+            Taken::Many(elements) => self.many(&source, elements, &work).await,
+            Taken::None(refusal, body) => {
+                let refusal = Body::explain(may_be_short, &body, refusal);
+                self.refuse(source, body, refusal).await
             }
-            Ok(Batch::Many(elements)) => self.many(&source, elements).await,
-            Err(refusal) => self.refuse(source.clone(), body, refusal).await,
         }
     }
 
     async fn refuse(&self, source: Source, body: Bytes, refusal: Refusal) -> Result<Reply, Refusal> {
         let is_history = source.feed == Feed::History;
-        let quarantine = Arc::clone(&self.quarantine);
-        let why = refusal.clone();
-        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&source, &why, &body)).await;
-        let not_kept = match kept {
-            Ok(Ok(())) if is_history => {
+        let not_kept = match self.keep(source, refusal.clone(), body).await {
+            Some(Ok(())) if is_history => {
                 metrics::event(Feed::History, Outcome::Quarantined);
                 self.received.quarantined(Feed::History);
                 return Ok(Reply::Quarantined(refusal));
             }
-            Ok(Ok(())) => return Err(refusal),
-            Ok(Err(not_kept)) => not_kept.into_refusal(),
-            Err(_) => Refusal::new(Code::QuarantineFull, "quarantine failed"),
+            Some(Ok(())) => return Err(refusal),
+            Some(Err(not_kept)) => not_kept.into_refusal(),
+            None => Refusal::new(Code::QuarantineFull, "quarantine failed"),
         };
         // A box would send refused history for ever: only pressure asks it to come again.
         Err(if is_history { not_kept } else { refusal })
@@ -65,15 +68,18 @@ impl Accept for Gateway {
 
 impl Gateway {
     /// An array, one event after the other; pressure ends it, what is wrong with one does not.
-    async fn many(&self, source: &Source, elements: Elements<'_>) -> Result<Reply, Refusal> {
+    async fn many(&self, source: &Source, elements: Vec<Element>, work: &Work) -> Result<Reply, Refusal> {
         let mut parts = Vec::with_capacity(elements.len());
-        for (text, element) in elements {
-            let part = match element {
-                Ok(normalized) => self.append(source, normalized, Some(text)).await,
-                Err(refusal) => match self.refuse(source.clone(), text, refusal).await {
+        let beside = elements.iter().map(|element| element.text.len()).sum();
+        for element in elements {
+            let part = match work.take_apart(Part::Element { element, beside }).await {
+                Ok(Taken::One(one)) => self.append(source, *one).await,
+                Ok(Taken::None(refusal, text)) => match self.refuse(source.clone(), text, refusal).await {
                     Ok(Reply::Quarantined(refusal)) | Err(refusal) => Err(refusal),
                     Ok(_) => continue,
                 },
+                Ok(Taken::Many(_)) => continue,
+                Err(refusal) => Err(refusal),
             };
             let is_over = part.as_ref().is_err_and(|refusal| refusal.code.is_pressure());
             parts.push(part);
@@ -98,13 +104,13 @@ impl Gateway {
         }
     }
 
-    /// `body` is kept beside an event of which something could not be read.
-    async fn append(&self, source: &Source, normalized: Normalized, body: Option<Bytes>) -> Result<Receipt, Refusal> {
+    /// Makes an event durable.
+    async fn append(&self, source: &Source, one: One) -> Result<Receipt, Refusal> {
+        let One { normalized, echo: document, body } = one;
         let Normalized { mut event, pictures, content, unread } = normalized;
         event.decide(self.router.decide(&event), &content);
         let live_revision = (event.act_before == Act::Never).then(|| Revision::live(&content));
         let (feed, event_id, person_type) = (event.feed, event.id, event.person_type);
-        let document = document::opened(&event, |_, _| Some(String::new()));
         for warning in &event.warnings {
             metrics::warning(warning.code);
         }
@@ -126,23 +132,17 @@ impl Gateway {
         Ok(Receipt { event_id, is_duplicate, document })
     }
 
-    /// The event is on disk by now, so where there is no room for its body, only what could not be read is gone.
-    async fn keep_beside(&self, source: Source, why: Refusal, body: Bytes) {
+    /// In quarantine, on disk; `None` if that failed by a fault of ours.
+    async fn keep(&self, source: Source, why: Refusal, body: Bytes) -> Option<Result<(), NotKept>> {
         let quarantine = Arc::clone(&self.quarantine);
-        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&source, &why, &body)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(%error, "the body of an event that could not be read whole is not kept");
-        }
+        let peer = source.peer.clone();
+        self.keeping.run(&peer, move || quarantine.keep(&source, &why, &body)).await
     }
 
-    fn context<'a>(&'a self, source: &'a Source) -> Context<'a> {
-        Context {
-            source,
-            site: &self.config.site,
-            gateway: &self.config.gateway,
-            settings: &self.config.normalize,
-            limits: Limits::of(&self.config.ingest),
-            room: Room(&|_bytes| true),
+    /// The event is on disk by now, so where there is no room for its body, only what could not be read is gone.
+    async fn keep_beside(&self, source: Source, why: Refusal, body: Bytes) {
+        if let Some(Err(error)) = self.keep(source, why, body).await {
+            tracing::warn!(%error, "the body of an event that could not be read whole is not kept");
         }
     }
 }

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Render;
 use crate::config::{self, PictureWait};
-use crate::event::{Event, Lane, PictureVerdict, Timestamp};
+use crate::event::{Event, Lane, PersonType, PictureVerdict, Timestamp};
+use crate::fault;
 use crate::metrics;
 use crate::queue::aside::Aside;
 use crate::queue::{Cursor, Outcome, Record, Verdicts};
@@ -51,13 +52,15 @@ struct Work {
 }
 
 /// The straight line of the way out: sessions follow each other until `stop`, and each takes up at the lowest record not yet answered.
-pub async fn deliver<D, R>(mut delivery: Delivery<D, R>, stop: CancellationToken)
+pub async fn deliver<D, R>(delivery: &mut Delivery<D, R>, stop: CancellationToken)
 where
     D: Destination,
     R: Render<Message = D::Message>,
 {
     let settings = Limits { records: delivery.settings.window_records, bytes: delivery.settings.window_bytes };
     let mut window = Window::new(settings, R::POISON);
+    // Begun again after a fault: this window knows of no type that waits.
+    PersonType::ALL.iter().for_each(|person_type| delivery.cursor.resume(*person_type));
     let (mut attempts, mut was_well) = (0, false);
     while !stop.is_cancelled() {
         let connected = tokio::select! {
@@ -278,7 +281,12 @@ where
             pictures: settled.map_or(PicturesNow::Pending, PicturesNow::Settled),
             inline: &[],
         };
-        Ok(self.render.message(&work.event, &sending, pictures))
+        fault::in_one_go(|| self.render.message(&work.event, &sending, pictures)).or_else(|fault| {
+            if self.render.keeps_pictures() {
+                self.render.without_pictures(&work.event, fault.to_string())?;
+            }
+            Err(Rejection { reason: Reason::Unreadable, detail: fault.to_string(), verdict: PictureVerdict::default() })
+        })
     }
 
     async fn answered(&mut self, answer: Answer, window: &mut Window<Work>) {

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::event::{Code, Receipt, Refusal, Reply};
 
 /// 200: all of it is on disk.
-pub fn reply(reply: &Reply) -> Response {
-    match reply {
+pub fn reply(reply: &Reply, connection: Connection) -> Response {
+    let mut response = match reply {
         Reply::One(receipt) => send(StatusCode::OK, &Value::Object(accepted(receipt))),
         Reply::Many(parts) => many(parts),
         Reply::Quarantined(refusal) => {
@@ -20,7 +20,9 @@ pub fn reply(reply: &Reply) -> Response {
             send(StatusCode::OK, &Value::Object(body))
         }
         Reply::Status => send(StatusCode::OK, &json!({"status": 0, "message": "SUCCESS"})),
-    }
+    };
+    end(&mut response, connection);
+    response
 }
 
 /// A refusal with its status. The connection ends with it where the body was not read.
@@ -33,17 +35,28 @@ pub fn refusal(refusal: &Refusal, connection: Connection) -> Response {
         "field": refusal.field,
     });
     let mut response = send(status, &body);
-    if refusal.code.is_pressure() {
+    if matches!(refusal.code.status(), 429 | 503) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after()));
     }
     if refusal.code == Code::MethodNotAllowed {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     }
+    end(&mut response, connection);
+    response
+}
+
+fn end(response: &mut Response, connection: Connection) {
     if connection == Connection::Close {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response
 }
+
+/// For a connection that found no place: written as it is, since nothing of its request was read.
+pub const NO_PLACE: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 2\r\nconnection: close\r\n",
+    "content-length: 80\r\n\r\n",
+    r#"{"status":503,"code":"over_budget","message":"no place for one more connection"}"#,
+);
 
 /// What a technician and a load balancer try.
 pub fn presence(ready: bool) -> Response {

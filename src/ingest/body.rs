@@ -1,4 +1,5 @@
-//! Reads a body within its limits: size, time, rate, and the bytes that may be in flight.
+//! Reads a body within its limits: size, time, rate, and the memory that bodies may take; and to its end, also where its head is wrong
+//! about that.
 
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use super::budget::Held;
+use super::room::Room;
+use super::whole::Whole;
 use crate::config;
 use crate::event::{Code, Refusal};
 
@@ -18,37 +20,66 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 32 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
 
+/// Bytes that make a document and are followed by nothing for so long are the body, whatever its head said.
+const SILENCE_MAX: Duration = Duration::from_millis(100);
+
 pub enum Incomplete {
     /// The sender went away.
     Aborted,
     Refused(Refusal),
 }
 
-/// The whole body; `held` has room for it, and the memory is in use until `held` is dropped.
-pub async fn read(
-    body: &mut Body,
-    declared: Option<u64>,
-    limit: usize,
-    settings: &config::Ingest,
-    held: &mut Held,
-) -> Result<Bytes, Incomplete> {
+/// What the head of a request says of its body, and what is thought of that.
+#[derive(Clone, Copy, Debug)]
+pub struct Length {
+    pub declared: Option<u64>,
+    /// The most that is read.
+    pub limit: usize,
+    /// Whether to look where the body ends, in case the declared length is wrong.
+    pub may_be_wrong: bool,
+}
+
+pub struct Arrived {
+    pub bytes: Bytes,
+    /// It ended before its declared length.
+    pub is_early: bool,
+}
+
+/// The whole body; `room` has room for it, and the memory is in use until that is dropped.
+pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, room: &Room) -> Result<Arrived, Incomplete> {
     let start = Instant::now();
-    let mut bytes = BytesMut::with_capacity(declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(limit));
+    let declared = length.declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(length.limit);
+    let (mut bytes, mut whole, mut was_looked_at) = (BytesMut::with_capacity(declared), Whole::default(), false);
     loop {
-        let frame = match tokio::time::timeout_at(deadline(start, bytes.len(), settings), body.frame()).await {
+        let deadline = deadline(start, bytes.len(), settings);
+        let may_end = length.may_be_wrong && !was_looked_at && !bytes.is_empty();
+        let look = if may_end { deadline.min(Instant::now() + SILENCE_MAX) } else { deadline };
+        let frame = tokio::select! {
+            refusal = room.ended() => return Err(Incomplete::Refused(refusal)),
+            frame = tokio::time::timeout_at(look, body.frame()) => frame,
+        };
+        let frame = match frame {
+            Err(_) if may_end && whole.is_whole(&bytes) => return Ok(Arrived { bytes: bytes.freeze(), is_early: true }),
+            Err(_) if look < deadline => {
+                was_looked_at = true;
+                continue;
+            }
             Err(_) => return Err(Incomplete::Refused(too_slow(bytes.len(), start))),
-            Ok(None) => break,
+            Ok(None) => return Ok(Arrived { bytes: bytes.freeze(), is_early: false }),
+            Ok(Some(Err(_))) if length.may_be_wrong && whole.is_whole(&bytes) => {
+                return Ok(Arrived { bytes: bytes.freeze(), is_early: true });
+            }
             Ok(Some(Err(_))) => return Err(Incomplete::Aborted),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > limit {
-            return Err(Incomplete::Refused(too_large(limit, declared)));
+        if bytes.len() + data.len() > length.limit {
+            return Err(Incomplete::Refused(too_large(length.limit, length.declared)));
         }
-        held.grow_to(bytes.len() + data.len()).await.map_err(Incomplete::Refused)?;
+        room.grow_to(bytes.len() + data.len()).await.map_err(Incomplete::Refused)?;
         bytes.extend_from_slice(&data);
+        was_looked_at = false;
     }
-    Ok(bytes.freeze())
 }
 
 /// The moment by which more must have come: the whole body in its time, and each byte at the least rate.

@@ -7,36 +7,40 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use hyper::{HeaderMap, Method};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Accept;
 use super::answer::{self, Connection};
-use super::body::{self, Incomplete};
-use super::budget::{Budget, Held};
+use super::body::{self, Incomplete, Length};
 use super::forwarded;
-use super::head::{self, Path};
-use super::patience::Exchange;
+use super::head;
+use super::path::{self, Path};
+use super::port::{Exchange, Places};
+use super::refusals::Refusals;
+use super::room::{Budget, History, Room};
+use super::{Accept, Received};
 use crate::config;
 use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
+use crate::fault;
 use crate::metrics::{self, Outcome};
 
 /// The boxes' side of the gateway: what every connection shares.
 pub struct Door<A> {
     accept: Arc<A>,
     pub(super) settings: config::Ingest,
+    pub(super) places: Arc<Places>,
     realtime: Arc<Budget>,
-    history: Arc<Budget>,
-    /// History is read and worked through one body at a time, so that it never silences the real-time feed.
-    history_turn: Arc<Semaphore>,
+    history: Arc<History>,
     commits: TaskTracker,
     /// From here on every answer is a connection's last.
     pub(super) leaving: CancellationToken,
     /// A proxy that says nothing says it of every request: one line in the log is enough.
     pub(super) silent_proxy: Once,
+    pub(super) refusals: Refusals,
 }
 
 /// Who is at the other end of a connection.
@@ -53,114 +57,144 @@ impl<A: Accept> Door<A> {
     pub fn new(accept: Arc<A>, settings: config::Ingest, commits: TaskTracker, leaving: CancellationToken) -> Arc<Door<A>> {
         Arc::new(Door {
             accept,
-            realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_max_bytes / 4, settings.in_flight_wait),
-            // One body at a time, rounded up to whole steps.
-            history: Budget::new(
-                settings.history_body_max_bytes + (1 << 20),
-                settings.history_body_max_bytes + (1 << 20),
-                settings.in_flight_wait,
-            ),
-            history_turn: Arc::new(Semaphore::new(1)),
+            places: Places::new(settings.connections_max),
+            realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_wait),
+            // The largest, and room for others to come meanwhile.
+            history: History::new(settings.history_body_max_bytes + (1 << 20), settings.in_flight_wait),
             settings,
             commits,
             leaving,
             silent_proxy: Once::new(),
+            refusals: Refusals::default(),
         })
     }
 
-    /// The address that limits, allow-lists and events go by, if it may send.
-    fn sender(&self, peer: &Peer, headers: &HeaderMap) -> Result<IpAddr, Refusal> {
-        let mut address = peer.address;
-        if peer.is_proxy {
-            let sender = forwarded::sender(peer.address, headers, self.settings.forwarded_by, &self.settings.trusted_proxies);
-            if let Some(hidden) = sender.hidden {
-                let why = hidden.as_str();
-                self.silent_proxy.call_once(|| {
-                    tracing::warn!(proxy = %peer.address, why, "a proxy does not say who is behind it (ingest.forwarded_by): all of them share its own address's limits; this is said once");
-                });
-            }
-            address = sender.address;
+    fn sender(&self, peer: &Peer, headers: &HeaderMap) -> forwarded::Sender {
+        match peer.is_proxy {
+            true => forwarded::sender(peer.address, headers, self.settings.forwarded_by, &self.settings.trusted_proxies),
+            false => forwarded::Sender { address: peer.address, hidden: None },
         }
-        let allowed = &self.settings.allowed_networks;
+    }
+
+    /// Whether `sender`, which came from `peer`, may send events.
+    fn admit(&self, peer: &Peer, sender: forwarded::Sender) -> Result<(), Refusal> {
+        if let Some(hidden) = sender.hidden {
+            let why = hidden.as_str();
+            self.silent_proxy.call_once(|| {
+                tracing::warn!(proxy = %peer.address, why, "a proxy does not say who is behind it (ingest.forwarded_by): all of them share its own address's limits; this is said once");
+            });
+        }
+        let (address, allowed) = (sender.address, &self.settings.allowed_networks);
         if allowed.is_empty() || allowed.contains(address) {
-            return Ok(address);
+            return Ok(());
         }
         Err(Refusal::new(Code::SourceForbidden, format!("{address} is in none of the networks that boxes may send from")))
     }
+
+    /// A refusal without the body: the connection ends, after the sender had time to read why.
+    fn turn_away(&self, asked: &Asked, refusal: &Refusal, body: Body) -> Response {
+        metrics::refused(asked.feed(), refusal.code);
+        self.refusals.say(asked.sender, &asked.shown(), refusal.code);
+        tokio::spawn(body::drain(body));
+        answer::refusal(refusal, Connection::Close)
+    }
 }
 
+/// A request whose body has not been looked at.
+struct Asked {
+    parts: Parts,
+    /// `None`: nothing is taken there.
+    path: Option<Path>,
+    /// The address that limits and logs go by.
+    sender: IpAddr,
+    peer: Peer,
+}
+
+impl Asked {
+    /// The metric label: what comes to no path of ours was meant for the first.
+    fn feed(&self) -> &'static str {
+        self.path.unwrap_or(Path::Realtime).as_str()
+    }
+
+    fn shown(&self) -> String {
+        path::shown(self.parts.uri.path())
+    }
+}
+
+/// A fault of ours costs this request, and is answered: whoever sent it must not take silence for a lost line.
 pub(super) async fn handle<A: Accept>(State(door): State<Arc<Door<A>>>, request: Request) -> Response {
+    fault::caught(serve(door, request)).await.unwrap_or_else(|fault| {
+        metrics::refused(Path::Realtime.as_str(), Code::Fault);
+        answer::refusal(&Refusal::new(Code::Fault, fault.to_string()), Connection::Close)
+    })
+}
+
+async fn serve<A: Accept>(door: Arc<Door<A>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(peer) = parts.extensions.get::<Peer>().cloned() else {
         return answer::presence(false);
     };
     let _in_service = peer.exchange.begin();
-    let path = Path::of(&parts.uri, &door.settings);
-    let label = path.unwrap_or(Path::Realtime).as_str();
-    if let Err(refusal) = head::check(&parts) {
-        return turn_away(label, &refusal, body);
+    let (path, sender) = (Path::of(&parts.uri, &door.settings), door.sender(&peer, &parts.headers));
+    let asked = Asked { parts, path, sender: sender.address, peer };
+    if let Err(refusal) = head::check(&asked.parts) {
+        return door.turn_away(&asked, &refusal, body);
     }
-    let Some(path) = path else {
-        let known = door.settings.realtime_paths.join(" ");
-        let refusal = Refusal::new(Code::PathUnknown, format!("nothing is taken on this path; real-time events go to {known}"));
-        return turn_away(label, &refusal, body);
-    };
-    match parts.method {
-        Method::GET | Method::HEAD => answer::presence(door.accept.is_ready()),
-        Method::POST => match door.sender(&peer, &parts.headers) {
-            Ok(address) => post(&door, &parts, path, Peer { address, ..peer }, body).await,
-            Err(refusal) => turn_away(label, &refusal, body),
+    match (&asked.parts.method, path) {
+        (&Method::POST, _) => match door.admit(&asked.peer, sender) {
+            Ok(()) => post(&door, asked, body).await,
+            Err(refusal) => door.turn_away(&asked, &refusal, body),
         },
-        _ => turn_away(label, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
+        (_, None) => door.turn_away(&asked, &unknown_path(&door.settings, &asked), body),
+        (&Method::GET | &Method::HEAD, Some(_)) => answer::presence(door.accept.is_ready()),
+        _ => door.turn_away(&asked, &Refusal::new(Code::MethodNotAllowed, "events are sent by POST"), body),
     }
 }
 
-async fn post<A: Accept>(
-    door: &Arc<Door<A>>,
-    parts: &axum::http::request::Parts,
-    path: Path,
-    sender: Peer,
-    mut body: Body,
-) -> Response {
-    let (limit, budget) = match path {
-        Path::History => (door.settings.history_body_max_bytes, &door.history),
-        Path::Realtime | Path::Status => (door.settings.body_max_bytes, &door.realtime),
+fn unknown_path(settings: &config::Ingest, asked: &Asked) -> Refusal {
+    let known = settings.realtime_paths.join(" ");
+    Refusal::new(Code::PathUnknown, format!("nothing is taken on {}; real-time events go to {known}", asked.shown()))
+}
+
+async fn post<A: Accept>(door: &Arc<Door<A>>, asked: Asked, mut body: Body) -> Response {
+    let (limit, room) = match asked.path {
+        Some(Path::History) => (door.settings.history_body_max_bytes, Room::History(door.history.hold())),
+        Some(Path::Realtime | Path::Status) | None => (door.settings.body_max_bytes, Room::Live(door.realtime.hold(asked.sender))),
     };
-    let declared = head::declared_length(parts);
-    if declared.is_some_and(|length| length > limit as u64) {
-        return turn_away(path.as_str(), &body::too_large(limit, declared), body);
+    // A proxy frames for others, and chunks end where they end: only a box may be wrong about its own body.
+    let may_be_wrong = head::is_declared_alone(&asked.parts) && !asked.peer.is_proxy;
+    let length = Length { declared: head::declared_length(&asked.parts), limit, may_be_wrong };
+    if length.declared.is_some_and(|length| length > limit as u64) {
+        return door.turn_away(&asked, &body::too_large(limit, length.declared), body);
     }
-    let turn = match path {
-        Path::Realtime | Path::Status => None,
-        Path::History => match history_turn(door).await {
-            Ok(turn) => Some(turn),
-            Err(refusal) => return turn_away(path.as_str(), &refusal, body),
-        },
-    };
-    let mut held = budget.hold(sender.address);
-    let unfinished = Unfinished(path.as_str());
-    let bytes = match body::read(&mut body, declared, limit, &door.settings, &mut held).await {
-        Ok(bytes) => bytes,
+    let unfinished = Unfinished(asked.feed());
+    let arrived = match body::read(&mut body, length, &door.settings, &room).await {
+        Ok(arrived) => arrived,
         Err(Incomplete::Aborted) => {
             return answer::refusal(&Refusal::new(Code::RequestInvalid, "the body ended early"), Connection::Close);
         }
         Err(Incomplete::Refused(refusal)) => {
             unfinished.end();
-            return turn_away(path.as_str(), &refusal, body);
+            return door.turn_away(&asked, &refusal, body);
         }
     };
     unfinished.end();
-    metrics::body(bytes.len());
+    metrics::body(arrived.bytes.len());
     let source = Source {
-        peer: sender.address.to_string(),
-        feed: if path == Path::History { Feed::History } else { Feed::Realtime },
-        site: head::query(parts, "site"),
-        box_id: head::query(parts, "box"),
-        charset: head::charset(parts),
-        received_at: Timestamp::now().minus(sender.exchange.waited()),
+        peer: asked.sender.to_string(),
+        feed: if asked.path == Some(Path::History) { Feed::History } else { Feed::Realtime },
+        site: head::query(&asked.parts, "site"),
+        box_id: head::query(&asked.parts, "box"),
+        charset: head::charset(&asked.parts),
+        received_at: Timestamp::now().minus(asked.peer.exchange.waited()),
     };
-    let media = head::check_media(parts, &bytes);
-    commit(door, Work { path, source, media, bytes, held, _turn: turn }).await
+    let refused = match asked.path {
+        Some(_) => head::check_media(&asked.parts, &arrived.bytes).err(),
+        None => Some(unknown_path(&door.settings, &asked)),
+    };
+    let body = Received { bytes: arrived.bytes, may_be_short: may_be_wrong && !arrived.is_early };
+    let work = Work { asked, source, refused, body, room };
+    commit(door, work, arrived.is_early).await
 }
 
 /// A body on its way: counted as aborted unless it comes to an end, since hyper drops the handler when the client hangs up.
@@ -180,18 +214,12 @@ impl Drop for Unfinished {
 
 /// A body that has arrived, and the memory it holds.
 struct Work {
-    path: Path,
+    asked: Asked,
     source: Source,
-    media: Result<(), Refusal>,
-    bytes: bytes::Bytes,
-    held: Held,
-    _turn: Option<OwnedSemaphorePermit>,
-}
-
-/// The box comes again if others take too long.
-async fn history_turn<A>(door: &Door<A>) -> Result<OwnedSemaphorePermit, Refusal> {
-    let turn = tokio::time::timeout(door.settings.in_flight_wait, Arc::clone(&door.history_turn).acquire_owned()).await;
-    turn.ok().and_then(Result::ok).ok_or_else(|| Refusal::new(Code::HistoryBusy, "another history body is being read"))
+    /// What is wrong with it already.
+    refused: Option<Refusal>,
+    body: Received,
+    room: Room,
 }
 
 const PENDING: u8 = 0;
@@ -199,13 +227,23 @@ const DONE: u8 = 1;
 const LATE: u8 = 2;
 
 /// From here on nothing depends on the client: the work goes on if it hangs up, and if the answer is late.
-async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work) -> Response {
-    let arrived = Instant::now();
+async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work, is_early: bool) -> Response {
     let state = Arc::new(AtomicU8::new(PENDING));
+    let (exchange, room, may_be_short) = (work.asked.peer.exchange.clone(), work.room.clone(), work.body.may_be_short);
+    let (begun, has_begun) = oneshot::channel();
     let task = door.commits.spawn({
         let (door, state) = (Arc::clone(door), Arc::clone(&state));
         async move {
-            let reply = work_on(&door, work).await;
+            let _turn = match &work.room {
+                Room::History(held) => held.turn().await,
+                Room::Live(_) => None,
+            };
+            let _ = begun.send(());
+            let feed = work.asked.feed();
+            let reply = fault::caught(work_on(&door, work)).await.unwrap_or_else(|fault| {
+                metrics::refused(feed, Code::Fault);
+                Err(Refusal::new(Code::Fault, fault.to_string()))
+            });
             if state.compare_exchange(PENDING, DONE, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 metrics::answered_late(accepted(&reply));
             }
@@ -213,39 +251,54 @@ async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work) -> Response {
         }
     });
     tokio::pin!(task);
+    let _ = has_begun.await;
+    let arrived = Instant::now();
+    exchange.hold_until_written(Box::new(room));
     let reply = match tokio::time::timeout(door.settings.answer_deadline, &mut task).await {
         Ok(reply) => reply,
         Err(_) if state.compare_exchange(PENDING, LATE, Ordering::AcqRel, Ordering::Acquire).is_ok() => {
             let late = Refusal::new(Code::AnswerLate, "not on disk in time: it is still being written");
             metrics::answered(Outcome::Refused, arrived.elapsed());
-            return answer::refusal(&late, Connection::Keep);
+            return answer::refusal(&late, if is_early { Connection::Close } else { Connection::Keep });
         }
         Err(_) => task.await,
     };
-    let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::OverBudget, "the work on this body failed")));
+    let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::Fault, "the work on this body ended early")));
+    // What follows a body that was cut short is the rest of it, and no request.
+    let is_cut = may_be_short && refused(&reply).is_some_and(|refusal| Received::may_be_cut(refusal.code));
+    let connection = if is_early || is_cut { Connection::Close } else { Connection::Keep };
     let (outcome, response) = match &reply {
-        Ok(reply) => (outcome(reply), answer::reply(reply)),
-        Err(refusal) => (Outcome::Refused, answer::refusal(refusal, Connection::Keep)),
+        Ok(reply) => (outcome(reply), answer::reply(reply, connection)),
+        Err(refusal) => (Outcome::Refused, answer::refusal(refusal, connection)),
     };
     metrics::answered(outcome, arrived.elapsed());
     response
 }
 
 async fn work_on<A: Accept>(door: &Door<A>, work: Work) -> Result<Reply, Refusal> {
-    let Work { path, source, media, bytes, held, _turn } = work;
-    let reply = match (path, media) {
-        (Path::Status, _) => {
+    let Work { asked, source, refused: known, body, room } = work;
+    let reply = match (asked.path, known) {
+        (_, Some(refusal)) => door.accept.refuse(source, body.bytes, refusal).await,
+        (Some(Path::Status), None) => {
             metrics::status_report();
             Ok(Reply::Status)
         }
-        (_, Err(refusal)) => door.accept.refuse(source, bytes, refusal).await,
-        (_, Ok(())) => door.accept.accept(source, bytes).await,
+        (_, None) => door.accept.accept(source, body, room).await,
     };
     if let Err(refusal) = &reply {
-        metrics::refused(path.as_str(), refusal.code);
+        metrics::refused(asked.feed(), refusal.code);
     }
-    drop(held);
+    if let Some(refusal) = refused(&reply) {
+        door.refusals.say(asked.sender, &asked.shown(), refusal.code);
+    }
     reply
+}
+
+fn refused(reply: &Result<Reply, Refusal>) -> Option<&Refusal> {
+    match reply {
+        Ok(Reply::Quarantined(refusal)) | Err(refusal) => Some(refusal),
+        Ok(_) => None,
+    }
 }
 
 fn outcome(reply: &Reply) -> Outcome {
@@ -262,11 +315,4 @@ fn accepted(reply: &Result<Reply, Refusal>) -> u64 {
         Ok(Reply::Many(parts)) => parts.iter().flatten().filter(|receipt| !receipt.is_duplicate).count() as u64,
         Ok(Reply::Quarantined(_) | Reply::Status) | Err(_) => 0,
     }
-}
-
-/// A refusal without the body: the connection ends, after the sender had time to read why.
-fn turn_away(feed: &'static str, refusal: &Refusal, body: Body) -> Response {
-    metrics::refused(feed, refusal.code);
-    tokio::spawn(body::drain(body));
-    answer::refusal(refusal, Connection::Close)
 }

@@ -1,49 +1,18 @@
-//! What can be said of a request before its body is read: the rules of RFC 9112 that hyper leaves to us, the path, and the source.
+//! What can be said of a request before its body is read: the rules of RFC 9112 that hyper leaves to us, and what may come.
 
 use axum::http::request::Parts;
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
-use hyper::{Method, Version};
+use hyper::Method;
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING};
 
-use crate::config;
 use crate::event::{Code, Refusal};
 
 /// RFC 9110 §4.1 asks for 8,000 at least.
 const URI_MAX: usize = 8 * 1024;
+/// What a browser says of where a request comes from (W3C Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Which of the boxes' paths was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
-    Realtime,
-    History,
-    Status,
-}
-
-impl Path {
-    /// The metric label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Path::Realtime => "realtime",
-            Path::History => "history",
-            Path::Status => "status",
-        }
-    }
-
-    pub fn of(uri: &hyper::Uri, settings: &config::Ingest) -> Option<Path> {
-        let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
-        let among = |paths: &[String]| paths.iter().any(|known| known.eq_ignore_ascii_case(path));
-        if among(&settings.realtime_paths) {
-            Some(Path::Realtime)
-        } else if among(&settings.history_paths) {
-            Some(Path::History)
-        } else if among(&settings.status_paths) {
-            Some(Path::Status)
-        } else {
-            None
-        }
-    }
-}
-
-/// The request as HTTP: host, target, length, coding, origin. All that is wrong here ends the connection.
+/// The request as HTTP: host, target, length, coding, origin. All that is wrong here ends the connection. No host at all is fine, and an
+/// absolute target wins over it: only one thing is served here, and web pages are told by `Origin` and `Sec-Fetch-Site`.
 pub fn check(parts: &Parts) -> Result<(), Refusal> {
     let invalid = |message: &str| Err(Refusal::new(Code::RequestInvalid, message));
     if parts.uri.to_string().len() > URI_MAX {
@@ -52,20 +21,12 @@ pub fn check(parts: &Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::new(Code::ConnectUnsupported, "this is no proxy"));
     }
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
+    if parts.headers.get_all(HOST).iter().count() > 1 {
         return invalid("more than one Host header (RFC 9112 section 3.2)");
     }
-    if host.is_none() && parts.version >= Version::HTTP_11 {
-        return invalid("no Host header (RFC 9112 section 3.2)");
-    }
-    if let Some(authority) = parts.uri.authority()
-        && host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
-    {
-        return Err(Refusal::new(Code::PathUnknown, "the request is addressed to another host"));
-    }
-    if parts.headers.contains_key(ORIGIN) {
+    let is_cross_site =
+        parts.headers.get_all(SEC_FETCH_SITE).iter().any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
+    if parts.headers.contains_key(ORIGIN) || is_cross_site {
         return Err(Refusal::new(Code::OriginForbidden, "requests from web pages are not taken"));
     }
     transfer_encoding(parts)
@@ -109,6 +70,11 @@ pub fn charset(parts: &Parts) -> Option<String> {
     let pairs = media_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
     let charset = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     charset.map(|(_, value)| value.trim().trim_matches('"').to_owned())
+}
+
+/// Whether a length is all that says where the body ends.
+pub fn is_declared_alone(parts: &Parts) -> bool {
+    parts.headers.contains_key(CONTENT_LENGTH) && !parts.headers.contains_key(TRANSFER_ENCODING)
 }
 
 pub fn declared_length(parts: &Parts) -> Option<u64> {

@@ -18,6 +18,7 @@ use crate::config;
 use crate::event::{Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode};
 
 mod assemble;
+mod cost;
 mod decode;
 mod dialect;
 mod digest;
@@ -35,6 +36,7 @@ mod sent;
 mod split;
 mod warnings;
 
+pub use cost::Cost;
 pub use room::Room;
 
 /// What a body does not say of itself.
@@ -91,8 +93,14 @@ pub enum Batch<'a> {
 /// succeed and fail one by one.
 #[derive(Debug)]
 pub struct Elements<'a> {
-    texts: std::vec::IntoIter<Bytes>,
+    elements: std::vec::IntoIter<Element>,
     context: Context<'a>,
+}
+
+/// One of an array's, not read yet.
+#[derive(Clone, Debug)]
+pub struct Element {
+    pub text: Bytes,
     /// What was odd about the array itself.
     warning: Option<WarningCode>,
 }
@@ -125,7 +133,9 @@ fn many<'a>(body: &Bytes, context: &Context<'a>, encoded: Option<WarningCode>) -
     if texts.is_empty() {
         return Err(Refusal::new(Code::EventUnrecognized, "the array holds no event"));
     }
-    Ok(Batch::Many(Elements { texts: texts.into_iter(), context: *context, warning: encoded.or(repaired) }))
+    let warning = encoded.or(repaired);
+    let elements: Vec<_> = texts.into_iter().map(|text| Element { text, warning }).collect();
+    Ok(Batch::Many(Elements { elements: elements.into_iter(), context: *context }))
 }
 
 fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Refusal> {
@@ -134,20 +144,32 @@ fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Re
     Ok(object::elements(text)?.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
 }
 
+impl Element {
+    pub fn normalize(&self, context: &Context<'_>) -> Result<Normalized, Refusal> {
+        let mut normalized = reading::event(&self.text, context)?;
+        normalized.event.warnings.extend(self.warning.map(|code| Warning { code, field: "$".to_owned() }));
+        Ok(normalized)
+    }
+}
+
+impl Elements<'_> {
+    /// Unread, for whoever reads them one by one elsewhere.
+    pub fn into_elements(self) -> Vec<Element> {
+        self.elements.collect()
+    }
+}
+
 impl Iterator for Elements<'_> {
     type Item = (Bytes, Result<Normalized, Refusal>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let element = self.texts.next()?;
-        let mut normalized = reading::event(&element, &self.context);
-        if let (Ok(normalized), Some(code)) = (&mut normalized, self.warning) {
-            normalized.event.warnings.push(Warning { code, field: "$".to_owned() });
-        }
-        Some((element, normalized))
+        let element = self.elements.next()?;
+        let normalized = element.normalize(&self.context);
+        Some((element.text, normalized))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.texts.size_hint()
+        self.elements.size_hint()
     }
 }
 

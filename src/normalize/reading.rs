@@ -5,14 +5,12 @@
 
 use bytes::Bytes;
 
+use super::cost::{Cost, TREE_MAX};
 use super::notes::Notes;
 use super::room::Taken;
 use super::{Context, Normalized, assemble, decode, dialect, object, repair, scan, sent, trimmed};
 use crate::event::{Code, Refusal, Warning, WarningCode, document};
 
-/// Values in one event. A document parsed takes up to a hundred times its text (`[{},{},…`), so bytes alone are no bound; ten
-/// thousand boxes with coordinates are below it.
-const VALUES_MAX: usize = 100_000;
 /// What a repair may take, in the largest events: decoded, taken out of a text twice, and edited.
 const REPAIR_EVENTS: usize = 4;
 
@@ -60,6 +58,8 @@ fn repaired(body: &Bytes, context: &Context<'_>) -> Result<Option<Normalized>, R
         let raw = (is_decoded && encoding.is_ascii_compatible()).then_some(body);
         let text = text.trim_matches(BLANK);
         let Some(repaired) = repair::repair(text, raw, context.limits.depth_max, &mut taken)? else { continue };
+        // What was a text may be a tree now, which costs more than the body was asked for.
+        taken.read(Cost::of(repaired.text.as_bytes()).bytes())?;
         match read(&repaired.text, Some(repaired.notes), context) {
             Ok(mut normalized) => {
                 if is_decoded && raw.is_none() {
@@ -108,8 +108,9 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         let message = format!("an event of {} bytes, at most {}", text.len(), limits.event_max_bytes);
         return Err(Refusal::new(Code::BodyTooLarge, message).into());
     }
-    if counts.values > VALUES_MAX {
-        return Err(Refusal::new(Code::BodyTooLarge, format!("over {VALUES_MAX} values in one event")).into());
+    // A document parsed takes up to a hundred times its text (`[{},{},…`), so its length alone is no bound.
+    if Cost::of(text.as_bytes()).tree_bytes() > TREE_MAX {
+        return Err(Refusal::new(Code::BodyTooLarge, "too many values in one event").into());
     }
     if counts.pictures > limits.pictures_max {
         let message = format!("{} pictures in one event, at most {}", counts.pictures, limits.pictures_max);

@@ -43,4 +43,12 @@ impl<'a> Taken<'a> {
     pub fn free(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
+
+    /// For the reading of what was repaired, which has bounds of its own.
+    pub fn read(&self, bytes: usize) -> Result<(), Refusal> {
+        match (self.room.0)(self.bytes.saturating_add(bytes)) {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::OverBudget, "the memory that this body takes once it is repaired is in use")),
+        }
+    }
 }

@@ -13,8 +13,6 @@ use crate::event::{Code, Refusal};
 /// What there is to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// An upper bound of the JSON values: each follows a bracket or a comma.
-    pub values: usize,
     /// Strings that are a picture by their first characters, in whatever field.
     pub pictures: usize,
 }
@@ -35,7 +33,7 @@ const DIGITS_SAFE: usize = 300;
 pub(super) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
     let bytes = text.as_bytes();
     let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let mut counts = Counts { values: 1, pictures: 0 };
+    let mut counts = Counts::default();
     let (mut at, mut depth, mut events) = (0, 0_usize, 1);
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -49,14 +47,12 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
             }
             b'{' | b'[' => {
                 depth += 1;
-                counts.values += 1;
                 if depth > limits.depth_max {
                     return Err(Refusal::new(Code::JsonTooDeep, format!("nested over {} deep at byte {at}", limits.depth_max)));
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b',' => {
-                counts.values += 1;
                 events += usize::from(is_array && depth == 1);
                 if events > limits.events_max {
                     return Err(Refusal::new(Code::TooManyEvents, format!("over {} events in one body", limits.events_max)));

@@ -115,8 +115,12 @@ impl Cursor {
                     tracing::error!(destination.name = self.follower.destination, %error, "the queue cannot be read");
                     tokio::time::sleep(READ_AGAIN).await;
                 }
-                // Only where the runtime goes down.
-                Err(_) => std::future::pending().await,
+                // A fault of ours is that of whoever reads: it ends the session, and not the destination.
+                Err(error) => match error.try_into_panic() {
+                    Ok(fault) => std::panic::resume_unwind(fault),
+                    // The runtime goes down.
+                    Err(_) => std::future::pending().await,
+                },
             }
         }
     }

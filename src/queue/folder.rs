@@ -14,6 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::event::Size;
 use crate::volume::{self, Rank};
 
 /// The ending of a file that is being written; such files are removed at start.
@@ -66,9 +67,9 @@ enum Stage {
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    #[error("{used} of {limit} bytes used")]
+    #[error("{} of {} used", Size(*.used), Size(*.limit))]
     Bytes { used: u64, limit: u64 },
-    #[error("{used} of {limit} bytes used by this one source")]
+    #[error("{} of {} used by this one source", Size(*.used), Size(*.limit))]
     Share { used: u64, limit: u64 },
     #[error("{limit} files are kept, and no more can be")]
     Files { limit: usize },

@@ -12,7 +12,7 @@ use super::open::{self, Threads};
 use super::settings::{OpenError, Settings};
 use super::status::{self, Status};
 use super::verdicts::Verdicts;
-use crate::event::{Event, Feed, Lane, PersonType, Picture, Revision, Sequence, Timestamp};
+use crate::event::{Event, Feed, Lane, PersonType, Picture, Revision, Sequence, Size, Timestamp};
 
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub enum Appended {
 /// Why an entry is not in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    #[error("queue is full: {used} of {limit} bytes used")]
+    #[error("queue is full: {} of {} used", Size(*.used), Size(*.limit))]
     Full { used: u64, limit: u64 },
     #[error("the log is poisoned by a failed write or sync")]
     Poisoned,

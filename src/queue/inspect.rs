@@ -180,7 +180,7 @@ pub fn forget(data_dir: &Path, destination: &str) -> Result<(), OpenError> {
 
 fn peek(directory: &Path) -> Result<Manifest, OpenError> {
     let path = manifest::path(directory);
-    if !path.exists() {
+    if !path.try_exists().map_err(OpenError::io("reading", &path))? {
         return Err(OpenError::Missing { path: directory.to_owned() });
     }
     let manifest = Manifest::peek(directory).map_err(OpenError::io("reading", &path))?;

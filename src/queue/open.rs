@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::duplicates::Duplicates;
 use super::follower::{Follower, Kept, everything};
 use super::inner::Inner;
-use super::intake::Intake;
+use super::intake::{Intake, Work};
 use super::layout::Counts;
 use super::log::Log;
 use super::manifest::{self, Manifest};
@@ -27,6 +27,7 @@ use super::space;
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::event::{Lane, PersonType};
+use crate::fault::Fault;
 use crate::volume;
 
 /// The directory below `data_dir`.
@@ -189,7 +190,10 @@ struct Watch(Arc<Inner>);
 impl Drop for Watch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.poison(&std::io::Error::other("a thread of the queue panicked"));
+            self.0.poison(&std::io::Error::other(Fault));
+            // Nobody answers what waits: those who wait for it hear that by its end.
+            self.0.intake.close();
+            while let Work::Write(_) = self.0.intake.take(u64::MAX, None) {}
         }
     }
 }

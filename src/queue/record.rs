@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::task::JoinError;
 
 use super::layout::{Entry, RecordHeader};
 use super::log::{Gap, Log, Part};
@@ -53,8 +54,13 @@ impl Record {
         let (segment, offset, header) = (self.segment.clone(), self.offset, self.header.clone());
         let sequence = self.sequence.0;
         let read = tokio::task::spawn_blocking(move || segment.read_pictures(offset, &header)).await;
-        // The runtime is going down: nobody will look at the answer.
-        read.unwrap_or(Err(ReadError::Rotten(sequence)))
+        match read.map_err(JoinError::try_into_panic) {
+            Ok(read) => read,
+            // A fault of ours says nothing of what is on disk.
+            Err(Ok(fault)) => std::panic::resume_unwind(fault),
+            // The runtime is going down: nobody will look at the answer.
+            Err(Err(_)) => Err(ReadError::Rotten(sequence)),
+        }
     }
 
     pub(super) fn handed_out(self, replay: Option<String>, last_at_start: u64) -> Record {

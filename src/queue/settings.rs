@@ -53,6 +53,11 @@ impl Settings {
         }
     }
 
+    /// As many files may be open for segments: a full log, and one beyond it that is being made.
+    pub fn segments_max(&self) -> usize {
+        usize::try_from(self.max_bytes.div_ceil(self.segment_bytes.max(1)) + 1).unwrap_or(usize::MAX)
+    }
+
     /// What stays free on the file system for cursors, verdicts and set-aside records.
     pub(super) fn reserve_bytes(&self) -> u64 {
         (self.max_bytes / SEGMENTS_MIN).min(64 << 20)

@@ -1,7 +1,7 @@
 //! Fills a topic or key template in, and encodes what came from a box on the way.
 //!
-//! Promises: whatever stands in an event, the result is a legal MQTT topic name, without a wildcard and without a `$` at its
-//! start; as long as fields are kept apart by `/`, two different events' fields never make the same topic. What need not be
+//! Promises: whatever stands in an event, the result is a legal MQTT topic name, without a wildcard and without a level that a
+//! field begins with `$`; as long as fields are kept apart by `/`, two different events' fields never make the same topic. What need not be
 //! encoded stays readable, Chinese too. Deliberately checks no template: `config` has.
 
 use std::fmt::Write;
@@ -49,8 +49,9 @@ fn encode_level(text: &str, topic: &mut String) {
         topic.push(EMPTY);
     }
     for character in text.chars() {
-        // A `$` at the very start makes a topic the broker's own.
-        if is_reserved(character) || (character == '$' && topic.is_empty()) {
+        // At the start of a topic a `$` makes it the broker's own, and some brokers take any level that begins with it for theirs.
+        let begins_level = topic.is_empty() || topic.ends_with('/');
+        if is_reserved(character) || (character == '$' && begins_level) {
             encode(character, topic);
         } else {
             topic.push(character);
@@ -104,9 +105,11 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_never_starts_a_topic() {
+    fn a_dollar_never_begins_a_level() {
         assert_eq!(topic("{device.id}/x", "$SYS/broker", ""), "%24SYS%2Fbroker/x");
-        assert_eq!(topic("a/{device.id}", "$SYS", ""), "a/$SYS");
+        assert_eq!(topic("a/{device.id}", "$SYS", ""), "a/%24SYS");
+        assert_eq!(topic("a/{device.id}/b", "$$x$", ""), "a/%24$x$/b");
+        assert_eq!(topic("a/x{device.id}", "$x", ""), "a/x$x");
     }
 
     proptest! {
@@ -114,7 +117,7 @@ mod tests {
         fn every_topic_is_legal(first in any::<String>(), second in any::<String>()) {
             for template in ["{device.id}/{device.type}", "a/{device.id}/b/{device.type}", "{device.type}{device.id}"] {
                 let topic = topic(template, &first, &second);
-                prop_assert!(!topic.is_empty() && !topic.starts_with('$'));
+                prop_assert!(!topic.is_empty() && topic.split('/').all(|level| !level.starts_with('$')));
                 let is_legal = |c: char| !c.is_control() && !"+#\0".contains(c);
                 prop_assert!(topic.chars().all(is_legal));
                 let slashes = template.matches('/').count();

@@ -1,34 +1,60 @@
-//! The MQTT broker inside this process, for a first look and for a site that has none. The only place that knows it.
+//! The MQTT broker inside this process, for a first look and for a site that has none: of our own, on the codec of rmqtt.
 //!
-//! Promises: it listens where the config says and nowhere else; a publisher is held back to the pace of its subscribers, but a subscriber
-//! that does not read holds up nobody: it has a bounded queue, whose oldest messages are dropped, and counted. What nobody subscribes
-//! to is acknowledged as such (MQTT 5, 0x10).
-//! Deliberately writes nothing to disk: a delivered message was handed to the subscribers of that moment. It knows no users and no TLS.
+//! Promises: it listens where the config says and nowhere else, and only its own gateway publishes; whoever subscribes costs the others
+//! nothing: places, memory and the lane's patience are shared out, and what a slow subscriber misses is counted. What nobody subscribes to
+//! is acknowledged as such (MQTT 5, 0x10). Deliberately writes nothing to disk: a delivered message was handed to the sessions of that
+//! moment. It knows no users and no TLS, no QoS 2 on the way out (events are QoS 1), and no shared subscriptions.
 
 use std::net::SocketAddr;
 
-use crate::config::{self, MqttTransport};
+use crate::config::{self, MqttTransport, Secret};
 
-#[cfg(feature = "embedded-broker")]
-mod backlog;
 #[cfg(feature = "embedded-broker")]
 mod broker;
 #[cfg(feature = "embedded-broker")]
-mod hooks;
+mod connection;
+#[cfg(feature = "embedded-broker")]
+mod door;
+#[cfg(feature = "embedded-broker")]
+mod early;
+#[cfg(feature = "embedded-broker")]
+mod exchange;
+#[cfg(feature = "embedded-broker")]
+mod filter;
+#[cfg(feature = "embedded-broker")]
+mod guests;
+#[cfg(feature = "embedded-broker")]
+mod house;
+#[cfg(feature = "embedded-broker")]
+mod message;
+#[cfg(feature = "embedded-broker")]
+mod pace;
+#[cfg(feature = "embedded-broker")]
+mod pen;
+#[cfg(feature = "embedded-broker")]
+mod reply;
+#[cfg(feature = "embedded-broker")]
+mod session;
+#[cfg(feature = "embedded-broker")]
+mod wire;
 #[cfg(not(feature = "embedded-broker"))]
 mod broker {
     //! The program was built without the broker: it says so when it is asked for.
 
     use super::{Doors, StartError};
-    use crate::config;
+    use crate::config::{self, Secret};
 
     pub(super) enum Running {}
 
-    pub(super) fn start(_config: &config::Embedded) -> Result<(Running, Doors), StartError> {
+    pub(super) fn start(_config: &config::Embedded, _places: usize) -> Result<(Running, Doors), StartError> {
         Err(StartError::NotBuilt)
     }
 
     impl Running {
+        pub fn login(&self) -> (String, Secret) {
+            match *self {}
+        }
+
         pub fn dropped(&self) -> u64 {
             match *self {}
         }
@@ -37,7 +63,7 @@ mod broker {
             match *self {}
         }
 
-        pub fn stop(&mut self) {
+        pub fn stop(&mut self) -> usize {
             match *self {}
         }
     }
@@ -45,7 +71,7 @@ mod broker {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on {address}: is another broker or gateway running? {key} names another address")]
+    #[error("cannot listen on {address} ({key})")]
     Listen { address: SocketAddr, key: &'static str, source: std::io::Error },
     #[error("the MQTT broker in this process does not start: {0}")]
     Broker(String),
@@ -69,9 +95,9 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Returns when it listens. May be called from within a runtime: the broker has its own.
-    pub fn start(config: &config::Embedded) -> Result<Embedded, StartError> {
-        let (running, doors) = broker::start(config)?;
+    /// Returns when it listens; it holds at most so many connections. May be called from within a runtime: the broker has its own.
+    pub fn start(config: &config::Embedded, places: usize) -> Result<Embedded, StartError> {
+        let (running, doors) = broker::start(config, places)?;
         Ok(Embedded { running, doors })
     }
 
@@ -83,10 +109,18 @@ impl Embedded {
         self.doors.websocket
     }
 
-    /// How our own sessions reach it.
-    pub fn broker(&self) -> config::Broker {
+    /// The same settings, as our own sessions reach it: as the only one who may publish.
+    pub fn reached_by(&self, settings: config::Mqtt) -> config::Mqtt {
         let address = config::reached(self.doors.tcp);
-        config::Broker { transport: MqttTransport::Tcp, host: address.ip().to_string(), port: address.port(), path: String::new() }
+        let host = address.ip().to_string();
+        let broker = config::Broker { transport: MqttTransport::Tcp, host, port: address.port(), path: String::new() };
+        let (username, password) = self.login();
+        config::Mqtt { broker: Some(broker), username: Some(username), password, ..settings }
+    }
+
+    /// Whoever has this may publish; made with the process.
+    pub fn login(&self) -> (String, Secret) {
+        self.running.login()
     }
 
     /// Messages that a subscriber was too slow for, since the start.
@@ -99,8 +133,8 @@ impl Embedded {
         self.running.subscribed().await;
     }
 
-    /// Ends it and frees its ports; blocks for a moment.
-    pub fn stop(mut self) {
-        self.running.stop();
+    /// Lets those who are there take what waits for them, ends it and frees its ports; blocks for a moment. How many messages nobody took.
+    pub fn stop(mut self) -> usize {
+        self.running.stop()
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use super::{ConnectError, Destination};
 use crate::config;
 use crate::event::{Lane, Message};
+use crate::fault::Fault;
 
 mod failure;
 mod probe;
@@ -100,7 +101,7 @@ impl Destination for Kafka {
         shared.fit_batches(found.topics.values());
         // librdkafka reads certificates and starts its threads before it comes back.
         let started = tokio::task::spawn_blocking(move || Session::start(shared, lane, found.topics)).await;
-        started.unwrap_or_else(|error| Err(ConnectError { message: format!("kafka: the producer was not made: {error}") }))
+        started.unwrap_or_else(|_| Err(ConnectError { message: format!("kafka: the producer was not made: {Fault}") }))
     }
 }
 

@@ -16,6 +16,7 @@ use super::{ConnectError, Destination};
 use crate::clock::Clock;
 use crate::config::{self, StoreUrl};
 use crate::event::{Lane, Object};
+use crate::fault::Fault;
 use crate::metrics;
 
 mod bucket;
@@ -127,7 +128,7 @@ impl Store {
         });
         match swept.await {
             Ok(result) => result.map_err(|error| Failure::File(error).into_connect_error()),
-            Err(error) => Err(ConnectError { message: format!("store: the sweep ended early: {error}") }),
+            Err(_) => Err(ConnectError { message: format!("store: the sweep ended early: {Fault}") }),
         }
     }
 
@@ -174,7 +175,11 @@ enum Failure {
 impl Failure {
     fn detail(&self) -> String {
         match self {
-            Failure::Store(error) => verdict::detail(error),
+            Failure::Store(error) => {
+                let detail = verdict::detail(error);
+                let remedy = verdict::remedy(&detail);
+                format!("{detail}{remedy}")
+            }
             Failure::File(error) => error.to_string(),
             Failure::Timeout(timeout) => format!("no answer within {timeout:?}"),
         }
@@ -225,7 +230,7 @@ impl Shared {
         let files = Arc::clone(files);
         let work = tokio::task::spawn_blocking(move || work(&files));
         let done = tokio::time::timeout(self.timeout, work).await.map_err(|_| Failure::Timeout(self.timeout))?;
-        done.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(Failure::File)
+        done.unwrap_or_else(|_| Err(std::io::Error::other(Fault))).map_err(Failure::File)
     }
 
     async fn put_file(&self, files: &Arc<Files>, object: &Object) -> Result<Outcome, String> {

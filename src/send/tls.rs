@@ -28,6 +28,28 @@ pub enum TlsError {
     Provider(rustls::Error),
 }
 
+/// The setting to look at, where a connection failed over certificates, whichever library says so; else nothing.
+pub fn remedy(error: &str, section: &str) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    if says(&[
+        "UnknownIssuer",
+        "BadSignature",
+        "certificate verify failed",
+        "could not be verified",
+        "self-signed certificate",
+        "self signed certificate",
+    ]) {
+        return format!(" ({section}.ca_file does not hold the authority that signed the certificate over there)");
+    }
+    if says(&["NotValidForName", "not valid for name", "hostname mismatch"]) {
+        return format!(" (the certificate over there is for another name than [{section}] gives)");
+    }
+    if says(&["CertificateRequired", "certificate required", "HandshakeFailure", "handshake failure"]) {
+        return format!(" (the other side may want {section}.cert_file and key_file)");
+    }
+    String::new()
+}
+
 /// A client's settings, made from these files.
 pub fn client_config(tls: &config::Tls) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use boxbridge::commands::schema;
-use boxbridge::config::{Config, DEFAULTS, Layers};
+use boxbridge::config::{Bucket, Config, DEFAULTS, Layers, StoreUrl};
 use boxbridge::event::{Lane, PersonType};
 use serde_json::{Value, json};
 
@@ -74,6 +74,81 @@ fn the_environment_overrides_the_file_and_numbers_stay_texts() {
 fn a_wrong_variable_is_named_with_its_section() {
     let found = load(None, &[("BOXBRIDGE_SEND__KAFKA__BROKRS", "a:9092")]).unwrap_err();
     assert_eq!(found, "config: unknown key \"brokrs\" in [send.kafka] of the environment, did you mean \"brokers\"");
+}
+
+#[test]
+fn a_variable_with_one_underscore_is_told_of_the_second() {
+    for (name, key, place, meant) in [
+        ("SEND_MQTT_URL", "send_mqtt_url", "at the top", "SEND__MQTT__URL"),
+        ("SEND__MQTT_URL", "mqtt_url", "in [send]", "SEND__MQTT__URL"),
+        ("INGEST_BODY_MAX_BYTES", "ingest_body_max_bytes", "at the top", "INGEST__BODY_MAX_BYTES"),
+    ] {
+        let found = load(None, &[(&format!("BOXBRIDGE_{name}"), "mqtt://user:canary@broker")]).unwrap_err();
+        let expected = format!(
+            "config: unknown key {key:?} {place} of the environment, did you mean BOXBRIDGE_{meant} (two underscores between section and key)"
+        );
+        assert_eq!(found, expected);
+    }
+    let found = load(None, &[("BOXBRIDGE_BROKERS", "a:9092")]).unwrap_err();
+    assert_eq!(found, "config: unknown key \"brokers\" at the top of the environment, did you mean BOXBRIDGE_SEND__KAFKA__BROKERS");
+}
+
+const S3: (&str, &str) = ("BOXBRIDGE_SEND__STORE__URL", "s3://faces");
+
+fn bucket(environment: &[(&str, &str)]) -> Result<Bucket, String> {
+    load(None, &[environment, &[S3]].concat()).map(|config| match config.send.store.url {
+        StoreUrl::S3(bucket) => bucket,
+        StoreUrl::File(_) => panic!("no bucket"),
+    })
+}
+
+#[test]
+fn keys_of_the_environment_are_taken_without_what_was_copied_with_them() {
+    let taken = bucket(&[("AWS_ACCESS_KEY_ID", "bench\n"), ("AWS_SECRET_ACCESS_KEY", " secret\r\n")]).unwrap();
+    let values: Vec<_> = taken.environment.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(values, [("AWS_ACCESS_KEY_ID", "bench"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
+    assert!(!format!("{taken:?}").contains("secret\""), "{taken:?}");
+
+    let wrong = "of the environment holds a blank, a line end or another character that no key has: was it copied with something around it?";
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
+        for value in ["can\nary", "can\u{1}ary", "canäry", "can ary"] {
+            assert_eq!(bucket(&[(name, value)]).unwrap_err(), format!("config: {name} {wrong}"), "never the value");
+        }
+    }
+    let found = bucket(&[("AWS_SECRET_ACCESS_KEY", "can\nary")]).unwrap_err();
+    assert!(found.contains("AWS_SECRET_ACCESS_KEY of the environment holds a line end") && !found.contains("ary"), "{found}");
+    let found = bucket(&[("AWS_ACCESS_KEY_ID", "bench")]).unwrap_err();
+    assert_eq!(found, "config: AWS_ACCESS_KEY_ID is in the environment, and AWS_SECRET_ACCESS_KEY is not: both or neither");
+    // A folder needs none of it.
+    assert!(load(None, &[("AWS_ACCESS_KEY_ID", "can\nary")]).is_ok());
+}
+
+#[test]
+fn what_the_operator_should_know_is_said_as_a_warning() {
+    let warned = |environment: &[(&str, &str)]| load(None, environment).unwrap().warnings.join("\n");
+    let usual = warned(&[]);
+    let found = warned(&[("BOXBRIDGE_QUEUE__MAX_BYTES", "64TiB"), ("BOXBRIDGE_INGEST__ANSWER_DEADLINE", "2s")]);
+    assert!(found.contains("queue.max_bytes (64TiB) is more than the whole disk of ./data holds ("), "{found}");
+    assert!(found.contains("ingest.answer_deadline (2s) is not under a box's patience (500ms)"), "{found}");
+    assert!(!usual.contains("max_bytes") && !usual.contains("patience"), "{usual}");
+    let found = warned(&[("BOXBRIDGE_SEND__STORE__MAX_BYTES", "1024TiB")]);
+    assert!(found.contains("send.store.max_bytes (1024TiB) is more than the whole disk of ./data/pictures holds ("), "{found}");
+}
+
+#[test]
+fn a_filter_of_the_log_names_modules_and_never_silences_the_rest() {
+    let level = |text: &str| load(None, &[("BOXBRIDGE_LOG__LEVEL", text)]).map(|config| config.log.level);
+    for good in ["warn", "INFO", "info,boxbridge::send=debug", "boxbridge::queue=trace, rumqttc=off"] {
+        assert_eq!(level(good), Ok(good.replace(' ', "")));
+    }
+    for (bad, meant) in
+        [("warning", "warn"), ("erorr", "error"), ("information", "info"), ("inf", "info"), ("boxbridge=debg", "debug")]
+    {
+        assert!(level(bad).unwrap_err().ends_with(&format!("did you mean {meant}")), "{bad}: {:?}", level(bad));
+    }
+    for bad in ["off", "3", "quiet", "boxbridge=loud", "=info", "info,", ""] {
+        assert!(level(bad).unwrap_err().contains("must be error | warn | info | debug | trace"), "{bad}: {:?}", level(bad));
+    }
 }
 
 #[test]

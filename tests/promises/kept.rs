@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbridge::config::{self, StoreUrl};
@@ -13,6 +14,7 @@ use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
 use serde_json::json;
 
+use crate::clock::{DAY_MS, Machine};
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::volume::Volume;
@@ -179,11 +181,19 @@ fn what_is_kept_is_for_no_other_user_of_the_machine() {
 async fn a_folder_that_others_use_as_well_is_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("shared");
-    std::fs::create_dir(&root).unwrap();
-    std::fs::write(root.join("somebody's"), "").unwrap();
+    let theirs = root.join("somebody's/letter");
+    std::fs::create_dir_all(root.join("somebody's/empty")).unwrap();
+    std::fs::write(&theirs, vec![0; 2 << 20]).unwrap();
     set_mode(&root, 0o755);
-    let mut session = store(&root, MIB).connect(Lane::Normal).await.unwrap();
-    assert_eq!(store_tiny(&mut session, 0..1).await, 1);
+    let store = store(&root, MIB);
+    let mut session = store.connect(Lane::Normal).await.unwrap();
+    let machine = Machine::new(Timestamp::now().0);
+    let clock = Arc::new(machine.clock(directory.path()));
+    machine.run(&clock, DAY_MS / 12);
+    machine.go_on(100 * DAY_MS);
+    store.sweep(&clock).await.unwrap();
+    assert!(theirs.exists() && root.join("somebody's/empty").exists(), "it is not ours to remove, however old");
+    assert_eq!(store_tiny(&mut session, 0..1).await, 1, "and takes none of our room");
     assert_eq!(root.metadata().unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(open_to_others(&root.join("scene")), Vec::<String>::new(), "what is ours is closed below it");
 }

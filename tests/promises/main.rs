@@ -1,19 +1,24 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
+mod almost_http;
 mod chart;
 mod clock;
 mod config;
 mod demo;
+mod descriptors;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
+mod faults;
 mod hanging_up;
 mod http;
 mod kafka;
 mod kept;
 mod load;
 mod main_job;
+mod manners;
 mod mqtt;
+mod neighbours;
 mod normalize;
 mod operator;
 mod outage;

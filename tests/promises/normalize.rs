@@ -217,7 +217,11 @@ fn one_event_of_too_many_bytes_or_values_is_refused() {
     let values =
         |count: usize| documents::sample().to_string().replace("\"reg_pic\":\"\"", &format!("\"x\":[{}1]", "1,".repeat(count)));
     assert_eq!(limits(&values(90_000), 8 << 20), Ok(()));
-    assert_eq!(limits(&values(110_000), 8 << 20), Err(413));
+    assert_eq!(limits(&values(220_000), 8 << 20), Err(413));
+    // Each of these is a tree of its own.
+    let objects = |count: usize| values(0).replace("[1]", &format!("[{}1]", "{\"\":0},".repeat(count)));
+    assert_eq!(limits(&objects(10_000), 8 << 20), Ok(()), "as many as a crowded scene has boxes");
+    assert_eq!(limits(&objects(49_000), 8 << 20), Err(413));
 }
 
 /// What JSON is made of, in any order.

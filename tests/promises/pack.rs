@@ -45,10 +45,20 @@ fn image_package_and_release_are_made_with_the_versions_that_are_tested() {
     let cargo_deb = word_behind("tests/install/parts", "cargo_deb=cargo-deb-");
     assert_eq!(word_behind("Dockerfile", "--no-default-features --version "), cargo_deb);
     assert_eq!(word_behind("Makefile", "CARGO_DEB := "), cargo_deb);
+    let cargo_deny = word_behind("tests/install/parts", "cargo_deny=cargo-deny-");
+    assert_eq!(word_behind("Makefile", "CARGO_DENY := "), cargo_deny);
     let version = env!("CARGO_PKG_VERSION");
     assert!(text("config/debian/changelog").starts_with(&format!("boxbridge ({version}-1) ")), "the changelog is not of {version}");
     assert_eq!(word_behind("docker-compose.yml", "image: boxbridge:"), version);
     assert_eq!(word_behind("docker-compose.yml", "VERSION: "), version);
+}
+
+/// What `make lint` says, too: here it cannot be left out.
+#[test]
+fn our_tree_holds_only_licences_and_sources_that_we_allow() {
+    let deny = installed("cargo-deny-0.20.2").join("bin/cargo-deny");
+    let arguments = ["--locked", "check", "bans", "licenses", "sources"];
+    succeeds(Command::new(deny).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")));
 }
 
 /// A workflow that can write releases runs only what was looked at.

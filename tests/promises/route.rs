@@ -13,7 +13,7 @@ use crate::{documents, normalize, schema};
 
 const RECEIVED: i64 = 1_795_341_600_123;
 
-fn router(settings: &[(&str, &str)]) -> Router {
+pub fn router(settings: &[(&str, &str)]) -> Router {
     let mut settings = settings.to_vec();
     settings.insert(0, ("send.store.url", "file:///srv/pictures of ours"));
     let config = config(&settings);
@@ -25,7 +25,7 @@ fn config(settings: &[(&str, &str)]) -> Config {
     Config::load(&Layers { flags, ..Layers::default() }).expect("the settings are good")
 }
 
-fn at(milliseconds_later: i64) -> Sending<'static> {
+pub fn at(milliseconds_later: i64) -> Sending<'static> {
     Sending {
         sequence: Sequence(123),
         lane: Lane::Normal,
@@ -55,6 +55,7 @@ fn pictured() -> Normalized {
 #[test]
 fn every_payload_keeps_the_schema() {
     let schema: Value = serde_json::from_str(EVENT_SCHEMA).expect("the schema is JSON");
+    schema::is_strict(&schema);
     for settings in [&[][..], &[("route.default.pictures", "inline")], &[("route.default.pictures", "drop")]] {
         let router = router(settings);
         for (name, source, body) in normalize::cases() {

@@ -11,6 +11,30 @@ pub fn problems(schema: &Value, value: &Value) -> Vec<String> {
     problems
 }
 
+/// What ajv's strict mode asks of a schema: each object says its type, and what it requires is among what it describes.
+pub fn is_strict(schema: &Value) {
+    if let Some(members) = schema.as_object() {
+        let described = members.get("properties").and_then(Value::as_object);
+        for name in members.get("required").and_then(Value::as_array).into_iter().flatten() {
+            let name = name.as_str().unwrap();
+            assert!(
+                described.is_some_and(|described| described.contains_key(name)),
+                "{name} is required and not described: {schema}"
+            );
+        }
+        assert!(described.is_none() || members.contains_key("type"), "properties without a type: {schema}");
+    }
+    // `properties` itself is no schema: its keys are names.
+    let below = schema.as_object().into_iter().flatten().filter(|(keyword, _)| *keyword != "required" && *keyword != "enum");
+    for (keyword, value) in below {
+        match (keyword.as_str(), value) {
+            ("properties" | "$defs", Value::Object(named)) => named.values().for_each(is_strict),
+            (_, Value::Array(several)) => several.iter().for_each(is_strict),
+            _ => is_strict(value),
+        }
+    }
+}
+
 struct Check<'a> {
     root: &'a Value,
     problems: &'a mut Vec<String>,
@@ -27,7 +51,7 @@ impl Check<'_> {
 
     fn holds(&mut self, keyword: &str, rule: &Value, schema: &Value, value: &Value, path: &str) -> bool {
         match keyword {
-            "$schema" | "$id" | "$defs" | "title" | "description" | "examples" | "format" => true,
+            "$schema" | "$id" | "$defs" | "title" | "description" | "examples" | "format" | "additionalProperties" => true,
             "type" => rule.as_array().map_or_else(|| is(rule, value), |types| types.iter().any(|rule| is(rule, value))),
             "const" => value == rule,
             "pattern" => value.as_str().is_none_or(|text| self.matches(rule, text)),
@@ -52,6 +76,7 @@ impl Check<'_> {
             "properties" => {
                 for (name, value) in value.as_object().into_iter().flatten() {
                     match rule.get(name) {
+                        None if schema.get("additionalProperties") == Some(&Value::Bool(true)) => {}
                         Some(schema) => self.value(schema, value, &format!("{path}.{name}")),
                         // Consumers ignore what they do not know, but we must not send it.
                         None => self.problems.push(format!("{path}.{name} is not in the schema")),

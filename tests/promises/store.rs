@@ -273,7 +273,7 @@ async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone
     };
     trusting(Some(server.ca_file())).probe().await.unwrap();
     let error = trusting(None).probe().await.unwrap_err().to_string();
-    assert!(error.contains("certificate"), "{error}");
+    assert!(error.contains("certificate") && error.contains("(send.store.ca_file does not hold the authority"), "{error}");
 }
 
 #[tokio::test]
@@ -345,6 +345,7 @@ fn bucket(endpoint: String) -> config::Bucket {
         region: "us-east-1".to_owned(),
         virtual_host: false,
         credentials: Some((KEY_ID.to_owned(), Secret::new(SECRET))),
+        environment: Vec::new(),
         ca_file: None,
     }
 }

@@ -8,6 +8,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
+use crate::commands::colour::Colour;
+use crate::commands::say;
+
 /// Somebody wants the broker away.
 pub struct Wish {
     pub lasts: Duration,
@@ -89,12 +92,12 @@ pub async fn ask(data_dir: &Path, lasts: Duration) -> anyhow::Result<()> {
     let nobody = || format!("no demo runs in {}: start one with `boxbridge demo` in another terminal", data_dir.display());
     let mut stream = UnixStream::connect(&path).await.with_context(nobody)?;
     stream.write_all(format!("{}\n", lasts.as_millis()).as_bytes()).await?;
-    let mut lines = BufReader::new(stream).lines();
+    let (mut lines, colour) = (BufReader::new(stream).lines(), Colour::of(&std::io::stdout()));
     while let Some(line) = lines.next_line().await.context("the demo ended")? {
         if line == DONE {
             return Ok(());
         }
-        crate::commands::say(&line);
+        say(&colour.repaint(&line));
     }
     anyhow::bail!("the outage was not seen to its end")
 }

@@ -71,7 +71,7 @@ impl Screen {
             counts: Counts::default(),
             drawn: Counts::default(),
             outage: None,
-            colour: Colour::of_terminal(),
+            colour: Colour::of(&std::io::stdout()),
             is_terminal: std::io::stdout().is_terminal(),
             pictures,
         }

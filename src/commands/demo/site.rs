@@ -16,7 +16,7 @@ use super::screen::Screen;
 use crate::app::{App, Held, build};
 use crate::commands::reconcile::{Bus, Line as Recorded, Recorder, Report, Rules, Sources, judge_files};
 use crate::commands::simulate::{self, Entry, Outcome};
-use crate::config::{self, Config, Layers, reached};
+use crate::config::{self, Config, Layers, Secret, reached};
 use crate::event::Timestamp;
 use crate::send::embedded::Embedded;
 
@@ -75,13 +75,18 @@ impl Site {
         let load = |flags: &[(String, String)]| Config::load(&Layers { flags: flags.to_vec(), ..Layers::default() });
         let config = load(&flags)?;
         let embedded = config.send.mqtt.as_ref().filter(|mqtt| mqtt.broker.is_none());
-        let broker =
-            Embedded::start(&embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?.embedded)?;
+        let embedded = embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
+        let broker = build::start_embedded(&embedded.embedded)?;
         let line = Line::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
         let kafka = MockKafka::start(build::kafka_topics(&config))?;
         flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));
         flags.push(("send.kafka.brokers".to_owned(), kafka.brokers.clone()));
-        let config = load(&flags)?;
+        let mut config = load(&flags)?;
+        // Nobody else may publish there.
+        if let Some(mqtt) = &mut config.send.mqtt {
+            let (username, password) = broker.login();
+            (mqtt.username, mqtt.password) = (Some(username), password);
+        }
         let app = App::start(config.clone(), crate::metrics::install().context("cannot set up metrics")?, Held::default()).await?;
         let file = |name: &str| options.data_dir.join(name);
         Ok(Site { config, app, line, broker, kafka, ledger: file("ledger.jsonl"), recording: file("arrivals.jsonl") })
@@ -121,7 +126,8 @@ impl Site {
 
     fn sources(&self) -> Sources {
         // A guard's screen is on the broker's side of the line.
-        let mqtt = self.config.send.mqtt.clone().map(|mqtt| config::Mqtt { broker: None, ..mqtt });
+        let as_anybody = |mqtt| config::Mqtt { broker: None, username: None, password: Secret::default(), ..mqtt };
+        let mqtt = self.config.send.mqtt.clone().map(as_anybody);
         let kafka = self.config.send.kafka.clone().map(|kafka| (kafka, Timestamp::now()));
         Sources { mqtt, mqtt_filters: Vec::new(), kafka, rules: Rules::new(self.config.routes.clone()) }
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, Judge, Line, Options, Recorder, Report, Rules, Sources, files, store};
+use crate::commands::note;
 use crate::commands::simulate::Entry;
 use crate::config::{Config, Layers};
 use crate::event::Timestamp;
@@ -24,7 +25,7 @@ pub async fn run(options: Options, layers: Layers) -> Result<Report, Error> {
             interrupted.cancel();
         }
     });
-    let report = run_until(options, layers, stop, |file| eprintln!("listening; arrivals go into {}", file.display())).await;
+    let report = run_until(options, layers, stop, |file| note(&format!("listening; arrivals go into {}", file.display()))).await;
     signal.abort();
     report
 }

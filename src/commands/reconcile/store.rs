@@ -4,6 +4,7 @@
 //! names: the store of a site holds pictures of real people.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
@@ -54,8 +55,15 @@ struct Place {
 
 fn open(store: &config::Store) -> Result<Place, Error> {
     match &store.url {
-        StoreUrl::File(folder) if !folder.exists() => Ok(Place { store: None, prefix: Path::default() }),
         StoreUrl::File(folder) => {
+            // What may not be looked into is not empty.
+            let is_there = folder.read_dir().map(|_| true).or_else(|error| match error.kind() {
+                ErrorKind::NotFound => Ok(false),
+                _ => Err(Error::Store(format!("{}: {error}", folder.display()))),
+            })?;
+            if !is_there {
+                return Ok(Place { store: None, prefix: Path::default() });
+            }
             let files = LocalFileSystem::new_with_prefix(folder).map_err(|error| Error::Store(error.to_string()))?;
             Ok(Place { store: Some(Box::new(files)), prefix: Path::default() })
         }

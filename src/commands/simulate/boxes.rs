@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Answer, Client, Connection, NoAnswer};
 use super::ledger::{Entry, Ledger, Sent};
 use super::progress::{self, Bar, Tally};
-use super::summary::{Measured, Outcome};
+use super::summary::{Heard, Measured, Outcome};
 use super::traffic::{Box, Planned, Traffic};
 use super::{Error, Options, vendor};
 use crate::event::{EventId, Feed, Revision, Timestamp};
@@ -105,7 +105,8 @@ async fn run_box(run: Arc<Run>, number: u64) -> Measured {
         let planned = run.traffic.plan(request, &mut sender, Timestamp::now());
         let bytes = compose(&run, &sender, &planned);
         let exchange = exchange(&run, &mut client, intended, &bytes).await;
-        measured.request(exchange.delay, exchange.took, bytes.iter().map(Bytes::len).sum());
+        let heard = if exchange.answer.is_ok() { Heard::Answer } else { Heard::Nothing };
+        measured.request(exchange.delay, exchange.took, bytes.iter().map(Bytes::len).sum(), heard);
         if note(&run, planned, &exchange, &mut measured).await.is_err() {
             // The ledger's writer has ended: without it the run proves nothing. Closing the ledger tells why.
             run.stop.cancel();

@@ -21,6 +21,9 @@ pub struct Measured {
     exchanges: Vec<u32>,
     /// From the intended moment to the sending.
     delays: Vec<u32>,
+    /// Requests that nobody answered, however soon that was known.
+    unanswered: u64,
+    over_patience: u64,
     events: BTreeMap<String, u64>,
     bytes: u64,
 }
@@ -33,6 +36,8 @@ pub struct Outcome {
     /// The first half of this run's markers.
     pub run: String,
     pub requests: u64,
+    /// Of these, nobody answered so many.
+    pub unanswered: u64,
     pub events: u64,
     /// Answered 200: the receiver's to lose from now on.
     pub acknowledged: u64,
@@ -61,13 +66,29 @@ pub struct Quantiles {
     pub max: f64,
 }
 
+/// Whether there was an answer, of whatever kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    Answer,
+    Nothing,
+}
+
+impl Outcome {
+    /// Not one answer: there is no receiver, or none that lives.
+    pub fn is_unheard(&self) -> bool {
+        self.requests > 0 && self.unanswered == self.requests
+    }
+}
+
 impl Measured {
-    pub fn request(&mut self, delay: Duration, exchange: Duration, bytes: usize) {
+    pub fn request(&mut self, delay: Duration, exchange: Duration, bytes: usize, heard: Heard) {
         let microseconds = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
         self.answers.push(microseconds(delay + exchange));
         self.exchanges.push(microseconds(exchange));
         self.delays.push(microseconds(delay));
         self.bytes += bytes as u64;
+        self.unanswered += u64::from(heard == Heard::Nothing);
+        self.over_patience += u64::from(heard == Heard::Nothing || delay + exchange > BOX_PATIENCE);
     }
 
     pub fn event(&mut self, status: &str) {
@@ -84,6 +105,8 @@ impl Measured {
         self.exchanges.extend(other.exchanges);
         self.delays.extend(other.delays);
         self.bytes += other.bytes;
+        self.unanswered += other.unanswered;
+        self.over_patience += other.over_patience;
         for (status, events) in other.events {
             *self.events.entry(status).or_default() += events;
         }
@@ -93,11 +116,11 @@ impl Measured {
         let seconds = elapsed.as_secs_f64().max(1e-9);
         let events: u64 = self.events.values().sum();
         let requests = self.answers.len();
-        let over = self.answers.iter().filter(|answer| u128::from(**answer) > BOX_PATIENCE.as_micros()).count();
         Outcome {
             seed,
             run: format!("{run:08x}"),
             requests: requests as u64,
+            unanswered: self.unanswered,
             events,
             acknowledged,
             elapsed_seconds: seconds,
@@ -107,7 +130,7 @@ impl Measured {
             exchange_ms: Quantiles::of(&mut self.exchanges),
             delay_ms: Quantiles::of(&mut self.delays),
             statuses: self.events,
-            over_500_ms: over as f64 / requests.max(1) as f64,
+            over_500_ms: self.over_patience as f64 / requests.max(1) as f64,
         }
     }
 }
@@ -140,6 +163,9 @@ impl fmt::Display for Outcome {
         for (status, events) in &self.statuses {
             writeln!(f, "  {status:<18}{events}")?;
         }
+        if self.is_unheard() {
+            return write!(f, "answered      by nobody");
+        }
         writeln!(f, "answered      {}   from the intended moment", self.answer_ms)?;
         writeln!(f, "              {}   from the sending", self.exchange_ms)?;
         writeln!(f, "begun late    {}", self.delay_ms)?;
@@ -163,10 +189,19 @@ mod tests {
     #[test]
     fn an_answer_is_late_from_the_intended_moment_on() {
         let mut measured = Measured::default();
-        measured.request(Duration::from_millis(450), Duration::from_millis(51), 10);
-        measured.request(Duration::ZERO, Duration::from_millis(499), 10);
+        measured.request(Duration::from_millis(450), Duration::from_millis(51), 10, Heard::Answer);
+        measured.request(Duration::ZERO, Duration::from_millis(499), 10, Heard::Answer);
         let outcome = measured.into_outcome(1, 2, 2, Duration::from_secs(1));
         assert_eq!(outcome.over_500_ms, 0.5);
         assert_eq!(outcome.answer_ms.max, 501.0);
+    }
+
+    #[test]
+    fn a_request_without_an_answer_is_over_every_patience() {
+        let mut measured = Measured::default();
+        measured.request(Duration::ZERO, Duration::from_micros(50), 10, Heard::Nothing);
+        let outcome = measured.into_outcome(1, 2, 0, Duration::from_secs(1));
+        assert_eq!((outcome.unanswered, outcome.over_500_ms, outcome.is_unheard()), (1, 1.0, true));
+        assert!(outcome.to_string().ends_with("answered      by nobody"), "{outcome}");
     }
 }

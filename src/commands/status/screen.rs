@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::report::{Counted, Lane, OUTCOMES, Report};
 use super::samples::Bound;
 use crate::commands::colour::{Colour, Ink};
+use crate::event::Size;
 
 const WIDTH: usize = 80;
 /// Of the words before a line's text.
@@ -79,9 +80,9 @@ fn queue(out: &mut String, report: &Report, colour: Colour) {
     let Some(queue) = &report.queue else { return line(out, "queue     not open yet") };
     let full = queue.full_in_seconds;
     let until = full.map_or("does not grow".to_owned(), |seconds| format!("full in {}", duration(seconds)));
-    let (waiting, kept, free) = (bytes(queue.waiting_bytes), bytes(queue.kept_bytes), bytes(queue.free_bytes));
+    let (waiting, kept, free) = (Size(queue.waiting_bytes), Size(queue.kept_bytes), Size(queue.free_bytes));
     let is_disk = queue.disk_available_bytes == Some(queue.free_bytes);
-    let of = if is_disk { "on its disk".to_owned() } else { format!("of {}", bytes(queue.max_bytes)) };
+    let of = if is_disk { "on its disk".to_owned() } else { format!("of {}", Size(queue.max_bytes)) };
     let text = format!("{waiting} waiting, {kept} kept, {free} free {of}; ");
     line(out, &format!("{:<INDENT$}{text}{}", "queue", colour.paint_if(full.is_some(), Ink::Odd, &until)));
 }
@@ -132,7 +133,7 @@ fn pictures(out: &mut String, report: &Report) {
         "{}; {} events wait for the store, {} not sent twice",
         taken.as_deref().unwrap_or("none yet"),
         count(report.pictures.waiting),
-        bytes(report.pictures.saved_bytes)
+        Size(report.pictures.saved_bytes)
     );
     wrapped(out, "pictures", &text, |text| text.to_owned());
 }
@@ -161,12 +162,6 @@ fn count(count: u64) -> String {
     let units = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M")];
     let unit = units.iter().find(|(factor, _)| count >= *factor && count >= 10_000_000);
     unit.map_or_else(|| count.to_string(), |(factor, unit)| format!("{:.2}{unit}", count as f64 / *factor as f64))
-}
-
-fn bytes(bytes: u64) -> String {
-    let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let unit = units.iter().find(|(factor, _)| bytes >= *factor);
-    unit.map_or_else(|| format!("{bytes} B"), |(factor, unit)| format!("{:.1} {unit}", bytes as f64 / *factor as f64))
 }
 
 fn bound(bound: Option<Bound>) -> String {

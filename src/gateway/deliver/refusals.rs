@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{Delivery, Work};
 use crate::event::{Event, Picture, PictureVerdict, Sequence, Timestamp};
+use crate::fault::Fault;
 use crate::gateway::Render;
 use crate::queue::aside::SetAside;
 use crate::queue::{Outcome, Record};
@@ -130,7 +131,7 @@ where
             let error = match tokio::task::spawn_blocking(move || store.put(&entry)).await {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => error.to_string(),
-                Err(error) => error.to_string(),
+                Err(_) => Fault.to_string(),
             };
             if !std::mem::replace(&mut is_said, true) {
                 tracing::error!(destination.name = self.link.destination, %error, "a refused event cannot be set aside: the destination stops");

@@ -171,7 +171,7 @@ impl Rig {
         for (number, person_type, device) in events {
             rig.append(*number, *person_type, device).await;
         }
-        let delivery = Delivery {
+        let mut delivery = Delivery {
             lane: Lane::Normal,
             destination: Arc::new(Arc::clone(&rig.moody)),
             render: Plain,
@@ -182,7 +182,8 @@ impl Rig {
             settings: Config::load(&Layers::default()).unwrap().send,
             is_expiring: false,
         };
-        tokio::spawn(deliver(delivery, rig.stop.clone()));
+        let stop = rig.stop.clone();
+        tokio::spawn(async move { deliver(&mut delivery, stop).await });
         rig
     }
 

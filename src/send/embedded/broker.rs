@@ -1,84 +1,114 @@
-//! rmqtt, set up for one machine and for events: loopback traffic, small queues, retained messages in memory.
+//! The broker's life: its threads, its doors, its end.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use rmqtt::context::ServerContext;
-use rmqtt::net::{Builder, Listener};
-use rmqtt::retain::{DefaultRetainStorage, RetainStorage};
-use rmqtt::server::MqttServer;
-use rmqtt::types::{Retain, TopicFilter, TopicName};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tracing::warn;
+use tokio_util::sync::CancellationToken;
 
-use super::hooks::{self, Seen};
+use super::door::{self, Kind};
+use super::house::House;
 use super::{Doors, StartError};
-use crate::config;
+use crate::config::{self, Secret};
+use crate::fault;
 
-/// Messages that wait for one subscriber; beyond it the oldest goes.
-const QUEUE_MESSAGES: usize = 1000;
-/// 16, sent to one subscriber and not yet acknowledged. More of it let large messages pass by the limit of the queue (1.65 GB with 128).
-const IN_FLIGHT: NonZeroU16 = NonZeroU16::MIN.saturating_add(15);
-/// A subscriber that takes nothing for this long is disconnected.
-const SEND_TIMEOUT: Duration = Duration::from_secs(2);
-const PACKET_MAX: u32 = 16 << 20;
-const CONNECTIONS: usize = 1024;
-/// The broker does no work of its own: two threads keep one busy connection from holding up the others.
+/// It does little work of its own: two threads keep one busy connection from holding up the others.
 const THREADS: usize = 2;
-const TASKS: usize = 64;
-/// Stopping takes milliseconds; more is not waited for.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(1);
+/// At the end: for those who are there to take what waits for them.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// For the goodbyes to be written.
+const GOODBYES: Duration = Duration::from_millis(200);
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+const USER: &str = "boxbridge-gateway";
 
 pub(super) struct Running {
     runtime: Option<Runtime>,
-    seen: Arc<Seen>,
+    house: Arc<House>,
+    stop: CancellationToken,
 }
 
-pub(super) fn start(config: &config::Embedded) -> Result<(Running, Doors), StartError> {
-    let failed = |error: &dyn std::fmt::Display| StartError::Broker(error.to_string());
+pub(super) fn start(config: &config::Embedded, places: usize) -> Result<(Running, Doors), StartError> {
+    let failed = |error: std::io::Error| StartError::Broker(error.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("embedded-broker")
         .enable_all()
         .build()
-        .map_err(|error| failed(&error))?;
-    let seen = Arc::new(Seen::default());
-    let (started, doors) = std::sync::mpsc::sync_channel(1);
-    let (config, witness) = (config.clone(), seen.clone());
-    runtime.spawn(async move {
-        // Whoever waits for it is there: it waits below.
-        match serve(&config, witness).await {
-            Ok((server, doors)) => {
-                drop(started.send(Ok(doors)));
-                if let Err(error) = server.run().await {
-                    warn!("the MQTT broker in this process ended: {error}");
-                }
-            }
-            Err(error) => drop(started.send(Err(error))),
-        }
-    });
-    let running = Running { runtime: Some(runtime), seen };
-    let doors = doors.recv().map_err(|error| failed(&error))??;
+        .map_err(failed)?;
+    let password = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let house = Arc::new(House::new(places, USER.to_owned(), password));
+    let running = Running { runtime: Some(runtime), house, stop: CancellationToken::new() };
+    let tcp = running.listen(config.listen, Kind::Tcp, "send.mqtt.embedded.listen")?;
+    let websocket = config.websocket.map(|address| running.listen(address, Kind::WebSocket, "send.mqtt.embedded.websocket"));
+    let doors = Doors { tcp, websocket: websocket.transpose()? };
+    running.tick();
     Ok((running, doors))
 }
 
 impl Running {
+    /// Its address: the port may have been 0.
+    fn listen(&self, address: SocketAddr, kind: Kind, key: &'static str) -> Result<SocketAddr, StartError> {
+        let refused = |source| StartError::Listen { address, key, source };
+        let Some(runtime) = &self.runtime else { return Ok(address) };
+        let _entered = runtime.enter();
+        // The port may be bound again at once: a broker that was just stopped leaves connections that are still closing.
+        let listener = std::net::TcpListener::bind(address).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let listener = TcpListener::from_std(listener).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let (listener, house, stop) = (Arc::new(listener), Arc::clone(&self.house), self.stop.clone());
+        runtime.spawn(fault::keep(key, self.stop.clone(), move || {
+            let (listener, house, stop) = (Arc::clone(&listener), Arc::clone(&house), stop.clone());
+            async move { door::open(&listener, kind, house, stop).await }
+        }));
+        Ok(address)
+    }
+
+    fn tick(&self) {
+        let (house, stop) = (Arc::clone(&self.house), self.stop.clone());
+        let ticking = move || {
+            let (house, stop) = (Arc::clone(&house), stop.clone());
+            async move {
+                while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+                    house.exchange.tick();
+                }
+            }
+        };
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(fault::keep("embedded broker", self.stop.clone(), ticking));
+        }
+    }
+
+    pub fn login(&self) -> (String, Secret) {
+        (self.house.user.clone(), Secret::new(self.house.password.clone()))
+    }
+
     pub fn dropped(&self) -> u64 {
-        self.seen.dropped()
+        self.house.exchange.dropped()
     }
 
     pub async fn subscribed(&self) {
-        self.seen.subscribed().await;
+        self.house.exchange.subscribed().await;
     }
 
-    /// A runtime must not be waited for inside another one, so a thread does it.
-    pub fn stop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            drop(std::thread::spawn(move || runtime.shutdown_timeout(STOP_TIMEOUT)).join());
-        }
+    /// How many messages nobody took. A runtime must not be waited for inside another one, so a thread does it.
+    pub fn stop(&mut self) -> usize {
+        let Some(runtime) = self.runtime.take() else { return 0 };
+        self.stop.cancel();
+        let house = Arc::clone(&self.house);
+        let end = move || {
+            let left = runtime.block_on(async {
+                let left = house.exchange.farewell(FAREWELL).await;
+                drop(tokio::time::timeout(GOODBYES, house.guests.are_gone()).await);
+                left
+            });
+            runtime.shutdown_timeout(STOP_TIMEOUT);
+            left
+        };
+        std::thread::spawn(end).join().unwrap_or_default()
     }
 }
 
@@ -87,78 +117,5 @@ impl Drop for Running {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-async fn serve(config: &config::Embedded, seen: Arc<Seen>) -> Result<(MqttServer, Doors), StartError> {
-    let context = ServerContext::new().node_id(1).busy_check_enable(false).task_exec_workers(TASKS).build().await;
-    *context.extends.retain_mut().await = Box::new(Retained(DefaultRetainStorage::new()));
-    hooks::register(&context, &seen).await;
-    let (tcp, tcp_address) = listen(config.listen, "send.mqtt.embedded.listen", Listener::tcp)?;
-    let server = MqttServer::new(context).listener_by_id(tcp, 1);
-    let (server, websocket) = match config.websocket {
-        Some(address) => {
-            let (websocket, address) = listen(address, "send.mqtt.embedded.websocket", Listener::ws)?;
-            (server.listener_by_id(websocket, 2), Some(address))
-        }
-        None => (server, None),
-    };
-    Ok((server.build(), Doors { tcp: tcp_address, websocket }))
-}
-
-/// A listener and its address, whose port may have been 0.
-fn listen(
-    address: SocketAddr,
-    key: &'static str,
-    kind: fn(Listener) -> rmqtt::Result<Listener>,
-) -> Result<(Listener, SocketAddr), StartError> {
-    let refused = |error: rmqtt::Error| match error.downcast::<std::io::Error>() {
-        Ok(source) => StartError::Listen { address, key, source },
-        Err(error) => StartError::Broker(error.to_string()),
-    };
-    let listener = Builder::new()
-        .name(key)
-        .laddr(address)
-        // A broker that was just stopped leaves connections that are still closing.
-        .reuseaddr(Some(true))
-        .nodelay(true)
-        .max_connections(CONNECTIONS)
-        .max_packet_size(PACKET_MAX)
-        .max_mqueue_len(QUEUE_MESSAGES)
-        .max_inflight(IN_FLIGHT)
-        .send_timeout(SEND_TIMEOUT)
-        // A message is sent once per connection, and expires only if it says so itself.
-        .message_retry_interval(Duration::ZERO)
-        .message_expiry_interval(Duration::ZERO)
-        .bind()
-        .and_then(kind)
-        .map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    Ok((listener, address))
-}
-
-/// rmqtt's own storage in memory, which is switched off there in favour of a plugin.
-struct Retained(DefaultRetainStorage);
-
-#[async_trait]
-impl RetainStorage for Retained {
-    fn enable(&self) -> bool {
-        true
-    }
-
-    async fn set(&self, topic: &TopicName, retain: Retain, expiry: Option<Duration>) -> rmqtt::Result<()> {
-        self.0.set_with_timeout(topic, retain, expiry.filter(|expiry| !expiry.is_zero())).await
-    }
-
-    async fn get(&self, filter: &TopicFilter) -> rmqtt::Result<Vec<(TopicName, Retain)>> {
-        self.0.get_message(filter).await
-    }
-
-    async fn count(&self) -> isize {
-        self.0.count().await
-    }
-
-    async fn max(&self) -> isize {
-        self.0.max().await
     }
 }

@@ -17,7 +17,8 @@ use tokio::runtime::Handle;
 
 use super::report::Listener;
 use super::{CONNECT_TIMEOUT, Shared};
-use crate::send::{ConnectError, Reason};
+use crate::fault::Fault;
+use crate::send::{ConnectError, Reason, tls};
 
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
 pub(super) const ANY_TOPIC: &str = "__consumer_offsets";
@@ -118,7 +119,7 @@ pub(super) async fn look_up(shared: &Arc<Shared>, names: Vec<String>, missing: M
         asker.administer(&mut found.topics, missing, start.elapsed() * PATIENCE);
         Ok(found)
     });
-    asked.await.unwrap_or_else(|error| Err(ConnectError { message: format!("kafka: the topics were not looked up: {error}") }))
+    asked.await.unwrap_or_else(|_| Err(ConnectError { message: format!("kafka: the topics were not looked up: {Fault}") }))
 }
 
 struct Asker {
@@ -171,7 +172,8 @@ impl Asker {
                     let listener = client.client().context();
                     if listener.is_refused() || self.left().is_zero() {
                         let cause = listener.error().unwrap_or_else(|| error.to_string());
-                        return Err(ConnectError { message: format!("kafka: no broker answers: {cause}") });
+                        let remedy = tls::remedy(&cause, "send.kafka");
+                        return Err(ConnectError { message: format!("kafka: no broker answers: {cause}{remedy}") });
                     }
                 }
             }

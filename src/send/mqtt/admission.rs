@@ -71,7 +71,7 @@ fn topic_fault(topic: &str) -> Option<String> {
 }
 
 /// NUL, the controls and the non-characters: a broker may take them for a malformed packet (MQTT 5, 1.5.4), and mosquitto does.
-fn is_forbidden(c: char) -> bool {
+pub(super) fn is_forbidden(c: char) -> bool {
     c.is_control() || matches!(u32::from(c), 0xFDD0..=0xFDEF) || u32::from(c) & 0xFFFE == 0xFFFE
 }
 

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Broker, MqttTransport, MqttVersion, Secret};
 use crate::event::Message;
-use crate::send::{ConnectError, Reason};
+use crate::send::{ConnectError, Reason, tls};
 
 use super::namesake::{End, Namesake};
 use super::race::{Addresses, race};
@@ -149,7 +149,10 @@ impl Connection {
     pub async fn open(mut dial: Dial) -> Result<Connection, ConnectError> {
         let deadline = Instant::now() + dial.timeout;
         let at = url(&dial.broker);
-        let failed = |error: String| ConnectError { message: format!("cannot connect to {at}: {error}") };
+        let failed = |error: String| {
+            let remedy = tls::remedy(&error, "send.mqtt");
+            ConnectError { message: format!("cannot connect to {at}: {error}{remedy}") }
+        };
 
         let found = dial.addresses.find(deadline).await.map_err(failed)?;
         let relay = dial.choose(&found, deadline).await.map_err(failed)?;

@@ -12,6 +12,7 @@ use crate::config::{Field, Part, Template};
 use crate::event::Timestamp;
 
 use super::Identity;
+use super::admission::is_forbidden;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -110,7 +111,7 @@ impl Status {
 fn encoded(value: &str) -> String {
     let mut level = String::with_capacity(value.len());
     for c in value.chars() {
-        if "%+#/".contains(c) || c.is_control() {
+        if "%+#/".contains(c) || is_forbidden(c) || (c == '$' && level.is_empty()) {
             let mut bytes = [0; 4];
             level.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
         } else {
@@ -132,6 +133,9 @@ mod tests {
             Template::parse("boxbridge/{site}/gateways/{gateway}/status", &[Field::Site, Field::Gateway]).expect("a template");
         let status = Status::new(&template, &identity);
         assert_eq!(status.topic, "boxbridge/lobby/gateways/a%2Fb%23%0A/status");
+        let named = |gateway: &str| Status::new(&template, &Identity { gateway: gateway.to_owned(), ..identity.clone() }).topic;
+        assert_eq!(named("$x$"), "boxbridge/lobby/gateways/%24x$/status");
+        assert_eq!(named("\u{fffe}"), "boxbridge/lobby/gateways/%EF%BF%BE/status");
         let payload = String::from_utf8(status.payload(Presence::Online)).expect("UTF-8");
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(

@@ -9,7 +9,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
 
-use crate::config::Bucket;
+use crate::config::{Bucket, Secret};
 use crate::send::ConnectError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = match &bucket.credentials {
         Some((key_id, secret)) => AmazonS3Builder::new().with_access_key_id(key_id).with_secret_access_key(secret.expose()),
-        None => AmazonS3Builder::from_env(),
+        None => from_environment(&bucket.environment),
     };
     builder = builder
         .with_bucket_name(&bucket.name)
@@ -40,6 +40,14 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
         Ok(store) => Ok(Box::new(store)),
         Err(error) => Err(ConnectError { message: format!("store: the client cannot be made: {error}") }),
     }
+}
+
+/// Never `from_env` of the library: that reads where the store is as well, over the settings.
+fn from_environment(variables: &[(String, Secret)]) -> AmazonS3Builder {
+    variables.iter().fold(AmazonS3Builder::new(), |builder, (name, value)| match name.to_ascii_lowercase().parse() {
+        Ok(key) => builder.with_config(key, value.expose()),
+        Err(_) => builder,
+    })
 }
 
 /// The bucket's prefix as it stands in keys: object_store encodes what S3 would rather not have in one, and drops empty parts.
@@ -88,6 +96,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             virtual_host,
             credentials: None,
+            environment: Vec::new(),
             ca_file: None,
         };
         assert_eq!(address("https://s3.site:9000", &bucket(true)), "https://faces.s3.site:9000");

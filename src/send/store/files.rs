@@ -3,8 +3,8 @@
 //! Promises: a picture is synced, with every folder above it, before it counts as stored, and never stands under its name in
 //! part; nobody but us can read it (files 0600, folders 0700), and where the root is open and not ours to close, that is said; all of it
 //! occupies no more than the budget, and leaves the file system some inodes; pictures go only when they are older than `keep`, by a clock
-//! whose jumps do not count, and nothing we sent in that time named them. Deliberately never makes room for a new picture by removing
-//! an old one.
+//! whose jumps do not count, and nothing we sent in that time named them; what is not ours is neither counted nor touched. Deliberately
+//! never makes room for a new picture by removing an old one.
 
 use std::collections::HashSet;
 use std::fs::{DirBuilder, DirEntry, File, Metadata};
@@ -44,7 +44,7 @@ const UNFINISHED: char = '#';
 const FOLDERS_MAX: usize = 1_024;
 /// Keys have at most five parts; a sweep goes no deeper.
 const DEPTH_MAX: usize = 6;
-/// What stands at the top of a folder that is ours alone.
+/// What we put at the top of the folder, beside the probe.
 const OURS: [&str; 4] = ["registered", "scene", "face", "infrared"];
 
 impl Files {
@@ -199,6 +199,9 @@ impl Sweep<'_> {
             // What vanishes under us is no error, and neither is one file we may not touch.
             let Ok(entry) = entry else { continue };
             let Ok(metadata) = entry.metadata() else { continue };
+            if depth == 0 && !is_ours(&entry) {
+                continue;
+            }
             if metadata.is_dir() && depth < DEPTH_MAX {
                 let path = entry.path();
                 let _ = self.folder(&path, depth + 1);

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{Outcome, Shared};
 use crate::event::{Object, PictureKind, PictureVerdict, Sequence};
+use crate::fault::Fault;
 use crate::metrics;
 use crate::send::{Answer, Reason, Rejection, Window};
 
@@ -112,7 +113,7 @@ impl crate::send::Session for Session {
             match self.uploads.join_next().await {
                 Some(Ok((sequence, kind, Ok(outcome)))) => self.settle(sequence, kind, outcome),
                 Some(Ok((_, _, Err(error)))) => return Answer::Lost { error },
-                Some(Err(error)) => return Answer::Lost { error: format!("store: an upload ended early: {error}") },
+                Some(Err(_)) => return Answer::Lost { error: format!("store: an upload ended early: {Fault}") },
                 // Nothing is on its way, and nothing will be until the next submit.
                 None => std::future::pending().await,
             }

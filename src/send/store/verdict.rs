@@ -5,6 +5,8 @@
 
 use object_store::Error;
 
+use crate::send::tls;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Unreachable, overloaded, out of quota, or it does not know us: every object would fare the same.
@@ -50,6 +52,24 @@ pub(super) fn detail(error: &Error) -> String {
         }
         _ => shortened(&text),
     }
+}
+
+/// The setting to look at, where the words of an error tell; else nothing.
+pub(super) fn remedy(detail: &str) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| detail.contains(word));
+    // Where a machine's role is asked for: nobody has said who we are.
+    if says(&["169.254.169.254", "169.254.170.2", "/latest/api/token", "/latest/meta-data"]) {
+        return " (nothing says who we are: set send.store.access_key_id and its secret, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+                or give the machine a role)"
+            .to_owned();
+    }
+    if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"]) {
+        return " (send.store.access_key_id, its secret, and send.store.region)".to_owned();
+    }
+    if says(&["NoSuchBucket"]) {
+        return " (the bucket of send.store.url)".to_owned();
+    }
+    tls::remedy(detail, "send.store")
 }
 
 /// The whole chain: the outermost error often says less than its cause.

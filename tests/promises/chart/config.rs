@@ -105,7 +105,8 @@ fn the_charts_defaults_are_the_programs_but_for_these() {
         compare(section, &values[section].take(), &program["properties"][section], &mut differing);
     }
     differing.sort();
-    let expected = ["admin.listen", "ingest.drain_delay", "send.kafka.password", "send.mqtt.password", "send.mqtt.url"];
+    let expected =
+        ["admin.listen", "ingest.drain_delay", "ingest.listen", "send.kafka.password", "send.mqtt.password", "send.mqtt.url"];
     assert_eq!(differing, [&expected[..], &["send.store.max_bytes", "send.store.secret_access_key"]].concat());
 }
 

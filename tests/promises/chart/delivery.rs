@@ -83,5 +83,5 @@ fn helm_test_fails_where_nothing_arrives() {
     assert!(said.contains("0 of 1 received"), "{said}");
     installed.gateway.kill();
     let said = installed.helm_test(|script| script.replace("--for 60s", "--for 3s")).unwrap_err();
-    assert!(said.contains("1 events sent, 0 acknowledged"), "{said}");
+    assert!(said.contains("nobody answered at "), "{said}");
 }

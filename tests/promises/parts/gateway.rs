@@ -35,10 +35,20 @@ pub struct Answer {
 impl Gateway {
     /// Running and ready.
     pub fn start(settings: Settings) -> Gateway {
+        Gateway::start_as(Command::new(env!("CARGO_BIN_EXE_boxbridge")), settings)
+    }
+
+    /// The same with so many file descriptors, and no right to more.
+    pub fn start_limited(descriptors: u32, settings: Settings) -> Gateway {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={descriptors}:{descriptors}")).arg(env!("CARGO_BIN_EXE_boxbridge"));
+        Gateway::start_as(command, settings)
+    }
+
+    fn start_as(mut command: Command, settings: Settings) -> Gateway {
         let directory = tempfile::tempdir().unwrap();
         let ingest = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
         command.current_dir(directory.path());
         let own = [
             ("DATA_DIR", directory.path().join("data").display().to_string()),
@@ -95,6 +105,10 @@ impl Gateway {
         self.child.wait()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most it ever held, by the kernel's count.
     pub fn peak_memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -130,10 +144,15 @@ impl Gateway {
     }
 
     pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
+        self.try_post(path, body).expect("an answer")
+    }
+
+    /// The same; `None` where the connection ends without one.
+    pub fn try_post(&self, path: &str, body: &[u8]) -> Option<Answer> {
         let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())
             .into_bytes();
         bytes.extend_from_slice(body);
-        request(self.ingest, &bytes).expect("an answer")
+        request(self.ingest, &bytes)
     }
 
     /// Raw bytes to the boxes' port, and the first answer to them; `None` where the connection ends without one.

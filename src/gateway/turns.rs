@@ -1,0 +1,150 @@
+//! Work on bodies, off the threads that accept and answer: in turn by source, on so many threads as there are cores, or as a disk can use.
+//!
+//! Promises: a source that sends costly bodies makes others wait for one of them at most, not for all. Where nothing waits, work begins at
+//! once. Deliberately interrupts nothing: what one body may cost is bounded before.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+pub struct Turns {
+    workers_max: usize,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    workers: usize,
+    jobs: HashMap<Box<str>, VecDeque<Job>>,
+    /// Whose turn it is; each source that has jobs stands here once.
+    order: VecDeque<Box<str>>,
+}
+
+impl Turns {
+    pub fn new(workers_max: usize) -> Arc<Turns> {
+        Arc::new(Turns { workers_max, waiting: Mutex::default() })
+    }
+
+    /// As many workers as there are cores, two at least: one costly body must not be all there is.
+    pub fn of_this_machine() -> Arc<Turns> {
+        Turns::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
+    }
+
+    /// For what waits for the disk: so many at once share its syncs, and leave the process's threads to others.
+    pub fn of_the_disk() -> Arc<Turns> {
+        Turns::new(16)
+    }
+
+    /// Does `work` when it is `source`'s turn; `None` if it panicked.
+    pub async fn run<T: Send + 'static>(self: &Arc<Turns>, source: &str, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (done, result) = oneshot::channel();
+        let job = Box::new(move || drop(done.send(work())));
+        let has_worker = {
+            let mut waiting = self.waiting();
+            waiting.push(source, job);
+            let has_room = waiting.workers < self.workers_max;
+            waiting.workers += usize::from(has_room);
+            !has_room
+        };
+        if !has_worker {
+            let turns = Arc::clone(self);
+            tokio::task::spawn_blocking(move || turns.work());
+        }
+        result.await.ok()
+    }
+
+    /// One worker: does what waits, and ends when nothing does.
+    fn work(self: Arc<Turns>) {
+        let worker = Worker(&self);
+        while let Some(job) = worker.next() {
+            // A panic is one job's: its sender learns of it by its channel, and the hook has logged it.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever works, counted.
+struct Worker<'a>(&'a Turns);
+
+impl Worker<'_> {
+    /// The next job; without one, the worker is none any more, in the same moment.
+    fn next(&self) -> Option<Job> {
+        let mut waiting = self.0.waiting();
+        let job = waiting.pop();
+        if job.is_none() {
+            waiting.workers -= 1;
+        }
+        job
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, source: &str, job: Job) {
+        match self.jobs.get_mut(source) {
+            Some(jobs) => jobs.push_back(job),
+            None => {
+                self.jobs.insert(source.into(), VecDeque::from([job]));
+                self.order.push_back(source.into());
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let source = self.order.pop_front()?;
+        let jobs = self.jobs.get_mut(&source)?;
+        let job = jobs.pop_front();
+        if jobs.is_empty() {
+            self.jobs.remove(&source);
+        } else {
+            self.order.push_back(source);
+        }
+        job
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_source_has_its_turn_however_much_another_has_waiting() {
+        let turns = Turns::new(1);
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let (go, wait) = std::sync::mpsc::sync_channel::<()>(0);
+        let mut all = vec![tokio::spawn({
+            let turns = Arc::clone(&turns);
+            async move { turns.run("first", move || wait.recv().is_ok()).await.is_some() }
+        })];
+        while turns.waiting().workers == 0 || !turns.waiting().order.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for (number, source) in ["greedy", "greedy", "greedy", "other"].into_iter().enumerate() {
+            let (task_turns, done) = (Arc::clone(&turns), Arc::clone(&done));
+            all.push(tokio::spawn(
+                async move { task_turns.run(source, move || done.lock().unwrap().push(source)).await.is_some() },
+            ));
+            while turns.waiting().jobs.values().map(VecDeque::len).sum::<usize>() <= number {
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(go);
+        for task in all {
+            assert!(task.await.unwrap());
+        }
+        assert_eq!(*done.lock().unwrap(), ["greedy", "other", "greedy", "greedy"]);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_one_source_s_and_the_worker_goes_on() {
+        let turns = Turns::new(1);
+        assert_eq!(turns.run("a", || -> u8 { panic!("as if") }).await, None);
+        assert_eq!(turns.run("a", || 1).await, Some(1));
+    }
+}

@@ -1,0 +1,70 @@
+//! One connection, HTTP/1.1 and nothing else, from its first request to its last.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::time::Duration;
+
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::exchange::Exchange;
+use super::listener::last_call;
+use super::patience::Patience;
+
+const HEADERS_MAX: usize = 64;
+const HEAD_MAX_BYTES: usize = 32 * 1024;
+/// A usual body takes a few reads; every kept connection may hold so much.
+const READ_MAX_BYTES: usize = 64 * 1024;
+
+/// For how long a connection may be silent between requests, and within the head of one.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    pub idle: Duration,
+    pub head: Duration,
+}
+
+/// Serves `stream` with `service` until it ends, or until it has nothing to say after `stop`.
+pub async fn run<S>(
+    stream: TcpStream,
+    service: S,
+    exchange: &Exchange,
+    deadlines: Deadlines,
+    stop: &CancellationToken,
+) -> hyper::Result<()>
+where
+    S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    // An answer is one small write: it must not wait for the next.
+    let _ = stream.set_nodelay(true);
+    let stream = Patience::new(stream, exchange.clone(), deadlines.idle, deadlines.head);
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    // A box that hangs up after its last byte has sent an event all the same: without this its end of the connection ends the handler.
+    builder.half_close(true);
+    builder.allow_multiple_spaces_in_request_line_delimiters(true);
+    builder.max_headers(HEADERS_MAX).max_header_size(HEAD_MAX_BYTES).max_buf_size(READ_MAX_BYTES).header_read_timeout(None);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    tokio::pin!(connection);
+    tokio::select! {
+        biased;
+        ended = &mut connection => ended,
+        // hyper closes at once what it has read nothing of, even if a request lies in the kernel.
+        () = last_call(stop, exchange) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+}
+
+/// For a connection that is not served: `answer` as it is, if the kernel takes it at once.
+pub fn say_and_close(stream: TcpStream, answer: &str) {
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write_all(answer.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
+}

@@ -1,0 +1,139 @@
+//! What a connection, the handler of its requests and the keeper of the places tell each other.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// Shared by one connection's reader, its handler and [`super::Places`].
+#[derive(Clone)]
+pub struct Exchange(Arc<Shared>);
+
+struct Shared {
+    /// A [`Phase`].
+    phase: AtomicU8,
+    waited_ms: AtomicU64,
+    opened: Instant,
+    /// Since when there is silence, counted from `opened`.
+    idle_since_ms: AtomicU64,
+    is_asked_to_leave: AtomicBool,
+    /// Who waits for the next request.
+    reader: Mutex<Option<Waker>>,
+    /// What is given back once the answer is written, such as the memory that it takes.
+    until_written: Mutex<Option<Box<dyn Send>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Between requests.
+    Idle,
+    /// The first bytes of a request have come.
+    Head,
+    Served,
+}
+
+/// While it lives, a request is being served.
+pub struct InService(Exchange);
+
+impl Default for Exchange {
+    fn default() -> Exchange {
+        Exchange(Arc::new(Shared {
+            phase: AtomicU8::new(Phase::Idle as u8),
+            waited_ms: AtomicU64::new(0),
+            opened: Instant::now(),
+            idle_since_ms: AtomicU64::new(0),
+            is_asked_to_leave: AtomicBool::new(false),
+            reader: Mutex::default(),
+            until_written: Mutex::default(),
+        }))
+    }
+}
+
+impl Exchange {
+    pub fn begin(&self) -> InService {
+        self.enter(Phase::Served);
+        InService(self.clone())
+    }
+
+    /// Whether a part of a request's head has come, and no more.
+    pub fn is_in_head(&self) -> bool {
+        self.phase() == Phase::Head
+    }
+
+    /// The longest that a part of this request lay here unread.
+    pub fn waited(&self) -> Duration {
+        Duration::from_millis(self.0.waited_ms.load(Ordering::Acquire))
+    }
+
+    /// Keeps `held` until the answer to this request is with the kernel, or the connection has ended.
+    pub fn hold_until_written(&self, held: Box<dyn Send>) {
+        *self.0.until_written.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+    }
+
+    /// For how long it has been silent; nothing while a request is on its way or is served.
+    pub fn silent_for(&self) -> Option<Duration> {
+        let since = Duration::from_millis(self.0.idle_since_ms.load(Ordering::Acquire));
+        (self.phase() == Phase::Idle).then(|| self.0.opened.elapsed().saturating_sub(since))
+    }
+
+    /// Its place is wanted: it ends at once if nothing lies in its receive buffer.
+    pub(super) fn ask_to_leave(&self) {
+        self.0.is_asked_to_leave.store(true, Ordering::Release);
+        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        reader.into_iter().for_each(Waker::wake);
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_asked(&self) -> bool {
+        self.0.is_asked_to_leave.load(Ordering::Acquire)
+    }
+
+    /// Whether it was asked, once.
+    pub(super) fn takes_the_question(&self, reader: &Waker) -> bool {
+        let mut waiting = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.as_ref().is_none_or(|waiting| !waiting.will_wake(reader)) {
+            *waiting = Some(reader.clone());
+        }
+        self.0.is_asked_to_leave.swap(false, Ordering::AcqRel)
+    }
+
+    /// All that was to be said is with the kernel.
+    pub(super) fn written(&self) {
+        if self.phase() == Phase::Idle {
+            let _given_back = self.0.until_written.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.0.phase.load(Ordering::Acquire) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            _ => Phase::Served,
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.0.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Bytes have come that lay there for `age`.
+    pub(super) fn found(&self, age: Duration) {
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        if self.phase() == Phase::Idle {
+            self.enter(Phase::Head);
+            self.0.waited_ms.store(age, Ordering::Release);
+        } else {
+            self.0.waited_ms.fetch_max(age, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for InService {
+    fn drop(&mut self) {
+        let shared = &self.0.0;
+        let now = u64::try_from(shared.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        shared.idle_since_ms.store(now, Ordering::Release);
+        self.0.enter(Phase::Idle);
+    }
+}

@@ -1,0 +1,83 @@
+//! Accepted connections for which there is no place yet.
+//!
+//! Promises: the source with the fewest places comes first; nobody waits for longer than [`WAIT_MAX`], and where the line is full it is
+//! the newest of the source with most in it that goes. Nothing of a waiting connection is read.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::exchange::Exchange;
+use super::places::{Place, Places};
+
+/// Longer than any box waits, and as long as it takes for a silent connection to count as such.
+const WAIT_MAX: Duration = Duration::from_secs(6);
+
+pub struct Waiting {
+    pub stream: TcpStream,
+    pub address: SocketAddr,
+    pub exchange: Exchange,
+    source: Option<IpAddr>,
+    since: Instant,
+}
+
+impl Waiting {
+    pub fn new(stream: TcpStream, address: SocketAddr, source: Option<IpAddr>) -> Waiting {
+        Waiting { stream, address, exchange: Exchange::default(), source, since: Instant::now() }
+    }
+}
+
+pub struct Line {
+    places: Arc<Places>,
+    most: usize,
+    /// In the order in which they came.
+    waiting: Vec<Waiting>,
+}
+
+impl Line {
+    pub fn new(places: Arc<Places>, most: usize) -> Line {
+        Line { places, most, waiting: Vec::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Lines up; returns whoever has to go for that.
+    pub fn push(&mut self, newcomer: Waiting) -> Option<Waiting> {
+        self.waiting.push(newcomer);
+        if self.waiting.len() <= self.most {
+            return None;
+        }
+        let mut in_line: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        for waiting in &self.waiting {
+            *in_line.entry(waiting.source).or_default() += 1;
+        }
+        let (source, _) = in_line.into_iter().max_by_key(|(_, count)| *count)?;
+        let newest = self.waiting.iter().rposition(|waiting| waiting.source == source)?;
+        Some(self.waiting.remove(newest))
+    }
+
+    /// The next that gets a place. For those who get none, silent connections are asked to leave.
+    pub fn next(&mut self) -> Option<(Waiting, Place)> {
+        let fewest = (0..self.waiting.len()).min_by_key(|index| self.places.of(self.waiting[*index].source))?;
+        let first = &self.waiting[fewest];
+        match self.places.take(first.source, &first.exchange) {
+            Some(place) => Some((self.waiting.remove(fewest), place)),
+            None => {
+                self.places.ask_for(first.source, self.waiting.len());
+                None
+            }
+        }
+    }
+
+    /// Those who have waited for too long.
+    pub fn expired(&mut self) -> Vec<Waiting> {
+        let is_late = |waiting: &mut Waiting| waiting.since.elapsed() > WAIT_MAX;
+        self.waiting.extract_if(.., is_late).collect()
+    }
+}

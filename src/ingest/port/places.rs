@@ -1,0 +1,179 @@
+//! Who has a place at a port: so many connections at once, shared by source where they run out.
+//!
+//! Promises: as long as there are places anyone gets one. The last of them are for sources that have few, so that whoever takes
+//! all the others, at once even, keeps nobody out; and when a source's connections stand in the way of others, its longest silent one is
+//! asked to leave. Sources without an address of their own (trusted proxies) have no share and are never asked. Deliberately ends no
+//! connection itself: only its own reader knows that nothing lies in its receive buffer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::exchange::Exchange;
+use super::patience::SILENT_MIN;
+
+/// This part of the places is for sources that have few of them.
+const LAST_PART: usize = 8;
+
+pub struct Places {
+    most: usize,
+    taken: Mutex<Taken>,
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    next: u64,
+    /// By number, which is the order in which they came.
+    seats: BTreeMap<u64, Seat>,
+    by_source: HashMap<IpAddr, usize>,
+}
+
+struct Seat {
+    source: Option<IpAddr>,
+    exchange: Exchange,
+}
+
+/// A connection's place; dropping it gives it back.
+pub struct Place {
+    places: Arc<Places>,
+    number: u64,
+}
+
+impl Places {
+    pub fn new(most: usize) -> Arc<Places> {
+        Arc::new(Places { most, taken: Mutex::default(), freed: Notify::new() })
+    }
+
+    /// As many may wait for a place.
+    pub fn line_max(&self) -> usize {
+        self.most.div_ceil(2)
+    }
+
+    /// A place for a connection of `source`, if there is one for it.
+    pub fn take(self: &Arc<Places>, source: Option<IpAddr>, exchange: &Exchange) -> Option<Place> {
+        let mut taken = self.taken();
+        if !self.has_room(&taken, source) {
+            return None;
+        }
+        let number = taken.next;
+        taken.next += 1;
+        taken.seats.insert(number, Seat { source, exchange: exchange.clone() });
+        taken.count(source, 1);
+        Some(Place { places: Arc::clone(self), number })
+    }
+
+    /// Connections that `source` has.
+    pub fn of(&self, source: Option<IpAddr>) -> usize {
+        self.taken().of(source)
+    }
+
+    /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most, then of the next, as long
+    /// as it has no fewer than `source`. Those that were asked before count.
+    pub fn ask_for(&self, source: Option<IpAddr>, count: usize) {
+        let taken = self.taken();
+        let least = taken.of(source).max(1);
+        let mut silent = Vec::new();
+        for seat in taken.seats.values() {
+            let (Some(owner), Some(silence)) = (seat.source, seat.exchange.silent_for()) else { continue };
+            let owned = taken.of(Some(owner));
+            if silence >= SILENT_MIN && owned >= least {
+                silent.push((owned, silence, &seat.exchange));
+            }
+        }
+        silent.sort_unstable_by_key(|(owned, silence, _)| std::cmp::Reverse((*owned, *silence)));
+        silent.iter().take(count).for_each(|(_, _, exchange)| exchange.ask_to_leave());
+    }
+
+    /// Resolves when a place may have become free since the last time.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    fn has_room(&self, taken: &Taken, source: Option<IpAddr>) -> bool {
+        let last = self.most / LAST_PART;
+        let few = (last / LAST_PART).max(1);
+        match taken.seats.len() {
+            count if count < self.most - last => true,
+            count if count < self.most => source.is_none() || taken.of(source) < few,
+            _ => false,
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn of(&self, source: Option<IpAddr>) -> usize {
+        source.and_then(|source| self.by_source.get(&source)).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, source: Option<IpAddr>, change: isize) {
+        let Some(source) = source else { return };
+        let count = self.by_source.get(&source).copied().unwrap_or(0).saturating_add_signed(change);
+        if count == 0 {
+            self.by_source.remove(&source);
+        } else {
+            self.by_source.insert(source, count);
+        }
+    }
+}
+
+impl Place {
+    /// Its proxy has said whose connection it is.
+    pub fn belongs_to(&self, source: IpAddr) {
+        let mut taken = self.places.taken();
+        let Some(seat) = taken.seats.get_mut(&self.number) else { return };
+        let before = seat.source.replace(source);
+        taken.count(before, -1);
+        taken.count(Some(source), 1);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        let source = taken.seats.remove(&self.number).and_then(|seat| seat.source);
+        taken.count(source, -1);
+        drop(taken);
+        self.places.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 168, 1, last]))
+    }
+
+    #[test]
+    fn whoever_takes_all_places_at_once_keeps_nobody_out() {
+        let places = Places::new(64);
+        let exchange = Exchange::default();
+        let greedy: Vec<_> = std::iter::from_fn(|| places.take(source(1), &exchange)).collect();
+        assert_eq!(greedy.len(), 56);
+        assert!(places.take(source(2), &exchange).is_some());
+        places.ask_for(source(2), 1);
+        assert!(!exchange.is_asked(), "nobody was silent for long");
+        drop(greedy);
+        assert_eq!(places.of(source(1)), 0);
+    }
+
+    #[test]
+    fn proxies_have_no_share_and_their_clients_do() {
+        let places = Places::new(64);
+        let exchange = Exchange::default();
+        let place = places.take(None, &exchange).unwrap();
+        assert_eq!(places.of(None), 0);
+        place.belongs_to(IpAddr::from([192, 168, 1, 7]));
+        assert_eq!(places.of(source(7)), 1);
+        let proxied: Vec<_> = std::iter::from_fn(|| places.take(None, &exchange)).collect();
+        assert_eq!(proxied.len(), 63);
+    }
+}

@@ -1,0 +1,53 @@
+//! The memory of one body: on the live budget, which is shared by source, or on that of history.
+
+use std::sync::Arc;
+
+use crate::event::Refusal;
+
+mod budget;
+mod history;
+
+pub(super) use budget::Budget;
+pub(super) use history::History;
+
+/// Clones hold the same memory; the last that is dropped gives it back.
+#[derive(Clone)]
+pub enum Room {
+    Live(Arc<budget::Held>),
+    /// One body at a time is worked on, taken apart element by element: the budget is for what waits.
+    History(Arc<history::Held>),
+}
+
+impl Room {
+    /// For `bytes` of text that have come.
+    pub(super) async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
+        match self {
+            Room::Live(held) => held.grow_to(bytes).await,
+            Room::History(held) => held.grow_to(bytes).await,
+        }
+    }
+
+    /// Resolves when a body that is still coming has to end.
+    pub(super) async fn ended(&self) -> Refusal {
+        match self {
+            Room::Live(_) => std::future::pending().await,
+            Room::History(held) => held.ended().await,
+        }
+    }
+
+    /// For work that takes `bytes` in all, if there is room at once.
+    pub fn try_work(&self, bytes: usize) -> Result<(), Refusal> {
+        match self {
+            Room::Live(held) => held.try_grow_to(bytes),
+            Room::History(_) => Ok(()),
+        }
+    }
+
+    /// The same, waiting for others to finish, as long as a body may wait.
+    pub async fn work(&self, bytes: usize) -> Result<(), Refusal> {
+        match self {
+            Room::Live(held) => held.grow_to(bytes).await,
+            Room::History(_) => Ok(()),
+        }
+    }
+}

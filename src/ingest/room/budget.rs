@@ -1,0 +1,184 @@
+//! Memory for bodies, from their first byte until their answer is written: what they cost, not what their text measures.
+//!
+//! Promises: as long as there is memory anyone gets it. The last quarter is for sources that hold less than a quarter, and half of that for
+//! those that hold little: so whoever floods leaves room for the others, and many who do still leave some for a usual event. A slow sender
+//! holds only what it has sent. Deliberately does not know what a body costs: whoever works on it says so before it does.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::event::{Code, Refusal};
+
+/// Large enough that a usual body takes a few steps, small enough that a share is not taken by headers alone.
+const STEP: usize = 64 * 1024;
+
+pub struct Budget {
+    limit: usize,
+    wait: Duration,
+    in_use: Mutex<InUse>,
+    released: Notify,
+}
+
+#[derive(Default)]
+struct InUse {
+    total: usize,
+    by_source: HashMap<IpAddr, usize>,
+}
+
+/// Memory held for one body; dropping it gives it back.
+pub struct Held {
+    budget: Arc<Budget>,
+    source: IpAddr,
+    bytes: Mutex<usize>,
+}
+
+impl Budget {
+    pub fn new(limit: usize, wait: Duration) -> Arc<Budget> {
+        Arc::new(Budget { limit, wait, in_use: Mutex::default(), released: Notify::new() })
+    }
+
+    pub fn hold(self: &Arc<Budget>, source: IpAddr) -> Arc<Held> {
+        Arc::new(Held { budget: Arc::clone(self), source, bytes: Mutex::new(0) })
+    }
+
+    /// What one source may hold when there is no more than that left, and what others leave it before.
+    fn share(&self) -> usize {
+        self.limit / 4
+    }
+
+    /// Up to which total a source may take what makes it hold `bytes`.
+    fn open_to(&self, bytes: usize) -> usize {
+        match bytes {
+            little if little <= (self.share() / 8).max(STEP) => self.limit,
+            fair if fair <= self.share() => self.limit - self.share() / 2,
+            _ => self.limit - self.share(),
+        }
+    }
+
+    fn try_take(&self, source: IpAddr, bytes: usize) -> Result<(), Code> {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
+        if in_use.total + bytes > self.open_to(of_source + bytes) {
+            return Err(if of_source + bytes > self.share() { Code::SourceOverBudget } else { Code::OverBudget });
+        }
+        in_use.total += bytes;
+        in_use.by_source.insert(source, of_source + bytes);
+        Ok(())
+    }
+
+    fn give_back(&self, source: IpAddr, bytes: usize) {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.total = in_use.total.saturating_sub(bytes);
+        let left = in_use.by_source.get(&source).copied().unwrap_or(0).saturating_sub(bytes);
+        if left == 0 {
+            in_use.by_source.remove(&source);
+        } else {
+            in_use.by_source.insert(source, left);
+        }
+        drop(in_use);
+        self.released.notify_waiters();
+    }
+}
+
+impl Held {
+    /// Makes it `bytes` in all, if there is room at once; at most what one source can ever have, so that a costly body is taken alone
+    /// instead of never.
+    pub fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
+        let mut held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let Budget { limit, .. } = *self.budget;
+        let bytes = bytes.next_multiple_of(STEP).min(limit - self.budget.share());
+        let Some(more) = bytes.checked_sub(*held).filter(|more| *more > 0) else { return Ok(()) };
+        let taken = self.budget.try_take(self.source, more);
+        taken.map(|()| *held = bytes).map_err(|code| {
+            let message = match code {
+                Code::SourceOverBudget => format!("this source holds its share of the {limit} bytes that may be in flight"),
+                _ => format!("all {limit} bytes that may be in flight are in use"),
+            };
+            Refusal::new(code, message)
+        })
+    }
+
+    /// The same, waiting at most the budget's patience for others to finish.
+    pub async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
+        let deadline = Instant::now() + self.budget.wait;
+        loop {
+            let released = self.budget.released.notified();
+            tokio::pin!(released);
+            released.as_mut().enable();
+            match self.try_grow_to(bytes) {
+                Ok(()) => return Ok(()),
+                Err(refusal) if tokio::time::timeout_at(deadline, released).await.is_err() => return Err(refusal),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let bytes = *self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if bytes > 0 {
+            self.budget.give_back(self.source, bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOX: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 19));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 20));
+
+    #[tokio::test]
+    async fn a_source_that_is_alone_may_have_more_than_its_share_and_leaves_room_for_others() {
+        let budget = Budget::new(16 * STEP, Duration::ZERO);
+        let greedy = [budget.hold(BOX), budget.hold(BOX)];
+        greedy[0].grow_to(11 * STEP).await.unwrap();
+        assert_eq!(greedy[1].grow_to(2 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
+        let others = [budget.hold(OTHER), budget.hold(OTHER)];
+        others[0].grow_to(3 * STEP).await.unwrap();
+        assert_eq!(others[1].grow_to(2 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
+    }
+
+    #[tokio::test]
+    async fn many_who_flood_leave_some_room_for_who_holds_little() {
+        let budget = Budget::new(64 * STEP, Duration::ZERO);
+        let many: Vec<_> = (1..=8).map(|last| budget.hold(IpAddr::from([10, 0, 0, last]))).collect();
+        for held in &many {
+            let _ = held.grow_to(8 * STEP).await;
+        }
+        assert_eq!(budget.hold(OTHER).grow_to(12 * STEP).await.unwrap_err().code, Code::OverBudget);
+        budget.hold(OTHER).grow_to(2 * STEP).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_costs_more_than_there_is_is_taken_alone() {
+        let budget = Budget::new(32 * STEP, Duration::ZERO);
+        let costly = budget.hold(BOX);
+        costly.grow_to(100 * STEP).await.unwrap();
+        assert_eq!(budget.hold(BOX).grow_to(1).await.unwrap_err().code, Code::SourceOverBudget);
+        budget.hold(OTHER).grow_to(1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_dropped_is_given_back_and_waiters_wake() {
+        let budget = Budget::new(4 * STEP, Duration::from_secs(60));
+        let first = budget.hold(BOX);
+        first.grow_to(3 * STEP).await.unwrap();
+        let waiting = tokio::spawn({
+            let budget = Arc::clone(&budget);
+            async move { budget.hold(BOX).grow_to(2 * STEP).await }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        waiting.await.unwrap().unwrap();
+        assert_eq!(budget.in_use.lock().unwrap().total, 0);
+        assert!(budget.in_use.lock().unwrap().by_source.is_empty());
+    }
+}

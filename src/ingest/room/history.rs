@@ -1,0 +1,175 @@
+//! Room and turns of history bodies: any number may come at once, one after the other is worked on.
+//!
+//! Promises: a body takes its turn once it has arrived, so that a slow one keeps nobody away; where the room is full, the one that comes
+//! slowest is ended, and comes again. Deliberately shares nothing by source: boxes send history for as long as it takes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Code, Refusal};
+
+/// A body has had its chance to be fast after this.
+const RATE_AFTER: Duration = Duration::from_secs(1);
+
+pub struct History {
+    limit: usize,
+    wait: Duration,
+    bodies: Mutex<Bodies>,
+    released: Notify,
+    turn: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Bodies {
+    next: u64,
+    total: usize,
+    coming: HashMap<u64, Coming>,
+}
+
+struct Coming {
+    bytes: usize,
+    since: Instant,
+    has_arrived: bool,
+    ended: CancellationToken,
+}
+
+/// A history body's room; dropping it gives it back.
+pub struct Held {
+    history: Arc<History>,
+    number: u64,
+    ended: CancellationToken,
+}
+
+impl History {
+    pub fn new(limit: usize, wait: Duration) -> Arc<History> {
+        Arc::new(History { limit, wait, bodies: Mutex::default(), released: Notify::new(), turn: Arc::new(Semaphore::new(1)) })
+    }
+
+    pub fn hold(self: &Arc<History>) -> Arc<Held> {
+        let ended = CancellationToken::new();
+        let mut bodies = self.bodies();
+        let number = bodies.next;
+        bodies.next += 1;
+        bodies.coming.insert(number, Coming { bytes: 0, since: Instant::now(), has_arrived: false, ended: ended.clone() });
+        Arc::new(Held { history: Arc::clone(self), number, ended })
+    }
+
+    fn bodies(&self) -> MutexGuard<'_, Bodies> {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bodies {
+    /// The one that comes slowest, if `number` is faster.
+    fn slowest_but(&self, number: u64) -> Option<&Coming> {
+        let rate = |coming: &Coming| coming.bytes as f64 / coming.since.elapsed().max(RATE_AFTER).as_secs_f64();
+        let rivals = self.coming.values().filter(|coming| !coming.has_arrived && !coming.ended.is_cancelled());
+        let is_new = |coming: &Coming| coming.since.elapsed() < RATE_AFTER;
+        let slowest = rivals.filter(|coming| !is_new(coming)).min_by(|a, b| rate(a).total_cmp(&rate(b)))?;
+        let own = self.coming.get(&number)?;
+        (is_new(own) || rate(slowest) < rate(own)).then_some(slowest)
+    }
+}
+
+impl Held {
+    /// Makes it `bytes` in all: the slowest other gives way, or it is waited for at most the budget's patience.
+    pub async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
+        let deadline = Instant::now() + self.history.wait;
+        loop {
+            let released = self.history.released.notified();
+            tokio::pin!(released);
+            released.as_mut().enable();
+            if self.try_grow_to(bytes) {
+                return Ok(());
+            }
+            if tokio::time::timeout_at(deadline, released).await.is_err() {
+                return Err(Refusal::new(Code::HistoryBusy, "other history bodies take all the room there is"));
+            }
+        }
+    }
+
+    fn try_grow_to(&self, bytes: usize) -> bool {
+        let mut bodies = self.history.bodies();
+        let held = bodies.coming.get(&self.number).map_or(0, |coming| coming.bytes);
+        let more = bytes.saturating_sub(held);
+        if bodies.total + more > self.history.limit {
+            if let Some(slowest) = bodies.slowest_but(self.number) {
+                slowest.ended.cancel();
+            }
+            return false;
+        }
+        bodies.total += more;
+        if let Some(coming) = bodies.coming.get_mut(&self.number) {
+            coming.bytes += more;
+        }
+        true
+    }
+
+    /// Resolves when this body has to give way to faster ones.
+    pub async fn ended(&self) -> Refusal {
+        self.ended.cancelled().await;
+        Refusal::new(Code::HistoryBusy, "faster history bodies take the room of this one")
+    }
+
+    /// All of it is there: waits for its turn, and keeps it until the permit is dropped.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        if let Some(coming) = self.history.bodies().coming.get_mut(&self.number) {
+            coming.has_arrived = true;
+        }
+        Arc::clone(&self.history.turn).acquire_owned().await.ok()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut bodies = self.history.bodies();
+        let bytes = bodies.coming.remove(&self.number).map_or(0, |coming| coming.bytes);
+        bodies.total = bodies.total.saturating_sub(bytes);
+        drop(bodies);
+        self.history.released.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has come for two seconds by now.
+    fn for_two_seconds(history: &Arc<History>) -> Arc<Held> {
+        let held = history.hold();
+        let since = Instant::now().checked_sub(2 * RATE_AFTER).unwrap();
+        history.bodies().coming.get_mut(&held.number).unwrap().since = since;
+        held
+    }
+
+    #[tokio::test]
+    async fn when_the_room_is_full_the_slowest_gives_way_and_an_arrived_one_never() {
+        let history = History::new(100, Duration::from_secs(60));
+        let [arrived, slow, slower] = [(); 3].map(|()| for_two_seconds(&history));
+        arrived.grow_to(10).await.unwrap();
+        let _turn = arrived.turn().await;
+        slow.grow_to(60).await.unwrap();
+        slower.grow_to(30).await.unwrap();
+
+        let fast = history.hold();
+        let ended = tokio::spawn(async move { slower.ended().await });
+        fast.grow_to(30).await.unwrap();
+        assert_eq!(ended.await.unwrap().code, Code::HistoryBusy);
+        assert!(!slow.ended.is_cancelled() && !arrived.ended.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn who_is_slower_than_all_others_gives_way_itself() {
+        let history = History::new(100, Duration::ZERO);
+        let [fast, slow] = [(); 2].map(|()| for_two_seconds(&history));
+        fast.grow_to(90).await.unwrap();
+        slow.grow_to(5).await.unwrap();
+        assert_eq!(slow.grow_to(20).await.unwrap_err().code, Code::HistoryBusy);
+        assert!(!fast.ended.is_cancelled());
+    }
+}

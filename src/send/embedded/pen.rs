@@ -1,0 +1,98 @@
+//! The writing half of a connection, and what is to be written beside publications.
+//!
+//! Promises: a client that takes nothing for [`WRITTEN_WITHIN`] is an error, and one that does not take its answers is asked nothing more.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter, WriteHalf};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::reply::Reply;
+use super::wire::Version;
+
+/// For a piece of a message to go out.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+const PIECE: usize = 64 << 10;
+/// Answers that a client has not taken: it may ask nothing more until it has.
+const REPLIES_MAX: usize = 64;
+const BUFFER: usize = 4 << 10;
+
+/// What is to be written to one connection beside publications.
+#[derive(Default)]
+pub(super) struct Outbox {
+    replies: Mutex<VecDeque<Bytes>>,
+    /// Something is to be written, here or elsewhere.
+    pub wake: Arc<Notify>,
+    taken: Notify,
+}
+
+impl Outbox {
+    pub fn put(&self, reply: &Reply, version: Version) {
+        self.lock().push_back(reply.encode(version));
+        self.wake.notify_one();
+    }
+
+    pub fn take(&self) -> Option<Bytes> {
+        let reply = self.lock().pop_front();
+        self.taken.notify_one();
+        reply
+    }
+
+    pub async fn has_room(&self) {
+        while self.lock().len() >= REPLIES_MAX {
+            self.taken.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct Pen<Io> {
+    io: BufWriter<WriteHalf<Io>>,
+    is_amid: bool,
+}
+
+impl<Io: AsyncWrite> Pen<Io> {
+    pub fn new(write: WriteHalf<Io>) -> Pen<Io> {
+        Pen { io: BufWriter::with_capacity(BUFFER, write), is_amid: false }
+    }
+
+    /// A packet was begun and not ended: nothing can follow.
+    pub fn is_amid(&self) -> bool {
+        self.is_amid
+    }
+
+    /// A whole packet, on its way.
+    pub async fn write(&mut self, packet: &[u8]) -> std::io::Result<()> {
+        self.put(packet).await?;
+        self.flush().await
+    }
+
+    pub async fn put(&mut self, packet: &[u8]) -> std::io::Result<()> {
+        self.put_all(packet, &[]).await
+    }
+
+    pub async fn put_all(&mut self, head: &[u8], payload: &[u8]) -> std::io::Result<()> {
+        self.is_amid = true;
+        for piece in std::iter::once(head).chain(payload.chunks(PIECE)) {
+            timeout(WRITTEN_WITHIN, self.io.write_all(piece)).await.map_err(std::io::Error::from)??;
+        }
+        self.is_amid = false;
+        Ok(())
+    }
+
+    pub async fn flush(&mut self) -> std::io::Result<()> {
+        timeout(WRITTEN_WITHIN, self.io.flush()).await.map_err(std::io::Error::from)?
+    }
+
+    pub async fn close(&mut self) {
+        // It is over either way.
+        drop(self.io.shutdown().await);
+    }
+}

@@ -1,0 +1,280 @@
+//! MQTT packets that come in, both versions: into [`Connect`] and [`Request`].
+//!
+//! Promises: what a client may not send is not held in memory: of its publications only the packet id is kept, and another packet is
+//! at most [`CLIENT_PACKET_MAX`]. What it does send is taken apart by `rmqtt_codec`.
+
+use std::io;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use rmqtt_codec::{v3, v5};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::codec::Decoder;
+
+/// CONNECT and SUBSCRIBE need less, and hundreds of clients may send one at a time.
+pub(super) const CLIENT_PACKET_MAX: u32 = 64 << 10;
+/// The gateway's own: an event with four pictures inline.
+pub(super) const PACKET_MAX: u32 = 16 << 20;
+/// The type of a packet, in the upper half of its first byte.
+const PUBLISH: u8 = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V3,
+    V5,
+}
+
+/// A packet as it came: from its first byte, with where its body begins.
+pub(super) enum Frame {
+    Whole {
+        packet: BytesMut,
+        body: usize,
+    },
+    /// A publication of somebody who may not publish.
+    Publication {
+        qos: u8,
+        packet_id: u16,
+    },
+}
+
+/// Who may send what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rights {
+    Client,
+    Gateway,
+}
+
+/// Not cancel-safe.
+pub(super) async fn read(from: &mut (impl AsyncRead + Unpin), rights: Rights) -> io::Result<Frame> {
+    let mut packet = BytesMut::with_capacity(64);
+    let first = from.read_u8().await?;
+    packet.put_u8(first);
+    let mut length = 0;
+    for shift in [0, 7, 14, 21] {
+        let byte = from.read_u8().await?;
+        packet.put_u8(byte);
+        length |= u32::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+        if shift == 21 {
+            return Err(malformed());
+        }
+    }
+    let most = match rights {
+        Rights::Client if first >> 4 == PUBLISH => return skip(from, first >> 1 & 3, length).await,
+        Rights::Client => CLIENT_PACKET_MAX,
+        Rights::Gateway => PACKET_MAX,
+    };
+    if length > most {
+        return Err(malformed());
+    }
+    let body = packet.len();
+    packet.resize(body + usize::try_from(length).unwrap_or_default(), 0);
+    from.read_exact(packet.get_mut(body..).unwrap_or_default()).await?;
+    Ok(Frame::Whole { packet, body })
+}
+
+/// Reads a publication past, whatever its size.
+async fn skip(from: &mut (impl AsyncRead + Unpin), qos: u8, length: u32) -> io::Result<Frame> {
+    let topic = from.read_u16().await?;
+    pass(from, topic.into()).await?;
+    let packet_id = if qos > 0 { from.read_u16().await? } else { 0 };
+    let read = 2 + u32::from(topic) + if qos > 0 { 2 } else { 0 };
+    let rest = length.checked_sub(read).filter(|_| qos < 3).ok_or_else(malformed)?;
+    pass(from, rest).await?;
+    Ok(Frame::Publication { qos, packet_id })
+}
+
+async fn pass(from: &mut (impl AsyncRead + Unpin), bytes: u32) -> io::Result<()> {
+    let passed = tokio::io::copy(&mut from.take(bytes.into()), &mut tokio::io::sink()).await?;
+    if passed < u64::from(bytes) { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+fn malformed() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+/// The first packet of a connection.
+#[derive(Debug)]
+pub(super) struct Connect {
+    pub version: Version,
+    pub client_id: String,
+    pub clean_start: bool,
+    pub keep_alive: Duration,
+    /// `None` = as long as the broker likes (3.1.1, without a clean session).
+    pub expiry_seconds: Option<u32>,
+    pub receive_maximum: u16,
+    pub packet_max: u32,
+    pub login: Option<(String, Vec<u8>)>,
+    pub will: Option<Will>,
+    /// Asks for an extended authentication.
+    pub has_method: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Will {
+    pub topic: String,
+    pub payload: Bytes,
+    pub qos: u8,
+    pub retain: bool,
+    pub is_text: bool,
+    pub content_type: Option<String>,
+}
+
+impl Connect {
+    /// `None` if it is none.
+    pub fn parse(mut packet: BytesMut, body: usize) -> Option<Connect> {
+        // Behind the protocol's name: 4 is 3.1.1, 3 is 3.1, 5 is 5.
+        let name = usize::from(u16::from_be_bytes([*packet.get(body)?, *packet.get(body + 1)?]));
+        match *packet.get(body + 2 + name)? {
+            5 => match v5::Codec::new(0, 0).decode(&mut packet).ok()?? {
+                (v5::Packet::Connect(connect), _) => Some(Connect::of_v5(*connect)),
+                _ => None,
+            },
+            _ => match v3::Codec::new(0).decode(&mut packet).ok()?? {
+                (v3::Packet::Connect(connect), _) => Some(Connect::of_v3(*connect)),
+                _ => None,
+            },
+        }
+    }
+
+    fn of_v3(connect: v3::Connect) -> Connect {
+        let will = connect.last_will.map(|will| Will {
+            topic: will.topic.to_string(),
+            payload: will.message,
+            qos: will.qos.into(),
+            retain: will.retain,
+            is_text: false,
+            content_type: None,
+        });
+        Connect {
+            version: Version::V3,
+            client_id: connect.client_id.to_string(),
+            clean_start: connect.clean_session,
+            keep_alive: Duration::from_secs(connect.keep_alive.into()),
+            expiry_seconds: connect.clean_session.then_some(0),
+            receive_maximum: u16::MAX,
+            packet_max: u32::MAX,
+            login: connect.username.map(|name| (name.to_string(), connect.password.unwrap_or_default().to_vec())),
+            will,
+            has_method: false,
+        }
+    }
+
+    fn of_v5(connect: v5::Connect) -> Connect {
+        let will = connect.last_will.map(|will| Will {
+            topic: will.topic.to_string(),
+            payload: will.message,
+            qos: will.qos.into(),
+            retain: will.retain,
+            is_text: will.is_utf8_payload == Some(true),
+            content_type: will.content_type.map(|word| word.to_string()),
+        });
+        Connect {
+            version: Version::V5,
+            client_id: connect.client_id.to_string(),
+            clean_start: connect.clean_start,
+            keep_alive: Duration::from_secs(connect.keep_alive.into()),
+            expiry_seconds: Some(connect.session_expiry_interval_secs),
+            receive_maximum: connect.receive_max.map_or(u16::MAX, u16::from),
+            packet_max: connect.max_packet_size.map_or(u32::MAX, u32::from),
+            login: connect.username.map(|name| (name.to_string(), connect.password.unwrap_or_default().to_vec())),
+            will,
+            has_method: connect.auth_method.is_some(),
+        }
+    }
+}
+
+/// What a client asks for.
+#[derive(Debug)]
+pub(super) enum Request {
+    Acknowledged(u16),
+    Release(u16),
+    Subscribe { packet_id: u16, id: Option<u32>, wanted: Vec<Wanted> },
+    Unsubscribe { packet_id: u16, filters: Vec<String> },
+    Ping,
+    Disconnect { expiry_seconds: Option<u32>, with_will: bool },
+}
+
+/// One subscription, as asked for. Filters are copies: a slice would hold its whole packet.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub filter: String,
+    pub qos: u8,
+    pub retain_as_published: bool,
+    pub retained: Retained,
+}
+
+/// When a subscription is told what is retained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retained {
+    Always,
+    IfNew,
+    Never,
+}
+
+impl Request {
+    /// `None` if it is malformed, or nothing that a client says.
+    pub fn parse(mut packet: BytesMut, version: Version) -> Option<Request> {
+        match version {
+            Version::V3 => Request::of_v3(v3::Codec::new(0).decode(&mut packet).ok()??.0),
+            Version::V5 => Request::of_v5(v5::Codec::new(0, 0).decode(&mut packet).ok()??.0),
+        }
+    }
+
+    fn of_v3(packet: v3::Packet) -> Option<Request> {
+        Some(match packet {
+            v3::Packet::PublishAck { packet_id } => Request::Acknowledged(packet_id.get()),
+            v3::Packet::PublishRelease { packet_id } => Request::Release(packet_id.get()),
+            v3::Packet::Subscribe { packet_id, topic_filters } => {
+                let wanted = topic_filters.iter().map(|(filter, qos)| Wanted {
+                    filter: filter.to_string(),
+                    qos: (*qos).into(),
+                    retain_as_published: false,
+                    retained: Retained::Always,
+                });
+                Request::Subscribe { packet_id: packet_id.get(), id: None, wanted: wanted.collect() }
+            }
+            v3::Packet::Unsubscribe { packet_id, topic_filters } => Request::Unsubscribe {
+                packet_id: packet_id.get(),
+                filters: topic_filters.iter().map(ToString::to_string).collect(),
+            },
+            v3::Packet::PingRequest => Request::Ping,
+            v3::Packet::Disconnect => Request::Disconnect { expiry_seconds: None, with_will: false },
+            _ => return None,
+        })
+    }
+
+    fn of_v5(packet: v5::Packet) -> Option<Request> {
+        Some(match packet {
+            v5::Packet::PublishAck(answer) => Request::Acknowledged(answer.packet_id.get()),
+            v5::Packet::PublishRelease(release) => Request::Release(release.packet_id.get()),
+            v5::Packet::Subscribe(subscribe) => {
+                let wanted = subscribe.topic_filters.iter().map(|(filter, options)| Wanted {
+                    filter: filter.to_string(),
+                    qos: options.qos.into(),
+                    retain_as_published: options.retain_as_published,
+                    retained: match options.retain_handling {
+                        v5::RetainHandling::AtSubscribe => Retained::Always,
+                        v5::RetainHandling::AtSubscribeNew => Retained::IfNew,
+                        v5::RetainHandling::NoAtSubscribe => Retained::Never,
+                    },
+                });
+                let id = subscribe.id.map(NonZeroU32::get);
+                Request::Subscribe { packet_id: subscribe.packet_id.get(), id, wanted: wanted.collect() }
+            }
+            v5::Packet::Unsubscribe(unsubscribe) => Request::Unsubscribe {
+                packet_id: unsubscribe.packet_id.get(),
+                filters: unsubscribe.topic_filters.iter().map(ToString::to_string).collect(),
+            },
+            v5::Packet::PingRequest => Request::Ping,
+            v5::Packet::Disconnect(leave) => Request::Disconnect {
+                expiry_seconds: leave.session_expiry_interval_secs,
+                with_will: leave.reason_code == v5::DisconnectReasonCode::DisconnectWithWillMessage,
+            },
+            _ => return None,
+        })
+    }
+}

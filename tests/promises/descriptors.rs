@@ -1,0 +1,62 @@
+//! With as few descriptors as a shell gives, everything goes on, however many connect.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::parts::gateway::{Gateway, event, exchange};
+
+#[test]
+fn with_a_thousand_descriptors_and_as_many_idle_connections_the_log_rolls_and_nothing_ends() {
+    // Segments of 16 MiB: sixteen of the events below fill one.
+    let mut gateway = Gateway::start_limited(
+        1_024,
+        &[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("QUEUE__MAX_BYTES", "256MiB"), ("INGEST__ANSWER_DEADLINE", "10s")],
+    );
+    let mut idle = Vec::new();
+    for _ in 0..1_015 {
+        idle.extend(TcpStream::connect(gateway.ingest));
+    }
+    for _ in 0..200 {
+        idle.extend(TcpStream::connect(gateway.admin));
+    }
+    let mut posted = 0;
+    for number in 0..40 {
+        let mut event = event(&number.to_string(), json!(1), "10.0.0.1");
+        event["ext_data"]["spot_pic"] = format!("/9j/{}", "QUJD".repeat(300_000)).into();
+        let body = event.to_string();
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        // All come from one address here, which has most: those who were silent for long give way to it.
+        while gateway.try_post("/RealTimeEvent", body.as_bytes()).is_none_or(|answer| answer.status != 200) {
+            assert!(std::time::Instant::now() < deadline, "{posted} were taken; {}", gateway.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        posted += 1;
+    }
+    assert_eq!(posted, 40);
+    assert!(gateway.log().contains("the limit on open files (ulimit -n) is too low"), "{}", gateway.log());
+    drop(idle);
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+}
+
+#[test]
+fn silent_clients_of_the_admin_port_leave_room_for_who_asks() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    let mut silent: Vec<_> = (0..300).map(|_| TcpStream::connect(gateway.admin).unwrap()).collect();
+    // Whoever is kept waiting for a place gets one once somebody has been silent for five seconds.
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let alive = || exchange(TcpStream::connect(gateway.admin).unwrap(), b"GET /livez HTTP/1.0\r\n\r\n");
+    while alive().is_none_or(|answer| answer.status != 200) {
+        assert!(std::time::Instant::now() < deadline);
+    }
+    // Half a head does not stay either.
+    let mut slow = TcpStream::connect(gateway.admin).unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    slow.write_all(b"GET /liv").unwrap();
+    let ended = slow.read_to_end(&mut Vec::new());
+    let is_waiting = ended.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+    assert!(!is_waiting, "it is still open");
+    silent.clear();
+}

@@ -1,0 +1,134 @@
+//! An MQTT client that does as it is told, legal or not: bytes out, packets in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Raw {
+    pub stream: TcpStream,
+    pub version: u8,
+}
+
+/// How it says CONNECT.
+#[derive(Clone, Copy, Default)]
+pub struct Hello<'a> {
+    pub id: &'a str,
+    pub keeps_session: bool,
+    pub will: Option<(&'a str, &'a str)>,
+    pub login: Option<(&'a str, &'a str)>,
+}
+
+impl Raw {
+    /// 4 = MQTT 3.1.1, 5 = MQTT 5. With the body of the CONNACK.
+    pub async fn connect(address: SocketAddr, version: u8, hello: Hello<'_>) -> (Raw, Vec<u8>) {
+        let mut raw = Raw { stream: TcpStream::connect(address).await.unwrap(), version };
+        let mut flags = if hello.keeps_session { 0 } else { 2 };
+        let properties: &[u8] = if version < 5 {
+            &[]
+        } else if hello.keeps_session {
+            &[5, 0x11, 0, 0, 0x0e, 0x10]
+        } else {
+            &[0]
+        };
+        let mut payload = text(hello.id);
+        if let Some((topic, words)) = hello.will {
+            flags |= 0x2c; // A will, QoS 1, retained.
+            payload.extend(if version < 5 { &[][..] } else { &[0] });
+            payload.extend(text(topic));
+            payload.extend(text(words));
+        }
+        if let Some((user, password)) = hello.login {
+            flags |= 0xc0;
+            payload.extend(text(user));
+            payload.extend(text(password));
+        }
+        let mut body = text("MQTT");
+        body.extend([version, flags, 0, 0]);
+        body.extend(properties);
+        body.extend(payload);
+        raw.send(0x10, &body).await;
+        let (first, answer) = raw.receive().await;
+        assert_eq!(first, 0x20, "{answer:?}");
+        (raw, answer)
+    }
+
+    pub async fn subscribe(&mut self, filter: &str) -> u8 {
+        let mut body = vec![0, 1];
+        body.extend(if self.version < 5 { &[][..] } else { &[0] });
+        body.extend(text(filter));
+        body.push(1);
+        self.send(0x82, &body).await;
+        *self.until(0x90).await.last().unwrap()
+    }
+
+    /// With the packet id 7 where the QoS has one.
+    pub async fn publish(&mut self, topic: &str, payload: &[u8], qos: u8, retain: bool) {
+        let mut body = text(topic);
+        body.extend(if qos > 0 { &[0, 7][..] } else { &[] });
+        body.extend(if self.version < 5 { &[][..] } else { &[0] });
+        body.extend(payload);
+        self.send(0x30 | qos << 1 | u8::from(retain), &body).await;
+    }
+
+    pub async fn send(&mut self, first: u8, body: &[u8]) {
+        let mut packet = vec![first];
+        let mut length = body.len();
+        loop {
+            packet.push((length % 128) as u8 | if length > 127 { 128 } else { 0 });
+            length /= 128;
+            if length == 0 {
+                break;
+            }
+        }
+        packet.extend(body);
+        self.stream.write_all(&packet).await.unwrap();
+    }
+
+    /// The next packet: its first byte and its body.
+    pub async fn receive(&mut self) -> (u8, Vec<u8>) {
+        tokio::time::timeout(PATIENCE, self.next()).await.expect("a packet comes").expect("the connection lives")
+    }
+
+    /// The body of the next packet of this kind; what comes before is passed over.
+    pub async fn until(&mut self, first: u8) -> Vec<u8> {
+        loop {
+            let (kind, body) = self.receive().await;
+            if kind == first {
+                return body;
+            }
+        }
+    }
+
+    /// `None` once the other side has closed.
+    pub async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
+        let first = self.stream.read_u8().await.ok()?;
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            let byte = self.stream.read_u8().await.ok()?;
+            length |= usize::from(byte & 127) << shift;
+            shift += 7;
+            if byte < 128 {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).await.ok()?;
+        Some((first, body))
+    }
+
+    /// Waits for the other side to close.
+    pub async fn closed(&mut self) {
+        let closed = async { while self.next().await.is_some() {} };
+        tokio::time::timeout(PATIENCE, closed).await.expect("it is closed");
+    }
+}
+
+fn text(words: &str) -> Vec<u8> {
+    let mut bytes = u16::try_from(words.len()).unwrap().to_be_bytes().to_vec();
+    bytes.extend(words.as_bytes());
+    bytes
+}

@@ -1,0 +1,59 @@
+//! One slow subscriber costs the others nothing that they would notice.
+
+use std::time::{Duration, Instant};
+
+use boxbridge::config::MqttVersion;
+use boxbridge::event::{Lane, Sequence};
+use boxbridge::send::Session as _;
+
+use super::{reluctant, session, start, subscriber};
+use crate::mqtt::{acknowledged, answer, message};
+use crate::parts::subscriber::Over;
+
+/// 25 messages a second, as in a browser that draws each.
+const SLOW: Duration = Duration::from_millis(40);
+/// What would be too late for a door, and what a loaded machine needs.
+const IN_TIME: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_come_in_time_whoever_else_is_slow() {
+    const ALERTS: u64 = 500;
+    let broker = start();
+    let _slow = reluctant(&broker, Some(SLOW), u64::MAX).await;
+    let mut fast = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
+    let mut urgent = session(&broker, Lane::Urgent).await;
+    let began = Instant::now();
+    let (mut worst, mut late) = (Duration::ZERO, 0);
+    for number in 1..=ALERTS {
+        // 100 a second: four times what the slow one takes.
+        tokio::time::sleep_until((began + Duration::from_millis(10 * number)).into()).await;
+        let sent = Instant::now();
+        urgent.submit(Sequence(number), message("events/1", number.to_string()));
+        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+        assert_eq!(fast.receive_one().await.text(), number.to_string());
+        worst = worst.max(sent.elapsed());
+        late += u32::from(sent.elapsed() > Duration::from_secs(1));
+    }
+    assert!(worst < IN_TIME && late < 10, "the slowest took {worst:?}, {late} more than a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_subscriber_holds_the_normal_lane_back_for_a_bounded_time_and_then_loses_its_own_only() {
+    const MESSAGES: u64 = 2_000;
+    let broker = start();
+    let _slow = reluctant(&broker, Some(SLOW), u64::MAX).await;
+    let mut fast = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
+    let mut session = session(&broker, Lane::Normal).await;
+    let began = Instant::now();
+    for number in 1..=MESSAGES {
+        session.submit(Sequence(number), message("events/1", number.to_string()));
+    }
+    for number in 1..=MESSAGES {
+        assert_eq!(answer(&mut session).await, acknowledged(number));
+    }
+    let received = fast.receive(MESSAGES as usize).await;
+    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=MESSAGES), "all, in order");
+    // At the slow one's pace it would be 80 s.
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    assert!(broker.dropped() > 0, "what the slow one misses is counted");
+}
