@@ -71,13 +71,14 @@ impl Health {
     }
 
     /// Every cause there is, and whether it holds.
-    fn possible_causes(&self, queue: Option<&Status>) -> [(&'static str, bool); 5] {
+    fn possible_causes(&self, queue: Option<&Status>) -> [(&'static str, bool); 6] {
         let phase = self.phase.load(Ordering::Acquire);
         [
             ("starting", phase == Phase::Starting as u8),
             ("draining", phase == Phase::Draining as u8),
             ("queue_full", queue.is_some_and(|queue| queue.is_full)),
             ("queue_stalled", queue.is_some_and(|queue| queue.is_stalled)),
+            ("queue_refused", queue.is_some_and(|queue| queue.is_refused)),
             ("queue_poisoned", queue.is_some_and(|queue| queue.is_poisoned)),
         ]
     }
@@ -100,6 +101,7 @@ impl Health {
     fn report(&self) -> (bool, Value) {
         let mut reasons = self.causes();
         let is_ready = reasons.is_empty();
+        reasons.extend(self.parts.get().map(|parts| parts.queue.status().outages).unwrap_or_default());
         let mut destinations = Map::new();
         for link in self.parts.get().map_or(&[][..], |parts| &parts.links) {
             reasons.extend(link.troubles());

@@ -149,20 +149,21 @@ impl App {
 
         let names = build::destination_names(&config);
         let settings = queue::Settings::from(config.as_ref());
+        let disk = settings.disk.clone();
         let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names))
             .await
             .map_err(|_| Fault)?
             .context("cannot open the queue")?;
-        let instance = build::instance(&config.data_dir)?;
+        let instance = build::instance(&disk, &config.data_dir)?;
         let clock = Arc::new(Clock::open(&config.data_dir));
         clock.look();
-        let aside = Arc::new(Aside::open(&config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
-        let quarantine = Arc::new(Quarantine::open(&config.data_dir, &config.ingest.quarantine)?);
+        let aside = Arc::new(Aside::open(&disk, &config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
+        let quarantine = Arc::new(Quarantine::open(&disk, &config.data_dir, &config.ingest.quarantine)?);
         metrics::limits(&config);
 
-        let embedded = build::embedded(&config)?.map(Arc::new);
-        let destinations = build::destinations(&config, &instance, embedded.as_deref())?;
-        let router = Arc::new(Router::new(&config.routes, store_moves::places(&config, &queue), queue.epoch()));
+        let embedded = build::embedded(&config, shares.embedded)?.map(Arc::new);
+        let destinations = build::destinations(&config, &disk, &instance, embedded.as_deref())?;
+        let router = Arc::new(Router::new(&config.routes, store_moves::places(&config, &disk, &queue), queue.epoch()));
         let deliveries = Stage::default();
         let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
         let store = Arc::new(destinations.store);
@@ -183,10 +184,11 @@ impl App {
         health.opened(queue.clone(), links, config.warnings.clone());
 
         let received = tokio::task::spawn_blocking({
-            let (data_dir, queue) = (config.data_dir.clone(), queue.clone());
-            move || Arc::new(Received::open(&data_dir, queue))
+            let (disk, data_dir, queue) = (disk.clone(), config.data_dir.clone(), queue.clone());
+            move || Received::open(disk, &data_dir, queue)
         });
-        let received = received.await.map_err(|_| Fault)?;
+        let received = received.await.map_err(|_| Fault)?.context("cannot read the counts in queue/received.json")?;
+        let received = Arc::new(received);
         let commits = TaskTracker::new();
         let gateway = Gateway {
             config: Arc::clone(&config),

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::disk::Disk;
 use crate::event::Timestamp;
-use crate::volume;
 
 mod history;
 
@@ -67,7 +67,7 @@ impl Clock {
         let text = serde_json::to_vec(&state.history);
         state.saved_at_ms = Some(now.uptime_ms);
         drop(state);
-        let saved = text.map_err(io::Error::from).and_then(|text| volume::replace(&self.path, &text));
+        let saved = text.map_err(io::Error::from).and_then(|text| Disk::default().replace(&self.path, &text));
         let mut state = self.state();
         if let Err(error) = saved {
             state.saved_at_ms = None;

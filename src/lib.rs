@@ -17,6 +17,7 @@ pub mod app; // builds everything, starts it, stops it in reverse
 pub mod clock; // how old something is, by a wall clock that may be set
 pub mod commands; // what a person asks of the binary besides running it
 pub mod config; // raw settings → checked Config
+pub mod disk; // the way to the file system
 pub mod event; // the nouns that cross stages
 pub mod fault; // a panic of ours ends one thing, and is said
 pub mod gateway; // the straight line

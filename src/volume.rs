@@ -4,10 +4,12 @@
 //! ours is open to other users of the machine, or it is said. Deliberately looks at the top of a folder only: whoever cannot enter
 //! it reaches nothing below.
 
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+use crate::disk::Disk;
 
 /// Of nearly every file system; where it is larger, `st_blocks` says so.
 const BLOCK: u64 = 4_096;
@@ -38,29 +40,19 @@ pub fn occupied(metadata: &Metadata) -> u64 {
 
 /// Whether the file system of `path` can hold one more file of this rank. One that counts no inodes (it reports none at all), or does
 /// not answer, sets no limit: the write itself will tell.
-pub fn has_inodes(path: &Path, rank: Rank) -> bool {
-    let Ok(volume) = rustix::fs::statvfs(path) else { return true };
-    let reserve = RESERVE.min(volume.f_files / 4);
+pub fn has_inodes(disk: &Disk, path: &Path, rank: Rank) -> bool {
+    let Some(files) = disk.room(path).ok().and_then(|room| room.files) else { return true };
+    let reserve = RESERVE.min(files.in_all / 4);
     let untouched = match rank {
         Rank::Last => reserve,
         Rank::Middle => reserve / 2,
     };
-    volume.f_files == 0 || volume.f_favail > untouched
-}
-
-/// Writes a small file anew, synced: after a crash it is as it was, or as it is to be.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    files.available > untouched
 }
 
 /// A folder of ours, made where it is missing with those above it, and closed to others if it was open.
-pub fn private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+pub fn private_folder(disk: &Disk, path: &Path) -> io::Result<()> {
+    disk.make_directories(path)?;
     close(path);
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Settings → the destinations, and what they need: a new one is a field and a line here.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::listen::cannot_listen;
 use super::stage::Stage;
 use crate::clock::Clock;
 use crate::config::{self, Config, StoreUrl};
+use crate::disk::Disk;
 use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::Queue;
@@ -25,8 +25,6 @@ pub const STORE: &str = "store";
 const MQTT: &str = "mqtt";
 const KAFKA: &str = "kafka";
 
-/// Connections of the embedded broker: far from what a process may open (1,024 where nobody raised it), which the log and the boxes need too.
-pub const BROKER_PLACES: usize = 320;
 /// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
 /// How long that waits for somebody to hear it.
@@ -47,8 +45,9 @@ pub fn destination_names(config: &Config) -> Vec<&'static str> {
     configured.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
 }
 
-pub fn destinations(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
-    Ok(Destinations { store: store(config), mqtt: mqtt(config, instance, embedded)?, kafka: kafka(config) })
+pub fn destinations(config: &Config, disk: &Disk, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
+    let store = Store::on(disk.clone(), config.send.store.clone());
+    Ok(Destinations { store, mqtt: mqtt(config, instance, embedded)?, kafka: kafka(config) })
 }
 
 pub fn store(config: &Config) -> Store {
@@ -87,39 +86,34 @@ pub fn places(config: &Config) -> Places {
     Places::new(&config.send.store, &root, &prefix)
 }
 
-/// The broker in this process, where the config wants it.
-pub fn embedded(config: &Config) -> anyhow::Result<Option<Embedded>> {
+/// The broker in this process, where the config wants it, with so many connections.
+pub fn embedded(config: &Config, places: usize) -> anyhow::Result<Option<Embedded>> {
     match &config.send.mqtt {
-        Some(mqtt) if mqtt.broker.is_none() => start_embedded(&mqtt.embedded).map(Some),
+        Some(mqtt) if mqtt.broker.is_none() => start_embedded(&mqtt.embedded, places).map(Some),
         _ => Ok(None),
     }
 }
 
-pub fn start_embedded(settings: &config::Embedded) -> anyhow::Result<Embedded> {
-    Embedded::start(settings, BROKER_PLACES).map_err(|error| match error {
+pub fn start_embedded(settings: &config::Embedded, places: usize) -> anyhow::Result<Embedded> {
+    Embedded::start(settings, places).map_err(|error| match error {
         StartError::Listen { address, key, source } => cannot_listen(key, address, source),
         error => error.into(),
     })
 }
 
 /// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.
-pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
+pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
     let path = data_dir.join("instance");
-    match std::fs::read_to_string(&path) {
-        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
-        Ok(_) => {}
+    match disk.read(&path) {
+        Ok(bytes) => match String::from_utf8_lossy(&bytes).trim() {
+            "" => {}
+            instance => return Ok(instance.to_owned()),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
     let instance: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
-    let unfinished = data_dir.join("instance.unfinished");
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&unfinished)?;
-        writeln!(file, "{instance}")?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
+    disk.replace(&path, format!("{instance}\n").as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(instance)
 }
 

@@ -49,7 +49,8 @@ impl Shares {
         let left = left.saturating_sub(admin + admin.div_ceil(2));
         // The boxes come first: what they may have by the settings, with the line for it, or three quarters.
         let wanted = connections_max + connections_max.div_ceil(2);
-        let embedded = if has_embedded { left.saturating_sub(wanted).max(left / 4).max(LEAST) } else { 0 };
+        let embedded = left.saturating_sub(wanted).max(left / 4).max(LEAST);
+        let embedded = if has_embedded { embedded } else { 0 };
         let ingest = (left.saturating_sub(embedded) / 3 * 2).clamp(LEAST, connections_max.max(LEAST));
         Shares { ingest: ingest.min(connections_max), admin, embedded }
     }

@@ -3,18 +3,28 @@
 //! Promises: what the former store had settled by the first start with another is looked for there, for as long as the log holds a record of
 //! it. Deliberately stops no start: where this cannot be written, this run still knows, and it is said.
 
+use std::io;
+use std::path::Path;
+
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::event::Sequence;
 use crate::queue::Queue;
 use crate::route::Places;
-use crate::volume;
 
 /// As configured, with what is known of before. To be asked before the store's cursor moves.
-pub fn places(config: &Config, queue: &Queue) -> Places {
+pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> Places {
     let path = config.data_dir.join("places");
     let configured = super::build::places(config);
-    let last = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Places>(&text).ok());
-    let Some(last) = last else { return keep(&path, configured) };
+    let last = match disk.read(&path) {
+        // What is not read now is not overwritten: the next start reads it.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %path.display(), "where the picture store was cannot be read");
+            return configured;
+        }
+        read => read.ok().and_then(|text| serde_json::from_slice::<Places>(&text).ok()),
+    };
+    let Some(last) = last else { return keep(disk, &path, configured) };
     if configured.has_moved_from(&last) {
         let waiting = queue
             .status()
@@ -30,11 +40,11 @@ pub fn places(config: &Config, queue: &Queue) -> Places {
     }
     let oldest = queue.status().oldest.unwrap_or(Sequence(u64::MAX));
     let places = configured.after(last.clone(), queue.settled(), oldest);
-    if places == last { places } else { keep(&path, places) }
+    if places == last { places } else { keep(disk, &path, places) }
 }
 
-fn keep(path: &std::path::Path, places: Places) -> Places {
-    let written = serde_json::to_vec(&places).map_err(std::io::Error::from).and_then(|text| volume::replace(path, &text));
+fn keep(disk: &Disk, path: &Path, places: Places) -> Places {
+    let written = serde_json::to_vec(&places).map_err(io::Error::from).and_then(|text| disk.replace(path, &text));
     if let Err(error) = written {
         tracing::warn!(%error, path = %path.display(), "where the picture store is cannot be noted");
     }

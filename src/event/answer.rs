@@ -70,6 +70,8 @@ codes! {
     /// Another history body is being read; the box comes again.
     HistoryBusy = 503 "history_busy",
     QueueFull = 503 "queue_full",
+    /// The disk does not take it at the moment: no descriptor, no memory, no quota.
+    QueueRefused = 503 "queue_refused",
     QueuePoisoned = 503 "queue_poisoned",
     /// Not durable in time; it commits all the same, so it is accepted.
     AnswerLate = 503 "answer_late",

@@ -149,7 +149,8 @@ impl Gateway {
 
 fn refusal(error: AppendError) -> Refusal {
     let code = match error {
-        AppendError::Full { .. } => Code::QueueFull,
+        AppendError::Full { .. } | AppendError::DiskFull { .. } => Code::QueueFull,
+        AppendError::NotNow { .. } => Code::QueueRefused,
         AppendError::Poisoned => Code::QueuePoisoned,
         AppendError::Closed => Code::Draining,
         AppendError::Unwritable => Code::EventUnrecognized,

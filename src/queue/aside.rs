@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::folder::{Folder, Full, PutError, Quota};
+use crate::disk::Disk;
 use crate::event::{Lane, Picture, Sequence, Timestamp};
 use crate::metrics;
 use crate::volume::Rank;
@@ -48,9 +49,9 @@ pub enum AsideError {
 
 impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
-    pub fn open(data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
+    pub fn open(disk: &Disk, data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
         let quota = Quota { max_bytes, share_bytes: max_bytes, rank: Rank::Middle };
-        let folder = Folder::open(&data_dir.join("aside"), quota, |name| (name.split('-').count() == 4).then_some(""))?;
+        let folder = Folder::open(disk, &data_dir.join("aside"), quota, |name| (name.split('-').count() == 4).then_some(""))?;
         let aside = Aside { epoch: epoch.chars().take(8).collect(), folder };
         aside.tell();
         Ok(aside)
@@ -128,7 +129,7 @@ mod tests {
     fn the_same_record_is_kept_once_even_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let aside = Aside::open(directory.path(), "b81f00aa11", 1 << 20).unwrap();
+            let aside = Aside::open(&Disk::default(), directory.path(), "b81f00aa11", 1 << 20).unwrap();
             aside.put(&record(7)).unwrap();
             aside.put(&record(7)).unwrap();
             assert_eq!(aside.usage().0, 1);
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn a_full_store_is_an_error_and_drops_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let aside = Aside::open(directory.path(), "b81f00aa11", 5_000).unwrap();
+        let aside = Aside::open(&Disk::default(), directory.path(), "b81f00aa11", 5_000).unwrap();
         aside.put(&record(1)).unwrap();
         assert!(matches!(aside.put(&record(2)), Err(AsideError::Full { .. })));
         assert_eq!(aside.usage().0, 1);

@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::follower::Follower;
 use super::inner::Inner;
@@ -17,9 +17,6 @@ use super::layout::Counts;
 use super::progress::{Outcome, ROTTEN};
 use super::record::{self, Batch, Item, Record, TypeSet, Want};
 use crate::event::{Lane, PersonType, PictureVerdict, Sequence, Timestamp};
-
-/// After the disk did not read an index. A record that it does not read is stepped over at once.
-const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// One destination's place in one lane. Owned by one delivery loop.
 pub struct Cursor {
@@ -32,7 +29,15 @@ pub struct Cursor {
     paused: Vec<(PersonType, u64)>,
     replayed: Option<Replayed>,
     reading: Option<Reading>,
+    unanswered: Option<Unanswered>,
     turn: usize,
+}
+
+/// The disk did not answer: how often in a row, and when it is asked again.
+#[derive(Clone, Copy)]
+struct Unanswered {
+    attempts: u32,
+    again: Instant,
 }
 
 /// Person types that are read together. There is one, but while a type that was paused catches up.
@@ -93,7 +98,18 @@ impl Cursor {
         // One line from the lowest place: a device's records come in order whatever their types. What a type has behind it is stepped over.
         let types = PersonType::ALL.iter().fold(TypeSet::default(), |types, person_type| types.with(TypeSet::of(*person_type)));
         let lines = vec![Line::new(types, unread(&follower, types))];
-        Cursor { inner, follower, urgent, grown, lines, paused: Vec::new(), replayed: None, reading: None, turn: 0 }
+        Cursor {
+            inner,
+            follower,
+            urgent,
+            grown,
+            lines,
+            paused: Vec::new(),
+            replayed: None,
+            reading: None,
+            unanswered: None,
+            turn: 0,
+        }
     }
 
     /// The next record that is not paused: live ones in order, then replayed ones. Waits for more.
@@ -101,6 +117,9 @@ impl Cursor {
         loop {
             if let Some(record) = self.hand_out() {
                 return record;
+            }
+            if let Some(Unanswered { again, .. }) = self.unanswered {
+                tokio::time::sleep_until(again).await;
             }
             self.start_reading();
             let Some(reading) = &mut self.reading else {
@@ -110,10 +129,14 @@ impl Cursor {
             let batch = (&mut reading.task).await;
             let Some(reading) = self.reading.take() else { continue };
             match batch {
-                Ok(Ok(batch)) => self.take(&reading, batch),
-                Ok(Err(error)) => {
-                    tracing::error!(destination.name = self.follower.destination, %error, "the queue cannot be read");
-                    tokio::time::sleep(READ_AGAIN).await;
+                Ok(Ok(batch)) => {
+                    self.unanswered = None;
+                    self.take(&reading, batch);
+                }
+                // Said where it was read; it holds this cursor for as long as it lasts.
+                Ok(Err(_)) => {
+                    let attempts = self.unanswered.map_or(0, |unanswered| unanswered.attempts + 1);
+                    self.unanswered = Some(Unanswered { attempts, again: Instant::now() + record::ask_again_after(attempts) });
                 }
                 // A fault of ours is that of whoever reads: it ends the session, and not the destination.
                 Err(error) => match error.try_into_panic() {

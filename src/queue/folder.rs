@@ -7,13 +7,12 @@
 //! way when it is full, is for `aside` and `quarantine`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::ops::Bound;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::disk::Disk;
 use crate::event::Size;
 use crate::volume::{self, Rank};
 
@@ -25,6 +24,7 @@ const FILES_MAX: usize = 250_000;
 const REVIEW_AT_ONCE: usize = 500;
 
 pub struct Folder {
+    disk: Disk,
     directory: PathBuf,
     quota: Quota,
     owner: Owner,
@@ -87,21 +87,23 @@ pub enum PutError {
 
 impl Folder {
     /// Opens it, made where it is missing. What other users could read is theirs no more.
-    pub fn open(directory: &Path, quota: Quota, owner: Owner) -> io::Result<Folder> {
-        volume::private_folder(directory)?;
+    pub fn open(disk: &Disk, directory: &Path, quota: Quota, owner: Owner) -> io::Result<Folder> {
+        volume::private_folder(disk, directory)?;
         let mut kept = Kept::default();
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
+        for path in disk.list(directory)? {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if name.ends_with(UNFINISHED) {
-                fs::remove_file(entry.path())?;
-            } else if let Some(owner) = owner(&name) {
-                let bytes = volume::occupied(&entry.metadata()?);
+                // Nobody counts it; the next start tries again.
+                if let Err(error) = disk.remove(&path) {
+                    tracing::warn!(%error, path = %path.display(), "what was not finished could not be removed");
+                }
+            } else if let Some(owner) = owner(name) {
+                let bytes = volume::occupied(&disk.stat(&path)?);
                 kept.charge(owner, bytes);
-                kept.files.insert(name, Stage::Kept { bytes });
+                kept.files.insert(name.to_owned(), Stage::Kept { bytes });
             }
         }
-        Ok(Folder { directory: directory.to_owned(), quota, owner, kept: Mutex::new(kept) })
+        Ok(Folder { disk: disk.clone(), directory: directory.to_owned(), quota, owner, kept: Mutex::new(kept) })
     }
 
     /// How many files there are, and what they occupy.
@@ -129,7 +131,7 @@ impl Folder {
             None => {}
         }
         kept.has_room(owner, bytes, &self.quota)?;
-        if !volume::has_inodes(&self.directory, self.quota.rank) {
+        if !volume::has_inodes(&self.disk, &self.directory, self.quota.rank) {
             return Err(Full::Inodes.into());
         }
         kept.charge(owner, bytes);
@@ -158,13 +160,13 @@ impl Folder {
     /// Whether a file is not there any more, once it was removed where it is over.
     fn is_gone(&self, name: &str, is_over: bool) -> bool {
         let path = self.directory.join(name);
-        if is_over && let Err(error) = fs::remove_file(&path) {
+        if is_over && let Err(error) = self.disk.remove(&path) {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::warn!(%error, file = %name, "what is over its time could not be removed");
             }
             return error.kind() == io::ErrorKind::NotFound;
         }
-        is_over || matches!(path.try_exists(), Ok(false))
+        is_over || self.disk.stat(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -213,11 +215,11 @@ struct Room<'a> {
 
 impl Room<'_> {
     fn fill(mut self, head: &[u8], parts: &[&[u8]]) -> io::Result<()> {
-        let directory = &self.folder.directory;
+        let Folder { disk, directory, .. } = self.folder;
         let (path, unfinished) = (directory.join(self.name), directory.join(format!("{}{UNFINISHED}", self.name)));
-        let written = write(&unfinished, head, parts)
-            .and_then(|occupied| fs::rename(&unfinished, &path).map(|()| occupied))
-            .and_then(|occupied| File::open(directory)?.sync_all().map(|()| occupied));
+        let written = write(disk, &unfinished, head, parts)
+            .and_then(|occupied| disk.rename(&unfinished, &path).map(|()| occupied))
+            .and_then(|occupied| disk.sync_directory(directory).map(|()| occupied));
         match written {
             Ok(occupied) => {
                 self.keep(occupied);
@@ -225,7 +227,7 @@ impl Room<'_> {
             }
             Err(error) => {
                 // What is not known to be on disk is not kept: nobody counts it, and it may come again.
-                let _ = fs::remove_file(&unfinished).or_else(|_| fs::remove_file(&path));
+                let _ = disk.remove(&unfinished).or_else(|_| disk.remove(&path));
                 Err(error)
             }
         }
@@ -250,10 +252,10 @@ impl Drop for Room<'_> {
 }
 
 /// What it occupies.
-fn write(path: &Path, head: &[u8], parts: &[&[u8]]) -> io::Result<u64> {
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(head)?;
-    parts.iter().try_for_each(|part| file.write_all(part))?;
-    file.sync_all()?;
-    Ok(volume::occupied(&file.metadata()?))
+fn write(disk: &Disk, path: &Path, head: &[u8], parts: &[&[u8]]) -> io::Result<u64> {
+    let file = disk.create(path)?;
+    let mut pieces: Vec<_> = std::iter::once(head).chain(parts.iter().copied()).map(io::IoSlice::new).collect();
+    file.write_pieces_at(&mut pieces, 0)?;
+    file.sync()?;
+    Ok(volume::occupied(&file.stat()?))
 }

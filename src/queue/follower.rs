@@ -18,7 +18,8 @@ use super::progress::{Change, Joined, Progress, ROTTEN, Tally};
 use super::replay::Replay;
 use super::slots::{CURSOR_BYTES, Slots};
 use super::verdicts::Exceptions;
-use crate::event::Lane;
+use crate::disk::Disk;
+use crate::event::{Lane, PersonType};
 
 /// The destination whose verdicts on pictures the others wait for.
 pub(super) const STORE: &str = "store";
@@ -72,8 +73,8 @@ impl Kept {
         self.saved.is_none()
     }
 
-    pub(super) fn load(directory: &Path, destination: &str, lane: Lane, epoch: &str) -> io::Result<Kept> {
-        match Slots::open(path(directory, destination, lane), CURSOR_BYTES) {
+    pub(super) fn load(disk: &Disk, directory: &Path, destination: &str, lane: Lane, epoch: &str) -> io::Result<Kept> {
+        match Slots::open(disk, &path(directory, destination, lane), CURSOR_BYTES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept { slots: None, saved: None }),
             Err(error) => Err(error),
             Ok((slots, text)) => {
@@ -102,7 +103,7 @@ impl Follower {
         let slots = match kept.slots {
             Some(mut slots) => {
                 // Both, so that neither is one of another life.
-                slots.write_both(&log.disk, &saved)?;
+                slots.write_both(&saved)?;
                 slots
             }
             None => Slots::create(&log.disk, path(&log.directory, destination, lane), CURSOR_BYTES, &saved)?,
@@ -110,7 +111,7 @@ impl Follower {
         progress.change = Change::None;
         let durable = AtomicU64::new(needed(&progress));
         let exceptions = match destination {
-            STORE => Some(Exceptions::open(&log.directory, lane)?),
+            STORE => Some(Exceptions::open(&log.disk, &log.directory, lane)?),
             _ => None,
         };
         Ok(Follower {
@@ -141,24 +142,24 @@ impl Follower {
         progress.pass_if_done(counts.lane(self.lane), counts.last());
     }
 
-    /// Writes the slot if that much changed; verdicts first, since nothing may pass them unwritten.
-    pub(super) fn flush(&self, log: &Log, change: Change) -> io::Result<()> {
+    /// Writes the slot if that much changed; verdicts first, since nothing may pass them unwritten. True if it was written.
+    pub(super) fn flush(&self, log: &Log, change: Change) -> io::Result<bool> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let (text, durable) = {
             let mut progress = self.progress();
             if progress.change < change || progress.change == Change::None {
-                return Ok(());
+                return Ok(false);
             }
             progress.change = Change::None;
             (text(log, &progress)?, needed(&progress))
         };
-        let exceptions = self.exceptions.as_ref().map_or(Ok(()), |exceptions| exceptions.flush(&log.disk));
-        let written = exceptions.and_then(|()| slots.write(&log.disk, &text));
+        let exceptions = self.exceptions.as_ref().map_or(Ok(()), Exceptions::flush);
+        let written = exceptions.and_then(|()| slots.write(&text));
         match written {
             Ok(()) => self.durable.store(durable, Ordering::Release),
             Err(_) => self.progress().change = Change::Answered,
         }
-        written
+        written.map(|()| true)
     }
 
     /// Everything up to here is needed no more, whatever happens.
@@ -214,10 +215,15 @@ pub(super) fn everything(log: &Log) -> Option<Replay> {
 /// A cursor that stands before or in a gap of the log is moved behind it, and what it had not passed is counted.
 fn reconcile(log: &Log, lane: Lane, progress: &mut Progress) -> io::Result<()> {
     let before = progress.positions();
-    let positions = before.map(|position| match log.part(position + 1) {
-        Some(Part::Gap(gap)) => gap.last,
-        _ => position,
-    });
+    let mut gone = Vec::new();
+    let mut positions = before;
+    // There is room for more types than there are.
+    for position in positions.iter_mut().take(PersonType::ALL.len()) {
+        if let Some(Part::Gap(gap)) = log.part(*position + 1) {
+            gone.push(gap.first..=gap.last);
+            *position = gap.last;
+        }
+    }
     if positions == before {
         return Ok(());
     }
@@ -227,7 +233,8 @@ fn reconcile(log: &Log, lane: Lane, progress: &mut Progress) -> io::Result<()> {
     let mut tally = progress.tally.clone();
     if missing > 0 {
         *tally.expired.entry(ROTTEN.to_owned()).or_default() += missing;
-        log.rotted(positions.iter().copied().max().unwrap_or(0), missing);
+        // All that stood there, whoever had it: each lane by itself knows only its own.
+        gone.into_iter().for_each(|gone| log.rotted(gone));
     }
     *progress = Progress::at(progress.joined, positions, tally, std::mem::take(&mut progress.replays));
     Ok(())

@@ -6,9 +6,10 @@
 use std::io::IoSlice;
 use std::ops::Range;
 
-use super::disk::{BLOCK, block_after};
 use super::intake::Pending;
-use super::layout::{Counts, Entry, GROUP_HEADER, GroupHeader, PictureEntry, RECORD_HEADER, RecordHeader, seeded};
+use super::layout::{
+    BLOCK, Counts, Entry, GROUP_HEADER, GroupHeader, PictureEntry, RECORD_HEADER, RecordHeader, block_after, seeded,
+};
 use super::segment::{pictures_offset, record_end};
 use crate::event::Lane;
 

@@ -45,6 +45,12 @@ pub enum Appended {
 pub enum AppendError {
     #[error("queue is full: {} of {} used", Size(*.used), Size(*.limit))]
     Full { used: u64, limit: u64 },
+    /// The budget is not used up, and the disk is.
+    #[error("queue is full: {reason}")]
+    DiskFull { reason: String },
+    /// The disk does not take it at the moment, and nothing is wrong with what it holds: to be tried again.
+    #[error("the disk does not take it now: {reason}")]
+    NotNow { reason: String },
     #[error("the log is poisoned by a failed write or sync")]
     Poisoned,
     #[error("the queue is closed")]
@@ -143,8 +149,8 @@ impl Queue {
         settled
     }
 
-    /// How many records came after a sequence, by [`Feed`], and the last of them.
-    pub fn accepted_after(&self, after: Sequence) -> (Sequence, [u64; Feed::ALL.len()]) {
+    /// How many records came after a sequence, by [`Feed`], and the last of them. An error where the disk does not read an index now.
+    pub fn accepted_after(&self, after: Sequence) -> std::io::Result<(Sequence, [u64; Feed::ALL.len()])> {
         self.inner.log.count_feeds(after.0)
     }
 

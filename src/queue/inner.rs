@@ -2,7 +2,6 @@
 //!
 //! Promises: once poisoned, nothing is acknowledged any more. Deliberately has no logic beyond that.
 
-use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use super::log::Log;
 use super::manifest::Manifest;
 use super::settings::Settings;
 use super::slots::Slots;
+use crate::disk::File;
 use crate::event::{Lane, Timestamp};
 
 pub(super) struct Inner {
@@ -26,6 +26,8 @@ pub(super) struct Inner {
     /// The last append found no room.
     pub full: AtomicBool,
     pub syncing: Syncing,
+    /// What the writer is at: every call that it makes, and every lock that it waits for.
+    pub writing: UnderWay,
     /// The last sequence that was there at start.
     pub last_at_start: u64,
     pub was_clean: bool,
@@ -53,31 +55,43 @@ impl Inner {
     }
 }
 
-/// How the last sync went, and whether one hangs.
+/// Since when something has been under way.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    since: Mutex<Option<Instant>>,
+}
+
+impl UnderWay {
+    pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.set(Some(Instant::now()));
+        let done = work();
+        self.set(None);
+        done
+    }
+
+    /// For how long it has been.
+    pub(super) fn elapsed(&self) -> Duration {
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    fn set(&self, since: Option<Instant>) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+}
+
+/// How the last sync of a group went.
 #[derive(Default)]
 pub(super) struct Syncing {
-    since: Mutex<Option<Instant>>,
     last_at: AtomicI64,
     last_micros: AtomicU64,
 }
 
 impl Syncing {
-    pub(super) fn started(&self) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    pub(super) fn ended(&self) {
-        let since = self.since.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let took = since.map(|since| since.elapsed()).unwrap_or_default();
+    pub(super) fn took(&self, took: Duration) {
         self.last_at.store(Timestamp::now().0, Ordering::Relaxed);
         self.last_micros.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         crate::metrics::queue_synced(took);
-    }
-
-    /// For how long one has been under way.
-    pub(super) fn under_way(&self) -> Duration {
-        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// When the last one ended and how long it took.

@@ -5,7 +5,6 @@
 //! those of moments close to each other. Deliberately repairs nothing: the start of the gateway does.
 
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::follower::{Saved, path};
@@ -15,9 +14,10 @@ use super::open::{DIRECTORY, lock};
 use super::progress::Tally;
 use super::recover;
 use super::scan::{self, Durable};
-use super::segment::Segment;
+use super::segment::{ReadError, Segment};
 use super::settings::OpenError;
 use super::slots::{CURSOR_BYTES, MANIFEST_BYTES, Slots};
+use crate::disk::Disk;
 use crate::event::{EventId, Feed, Lane, PersonType, Revision, Sequence, Timestamp};
 
 /// A segment as it lies on disk.
@@ -117,7 +117,7 @@ pub fn status(data_dir: &Path) -> Result<Overview, OpenError> {
     Ok(Overview {
         epoch: manifest.epoch.clone(),
         is_clean: manifest.clean,
-        is_locked: matches!(lock(data_dir), Err(OpenError::Locked { .. })),
+        is_locked: matches!(lock(&Disk::default(), data_dir), Err(OpenError::Locked { .. })),
         cursors: cursors(&directory, &manifest, &segments)?,
         segments: summaries,
     })
@@ -152,7 +152,9 @@ pub fn verify(data_dir: &Path) -> Result<Report, OpenError> {
             true
         });
         seen.map_err(OpenError::io("reading", &segment.path))?;
-        entries.iter().for_each(|(sequence, entry)| check(segment, *sequence, entry, &mut report));
+        for (sequence, entry) in &entries {
+            check(segment, *sequence, entry, &mut report).map_err(OpenError::io("reading", &segment.path))?;
+        }
     }
     Ok(report)
 }
@@ -160,17 +162,18 @@ pub fn verify(data_dir: &Path) -> Result<Report, OpenError> {
 /// Gives up what waits for a destination that is not configured any more. Needs the directory for itself.
 pub fn forget(data_dir: &Path, destination: &str) -> Result<(), OpenError> {
     let directory = data_dir.join(DIRECTORY);
-    let _lock = lock(data_dir)?;
+    let disk = Disk::default();
+    let _lock = lock(&disk, data_dir)?;
     let path_of_manifest = manifest::path(&directory);
-    let (mut slots, _) =
-        Slots::open(path_of_manifest.clone(), MANIFEST_BYTES).map_err(OpenError::io("reading", &path_of_manifest))?;
+    let slots = Slots::open(&disk, &path_of_manifest, MANIFEST_BYTES);
+    let (mut slots, _) = slots.map_err(OpenError::io("reading", &path_of_manifest))?;
     let mut manifest = peek(&directory)?;
     manifest.destinations.retain(|name| name != destination);
-    let written = slots.write_both(&Default::default(), &manifest.text());
+    let written = slots.write_both(&manifest.text());
     written.map_err(OpenError::io("writing", &path_of_manifest))?;
     for lane in Lane::ALL {
         let cursor = path(&directory, destination, *lane);
-        match std::fs::remove_file(&cursor) {
+        match disk.remove(&cursor) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(OpenError::io("removing", &cursor)(error)),
             _ => {}
         }
@@ -183,13 +186,13 @@ fn peek(directory: &Path) -> Result<Manifest, OpenError> {
     if !path.try_exists().map_err(OpenError::io("reading", &path))? {
         return Err(OpenError::Missing { path: directory.to_owned() });
     }
-    let manifest = Manifest::peek(directory).map_err(OpenError::io("reading", &path))?;
+    let manifest = Manifest::peek(&Disk::default(), directory).map_err(OpenError::io("reading", &path))?;
     manifest.ok_or_else(|| OpenError::io("reading", &path)(io::Error::new(io::ErrorKind::InvalidData, "neither slot is valid")))
 }
 
 /// Every segment with its records, as recovery would find them, without writing.
 fn load(directory: &Path) -> Result<Vec<Segment>, OpenError> {
-    let segments = recover::list(directory)?;
+    let segments = recover::list(&Disk::default(), directory)?;
     let starts: Vec<Counts> = segments.iter().map(|segment| segment.header.before).collect();
     for (place, segment) in segments.iter().enumerate() {
         let read = |source| OpenError::io("reading", &segment.path)(source);
@@ -238,7 +241,7 @@ fn cursors(directory: &Path, manifest: &Manifest, segments: &[Segment]) -> Resul
     for destination in &manifest.destinations {
         for lane in Lane::ALL {
             let path = path(directory, destination, *lane);
-            let text = Slots::peek(&path, CURSOR_BYTES).map_err(OpenError::io("reading", &path))?;
+            let text = Slots::peek(&Disk::default(), &path, CURSOR_BYTES).map_err(OpenError::io("reading", &path))?;
             let saved = text.and_then(|text| serde_json::from_slice::<Saved>(&text).ok());
             let counted = saved.map(|saved| count(*lane, &saved, segments)).transpose();
             let counted = counted.map_err(OpenError::io("reading", directory))?;
@@ -262,23 +265,36 @@ fn count(lane: Lane, saved: &Saved, segments: &[Segment]) -> io::Result<Counted>
     Ok(Counted { accepted: ever.saturating_sub(saved.joined.records), tally: saved.tally.clone(), waiting })
 }
 
-fn check(segment: &Segment, sequence: u64, entry: &Entry, report: &mut Report) {
+/// An error where the disk does not answer: that says nothing of what it holds.
+fn check(segment: &Segment, sequence: u64, entry: &Entry, report: &mut Report) -> io::Result<()> {
     report.records += 1;
     if entry.lost {
         report.lost += 1;
-        return;
+        return Ok(());
     }
     let place = (segment.path.clone(), entry.offset, Sequence(sequence));
-    let Ok((header, _)) = segment.read(sequence, entry) else { return report.rotten.push(place) };
-    let is_given_up = || is_hole(segment, entry).unwrap_or(false);
-    if segment.read_pictures(entry.offset, &header).is_err() && !is_given_up() {
-        report.rotten_pictures.push(place);
+    let header = match segment.read(sequence, entry) {
+        Ok((header, _)) => header,
+        Err(ReadError::Unanswered(_, error)) => return Err(error),
+        Err(_) => {
+            report.rotten.push(place);
+            return Ok(());
+        }
+    };
+    match segment.read_pictures(entry.offset, &header) {
+        Ok(_) => {}
+        Err(ReadError::Unanswered(_, error)) => return Err(error),
+        Err(_) if is_hole(segment, entry)? => {}
+        Err(_) => report.rotten_pictures.push(place),
     }
+    Ok(())
 }
 
 /// Punched pictures read as zeros.
 fn is_hole(segment: &Segment, entry: &Entry) -> io::Result<bool> {
     let mut bytes = vec![0; entry.pictures_bytes as usize];
-    segment.file.read_exact_at(&mut bytes, super::segment::pictures_offset(entry.offset, entry.event_bytes))?;
-    Ok(bytes.iter().all(|byte| *byte == 0))
+    match segment.file.read_exact_at(&mut bytes, super::segment::pictures_offset(entry.offset, entry.event_bytes)) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| bytes.iter().all(|byte| *byte == 0)),
+    }
 }

@@ -10,6 +10,14 @@ mod record;
 
 pub(super) use record::{Entry, GroupHeader, PictureEntry, RecordHeader};
 
+/// Pictures and groups start on these, so that a hole can be punched and a synced block is never written again.
+pub(super) const BLOCK: u64 = 4096;
+
+/// The next block boundary at or after `offset`.
+pub(super) const fn block_after(offset: u64) -> u64 {
+    offset.next_multiple_of(BLOCK)
+}
+
 /// The layout that this version writes; a greater one is refused.
 pub(super) const VERSION: u32 = 1;
 

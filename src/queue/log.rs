@@ -3,25 +3,28 @@
 //! Promises: nothing is visible here before it is synced; a gap (a segment that is gone, a tail that rotted away) is shown as
 //! one, with what was in it by lane. Deliberately writes nothing and deletes nothing.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::disk::Disk;
 use super::layout::{Counts, Entry};
+use super::outages::Outages;
+use super::rotten::Rotten;
 use super::segment::Segment;
+use crate::disk::{Disk, File};
 use crate::event::{Feed, Lane, PersonType, Sequence, Timestamp};
-
-/// The records known to be rotten are remembered up to this many, so that six cursors count one of them once.
-const ROTTEN_REMEMBERED: usize = 4096;
 
 pub(super) struct Log {
     pub directory: PathBuf,
+    /// The directory, open: its names are synced without a descriptor more.
+    pub names: File,
     pub disk: Disk,
+    pub outages: Arc<Outages>,
     pub epoch: [u8; 16],
     state: Mutex<State>,
     grown: watch::Sender<Counts>,
@@ -29,20 +32,15 @@ pub(super) struct Log {
 }
 
 pub(super) struct State {
-    /// By sequence; only the last can be open.
+    /// By sequence. The last is written to; one before it may have no index yet.
     pub segments: VecDeque<Arc<Segment>>,
     /// What the log ever held, durably.
     pub counts: Counts,
 }
 
-#[derive(Default)]
-struct Rotten {
-    known: BTreeSet<u64>,
-    records: u64,
-}
-
 /// Records that are gone.
 pub(super) struct Gap {
+    pub first: u64,
     pub last: u64,
     /// What the log held up to it, and with it.
     pub before: Counts,
@@ -56,9 +54,16 @@ pub(super) enum Part {
 }
 
 impl Log {
-    pub(super) fn new(directory: PathBuf, disk: Disk, epoch: [u8; 16], segments: VecDeque<Arc<Segment>>, counts: Counts) -> Log {
-        let grown = watch::Sender::new(counts);
-        Log { directory, disk, epoch, state: Mutex::new(State { segments, counts }), grown, rotten: Mutex::default() }
+    pub(super) fn open(
+        directory: PathBuf,
+        disk: Disk,
+        epoch: [u8; 16],
+        segments: VecDeque<Arc<Segment>>,
+        counts: Counts,
+    ) -> io::Result<Log> {
+        let names = disk.open_to_read(&directory)?;
+        let (state, grown) = (Mutex::new(State { segments, counts }), watch::Sender::new(counts));
+        Ok(Log { directory, names, disk, outages: Arc::default(), epoch, state, grown, rotten: Mutex::default() })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -80,13 +85,14 @@ impl Log {
         self.grown.subscribe()
     }
 
-    /// Shows synced records to everyone.
-    pub(super) fn publish(&self, segment: &Segment, entries: Vec<Entry>, counts: Counts) {
+    /// Shows synced records to everyone. An error where nobody would find them.
+    pub(super) fn publish(&self, segment: &Segment, entries: Vec<Entry>, counts: Counts) -> io::Result<()> {
         let mut state = self.state();
-        segment.push(entries);
+        segment.push(entries)?;
         state.counts = counts;
         drop(state);
         self.grown.send_replace(counts);
+        Ok(())
     }
 
     /// Where `sequence` stands; `None` beyond the end.
@@ -105,7 +111,8 @@ impl Log {
         }
         let after = state.segments.get(next).map_or(state.counts, |segment| segment.header.before);
         // Before the oldest segment stands what was deleted in its time: nothing of it is missing.
-        Some(Part::Gap(Box::new(Gap { last: after.last(), before: before.unwrap_or(after), after })))
+        let first = before.map_or(sequence, |before| before.last() + 1);
+        Some(Part::Gap(Box::new(Gap { first, last: after.last(), before: before.unwrap_or(after), after })))
     }
 
     /// What the log held up to `sequence`.
@@ -160,8 +167,8 @@ impl Log {
         Ok(self.counts().last() + 1)
     }
 
-    /// Records after a sequence by feed, and the last of them. What is not there any more, or cannot be read, is not counted.
-    pub(super) fn count_feeds(&self, after: u64) -> (Sequence, [u64; Feed::ALL.len()]) {
+    /// Records after a sequence by feed, and the last of them. What is not there any more is not counted.
+    pub(super) fn count_feeds(&self, after: u64) -> io::Result<(Sequence, [u64; Feed::ALL.len()])> {
         let end = self.counts().last();
         let mut by_feed = [0; Feed::ALL.len()];
         let mut from = after + 1;
@@ -174,18 +181,15 @@ impl Log {
                 }
                 None => break,
             };
-            let seen = segment.visit(from, |sequence, entry| {
+            segment.visit(from, |sequence, entry| {
                 if sequence <= end && !entry.lost {
                     by_feed[usize::from(entry.feed.number())] += 1;
                 }
                 sequence < end
-            });
-            if let Err(error) = seen {
-                tracing::warn!(%error, "an index cannot be read: its records are not counted");
-            }
+            })?;
             from = segment.through().last() + 1;
         }
-        (Sequence(end.max(after)), by_feed)
+        Ok((Sequence(end.max(after)), by_feed))
     }
 
     /// When a record came; `None` where it is not there, or its segment cannot be read.
@@ -204,21 +208,17 @@ impl Log {
         self.state().segments.iter().map(|segment| segment.allocated.load(Ordering::Relaxed)).sum()
     }
 
-    /// Counts a record that cannot be read, once, however many cursors come by.
-    pub(super) fn rotted(&self, sequence: u64, records: u64) {
-        let mut rotten = self.rotten.lock().unwrap_or_else(PoisonError::into_inner);
-        if !rotten.known.insert(sequence) {
-            return;
+    /// Counts records that are gone, once, however many cursors come by.
+    pub(super) fn rotted(&self, gone: RangeInclusive<u64>) {
+        let (first, last) = (*gone.start(), *gone.end());
+        let records = self.rotten.lock().unwrap_or_else(PoisonError::into_inner).add(gone);
+        if records > 0 {
+            crate::metrics::queue_rotten(records);
+            tracing::error!(first, last, records, "records of the queue are rotten and were stepped over");
         }
-        if rotten.known.len() > ROTTEN_REMEMBERED {
-            rotten.known.pop_first();
-        }
-        rotten.records += records;
-        crate::metrics::queue_rotten(records);
-        tracing::error!(sequence, records, "records of the queue are rotten and were stepped over");
     }
 
     pub(super) fn rotten_records(&self) -> u64 {
-        self.rotten.lock().unwrap_or_else(PoisonError::into_inner).records
+        self.rotten.lock().unwrap_or_else(PoisonError::into_inner).records()
     }
 }

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::Disk;
 use super::follower::hex;
 use super::layout::VERSION;
 use super::settings::OpenError;
 use super::slots::{MANIFEST_BYTES, Slots};
+use crate::disk::Disk;
 use crate::event::Lane;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ impl Manifest {
     /// The manifest and its file, made new where it is missing; `segments_epoch` is the one that a segment tells.
     pub(super) fn open(disk: &Disk, directory: &Path, segments_epoch: Option<[u8; 16]>) -> Result<(Manifest, Slots), OpenError> {
         let path = path(directory);
-        let (slots, text) = match Slots::open(path.clone(), MANIFEST_BYTES) {
+        let (slots, text) = match Slots::open(disk, &path, MANIFEST_BYTES) {
             Ok((slots, text)) => (Some(slots), text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (None, None),
             Err(error) => return Err(OpenError::io("reading", &path)(error)),
@@ -43,19 +43,19 @@ impl Manifest {
                 return Err(OpenError::Newer { path, found: manifest.version, known: VERSION });
             }
             Some(manifest) => manifest,
-            None => Manifest::anew(directory, segments_epoch).map_err(OpenError::io("listing", directory))?,
+            None => Manifest::anew(disk, directory, segments_epoch).map_err(OpenError::io("listing", directory))?,
         };
         let text = manifest.text();
         let slots = match slots {
-            Some(mut slots) => slots.write_both(disk, &text).map(|()| slots),
+            Some(mut slots) => slots.write_both(&text).map(|()| slots),
             None => Slots::create(disk, path.clone(), MANIFEST_BYTES, &text),
         };
         Ok((manifest, slots.map_err(OpenError::io("writing", &path))?))
     }
 
     /// Without claiming or changing anything. `None` where there is none that validates.
-    pub(super) fn peek(directory: &Path) -> io::Result<Option<Manifest>> {
-        let text = Slots::peek(&path(directory), MANIFEST_BYTES)?;
+    pub(super) fn peek(disk: &Disk, directory: &Path) -> io::Result<Option<Manifest>> {
+        let text = Slots::peek(disk, &path(directory), MANIFEST_BYTES)?;
         Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 
@@ -68,13 +68,12 @@ impl Manifest {
         u128::from_str_radix(&self.epoch, 16).unwrap_or_default().to_be_bytes()
     }
 
-    fn anew(directory: &Path, segments_epoch: Option<[u8; 16]>) -> io::Result<Manifest> {
+    fn anew(disk: &Disk, directory: &Path, segments_epoch: Option<[u8; 16]>) -> io::Result<Manifest> {
         let epoch = segments_epoch.unwrap_or_else(|| uuid::Uuid::new_v4().into_bytes());
         let mut destinations = Vec::new();
-        for entry in std::fs::read_dir(directory)? {
-            let name = entry?.file_name();
+        for path in disk.list(directory)? {
             let suffix = format!("-{}", Lane::Normal);
-            let destination = name.to_str().and_then(|name| name.strip_prefix("cursor-")?.strip_suffix(&suffix));
+            let destination = path.file_name().and_then(|name| name.to_str()?.strip_prefix("cursor-")?.strip_suffix(&suffix));
             destinations.extend(destination.map(str::to_owned));
         }
         destinations.sort();

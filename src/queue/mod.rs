@@ -63,8 +63,12 @@
 //!   group that came in its place, and is passed over.
 //! - **A segment is made** whole: allocate → header → sync the file → name it → sync the directory. Then a full disk shows
 //!   here, and not in the middle of an event. A record larger than a segment gets a segment of its own size.
-//! - **It is sealed** when the next group does not fit, at a proper stop, and by recovery. What is sealed is never written
-//!   again but for holes. At a stop and in recovery the file is cut behind its trailer.
+//! - **It is sealed** once the next one is in use, at a proper stop, and by recovery. What is sealed takes no record again (that
+//!   poisons), and no write but for holes. At a stop and in recovery the file is cut behind its trailer.
+//! - **A roll is only ever completed** (`writer/roll.rs`), in this order: the new one is made, its name is durable, it takes the next
+//!   group, the old one gets its index. A start judges a segment without an index by the header of the next. So nothing is written to
+//!   the old one from the moment that the new one may have a name, and appends are refused until that name is durable; and an index that
+//!   cannot be written now is written later, while at most two wait for it in memory.
 //!
 //! # Append
 //!
@@ -74,10 +78,20 @@
 //! same thread, so a duplicate of a record in the same group is answered with that group, and one of an earlier group stands
 //! on synced ground.
 //!
-//! No room (`ENOSPC`, `EDQUOT`, `EFBIG` in a write, or the budget) refuses the group and nothing else. Any other failure, and
-//! any failure of a sync, **poisons**: the page cache may now show bytes that the disk does not have, and the next sync would
-//! say that all is well. Nothing is acknowledged any more; the process ends; the next start drops the cache of what it scans
-//! and reads the disk.
+//! # What fails
+//!
+//! Every call goes through [`crate::disk`], and any of them may fail. There are three answers:
+//!
+//! - **full**: no room in the budget, on the disk, or for another file. Refused, until what is delivered made room;
+//! - **not now**: everything else that says nothing of what the disk holds, such as no descriptor, no memory, no right, no answer to a
+//!   read; and any failure of a file that nothing answered depends on yet, or no more: a segment without a name, a deletion, a hole, a
+//!   cursor's slot (a suffix repeats). Refused or put off, said once, shown in the status (`outages.rs`), and tried again by itself;
+//! - **poisoned**: a failed sync of a group or of the segments' names, and a failed write of what holds records unless the error says
+//!   that it was never tried. The page cache may now show bytes that the disk does not have, and the next sync would say that all is
+//!   well. Nothing is acknowledged any more; the process ends; the next start drops the cache of what it scans and reads the disk.
+//!
+//! A refused group is rolled back whole: what it left is overwritten, and passed over by its `write`. The log keeps eight descriptors for
+//! when others hold all there are; the segments' directory is open for as long as the log is.
 //!
 //! # Torn or rotten
 //!
@@ -91,7 +105,11 @@
 //! A record that validates is kept wherever it stands. What was lost keeps its sequence, as an index entry marked lost; each
 //! cursor that comes by counts it as expired by the rule [`ROTTEN`]. An event that fails its CRC when it is read is treated
 //! the same way; a picture that does is told to whoever asked for it. Segments that are gone altogether show as a gap in the
-//! counts, and are treated the same way.
+//! counts, and are treated the same way. How many are gone is counted by sequence (`rotten.rs`), so that a record counts once
+//! for all lanes and cursors.
+//!
+//! Rot is bytes that do not hold, or a file that ends too early. **A disk that does not answer** is neither rotten nor torn: at the start it
+//! is an error that names the file, later it holds the cursor, which asks again for as long as it takes.
 //!
 //! # Cursors
 //!
@@ -122,7 +140,6 @@
 
 pub mod aside;
 mod cursor;
-mod disk;
 mod duplicates;
 mod folder;
 mod follower;
@@ -136,12 +153,14 @@ mod layout;
 mod log;
 mod manifest;
 mod open;
+mod outages;
 mod progress;
 pub mod quarantine;
 pub mod received;
 mod record;
 mod recover;
 mod replay;
+mod rotten;
 mod scan;
 mod segment;
 mod settings;
@@ -152,7 +171,6 @@ mod verdicts;
 mod writer;
 
 pub use cursor::Cursor;
-pub use disk::{Call, Disk};
 pub use handle::{AppendError, Appended, Entry, Queue};
 pub use progress::{Outcome, ROTTEN, Tally};
 pub use record::Record;

@@ -4,7 +4,6 @@
 //! Deliberately leaves no half-open queue behind.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -26,6 +25,7 @@ use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
 use crate::clock::Clock;
+use crate::disk::{Disk, File};
 use crate::event::{Lane, PersonType};
 use crate::fault::Fault;
 use crate::volume;
@@ -41,28 +41,27 @@ pub(super) struct Threads {
 
 pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
     let directory = settings.data_dir.join(DIRECTORY);
+    let disk = settings.disk.with_spare_descriptors();
     // Events hold names, and pictures: they are not for every user of the machine.
-    volume::private_folder(&directory).map_err(OpenError::io("creating", &directory))?;
-    let lock = lock_patiently(&settings.data_dir)?;
-    let disk = settings.disk.clone();
+    volume::private_folder(&disk, &directory).map_err(OpenError::io("creating", &directory))?;
+    let lock = lock_patiently(&disk, &settings.data_dir)?;
     // A segment in the making when the process ended: it never had a name.
-    let _ = std::fs::remove_file(directory.join(FRESH));
-    let found = recover::list(&directory)?;
+    let _ = disk.remove(&directory.join(FRESH));
+    let found = recover::list(&disk, &directory)?;
     let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
     let recovered = recover::recover(&disk, &directory, found)?;
     recovered.age(&Clock::open(&settings.data_dir));
-    let kept = load(&directory, &manifest, destinations)?;
+    let kept = load(&disk, &directory, &manifest, destinations)?;
     let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
-    let log = Log::new(directory.clone(), disk.clone(), manifest.epoch_bytes(), recovered.segments, counts);
-    if recovered.rotten > 0 {
-        log.rotted(recovered.counts.last(), recovered.rotten);
-    }
+    let log = Log::open(directory.clone(), disk, manifest.epoch_bytes(), recovered.segments, counts);
+    let log = log.map_err(OpenError::io("opening", &directory))?;
+    recovered.rotten.into_iter().for_each(|gone| log.rotted(gone));
     let followers = follow(&log, &manifest, destinations, kept)?;
     // An empty log has nothing that a stop could have cut short.
     let was_clean = manifest.clean || log.counts().last() == 0;
     manifest.clean = false;
     manifest.destinations = destinations.iter().map(|name| (*name).to_owned()).collect();
-    slots.write_both(&disk, &manifest.text()).map_err(OpenError::io("writing", &manifest::path(&directory)))?;
+    slots.write_both(&manifest.text()).map_err(OpenError::io("writing", &manifest::path(&directory)))?;
     let inner = Arc::new(Inner {
         last_at_start: log.counts().last(),
         settings,
@@ -72,49 +71,54 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
         poisoned: watch::Sender::new(false),
         full: Default::default(),
         syncing: Default::default(),
+        writing: Default::default(),
         was_clean,
         manifest: Mutex::new((manifest, slots)),
         lock: Mutex::new(Some(lock)),
         closing: Default::default(),
         growth: Default::default(),
     });
-    let threads = start(&inner, recovered.number, recovered.write).map_err(OpenError::io("starting a thread for", &directory))?;
+    let (number, write) = (recovered.number, recovered.write);
+    let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
+    duplicates.load(&inner.log).map_err(OpenError::io("reading the indexes of", &directory))?;
+    let threads = start(&inner, Writer::new(inner.clone(), duplicates, recovered.unsealed, number, write))
+        .map_err(OpenError::io("starting a thread for", &directory))?;
     Ok((inner, threads))
 }
 
 /// Exclusive, for as long as the file is open.
-pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(disk: &Disk, data_dir: &Path) -> Result<File, OpenError> {
     let path = data_dir.join("lock");
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(OpenError::io("opening", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path }),
-        Err(TryLockError::Error(source)) => Err(OpenError::io("locking", &path)(source)),
+    let file = disk.open_or_create(&path).map_err(OpenError::io("opening", &path))?;
+    match file.lock().map_err(OpenError::io("locking", &path))? {
+        true => Ok(file),
+        false => Err(OpenError::Locked { path }),
     }
 }
 
 /// The same, past somebody who only looks whether it is locked.
-fn lock_patiently(data_dir: &Path) -> Result<File, OpenError> {
+fn lock_patiently(disk: &Disk, data_dir: &Path) -> Result<File, OpenError> {
     for _ in 0..10 {
-        match lock(data_dir) {
+        match lock(disk, data_dir) {
             Err(OpenError::Locked { .. }) => std::thread::sleep(Duration::from_millis(20)),
             result => return result,
         }
     }
-    lock(data_dir)
+    lock(disk, data_dir)
 }
 
 type KeptCursor = (String, Lane, Kept);
 
 /// The slots of every destination, of those that are configured and of those that once were.
-fn load(directory: &Path, manifest: &Manifest, destinations: &[&str]) -> Result<Vec<KeptCursor>, OpenError> {
+fn load(disk: &Disk, directory: &Path, manifest: &Manifest, destinations: &[&str]) -> Result<Vec<KeptCursor>, OpenError> {
     let former = manifest.destinations.iter().map(String::as_str).filter(|name| !destinations.contains(name));
     let mut kept = Vec::new();
     for destination in destinations.iter().copied().chain(former) {
         // The normal lane first: it carries the replay where either is unreadable, and must do so before the other joins anew.
         for lane in [Lane::Normal, Lane::Urgent] {
             let path = super::follower::path(directory, destination, lane);
-            let mut slots = Kept::load(directory, destination, lane, &manifest.epoch).map_err(OpenError::io("reading", &path))?;
+            let slots = Kept::load(disk, directory, destination, lane, &manifest.epoch);
+            let mut slots = slots.map_err(OpenError::io("reading", &path))?;
             if !manifest.destinations.iter().any(|known| known == destination) {
                 // From a time before it was switched off: it joins anew.
                 slots.saved = None;
@@ -171,10 +175,7 @@ fn most(left: Counts, right: Counts) -> Counts {
     most
 }
 
-fn start(inner: &Arc<Inner>, number: u64, write: u64) -> std::io::Result<Threads> {
-    let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
-    duplicates.load(&inner.log)?;
-    let writer = Writer::new(inner.clone(), duplicates, number, write);
+fn start(inner: &Arc<Inner>, writer: Writer) -> std::io::Result<Threads> {
     let (of_writer, of_keeper) = (Watch(inner.clone()), Watch(inner.clone()));
     let writer = std::thread::Builder::new().name("queue-writer".to_owned()).spawn(move || {
         let _watch = of_writer;
@@ -214,8 +215,9 @@ fn write_last(inner: &Inner) {
     let mut manifest = inner.manifest.lock().unwrap_or_else(PoisonError::into_inner);
     let (manifest, slots): &mut (Manifest, Slots) = &mut manifest;
     manifest.clean = true;
-    let written = space::flush(inner, Change::Passed).and_then(|()| slots.write_both(&inner.log.disk, &manifest.text()));
-    if let Err(error) = written {
-        tracing::error!(%error, path = %inner.log.directory.display(), "cursors could not be written at the end: some records go out again");
+    if !space::flush(inner, Change::Passed) {
+        tracing::error!(path = %inner.log.directory.display(), "cursors could not be written at the end: some records go out again");
+    } else if let Err(error) = slots.write_both(&manifest.text()) {
+        tracing::warn!(%error, path = %manifest::path(&inner.log.directory).display(), "the next start takes this stop for a crash");
     }
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::folder::{Folder, Full, PutError, Quota};
 use crate::clock::Clock;
 use crate::config;
+use crate::disk::Disk;
 use crate::event::{Code, Refusal, Source, Timestamp};
 use crate::metrics;
 use crate::volume::Rank;
@@ -34,9 +35,9 @@ pub enum NotKept {
 }
 
 impl Quarantine {
-    pub fn open(data_dir: &Path, settings: &config::Quarantine) -> io::Result<Quarantine> {
+    pub fn open(disk: &Disk, data_dir: &Path, settings: &config::Quarantine) -> io::Result<Quarantine> {
         let quota = Quota { max_bytes: settings.max_bytes, share_bytes: settings.max_bytes / 4, rank: Rank::Last };
-        let folder = Folder::open(&data_dir.join("quarantine"), quota, |name| parse(name).map(|(_, peer)| peer))?;
+        let folder = Folder::open(disk, &data_dir.join("quarantine"), quota, |name| parse(name).map(|(_, peer)| peer))?;
         let (files, bytes) = folder.usage();
         metrics::quarantine(bytes);
         Ok(Quarantine { keep: settings.keep, folder, count: AtomicU64::new(files as u64) })
@@ -109,7 +110,7 @@ mod tests {
 
     fn open(directory: &Path) -> Quarantine {
         let settings = config::Quarantine { max_bytes: 40_000, keep: Duration::from_millis(1_000) };
-        Quarantine::open(directory, &settings).unwrap()
+        Quarantine::open(&Disk::default(), directory, &settings).unwrap()
     }
 
     fn names(directory: &Path) -> Vec<String> {

@@ -4,18 +4,19 @@
 //! the last seconds before a kill. Refused and aborted requests are not kept: they start at 0 with the process.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::Queue;
+use crate::disk::Disk;
 use crate::event::{Feed, Sequence};
 use crate::metrics::{self, Outcome};
 
 pub struct Received {
+    disk: Disk,
     path: PathBuf,
     queue: Queue,
     kept: Mutex<Kept>,
@@ -33,12 +34,16 @@ struct Kept {
 
 impl Received {
     /// Takes up the counts where they were, and sets the metrics to them. A file of another log, or none, counts from the log alone.
-    pub fn open(data_dir: &Path, queue: Queue) -> Received {
+    pub fn open(disk: Disk, data_dir: &Path, queue: Queue) -> io::Result<Received> {
         let path = data_dir.join("queue/received.json");
-        let found = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+        let found = match disk.read(&path) {
+            Ok(bytes) => serde_json::from_slice::<Kept>(&bytes).ok(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
         let mut kept = found.filter(|kept| kept.epoch == queue.epoch()).unwrap_or_default();
         kept.epoch = queue.epoch().to_owned();
-        kept.catch_up(&queue);
+        kept.catch_up(&queue)?;
         for (outcome, counts) in
             [(Outcome::Accepted, &kept.accepted), (Outcome::Duplicate, &kept.duplicate), (Outcome::Quarantined, &kept.quarantined)]
         {
@@ -46,7 +51,7 @@ impl Received {
                 metrics::events_before(*feed, outcome, counts.get(feed).copied().unwrap_or(0));
             }
         }
-        Received { path, queue, kept: Mutex::new(kept) }
+        Ok(Received { disk, path, queue, kept: Mutex::new(kept) })
     }
 
     pub fn duplicate(&self, feed: Feed) {
@@ -61,17 +66,13 @@ impl Received {
     pub fn save(&self) -> io::Result<()> {
         let mut kept = self.kept();
         let before = kept.clone();
-        kept.catch_up(&self.queue);
-        if *kept == before && self.path.exists() {
+        kept.catch_up(&self.queue)?;
+        if *kept == before && self.disk.stat(&self.path).is_ok() {
             return Ok(());
         }
         let text = serde_json::to_vec(&*kept)?;
         drop(kept);
-        let unfinished = self.path.with_extension("unfinished");
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &self.path)
+        self.disk.replace(&self.path, &text)
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -80,11 +81,12 @@ impl Received {
 }
 
 impl Kept {
-    fn catch_up(&mut self, queue: &Queue) {
-        let (through, by_feed) = queue.accepted_after(Sequence(self.through));
+    fn catch_up(&mut self, queue: &Queue) -> io::Result<()> {
+        let (through, by_feed) = queue.accepted_after(Sequence(self.through))?;
         self.through = through.0;
         for (feed, count) in Feed::ALL.iter().zip(by_feed).filter(|(_, count)| *count > 0) {
             *self.accepted.entry(*feed).or_default() += count;
         }
+        Ok(())
     }
 }

@@ -1,16 +1,19 @@
 //! One record as a destination gets it, and how batches of them are read from the log.
 //!
-//! Promises: whatever is here was checked against its checksums; reading is bounded in records and bytes. What cannot be read is
-//! shown as rotten, with its place. Deliberately keeps no place in the log: that is the cursor's.
+//! Promises: whatever is here was checked against its checksums; reading is bounded in records and bytes. What does not hold is shown as
+//! rotten, with its place; what the disk does not read is an error, to be asked again. Deliberately keeps no place in the log: that is
+//! the cursor's.
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinError;
 
 use super::layout::{Entry, RecordHeader};
 use super::log::{Gap, Log, Part};
+use super::outages::Outages;
 use super::segment::{ReadError, Segment};
 use crate::event::{EventId, Feed, Lane, PersonType, Picture, Revision, Sequence, Timestamp};
 
@@ -38,7 +41,12 @@ pub struct Record {
     header: Arc<RecordHeader>,
     segment: Arc<Segment>,
     offset: u64,
+    outages: Arc<Outages>,
 }
+
+/// How long a disk that does not answer is left alone: from the first to the longest.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
 
 impl std::fmt::Debug for Record {
     /// The place and nothing of the person.
@@ -49,17 +57,26 @@ impl std::fmt::Debug for Record {
 
 impl Record {
     /// Its pictures, checked, in the order of [`crate::event::PictureKind::ALL`]. They are there while the record has no
-    /// answer, unless they rotted.
+    /// answer, unless they rotted. A disk that does not answer is asked again for as long as it takes: nothing ends for that.
     pub async fn pictures(&self) -> Result<Vec<Picture>, ReadError> {
-        let (segment, offset, header) = (self.segment.clone(), self.offset, self.header.clone());
-        let sequence = self.sequence.0;
-        let read = tokio::task::spawn_blocking(move || segment.read_pictures(offset, &header)).await;
-        match read.map_err(JoinError::try_into_panic) {
-            Ok(read) => read,
-            // A fault of ours says nothing of what is on disk.
-            Err(Ok(fault)) => std::panic::resume_unwind(fault),
-            // The runtime is going down: nobody will look at the answer.
-            Err(Err(_)) => Err(ReadError::Rotten(sequence)),
+        let mut attempts = 0;
+        loop {
+            let (segment, offset, header) = (self.segment.clone(), self.offset, self.header.clone());
+            let read = tokio::task::spawn_blocking(move || segment.read_pictures(offset, &header)).await;
+            let what = || format!("reading the pictures of record {} in {}", self.sequence.0, self.segment.path.display());
+            match read.map_err(JoinError::try_into_panic) {
+                Ok(Err(ReadError::Unanswered(_, error))) => self.outages.began(what(), &error),
+                Ok(read) => {
+                    self.outages.over(what);
+                    return read;
+                }
+                // A fault of ours says nothing of what is on disk.
+                Err(Ok(fault)) => std::panic::resume_unwind(fault),
+                // The runtime is going down: nobody will look at the answer.
+                Err(Err(_)) => return Err(ReadError::Rotten(self.sequence.0)),
+            }
+            tokio::time::sleep(ask_again_after(attempts)).await;
+            attempts += 1;
         }
     }
 
@@ -67,8 +84,18 @@ impl Record {
         Record { replay, appended_before_this_process: self.sequence.0 <= last_at_start, ..self }
     }
 
-    fn read(segment: &Arc<Segment>, sequence: u64, entry: &Entry) -> Result<Record, ReadError> {
-        let (header, event) = segment.read(sequence, entry)?;
+    fn read(log: &Log, segment: &Arc<Segment>, sequence: u64, entry: &Entry) -> Result<Record, ReadError> {
+        let what = || format!("reading record {sequence} in {}", segment.path.display());
+        let (header, event) = match segment.read(sequence, entry) {
+            Err(ReadError::Unanswered(sequence, error)) => {
+                log.outages.began(what(), &error);
+                return Err(ReadError::Unanswered(sequence, error));
+            }
+            read => {
+                log.outages.over(what);
+                read?
+            }
+        };
         Ok(Record {
             sequence: Sequence(sequence),
             received_at: header.received_at,
@@ -84,6 +111,7 @@ impl Record {
             header: Arc::new(header),
             segment: segment.clone(),
             offset: entry.offset,
+            outages: Arc::clone(&log.outages),
         })
     }
 }
@@ -164,13 +192,13 @@ pub(super) fn read(log: &Log, want: Want) -> io::Result<Batch> {
     match log.part(want.from) {
         None => {}
         Some(Part::Gap(gap)) => {
-            let Gap { last, before, after } = *gap;
+            let Gap { first, last, before, after } = *gap;
             batch.through = last.min(want.through);
             let records = want.lane.map_or(0, |lane| after.lane(lane) - before.lane(lane));
             // Nobody knows of what type they were; the unknown ones answer for them.
             if records > 0 && last <= want.through && want.types.contains(PersonType::Unknown) {
                 batch.items.push(Item::Rotten { sequence: last, person_type: PersonType::Unknown, records });
-                log.rotted(last, after.last() - before.last());
+                log.rotted(first..=last);
             }
         }
         Some(Part::Segment(segment)) => read_segment(log, &segment, want, &mut batch)?,
@@ -179,7 +207,9 @@ pub(super) fn read(log: &Log, want: Want) -> io::Result<Batch> {
 }
 
 fn read_segment(log: &Log, segment: &Arc<Segment>, want: Want, batch: &mut Batch) -> io::Result<()> {
-    batch.index = segment.hold_index()?;
+    let what = || format!("reading the index of {}", segment.path.display());
+    batch.index = segment.hold_index().inspect_err(|error| log.outages.began(what(), error))?;
+    log.outages.over(what);
     batch.through = segment.through().last().min(want.through);
     let mut chosen = Vec::new();
     let mut bytes = 0;
@@ -200,16 +230,27 @@ fn read_segment(log: &Log, segment: &Arc<Segment>, want: Want, batch: &mut Batch
     })?;
     for (sequence, entry) in chosen {
         let rotten = Item::Rotten { sequence, person_type: entry.person_type, records: 1 };
-        batch.items.push(match entry.lost {
-            true => rotten,
-            false => Record::read(segment, sequence, &entry).map_or_else(
-                |_| {
-                    log.rotted(sequence, 1);
-                    rotten
-                },
-                |record| Item::Record(Box::new(record)),
-            ),
-        });
+        let read = if entry.lost { Ok(None) } else { Record::read(log, segment, sequence, &entry).map(Some) };
+        let item = match read {
+            Ok(None) => rotten,
+            Ok(Some(record)) => Item::Record(Box::new(record)),
+            // What stands before it goes out meanwhile.
+            Err(ReadError::Unanswered(_, error)) if batch.items.is_empty() => return Err(error),
+            Err(ReadError::Unanswered(..)) => {
+                batch.through = sequence - 1;
+                break;
+            }
+            Err(_) => {
+                log.rotted(sequence..=sequence);
+                rotten
+            }
+        };
+        batch.items.push(item);
     }
     Ok(())
+}
+
+/// How long to leave a disk alone that did not answer so many times.
+pub(super) fn ask_again_after(attempts: u32) -> Duration {
+    ASK_AGAIN.saturating_mul(1 << attempts.min(10)).min(ASK_AGAIN_MAX)
 }

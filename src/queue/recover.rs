@@ -6,15 +6,17 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{self, Disk};
 use super::layout::{Counts, SegmentHeader, VERSION};
 use super::scan::{self, Durable};
 use super::segment::{Found, Segment};
 use super::settings::OpenError;
+use super::writer::Unsealed;
 use crate::clock::Clock;
+use crate::disk::{self, Disk};
 
 pub(super) const SEGMENT_PREFIX: &str = "segment-";
 /// A segment in the making. It has no name yet, so it holds nothing.
@@ -26,8 +28,10 @@ pub(super) struct Recovered {
     /// The number of the next segment, and of the next write.
     pub number: u64,
     pub write: u64,
+    /// Those that could not be given their index now.
+    pub unsealed: Vec<Unsealed>,
     /// Records that were synced and are gone, as far as the open segments tell.
-    pub rotten: u64,
+    pub rotten: Vec<RangeInclusive<u64>>,
 }
 
 pub(super) fn segment_path(directory: &Path, number: u64) -> PathBuf {
@@ -35,14 +39,13 @@ pub(super) fn segment_path(directory: &Path, number: u64) -> PathBuf {
 }
 
 /// Every segment of the directory, in the order of the log, with its header only.
-pub(super) fn list(directory: &Path) -> Result<Vec<Segment>, OpenError> {
+pub(super) fn list(disk: &Disk, directory: &Path) -> Result<Vec<Segment>, OpenError> {
     let mut segments: Vec<Segment> = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(OpenError::io("listing", directory))? {
-        let path = entry.map_err(OpenError::io("listing", directory))?.path();
+    for path in disk.list(directory).map_err(OpenError::io("listing", directory))? {
         if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SEGMENT_PREFIX)) {
             continue;
         }
-        match Segment::open(path.clone()) {
+        match Segment::open(disk, path.clone()) {
             Ok(Found::Segment(segment)) => segments.push(*segment),
             Ok(Found::Newer(found)) => return Err(OpenError::Newer { path, found, known: VERSION }),
             Ok(Found::Unknown) => tracing::error!(path = %path.display(), "not a readable segment at offset 0: left alone"),
@@ -61,28 +64,28 @@ pub(super) fn list(directory: &Path) -> Result<Vec<Segment>, OpenError> {
 pub(super) fn recover(disk: &Disk, directory: &Path, found: Vec<Segment>) -> Result<Recovered, OpenError> {
     let headers: Vec<SegmentHeader> = found.iter().map(|segment| segment.header.clone()).collect();
     let number = headers.iter().map(|header| header.number).max().unwrap_or(0) + 1;
-    let number = named_numbers(directory).map_err(OpenError::io("listing", directory))?.max(number);
-    let mut recovered = Recovered { segments: VecDeque::new(), counts: Counts::default(), number, write: 1, rotten: 0 };
+    let number = named_numbers(disk, directory).map_err(OpenError::io("listing", directory))?.max(number);
+    let (segments, counts) = (VecDeque::new(), Counts::default());
+    let mut recovered = Recovered { segments, counts, number, write: 1, unsealed: Vec::new(), rotten: Vec::new() };
     for (place, segment) in found.into_iter().enumerate() {
         let next = headers.get(place + 1).map(|header| header.before);
-        recovered.take(disk, segment, next)?;
+        recovered.take(disk, Arc::new(segment), next)?;
     }
     Ok(recovered)
 }
 
 /// One more than the highest number in a segment's name: names may lie, but must not clash.
-fn named_numbers(directory: &Path) -> io::Result<u64> {
+fn named_numbers(disk: &Disk, directory: &Path) -> io::Result<u64> {
     let mut next = 1;
-    for entry in std::fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(SEGMENT_PREFIX)?.parse::<u64>().ok());
+    for path in disk.list(directory)? {
+        let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix(SEGMENT_PREFIX)?.parse::<u64>().ok());
         next = next.max(number.unwrap_or(0).saturating_add(1));
     }
     Ok(next)
 }
 
 impl Recovered {
-    fn take(&mut self, disk: &Disk, segment: Segment, next: Option<Counts>) -> Result<(), OpenError> {
+    fn take(&mut self, disk: &Disk, segment: Arc<Segment>, next: Option<Counts>) -> Result<(), OpenError> {
         let path = segment.path.clone();
         if segment.header.before.last() < self.counts.last() {
             tracing::error!(path = %path.display(), "holds records that another segment holds too: left alone");
@@ -90,33 +93,39 @@ impl Recovered {
         }
         self.counts = segment.header.before;
         if !segment.load_trailer().map_err(OpenError::io("reading the trailer of", &path))? {
-            self.scan(disk, &segment, next)?;
+            self.scan(&segment, next)?;
         }
         self.write = self.write.max(segment.next_write());
         self.counts = segment.through();
         if segment.records() > 0 {
-            self.segments.push_back(Arc::new(segment));
-        } else {
-            // Made and never used: it would stand at the same place in the log as the next one.
-            std::fs::remove_file(&path).map_err(OpenError::io("removing", &path))?;
+            self.segments.push_back(segment);
+        } else if let Err(error) = disk.remove(&path) {
+            // Made and never used. It stands at the same place in the log as the next one, and the next start sees that, too.
+            tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
         }
         Ok(())
     }
 
-    fn scan(&mut self, disk: &Disk, segment: &Segment, next: Option<Counts>) -> Result<(), OpenError> {
-        disk::forget_cached(&segment.file);
+    fn scan(&mut self, segment: &Arc<Segment>, next: Option<Counts>) -> Result<(), OpenError> {
+        segment.file.forget_cached();
         let durable = next.map_or(Durable::AsWitnessed, Durable::Through);
         let scan = scan::segment(&segment.file, &segment.header, durable).map_err(OpenError::io("reading", &segment.path))?;
         tracing::info!(
-            path = %segment.path.display(), records = scan.entries.len(), rotten = scan.rotten, end = scan.end,
+            path = %segment.path.display(), records = scan.entries.len(), end = scan.end,
             "segment without an index was scanned"
         );
-        self.rotten += scan.rotten;
+        self.rotten.extend(scan.rotten);
         self.write = self.write.max(scan.write);
         segment.set_entries(scan.entries);
-        match segment.seal(disk, scan.end, None, scan.write) {
-            // No room for the index: it stays in memory. The records must be durable all the same before anyone reads them.
-            Err(error) if disk::is_full(&error) => disk.sync(&segment.file).map_err(OpenError::io("syncing", &segment.path)),
+        if segment.records() == 0 {
+            return Ok(());
+        }
+        match segment.seal(scan.end, None, scan.write) {
+            // Not now: the index stays in memory. The records must be durable all the same before anyone reads them.
+            Err(error) if disk::is_passing(&error) => {
+                self.unsealed.push(Unsealed { segment: Arc::clone(segment), end: scan.end, length: None, write: scan.write });
+                segment.file.sync().map_err(OpenError::io("syncing", &segment.path))
+            }
             result => result.map_err(OpenError::io("sealing", &segment.path)),
         }
     }

@@ -3,18 +3,18 @@
 //!
 //! Promises: every record that validates is kept, wherever it stands; a bad range is stepped over by looking for the next valid
 //! header; what is missing in between is known by number and lane, since every header says what stands before it. What was
-//! synced and is missing is rotten; what was not is torn, and a torn tail is cut. Deliberately writes nothing.
+//! synced and is missing is rotten; what was not is torn, and a torn tail is cut. A place that the disk does not read is an error and
+//! neither of the two. Deliberately writes nothing.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::RangeInclusive;
 
-use super::disk::{BLOCK, block_after};
 use super::layout::{
-    Counts, Entry, GROUP_HEADER, GROUP_MAGIC, GroupHeader, RECORD_HEADER, RECORD_MAGIC, RecordHeader, SegmentHeader, Trailer,
-    checksum,
+    BLOCK, Counts, Entry, GROUP_HEADER, GROUP_MAGIC, GroupHeader, RECORD_HEADER, RECORD_MAGIC, RecordHeader, SegmentHeader,
+    Trailer, block_after, checksum,
 };
 use super::segment::{FIRST_GROUP, pictures_offset, record_end};
+use crate::disk::File;
 use crate::event::Lane;
 
 /// What a segment holds.
@@ -25,8 +25,8 @@ pub(super) struct Scan {
     pub end: u64,
     /// The number of the next write.
     pub write: u64,
-    /// Records that were synced and are gone.
-    pub rotten: u64,
+    /// Records that were synced and are gone, by sequence.
+    pub rotten: Vec<RangeInclusive<u64>>,
 }
 
 /// Where to look for rot: up to where the headers say, or everywhere since a later segment exists.
@@ -43,10 +43,11 @@ const CHUNK: usize = 64 << 10;
 
 /// The records of a segment without a trailer.
 pub(super) fn segment(file: &File, header: &SegmentHeader, durable: Durable) -> io::Result<Scan> {
-    let length = file.metadata()?.len();
+    let length = file.length()?;
     let mut scanner = Scanner {
         file,
         nonce: header.nonce,
+        base: header.base(),
         length,
         entries: Vec::new(),
         gaps: Vec::new(),
@@ -71,10 +72,12 @@ pub(super) fn sealed(file: &File, header: &SegmentHeader, trailer: &Trailer) -> 
 struct Scanner<'a> {
     file: &'a File,
     nonce: u64,
+    /// The sequence of the first entry.
+    base: u64,
     length: u64,
     entries: Vec<Entry>,
-    /// Records missing before `.0`: how many.
-    gaps: Vec<(u64, u64)>,
+    /// Records missing before an offset, by sequence.
+    gaps: Vec<(u64, RangeInclusive<u64>)>,
     through: Counts,
     write: u64,
     /// The highest end of a synced group that any header tells.
@@ -136,7 +139,7 @@ impl Scanner<'_> {
         };
         let urgent = urgent_before.saturating_sub(self.through.lane(Lane::Urgent)).min(missing);
         if missing > 0 {
-            self.gaps.push((self.end, missing));
+            self.gaps.push((self.end, self.through.last() + 1..=self.through.last() + missing));
         }
         for number in 0..missing {
             let lost = Entry::lost(if number < urgent { Lane::Urgent } else { Lane::Normal });
@@ -148,7 +151,8 @@ impl Scanner<'_> {
 
     /// Judges what was not known to be synced, and cuts the torn tail.
     fn finish(mut self) -> io::Result<Scan> {
-        let mut rotten = self.gaps.iter().filter(|(before, _)| *before < self.durable).map(|(_, missing)| missing).sum();
+        let synced = self.gaps.iter().filter(|(before, _)| *before < self.durable);
+        let mut rotten: Vec<_> = synced.map(|(_, missing)| missing.clone()).collect();
         let mut whole = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             whole.push(!entry.lost && (entry.offset < self.durable || self.is_whole(entry)?));
@@ -161,10 +165,12 @@ impl Scanner<'_> {
             self.entries.pop();
             whole.pop();
         }
-        for (entry, whole) in self.entries.iter_mut().zip(whole) {
+        for ((sequence, entry), whole) in (self.base..).zip(&mut self.entries).zip(whole) {
             if !whole && !entry.lost {
                 entry.lost = true;
-                rotten += u64::from(entry.offset < self.durable);
+                if entry.offset < self.durable {
+                    rotten.push(sequence..=sequence);
+                }
             }
         }
         Ok(Scan { entries: self.entries, end: block_after(self.end), write: self.write + 1, rotten })
@@ -207,14 +213,11 @@ impl Scanner<'_> {
         Ok(None)
     }
 
-    /// Up to `length` bytes; fewer at the end of the file. A place that the disk does not read counts as zeros.
+    /// Up to `length` bytes; fewer at the end of the file.
     fn read(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
         let there = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX).min(length);
         let mut bytes = vec![0; there];
-        match self.file.read_exact_at(&mut bytes, at) {
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => bytes.fill(0),
-            result => result?,
-        }
+        self.file.read_exact_at(&mut bytes, at)?;
         Ok(bytes)
     }
 }

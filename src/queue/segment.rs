@@ -1,11 +1,10 @@
 //! One segment of the log: a file, its header, and the index of the records in it.
 //!
-//! Promises: what is read is checked (header, event and each picture by its own CRC); the index of a sealed segment is read when
-//! somebody needs it and shared while somebody holds it. Deliberately decides nothing about when a segment is made or goes.
+//! Promises: what is read is checked (header, event and each picture by its own CRC), and a disk that does not answer is not taken
+//! for bytes that do not hold; the index of a sealed segment is read when somebody needs it and shared while somebody holds it; what
+//! is sealed takes no record any more. Deliberately decides nothing about when a segment is made or goes.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::disk::{self, BLOCK, Disk, block_after};
 use super::layout::{
-    Counts, Entry, Fields, INDEX_ENTRY, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, TRAILER, Trailer, checksum,
+    BLOCK, Counts, Entry, Fields, INDEX_ENTRY, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, TRAILER, Trailer,
+    block_after, checksum,
 };
 use super::scan;
+use crate::disk::{Disk, File};
 use crate::event::{Picture, Timestamp};
 
 /// Where the first group of a segment stands: behind both copies of the header.
@@ -30,8 +30,9 @@ pub(super) struct Segment {
     contents: Mutex<Contents>,
     /// What the file occupies, holes not counted.
     pub allocated: AtomicU64,
-    /// Whether its pictures were given up.
+    /// Whether its pictures were given up, and whether all of their room was given back.
     pub punched: AtomicBool,
+    pub given_back: AtomicBool,
     /// How old its newest record was at `seen`: from there on, age is uptime.
     age: Mutex<(Instant, Duration)>,
 }
@@ -65,18 +66,21 @@ pub enum ReadError {
     /// Its pictures were given up after the store had passed it.
     #[error("the pictures of record {0} are no longer kept")]
     Punched(u64),
-    /// A checksum does not hold, or the disk does not read.
+    /// A checksum does not hold, or the file ends before it.
     #[error("record {0} is rotten")]
     Rotten(u64),
+    /// The disk did not answer: it is asked again.
+    #[error("record {0} cannot be read now")]
+    Unanswered(u64, #[source] io::Error),
 }
 
 impl Segment {
     /// A segment as found on disk, its contents not yet known.
-    pub(super) fn open(path: PathBuf) -> io::Result<Found> {
-        let file = File::options().read(true).write(true).open(&path)?;
+    pub(super) fn open(disk: &Disk, path: PathBuf) -> io::Result<Found> {
+        let file = disk.open(&path)?;
         for copy in [0, BLOCK] {
             let mut bytes = [0; SEGMENT_HEADER];
-            if file.read_exact_at(&mut bytes, copy).is_err() {
+            if !is_there(file.read_exact_at(&mut bytes, copy))? {
                 continue;
             }
             match SegmentHeader::decode(&bytes) {
@@ -89,7 +93,7 @@ impl Segment {
     }
 
     pub(super) fn new(path: PathBuf, file: File, header: SegmentHeader) -> io::Result<Segment> {
-        let allocated = AtomicU64::new(disk::allocated(&file)?);
+        let allocated = AtomicU64::new(file.allocated()?);
         let contents = Contents::Open { entries: Vec::new(), through: header.before, received_through: Timestamp(i64::MIN) };
         Ok(Segment {
             path,
@@ -98,15 +102,16 @@ impl Segment {
             contents: Mutex::new(contents),
             allocated,
             punched: AtomicBool::new(false),
+            given_back: AtomicBool::new(false),
             age: Mutex::new((Instant::now(), Duration::ZERO)),
         })
     }
 
     /// Reads the trailer, if there is a valid one.
     pub(super) fn load_trailer(&self) -> io::Result<bool> {
-        let Some(offset) = self.file.metadata()?.len().checked_sub(BLOCK) else { return Ok(false) };
+        let Some(offset) = self.file.length()?.checked_sub(BLOCK) else { return Ok(false) };
         let mut bytes = [0; TRAILER];
-        if self.file.read_exact_at(&mut bytes, offset).is_err() {
+        if !is_there(self.file.read_exact_at(&mut bytes, offset))? {
             return Ok(false);
         }
         let trailer = Trailer::decode(&bytes, self.header.nonce, offset).filter(|trailer| trailer.number == self.header.number);
@@ -119,13 +124,15 @@ impl Segment {
     pub(super) fn set_entries(&self, entries: Vec<Entry>) {
         *self.contents() =
             Contents::Open { entries: Vec::new(), through: self.header.before, received_through: Timestamp(i64::MIN) };
-        self.push(entries);
+        let _ = self.push(entries);
     }
 
-    /// Adds records that are durable now.
-    pub(super) fn push(&self, added: Vec<Entry>) {
+    /// Adds records that are durable now. An error where it is sealed: they would stand where nobody looks for them.
+    pub(super) fn push(&self, added: Vec<Entry>) -> io::Result<()> {
         let mut contents = self.contents();
-        let Contents::Open { entries, through, received_through } = &mut *contents else { return };
+        let Contents::Open { entries, through, received_through } = &mut *contents else {
+            return Err(io::Error::other(format!("{} was written to after its end", self.path.display())));
+        };
         for entry in added {
             through.add(entry.lane, entry.person_type, 1);
             *received_through = (*received_through).max(entry.received_at);
@@ -133,11 +140,12 @@ impl Segment {
         }
         drop(contents);
         self.set_age(Duration::ZERO);
+        Ok(())
     }
 
     /// Writes index and trailer behind `end` and syncs. The file then ends with the trailer: in place where `length` has room,
-    /// else wherever the index ends.
-    pub(super) fn seal(&self, disk: &Disk, end: u64, length: Option<u64>, write: u64) -> io::Result<()> {
+    /// else wherever the index ends. What fails can be tried again, as long as nothing else is written.
+    pub(super) fn seal(&self, end: u64, length: Option<u64>, write: u64) -> io::Result<()> {
         let index_offset = block_after(end);
         let mut index = Vec::new();
         let trailer = match &*self.contents() {
@@ -159,13 +167,20 @@ impl Segment {
         let offset = length.and_then(|length| length.checked_sub(BLOCK)).filter(|last| *last >= index_end).unwrap_or(index_end);
         let mut last = trailer.encode(self.header.nonce, offset);
         last.resize(BLOCK as usize, 0);
-        disk.write(&self.file, &index, index_offset)?;
-        disk.write(&self.file, &last, offset)?;
-        self.file.set_len(offset + BLOCK)?;
-        disk.sync(&self.file)?;
-        self.allocated.store(disk::allocated(&self.file)?, Ordering::Relaxed);
+        self.file.write_at(&index, index_offset)?;
+        self.file.write_at(&last, offset)?;
+        self.file.set_length(offset + BLOCK)?;
+        self.file.sync()?;
         *self.contents() = Contents::Sealed { trailer, index: Weak::new() };
+        self.measure();
         Ok(())
+    }
+
+    /// Looks again at what it occupies. Where that is not to be had, the last number stays.
+    pub(super) fn measure(&self) {
+        if let Ok(allocated) = self.file.allocated() {
+            self.allocated.store(allocated, Ordering::Relaxed);
+        }
     }
 
     /// How much sealing takes behind the last group.
@@ -255,11 +270,12 @@ impl Segment {
             Contents::Sealed { trailer, .. } => trailer.clone(),
             Contents::Open { entries, .. } => return Ok(Arc::new(entries.clone())),
         };
-        let loaded = match self.read_index(&trailer)? {
-            Some(entries) => entries,
-            // The index rotted after the start: the records tell the same.
-            None => scan::sealed(&self.file, &self.header, &trailer)?,
+        // The index may have rotted after the start: the records tell the same.
+        let loaded = match self.read_index(&trailer) {
+            Ok(None) => scan::sealed(&self.file, &self.header, &trailer),
+            read => read.map(Option::unwrap_or_default),
         };
+        let loaded = loaded.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.path.display())))?;
         let loaded = Arc::new(loaded);
         if let Contents::Sealed { index, .. } = &mut *self.contents() {
             *index = Arc::downgrade(&loaded);
@@ -270,7 +286,7 @@ impl Segment {
     /// The index as written, if its checksum holds.
     pub(super) fn read_index(&self, trailer: &Trailer) -> io::Result<Option<Vec<Entry>>> {
         let mut bytes = vec![0; trailer.entries as usize * INDEX_ENTRY];
-        if self.file.read_exact_at(&mut bytes, trailer.index_offset).is_err() {
+        if !is_there(self.file.read_exact_at(&mut bytes, trailer.index_offset))? {
             return Ok(None);
         }
         if checksum(self.header.nonce, trailer.index_offset, &bytes) != trailer.index_crc {
@@ -284,7 +300,9 @@ impl Segment {
     pub(super) fn read(&self, sequence: u64, entry: &Entry) -> Result<(RecordHeader, Bytes), ReadError> {
         let rotten = || ReadError::Rotten(sequence);
         let mut bytes = vec![0; RECORD_HEADER + entry.event_bytes as usize];
-        self.file.read_exact_at(&mut bytes, entry.offset).map_err(|_| rotten())?;
+        if !is_there(self.file.read_exact_at(&mut bytes, entry.offset)).map_err(|error| ReadError::Unanswered(sequence, error))? {
+            return Err(rotten());
+        }
         let header = RecordHeader::decode(&bytes, self.header.nonce, entry.offset).filter(|header| header.sequence == sequence);
         let header = header.filter(|header| header.event_bytes == entry.event_bytes).ok_or_else(rotten)?;
         let event = Bytes::from(bytes).slice(RECORD_HEADER..);
@@ -302,8 +320,9 @@ impl Segment {
                 false => ReadError::Rotten(header.sequence),
             };
             let mut bytes = vec![0; picture.bytes as usize];
-            self.file.read_exact_at(&mut bytes, place).map_err(|_| failed())?;
-            if checksum(self.header.nonce, place, &bytes) != picture.crc {
+            let read = is_there(self.file.read_exact_at(&mut bytes, place));
+            let is_there = read.map_err(|error| ReadError::Unanswered(header.sequence, error))?;
+            if !is_there || checksum(self.header.nonce, place, &bytes) != picture.crc {
                 return Err(failed());
             }
             pictures.push(Picture { kind, bytes: Bytes::from(bytes) });
@@ -317,6 +336,16 @@ impl Segment {
     }
 }
 
+/// Whether a file is long enough for what was read of it. Any other failure is a disk that did not answer, and says nothing of the
+/// bytes.
+fn is_there(read: io::Result<()>) -> io::Result<bool> {
+    match read {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Where the pictures of a record at `offset` start.
 pub(super) fn pictures_offset(offset: u64, event_bytes: u32) -> u64 {
     block_after(offset + RECORD_HEADER as u64 + u64::from(event_bytes))
@@ -327,5 +356,24 @@ pub(super) fn record_end(offset: u64, event_bytes: u32, pictures_bytes: u64) -> 
     match pictures_bytes {
         0 => (offset + RECORD_HEADER as u64 + u64::from(event_bytes)).next_multiple_of(8),
         _ => block_after(pictures_offset(offset, event_bytes) + pictures_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Lane;
+
+    #[test]
+    fn what_is_sealed_takes_no_record_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segment-0000000001");
+        let header =
+            SegmentHeader { number: 1, nonce: 7, epoch: [0; 16], write: 1, created_at: Timestamp(1), before: Counts::default() };
+        let segment = Segment::new(path.clone(), Disk::default().create(&path).unwrap(), header).unwrap();
+        segment.push(vec![Entry::lost(Lane::Normal)]).unwrap();
+        segment.seal(FIRST_GROUP, None, 2).unwrap();
+        segment.push(vec![Entry::lost(Lane::Normal)]).unwrap_err();
+        assert_eq!(segment.records(), 1);
     }
 }

@@ -4,8 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::disk::{BLOCK, Disk};
+use super::layout::BLOCK;
 use crate::config::{Config, OnFull, PicturePolicy};
+use crate::disk::Disk;
 
 /// What the queue needs to know. Every bound that is not here stands beside what it bounds.
 #[derive(Clone, Debug)]

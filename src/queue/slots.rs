@@ -3,20 +3,17 @@
 //! Promises: a write is durable when it returns, takes no room that was not there before, and never touches the newer of the two
 //! slots. Deliberately knows nothing of what it holds: that is text, and whoever wrote it reads it.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::disk::{BLOCK, Disk};
-use super::layout::{Fields, checksum};
+use super::layout::{BLOCK, Fields, checksum};
+use crate::disk::{Disk, File};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"BXC1");
 /// magic, crc, generation, length.
 const HEADER: usize = 4 + 4 + 8 + 4;
 
 pub(super) struct Slots {
-    path: PathBuf,
     file: File,
     /// A multiple of the block.
     bytes: u64,
@@ -27,32 +24,32 @@ impl Slots {
     /// Makes the file with `text` in both slots, so that it never exists without them.
     pub(super) fn create(disk: &Disk, path: PathBuf, bytes: u64, text: &[u8]) -> io::Result<Slots> {
         let fresh = path.with_extension("new");
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&fresh)?;
-        disk.fill(&file, 0, 2 * bytes)?;
-        let mut slots = Slots { path, file, bytes, generation: 0 };
-        slots.write_both(disk, text)?;
-        std::fs::rename(&fresh, &slots.path)?;
-        disk.sync_directory(slots.path.parent().unwrap_or(Path::new("/")))?;
+        let file = disk.create(&fresh)?;
+        file.fill(0, 2 * bytes)?;
+        let mut slots = Slots { file, bytes, generation: 0 };
+        slots.write_both(text)?;
+        slots.file.rename(&path)?;
+        disk.sync_directory(path.parent().unwrap_or(Path::new("/")))?;
         Ok(slots)
     }
 
     /// The file and the newest text that validates; `None` for the text if neither does. A file that is not there is an error.
-    pub(super) fn open(path: PathBuf, bytes: u64) -> io::Result<(Slots, Option<Vec<u8>>)> {
-        let file = File::options().read(true).write(true).open(&path)?;
+    pub(super) fn open(disk: &Disk, path: &Path, bytes: u64) -> io::Result<(Slots, Option<Vec<u8>>)> {
+        let file = disk.open(path)?;
         let (generation, text) = newest(&file, bytes)?.map_or((0, None), |(generation, text)| (generation, Some(text)));
-        Ok((Slots { path, file, bytes, generation }, text))
+        Ok((Slots { file, bytes, generation }, text))
     }
 
     /// The newest text that validates, without any claim to the file.
-    pub(super) fn peek(path: &Path, bytes: u64) -> io::Result<Option<Vec<u8>>> {
-        Ok(newest(&File::open(path)?, bytes)?.map(|(_, text)| text))
+    pub(super) fn peek(disk: &Disk, path: &Path, bytes: u64) -> io::Result<Option<Vec<u8>>> {
+        Ok(newest(&disk.open_to_read(path)?, bytes)?.map(|(_, text)| text))
     }
 
     /// Replaces the older of the two.
-    pub(super) fn write(&mut self, disk: &Disk, text: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, text: &[u8]) -> io::Result<()> {
         let room = (self.bytes as usize).saturating_sub(HEADER);
         if text.len() > room {
-            let message = format!("{}: {} bytes do not fit into a slot of {room}", self.path.display(), text.len());
+            let message = format!("{}: {} bytes do not fit into a slot of {room}", self.file.path().display(), text.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let generation = self.generation + 1;
@@ -65,16 +62,16 @@ impl Slots {
         slot.extend_from_slice(&MAGIC.to_le_bytes());
         slot.extend_from_slice(&checksum(0, offset, &body).to_le_bytes());
         slot.extend_from_slice(&body);
-        disk.write(&self.file, &slot, offset)?;
-        disk.sync(&self.file)?;
+        self.file.write_at(&slot, offset)?;
+        self.file.sync()?;
         self.generation = generation;
         Ok(())
     }
 
     /// The same into both, for what is written seldom and must not fall back by one.
-    pub(super) fn write_both(&mut self, disk: &Disk, text: &[u8]) -> io::Result<()> {
-        self.write(disk, text)?;
-        self.write(disk, text)
+    pub(super) fn write_both(&mut self, text: &[u8]) -> io::Result<()> {
+        self.write(text)?;
+        self.write(text)
     }
 }
 
@@ -82,9 +79,10 @@ fn newest(file: &File, bytes: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
     let mut newest = None;
     for offset in [0, bytes] {
         let mut slot = vec![0; bytes as usize];
-        // A file that ends early has no slot there.
-        if file.read_exact_at(&mut slot, offset).is_err() {
-            continue;
+        match file.read_exact_at(&mut slot, offset) {
+            // A file that ends early has no slot there. One that the disk does not read may well have one.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
+            result => result?,
         }
         if let Some((generation, text)) = decode(&slot, offset)
             && newest.as_ref().is_none_or(|(newest, _)| generation > *newest)

@@ -5,28 +5,52 @@
 //! Deliberately never touches the newest segment, so that the log always knows its own end.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::disk;
 use super::inner::Inner;
 use super::progress::Change;
 use super::segment::Segment;
 use crate::config::OnFull;
+use crate::disk::{self, File};
 use crate::event::PersonType;
 
 /// The rule under which records end that had to make room.
 pub const ON_FULL: &str = "on_full";
 
-/// Why there is no room.
+/// Under which it is shown that the disk refuses what is appended.
+pub(super) const APPENDING: &str = "taking events";
+/// Files that are left to cursors, set-aside records and counts.
+const RESERVE_FILES: u64 = 16;
+
+/// Why an append is not taken.
 pub(super) enum Trouble {
+    /// The budget is used up.
     Full { used: u64, limit: u64 },
+    /// The file system has no room, whatever the budget says.
+    DiskFull { reason: String },
+    /// The disk does not do it at the moment, and nothing is lost by that.
+    NotNow { reason: String },
+    /// A write or sync of the log failed: what the disk holds is only known once it was read again.
     Broken(io::Error),
 }
 
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        Trouble::Broken(error)
+impl Trouble {
+    /// Of a call on what holds records, or their names: broken, unless the error says that the call was never tried.
+    pub(super) fn of(doing: &str, file: &File, error: std::io::Error) -> Trouble {
+        match disk::is_passing(&error) {
+            true => Trouble::not_now(format!("{doing} {}: {error}", file.path().display()), &error),
+            false => Trouble::Broken(error),
+        }
+    }
+
+    /// Of a call that nothing answered depends on.
+    pub(super) fn not_now(reason: String, error: &std::io::Error) -> Trouble {
+        match disk::is_full(error) {
+            true => Trouble::DiskFull { reason },
+            false => Trouble::NotNow { reason },
+        }
     }
 }
 
@@ -35,59 +59,84 @@ pub(super) fn make_room(inner: &Inner, wanted: u64) -> Result<(), Trouble> {
     let limit = inner.settings.max_bytes;
     loop {
         let used = inner.log.allocated();
-        let available = disk::available(&inner.log.directory).unwrap_or(u64::MAX);
-        if used.saturating_add(wanted) <= limit && wanted.saturating_add(inner.settings.reserve_bytes()) <= available {
+        let disk = missing(inner, wanted);
+        if used.saturating_add(wanted) <= limit && disk.is_none() {
             return Ok(());
         }
-        if delete_oldest(inner, |_| true)? {
+        let failed = |error: io::Error| Trouble::not_now(format!("making room: {error}"), &error);
+        if delete_oldest(inner, |_| true).map_err(failed)? {
             continue;
         }
-        flush(inner, Change::Passed)?;
-        if delete_oldest(inner, |_| true)? {
+        flush(inner, Change::Passed);
+        if delete_oldest(inner, |_| true).map_err(failed)? {
             continue;
         }
-        if inner.settings.on_full == OnFull::Refuse || !expire_oldest(inner)? {
-            return Err(Trouble::Full { used, limit });
+        if inner.settings.on_full == OnFull::Refuse || !expire_oldest(inner).map_err(failed)? {
+            return Err(disk.map_or(Trouble::Full { used, limit }, |reason| Trouble::DiskFull { reason }));
         }
     }
 }
 
-/// Writes every slot with that much change. A full disk is no failure: what is not written repeats after a crash.
-pub(super) fn flush(inner: &Inner, change: Change) -> io::Result<()> {
+/// What the file system has too little of for a segment of so many bytes. What it does not tell is left to the attempt.
+pub(super) fn missing(inner: &Inner, wanted: u64) -> Option<String> {
+    let room = inner.log.disk.room(&inner.log.directory).ok()?;
+    if room.files.is_some_and(|files| files.available < RESERVE_FILES) {
+        return Some(format!("the file system of {} has no room for more files", inner.log.directory.display()));
+    }
+    let needed = wanted.saturating_add(inner.settings.reserve_bytes());
+    (room.bytes < needed).then(|| format!("the file system of {} is full", inner.log.directory.display()))
+}
+
+/// Writes every slot with that much change. A failure loses nothing: what is not written repeats after a crash, holds back the
+/// segments that it needs, and is written with the next change. True if all is on disk.
+pub(super) fn flush(inner: &Inner, change: Change) -> bool {
+    let mut is_written = true;
     for follower in &inner.followers {
         follower.pass_if_done(&inner.log);
+        let what = || format!("writing the cursor of {}, {}", follower.destination, follower.lane);
         match follower.flush(&inner.log, change) {
-            Err(error) if disk::is_full(&error) => tracing::warn!(%error, "no room to write a cursor; it repeats if it must"),
-            result => result?,
+            Ok(false) => {}
+            Ok(true) => inner.log.outages.over(what),
+            Err(error) => {
+                is_written = false;
+                inner.log.outages.began(what(), &error);
+            }
         }
     }
-    Ok(())
+    is_written
 }
 
 /// Deletes the oldest segment if nobody needs it and `may_go` agrees.
 pub(super) fn delete_oldest(inner: &Inner, may_go: impl Fn(&Segment) -> bool) -> io::Result<bool> {
     let passed = inner.followers.iter().map(|follower| follower.durable()).min().unwrap_or(u64::MAX);
-    let segment = {
-        let mut state = inner.log.state();
-        let oldest = state
-            .segments
-            .front()
-            .filter(|oldest| state.segments.len() > 1 && oldest.is_sealed() && oldest.through().last() <= passed && may_go(oldest));
-        if oldest.is_none() {
-            return Ok(false);
-        }
-        state.segments.pop_front()
+    let oldest = {
+        let state = inner.log.state();
+        let oldest = state.segments.front().filter(|_| state.segments.len() > 1);
+        oldest.filter(|oldest| oldest.is_sealed() && oldest.through().last() <= passed && may_go(oldest)).cloned()
     };
-    segment.map_or(Ok(false), |segment| remove(inner, &segment).map(|()| true))
+    let Some(oldest) = oldest else { return Ok(false) };
+    remove(inner, &oldest.path)?;
+    // Known as long as it occupies room. Writer and keeper may be at the same one.
+    let mut state = inner.log.state();
+    if state.segments.front().is_some_and(|front| Arc::ptr_eq(front, &oldest)) {
+        state.segments.pop_front();
+    }
+    drop(state);
+    inner.log.outages.forget(&oldest.path);
+    Ok(true)
 }
 
-fn remove(inner: &Inner, segment: &Segment) -> io::Result<()> {
-    match std::fs::remove_file(&segment.path) {
+fn remove(inner: &Inner, path: &Path) -> io::Result<()> {
+    match inner.log.disk.remove(path) {
         // Somebody was faster.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         result => result?,
     }
-    inner.log.disk.sync_directory(&inner.log.directory)
+    // Should it come back after a power cut: every cursor is past it, and it goes again.
+    if let Err(error) = inner.log.names.sync_directory() {
+        tracing::warn!(%error, path = %path.display(), "that a segment was deleted may not be on disk yet");
+    }
+    Ok(())
 }
 
 /// Ends every record of the oldest segment that somebody still waits for, and deletes it.
@@ -110,7 +159,7 @@ fn expire_oldest(inner: &Inner) -> io::Result<bool> {
         progress.give_up_replays(last);
     }
     tracing::error!(through = last, "the queue is full: its oldest records were given up, as on_full says");
-    flush(inner, Change::Passed)?;
+    flush(inner, Change::Passed);
     delete_oldest(inner, |_| true)
 }
 
@@ -126,13 +175,13 @@ pub(super) fn punch(inner: &Inner, segment: &Segment) -> io::Result<()> {
         true
     })?;
     for (start, bytes) in ranges {
-        match disk::punch(&segment.file, start, bytes) {
+        if !segment.file.punch(start, bytes)? {
             // This file system has no holes: the pictures go with their segment.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error()) => return Ok(()),
-            result => result?,
+            break;
         }
     }
-    segment.allocated.store(disk::allocated(&segment.file)?, Ordering::Relaxed);
+    segment.given_back.store(true, Ordering::Release);
+    segment.measure();
     tracing::debug!(segment = segment.header.number, directory = %inner.log.directory.display(), "pictures were punched out");
     Ok(())
 }
@@ -144,6 +193,6 @@ pub(super) fn punchable(inner: &Inner) -> Vec<Arc<Segment>> {
         return Vec::new();
     };
     let state = inner.log.state();
-    let open = |segment: &&Arc<Segment>| segment.is_sealed() && !segment.punched.load(Ordering::Acquire);
-    state.segments.iter().filter(open).filter(|segment| segment.through().last() <= passed).cloned().collect()
+    let is_whole = |segment: &&Arc<Segment>| segment.is_sealed() && !segment.given_back.load(Ordering::Acquire);
+    state.segments.iter().filter(is_whole).filter(|segment| segment.through().last() <= passed).cloned().collect()
 }

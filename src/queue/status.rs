@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use super::inner::Inner;
 use super::log::{Log, Part};
 use super::progress::{Progress, Tally};
+use super::space::{self, APPENDING};
 use crate::config::OnFull;
 use crate::event::{Lane, PersonType, Sequence, Timestamp};
 
-/// A sync that takes longer makes the queue "stalled": by then a box has hung up.
+/// A group that takes longer makes the queue "stalled": by then a box has hung up.
 const STALLED: Duration = Duration::from_millis(400);
 /// A growth over less than this says nothing: one burst would look like the end.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -31,8 +32,12 @@ pub struct Status {
     /// There is no room for the next segment, and none left in this one.
     pub is_full: bool,
     pub is_poisoned: bool,
-    /// A sync has been under way for longer than a box waits.
+    /// The writer has been at one thing, a write, a sync, a new segment, for longer than a box waits.
     pub is_stalled: bool,
+    /// What is appended is refused: the disk does not take it at the moment.
+    pub is_refused: bool,
+    /// What the disk does not do at the moment, and why. All of it is tried again.
+    pub outages: Vec<String>,
     pub rotten_records: u64,
     /// When the last sync ended, and how long it took.
     pub last_sync: Option<(Timestamp, Duration)>,
@@ -67,7 +72,7 @@ pub struct FollowerStatus {
 pub(super) fn status(inner: &Inner) -> Status {
     let bytes = bytes(inner);
     let growth = inner.growth.lock().unwrap_or_else(PoisonError::into_inner).bytes_per_second();
-    let available = super::disk::available(&inner.log.directory).ok();
+    let available = inner.log.disk.room(&inner.log.directory).ok().map(|room| room.bytes);
     let disk_available = available.map(|bytes| bytes.saturating_sub(inner.settings.reserve_bytes()));
     // What is only kept gives way.
     let on_disk = disk_available.map_or(u64::MAX, |available| available.saturating_add(bytes.kept));
@@ -76,9 +81,11 @@ pub(super) fn status(inner: &Inner) -> Status {
         bytes,
         disk_available,
         time_to_full: growth.map(|growth| Duration::from_secs(room / growth.max(1))),
-        is_full: is_full(inner, &bytes, disk_available),
+        is_full: is_full(inner, &bytes),
         is_poisoned: inner.is_poisoned(),
-        is_stalled: inner.syncing.under_way() > STALLED,
+        is_stalled: inner.writing.elapsed() > STALLED,
+        is_refused: inner.log.outages.is_open(APPENDING),
+        outages: inner.log.outages.all(),
         rotten_records: inner.log.rotten_records(),
         last_sync: inner.syncing.last(),
         oldest: inner.log.oldest().map(Sequence),
@@ -143,10 +150,9 @@ fn oldest_waiting(log: &Log, lane: Lane, progress: &Progress) -> Option<Timestam
 const LOOK_AHEAD_SEGMENTS: usize = 16;
 
 /// As of now, not as of the last append: whoever is taken out of a load balancer gets none, and would stay out for ever.
-fn is_full(inner: &Inner, bytes: &SpaceUsed, disk_available: Option<u64>) -> bool {
+fn is_full(inner: &Inner, bytes: &SpaceUsed) -> bool {
     let wanted = inner.settings.segment_bytes;
-    let available = disk_available.unwrap_or(u64::MAX);
-    let has_no_room = bytes.waiting + wanted > bytes.limit || wanted > available;
+    let has_no_room = bytes.waiting + wanted > bytes.limit || space::missing(inner, wanted).is_some();
     let is_open = inner.log.state().segments.back().is_some_and(|segment| !segment.is_sealed());
     has_no_room && inner.settings.on_full == OnFull::Refuse && (!is_open || inner.full.load(Ordering::Relaxed))
 }

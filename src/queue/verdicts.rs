@@ -5,17 +5,15 @@
 //! for nothing: how long an event waits for its pictures is its route's.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::disk::{BLOCK, Disk};
 use super::follower::Follower;
-use super::layout::{Fields, checksum};
+use super::layout::{BLOCK, Fields, checksum};
+use crate::disk::{Disk, File};
 use crate::event::{Lane, PersonType, PictureSet, PictureVerdict, Sequence};
 
 /// What the destination `store` has settled. Wakes for one lane, and answers for both: a replay in `normal` carries urgent records.
@@ -65,6 +63,7 @@ const LARGE: u64 = 1 << 20;
 
 /// The verdicts that are not the default, of one lane.
 pub(super) struct Exceptions {
+    disk: Disk,
     path: PathBuf,
     runs: Mutex<Runs>,
     file: Mutex<Appended>,
@@ -82,13 +81,15 @@ struct Appended {
     file: File,
     end: u64,
     room: u64,
+    /// Its name is durable.
+    is_named: bool,
 }
 
 impl Exceptions {
-    pub(super) fn open(directory: &Path, lane: Lane) -> io::Result<Exceptions> {
+    pub(super) fn open(disk: &Disk, directory: &Path, lane: Lane) -> io::Result<Exceptions> {
         let path = directory.join(format!("verdicts-{lane}"));
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-        let length = file.metadata()?.len();
+        let file = disk.open_or_create(&path)?;
+        let length = file.length()?;
         let mut runs = Runs::default();
         let mut end = 0;
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
@@ -100,8 +101,8 @@ impl Exceptions {
                 runs.add(first, last, verdict);
             }
         }
-        let file = Mutex::new(Appended { file, end, room: length });
-        Ok(Exceptions { path, runs: Mutex::new(runs), file, settled: watch::Sender::new(0) })
+        let file = Mutex::new(Appended { file, end, room: length, is_named: false });
+        Ok(Exceptions { disk: disk.clone(), path, runs: Mutex::new(runs), file, settled: watch::Sender::new(0) })
     }
 
     /// A record is settled; its verdict is remembered, and written by the next flush.
@@ -125,13 +126,13 @@ impl Exceptions {
     }
 
     /// Makes durable what is not.
-    pub(super) fn flush(&self, disk: &Disk) -> io::Result<()> {
+    pub(super) fn flush(&self) -> io::Result<()> {
         let mut appended = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let unwritten = std::mem::take(&mut self.runs().unwritten);
         if unwritten.is_empty() {
             return Ok(());
         }
-        let written = appended.append(disk, &unwritten);
+        let written = self.name(&mut appended).and_then(|()| appended.append(&unwritten));
         if written.is_err() {
             self.runs().unwritten.splice(0..0, unwritten);
         }
@@ -139,7 +140,7 @@ impl Exceptions {
     }
 
     /// Forgets what stands before the oldest record, and writes the file anew if it is large.
-    pub(super) fn prune(&self, disk: &Disk, oldest: u64) -> io::Result<()> {
+    pub(super) fn prune(&self, oldest: u64) -> io::Result<()> {
         let mut appended = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut runs = self.runs();
         runs.by_first.retain(|_, (last, _)| *last >= oldest);
@@ -153,13 +154,22 @@ impl Exceptions {
         }
         drop(runs);
         let fresh = self.path.with_extension("new");
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&fresh)?;
-        disk.write(&file, &bytes, 0)?;
-        disk.sync(&file)?;
-        std::fs::rename(&fresh, &self.path)?;
-        disk.sync_directory(self.path.parent().unwrap_or(Path::new("/")))?;
+        let mut file = self.disk.create(&fresh)?;
+        file.write_at(&bytes, 0)?;
+        file.sync()?;
+        file.rename(&self.path)?;
         let end = bytes.len() as u64;
-        *appended = Appended { file, end, room: end };
+        // From here on the old file has no name: whatever becomes of the sync, it is not written any more.
+        *appended = Appended { file, end, room: end, is_named: false };
+        self.name(&mut appended)
+    }
+
+    /// Nothing in a file counts before its name is durable.
+    fn name(&self, appended: &mut Appended) -> io::Result<()> {
+        if !appended.is_named {
+            self.disk.sync_directory(self.path.parent().unwrap_or(Path::new("/")))?;
+            appended.is_named = true;
+        }
         Ok(())
     }
 
@@ -191,7 +201,7 @@ impl Runs {
 }
 
 impl Appended {
-    fn append(&mut self, disk: &Disk, unwritten: &[(u64, PictureVerdict)]) -> io::Result<()> {
+    fn append(&mut self, unwritten: &[(u64, PictureVerdict)]) -> io::Result<()> {
         let mut runs = Runs::default();
         unwritten.iter().for_each(|(sequence, verdict)| runs.add(*sequence, *sequence, *verdict));
         let mut bytes = Vec::new();
@@ -200,15 +210,15 @@ impl Appended {
             encode(&mut bytes, offset, *first, *last, *verdict);
         }
         let end = self.end + bytes.len() as u64;
-        disk.write(&self.file, &bytes, self.end)?;
+        self.file.write_at(&bytes, self.end)?;
         if end + STEP / 2 > self.room {
             // Only ahead of need: that there is no room for it now is no failure.
             let room = end + STEP;
-            if disk.allocate(&self.file, room).is_ok() {
+            if self.file.allocate(room).is_ok() {
                 self.room = room;
             }
         }
-        disk.sync(&self.file)?;
+        self.file.sync()?;
         self.end = end;
         Ok(())
     }

@@ -1,38 +1,49 @@
 //! The one thread that writes the log: takes what waits, writes it as one group, syncs, answers.
 //!
-//! Promises: nothing is answered `Stored` or `Duplicate` before the sync that covers it returned; a write that finds the disk
-//! full is rolled back whole; any other failure of write or sync poisons the log. Deliberately has no timer but one: 100 ms
-//! after the last group an empty one is written, so that every synced group has a witness.
+//! Promises: nothing is answered `Stored` or `Duplicate` before the sync that covers it returned; what the disk does not do now is
+//! rolled back whole and refused, and tried again by itself; only a failed write or sync of the log poisons it. How it goes on to
+//! the next segment stands in `writer/roll.rs`. Deliberately has no timer but one: 100 ms after the last group an empty one is written,
+//! so that every synced group has a witness.
 
-use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::disk::{BLOCK, is_full};
 use super::duplicates::Duplicates;
 use super::group::{self, Place};
 use super::inner::Inner;
 use super::intake::{Pending, Reply, Work};
-use super::layout::{Counts, Entry, SegmentHeader};
-use super::recover::{FRESH, segment_path};
-use super::segment::{FIRST_GROUP, Segment};
-use super::space::{self, Trouble};
+use super::layout::{BLOCK, Counts, Entry};
+use super::segment::Segment;
+use super::space::{APPENDING, Trouble};
 use super::{AppendError, Appended};
-use crate::event::{Sequence, Timestamp};
+use crate::event::Sequence;
+
+mod roll;
+
+pub(super) use roll::Unsealed;
 
 /// So much is written at once at most: 4 ms of a disk that writes 1 GB/s.
 const GROUP_BYTES: u64 = 4 << 20;
 const IDLE: Duration = Duration::from_millis(100);
+/// After a refusal: whoever was told that we do not take events may send none, so nobody else would find out.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     inner: Arc<Inner>,
     duplicates: Duplicates,
     active: Option<Active>,
+    /// The next segment, from the moment that its file may have a name.
+    next: Option<Active>,
+    /// Segments before the active one that have no index yet.
+    unsealed: Vec<Unsealed>,
     counts: Counts,
     /// The number of the next segment, and of the next write.
     number: u64,
     write: u64,
-    witness_due: Option<Instant>,
+    /// When there is something to do even if nothing comes: a witness, or what was refused.
+    due: Option<Instant>,
+    refused: Option<Wanted>,
 }
 
 struct Active {
@@ -43,10 +54,17 @@ struct Active {
     records: usize,
 }
 
+/// Room for a group.
+#[derive(Clone, Copy, Default)]
+struct Wanted {
+    bytes: u64,
+    records: usize,
+}
+
 impl Active {
     /// Whether a group fits and leaves room for its witness, the index and the trailer.
-    fn has_room(&self, bytes: u64, records: usize) -> bool {
-        self.end + bytes + BLOCK + Segment::seal_bytes(self.records + records) <= self.length
+    fn has_room(&self, wanted: Wanted) -> bool {
+        self.end + wanted.bytes + BLOCK + Segment::seal_bytes(self.records + wanted.records) <= self.length
     }
 }
 
@@ -57,23 +75,25 @@ struct Sorted {
 }
 
 impl Writer {
-    pub(super) fn new(inner: Arc<Inner>, duplicates: Duplicates, number: u64, write: u64) -> Writer {
+    pub(super) fn new(inner: Arc<Inner>, duplicates: Duplicates, unsealed: Vec<Unsealed>, number: u64, write: u64) -> Writer {
         let counts = inner.log.counts();
-        Writer { inner, duplicates, active: None, counts, number, write, witness_due: None }
+        let due = (!unsealed.is_empty()).then(|| Instant::now() + TRY_AGAIN);
+        Writer { inner, duplicates, active: None, next: None, unsealed, counts, number, write, due, refused: None }
     }
 
     /// Until the intake is closed and empty. The last group is synced and its segment sealed when this returns.
     pub(super) fn run(mut self) {
-        let group_max = GROUP_BYTES.min(self.inner.settings.segment_bytes / 4);
+        let inner = Arc::clone(&self.inner);
+        let group_max = GROUP_BYTES.min(inner.settings.segment_bytes / 4);
         loop {
-            match self.inner.intake.take(group_max, self.witness_due) {
-                Work::Write(_) if self.inner.is_poisoned() => {}
-                Work::Write(pending) => self.write_group(pending),
-                Work::Idle => self.witness(),
+            match inner.intake.take(group_max, self.due) {
+                Work::Write(_) | Work::Idle if inner.is_poisoned() => self.due = None,
+                Work::Write(pending) => inner.writing.during(|| self.write_group(pending)),
+                Work::Idle => inner.writing.during(|| self.idle()),
                 Work::Closed => break,
             }
         }
-        self.seal();
+        self.finish();
     }
 
     fn write_group(&mut self, pending: Vec<Pending>) {
@@ -83,16 +103,9 @@ impl Writer {
             return;
         }
         let first = self.counts.last() + 1;
-        let result = self.commit(&group);
-        self.inner.full.store(matches!(result, Err(Trouble::Full { .. })), std::sync::atomic::Ordering::Relaxed);
-        let refusal = match result {
-            Ok(()) => None,
-            Err(Trouble::Full { used, limit }) => Some(AppendError::Full { used, limit }),
-            Err(Trouble::Broken(error)) => {
-                self.inner.poison(&error);
-                Some(AppendError::Poisoned)
-            }
-        };
+        let wanted = Wanted { bytes: group::group_bytes(&group), records: group.len() };
+        let result = self.commit(&group, wanted);
+        let refusal = self.judge(result, wanted).err();
         if refusal.is_some() {
             self.duplicates.forget_last(group.len());
         }
@@ -122,19 +135,48 @@ impl Writer {
         sorted
     }
 
-    fn commit(&mut self, group: &[Pending]) -> Result<(), Trouble> {
-        let bytes = group::group_bytes(group);
-        if !self.active.as_ref().is_some_and(|active| active.has_room(bytes, group.len())) {
-            self.roll(bytes, group.len())?;
-        }
+    fn commit(&mut self, group: &[Pending], wanted: Wanted) -> Result<(), Trouble> {
+        self.find_room(wanted)?;
         let mut counts = self.counts;
         let entries = self.append(group, &mut counts)?;
         let Some(active) = &mut self.active else { return Ok(()) };
         active.records += group.len();
         self.counts = counts;
-        self.inner.log.publish(&active.segment, entries, counts);
-        self.witness_due = Some(Instant::now() + IDLE);
+        self.inner.log.publish(&active.segment, entries, counts).map_err(Trouble::Broken)?;
+        self.due = Some(Instant::now() + IDLE);
         Ok(())
+    }
+
+    /// What comes of an attempt for whoever waits for it, and when the next one is made if nobody asks.
+    fn judge(&mut self, result: Result<(), Trouble>, wanted: Wanted) -> Result<(), AppendError> {
+        let log = &self.inner.log;
+        let refusal = match result {
+            // What is smaller than what was refused may fit where that does not.
+            Ok(()) if self.refused.is_some_and(|refused| refused.bytes > wanted.bytes && !self.has_room(refused)) => return Ok(()),
+            Ok(()) => {
+                self.refused = None;
+                self.inner.full.store(false, Ordering::Relaxed);
+                log.outages.over(|| APPENDING.to_owned());
+                return Ok(());
+            }
+            Err(Trouble::Full { used, limit }) => AppendError::Full { used, limit },
+            Err(Trouble::DiskFull { reason }) => {
+                log.outages.began(APPENDING, &reason);
+                AppendError::DiskFull { reason }
+            }
+            Err(Trouble::NotNow { reason }) => {
+                log.outages.began(APPENDING, &reason);
+                AppendError::NotNow { reason }
+            }
+            Err(Trouble::Broken(error)) => {
+                self.inner.poison(&error);
+                return Err(AppendError::Poisoned);
+            }
+        };
+        self.inner.full.store(!matches!(refusal, AppendError::NotNow { .. }), Ordering::Relaxed);
+        self.refused = Some(self.refused.filter(|refused| refused.bytes > wanted.bytes).unwrap_or(wanted));
+        self.due = Some(Instant::now() + TRY_AGAIN);
+        Err(refusal)
     }
 
     /// Writes and syncs one group.
@@ -145,92 +187,35 @@ impl Writer {
         // Also where it fails: what a failed write left must not pass for part of the next.
         self.write += 1;
         let group = group::lay_out(group, place, counts);
-        let disk = &self.inner.log.disk;
-        if let Err(error) = disk.write_pieces(&active.segment.file, &mut group.slices(), active.end) {
-            return Err(if is_full(&error) { full(&self.inner) } else { Trouble::Broken(error) });
-        }
-        self.inner.syncing.started();
-        let synced = disk.sync(&active.segment.file);
-        self.inner.syncing.ended();
-        synced?;
+        let file = &active.segment.file;
+        file.write_pieces_at(&mut group.slices(), active.end).map_err(|error| Trouble::of("writing to", file, error))?;
+        let started = Instant::now();
+        let synced = file.sync();
+        self.inner.syncing.took(started.elapsed());
+        // Whatever it says: the page cache may now show bytes that the disk does not have.
+        synced.map_err(Trouble::Broken)?;
         active.end += group.bytes();
         Ok(group.entries)
     }
 
-    /// Puts the witness of the last group behind it.
-    fn witness(&mut self) {
-        self.witness_due = None;
-        let has_room = self.active.as_ref().is_some_and(|active| active.has_room(0, 0));
-        if !has_room || self.inner.is_poisoned() {
-            return;
-        }
-        let mut counts = self.counts;
-        if let Err(Trouble::Broken(error)) = self.append(&[], &mut counts) {
-            self.inner.poison(&error);
-        }
+    /// Nothing came for a while: puts the witness of the last group behind it, and tries again what did not work.
+    fn idle(&mut self) {
+        let wanted = self.refused.unwrap_or_default();
+        let found = if self.refused.is_some() { self.find_room(wanted) } else { self.seal_older() };
+        self.due = (!self.unsealed.is_empty()).then(|| Instant::now() + TRY_AGAIN);
+        let result = found.and_then(|()| self.witness());
+        // Told to whoever looks: nobody waits for it.
+        let _ = self.judge(result, wanted);
     }
 
-    /// Seals the active segment and makes the next one, with room for a group.
-    fn roll(&mut self, bytes: u64, records: usize) -> Result<(), Trouble> {
-        let needed = FIRST_GROUP + bytes + BLOCK + Segment::seal_bytes(records);
-        let length = self.inner.settings.segment_bytes.max(needed.next_multiple_of(BLOCK));
-        space::make_room(&self.inner, length)?;
-        if let Some(active) = &self.active {
-            let sealed = active.segment.seal(&self.inner.log.disk, active.end, Some(active.length), self.write);
-            sealed.map_err(|error| if is_full(&error) { full(&self.inner) } else { Trouble::Broken(error) })?;
+    fn witness(&mut self) -> Result<(), Trouble> {
+        // Where a segment is to follow, nothing is written to this one any more.
+        if self.has_room(Wanted::default()) {
+            let mut counts = self.counts;
+            self.append(&[], &mut counts)?;
         }
-        let segment = Arc::new(
-            self.create(length).map_err(|error| if is_full(&error) { full(&self.inner) } else { Trouble::Broken(error) })?,
-        );
-        self.inner.log.state().segments.push_back(segment.clone());
-        self.active = Some(Active { segment, end: FIRST_GROUP, length, records: 0 });
         Ok(())
     }
-
-    /// Create → header → sync the file → name it → sync the directory → usable.
-    fn create(&mut self, length: u64) -> std::io::Result<Segment> {
-        let (disk, directory) = (&self.inner.log.disk, &self.inner.log.directory);
-        let header = SegmentHeader {
-            number: self.number,
-            nonce: uuid::Uuid::new_v4().as_u64_pair().0 ^ uuid::Uuid::new_v4().as_u64_pair().1,
-            epoch: self.inner.log.epoch,
-            write: self.write,
-            created_at: Timestamp::now(),
-            before: self.counts,
-        };
-        let fresh = directory.join(FRESH);
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&fresh)?;
-        let made = disk.allocate(&file, length).and_then(|()| {
-            let bytes = header.encode();
-            disk.write(&file, &bytes, 0)?;
-            disk.write(&file, &bytes, BLOCK)?;
-            disk.sync(&file)
-        });
-        if let Err(error) = made {
-            // It occupies what others need, and holds nothing.
-            let _ = std::fs::remove_file(&fresh);
-            return Err(error);
-        }
-        let path = segment_path(directory, self.number);
-        std::fs::rename(&fresh, &path)?;
-        disk.sync_directory(directory)?;
-        self.number += 1;
-        Segment::new(path, file, header)
-    }
-
-    /// At the end: nothing is left to scan at the next start.
-    fn seal(&mut self) {
-        let Some(active) = self.active.take().filter(|_| !self.inner.is_poisoned()) else { return };
-        match active.segment.seal(&self.inner.log.disk, active.end, None, self.write) {
-            Err(error) if is_full(&error) => {}
-            Err(error) => self.inner.poison(&error),
-            Ok(()) => {}
-        }
-    }
-}
-
-fn full(inner: &Inner) -> Trouble {
-    Trouble::Full { used: inner.log.allocated(), limit: inner.settings.max_bytes }
 }
 
 /// Whoever asked may have gone.

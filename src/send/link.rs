@@ -177,11 +177,18 @@ impl Link {
     pub fn troubles(&self) -> Vec<String> {
         let lanes = self.lock();
         let destination = self.destination;
-        let down = lanes.iter().find_map(|state| match &state.condition {
+        let why = |state: &State| match &state.condition {
             Condition::Up => None,
-            Condition::Connecting => Some(format!("{destination} is down: connecting")),
-            Condition::Down { error, .. } => Some(format!("{destination} is down: {error}")),
-        });
+            Condition::Connecting => Some("connecting".to_owned()),
+            Condition::Down { error, .. } => Some(error.clone()),
+        };
+        let down: Vec<(&Lane, String)> =
+            Lane::ALL.iter().zip(lanes.iter()).filter_map(|(lane, state)| Some((lane, why(state)?))).collect();
+        let down = match down.as_slice() {
+            [] => None,
+            [(lane, error)] => Some(format!("{destination} is down in the {lane} lane: {error}")),
+            [(_, error), ..] => Some(format!("{destination} is down: {error}")),
+        };
         let of_lane = |(lane, state): (&Lane, &State)| -> Vec<String> {
             let paused = state.paused.iter().map(|(person_type, why)| format!("{person_type} is paused: {why}"));
             paused.chain(state.suspects.iter().cloned()).map(|trouble| format!("{destination} {lane}: {trouble}")).collect()

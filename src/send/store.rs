@@ -15,6 +15,7 @@ use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOption
 use super::{ConnectError, Destination};
 use crate::clock::Clock;
 use crate::config::{self, StoreUrl};
+use crate::disk::Disk;
 use crate::event::{Lane, Object};
 use crate::fault::Fault;
 use crate::metrics;
@@ -34,6 +35,7 @@ use verdict::Verdict;
 
 /// The folder or bucket of `[send.store]`.
 pub struct Store {
+    disk: Disk,
     config: config::Store,
     /// Made at the first connect: until then the disk may not be mounted.
     shared: OnceLock<Arc<Shared>>,
@@ -72,7 +74,12 @@ const PROBE_BYTES: &[u8] = b"boxbridge writes its pictures here\n";
 
 impl Store {
     pub fn new(config: config::Store) -> Store {
-        Store { config, shared: OnceLock::new() }
+        Store::on(Disk::default(), config)
+    }
+
+    /// The same by way of `disk`, where it is a folder.
+    pub fn on(disk: Disk, config: config::Store) -> Store {
+        Store { disk, config, shared: OnceLock::new() }
     }
 
     /// Whether an object is there, for `reconcile`.
@@ -138,7 +145,7 @@ impl Store {
         }
         let config = &self.config;
         let backend = match &config.url {
-            StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(root, config.keep, config.max_bytes)?)),
+            StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(&self.disk, root, config.keep, config.max_bytes)?)),
             StoreUrl::S3(bucket) => Backend::Bucket { store: bucket::open(bucket, config.timeout)?, prefix: bucket.prefix.clone() },
         };
         let shared = Shared { backend, known: Known::new(), concurrency: config.concurrency, timeout: config.timeout };

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use boxbridge::app::{build, keep_delivering};
 use boxbridge::config::{Config, Layers};
+use boxbridge::disk::Disk;
 use boxbridge::event::{Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source};
 use boxbridge::gateway::{Delivery, ToMqtt};
 use boxbridge::ingest::{self, Accept, Door, Listener, Received, Room};
 use boxbridge::queue::aside::Aside;
-use boxbridge::queue::{AppendError, Disk, Queue, Settings};
+use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;
 use boxbridge::send::{Answer, ConnectError, Destination, Session, Window};
@@ -96,7 +97,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         render: ToMqtt(Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch()))),
         cursor: queue.cursor("mqtt", Lane::Normal).unwrap(),
         verdicts: None,
-        aside: Arc::new(Aside::open(folder.path(), queue.epoch(), 1 << 20).unwrap()),
+        aside: Arc::new(Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap()),
         link: Arc::clone(&link),
         settings: config.send.clone(),
         is_expiring: false,
@@ -115,7 +116,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
 /// A disk on which one thread of the queue panics, once it is told to.
 fn faulty_disk(thread: &'static str, armed: &Arc<AtomicBool>) -> Disk {
     let armed = Arc::clone(armed);
-    Disk::failing(move |_| {
+    Disk::failing(move |_, _| {
         let is_it = std::thread::current().name() == Some(thread);
         assert!(!(is_it && armed.load(Ordering::Relaxed)), "a fault in {thread}");
         Ok(())

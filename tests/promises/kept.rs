@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbridge::config::{self, StoreUrl};
+use boxbridge::disk::Disk;
 use boxbridge::event::{Code, Feed, Lane, Object, PictureKind, Refusal, Sequence, Source, Timestamp};
 use boxbridge::queue::quarantine::Quarantine;
 use boxbridge::send::store::Store;
@@ -22,7 +23,7 @@ use crate::parts::volume::Volume;
 const MIB: u64 = 1 << 20;
 
 fn quarantine(directory: &Path, max_bytes: u64) -> Quarantine {
-    Quarantine::open(directory, &config::Quarantine { max_bytes, keep: Duration::from_secs(3_600) }).unwrap()
+    Quarantine::open(&Disk::default(), directory, &config::Quarantine { max_bytes, keep: Duration::from_secs(3_600) }).unwrap()
 }
 
 fn source(peer: &str) -> Source {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use boxbridge::config::OnFull;
+use boxbridge::disk::{Call, Disk};
 use boxbridge::event::{Act, ContentDigest, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp};
-use boxbridge::queue::{AppendError, Appended, Call, Disk, Entry, ON_FULL, Outcome, Queue, Settings};
+use boxbridge::queue::{AppendError, Appended, Entry, ON_FULL, Outcome, Queue, Settings};
 
 use crate::queue_support::{drain, entry, event_number, killed, open, picture, settings, sizes, step};
 
@@ -81,13 +82,16 @@ async fn expire_oldest_gives_up_the_oldest_and_counts_them() {
     queue.shutdown().await;
 }
 
-/// Fails the calls of a kind with these numbers, counted from 1 once `armed`.
+/// Fails the calls of a kind on segments with these numbers, counted from 1 once `armed`.
 fn failing(call: Call, error: i32, numbers: std::ops::Range<u64>) -> (Disk, Arc<AtomicU64>) {
     let made = Arc::new(AtomicU64::new(u64::MAX / 2));
     let counter = made.clone();
-    let disk = Disk::failing(move |made| match made == call && numbers.contains(&(counter.fetch_add(1, Ordering::SeqCst) + 1)) {
-        true => Err(io::Error::from_raw_os_error(error)),
-        false => Ok(()),
+    let disk = Disk::failing(move |made, path| {
+        let is_log = made == call && path.to_string_lossy().contains("segment-");
+        match is_log && numbers.contains(&(counter.fetch_add(1, Ordering::SeqCst) + 1)) {
+            true => Err(io::Error::from_raw_os_error(error)),
+            false => Ok(()),
+        }
     });
     (disk, made)
 }
@@ -103,7 +107,7 @@ async fn no_room_in_a_write_rolls_back_and_the_next_write_stands_alone() {
     let queue = Queue::open(Settings { disk, ..settings(dir.path()) }, &["mqtt"]).unwrap();
     step(queue.append(large(1))).await.unwrap();
     armed.store(0, Ordering::SeqCst);
-    let is_full = |result: &Result<Appended, AppendError>| matches!(result, Err(AppendError::Full { .. }));
+    let is_full = |result: &Result<Appended, AppendError>| matches!(result, Err(AppendError::DiskFull { .. }));
     assert!(is_full(&step(queue.append(large(2))).await));
     let mut again = step(queue.append(large(2))).await;
     if is_full(&again) {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use boxbridge::disk::{Call, Disk};
 use boxbridge::event::{Lane, PersonType, PictureKind};
-use boxbridge::queue::{Call, Disk, Outcome, Queue, ROTTEN, Settings};
+use boxbridge::queue::{Outcome, Queue, ROTTEN, Settings};
 
 use crate::queue_support::{copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, sizes, step};
 
@@ -149,7 +150,7 @@ async fn a_torn_tail_is_cut_without_alarm_and_a_whole_one_is_kept() {
     let dir = directory();
     let fails = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let asked = fails.clone();
-    let disk = Disk::failing(move |call| match call == Call::Sync && asked.load(std::sync::atomic::Ordering::SeqCst) {
+    let disk = Disk::failing(move |call, _| match call == Call::Sync && asked.load(std::sync::atomic::Ordering::SeqCst) {
         true => Err(std::io::Error::from_raw_os_error(5)),
         false => Ok(()),
     });

@@ -23,6 +23,15 @@ pub async fn nothing<T>(future: impl Future<Output = T>) -> bool {
     tokio::time::timeout(Duration::from_millis(50), future).await.is_err()
 }
 
+/// Until something is so that nobody tells.
+pub async fn until(what: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
+    let late = std::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < late, "never: {}", what());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Segments of 64 KiB in a budget of 16 MiB.
 pub fn settings(dir: &Path) -> Settings {
     Settings { segment_bytes: 64 << 10, ..Settings::new(dir, 16 << 20) }

@@ -274,6 +274,17 @@ fn the_vendors_shape_holds_the_pictures_where_the_route_says_inline_and_nothing_
     assert_eq!(sent("inline"), expected);
 }
 
+/// Brokers refuse what comes from the future; the event itself says when it came, as this gateway saw it.
+#[test]
+fn a_message_is_dated_now_where_the_clock_ran_ahead_when_it_came() {
+    let event = pictured().event;
+    let sent_at = |now| router(&[]).kafka(&event, &Sending { now, ..at(0) }).expect("it has a topic").timestamp;
+    let received = event.received_at;
+    assert_eq!(sent_at(received.plus(Duration::from_secs(60))), received);
+    let earlier = Timestamp(received.0 - 7_200_000);
+    assert_eq!(sent_at(earlier), earlier);
+}
+
 #[test]
 fn attributes_say_what_the_body_says() {
     let router = router(&[]);

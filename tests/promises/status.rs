@@ -62,7 +62,7 @@ fn a_ledger_that_does_not_add_up_is_said_with_by_how_much() {
 fn free_is_what_can_be_written_also_where_the_disk_has_less_than_the_budget() {
     let full = file("now.prom").replace("disk_available_bytes 900000000000", "disk_available_bytes 1048576");
     let screen = render(&report(&full), Colour::Plain);
-    assert!(screen.contains("3.4 GiB kept, 1.0 MiB free on its disk; full in 3h"), "{screen}");
+    assert!(screen.contains("3.4 GiB kept, 1 MiB free on its disk; full in 3h"), "{screen}");
     let queue = report(&full).queue.unwrap();
     assert_eq!((queue.free_bytes, queue.max_bytes), (1 << 20, 10 << 30));
     let nothing = file("now.prom").replace("disk_available_bytes 900000000000", "disk_available_bytes 0");

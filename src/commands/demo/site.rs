@@ -29,6 +29,8 @@ const SETTINGS: [(&str, &str); 5] = [
     ("queue.max_bytes", "256MiB"),
     ("send.store.max_bytes", "1GiB"),
 ];
+/// Connections of its broker: the gateway's, the recorder's, and who looks on.
+const SCREENS: usize = 64;
 /// As many doors.
 const BOXES: u32 = 4;
 const MIX: &str = "employee=60,visitor=14,stranger=10,vip=8,blacklist=8";
@@ -76,7 +78,7 @@ impl Site {
         let config = load(&flags)?;
         let embedded = config.send.mqtt.as_ref().filter(|mqtt| mqtt.broker.is_none());
         let embedded = embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
-        let broker = build::start_embedded(&embedded.embedded)?;
+        let broker = build::start_embedded(&embedded.embedded, SCREENS)?;
         let line = Line::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
         let kafka = MockKafka::start(build::kafka_topics(&config))?;
         flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));

@@ -133,10 +133,8 @@ where
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => Fault.to_string(),
             };
-            if !std::mem::replace(&mut is_said, true) {
-                tracing::error!(destination.name = self.link.destination, %error, "a refused event cannot be set aside: the destination stops");
-                self.link.down(self.lane, format!("a refused event cannot be set aside: {error}"), 0);
-            }
+            is_said = true;
+            self.link.down(self.lane, format!("a refused event cannot be set aside, and the destination stops: {error}"), 0);
             tokio::time::sleep(ASIDE_PAUSE).await;
         }
         if is_said {

@@ -177,7 +177,7 @@ impl Rig {
             render: Plain,
             cursor: rig.queue.cursor("mqtt", Lane::Normal).unwrap(),
             verdicts: None,
-            aside: Arc::new(Aside::open(rig.directory.path(), rig.queue.epoch(), 1 << 20).unwrap()),
+            aside: Arc::new(Aside::open(&crate::disk::Disk::default(), rig.directory.path(), rig.queue.epoch(), 1 << 20).unwrap()),
             link: Arc::clone(&rig.link),
             settings: Config::load(&Layers::default()).unwrap().send,
             is_expiring: false,

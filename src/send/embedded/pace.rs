@@ -38,10 +38,11 @@ impl Pace {
         self.taken += 1;
     }
 
-    /// It is not full. Its pace counts only while somebody waits for it; with this little left to take it has caught up.
+    /// It is not full. Its pace counts only while somebody waits for it; with this little left it has caught up, unless that was dropped.
     pub fn has_room(&mut self, depth: usize) {
-        (self.taken, self.since) = (0, Instant::now());
-        if depth < FULL / 2 {
+        let took = std::mem::take(&mut self.taken) > 0;
+        self.since = Instant::now();
+        if depth < FULL / 2 && (took || !self.given_up) {
             (self.in_the_way, self.given_up) = (None, false);
         }
     }
@@ -82,6 +83,9 @@ mod tests {
         assert!(!pace.holds_back(false));
         pace.has_room(FULL - 1);
         assert!(!pace.holds_back(false), "it has not caught up");
+        pace.has_room(FULL / 4);
+        assert!(!pace.holds_back(false), "it took nothing: what waited for it was dropped");
+        pace.took();
         pace.has_room(FULL / 4);
         assert!(pace.holds_back(false));
     }

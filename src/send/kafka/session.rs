@@ -35,8 +35,8 @@ pub struct Session {
     lookups: JoinSet<(String, Result<Found, ConnectError>)>,
     /// Answers that need no broker.
     ready: VecDeque<Answer>,
-    /// Submitted to the producer and not yet reported, with the timestamps that they carry.
-    in_flight: HashMap<Sequence, Timestamp>,
+    /// Submitted to the producer and not yet reported.
+    in_flight: HashMap<Sequence, Sent>,
     /// When something last moved: the session is stalled `stall_timeout` after it.
     moved: Instant,
     lane: Lane,
@@ -44,6 +44,14 @@ pub struct Session {
     is_lost: bool,
     /// What waits for the one that is tried, where the brokers refused us.
     held: VecDeque<(Sequence, Message)>,
+}
+
+/// What was submitted.
+#[derive(Clone, Copy)]
+struct Sent {
+    timestamp: Timestamp,
+    /// Nothing else was on its way, so nothing else was in its batch.
+    is_alone: bool,
 }
 
 /// What we know of a topic.
@@ -143,11 +151,13 @@ impl Session {
                 if self.in_flight.is_empty() {
                     self.moved = Instant::now();
                 }
-                self.in_flight.insert(sequence, message.timestamp);
+                let is_alone = self.shared.is_refused(self.lane);
+                self.in_flight.insert(sequence, Sent { timestamp: message.timestamp, is_alone });
             }
             Err(error) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                self.fail((sequence, message.timestamp), code, &message.topic, wire_bytes(message));
+                let sent = Sent { timestamp: message.timestamp, is_alone: true };
+                self.fail((sequence, sent), code, &message.topic, wire_bytes(message));
             }
         }
     }
@@ -188,10 +198,11 @@ impl Session {
     }
 
     /// What the brokers or librdkafka refuse, by what can be done about it.
-    fn fail(&mut self, sent: (Sequence, Timestamp), code: RDKafkaErrorCode, topic: &str, bytes: usize) {
-        let (sequence, timestamp) = sent;
+    fn fail(&mut self, (sequence, sent): (Sequence, Sent), code: RDKafkaErrorCode, topic: &str, bytes: usize) {
         let detail = format!("topic {topic}: {code}");
         match about(code) {
+            // Where several of a batch were refused, librdkafka says this of each of them, whatever the brokers said: a wrong clock, for one.
+            About::Record(_) if !sent.is_alone => self.refuse_us(format!("{detail} (one of a batch): one at a time will show why")),
             About::Record(reason) => self.reject(sequence, reason, detail),
             About::Size if self.shared.shrink_batches(bytes) => self.lose(format!("{detail} (the batch)")),
             About::Size => self.reject(sequence, Reason::TooLarge, format!("{detail}: {bytes} bytes")),
@@ -206,7 +217,7 @@ impl Session {
                 self.reject(sequence, reason, detail);
             }
             About::Passing => self.reject(sequence, Reason::Passing, detail),
-            About::Time => self.fail_for_time(sequence, topic, detail, timestamp),
+            About::Time => self.fail_for_time(sequence, topic, detail, sent.timestamp),
             About::Settings(hint) => self.refuse_us(format!("{detail}: {hint}")),
             // A producer without rights gives up all its messages first, and says why behind them.
             About::Producer => self.fatal(detail),
@@ -268,8 +279,9 @@ impl Session {
                 return Some(Answer::Acknowledged { sequence, heard: true });
             }
             Report::Failed { sequence, code, topic, bytes } => {
-                let timestamp = self.in_flight.remove(&sequence).unwrap_or(Timestamp::now());
-                self.fail((sequence, timestamp), code, &topic, bytes);
+                let unknown = Sent { timestamp: Timestamp::now(), is_alone: false };
+                let sent = self.in_flight.remove(&sequence).unwrap_or(unknown);
+                self.fail((sequence, sent), code, &topic, bytes);
             }
             Report::Fatal(reason) => self.fatal(reason),
         }

@@ -38,7 +38,7 @@ impl Outage {
         self.failures = self.failures.saturating_add(1);
         self.causes.retain(|(_, said)| now.duration_since(*said) < QUIET);
 
-        let cause = without_numbers(error);
+        let cause = without_particulars(error);
         let is_known = self.causes.iter().any(|(known, _)| *known == cause);
         let is_new = !is_known && self.causes.len() < CAUSES_MAX;
         let is_overdue = !self.is_said && now.duration_since(began) >= LASTING;
@@ -61,9 +61,9 @@ impl Outage {
     }
 }
 
-/// The same failure may count differently each time: "nothing acknowledged, 37 submitted".
-fn without_numbers(error: &str) -> String {
-    error.chars().filter(|c| !c.is_ascii_digit()).collect()
+/// The same failure may count or name something else each time: "nothing acknowledged, 37 submitted", "PUT …/6aee45cc.jpg in 375ms".
+fn without_particulars(error: &str) -> String {
+    error.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -108,10 +108,18 @@ mod tests {
     }
 
     #[test]
+    fn the_same_failure_of_another_object_is_the_same_cause() {
+        let (mut outage, now) = (Outage::default(), Instant::now());
+        assert!(outage.failed("PUT http://127.0.0.1:9/6a/6aee.jpg in 375.4ms: timed out", now).is_some());
+        assert_eq!(outage.failed("PUT http://127.0.0.1:9/70/703f.jpg in 1.2s: timed out", now), None);
+        assert_eq!(outage.failed("PUT http://127.0.0.1:9/70/703f.jpg in 1.2s: refused", now), Some(Say::OtherCause));
+    }
+
+    #[test]
     fn causes_without_end_are_bounded() {
         let (mut outage, now) = (Outage::default(), Instant::now());
-        let words = |number: u32| "x".repeat(number as usize + 1);
-        let lines = (0..1_000).filter(|number| outage.failed(&words(*number), now).is_some()).count();
+        let words = |number: usize| "x".repeat(number + 1);
+        let lines = (0..1_000_usize).filter(|number| outage.failed(&words(*number), now).is_some()).count();
         assert_eq!(lines, CAUSES_MAX);
     }
 }

@@ -68,8 +68,10 @@ fn a_connection_after_a_failure_is_up_once_it_is_proven() {
 
     down(&link, Lane::Normal);
     link.connected(Lane::Normal);
-    assert_eq!((link.is_up(), link.troubles()), (false, vec!["mqtt is down: refused".to_owned()]));
-    link.up(Lane::Normal);
+    assert_eq!((link.is_up(), link.troubles()), (false, vec!["mqtt is down in the normal lane: refused".to_owned()]));
+    down(&link, Lane::Urgent);
+    assert_eq!(link.troubles(), ["mqtt is down: refused"], "both");
+    Lane::ALL.iter().for_each(|lane| link.up(*lane));
     assert!(link.is_up() && link.troubles().is_empty());
 }
 

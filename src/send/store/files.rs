@@ -7,9 +7,8 @@
 //! never makes room for a new picture by removing an old one.
 
 use std::collections::HashSet;
-use std::fs::{DirBuilder, DirEntry, File, Metadata};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::Metadata;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,11 +16,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::known::{Known, REMEMBERED};
 use crate::clock::Clock;
+use crate::disk::{Disk, File};
 use crate::event::Timestamp;
 use crate::send::ConnectError;
 use crate::volume::{self, Rank};
 
 pub(super) struct Files {
+    disk: Disk,
     root: PathBuf,
     keep: Duration,
     max_bytes: u64,
@@ -48,31 +49,34 @@ const DEPTH_MAX: usize = 6;
 const OURS: [&str; 4] = ["registered", "scene", "face", "infrared"];
 
 impl Files {
-    pub(super) fn open(root: &Path, keep: Duration, max_bytes: u64) -> Result<Files, ConnectError> {
+    pub(super) fn open(disk: &Disk, root: &Path, keep: Duration, max_bytes: u64) -> Result<Files, ConnectError> {
         let failed =
             |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", root.display()) };
-        make_root(root).map_err(|error| failed(&error))?;
+        make_root(disk, root).map_err(|error| failed(&error))?;
         let (used, came, unfinished) = Default::default();
-        Ok(Files { root: root.to_owned(), keep, max_bytes, used, came, folders: Mutex::default(), unfinished })
+        Ok(Files { disk: disk.clone(), root: root.to_owned(), keep, max_bytes, used, came, folders: Mutex::default(), unfinished })
     }
 
     pub(super) fn exists(&self, key: &str) -> io::Result<bool> {
-        self.root.join(key).try_exists()
+        match self.disk.stat(&self.root.join(key)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            found => found.map(|_| true),
+        }
     }
 
     pub(super) fn read(&self, key: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(self.root.join(key))
+        self.disk.read(&self.root.join(key))
     }
 
     pub(super) fn delete(&self, key: &str) -> io::Result<()> {
-        std::fs::remove_file(self.root.join(key))
+        self.disk.remove(&self.root.join(key))
     }
 
     /// The root is there; made again if someone removed it.
     fn prepare(&self) -> io::Result<()> {
-        if !self.root.is_dir() {
+        if !self.disk.is_directory(&self.root)? {
             self.folders().clear();
-            make_root(&self.root)?;
+            make_root(&self.disk, &self.root)?;
         }
         Ok(())
     }
@@ -81,7 +85,7 @@ impl Files {
     pub(super) fn put(&self, key: &str, bytes: &[u8]) -> io::Result<bool> {
         let path = self.root.join(key);
         let wanted = volume::cost(bytes.len() as u64);
-        let replaced = path.symlink_metadata().map_or(0, |metadata| volume::occupied(&metadata));
+        let replaced = self.disk.stat(&path).map_or(0, |metadata| volume::occupied(&metadata));
         let before = self.used.fetch_add(wanted, Ordering::Relaxed);
         let fits = before + wanted <= self.max_bytes + replaced && self.has_inodes();
         let written = if fits { self.write(&path, bytes) } else { Ok(0) };
@@ -99,7 +103,7 @@ impl Files {
     }
 
     pub(super) fn has_inodes(&self) -> bool {
-        volume::has_inodes(&self.root, Rank::Last)
+        volume::has_inodes(&self.disk, &self.root, Rank::Last)
     }
 
     fn gone(&self, bytes: u64) {
@@ -108,7 +112,7 @@ impl Files {
 
     /// What it occupies now.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<u64> {
-        let (mut file, unfinished) = match self.begin(path) {
+        let mut file = match self.begin(path) {
             // Somebody removed the folder that we remember.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.folders().clear();
@@ -116,19 +120,17 @@ impl Files {
             }
             begun => begun?,
         };
-        let written = file
-            .write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::rename(&unfinished, path))
-            .and_then(|()| sync_parent(path));
+        let written = file.write_at(bytes, 0).and_then(|()| file.sync()).and_then(|()| file.rename(path));
         if written.is_err() {
-            let _ = std::fs::remove_file(&unfinished);
+            let _ = self.disk.remove(file.path());
         }
-        written.and_then(|()| file.metadata()).map(|metadata| volume::occupied(&metadata))
+        written?;
+        sync_parent(&self.disk, path)?;
+        Ok(volume::occupied(&file.stat()?))
     }
 
     /// A file that nobody else writes, beside where the picture will stand.
-    fn begin(&self, path: &Path) -> io::Result<(File, PathBuf)> {
+    fn begin(&self, path: &Path) -> io::Result<File> {
         if let Some(folder) = path.parent() {
             self.make_folder(folder)?;
         }
@@ -137,10 +139,10 @@ impl Files {
             let mut name = path.as_os_str().to_owned();
             name.push(format!("{UNFINISHED}{number}"));
             let unfinished = PathBuf::from(name);
-            match File::options().write(true).create_new(true).mode(0o600).open(&unfinished) {
+            match self.disk.create_new(&unfinished) {
                 // Left behind by a process before us.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                file => return file.map(|file| (file, unfinished)),
+                file => return file,
             }
         }
     }
@@ -162,7 +164,7 @@ impl Files {
         let mut missing: Vec<&Path> = folder.ancestors().take_while(below_root).collect();
         missing.retain(|path| !folders.contains(*path));
         for path in missing.into_iter().rev() {
-            if make(path)? {
+            if make(&self.disk, path)? {
                 let occupied = volume::cost(0);
                 self.came.fetch_add(occupied, Ordering::Relaxed);
                 self.used.fetch_add(occupied, Ordering::Relaxed);
@@ -195,31 +197,29 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     fn folder(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
-        for entry in folder.read_dir()? {
+        for path in self.files.disk.list(folder)? {
             // What vanishes under us is no error, and neither is one file we may not touch.
-            let Ok(entry) = entry else { continue };
-            let Ok(metadata) = entry.metadata() else { continue };
-            if depth == 0 && !is_ours(&entry) {
+            let Ok(metadata) = self.files.disk.stat(&path) else { continue };
+            if depth == 0 && !is_ours(&path) {
                 continue;
             }
             if metadata.is_dir() && depth < DEPTH_MAX {
-                let path = entry.path();
                 let _ = self.folder(&path, depth + 1);
                 if !self.remove_if_empty(&path) {
                     self.kept += volume::occupied(&metadata);
                 }
             } else if metadata.is_file() {
-                self.file(&entry, &metadata);
+                self.file(&path, &metadata);
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, entry: &DirEntry, metadata: &Metadata) {
-        let is_unfinished = entry.file_name().as_encoded_bytes().contains(&(UNFINISHED as u8));
+    fn file(&mut self, path: &Path, metadata: &Metadata) {
+        let is_unfinished = path.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&(UNFINISHED as u8)));
         let limit = if is_unfinished { LEFT_BEHIND } else { self.files.keep + REMEMBERED };
         let is_over = written(metadata).is_some_and(|written| self.clock.age(written) > limit);
-        if is_over && self.remove(&entry.path(), metadata) {
+        if is_over && self.remove(path, metadata) {
             self.removed += 1;
         } else {
             self.kept += volume::occupied(metadata);
@@ -230,13 +230,13 @@ impl Sweep<'_> {
         let Some(key) = path.strip_prefix(&self.files.root).ok().and_then(Path::to_str) else { return false };
         // Held until the file is gone: whoever wants to store it again does so after us.
         let Some(_claim) = self.known.claim_to_remove(key) else { return false };
-        let is_unchanged = path.metadata().is_ok_and(|now| written(&now) == written(seen));
-        is_unchanged && std::fs::remove_file(path).is_ok()
+        let is_unchanged = self.files.disk.stat(path).is_ok_and(|now| written(&now) == written(seen));
+        is_unchanged && self.files.disk.remove(path).is_ok()
     }
 
     fn remove_if_empty(&self, folder: &Path) -> bool {
         let mut folders = self.files.folders();
-        let is_removed = std::fs::remove_dir(folder).is_ok();
+        let is_removed = self.files.disk.remove_directory(folder).is_ok();
         if is_removed {
             folders.remove(folder);
         }
@@ -252,47 +252,47 @@ fn written(metadata: &Metadata) -> Option<Timestamp> {
 
 /// Ours alone: pictures of faces are not for every user of the machine. One that is there already is closed to others, but only if
 /// nothing in it is somebody else's.
-fn make_root(root: &Path) -> io::Result<()> {
-    if root.is_dir() {
-        match root.read_dir()?.flatten().all(|entry| is_ours(&entry)) {
+fn make_root(disk: &Disk, root: &Path) -> io::Result<()> {
+    if disk.is_directory(root)? {
+        match disk.list(root)?.iter().all(|path| is_ours(path)) {
             true => volume::close(root),
             false => volume::warn_if_open(root),
         }
         return Ok(());
     }
     if let Some(parent) = root.parent() {
-        make_synced(parent)?;
+        make_synced(disk, parent)?;
     }
-    make(root).map(|_| ())
+    make(disk, root).map(|_| ())
 }
 
-fn is_ours(entry: &DirEntry) -> bool {
-    entry.file_name().to_str().is_some_and(|name| OURS.contains(&name) || name.starts_with(super::PROBE))
+fn is_ours(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| OURS.contains(&name) || name.starts_with(super::PROBE))
 }
 
-fn make_synced(folder: &Path) -> io::Result<()> {
-    if folder.as_os_str().is_empty() || folder.is_dir() {
+fn make_synced(disk: &Disk, folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || disk.is_directory(folder)? {
         return Ok(());
     }
     if let Some(parent) = folder.parent() {
-        make_synced(parent)?;
+        make_synced(disk, parent)?;
     }
-    make(folder).map(|_| ())
+    make(disk, folder).map(|_| ())
 }
 
 /// There and synced; also one that is there already, since who made it may have died before syncing it. Whether it was made now.
-fn make(folder: &Path) -> io::Result<bool> {
-    let made = match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => false,
+fn make(disk: &Disk, folder: &Path) -> io::Result<bool> {
+    let made = match disk.make_directory(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && disk.is_directory(folder)? => false,
         made => made.map(|()| true)?,
     };
-    sync_parent(folder)?;
+    sync_parent(disk, folder)?;
     Ok(made)
 }
 
-fn sync_parent(folder: &Path) -> io::Result<()> {
+fn sync_parent(disk: &Disk, folder: &Path) -> io::Result<()> {
     match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
+        Some(parent) if !parent.as_os_str().is_empty() => disk.sync_directory(parent),
+        _ => disk.sync_directory(Path::new(".")),
     }
 }

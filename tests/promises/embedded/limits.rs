@@ -18,7 +18,11 @@ const MEMORY_KIB: u64 = 256 << 10;
 fn start(settings: &[(&str, &str)]) -> (Gateway, SocketAddr) {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let listen = address.to_string();
-    let all: Vec<_> = settings.iter().copied().chain([("SEND__MQTT__EMBEDDED__LISTEN", listen.as_str())]).collect();
+    let all: Vec<_> = settings
+        .iter()
+        .copied()
+        .chain([("SEND__MQTT__EMBEDDED__LISTEN", listen.as_str()), ("INGEST__ANSWER_DEADLINE", "5s")])
+        .collect();
     (Gateway::start(&all), address)
 }
 

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -127,6 +127,16 @@ impl Broker {
         let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
         for result in admin.create_topics([&topic], &options).await.unwrap() {
+            result.unwrap();
+        }
+    }
+
+    /// Changes one setting of a topic, and resets its others.
+    pub async fn set_topic(&self, name: &str, key: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
+        let settings = AlterConfig::new(ResourceSpecifier::Topic(name)).set(key, value);
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        for result in admin.alter_configs([&settings], &options).await.unwrap() {
             result.unwrap();
         }
     }

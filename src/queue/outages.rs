@@ -1,0 +1,62 @@
+//! What the disk did not do and is asked again: said once when it begins, shown while it lasts, said when it is over.
+//!
+//! Promises: the same outage is one line, however often it is tried. Deliberately tries nothing itself.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+#[derive(Default)]
+pub(super) struct Outages {
+    /// What is not done, and why.
+    open: Mutex<BTreeMap<String, String>>,
+    /// So that whoever succeeds asks for no lock where all is well.
+    any: AtomicBool,
+}
+
+impl Outages {
+    pub(super) fn began(&self, what: impl Into<String>, error: &dyn Display) {
+        let (what, error) = (what.into(), error.to_string());
+        let mut open = self.open();
+        if open.get(&what) != Some(&error) {
+            tracing::error!(what, %error, "the disk does not do it now; it is tried again");
+            open.insert(what, error);
+            self.any.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn over(&self, what: impl FnOnce() -> String) {
+        if !self.any.load(Ordering::Acquire) {
+            return;
+        }
+        let what = what();
+        let mut open = self.open();
+        if open.remove(&what).is_some() {
+            tracing::info!(what, "the disk does it again");
+        }
+        self.any.store(!open.is_empty(), Ordering::Release);
+    }
+
+    /// The file is gone, and with it what it did not do.
+    pub(super) fn forget(&self, path: &Path) {
+        let path = path.display().to_string();
+        let mut open = self.open();
+        open.retain(|what, _| !what.ends_with(&path));
+        self.any.store(!open.is_empty(), Ordering::Release);
+    }
+
+    pub(super) fn is_open(&self, what: &str) -> bool {
+        self.any.load(Ordering::Acquire) && self.open().contains_key(what)
+    }
+
+    /// For people: what, and why.
+    pub(super) fn all(&self) -> Vec<String> {
+        self.open().iter().map(|(what, error)| format!("{what}: {error}")).collect()
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
