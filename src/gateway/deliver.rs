@@ -6,18 +6,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod refusals;
+
 use tokio_util::sync::CancellationToken;
 
 use super::Render;
 use crate::config::{self, PictureWait};
-use crate::event::{Event, Lane, PersonType, Picture, PictureVerdict, Sequence, Timestamp};
-use crate::fault::{self, Fault};
+use crate::event::{Event, Lane, PersonType, PictureVerdict, Timestamp};
+use crate::fault;
 use crate::metrics;
-use crate::queue::aside::{Aside, SetAside};
+use crate::queue::aside::Aside;
 use crate::queue::{Cursor, Outcome, Record, Verdicts};
 use crate::route::{PicturesNow, Sending};
 use crate::send::link::{Link, PROVEN};
-use crate::send::window::{Consequence, Limits, Replayed, Traits, Window};
+use crate::send::window::{Blame, Limits, Now, Replayed, Traits, Window};
 use crate::send::{Answer, Destination, Reason, Rejection, Session};
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
@@ -25,8 +27,6 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// For the urgent lane, after both have connected: many times what connecting takes, far below what an employee's pass may wait.
 const HEAD_START: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// How long a blocked set-aside store is left alone.
-const ASIDE_PAUSE: Duration = Duration::from_secs(1);
 
 /// One destination's work in one lane.
 pub struct Delivery<D, R> {
@@ -59,7 +59,9 @@ where
 {
     let settings = Limits { records: delivery.settings.window_records, bytes: delivery.settings.window_bytes };
     let mut window = Window::new(settings, R::POISON);
-    let mut attempts = 0;
+    // Begun again after a fault: this window knows of no type that waits.
+    PersonType::ALL.iter().for_each(|person_type| delivery.cursor.resume(*person_type));
+    let (mut attempts, mut was_well) = (0, false);
     while !stop.is_cancelled() {
         let connected = tokio::select! {
             () = stop.cancelled() => return,
@@ -68,29 +70,48 @@ where
         let error = match connected {
             Ok(session) => {
                 delivery.link.connected(delivery.lane);
-                let session_window = session.window();
-                window.open(Limits { records: session_window.records, bytes: session_window.bytes });
                 delivery.cursor.rewind();
-                delivery.let_alerts_pass(&stop).await;
-                let (error, has_progressed) = delivery.session(session, &mut window, &stop).await;
-                window.lost();
+                if !std::mem::take(&mut was_well) {
+                    delivery.let_alerts_pass(&stop).await;
+                }
+                let session_window = session.window();
+                window.open(Limits { records: session_window.records, bytes: session_window.bytes }, Instant::now());
+                let (end, has_progressed) = delivery.session(session, &mut window, &stop).await;
                 if has_progressed {
                     attempts = 0;
                 }
-                error
+                if window.lost(end.is_explained, Instant::now()) == Blame::Record && !stop.is_cancelled() {
+                    // The destination is as well as before: what else waits is to flow on.
+                    was_well = true;
+                    tracing::debug!(
+                        destination.name = delivery.link.destination,
+                        error = end.error,
+                        "the connection died on one event"
+                    );
+                    delivery.rest(pause(0, RETRY_FIRST), &stop).await;
+                    continue;
+                }
+                end.error
             }
-            Err(error) => error.to_string(),
+            Err(error) => {
+                window.unreachable();
+                error.to_string()
+            }
         };
         if stop.is_cancelled() {
             return;
         }
         attempts += 1;
         delivery.link.down(delivery.lane, error, attempts);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = delivery.link.pause(delivery.lane, pause(attempts, delivery.settings.retry_max)) => {}
-        }
+        delivery.rest(pause(attempts, delivery.settings.retry_max), &stop).await;
     }
+}
+
+/// How a session ended.
+struct End {
+    error: String,
+    /// By the other side, for a reason that is no record's doing.
+    is_explained: bool,
 }
 
 impl<D, R> Delivery<D, R>
@@ -98,6 +119,14 @@ where
     D: Destination,
     R: Render<Message = D::Message>,
 {
+    /// Until the next attempt.
+    async fn rest(&self, pause: Duration, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.link.pause(self.lane, pause) => {}
+        }
+    }
+
     /// What waits in the urgent lane goes before this lane's backlog, within reason: one that does not get through holds nothing up.
     async fn let_alerts_pass(&self, stop: &CancellationToken) {
         let late = Instant::now() + HEAD_START;
@@ -107,22 +136,26 @@ where
     }
 
     /// One session, from its first record to its loss: why it ended, and whether anything was answered in it.
-    async fn session(&mut self, mut session: D::Session, window: &mut Window<Work>, stop: &CancellationToken) -> (String, bool) {
+    async fn session(&mut self, mut session: D::Session, window: &mut Window<Work>, stop: &CancellationToken) -> (End, bool) {
         let mut has_progressed = false;
         // Until then it may be one that connects and dies.
         let mut unproven = Some(Instant::now() + PROVEN);
         loop {
+            let now = Now { at: Instant::now(), clock: Timestamp::now() };
+            self.settle_waits(window, now);
             self.submit_ready(&mut session, window).await;
-            let moment = window.next_moment().into_iter().chain(unproven).min();
+            self.make_room(window, now.at);
+            self.tell(window);
+            let moment = window.next_moment(now.at).into_iter().chain(unproven).min();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {
                     session.finish().await;
-                    return ("stopped".to_owned(), has_progressed);
+                    return (End { error: "stopped".to_owned(), is_explained: true }, has_progressed);
                 }
                 answer = session.next() => {
                     if let Answer::Lost { error } = answer {
-                        return (error, has_progressed);
+                        return (End { error, is_explained: session.is_explained() }, has_progressed);
                     }
                     has_progressed = true;
                     self.answered(answer, window).await;
@@ -135,7 +168,6 @@ where
                 unproven = None;
                 self.link.up(self.lane);
             }
-            self.settle_waits(window);
         }
     }
 
@@ -151,8 +183,8 @@ where
             }
         };
         if window.is_condemned(record.sequence) {
-            self.park(&record, &event).await;
-            window.parked();
+            self.condemn(&record, &event).await;
+            window.condemned(record.sequence);
             return;
         }
         let waits = self.waits(&record, &event);
@@ -162,10 +194,12 @@ where
             device: &device,
             person_type: record.person_type,
             replayed: if record.replay.is_some() { Replayed::Yes } else { Replayed::No },
+            act_before: self.render.act_before(&event, record.replay.as_deref()),
             // As text and taken apart.
             held_bytes: record.event.len() * 3,
         };
-        window.admit(traits, waits, Work { record, event, topic: None });
+        let now = Now { at: Instant::now(), clock: Timestamp::now() };
+        window.admit(traits, waits, Work { record, event, topic: None }, now);
     }
 
     /// Until when it waits for its pictures: not at all, until a moment, or as long as it takes.
@@ -186,24 +220,33 @@ where
         self.verdicts.as_ref()?.of(record.sequence, record.lane, record.person_type)
     }
 
-    fn settle_waits(&mut self, window: &mut Window<Work>) {
+    fn settle_waits(&mut self, window: &mut Window<Work>, now: Now) {
         let is_settled = |work: &Work| self.settled(&work.record).is_some();
         let settled: Vec<_> = window.waiting().filter(|sequence| window.payload(*sequence).is_some_and(is_settled)).collect();
         settled.into_iter().for_each(|sequence| window.release(sequence));
-        let now = Instant::now();
         window.tick(now);
-        for person_type in window.resumable(now) {
+        for person_type in window.resumable(now.at) {
             self.cursor.resume(person_type);
         }
-        self.link.still_paused(self.lane, window.paused());
+    }
+
+    /// What fills the window and does not flow is read again later.
+    fn make_room(&mut self, window: &mut Window<Work>, now: Instant) {
+        if let Some(person_type) = window.clogged(now) {
+            self.cursor.pause(person_type);
+        }
     }
 
     async fn submit_ready(&mut self, session: &mut D::Session, window: &mut Window<Work>) {
-        while let Some(sequence) = window.next_ready() {
+        loop {
+            let now = Now { at: Instant::now(), clock: Timestamp::now() };
+            let Some(sequence) = window.next_ready(now) else { return };
             let Some(work) = window.payload(sequence) else { return };
-            match self.message(work).await {
+            let act_before = self.render.act_before(&work.event, work.record.replay.as_deref());
+            let wait = act_before.map_or(Duration::ZERO, |_| window.expected_wait());
+            match self.message(work, now.clock, wait).await {
                 Ok(Some(message)) => {
-                    window.submitted(sequence, R::size(&message));
+                    window.submitted(sequence, R::size(&message), now);
                     window.payload_mut(sequence).into_iter().for_each(|work| work.topic = R::topic(&message));
                     session.submit(sequence, message);
                 }
@@ -220,8 +263,8 @@ where
         }
     }
 
-    /// What leaves for this record now; `None` where this destination has nothing to do for it.
-    async fn message(&self, work: &Work) -> Result<Option<D::Message>, Rejection> {
+    /// What leaves for this record now, if it is there after this wait; `None` where this destination has nothing to do for it.
+    async fn message(&self, work: &Work, now: Timestamp, wait: Duration) -> Result<Option<D::Message>, Rejection> {
         let pictures = match self.render.needs_pictures(&work.event) {
             false => Vec::new(),
             true => match work.record.pictures().await {
@@ -233,7 +276,7 @@ where
         let sending = Sending {
             sequence: work.record.sequence,
             lane: work.record.lane,
-            now: Timestamp::now(),
+            now: now.plus(wait),
             replay: work.record.replay.as_deref(),
             pictures: settled.map_or(PicturesNow::Pending, PicturesNow::Settled),
             inline: &[],
@@ -249,14 +292,13 @@ where
     async fn answered(&mut self, answer: Answer, window: &mut Window<Work>) {
         match answer {
             Answer::Acknowledged { sequence, heard } => {
-                let work = window.answered(sequence);
+                let work = window.taken(sequence, Instant::now());
                 self.cursor.answer(sequence, Outcome::Delivered);
                 if std::mem::take(&mut self.is_expiring) {
                     tracing::info!(destination.name = self.link.destination, "there is room again");
                 }
                 let Some(work) = work else { return };
                 self.delivered(&work, heard);
-                window.progress(sequence, work.record.person_type);
             }
             Answer::Expired { sequence, rule, verdict } => {
                 window.answered(sequence);
@@ -280,83 +322,6 @@ where
             metrics::lag(self.link.destination, self.lane, person_type, Duration::from_millis(lag));
         }
     }
-
-    async fn rejected(&mut self, sequence: Sequence, rejection: &Rejection, window: &mut Window<Work>) {
-        let attempts = window.attempts(sequence);
-        match window.refused(sequence, rejection.reason, Instant::now()) {
-            Consequence::Retry => {}
-            Consequence::Pause(person_type) => self.pause(person_type, rejection),
-            Consequence::SetAside => {
-                let Some(work) = window.answered(sequence) else { return };
-                let pictures = match self.render.keeps_pictures() {
-                    true => work.record.pictures().await.unwrap_or_default(),
-                    false => Vec::new(),
-                };
-                self.set_aside(&work.record, rejection, work.topic, attempts, pictures).await;
-            }
-        }
-    }
-
-    fn pause(&mut self, person_type: PersonType, rejection: &Rejection) {
-        self.link.paused(self.lane, person_type, format!("{}: {}", rejection.reason.as_str(), rejection.detail));
-        self.cursor.pause(person_type);
-    }
-
-    /// What the connection dies on.
-    async fn park(&mut self, record: &Record, event: &Event) {
-        let detail = "the connection died on it again and again, and not on its successor".to_owned();
-        let rejection = Rejection { reason: Reason::Poison, detail, verdict: PictureVerdict::default() };
-        let topic = self.message(&Work { record: record.clone(), event: event.clone(), topic: None }).await;
-        let topic = topic.ok().flatten().and_then(|message| R::topic(&message));
-        self.set_aside(record, &rejection, topic, 4, Vec::new()).await;
-    }
-
-    /// Durably set aside, then out of the cursor's way. A store that is full stops this destination: nothing is dropped.
-    async fn set_aside(
-        &mut self,
-        record: &Record,
-        rejection: &Rejection,
-        topic: Option<String>,
-        attempts: u32,
-        pictures: Vec<Picture>,
-    ) {
-        let aside = SetAside {
-            destination: self.link.destination,
-            lane: self.lane,
-            sequence: record.sequence,
-            at: Timestamp::now(),
-            reason: rejection.reason.as_str(),
-            detail: rejection.detail.clone(),
-            attempts,
-            topic,
-            event: record.event.clone(),
-            pictures,
-        };
-        let aside = Arc::new(aside);
-        let mut is_said = false;
-        loop {
-            let (store, entry) = (Arc::clone(&self.aside), Arc::clone(&aside));
-            let error = match tokio::task::spawn_blocking(move || store.put(&entry)).await {
-                Ok(Ok(())) => break,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => Fault.to_string(),
-            };
-            is_said = true;
-            self.link.down(self.lane, format!("a refused event cannot be set aside, and the destination stops: {error}"), 0);
-            tokio::time::sleep(ASIDE_PAUSE).await;
-        }
-        if is_said {
-            self.link.up(self.lane);
-        }
-        tracing::warn!(
-            destination.name = self.link.destination,
-            sequence = record.sequence.0,
-            reason = rejection.reason.as_str(),
-            detail = rejection.detail,
-            "event set aside"
-        );
-        self.cursor.settle(record.sequence, rejection.verdict, Outcome::SetAside);
-    }
 }
 
 /// Doubled with every attempt, with jitter, so that many gateways do not come back at once.
@@ -379,3 +344,6 @@ async fn until(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

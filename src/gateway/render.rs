@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::PictureWait;
-use crate::event::{Event, Message, Object, Picture, PictureSet, PictureVerdict};
+use crate::event::{Event, Message, Object, Picture, PictureSet, PictureVerdict, Timestamp};
 use crate::route::{Router, Sending};
 use crate::send::window::Poison;
 use crate::send::{Reason, Rejection};
@@ -17,6 +17,11 @@ pub trait Render: Send + Sync + 'static {
 
     /// For how long an event waits for its pictures to be stored; `None` = it waits for no store.
     fn waits(&self, event: &Event) -> Option<PictureWait>;
+
+    /// Until when one may act on it, where it goes elsewhere afterwards and so has to be there in time.
+    fn act_before(&self, _event: &Event, _replay: Option<&str>) -> Option<Timestamp> {
+        None
+    }
 
     /// Whether the message carries picture bytes.
     fn needs_pictures(&self, event: &Event) -> bool;
@@ -45,11 +50,13 @@ pub struct ToStore(pub Arc<Router>);
 
 /// What the two buses have in common: references wait for the store, inline pictures are read from the queue.
 macro_rules! bus {
-    ($name:ident, $render:ident, $poison:expr) => {
+    ($name:ident, $render:ident, $poison:expr $(, $act_before:item)?) => {
         impl Render for $name {
             type Message = Message;
 
             const POISON: Poison = $poison;
+
+            $($act_before)?
 
             fn waits(&self, event: &Event) -> Option<PictureWait> {
                 self.0.stores(event).then(|| self.0.picture_wait(event.person_type))
@@ -84,7 +91,14 @@ macro_rules! bus {
     };
 }
 
-bus!(ToMqtt, mqtt, Poison::Possible);
+bus!(
+    ToMqtt,
+    mqtt,
+    Poison::Possible,
+    fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
+        self.0.act_before(event, replay)
+    }
+);
 bus!(ToKafka, kafka, Poison::Impossible);
 
 impl Render for ToStore {

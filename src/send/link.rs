@@ -41,6 +41,8 @@ struct State {
     /// The person types that are held back, and why.
     paused: BTreeMap<PersonType, String>,
     pauses: [Outage; PersonType::ALL.len()],
+    /// Single events that are held back.
+    suspects: Vec<String>,
 }
 
 /// One lane's connection.
@@ -64,6 +66,7 @@ impl Link {
             outage: Outage::default(),
             paused: BTreeMap::new(),
             pauses: Default::default(),
+            suspects: Vec::new(),
         };
         Link { destination, lanes: Mutex::new([state(), state()]), wake: Default::default() }
     }
@@ -160,6 +163,11 @@ impl Link {
         }
     }
 
+    /// What is held back in this lane since the connection dies on it, each in a sentence.
+    pub fn suspect(&self, lane: Lane, suspects: Vec<String>) {
+        self.lock()[place(lane)].suspects = suspects;
+    }
+
     /// Whether every lane is connected; single person types may be held back.
     pub fn is_up(&self) -> bool {
         self.lock().iter().all(|state| state.condition == Condition::Up)
@@ -182,8 +190,8 @@ impl Link {
             [(_, error), ..] => Some(format!("{destination} is down: {error}")),
         };
         let of_lane = |(lane, state): (&Lane, &State)| -> Vec<String> {
-            let paused = state.paused.iter();
-            paused.map(|(person_type, why)| format!("{destination} {lane}: {person_type} is paused: {why}")).collect()
+            let paused = state.paused.iter().map(|(person_type, why)| format!("{person_type} is paused: {why}"));
+            paused.chain(state.suspects.iter().cloned()).map(|trouble| format!("{destination} {lane}: {trouble}")).collect()
         };
         down.into_iter().chain(Lane::ALL.iter().zip(lanes.iter()).flat_map(of_lane)).collect()
     }

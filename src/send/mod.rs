@@ -35,6 +35,11 @@ pub trait Session: Send {
     /// The next answer. Cancel-safe: dropping the future loses no answer. After `Lost` the session is over.
     fn next(&mut self) -> impl Future<Output = Answer> + Send;
 
+    /// After `Lost`: whether the other side ended the session for a reason of its own, that is no record's doing.
+    fn is_explained(&self) -> bool {
+        false
+    }
+
     /// Takes leave of the other side, where it wants that; for an orderly stop, bounded in time. What has no answer keeps none.
     fn finish(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -78,15 +83,22 @@ pub enum Reason {
     PayloadRefused,
     /// Refused for good by the store.
     Missing,
-    /// The connection died on it three times.
+    /// The connection died on it alone, again and again, and not on others of its kind.
     Poison,
     /// Could not be read back from the queue whole.
     Unreadable,
     /// Over quota, no room, leader moving: the same record may pass later.
     Passing,
+    /// The other side will not say: one of the above.
+    Unexplained,
 }
 
 impl Reason {
+    /// The same record may be taken later, so it is tried again and not set aside.
+    pub const fn passes(self) -> bool {
+        matches!(self, Reason::Passing | Reason::Unexplained)
+    }
+
     /// Judged by what it is, not by where it goes: nothing is to be learned from it for the next.
     pub const fn is_about_the_record(self) -> bool {
         matches!(self, Reason::TooLarge | Reason::PayloadRefused | Reason::Missing | Reason::Poison | Reason::Unreadable)
@@ -102,6 +114,7 @@ impl Reason {
             Reason::Poison => "poison",
             Reason::Unreadable => "unreadable",
             Reason::Passing => "passing",
+            Reason::Unexplained => "unexplained",
         }
     }
 }
@@ -115,11 +128,9 @@ pub struct ConnectError {
 }
 
 pub mod embedded;
-mod flow;
 pub mod kafka;
 pub mod link;
 pub mod mqtt;
 pub mod store;
-mod suspicion;
 pub mod tls;
 pub mod window;

@@ -2,7 +2,7 @@
 //!
 //! Promises: an event is never retained; `Acknowledged` means that the broker said so for this very message. Every connection is made
 //! anew, with a clean session: the client library's own reconnecting loses messages without a word when the broker has forgotten it.
-//! The urgent lane's connection carries the gateway's status as its last will. Deliberately does not persist anything, and does not subscribe.
+//! The urgent lane's connection carries the gateway's status as its last will, unless connections die on it. Deliberately does not persist anything, and does not subscribe.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use connection::{Connection, Dial, Route};
 use namesake::Namesake;
 use race::Addresses;
 use session::Limits;
-use status::Status;
+use status::{Greeting, Status};
 
 /// How long a goodbye may take: what waits for it is on its way out.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -57,6 +57,7 @@ pub struct Mqtt {
     identity: Identity,
     window: u16,
     stall_timeout: Duration,
+    greeting: Greeting,
     /// One client id for each lane.
     namesakes: [Arc<Namesake>; Lane::ALL.len()],
 }
@@ -69,7 +70,8 @@ impl Mqtt {
         let of_lane = |lane: Lane| Arc::new(Namesake::new(client_id(&config, &identity, lane.as_str())));
         let namesakes = [of_lane(Lane::Urgent), of_lane(Lane::Normal)];
         let addresses = Arc::new(Addresses::of(&broker));
-        let mqtt = Mqtt { config, broker, addresses, identity, window, stall_timeout: limits.stall_timeout, namesakes };
+        let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::default());
+        let mqtt = Mqtt { config, broker, addresses, identity, window, stall_timeout, greeting, namesakes };
         mqtt.tls()?;
         Ok(mqtt)
     }
@@ -116,7 +118,10 @@ impl Mqtt {
 
     fn status(&self, lane: Lane) -> Option<Status> {
         match lane {
-            Lane::Urgent => self.config.status_topic.as_ref().map(|topic| Status::new(topic, &self.identity)),
+            Lane::Urgent if self.greeting.is_on() => {
+                self.config.status_topic.as_ref().map(|topic| Status::new(topic, &self.identity))
+            }
+            Lane::Urgent => None,
             Lane::Normal => None,
         }
     }
@@ -144,7 +149,17 @@ impl Destination for Mqtt {
             packet_max: self.config.max_packet_bytes.min(offered),
             stall_timeout: self.stall_timeout,
         };
-        Ok(Session::start(connection, limits, status))
+        let topic = status.as_ref().map(|status| status.topic.clone());
+        let started = Session::start(connection, limits, status).await;
+        match (&started, &topic) {
+            (Ok(_), Some(_)) => self.greeting.taken(),
+            (Err(ended), Some(topic)) if !ended.is_explained => self.greeting.cost_a_connection(topic),
+            _ => {}
+        }
+        started.map_err(|ended| {
+            let topic = topic.unwrap_or_default();
+            ConnectError { message: format!("the connection died on the status message, topic {topic}: {}", ended.error) }
+        })
     }
 }
 

@@ -1,29 +1,49 @@
-//! What one destination has read and not yet had answered, in one lane: which record may go next, which waits and for what.
+//! What is submitted and not yet answered, in one lane: which record may go next, which waits and for what.
 //!
-//! Promises: within a device nothing overtakes (but a record refused for a passing reason, which holds back those behind it); a record
-//! that waits for its pictures holds back nothing but its device; a person type whose topic is refused again and again is paused and then
-//! probed with one record; a record that kills the connection again and again is found out; live records go before replayed ones.
-//! Bounded in records, bytes and span. Pure bookkeeping: it is told the time.
+//! Promises: within a device nothing overtakes, but what is refused with its whole template or kills the connection; a record that waits for its
+//! pictures, or was refused for a passing reason, holds back nothing but its device; a template that is refused again and again waits, and is
+//! probed with one record; a record that kills the connection is tried alone and found out; live records go before replayed ones, and what one
+//! may act on only as far as the line carries it in time. Bounded in records, bytes, span and time. Pure bookkeeping: it is told the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::Instant;
+use std::ops::Bound;
+use std::time::{Duration, Instant};
 
-use super::Reason;
-use super::flow::{Flow, pause_after};
-use super::suspicion::Suspicion;
-use crate::event::{PersonType, Sequence};
+use crate::event::{PersonType, Sequence, Timestamp};
 
-/// Tries after which a passing reason is one that stays: about half a minute of pauses.
-const PASSING_TRIES: u32 = 6;
+mod entry;
+mod flow;
+mod pace;
+mod parked;
+mod refused;
+mod suspicion;
+mod template;
+
+use entry::{Entry, State};
+use flow::Flow;
+use pace::Pace;
+use suspicion::{Finding, Suspicion};
+
+pub use entry::{Poison, Replayed, Traits};
+pub use refused::{Consequence, Extent};
+pub use suspicion::Blame;
+pub use template::{Template, Timeliness};
+
 /// Records read ahead, as a multiple of the window: those that wait for pictures stand here.
 const READ_AHEAD: usize = 4;
 /// How far the newest of a type may be from its oldest unanswered, as a multiple of the window: what a crash can send twice.
 const SPAN: u64 = 16;
-
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub records: usize,
     pub bytes: usize,
+}
+
+/// Now, by the clock that runs and by the one that people read.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    pub at: Instant,
+    pub clock: Timestamp,
 }
 
 pub struct Window<T> {
@@ -42,65 +62,31 @@ pub struct Window<T> {
     waiting: BTreeSet<Sequence>,
     /// Waiting for pictures or for another try, by the moment at which that ends.
     deadlines: BTreeSet<(Instant, Sequence)>,
+    /// Refused, and in front of their device until another try.
+    retrying: BTreeSet<Sequence>,
+    /// Out of their device's way, with their template or alone.
+    parked: [BTreeSet<Sequence>; Template::COUNT],
+    /// Types that the cursor is not to read, until then.
+    set_down: [Option<Instant>; PersonType::ALL.len()],
     submitted: BTreeSet<Sequence>,
     submitted_bytes: usize,
-    flows: [Flow; PersonType::ALL.len()],
+    /// Nothing goes beside this one.
+    alone: Option<Sequence>,
+    flows: [Flow; Template::COUNT],
+    pace: Pace,
     suspicion: Option<Suspicion>,
+    news: VecDeque<News>,
 }
 
-/// Whether a record is sent for the second time, by an operator's or a restart's wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Replayed {
-    No,
-    Yes,
-}
-
-/// Whether a payload can end a connection, so that one that does is to be found out.
+/// What the window found out, to be said once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poison {
-    Possible,
-    Impossible,
-}
-
-/// What a record is, as far as the window cares.
-#[derive(Clone, Copy, Debug)]
-pub struct Traits<'a> {
-    pub sequence: Sequence,
-    pub device: &'a str,
-    pub person_type: PersonType,
-    pub replayed: Replayed,
-    /// Bytes it holds in memory while it is here.
-    pub held_bytes: usize,
-}
-
-struct Entry<T> {
-    device: String,
-    person_type: PersonType,
-    replayed: Replayed,
-    held_bytes: usize,
-    /// Of its message, once it is submitted.
-    bytes: usize,
-    state: State,
-    attempts: u32,
-    payload: T,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// For its pictures, or for another try; without a moment only a verdict ends it.
-    Waiting(Option<Instant>),
-    Queued,
-    Submitted,
-}
-
-/// What to do with a refused record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consequence {
-    SetAside,
-    /// It is tried again later; nothing to do.
-    Retry,
-    /// Its whole type waits; the cursor is to read it again later.
-    Pause(PersonType),
+pub enum News {
+    /// The connection dies on one record of it, which is held back.
+    Held(Template),
+    /// The connection dies on several: the template waits.
+    Paused(Template),
+    /// What was said to be refused for now is taken.
+    TakenAgain(Template),
 }
 
 impl<T> Window<T> {
@@ -115,28 +101,49 @@ impl<T> Window<T> {
             held_bytes: 0,
             waiting: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            retrying: BTreeSet::new(),
+            parked: Default::default(),
+            set_down: Default::default(),
             submitted: BTreeSet::new(),
             submitted_bytes: 0,
-            flows: [Flow::OPEN; PersonType::ALL.len()],
+            alone: None,
+            flows: [Flow::OPEN; Template::COUNT],
+            pace: Pace::default(),
             suspicion: (poison == Poison::Possible).then(Suspicion::default),
+            news: VecDeque::new(),
         }
     }
 
     /// A new session: nothing is in it yet; what was read before is read again.
-    pub fn open(&mut self, session: Limits) {
+    pub fn open(&mut self, session: Limits, now: Instant) {
         self.limits = Limits {
             records: self.settings.records.min(session.records).max(1),
             bytes: self.settings.bytes.min(session.bytes).max(1),
         };
+        let finding = self.suspicion.as_mut().and_then(|suspicion| suspicion.reached(now));
+        self.news.extend(finding.map(|(template, finding)| match finding {
+            Finding::Held => News::Held(template),
+            Finding::Paused => News::Paused(template),
+        }));
         self.forget_all();
     }
 
-    /// The session is lost.
-    pub fn lost(&mut self) {
-        if let Some(suspicion) = &mut self.suspicion {
-            suspicion.loss(&self.submitted);
-        }
+    /// There is no session: the destination is not there.
+    pub fn unreachable(&mut self) {
+        self.suspicion.iter_mut().for_each(Suspicion::unreachable);
+    }
+
+    /// The session is lost; `explained` by the other side, with a reason that is no record's.
+    pub fn lost(&mut self, explained: bool, now: Instant) -> Blame {
+        let in_flight = self.submitted.iter().filter_map(|sequence| match self.entries.get(sequence)?.state {
+            State::Submitted { template, .. } => Some((*sequence, template)),
+            _ => None,
+        });
+        let in_flight: Vec<_> = in_flight.collect();
+        let suspicion = self.suspicion.as_mut().filter(|_| !explained);
+        let blame = suspicion.map_or(Blame::Connection, |suspicion| suspicion.death(&in_flight, now));
         self.forget_all();
+        blame
     }
 
     fn forget_all(&mut self) {
@@ -147,40 +154,47 @@ impl<T> Window<T> {
         self.held_bytes = 0;
         self.waiting.clear();
         self.deadlines.clear();
+        self.retrying.clear();
+        self.parked.iter_mut().for_each(BTreeSet::clear);
         self.submitted.clear();
         self.submitted_bytes = 0;
+        self.alone = None;
+        self.pace.restart();
     }
 
     /// Whether another record may be read.
     pub fn has_room(&self) -> bool {
-        let spans = self.live.iter().filter_map(|live| Some(live.last()?.0 - live.first()?.0));
+        let spans = self.live.iter().map(span);
         self.entries.len() < self.settings.records * READ_AHEAD
             && self.held_bytes < self.settings.bytes
             && spans.max().unwrap_or(0) < self.settings.records as u64 * SPAN
     }
 
     /// Takes in a record; `waits` = for its pictures, until that moment if there is one. One that is here already stays as it is.
-    pub fn admit(&mut self, traits: Traits<'_>, waits: Option<Option<Instant>>, payload: T) {
-        let Traits { sequence, device, person_type, replayed, held_bytes } = traits;
+    pub fn admit(&mut self, traits: Traits<'_>, waits: Option<Option<Instant>>, payload: T, now: Now) {
+        let Traits { sequence, device, person_type, replayed, act_before, held_bytes } = traits;
         if self.entries.contains_key(&sequence) {
             return;
-        }
-        let state = waits.map_or(State::Queued, State::Waiting);
-        if waits.is_some() {
-            self.waiting.insert(sequence);
-        }
-        if let State::Waiting(Some(until)) = state {
-            self.deadlines.insert((until, sequence));
         }
         if replayed == Replayed::No {
             self.live[usize::from(person_type.number())].insert(sequence);
         }
         self.held_bytes += held_bytes;
         let device = device.to_owned();
-        let entry = Entry { device: device.clone(), person_type, replayed, held_bytes, bytes: 0, state, attempts: 0, payload };
+        let state = waits.map_or(State::Queued, State::Waiting);
+        let entry = Entry { device, person_type, replayed, act_before, held_bytes, state, attempts: 0, refused: None, payload };
+        let template = self.template(&entry, now);
         self.entries.insert(sequence, entry);
-        self.devices.entry(device.clone()).or_default().push_back(sequence);
-        self.look_at_head(&device);
+        if self.is_held(sequence) {
+            return self.park(sequence, template);
+        }
+        if waits.is_some() {
+            self.waiting.insert(sequence);
+        }
+        if let State::Waiting(Some(until)) = state {
+            self.deadlines.insert((until, sequence));
+        }
+        self.queue(sequence);
     }
 
     /// Records that wait for their pictures.
@@ -201,58 +215,78 @@ impl<T> Window<T> {
     }
 
     /// Ends the waits that are over.
-    pub fn tick(&mut self, now: Instant) {
-        while let Some((until, sequence)) = self.deadlines.first().copied().filter(|(until, _)| *until <= now) {
+    pub fn tick(&mut self, now: Now) {
+        while let Some((until, sequence)) = self.deadlines.first().copied().filter(|(until, _)| *until <= now.at) {
             self.deadlines.remove(&(until, sequence));
             self.release(sequence);
         }
+        self.flows.iter_mut().for_each(|flow| flow.tick(now.at));
+        self.unpark_late(now);
     }
 
-    /// The next moment at which [`Window::tick`] or [`Window::resumable`] has something to do.
-    pub fn next_moment(&self) -> Option<Instant> {
-        let pauses = self.flows.iter().filter_map(Flow::paused_until);
-        self.deadlines.first().map(|(until, _)| *until).into_iter().chain(pauses).min()
+    /// The next moment, after this one, at which time alone changes something.
+    pub fn next_moment(&self, now: Instant) -> Option<Instant> {
+        let deadline = self.deadlines.first().map(|(until, _)| *until);
+        let pauses = self.flows.iter().filter_map(Flow::paused_until).chain(self.set_down.iter().copied().flatten());
+        let trials = self.suspicion.iter().flat_map(Suspicion::next_moments);
+        deadline.into_iter().chain(pauses).chain(trials).filter(|moment| *moment > now).min()
     }
 
-    /// The oldest live record that may be submitted now, else the oldest replayed one.
-    pub fn next_ready(&self) -> Option<Sequence> {
-        let is_cautious = self.suspicion.as_ref().is_some_and(Suspicion::is_cautious);
-        let records = if is_cautious { 1 } else { self.limits.records };
-        if self.submitted.len() >= records || self.submitted_bytes >= self.limits.bytes {
+    /// How long what is handed over now stands behind what is under way.
+    pub fn expected_wait(&self) -> Duration {
+        self.pace.wait(self.submitted_bytes)
+    }
+
+    /// The oldest live record that may be submitted now, else the oldest replayed one; before them, what is to be tried.
+    pub fn next_ready(&mut self, now: Now) -> Option<Sequence> {
+        let records = self.suspicion.as_ref().map_or(self.limits.records, |suspicion| suspicion.trusts(self.limits.records));
+        if self.alone.is_some() || self.submitted.len() >= records || self.submitted_bytes >= self.limits.bytes {
             return None;
         }
-        let held_back = self.held_back().filter(|_| self.entries.len() > 1);
-        let mut flowing = self.ready.iter().map(|(_, sequence)| *sequence).filter(|sequence| self.may_flow(*sequence));
-        let to_confirm = self.suspicion.as_ref().and_then(Suspicion::to_confirm);
-        match to_confirm.filter(|suspect| self.entries.contains_key(suspect)) {
-            Some(suspect) => flowing.find(|sequence| *sequence == suspect),
-            None => flowing.find(|sequence| Some(*sequence) != held_back),
+        let flowing = self.next_flowing(now);
+        if let Some(trial) = self.next_trial(now) {
+            self.alone = Some(trial).filter(|_| self.submitted.is_empty());
+            return self.alone;
         }
+        self.next_probe().or(flowing)
     }
 
-    /// Whether this record is the one that the connection dies on: to be set aside instead of admitted.
-    pub fn is_condemned(&self, sequence: Sequence) -> bool {
-        self.suspicion.as_ref().and_then(Suspicion::condemned) == Some(sequence)
-    }
-
-    /// It is set aside.
-    pub fn parked(&mut self) {
-        self.suspicion.iter_mut().for_each(Suspicion::close);
-    }
-
-    fn held_back(&self) -> Option<Sequence> {
-        self.suspicion.as_ref().and_then(Suspicion::held_back)
-    }
-
-    fn may_flow(&self, sequence: Sequence) -> bool {
-        let Some(entry) = self.entries.get(&sequence) else { return false };
-        match self.flows[usize::from(entry.person_type.number())] {
-            Flow::Open { .. } => true,
-            Flow::Paused { .. } => false,
-            Flow::Probing { .. } => {
-                !self.submitted.iter().filter_map(|sequence| self.entries.get(sequence)).any(|e| e.person_type == entry.person_type)
+    /// Parks what may not flow, on its way.
+    fn next_flowing(&mut self, now: Now) -> Option<Sequence> {
+        let mut behind = None;
+        loop {
+            let after = behind.map_or(Bound::Unbounded, Bound::Excluded);
+            let place = *self.ready.range((after, Bound::Unbounded)).next()?;
+            let (_, sequence) = place;
+            let entry = self.entries.get(&sequence)?;
+            let template = self.template(entry, now);
+            if self.is_closed(template) {
+                self.park(sequence, template);
+                continue;
             }
+            if self.flows[template.index()].is_troubled() && self.is_under_way(&entry.device, template) {
+                behind = Some(place);
+                continue;
+            }
+            // What comes behind it would keep the line full.
+            let has_time = template.timeliness == Timeliness::Late || self.submitted_bytes < self.pace.limit();
+            return has_time.then_some(sequence);
         }
+    }
+
+    /// Whether a record of this device and template is without an answer: the next would overtake it, were it refused.
+    fn is_under_way(&self, device: &str, template: Template) -> bool {
+        let is_of_it = |entry: &Entry<T>| {
+            entry.device == device && matches!(entry.state, State::Submitted { template: other, .. } if other == template)
+        };
+        self.submitted.iter().filter_map(|sequence| self.entries.get(sequence)).any(is_of_it)
+    }
+
+    /// Of a record, if it were handed over now.
+    fn template(&self, entry: &Entry<T>, now: Now) -> Template {
+        let arrives = now.clock.plus(self.expected_wait());
+        let is_live = entry.act_before.is_some_and(|act_before| arrives <= act_before);
+        Template::new(entry.person_type, if is_live { Timeliness::Live } else { Timeliness::Late })
     }
 
     pub fn payload(&self, sequence: Sequence) -> Option<&T> {
@@ -269,109 +303,57 @@ impl<T> Window<T> {
     }
 
     /// It is in the session now.
-    pub fn submitted(&mut self, sequence: Sequence, bytes: usize) {
+    pub fn submitted(&mut self, sequence: Sequence, bytes: usize, now: Now) {
+        let Some(template) = self.entries.get(&sequence).map(|entry| self.template(entry, now)) else { return };
+        self.leave_place(sequence);
         let Some(entry) = self.entries.get_mut(&sequence) else { return };
-        entry.state = State::Submitted;
-        entry.bytes = bytes;
+        entry.state = State::Submitted { template, bytes, at: now.at };
         entry.attempts += 1;
         self.submitted.insert(sequence);
         self.submitted_bytes += bytes;
-        let device = entry.device.clone();
-        self.leave_device(sequence, &device);
+        self.pace.submitted(self.submitted_bytes, now.at);
     }
 
     /// It is answered, or there was nothing to send: out of the window.
     pub fn answered(&mut self, sequence: Sequence) -> Option<T> {
+        self.leave_place(sequence);
         let entry = self.entries.remove(&sequence)?;
-        if self.submitted.remove(&sequence) {
-            self.submitted_bytes -= entry.bytes;
-        }
+        self.alone = self.alone.filter(|alone| *alone != sequence);
         self.held_bytes -= entry.held_bytes;
         self.live[usize::from(entry.person_type.number())].remove(&sequence);
-        self.waiting.remove(&sequence);
-        if let State::Waiting(Some(until)) = entry.state {
-            self.deadlines.remove(&(until, sequence));
-        }
-        self.leave_device(sequence, &entry.device);
+        self.suspicion.iter_mut().for_each(|suspicion| suspicion.forget(sequence));
+        self.unpark_open();
         Some(entry.payload)
     }
 
-    /// The destination took it: its type flows, and the connection lives.
-    pub fn progress(&mut self, sequence: Sequence, person_type: PersonType) {
-        self.flows[usize::from(person_type.number())].came_through();
-        self.suspicion.iter_mut().for_each(|suspicion| suspicion.progress(sequence));
+    /// The destination took it: its template flows, and the connection lives.
+    pub fn taken(&mut self, sequence: Sequence, now: Instant) -> Option<T> {
+        let entry = self.entries.get(&sequence)?;
+        let State::Submitted { template, bytes, at } = entry.state else { return self.answered(sequence) };
+        let is_taken_again = self.flows[template.index()].took(entry.refused.is_some());
+        let in_flight = self.submitted_bytes - bytes;
+        self.pace.answered(bytes, now.saturating_duration_since(at), in_flight, now);
+        self.suspicion.iter_mut().for_each(|suspicion| suspicion.taken(sequence, template, now));
+        if is_taken_again {
+            self.news.push_back(News::TakenAgain(template));
+        }
+        self.answered(sequence)
     }
 
-    /// The destination refused it.
-    pub fn refused(&mut self, sequence: Sequence, reason: Reason, now: Instant) -> Consequence {
-        let Some(entry) = self.entries.get_mut(&sequence) else { return Consequence::Retry };
-        let person_type = entry.person_type;
-        if reason.is_about_the_record() {
-            self.flows[usize::from(person_type.number())].came_through();
-            return Consequence::SetAside;
-        }
-        if reason == Reason::Passing && entry.attempts < PASSING_TRIES {
-            let pause = pause_after(entry.attempts);
-            entry.state = State::Waiting(Some(now + pause));
-            self.deadlines.insert((now + pause, sequence));
-            self.submitted.remove(&sequence);
-            self.submitted_bytes -= entry.bytes;
-            let queue = self.devices.entry(entry.device.clone()).or_default();
-            let place = queue.iter().position(|other| *other > sequence).unwrap_or(queue.len());
-            queue.insert(place, sequence);
-            let behind = queue.iter().skip(place);
-            self.ready.retain(|(_, ready)| !behind.clone().any(|other| other == ready));
-            return Consequence::Retry;
-        }
-        if !self.flows[usize::from(person_type.number())].refused(now) {
-            return Consequence::SetAside;
-        }
-        self.drop_type(person_type);
-        Consequence::Pause(person_type)
+    /// What is to be said.
+    pub fn news(&mut self) -> Option<News> {
+        self.news.pop_front()
     }
 
-    /// Types whose pause is over: the cursor is to read them again, one record is let through.
-    pub fn resumable(&mut self, now: Instant) -> Vec<PersonType> {
-        let flows = PersonType::ALL.iter().zip(&mut self.flows);
-        flows.filter_map(|(person_type, flow)| flow.probes(now).then_some(*person_type)).collect()
-    }
-
-    /// The person types that do not flow.
+    /// The person types that do not flow, on one of their topics.
     pub fn paused(&self) -> impl Iterator<Item = PersonType> {
-        PersonType::ALL.iter().zip(&self.flows).filter(|(_, flow)| !flow.is_open()).map(|(person_type, _)| *person_type)
+        Template::all().filter(|template| self.is_closed(*template)).map(|template| template.person_type)
     }
+}
 
-    fn drop_type(&mut self, person_type: PersonType) {
-        let of_type: Vec<_> = self.entries.iter().filter(|(_, entry)| entry.person_type == person_type).map(|(s, _)| *s).collect();
-        for sequence in of_type {
-            self.answered(sequence);
-        }
-    }
-
-    fn leave_device(&mut self, sequence: Sequence, device: &str) {
-        self.ready.remove(&(Replayed::No, sequence));
-        self.ready.remove(&(Replayed::Yes, sequence));
-        let Some(queue) = self.devices.get_mut(device) else { return };
-        queue.retain(|other| *other != sequence);
-        if queue.is_empty() {
-            self.devices.remove(device);
-        } else {
-            self.look_at_head(device);
-        }
-    }
-
-    fn look_at_head(&mut self, device: &str) {
-        let Some(queue) = self.devices.get(device) else { return };
-        // A suspect stands aside for its successor.
-        let suspect = self.held_back();
-        let heads = queue.iter().copied().take_while(|sequence| Some(*sequence) == suspect);
-        let heads: Vec<_> = heads.chain(queue.iter().copied().find(|sequence| Some(*sequence) != suspect)).collect();
-        for head in heads {
-            if let Some(entry) = self.entries.get(&head).filter(|entry| entry.state == State::Queued) {
-                self.ready.insert((entry.replayed, head));
-            }
-        }
-    }
+/// From the oldest to the newest.
+fn span(live: &BTreeSet<Sequence>) -> u64 {
+    live.first().zip(live.last()).map_or(0, |(first, last)| last.0 - first.0)
 }
 
 #[cfg(test)]

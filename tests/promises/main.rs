@@ -10,6 +10,7 @@ mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
 mod faults;
+mod hanging_up;
 mod http;
 mod kafka;
 mod kept;
@@ -39,5 +40,6 @@ mod status;
 mod store;
 mod store_moves;
 mod sweep;
+mod thin_line;
 mod tidy;
 mod watch;

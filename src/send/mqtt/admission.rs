@@ -2,6 +2,22 @@
 //!
 //! Promises: what passes here is a packet that a broker which keeps to the protocol reads; a size is exact, to the byte. Deliberately does not
 //! ask whether the broker will allow it: that is the broker's answer.
+//!
+//! What a broker answers, and what follows (MQTT 5, 3.4.2.1; MQTT 3.1.1 has only yes, and hanging up):
+//!
+//! | PUBACK | means | here | so |
+//! | --- | --- | --- | --- |
+//! | 0x00 | success | acknowledged | delivered |
+//! | 0x10 | no matching subscribers | acknowledged, unheard | delivered, counted |
+//! | 0x80 | unspecified error | [`Reason::Unexplained`] | as passing, until others are taken and it alone is refused half a minute: set aside |
+//! | 0x83 | implementation specific error | [`Reason::Unexplained`] | the same |
+//! | 0x87 | not authorised | [`Reason::NotAuthorised`] | the topic: set aside; more than ten a minute pause the template |
+//! | 0x90 | topic name invalid | [`Reason::TopicInvalid`] | the same |
+//! | 0x91 | packet identifier in use | [`Reason::Passing`] | the books of one connection: tried again, for ever |
+//! | 0x97 | quota exceeded | [`Reason::Passing`] | tried again, for ever |
+//! | 0x99 | payload format invalid | [`Reason::PayloadRefused`] | the record: set aside |
+//! | 0x95 | (no code of a PUBACK, but mosquitto's) packet too large | [`Reason::TooLarge`] | the record, and the connection: set aside |
+//! | another | nothing, by the standard | the connection is lost | its records are suspects |
 
 use crate::config::MqttVersion;
 use crate::event::{Message, PictureVerdict};

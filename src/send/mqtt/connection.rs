@@ -90,8 +90,17 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Loss {
     pub error: String,
-    pub culprit: Option<(Culprit, Reason)>,
+    pub cause: Cause,
     pub end: End,
+}
+
+/// What a connection ended for, as far as the broker said.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause {
+    Unknown,
+    /// No publication of ours: it is going down, or somebody else has our name.
+    Elsewhere,
+    Publication(Culprit, Reason),
 }
 
 /// Which publication ended it.
@@ -105,7 +114,7 @@ pub(super) enum Culprit {
 
 impl Loss {
     pub fn of(error: impl Into<String>) -> Loss {
-        Loss { error: error.into(), culprit: None, end: End::Other }
+        Loss { error: error.into(), cause: Cause::Unknown, end: End::Other }
     }
 }
 

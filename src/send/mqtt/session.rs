@@ -15,7 +15,7 @@ use crate::event::{Message, Sequence};
 use crate::send::{Answer, Window};
 
 use super::admission::{check, refused};
-use super::connection::{Connection, Culprit, Loss, Notice, Verdict};
+use super::connection::{Cause, Connection, Culprit, Loss, Notice, Verdict};
 use super::ledger::{Cargo, Ledger};
 use super::status::{Presence, Status};
 
@@ -31,6 +31,7 @@ pub struct Session {
     progress: Instant,
     status: Option<Status>,
     lost: Option<String>,
+    is_explained: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +44,17 @@ pub(super) struct Limits {
     pub stall_timeout: Duration,
 }
 
+/// A session that ended with its greeting.
+pub(super) struct Ended {
+    pub error: String,
+    /// By the broker, with a reason that is not the greeting.
+    pub is_explained: bool,
+}
+
 impl Session {
-    /// Says "online" first, where this connection carries the status.
-    pub(super) fn start(connection: Connection, limits: Limits, status: Option<Status>) -> Session {
+    /// Says "online" first, where this connection carries the status, and waits for the answer: what the connection dies on before is the status
+    /// and no record.
+    pub(super) async fn start(connection: Connection, limits: Limits, status: Option<Status>) -> Result<Session, Ended> {
         let mut session = Session {
             connection,
             ledger: Ledger::new(limits.window),
@@ -55,9 +64,14 @@ impl Session {
             progress: Instant::now(),
             status,
             lost: None,
+            is_explained: false,
         };
         session.say(Presence::Online);
-        session
+        session.settle().await;
+        match session.lost.take() {
+            None => Ok(session),
+            Some(error) => Err(Ended { error, is_explained: session.is_explained }),
+        }
     }
 
     fn say(&mut self, presence: Presence) {
@@ -131,10 +145,12 @@ impl Session {
     }
 
     fn lose(&mut self, loss: Loss) {
-        let culprit = loss.culprit.and_then(|(culprit, reason)| match culprit {
-            Culprit::Oldest => Some((self.ledger.oldest()?, reason)),
-            Culprit::Only => Some((self.ledger.only()?, reason)),
-        });
+        let culprit = match loss.cause {
+            Cause::Publication(Culprit::Oldest, reason) => self.ledger.oldest().map(|oldest| (oldest, reason)),
+            Cause::Publication(Culprit::Only, reason) => self.ledger.only().map(|only| (only, reason)),
+            Cause::Unknown | Cause::Elsewhere => None,
+        };
+        self.is_explained = matches!(loss.cause, Cause::Elsewhere);
         if let Some((Cargo::Record(sequence), reason)) = culprit {
             self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, loss.error.clone()) });
         }
@@ -187,6 +203,10 @@ impl crate::send::Session for Session {
             }
             self.advance().await;
         }
+    }
+
+    fn is_explained(&self) -> bool {
+        self.is_explained
     }
 
     async fn finish(&mut self) {

@@ -1,7 +1,10 @@
 //! The retained message that says whether this gateway is there: a guard's screen must know when it is blind.
 //!
-//! It is the last will of one connection, so that the broker itself says "offline" when that connection dies. Deliberately no event:
-//! it never enters the queue, and nothing waits for it.
+//! It is the last will of one connection, so that the broker itself says "offline" when that connection dies. Promises: a broker that hangs up
+//! on it costs two connections, and no alert. Deliberately no event: it never enters the queue.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -22,6 +25,59 @@ pub(super) enum Presence {
 pub(super) struct Status {
     pub topic: String,
     identity: Identity,
+}
+
+/// Connections that it may cost one after the other.
+const DEATHS_MAX: u32 = 2;
+/// A session that starts after this long tries it again, with one connection at stake: somebody may have allowed the topic.
+const OFF: Duration = Duration::from_secs(600);
+
+/// Whether the status is sent at all.
+#[derive(Debug, Default)]
+pub(super) struct Greeting(Mutex<Past>);
+
+#[derive(Debug, Default)]
+struct Past {
+    /// Connections that died on it since it was last taken.
+    deaths: u32,
+    off_since: Option<Instant>,
+    is_said: bool,
+}
+
+impl Greeting {
+    /// Whether the next session begins with it.
+    pub fn is_on(&self) -> bool {
+        self.past(|past| past.off_since.is_none_or(|since| since.elapsed() > OFF))
+    }
+
+    /// It was answered.
+    pub fn taken(&self) {
+        if self.past(|past| std::mem::take(past).is_said) {
+            tracing::info!(destination.name = "mqtt", "the status message is taken again");
+        }
+    }
+
+    pub fn cost_a_connection(&self, topic: &str) {
+        let is_news = self.past(|past| {
+            past.deaths += 1;
+            if past.deaths >= DEATHS_MAX {
+                past.off_since = Some(Instant::now());
+            }
+            past.deaths >= DEATHS_MAX && !std::mem::replace(&mut past.is_said, true)
+        });
+        if is_news {
+            tracing::error!(
+                destination.name = "mqtt",
+                topic,
+                "the connection died on the status message twice: it is switched off, nobody is told whether this gateway is there. \
+                 Does the broker allow the topic of send.mqtt.status_topic? \"\" switches it off for good"
+            );
+        }
+    }
+
+    fn past<R>(&self, look: impl FnOnce(&mut Past) -> R) -> R {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 #[derive(Serialize)]

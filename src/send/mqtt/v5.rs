@@ -16,7 +16,7 @@ use crate::event::Message;
 use crate::send::Reason;
 
 use super::admission::{content_type, expiry_seconds};
-use super::connection::{Culprit, Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::connection::{Cause, Culprit, Dial, Loss, Notice, Offer, Protocol, Verdict};
 use super::namesake::{self, End};
 use super::status::Presence;
 
@@ -121,16 +121,15 @@ fn offer(answer: &ConnAck) -> Offer {
 }
 
 fn verdict(answer: PubAck) -> Verdict {
+    // The table stands in `admission`.
     let reason = match answer.reason {
         PubAckReason::Success => return Verdict::Taken { heard: true },
         PubAckReason::NoMatchingSubscribers => return Verdict::Taken { heard: false },
         PubAckReason::NotAuthorized => Reason::NotAuthorised,
         PubAckReason::TopicNameInvalid => Reason::TopicInvalid,
         PubAckReason::PayloadFormatInvalid => Reason::PayloadRefused,
-        PubAckReason::UnspecifiedError
-        | PubAckReason::ImplementationSpecificError
-        | PubAckReason::PacketIdentifierInUse
-        | PubAckReason::QuotaExceeded => Reason::Passing,
+        PubAckReason::PacketIdentifierInUse | PubAckReason::QuotaExceeded => Reason::Passing,
+        PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => Reason::Unexplained,
     };
     let words = answer.properties.and_then(|properties| properties.reason_string).map(|words| format!(": {words}"));
     Verdict::Refused(reason, format!("the broker answered {:?}{}", answer.reason, words.unwrap_or_default()))
@@ -140,7 +139,7 @@ fn loss(error: &ConnectionError) -> Loss {
     match error {
         ConnectionError::ConnectionRefused(code) => Loss::of(refusal(*code)),
         ConnectionError::MqttState(StateError::Deserialization(CodecError::InvalidConnectReturnCode(PACKET_TOO_LARGE))) => Loss {
-            culprit: Some((Culprit::Oldest, Reason::TooLarge)),
+            cause: Cause::Publication(Culprit::Oldest, Reason::TooLarge),
             ..Loss::of("the broker answered PacketTooLarge to a publication")
         },
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
@@ -148,7 +147,7 @@ fn loss(error: &ConnectionError) -> Loss {
             let is_taken_over = *reason_code == DisconnectReasonCode::SessionTakenOver;
             Loss {
                 error: format!("the broker disconnected: {reason_code:?}{words}"),
-                culprit: blamed(*reason_code),
+                cause: blamed(*reason_code),
                 end: if is_taken_over { End::TakenOver } else { End::Other },
             }
         }
@@ -170,6 +169,26 @@ fn cause(error: &ConnectionError) -> String {
     }
 }
 
+/// What is in neither list may be either: not authorised and the like are said of a publication as well as of a client.
+fn blamed(code: DisconnectReasonCode) -> Cause {
+    match code {
+        DisconnectReasonCode::PacketTooLarge => Cause::Publication(Culprit::Only, Reason::TooLarge),
+        DisconnectReasonCode::TopicNameInvalid => Cause::Publication(Culprit::Only, Reason::TopicInvalid),
+        DisconnectReasonCode::PayloadFormatInvalid => Cause::Publication(Culprit::Only, Reason::PayloadRefused),
+        DisconnectReasonCode::SessionTakenOver
+        | DisconnectReasonCode::ServerShuttingDown
+        | DisconnectReasonCode::ServerBusy
+        | DisconnectReasonCode::KeepAliveTimeout
+        | DisconnectReasonCode::UseAnotherServer
+        | DisconnectReasonCode::ServerMoved
+        | DisconnectReasonCode::MessageRateTooHigh
+        | DisconnectReasonCode::QuotaExceeded
+        | DisconnectReasonCode::ConnectionRateExceeded
+        | DisconnectReasonCode::MaximumConnectTime => Cause::Elsewhere,
+        _ => Cause::Unknown,
+    }
+}
+
 fn end(error: &ConnectionError) -> End {
     match error {
         ConnectionError::Io(error)
@@ -181,16 +200,6 @@ fn end(error: &ConnectionError) -> End {
         ConnectionError::MqttState(StateError::ConnectionAborted) => End::HungUp,
         _ => End::Other,
     }
-}
-
-fn blamed(code: DisconnectReasonCode) -> Option<(Culprit, Reason)> {
-    let reason = match code {
-        DisconnectReasonCode::PacketTooLarge => Reason::TooLarge,
-        DisconnectReasonCode::TopicNameInvalid => Reason::TopicInvalid,
-        DisconnectReasonCode::PayloadFormatInvalid => Reason::PayloadRefused,
-        _ => return None,
-    };
-    Some((Culprit::Only, reason))
 }
 
 fn refusal(code: ConnectReturnCode) -> String {

@@ -11,5 +11,7 @@ pub mod prometheus;
 pub mod run;
 pub mod s3;
 pub mod site;
+pub mod stub_broker;
 pub mod subscriber;
+pub mod thin_line;
 pub mod volume;

@@ -1,0 +1,59 @@
+//! What a record is in the window, and where it stands.
+
+use std::time::Instant;
+
+use super::template::Template;
+use crate::event::{PersonType, Sequence, Timestamp};
+
+/// Whether a record is sent for the second time, by an operator's or a restart's wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Replayed {
+    No,
+    Yes,
+}
+
+/// Whether a payload can end a connection, so that one that does is to be found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poison {
+    Possible,
+    Impossible,
+}
+
+/// What a record is, as far as the window cares.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits<'a> {
+    pub sequence: Sequence,
+    pub device: &'a str,
+    pub person_type: PersonType,
+    pub replayed: Replayed,
+    /// Until when one may act on it, where the destination makes a difference.
+    pub act_before: Option<Timestamp>,
+    /// Bytes it holds in memory while it is here.
+    pub held_bytes: usize,
+}
+
+pub(super) struct Entry<T> {
+    pub device: String,
+    pub person_type: PersonType,
+    pub replayed: Replayed,
+    pub act_before: Option<Timestamp>,
+    pub held_bytes: usize,
+    pub state: State,
+    pub attempts: u32,
+    /// The template it was refused with, and how many of that had been taken when it was first refused.
+    pub refused: Option<(Template, u64)>,
+    pub payload: T,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// For its pictures, or for another try; without a moment only a verdict ends it.
+    Waiting(Option<Instant>),
+    Queued,
+    Parked(Template),
+    Submitted {
+        template: Template,
+        bytes: usize,
+        at: Instant,
+    },
+}

@@ -1,0 +1,329 @@
+//! Which record a connection dies on, where the other side's only way to say no is to hang up.
+//!
+//! Promises: a record is condemned only if the connection died on it alone three times, the destination was there again at once after each, and
+//! before the last another of its template had passed: an outage, however often it comes, condemns and pauses nobody. Whatever is under suspicion is tried alone and holds back nobody else. Deliberately acquits for a single pass.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::template::Template;
+use crate::event::Sequence;
+
+/// Deaths alone after which a record is held back.
+const DEATHS_BEFORE_SUSPICION: u32 = 2;
+const DEATHS_BEFORE_CONDEMNATION: u32 = 3;
+/// The same where the destination was gone after some of them: the record may bring the broker down, or be there when others do.
+const CRASHES_BEFORE_CONDEMNATION: u32 = 10;
+/// Deaths in company after which a record is tried alone: the second set is small, since trust grows slowly.
+const COMPANY_BEFORE_ISOLATION: u32 = 2;
+/// Between two trials of what kills; doubled up to the last.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_LAST: Duration = Duration::from_secs(60);
+/// So many killers of a template, and the pause does not grow yet: they may be neighbours, sent by one odd device.
+const NEIGHBOURS: usize = 4;
+/// Killers remembered per template. With more in a row than this a template has only its pauses.
+const KILLERS_MAX: usize = 64;
+/// A new session is for the others first: a trial would end it before they have been read.
+const LISTEN: Duration = Duration::from_millis(300);
+
+/// What the death of a connection tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Nothing of a record: the destination is down, as far as one can see.
+    Connection,
+    /// Something of one record: the destination is as well as before.
+    Record,
+}
+
+/// What is to be said of a template, once it is sure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finding {
+    /// One record kills: it is held back, it alone.
+    Held,
+    /// Several do: the template waits, as for a missing permission.
+    Paused,
+}
+
+/// A record that is to be alone in the session, or the template of which one is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    Of(Sequence),
+    /// The lowest of this template that has not killed yet, else the one that has killed least.
+    Another(Template),
+    /// The same, only where there is one that has not killed yet.
+    Successor(Template),
+}
+
+#[derive(Default)]
+pub struct Suspicion {
+    /// How many may be in flight; `None` = as many as the window has.
+    trust: Option<usize>,
+    marks: HashMap<Sequence, Mark>,
+    gates: BTreeMap<Template, Gate>,
+    condemned: BTreeSet<Sequence>,
+    /// Records that were answered.
+    answered: u64,
+    last_death: Option<Death>,
+    /// No trial before this moment.
+    listens_until: Option<Instant>,
+}
+
+/// In how many deaths a record was that has no answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    in_company: u32,
+    alone: Deaths,
+}
+
+/// Deaths of one record alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Deaths {
+    /// The destination was there again at once.
+    clear: u32,
+    /// It was not: it may have died of something else.
+    crashes: u32,
+}
+
+impl Deaths {
+    fn total(self) -> u32 {
+        self.clear + self.crashes
+    }
+}
+
+/// A death of one record alone, to be judged by what the next attempt to connect finds.
+#[derive(Clone, Copy, Debug)]
+struct Death {
+    template: Template,
+    sequence: Sequence,
+    /// Others had passed since the last death of its template.
+    among_the_living: bool,
+}
+
+/// A template of which a record kills.
+#[derive(Debug)]
+struct Gate {
+    /// Held back, with their deaths alone.
+    killers: BTreeMap<Sequence, Deaths>,
+    /// The next trial.
+    until: Instant,
+    pause: Duration,
+    /// It killed while others passed: it is not the destination.
+    is_established: bool,
+    /// Another record of the template has passed: the template flows, its killers do not.
+    is_open: bool,
+    /// How many records had been answered when one of it last killed.
+    answered_before: u64,
+    said: Option<Finding>,
+}
+
+impl Gate {
+    fn new(now: Instant, answered_before: u64) -> Gate {
+        Gate {
+            killers: BTreeMap::new(),
+            until: now,
+            pause: PAUSE_FIRST,
+            is_established: false,
+            is_open: false,
+            answered_before,
+            said: None,
+        }
+    }
+
+    /// Those with the fewest deaths first: one that came under suspicion by chance is not to wait behind one that kills each time.
+    fn by_deaths(&self) -> Vec<Sequence> {
+        let mut killers: Vec<_> = self.killers.iter().map(|(sequence, deaths)| (deaths.total(), *sequence)).collect();
+        killers.sort_unstable();
+        killers.into_iter().map(|(_, sequence)| sequence).collect()
+    }
+
+    /// Without this killer; whether there is another.
+    fn outlives(&mut self, sequence: Sequence) -> bool {
+        self.killers.remove(&sequence);
+        !self.killers.is_empty()
+    }
+}
+
+impl Suspicion {
+    /// How many records may be in flight, of so many.
+    pub fn trusts(&self, records: usize) -> usize {
+        self.trust.map_or(records, |trust| trust.min(records))
+    }
+
+    /// Whether this record is held back, but for a trial.
+    pub fn holds(&self, sequence: Sequence) -> bool {
+        self.gates.values().any(|gate| gate.killers.contains_key(&sequence))
+    }
+
+    /// Whether records of this template wait for a trial to pass.
+    pub fn closes(&self, template: Template) -> bool {
+        self.gates.get(&template).is_some_and(|gate| !gate.is_open)
+    }
+
+    /// Whether the record is to be set aside when it is read again.
+    pub fn is_condemned(&self, sequence: Sequence) -> bool {
+        self.condemned.contains(&sequence)
+    }
+
+    /// Records that are held back, of templates that do not wait as a whole.
+    pub fn held(&self) -> impl Iterator<Item = (Template, usize)> {
+        let held = self.gates.iter().filter(|(_, gate)| gate.said != Some(Finding::Paused));
+        held.map(|(template, gate)| (*template, gate.killers.len()))
+    }
+
+    /// The records held back of a template, in the order in which they are tried.
+    pub fn killers(&self, template: Template) -> Vec<Sequence> {
+        self.gates.get(&template).map_or_else(Vec::new, Gate::by_deaths)
+    }
+
+    /// Records that died twice in company: each is to be sent alone.
+    pub fn isolated(&self) -> Vec<Sequence> {
+        let isolated = self.marks.iter().filter(|(_, mark)| mark.in_company >= COMPANY_BEFORE_ISOLATION);
+        let mut isolated: Vec<_> = isolated.map(|(sequence, _)| *sequence).collect();
+        isolated.sort_unstable();
+        isolated
+    }
+
+    /// What is to be tried alone now, what has waited longest first. There may be no such record in the window.
+    pub fn trials(&self, now: Instant) -> Vec<Trial> {
+        let mut gates: Vec<_> = self.gates.iter().collect();
+        gates.sort_by_key(|(_, gate)| gate.until);
+        let trial = |(template, gate): (&Template, &Gate)| match (gate.is_open, self.due(gate) <= now) {
+            (true, true) => gate.by_deaths().first().map(|sequence| Trial::Of(*sequence)),
+            (false, true) => Some(Trial::Another(*template)),
+            (false, false) if gate.killers.len() == 1 => Some(Trial::Successor(*template)),
+            (_, false) => None,
+        };
+        gates.into_iter().filter_map(trial).collect()
+    }
+
+    fn due(&self, gate: &Gate) -> Instant {
+        self.listens_until.map_or(gate.until, |listens_until| listens_until.max(gate.until))
+    }
+
+    /// When the trials are due.
+    pub fn next_moments(&self) -> impl Iterator<Item = Instant> {
+        self.gates.values().map(|gate| self.due(gate))
+    }
+
+    /// When this template is tried next, where it waits for that.
+    pub fn closed_until(&self, template: Template) -> Option<Instant> {
+        self.gates.get(&template).filter(|gate| !gate.is_open).map(|gate| gate.until)
+    }
+
+    /// The session died with these in it, and the other side did not say that it was for a reason of its own.
+    pub fn death(&mut self, submitted: &[(Sequence, Template)], now: Instant) -> Blame {
+        if submitted.is_empty() {
+            return Blame::Connection;
+        }
+        self.trust = Some(1);
+        if let [(sequence, template)] = submitted {
+            let last = self.gates.get_mut(template).map(|gate| std::mem::replace(&mut gate.answered_before, self.answered));
+            let among_the_living = last.is_some_and(|answered_before| self.answered > answered_before);
+            let death = Death { template: *template, sequence: *sequence, among_the_living };
+            self.last_death = Some(death);
+            return self.death_alone(death, now);
+        }
+        // Whoever was not there this time is not what kills again and again.
+        self.marks.retain(|sequence, mark| mark.alone.total() > 0 || submitted.iter().any(|(other, _)| other == sequence));
+        for (sequence, _) in submitted {
+            self.marks.entry(*sequence).or_default().in_company += 1;
+        }
+        Blame::Connection
+    }
+
+    fn death_alone(&mut self, death: Death, now: Instant) -> Blame {
+        let Death { template, sequence, among_the_living } = death;
+        // It kills under another topic now: what it did under the first says nothing of this one.
+        self.gates.retain(|other, gate| *other == template || gate.outlives(sequence));
+        if let Some(deaths) = self.gates.get_mut(&template).and_then(|gate| gate.killers.get_mut(&sequence)) {
+            deaths.clear += 1;
+            return self.killed_again(template, among_the_living, now);
+        }
+        let mark = self.marks.entry(sequence).or_default();
+        mark.alone.clear += 1;
+        let deaths = mark.alone;
+        if deaths.total() < DEATHS_BEFORE_SUSPICION {
+            return Blame::Record;
+        }
+        self.marks.remove(&sequence);
+        let gate = self.gates.entry(template).or_insert_with(|| Gate::new(now, self.answered));
+        if gate.killers.len() < KILLERS_MAX {
+            gate.killers.insert(sequence, deaths);
+        }
+        let is_learning = gate.killers.len() <= 2;
+        // What passed before it was another kind of record, or the rules have changed.
+        gate.is_open = false;
+        gate.until = now + gate.pause;
+        if gate.killers.len() > NEIGHBOURS && (among_the_living || gate.is_established) {
+            gate.pause = (gate.pause * 2).min(PAUSE_LAST);
+        }
+        if is_learning || among_the_living { Blame::Record } else { Blame::Connection }
+    }
+
+    /// Where nothing else passes it may be the destination, and what comes back is not to wait: only then the pause stays short.
+    fn killed_again(&mut self, template: Template, among_the_living: bool, now: Instant) -> Blame {
+        let Some(gate) = self.gates.get_mut(&template) else { return Blame::Connection };
+        let is_itself = among_the_living || gate.is_established;
+        gate.until = now + gate.pause;
+        if is_itself {
+            gate.pause = (gate.pause * 2).min(PAUSE_LAST);
+        }
+        if is_itself { Blame::Record } else { Blame::Connection }
+    }
+
+    /// The destination was not there: the last death may have been its own.
+    pub fn unreachable(&mut self) {
+        let Some(Death { template, sequence, .. }) = self.last_death.take() else { return };
+        let gate = self.gates.get_mut(&template);
+        let is_open = gate.as_ref().is_some_and(|gate| gate.is_open);
+        let killer = gate.and_then(|gate| gate.killers.get_mut(&sequence));
+        let Some(deaths) = killer.or_else(|| self.marks.get_mut(&sequence).map(|mark| &mut mark.alone)) else { return };
+        deaths.clear = deaths.clear.saturating_sub(1);
+        deaths.crashes += 1;
+        if is_open && deaths.total() >= CRASHES_BEFORE_CONDEMNATION {
+            self.condemned.insert(sequence);
+        }
+    }
+
+    /// The destination is there; what its last death says now.
+    pub fn reached(&mut self, now: Instant) -> Option<(Template, Finding)> {
+        self.listens_until = Some(now + LISTEN);
+        let death = self.last_death.take().filter(|death| death.among_the_living)?;
+        let gate = self.gates.get_mut(&death.template)?;
+        gate.is_established = true;
+        if gate.is_open {
+            if gate.killers.get(&death.sequence).is_some_and(|deaths| deaths.clear >= DEATHS_BEFORE_CONDEMNATION) {
+                self.condemned.insert(death.sequence);
+            }
+            return None;
+        }
+        let finding = if gate.killers.len() > 1 { Finding::Paused } else { Finding::Held };
+        (gate.said.replace(finding) < Some(finding)).then_some((death.template, finding))
+    }
+
+    /// It is set aside, or gone for another reason: nothing is to be known of it.
+    pub fn forget(&mut self, sequence: Sequence) {
+        self.condemned.remove(&sequence);
+        self.marks.remove(&sequence);
+        self.gates.retain(|_, gate| gate.outlives(sequence));
+    }
+
+    /// A record was answered: the connection lives.
+    pub fn answered(&mut self, sequence: Sequence) {
+        self.forget(sequence);
+        self.answered += 1;
+        // Twice as many with each round trip.
+        self.trust = self.trust.map(|trust| trust.saturating_add(1));
+    }
+
+    /// A record was taken: its template is none that is refused.
+    pub fn taken(&mut self, sequence: Sequence, template: Template, now: Instant) {
+        if let Some(gate) = self.gates.get_mut(&template).filter(|gate| !gate.is_open) {
+            gate.is_open = true;
+            gate.until = now;
+            gate.pause = PAUSE_FIRST;
+            gate.said = None;
+        }
+        self.answered(sequence);
+    }
+}
