@@ -42,7 +42,7 @@ lint: rust
 	RUSTDOCFLAGS="-D warnings" cargo doc $(PROFILE) --no-deps
 	tests/install/parts cargo-deny
 	$(DENY) check bans licenses sources
-	@if [ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ]; then \
+	@if ls -d "$${CARGO_HOME:-$$HOME/.cargo}"/advisory-dbs/*/.git >/dev/null 2>&1; then \
 		$(DENY) --offline check advisories; \
 	else \
 		echo "No look at the advisories: no copy of their database here (make advisories)"; \

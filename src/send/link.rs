@@ -2,7 +2,7 @@
 //!
 //! Promises: what does not flow is named with its reason for as long as it does not, a lane as well as a single person type; a lane that failed counts
 //! as up only once it has proven itself, so that one that connects and dies in a circle is seen to be down. What the log says of all that is
-//! bounded by [`outage`].
+//! bounded by `outage`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
