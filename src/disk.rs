@@ -170,9 +170,10 @@ impl Disk {
         self.call(Call::MakeDirectory, path, || std::fs::DirBuilder::new().mode(0o700).create(path))
     }
 
-    /// What is in a directory, in no order.
-    pub fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.call(Call::ListDirectory, path, || std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect())
+    /// What is in a directory, in no order, one after the other: a day of a busy site is millions of pictures.
+    pub fn list(&self, path: &Path) -> io::Result<impl Iterator<Item = io::Result<PathBuf>> + use<>> {
+        let entries = self.call(Call::ListDirectory, path, || std::fs::read_dir(path))?;
+        Ok(entries.map(|entry| Ok(entry?.path())))
     }
 
     /// Whether there is a directory, be it by a link.

@@ -91,6 +91,7 @@ impl Folder {
         volume::private_folder(disk, directory)?;
         let mut kept = Kept::default();
         for path in disk.list(directory)? {
+            let path = path?;
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if name.ends_with(UNFINISHED) {
                 // Nobody counts it; the next start tries again.

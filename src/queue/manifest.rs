@@ -72,6 +72,7 @@ impl Manifest {
         let epoch = segments_epoch.unwrap_or_else(|| uuid::Uuid::new_v4().into_bytes());
         let mut destinations = Vec::new();
         for path in disk.list(directory)? {
+            let path = path?;
             let suffix = format!("-{}", Lane::Normal);
             let destination = path.file_name().and_then(|name| name.to_str()?.strip_prefix("cursor-")?.strip_suffix(&suffix));
             destinations.extend(destination.map(str::to_owned));

@@ -42,6 +42,7 @@ pub(super) fn segment_path(directory: &Path, number: u64) -> PathBuf {
 pub(super) fn list(disk: &Disk, directory: &Path) -> Result<Vec<Segment>, OpenError> {
     let mut segments: Vec<Segment> = Vec::new();
     for path in disk.list(directory).map_err(OpenError::io("listing", directory))? {
+        let path = path.map_err(OpenError::io("listing", directory))?;
         if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SEGMENT_PREFIX)) {
             continue;
         }
@@ -78,6 +79,7 @@ pub(super) fn recover(disk: &Disk, directory: &Path, found: Vec<Segment>) -> Res
 fn named_numbers(disk: &Disk, directory: &Path) -> io::Result<u64> {
     let mut next = 1;
     for path in disk.list(directory)? {
+        let path = path?;
         let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix(SEGMENT_PREFIX)?.parse::<u64>().ok());
         next = next.max(number.unwrap_or(0).saturating_add(1));
     }

@@ -199,6 +199,7 @@ impl Sweep<'_> {
     fn folder(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
         for path in self.files.disk.list(folder)? {
             // What vanishes under us is no error, and neither is one file we may not touch.
+            let Ok(path) = path else { continue };
             let Ok(metadata) = self.files.disk.stat(&path) else { continue };
             if depth == 0 && !is_ours(&path) {
                 continue;
@@ -254,7 +255,7 @@ fn written(metadata: &Metadata) -> Option<Timestamp> {
 /// nothing in it is somebody else's.
 fn make_root(disk: &Disk, root: &Path) -> io::Result<()> {
     if disk.is_directory(root)? {
-        match disk.list(root)?.iter().all(|path| is_ours(path)) {
+        match disk.list(root)?.all(|path| path.is_ok_and(|path| is_ours(&path))) {
             true => volume::close(root),
             false => volume::warn_if_open(root),
         }
