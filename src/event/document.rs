@@ -137,7 +137,8 @@ pub fn opened(event: &Event, picture: impl Fn(PictureKind, &PictureReference) ->
         let value = match event.source.get(field.name) {
             Some(Value::Null) if field.null_is_absent(event) => None,
             Some(_) if is_no_number(&field.path()) => Some(Value::Null),
-            Some(sent) if encoded(sent).is_none() => Some(sent.clone()),
+            // Only of an object do we write that it was encoded; elsewhere a box sent what looks like it.
+            Some(sent) if !is_object(field.inner, field.name) || encoded(sent).is_none() => Some(sent.clone()),
             _ => match field.meaning {
                 Meaning::Picture(kind) => event.pictures.get(kind).and_then(|it| picture(kind, it)).map(Value::String),
                 meaning => normalized(event, meaning),

@@ -176,8 +176,9 @@ where
         let event: Event = match serde_json::from_slice(&record.event) {
             Ok(event) => event,
             Err(error) => {
-                let rejection =
-                    Rejection { reason: Reason::Unreadable, detail: error.to_string(), verdict: PictureVerdict::default() };
+                // Not in the parser's words: they quote what it found, which may be a name.
+                let detail = format!("{:?} error at byte {}", error.classify(), error.column());
+                let rejection = Rejection { reason: Reason::Unreadable, detail, verdict: PictureVerdict::default() };
                 self.set_aside(&record, &rejection, None, 0, Vec::new()).await;
                 return;
             }

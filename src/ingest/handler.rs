@@ -259,13 +259,13 @@ async fn commit<A: Accept>(door: &Arc<Door<A>>, work: Work, is_early: bool) -> R
         Err(_) if state.compare_exchange(PENDING, LATE, Ordering::AcqRel, Ordering::Acquire).is_ok() => {
             let late = Refusal::new(Code::AnswerLate, "not on disk in time: it is still being written");
             metrics::answered(Outcome::Refused, arrived.elapsed());
-            return answer::refusal(&late, if is_early { Connection::Close } else { Connection::Keep });
+            return answer::refusal(&late, if is_early || may_be_short { Connection::Close } else { Connection::Keep });
         }
         Err(_) => task.await,
     };
     let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::Fault, "the work on this body ended early")));
     // What follows a body that was cut short is the rest of it, and no request.
-    let is_cut = may_be_short && refused(&reply).is_some_and(|refusal| Received::may_be_cut(refusal.code));
+    let is_cut = may_be_short && refused(&reply).is_some_and(|refusal| !refusal.code.is_pressure());
     let connection = if is_early || is_cut { Connection::Close } else { Connection::Keep };
     let (outcome, response) = match &reply {
         Ok(reply) => (outcome(reply), answer::reply(reply, connection)),

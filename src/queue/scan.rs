@@ -44,10 +44,16 @@ const CHUNK: usize = 64 << 10;
 /// The records of a segment without a trailer.
 pub(super) fn segment(file: &File, header: &SegmentHeader, durable: Durable) -> io::Result<Scan> {
     let length = file.length()?;
+    let last = match durable {
+        Durable::AsWitnessed => u64::MAX,
+        // What is beyond was written, rolled back, and never answered: the next segment has these numbers.
+        Durable::Through(next) => next.last(),
+    };
     let mut scanner = Scanner {
         file,
         nonce: header.nonce,
         base: header.base(),
+        last,
         length,
         entries: Vec::new(),
         gaps: Vec::new(),
@@ -74,6 +80,8 @@ struct Scanner<'a> {
     nonce: u64,
     /// The sequence of the first entry.
     base: u64,
+    /// The highest that can be in here.
+    last: u64,
     length: u64,
     entries: Vec<Entry>,
     /// Records missing before an offset, by sequence.
@@ -121,7 +129,10 @@ impl Scanner<'_> {
     fn record(&mut self, bytes: &[u8], at: u64) -> Option<u64> {
         let record = RecordHeader::decode(bytes, self.nonce, at)?;
         let end = record_end(at, record.event_bytes, record.pictures_bytes());
-        if record.write < self.write || end > self.length || !self.witness(record.sequence, record.urgent_before) {
+        if record.write < self.write || record.sequence > self.last || end > self.length {
+            return None;
+        }
+        if !self.witness(record.sequence, record.urgent_before) {
             return None;
         }
         self.write = record.write;
@@ -134,6 +145,9 @@ impl Scanner<'_> {
     /// Something valid says which sequence comes next and how many urgent ones came before: what is missing is filled in as lost,
     /// the urgent ones first. False where it contradicts what was already found.
     fn witness(&mut self, next_sequence: u64, urgent_before: u64) -> bool {
+        if next_sequence > self.last.saturating_add(1) {
+            return false;
+        }
         let Some(missing) = next_sequence.checked_sub(self.through.last() + 1).filter(|missing| *missing < GAP_MAX) else {
             return false;
         };
@@ -219,5 +233,34 @@ impl Scanner<'_> {
         let mut bytes = vec![0; there];
         self.file.read_exact_at(&mut bytes, at)?;
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::event::{PersonType, Timestamp};
+
+    fn group(offset: u64, write: u64, next_sequence: u64) -> (u64, Vec<u8>) {
+        let header = GroupHeader { bytes: BLOCK, records: 0, write, next_sequence, urgent_before: 0, durable_through: offset };
+        (offset, header.encode(7, offset))
+    }
+
+    #[test]
+    fn what_was_rolled_back_at_the_end_of_a_segment_takes_no_number_of_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Disk::default().create(&dir.path().join("segment-0000000001")).unwrap();
+        let header =
+            SegmentHeader { number: 1, nonce: 7, epoch: [0; 16], write: 1, created_at: Timestamp(1), before: Counts::default() };
+        for (offset, bytes) in [group(FIRST_GROUP, 1, 3), group(FIRST_GROUP + BLOCK, 2, 6)] {
+            file.write_at(&bytes, offset).unwrap();
+        }
+
+        let mut next = Counts::default();
+        next.add(Lane::Normal, PersonType::Visitor, 2);
+
+        assert_eq!(segment(&file, &header, Durable::Through(next)).unwrap().entries.len(), 2);
+        assert_eq!(segment(&file, &header, Durable::AsWitnessed).unwrap().entries.len(), 5);
     }
 }

@@ -139,6 +139,18 @@ fn a_length_that_counts_characters_is_refused_kept_and_explained_and_nothing_beh
 }
 
 #[test]
+fn nothing_is_read_behind_a_short_body_whatever_it_is_refused_for() {
+    let gateway = gateway();
+    let body = format!("{{\"ext_data\":{}", "[".repeat(100));
+    let mut stream = connect(&gateway);
+    write!(stream, "POST /RealTimeEvent HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len() - 4).unwrap();
+    write!(stream, "\r\nGET /RealTimeEvent HTTP/1.1\r\n\r\n").unwrap();
+    let answer = everything(stream);
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("json_too_deep"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+}
+
+#[test]
 fn chunks_and_proxies_frame_for_themselves() {
     let gateway = Gateway::start(&[
         ("SEND__MQTT__URL", "mqtt://127.0.0.1:9"),

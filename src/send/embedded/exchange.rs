@@ -135,11 +135,13 @@ impl Exchange {
             let Some((name, session)) = inner.sessions.iter_mut().max_by_key(|(_, session)| session.bytes()) else { return };
             let dropped = session.give_way();
             self.count(name, dropped, "it held most of what the broker may hold");
-            match &session.line {
-                // It reads nothing, so that what is on its way to it cannot go either.
-                Some(line) if session.depth() == 0 => line.ending.end(reason::QUOTA),
-                _ if dropped == 0 => return,
-                _ => {}
+            if dropped == 0 {
+                // What is held is on its way to somebody, retained or remembered: none of it can be dropped here.
+                return;
+            }
+            // It reads nothing, so that what is on its way to it cannot go either.
+            if let Some(line) = session.line.as_ref().filter(|_| session.depth() == 0) {
+                line.ending.end(reason::QUOTA);
             }
         }
     }
@@ -369,3 +371,6 @@ fn grant(session: &mut Session, all: usize, retained: &Retentions, subscription:
     session.wants.push(subscription);
     granted
 }
+
+#[cfg(test)]
+mod tests;

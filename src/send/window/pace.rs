@@ -11,11 +11,15 @@ const ALWAYS: usize = 64 * 1024;
 const FILLED: usize = ALWAYS / 2;
 /// A round is over at the latest after this long: a line that breaks down is to be noticed.
 const ROUND_MAX: Duration = Duration::from_secs(1);
+/// A rate that nothing has confirmed for so long is forgotten: that the broker once stood still must not make alerts late for ever.
+const BELIEVED: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub struct Pace {
     /// Bytes per second, while something was in flight.
     rate: Option<f64>,
+    /// When that was last seen.
+    seen_at: Option<Instant>,
     round_trip: Option<Duration>,
     round: Option<Round>,
 }
@@ -51,6 +55,9 @@ impl Pace {
 
     /// So much is in flight now that something was handed over.
     pub fn submitted(&mut self, in_flight: usize, now: Instant) {
+        if self.round.is_none() && self.seen_at.is_some_and(|seen_at| now.saturating_duration_since(seen_at) > BELIEVED) {
+            (self.rate, self.seen_at) = (None, None);
+        }
         if self.round.is_none() && in_flight >= FILLED {
             self.round = Some(Round { began: now, in_flight, answered: 0 });
         }
@@ -68,6 +75,7 @@ impl Pace {
         // What a moment carries is beyond any window: no division by nothing.
         let seen = round.answered as f64 / took.as_secs_f64().max(0.000_1);
         self.rate = Some(self.rate.map_or(seen, |rate| if seen > rate { seen } else { f64::midpoint(rate, seen) }).max(1.0));
+        self.seen_at = Some(now);
         self.round = (in_flight >= FILLED).then_some(Round { began: now, in_flight, answered: 0 });
     }
 }
@@ -113,6 +121,18 @@ mod tests {
             let carried = 10_000_000.0 * round_trip.as_secs_f64();
             assert!(pace.limit() as f64 > carried, "{round_trip:?}: {} bytes, the line carries {carried}", pace.limit());
         }
+    }
+
+    #[test]
+    fn a_broker_that_once_stood_still_does_not_make_alerts_late_for_ever() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        pace.submitted(FILLED, start);
+        let thawed = start + Duration::from_secs(14);
+        pace.answered(2_000, Duration::from_secs(14), 0, thawed);
+        assert!(pace.wait(2_000) > Duration::from_secs(10));
+
+        pace.submitted(2_000, thawed + BELIEVED * 2);
+        assert_eq!(pace.wait(2_000), Duration::ZERO);
     }
 
     #[test]

@@ -135,3 +135,13 @@ proptest! {
         prop_assert!(is_repaired(&normalized.event));
     }
 }
+
+#[test]
+fn what_only_looks_like_our_note_of_an_encoded_object_is_the_box_s_own_value() {
+    let content = |id: &str| {
+        let mut document = documents::sample();
+        document["identity_id"] = json!({"encoded": 1, "id": id});
+        one(document.to_string().as_bytes(), &source(Feed::Realtime)).content
+    };
+    assert_ne!(content("A"), content("B"));
+}
