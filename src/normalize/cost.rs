@@ -68,15 +68,19 @@ impl Cost {
         cost
     }
 
-    /// Of its values alone.
-    pub fn tree_bytes(&self) -> usize {
-        self.brackets * BRACKET_BYTES + self.values * VALUE_BYTES
-    }
-
     /// All in all.
     pub fn bytes(&self) -> usize {
         self.body + PICTURE_COPIES * self.pictures + TEXT_COPIES * self.texts + TREES * self.tree_bytes()
     }
+
+    fn tree_bytes(&self) -> usize {
+        tree_bytes(self.brackets, self.values)
+    }
+}
+
+/// Of the values of one event alone.
+pub(super) fn tree_bytes(brackets: usize, values: usize) -> usize {
+    brackets * BRACKET_BYTES + values * VALUE_BYTES
 }
 
 /// Whether a text of this name is taken out as a picture.

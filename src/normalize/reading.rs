@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::cost::{Cost, TREE_MAX};
+use super::cost::{Cost, TREE_MAX, tree_bytes};
 use super::notes::Notes;
 use super::room::Taken;
 use super::{Context, Normalized, assemble, decode, dialect, object, repair, scan, sent, trimmed};
@@ -109,7 +109,7 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         return Err(Refusal::new(Code::BodyTooLarge, message).into());
     }
     // A document parsed takes up to a hundred times its text (`[{},{},…`), so its length alone is no bound.
-    if Cost::of(text.as_bytes()).tree_bytes() > TREE_MAX {
+    if tree_bytes(counts.brackets, counts.values) > TREE_MAX {
         return Err(Refusal::new(Code::BodyTooLarge, "too many values in one event").into());
     }
     if counts.pictures > limits.pictures_max {

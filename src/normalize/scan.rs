@@ -15,6 +15,8 @@ use crate::event::{Code, Refusal};
 pub(super) struct Counts {
     /// Strings that are a picture by their first characters, in whatever field.
     pub pictures: usize,
+    pub brackets: usize,
+    pub values: usize,
 }
 
 /// What stands for a number and for unread JSON where serde_json talks to itself. As a key in a body, the first makes an object a
@@ -33,7 +35,7 @@ const DIGITS_SAFE: usize = 300;
 pub(super) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
     let bytes = text.as_bytes();
     let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let mut counts = Counts::default();
+    let mut counts = Counts { values: 1, ..Counts::default() };
     let (mut at, mut depth, mut events) = (0, 0_usize, 1);
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -46,6 +48,8 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
                 at = end;
             }
             b'{' | b'[' => {
+                counts.brackets += 1;
+                counts.values += 1;
                 depth += 1;
                 if depth > limits.depth_max {
                     return Err(Refusal::new(Code::JsonTooDeep, format!("nested over {} deep at byte {at}", limits.depth_max)));
@@ -53,6 +57,7 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b',' => {
+                counts.values += 1;
                 events += usize::from(is_array && depth == 1);
                 if events > limits.events_max {
                     return Err(Refusal::new(Code::TooManyEvents, format!("over {} events in one body", limits.events_max)));
