@@ -1,6 +1,10 @@
 //! The memory of one body: on the live budget, which is shared by source, or on that of history.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::event::Refusal;
 
@@ -48,6 +52,21 @@ impl Room {
         match self {
             Room::Live(held) => held.grow_to(bytes).await,
             Room::History(_) => Ok(()),
+        }
+    }
+}
+
+/// Asks for room again whenever some is given back, for at most so long: then the last refusal stands.
+async fn wait_for_room(released: &Notify, patience: Duration, ask: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let released = released.notified();
+        tokio::pin!(released);
+        released.as_mut().enable();
+        match ask() {
+            Ok(()) => return Ok(()),
+            Err(refusal) if timeout_at(deadline, released).await.is_err() => return Err(refusal),
+            Err(_) => {}
         }
     }
 }

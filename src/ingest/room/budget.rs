@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
+use super::wait_for_room;
 use crate::event::{Code, Refusal};
 
 /// Large enough that a usual body takes a few steps, small enough that a share is not taken by headers alone.
@@ -105,17 +105,7 @@ impl Held {
 
     /// The same, waiting at most the budget's patience for others to finish.
     pub async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
-        let deadline = Instant::now() + self.budget.wait;
-        loop {
-            let released = self.budget.released.notified();
-            tokio::pin!(released);
-            released.as_mut().enable();
-            match self.try_grow_to(bytes) {
-                Ok(()) => return Ok(()),
-                Err(refusal) if tokio::time::timeout_at(deadline, released).await.is_err() => return Err(refusal),
-                Err(_) => {}
-            }
-        }
+        wait_for_room(&self.budget.released, self.budget.wait, || self.try_grow_to(bytes)).await
     }
 }
 

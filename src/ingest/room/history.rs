@@ -11,6 +11,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::wait_for_room;
 use crate::event::{Code, Refusal};
 
 /// A body has had its chance to be fast after this.
@@ -79,21 +80,10 @@ impl Bodies {
 impl Held {
     /// Makes it `bytes` in all: the slowest other gives way, or it is waited for at most the budget's patience.
     pub async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
-        let deadline = Instant::now() + self.history.wait;
-        loop {
-            let released = self.history.released.notified();
-            tokio::pin!(released);
-            released.as_mut().enable();
-            if self.try_grow_to(bytes) {
-                return Ok(());
-            }
-            if tokio::time::timeout_at(deadline, released).await.is_err() {
-                return Err(Refusal::new(Code::HistoryBusy, "other history bodies take all the room there is"));
-            }
-        }
+        wait_for_room(&self.history.released, self.history.wait, || self.try_grow_to(bytes)).await
     }
 
-    fn try_grow_to(&self, bytes: usize) -> bool {
+    fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
         let mut bodies = self.history.bodies();
         let held = bodies.coming.get(&self.number).map_or(0, |coming| coming.bytes);
         let more = bytes.saturating_sub(held);
@@ -101,13 +91,13 @@ impl Held {
             if let Some(slowest) = bodies.slowest_but(self.number) {
                 slowest.ended.cancel();
             }
-            return false;
+            return Err(Refusal::new(Code::HistoryBusy, "other history bodies take all the room there is"));
         }
         bodies.total += more;
         if let Some(coming) = bodies.coming.get_mut(&self.number) {
             coming.bytes += more;
         }
-        true
+        Ok(())
     }
 
     /// Resolves when this body has to give way to faster ones.
