@@ -11,32 +11,6 @@ use crate::config::{self, MqttTransport, Secret};
 
 #[cfg(feature = "embedded-broker")]
 mod broker;
-#[cfg(feature = "embedded-broker")]
-mod connection;
-#[cfg(feature = "embedded-broker")]
-mod door;
-#[cfg(feature = "embedded-broker")]
-mod early;
-#[cfg(feature = "embedded-broker")]
-mod exchange;
-#[cfg(feature = "embedded-broker")]
-mod filter;
-#[cfg(feature = "embedded-broker")]
-mod guests;
-#[cfg(feature = "embedded-broker")]
-mod house;
-#[cfg(feature = "embedded-broker")]
-mod message;
-#[cfg(feature = "embedded-broker")]
-mod pace;
-#[cfg(feature = "embedded-broker")]
-mod pen;
-#[cfg(feature = "embedded-broker")]
-mod reply;
-#[cfg(feature = "embedded-broker")]
-mod session;
-#[cfg(feature = "embedded-broker")]
-mod wire;
 #[cfg(not(feature = "embedded-broker"))]
 mod broker {
     //! The program was built without the broker: it says so when it is asked for.

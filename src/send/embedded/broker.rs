@@ -8,11 +8,26 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::door::{self, Kind};
-use super::house::House;
 use super::{Doors, StartError};
 use crate::config::{self, Secret};
 use crate::fault;
+
+mod connection;
+mod door;
+mod early;
+mod exchange;
+mod filter;
+mod guests;
+mod house;
+mod message;
+mod pace;
+mod pen;
+mod reply;
+mod session;
+mod wire;
+
+use door::Kind;
+use house::House;
 
 /// It does little work of its own: two threads keep one busy connection from holding up the others.
 const THREADS: usize = 2;
