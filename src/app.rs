@@ -286,7 +286,7 @@ impl Start<'_> {
     }
 }
 
-/// The port stays ours through a fault: whoever connects meanwhile waits in the kernel.
+/// The port stays open through a fault: new connections wait in the kernel.
 fn serve<P: Port>(key: &'static str, listener: Listener, port: Arc<P>, stage: &Stage) {
     let (listener, connections, stop) = (Arc::new(listener), stage.tasks.clone(), stage.stop.clone());
     stage.keep(key, move || {
