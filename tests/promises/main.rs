@@ -23,6 +23,7 @@ mod normalize;
 mod operator;
 mod outage;
 mod pack;
+mod pages;
 mod parts;
 mod proxies;
 mod queue_basic;
