@@ -5,7 +5,7 @@
 //! who watch, not for load.
 
 use super::chance::Chance;
-use crate::event::{PersonType, Timestamp};
+use boxbridge_event::{PersonType, Timestamp};
 
 mod canvas;
 mod letters;

@@ -4,8 +4,8 @@
 //! second time and not with the gateway's own code, so that a mistake there does not confirm itself.
 
 use super::arrival::{Bus, Stream, Variables};
-use crate::config::{Field, Part, PicturePolicy, Route, Routes, Template};
-use crate::event::{Feed, Lane, PersonType};
+use boxbridge_config::{Field, Part, PicturePolicy, Route, Routes, Template};
+use boxbridge_event::{Feed, Lane, PersonType};
 
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -138,7 +138,7 @@ fn matches(template: &Template, topic: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Layers};
+    use boxbridge_config::{Config, Layers};
 
     fn rules() -> Rules {
         Rules::new(Config::load(&Layers::default()).unwrap().routes)

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::objects::StoredObject;
 use super::{Error, Judge};
-use crate::commands::simulate::hex;
-use crate::config::{self, StoreUrl};
+use crate::simulate::hex;
+use boxbridge_config::{self, StoreUrl};
 use crate::send::store::open_bucket;
 
 /// For one request.

@@ -2,7 +2,7 @@
 
 use super::arrival::{Arrival, Delivered, Stream};
 use super::expected::{Event, Expected, hash, ten_thousandths};
-use crate::event::PictureKind;
+use boxbridge_event::PictureKind;
 
 /// The fields of this arrival that are not as they were sent; none if all is well. Id and revision are learnt from the first
 /// arrival where the answer did not tell them, so that all destinations must agree on them.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
+use boxbridge_event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
 
 /// What finds an event again though it was never answered: the run's id and the event's number in it. It travels in the
 /// event as `simulate_id`, a field that no firmware has, so that the gateway must carry it through in `extra`.

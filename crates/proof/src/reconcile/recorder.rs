@@ -18,8 +18,8 @@ use super::Error;
 use super::arrival::{Bus, Line};
 use super::rules::Rules;
 use super::{kafka, mqtt};
-use crate::config;
-use crate::event::Timestamp;
+use boxbridge_config as config;
+use boxbridge_event::Timestamp;
 
 /// What to listen to.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Layers, Problems};
-use crate::event::Timestamp;
+use boxbridge_config::{Layers, Problems};
+use boxbridge_event::Timestamp;
 
 mod arrival;
 mod compare;
@@ -157,5 +157,5 @@ impl Options {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    crate::config::duration(text).ok_or_else(|| "must be a duration such as 500ms, 10s or 5m".to_owned())
+    boxbridge_config::duration(text).ok_or_else(|| "must be a duration such as 500ms, 10s or 5m".to_owned())
 }

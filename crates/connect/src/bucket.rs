@@ -3,20 +3,29 @@
 //! Promises: every request has a time limit; credentials stand in no message. Deliberately leaves requests that fail for a moment to
 //! object_store's own few retries, and the rest to the queue.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use boxbridge_config::{Bucket, Secret};
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
-
-use crate::config::{Bucket, Secret};
-use crate::send::ConnectError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection idle for so long is not trusted again: load balancers forget it after a minute.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, ConnectError> {
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum BucketError {
+    #[error("the client cannot be made: {0}")]
+    Client(object_store::Error),
+    #[error("cannot use {path}: {reason}", path = path.display())]
+    Authority { path: PathBuf, reason: String },
+}
+
+/// A client for this bucket; it has asked nothing yet.
+pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, BucketError> {
     // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = match &bucket.credentials {
@@ -38,7 +47,7 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
     }
     match builder.build() {
         Ok(store) => Ok(Box::new(store)),
-        Err(error) => Err(ConnectError { message: format!("store: the client cannot be made: {error}") }),
+        Err(error) => Err(BucketError::Client(error)),
     }
 }
 
@@ -63,7 +72,7 @@ fn address(endpoint: &str, bucket: &Bucket) -> String {
     }
 }
 
-fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, ConnectError> {
+fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, BucketError> {
     let plain = bucket.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     let mut options = ClientOptions::new()
         .with_timeout(timeout)
@@ -73,8 +82,10 @@ fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, ConnectEr
         // A container without any authorities can still talk to an endpoint that needs none.
         .with_no_system_certificates(plain || bucket.ca_file.is_some());
     if let Some(file) = &bucket.ca_file {
-        let failed =
-            |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", file.display()) };
+        let failed = |error: &dyn std::fmt::Display| BucketError::Authority {
+            path: file.clone(),
+            reason: error.to_string(),
+        };
         let pem = std::fs::read(file).map_err(|error| failed(&error))?;
         for certificate in Certificate::from_pem_bundle(&pem).map_err(|error| failed(&error))? {
             options = options.with_root_certificate(certificate);

@@ -11,7 +11,7 @@ use super::picture::{Film, Shot};
 use super::studio::{self, Place, Sitter};
 use super::vendor::{Firmware, Sighting};
 use super::{FirmwareMix, Options};
-use crate::event::{Feed, PersonType, PictureKind, Timestamp};
+use boxbridge_event::{Feed, PersonType, PictureKind, Timestamp};
 
 /// A run's plan, shared by all boxes.
 pub struct Traffic {

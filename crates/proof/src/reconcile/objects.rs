@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::arrival::Delivered;
 use super::expected::{Expected, Index, Marks, Picture, hash};
 use super::report::StoreReport;
-use crate::event::PictureState;
+use boxbridge_event::PictureState;
 
 /// An object as the store lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]

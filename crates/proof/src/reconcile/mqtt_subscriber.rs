@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::Error;
 use super::arrival::{Bus, Line};
 use super::recorder::Sink;
-use crate::config::{self, Broker, MqttTransport};
+use boxbridge_config::{self, Broker, MqttTransport};
 use crate::send::tls;
 
 /// How long the first connection and subscription may take.

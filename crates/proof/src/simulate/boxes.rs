@@ -19,7 +19,7 @@ use super::progress::{self, Bar, Tally};
 use super::summary::{Heard, Measured, Outcome};
 use super::traffic::{Box, Planned, Traffic};
 use super::{Error, Options, vendor};
-use crate::event::{EventId, Feed, Revision, Timestamp};
+use boxbridge_event::{EventId, Feed, Revision, Timestamp};
 
 /// A timer may ring up to this late; that is ours and is not charged to the receiver.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);

@@ -14,7 +14,7 @@ use super::objects::{self, Objects, StoredObject};
 use super::report::Report;
 use super::rules::Rules;
 use super::witness::Witness;
-use crate::commands::simulate::Entry;
+use crate::simulate::Entry;
 
 /// The whole verdict at once, for who has everything in memory; the command streams its files through a [`Judge`].
 pub fn judge(

@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::Error;
-use crate::commands::simulate::Entry;
-use crate::event::Timestamp;
+use crate::simulate::Entry;
+use boxbridge_event::Timestamp;
 
 /// Gives every line to `take`; the number of lines that could not be read.
 pub fn each<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) -> Result<u64, Error> {

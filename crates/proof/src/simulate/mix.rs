@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::chance::Chance;
-use crate::event::PersonType;
+use boxbridge_event::PersonType;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mix {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::rules::Rules;
-use crate::commands::simulate::Marker;
-use crate::event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
+use crate::simulate::Marker;
+use boxbridge_event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
 
 /// The destinations that one can subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -216,7 +216,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::{Config, Layers};
+    use boxbridge_config::{Config, Layers};
 
     fn read(payload: &Value) -> Line {
         let rules = Rules::new(Config::load(&Layers::default()).unwrap().routes);

@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, Color, Point};
 use super::{Chance, Sitter, letters};
-use crate::event::PersonType;
+use boxbridge_event::PersonType;
 
 const SKIN: [Color; 6] =
     [Color(255, 219, 190), Color(241, 194, 150), Color(224, 172, 125), Color(198, 134, 90), Color(141, 85, 54), Color(98, 60, 40)];

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::ledger::Marker;
 use super::picture::{Film, Shot, Spelling};
-use crate::event::{Feed, PersonType, PictureKind, Timestamp};
+use boxbridge_event::{Feed, PersonType, PictureKind, Timestamp};
 
 /// One match, as the camera saw it.
 pub struct Sighting {

@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Judge, Line, Options, Recorder, Report, Rules, Sources, files, store};
 use crate::commands::note;
-use crate::commands::simulate::Entry;
-use crate::config::{Config, Layers};
-use crate::event::Timestamp;
+use crate::simulate::Entry;
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::Timestamp;
 
 /// A ledger's first event was received at most this long before it was noted, by clocks that may differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use super::Error;
 use super::arrival::{Bus, Line};
 use super::recorder::Sink;
-use crate::config;
-use crate::event::Timestamp;
+use boxbridge_config as config;
+use boxbridge_event::Timestamp;
 
 /// For one question to a broker.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -194,8 +194,8 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::commands::reconcile::Rules;
-    use crate::config::{Config, Layers};
+    use crate::reconcile::Rules;
+    use boxbridge_config::{Config, Layers};
 
     #[test]
     fn a_topic_that_is_still_without_a_leader_is_waited_for() {

@@ -6,7 +6,7 @@ use super::arrival::{Arrival, Bus, Stream};
 use super::expected::{Event, Expected, Index, hash};
 use super::report::BusReport;
 use super::rules::Rules;
-use crate::event::{Feed, Lane};
+use boxbridge_event::{Feed, Lane};
 
 #[derive(Default)]
 pub struct Witness {

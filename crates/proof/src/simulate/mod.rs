@@ -197,12 +197,12 @@ impl Default for Options {
 
 /// A command line's duration that is not zero.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let duration = crate::config::duration(text).filter(|duration| !duration.is_zero());
+    let duration = boxbridge_config::duration(text).filter(|duration| !duration.is_zero());
     duration.ok_or_else(|| "must be a duration such as 500ms, 10s or 5m".to_owned())
 }
 
 fn picture_bytes(text: &str) -> Result<usize, String> {
-    let bytes = crate::config::size(text).and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = boxbridge_config::size(text).and_then(|bytes| usize::try_from(bytes).ok());
     let range = picture::LEAST_BYTES..=64 << 20;
     bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| "must be a size from 256 to 64MiB, such as 75KB".to_owned())
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::config;
+use boxbridge_config as config;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

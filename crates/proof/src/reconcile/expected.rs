@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use crate::commands::simulate::{Entry, Marker};
-use crate::event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
+use crate::simulate::{Entry, Marker};
+use boxbridge_event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
 
 /// A place in [`Expected::events`] or in [`Expected::pictures`].
 pub type Index = u32;
