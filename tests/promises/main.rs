@@ -1,5 +1,8 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
+// What a test measured stands in its output.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod almost_http;
 mod chart;
 mod clock;
