@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use boxbridge::commands::simulate;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::kafka::Broker;
