@@ -132,5 +132,4 @@ pub mod kafka;
 pub mod link;
 pub mod mqtt;
 pub mod store;
-pub mod tls;
 pub mod window;

@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxbridge_connect::tls::{self, TlsError};
 use rumqttc::TlsConfiguration;
 
 use crate::config::{self, Broker, MqttTransport};
 use crate::event::{Lane, Message, Timestamp};
 
-use super::tls::{self, TlsError};
 use super::{ConnectError, Destination};
 
 mod admission;

@@ -8,6 +8,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use boxbridge_connect::bucket;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
@@ -20,13 +21,12 @@ use crate::event::{Lane, Object};
 use crate::fault::Fault;
 use crate::metrics;
 
-mod bucket;
 mod files;
 mod known;
 mod session;
 mod verdict;
 
-pub use bucket::{open as open_bucket, prefix};
+pub use boxbridge_connect::bucket::prefix;
 pub use session::Session;
 
 use files::Files;
@@ -144,9 +144,12 @@ impl Store {
             return Ok(shared);
         }
         let config = &self.config;
+        let open = |settings: &config::Bucket| {
+            bucket::open(settings, config.timeout).map_err(|error| ConnectError { message: format!("store: {error}") })
+        };
         let backend = match &config.url {
             StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(&self.disk, root, config.keep, config.max_bytes)?)),
-            StoreUrl::S3(bucket) => Backend::Bucket { store: bucket::open(bucket, config.timeout)?, prefix: bucket.prefix.clone() },
+            StoreUrl::S3(bucket) => Backend::Bucket { store: open(bucket)?, prefix: bucket.prefix.clone() },
         };
         let shared = Shared { backend, known: Known::new(), concurrency: config.concurrency, timeout: config.timeout };
         Ok(self.shared.get_or_init(|| Arc::new(shared)))

@@ -29,7 +29,9 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
     // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = match &bucket.credentials {
-        Some((key_id, secret)) => AmazonS3Builder::new().with_access_key_id(key_id).with_secret_access_key(secret.expose()),
+        Some((key_id, secret)) => AmazonS3Builder::new()
+            .with_access_key_id(key_id)
+            .with_secret_access_key(secret.expose()),
         None => from_environment(&bucket.environment),
     };
     builder = builder
@@ -38,7 +40,11 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
         .with_virtual_hosted_style_request(bucket.virtual_host)
         .with_client_options(client(bucket, timeout)?)
         .with_retry(RetryConfig {
-            backoff: BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(1), base: 2.0 },
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(100),
+                max_backoff: Duration::from_secs(1),
+                base: 2.0,
+            },
             max_retries: 2,
             retry_timeout: timeout,
         });
@@ -53,10 +59,15 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
 
 /// Never `from_env` of the library: that reads where the store is as well, over the settings.
 fn from_environment(variables: &[(String, Secret)]) -> AmazonS3Builder {
-    variables.iter().fold(AmazonS3Builder::new(), |builder, (name, value)| match name.to_ascii_lowercase().parse() {
-        Ok(key) => builder.with_config(key, value.expose()),
-        Err(_) => builder,
-    })
+    variables
+        .iter()
+        .fold(AmazonS3Builder::new(), |builder, (name, value)| match name
+            .to_ascii_lowercase()
+            .parse()
+        {
+            Ok(key) => builder.with_config(key, value.expose()),
+            Err(_) => builder,
+        })
 }
 
 /// The bucket's prefix as it stands in keys: object_store encodes what S3 would rather not have in one, and drops empty parts.
@@ -73,7 +84,10 @@ fn address(endpoint: &str, bucket: &Bucket) -> String {
 }
 
 fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, BucketError> {
-    let plain = bucket.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let plain = bucket
+        .endpoint
+        .as_ref()
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
     let mut options = ClientOptions::new()
         .with_timeout(timeout)
         .with_connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -110,7 +124,13 @@ mod tests {
             environment: Vec::new(),
             ca_file: None,
         };
-        assert_eq!(address("https://s3.site:9000", &bucket(true)), "https://faces.s3.site:9000");
-        assert_eq!(address("https://s3.site:9000", &bucket(false)), "https://s3.site:9000");
+        assert_eq!(
+            address("https://s3.site:9000", &bucket(true)),
+            "https://faces.s3.site:9000"
+        );
+        assert_eq!(
+            address("https://s3.site:9000", &bucket(false)),
+            "https://s3.site:9000"
+        );
     }
 }

@@ -19,11 +19,17 @@ pub enum TlsError {
     #[error("{path} holds no certificate", path = path.display())]
     NoCertificate { path: PathBuf },
     #[error("{path} holds a certificate that cannot be trusted: {source}", path = path.display())]
-    Authority { path: PathBuf, source: rustls::Error },
+    Authority {
+        path: PathBuf,
+        source: rustls::Error,
+    },
     #[error("the system has no certificate authorities: install ca-certificates or name a ca_file")]
     NoAuthorities,
     #[error("{path} does not go with its key: {source}", path = path.display())]
-    Identity { path: PathBuf, source: rustls::Error },
+    Identity {
+        path: PathBuf,
+        source: rustls::Error,
+    },
     #[error("no TLS version can be offered: {0}")]
     Provider(rustls::Error),
 }
@@ -39,12 +45,19 @@ pub fn remedy(error: &str, section: &str) -> String {
         "self-signed certificate",
         "self signed certificate",
     ]) {
-        return format!(" ({section}.ca_file does not hold the authority that signed the certificate over there)");
+        return format!(
+            " ({section}.ca_file does not hold the authority that signed the certificate over there)"
+        );
     }
     if says(&["NotValidForName", "not valid for name", "hostname mismatch"]) {
         return format!(" (the certificate over there is for another name than [{section}] gives)");
     }
-    if says(&["CertificateRequired", "certificate required", "HandshakeFailure", "handshake failure"]) {
+    if says(&[
+        "CertificateRequired",
+        "certificate required",
+        "HandshakeFailure",
+        "handshake failure",
+    ]) {
         return format!(" (the other side may want {section}.cert_file and key_file)");
     }
     String::new()
@@ -59,10 +72,16 @@ pub fn client_config(tls: &config::Tls) -> Result<Arc<ClientConfig>, TlsError> {
         .with_root_certificates(authorities(tls.ca_file.as_deref())?);
     let config = match (&tls.cert_file, &tls.key_file) {
         (Some(certificate), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::File { path: key.clone(), source })?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::File {
+                path: key.clone(),
+                source,
+            })?;
             builder
                 .with_client_auth_cert(certificates(certificate)?, key)
-                .map_err(|source| TlsError::Identity { path: certificate.clone(), source })?
+                .map_err(|source| TlsError::Identity {
+                    path: certificate.clone(),
+                    source,
+                })?
         }
         _ => builder.with_no_client_auth(),
     };
@@ -74,7 +93,12 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
     match file {
         Some(path) => {
             for certificate in certificates(path)? {
-                store.add(certificate).map_err(|source| TlsError::Authority { path: path.to_owned(), source })?;
+                store
+                    .add(certificate)
+                    .map_err(|source| TlsError::Authority {
+                        path: path.to_owned(),
+                        source,
+                    })?;
             }
         }
         None => {
@@ -82,11 +106,27 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
             store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
-    if store.is_empty() { Err(TlsError::NoAuthorities) } else { Ok(store) }
+    if store.is_empty() {
+        Err(TlsError::NoAuthorities)
+    } else {
+        Ok(store)
+    }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let file = |source| TlsError::File { path: path.to_owned(), source };
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path).map_err(file)?.collect::<Result<_, _>>().map_err(file)?;
-    if certificates.is_empty() { Err(TlsError::NoCertificate { path: path.to_owned() }) } else { Ok(certificates) }
+    let file = |source| TlsError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+        .map_err(file)?
+        .collect::<Result<_, _>>()
+        .map_err(file)?;
+    if certificates.is_empty() {
+        Err(TlsError::NoCertificate {
+            path: path.to_owned(),
+        })
+    } else {
+        Ok(certificates)
+    }
 }

@@ -43,7 +43,13 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_numbers_and_another_stream_others() {
-        let draw = |seed, stream| (0..5).map(|_| 0).scan(Chance::new(seed, stream), |chance, _: u64| Some(chance.draw()));
+        let draw = |seed, stream| {
+            (0..5)
+                .map(|_| 0)
+                .scan(Chance::new(seed, stream), |chance, _: u64| {
+                    Some(chance.draw())
+                })
+        };
         assert!(draw(7, 1).eq(draw(7, 1)));
         assert!(draw(7, 1).ne(draw(7, 2)));
         assert!(draw(8, 1).ne(draw(7, 1)));

@@ -10,6 +10,7 @@
 #![deny(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod chance;
+pub mod content_hash;
 pub mod faces;
 pub mod reconcile;
 pub mod simulate;

@@ -19,7 +19,12 @@ impl Color {
     pub const DOOR: Color = Color(176, 190, 202);
     pub const LAMP: Color = Color(46, 174, 96);
     /// Behind a registered photo.
-    pub const PALE: [Color; 4] = [Color(232, 238, 244), Color(240, 234, 224), Color(226, 240, 232), Color(238, 230, 240)];
+    pub const PALE: [Color; 4] = [
+        Color(232, 238, 244),
+        Color(240, 234, 224),
+        Color(226, 240, 232),
+        Color(238, 230, 240),
+    ];
 
     /// The same colour, darker.
     pub fn shade(self) -> Color {
@@ -33,30 +38,45 @@ pub struct Canvas(Pixmap);
 impl Canvas {
     /// What `draw` drew, as a JPEG.
     pub fn draw((width, height): (u16, u16), draw: impl FnOnce(&mut Canvas)) -> Vec<u8> {
-        let Some(pixmap) = Pixmap::new(u32::from(width), u32::from(height)) else { return Vec::new() };
+        let Some(pixmap) = Pixmap::new(u32::from(width), u32::from(height)) else {
+            return Vec::new();
+        };
         let mut canvas = Canvas(pixmap);
         draw(&mut canvas);
         let mut jpeg = Vec::new();
         let encoder = jpeg_encoder::Encoder::new(&mut jpeg, QUALITY);
-        match encoder.encode(canvas.0.data(), width, height, jpeg_encoder::ColorType::Rgba) {
+        match encoder.encode(
+            canvas.0.data(),
+            width,
+            height,
+            jpeg_encoder::ColorType::Rgba,
+        ) {
             Ok(()) => jpeg,
             Err(_) => Vec::new(),
         }
     }
 
     pub fn fill(&mut self, color: Color) {
-        self.0.fill(tiny_skia::Color::from_rgba8(color.0, color.1, color.2, 255));
+        self.0
+            .fill(tiny_skia::Color::from_rgba8(color.0, color.1, color.2, 255));
     }
 
     pub fn bar(&mut self, (x, y): Point, (width, height): (f32, f32), color: Color) {
         if let Some(bar) = Rect::from_xywh(x, y, width, height) {
-            self.0.fill_rect(bar, &paint(color), Transform::identity(), None);
+            self.0
+                .fill_rect(bar, &paint(color), Transform::identity(), None);
         }
     }
 
     pub fn oval(&mut self, center: Point, radii: (f32, f32), color: Color) {
         if let Some(path) = oval(center, radii) {
-            self.0.fill_path(&path, &paint(color), FillRule::Winding, Transform::identity(), None);
+            self.0.fill_path(
+                &path,
+                &paint(color),
+                FillRule::Winding,
+                Transform::identity(),
+                None,
+            );
         }
     }
 
@@ -77,8 +97,13 @@ impl Canvas {
     }
 
     fn stroke(&mut self, path: &Path, width: f32, color: Color) {
-        let stroke = Stroke { width, line_cap: tiny_skia::LineCap::Round, ..Stroke::default() };
-        self.0.stroke_path(path, &paint(color), &stroke, Transform::identity(), None);
+        let stroke = Stroke {
+            width,
+            line_cap: tiny_skia::LineCap::Round,
+            ..Stroke::default()
+        };
+        self.0
+            .stroke_path(path, &paint(color), &stroke, Transform::identity(), None);
     }
 }
 
@@ -87,7 +112,10 @@ fn oval((x, y): Point, (across, down): (f32, f32)) -> Option<Path> {
 }
 
 fn paint(color: Color) -> Paint<'static> {
-    let mut paint = Paint { anti_alias: true, ..Paint::default() };
+    let mut paint = Paint {
+        anti_alias: true,
+        ..Paint::default()
+    };
     paint.set_color_rgba8(color.0, color.1, color.2, 255);
     paint
 }

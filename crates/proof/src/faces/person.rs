@@ -1,11 +1,18 @@
 //! What somebody looks like, drawn by lot from the identity, and how that is drawn.
 
 use super::canvas::{Canvas, Color, Point};
-use super::{Chance, Sitter, letters};
+use super::{Sitter, letters};
+use crate::chance::Chance;
 use boxbridge_event::PersonType;
 
-const SKIN: [Color; 6] =
-    [Color(255, 219, 190), Color(241, 194, 150), Color(224, 172, 125), Color(198, 134, 90), Color(141, 85, 54), Color(98, 60, 40)];
+const SKIN: [Color; 6] = [
+    Color(255, 219, 190),
+    Color(241, 194, 150),
+    Color(224, 172, 125),
+    Color(198, 134, 90),
+    Color(141, 85, 54),
+    Color(98, 60, 40),
+];
 const HAIR: [Color; 7] = [
     Color(32, 28, 28),
     Color(70, 45, 30),
@@ -15,8 +22,14 @@ const HAIR: [Color; 7] = [
     Color(150, 150, 156),
     Color(160, 60, 36),
 ];
-const SHIRT: [Color; 6] =
-    [Color(60, 90, 140), Color(84, 116, 96), Color(130, 92, 120), Color(110, 110, 118), Color(168, 120, 80), Color(66, 72, 84)];
+const SHIRT: [Color; 6] = [
+    Color(60, 90, 140),
+    Color(84, 116, 96),
+    Color(130, 92, 120),
+    Color(110, 110, 118),
+    Color(168, 120, 80),
+    Color(66, 72, 84),
+];
 
 /// The stream of looks: other decisions from the same identity do not shift it.
 const STREAM_LOOK: u64 = 0xface;
@@ -53,7 +66,9 @@ impl Look {
         let seed = sitter
             .identity
             .bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
         let mut chance = Chance::new(seed, STREAM_LOOK);
         let (badge, letter) = badge(sitter.person_type);
         let tenth = |chance: &mut Chance| chance.below(1_000) as f32 / 10_000.0;
@@ -61,7 +76,17 @@ impl Look {
             skin: chance.pick(&SKIN).copied().unwrap_or(Color::WHITE),
             hair: chance.pick(&HAIR).copied().unwrap_or(Color::BLACK),
             shirt: chance.pick(&SHIRT).copied().unwrap_or(Color::BLACK),
-            cut: chance.pick(&[Cut::Short, Cut::Bun, Cut::Long, Cut::Curls, Cut::Short, Cut::Bald]).copied().unwrap_or(Cut::Short),
+            cut: chance
+                .pick(&[
+                    Cut::Short,
+                    Cut::Bun,
+                    Cut::Long,
+                    Cut::Curls,
+                    Cut::Short,
+                    Cut::Bald,
+                ])
+                .copied()
+                .unwrap_or(Cut::Short),
             wears_glasses: chance.below(3) == 0,
             wears_beard: chance.below(4) == 0,
             width: 0.78 + tenth(&mut chance),
@@ -75,7 +100,11 @@ impl Look {
 
     /// The head's centre and half its height, in pixels.
     pub fn draw(&self, canvas: &mut Canvas, center: Point, size: f32) {
-        let mut pen = Pen { canvas, center, size };
+        let mut pen = Pen {
+            canvas,
+            center,
+            size,
+        };
         self.hair_behind(&mut pen);
         self.body(&mut pen);
         self.head(&mut pen);
@@ -90,8 +119,15 @@ impl Look {
             }
             Cut::Bun => pen.oval((0.0, -1.2), (0.38, 0.34), self.hair),
             Cut::Curls => {
-                for (x, y) in [(-0.85, -0.25), (-0.6, -0.75), (0.0, -0.98), (0.6, -0.75), (0.85, -0.25), (-0.92, 0.2), (0.92, 0.2)]
-                {
+                for (x, y) in [
+                    (-0.85, -0.25),
+                    (-0.6, -0.75),
+                    (0.0, -0.98),
+                    (0.6, -0.75),
+                    (0.85, -0.25),
+                    (-0.92, 0.2),
+                    (0.92, 0.2),
+                ] {
                     pen.oval((x, y), (0.42, 0.42), self.hair);
                 }
             }
@@ -132,16 +168,36 @@ impl Look {
             let x = side * self.eyes;
             pen.oval((x, 0.02), (0.15, 0.095), Color::WHITE);
             pen.oval((x, 0.02), (0.075, 0.085), Color(60, 44, 36));
-            pen.curve([(x - 0.17, -0.19), (x, -0.27), (x + 0.17, -0.19)], 0.055, self.hair.shade());
+            pen.curve(
+                [(x - 0.17, -0.19), (x, -0.27), (x + 0.17, -0.19)],
+                0.055,
+                self.hair.shade(),
+            );
             if self.wears_glasses {
                 pen.ring((x, 0.02), (0.25, 0.21), 0.045, Color::BLACK);
             }
         }
         if self.wears_glasses {
-            pen.curve([(-self.eyes + 0.25, 0.0), (0.0, -0.05), (self.eyes - 0.25, 0.0)], 0.045, Color::BLACK);
+            pen.curve(
+                [
+                    (-self.eyes + 0.25, 0.0),
+                    (0.0, -0.05),
+                    (self.eyes - 0.25, 0.0),
+                ],
+                0.045,
+                Color::BLACK,
+            );
         }
-        pen.curve([(0.02, 0.1), (0.12, 0.34), (-0.04, 0.36)], 0.045, self.skin.shade());
-        pen.curve([(-self.mouth, 0.6), (0.0, 0.72), (self.mouth, 0.6)], 0.06, Color(168, 72, 68));
+        pen.curve(
+            [(0.02, 0.1), (0.12, 0.34), (-0.04, 0.36)],
+            0.045,
+            self.skin.shade(),
+        );
+        pen.curve(
+            [(-self.mouth, 0.6), (0.0, 0.72), (self.mouth, 0.6)],
+            0.06,
+            Color(168, 72, 68),
+        );
     }
 }
 
@@ -171,17 +227,24 @@ impl Pen<'_> {
 
     fn oval(&mut self, center: Point, (across, down): (f32, f32), color: Color) {
         let center = self.at(center);
-        self.canvas.oval(center, (across * self.size, down * self.size), color);
+        self.canvas
+            .oval(center, (across * self.size, down * self.size), color);
     }
 
     fn ring(&mut self, center: Point, (across, down): (f32, f32), width: f32, color: Color) {
         let center = self.at(center);
-        self.canvas.ring(center, (across * self.size, down * self.size), width * self.size, color);
+        self.canvas.ring(
+            center,
+            (across * self.size, down * self.size),
+            width * self.size,
+            color,
+        );
     }
 
     fn bar(&mut self, corner: Point, (width, height): (f32, f32), color: Color) {
         let corner = self.at(corner);
-        self.canvas.bar(corner, (width * self.size, height * self.size), color);
+        self.canvas
+            .bar(corner, (width * self.size, height * self.size), color);
     }
 
     fn curve(&mut self, points: [Point; 3], width: f32, color: Color) {

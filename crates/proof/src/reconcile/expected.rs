@@ -20,8 +20,8 @@ const NONE: Index = Index::MAX;
 
 #[derive(Default)]
 pub struct Expected {
-    pub events: Vec<Event>,
-    pub pictures: Vec<Picture>,
+    pub events: Vec<ExpectedEvent>,
+    pub pictures: Vec<ExpectedPicture>,
     pub devices: Vec<String>,
     /// Per run, by number: the event's place + 1, or 0.
     runs: HashMap<u32, Vec<Index>>,
@@ -30,11 +30,10 @@ pub struct Expected {
 }
 
 /// One event of the ledger. What the answer did not tell is filled in by the first arrival.
-pub struct Event {
+pub struct ExpectedEvent {
     pub marker: Marker,
     pub id: Option<EventId>,
-    /// For the record, and live: the same match may be told as both, and the second must not look like the first.
-    pub revisions: [Option<Revision>; 2],
+    pub revisions: Revisions,
     pub occurred_at: Timestamp,
     /// By [`PictureKind::number`]; `NONE` where none was sent.
     pictures: [Index; 4],
@@ -50,9 +49,36 @@ pub struct Event {
     pub is_acknowledged: bool,
 }
 
+/// The same match may be told twice, live and for the record, and the second must not look like the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revisions {
+    record: Option<Revision>,
+    live: Option<Revision>,
+}
+
+impl Revisions {
+    pub fn slot(&mut self, is_live: bool) -> &mut Option<Revision> {
+        if is_live {
+            &mut self.live
+        } else {
+            &mut self.record
+        }
+    }
+
+    pub fn are_told_apart(&self) -> bool {
+        self.live != self.record
+    }
+
+    /// Whether a replay may have this one: it repeats one of the two, as far as they are known.
+    pub fn may_be(&self, revision: Revision) -> bool {
+        let known = [self.record, self.live];
+        known == [None, None] || known.contains(&Some(revision))
+    }
+}
+
 /// One picture content, however many events show it.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct ExpectedPicture {
     pub sha256: u64,
     pub bytes: u32,
     /// The first event that shows it, to name it by.
@@ -109,7 +135,9 @@ impl Expected {
             numbers.resize(number + 1, 0);
         }
         let is_acknowledged = entry.is_acknowledged();
-        let Some(known) = numbers.get_mut(number) else { return false };
+        let Some(known) = numbers.get_mut(number) else {
+            return false;
+        };
         let is_new = *known == 0;
         if is_new {
             *known = place + 1;
@@ -118,12 +146,17 @@ impl Expected {
         if is_new {
             self.insert(entry);
         }
-        let Some(event) = self.events.get_mut(index as usize) else { return false };
+        let Some(event) = self.events.get_mut(index as usize) else {
+            return false;
+        };
         event.is_acknowledged |= is_acknowledged;
         event.id = event.id.or(entry.event_id);
-        let revision = &mut event.revisions[usize::from(entry.feed != Feed::History)];
+        let revision = event.revisions.slot(entry.feed != Feed::History);
         *revision = revision.or(entry.revision);
-        event.other_feed = event.other_feed.or(Some(entry.feed)).filter(|feed| *feed != event.feed);
+        event.other_feed = event
+            .other_feed
+            .or(Some(entry.feed))
+            .filter(|feed| *feed != event.feed);
         if is_acknowledged && stores_pictures {
             for place in event.pictures {
                 if let Some(picture) = self.pictures.get_mut(place as usize) {
@@ -139,14 +172,17 @@ impl Expected {
         let mut pictures = [NONE; 4];
         for (kind, picture) in &entry.pictures {
             if let Some(sha256) = short(&picture.sha256) {
-                pictures[usize::from(kind.number())] = self.intern_picture(sha256, picture.bytes, place);
+                let picture = self.intern_picture(sha256, picture.bytes, place);
+                if let Some(slot) = pictures.get_mut(usize::from(kind.number())) {
+                    *slot = picture;
+                }
             }
         }
         let device = self.intern_device(&entry.device);
-        self.events.push(Event {
+        self.events.push(ExpectedEvent {
             marker: entry.marker,
             id: None,
-            revisions: [None, None],
+            revisions: Revisions::default(),
             occurred_at: entry.occurred_at,
             pictures,
             device,
@@ -166,7 +202,14 @@ impl Expected {
             Slot::Occupied(known) => *known.get(),
             Slot::Vacant(vacant) => {
                 let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-                self.pictures.push(Picture { sha256, bytes, event, claimed_key: 0, found_key: 0, marks: Marks::default() });
+                self.pictures.push(ExpectedPicture {
+                    sha256,
+                    bytes,
+                    event,
+                    claimed_key: 0,
+                    found_key: 0,
+                    marks: Marks::default(),
+                });
                 *vacant.insert(place)
             }
         }
@@ -183,7 +226,9 @@ impl Expected {
     }
 
     pub fn find(&self, marker: Marker) -> Found {
-        let Some(numbers) = self.runs.get(&marker.run) else { return Found::Foreign };
+        let Some(numbers) = self.runs.get(&marker.run) else {
+            return Found::Foreign;
+        };
         match numbers.get(marker.number as usize) {
             Some(0) | None => Found::Unexpected,
             Some(place) => Found::Event(*place - 1),
@@ -194,20 +239,24 @@ impl Expected {
         self.picture_places.get(&short(sha256)?).copied()
     }
 
-    pub fn device(&self, event: &Event) -> &str {
-        self.devices.get(event.device as usize).map_or("", String::as_str)
+    pub fn device(&self, event: &ExpectedEvent) -> &str {
+        self.devices
+            .get(event.device as usize)
+            .map_or("", String::as_str)
     }
 }
 
-impl Event {
+impl ExpectedEvent {
     pub fn picture(&self, kind: PictureKind) -> Option<Index> {
-        Some(self.pictures[usize::from(kind.number())]).filter(|place| *place != NONE)
+        let picture = self.pictures.get(usize::from(kind.number()));
+        picture.copied().filter(|place| *place != NONE)
     }
 }
 
 /// The first 64 bits of 64 hex digits.
 fn short(sha256: &str) -> Option<u64> {
-    let digits = Some(sha256).filter(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    let digits = Some(sha256)
+        .filter(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
     u64::from_str_radix(digits.get(..16)?, 16).ok()
 }
 
@@ -226,10 +275,13 @@ mod tests {
 
     #[test]
     fn ten_million_events_fit_into_memory() {
-        let event = size_of::<Event>() + size_of::<Index>();
+        let event = size_of::<ExpectedEvent>() + size_of::<Index>();
         // A hash table that is between half and seven eighths full.
-        let picture = size_of::<Picture>() + 2 * (size_of::<(u64, Index)>() + 1);
-        assert!(event <= 96 && picture <= 72, "{event} bytes an event, {picture} bytes a picture");
+        let picture = size_of::<ExpectedPicture>() + 2 * (size_of::<(u64, Index)>() + 1);
+        assert!(
+            event <= 96 && picture <= 72,
+            "{event} bytes an event, {picture} bytes a picture"
+        );
         assert!((event + picture) * 10_000_000 < 2 << 30);
     }
 }

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::arrival::{Arrival, Bus, Line};
+use super::bus::Bus;
 use super::compare;
 use super::expected::{Expected, Found};
 use super::objects::{self, Objects, StoredObject};
+use super::recording::{Arrival, Recorded};
 use super::report::Report;
 use super::rules::Rules;
 use super::witness::Witness;
@@ -20,7 +21,7 @@ use crate::simulate::Entry;
 pub fn judge(
     rules: Rules,
     ledger: impl IntoIterator<Item = Entry>,
-    arrivals: impl IntoIterator<Item = Line>,
+    arrivals: impl IntoIterator<Item = Recorded>,
     objects: Option<Vec<StoredObject>>,
 ) -> Report {
     let mut judge = Judge::new(rules);
@@ -65,7 +66,10 @@ impl Judge {
     pub fn expect(&mut self, entry: &Entry) {
         let stores_pictures = self.rules.stores_pictures(entry.person_type);
         if !self.expected.add(entry, stores_pictures) {
-            self.warn(format!("event {} of the ledger cannot be: it is left out", entry.marker));
+            self.warn(format!(
+                "event {} of the ledger cannot be: it is left out",
+                entry.marker
+            ));
         }
     }
 
@@ -75,14 +79,14 @@ impl Judge {
     }
 
     /// Takes a line of a recording.
-    pub fn line(&mut self, line: &Line) {
+    pub fn line(&mut self, line: &Recorded) {
         match line {
-            Line::Listening(bus) => {
+            Recorded::Listening(bus) => {
                 self.witnesses.entry(*bus).or_default();
             }
-            Line::Gap(bus) => self.witnesses.entry(*bus).or_default().gaps += 1,
-            Line::Foreign(bus) => self.witnesses.entry(*bus).or_default().foreign(),
-            Line::Arrival(arrival) => self.arrival(arrival),
+            Recorded::Gap(bus) => self.witnesses.entry(*bus).or_default().gaps += 1,
+            Recorded::Foreign(bus) => self.witnesses.entry(*bus).or_default().foreign(),
+            Recorded::Arrival(arrival) => self.arrival(arrival),
         }
     }
 
@@ -111,17 +115,37 @@ impl Judge {
             self.objects.claim(&mut self.expected, delivered);
         }
         let wrong = compare::differences(&mut self.expected, place, arrival);
-        let Some(event) = self.expected.events.get(place) else { return };
+        let Some(event) = self.expected.events.get(place) else {
+            return;
+        };
         let lane = self.rules.lane(event.person_type, event.feed);
         witness.arrival(&self.expected, place, arrival, lane, &wrong);
     }
 
     pub fn into_report(self) -> Report {
-        let Judge { rules, expected, witnesses, objects, store, warnings } = self;
-        let acknowledged = expected.events.iter().filter(|event| event.is_acknowledged).count() as u64;
-        let mut report = Report { sent: expected.events.len() as u64, acknowledged, warnings, ..Report::default() };
+        let Judge {
+            rules,
+            expected,
+            witnesses,
+            objects,
+            store,
+            warnings,
+        } = self;
+        let acknowledged = expected
+            .events
+            .iter()
+            .filter(|event| event.is_acknowledged)
+            .count() as u64;
+        let mut report = Report {
+            sent: expected.events.len() as u64,
+            acknowledged,
+            warnings,
+            ..Report::default()
+        };
         if report.sent > 0 && report.acknowledged == 0 {
-            report.warnings.push("no event of the ledger was acknowledged: there was nothing to lose".to_owned());
+            report.warnings.push(
+                "no event of the ledger was acknowledged: there was nothing to lose".to_owned(),
+            );
         }
         for (bus, witness) in witnesses {
             if witness.gaps > 0 {
@@ -130,7 +154,9 @@ impl Judge {
                     "{bus}: the subscriber lost its own session ({gaps} times): what is missing may have been missed by it"
                 ));
             }
-            report.buses.insert(bus, witness.conclude(bus, &rules, &expected));
+            report
+                .buses
+                .insert(bus, witness.conclude(bus, &rules, &expected));
         }
         report.store = (store == Store::LookedAt).then(|| objects.conclude(&expected));
         report

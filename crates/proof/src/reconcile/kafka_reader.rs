@@ -12,8 +12,9 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::task::JoinHandle;
 
 use super::Error;
-use super::arrival::{Bus, Line};
-use super::recorder::Sink;
+use super::bus::Bus;
+use super::recording::Recorded;
+use super::sink::Sink;
 use boxbridge_config as config;
 use boxbridge_event::Timestamp;
 
@@ -24,16 +25,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Looks up where to begin, and goes on reading until the sink's `stop`.
-pub async fn listen(kafka: config::Kafka, since: Timestamp, sink: Sink) -> Result<JoinHandle<Result<(), Error>>, Error> {
+pub async fn listen(
+    kafka: config::Kafka,
+    since: Timestamp,
+    sink: Sink,
+) -> Result<JoinHandle<Result<(), Error>>, Error> {
     let brokers = kafka.brokers.clone();
-    let failed = move |error: KafkaError| Error::Kafka { brokers: brokers.clone(), reason: error.to_string() };
+    let failed = move |error: KafkaError| Error::Kafka {
+        brokers: brokers.clone(),
+        reason: error.to_string(),
+    };
     let started = tokio::task::spawn_blocking(move || {
-        let mut reader = Reader { consumer: settings(&kafka).create()?, known: HashSet::new(), since, sink };
+        let mut reader = Reader {
+            consumer: settings(&kafka).create()?,
+            known: HashSet::new(),
+            since,
+            sink,
+        };
         reader.begin().map(|()| reader)
     });
-    let started = started.await.map_err(|error| Error::Listener(error.to_string()))?;
+    let started = started
+        .await
+        .map_err(|error| Error::Listener(error.to_string()))?;
     let reader = started.map_err(failed.clone())?;
-    Ok(tokio::task::spawn_blocking(move || reader.run().map_err(failed)))
+    Ok(tokio::task::spawn_blocking(move || {
+        reader.run().map_err(failed)
+    }))
 }
 
 struct Reader {
@@ -57,7 +74,9 @@ impl Reader {
         let begun = Instant::now();
         loop {
             match self.look(Begin::AtTime) {
-                Err(error) if is_settling(&error) && begun.elapsed() < ANSWER_WITHIN => std::thread::sleep(POLL),
+                Err(error) if is_settling(&error) && begun.elapsed() < ANSWER_WITHIN => {
+                    std::thread::sleep(POLL)
+                }
                 found => return found,
             }
         }
@@ -77,7 +96,13 @@ impl Reader {
             match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     let payload = message.payload().unwrap_or_default();
-                    self.sink.put_blocking(Line::read(Bus::Kafka, message.topic(), payload, false, &self.sink.rules));
+                    self.sink.put_blocking(Recorded::read(
+                        Bus::Kafka,
+                        message.topic(),
+                        payload,
+                        false,
+                        &self.sink.rules,
+                    ));
                 }
                 Some(Err(error)) if is_final(&error) => {
                     self.sink.stop.cancel();
@@ -94,7 +119,11 @@ impl Reader {
     fn look(&mut self, begin: Begin) -> Result<(), KafkaError> {
         let metadata = self.consumer.fetch_metadata(None, ANSWER_WITHIN)?;
         let mut found = TopicPartitionList::new();
-        for topic in metadata.topics().iter().filter(|topic| self.sink.rules.is_kafka_topic(topic.name())) {
+        for topic in metadata
+            .topics()
+            .iter()
+            .filter(|topic| self.sink.rules.is_kafka_topic(topic.name()))
+        {
             for partition in topic.partitions() {
                 let name = (topic.name().to_owned(), partition.id());
                 if !self.known.contains(&name) {
@@ -113,21 +142,39 @@ impl Reader {
             }
         };
         self.consumer.incremental_assign(&from)?;
-        self.known.extend(found.elements().iter().map(|element| (element.topic().to_owned(), element.partition())));
+        self.known.extend(
+            found
+                .elements()
+                .iter()
+                .map(|element| (element.topic().to_owned(), element.partition())),
+        );
         Ok(())
     }
 
     /// The first offset at or after the time; the end, where nothing is as young as that.
     fn at_time(&self, partitions: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
         // The ends before the times: what comes in between is then after the end, and read.
-        let end = |topic: &str, partition| self.consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN).map(|(_, end)| end);
+        let end = |topic: &str, partition| {
+            self.consumer
+                .fetch_watermarks(topic, partition, ANSWER_WITHIN)
+                .map(|(_, end)| end)
+        };
         let elements = partitions.elements();
-        let ends: Vec<_> = elements.iter().map(|element| end(element.topic(), element.partition())).collect::<Result<_, _>>()?;
-        let times = self.consumer.offsets_for_times(partitions.clone(), ANSWER_WITHIN)?;
+        let ends: Vec<_> = elements
+            .iter()
+            .map(|element| end(element.topic(), element.partition()))
+            .collect::<Result<_, _>>()?;
+        let times = self
+            .consumer
+            .offsets_for_times(partitions.clone(), ANSWER_WITHIN)?;
         let mut from = TopicPartitionList::new();
         for (element, end) in elements.iter().zip(ends) {
-            let at_time = times.find_partition(element.topic(), element.partition()).map(|element| element.offset());
-            let offset = at_time.filter(|offset| matches!(offset, Offset::Offset(_))).unwrap_or(Offset::Offset(end));
+            let at_time = times
+                .find_partition(element.topic(), element.partition())
+                .map(|element| element.offset());
+            let offset = at_time
+                .filter(|offset| matches!(offset, Offset::Offset(_)))
+                .unwrap_or(Offset::Offset(end));
             from.add_partition_offset(element.topic(), element.partition(), offset)?;
         }
         Ok(from)
@@ -137,14 +184,26 @@ impl Reader {
 /// What does not pass by waiting: everything but the network and a broker that is away.
 fn is_final(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{Authentication, OffsetOutOfRange, TopicAuthorizationFailed};
-    matches!(error.rdkafka_error_code(), Some(Authentication | TopicAuthorizationFailed | OffsetOutOfRange))
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Authentication | TopicAuthorizationFailed | OffsetOutOfRange)
+    )
 }
 
 /// A partition without a leader yet, or whose new one is not known everywhere.
 fn is_settling(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition};
-    let settling = [LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition];
-    error.rdkafka_error_code().is_some_and(|code| settling.contains(&code))
+    use RDKafkaErrorCode::{
+        LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition,
+    };
+    let settling = [
+        LeaderNotAvailable,
+        NotLeaderForPartition,
+        UnknownPartition,
+        UnknownTopicOrPartition,
+    ];
+    error
+        .rdkafka_error_code()
+        .is_some_and(|code| settling.contains(&code))
 }
 
 fn settings(kafka: &config::Kafka) -> ClientConfig {
@@ -204,12 +263,24 @@ mod tests {
         cluster.create_topic(topic, 1, 1).unwrap();
         cluster.partition_leader(topic, 0, None).unwrap();
         let flags = vec![("send.kafka.brokers".to_owned(), cluster.bootstrap_servers())];
-        let config = Config::load(&Layers { flags, ..Layers::default() }).unwrap();
+        let config = Config::load(&Layers {
+            flags,
+            ..Layers::default()
+        })
+        .unwrap();
         let (lines, _taken) = mpsc::channel(1);
-        let sink = Sink { lines, rules: Arc::new(Rules::new(config.routes)), stop: CancellationToken::new() };
+        let sink = Sink {
+            lines,
+            rules: Arc::new(Rules::new(config.routes)),
+            stop: CancellationToken::new(),
+        };
         let kafka = config.send.kafka.unwrap();
-        let mut reader =
-            Reader { consumer: settings(&kafka).create().unwrap(), known: HashSet::new(), since: Timestamp::now(), sink };
+        let mut reader = Reader {
+            consumer: settings(&kafka).create().unwrap(),
+            known: HashSet::new(),
+            since: Timestamp::now(),
+            sink,
+        };
         let error = reader.look(Begin::AtTime).expect_err("no leader");
         assert!(is_settling(&error), "{error:?}");
         let begun = std::thread::spawn(move || reader.begin().map(|()| reader.known.len()));

@@ -14,7 +14,10 @@ use boxbridge_event::Timestamp;
 
 /// Gives every line to `take`; the number of lines that could not be read.
 pub fn each<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) -> Result<u64, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut unreadable = 0;
     for line in BufReader::new(File::open(path).map_err(failed)?).split(b'\n') {
         match serde_json::from_slice(&line.map_err(failed)?) {
@@ -28,7 +31,9 @@ pub fn each<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) -> Result
 /// When the first event of a ledger was sent; `None` where there is no ledger yet.
 pub fn begin(path: &Path) -> Option<Timestamp> {
     let mut line = String::new();
-    BufReader::new(File::open(path).ok()?).read_line(&mut line).ok()?;
+    BufReader::new(File::open(path).ok()?)
+        .read_line(&mut line)
+        .ok()?;
     let entry: Entry = serde_json::from_str(&line).ok()?;
     Some(entry.sent_at)
 }

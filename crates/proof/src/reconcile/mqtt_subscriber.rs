@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use boxbridge_connect::tls;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
@@ -12,10 +13,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Error;
-use super::arrival::{Bus, Line};
-use super::recorder::Sink;
-use boxbridge_config::{self, Broker, MqttTransport};
-use crate::send::tls;
+use super::bus::Bus;
+use super::recording::Recorded;
+use super::sink::Sink;
+use boxbridge_config::{self as config, Broker, MqttTransport};
 
 /// How long the first connection and subscription may take.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -26,7 +27,11 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 const PACKET_MAX_BYTES: u32 = 256 << 20;
 
 /// Subscribes, and goes on listening until the sink's `stop`.
-pub async fn listen(mqtt: &config::Mqtt, filters: Vec<String>, sink: Sink) -> Result<JoinHandle<Result<(), Error>>, Error> {
+pub async fn listen(
+    mqtt: &config::Mqtt,
+    filters: Vec<String>,
+    sink: Sink,
+) -> Result<JoinHandle<Result<(), Error>>, Error> {
     let broker = match &mqtt.broker {
         Some(broker) => broker.clone(),
         None => Broker {
@@ -36,7 +41,10 @@ pub async fn listen(mqtt: &config::Mqtt, filters: Vec<String>, sink: Sink) -> Re
             path: String::new(),
         },
     };
-    let failed = |reason: String| Error::Mqtt { broker: format!("{}:{}", broker.host, broker.port), reason };
+    let failed = |reason: String| Error::Mqtt {
+        broker: format!("{}:{}", broker.host, broker.port),
+        reason,
+    };
     let tls = || -> Result<rumqttc::TlsConfiguration, Error> {
         let config = tls::client_config(&mqtt.tls).map_err(|error| failed(error.to_string()))?;
         Ok(rumqttc::TlsConfiguration::Rustls(config))
@@ -47,11 +55,15 @@ pub async fn listen(mqtt: &config::Mqtt, filters: Vec<String>, sink: Sink) -> Re
         MqttTransport::WebSocket => (Some("ws"), rumqttc::Transport::Ws),
         MqttTransport::WebSocketTls => (Some("wss"), rumqttc::Transport::Wss(tls()?)),
     };
-    let place = scheme.map_or(broker.host.clone(), |scheme| format!("{scheme}://{}:{}{}", broker.host, broker.port, broker.path));
+    let place = scheme.map_or(broker.host.clone(), |scheme| {
+        format!("{scheme}://{}:{}{}", broker.host, broker.port, broker.path)
+    });
     let mut options = MqttOptions::new(client_id(), place, broker.port);
     options.set_transport(transport);
     options.set_keep_alive(mqtt.keep_alive.max(Duration::from_secs(5)));
-    options.set_clean_start(false).set_session_expiry_interval(Some(SESSION_SECONDS));
+    options
+        .set_clean_start(false)
+        .set_session_expiry_interval(Some(SESSION_SECONDS));
     options.set_max_packet_size(Some(PACKET_MAX_BYTES));
     if let Some(username) = &mqtt.username {
         options.set_credentials(username, mqtt.password.expose());
@@ -59,7 +71,15 @@ pub async fn listen(mqtt: &config::Mqtt, filters: Vec<String>, sink: Sink) -> Re
     let (client, eventloop) = AsyncClient::new(options, 16);
     let (ready, subscribed) = oneshot::channel();
     let address = format!("{}:{}", broker.host, broker.port);
-    let subscriber = Subscriber { address, client, filters, sink, ready: Some(ready), connections: 0, session: Session::New };
+    let subscriber = Subscriber {
+        address,
+        client,
+        filters,
+        sink,
+        ready: Some(ready),
+        connections: 0,
+        session: Session::New,
+    };
     let listener = tokio::spawn(subscriber.run(eventloop));
     match tokio::time::timeout(READY_WITHIN, subscribed).await {
         Ok(Ok(Ok(()))) => Ok(listener),
@@ -107,7 +127,10 @@ impl Subscriber {
                 Ok(Event::Incoming(packet)) => {
                     if let Err(reason) = self.packet(packet).await {
                         stop.cancel();
-                        return Err(Error::Mqtt { broker: self.address, reason });
+                        return Err(Error::Mqtt {
+                            broker: self.address,
+                            reason,
+                        });
                     }
                 }
                 Ok(Event::Outgoing(_)) => {}
@@ -135,14 +158,27 @@ impl Subscriber {
                     (_, false) => Session::Lost,
                 };
                 self.connections += 1;
-                let filters = self.filters.iter().map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce));
+                let filters = self
+                    .filters
+                    .iter()
+                    .map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce));
                 // The channel is empty at this moment: subscribing is all that is ever asked of it.
-                self.client.try_subscribe_many(filters).map_err(|error| error.to_string())
+                self.client
+                    .try_subscribe_many(filters)
+                    .map_err(|error| error.to_string())
             }
             Packet::SubAck(answer) => self.subscribed(&answer.return_codes).await,
             Packet::Publish(message) => {
                 let topic = String::from_utf8_lossy(&message.topic);
-                self.sink.put(Line::read(Bus::Mqtt, &topic, &message.payload, message.retain, &self.sink.rules)).await;
+                self.sink
+                    .put(Recorded::read(
+                        Bus::Mqtt,
+                        &topic,
+                        &message.payload,
+                        message.retain,
+                        &self.sink.rules,
+                    ))
+                    .await;
                 Ok(())
             }
             _ => Ok(()),
@@ -150,15 +186,19 @@ impl Subscriber {
     }
 
     async fn subscribed(&mut self, codes: &[SubscribeReasonCode]) -> Result<(), String> {
-        let refused = codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
-        let told = refused.map_or(Ok(()), |code| Err(format!("the subscription was refused: {code:?}")));
+        let refused = codes
+            .iter()
+            .find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+        let told = refused.map_or(Ok(()), |code| {
+            Err(format!("the subscription was refused: {code:?}"))
+        });
         if let Some(ready) = self.ready.take() {
             // An error means that nobody waits any more.
             let _ = ready.send(told.clone());
         }
         if self.session == Session::Lost && told.is_ok() {
             // Noted only now, so that whoever sees it knows that we listen again.
-            self.sink.put(Line::Gap(Bus::Mqtt)).await;
+            self.sink.put(Recorded::Gap(Bus::Mqtt)).await;
         }
         told
     }

@@ -5,8 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::arrival::Delivered;
-use super::expected::{Expected, Index, Marks, Picture, hash};
+use super::expected::{Expected, ExpectedPicture, Index, Marks, hash};
+use super::recording::Delivered;
 use super::report::StoreReport;
 use boxbridge_event::PictureState;
 
@@ -31,12 +31,23 @@ impl Objects {
     /// Notes what a message says of its pictures.
     pub fn claim(&mut self, expected: &mut Expected, delivered: &Delivered) {
         for said in delivered.pictures.values() {
-            let Some(place) = said.sha256.as_deref().and_then(|sha256| expected.find_picture(sha256)) else { continue };
-            let Some(picture) = expected.pictures.get_mut(place as usize) else { continue };
+            let Some(place) = said
+                .sha256
+                .as_deref()
+                .and_then(|sha256| expected.find_picture(sha256))
+            else {
+                continue;
+            };
+            let Some(picture) = expected.pictures.get_mut(place as usize) else {
+                continue;
+            };
             let key = said.key.as_deref().map_or(0, hash);
             let mark = match (said.stored, said.state) {
                 (Some(true), _) => Marks::CLAIMED,
-                (_, Some(PictureState::Dropped | PictureState::NotStored | PictureState::Missing)) => Marks::GIVEN_UP,
+                (
+                    _,
+                    Some(PictureState::Dropped | PictureState::NotStored | PictureState::Missing),
+                ) => Marks::GIVEN_UP,
                 _ => Marks::PENDING,
             };
             if picture.claimed_key == 0 || picture.claimed_key == key {
@@ -50,9 +61,15 @@ impl Objects {
 
     /// Notes an object that is there.
     pub fn found(&mut self, expected: &mut Expected, object: &StoredObject) {
-        let Some(name) = sha256_of(&object.key) else { return };
-        let Some(place) = expected.find_picture(name) else { return };
-        let Some(picture) = expected.pictures.get_mut(place as usize) else { return };
+        let Some(name) = sha256_of(&object.key) else {
+            return;
+        };
+        let Some(place) = expected.find_picture(name) else {
+            return;
+        };
+        let Some(picture) = expected.pictures.get_mut(place as usize) else {
+            return;
+        };
         let key = hash(&object.key);
         if picture.found_key == 0 {
             picture.found_key = key;
@@ -60,14 +77,20 @@ impl Objects {
             self.found.insert((place, key));
         }
         self.verified += u64::from(object.sha256.is_some());
-        let is_other = object.sha256.as_deref().is_some_and(|content| content != name);
+        let is_other = object
+            .sha256
+            .as_deref()
+            .is_some_and(|content| content != name);
         if is_other || object.bytes != u64::from(picture.bytes) {
             picture.marks.set(Marks::WRONG);
         }
     }
 
     pub fn conclude(&self, expected: &Expected) -> StoreReport {
-        let mut report = StoreReport { verified: self.verified, ..StoreReport::default() };
+        let mut report = StoreReport {
+            verified: self.verified,
+            ..StoreReport::default()
+        };
         for (place, picture) in (0..).zip(&expected.pictures) {
             let is_expected = picture.marks.has(Marks::EXPECTED);
             report.expected += u64::from(is_expected);
@@ -84,7 +107,9 @@ impl Objects {
         let mut claims: Vec<_> = self.claims.iter().collect();
         claims.sort_by_key(|((place, key), _)| (*place, *key));
         for ((place, key), marks) in claims {
-            let Some(picture) = expected.pictures.get(*place as usize) else { continue };
+            let Some(picture) = expected.pictures.get(*place as usize) else {
+                continue;
+            };
             if !self.is_there(*place, picture, *key)
                 && let Some(finding) = absent(&mut report, *marks)
             {
@@ -95,7 +120,7 @@ impl Objects {
     }
 
     /// Under this key, or under any where no message gave one.
-    fn is_there(&self, place: Index, picture: &Picture, key: u32) -> bool {
+    fn is_there(&self, place: Index, picture: &ExpectedPicture, key: u32) -> bool {
         match key {
             0 => picture.found_key != 0,
             key => picture.found_key == key || self.found.contains(&(place, key)),
@@ -116,8 +141,12 @@ fn absent(report: &mut StoreReport, marks: Marks) -> Option<&mut super::report::
     }
 }
 
-fn describe(expected: &Expected, picture: &Picture) -> String {
-    let event = expected.events.get(picture.event as usize).map(|event| event.marker.to_string()).unwrap_or_default();
+fn describe(expected: &Expected, picture: &ExpectedPicture) -> String {
+    let event = expected
+        .events
+        .get(picture.event as usize)
+        .map(|event| event.marker.to_string())
+        .unwrap_or_default();
     format!("{:016x}… of event {event}", picture.sha256)
 }
 

@@ -15,9 +15,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::arrival::{Bus, Line};
+use super::bus::Bus;
+use super::recording::Recorded;
 use super::rules::Rules;
-use super::{kafka, mqtt};
+use super::sink::Sink;
+use super::{kafka_reader, mqtt_subscriber};
 use boxbridge_config as config;
 use boxbridge_event::Timestamp;
 
@@ -54,30 +56,6 @@ pub struct Progress {
 const WAITING_MAX: usize = 4096;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// Where listeners put their lines.
-#[derive(Clone)]
-pub struct Sink {
-    pub lines: mpsc::Sender<Line>,
-    pub rules: Arc<Rules>,
-    pub stop: CancellationToken,
-}
-
-impl Sink {
-    /// Waits for room. When nobody takes lines any more, the recording is over.
-    pub async fn put(&self, line: Line) {
-        if self.lines.send(line).await.is_err() {
-            self.stop.cancel();
-        }
-    }
-
-    /// The same on a thread of its own.
-    pub fn put_blocking(&self, line: Line) {
-        if self.lines.blocking_send(line).is_err() {
-            self.stop.cancel();
-        }
-    }
-}
-
 impl Recorder {
     /// Subscribes, and returns once all subscriptions stand.
     pub async fn start(sources: Sources, file: &Path) -> Result<Recorder, Error> {
@@ -85,25 +63,60 @@ impl Recorder {
     }
 
     /// The same, and `watcher` sees each line. One that is slow misses some: the recording does not wait for it.
-    pub async fn start_watched(sources: Sources, file: &Path, watcher: Option<mpsc::Sender<Line>>) -> Result<Recorder, Error> {
+    pub async fn start_watched(
+        sources: Sources,
+        file: &Path,
+        watcher: Option<mpsc::Sender<Recorded>>,
+    ) -> Result<Recorder, Error> {
         // What stood there is replaced by the first line: not by a listener that never got through.
-        let created = std::fs::File::options().write(true).create(true).truncate(false).open(file);
-        let created = created.map_err(|source| Error::Recording { path: file.to_owned(), source })?;
+        let created = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(file);
+        let created = created.map_err(|source| Error::Recording {
+            path: file.to_owned(),
+            source,
+        })?;
         let (lines, waiting) = mpsc::channel(WAITING_MAX);
-        let (count, progress) = watch::channel(Progress { messages: 0, gaps: 0, last: Instant::now() });
+        let (count, progress) = watch::channel(Progress {
+            messages: 0,
+            gaps: 0,
+            last: Instant::now(),
+        });
         let runtime = tokio::runtime::Handle::current();
-        let writer = tokio::task::spawn_blocking(move || runtime.block_on(write(BufWriter::new(created), waiting, count, watcher)));
+        let writer = tokio::task::spawn_blocking(move || {
+            runtime.block_on(write(BufWriter::new(created), waiting, count, watcher))
+        });
         let stop = CancellationToken::new();
-        let mut recorder = Recorder { stop: stop.clone(), progress, listeners: Vec::new(), writer, file: file.to_owned() };
-        let sink = Sink { lines, rules: Arc::new(sources.rules), stop };
+        let mut recorder = Recorder {
+            stop: stop.clone(),
+            progress,
+            listeners: Vec::new(),
+            writer,
+            file: file.to_owned(),
+        };
+        let sink = Sink {
+            lines,
+            rules: Arc::new(sources.rules),
+            stop,
+        };
         if let Some(broker) = sources.mqtt {
-            let filters = if sources.mqtt_filters.is_empty() { sink.rules.mqtt_filters() } else { sources.mqtt_filters };
-            recorder.listeners.push(mqtt::listen(&broker, filters, sink.clone()).await?);
-            sink.put(Line::Listening(Bus::Mqtt)).await;
+            let filters = if sources.mqtt_filters.is_empty() {
+                sink.rules.mqtt_filters()
+            } else {
+                sources.mqtt_filters
+            };
+            recorder
+                .listeners
+                .push(mqtt_subscriber::listen(&broker, filters, sink.clone()).await?);
+            sink.put(Recorded::Listening(Bus::Mqtt)).await;
         }
         if let Some((brokers, since)) = sources.kafka {
-            recorder.listeners.push(kafka::listen(brokers, since, sink.clone()).await?);
-            sink.put(Line::Listening(Bus::Kafka)).await;
+            recorder
+                .listeners
+                .push(kafka_reader::listen(brokers, since, sink.clone()).await?);
+            sink.put(Recorded::Listening(Bus::Kafka)).await;
         }
         Ok(recorder)
     }
@@ -115,7 +128,10 @@ impl Recorder {
     /// Waits until it has come so far, or the recording has ended by itself; [`Recorder::finish`] tells why. Without a limit of
     /// its own: the caller knows how long is too long.
     pub async fn wait_until(&mut self, reached: impl FnMut(&Progress) -> bool) {
-        let _ = self.stop.run_until_cancelled(self.progress.wait_for(reached)).await;
+        let _ = self
+            .stop
+            .run_until_cancelled(self.progress.wait_for(reached))
+            .await;
     }
 
     /// Waits until a listener or the writer has given up.
@@ -133,7 +149,9 @@ impl Recorder {
             };
             let changed = match until {
                 Some(until) if until <= Instant::now() => return,
-                Some(until) => tokio::time::timeout_at(until, self.progress.changed()).await.unwrap_or(Ok(())),
+                Some(until) => tokio::time::timeout_at(until, self.progress.changed())
+                    .await
+                    .unwrap_or(Ok(())),
                 None => self.progress.changed().await,
             };
             if changed.is_err() {
@@ -146,11 +164,18 @@ impl Recorder {
     pub async fn finish(mut self) -> Result<(), Error> {
         self.stop.cancel();
         for listener in self.listeners.drain(..) {
-            listener.await.unwrap_or_else(|error| Err(Error::Listener(error.to_string())))?;
+            listener
+                .await
+                .unwrap_or_else(|error| Err(Error::Listener(error.to_string())))?;
         }
         // The listeners held the last senders, so the writer comes to its end.
-        let written = (&mut self.writer).await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        written.map_err(|source| Error::Recording { path: self.file.clone(), source })
+        let written = (&mut self.writer)
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        written.map_err(|source| Error::Recording {
+            path: self.file.clone(),
+            source,
+        })
     }
 }
 
@@ -161,20 +186,22 @@ impl Drop for Recorder {
 }
 
 impl Progress {
-    fn note(&mut self, line: &Line) {
+    fn note(&mut self, line: &Recorded) {
         match line {
-            Line::Arrival(_) | Line::Foreign(_) => (self.messages, self.last) = (self.messages + 1, Instant::now()),
-            Line::Gap(_) => self.gaps += 1,
-            Line::Listening(_) => {}
+            Recorded::Arrival(_) | Recorded::Foreign(_) => {
+                (self.messages, self.last) = (self.messages + 1, Instant::now())
+            }
+            Recorded::Gap(_) => self.gaps += 1,
+            Recorded::Listening(_) => {}
         }
     }
 }
 
 async fn write(
     mut file: BufWriter<std::fs::File>,
-    mut lines: mpsc::Receiver<Line>,
+    mut lines: mpsc::Receiver<Recorded>,
     count: watch::Sender<Progress>,
-    watcher: Option<mpsc::Sender<Line>>,
+    watcher: Option<mpsc::Sender<Recorded>>,
 ) -> io::Result<()> {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     let mut has_begun = false;

@@ -8,33 +8,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::rules::Rules;
+use super::bus::{Bus, Stream};
+use super::rules::{Rules, Variables};
 use crate::simulate::Marker;
 use boxbridge_event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
-
-/// The destinations that one can subscribe to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bus {
-    Mqtt,
-    Kafka,
-}
-
-impl Bus {
-    pub const ALL: [Bus; 2] = [Bus::Mqtt, Bus::Kafka];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Bus::Mqtt => "mqtt",
-            Bus::Kafka => "kafka",
-        }
-    }
-}
 
 /// One line of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Line {
+pub enum Recorded {
     /// From here on this bus was listened to: what is not in the recording did not come.
     Listening(Bus),
     /// The subscriber's session was lost: what is missing may be the subscriber's fault.
@@ -42,16 +24,6 @@ pub enum Line {
     Arrival(Arrival),
     /// A message that is not simulate's.
     Foreign(Bus),
-}
-
-/// What a topic is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stream {
-    Live,
-    Late,
-    /// Not a topic where the route sends such an event.
-    Elsewhere,
 }
 
 /// One received message that carries a marker.
@@ -138,45 +110,53 @@ struct Payload {
     simulate_id: Value,
 }
 
-impl Line {
+impl Recorded {
     /// What this message comes to.
-    pub fn read(bus: Bus, topic: &str, payload: &[u8], retained: bool, rules: &Rules) -> Line {
+    pub fn read(bus: Bus, topic: &str, payload: &[u8], retained: bool, rules: &Rules) -> Recorded {
         let arrived_at = Timestamp::now();
-        let Some((payload, marker)) = serde_json::from_slice(payload).ok().and_then(Payload::with_marker) else {
-            return Line::Foreign(bus);
+        let read: Option<Payload> = serde_json::from_slice(payload).ok();
+        let ours = read.and_then(|payload| Some((payload.marker()?, payload)));
+        let Some((marker, payload)) = ours else {
+            return Recorded::Foreign(bus);
         };
+
         let stream = rules.stream(bus, topic, &payload.variables());
         let event = payload.schema.is_some().then(|| payload.into_delivered());
-        Line::Arrival(Arrival { bus, topic: topic.to_owned(), stream, arrived_at, retained, marker, event })
+        Recorded::Arrival(Arrival {
+            bus,
+            topic: topic.to_owned(),
+            stream,
+            arrived_at,
+            retained,
+            marker,
+            event,
+        })
     }
 }
 
-/// What a topic template can be filled with.
-pub struct Variables {
-    pub site: String,
-    pub gateway: String,
-    pub feed: String,
-    pub person_type: Option<PersonType>,
-    pub device_id: String,
-    pub device_type: String,
-}
-
 impl Payload {
-    fn with_marker(self) -> Option<(Payload, Marker)> {
-        let places =
-            [&self.extra["ext_data"]["simulate_id"], &self.extra["simulate_id"], &self.ext_data["simulate_id"], &self.simulate_id];
-        let marker = places.iter().find_map(|place| place.as_str()?.parse().ok())?;
-        Some((self, marker))
+    /// Where the gateway's shape carries it, and where the vendor's own does.
+    fn marker(&self) -> Option<Marker> {
+        let places = [
+            member(member(&self.extra, "ext_data"), "simulate_id"),
+            member(&self.extra, "simulate_id"),
+            member(&self.ext_data, "simulate_id"),
+            &self.simulate_id,
+        ];
+        places
+            .iter()
+            .filter_map(|place| place.as_str())
+            .find_map(|text| text.parse().ok())
     }
 
     fn variables(&self) -> Variables {
         Variables {
-            site: text(&self.origin["site"]),
-            gateway: text(&self.origin["gateway"]),
+            site: text(&self.origin, "site").unwrap_or_default(),
+            gateway: text(&self.origin, "gateway").unwrap_or_default(),
             feed: self.feed.map(|feed| feed.to_string()).unwrap_or_default(),
             person_type: self.person_type,
-            device_id: text(&self.device["id"]),
-            device_type: text(&self.device["type"]),
+            device_id: text(&self.device, "id").unwrap_or_default(),
+            device_type: text(&self.device, "type").unwrap_or_default(),
         }
     }
 
@@ -186,24 +166,33 @@ impl Payload {
             id: self.id,
             revision: self.revision,
             feed: self.feed,
-            device: self.device["id"].as_str().map(str::to_owned),
+            device: text(&self.device, "id"),
             person_type: self.person_type,
-            identity: self.identity["id"].as_str().map(str::to_owned),
-            score: self.matched["score"].as_f64(),
+            identity: text(&self.identity, "id"),
+            score: member(&self.matched, "score").as_f64(),
             occurred_at: self.occurred_at,
             act_before: self.act_before,
             replay: !self.replay.is_null(),
-            pictures: pictures.filter_map(|(kind, picture)| Some((kind, picture?))).collect(),
+            pictures: pictures
+                .filter_map(|(kind, picture)| Some((kind, picture?)))
+                .collect(),
         }
     }
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+/// A member of an object; `null` where there is none.
+fn member<'a>(object: &'a Value, name: &str) -> &'a Value {
+    object.get(name).unwrap_or(&Value::Null)
+}
+
+fn text(object: &Value, name: &str) -> Option<String> {
+    member(object, name).as_str().map(str::to_owned)
 }
 
 /// The value, or `None` where something else stands.
-fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
 }
 
@@ -218,9 +207,15 @@ mod tests {
     use super::*;
     use boxbridge_config::{Config, Layers};
 
-    fn read(payload: &Value) -> Line {
+    fn read(payload: &Value) -> Recorded {
         let rules = Rules::new(Config::load(&Layers::default()).unwrap().routes);
-        Line::read(Bus::Mqtt, "boxbridge/lobby/events/vip/192.168.1.7", payload.to_string().as_bytes(), false, &rules)
+        Recorded::read(
+            Bus::Mqtt,
+            "boxbridge/lobby/events/vip/192.168.1.7",
+            payload.to_string().as_bytes(),
+            false,
+            &rules,
+        )
     }
 
     fn event() -> Value {
@@ -234,19 +229,24 @@ mod tests {
     fn of_a_real_persons_event_nothing_is_kept() {
         let mut real = event();
         real["extra"] = json!({});
-        assert_eq!(read(&real), Line::Foreign(Bus::Mqtt));
-        assert_eq!(read(&json!({"status": "online"})), Line::Foreign(Bus::Mqtt));
-        assert_eq!(read(&json!("no event")), Line::Foreign(Bus::Mqtt));
+        assert_eq!(read(&real), Recorded::Foreign(Bus::Mqtt));
+        assert_eq!(
+            read(&json!({"status": "online"})),
+            Recorded::Foreign(Bus::Mqtt)
+        );
+        assert_eq!(read(&json!("no event")), Recorded::Foreign(Bus::Mqtt));
     }
 
     #[test]
     fn an_event_is_read_back_from_a_recording_as_it_was_received() {
         let line = read(&event());
-        let Line::Arrival(arrival) = &line else { panic!("{line:?}") };
+        let Recorded::Arrival(arrival) = &line else {
+            panic!("{line:?}")
+        };
         assert_eq!((arrival.marker.number, arrival.stream), (7, Stream::Live));
         let text = serde_json::to_string(&line).unwrap();
         assert!(!text.contains("小明") && !text.contains("AAAA"), "{text}");
-        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Recorded>(&text).unwrap(), line);
     }
 
     #[test]
@@ -255,7 +255,9 @@ mod tests {
         broken["id"] = json!(7);
         broken["person_type"] = json!("boss");
         broken["pictures"]["scene"]["bytes"] = json!("many");
-        let Line::Arrival(arrival) = read(&broken) else { panic!() };
+        let Recorded::Arrival(arrival) = read(&broken) else {
+            panic!()
+        };
         let delivered = arrival.event.unwrap();
         assert_eq!((delivered.id, delivered.person_type), (None, None));
         assert_eq!(delivered.pictures[&PictureKind::Scene].bytes, None);
@@ -265,7 +267,9 @@ mod tests {
     #[test]
     fn the_vendors_own_shape_arrives_without_being_judged_further() {
         let vendor = json!({"identity_id": "17", "ext_data": {"simulate_id": "0000abcd-7", "person_type": 5}});
-        let Line::Arrival(arrival) = read(&vendor) else { panic!() };
+        let Recorded::Arrival(arrival) = read(&vendor) else {
+            panic!()
+        };
         assert_eq!((arrival.event, arrival.stream), (None, Stream::Live));
     }
 }

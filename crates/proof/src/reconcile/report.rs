@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::arrival::Bus;
+use super::bus::Bus;
 
 /// Enough to start looking; the counts are complete.
 const EXAMPLES_MAX: usize = 10;
@@ -96,8 +96,16 @@ impl Report {
     pub fn passes(&self) -> bool {
         let is_compared = !self.buses.is_empty() || self.store.is_some();
         let is_proof = self.sent == 0 || (self.acknowledged > 0 && is_compared);
-        let bus = |bus: &BusReport| [&bus.lost, &bus.wrong, &bus.stale].iter().all(|finding| finding.count == 0);
-        let store = |store: &StoreReport| [&store.lost, &store.dangling, &store.wrong].iter().all(|finding| finding.count == 0);
+        let bus = |bus: &BusReport| {
+            [&bus.lost, &bus.wrong, &bus.stale]
+                .iter()
+                .all(|finding| finding.count == 0)
+        };
+        let store = |store: &StoreReport| {
+            [&store.lost, &store.dangling, &store.wrong]
+                .iter()
+                .all(|finding| finding.count == 0)
+        };
         is_proof && self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
     }
 
@@ -112,7 +120,11 @@ impl Report {
 
     /// As [`Report::passes`], and each exactly once, in order, with its pictures.
     pub fn passes_strictly(&self) -> bool {
-        let bus = |bus: &BusReport| [&bus.duplicated, &bus.reordered, &bus.unexpected].iter().all(|finding| finding.count == 0);
+        let bus = |bus: &BusReport| {
+            [&bus.duplicated, &bus.reordered, &bus.unexpected]
+                .iter()
+                .all(|finding| finding.count == 0)
+        };
         let store = |store: &StoreReport| store.pending.count == 0 && store.given_up.count == 0;
         self.passes() && self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
     }
@@ -148,22 +160,47 @@ impl StoreReport {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "ledger            {} events sent, {} acknowledged", self.sent, self.acknowledged)?;
+        writeln!(
+            f,
+            "ledger            {} events sent, {} acknowledged",
+            self.sent, self.acknowledged
+        )?;
         for (name, bus) in &self.buses {
-            let BusReport { received, expected, messages, foreign, .. } = bus;
-            writeln!(f, "\n{:<18}{received} of {expected} received, {messages} messages, {foreign} foreign", name.as_str())?;
+            let BusReport {
+                received,
+                expected,
+                messages,
+                foreign,
+                ..
+            } = bus;
+            writeln!(
+                f,
+                "\n{:<18}{received} of {expected} received, {messages} messages, {foreign} foreign",
+                name.as_str()
+            )?;
             rows(f, &bus.findings())?;
         }
         if let Some(store) = &self.store {
-            let StoreReport { stored, expected, verified, .. } = store;
-            writeln!(f, "\nstore             {stored} of {expected} pictures stored, {verified} read and compared")?;
+            let StoreReport {
+                stored,
+                expected,
+                verified,
+                ..
+            } = store;
+            writeln!(
+                f,
+                "\nstore             {stored} of {expected} pictures stored, {verified} read and compared"
+            )?;
             rows(f, &store.findings())?;
         }
         for warning in &self.warnings {
             writeln!(f, "\nwarning           {warning}")?;
         }
         if self.sent > 0 && self.buses.is_empty() && self.store.is_none() {
-            writeln!(f, "\nwarning           nothing was listened to, and no store looked at: nothing was compared")?;
+            writeln!(
+                f,
+                "\nwarning           nothing was listened to, and no store looked at: nothing was compared"
+            )?;
         }
         write!(f, "\n{}", self.verdict())
     }

@@ -3,13 +3,23 @@
 //! The same checked routes as the gateway's, read back to front: from a topic to what it is for. Deliberately filled in here a
 //! second time and not with the gateway's own code, so that a mistake there does not confirm itself.
 
-use super::arrival::{Bus, Stream, Variables};
+use super::bus::{Bus, Stream};
 use boxbridge_config::{Field, Part, PicturePolicy, Route, Routes, Template};
 use boxbridge_event::{Feed, Lane, PersonType};
 
 #[derive(Clone, Debug)]
 pub struct Rules {
     routes: Routes,
+}
+
+/// What a topic template can be filled with.
+pub struct Variables {
+    pub site: String,
+    pub gateway: String,
+    pub feed: String,
+    pub person_type: Option<PersonType>,
+    pub device_id: String,
+    pub device_type: String,
 }
 
 impl Rules {
@@ -50,7 +60,11 @@ impl Rules {
             };
         };
         let route = self.routes.of(person_type);
-        let is = |template: &Option<Template>| template.as_ref().is_some_and(|template| fill(template, event) == topic);
+        let is = |template: &Option<Template>| {
+            template
+                .as_ref()
+                .is_some_and(|template| fill(template, event) == topic)
+        };
         match bus {
             Bus::Kafka if is(&route.kafka_topic) => Stream::Live,
             Bus::Mqtt if is(&route.mqtt_topic) => Stream::Live,
@@ -61,14 +75,18 @@ impl Rules {
 
     /// The MQTT filters that catch every topic of the routes.
     pub fn mqtt_filters(&self) -> Vec<String> {
-        let mut filters: Vec<_> = self.templates(|route| [&route.mqtt_topic, &route.mqtt_late_topic]).map(filter).collect();
+        let mut filters: Vec<_> = self
+            .templates(|route| [&route.mqtt_topic, &route.mqtt_late_topic])
+            .map(filter)
+            .collect();
         filters.sort();
         filters.dedup();
         filters
     }
 
     pub fn is_kafka_topic(&self, topic: &str) -> bool {
-        self.templates(|route| [&route.kafka_topic]).any(|template| matches(template, topic))
+        self.templates(|route| [&route.kafka_topic])
+            .any(|template| matches(template, topic))
     }
 
     fn late_topics(&self) -> impl Iterator<Item = &Template> {
@@ -79,7 +97,10 @@ impl Rules {
         &'a self,
         of: impl Fn(&'a Route) -> [&'a Option<Template>; N],
     ) -> impl Iterator<Item = &'a Template> {
-        self.routes.iter().flat_map(move |(_, route)| of(route)).flatten()
+        self.routes
+            .iter()
+            .flat_map(move |(_, route)| of(route))
+            .flatten()
     }
 }
 
@@ -87,7 +108,10 @@ fn fill(template: &Template, event: &Variables) -> String {
     let word = |field: &Field| match field {
         Field::Site => encode(&event.site),
         Field::Gateway => encode(&event.gateway),
-        Field::PersonType => event.person_type.map(|word| word.to_string()).unwrap_or_default(),
+        Field::PersonType => event
+            .person_type
+            .map(|word| word.to_string())
+            .unwrap_or_default(),
         Field::Feed => encode(&event.feed),
         Field::DeviceId => encode(&event.device_id),
         Field::DeviceType => encode(&event.device_type),
@@ -103,7 +127,10 @@ fn fill(template: &Template, event: &Variables) -> String {
 fn encode(text: &str) -> String {
     text.chars().fold(String::new(), |mut encoded, c| {
         match "%+#/".contains(c) || c.is_control() {
-            true => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| encoded += &format!("%{byte:02X}")),
+            true => c
+                .encode_utf8(&mut [0; 4])
+                .bytes()
+                .for_each(|byte| encoded += &format!("%{byte:02X}")),
             false => encoded.push(c),
         }
         encoded
@@ -113,7 +140,9 @@ fn encode(text: &str) -> String {
 /// `boxbridge/{site}/events/{person_type}` → `boxbridge/+/events/+`; a level that is partly fixed is matched whole.
 fn filter(template: &Template) -> String {
     let text = template.to_string();
-    let levels = text.split('/').map(|level| if level.contains('{') { "+" } else { level });
+    let levels = text
+        .split('/')
+        .map(|level| if level.contains('{') { "+" } else { level });
     levels.collect::<Vec<_>>().join("/")
 }
 
@@ -125,7 +154,11 @@ fn matches(template: &Template, topic: &str) -> bool {
         match part {
             Part::Field(_) => after_field = true,
             Part::Literal(literal) => {
-                let found = if after_field { rest.find(literal.as_str()) } else { rest.starts_with(literal.as_str()).then_some(0) };
+                let found = if after_field {
+                    rest.find(literal.as_str())
+                } else {
+                    rest.starts_with(literal.as_str()).then_some(0)
+                };
                 let Some(found) = found else { return false };
                 rest = rest.get(found + literal.len()..).unwrap_or_default();
                 after_field = false;
@@ -159,18 +192,38 @@ mod tests {
     fn a_topic_of_another_person_type_is_elsewhere() {
         let vip = variables(Some(PersonType::Vip));
         let stream = |bus, topic| rules().stream(bus, topic, &vip);
-        assert_eq!(stream(Bus::Mqtt, "boxbridge/default/events/vip/a%2Fb%25"), Stream::Live);
-        assert_eq!(stream(Bus::Mqtt, "boxbridge/default/late/vip/a%2Fb%25"), Stream::Late);
-        assert_eq!(stream(Bus::Mqtt, "boxbridge/default/events/employee/a%2Fb%25"), Stream::Elsewhere);
+        assert_eq!(
+            stream(Bus::Mqtt, "boxbridge/default/events/vip/a%2Fb%25"),
+            Stream::Live
+        );
+        assert_eq!(
+            stream(Bus::Mqtt, "boxbridge/default/late/vip/a%2Fb%25"),
+            Stream::Late
+        );
+        assert_eq!(
+            stream(Bus::Mqtt, "boxbridge/default/events/employee/a%2Fb%25"),
+            Stream::Elsewhere
+        );
         assert_eq!(stream(Bus::Kafka, "boxbridge.events.vip"), Stream::Live);
-        assert_eq!(stream(Bus::Kafka, "boxbridge.events.visitor"), Stream::Elsewhere);
-        assert_eq!(rules().stream(Bus::Mqtt, "boxbridge/x/late/y/z", &variables(None)), Stream::Late);
+        assert_eq!(
+            stream(Bus::Kafka, "boxbridge.events.visitor"),
+            Stream::Elsewhere
+        );
+        assert_eq!(
+            rules().stream(Bus::Mqtt, "boxbridge/x/late/y/z", &variables(None)),
+            Stream::Late
+        );
     }
 
     #[test]
     fn what_to_subscribe_to_follows_from_the_routes() {
-        assert_eq!(rules().mqtt_filters(), ["boxbridge/+/events/+/+", "boxbridge/+/late/+/+"]);
+        assert_eq!(
+            rules().mqtt_filters(),
+            ["boxbridge/+/events/+/+", "boxbridge/+/late/+/+"]
+        );
         assert!(rules().is_kafka_topic("boxbridge.events.vip"));
-        assert!(!rules().is_kafka_topic("boxbridge.orders.vip") && !rules().is_kafka_topic("other"));
+        assert!(
+            !rules().is_kafka_topic("boxbridge.orders.vip") && !rules().is_kafka_topic("other")
+        );
     }
 }

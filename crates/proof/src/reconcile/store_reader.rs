@@ -7,16 +7,15 @@ use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use boxbridge_connect::bucket;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use sha2::{Digest, Sha256};
 
 use super::objects::StoredObject;
 use super::{Error, Judge};
-use crate::simulate::hex;
-use boxbridge_config::{self, StoreUrl};
-use crate::send::store::open_bucket;
+use crate::content_hash;
+use boxbridge_config::{self as config, StoreUrl};
 
 /// For one request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -36,13 +35,17 @@ pub async fn look(store: &config::Store, read_max: u64, judge: &mut Judge) -> Re
         if left > 0 && judge.knows(&key) {
             left -= 1;
             match store.get(&location).await {
-                Ok(found) => sha256 = Some(hex(&Sha256::digest(found.bytes().await.map_err(failed)?))),
+                Ok(found) => sha256 = Some(content_hash::of(&found.bytes().await.map_err(failed)?)),
                 // Deleted since it was listed: then it is not there.
                 Err(object_store::Error::NotFound { .. }) => continue,
                 Err(error) => return Err(failed(error)),
             }
         }
-        judge.object(&StoredObject { key, bytes: size, sha256 });
+        judge.object(&StoredObject {
+            key,
+            bytes: size,
+            sha256,
+        });
     }
     Ok(())
 }
@@ -57,19 +60,33 @@ fn open(store: &config::Store) -> Result<Place, Error> {
     match &store.url {
         StoreUrl::File(folder) => {
             // What may not be looked into is not empty.
-            let is_there = folder.read_dir().map(|_| true).or_else(|error| match error.kind() {
-                ErrorKind::NotFound => Ok(false),
-                _ => Err(Error::Store(format!("{}: {error}", folder.display()))),
-            })?;
+            let is_there = folder
+                .read_dir()
+                .map(|_| true)
+                .or_else(|error| match error.kind() {
+                    ErrorKind::NotFound => Ok(false),
+                    _ => Err(Error::Store(format!("{}: {error}", folder.display()))),
+                })?;
             if !is_there {
-                return Ok(Place { store: None, prefix: Path::default() });
+                return Ok(Place {
+                    store: None,
+                    prefix: Path::default(),
+                });
             }
-            let files = LocalFileSystem::new_with_prefix(folder).map_err(|error| Error::Store(error.to_string()))?;
-            Ok(Place { store: Some(Box::new(files)), prefix: Path::default() })
+            let files = LocalFileSystem::new_with_prefix(folder)
+                .map_err(|error| Error::Store(error.to_string()))?;
+            Ok(Place {
+                store: Some(Box::new(files)),
+                prefix: Path::default(),
+            })
         }
         StoreUrl::S3(bucket) => {
-            let store = open_bucket(bucket, ANSWER_WITHIN).map_err(|error| Error::Store(error.to_string()))?;
-            Ok(Place { store: Some(store), prefix: Path::from(bucket.prefix.as_str()) })
+            let store = bucket::open(bucket, ANSWER_WITHIN)
+                .map_err(|error| Error::Store(error.to_string()))?;
+            Ok(Place {
+                store: Some(store),
+                prefix: Path::from(bucket.prefix.as_str()),
+            })
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::arrival::{Arrival, Bus, Stream};
-use super::expected::{Event, Expected, Index, hash};
+use super::bus::{Bus, Stream};
+use super::expected::{Expected, ExpectedEvent, Index, hash};
+use super::recording::Arrival;
 use super::report::BusReport;
 use super::rules::Rules;
 use boxbridge_event::{Feed, Lane};
@@ -61,14 +62,26 @@ impl Witness {
     /// An event that the ledger should have and has not.
     pub fn unexpected(&mut self, arrival: &Arrival) {
         self.report.messages += 1;
-        self.report.unexpected.add(|| format!("event {} on {}", arrival.marker, arrival.topic));
+        self.report
+            .unexpected
+            .add(|| format!("event {} on {}", arrival.marker, arrival.topic));
     }
 
     /// An event of the ledger; `wrong` are the fields in which it differs.
-    pub fn arrival(&mut self, expected: &Expected, place: usize, arrival: &Arrival, lane: Lane, wrong: &[String]) {
+    pub fn arrival(
+        &mut self,
+        expected: &Expected,
+        place: usize,
+        arrival: &Arrival,
+        lane: Lane,
+        wrong: &[String],
+    ) {
         self.report.messages += 1;
         self.seen.resize(expected.events.len(), Seen::default());
-        let (Some(seen), Some(event)) = (self.seen.get_mut(place), expected.events.get(place)) else { return };
+        let (Some(seen), Some(event)) = (self.seen.get_mut(place), expected.events.get(place))
+        else {
+            return;
+        };
         let report = &mut self.report;
         let name = || describe(expected, event);
         let is_replay = arrival.event.as_ref().is_some_and(|event| event.replay);
@@ -77,10 +90,14 @@ impl Witness {
             report.unacknowledged.add(name);
         }
         if !wrong.is_empty() && seen.mark(Seen::WRONG) {
-            report.wrong.add(|| format!("{}: {}", name(), wrong.join(", ")));
+            report
+                .wrong
+                .add(|| format!("{}: {}", name(), wrong.join(", ")));
         }
         if is_stale(arrival) && seen.mark(Seen::STALE) {
-            report.stale.add(|| format!("{} on {}", name(), arrival.topic));
+            report
+                .stale
+                .add(|| format!("{} on {}", name(), arrival.topic));
         }
         if is_replay {
             if seen.mark(Seen::REPLAYED) {
@@ -89,13 +106,20 @@ impl Witness {
             return;
         }
         // What history told first still rings when it comes live.
-        let is_live = arrival.event.as_ref().is_none_or(|event| event.act_before.is_some());
+        let is_live = arrival
+            .event
+            .as_ref()
+            .is_none_or(|event| event.act_before.is_some());
         let is_first_sent = seen.0 & (Seen::SENT | Seen::SENT_LIVE) == 0;
         let is_repeated = !seen.mark(if is_live { Seen::SENT_LIVE } else { Seen::SENT });
         if is_repeated && seen.mark(Seen::DUPLICATED) {
             report.duplicated.add(name);
         }
-        let feed = arrival.event.as_ref().and_then(|event| event.feed).unwrap_or(event.feed);
+        let feed = arrival
+            .event
+            .as_ref()
+            .and_then(|event| event.feed)
+            .unwrap_or(event.feed);
         if !is_repeated && arrival.stream == Stream::Late && feed != Feed::History {
             report.late.add(name);
         }
@@ -104,12 +128,24 @@ impl Witness {
         }
     }
 
-    fn order(&mut self, expected: &Expected, event: &Event, arrival: &Arrival, lane: Lane) {
-        let topic = if arrival.bus == Bus::Kafka { hash(&arrival.topic) } else { 0 };
-        let order = Order { run: event.marker.run, device: event.device, lane, stream: arrival.stream, topic };
+    fn order(&mut self, expected: &Expected, event: &ExpectedEvent, arrival: &Arrival, lane: Lane) {
+        let topic = if arrival.bus == Bus::Kafka {
+            hash(&arrival.topic)
+        } else {
+            0
+        };
+        let order = Order {
+            run: event.marker.run,
+            device: event.device,
+            lane,
+            stream: arrival.stream,
+            topic,
+        };
         let highest = self.highest.entry(order).or_insert(event.sequence);
         if event.sequence < *highest {
-            self.report.reordered.add(|| format!("{}, after sequence {highest}", describe(expected, event)));
+            self.report
+                .reordered
+                .add(|| format!("{}, after sequence {highest}", describe(expected, event)));
         }
         *highest = event.sequence.max(*highest);
     }
@@ -132,12 +168,24 @@ impl Witness {
 
 /// Something on a live MQTT topic that nobody may act on.
 fn is_stale(arrival: &Arrival) -> bool {
-    let cannot_act = arrival.event.as_ref().is_some_and(|event| event.act_before.is_none());
+    let cannot_act = arrival
+        .event
+        .as_ref()
+        .is_some_and(|event| event.act_before.is_none());
     arrival.bus == Bus::Mqtt && (arrival.retained || (arrival.stream == Stream::Live && cannot_act))
 }
 
 /// How an event is named in a finding: enough to find it in the ledger, nothing of a person.
-fn describe(expected: &Expected, event: &Event) -> String {
-    let Event { marker, sequence, person_type, feed, .. } = event;
-    format!("event {marker} ({person_type}, {feed}, device {}, sequence {sequence})", expected.device(event))
+fn describe(expected: &Expected, event: &ExpectedEvent) -> String {
+    let ExpectedEvent {
+        marker,
+        sequence,
+        person_type,
+        feed,
+        ..
+    } = event;
+    format!(
+        "event {marker} ({person_type}, {feed}, device {}, sequence {sequence})",
+        expected.device(event)
+    )
 }

@@ -32,7 +32,10 @@ pub async fn draw(tally: Arc<Tally>, requests: u64, done: CancellationToken) {
         let answered = tally.requests.load(Ordering::Relaxed);
         let acknowledged = tally.acknowledged.load(Ordering::Relaxed);
         let rate = answered as f64 / started.elapsed().as_secs_f64().max(0.001);
-        show(&format!("{} {answered}/{requests}  {rate:.0}/s  acknowledged {acknowledged}", bar(answered, requests)));
+        show(&format!(
+            "{} {answered}/{requests}  {rate:.0}/s  acknowledged {acknowledged}",
+            bar(answered, requests)
+        ));
     }
     show("");
 }

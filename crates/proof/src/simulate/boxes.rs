@@ -13,12 +13,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::bar::{self, Bar, Tally};
 use super::client::{Answer, Client, Connection, NoAnswer};
 use super::ledger::{Entry, Ledger, Sent};
-use super::progress::{self, Bar, Tally};
-use super::summary::{Heard, Measured, Outcome};
-use super::traffic::{Box, Planned, Traffic};
-use super::{Error, Options, vendor};
+use super::outcome::{Heard, Measured, Outcome};
+use super::traffic::{BoxState, Planned, Traffic};
+use super::vendor;
+use super::{Error, Options};
 use boxbridge_event::{EventId, Feed, Revision, Timestamp};
 
 /// A timer may ring up to this late; that is ours and is not charged to the receiver.
@@ -57,11 +58,20 @@ pub async fn send(
     let traffic = Traffic::new(options, seed, (random.1 >> 8) as u32);
     let run_id = traffic.run;
     let path = options.ledger.clone().unwrap_or_default();
-    let failed = |source| Error::Ledger { path: path.clone(), source };
-    let ledger = options.ledger.as_deref().map(Ledger::create).transpose().map_err(failed)?;
+    let failed = |source| Error::Ledger {
+        path: path.clone(),
+        source,
+    };
+    let ledger = options
+        .ledger
+        .as_deref()
+        .map(Ledger::create)
+        .transpose()
+        .map_err(failed)?;
     let address = options.url.resolve().await?;
     let (tally, done) = (Arc::new(Tally::default()), CancellationToken::new());
-    let drawing = (bar == Bar::Drawn).then(|| tokio::spawn(progress::draw(tally.clone(), traffic.requests, done.clone())));
+    let drawing = (bar == Bar::Drawn)
+        .then(|| tokio::spawn(bar::draw(tally.clone(), traffic.requests, done.clone())));
     let run = Arc::new(Run {
         ledger: ledger.as_ref().map(Ledger::sender),
         watcher,
@@ -73,12 +83,17 @@ pub async fn send(
         stop,
     });
     let started = run.started;
-    let boxes: Vec<_> = (0..u64::from(options.boxes)).map(|number| tokio::spawn(run_box(run.clone(), number))).collect();
+    let boxes: Vec<_> = (0..u64::from(options.boxes))
+        .map(|number| tokio::spawn(run_box(run.clone(), number)))
+        .collect();
     drop(run);
     let mut measured = Measured::default();
     for one in boxes {
         // A box that panicked would be missing from the numbers without a word; nothing ever cancels one.
-        measured.merge(one.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
+        measured.merge(
+            one.await
+                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
+        );
     }
     let elapsed = started.elapsed();
     done.cancel();
@@ -88,25 +103,48 @@ pub async fn send(
     if let Some(ledger) = ledger {
         ledger.close().await.map_err(failed)?;
     }
-    Ok(measured.into_outcome(seed, run_id, tally.acknowledged.load(Ordering::Relaxed), elapsed))
+    Ok(measured.into_outcome(
+        seed,
+        run_id,
+        tally.acknowledged.load(Ordering::Relaxed),
+        elapsed,
+    ))
 }
 
 async fn run_box(run: Arc<Run>, number: u64) -> Measured {
     let mut sender = run.traffic.new_box(number);
-    let connection = if run.options.keep_alive { Connection::KeepAlive } else { Connection::Close };
+    let connection = if run.options.keep_alive {
+        Connection::KeepAlive
+    } else {
+        Connection::Close
+    };
     let mut client = Client::new(run.address, connection);
     let mut measured = Measured::default();
     let mut request = sender.first_request();
     while request < run.traffic.requests {
         let intended = run.started + run.traffic.intended(request);
-        if run.stop.run_until_cancelled(tokio::time::sleep_until(intended)).await.is_none() {
+        if run
+            .stop
+            .run_until_cancelled(tokio::time::sleep_until(intended))
+            .await
+            .is_none()
+        {
             break;
         }
         let planned = run.traffic.plan(request, &mut sender, Timestamp::now());
         let bytes = compose(&run, &sender, &planned);
         let exchange = exchange(&run, &mut client, intended, &bytes).await;
-        let heard = if exchange.answer.is_ok() { Heard::Answer } else { Heard::Nothing };
-        measured.request(exchange.delay, exchange.took, bytes.iter().map(Bytes::len).sum(), heard);
+        let heard = if exchange.answer.is_ok() {
+            Heard::Answer
+        } else {
+            Heard::Nothing
+        };
+        measured.request(
+            exchange.delay,
+            exchange.took,
+            bytes.iter().map(Bytes::len).sum(),
+            heard,
+        );
         if note(&run, planned, &exchange, &mut measured).await.is_err() {
             // The ledger's writer has ended: without it the run proves nothing. Closing the ledger tells why.
             run.stop.cancel();
@@ -118,14 +156,24 @@ async fn run_box(run: Arc<Run>, number: u64) -> Measured {
 }
 
 /// The whole request: head and body, in pieces.
-fn compose(run: &Run, sender: &Box, planned: &[Planned]) -> Vec<Bytes> {
+fn compose(run: &Run, sender: &BoxState, planned: &[Planned]) -> Vec<Bytes> {
     let sightings: Vec<_> = planned.iter().map(|planned| &planned.sighting).collect();
-    let is_history = sightings.first().is_some_and(|sighting| sighting.feed == Feed::History);
+    let is_history = sightings
+        .first()
+        .is_some_and(|sighting| sighting.feed == Feed::History);
     let receiver = &run.options.url;
-    let path = if is_history { receiver.with_path(&run.options.history_path) } else { receiver.path.clone() };
+    let path = if is_history {
+        receiver.with_path(&run.options.history_path)
+    } else {
+        receiver.path.clone()
+    };
     let body = vendor::body(&sightings, sender.firmware, &run.traffic.film);
     let length: usize = body.iter().map(Bytes::len).sum();
-    let connection = if run.options.keep_alive { "keep-alive" } else { "close" };
+    let connection = if run.options.keep_alive {
+        "keep-alive"
+    } else {
+        "close"
+    };
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: python-requests/2.22.0\r\nAccept: */*\r\nConnection: {connection}\r\n\
          Content-Type: {}\r\nContent-Length: {length}\r\n\r\n",
@@ -135,14 +183,23 @@ fn compose(run: &Run, sender: &Box, planned: &[Planned]) -> Vec<Bytes> {
     std::iter::once(Bytes::from(head)).chain(body).collect()
 }
 
-async fn exchange(run: &Run, client: &mut Client, intended: Instant, request: &[Bytes]) -> Exchange {
+async fn exchange(
+    run: &Run,
+    client: &mut Client,
+    intended: Instant,
+    request: &[Bytes],
+) -> Exchange {
     let (sent, sent_at) = (Instant::now(), Timestamp::now());
     let delay = sent.saturating_duration_since(intended);
     let answer = client.send(request, sent + run.options.patience).await;
     Exchange {
         sent_at,
         answered_at: Timestamp::now(),
-        delay: if delay <= TIMER_GRAIN { Duration::ZERO } else { delay },
+        delay: if delay <= TIMER_GRAIN {
+            Duration::ZERO
+        } else {
+            delay
+        },
         took: sent.elapsed(),
         answer,
     }
@@ -155,9 +212,9 @@ async fn note(
     exchange: &Exchange,
     measured: &mut Measured,
 ) -> Result<(), mpsc::error::SendError<Entry>> {
-    let receipts = Receipts::read(exchange, planned.len());
-    for (planned, receipt) in planned.into_iter().zip(receipts.0) {
-        let entry = entry(planned, exchange, receipt);
+    let answers = EventAnswers::read(exchange, planned.len());
+    for (planned, answer) in planned.into_iter().zip(answers.0) {
+        let entry = entry(planned, exchange, answer);
         match (&entry.status, &entry.reason) {
             (Some(status), _) => measured.event(&status.to_string()),
             (None, reason) => measured.event(reason.as_deref().unwrap_or_default()),
@@ -175,7 +232,7 @@ async fn note(
     Ok(())
 }
 
-fn entry(planned: Planned, exchange: &Exchange, receipt: Receipt) -> Entry {
+fn entry(planned: Planned, exchange: &Exchange, answer: EventAnswer) -> Entry {
     let sighting = planned.sighting;
     let pictures = sighting.pictures.into_iter();
     Entry {
@@ -187,52 +244,79 @@ fn entry(planned: Planned, exchange: &Exchange, receipt: Receipt) -> Entry {
         identity: sighting.identity,
         score: f64::from(sighting.score) / 10_000.0,
         occurred_at: sighting.occurred_at,
-        pictures: pictures.map(|(kind, shot)| (kind, Sent { sha256: shot.sha256, bytes: shot.bytes })).collect(),
+        pictures: pictures
+            .map(|(kind, shot)| {
+                (
+                    kind,
+                    Sent {
+                        sha256: shot.sha256,
+                        bytes: shot.bytes,
+                    },
+                )
+            })
+            .collect(),
         sent_at: exchange.sent_at,
         answered_at: exchange.answer.is_ok().then_some(exchange.answered_at),
         latency_ms: (exchange.delay + exchange.took).as_micros() as f64 / 1000.0,
-        status: receipt.status,
-        reason: receipt.code,
-        event_id: receipt.event_id,
-        revision: receipt.revision,
+        status: answer.status,
+        reason: answer.code,
+        event_id: answer.event_id,
+        revision: answer.revision,
     }
 }
 
 /// What the receiver said of one event. A receiver that is not ours says nothing but the status.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Receipt {
+struct EventAnswer {
     status: Option<u16>,
     code: Option<String>,
     event_id: Option<EventId>,
     revision: Option<Revision>,
-    events: Vec<Receipt>,
+    events: Vec<EventAnswer>,
 }
 
-/// One receipt per event of the request.
-struct Receipts(Vec<Receipt>);
+/// One answer per event of the request.
+struct EventAnswers(Vec<EventAnswer>);
 
-impl Receipts {
-    fn read(exchange: &Exchange, events: usize) -> Receipts {
+impl EventAnswers {
+    fn read(exchange: &Exchange, events: usize) -> EventAnswers {
         let answer = match &exchange.answer {
             Ok(answer) => answer,
-            Err(reason) => return Receipts::all(Receipt { code: Some(reason.to_string()), ..Receipt::default() }, events),
+            Err(reason) => {
+                return EventAnswers::all(
+                    EventAnswer {
+                        code: Some(reason.to_string()),
+                        ..EventAnswer::default()
+                    },
+                    events,
+                );
+            }
         };
-        let mut whole: Receipt = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let mut whole: EventAnswer = serde_json::from_slice(&answer.body).unwrap_or_default();
         let elements = std::mem::take(&mut whole.events);
         if answer.status == 200 && elements.len() == events {
             // The element's own word: 0 is success, as the vendor's platform says it.
-            let status = |receipt: &Receipt| receipt.status.filter(|status| *status != 0).unwrap_or(200);
-            return Receipts(elements.into_iter().map(|receipt| Receipt { status: Some(status(&receipt)), ..receipt }).collect());
+            let status =
+                |answer: &EventAnswer| answer.status.filter(|status| *status != 0).unwrap_or(200);
+            return EventAnswers(
+                elements
+                    .into_iter()
+                    .map(|answer| EventAnswer {
+                        status: Some(status(&answer)),
+                        ..answer
+                    })
+                    .collect(),
+            );
         }
         whole.status = Some(answer.status);
         if events > 1 {
             whole.event_id = None;
         }
-        Receipts::all(whole, events)
+        EventAnswers::all(whole, events)
     }
 
-    fn all(receipt: Receipt, events: usize) -> Receipts {
-        Receipts(vec![receipt; events])
+    fn all(answer: EventAnswer, events: usize) -> EventAnswers {
+        EventAnswers(vec![answer; events])
     }
 }

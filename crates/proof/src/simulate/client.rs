@@ -50,12 +50,18 @@ pub enum NoAnswer {
 
 impl Client {
     pub fn new(address: SocketAddr, connection: Connection) -> Client {
-        Client { address, connection, open: None }
+        Client {
+            address,
+            connection,
+            open: None,
+        }
     }
 
     /// The answer to this request, if it is there by the deadline.
     pub async fn send(&mut self, request: &[Bytes], deadline: Instant) -> Result<Answer, NoAnswer> {
-        timeout_at(deadline, self.exchange(request)).await.unwrap_or(Err(NoAnswer::Timeout))
+        timeout_at(deadline, self.exchange(request))
+            .await
+            .unwrap_or(Err(NoAnswer::Timeout))
     }
 
     async fn exchange(&mut self, request: &[Bytes]) -> Result<Answer, NoAnswer> {
@@ -68,7 +74,9 @@ impl Client {
         // A receiver may answer and close before it has read everything: its answer is worth more than our error.
         let (answer, reusable) = match (read_answer(&mut stream).await, written) {
             (Ok(read), _) => read,
-            (Err(error), Ok(())) if error.kind() == io::ErrorKind::InvalidData => return Err(NoAnswer::AnswerInvalid),
+            (Err(error), Ok(())) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(NoAnswer::AnswerInvalid);
+            }
             (Err(_), _) => return Err(NoAnswer::ConnectionLost),
         };
         if reusable && self.connection == Connection::KeepAlive {
@@ -112,8 +120,17 @@ async fn read_answer(stream: &mut TcpStream) -> io::Result<(Answer, bool)> {
             let head = Head::parse(head)?;
             let whole = head.length.is_some_and(|length| body.len() >= length);
             if whole || (ended && head.length.is_none()) {
-                let body = body.get(..head.length.unwrap_or(body.len())).unwrap_or_default().to_vec();
-                return Ok((Answer { status: head.status, body }, whole && head.keeps_alive));
+                let body = body
+                    .get(..head.length.unwrap_or(body.len()))
+                    .unwrap_or_default()
+                    .to_vec();
+                return Ok((
+                    Answer {
+                        status: head.status,
+                        body,
+                    },
+                    whole && head.keeps_alive,
+                ));
             }
         }
         if ended {
@@ -135,13 +152,24 @@ impl Head {
     fn parse(head: &[u8]) -> io::Result<Head> {
         let text = std::str::from_utf8(head).map_err(|_| io::ErrorKind::InvalidData)?;
         let mut lines = text.split("\r\n");
-        let status = lines.next().filter(|line| line.starts_with("HTTP/1.")).and_then(|line| line.split(' ').nth(1));
-        let status = status.and_then(|word| word.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-        let mut head = Head { status, length: None, keeps_alive: text.starts_with("HTTP/1.1") };
+        let status = lines
+            .next()
+            .filter(|line| line.starts_with("HTTP/1."))
+            .and_then(|line| line.split(' ').nth(1));
+        let status = status
+            .and_then(|word| word.parse().ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
+        let mut head = Head {
+            status,
+            length: None,
+            keeps_alive: text.starts_with("HTTP/1.1"),
+        };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             if name.eq_ignore_ascii_case("content-length") {
                 head.length = value.trim().parse().ok();
-            } else if name.eq_ignore_ascii_case("connection") && value.trim().eq_ignore_ascii_case("close") {
+            } else if name.eq_ignore_ascii_case("connection")
+                && value.trim().eq_ignore_ascii_case("close")
+            {
                 head.keeps_alive = false;
             }
         }

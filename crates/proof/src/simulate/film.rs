@@ -3,14 +3,14 @@
 //! All pictures of a run share one long beginning, whose base64 and whose half-finished SHA-256 are kept; what makes a picture
 //! unique stands in its last bytes. So a new picture of 75 KB costs a microsecond instead of a hash and an encoding over all of
 //! it, and the simulator is not the bottleneck. Promises: every picture has exactly the size asked for, its dimensions can be
-//! read, and the same name gives the same bytes. Deliberately draws nothing: a viewer shows noise; [`super::studio`] draws.
+//! read, and the same name gives the same bytes. Deliberately draws nothing: a viewer shows noise; [`crate::faces`] draws.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::chance::Chance;
+use crate::chance::Chance;
+use crate::content_hash;
 
 /// The smallest picture: headers, a name and the end marker.
 pub const LEAST_BYTES: usize = 256;
@@ -63,7 +63,7 @@ impl Film {
             content.extend(chance.draw().to_le_bytes().map(|byte| byte.min(0xfe)));
         }
         content.truncate(beginning);
-        let text = BASE64_STANDARD.encode(&content);
+        let text = STANDARD.encode_to_string(&content);
         Film {
             bytes,
             beginning,
@@ -77,16 +77,31 @@ impl Film {
     /// For pictures that share no beginning: each is whole in itself ([`Shot::of`]).
     pub fn blank() -> Film {
         let (plain, escaped, lines) = (Bytes::new(), Bytes::new(), Bytes::new());
-        Film { bytes: LEAST_BYTES, beginning: 0, hash: Sha256::new(), plain, escaped, lines }
+        Film {
+            bytes: LEAST_BYTES,
+            beginning: 0,
+            hash: Sha256::new(),
+            plain,
+            escaped,
+            lines,
+        }
     }
 
     /// The picture of this name, at most 40 bytes of ASCII.
     pub fn shoot(&self, name: &str) -> Shot {
         let room = self.bytes - self.beginning - END.len();
-        let mut end: Vec<u8> = name.bytes().chain(std::iter::repeat(b'.')).take(room).collect();
+        let mut end: Vec<u8> = name
+            .bytes()
+            .chain(std::iter::repeat(b'.'))
+            .take(room)
+            .collect();
         end.extend(END);
         let digest = self.hash.clone().chain_update(&end).finalize();
-        Shot { sha256: hex(&digest), bytes: self.bytes as u64, end }
+        Shot {
+            sha256: content_hash::written(&digest),
+            bytes: self.bytes as u64,
+            end,
+        }
     }
 
     /// The base64 text of a picture, ready for a JSON string: the shared beginning and the picture's own end.
@@ -96,12 +111,15 @@ impl Film {
             Spelling::Escaped => &self.escaped,
             Spelling::Lines => &self.lines,
         };
-        [beginning.clone(), Bytes::from(spell(&BASE64_STANDARD.encode(&shot.end), spelling))]
+        [
+            beginning.clone(),
+            Bytes::from(spell(&STANDARD.encode_to_string(&shot.end), spelling)),
+        ]
     }
 
     /// The bytes themselves, for who must compare them.
     pub fn develop(&self, shot: &Shot) -> Vec<u8> {
-        let mut bytes = BASE64_STANDARD.decode(&self.plain).unwrap_or_default();
+        let mut bytes = STANDARD.decode_to_vec(&self.plain).unwrap_or_default();
         bytes.extend(&shot.end);
         bytes
     }
@@ -110,13 +128,12 @@ impl Film {
 impl Shot {
     /// A picture that was made elsewhere, for a blank film.
     pub fn of(picture: Vec<u8>) -> Shot {
-        Shot { sha256: hex(&Sha256::digest(&picture)), bytes: picture.len() as u64, end: picture }
+        Shot {
+            sha256: content_hash::of(&picture),
+            bytes: picture.len() as u64,
+            end: picture,
+        }
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 fn spell(text: &str, spelling: Spelling) -> String {
@@ -124,8 +141,14 @@ fn spell(text: &str, spelling: Spelling) -> String {
         Spelling::Plain => text.to_owned(),
         Spelling::Escaped => text.replace('/', "\\/"),
         Spelling::Lines => {
-            let lines = text.as_bytes().chunks(LINE_CHARACTERS).map(String::from_utf8_lossy);
-            lines.fold(String::with_capacity(text.len() * 79 / 76 + 2), |all, line| all + &line + "\\n")
+            let lines = text
+                .as_bytes()
+                .chunks(LINE_CHARACTERS)
+                .map(String::from_utf8_lossy);
+            lines.fold(
+                String::with_capacity(text.len() * 79 / 76 + 2),
+                |all, line| all + &line + "\\n",
+            )
         }
     }
 }
@@ -133,8 +156,12 @@ fn spell(text: &str, spelling: Spelling) -> String {
 /// Start, JFIF header, a frame of 640 × 480 in three colours, start of the scan.
 fn headers() -> Vec<u8> {
     let mut headers = vec![0xff, 0xd8];
-    headers.extend([0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0]);
-    headers.extend([0xff, 0xc0, 0, 17, 8, 0x01, 0xe0, 0x02, 0x80, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1]);
+    headers.extend([
+        0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0,
+    ]);
+    headers.extend([
+        0xff, 0xc0, 0, 17, 8, 0x01, 0xe0, 0x02, 0x80, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1,
+    ]);
     headers.extend([0xff, 0xda, 0, 12, 3, 1, 0, 2, 0x11, 3, 0x11, 0, 63, 0]);
     headers
 }
@@ -144,7 +171,10 @@ mod tests {
     use super::*;
 
     fn text(film: &Film, shot: &Shot, spelling: Spelling) -> String {
-        film.base64(shot, spelling).iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+        film.base64(shot, spelling)
+            .iter()
+            .map(|part| String::from_utf8_lossy(part).into_owned())
+            .collect()
     }
 
     #[test]
@@ -152,10 +182,12 @@ mod tests {
         for bytes in [LEAST_BYTES, 1_000, 75_000, 75_001, 75_055] {
             let film = Film::new(1, bytes);
             let shot = film.shoot("scene-1");
-            let picture = BASE64_STANDARD.decode(text(&film, &shot, Spelling::Plain)).unwrap();
+            let picture = STANDARD
+                .decode_to_vec(text(&film, &shot, Spelling::Plain))
+                .unwrap();
             assert_eq!(picture.len(), bytes);
             assert_eq!(picture, film.develop(&shot));
-            assert_eq!(hex(&Sha256::digest(&picture)), shot.sha256);
+            assert_eq!(content_hash::of(&picture), shot.sha256);
         }
     }
 
@@ -166,7 +198,10 @@ mod tests {
         let size = imagesize::blob_size(&picture).unwrap();
         assert_eq!((size.width, size.height), (640, 480));
         assert!(picture.ends_with(&END));
-        let markers = picture[55..].windows(2).filter(|pair| pair[0] == 0xff).count();
+        let markers = picture[55..]
+            .windows(2)
+            .filter(|pair| pair[0] == 0xff)
+            .count();
         assert_eq!(markers, 1, "only the end marker may follow the headers");
     }
 
@@ -180,14 +215,24 @@ mod tests {
             let read: String = serde_json::from_str(&json).unwrap();
             assert_eq!(read.replace('\n', ""), plain);
         }
-        assert!(text(&film, &shot, Spelling::Lines).split("\\n").all(|line| line.len() <= LINE_CHARACTERS));
+        assert!(
+            text(&film, &shot, Spelling::Lines)
+                .split("\\n")
+                .all(|line| line.len() <= LINE_CHARACTERS)
+        );
     }
 
     #[test]
     fn names_and_seeds_make_pictures_differ_and_repeat() {
         let film = Film::new(1, 1_000);
-        assert_eq!(film.shoot("a").sha256, Film::new(1, 1_000).shoot("a").sha256);
+        assert_eq!(
+            film.shoot("a").sha256,
+            Film::new(1, 1_000).shoot("a").sha256
+        );
         assert_ne!(film.shoot("a").sha256, film.shoot("b").sha256);
-        assert_ne!(film.shoot("a").sha256, Film::new(2, 1_000).shoot("a").sha256);
+        assert_ne!(
+            film.shoot("a").sha256,
+            Film::new(2, 1_000).shoot("a").sha256
+        );
     }
 }

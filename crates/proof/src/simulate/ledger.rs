@@ -79,7 +79,9 @@ impl Ledger {
         let file = std::fs::File::create(path)?;
         let (lines, waiting) = mpsc::channel(WAITING_MAX);
         let runtime = tokio::runtime::Handle::current();
-        let writer = tokio::task::spawn_blocking(move || runtime.block_on(write(BufWriter::new(file), waiting)));
+        let writer = tokio::task::spawn_blocking(move || {
+            runtime.block_on(write(BufWriter::new(file), waiting))
+        });
         Ok(Ledger { lines, writer })
     }
 
@@ -91,11 +93,16 @@ impl Ledger {
     /// Waits until every line is in the file; all senders must be gone.
     pub async fn close(self) -> io::Result<()> {
         drop(self.lines);
-        self.writer.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+        self.writer
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 }
 
-async fn write(mut file: BufWriter<std::fs::File>, mut waiting: mpsc::Receiver<Entry>) -> io::Result<()> {
+async fn write(
+    mut file: BufWriter<std::fs::File>,
+    mut waiting: mpsc::Receiver<Entry>,
+) -> io::Result<()> {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     loop {
         tokio::select! {
@@ -120,9 +127,15 @@ impl std::str::FromStr for Marker {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Marker, String> {
-        let parse =
-            |(run, number): (&str, &str)| Some(Marker { run: u32::from_str_radix(run, 16).ok()?, number: number.parse().ok()? });
-        text.split_once('-').and_then(parse).ok_or_else(|| format!("{text:?} is not a marker such as 5f0c6e0c-17"))
+        let parse = |(run, number): (&str, &str)| {
+            Some(Marker {
+                run: u32::from_str_radix(run, 16).ok()?,
+                number: number.parse().ok()?,
+            })
+        };
+        text.split_once('-')
+            .and_then(parse)
+            .ok_or_else(|| format!("{text:?} is not a marker such as 5f0c6e0c-17"))
     }
 }
 

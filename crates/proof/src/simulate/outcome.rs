@@ -112,7 +112,13 @@ impl Measured {
         }
     }
 
-    pub fn into_outcome(mut self, seed: u64, run: u32, acknowledged: u64, elapsed: Duration) -> Outcome {
+    pub fn into_outcome(
+        mut self,
+        seed: u64,
+        run: u32,
+        acknowledged: u64,
+        elapsed: Duration,
+    ) -> Outcome {
         let seconds = elapsed.as_secs_f64().max(1e-9);
         let events: u64 = self.events.values().sum();
         let requests = self.answers.len();
@@ -141,24 +147,49 @@ impl Quantiles {
         values.sort_unstable();
         let at = |quantile: f64| {
             let rank = (values.len() as f64 * quantile).ceil() as usize;
-            values.get(rank.saturating_sub(1)).map_or(0.0, |value| f64::from(*value) / 1000.0)
+            values
+                .get(rank.saturating_sub(1))
+                .map_or(0.0, |value| f64::from(*value) / 1000.0)
         };
-        Quantiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+        Quantiles {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: at(1.0),
+        }
     }
 }
 
 impl fmt::Display for Quantiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Quantiles { p50, p90, p99, p999, max } = self;
-        write!(f, "p50 {p50:>8.2}   p90 {p90:>8.2}   p99 {p99:>8.2}   p99.9 {p999:>8.2}   max {max:>8.2}   ms")
+        let Quantiles {
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+        } = self;
+        write!(
+            f,
+            "p50 {p50:>8.2}   p90 {p90:>8.2}   p99 {p99:>8.2}   p99.9 {p999:>8.2}   max {max:>8.2}   ms"
+        )
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "run           {}   (--seed {})", self.run, self.seed)?;
-        writeln!(f, "sent          {} events in {} requests, {:.1} s", self.events, self.requests, self.elapsed_seconds)?;
-        writeln!(f, "rate          {:.1} events/s, {:.1} MB/s", self.rate, self.megabytes_per_second)?;
+        writeln!(
+            f,
+            "sent          {} events in {} requests, {:.1} s",
+            self.events, self.requests, self.elapsed_seconds
+        )?;
+        writeln!(
+            f,
+            "rate          {:.1} events/s, {:.1} MB/s",
+            self.rate, self.megabytes_per_second
+        )?;
         writeln!(f, "acknowledged  {}", self.acknowledged)?;
         for (status, events) in &self.statuses {
             writeln!(f, "  {status:<18}{events}")?;
@@ -166,7 +197,11 @@ impl fmt::Display for Outcome {
         if self.is_unheard() {
             return write!(f, "answered      by nobody");
         }
-        writeln!(f, "answered      {}   from the intended moment", self.answer_ms)?;
+        writeln!(
+            f,
+            "answered      {}   from the intended moment",
+            self.answer_ms
+        )?;
         writeln!(f, "              {}   from the sending", self.exchange_ms)?;
         writeln!(f, "begun late    {}", self.delay_ms)?;
         write!(f, "over 500 ms   {:.3} %", self.over_500_ms * 100.0)
@@ -181,7 +216,10 @@ mod tests {
     fn quantiles_are_values_that_occurred() {
         let mut values: Vec<u32> = (1..=1000).rev().map(|value| value * 1000).collect();
         let quantiles = Quantiles::of(&mut values);
-        assert_eq!((quantiles.p50, quantiles.p90, quantiles.p99), (500.0, 900.0, 990.0));
+        assert_eq!(
+            (quantiles.p50, quantiles.p90, quantiles.p99),
+            (500.0, 900.0, 990.0)
+        );
         assert_eq!((quantiles.p999, quantiles.max), (999.0, 1000.0));
         assert_eq!(Quantiles::of(&mut []).max, 0.0);
     }
@@ -189,8 +227,18 @@ mod tests {
     #[test]
     fn an_answer_is_late_from_the_intended_moment_on() {
         let mut measured = Measured::default();
-        measured.request(Duration::from_millis(450), Duration::from_millis(51), 10, Heard::Answer);
-        measured.request(Duration::ZERO, Duration::from_millis(499), 10, Heard::Answer);
+        measured.request(
+            Duration::from_millis(450),
+            Duration::from_millis(51),
+            10,
+            Heard::Answer,
+        );
+        measured.request(
+            Duration::ZERO,
+            Duration::from_millis(499),
+            10,
+            Heard::Answer,
+        );
         let outcome = measured.into_outcome(1, 2, 2, Duration::from_secs(1));
         assert_eq!(outcome.over_500_ms, 0.5);
         assert_eq!(outcome.answer_ms.max, 501.0);
@@ -199,9 +247,24 @@ mod tests {
     #[test]
     fn a_request_without_an_answer_is_over_every_patience() {
         let mut measured = Measured::default();
-        measured.request(Duration::ZERO, Duration::from_micros(50), 10, Heard::Nothing);
+        measured.request(
+            Duration::ZERO,
+            Duration::from_micros(50),
+            10,
+            Heard::Nothing,
+        );
         let outcome = measured.into_outcome(1, 2, 0, Duration::from_secs(1));
-        assert_eq!((outcome.unanswered, outcome.over_500_ms, outcome.is_unheard()), (1, 1.0, true));
-        assert!(outcome.to_string().ends_with("answered      by nobody"), "{outcome}");
+        assert_eq!(
+            (
+                outcome.unanswered,
+                outcome.over_500_ms,
+                outcome.is_unheard()
+            ),
+            (1, 1.0, true)
+        );
+        assert!(
+            outcome.to_string().ends_with("answered      by nobody"),
+            "{outcome}"
+        );
     }
 }

@@ -19,10 +19,19 @@ const REALTIME_PATH: &str = "/RealTimeEvent";
 impl Receiver {
     /// The address, looked up once: boxes do not follow a name that moves either.
     pub async fn resolve(&self) -> Result<SocketAddr, Error> {
-        let has_port = self.authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let host = if has_port { self.authority.clone() } else { format!("{}:80", self.authority) };
+        let has_port = self
+            .authority
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let host = if has_port {
+            self.authority.clone()
+        } else {
+            format!("{}:80", self.authority)
+        };
         let nothing = || std::io::Error::other("the name has no address");
-        let found = tokio::net::lookup_host(&host).await.and_then(|mut found| found.next().ok_or_else(nothing));
+        let found = tokio::net::lookup_host(&host)
+            .await
+            .and_then(|mut found| found.next().ok_or_else(nothing));
         found.map_err(|source| Error::Resolve { host, source })
     }
 
@@ -37,7 +46,10 @@ impl Receiver {
 
 impl Default for Receiver {
     fn default() -> Receiver {
-        Receiver { authority: "127.0.0.1:9528".to_owned(), path: REALTIME_PATH.to_owned() }
+        Receiver {
+            authority: "127.0.0.1:9528".to_owned(),
+            path: REALTIME_PATH.to_owned(),
+        }
     }
 }
 
@@ -45,7 +57,9 @@ impl FromStr for Receiver {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Receiver, String> {
-        let rest = url.strip_prefix("http://").ok_or("must begin with http://, as boxes do not speak TLS")?;
+        let rest = url
+            .strip_prefix("http://")
+            .ok_or("must begin with http://, as boxes do not speak TLS")?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         if authority.is_empty() || url.contains(|c: char| c.is_control() || c == ' ') {
@@ -56,7 +70,10 @@ impl FromStr for Receiver {
             query if query.starts_with('?') => format!("{REALTIME_PATH}{query}"),
             path => path.to_owned(),
         };
-        Ok(Receiver { authority: authority.to_owned(), path })
+        Ok(Receiver {
+            authority: authority.to_owned(),
+            path,
+        })
     }
 }
 
@@ -67,8 +84,14 @@ mod tests {
     #[test]
     fn a_url_without_a_path_means_the_vendors() {
         let receiver: Receiver = "http://gateway:9528?site=lobby".parse().unwrap();
-        assert_eq!((receiver.authority.as_str(), receiver.path.as_str()), ("gateway:9528", "/RealTimeEvent?site=lobby"));
-        assert_eq!(receiver.with_path("/HistoryEvent"), "/HistoryEvent?site=lobby");
+        assert_eq!(
+            (receiver.authority.as_str(), receiver.path.as_str()),
+            ("gateway:9528", "/RealTimeEvent?site=lobby")
+        );
+        assert_eq!(
+            receiver.with_path("/HistoryEvent"),
+            "/HistoryEvent?site=lobby"
+        );
         assert_eq!("http://10.0.0.1/x".parse::<Receiver>().unwrap().path, "/x");
     }
 }

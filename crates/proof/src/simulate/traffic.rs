@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use super::chance::Chance;
+use super::film::{Film, Shot};
+use super::firmware::Firmware;
 use super::ledger::Marker;
-use super::picture::{Film, Shot};
-use super::studio::{self, Place, Sitter};
-use super::vendor::{Firmware, Sighting};
+use super::vendor::Sighting;
 use super::{FirmwareMix, Options};
+use crate::chance::Chance;
+use crate::faces::{self, Door, Sitter};
 use boxbridge_event::{Feed, PersonType, PictureKind, Timestamp};
 
 /// A run's plan, shared by all boxes.
@@ -23,7 +24,7 @@ pub struct Traffic {
 }
 
 /// What one box keeps between its requests.
-pub struct Box {
+pub struct BoxState {
     number: u64,
     id: String,
     pub firmware: Firmware,
@@ -70,8 +71,18 @@ impl Traffic {
             // Truncation is meant: a request that would begin after the end is not sent.
             requests.ceil().max(1.0) as u64
         });
-        let film = if options.faces { Film::blank() } else { Film::new(seed, options.picture_bytes) };
-        Traffic { film, run, requests, seed, options: options.clone() }
+        let film = if options.faces {
+            Film::blank()
+        } else {
+            Film::new(seed, options.picture_bytes)
+        };
+        Traffic {
+            film,
+            run,
+            requests,
+            seed,
+            options: options.clone(),
+        }
     }
 
     /// From the start to the intended moment of a request.
@@ -80,34 +91,60 @@ impl Traffic {
         Duration::from_secs_f64((request / burst * burst) as f64 / self.options.rate)
     }
 
-    pub fn new_box(&self, number: u64) -> Box {
+    pub fn new_box(&self, number: u64) -> BoxState {
         let among = match self.options.firmware {
             FirmwareMix::Document => &[Firmware::Document],
             FirmwareMix::Mixed => Firmware::SE3,
             FirmwareMix::Family => Firmware::ALL,
         };
-        let firmware = Chance::new(self.seed, STREAM_BOXES + number).pick(among).copied().unwrap_or(Firmware::Document);
+        let firmware = Chance::new(self.seed, STREAM_BOXES + number)
+            .pick(among)
+            .copied()
+            .unwrap_or(Firmware::Document);
         let per_box = u64::from(self.options.devices);
-        let device = |device| Device { address: address(number * per_box + device), events: 0, last: Timestamp(0) };
-        Box { number, id: format!("HQDZKM{number:07}"), firmware, devices: (0..per_box).map(device).collect() }
+        let device = |device| Device {
+            address: address(number * per_box + device),
+            events: 0,
+            last: Timestamp(0),
+        };
+        BoxState {
+            number,
+            id: format!("HQDZKM{number:07}"),
+            firmware,
+            devices: (0..per_box).map(device).collect(),
+        }
     }
 
     /// The sightings of one request: several only where history is sent in arrays.
-    pub fn plan(&self, request: u64, sender: &mut Box, now: Timestamp) -> Vec<Planned> {
+    pub fn plan(&self, request: u64, sender: &mut BoxState, now: Timestamp) -> Vec<Planned> {
         let history_before = self.history_before(request);
         let is_history = self.history_before(request + 1) > history_before;
         let batch = u64::from(self.options.history_batch.max(1));
-        let (feed, events) = if is_history { (Feed::History, batch) } else { (Feed::Realtime, 1) };
+        let (feed, events) = if is_history {
+            (Feed::History, batch)
+        } else {
+            (Feed::Realtime, 1)
+        };
         let first = request + history_before * (batch - 1);
-        let device = (request / u64::from(self.options.boxes)) as usize % sender.devices.len().max(1);
-        (first..first + events).filter_map(|number| self.plan_event(number, feed, device, sender, now)).collect()
+        let device =
+            (request / u64::from(self.options.boxes)) as usize % sender.devices.len().max(1);
+        (first..first + events)
+            .filter_map(|number| self.plan_event(number, feed, device, sender, now))
+            .collect()
     }
 
     fn history_before(&self, request: u64) -> u64 {
         (request as f64 * self.options.history) as u64
     }
 
-    fn plan_event(&self, number: u64, feed: Feed, device: usize, sender: &mut Box, now: Timestamp) -> Option<Planned> {
+    fn plan_event(
+        &self,
+        number: u64,
+        feed: Feed,
+        device: usize,
+        sender: &mut BoxState,
+        now: Timestamp,
+    ) -> Option<Planned> {
         let mut chance = Chance::new(self.seed, STREAM_EVENTS + number);
         let person_type = self.options.mix.draw(&mut chance);
         let person = chance.below(u64::from(self.options.people.max(1)));
@@ -124,7 +161,10 @@ impl Traffic {
             false => format!("{}{person:05}", person_type.number() + 1),
         };
         let mut sighting = Sighting {
-            marker: Marker { run: self.run, number: u32::try_from(number).ok()? },
+            marker: Marker {
+                run: self.run,
+                number: u32::try_from(number).ok()?,
+            },
             feed,
             device: device.address.clone(),
             box_id: sender.id.clone(),
@@ -146,16 +186,28 @@ impl Traffic {
             PictureKind::Infrared => sighting.feed == Feed::History,
             PictureKind::Scene | PictureKind::Face => true,
         });
-        kinds.take(usize::from(self.options.pictures)).map(|kind| (kind, self.picture(kind, sighting))).collect()
+        kinds
+            .take(usize::from(self.options.pictures))
+            .map(|kind| (kind, self.picture(kind, sighting)))
+            .collect()
     }
 
     fn picture(&self, kind: PictureKind, sighting: &Sighting) -> Shot {
         if self.options.faces {
-            let sitter = Sitter { identity: &sighting.identity, person_type: sighting.person_type };
+            let sitter = Sitter {
+                identity: &sighting.identity,
+                person_type: sighting.person_type,
+            };
             return Shot::of(match kind {
-                PictureKind::Registered => studio::registered(&sitter),
-                PictureKind::Scene => studio::scene(&sitter, &Place { device: &sighting.device, time: sighting.occurred_at }),
-                PictureKind::Face | PictureKind::Infrared => studio::face(&sitter),
+                PictureKind::Registered => faces::registered(&sitter),
+                PictureKind::Scene => faces::scene(
+                    &sitter,
+                    &Door {
+                        device: &sighting.device,
+                        time: sighting.occurred_at,
+                    },
+                ),
+                PictureKind::Face | PictureKind::Infrared => faces::face(&sitter),
             });
         }
         self.film.shoot(&match kind {
@@ -174,7 +226,7 @@ pub fn name(person_type: PersonType, identity: &str) -> &'static str {
     }
 }
 
-impl Box {
+impl BoxState {
     /// The first request of this box; every further one follows after as many as there are boxes.
     pub fn first_request(&self) -> u64 {
         self.number
@@ -183,5 +235,10 @@ impl Box {
 
 /// 192.168.1.1 and up; every device of a run has its own.
 fn address(device: u64) -> String {
-    format!("192.{}.{}.{}", 168 + device / (254 * 254) % 80, 1 + device / 254 % 254, 1 + device % 254)
+    format!(
+        "192.{}.{}.{}",
+        168 + device / (254 * 254) % 80,
+        1 + device / 254 % 254,
+        1 + device % 254
+    )
 }
