@@ -24,8 +24,13 @@ pub enum BucketError {
     Authority { path: PathBuf, reason: String },
 }
 
-/// A client for this bucket; it has asked nothing yet.
-pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, BucketError> {
+/// A client for this bucket; it has asked nothing yet. `timeout` is for connecting, and for how long what failed is tried
+/// again; `longest` for one request, however much it carries.
+pub fn open(
+    bucket: &Bucket,
+    timeout: Duration,
+    longest: Duration,
+) -> Result<Box<dyn ObjectStore>, BucketError> {
     // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = match &bucket.credentials {
@@ -38,7 +43,7 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
         .with_bucket_name(&bucket.name)
         .with_region(&bucket.region)
         .with_virtual_hosted_style_request(bucket.virtual_host)
-        .with_client_options(client(bucket, timeout)?)
+        .with_client_options(client(bucket, timeout, longest)?)
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: Duration::from_millis(100),
@@ -83,13 +88,17 @@ fn address(endpoint: &str, bucket: &Bucket) -> String {
     }
 }
 
-fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, BucketError> {
+fn client(
+    bucket: &Bucket,
+    timeout: Duration,
+    longest: Duration,
+) -> Result<ClientOptions, BucketError> {
     let plain = bucket
         .endpoint
         .as_ref()
         .is_some_and(|endpoint| endpoint.starts_with("http://"));
     let mut options = ClientOptions::new()
-        .with_timeout(timeout)
+        .with_timeout(longest)
         .with_connect_timeout(CONNECT_TIMEOUT.min(timeout))
         .with_pool_idle_timeout(IDLE_TIMEOUT)
         .with_allow_http(plain)

@@ -81,7 +81,7 @@ fn open(store: &config::Store) -> Result<Place, Error> {
             })
         }
         StoreUrl::S3(bucket) => {
-            let store = bucket::open(bucket, ANSWER_WITHIN)
+            let store = bucket::open(bucket, ANSWER_WITHIN, ANSWER_WITHIN)
                 .map_err(|error| Error::Store(error.to_string()))?;
             Ok(Place {
                 store: Some(store),
