@@ -1,4 +1,4 @@
-//! Pictures → the picture store: a folder or an S3 bucket; the only place that knows object_store.
+//! Pictures → the picture store: a folder or an S3 bucket. Of the gateway the only place that knows object_store.
 //!
 //! Promises: a record is acknowledged when every picture of it lies in the store, synced if it is a folder; the same picture is not
 //! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
