@@ -14,10 +14,12 @@ mod act;
 mod answer;
 mod codec;
 pub mod document;
+mod sharer;
 mod size;
 
 pub use act::{Act, ContentDigest};
 pub use answer::{Code, Receipt, Refusal, Reply, Source};
+pub use sharer::Sharer;
 pub use size::Size;
 
 /// A closed set of words: one spelling each, used in JSON, topics, metric labels and on disk (as the position in `ALL`).

@@ -21,5 +21,6 @@ pub mod disk; // the way to the file system
 pub mod event; // the nouns that cross stages
 pub mod fault; // a panic of ours ends one thing, and is said
 pub mod gateway; // the straight line
+pub mod in_turn; // what waits, in turn by source
 pub mod metrics; // every metric of the process
 pub mod volume; // what a file occupies, and who may read it

@@ -24,7 +24,7 @@ use super::refusals::Refusals;
 use super::room::{Budget, History, Room};
 use super::{Accept, Received};
 use crate::config;
-use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
+use crate::event::{Code, Feed, Refusal, Reply, Sharer, Source, Timestamp};
 use crate::fault;
 use crate::metrics::{self, Outcome};
 
@@ -159,7 +159,9 @@ fn unknown_path(settings: &config::Ingest, asked: &Asked) -> Refusal {
 async fn post<A: Accept>(door: &Arc<Door<A>>, asked: Asked, mut body: Body) -> Response {
     let (limit, room) = match asked.path {
         Some(Path::History) => (door.settings.history_body_max_bytes, Room::History(door.history.hold())),
-        Some(Path::Realtime | Path::Status) | None => (door.settings.body_max_bytes, Room::Live(door.realtime.hold(asked.sender))),
+        Some(Path::Realtime | Path::Status) | None => {
+            (door.settings.body_max_bytes, Room::Live(door.realtime.hold(Sharer::of(asked.sender))))
+        }
     };
     // A proxy frames for others, and chunks end where they end: only a box may be wrong about its own body.
     let may_be_wrong = head::is_declared_alone(&asked.parts) && !asked.peer.is_proxy;
