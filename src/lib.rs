@@ -14,6 +14,7 @@ pub mod send; // 5. messages → the world
 
 pub mod admin; // second listener: health, metrics
 pub mod app; // builds everything, starts it, stops it in reverse
+pub mod charset; // how far a character reaches in bytes that are not UTF-8
 pub mod clock; // how old something is, by a wall clock that may be set
 pub mod commands; // what a person asks of the binary besides running it
 pub mod config; // raw settings → checked Config

@@ -39,7 +39,7 @@ impl Accept for Gateway {
             Taken::One(one) => Ok(Reply::One(self.append(&source, *one).await?)),
             Taken::Many(elements) => self.many(&source, elements, &work).await,
             Taken::None(refusal, body) => {
-                let refusal = Body::explain(may_be_short, &body, refusal);
+                let refusal = Body::explain(may_be_short, &body, source.charset.as_deref(), refusal);
                 self.refuse(source, body, refusal).await
             }
         }
