@@ -1,3 +1,5 @@
+//! How the intake is shared where it is full, without a disk.
+
 use serde_json::json;
 
 use super::*;
