@@ -19,10 +19,12 @@ pub mod admin; // second listener: health, metrics
 pub mod commands; // what a person asks of the binary besides running it
 pub mod metrics; // every metric of the process
 
-// What stands between us and the machine.
+// What several of these need.
+pub mod charset; // how far a character reaches in bytes that are not UTF-8
 pub mod clock; // how old something is, by a wall clock that may be set
 pub mod disk; // the way to the file system
 pub mod fault; // a panic of ours ends one thing, and is said
+pub mod in_turn; // what waits, in turn by source
 pub mod volume; // what a file occupies, and who may read it
 
 pub use boxbridge_config as config; // raw settings → checked Config
