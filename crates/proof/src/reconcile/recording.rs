@@ -162,6 +162,8 @@ impl Payload {
 
     fn into_delivered(self) -> Delivered {
         let pictures = self.pictures.unwrap_or_default().into_iter();
+        let pictures = pictures.filter_map(|(kind, picture)| Some((kind, picture?)));
+
         Delivered {
             id: self.id,
             revision: self.revision,
@@ -173,9 +175,7 @@ impl Payload {
             occurred_at: self.occurred_at,
             act_before: self.act_before,
             replay: !self.replay.is_null(),
-            pictures: pictures
-                .filter_map(|(kind, picture)| Some((kind, picture?)))
-                .collect(),
+            pictures: pictures.collect(),
         }
     }
 }
