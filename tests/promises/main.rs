@@ -26,6 +26,7 @@ mod normalize;
 mod operator;
 mod outage;
 mod pack;
+mod pages;
 mod parts;
 mod proxies;
 mod queue_basic;

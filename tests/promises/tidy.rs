@@ -75,7 +75,7 @@ fn each_library_has_one_owner() {
         ("object_store::", &["src/send/store", "src/commands/reconcile"]),
         ("rmqtt_codec::", &["src/send/embedded"]),
         ("ws_stream_tungstenite::", &["src/send/embedded"]),
-        ("figment::", &["src/config"]),
+        ("figment::", &["crates/config"]),
         ("metrics_exporter_prometheus::", &["src/metrics", "src/a"]),
         ("tiny_skia::", &["src/commands/simulate/studio/canvas"]),
         ("jpeg_encoder::", &["src/commands/simulate/studio/canvas"]),
@@ -107,7 +107,7 @@ fn only_the_config_reads_settings_and_only_the_app_and_the_commands_start_tasks(
     for (path, text) in library() {
         let reads = code(&text).find(|line| line.contains("env::var"));
         // The service manager's socket is no setting.
-        let may = ["src/config", "src/commands", "src/app/service_manager.rs"].iter().any(|owner| path.starts_with(owner));
+        let may = ["crates/config", "src/commands", "src/app/service_manager.rs"].iter().any(|owner| path.starts_with(owner));
         assert!(may || reads.is_none(), "{path}: {reads:?}");
     }
 }
