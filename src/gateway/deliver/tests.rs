@@ -295,11 +295,7 @@ async fn one_stranger_that_is_denied_by_hanging_up_costs_twenty_employees_no_mor
     let events: Vec<_> = [(1, STRANGER, "gate")].into_iter().chain((2..=21).map(|number| (number, EMPLOYEE, "gate"))).collect();
     let is_denied = Arc::clone(&denied);
     let mood = move |sent: &Sent| {
-        if sent.person_type == STRANGER && is_denied.load(Ordering::Relaxed) {
-            Mood::HangsUp
-        } else {
-            Mood::Takes
-        }
+        if sent.person_type == STRANGER && is_denied.load(Ordering::Relaxed) { Mood::HangsUp } else { Mood::Takes }
     };
     let rig = Rig::start(&events, mood).await;
     let took = rig.wait(20, 0).await;

@@ -165,6 +165,14 @@ impl<T> Window<T> {
         let templates = spent.into_iter().filter_map(|template| self.left.templates[template.index()].take());
         let from = templates.chain(free.into_values()).min()?;
 
+        // What stands here from there on has its place among what comes.
+        let is_unsent = |sequence: &Sequence| {
+            let is_unsent = |entry: &Entry<T>| entry.attempts == 0 && entry.replayed == Replayed::No;
+            self.entries.get(sequence).is_some_and(is_unsent) && !self.is_held(*sequence)
+        };
+        let unsent: Vec<_> = self.entries.range(from..).map(|(sequence, _)| *sequence).filter(is_unsent).collect();
+        unsent.into_iter().rev().for_each(|sequence| self.leave(sequence));
+
         for (live, newest) in self.live.iter_mut().zip(&mut self.newest) {
             live.retain(|sequence| *sequence < from || self.entries.contains_key(sequence));
             *newest = live.last().copied().unwrap_or(from);

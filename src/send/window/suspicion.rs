@@ -228,11 +228,6 @@ impl Suspicion {
         self.gates.values().map(|gate| self.due(gate))
     }
 
-    /// When this template is tried next, where it waits for that.
-    pub fn closed_until(&self, template: Template) -> Option<Instant> {
-        self.gates.get(&template).filter(|gate| !gate.is_open).map(|gate| gate.until)
-    }
-
     /// The session died with these in it, and the other side did not say that it was for a reason of its own.
     pub fn death(&mut self, submitted: &[Victim], now: Instant) -> Blame {
         if submitted.is_empty() {
