@@ -3,6 +3,7 @@
 //! Promises: what stands aside is out of its device's way, and takes its old place again when it may flow. Deliberately decides nothing: `flow` and
 //! `suspicion` do.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::suspicion::{Suspicion, Trial};
@@ -62,7 +63,7 @@ impl<T> Window<T> {
 
     /// The lowest of a template that is not known to kill.
     fn untried(&self, template: Template, now: Now) -> Option<Sequence> {
-        let parked = self.first_parked(template);
+        let parked = self.free_parked(template).next().map(|(sequence, _)| sequence);
         let is_of_it = |sequence: &Sequence| self.entries.get(sequence).is_some_and(|entry| self.template(entry, now) == template);
         parked.or_else(|| self.ready.iter().map(|(_, sequence)| *sequence).find(is_of_it))
     }
@@ -77,17 +78,23 @@ impl<T> Window<T> {
             };
             !self.submitted.iter().any(is_of_it) && !self.suspicion.as_ref().is_some_and(|suspicion| suspicion.closes(*template))
         });
-        let mut lowest = idle.filter_map(|template| self.first_parked(template));
-        lowest.next()
+        let mut probes = idle.filter_map(|template| self.probe(template));
+        probes.next()
     }
 
-    /// The lowest of a template that is not known to kill and may go before the others of its device.
-    fn first_parked(&self, template: Template) -> Option<Sequence> {
-        let may_go = |sequence: &Sequence| {
-            let is_first = |entry: &Entry<T>| !self.is_behind(*sequence, entry) && !self.is_in_doubt(&entry.device);
-            !self.is_held(*sequence) && self.entries.get(sequence).is_some_and(is_first)
-        };
-        self.parked[template.index()].iter().copied().find(may_go)
+    /// The lowest of the device that was tried least: one that is refused for its own sake is not to speak for all the others.
+    fn probe(&self, template: Template) -> Option<Sequence> {
+        let mut devices = HashSet::new();
+        let free = self.free_parked(template);
+        let lowest = free.filter(|(_, entry)| devices.insert(entry.device.as_str()));
+        lowest.min_by_key(|(_, entry)| entry.attempts).map(|(sequence, _)| sequence)
+    }
+
+    /// Those of a template that are not known to kill and may go before the others of their device, in order.
+    fn free_parked(&self, template: Template) -> impl Iterator<Item = (Sequence, &Entry<T>)> {
+        let parked = self.parked[template.index()].iter().filter(|sequence| !self.is_held(**sequence));
+        let parked = parked.filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
+        parked.filter(|(sequence, entry)| !self.is_behind(*sequence, entry) && !self.is_in_doubt(&entry.device))
     }
 
     /// Whether a record of the same device, of a template that flows, is to go before this one.

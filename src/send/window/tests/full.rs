@@ -47,6 +47,36 @@ fn behind_a_refused_record_of_one_type_thousands_of_another_leave_room_and_come_
 }
 
 #[test]
+fn one_device_that_is_refused_for_now_pauses_no_type_and_speaks_for_none_that_is_paused() {
+    let mut window = window(40);
+    let mut now = Instant::now();
+    (1..=20).for_each(|sequence| admit(&mut window, sequence, "gate"));
+    for sequence in submit_all(&mut window) {
+        assert!(!refuse(&mut window, sequence, Reason::Passing, now));
+    }
+    admit(&mut window, 21, "door");
+    assert_eq!(submit_all(&mut window), [21], "of the same type");
+    window.taken(Sequence(21), now);
+
+    // Many devices: now the type is paused, and all of them are asked in turn.
+    let devices: Vec<_> = (30..45).map(|number| number.to_string()).collect();
+    devices.iter().zip(30..).for_each(|(device, sequence)| admit(&mut window, sequence, device));
+    for sequence in submit_all(&mut window) {
+        assert!(!refuse(&mut window, sequence, Reason::Passing, now));
+    }
+    assert_eq!(window.paused().count(), 1);
+    let mut probes = BTreeSet::new();
+    for _ in 0..16 {
+        now += MINUTE;
+        window.tick(at(now));
+        let probe = submit_all(&mut window);
+        probe.iter().for_each(|sequence| _ = refuse(&mut window, *sequence, Reason::Passing, now));
+        probes.extend(probe);
+    }
+    assert_eq!(probes.len(), 16, "{probes:?}");
+}
+
+#[test]
 fn a_full_window_that_waits_for_one_devices_pictures_lets_another_device_pass() {
     let mut window = window(20);
     let now = Instant::now();
