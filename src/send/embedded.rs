@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{self, MqttTransport, Secret};
+use crate::config::{self, MqttTransport, MqttVersion, Secret};
 
 #[cfg(feature = "embedded-broker")]
 mod broker;
@@ -83,13 +83,15 @@ impl Embedded {
         self.doors.websocket
     }
 
-    /// The same settings, as our own sessions reach it: as the only one who may publish.
+    /// The same settings, as our own sessions reach it: as the only one who may publish, in MQTT 5.
     pub fn reached_by(&self, settings: config::Mqtt) -> config::Mqtt {
         let address = config::reached(self.doors.tcp);
         let host = address.ip().to_string();
         let broker = config::Broker { transport: MqttTransport::Tcp, host, port: address.port(), path: String::new() };
         let (username, password) = self.login();
-        config::Mqtt { broker: Some(broker), username: Some(username), password, ..settings }
+        // Version 5 limits what is on its way, so that a ping never waits behind a thousand events for one slow subscriber; and it says what
+        // nobody heard. Subscribers speak the version that they like.
+        config::Mqtt { broker: Some(broker), version: MqttVersion::V5, username: Some(username), password, ..settings }
     }
 
     /// Whoever has this may publish; made with the process.

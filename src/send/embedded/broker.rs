@@ -24,6 +24,7 @@ mod pace;
 mod pen;
 mod reply;
 mod session;
+mod shares;
 mod wire;
 
 use door::Kind;

@@ -18,7 +18,7 @@ use super::message::{Message, Publication};
 use super::pen::{Outbox, Pen};
 use super::reply::{self, Limits, Manner, Reply, reason};
 use super::session::{Delivery, Line};
-use super::wire::{self, Connect, Frame, PACKET_MAX, Request, Rights, Version, Will};
+use super::wire::{self, Connect, Frame, NoConnect, PACKET_MAX, Request, Rights, Version, Will};
 use crate::event::Lane;
 
 /// From the connection to its CONNECT.
@@ -56,7 +56,16 @@ where
         _ = place.ending.ended() => return,
         connect = timeout(CONNECT_WITHIN, first(&mut reader)) => connect,
     };
-    let Ok(Some(connect)) = connect else { return };
+    let connect = match connect {
+        Ok(Ok(connect)) => connect,
+        Ok(Err(NoConnect::Refused(version, reason))) => {
+            drop(pen.write(&Reply::Refused(reason).encode(version)).await);
+            drop(timeout(GOODBYE_WITHIN, pen.close()).await);
+            return;
+        }
+        Ok(Err(NoConnect::Garbage)) | Err(_) => return,
+    };
+
     let version = connect.version;
     let reason = match house.judge(&connect, &place, from) {
         Ok(Rights::Client) => {
@@ -80,10 +89,10 @@ where
     drop(timeout(GOODBYE_WITHIN, pen.close()).await);
 }
 
-async fn first(reader: &mut (impl AsyncRead + Unpin)) -> Option<Connect> {
-    match wire::read(reader, Rights::Client).await.ok()? {
-        Frame::Whole { packet, body } => Connect::parse(packet, body),
-        Frame::Publication { .. } => None,
+async fn first(reader: &mut (impl AsyncRead + Unpin)) -> Result<Connect, NoConnect> {
+    match wire::read(reader, Rights::Client).await {
+        Ok(Frame::Whole { packet, body }) => Connect::parse(packet, body),
+        Ok(Frame::Publication { .. }) | Err(_) => Err(NoConnect::Garbage),
     }
 }
 
@@ -106,8 +115,11 @@ where
     async fn subscribe(mut self, connect: Connect) -> Option<u8> {
         let assigned = connect.client_id.is_empty().then(|| uuid::Uuid::new_v4().simple().to_string());
         let id = assigned.clone().unwrap_or(connect.client_id);
+        // They may hold a packet each, as long as the connection lives.
+        drop((connect.login, connect.will));
         let line = Line {
             number: self.place.number,
+            from: self.from,
             wake: Arc::clone(&self.outbox.wake),
             ending: Arc::clone(&self.place.ending),
             receive_maximum: connect.receive_maximum,
@@ -214,21 +226,21 @@ async fn requests(
             Err(leave) => return leave,
         };
         let reply = match Request::parse(packet, version) {
-            None => return Leave::because(reason::MALFORMED),
-            Some(Request::Disconnect { expiry_seconds, .. }) => {
+            Err(reason) => return Leave::because(reason),
+            Ok(Request::Disconnect { expiry_seconds, .. }) => {
                 let expiry = expiry_seconds.map(|seconds| Duration::from_secs(seconds.into()));
                 return Leave { is_orderly: true, expiry, reason: None };
             }
-            Some(Request::Acknowledged(packet_id)) => {
+            Ok(Request::Acknowledged(packet_id)) => {
                 exchange.acknowledged(client.id, client.line, packet_id);
                 continue;
             }
-            Some(Request::Ping) => Reply::Pong,
-            Some(Request::Release(packet_id)) => Reply::Released(packet_id),
-            Some(Request::Subscribe { packet_id, id, wanted }) => {
+            Ok(Request::Ping) => Reply::Pong,
+            Ok(Request::Release(packet_id)) => Reply::Released(packet_id),
+            Ok(Request::Subscribe { packet_id, id, wanted }) => {
                 Reply::Subscribed { packet_id, reasons: exchange.subscribe(client.id, client.line, id, wanted) }
             }
-            Some(Request::Unsubscribe { packet_id, filters }) => {
+            Ok(Request::Unsubscribe { packet_id, filters }) => {
                 Reply::Unsubscribed { packet_id, reasons: exchange.unsubscribe(client.id, client.line, &filters) }
             }
         };
@@ -289,7 +301,7 @@ async fn publications(
         let first = packet.first().copied().unwrap_or_default();
         if first >> 4 == 3 {
             let packet = packet.freeze();
-            let Some(publication) = Publication::parse(first, packet.slice(body..), version, &exchange.held) else {
+            let Some(publication) = Publication::parse(first, packet.slice(body..), &exchange.held) else {
                 return Leave::because(reason::MALFORMED);
             };
             let Publication { message, qos, retain, packet_id } = publication;
@@ -304,8 +316,8 @@ async fn publications(
             continue;
         }
         match Request::parse(packet, version) {
-            Some(Request::Ping) => outbox.put(&Reply::Pong, version),
-            Some(Request::Disconnect { with_will, .. }) => return Leave { is_orderly: !with_will, ..Leave::default() },
+            Ok(Request::Ping) => outbox.put(&Reply::Pong, version),
+            Ok(Request::Disconnect { with_will, .. }) => return Leave { is_orderly: !with_will, ..Leave::default() },
             // It does not subscribe, and QoS 2 it does not publish.
             _ => return Leave::because(reason::MALFORMED),
         }
@@ -338,6 +350,7 @@ async fn frame(reader: &mut (impl AsyncRead + Unpin), rights: Rights, keep_alive
     };
     frame.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => Leave::because(reason::MALFORMED),
+        std::io::ErrorKind::FileTooLarge => Leave::because(reason::TOO_LARGE),
         _ => Leave::default(),
     })
 }

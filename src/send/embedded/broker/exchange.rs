@@ -1,9 +1,10 @@
 //! From the gateway's publications to the sessions of those who want them: the broker without its connections.
 //!
-//! Promises: a publication is shared by all who wait for it, and all of them together hold at most [`HELD_MAX`]: whoever holds most gives
-//! way, and that is counted. Sessions that nobody uses end after a while, and there are few of them. Deliberately writes nothing to disk.
+//! Promises: a publication is shared by all who wait for it, and all of them together hold at most [`HELD_MAX`]: the session that holds most
+//! gives way, and that is counted. Sessions that nobody uses end after a while, and there are few of them. No address can take all kept
+//! sessions or subscriptions from another (`shares`). Deliberately writes nothing to disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use super::message::{Held, Message};
 use super::pace::{FULL, FULL_BYTES};
 use super::reply::reason;
 use super::session::{Delivery, Line, Session, Subscription};
+use super::shares;
 use super::wire::{Retained, Wanted};
 
 /// Bytes of all messages that wait for somebody or are retained: a quarter of what the whole process may take.
@@ -166,12 +168,15 @@ impl Exchange {
         if let Some(before) = inner.sessions.get(client_id).and_then(|session| session.line.as_ref()) {
             before.ending.end(reason::TAKEN_OVER);
         }
-        if clean_start {
+        // One that was to end with its connection ends here, too, if that is taken over (MQTT-3.1.2-6).
+        if clean_start || inner.sessions.get(client_id).is_some_and(|session| session.kept_for.is_zero()) {
             inner.sessions.remove(client_id);
         }
+
         let is_present = inner.sessions.contains_key(client_id);
-        let session = inner.sessions.entry(client_id.to_owned()).or_insert_with(|| Session::new(number));
+        let session = inner.sessions.entry(client_id.to_owned()).or_insert_with(|| Session::new(number, line.from));
         session.disconnected();
+        session.from = line.from;
         session.kept_for = asked.unwrap_or(KEPT_FOR).min(KEPT_FOR);
         line.wake.notify_one();
         session.line = Some(line);
@@ -188,9 +193,12 @@ impl Exchange {
             session.kept_for = asked.map_or(session.kept_for, |asked| asked.min(KEPT_FOR));
         }
         if session.kept_for.is_zero() {
-            let depth = session.depth();
-            inner.sessions.remove(client_id);
-            self.count(client_id, depth, "its session ended with its connection");
+            self.end(&mut inner, client_id, "its session ended with its connection");
+        }
+        while inner.sessions.values().filter(|session| session.line.is_none()).count() > KEPT_MAX
+            && let Some(client_id) = shares::gives_kept(&inner.sessions)
+        {
+            self.end(&mut inner, &client_id, "too many sessions are kept");
         }
         drop(inner);
         self.moved.notify_waiters();
@@ -199,7 +207,15 @@ impl Exchange {
     /// The answer to each.
     pub fn subscribe(&self, client_id: &str, line: u64, id: Option<u32>, wanted: Vec<Wanted>) -> Vec<u8> {
         let mut inner = self.lock();
-        let reasons: Vec<u8> = wanted.into_iter().map(|wanted| inner.subscribe(client_id, line, id, wanted)).collect();
+        let mut grant = |(place, wanted): (usize, Wanted)| {
+            // More than a session may have is not even looked at.
+            if place >= SUBSCRIPTIONS_MAX {
+                return reason::QUOTA;
+            }
+            self.make_way(&mut inner, client_id, &wanted.filter);
+            inner.subscribe(client_id, line, id, wanted)
+        };
+        let reasons: Vec<u8> = wanted.into_iter().enumerate().map(&mut grant).collect();
         let Inner { sessions, early, .. } = &mut *inner;
         if let (Some(early), Some(session)) = (early, sessions.get_mut(client_id)) {
             let dropped = early.tell(session);
@@ -213,15 +229,38 @@ impl Exchange {
         reasons
     }
 
+    /// Where all subscriptions are taken, one that is new may end somebody's session.
+    fn make_way(&self, inner: &mut Inner, client_id: &str, filter: &str) {
+        let Some(session) = inner.sessions.get(client_id) else { return };
+        if session.wants(filter) || session.wants.len() >= SUBSCRIPTIONS_MAX || inner.subscriptions() < ALL_SUBSCRIPTIONS_MAX {
+            return;
+        }
+        if let Some(other) = shares::gives_subscriptions(&inner.sessions, session.from) {
+            self.end(inner, &other, "its address has most of all subscriptions");
+        }
+    }
+
+    /// Ends a session, and its connection with it.
+    fn end(&self, inner: &mut Inner, client_id: &str, why: &str) {
+        let Some(session) = inner.sessions.remove(client_id) else { return };
+        if let Some(line) = &session.line {
+            line.ending.end(reason::QUOTA);
+        }
+        self.count(client_id, session.depth(), why);
+    }
+
     pub fn unsubscribe(&self, client_id: &str, line: u64, filters: &[String]) -> Vec<u8> {
-        let mut inner = self.lock();
-        let Some(session) = inner.session(client_id, line) else { return Vec::new() };
-        let mut answer = |filter: &String| {
-            let before = session.wants.len();
-            session.wants.retain(|subscription| subscription.wanted.filter != *filter);
-            if session.wants.len() < before { reason::SUCCESS } else { reason::NO_SUBSCRIPTION }
-        };
-        filters.iter().map(&mut answer).collect()
+        let mut named: HashSet<&str> = filters.iter().map(String::as_str).collect();
+        let mut ended = HashSet::new();
+        if let Some(session) = self.lock().session(client_id, line) {
+            session.wants.retain(|subscription| {
+                let filter = named.take(subscription.wanted.filter.as_str());
+                ended.extend(filter);
+                filter.is_none()
+            });
+        }
+        let answer = |filter: &String| if ended.remove(filter.as_str()) { reason::SUCCESS } else { reason::NO_SUBSCRIPTION };
+        filters.iter().map(answer).collect()
     }
 
     /// What goes out next on this connection.
@@ -253,21 +292,11 @@ impl Exchange {
             early.end();
         }
         let now = Instant::now();
-        let mut gone: Vec<(Duration, String)> = inner
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.line.is_none())
-            .map(|(name, session)| (now.duration_since(session.left), name.clone()))
-            .collect();
-        gone.sort();
-        // Those who left last are kept.
-        for (place, (since, name)) in gone.into_iter().enumerate() {
-            let is_over = inner.sessions.get(&name).is_some_and(|session| since >= session.kept_for);
-            if (is_over || place >= KEPT_MAX)
-                && let Some(session) = inner.sessions.remove(&name)
-            {
-                self.count(&name, session.depth(), "nobody came back for its session");
-            }
+        let is_over = |session: &Session| session.line.is_none() && now.duration_since(session.since) >= session.kept_for;
+        let over: Vec<String> =
+            inner.sessions.iter().filter(|(_, session)| is_over(session)).map(|(client_id, _)| client_id.clone()).collect();
+        for client_id in over {
+            self.end(&mut inner, &client_id, "nobody came back for its session");
         }
     }
 
@@ -298,6 +327,11 @@ impl Inner {
         self.sessions.get_mut(client_id).filter(|session| session.line.as_ref().is_some_and(|own| own.number == line))
     }
 
+    /// Of all sessions.
+    fn subscriptions(&self) -> usize {
+        self.sessions.values().map(|session| session.wants.len()).sum()
+    }
+
     fn retain(&mut self, message: &Arc<Message>, qos: u8) {
         if message.payload.is_empty() {
             self.retained.remove(&message.topic);
@@ -312,7 +346,7 @@ impl Inner {
             Err(Fault::Invalid) => return reason::FILTER_INVALID,
             Ok(()) => {}
         }
-        let all: usize = self.sessions.values().map(|session| session.wants.len()).sum();
+        let all = self.subscriptions();
         let retained = std::mem::take(&mut self.retained);
         let reason = match self.session(client_id, line) {
             Some(session) => grant(session, all, &retained, Subscription { wanted, id }),
@@ -351,10 +385,11 @@ fn grant(session: &mut Session, all: usize, retained: &Retentions, subscription:
     let is_other = |other: &Subscription| other.wanted.filter != wanted.filter;
     let others = session.wants.iter().filter(|other| is_other(other)).count();
     let bytes: usize = session.wants.iter().filter(|other| is_other(other)).map(|other| other.wanted.filter.len()).sum();
-    if others >= SUBSCRIPTIONS_MAX || bytes + wanted.filter.len() > FILTER_BYTES_MAX || all >= ALL_SUBSCRIPTIONS_MAX {
+    let is_new = others == session.wants.len();
+    let is_one_too_many = is_new && (others >= SUBSCRIPTIONS_MAX || all >= ALL_SUBSCRIPTIONS_MAX);
+    if is_one_too_many || bytes + wanted.filter.len() > FILTER_BYTES_MAX {
         return reason::QUOTA;
     }
-    let is_new = others == session.wants.len();
     if wanted.retained == Retained::Always || (wanted.retained == Retained::IfNew && is_new) {
         for (message, qos) in retained.values().filter(|(message, _)| filter::matches(&wanted.filter, &message.topic)) {
             session.push(Delivery {

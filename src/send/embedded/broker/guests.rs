@@ -1,6 +1,6 @@
 //! Who is connected, and who has to leave so that others find a place.
 //!
-//! Promises: no more connections than there are places; the gateway itself always finds one; whoever connects and says nothing makes room
+//! Promises: no more connections than there are places; the gateway itself always finds one; a connection that says nothing makes room
 //! for the next. Where all places are taken, the address with most of them gives one up.
 
 use std::net::IpAddr;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::reply::reason;
+use super::shares::greediest;
 
 /// Clients at a time: the screens and gates of a large site. Each may have its whole queue waiting.
 const CLIENTS_MAX: usize = 512;
@@ -67,6 +68,13 @@ enum Standing {
     Leaving,
 }
 
+impl Guest {
+    /// It has not said CONNECT, or was told to leave.
+    fn is_nobody(&self) -> bool {
+        matches!(self.standing, Standing::Unnamed | Standing::Leaving)
+    }
+}
+
 /// A place; given back when it is dropped.
 pub(super) struct Place {
     pub number: u64,
@@ -85,9 +93,12 @@ impl Guests {
     /// `None` where even those who must leave have not left yet.
     pub fn admit(self: &Arc<Guests>, from: IpAddr) -> Option<Place> {
         let mut list = self.lock();
-        if list.count(|standing| standing != Standing::Client) >= self.others_max {
-            list.dismiss(|guest| guest.standing == Standing::Unnamed, reason::SILENT);
-            if list.count(|standing| standing != Standing::Client) >= 2 * self.others_max {
+        if list.count(|guest| guest.standing != Standing::Client) >= self.others_max {
+            list.dismiss_unnamed(from);
+            let all = list.count(|guest| guest.standing != Standing::Client);
+            let own = list.count(|guest| guest.is_nobody() && guest.from == from);
+            // The last places are for addresses that do not come faster than they leave.
+            if all >= 2 * self.others_max || own >= self.others_max * 3 / 2 {
                 return None;
             }
         }
@@ -99,7 +110,7 @@ impl Guests {
 
     /// Returns once all who were told to leave are gone, and all clients.
     pub async fn are_gone(&self) {
-        while self.lock().count(|standing| standing != Standing::Gateway) > 0 {
+        while self.lock().count(|guest| guest.standing != Standing::Gateway) > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -110,8 +121,16 @@ impl Guests {
 }
 
 impl List {
-    fn count(&self, which: impl Fn(Standing) -> bool) -> usize {
-        self.guests.iter().filter(|guest| which(guest.standing)).count()
+    fn count(&self, which: impl Fn(&Guest) -> bool) -> usize {
+        self.guests.iter().filter(|guest| which(guest)).count()
+    }
+
+    /// Of those without a CONNECT, the oldest of the address with most of them leaves; one more comes from there. Those who were told and
+    /// have not left yet count, so that nobody leaves in their place.
+    fn dismiss_unnamed(&mut self, comes_from: IpAddr) {
+        let nobodies = self.guests.iter().filter(|guest| guest.is_nobody()).map(|guest| (guest.from, 1));
+        let greediest = greediest(nobodies.chain([(comes_from, 1)]));
+        self.dismiss(|guest| guest.standing == Standing::Unnamed && Some(guest.from) == greediest, reason::SILENT);
     }
 
     /// The oldest of these leaves.
@@ -124,17 +143,19 @@ impl List {
 
     /// A client from there finds a place, or one that another address has too many of.
     fn has_room_for(&mut self, from: IpAddr, clients_max: usize) -> bool {
-        if self.count(|standing| standing == Standing::Client) < clients_max {
+        let is_client = |guest: &Guest| guest.standing == Standing::Client;
+        if self.count(is_client) < clients_max {
             return true;
         }
-        let clients: Vec<IpAddr> =
-            self.guests.iter().filter(|guest| guest.standing == Standing::Client).map(|guest| guest.from).collect();
-        let of = |address: IpAddr| clients.iter().filter(|from| **from == address).count();
-        let Some(greediest) = clients.iter().copied().max_by_key(|address| of(*address)) else { return false };
+
+        let clients = self.guests.iter().filter(|guest| is_client(guest)).map(|guest| (guest.from, 1));
+        let Some(greediest) = greediest(clients) else { return false };
+        let of = |address: IpAddr| self.count(|guest| is_client(guest) && guest.from == address);
         if of(greediest) <= of(from) + 1 {
             return false;
         }
-        self.dismiss(|guest| guest.standing == Standing::Client && guest.from == greediest, reason::QUOTA);
+
+        self.dismiss(|guest| is_client(guest) && guest.from == greediest, reason::QUOTA);
         true
     }
 }
@@ -194,6 +215,17 @@ mod tests {
         // Those who were told and do not leave fill a bounded place.
         let more = (0..1_000).map_while(|_| guests.admit(address(1))).collect::<Vec<_>>();
         assert!(more.len() + silent.len() < 2 * guests.others_max);
+    }
+
+    #[test]
+    fn a_flood_that_says_nothing_dismisses_its_own_and_leaves_places_to_others() {
+        let guests = Arc::new(Guests::new(PLACES));
+        let slow = guests.admit(address(2)).expect("a place");
+        // They are told to leave, and do not.
+        let flood: Vec<_> = (0..1_000).map_while(|_| guests.admit(address(1))).collect();
+        assert!(flood.len() > guests.others_max && !is_dismissed(&slow));
+        let other = guests.admit(address(3)).expect("a place beside them");
+        assert!(!is_dismissed(&slow) && !is_dismissed(&other));
     }
 
     #[test]

@@ -15,6 +15,9 @@ use super::guests::{Ending, Guests, Place};
 use super::reply::reason;
 use super::wire::{Connect, Rights, Version};
 
+/// Of a client id: it is held as long as the session, and a log line has it.
+const CLIENT_ID_MAX: usize = 256;
+
 pub(super) struct House {
     pub exchange: Exchange,
     pub guests: Arc<Guests>,
@@ -45,10 +48,14 @@ impl House {
         }
         match &connect.login {
             Some((user, password)) if *user == self.user => {
-                let is_gateway = *password == *self.password.as_bytes();
+                // It reaches us as version 5, whatever the settings say of brokers.
+                let is_gateway = connect.version == Version::V5 && *password == *self.password.as_bytes();
                 return is_gateway.then_some(Rights::Gateway).ok_or(reason::BAD_LOGIN);
             }
             _ => {}
+        }
+        if connect.client_id.len() > CLIENT_ID_MAX {
+            return Err(reason::CLIENT_ID_INVALID);
         }
         if connect.will.is_some() {
             self.turn_away("last will", from);

@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::wire::Version;
-
 /// Beside its packet: the structure itself, and what the allocators add.
 const OVERHEAD: usize = 256;
 /// Property identifiers (MQTT 5, 2.2.2.2).
@@ -58,19 +56,14 @@ pub(super) struct Publication {
 }
 
 impl Publication {
-    /// From the first byte of a packet and what follows its length; `None` if it is malformed.
-    pub fn parse(first: u8, mut body: Bytes, version: Version, held: &Held) -> Option<Publication> {
+    /// From the first byte of a packet of MQTT 5 and what follows its length; `None` if it is malformed.
+    pub fn parse(first: u8, mut body: Bytes, held: &Held) -> Option<Publication> {
         let qos = first >> 1 & 3;
         let length = usize::from(body.try_get_u16().ok()?);
         let topic = String::from_utf8(take(&mut body, length)?.to_vec()).ok()?;
         let packet_id = if qos > 0 { body.try_get_u16().ok()? } else { 0 };
-        let properties = match version {
-            Version::V3 => Bytes::new(),
-            Version::V5 => {
-                let length = variable_length(&mut body)?;
-                take(&mut body, length)?
-            }
-        };
+        let length = variable_length(&mut body)?;
+        let properties = take(&mut body, length)?;
         let is_legal = qos < 3 && !topic.is_empty() && !topic.contains(['+', '#', '\0']);
         let message = is_legal.then(|| Message::new(topic, properties, body, held))??;
         Some(Publication { message, qos, retain: first & 1 == 1, packet_id })
@@ -182,14 +175,14 @@ mod tests {
     use super::*;
 
     fn parse(body: &[u8]) -> Option<Publication> {
-        Publication::parse(0x32, Bytes::copy_from_slice(body), Version::V5, &Held::default())
+        Publication::parse(0x32, Bytes::copy_from_slice(body), &Held::default())
     }
 
     #[test]
     fn a_publication_goes_through_as_it_came_with_its_time_running() {
         let held = Held::default();
         let body = b"\0\x01a\0\x07\x0b\x02\0\0\0\x3c\x26\0\x01k\0\0payload";
-        let publication = Publication::parse(0x33, Bytes::from_static(body), Version::V5, &held).expect("it is legal");
+        let publication = Publication::parse(0x33, Bytes::from_static(body), &held).expect("it is legal");
         assert_eq!((publication.qos, publication.retain, publication.packet_id), (1, true, 7));
         assert_eq!((&*publication.message.topic, &*publication.message.payload), ("a", &b"payload"[..]));
         let mut block = BytesMut::new();

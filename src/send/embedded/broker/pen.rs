@@ -1,6 +1,7 @@
 //! The writing half of a connection, and what is to be written beside publications.
 //!
-//! Promises: a client that takes nothing for [`WRITTEN_WITHIN`] is an error, and one that does not take its answers is asked nothing more.
+//! Promises: a client that takes nothing for [`WRITTEN_WITHIN`] is an error. A client that does not take its answers is asked nothing more, so
+//! they are bounded in count and bytes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,39 +18,59 @@ use super::wire::Version;
 /// For a piece of a message to go out.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 const PIECE: usize = 64 << 10;
-/// Answers that a client has not taken: it may ask nothing more until it has.
+/// Answers that a client has not taken, and their bytes: it may ask nothing more until it has.
 const REPLIES_MAX: usize = 64;
+const REPLY_BYTES_MAX: usize = 16 << 10;
 const BUFFER: usize = 4 << 10;
 
 /// What is to be written to one connection beside publications.
 #[derive(Default)]
 pub(super) struct Outbox {
-    replies: Mutex<VecDeque<Bytes>>,
+    replies: Mutex<Replies>,
     /// Something is to be written, here or elsewhere.
     pub wake: Arc<Notify>,
     taken: Notify,
 }
 
+#[derive(Default)]
+struct Replies {
+    packets: VecDeque<Bytes>,
+    bytes: usize,
+}
+
 impl Outbox {
     pub fn put(&self, reply: &Reply, version: Version) {
-        self.lock().push_back(reply.encode(version));
+        let packet = reply.encode(version);
+        let mut replies = self.lock();
+        replies.bytes += packet.len();
+        replies.packets.push_back(packet);
+        drop(replies);
         self.wake.notify_one();
     }
 
     pub fn take(&self) -> Option<Bytes> {
-        let reply = self.lock().pop_front();
+        let mut replies = self.lock();
+        let packet = replies.packets.pop_front();
+        replies.bytes -= packet.as_ref().map_or(0, Bytes::len);
+        drop(replies);
         self.taken.notify_one();
-        reply
+        packet
     }
 
     pub async fn has_room(&self) {
-        while self.lock().len() >= REPLIES_MAX {
+        while !self.lock().has_room() {
             self.taken.notified().await;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
+    fn lock(&self) -> MutexGuard<'_, Replies> {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Replies {
+    fn has_room(&self) -> bool {
+        self.packets.len() < REPLIES_MAX && self.bytes < REPLY_BYTES_MAX
     }
 }
 

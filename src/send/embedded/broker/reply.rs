@@ -15,6 +15,9 @@ pub(super) mod reason {
     /// From here on it is one.
     pub const FAILURE: u8 = 0x80;
     pub const MALFORMED: u8 = 0x81;
+    pub const PROTOCOL_ERROR: u8 = 0x82;
+    pub const VERSION_UNSUPPORTED: u8 = 0x84;
+    pub const CLIENT_ID_INVALID: u8 = 0x85;
     pub const BAD_LOGIN: u8 = 0x86;
     pub const NOT_AUTHORISED: u8 = 0x87;
     pub const SHUTTING_DOWN: u8 = 0x8B;
@@ -22,6 +25,7 @@ pub(super) mod reason {
     pub const SILENT: u8 = 0x8D;
     pub const TAKEN_OVER: u8 = 0x8E;
     pub const FILTER_INVALID: u8 = 0x8F;
+    pub const TOO_LARGE: u8 = 0x95;
     pub const QUOTA: u8 = 0x97;
     pub const NO_SHARED: u8 = 0x9E;
 }
@@ -122,6 +126,8 @@ fn put_offer(expiry_seconds: Option<u32>, assigned: Option<&str>, limits: Option
 /// MQTT 3.1.1 knows five reasons, and 0x80 for a subscription that is not granted.
 fn refusal_v3(reason: u8) -> u8 {
     match reason {
+        reason::VERSION_UNSUPPORTED => 1,
+        reason::CLIENT_ID_INVALID => 2,
         reason::BAD_LOGIN => 4,
         reason::NOT_AUTHORISED => 5,
         _ => 3,

@@ -4,6 +4,7 @@
 //! sent again on the next connection. Deliberately holds no payload of its own: a message is shared by all who wait for it.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,13 +26,15 @@ const SLOT: usize = 64;
 pub(super) struct Session {
     /// Never given to another session of this process.
     pub number: u64,
+    /// Where its client was last.
+    pub from: IpAddr,
     pub wants: Vec<Subscription>,
     /// While it is connected.
     pub line: Option<Line>,
     /// How long it outlives its connection.
     pub kept_for: Duration,
-    /// When its connection ended.
-    pub left: Instant,
+    /// When its connection began, or ended.
+    pub since: Instant,
     pub pace: Pace,
     waiting: VecDeque<Delivery>,
     in_flight: VecDeque<(u16, Delivery)>,
@@ -48,6 +51,7 @@ pub(super) struct Subscription {
 /// The connection of a session.
 pub(super) struct Line {
     pub number: u64,
+    pub from: IpAddr,
     /// Something waits.
     pub wake: Arc<Notify>,
     pub ending: Arc<Ending>,
@@ -64,19 +68,25 @@ pub(super) struct Delivery {
 }
 
 impl Session {
-    pub fn new(number: u64) -> Session {
+    pub fn new(number: u64, from: IpAddr) -> Session {
         Session {
             number,
+            from,
             wants: Vec::new(),
             line: None,
             kept_for: Duration::ZERO,
-            left: Instant::now(),
+            since: Instant::now(),
             pace: Pace::default(),
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
             last_id: 0,
             bytes: 0,
         }
+    }
+
+    /// It has a subscription with this very filter.
+    pub fn wants(&self, filter: &str) -> bool {
+        self.wants.iter().any(|subscription| subscription.wanted.filter == filter)
     }
 
     /// How this message would go to it, if it wants it.
@@ -149,7 +159,7 @@ impl Session {
     /// The connection is over: what has no acknowledgement waits again, before everything else.
     pub fn disconnected(&mut self) {
         self.line = None;
-        self.left = Instant::now();
+        self.since = Instant::now();
         while let Some((_, delivery)) = self.in_flight.pop_back() {
             self.waiting.push_front(Delivery { is_again: true, ..delivery });
         }

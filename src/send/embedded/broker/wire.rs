@@ -7,17 +7,23 @@ use std::io;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::{v3, v5};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::codec::Decoder;
 
+use super::reply::reason;
+
 /// CONNECT and SUBSCRIBE need less, and hundreds of clients may send one at a time.
-pub(super) const CLIENT_PACKET_MAX: u32 = 64 << 10;
+pub(super) const CLIENT_PACKET_MAX: u32 = 32 << 10;
 /// The gateway's own: an event with four pictures inline.
 pub(super) const PACKET_MAX: u32 = 16 << 20;
 /// The type of a packet, in the upper half of its first byte.
+const CONNECT: u8 = 1;
 const PUBLISH: u8 = 3;
+/// Of the flags in a CONNECT.
+const CLEAN_START: u8 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
@@ -68,7 +74,7 @@ pub(super) async fn read(from: &mut (impl AsyncRead + Unpin), rights: Rights) ->
         Rights::Gateway => PACKET_MAX,
     };
     if length > most {
-        return Err(malformed());
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
     let body = packet.len();
     packet.resize(body + usize::try_from(length).unwrap_or_default(), 0);
@@ -113,6 +119,14 @@ pub(super) struct Connect {
     pub has_method: bool,
 }
 
+/// Why a first packet is no CONNECT that one can answer as asked.
+#[derive(Debug)]
+pub(super) enum NoConnect {
+    /// MQTT has no answer to it.
+    Garbage,
+    Refused(Version, u8),
+}
+
 #[derive(Debug)]
 pub(super) struct Will {
     pub topic: String,
@@ -124,19 +138,46 @@ pub(super) struct Will {
 }
 
 impl Connect {
-    /// `None` if it is none.
-    pub fn parse(mut packet: BytesMut, body: usize) -> Option<Connect> {
-        // Behind the protocol's name: 4 is 3.1.1, 3 is 3.1, 5 is 5.
-        let name = usize::from(u16::from_be_bytes([*packet.get(body)?, *packet.get(body + 1)?]));
-        match *packet.get(body + 2 + name)? {
-            5 => match v5::Codec::new(0, 0).decode(&mut packet).ok()?? {
-                (v5::Packet::Connect(connect), _) => Some(Connect::of_v5(*connect)),
-                _ => None,
+    pub fn parse(packet: BytesMut, body: usize) -> Result<Connect, NoConnect> {
+        // The protocol's name, its level, the flags.
+        let mut head = packet.get(body..).unwrap_or_default();
+        if packet.first().is_none_or(|first| first >> 4 != CONNECT) {
+            return Err(NoConnect::Garbage);
+        }
+        let length = usize::from(head.try_get_u16().unwrap_or_default());
+        let (Some(name), Some(level)) = (head.get(..length), head.get(length)) else { return Err(NoConnect::Garbage) };
+
+        match (name, level) {
+            (b"MQTT", 5) => Connect::parse_v5(packet, body + 2 + length + 1),
+            (b"MQTT", 4) | (b"MQIsdp", 3) => Connect::parse_v3(packet),
+            (b"MQTT" | b"MQIsdp", _) => Err(NoConnect::Refused(Version::V3, reason::VERSION_UNSUPPORTED)),
+            _ => Err(NoConnect::Garbage),
+        }
+    }
+
+    fn parse_v3(mut packet: BytesMut) -> Result<Connect, NoConnect> {
+        match v3::Codec::new(0).decode(&mut packet) {
+            Ok(Some((v3::Packet::Connect(connect), _))) => Ok(Connect::of_v3(*connect)),
+            // Empty, without a clean session (MQTT-3.1.3-8).
+            Err(DecodeError::InvalidClientId) => Err(NoConnect::Refused(Version::V3, reason::CLIENT_ID_INVALID)),
+            _ => Err(NoConnect::Garbage),
+        }
+    }
+
+    fn parse_v5(mut packet: BytesMut, flags: usize) -> Result<Connect, NoConnect> {
+        let mut again = packet.clone();
+        match v5::Codec::new(0, 0).decode(&mut packet) {
+            Ok(Some((v5::Packet::Connect(connect), _))) => Ok(Connect::of_v5(*connect)),
+            // Empty, without a clean start: MQTT 5 allows it, the codec does not. No session is there under the id that it is
+            // assigned, so its start is clean either way.
+            Err(DecodeError::InvalidClientId) => match again.get_mut(flags) {
+                Some(flags) if *flags & CLEAN_START == 0 => {
+                    *flags |= CLEAN_START;
+                    Connect::parse_v5(again, usize::MAX)
+                }
+                _ => Err(NoConnect::Garbage),
             },
-            _ => match v3::Codec::new(0).decode(&mut packet).ok()?? {
-                (v3::Packet::Connect(connect), _) => Some(Connect::of_v3(*connect)),
-                _ => None,
-            },
+            _ => Err(NoConnect::Garbage),
         }
     }
 
@@ -216,12 +257,13 @@ pub(super) enum Retained {
 }
 
 impl Request {
-    /// `None` if it is malformed, or nothing that a client says.
-    pub fn parse(mut packet: BytesMut, version: Version) -> Option<Request> {
-        match version {
-            Version::V3 => Request::of_v3(v3::Codec::new(0).decode(&mut packet).ok()??.0),
-            Version::V5 => Request::of_v5(v5::Codec::new(0, 0).decode(&mut packet).ok()??.0),
-        }
+    /// The reason why not, if it is malformed, or nothing that a client says here.
+    pub fn parse(mut packet: BytesMut, version: Version) -> Result<Request, u8> {
+        let request = match version {
+            Version::V3 => v3::Codec::new(0).decode(&mut packet).ok().flatten().map(|(packet, _)| Request::of_v3(packet)),
+            Version::V5 => v5::Codec::new(0, 0).decode(&mut packet).ok().flatten().map(|(packet, _)| Request::of_v5(packet)),
+        };
+        request.ok_or(reason::MALFORMED)?.ok_or(reason::PROTOCOL_ERROR)
     }
 
     fn of_v3(packet: v3::Packet) -> Option<Request> {

@@ -9,7 +9,8 @@ fn what_is_on_its_way_to_others_costs_a_subscriber_without_a_backlog_nothing() {
     // Held as by a writer in the middle of it.
     let _under_way: Vec<_> =
         (0..2).map(|_| Message::will("boxbridge/default/events/vip/gate", &half, false, None, &exchange.held).unwrap()).collect();
-    let line = Line { number: 1, wake: Arc::default(), ending: Arc::default(), receive_maximum: 10 };
+    let from = std::net::Ipv4Addr::LOCALHOST.into();
+    let line = Line { number: 1, from, wake: Arc::default(), ending: Arc::default(), receive_maximum: 10 };
     exchange.connect("screen", line, true, None);
 
     exchange.make_room(&mut exchange.lock());
