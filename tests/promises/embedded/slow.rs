@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use boxbridge::config::MqttVersion;
 use boxbridge::event::{Lane, Sequence};
-use boxbridge::send::Session as _;
+use boxbridge::send::{Answer, Session as _};
 use serde_json::json;
 
 use super::raw::{Hello, Raw};
@@ -63,6 +63,34 @@ async fn a_slow_subscriber_holds_the_normal_lane_back_for_a_bounded_time_and_the
     // At the slow one's pace it would be 80 s.
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     assert!(broker.dropped() > 0, "what the slow one misses is counted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_once() {
+    const STOPPED: u64 = 50;
+    const MESSAGES: u64 = 200;
+    let broker = start();
+    let mut session = session(&broker, Lane::Normal).await;
+    // In the first seconds after a start each would be told what the others have. They are over when this is answered.
+    session.submit(Sequence(1), message("nobody/1", "{}"));
+    assert_eq!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), heard: false });
+    let mut fast = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
+    let mut stopped = Vec::new();
+    let began = Instant::now();
+    for number in 2..=MESSAGES {
+        if number <= STOPPED {
+            // Each is full a message after the one before it, and takes nothing from then on.
+            let id = format!("stopped-{number}");
+            let (mut client, _) = Raw::connect_from(2, broker.local_addr(), 5, Hello { id: &id, ..Hello::default() }).await;
+            assert_eq!(client.subscribe("events/#").await, 1);
+            stopped.push(client);
+        }
+        session.submit(Sequence(number), message("events/1", number.to_string()));
+        assert_eq!(answer(&mut session).await, acknowledged(number));
+        assert_eq!(fast.receive_one().await.text(), number.to_string());
+    }
+    // A second for each would be 50.
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! sessions or subscriptions from another (`shares`). Deliberately writes nothing to disk.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use tracing::warn;
 use super::early::Early;
 use super::filter::{self, Fault};
 use super::message::{Held, Message};
-use super::pace::{FULL, FULL_BYTES};
+use super::pace::{Credit, FULL, FULL_BYTES};
 use super::reply::reason;
 use super::session::{Delivery, Line, Session, Subscription};
 use super::shares;
@@ -62,6 +63,8 @@ struct Inner {
     sessions: HashMap<String, Session>,
     retained: Retentions,
     early: Option<Early>,
+    /// Of addresses whose sessions were slow lately.
+    credits: HashMap<IpAddr, Credit>,
     last_number: u64,
 }
 
@@ -73,7 +76,13 @@ pub(super) struct Welcome {
 
 impl Exchange {
     pub fn new() -> Exchange {
-        let inner = Inner { sessions: HashMap::new(), retained: BTreeMap::new(), early: Some(Early::new()), last_number: 0 };
+        let inner = Inner {
+            sessions: HashMap::new(),
+            retained: BTreeMap::new(),
+            early: Some(Early::new()),
+            credits: HashMap::new(),
+            last_number: 0,
+        };
         Exchange {
             inner: Mutex::new(inner),
             held: Held::default(),
@@ -291,6 +300,7 @@ impl Exchange {
         if let Some(early) = inner.early.take_if(|early| early.is_over()) {
             early.end();
         }
+        inner.credits.retain(|_, credit| !credit.is_whole());
         let now = Instant::now();
         let is_over = |session: &Session| session.line.is_none() && now.duration_since(session.since) >= session.kept_for;
         let over: Vec<String> =
@@ -366,13 +376,26 @@ impl Inner {
         let mut there: Vec<_> = self.sessions.values_mut().filter(|session| session.line.is_some() && wants(session)).collect();
         let is_full = |session: &Session| session.depth() >= FULL || session.bytes() >= FULL_BYTES;
         let others_wait = there.iter().any(|session| !is_full(session));
-        let mut holds_back = false;
+
+        let mut slow = HashSet::new();
         for session in &mut there {
-            if is_full(session) {
-                holds_back |= session.pace.holds_back(others_wait);
-            } else {
+            if !is_full(session) {
                 let depth = session.depth();
                 session.pace.has_room(depth);
+            } else if session.pace.holds_back(others_wait) {
+                slow.insert(session.from);
+            }
+        }
+        if !others_wait {
+            return !slow.is_empty();
+        }
+
+        let mut holds_back = false;
+        for address in slow {
+            let credit = self.credits.entry(address).or_default();
+            if credit.is_left(LOOK_AGAIN) {
+                credit.use_it();
+                holds_back = true;
             }
         }
         holds_back

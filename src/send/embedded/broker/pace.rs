@@ -2,7 +2,8 @@
 //!
 //! The disk holds a backlog better than a queue in memory, so the lane is published at the pace of those who listen. Promises: one that
 //! takes next to nothing holds it back for a second; a slow one for [`PATIENCE`] while others could take more; then its own oldest messages
-//! go when its queue is full, until it has caught up. Alerts are never held back: `exchange` does not ask here for them.
+//! go when its queue is full, until it has caught up. One address, with however many sessions one after the other, holds the lane back for
+//! [`CREDIT`] and then for a tenth of the time. Alerts are never held back: `exchange` does not ask here for them.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,49 @@ const PACE: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
 /// While somebody else has room: an employee at a gate waits no longer for another's slow screen.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What all sessions of one address may cost those who could take more.
+const CREDIT: Duration = Duration::from_secs(4);
+/// It comes back this many times slower than it goes.
+const REGAINED: u32 = 10;
+
+/// For how long the sessions of one address may still hold the lane back while others could take more.
+#[derive(Debug)]
+pub(super) struct Credit {
+    left: Duration,
+    looked: Instant,
+    /// The lane was held back for it then, in the way of others.
+    is_used: bool,
+}
+
+impl Default for Credit {
+    fn default() -> Credit {
+        Credit { left: CREDIT, looked: Instant::now(), is_used: false }
+    }
+}
+
+impl Credit {
+    /// Whether there is some; it is looked at once in so long while the lane is held back.
+    pub fn is_left(&mut self, look_again: Duration) -> bool {
+        let now = Instant::now();
+        let passed = now.duration_since(std::mem::replace(&mut self.looked, now));
+        if std::mem::take(&mut self.is_used) {
+            self.left = self.left.saturating_sub(passed.min(look_again));
+        } else {
+            self.left = CREDIT.min(self.left + passed / REGAINED);
+        }
+        !self.left.is_zero()
+    }
+
+    pub fn use_it(&mut self) {
+        self.is_used = true;
+    }
+
+    /// Nobody has used it for so long that it is whole again.
+    pub fn is_whole(&self) -> bool {
+        self.looked.elapsed() >= CREDIT * REGAINED
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -88,6 +132,24 @@ mod tests {
         pace.took();
         pace.has_room(FULL / 4);
         assert!(pace.holds_back(false));
+    }
+
+    #[test]
+    fn an_address_has_a_credit_that_goes_with_use_and_comes_back_slowly() {
+        let mut credit = Credit::default();
+        let mut after = |passed: Duration| {
+            credit.looked -= passed;
+            let is_left = credit.is_left(SECOND);
+            credit.use_it();
+            is_left
+        };
+        assert!((0..4).all(|_| after(SECOND)));
+        assert!(!after(SECOND * 100), "it was in use at the last look; not for longer than between two looks");
+        credit.is_used = false;
+        credit.looked -= SECOND;
+        assert!(credit.is_left(SECOND) && credit.left <= SECOND / 5);
+        credit.looked -= CREDIT * REGAINED;
+        assert!(credit.is_whole());
     }
 
     #[test]
