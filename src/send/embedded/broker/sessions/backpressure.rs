@@ -1,17 +1,22 @@
-//! How long one subscriber may hold the normal lane back: as long as it keeps a pace and nobody else waits for it.
+//! How long a slow subscriber may hold the normal lane back: as long as it keeps a pace and no other subscriber waits for it.
 //!
-//! The disk holds a backlog better than a queue in memory, so the lane is published at the pace of those who listen. Promises: one that
-//! takes next to nothing holds it back for a second; a slow one for [`PATIENCE`] while others could take more; then its own oldest messages
-//! go when its queue is full, until it has caught up. One address, with however many sessions one after the other, holds the lane back for
-//! [`CREDIT`] and then for a tenth of the time. Alerts are never held back: `exchange` does not ask here for them.
+//! The disk holds a backlog better than a queue in memory, so the lane is published at the pace of those who listen.
+//!
+//! Promises: a subscriber that takes next to nothing holds the lane back for a second; a slow one for [`PATIENCE`] while others could take more;
+//! then its own oldest messages go when its queue is full, until it has caught up. One address, with however many sessions one after the
+//! other, holds the lane back for [`CREDIT`] and then for a tenth of the time. Alerts are never held back: `sessions` does not ask here for them.
 
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use super::session::Session;
 
 /// Messages waiting for a subscriber at which the lane waits for it: far from what its queue holds, few enough that what comes behind
 /// them is still live.
-pub(super) const FULL: usize = 64;
+const FULL: usize = 64;
 /// The same in bytes, for events with their pictures inline.
-pub(super) const FULL_BYTES: usize = 4 << 20;
+const FULL_BYTES: usize = 4 << 20;
 /// A person's screen or a gate takes more. Clients take them in bursts, so they are counted over a second.
 const PACE: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,6 +27,35 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const CREDIT: Duration = Duration::from_secs(4);
 /// It comes back this many times slower than it goes.
 const REGAINED: u32 = 10;
+
+/// Whether the lane waits for one of these connected subscribers, and looks again after `look_again`.
+pub(super) fn holds_back(mut there: Vec<&mut Session>, credits: &mut HashMap<IpAddr, Credit>, look_again: Duration) -> bool {
+    let is_full = |session: &Session| session.depth() >= FULL || session.bytes() >= FULL_BYTES;
+    let others_wait = there.iter().any(|session| !is_full(session));
+
+    let mut slow = HashSet::new();
+    for session in &mut there {
+        if !is_full(session) {
+            let depth = session.depth();
+            session.pace.has_room(depth);
+        } else if session.pace.holds_back(others_wait) {
+            slow.insert(session.from);
+        }
+    }
+    if !others_wait {
+        return !slow.is_empty();
+    }
+
+    let mut holds_back = false;
+    for address in slow {
+        let credit = credits.entry(address).or_default();
+        if credit.is_left(look_again) {
+            credit.use_it();
+            holds_back = true;
+        }
+    }
+    holds_back
+}
 
 /// For how long the sessions of one address may still hold the lane back while others could take more.
 #[derive(Debug)]
@@ -39,8 +73,8 @@ impl Default for Credit {
 }
 
 impl Credit {
-    /// Whether there is some; it is looked at once in so long while the lane is held back.
-    pub fn is_left(&mut self, look_again: Duration) -> bool {
+    /// Whether there is some. While the lane is held back this is asked at least once every `look_again`.
+    fn is_left(&mut self, look_again: Duration) -> bool {
         let now = Instant::now();
         let passed = now.duration_since(std::mem::replace(&mut self.looked, now));
         if std::mem::take(&mut self.is_used) {
@@ -51,7 +85,7 @@ impl Credit {
         !self.left.is_zero()
     }
 
-    pub fn use_it(&mut self) {
+    fn use_it(&mut self) {
         self.is_used = true;
     }
 
@@ -83,7 +117,7 @@ impl Pace {
     }
 
     /// It is not full. Its pace counts only while somebody waits for it; with this little left it has caught up, unless that was dropped.
-    pub fn has_room(&mut self, depth: usize) {
+    fn has_room(&mut self, depth: usize) {
         let took = std::mem::take(&mut self.taken) > 0;
         self.since = Instant::now();
         if depth < FULL / 2 && (took || !self.given_up) {
@@ -92,7 +126,7 @@ impl Pace {
     }
 
     /// Whether the lane waits for it, which is full; `others_wait` says that somebody else has room.
-    pub fn holds_back(&mut self, others_wait: bool) -> bool {
+    fn holds_back(&mut self, others_wait: bool) -> bool {
         let now = Instant::now();
         if now.duration_since(self.since) >= SECOND {
             self.given_up |= self.taken < PACE;

@@ -1,7 +1,7 @@
-//! The writing half of a connection, and what is to be written beside publications.
+//! The writing half of a connection, and the answers that are to be written on it.
 //!
-//! Promises: a client that takes nothing for [`WRITTEN_WITHIN`] is an error. A client that does not take its answers is asked nothing more, so
-//! they are bounded in count and bytes.
+//! Promises: a client that takes nothing for [`WRITTEN_WITHIN`] is an error. Of a client that does not take its answers no more requests are
+//! read, so its answers are bounded in count and bytes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,22 +12,22 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter, WriteHalf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::reply::Reply;
-use super::wire::Version;
+use super::super::packet::incoming::Version;
+use super::super::packet::outgoing::Reply;
 
 /// For a piece of a message to go out.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 const PIECE: usize = 64 << 10;
-/// Answers that a client has not taken, and their bytes: it may ask nothing more until it has.
+/// Answers that a client has not taken, and their bytes: no more of its requests are read until it has.
 const REPLIES_MAX: usize = 64;
 const REPLY_BYTES_MAX: usize = 16 << 10;
 const BUFFER: usize = 4 << 10;
 
-/// What is to be written to one connection beside publications.
-#[derive(Default)]
+/// The answers that are to be written to one connection.
 pub(super) struct Outbox {
+    version: Version,
     replies: Mutex<Replies>,
-    /// Something is to be written, here or elsewhere.
+    /// There is something to write, an answer or a message.
     pub wake: Arc<Notify>,
     taken: Notify,
 }
@@ -39,8 +39,17 @@ struct Replies {
 }
 
 impl Outbox {
-    pub fn put(&self, reply: &Reply, version: Version) {
-        let packet = reply.encode(version);
+    pub fn new(version: Version) -> Outbox {
+        Outbox { version, replies: Mutex::default(), wake: Arc::default(), taken: Notify::new() }
+    }
+
+    /// The connection's.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    pub fn put(&self, reply: &Reply) {
+        let packet = reply.encode(self.version);
         let mut replies = self.lock();
         replies.bytes += packet.len();
         replies.packets.push_back(packet);
@@ -57,6 +66,7 @@ impl Outbox {
         packet
     }
 
+    /// Returns once another request may be read.
     pub async fn has_room(&self) {
         while !self.lock().has_room() {
             self.taken.notified().await;
@@ -74,19 +84,19 @@ impl Replies {
     }
 }
 
-pub(super) struct Pen<Io> {
+pub(super) struct Writer<Io> {
     io: BufWriter<WriteHalf<Io>>,
-    is_amid: bool,
+    is_mid_packet: bool,
 }
 
-impl<Io: AsyncWrite> Pen<Io> {
-    pub fn new(write: WriteHalf<Io>) -> Pen<Io> {
-        Pen { io: BufWriter::with_capacity(BUFFER, write), is_amid: false }
+impl<Io: AsyncWrite> Writer<Io> {
+    pub fn new(write: WriteHalf<Io>) -> Writer<Io> {
+        Writer { io: BufWriter::with_capacity(BUFFER, write), is_mid_packet: false }
     }
 
     /// A packet was begun and not ended: nothing can follow.
-    pub fn is_amid(&self) -> bool {
-        self.is_amid
+    pub fn is_mid_packet(&self) -> bool {
+        self.is_mid_packet
     }
 
     /// A whole packet, on its way.
@@ -100,11 +110,11 @@ impl<Io: AsyncWrite> Pen<Io> {
     }
 
     pub async fn put_all(&mut self, head: &[u8], payload: &[u8]) -> std::io::Result<()> {
-        self.is_amid = true;
+        self.is_mid_packet = true;
         for piece in std::iter::once(head).chain(payload.chunks(PIECE)) {
             timeout(WRITTEN_WITHIN, self.io.write_all(piece)).await.map_err(std::io::Error::from)??;
         }
-        self.is_amid = false;
+        self.is_mid_packet = false;
         Ok(())
     }
 
