@@ -3,3 +3,6 @@
 pub(super) mod incoming;
 pub(super) mod outgoing;
 pub(super) mod publication;
+
+#[cfg(test)]
+mod tests;
