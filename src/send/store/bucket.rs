@@ -18,7 +18,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `timeout` is for connecting, and for how long what failed is tried again; `longest` for one request, however much it carries.
 pub fn open(bucket: &Bucket, timeout: Duration, longest: Duration) -> Result<Box<dyn ObjectStore>, ConnectError> {
-    // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
+    // reqwest is built without a cryptography of its own. If another part of us installed it first, it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = match &bucket.credentials {
         Some((key_id, secret)) => AmazonS3Builder::new().with_access_key_id(key_id).with_secret_access_key(secret.expose()),
@@ -34,9 +34,11 @@ pub fn open(bucket: &Bucket, timeout: Duration, longest: Duration) -> Result<Box
             max_retries: 2,
             retry_timeout: timeout,
         });
+
     if let Some(endpoint) = &bucket.endpoint {
         builder = builder.with_endpoint(address(endpoint, bucket));
     }
+
     match builder.build() {
         Ok(store) => Ok(Box::new(store)),
         Err(error) => Err(ConnectError { message: format!("store: the client cannot be made: {error}") }),
@@ -73,6 +75,7 @@ fn client(bucket: &Bucket, timeout: Duration, longest: Duration) -> Result<Clien
         .with_allow_http(plain)
         // A container without any authorities can still talk to an endpoint that needs none.
         .with_no_system_certificates(plain || bucket.ca_file.is_some());
+
     if let Some(file) = &bucket.ca_file {
         let failed =
             |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", file.display()) };
