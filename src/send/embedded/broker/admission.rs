@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fair_share::greediest;
 use super::packet::outgoing::reason;
+use crate::event::Sharer;
 
 /// Clients at a time: the screens and gates of a large site. Each may have its whole queue waiting.
 const CLIENTS_MAX: usize = 512;
@@ -54,7 +55,7 @@ struct Connections {
 
 struct Connection {
     number: u64,
-    from: IpAddr,
+    from: Sharer,
     state: State,
     closing: Arc<CloseSignal>,
 }
@@ -92,6 +93,7 @@ impl Admission {
 
     /// `None` where even those that were told to close have not closed yet.
     pub fn admit(self: &Arc<Admission>, from: IpAddr) -> Option<Slot> {
+        let from = Sharer::of(from);
         let mut connections = self.lock();
         if connections.count(|connection| connection.state != State::Client) >= self.others_max {
             connections.close_a_connecting(from);
@@ -128,7 +130,7 @@ impl Connections {
 
     /// Of the connections without a CONNECT, closes the oldest of the address with most of them, where one more comes from `comes_from`. Those
     /// that were told to close and have not yet are counted, so that no other address pays for them.
-    fn close_a_connecting(&mut self, comes_from: IpAddr) {
+    fn close_a_connecting(&mut self, comes_from: Sharer) {
         let without_role = self.all.iter().filter(|connection| connection.has_no_role()).map(|connection| (connection.from, 1));
         let greediest = greediest(without_role.chain([(comes_from, 1)]));
         self.close_first(|connection| connection.state == State::Connecting && Some(connection.from) == greediest, reason::SILENT);
@@ -143,7 +145,7 @@ impl Connections {
     }
 
     /// Whether a client at this address finds a slot, or gets one that another address has too many of.
-    fn has_room_for(&mut self, from: IpAddr, clients_max: usize) -> bool {
+    fn has_room_for(&mut self, from: Sharer, clients_max: usize) -> bool {
         let is_client = |connection: &Connection| connection.state == State::Client;
         if self.count(is_client) < clients_max {
             return true;
@@ -151,7 +153,7 @@ impl Connections {
 
         let clients = self.all.iter().filter(|connection| is_client(connection)).map(|connection| (connection.from, 1));
         let Some(greediest) = greediest(clients) else { return false };
-        let of = |address: IpAddr| self.count(|connection| is_client(connection) && connection.from == address);
+        let of = |address: Sharer| self.count(|connection| is_client(connection) && connection.from == address);
         if of(greediest) <= of(from) + 1 {
             return false;
         }

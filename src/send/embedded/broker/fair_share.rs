@@ -5,11 +5,12 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::IpAddr;
+
+use crate::event::Sharer;
 
 /// The address with most of what these hold; among several with as much, the one that comes first.
-pub(super) fn greediest(holders: impl IntoIterator<Item = (IpAddr, usize)>) -> Option<IpAddr> {
-    let mut shares: HashMap<IpAddr, (usize, usize)> = HashMap::new();
+pub(super) fn greediest(holders: impl IntoIterator<Item = (Sharer, usize)>) -> Option<Sharer> {
+    let mut shares: HashMap<Sharer, (usize, usize)> = HashMap::new();
     for (position, (address, count)) in holders.into_iter().enumerate() {
         shares.entry(address).or_insert((position, 0)).1 += count;
     }
@@ -20,12 +21,10 @@ pub(super) fn greediest(holders: impl IntoIterator<Item = (IpAddr, usize)>) -> O
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
-    fn address(last: u8) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))
+    fn address(last: u8) -> Sharer {
+        Sharer::of([192, 0, 2, last].into())
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! or subscriptions from another (`quota`). Deliberately writes nothing to disk.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +15,7 @@ use tracing::warn;
 use super::packet::outgoing::reason;
 use super::packet::publication::{HeldBytes, Message};
 use super::topic_filter;
+use crate::event::Sharer;
 
 mod backpressure;
 mod quota;
@@ -66,7 +66,7 @@ struct Inner {
     /// Until the first seconds are over.
     startup_backlog: Option<StartupBacklog>,
     /// Of addresses whose sessions were slow lately.
-    credits: HashMap<IpAddr, Credit>,
+    credits: HashMap<Sharer, Credit>,
     last_number: u64,
 }
 

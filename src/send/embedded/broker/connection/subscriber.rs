@@ -15,6 +15,7 @@ use super::super::packet::outgoing::{PublishOptions, Reply, publish_head, reason
 use super::super::sessions::{ConnectionHandle, Delivery, Sessions};
 use super::writer::{Outbox, Writer};
 use super::{Disconnected, Established, frame};
+use crate::event::Sharer;
 
 /// The client, as the sessions know it.
 struct Client<'a> {
@@ -51,7 +52,7 @@ where
         let sessions = &self.shared.sessions;
         let handle = ConnectionHandle {
             number: self.slot.number,
-            from: self.from,
+            from: Sharer::of(self.from),
             wake: Arc::clone(&self.outbox.wake),
             closing: Arc::clone(&self.slot.closing),
             receive_maximum: connect.receive_maximum,

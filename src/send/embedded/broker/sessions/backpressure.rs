@@ -7,10 +7,10 @@
 //! other, holds the lane back for [`CREDIT`] and then for a tenth of the time. Alerts are never held back: `sessions` does not ask here for them.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::session::Session;
+use crate::event::Sharer;
 
 /// Messages waiting for a subscriber at which the lane waits for it: far from what its queue holds, few enough that what comes behind
 /// them is still live.
@@ -29,7 +29,7 @@ const CREDIT: Duration = Duration::from_secs(4);
 const REGAINED: u32 = 10;
 
 /// Whether the lane waits for one of these connected subscribers, and looks again after `look_again`.
-pub(super) fn holds_back(mut there: Vec<&mut Session>, credits: &mut HashMap<IpAddr, Credit>, look_again: Duration) -> bool {
+pub(super) fn holds_back(mut there: Vec<&mut Session>, credits: &mut HashMap<Sharer, Credit>, look_again: Duration) -> bool {
     let is_full = |session: &Session| session.depth() >= FULL || session.bytes() >= FULL_BYTES;
     let others_wait = there.iter().any(|session| !is_full(session));
 

@@ -3,15 +3,15 @@
 //! Promises: an offline session goes first, and the address that holds most gives way to one that holds less, never the other way round.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use super::super::fair_share::greediest;
 use super::session::Session;
+use crate::event::Sharer;
 
 /// The client whose session ends, so that a client at this address may subscribe to one more filter: an offline session of the same
 /// address, or one of the address with most subscriptions, if that one has more than this even then. `None` where there is no such session.
-pub(super) fn session_for_a_subscription(sessions: &HashMap<String, Session>, from: IpAddr) -> Option<String> {
-    let of = |address: IpAddr| -> usize {
+pub(super) fn session_for_a_subscription(sessions: &HashMap<String, Session>, from: Sharer) -> Option<String> {
+    let of = |address: Sharer| -> usize {
         sessions.values().filter(|session| session.from == address).map(|session| session.subscriptions.len()).sum()
     };
     let greediest = greediest(sessions.values().map(|session| (session.from, session.subscriptions.len())))?;

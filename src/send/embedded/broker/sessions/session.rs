@@ -4,7 +4,6 @@
 //! acknowledged is sent again on the next connection. Deliberately holds no payload of its own: a message is shared by all who wait for it.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use super::super::packet::incoming::SubscriptionRequest;
 use super::super::packet::publication::Message;
 use super::super::topic_filter;
 use super::backpressure::Pace;
+use crate::event::Sharer;
 
 /// Messages that wait for one subscriber; beyond it the oldest goes.
 const WAITING_MAX: usize = 1000;
@@ -27,7 +27,7 @@ pub(super) struct Session {
     /// Never given to another session of this process.
     pub number: u64,
     /// Where its client was last.
-    pub from: IpAddr,
+    pub from: Sharer,
     pub subscriptions: Vec<Subscription>,
     /// While its client is connected.
     pub connection: Option<ConnectionHandle>,
@@ -51,7 +51,7 @@ pub(super) struct Subscription {
 /// The connection of a session, as the session needs it.
 pub(in super::super) struct ConnectionHandle {
     pub number: u64,
-    pub from: IpAddr,
+    pub from: Sharer,
     /// Something waits.
     pub wake: Arc<Notify>,
     pub closing: Arc<CloseSignal>,
@@ -69,7 +69,7 @@ pub(in super::super) struct Delivery {
 }
 
 impl Session {
-    pub fn new(number: u64, from: IpAddr) -> Session {
+    pub fn new(number: u64, from: Sharer) -> Session {
         Session {
             number,
             from,
