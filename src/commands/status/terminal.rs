@@ -5,6 +5,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::commands::colour::shown;
+
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
@@ -31,7 +33,10 @@ impl Frames {
         Frames::Below { gap, is_first: true }
     }
 
+    /// `frame` may be painted.
     pub fn draw(&mut self, frame: &str) -> io::Result<()> {
+        let frame = shown(frame, &io::stdout());
+
         match self {
             Frames::InPlace => {
                 let lines = frame.lines().enumerate().map(|(row, line)| format!("\x1b[{};1H\x1b[2K{line}", row + 1));

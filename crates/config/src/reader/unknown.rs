@@ -7,8 +7,13 @@ use serde_json::Value;
 use super::layers::{Layer, Problem, variable};
 
 /// Says what is unknown in `layer`, and takes it out.
-pub(super) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
-    Search { known, from, problems }.section(layer, known, "");
+pub(crate) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
+    Search {
+        known,
+        from,
+        problems,
+    }
+    .section(layer, known, "");
 }
 
 struct Search<'a> {
@@ -20,14 +25,18 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn section(&mut self, layer: &mut Value, known: &Value, section: &str) {
-        let (Value::Object(layer), Value::Object(known)) = (layer, known) else { return };
+        let (Value::Object(layer), Value::Object(known)) = (layer, known) else {
+            return;
+        };
         let from = self.from.as_str();
         layer.retain(|key, value| {
             let path = join(section, key);
             match known.get(key) {
                 Some(Value::Object(_)) if !value.is_object() => {
                     // Not which: whoever writes one value for a section may have written all of it there.
-                    self.problems.push(Problem(format!("[{path}] of {from} is a section, found a value")));
+                    self.problems.push(Problem(format!(
+                        "[{path}] of {from} is a section, found a value"
+                    )));
                     false
                 }
                 Some(known) => {
@@ -41,7 +50,8 @@ impl Search<'_> {
                         false => format!("key {key:?} in [{section}]"),
                     };
                     let hint = self.hint(known, section, key, value.is_object());
-                    self.problems.push(Problem(format!("unknown {what} of {from}{hint}")));
+                    self.problems
+                        .push(Problem(format!("unknown {what} of {from}{hint}")));
                     false
                 }
             }
@@ -49,13 +59,30 @@ impl Search<'_> {
     }
 
     /// What was probably meant: a word like it, or the place where it is known.
-    fn hint(&self, known: &serde_json::Map<String, Value>, section: &str, key: &str, is_section: bool) -> String {
+    fn hint(
+        &self,
+        known: &serde_json::Map<String, Value>,
+        section: &str,
+        key: &str,
+        is_section: bool,
+    ) -> String {
         if self.from == Layer::Environment
-            && let Some(path) = self.paths(|path| run_together(path) == run_together(&join(section, key))).first()
+            && let Some(path) = self
+                .paths(|path| run_together(path) == run_together(&join(section, key)))
+                .first()
         {
-            return format!(", did you mean {} (two underscores between section and key)", variable(path));
+            return format!(
+                ", did you mean {} (two underscores between section and key)",
+                variable(path)
+            );
         }
-        if let Some(near) = nearest(known.iter().filter(|(_, value)| value.is_object() == is_section).map(|(word, _)| word), key) {
+        if let Some(near) = nearest(
+            known
+                .iter()
+                .filter(|(_, value)| value.is_object() == is_section)
+                .map(|(word, _)| word),
+            key,
+        ) {
             return match is_section {
                 true => format!(", did you mean [{}]", join(section, near)),
                 false => format!(", did you mean {near:?}"),
@@ -75,7 +102,10 @@ impl Search<'_> {
 
     /// A key as one writes it there.
     fn written(&self, path: &str) -> String {
-        let is_section = self.known.pointer(&format!("/{}", path.replace('.', "/"))).is_some_and(Value::is_object);
+        let is_section = self
+            .known
+            .pointer(&format!("/{}", path.replace('.', "/")))
+            .is_some_and(Value::is_object);
         match (self.from, path.rsplit_once('.')) {
             (Layer::Environment, _) => variable(path),
             (Layer::File, _) if is_section => format!("[{path}]"),
@@ -102,7 +132,11 @@ fn walk(known: &Value, section: &str, all: &mut Vec<String>) {
 }
 
 fn join(section: &str, key: &str) -> String {
-    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+    if section.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{section}.{key}")
+    }
 }
 
 fn run_together(path: &str) -> String {
@@ -112,6 +146,9 @@ fn run_together(path: &str) -> String {
 /// The known word that is one slip away, or two in a long one; a swap of neighbours is one.
 fn nearest<'a>(known: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a str> {
     let slips = (key.chars().count() / 3).clamp(1, 2);
-    let near = known.map(|word| (strsim::osa_distance(word, key), word)).filter(|(distance, _)| *distance <= slips);
-    near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word.as_str())
+    let near = known
+        .map(|word| (strsim::osa_distance(word, key), word))
+        .filter(|(distance, _)| *distance <= slips);
+    near.min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word.as_str())
 }
