@@ -10,11 +10,13 @@ pub mod send; // 5. messages → the world
 
 pub mod admin; // second listener: health, metrics
 pub mod app; // builds everything, starts it, stops it in reverse
+pub mod charset; // how far a character reaches in bytes that are not UTF-8
 pub mod clock; // how old something is, by a wall clock that may be set
 pub mod commands; // what a person asks of the binary besides running it
 pub mod disk; // the way to the file system
 pub mod fault; // a panic of ours ends one thing, and is said
 pub mod gateway; // the straight line
+pub mod in_turn; // what waits, in turn by source
 pub mod metrics; // every metric of the process
 pub mod volume; // what a file occupies, and who may read it
 

@@ -68,7 +68,7 @@ fn open(store: &config::Store) -> Result<Place, Error> {
             Ok(Place { store: Some(Box::new(files)), prefix: Path::default() })
         }
         StoreUrl::S3(bucket) => {
-            let store = open_bucket(bucket, ANSWER_WITHIN).map_err(|error| Error::Store(error.to_string()))?;
+            let store = open_bucket(bucket, ANSWER_WITHIN, ANSWER_WITHIN).map_err(|error| Error::Store(error.to_string()))?;
             Ok(Place { store: Some(store), prefix: Path::from(bucket.prefix.as_str()) })
         }
     }

@@ -16,7 +16,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection idle for so long is not trusted again: load balancers forget it after a minute.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, ConnectError> {
+/// `timeout` is for connecting, and for how long what failed is tried again; `longest` for one request, however much it carries.
+pub fn open(bucket: &Bucket, timeout: Duration, longest: Duration) -> Result<Box<dyn ObjectStore>, ConnectError> {
     // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = match &bucket.credentials {
@@ -27,7 +28,7 @@ pub fn open(bucket: &Bucket, timeout: Duration) -> Result<Box<dyn ObjectStore>, 
         .with_bucket_name(&bucket.name)
         .with_region(&bucket.region)
         .with_virtual_hosted_style_request(bucket.virtual_host)
-        .with_client_options(client(bucket, timeout)?)
+        .with_client_options(client(bucket, timeout, longest)?)
         .with_retry(RetryConfig {
             backoff: BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(1), base: 2.0 },
             max_retries: 2,
@@ -63,10 +64,10 @@ fn address(endpoint: &str, bucket: &Bucket) -> String {
     }
 }
 
-fn client(bucket: &Bucket, timeout: Duration) -> Result<ClientOptions, ConnectError> {
+fn client(bucket: &Bucket, timeout: Duration, longest: Duration) -> Result<ClientOptions, ConnectError> {
     let plain = bucket.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     let mut options = ClientOptions::new()
-        .with_timeout(timeout)
+        .with_timeout(longest)
         .with_connect_timeout(CONNECT_TIMEOUT.min(timeout))
         .with_pool_idle_timeout(IDLE_TIMEOUT)
         .with_allow_http(plain)
