@@ -1,4 +1,4 @@
-//! `[ingest]`: the boxes' port, and what is read there.
+//! `[ingest]`: the boxes' port, its limits and deadlines, and the quarantine.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -23,7 +23,7 @@ mod send;
 mod together;
 
 mod values {
-    //! What a setting can hold beside numbers and words.
+    //! The values of settings that are more than a number or a word.
 
     pub mod networks;
     pub mod secret;
@@ -75,7 +75,7 @@ pub struct Config {
     pub queue: Queue,
     pub routes: Routes,
     pub send: Send,
-    /// What is allowed but should be said at start.
+    /// Sentences about settings that are allowed and may surprise; said at start.
     pub warnings: Vec<String>,
 }
 
@@ -147,8 +147,7 @@ fn host_name() -> String {
     }
 }
 
-/// An address to listen on, as it is reached from the same machine: nobody answers at "every address", of which IPv4's loopback is
-/// one, also with `[::]`.
+/// How an address to listen on is reached from the same machine: for "every address" (`0.0.0.0`, `[::]`) that is IPv4's loopback.
 pub fn reached(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,7 +1,7 @@
 //! One value at a time out of the merged settings: its type and range, or a [`Problem`] and a stand-in.
 //!
-//! Promises: what a setting may be is declared where it is read, once; the message to whoever wrote something else and the schema both
-//! come from there. The environment has only texts, so a number, a list or a switch may be written as one.
+//! Promises: the line that reads a setting is the only place that declares its type, words and limits; the refusal of a wrong value and
+//! the schema both come from there. The environment has only texts, so a number, a list or a switch may be written as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub(crate) struct Reader<'a> {
     /// The variables that are no settings of ours, by [`crate::send::store::VARIABLES`].
     pub environment: &'a [(String, String)],
     pub problems: Vec<Problem>,
-    /// What each key that was read may be.
+    /// The form of each key that was read.
     pub forms: BTreeMap<String, Form>,
     /// Keys that have a problem: what follows from a stand-in is none.
     bad: BTreeSet<String>,
@@ -55,14 +55,14 @@ impl<'a> Reader<'a> {
         keys.iter().all(|key| !self.bad.contains(*key))
     }
 
-    /// What is wrong between these, unless one of them is wrong by itself.
+    /// Reports a problem between these settings, unless one of them is wrong by itself.
     pub fn joint(&mut self, keys: &[&str], problem: impl Into<String>) {
         if self.are_good(keys) {
             self.problems.push(Problem(problem.into()));
         }
     }
 
-    /// What `[route.default]` says is said once, not for each type that has it from there.
+    /// Reports a problem of this setting. One that comes from `[route.default]` is reported once, not for each person type.
     pub fn problem(&mut self, key: &str, problem: impl std::fmt::Display) {
         let name = key
             .strip_prefix("route.")
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         self.settings.pointer(&pointer).unwrap_or(&Value::Null)
     }
 
-    /// Without a look at what it may be.
+    /// The text, without a look at its form.
     fn raw(&mut self, key: &str) -> String {
         match self.value(key) {
             Value::String(text) => text.trim().to_owned(),

@@ -1,4 +1,4 @@
-//! What is wrong, or should be known, of settings that are each right: rules that join two sections, and what this machine can hold.
+//! Rules that join two sections, and warnings: settings that are each right, and wrong or surprising together or on this machine.
 //!
 //! Promises: a setting that is wrong by itself raises nothing here. Deliberately looks no further than this machine's own disk.
 
@@ -49,7 +49,7 @@ pub(crate) fn check(config: &Config, read: &mut Reader) {
     }
 }
 
-/// What is allowed but should be said, by `check` and at start.
+/// Sentences about settings that are allowed and may surprise; `check` and the start say them.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = config.send.warnings();
     warnings.extend(config.ingest.warnings());
@@ -103,7 +103,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 
 /// What a setting promises to a folder whose disk cannot hold it.
 fn too_large(key: &str, bytes: u64, folder: &Path) -> Option<String> {
-    // It may not be made yet: then it will be on the disk of what is above it.
+    // A folder that is not made yet will be on the disk of the folder above it.
     let above = std::path::absolute(folder).ok()?;
     let disk = above
         .ancestors()

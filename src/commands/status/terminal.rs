@@ -1,7 +1,7 @@
 //! Frames that are drawn over each other on a terminal, and one after the other elsewhere.
 //!
 //! Promises: the terminal is as it was when this is dropped: the frames are on the alternate screen. Deliberately asks nobody for the
-//! terminal's size: each line has its place, and what is below the last row is not seen.
+//! terminal's size: each line has its place, and lines below the last row are not seen.
 
 use std::io::{self, IsTerminal, Write};
 

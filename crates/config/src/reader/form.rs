@@ -1,6 +1,6 @@
-//! What a setting may be: told to whoever wrote something else, and to whoever wants to know before, as JSON Schema.
+//! The forms a setting can have: a word of several, a duration within limits, a network …, and each as JSON Schema.
 //!
-//! Promises: both come from the same [`Form`], which the reader holds a value against. JSON Schema cannot bound a duration or a size that
+//! Promises: a [`Form`] has the limits that the reader holds a value against. JSON Schema cannot bound a duration or a size that
 //! is a text, so their limits stand under `x-minimum` and `x-maximum`, and what a bare number counts under `x-unit`.
 
 use std::time::Duration;

@@ -69,22 +69,19 @@ impl Layer {
 }
 
 impl Layers {
-    /// What this process' environment says to us: `BOXBRIDGE_…`, but for `BOXBRIDGE_CONFIG`, which names the file, and those that
-    /// Kubernetes injects for a service named boxbridge; and who we are to an object store, which has names of its own.
+    /// The variables of this process that are for us: `BOXBRIDGE_…`, and the AWS tools' names for who we are to an object store.
+    /// Not `BOXBRIDGE_CONFIG`, which names the file, and not those that Kubernetes injects for a service named boxbridge.
     pub fn environment() -> Vec<(String, String)> {
-        let is_setting = |name: &str| {
-            name.strip_prefix(PREFIX)
-                .is_some_and(|rest| rest != "CONFIG" && !is_service_link(rest))
+        let is_setting = |rest: &str| rest != "CONFIG" && !is_service_link(rest);
+        let is_ours = |name: &str| {
+            store::VARIABLES.contains(&name) || name.strip_prefix(PREFIX).is_some_and(is_setting)
         };
+
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| is_setting(name) || store::VARIABLES.contains(&name.as_str()))
-            .map(|(name, value)| {
-                (
-                    name,
-                    value.into_string().unwrap_or_else(|_| NOT_UTF8.to_owned()),
-                )
-            })
+            .filter(|(name, _)| is_ours(name))
+            .map(|(name, value)| (name, value.into_string()))
+            .map(|(name, value)| (name, value.unwrap_or_else(|_| NOT_UTF8.to_owned())))
             .collect()
     }
 
@@ -100,10 +97,29 @@ impl Layers {
         let mut known = defaults.clone();
         route::fill(&mut known);
 
-        let mut file = self
-            .file
-            .as_deref()
-            .map_or_else(empty, |path| read_file(path, problems));
+        let file = self.file.as_deref().map(|path| read_file(path, problems));
+        let mut file = file.unwrap_or_else(empty);
+        let mut environment = self.of_environment(problems);
+        let mut flags = nest(self.flags.iter().map(|(key, value)| (key.clone(), value)));
+
+        unknown::take_out(&mut file, &known, Layer::File, problems);
+        unknown::take_out(&mut environment, &known, Layer::Environment, problems);
+        unknown::take_out(&mut flags, &known, Layer::Flags, problems);
+        secrets(&file, Layer::File, problems);
+        secrets(&flags, Layer::Flags, problems);
+
+        let merged = [&defaults, &file, &environment, &flags]
+            .into_iter()
+            .fold(Figment::new(), |merged, layer| {
+                merged.merge(Serialized::defaults(layer))
+            });
+        merged.extract().unwrap_or_else(|error| {
+            problems.push(Problem(error.to_string()));
+            defaults
+        })
+    }
+
+    fn of_environment(&self, problems: &mut Vec<Problem>) -> Value {
         for (name, _) in self
             .environment
             .iter()
@@ -111,31 +127,11 @@ impl Layers {
         {
             problems.push(Problem(format!("{name} of the environment is not UTF-8")));
         }
+
         let is_ours =
             |(name, value): &&(String, String)| name.starts_with(PREFIX) && value != NOT_UTF8;
         let ours = self.environment.iter().filter(is_ours);
-        let mut environment = nest(ours.map(|(name, value)| (dotted(name), value)));
-        let mut flags = nest(self.flags.iter().map(|(key, value)| (key.clone(), value)));
-
-        for (layer, from) in [
-            (&mut file, Layer::File),
-            (&mut environment, Layer::Environment),
-            (&mut flags, Layer::Flags),
-        ] {
-            unknown::take_out(layer, &known, from, problems);
-        }
-        for (layer, from) in [(&file, Layer::File), (&flags, Layer::Flags)] {
-            secrets(layer, from, problems);
-        }
-
-        let merged = [file, environment, flags].iter().fold(
-            Figment::from(Serialized::defaults(&defaults)),
-            |figment, layer| figment.merge(Serialized::defaults(layer)),
-        );
-        merged.extract().unwrap_or_else(|error| {
-            problems.push(Problem(error.to_string()));
-            defaults
-        })
+        nest(ours.map(|(name, value)| (dotted(name), value)))
     }
 }
 
@@ -175,7 +171,7 @@ fn toml(text: &str, path: &Path, problems: &mut Vec<Problem>) -> Value {
     })
 }
 
-/// Where, and what is wrong there; the line itself may hold a secret.
+/// The place and the fault, without the line itself: it may hold a secret.
 fn without_the_line(error: &str) -> String {
     let is_drawing = |line: &str| {
         line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ')

@@ -2,7 +2,7 @@
 //!
 //! A guess is only made where it is close: one that is far off sends people looking in the wrong place.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::layers::{Layer, Problem, variable};
 
@@ -28,40 +28,53 @@ impl Search<'_> {
         let (Value::Object(layer), Value::Object(known)) = (layer, known) else {
             return;
         };
-        let from = self.from.as_str();
+
         layer.retain(|key, value| {
             let path = join(section, key);
-            match known.get(key) {
+            let problem = match known.get(key) {
+                // Its value is not repeated: somebody may have written a whole section there, secrets included.
                 Some(Value::Object(_)) if !value.is_object() => {
-                    // Not which: whoever writes one value for a section may have written all of it there.
-                    self.problems.push(Problem(format!(
-                        "[{path}] of {from} is a section, found a value"
-                    )));
-                    false
+                    format!(
+                        "[{path}] of {} is a section, found a value",
+                        self.from.as_str()
+                    )
                 }
                 Some(known) => {
                     self.section(value, known, &path);
-                    true
+                    return true;
                 }
-                None => {
-                    let what = match value.is_object() && self.from != Layer::Environment {
-                        true => format!("section [{path}]"),
-                        false if section.is_empty() => format!("key {key:?} at the top"),
-                        false => format!("key {key:?} in [{section}]"),
-                    };
-                    let hint = self.hint(known, section, key, value.is_object());
-                    self.problems
-                        .push(Problem(format!("unknown {what} of {from}{hint}")));
-                    false
-                }
-            }
+                None => self.unknown(known, section, key, value.is_object()),
+            };
+
+            self.problems.push(Problem(problem));
+            false
         });
+    }
+
+    /// What is said of a key that is not known.
+    fn unknown(
+        &self,
+        known: &Map<String, Value>,
+        section: &str,
+        key: &str,
+        is_section: bool,
+    ) -> String {
+        let what = match is_section && self.from != Layer::Environment {
+            true => format!("section [{}]", join(section, key)),
+            false if section.is_empty() => format!("key {key:?} at the top"),
+            false => format!("key {key:?} in [{section}]"),
+        };
+        let (from, hint) = (
+            self.from.as_str(),
+            self.hint(known, section, key, is_section),
+        );
+        format!("unknown {what} of {from}{hint}")
     }
 
     /// What was probably meant: a word like it, or the place where it is known.
     fn hint(
         &self,
-        known: &serde_json::Map<String, Value>,
+        known: &Map<String, Value>,
         section: &str,
         key: &str,
         is_section: bool,
