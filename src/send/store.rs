@@ -1,4 +1,4 @@
-//! Pictures → the picture store: a folder or an S3 bucket; the only place that knows object_store.
+//! Pictures → the picture store: a folder or an S3 bucket. Of the gateway the only place that knows object_store.
 //!
 //! Promises: a record is acknowledged when every picture of it lies in the store, synced if it is a folder; the same picture is not
 //! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
@@ -8,6 +8,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use boxbridge_connect::bucket;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
@@ -21,13 +22,12 @@ use crate::event::{Lane, Object};
 use crate::fault::Fault;
 use crate::metrics;
 
-mod bucket;
 mod files;
 mod known;
 mod session;
 mod verdict;
 
-pub use bucket::{open as open_bucket, prefix};
+pub use boxbridge_connect::bucket::prefix;
 pub use session::Session;
 
 use files::Files;
@@ -149,12 +149,13 @@ impl Store {
         }
         let config = &self.config;
         let patience = Patience::new(config.timeout);
+        let open = |settings: &config::Bucket| {
+            bucket::open(settings, config.timeout, patience.longest())
+                .map_err(|error| ConnectError { message: format!("store: {error}") })
+        };
         let backend = match &config.url {
             StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(&self.disk, root, config.keep, config.max_bytes)?)),
-            StoreUrl::S3(bucket) => {
-                let store = bucket::open(bucket, config.timeout, patience.longest())?;
-                Backend::Bucket { store, prefix: bucket.prefix.clone() }
-            }
+            StoreUrl::S3(bucket) => Backend::Bucket { store: open(bucket)?, prefix: bucket.prefix.clone() },
         };
         let (concurrency, timeout) = (config.concurrency, config.timeout);
         let shared = Shared { backend, known: Known::new(), concurrency, timeout, patience };
