@@ -1,20 +1,23 @@
-//! MQTT packets that go out, both versions.
+//! MQTT packets that go out, 3.1.1 and 5.
 //!
 //! Promises: a payload is never copied: a publication is written as a head of its own and the payload that all its subscribers share.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::message::{Message, put_variable_length};
-use super::wire::Version;
+use super::incoming::Version;
+use super::publication::{Message, put_variable_length};
 
 /// Reason codes, of MQTT 5 (2.4).
-pub(super) mod reason {
+pub(in super::super) mod reason {
     pub const SUCCESS: u8 = 0;
     pub const NO_SUBSCRIBERS: u8 = 0x10;
     pub const NO_SUBSCRIPTION: u8 = 0x11;
     /// From here on it is one.
     pub const FAILURE: u8 = 0x80;
     pub const MALFORMED: u8 = 0x81;
+    pub const PROTOCOL_ERROR: u8 = 0x82;
+    pub const VERSION_UNSUPPORTED: u8 = 0x84;
+    pub const CLIENT_ID_INVALID: u8 = 0x85;
     pub const BAD_LOGIN: u8 = 0x86;
     pub const NOT_AUTHORISED: u8 = 0x87;
     pub const SHUTTING_DOWN: u8 = 0x8B;
@@ -22,20 +25,21 @@ pub(super) mod reason {
     pub const SILENT: u8 = 0x8D;
     pub const TAKEN_OVER: u8 = 0x8E;
     pub const FILTER_INVALID: u8 = 0x8F;
+    pub const TOO_LARGE: u8 = 0x95;
     pub const QUOTA: u8 = 0x97;
     pub const NO_SHARED: u8 = 0x9E;
 }
 
-/// What somebody who publishes is told to keep to.
+/// What the gateway is told to keep to as it publishes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(in super::super) struct Limits {
     pub receive_maximum: u16,
     pub packet_max: u32,
 }
 
 /// What the broker says, but for publications.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(in super::super) enum Reply {
     Connected { is_present: bool, expiry_seconds: Option<u32>, assigned: Option<String>, limits: Option<Limits> },
     Refused(u8),
     Published { packet_id: u16, qos: u8, reason: u8 },
@@ -43,7 +47,7 @@ pub(super) enum Reply {
     Subscribed { packet_id: u16, reasons: Vec<u8> },
     Unsubscribed { packet_id: u16, reasons: Vec<u8> },
     Pong,
-    Goodbye(u8),
+    Disconnect(u8),
 }
 
 impl Reply {
@@ -87,11 +91,11 @@ impl Reply {
                 0xB0
             }
             Reply::Pong => 0xD0,
-            Reply::Goodbye(reason) if is_v5 => {
+            Reply::Disconnect(reason) if is_v5 => {
                 body.put_slice(&[*reason, 0]);
                 0xE0
             }
-            Reply::Goodbye(_) => return Bytes::new(),
+            Reply::Disconnect(_) => return Bytes::new(),
         };
         framed(first, &body)
     }
@@ -122,6 +126,8 @@ fn put_offer(expiry_seconds: Option<u32>, assigned: Option<&str>, limits: Option
 /// MQTT 3.1.1 knows five reasons, and 0x80 for a subscription that is not granted.
 fn refusal_v3(reason: u8) -> u8 {
     match reason {
+        reason::VERSION_UNSUPPORTED => 1,
+        reason::CLIENT_ID_INVALID => 2,
         reason::BAD_LOGIN => 4,
         reason::NOT_AUTHORISED => 5,
         _ => 3,
@@ -148,7 +154,7 @@ fn framed(first: u8, body: &[u8]) -> Bytes {
 
 /// How one message is told to one subscriber.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner<'a> {
+pub(in super::super) struct PublishOptions<'a> {
     pub retain: bool,
     pub is_again: bool,
     /// 0 = QoS 0, anything else is the packet id of QoS 1.
@@ -157,19 +163,19 @@ pub(super) struct Manner<'a> {
 }
 
 /// A PUBLISH packet up to its payload, which follows as it is: it is never copied.
-pub(super) fn publish_head(message: &Message, manner: Manner, version: Version) -> BytesMut {
+pub(in super::super) fn publish_head(message: &Message, options: PublishOptions, version: Version) -> BytesMut {
     let mut variable = BytesMut::with_capacity(message.topic.len() + 256);
     variable.put_u16(u16::try_from(message.topic.len()).unwrap_or(u16::MAX));
     variable.put_slice(message.topic.as_bytes());
-    if manner.packet_id > 0 {
-        variable.put_u16(manner.packet_id);
+    if options.packet_id > 0 {
+        variable.put_u16(options.packet_id);
     }
     if version == Version::V5 {
-        message.write_properties(manner.subscriptions, &mut variable);
+        message.write_properties(options.subscriptions, &mut variable);
     }
     let mut head = BytesMut::with_capacity(variable.len() + 5);
-    let qos = u8::from(manner.packet_id > 0);
-    head.put_u8(0x30 | u8::from(manner.is_again) << 3 | qos << 1 | u8::from(manner.retain));
+    let qos = u8::from(options.packet_id > 0);
+    head.put_u8(0x30 | u8::from(options.is_again) << 3 | qos << 1 | u8::from(options.retain));
     put_variable_length(u32::try_from(variable.len() + message.payload.len()).unwrap_or_default(), &mut head);
     head.put_slice(&variable);
     head

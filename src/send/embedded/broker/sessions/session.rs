@@ -1,7 +1,7 @@
-//! One subscriber: what it wants, what waits for it, what it has been sent; it may outlive its connection.
+//! One session: its subscriptions, its queue, what was sent and not acknowledged. It may outlive its connection.
 //!
-//! Promises: messages go out in the order they came; of those that are too many the oldest go first; what was sent and not acknowledged is
-//! sent again on the next connection. Deliberately holds no payload of its own: a message is shared by all who wait for it.
+//! Promises: messages go out in the order they came; where they are too many, the oldest go first; a message that was sent and not
+//! acknowledged is sent again on the next connection. Deliberately holds no payload of its own: a message is shared by all who wait for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::filter;
-use super::guests::Ending;
-use super::message::Message;
-use super::pace::Pace;
-use super::wire::Wanted;
+use super::super::admission::CloseSignal;
+use super::super::packet::incoming::SubscriptionRequest;
+use super::super::packet::publication::Message;
+use super::super::topic_filter;
+use super::backpressure::Pace;
+use crate::event::Sharer;
 
 /// Messages that wait for one subscriber; beyond it the oldest goes.
 const WAITING_MAX: usize = 1000;
@@ -25,13 +26,15 @@ const SLOT: usize = 64;
 pub(super) struct Session {
     /// Never given to another session of this process.
     pub number: u64,
-    pub wants: Vec<Subscription>,
-    /// While it is connected.
-    pub line: Option<Line>,
+    /// Where its client was last.
+    pub from: Sharer,
+    pub subscriptions: Vec<Subscription>,
+    /// While its client is connected.
+    pub connection: Option<ConnectionHandle>,
     /// How long it outlives its connection.
     pub kept_for: Duration,
-    /// When its connection ended.
-    pub left: Instant,
+    /// When its connection began, or ended.
+    pub since: Instant,
     pub pace: Pace,
     waiting: VecDeque<Delivery>,
     in_flight: VecDeque<(u16, Delivery)>,
@@ -40,22 +43,24 @@ pub(super) struct Session {
 }
 
 pub(super) struct Subscription {
-    pub wanted: Wanted,
+    pub request: SubscriptionRequest,
     /// The client's own number for it, MQTT 5.
     pub id: Option<u32>,
 }
 
-/// The connection of a session.
-pub(super) struct Line {
+/// The connection of a session, as the session needs it.
+pub(in super::super) struct ConnectionHandle {
     pub number: u64,
+    pub from: Sharer,
     /// Something waits.
     pub wake: Arc<Notify>,
-    pub ending: Arc<Ending>,
+    pub closing: Arc<CloseSignal>,
     pub receive_maximum: u16,
 }
 
+/// A message, as it goes to one subscriber.
 #[derive(Clone, Debug)]
-pub(super) struct Delivery {
+pub(in super::super) struct Delivery {
     pub message: Arc<Message>,
     pub qos: u8,
     pub retain: bool,
@@ -64,13 +69,14 @@ pub(super) struct Delivery {
 }
 
 impl Session {
-    pub fn new(number: u64) -> Session {
+    pub fn new(number: u64, from: Sharer) -> Session {
         Session {
             number,
-            wants: Vec::new(),
-            line: None,
+            from,
+            subscriptions: Vec::new(),
+            connection: None,
             kept_for: Duration::ZERO,
-            left: Instant::now(),
+            since: Instant::now(),
             pace: Pace::default(),
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -79,11 +85,17 @@ impl Session {
         }
     }
 
+    /// It has a subscription with this very filter.
+    pub fn has(&self, filter: &str) -> bool {
+        self.subscriptions.iter().any(|subscription| subscription.request.filter == filter)
+    }
+
     /// How this message would go to it, if it wants it.
     pub fn delivery(&self, message: &Arc<Message>, qos: u8, is_retained: bool) -> Option<Delivery> {
         let mut delivery: Option<Delivery> = None;
-        for subscription in self.wants.iter().filter(|subscription| filter::matches(&subscription.wanted.filter, &message.topic)) {
-            let wanted = &subscription.wanted;
+        let matches = |subscription: &&Subscription| topic_filter::matches(&subscription.request.filter, &message.topic);
+        for subscription in self.subscriptions.iter().filter(matches) {
+            let request = &subscription.request;
             let delivery = delivery.get_or_insert_with(|| Delivery {
                 message: Arc::clone(message),
                 qos: 0,
@@ -91,8 +103,8 @@ impl Session {
                 is_again: false,
                 subscriptions: Vec::new(),
             });
-            delivery.qos = delivery.qos.max(wanted.qos.min(qos).min(1));
-            delivery.retain |= is_retained && wanted.retain_as_published;
+            delivery.qos = delivery.qos.max(request.qos.min(qos).min(1));
+            delivery.retain |= is_retained && request.retain_as_published;
             delivery.subscriptions.extend(subscription.id);
         }
         delivery
@@ -106,22 +118,24 @@ impl Session {
         if is_full {
             self.drop_oldest(1);
         }
-        if let Some(line) = &self.line {
-            line.wake.notify_one();
+        if let Some(connection) = &self.connection {
+            connection.wake.notify_one();
         }
         is_full
     }
 
     /// The next that it has room for, with its packet id where it has one.
     pub fn next(&mut self) -> Option<(Delivery, u16)> {
-        let window = self.line.as_ref()?.receive_maximum.min(IN_FLIGHT_MAX);
+        let window = self.connection.as_ref()?.receive_maximum.min(IN_FLIGHT_MAX);
         loop {
             let has_room = self.in_flight.len() < usize::from(window);
             if !has_room && self.waiting.front()?.qos > 0 {
                 return None;
             }
+
             let delivery = self.waiting.pop_front()?;
             self.pace.took();
+
             if delivery.message.is_over() {
                 self.forget(&delivery);
             } else if delivery.qos == 0 {
@@ -136,20 +150,20 @@ impl Session {
     }
 
     pub fn acknowledged(&mut self, packet_id: u16) {
-        if let Some(place) = self.in_flight.iter().position(|(id, _)| *id == packet_id)
-            && let Some((_, delivery)) = self.in_flight.remove(place)
+        if let Some(position) = self.in_flight.iter().position(|(id, _)| *id == packet_id)
+            && let Some((_, delivery)) = self.in_flight.remove(position)
         {
             self.forget(&delivery);
-            if let Some(line) = &self.line {
-                line.wake.notify_one();
+            if let Some(connection) = &self.connection {
+                connection.wake.notify_one();
             }
         }
     }
 
-    /// The connection is over: what has no acknowledgement waits again, before everything else.
+    /// The connection is over: messages without an acknowledgement wait again, before everything else.
     pub fn disconnected(&mut self) {
-        self.line = None;
-        self.left = Instant::now();
+        self.connection = None;
+        self.since = Instant::now();
         while let Some((_, delivery)) = self.in_flight.pop_back() {
             self.waiting.push_front(Delivery { is_again: true, ..delivery });
         }
@@ -160,12 +174,12 @@ impl Session {
         self.waiting.len() + self.in_flight.len()
     }
 
-    /// What it holds, counted as if nobody shared it.
+    /// The bytes that it holds, counted as if nobody shared them.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The older half of what waits, or all that is in flight where nothing waits: how many these were.
+    /// Drops the older half of the queue, or all that is in flight where the queue is empty. How many these were.
     pub fn give_way(&mut self) -> usize {
         if self.waiting.is_empty() {
             let count = self.in_flight.len();

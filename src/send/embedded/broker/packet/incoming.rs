@@ -1,55 +1,62 @@
-//! MQTT packets that come in, both versions: into [`Connect`] and [`Request`].
+//! MQTT packets that come in, 3.1.1 and 5: into [`Connect`] and [`Request`].
 //!
-//! Promises: what a client may not send is not held in memory: of its publications only the packet id is kept, and another packet is
-//! at most [`CLIENT_PACKET_MAX`]. What it does send is taken apart by `rmqtt_codec`.
+//! Promises: of a client's publication only the packet id is held in memory, whatever its size; any other packet of a client is at most
+//! [`CLIENT_PACKET_MAX`]. Deliberately decodes little itself: `rmqtt_codec` does, and this file translates.
 
 use std::io;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::{v3, v5};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::codec::Decoder;
 
+use super::outgoing::reason;
+
 /// CONNECT and SUBSCRIBE need less, and hundreds of clients may send one at a time.
-pub(super) const CLIENT_PACKET_MAX: u32 = 64 << 10;
+pub(in super::super) const CLIENT_PACKET_MAX: u32 = 32 << 10;
 /// The gateway's own: an event with four pictures inline.
-pub(super) const PACKET_MAX: u32 = 16 << 20;
+pub(in super::super) const PACKET_MAX: u32 = 16 << 20;
 /// The type of a packet, in the upper half of its first byte.
-const PUBLISH: u8 = 3;
+const CONNECT: u8 = 1;
+pub(in super::super) const PUBLISH: u8 = 3;
+/// Of the flags in a CONNECT.
+const CLEAN_START: u8 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(in super::super) enum Version {
     V3,
     V5,
 }
 
 /// A packet as it came: from its first byte, with where its body begins.
-pub(super) enum Frame {
+pub(in super::super) enum Frame {
     Whole {
         packet: BytesMut,
         body: usize,
     },
-    /// A publication of somebody who may not publish.
+    /// A client's publication, which goes nowhere.
     Publication {
         qos: u8,
         packet_id: u16,
     },
 }
 
-/// Who may send what.
+/// What the other side may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rights {
+pub(in super::super) enum Role {
     Client,
     Gateway,
 }
 
-/// Not cancel-safe.
-pub(super) async fn read(from: &mut (impl AsyncRead + Unpin), rights: Rights) -> io::Result<Frame> {
+/// Reads the next packet. Not cancel-safe.
+pub(in super::super) async fn read(from: &mut (impl AsyncRead + Unpin), role: Role) -> io::Result<Frame> {
     let mut packet = BytesMut::with_capacity(64);
     let first = from.read_u8().await?;
     packet.put_u8(first);
+
     let mut length = 0;
     for shift in [0, 7, 14, 21] {
         let byte = from.read_u8().await?;
@@ -62,14 +69,16 @@ pub(super) async fn read(from: &mut (impl AsyncRead + Unpin), rights: Rights) ->
             return Err(malformed());
         }
     }
-    let most = match rights {
-        Rights::Client if first >> 4 == PUBLISH => return skip(from, first >> 1 & 3, length).await,
-        Rights::Client => CLIENT_PACKET_MAX,
-        Rights::Gateway => PACKET_MAX,
+
+    let most = match role {
+        Role::Client if first >> 4 == PUBLISH => return skip(from, first >> 1 & 3, length).await,
+        Role::Client => CLIENT_PACKET_MAX,
+        Role::Gateway => PACKET_MAX,
     };
     if length > most {
-        return Err(malformed());
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
+
     let body = packet.len();
     packet.resize(body + usize::try_from(length).unwrap_or_default(), 0);
     from.read_exact(packet.get_mut(body..).unwrap_or_default()).await?;
@@ -98,7 +107,7 @@ fn malformed() -> io::Error {
 
 /// The first packet of a connection.
 #[derive(Debug)]
-pub(super) struct Connect {
+pub(in super::super) struct Connect {
     pub version: Version,
     pub client_id: String,
     pub clean_start: bool,
@@ -113,8 +122,16 @@ pub(super) struct Connect {
     pub has_method: bool,
 }
 
+/// Why a first packet does not open a connection.
 #[derive(Debug)]
-pub(super) struct Will {
+pub(in super::super) enum ConnectError {
+    /// No CONNECT, or one that MQTT has no answer to.
+    Garbage,
+    Refused(Version, u8),
+}
+
+#[derive(Debug)]
+pub(in super::super) struct Will {
     pub topic: String,
     pub payload: Bytes,
     pub qos: u8,
@@ -124,19 +141,46 @@ pub(super) struct Will {
 }
 
 impl Connect {
-    /// `None` if it is none.
-    pub fn parse(mut packet: BytesMut, body: usize) -> Option<Connect> {
-        // Behind the protocol's name: 4 is 3.1.1, 3 is 3.1, 5 is 5.
-        let name = usize::from(u16::from_be_bytes([*packet.get(body)?, *packet.get(body + 1)?]));
-        match *packet.get(body + 2 + name)? {
-            5 => match v5::Codec::new(0, 0).decode(&mut packet).ok()?? {
-                (v5::Packet::Connect(connect), _) => Some(Connect::of_v5(*connect)),
-                _ => None,
+    pub fn parse(packet: BytesMut, body: usize) -> Result<Connect, ConnectError> {
+        // The protocol's name, its level, the flags.
+        let mut head = packet.get(body..).unwrap_or_default();
+        if packet.first().is_none_or(|first| first >> 4 != CONNECT) {
+            return Err(ConnectError::Garbage);
+        }
+        let length = usize::from(head.try_get_u16().unwrap_or_default());
+        let (Some(name), Some(level)) = (head.get(..length), head.get(length)) else { return Err(ConnectError::Garbage) };
+
+        match (name, level) {
+            (b"MQTT", 5) => Connect::parse_v5(packet, body + 2 + length + 1),
+            (b"MQTT", 4) | (b"MQIsdp", 3) => Connect::parse_v3(packet),
+            (b"MQTT" | b"MQIsdp", _) => Err(ConnectError::Refused(Version::V3, reason::VERSION_UNSUPPORTED)),
+            _ => Err(ConnectError::Garbage),
+        }
+    }
+
+    fn parse_v3(mut packet: BytesMut) -> Result<Connect, ConnectError> {
+        match v3::Codec::new(0).decode(&mut packet) {
+            Ok(Some((v3::Packet::Connect(connect), _))) => Ok(Connect::of_v3(*connect)),
+            // Empty, without a clean session (MQTT-3.1.3-8).
+            Err(DecodeError::InvalidClientId) => Err(ConnectError::Refused(Version::V3, reason::CLIENT_ID_INVALID)),
+            _ => Err(ConnectError::Garbage),
+        }
+    }
+
+    fn parse_v5(mut packet: BytesMut, flags: usize) -> Result<Connect, ConnectError> {
+        let mut again = packet.clone();
+        match v5::Codec::new(0, 0).decode(&mut packet) {
+            Ok(Some((v5::Packet::Connect(connect), _))) => Ok(Connect::of_v5(*connect)),
+            // Empty, without a clean start: MQTT 5 allows it, the codec does not. No session is there under the id that it is
+            // assigned, so its start is clean either way.
+            Err(DecodeError::InvalidClientId) => match again.get_mut(flags) {
+                Some(flags) if *flags & CLEAN_START == 0 => {
+                    *flags |= CLEAN_START;
+                    Connect::parse_v5(again, usize::MAX)
+                }
+                _ => Err(ConnectError::Garbage),
             },
-            _ => match v3::Codec::new(0).decode(&mut packet).ok()?? {
-                (v3::Packet::Connect(connect), _) => Some(Connect::of_v3(*connect)),
-                _ => None,
-            },
+            _ => Err(ConnectError::Garbage),
         }
     }
 
@@ -189,10 +233,10 @@ impl Connect {
 
 /// What a client asks for.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(in super::super) enum Request {
     Acknowledged(u16),
     Release(u16),
-    Subscribe { packet_id: u16, id: Option<u32>, wanted: Vec<Wanted> },
+    Subscribe { packet_id: u16, id: Option<u32>, requests: Vec<SubscriptionRequest> },
     Unsubscribe { packet_id: u16, filters: Vec<String> },
     Ping,
     Disconnect { expiry_seconds: Option<u32>, with_will: bool },
@@ -200,28 +244,29 @@ pub(super) enum Request {
 
 /// One subscription, as asked for. Filters are copies: a slice would hold its whole packet.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(in super::super) struct SubscriptionRequest {
     pub filter: String,
     pub qos: u8,
     pub retain_as_published: bool,
-    pub retained: Retained,
+    pub retain_handling: RetainHandling,
 }
 
-/// When a subscription is told what is retained.
+/// When a subscription is told the retained messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Retained {
+pub(in super::super) enum RetainHandling {
     Always,
     IfNew,
     Never,
 }
 
 impl Request {
-    /// `None` if it is malformed, or nothing that a client says.
-    pub fn parse(mut packet: BytesMut, version: Version) -> Option<Request> {
-        match version {
-            Version::V3 => Request::of_v3(v3::Codec::new(0).decode(&mut packet).ok()??.0),
-            Version::V5 => Request::of_v5(v5::Codec::new(0, 0).decode(&mut packet).ok()??.0),
-        }
+    /// The reason why not, if it is malformed or no packet that belongs here.
+    pub fn parse(mut packet: BytesMut, version: Version) -> Result<Request, u8> {
+        let request = match version {
+            Version::V3 => v3::Codec::new(0).decode(&mut packet).ok().flatten().map(|(packet, _)| Request::of_v3(packet)),
+            Version::V5 => v5::Codec::new(0, 0).decode(&mut packet).ok().flatten().map(|(packet, _)| Request::of_v5(packet)),
+        };
+        request.ok_or(reason::MALFORMED)?.ok_or(reason::PROTOCOL_ERROR)
     }
 
     fn of_v3(packet: v3::Packet) -> Option<Request> {
@@ -229,13 +274,13 @@ impl Request {
             v3::Packet::PublishAck { packet_id } => Request::Acknowledged(packet_id.get()),
             v3::Packet::PublishRelease { packet_id } => Request::Release(packet_id.get()),
             v3::Packet::Subscribe { packet_id, topic_filters } => {
-                let wanted = topic_filters.iter().map(|(filter, qos)| Wanted {
+                let requests = topic_filters.iter().map(|(filter, qos)| SubscriptionRequest {
                     filter: filter.to_string(),
                     qos: (*qos).into(),
                     retain_as_published: false,
-                    retained: Retained::Always,
+                    retain_handling: RetainHandling::Always,
                 });
-                Request::Subscribe { packet_id: packet_id.get(), id: None, wanted: wanted.collect() }
+                Request::Subscribe { packet_id: packet_id.get(), id: None, requests: requests.collect() }
             }
             v3::Packet::Unsubscribe { packet_id, topic_filters } => Request::Unsubscribe {
                 packet_id: packet_id.get(),
@@ -252,27 +297,27 @@ impl Request {
             v5::Packet::PublishAck(answer) => Request::Acknowledged(answer.packet_id.get()),
             v5::Packet::PublishRelease(release) => Request::Release(release.packet_id.get()),
             v5::Packet::Subscribe(subscribe) => {
-                let wanted = subscribe.topic_filters.iter().map(|(filter, options)| Wanted {
+                let requests = subscribe.topic_filters.iter().map(|(filter, options)| SubscriptionRequest {
                     filter: filter.to_string(),
                     qos: options.qos.into(),
                     retain_as_published: options.retain_as_published,
-                    retained: match options.retain_handling {
-                        v5::RetainHandling::AtSubscribe => Retained::Always,
-                        v5::RetainHandling::AtSubscribeNew => Retained::IfNew,
-                        v5::RetainHandling::NoAtSubscribe => Retained::Never,
+                    retain_handling: match options.retain_handling {
+                        v5::RetainHandling::AtSubscribe => RetainHandling::Always,
+                        v5::RetainHandling::AtSubscribeNew => RetainHandling::IfNew,
+                        v5::RetainHandling::NoAtSubscribe => RetainHandling::Never,
                     },
                 });
                 let id = subscribe.id.map(NonZeroU32::get);
-                Request::Subscribe { packet_id: subscribe.packet_id.get(), id, wanted: wanted.collect() }
+                Request::Subscribe { packet_id: subscribe.packet_id.get(), id, requests: requests.collect() }
             }
             v5::Packet::Unsubscribe(unsubscribe) => Request::Unsubscribe {
                 packet_id: unsubscribe.packet_id.get(),
                 filters: unsubscribe.topic_filters.iter().map(ToString::to_string).collect(),
             },
             v5::Packet::PingRequest => Request::Ping,
-            v5::Packet::Disconnect(leave) => Request::Disconnect {
-                expiry_seconds: leave.session_expiry_interval_secs,
-                with_will: leave.reason_code == v5::DisconnectReasonCode::DisconnectWithWillMessage,
+            v5::Packet::Disconnect(disconnect) => Request::Disconnect {
+                expiry_seconds: disconnect.session_expiry_interval_secs,
+                with_will: disconnect.reason_code == v5::DisconnectReasonCode::DisconnectWithWillMessage,
             },
             _ => return None,
         })

@@ -1,4 +1,4 @@
-//! Where clients come in: TCP, or a WebSocket on it.
+//! Accepts connections: TCP, or a WebSocket on it.
 //!
 //! Promises: a connection that does not get to its CONNECT in time is closed, whatever it does on the way there. Deliberately no TLS.
 
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use ws_stream_tungstenite::WsStream;
 
+use super::Shared;
+use super::admission::Slot;
 use super::connection::{self, CONNECT_WITHIN};
-use super::guests::Place;
-use super::house::House;
-use super::wire::CLIENT_PACKET_MAX;
+use super::packet::incoming::CLIENT_PACKET_MAX;
 
 /// After a failure to accept, such as having no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,13 +28,13 @@ const BUFFER: usize = 8 << 10;
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Transport {
     Tcp,
     WebSocket,
 }
 
-/// Until `stop`.
-pub(super) async fn open(listener: &TcpListener, kind: Kind, house: Arc<House>, stop: CancellationToken) {
+/// Accepts connections until `stop`.
+pub(super) async fn accept(listener: &TcpListener, transport: Transport, shared: Arc<Shared>, stop: CancellationToken) {
     let mut is_failing = false;
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
@@ -42,8 +42,8 @@ pub(super) async fn open(listener: &TcpListener, kind: Kind, house: Arc<House>, 
                 if std::mem::take(&mut is_failing) {
                     info!("the embedded broker accepts connections again");
                 }
-                if let Some(place) = house.guests.admit(from.ip()) {
-                    tokio::spawn(come_in(stream, from.ip(), kind, place, Arc::clone(&house)));
+                if let Some(slot) = shared.admission.admit(from.ip()) {
+                    tokio::spawn(serve(stream, from.ip(), transport, slot, Arc::clone(&shared)));
                 }
             }
             Err(error) => {
@@ -56,19 +56,20 @@ pub(super) async fn open(listener: &TcpListener, kind: Kind, house: Arc<House>, 
     }
 }
 
-async fn come_in(stream: TcpStream, from: IpAddr, kind: Kind, place: Place, house: Arc<House>) {
+async fn serve(stream: TcpStream, from: IpAddr, transport: Transport, slot: Slot, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
     let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE_IDLE);
-    match kind {
-        Kind::Tcp => connection::serve(stream, from, place, house).await,
-        Kind::WebSocket => {
+
+    match transport {
+        Transport::Tcp => connection::serve(stream, from, slot, shared).await,
+        Transport::WebSocket => {
             let accepted = tokio::select! {
-                _ = place.ending.ended() => return,
+                _ = slot.closing.closed() => return,
                 accepted = tokio::time::timeout(CONNECT_WITHIN, upgrade(stream)) => accepted,
             };
             if let Ok(Some(stream)) = accepted {
-                connection::serve(stream, from, place, house).await;
+                connection::serve(stream, from, slot, shared).await;
             }
         }
     }
@@ -88,7 +89,7 @@ async fn upgrade(stream: TcpStream) -> Option<Socket> {
     accepted.ok().map(WsStream::new)
 }
 
-/// Only MQTT is spoken here (MQTT 5, 6).
+/// The subprotocol has to be MQTT (MQTT 5, 6).
 #[expect(clippy::result_large_err, reason = "the library's own signature")]
 fn choose_protocol(request: &Request, mut response: Response) -> Result<Response, HttpResponse<Option<String>>> {
     let offered = request.headers().get_all(SUBPROTOCOL).iter().filter_map(|value| value.to_str().ok());

@@ -1,6 +1,6 @@
 //! A publication of the gateway, as it is held for subscribers: one copy, however many wait for it.
 //!
-//! Promises: its bytes count in [`Held`] as long as anybody holds it. Its properties go through as they came, but for the time it may
+//! Promises: its bytes count in [`HeldBytes`] as long as anybody holds it. Its properties go through as they came, but for the time it may
 //! still be delivered in, which runs.
 
 use std::ops::Range;
@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-
-use super::wire::Version;
 
 /// Beside its packet: the structure itself, and what the allocators add.
 const OVERHEAD: usize = 256;
@@ -22,16 +20,16 @@ const SUBSCRIPTION: u8 = 0x0B;
 
 /// The bytes of all messages that somebody holds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held(Arc<AtomicUsize>);
+pub(in super::super) struct HeldBytes(Arc<AtomicUsize>);
 
-impl Held {
+impl HeldBytes {
     pub fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Message {
+pub(in super::super) struct Message {
     pub topic: String,
     pub payload: Bytes,
     properties: Bytes,
@@ -39,7 +37,7 @@ pub(super) struct Message {
     expiry: Option<(Range<usize>, Duration)>,
     came: Instant,
     pub weight: usize,
-    held: Held,
+    held: HeldBytes,
 }
 
 impl Drop for Message {
@@ -50,7 +48,7 @@ impl Drop for Message {
 
 /// A PUBLISH packet taken apart.
 #[derive(Debug)]
-pub(super) struct Publication {
+pub(in super::super) struct Publication {
     pub message: Arc<Message>,
     pub qos: u8,
     pub retain: bool,
@@ -58,19 +56,14 @@ pub(super) struct Publication {
 }
 
 impl Publication {
-    /// From the first byte of a packet and what follows its length; `None` if it is malformed.
-    pub fn parse(first: u8, mut body: Bytes, version: Version, held: &Held) -> Option<Publication> {
+    /// From the first byte of a packet of MQTT 5 and what follows its length; `None` if it is malformed.
+    pub fn parse(first: u8, mut body: Bytes, held: &HeldBytes) -> Option<Publication> {
         let qos = first >> 1 & 3;
         let length = usize::from(body.try_get_u16().ok()?);
         let topic = String::from_utf8(take(&mut body, length)?.to_vec()).ok()?;
         let packet_id = if qos > 0 { body.try_get_u16().ok()? } else { 0 };
-        let properties = match version {
-            Version::V3 => Bytes::new(),
-            Version::V5 => {
-                let length = variable_length(&mut body)?;
-                take(&mut body, length)?
-            }
-        };
+        let length = variable_length(&mut body)?;
+        let properties = take(&mut body, length)?;
         let is_legal = qos < 3 && !topic.is_empty() && !topic.contains(['+', '#', '\0']);
         let message = is_legal.then(|| Message::new(topic, properties, body, held))??;
         Some(Publication { message, qos, retain: first & 1 == 1, packet_id })
@@ -78,7 +71,7 @@ impl Publication {
 }
 
 impl Message {
-    fn new(topic: String, properties: Bytes, payload: Bytes, held: &Held) -> Option<Arc<Message>> {
+    fn new(topic: String, properties: Bytes, payload: Bytes, held: &HeldBytes) -> Option<Arc<Message>> {
         let expiry = expiry(&properties)?;
         let weight = topic.len() + properties.len() + payload.len() + OVERHEAD;
         held.0.fetch_add(weight, Ordering::Relaxed);
@@ -86,7 +79,7 @@ impl Message {
     }
 
     /// A last will: of its properties those that a gateway sends.
-    pub fn will(topic: &str, payload: &[u8], is_text: bool, content_type: Option<&str>, held: &Held) -> Option<Arc<Message>> {
+    pub fn will(topic: &str, payload: &[u8], is_text: bool, content_type: Option<&str>, held: &HeldBytes) -> Option<Arc<Message>> {
         let mut properties = BytesMut::new();
         if is_text {
             properties.put_slice(&[PAYLOAD_FORMAT, 1]);
@@ -111,16 +104,18 @@ impl Message {
             block.put_u8(SUBSCRIPTION);
             put_variable_length(*id, &mut block);
         }
+
         let begins = block.len();
         block.put_slice(&self.properties);
-        if let Some((place, lasts)) = &self.expiry {
+        if let Some((position, lasts)) = &self.expiry {
             // Rounded up: zero would mean "now" and not "a moment".
             let left = lasts.saturating_sub(self.came.elapsed()).as_millis().div_ceil(1_000);
             let left = u32::try_from(left).unwrap_or(u32::MAX).max(1);
-            if let Some(four) = block.get_mut(begins + place.start..begins + place.end) {
+            if let Some(four) = block.get_mut(begins + position.start..begins + position.end) {
                 four.copy_from_slice(&left.to_be_bytes());
             }
         }
+
         put_variable_length(u32::try_from(block.len()).unwrap_or(u32::MAX), into);
         into.put_slice(&block);
     }
@@ -166,7 +161,7 @@ fn variable_length(from: &mut Bytes) -> Option<usize> {
     None
 }
 
-pub(super) fn put_variable_length(mut length: u32, into: &mut BytesMut) {
+pub(in super::super) fn put_variable_length(mut length: u32, into: &mut BytesMut) {
     loop {
         let low = (length & 0x7f) as u8;
         length >>= 7;
@@ -182,14 +177,14 @@ mod tests {
     use super::*;
 
     fn parse(body: &[u8]) -> Option<Publication> {
-        Publication::parse(0x32, Bytes::copy_from_slice(body), Version::V5, &Held::default())
+        Publication::parse(0x32, Bytes::copy_from_slice(body), &HeldBytes::default())
     }
 
     #[test]
     fn a_publication_goes_through_as_it_came_with_its_time_running() {
-        let held = Held::default();
+        let held = HeldBytes::default();
         let body = b"\0\x01a\0\x07\x0b\x02\0\0\0\x3c\x26\0\x01k\0\0payload";
-        let publication = Publication::parse(0x33, Bytes::from_static(body), Version::V5, &held).expect("it is legal");
+        let publication = Publication::parse(0x33, Bytes::from_static(body), &held).expect("it is legal");
         assert_eq!((publication.qos, publication.retain, publication.packet_id), (1, true, 7));
         assert_eq!((&*publication.message.topic, &*publication.message.payload), ("a", &b"payload"[..]));
         let mut block = BytesMut::new();
