@@ -25,8 +25,11 @@ impl Field {
         (Field::DeviceType, "device.type"),
     ];
 
-    fn as_str(self) -> &'static str {
-        Field::ALL.iter().find(|(field, _)| *field == self).map_or("", |(_, word)| word)
+    pub(crate) fn as_str(self) -> &'static str {
+        Field::ALL
+            .iter()
+            .find(|(field, _)| *field == self)
+            .map_or("", |(_, word)| word)
     }
 }
 
@@ -46,20 +49,30 @@ impl Template {
     pub fn parse(text: &str, allowed: &[Field]) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut rest = text;
-        while let Some(open) = rest.find('{') {
-            let (literal, after) = rest.split_at(open);
-            let close = after.find('}').ok_or_else(|| format!("{text:?} has a brace that is not closed"))?;
-            let word = &after[1..close];
-            let field = allowed.iter().copied().find(|field| field.as_str() == word).ok_or_else(|| {
-                let words: Vec<_> = allowed.iter().map(|field| format!("{{{}}}", field.as_str())).collect();
-                format!("{{{word}}} is not known here, allowed: {}", words.join(" "))
-            })?;
+
+        while let Some((literal, after)) = rest.split_once('{') {
+            let (word, after) = after
+                .split_once('}')
+                .ok_or_else(|| format!("{text:?} has a brace that is not closed"))?;
+            let field = allowed
+                .iter()
+                .copied()
+                .find(|field| field.as_str() == word)
+                .ok_or_else(|| {
+                    let words: Vec<_> = allowed
+                        .iter()
+                        .map(|field| format!("{{{}}}", field.as_str()))
+                        .collect();
+                    format!("{{{word}}} is not known here, allowed: {}", words.join(" "))
+                })?;
+
             if !literal.is_empty() {
                 parts.push(Part::Literal(literal.to_owned()));
             }
             parts.push(Part::Field(field));
-            rest = &after[close + 1..];
+            rest = after;
         }
+
         if !rest.is_empty() {
             parts.push(Part::Literal(rest.to_owned()));
         }
@@ -69,7 +82,12 @@ impl Template {
     /// An MQTT topic: no wildcard, no NUL, no leading `$`, which is the broker's.
     pub fn mqtt_topic(text: &str, allowed: &[Field]) -> Result<Template, String> {
         let template = Template::parse(text, allowed)?;
-        if let Some(bad) = template.literals().find_map(|literal| literal.chars().find(|c| "+#\0".contains(*c) || c.is_control())) {
+
+        if let Some(bad) = template.literals().find_map(|literal| {
+            literal
+                .chars()
+                .find(|c| "+#\0".contains(*c) || c.is_control())
+        }) {
             return Err(format!("{bad:?} cannot stand in a topic to publish to"));
         }
         if text.starts_with('$') {
@@ -82,15 +100,24 @@ impl Template {
     }
 
     /// A Kafka topic: `[a-zA-Z0-9._-]{1,249}` whatever is filled in, and neither `.` nor `..`.
-    pub fn kafka_topic(text: &str) -> Result<Template, String> {
-        let template = Template::parse(text, &[Field::PersonType, Field::Site, Field::Feed])?;
+    pub fn kafka_topic(text: &str, allowed: &[Field]) -> Result<Template, String> {
+        let template = Template::parse(text, allowed)?;
+
         let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if let Some(bad) = template.literals().find_map(|literal| literal.chars().find(|c| !legal(*c))) {
-            return Err(format!("{bad:?} cannot stand in a Kafka topic, allowed: a-z A-Z 0-9 . _ -"));
+        if let Some(bad) = template
+            .literals()
+            .find_map(|literal| literal.chars().find(|c| !legal(*c)))
+        {
+            return Err(format!(
+                "{bad:?} cannot stand in a Kafka topic, allowed: a-z A-Z 0-9 . _ -"
+            ));
         }
+
         let longest: usize = template.parts.iter().map(Part::longest).sum();
         if longest > 249 || text == "." || text == ".." {
-            return Err(format!("{text:?} is not a Kafka topic: 1 to 249 characters, neither . nor .."));
+            return Err(format!(
+                "{text:?} is not a Kafka topic: 1 to 249 characters, neither . nor .."
+            ));
         }
         Ok(template)
     }
