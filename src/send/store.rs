@@ -2,7 +2,7 @@
 //!
 //! Promises: a record is acknowledged when every picture of it lies in the store, synced if it is a folder; the same picture is not
 //! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
-//! given up only if the store refuses it and takes another in its place. Deliberately makes no bucket, and reads
+//! given up only if the store refuses it and takes another in its place; one that fails in the store while others do not is tried again alone. Deliberately makes no bucket, and reads
 //! nothing back but for `check` and `reconcile`.
 
 use std::sync::{Arc, OnceLock};
@@ -62,7 +62,7 @@ enum Backend {
     },
 }
 
-/// What became of a picture that the store did not refuse to talk about.
+/// What became of a picture, where the store is not down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     Stored,
@@ -70,6 +70,8 @@ enum Outcome {
     Full,
     /// Refused for good, in the store's words.
     Refused(String),
+    /// Not taken now, though the store takes others.
+    NotNow(String),
 }
 
 /// An object of ours that shows whether we may write; it stays, since who may write may not always delete.
@@ -147,6 +149,7 @@ impl Store {
         if let Some(shared) = self.shared.get() {
             return Ok(shared);
         }
+
         let config = &self.config;
         let patience = Patience::new(config.timeout);
         let open = |settings: &config::Bucket| {
@@ -158,6 +161,7 @@ impl Store {
             StoreUrl::S3(bucket) => Backend::Bucket { store: open(bucket)?, prefix: bucket.prefix.clone() },
         };
         let (concurrency, timeout) = (config.concurrency, config.timeout);
+
         let shared = Shared { backend, known: Known::new(), concurrency, timeout, patience };
         Ok(self.shared.get_or_init(|| Arc::new(shared)))
     }
@@ -171,8 +175,8 @@ impl Destination for Store {
         "store"
     }
 
-    /// Shows that we may write, by writing: whoever may only write can do no less. A file system without inodes is not down: it has room
-    /// for no picture, and each is told so.
+    /// Shows that we may write, by writing: a right to write is all that we need. A file system without inodes is not down: it has room for no
+    /// picture, and each is told so.
     async fn connect(&self, _: Lane) -> Result<Session, ConnectError> {
         let shared = self.shared()?;
         if !matches!(&shared.backend, Backend::Files(files) if !files.has_inodes()) {
@@ -243,17 +247,19 @@ impl Shared {
             metrics::pictures_saved(object.bytes.len() as u64);
             return Ok(Outcome::Stored);
         };
+
         let outcome = match &self.backend {
             Backend::Files(files) => self.put_file(files, &object).await?,
             Backend::Bucket { store, .. } => self.put_object(store.as_ref(), &object).await?,
         };
+
         if outcome == Outcome::Stored {
             claim.stored();
         }
         Ok(outcome)
     }
 
-    /// What blocks on the disk goes on when its time is over; only nobody waits for it any more.
+    /// Work that blocks on the disk goes on when its time is over, but nobody waits for it any more.
     async fn on_disk<T: Send + 'static>(
         &self,
         files: &Arc<Files>,
@@ -281,13 +287,15 @@ impl Shared {
         let path = self.path(&object.key);
         match self.within_patience(store.put_opts(&path, object.bytes.clone().into(), options)).await {
             Ok(_) => Ok(Outcome::Stored),
-            Err(Failure::Store(error)) if verdict::of(&error) == Verdict::MayBeTheObject => {
+            Err(Failure::Store(error)) if verdict::of(&error) != Verdict::Down => {
                 // Believed only if the store takes an object of ours beside it; else it is the store, and we wait.
                 let folder = object.key.split('/').next().unwrap_or_default();
-                match self.write_probe(format!("{folder}/{PROBE}")).await {
-                    Ok(()) => Ok(Outcome::Refused(verdict::detail(&error))),
-                    Err(failure) => Err(format!("store: {}", failure.detail())),
-                }
+                let probed = self.write_probe(format!("{folder}/{PROBE}")).await;
+                probed.map_err(|failure| format!("store: {}", failure.detail()))?;
+
+                let detail = verdict::detail(&error);
+                let is_final = verdict::of(&error) == Verdict::MayBeTheObject;
+                Ok(if is_final { Outcome::Refused(detail) } else { Outcome::NotNow(detail) })
             }
             Err(failure) => Err(format!("store: {}", failure.detail())),
         }

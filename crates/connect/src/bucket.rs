@@ -31,7 +31,7 @@ pub fn open(
     timeout: Duration,
     longest: Duration,
 ) -> Result<Box<dyn ObjectStore>, BucketError> {
-    // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
+    // reqwest is built without a cryptography of its own. If another part of us installed it first, it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
     let builder = match &bucket.credentials {

@@ -31,6 +31,8 @@ struct Record {
     left: usize,
     verdict: PictureVerdict,
     refusals: Vec<String>,
+    /// Why a picture of it was not taken now.
+    not_now: Option<String>,
 }
 
 /// Records that a window holds for each upload at once: the next are at hand when one ends.
@@ -61,7 +63,9 @@ impl Session {
                 record.verdict.missing.insert(kind);
                 record.refusals.push(format!("{kind}: {detail}"));
             }
+            Outcome::NotNow(detail) => record.not_now = Some(format!("{kind}: {detail}")),
         }
+
         if record.left == 0
             && let Some(record) = self.records.remove(&sequence)
         {
@@ -72,6 +76,12 @@ impl Session {
 
 impl Record {
     fn into_answer(self, sequence: Sequence) -> Answer {
+        if let Some(detail) = self.not_now {
+            // All of it comes again; what is stored by then is known.
+            let rejection = Rejection { reason: Reason::Passing, detail, verdict: PictureVerdict::default() };
+            return Answer::Rejected { sequence, rejection };
+        }
+
         let verdict = self.verdict;
         if !verdict.missing.is_empty() {
             let rejection = Rejection { reason: Reason::Missing, detail: self.refusals.join("; "), verdict };
@@ -95,6 +105,7 @@ impl crate::send::Session for Session {
         let (stored, wanted): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|object| self.shared.known.is_stored(object.kind, &object.key));
         metrics::pictures_saved(stored.iter().map(|object| object.bytes.len() as u64).sum());
+
         let record = Record { left: wanted.len(), ..Record::default() };
         if wanted.is_empty() {
             return self.ready.push_back(record.into_answer(sequence));
@@ -110,6 +121,7 @@ impl crate::send::Session for Session {
             if let Some(answer) = self.ready.pop_front() {
                 return answer;
             }
+
             match self.uploads.join_next().await {
                 Some(Ok((sequence, kind, Ok(outcome)))) => self.settle(sequence, kind, outcome),
                 Some(Ok((_, _, Err(error)))) => return Answer::Lost { error },
