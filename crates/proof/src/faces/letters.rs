@@ -33,7 +33,7 @@ const KNOWN: &[(char, Dots)] = &[
     ('V', [0b10001, 0b10001, 0b10001, 0b10001, 0b10001, 0b01010, 0b00100]),
 ];
 
-/// Writes in white from the upper left corner on; each dot is `dot` pixels wide. What is not known is a space.
+/// Writes in white from the upper left corner on; each dot is `dot` pixels wide. A letter that is not in the table is a space.
 pub fn write(canvas: &mut Canvas, (x, y): Point, dot: f32, text: &str) {
     for (position, letter) in text.chars().enumerate() {
         let left = x + position as f32 * 6.0 * dot;

@@ -1,8 +1,8 @@
 //! Ledger + arrivals + objects → the verdict. Pure: no clock, no IO, nothing async.
 //!
 //! Promises: in which order the buses' recordings and the objects are looked at does not matter; an event counts once in each
-//! finding per bus, however often it came. What is not acknowledged is nobody's to lose, and its place in the order is not
-//! known, so it is neither lost nor reordered. Deliberately judges only what was looked at: a bus that was not listened to is
+//! finding per bus, however often it came. An event that was not acknowledged is nobody's to lose, and its place in the order is
+//! not known: it is neither lost nor reordered. Deliberately judges only what was looked at: a bus that was not listened to is
 //! not in the report.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::rules::Rules;
 use super::witness::Witness;
 use crate::simulate::Entry;
 
-/// The whole verdict at once, for who has everything in memory; the command streams its files through a [`Judge`].
+/// The whole verdict at once, where everything is in memory; the command streams its files through a [`Judge`].
 pub fn judge(
     rules: Rules,
     ledger: impl IntoIterator<Item = Entry>,

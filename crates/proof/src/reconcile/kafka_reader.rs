@@ -1,6 +1,6 @@
 //! Reads Kafka from a moment on: every partition of every topic that a route can name, without joining a group.
 //!
-//! Promises: what is in the log from that moment on is read, also on topics and partitions that are made later; offsets are
+//! Promises: every message in the log from that moment on is read, also on topics and partitions that are made later; offsets are
 //! fixed when it starts, so that nothing slips between starting and reading. Deliberately commits no offsets and keeps no group.
 
 use std::collections::HashSet;
@@ -88,7 +88,7 @@ impl Reader {
         let mut looked = Instant::now();
         while !self.sink.stop.is_cancelled() {
             if looked.elapsed() >= LOOK_EVERY {
-                // A broker that is down comes back, and that is what is being tested.
+                // A broker that is down comes back: outages are tested with this.
                 if let Err(error) = self.look(Begin::AtFirst) {
                     tracing::debug!(%error, "the topics cannot be listed now");
                 }

@@ -1,7 +1,7 @@
 //! Subscribes to MQTT as a careful consumer would: QoS 1, a session that outlives a broken connection.
 //!
-//! Promises: a session that the broker lost is noted as a gap in the recording, since what came meanwhile is missing for the
-//! subscriber's sake. Deliberately no TLS of its own: it is for the broker's side of the firewall.
+//! Promises: a session that the broker lost is noted as a gap in the recording: messages that are missing then may be the
+//! subscriber's fault. Deliberately says nothing on the broker but its subscriptions: no status, no last will.
 
 use std::time::Duration;
 

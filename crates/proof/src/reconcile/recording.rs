@@ -17,9 +17,9 @@ use boxbridge_event::{EventId, Feed, PersonType, PictureKind, PictureState, Revi
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recorded {
-    /// From here on this bus was listened to: what is not in the recording did not come.
+    /// From here on this bus was listened to: a message that is not in the recording did not come.
     Listening(Bus),
-    /// The subscriber's session was lost: what is missing may be the subscriber's fault.
+    /// The subscriber's session was lost: a missing message may be the subscriber's fault.
     Gap(Bus),
     Arrival(Arrival),
     /// A message that is not simulate's.

@@ -35,7 +35,7 @@ pub struct BusReport {
     pub lost: Finding,
     /// Another field, id, picture or topic than was sent.
     pub wrong: Finding,
-    /// On a live topic without `act_before`, or kept by the broker for whoever subscribes later.
+    /// On a live topic without `act_before`, or kept by the broker for later subscribers.
     pub stale: Finding,
     /// Came more than once with the same id and revision, replays aside.
     pub duplicated: Finding,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// The patience of a real box, whatever patience this run had.
+/// A real box waits this long; a run may wait longer or shorter.
 const BOX_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One box's measurements; microseconds.
