@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::clock::Clock;
 use crate::ingest::port::{self, Arrival, Deadlines, Places, Port};
 use crate::metrics;
 use crate::queue::{Queue, Status};
@@ -46,6 +47,7 @@ pub struct Health {
 struct Parts {
     queue: Queue,
     links: Vec<Arc<Link>>,
+    clock: Arc<Clock>,
     /// What an operator should know at any time.
     notes: Vec<String>,
 }
@@ -55,8 +57,8 @@ impl Health {
         Arc::new(Health { phase: AtomicU8::new(Phase::Starting as u8), metrics, parts: OnceLock::new(), looking: Mutex::new(()) })
     }
 
-    pub fn opened(&self, queue: Queue, links: Vec<Arc<Link>>, notes: Vec<String>) {
-        let _ = self.parts.set(Parts { queue, links, notes });
+    pub fn opened(&self, queue: Queue, links: Vec<Arc<Link>>, clock: Arc<Clock>, notes: Vec<String>) {
+        let _ = self.parts.set(Parts { queue, links, clock, notes });
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -87,7 +89,9 @@ impl Health {
     fn scrape(&self) -> String {
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = self.parts.get().map(|parts| parts.queue.status());
-        queue.iter().for_each(metrics::observe);
+        if let Some((queue, parts)) = queue.as_ref().zip(self.parts.get()) {
+            metrics::observe(queue, |time| parts.clock.age(time));
+        }
         self.possible_causes(queue.as_ref()).into_iter().for_each(|(cause, is_so)| metrics::not_ready(cause, is_so));
         self.metrics.render()
     }

@@ -46,6 +46,8 @@ pub struct Sending<'a> {
     /// The record's.
     pub lane: Lane,
     pub now: Timestamp,
+    /// How long ago it was received, at least; whatever the clock said then and says now.
+    pub age: Duration,
     /// The replay's id, if this is one.
     pub replay: Option<&'a str>,
     pub pictures: PicturesNow,
@@ -104,10 +106,15 @@ impl Router {
         let route = self.routes.of(event.person_type);
         // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
         let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
-        let is_live = is_known && self.act_before(event, sending.replay).is_some_and(|act_before| sending.now <= act_before);
+        let is_in_time = |act_before: Timestamp| {
+            let live_for = u64::try_from(act_before.since(event.received_at)).unwrap_or(0);
+            // A clock that was ahead and was set back shows the same times again: then only its age says that it is long over.
+            sending.now <= act_before && sending.age <= Duration::from_millis(live_for)
+        };
+        let is_live = is_known && self.act_before(event, sending.replay).is_some_and(is_in_time);
         let template = if is_live { &route.mqtt_topic } else { &route.mqtt_late_topic };
         let topic = topic::render(template.as_ref()?, event);
-        let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, event.received_at, sending.now));
+        let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, sending.age));
         Some(Message { expires_in, ..self.message(event, sending, route, topic, String::new()) })
     }
 
@@ -193,7 +200,6 @@ fn occurred_within(event: &Event, live_for: Duration) -> bool {
 }
 
 /// A message that has outlived its expiry still gets a second: a broker that is told zero may never hand it on.
-fn left_of(expiry: Duration, received_at: Timestamp, now: Timestamp) -> Duration {
-    let age = Duration::from_millis(u64::try_from(now.since(received_at)).unwrap_or(0));
+fn left_of(expiry: Duration, age: Duration) -> Duration {
     expiry.saturating_sub(age).max(Duration::from_secs(1))
 }

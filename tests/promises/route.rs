@@ -30,6 +30,7 @@ pub fn at(milliseconds_later: i64) -> Sending<'static> {
         sequence: Sequence(123),
         lane: Lane::Normal,
         now: Timestamp(RECEIVED + milliseconds_later),
+        age: Duration::from_millis(u64::try_from(milliseconds_later).unwrap_or(0)),
         replay: None,
         pictures: PicturesNow::Settled(PictureVerdict::default()),
         inline: &[],
@@ -130,6 +131,9 @@ fn a_live_event_goes_to_the_live_topic_until_it_is_too_late() {
     let event = pictured().event;
     assert_eq!(topic(&event, at(60_000)), "boxbridge/default/events/vip/192.168.1.243");
     assert_eq!(topic(&event, at(60_001)), "boxbridge/default/late/vip/192.168.1.243");
+    // A clock that was ahead was set back, and has come to the same time again.
+    let again = Sending { age: Duration::from_secs(3_600), ..at(1_000) };
+    assert_eq!(topic(&event, again), "boxbridge/default/late/vip/192.168.1.243");
     assert_eq!(topic(&event, Sending { replay: Some("r1"), ..at(0) }), "boxbridge/default/late/vip/192.168.1.243");
     assert_eq!(router.act_before(&event, None), Some(Timestamp(RECEIVED + 60_000)));
     let history = normalize::event(&documents::sample(), Feed::History);

@@ -1,5 +1,7 @@
 //! The loop of the way out, with a real queue, against a destination that hangs up or refuses as it is told.
 
+mod bad_sector;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
@@ -88,7 +90,8 @@ impl Session for Line {
     }
 }
 
-struct Plain;
+/// Whether messages carry pictures.
+struct Plain(bool);
 
 impl Render for Plain {
     type Message = Sent;
@@ -100,7 +103,7 @@ impl Render for Plain {
     }
 
     fn needs_pictures(&self, _event: &Event) -> bool {
-        false
+        self.0
     }
 
     fn without_pictures(&self, _event: &Event, _error: String) -> Result<Vec<Picture>, Rejection> {
@@ -132,6 +135,7 @@ struct Rig {
     link: Arc<Link>,
     stop: CancellationToken,
     started: Instant,
+    delivering: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Drop for Rig {
@@ -158,13 +162,23 @@ fn event(number: i64, person_type: PersonType, device: &str) -> Event {
 
 impl Rig {
     async fn start(events: &[(i64, PersonType, &str)], mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static) -> Rig {
+        Rig::on(crate::disk::Disk::default(), Plain(false), events, mood).await
+    }
+
+    async fn on(
+        disk: crate::disk::Disk,
+        render: Plain,
+        events: &[(i64, PersonType, &str)],
+        mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static,
+    ) -> Rig {
         let directory = tempfile::tempdir().unwrap();
-        let queue = Queue::open(Settings::new(directory.path(), 64 << 20), &["mqtt"]).unwrap();
-        let rig = Rig {
+        let queue = Queue::open(Settings { disk, ..Settings::new(directory.path(), 64 << 20) }, &["mqtt"]).unwrap();
+        let mut rig = Rig {
             moody: Arc::new(Moody { mood: Box::new(mood), taken: Arc::default() }),
             link: Arc::new(Link::new("mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
+            delivering: None,
             directory,
             queue,
         };
@@ -174,22 +188,29 @@ impl Rig {
         let mut delivery = Delivery {
             lane: Lane::Normal,
             destination: Arc::new(Arc::clone(&rig.moody)),
-            render: Plain,
+            render,
             cursor: rig.queue.cursor("mqtt", Lane::Normal).unwrap(),
             verdicts: None,
             aside: Arc::new(Aside::open(&crate::disk::Disk::default(), rig.directory.path(), rig.queue.epoch(), 1 << 20).unwrap()),
             link: Arc::clone(&rig.link),
             settings: Config::load(&Layers::default()).unwrap().send,
             is_expiring: false,
+            ages: Arc::new(Ages::new(
+                Arc::new(crate::clock::Clock::open(&crate::disk::Disk::default(), rig.directory.path())),
+                rig.queue.newest(),
+            )),
+            reads: Reads::default(),
         };
         let stop = rig.stop.clone();
-        tokio::spawn(async move { deliver(&mut delivery, stop).await });
+        rig.delivering = Some(tokio::spawn(async move { deliver(&mut delivery, stop).await }));
         rig
     }
 
     async fn append(&self, number: i64, person_type: PersonType, device: &str) {
         let event = event(number, person_type, device);
-        let entry = Entry { event, live_revision: None, pictures: Vec::new(), lane: Lane::Normal };
+        let bytes = vec![number.unsigned_abs() as u8; 5_000].into();
+        let pictures = vec![Picture { kind: crate::event::PictureKind::Face, bytes }];
+        let entry = Entry { event, live_revision: None, pictures, lane: Lane::Normal };
         self.queue.append(entry).await.unwrap();
     }
 
