@@ -15,7 +15,7 @@ ARG TARGETARCH
 # them, and cargo goes by the time of a file: what is ours counts as new.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,id=boxbridge-target-${TARGETARCH},sharing=locked \
-    find src config -type f -exec touch {} + \
+    find src crates config -type f -exec touch {} + \
     && cargo build --locked --profile dist --bin boxbridge \
     && cp target/dist/boxbridge /usr/local/bin/
 

@@ -2,6 +2,8 @@
 //!
 //! Both protocol versions in one run, twice: what is compared is their ratio, and with it what a property or a window costs.
 
+#![allow(clippy::print_stdout)]
+
 use std::time::Instant;
 
 use boxbridge::config::{Config, Layers};

@@ -2,6 +2,8 @@
 //!
 //! Prints how punctual it was and its own CPU: a simulator that is late or busy would measure itself.
 
+#![allow(clippy::print_stdout)]
+
 use std::time::Duration;
 
 use axum::Router;

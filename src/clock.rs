@@ -68,13 +68,12 @@ impl Clock {
             Err(error) => return self.failed(&error),
         };
 
-        let now = (self.read)();
         let mut state = self.state();
         if let Some(found) = found {
             state.history = found;
         }
         state.is_unread = false;
-        state.history.look(&now);
+        state.history.look(&(self.read)());
         drop(state);
         self.succeeded();
     }
@@ -85,8 +84,7 @@ impl Clock {
         if self.state().is_unread {
             self.read_noted();
         }
-        let now = (self.read)();
-        let mut state = self.looked(&now);
+        let (mut state, now) = self.looked();
         if state.is_unread {
             return false;
         }
@@ -120,22 +118,24 @@ impl Clock {
 
     /// How long ago `time` was; zero for what seems to come.
     pub fn age(&self, time: Timestamp) -> Duration {
-        let now = (self.read)();
-        self.looked(&now).history.age(now.wall_ms, time.0)
+        let (state, now) = self.looked();
+        state.history.age(now.wall_ms, time.0)
     }
 
     /// The same, and what cannot be known counts as older: for what is over after a while.
     pub fn age_at_most(&self, time: Timestamp) -> Duration {
-        let now = (self.read)();
-        self.looked(&now).history.age_at_most(now.wall_ms, time.0)
+        let (state, now) = self.looked();
+        state.history.age_at_most(now.wall_ms, time.0)
     }
 
-    fn looked(&self, now: &Reading) -> MutexGuard<'_, State> {
+    /// Read under the lock: a reading that comes in after a later one would look like another start of the machine.
+    fn looked(&self) -> (MutexGuard<'_, State>, Reading) {
         let mut state = self.state();
-        if state.history.look(now) {
+        let now = (self.read)();
+        if state.history.look(&now) {
             state.saved_at_ms = None;
         }
-        state
+        (state, now)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

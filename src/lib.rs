@@ -2,10 +2,6 @@
 //!
 //! A folder is a verb, something an event goes through; a file is a noun, something every stage shares. In the order of travel:
 
-#![deny(unsafe_code)]
-// They panic where nobody reads any more: `commands::say` and `complain` do not.
-#![deny(clippy::print_stdout, clippy::print_stderr)]
-
 pub mod ingest; // 1. an HTTP request → bytes we are willing to read, and who sent them
 pub mod normalize; // 2. bytes → one Event, its pictures taken out and named
 pub mod queue; // 3. Event + pictures → durable record
@@ -16,10 +12,11 @@ pub mod admin; // second listener: health, metrics
 pub mod app; // builds everything, starts it, stops it in reverse
 pub mod clock; // how old something is, by a wall clock that may be set
 pub mod commands; // what a person asks of the binary besides running it
-pub mod config; // raw settings → checked Config
 pub mod disk; // the way to the file system
-pub mod event; // the nouns that cross stages
 pub mod fault; // a panic of ours ends one thing, and is said
 pub mod gateway; // the straight line
 pub mod metrics; // every metric of the process
 pub mod volume; // what a file occupies, and who may read it
+
+pub use boxbridge_config as config; // raw settings → checked Config
+pub use boxbridge_event as event; // the nouns that cross stages

@@ -1,7 +1,5 @@
 //! Arguments, config, run, exit code.
 
-#![deny(clippy::print_stdout, clippy::print_stderr)]
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
 //! Every metric of the process; the doc comment of a name is its help text.
 //!
 //! Labels come from closed enums only, and every combination that can occur exists from the start, so that rates begin at zero.
-//! What cursors and the log count is not counted again here: it is copied from them when somebody looks ([`observe`]).
+//! What cursors and the log count is not counted again here: it is copied from them when somebody looks ([`observe`]). What
+//! `/api/status` tells of the rest is counted in [`COUNTS`] as well, in the same call.
 
 use std::time::Duration;
 
@@ -11,6 +12,12 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use crate::config::Config;
 use crate::event::{Code, Feed, Lane, PersonType, PictureKind, PictureState, Timestamp, WarningCode};
 use crate::queue::{SpaceUsed, Status};
+
+mod counts;
+mod histogram;
+
+pub use counts::COUNTS;
+pub use histogram::{Bound, Bucket, Buckets};
 
 macro_rules! names {
     ($($(#[doc = $help:literal])+ $kind:ident $constant:ident = $name:literal;)+) => {
@@ -114,6 +121,9 @@ const SYNC_EDGES: &[f64] = &[0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
 const LAG_EDGES: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 3600.0, 86400.0];
 const BODY_EDGES: &[f64] = &[1e3, 1e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 4e6, 8e6, 64e6];
 
+/// The feed of status reports, which are no events.
+const STATUS: &str = "status";
+
 /// What became of an event or a request, as `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -125,7 +135,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 5] = [Outcome::Accepted, Outcome::Duplicate, Outcome::Refused, Outcome::Aborted, Outcome::Quarantined];
+    pub const ALL: [Outcome; 5] = [Outcome::Accepted, Outcome::Duplicate, Outcome::Refused, Outcome::Aborted, Outcome::Quarantined];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -156,7 +166,7 @@ fn create() {
     for outcome in Outcome::ALL {
         // Those that are kept across restarts begin where they were: a 0 before it would count everything again.
         let is_kept = !matches!(outcome, Outcome::Refused | Outcome::Aborted);
-        for feed in Feed::ALL.iter().map(|feed| feed.as_str()).filter(|_| !is_kept).chain(["status"]) {
+        for feed in Feed::ALL.iter().map(|feed| feed.as_str()).filter(|_| !is_kept).chain([STATUS]) {
             events(feed, outcome, 0);
         }
         let _ = histogram!(ANSWER, "outcome" => outcome.as_str());
@@ -196,6 +206,7 @@ pub fn destination_exists(destination: &'static str) {
 
 fn events(feed: &'static str, outcome: Outcome, count: u64) {
     counter!(EVENTS, "feed" => feed, "outcome" => outcome.as_str()).increment(count);
+    if feed == STATUS { COUNTS.status_reports.add(count) } else { COUNTS.add_events(outcome, count) }
 }
 
 /// What was counted before this process.
@@ -212,13 +223,14 @@ pub fn accepted(person_type: PersonType) {
 }
 
 pub fn status_report() {
-    events("status", Outcome::Accepted, 1);
+    events(STATUS, Outcome::Accepted, 1);
 }
 
 /// An event, or a request that never became one, that was refused.
 pub fn refused(feed: &'static str, code: Code) {
     events(feed, Outcome::Refused, 1);
     counter!(REFUSALS, "code" => code.as_str()).increment(1);
+    COUNTS.add_refusal(code);
 }
 
 /// A request whose sender went away before its body had arrived.
@@ -228,10 +240,12 @@ pub fn aborted(feed: &'static str) {
 
 pub fn answered(outcome: Outcome, took: Duration) {
     histogram!(ANSWER, "outcome" => outcome.as_str()).record(took.as_secs_f64());
+    COUNTS.answers.record(took);
 }
 
 pub fn answered_late(count: u64) {
     counter!(ANSWERED_LATE).increment(count);
+    COUNTS.answered_late.add(count);
 }
 
 pub fn body(bytes: usize) {
@@ -268,10 +282,12 @@ pub fn warning(code: WarningCode) {
 
 pub fn picture(kind: PictureKind, state: PictureState) {
     counter!(PICTURES, "kind" => kind.as_str(), "state" => state.as_str()).increment(1);
+    COUNTS.add_picture(state);
 }
 
 pub fn queue_synced(took: Duration) {
     histogram!(SYNC).record(took.as_secs_f64());
+    COUNTS.syncs.record(took);
 }
 
 pub fn queue_rotten(records: u64) {
@@ -281,6 +297,7 @@ pub fn queue_rotten(records: u64) {
 pub fn lag(destination: &'static str, lane: Lane, person_type: PersonType, took: Duration) {
     histogram!(LAG, "destination" => destination, "lane" => lane.as_str(), "person_type" => person_type.as_str())
         .record(took.as_secs_f64());
+    COUNTS.add_lag(destination, lane, took);
 }
 
 pub fn up(destination: &'static str, up: bool) {
@@ -302,6 +319,7 @@ pub fn aside(records: usize, bytes: u64) {
 
 pub fn pictures_saved(bytes: u64) {
     counter!(SAVED).increment(bytes);
+    COUNTS.pictures_saved_bytes.add(bytes);
 }
 
 pub fn embedded_dropped(messages: u64) {

@@ -1,7 +1,7 @@
-//! `boxbridge status`: one screen of a running gateway, from its admin listener's `/readyz` and `/metrics`.
+//! `boxbridge status`: one screen of a running gateway, from its admin listener's `/api/status`.
 //!
 //! Promises: asks and changes nothing else; ends in a few seconds, so that it can be a container's health check; the exit code is the
-//! answer: 0 ready, 1 not ready, 69 nobody there.
+//! answer: 0 ready, 1 not ready, 69 nobody there, or nobody who tells.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,13 +15,11 @@ use crate::config::{Config, Problems};
 
 mod look;
 mod report;
-mod samples;
 mod screen;
 mod terminal;
 
-pub use look::{Look, Place, Readiness, Unreachable};
+pub use look::{Look, Place, Unreachable};
 pub use report::Report;
-pub use samples::Samples;
 pub use screen::render;
 
 use terminal::Frames;
@@ -30,13 +28,14 @@ use terminal::Frames;
 const BETWEEN_TWO: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 ready, 1 not ready (the reasons are shown), 69 nobody answers, 64 wrong settings.
+#[command(after_help = "Exit code: 0 ready, 1 not ready (the reasons are shown), 69 nobody answers or tells, 64 wrong settings.
+A gateway tells its status only on its own machine; /readyz and /metrics answer from elsewhere as well.
 Rates and quantiles are of the time between two looks: one second, or the SECONDS of --watch.
 
 Examples:
   boxbridge status                                 the gateway of these settings (admin.listen)
   boxbridge status --watch                         again every 2 seconds, until Ctrl-C
-  boxbridge status --url http://edge-1:9529        another one
+  boxbridge status --url http://127.0.0.1:9531     another one on this machine
   boxbridge status --json | jq '.lanes[] | select(.waiting > 0)'
   HEALTHCHECK CMD [\"boxbridge\", \"status\"]          in a Dockerfile")]
 pub struct Options {
@@ -57,6 +56,7 @@ pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>)
         Ok(place) => place,
         Err(problems) => return refuse(&problems),
     };
+
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::FAILURE };
     let code = runtime.block_on(async {
         match options.watch {
@@ -64,6 +64,7 @@ pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>)
             None => once(options, &place).await,
         }
     });
+
     // A look-up of a name may still be under way.
     runtime.shutdown_background();
     code
@@ -75,6 +76,7 @@ async fn once(options: &Options, place: &Place) -> ExitCode {
         tokio::time::sleep(BETWEEN_TWO).await;
         Ok((before, place.look().await?))
     };
+
     match looks.await {
         Ok((before, now)) => {
             let report = Report::of(place, Some(&before), &now);
@@ -92,13 +94,16 @@ async fn once(options: &Options, place: &Place) -> ExitCode {
 async fn watch(options: &Options, place: &Place, every: Duration) -> ExitCode {
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return ExitCode::FAILURE };
+
     let mut frames = if options.json { Frames::below("") } else { Frames::in_place() };
     let mut before: Option<Look> = None;
     let mut turn = tokio::time::interval(every);
     turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+
     let looking = async {
         loop {
             turn.tick().await;
+
             let now = place.look().await;
             let frame = match &now {
                 Ok(now) => options.text(&Report::of(place, before.as_ref(), now)),
@@ -107,12 +112,14 @@ async fn watch(options: &Options, place: &Place, every: Duration) -> ExitCode {
                 }
                 Err(error) => format!("{}\n", unreachable(place, error)),
             };
+
             if frames.draw(&frame).is_err() {
                 return;
             }
             before = now.ok();
         }
     };
+
     tokio::select! {
         () = looking => {}
         _ = interrupt.recv() => {}
@@ -133,5 +140,11 @@ impl Options {
 }
 
 fn unreachable(place: &Place, error: &Unreachable) -> String {
-    format!("no gateway at {place}: {error}; is it running, and is this its admin.listen (or give --url)?")
+    match error {
+        Unreachable::Refused => format!(
+            "the gateway at {place} does not tell: {error}; run this there (in a cluster: kubectl exec), {place}/readyz answers from here"
+        ),
+        Unreachable::Older => format!("the gateway at {place} does not tell: {error}; run the program that it was started from"),
+        _ => format!("no gateway at {place}: {error}; is it running, and is this its admin.listen (or give --url)?"),
+    }
 }

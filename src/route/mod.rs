@@ -104,14 +104,7 @@ impl Router {
     /// What leaves for MQTT; `None` if there is nothing to do, since this type has no route there or no late topic.
     pub fn mqtt(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
-        // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
-        let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
-        let is_in_time = |act_before: Timestamp| {
-            let live_for = u64::try_from(act_before.since(event.received_at)).unwrap_or(0);
-            // A clock that was ahead and was set back shows the same times again: then only its age says that it is long over.
-            sending.now <= act_before && sending.age <= Duration::from_millis(live_for)
-        };
-        let is_live = is_known && self.act_before(event, sending.replay).is_some_and(is_in_time);
+        let is_live = matches!(self.still(event, sending), Still::Live(_));
         let template = if is_live { &route.mqtt_topic } else { &route.mqtt_late_topic };
         let topic = topic::render(template.as_ref()?, event);
         let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, sending.age));
@@ -168,9 +161,26 @@ impl Router {
         routed.flat_map(|(person_type, template)| Feed::ALL.iter().map(move |feed| topic(template, person_type, *feed))).collect()
     }
 
+    /// What of an event's time to act is left at the moment of sending.
+    fn still(&self, event: &Event, sending: &Sending<'_>) -> Still {
+        let Some(act_before) = self.act_before(event, sending.replay) else { return Still::Never };
+        if sending.now > act_before {
+            return Still::Over(act_before);
+        }
+
+        // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
+        let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
+        // A clock that was ahead and was set back shows the same times again: then only the age says that it is long over.
+        let live_for = Duration::from_millis(u64::try_from(act_before.since(event.received_at)).unwrap_or(0));
+        match is_known && sending.age <= live_for {
+            true => Still::Live(act_before),
+            false => Still::Never,
+        }
+    }
+
     fn message(&self, event: &Event, sending: &Sending<'_>, route: &Route, topic: String, key: String) -> Message {
         let moment = Moment {
-            act_before: self.act_before(event, sending.replay),
+            act_before: self.still(event, sending).said(),
             replay: sending.replay,
             place: Place { epoch: &self.epoch, number: sending.sequence.0 },
             base: self.places.of(sending.sequence, sending.lane, event.person_type),
@@ -189,6 +199,24 @@ impl Router {
             // A clock that ran ahead when it came: brokers refuse what is from the future.
             timestamp: event.received_at.min(sending.now),
             expires_in: None,
+        }
+    }
+}
+
+/// Whether one may still act on an event, and what its message says of that.
+enum Still {
+    Live(Timestamp),
+    /// A moment that has passed: it says the truth.
+    Over(Timestamp),
+    /// For the record only. A moment that another clock would have to show would be acted on by this one.
+    Never,
+}
+
+impl Still {
+    fn said(&self) -> Option<Timestamp> {
+        match self {
+            Still::Live(act_before) | Still::Over(act_before) => Some(*act_before),
+            Still::Never => None,
         }
     }
 }

@@ -173,6 +173,12 @@ impl Link {
         self.lock().iter().all(|state| state.condition == Condition::Up)
     }
 
+    /// The person types that are held back in this lane, and why.
+    pub fn paused_types(&self, lane: Lane) -> Vec<(PersonType, String)> {
+        let lanes = self.lock();
+        lanes[place(lane)].paused.iter().map(|(person_type, why)| (*person_type, why.clone())).collect()
+    }
+
     /// All that does not flow, each in a sentence of its own.
     pub fn troubles(&self) -> Vec<String> {
         let lanes = self.lock();

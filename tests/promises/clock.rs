@@ -138,6 +138,19 @@ async fn an_event_that_came_while_the_clock_was_ahead_is_not_new_when_the_clock_
     queue.shutdown().await;
 }
 
+#[test]
+fn many_that_ask_at_once_are_no_jump_of_the_clock() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::open(&Disk::default(), directory.path());
+    let before = Timestamp::now();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..50_000).for_each(|_| _ = clock.age(before)));
+        }
+    });
+    assert!(clock.age_at_most(before) <= Duration::from_millis(Timestamp::now().since(before).unsigned_abs() + 1_000));
+}
+
 /// A machine whose clock can be set.
 pub struct Machine {
     wall_ms: Arc<AtomicI64>,

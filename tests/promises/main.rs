@@ -1,5 +1,8 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
 
+// What a test measured stands in its output.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod almost_http;
 mod chart;
 mod clock;
@@ -23,6 +26,7 @@ mod normalize;
 mod operator;
 mod outage;
 mod pack;
+mod pages;
 mod parts;
 mod proxies;
 mod queue_basic;

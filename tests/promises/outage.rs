@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use boxbridge::commands::simulate;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::kafka::Broker;
@@ -94,6 +94,11 @@ fn a_type_that_is_paused_is_named_with_its_reason_until_it_flows_again() {
     assert_eq!(gateway.metrics()["boxbridge_send_paused{destination=\"mqtt\",lane=\"normal\"}"], 1.0);
     let (screen, _) = gateway.run(&["status"]);
     assert!(screen.contains("mqtt    paused normal") && screen.contains("visitor is paused"), "{screen}");
+    let (text, _) = gateway.run(&["status", "--json"]);
+    let lanes = serde_json::from_str::<Value>(&text).unwrap()["lanes"].take();
+    let paused: Vec<&Value> = lanes.as_array().unwrap().iter().flat_map(|lane| lane["paused_types"].as_array().unwrap()).collect();
+    assert_eq!((paused.len(), &paused[0]["person_type"]), (1, &json!("visitor")), "{lanes}");
+    assert!(paused[0]["reason"].as_str().unwrap().starts_with("not_authorised: "), "{lanes}");
     assert_eq!(gateway.ready()["ready"], json!(true));
     assert_eq!(lines(&gateway, "refused again and again"), 1, "{}", gateway.log());
 

@@ -108,7 +108,8 @@ fn the_image_is_built_from_all_it_needs_and_no_data() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("no bin target named `nonesuch`"), "{said}");
 
-    let sources = succeeds(Command::new("grep").args(["-rEo", "include_(str|bytes)!\\(\"[^\"]+"]).arg(context.path().join("src")));
+    let ours = ["src", "crates"].map(|folder| context.path().join(folder));
+    let sources = succeeds(Command::new("grep").args(["-rEo", "include_(str|bytes)!\\(\"[^\"]+"]).args(ours));
     assert!(sources.lines().count() >= 2, "{sources}");
     for (source, included) in sources.lines().map(|line| line.split_once(":include_").unwrap()) {
         let included = Path::new(source).parent().unwrap().join(included.split('"').nth(1).unwrap());

@@ -15,9 +15,14 @@ use crate::queue_support::{directory, drain, entry, files, nothing, picture, set
 /// A disk with bad sectors, and places that it does not answer for at all.
 #[derive(Clone, Default)]
 struct Sectors {
-    /// Nothing of the file, where no place in it is named.
-    bad: Arc<Mutex<Option<(PathBuf, Option<u64>)>>>,
+    bad: Arc<Mutex<Option<Bad>>>,
     hangs: Arc<AtomicBool>,
+}
+
+/// A place in a file, or all of it.
+struct Bad {
+    file: PathBuf,
+    place: Option<u64>,
 }
 
 impl Sectors {
@@ -26,7 +31,7 @@ impl Sectors {
         Disk::default().with_bad_places(move |path, range| {
             let is_bad = || {
                 let bad = sectors.bad.lock().unwrap();
-                bad.as_ref().is_some_and(|(file, place)| file == path && place.is_none_or(|place| range.contains(&place)))
+                bad.as_ref().is_some_and(|bad| bad.file == path && bad.place.is_none_or(|place| range.contains(&place)))
             };
             while is_bad() && sectors.hangs.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(5));
@@ -36,7 +41,7 @@ impl Sectors {
     }
 
     fn break_at(&self, file: &Path, place: Option<u64>) {
-        *self.bad.lock().unwrap() = Some((file.to_owned(), place));
+        *self.bad.lock().unwrap() = Some(Bad { file: file.to_owned(), place });
     }
 
     fn heal(&self) {

@@ -1,18 +1,18 @@
 //! `boxbridge status`: what it shows is what was sent, its exit code is the answer, and it leaves the terminal as it was.
 //!
-//! `tests/status` holds two looks and the screen that they make.
+//! `tests/status` holds what `/api/status` said at two looks, and the screen that they make.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use boxbridge::commands::colour::Colour;
-use boxbridge::commands::status::{Look, Readiness, Report, Samples, render};
+use boxbridge::commands::status::{Look, Report, render};
 use serde_json::{Value, json};
 
-use crate::parts::gateway::{Gateway, event};
+use crate::parts::gateway::{Answer, Gateway, event, exchange};
 use crate::parts::site::wait_until;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_boxbridge");
@@ -21,52 +21,59 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/status").join(name)).unwrap()
 }
 
+/// What `/api/status` said at the second look, changed.
+fn now(change: impl FnOnce(&mut Value)) -> Value {
+    let mut now = serde_json::from_str(&file("now.json")).unwrap();
+    change(&mut now);
+    now
+}
+
 /// Two looks, two seconds apart.
-fn report(now: &str) -> Report {
+fn report(now: Value) -> Report {
     let at = tokio::time::Instant::now();
-    let before = Look { at, readiness: Readiness::default(), samples: Samples::parse(&file("before.prom")) };
-    let readiness = Readiness {
-        ready: true,
-        reasons: vec![
-            "kafka is down: Connection refused by every one of its brokers, and so the reason is longer than one line".to_owned(),
-        ],
-        notes: vec!["the MQTT broker in this process keeps nothing on disk".to_owned()],
-        ..Readiness::default()
-    };
-    let now = Look { at: at + Duration::from_secs(2), readiness, samples: Samples::parse(now) };
+    let before = Look { at, snapshot: serde_json::from_str(&file("before.json")).unwrap() };
+    let now = Look { at: at + Duration::from_secs(2), snapshot: serde_json::from_value(now).unwrap() };
     Report::of(&"http://edge-1:9529".parse().unwrap(), Some(&before), &now)
 }
 
 #[test]
 fn the_screen_shows_what_two_looks_say_in_80_columns() {
-    let screen = render(&report(&file("now.prom")), Colour::Plain);
+    let report = report(now(|_| ()));
+    let screen = render(&report, Colour::Plain);
     assert_eq!(screen, file("screen.txt"), "found:\n{screen}");
     let widest = screen.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(80), "{widest:?} columns");
-    let coloured = render(&report(&file("now.prom")), Colour::Ansi);
+    let coloured = render(&report, Colour::Ansi);
     let codes = ["\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
     assert_eq!(codes.iter().fold(coloured, |text, code| text.replace(code, "")), screen, "colours change no place");
 }
 
 #[test]
 fn a_ledger_that_does_not_add_up_is_said_with_by_how_much() {
-    let wrong = file("now.prom").replace(
-        "boxbridge_send_accepted_total{destination=\"mqtt\",lane=\"normal\"} 124000",
-        "boxbridge_send_accepted_total{destination=\"mqtt\",lane=\"normal\"} 124002",
-    );
-    let screen = render(&report(&wrong), Colour::Plain);
+    let wrong = now(|now| now["lanes"][3]["accepted"] = json!(124_002));
+    let screen = render(&report(wrong), Colour::Plain);
     assert!(screen.contains("DOES NOT ADD UP: mqtt normal: 2 not accounted for"), "{screen}");
 }
 
 #[test]
 fn free_is_what_can_be_written_also_where_the_disk_has_less_than_the_budget() {
-    let full = file("now.prom").replace("disk_available_bytes 900000000000", "disk_available_bytes 1048576");
-    let screen = render(&report(&full), Colour::Plain);
-    assert!(screen.contains("3.4 GiB kept, 1 MiB free on its disk; full in 3h"), "{screen}");
-    let queue = report(&full).queue.unwrap();
-    assert_eq!((queue.free_bytes, queue.max_bytes), (1 << 20, 10 << 30));
-    let nothing = file("now.prom").replace("disk_available_bytes 900000000000", "disk_available_bytes 0");
-    assert!(render(&report(&nothing), Colour::Plain).contains(" 0 B free on its disk"));
+    for (bytes, said) in [(1 << 20, "3.4 GiB kept, 1 MiB free on its disk; full in 3h"), (0, " 0 B free on its disk")] {
+        let full = now(|now| {
+            now["queue"]["free_bytes"] = json!(bytes);
+            now["queue"]["disk_available_bytes"] = json!(bytes);
+        });
+        let screen = render(&report(full), Colour::Plain);
+        assert!(screen.contains(said), "{screen}");
+    }
+}
+
+#[test]
+fn what_a_newer_gateway_tells_beside_it_is_ignored() {
+    let newer = now(|now| {
+        now["moon"] = json!({"phase": "full"});
+        now["lanes"][0]["colour"] = json!("green");
+    });
+    assert_eq!(report(newer), report(now(|_| ())));
 }
 
 #[test]
@@ -116,6 +123,78 @@ fn what_it_shows_is_what_was_sent() {
     assert!(!screen.contains('\x1b'), "no colours where no terminal is");
     let (elsewhere, code) = gateway.run(&["status", "--url", &format!("http://{}", gateway.admin), "--set", "site=Not a site"]);
     assert_eq!(code, Some(0), "with a URL no settings are read: {elsewhere}");
+}
+
+/// What a `GET` with these lines in its head is answered with.
+fn ask(gateway: &Gateway, path: &str, head: &str) -> Answer {
+    let stream = TcpStream::connect(gateway.admin).unwrap();
+    exchange(stream, format!("GET {path} HTTP/1.1\r\n{head}\r\n\r\n").as_bytes()).unwrap()
+}
+
+#[test]
+fn the_status_is_json_that_says_nothing_of_a_person() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    assert_eq!(gateway.post("/RealTimeEvent", &event("canary-identity", json!(5), "gate")).status, 200);
+    let answer = ask(&gateway, "/api/status", &format!("Host: {}", gateway.admin));
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    assert!(answer.head.to_lowercase().contains("content-type: application/json"), "{}", answer.head);
+
+    let said = answer.body.to_string();
+    assert!(!said.contains("canary") && !said.contains("小明"), "{said}");
+    let members: Vec<_> = answer.body.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected =
+        ["answers", "events", "lanes", "notes", "pictures", "queue", "ready", "reasons", "refusals", "status_reports", "version"];
+    assert_eq!(members, expected);
+
+    let documents = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    for member in members {
+        assert!(documents.contains(&format!("`{member}`")), "{member} is not in docs/operations.md");
+    }
+}
+
+#[test]
+fn the_api_answers_only_its_own_machine_and_says_so_to_others() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    let port = gateway.admin.port();
+    for host in [format!("Host: localhost:{port}"), format!("Host: 127.0.0.1:{port}"), "Host: [::1]".to_owned()] {
+        assert_eq!(ask(&gateway, "/api/status", &host).status, 200, "{host}");
+    }
+    for head in ["Host: evil.example", "Host: localhost\r\nX-Forwarded-For: 10.0.0.1", "Host: localhost\r\nVia: 1.1 proxy"] {
+        let answer = ask(&gateway, "/api/status", head);
+        assert_eq!((answer.status, &answer.body["code"]), (403, &json!("not_local")), "{head}");
+        assert!(answer.body["message"].as_str().is_some_and(|message| message.starts_with("/api ")), "{}", answer.body);
+    }
+    // What is not there is told to nobody else either; probes are for everyone.
+    assert_eq!(ask(&gateway, "/api/secrets", "Host: evil.example").status, 403);
+    assert_eq!(ask(&gateway, "/api/secrets", "Host: localhost").body["code"], "not_found");
+    assert_eq!(ask(&gateway, "/readyz", "Host: evil.example\r\nVia: 1.1 proxy").status, 200);
+
+    // A name of this machine that is no loopback name: it is refused, and that is said.
+    let (said, code) = gateway.run(&["status", "--url", &format!("http://127.1:{port}")]);
+    assert!(code == Some(69) && said.contains("it tells its status only on its own machine"), "{said}");
+}
+
+#[test]
+fn a_gateway_older_than_the_program_is_told_from_a_stranger() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    for (readyz, expected) in [
+        ("{\"ready\":true,\"reasons\":[],\"destinations\":{},\"notes\":[]}", "is older than this program and has no /api/status"),
+        ("hello", "what answers there is no admin listener of boxbridge"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answering = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let (mut lines, mut stream) = (BufReader::new(stream.try_clone().unwrap()).lines(), stream);
+            for (status, body) in [("404 Not Found", ""), ("200 OK", readyz)] {
+                while !lines.next().unwrap().unwrap().is_empty() {}
+                write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+            }
+        });
+        let (said, code) = gateway.run(&["status", "--url", &format!("http://{address}")]);
+        assert!(code == Some(69) && said.contains(expected), "{said}");
+        answering.join().unwrap();
+    }
 }
 
 #[test]

@@ -20,6 +20,13 @@ fn rust_files(folder: &str) -> Vec<(PathBuf, String)> {
     files
 }
 
+/// What the product is made of, each file by its path from here.
+fn library() -> impl Iterator<Item = (String, String)> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = rust_files("src").into_iter().chain(rust_files("crates"));
+    files.map(move |(path, text)| (path.strip_prefix(here).unwrap().display().to_string(), text))
+}
+
 /// The lines of a file that are neither comments nor tests at its end.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).filter(|line| !line.trim_start().starts_with("//"))
@@ -27,7 +34,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_file_says_what_it_is_and_stays_short() {
-    for (path, text) in rust_files("src").into_iter().chain(rust_files("tests")).chain(rust_files("benches")) {
+    for (path, text) in ["src", "crates", "tests", "benches"].into_iter().flat_map(rust_files) {
         assert!(text.starts_with("//!"), "{} does not open with //!", path.display());
         let lines = text.lines().count();
         assert!(lines <= 400, "{} has {lines} lines, over 400: make it a folder", path.display());
@@ -68,13 +75,12 @@ fn each_library_has_one_owner() {
         ("object_store::", &["src/send/store", "src/commands/reconcile"]),
         ("rmqtt_codec::", &["src/send/embedded"]),
         ("ws_stream_tungstenite::", &["src/send/embedded"]),
-        ("figment::", &["src/config"]),
+        ("figment::", &["crates/config"]),
         ("metrics_exporter_prometheus::", &["src/metrics", "src/a"]),
         ("tiny_skia::", &["src/commands/simulate/studio/canvas"]),
         ("jpeg_encoder::", &["src/commands/simulate/studio/canvas"]),
     ];
-    for (path, text) in rust_files("src") {
-        let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+    for (path, text) in library() {
         for (library, owners) in owners {
             let is_owner = owners.iter().any(|owner| path.starts_with(owner));
             // A library's name may end another word.
@@ -87,22 +93,21 @@ fn each_library_has_one_owner() {
 
 #[test]
 fn library_code_has_no_unbounded_channel_and_no_panic_on_input() {
-    for (path, text) in rust_files("src") {
+    for (path, text) in library() {
         for word in ["unbounded_channel", "mpsc::channel()", ".unwrap()", ".expect(\"", "todo!(", "unimplemented!(", "dbg!("] {
-            let is_test = path.ends_with("tests.rs");
+            let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
             let named = code(&text).find(|line| line.contains(word));
-            assert!(is_test || named.is_none(), "{}: {named:?}", path.display());
+            assert!(is_test || named.is_none(), "{path}: {named:?}");
         }
     }
 }
 
 #[test]
 fn only_the_config_reads_settings_and_only_the_app_and_the_commands_start_tasks() {
-    for (path, text) in rust_files("src") {
-        let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+    for (path, text) in library() {
         let reads = code(&text).find(|line| line.contains("env::var"));
         // The service manager's socket is no setting.
-        let may = ["src/config", "src/commands", "src/app/service_manager.rs"].iter().any(|owner| path.starts_with(owner));
+        let may = ["crates/config", "src/commands", "src/app/service_manager.rs"].iter().any(|owner| path.starts_with(owner));
         assert!(may || reads.is_none(), "{path}: {reads:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! One look at a running gateway: its `/readyz` and `/metrics`, over the admin listener.
+//! One look at a running gateway: its `/api/status`, over the admin listener.
 //!
 //! Promises: it ends within [`PATIENCE`], whatever the other side does.
 
@@ -10,11 +10,11 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::samples::Samples;
-use crate::commands::simulate::client::{Client, Connection, NoAnswer};
+use crate::admin::snapshot::Snapshot;
+use crate::commands::simulate::client::{Answer, Client, Connection, NoAnswer};
 use crate::config::reached;
 
-/// Both answers together. A container's health check allows a few seconds for all of us.
+/// For all answers together. A container's health check allows a few seconds for all of us.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PORT: u16 = 9529;
 
@@ -29,17 +29,7 @@ pub struct Place {
 #[derive(Clone, Debug)]
 pub struct Look {
     pub at: Instant,
-    pub readiness: Readiness,
-    pub samples: Samples,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-pub struct Readiness {
-    pub ready: bool,
-    /// All that is wrong, also what does not keep boxes away.
-    pub reasons: Vec<String>,
-    pub destinations: std::collections::BTreeMap<String, String>,
-    pub notes: Vec<String>,
+    pub snapshot: Snapshot,
 }
 
 /// Why nothing was seen.
@@ -53,6 +43,10 @@ pub enum Unreachable {
     Silent,
     #[error("what answers there is no admin listener of boxbridge")]
     Somebody,
+    #[error("it tells its status only on its own machine, at http://127.0.0.1 or http://localhost")]
+    Refused,
+    #[error("it is older than this program and has no /api/status")]
+    Older,
 }
 
 impl Place {
@@ -78,24 +72,30 @@ impl Place {
 
     async fn look_at(&self, address: SocketAddr, deadline: Instant) -> Result<Look, Unreachable> {
         let mut client = Client::new(address, Connection::KeepAlive);
-        let (readiness, _) = self.get(&mut client, "/readyz", deadline).await?;
-        let readiness =
-            serde_json::from_value(readiness.parse::<Value>().unwrap_or_default()).map_err(|_| Unreachable::Somebody)?;
-        let (metrics, status) = self.get(&mut client, "/metrics", deadline).await?;
-        if status != 200 {
-            return Err(Unreachable::Somebody);
+        let answer = self.get(&mut client, "/api/status", deadline).await?;
+
+        match answer.status {
+            200 => {
+                let snapshot = serde_json::from_slice(&answer.body).map_err(|_| Unreachable::Somebody)?;
+                Ok(Look { at: Instant::now(), snapshot })
+            }
+            403 => Err(Unreachable::Refused),
+            404 => {
+                let ready = self.get(&mut client, "/readyz", deadline).await?;
+                let report: Value = serde_json::from_slice(&ready.body).unwrap_or_default();
+                Err(if report["ready"].is_boolean() { Unreachable::Older } else { Unreachable::Somebody })
+            }
+            _ => Err(Unreachable::Somebody),
         }
-        Ok(Look { at: Instant::now(), readiness, samples: Samples::parse(&metrics) })
     }
 
-    async fn get(&self, client: &mut Client, path: &str, deadline: Instant) -> Result<(String, u16), Unreachable> {
+    async fn get(&self, client: &mut Client, path: &str, deadline: Instant) -> Result<Answer, Unreachable> {
         let request = Bytes::from(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.authority));
-        let answer = client.send(&[request], deadline).await.map_err(|error| match error {
+        client.send(&[request], deadline).await.map_err(|error| match error {
             NoAnswer::ConnectFailed => Unreachable::NobodyListens,
             NoAnswer::Timeout => Unreachable::Silent,
             NoAnswer::ConnectionLost | NoAnswer::AnswerInvalid => Unreachable::Somebody,
-        })?;
-        Ok((String::from_utf8(answer.body).map_err(|_| Unreachable::Somebody)?, answer.status))
+        })
     }
 }
 

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::look::{Look, Place, Readiness};
-use super::samples::{Bound, Histogram, Samples};
+use super::look::{Look, Place};
+use crate::admin::snapshot::{self, PausedType, Pictures, Queue, Snapshot};
+use crate::metrics::{Bound, Buckets};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub url: String,
-    pub version: Option<String>,
+    pub version: String,
     pub ready: bool,
     pub reasons: Vec<String>,
     pub notes: Vec<String>,
@@ -50,27 +51,15 @@ pub struct Answers {
     pub late: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Queue {
-    pub waiting_bytes: u64,
-    pub kept_bytes: u64,
-    /// What can be written now: the smaller of the rest of `max_bytes` and what the file system has.
-    pub free_bytes: u64,
-    pub max_bytes: u64,
-    /// Absent where it cannot be told.
-    pub disk_available_bytes: Option<u64>,
-    /// Absent while it does not grow.
-    pub full_in_seconds: Option<f64>,
-}
-
+/// As in [`snapshot::Lane`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Lane {
     pub destination: String,
     pub lane: String,
-    /// Of the destination: whether every lane is connected.
     pub up: bool,
-    /// Person types that are held back, after repeated refusals; `reasons` says which and why.
-    pub paused: u64,
+    /// How many person types are held back; which and why.
+    pub paused: usize,
+    pub paused_types: Vec<PausedType>,
     pub accepted: u64,
     pub delivered: u64,
     pub waiting: u64,
@@ -81,15 +70,6 @@ pub struct Lane {
     pub lag_p99: Option<Bound>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Pictures {
-    /// Taken out of events, by the state they came in, since the process started.
-    pub taken: BTreeMap<String, u64>,
-    /// Records whose pictures wait for the store.
-    pub waiting: u64,
-    pub saved_bytes: u64,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     pub destination: String,
@@ -98,45 +78,32 @@ pub struct Difference {
     pub records: i64,
 }
 
-/// In the order of the screen.
+/// What an event can become, in the order of the screen.
 pub(super) const OUTCOMES: [&str; 5] = ["accepted", "duplicate", "refused", "aborted", "quarantined"];
-const FEEDS: [&str; 3] = ["realtime", "history", "platform"];
 /// A box waits so long for its answer.
 const BOX_HANGS_UP_SECONDS: f64 = 0.5;
 
 impl Report {
     pub fn of(place: &Place, before: Option<&Look>, now: &Look) -> Report {
         let span = Span { before, now };
-        let samples = &now.samples;
-        let Readiness { ready, reasons, notes, .. } = now.readiness.clone();
-        let lanes = lanes(&span);
-        let events = OUTCOMES.map(|outcome| (outcome, span.events(outcome)));
-        let answers = span.histogram("boxbridge_ingest_answer_seconds", &[]);
+        let snapshot = &now.snapshot;
+        let lanes: Vec<Lane> = snapshot.lanes.iter().map(|lane| lane_of(&span, lane)).collect();
+
         Report {
             url: place.to_string(),
-            version: samples.label("boxbridge_build_info", "version").map(str::to_owned),
-            ready,
-            reasons,
-            notes,
+            version: snapshot.version.clone(),
+            ready: snapshot.ready,
+            reasons: snapshot.reasons.clone(),
+            notes: snapshot.notes.clone(),
             interval_seconds: span.seconds(),
-            events: events.into_iter().collect(),
-            status_reports: span.counted(|samples| samples.count("boxbridge_ingest_events_total", &[("feed", "status")])),
-            answers: Answers {
-                p50: answers.quantile(0.5),
-                p99: answers.quantile(0.99),
-                over_500_ms: answers.share_over(BOX_HANGS_UP_SECONDS),
-                sync_p99: span.histogram("boxbridge_queue_sync_seconds", &[]).quantile(0.99),
-                late: samples.count("boxbridge_ingest_answered_late_total", &[]),
-            },
-            queue: queue(samples),
+            events: events(&span),
+            status_reports: span.counted(|snapshot| snapshot.status_reports),
+            answers: answers(&span),
+            queue: snapshot.queue.clone(),
             ledger_differences: lanes.iter().filter_map(difference).collect(),
             lanes,
-            pictures: Pictures {
-                taken: samples.by("boxbridge_normalize_pictures_total", "state"),
-                waiting: samples.count("boxbridge_send_pictures_waiting", &[]),
-                saved_bytes: samples.count("boxbridge_send_pictures_saved_bytes_total", &[]),
-            },
-            refusals: samples.by("boxbridge_ingest_refusals_total", "code").into_iter().filter(|(_, count)| *count > 0).collect(),
+            pictures: snapshot.pictures.clone(),
+            refusals: snapshot.refusals.clone(),
         }
     }
 }
@@ -154,65 +121,62 @@ impl Span<'_> {
     }
 
     /// A process that has started again counts from where it resumed.
-    fn counted(&self, count: impl Fn(&Samples) -> u64) -> Counted {
-        let total = count(&self.now.samples);
-        let since = self.before.map(|before| total.saturating_sub(count(&before.samples)));
+    fn counted(&self, count: impl Fn(&Snapshot) -> u64) -> Counted {
+        let total = count(&self.now.snapshot);
+        let since = self.before.map(|before| total.saturating_sub(count(&before.snapshot)));
         let per_second = since.zip(self.seconds()).map(|(count, seconds)| count as f64 / seconds);
         Counted { total, per_second }
     }
 
-    fn events(&self, outcome: &str) -> Counted {
-        let of_feed =
-            |samples: &Samples, feed| samples.count("boxbridge_ingest_events_total", &[("feed", feed), ("outcome", outcome)]);
-        self.counted(|samples| FEEDS.iter().map(|feed| of_feed(samples, feed)).sum())
-    }
-
-    /// Empty without a second look.
-    fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Histogram {
-        let before = self.before.map(|before| before.samples.histogram(name, labels));
-        before.map(|before| self.now.samples.histogram(name, labels).since(&before)).unwrap_or_default()
+    /// What was timed between the two looks; nothing without a second one, and where one of them had nothing to tell.
+    fn timed<'a>(&'a self, buckets: impl Fn(&'a Snapshot) -> Option<&'a Buckets>) -> Buckets {
+        let before = self.before.map(|before| buckets(&before.snapshot));
+        let now = buckets(&self.now.snapshot);
+        now.zip(before).map(|(now, before)| before.map_or_else(|| now.clone(), |before| now.since(before))).unwrap_or_default()
     }
 }
 
-/// `None` until it is open.
-fn queue(samples: &Samples) -> Option<Queue> {
-    let bytes = |state| samples.sum("boxbridge_queue_bytes", &[("state", state)]).map(|bytes| bytes as u64);
-    let (waiting_bytes, kept_bytes, of_budget) = (bytes("waiting")?, bytes("kept")?, bytes("free")?);
-    let disk_available_bytes = samples.sum("boxbridge_queue_disk_available_bytes", &[]).map(|bytes| bytes as u64);
-    Some(Queue {
-        waiting_bytes,
-        kept_bytes,
-        free_bytes: of_budget.min(disk_available_bytes.unwrap_or(u64::MAX)),
-        max_bytes: waiting_bytes + kept_bytes + of_budget,
-        disk_available_bytes,
-        full_in_seconds: samples.sum("boxbridge_queue_time_to_full_seconds", &[]).filter(|seconds| seconds.is_finite()),
-    })
+fn events(span: &Span) -> BTreeMap<&'static str, Counted> {
+    let [accepted, duplicate, refused, aborted, quarantined] = OUTCOMES;
+    BTreeMap::from([
+        (accepted, span.counted(|snapshot| snapshot.events.accepted)),
+        (duplicate, span.counted(|snapshot| snapshot.events.duplicate)),
+        (refused, span.counted(|snapshot| snapshot.events.refused)),
+        (aborted, span.counted(|snapshot| snapshot.events.aborted)),
+        (quarantined, span.counted(|snapshot| snapshot.events.quarantined)),
+    ])
 }
 
-fn lanes(span: &Span) -> Vec<Lane> {
-    let samples = &span.now.samples;
-    let destinations = samples.by("boxbridge_send_accepted_total", "destination").into_keys();
-    let words = crate::event::Lane::ALL.iter().map(|lane| lane.as_str());
-    let pairs = destinations.flat_map(|destination| words.clone().map(move |lane| (destination.clone(), lane)));
-    pairs.map(|(destination, lane)| lane_of(span, destination, lane)).collect()
+fn answers(span: &Span) -> Answers {
+    let answers = span.timed(|snapshot| Some(&snapshot.answers.seconds));
+    let syncs = span.timed(|snapshot| Some(&snapshot.answers.sync_seconds));
+
+    Answers {
+        p50: answers.quantile(0.5),
+        p99: answers.quantile(0.99),
+        over_500_ms: answers.share_over(BOX_HANGS_UP_SECONDS),
+        sync_p99: syncs.quantile(0.99),
+        late: span.now.snapshot.answers.late,
+    }
 }
 
-fn lane_of(span: &Span, destination: String, lane: &str) -> Lane {
-    let samples = &span.now.samples;
-    let labels = [("destination", destination.as_str()), ("lane", lane)];
-    let ended = |outcome| samples.count("boxbridge_send_records_total", &[labels[0], labels[1], ("outcome", outcome)]);
+fn lane_of(span: &Span, lane: &snapshot::Lane) -> Lane {
+    let is_it = |other: &&snapshot::Lane| other.destination == lane.destination && other.lane == lane.lane;
+    let lags = span.timed(|snapshot| snapshot.lanes.iter().find(is_it).map(|lane| &lane.lag_seconds));
+
     Lane {
-        up: samples.sum("boxbridge_send_up", &labels[..1]) == Some(1.0),
-        paused: samples.count("boxbridge_send_paused", &labels),
-        accepted: samples.count("boxbridge_send_accepted_total", &labels),
-        delivered: ended("delivered"),
-        waiting: samples.count("boxbridge_queue_waiting_records", &labels),
-        set_aside: ended("set_aside"),
-        expired: ended("expired"),
-        oldest_seconds: samples.sum("boxbridge_queue_oldest_seconds", &labels).unwrap_or(0.0),
-        lag_p99: span.histogram("boxbridge_send_lag_seconds", &labels).quantile(0.99),
-        lane: lane.to_owned(),
-        destination,
+        destination: lane.destination.clone(),
+        lane: lane.lane.clone(),
+        up: lane.up,
+        paused: lane.paused_types.len(),
+        paused_types: lane.paused_types.clone(),
+        accepted: lane.accepted,
+        delivered: lane.delivered,
+        waiting: lane.waiting,
+        set_aside: lane.set_aside,
+        expired: lane.expired,
+        oldest_seconds: lane.oldest_seconds,
+        lag_p99: lags.quantile(0.99),
     }
 }
 

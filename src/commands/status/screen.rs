@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::report::{Counted, Lane, OUTCOMES, Report};
-use super::samples::Bound;
 use crate::commands::colour::{Colour, Ink};
 use crate::event::Size;
+use crate::metrics::Bound;
 
 const WIDTH: usize = 80;
 /// Of the words before a line's text.
@@ -14,8 +14,7 @@ const INDENT: usize = 10;
 /// The whole screen, each line with its end.
 pub fn render(report: &Report, colour: Colour) -> String {
     let mut out = String::new();
-    let version = report.version.as_ref().map_or(String::new(), |version| format!(" {version}"));
-    line(&mut out, &format!("boxbridge{version} at {}", report.url));
+    line(&mut out, &format!("boxbridge {} at {}", report.version, report.url));
     readiness(&mut out, report, colour);
     line(&mut out, "");
     traffic(&mut out, report, colour);

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::event::{Lane, PersonType};
+use boxbridge_event::{Lane, PersonType};
 
 mod layers;
 mod networks;

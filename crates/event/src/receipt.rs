@@ -1,6 +1,6 @@
 //! What a sender is told: a receipt, or a refusal that is read three times, as HTTP status, as `code` of the answer and as metric label.
 
-use super::Timestamp;
+use crate::{EventId, Feed, Timestamp};
 
 /// A request or an element of one that is not accepted, with what its sender needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,11 +89,19 @@ impl Code {
 
 impl Refusal {
     pub fn new(code: Code, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into(), field: None }
+        Refusal {
+            code,
+            message: message.into(),
+            field: None,
+        }
     }
 
     pub fn at(code: Code, field: impl Into<String>, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into(), field: Some(field.into()) }
+        Refusal {
+            code,
+            message: message.into(),
+            field: Some(field.into()),
+        }
     }
 }
 
@@ -102,7 +110,7 @@ impl Refusal {
 pub struct Source {
     /// The peer's address, without the port.
     pub peer: String,
-    pub feed: super::Feed,
+    pub feed: Feed,
     /// `?site=` of the URL, unchecked.
     pub site: Option<String>,
     /// `?box=` of the URL, unchecked.
@@ -116,7 +124,7 @@ pub struct Source {
 /// What the sender of an accepted event is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
-    pub event_id: super::EventId,
+    pub event_id: EventId,
     /// The same event had been accepted before; it is not delivered again.
     pub is_duplicate: bool,
     /// The event the way the vendor's document prints it, pictures blanked.

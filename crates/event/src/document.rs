@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Event, PictureKind, PictureReference, PictureState, WarningCode};
+use crate::{Event, PictureKind, PictureReference, PictureState, WarningCode};
 
 /// What a field of the box means to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +40,19 @@ pub struct Field {
 pub const INNER: &str = "ext_data";
 
 const fn top(name: &'static str, meaning: Meaning) -> Field {
-    Field { meaning, inner: false, name }
+    Field {
+        meaning,
+        inner: false,
+        name,
+    }
 }
 
 const fn inner(name: &'static str, meaning: Meaning) -> Field {
-    Field { meaning, inner: true, name }
+    Field {
+        meaning,
+        inner: true,
+        name,
+    }
 }
 
 /// The member of `source` that holds the bytes of strings which are others now, by JSON pointer (of keys, with a `#` before it).
@@ -96,13 +104,19 @@ pub fn is_object(inner: bool, name: &str) -> bool {
 impl Field {
     /// Dotted, as warnings name it.
     pub fn path(&self) -> String {
-        if self.inner { format!("{INNER}.{}", self.name) } else { self.name.to_owned() }
+        if self.inner {
+            format!("{INNER}.{}", self.name)
+        } else {
+            self.name.to_owned()
+        }
     }
 
     /// Whether a `null` in `source` says that it was not sent: it is always there, or the event has a value for it anyway.
     pub fn null_is_absent(&self, event: &Event) -> bool {
-        matches!(self.meaning, Meaning::OccurredAt | Meaning::PersonType | Meaning::Score | Meaning::DeviceType)
-            || normalized(event, self.meaning).is_some()
+        matches!(
+            self.meaning,
+            Meaning::OccurredAt | Meaning::PersonType | Meaning::Score | Meaning::DeviceType
+        ) || normalized(event, self.meaning).is_some()
     }
 }
 
@@ -110,15 +124,28 @@ impl Field {
 ///
 /// Not given back: the order and the spelling of keys and escapes, all but the last of a repeated key, face embeddings, what was
 /// repaired, and a text that could not be read beyond its first 4 KiB.
-pub fn rebuild(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -> Option<String>) -> Map<String, Value> {
+pub fn rebuild(
+    event: &Event,
+    picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
+) -> Map<String, Value> {
     let mut document = opened(event, picture);
+
     for (inner, name) in OBJECTS {
-        let Some(times) = event.source.get(name).and_then(encoded) else { continue };
-        let object = if inner { document.get_mut(INNER).and_then(Value::as_object_mut) } else { Some(&mut document) };
-        if let Some(value) = object.and_then(|object| object.get_mut(name)).filter(|value| value.is_object()) {
+        let Some(times) = event.source.get(name).and_then(encoded) else {
+            continue;
+        };
+        let holder = if inner {
+            document.get_mut(INNER).and_then(Value::as_object_mut)
+        } else {
+            Some(&mut document)
+        };
+
+        let object = holder.and_then(|holder| holder.get_mut(name));
+        if let Some(value) = object.filter(|value| value.is_object()) {
             (0..times).for_each(|_| *value = Value::String(value.to_string()));
         }
     }
+
     document
 }
 
@@ -128,40 +155,79 @@ fn encoded(sent: &Value) -> Option<u64> {
 }
 
 /// The same with every object as one that the box had sent as a text.
-pub fn opened(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -> Option<String>) -> Map<String, Value> {
-    let is_no_number =
-        |path: &str| event.warnings.iter().any(|warning| warning.code == WarningCode::NumberInvalid && warning.field == path);
+pub fn opened(
+    event: &Event,
+    picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
+) -> Map<String, Value> {
     let mut document = Map::new();
     let mut inside = Map::new();
     for field in &FIELDS {
-        let value = match event.source.get(field.name) {
-            Some(Value::Null) if field.null_is_absent(event) => None,
-            Some(_) if is_no_number(&field.path()) => Some(Value::Null),
-            // Only of an object do we write that it was encoded; elsewhere a box sent what looks like it.
-            Some(sent) if !is_object(field.inner, field.name) || encoded(sent).is_none() => Some(sent.clone()),
-            _ => match field.meaning {
-                Meaning::Picture(kind) => event.pictures.get(kind).and_then(|it| picture(kind, it)).map(Value::String),
-                meaning => normalized(event, meaning),
-            },
-        };
-        if let Some(value) = value {
-            let object = if field.inner { &mut inside } else { &mut document };
+        if let Some(value) = sent(event, field, &picture) {
+            let object = if field.inner {
+                &mut inside
+            } else {
+                &mut document
+            };
             object.insert(field.name.to_owned(), value);
         }
     }
-    match event.source.get(INNER).filter(|sent| encoded(sent).is_none()) {
-        None => drop(document.insert(INNER.to_owned(), Value::Object(inside))),
-        Some(Value::Null) => {}
-        Some(_) if is_no_number(INNER) => drop(document.insert(INNER.to_owned(), Value::Null)),
-        Some(sent) => drop(document.insert(INNER.to_owned(), sent.clone())),
+
+    if let Some(object) = inner_object(event, inside) {
+        document.insert(INNER.to_owned(), object);
     }
+
     for (name, value) in &event.extra {
         match (document.get_mut(name), value) {
             (Some(Value::Object(inside)), Value::Object(more)) => inside.extend(more.clone()),
             _ => drop(document.insert(name.clone(), value.clone())),
         }
     }
+
     document
+}
+
+/// What the box sent in a field; nothing where it sent none.
+fn sent(
+    event: &Event,
+    field: &Field,
+    picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
+) -> Option<Value> {
+    match event.source.get(field.name) {
+        Some(Value::Null) if field.null_is_absent(event) => None,
+        Some(_) if is_no_number(event, &field.path()) => Some(Value::Null),
+        // Only of an object do we write that it was encoded; elsewhere a box sent what looks like it.
+        Some(sent) if !is_object(field.inner, field.name) || encoded(sent).is_none() => {
+            Some(sent.clone())
+        }
+        _ => match field.meaning {
+            Meaning::Picture(kind) => event
+                .pictures
+                .get(kind)
+                .and_then(|it| picture(kind, it))
+                .map(Value::String),
+            meaning => normalized(event, meaning),
+        },
+    }
+}
+
+/// What stands under [`INNER`]: the object of these fields, unless the box sent something else there, or nothing.
+fn inner_object(event: &Event, inside: Map<String, Value>) -> Option<Value> {
+    match event
+        .source
+        .get(INNER)
+        .filter(|sent| encoded(sent).is_none())
+    {
+        None => Some(Value::Object(inside)),
+        Some(Value::Null) => None,
+        Some(_) if is_no_number(event, INNER) => Some(Value::Null),
+        Some(sent) => Some(sent.clone()),
+    }
+}
+
+/// Whether the box wrote a number there that no double holds.
+fn is_no_number(event: &Event, path: &str) -> bool {
+    let mut warnings = event.warnings.iter();
+    warnings.any(|warning| warning.code == WarningCode::NumberInvalid && warning.field == path)
 }
 
 /// The text of a picture field for these bytes of its object: base64, but for the one that could not be decoded, which is the text.
@@ -184,6 +250,10 @@ pub fn normalized(event: &Event, meaning: Meaning) -> Option<Value> {
         Meaning::Box => text(&event.device.box_id),
         Meaning::CameraQuality => Some(event.quality.camera.clone()),
         Meaning::BoxQuality => Some(event.quality.box_.clone()),
-        Meaning::OccurredAt | Meaning::Score | Meaning::PersonType | Meaning::DeviceType | Meaning::Picture(_) => None,
+        Meaning::OccurredAt
+        | Meaning::Score
+        | Meaning::PersonType
+        | Meaning::DeviceType
+        | Meaning::Picture(_) => None,
     }
 }

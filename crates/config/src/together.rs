@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::reader::{Reader, written, written_size};
 use super::{Config, Field, ForwardedBy, Part, PictureWait, StoreUrl, Template, send};
-use crate::event::Size;
+use boxbridge_event::Size;
 
 /// A real box hangs up then.
 const BOX_PATIENCE: Duration = Duration::from_millis(500);

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::{Event, Revision, Timestamp};
+use crate::{Event, Revision, Timestamp};
 
 /// Until when one may act on an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Act {
 pub struct ContentDigest(pub [u8; 32]);
 
 impl Act {
-    pub(super) fn is_undecided(&self) -> bool {
+    pub(crate) fn is_undecided(&self) -> bool {
         *self == Act::Undecided
     }
 }
@@ -52,7 +52,8 @@ impl Revision {
     }
 
     fn of(word: &str, content: &ContentDigest) -> Revision {
-        let [first, second, third, fourth, ..]: [u8; 32] = Sha256::digest(format!("{word}\n{}", content.to_hex())).into();
+        let [first, second, third, fourth, ..]: [u8; 32] =
+            Sha256::digest(format!("{word}\n{}", content.to_hex())).into();
         Revision(u32::from_be_bytes([first, second, third, fourth]))
     }
 }
@@ -61,7 +62,10 @@ impl ContentDigest {
     /// 64 hex digits.
     pub fn to_hex(self) -> String {
         let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        self.0
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+            .collect()
     }
 }
 

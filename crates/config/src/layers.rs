@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::secret::SECRETS;
 use super::{store, unknown};
-use crate::event::PersonType;
+use boxbridge_event::PersonType;
 
 /// `config/boxbridge.toml`: the defaults, and the list of all keys.
-pub const DEFAULTS: &str = include_str!("../../config/boxbridge.toml");
+pub const DEFAULTS: &str = include_str!("../../../config/boxbridge.toml");
 
 /// What the operator wrote, before anything is checked.
 #[derive(Clone, Debug, Default)]

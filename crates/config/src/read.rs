@@ -9,7 +9,7 @@ use super::{
     Route, Routes, ScoreScale, Template,
 };
 use super::{send, together};
-use crate::event::{Lane, PersonType};
+use boxbridge_event::{Lane, PersonType};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

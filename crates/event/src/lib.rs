@@ -1,0 +1,29 @@
+//! The nouns that cross the stages: an event and its pictures, the box's own document, what leaves, what a sender is told.
+//!
+//! Every stage and every command speaks in these words, and none of them has another word for the same thing.
+//! This crate may use nothing of ours, and knows no HTTP, no disk and no bus. It holds what things are and how they are
+//! written; what happens to them is the stages' business.
+
+#![deny(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod act;
+pub mod document; // the fields of the box's own document, and how an event makes it again
+mod event;
+mod ids;
+mod outgoing;
+mod receipt;
+mod size;
+mod timestamp;
+mod words;
+
+pub use act::{Act, ContentDigest};
+pub use event::{
+    Clock, Device, Event, Identity, Match, Origin, Picture, PictureReference, PictureSet,
+    PictureVerdict, Pictures, Quality, Warning,
+};
+pub use ids::{EventId, Revision, Sequence};
+pub use outgoing::{Message, Object};
+pub use receipt::{Code, Receipt, Refusal, Reply, Source};
+pub use size::Size;
+pub use timestamp::Timestamp;
+pub use words::{ClockSource, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode};

@@ -1,0 +1,133 @@
+//! Whether boxes should come here, and all that is wrong: what `/readyz` says.
+//!
+//! A destination that is down is a reason shown, never a cause of not being ready: taken out of the load balancer the boxes would lose
+//! events.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Map, Value, json};
+
+use crate::clock::Clock;
+use crate::event::Timestamp;
+use crate::metrics;
+use crate::queue::{Queue, Status};
+use crate::send::link::Link;
+
+/// What the process is doing, in the order it does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    Serving,
+    Draining,
+}
+
+/// What there is to see of a gateway.
+pub struct Health {
+    phase: AtomicU8,
+    pub metrics: PrometheusHandle,
+    /// Empty until the queue is open.
+    parts: OnceLock<Parts>,
+    /// One look at a time: what is copied and what is shown are of the same moment, however many scrape.
+    looking: Mutex<()>,
+}
+
+struct Parts {
+    queue: Queue,
+    links: Vec<Arc<Link>>,
+    clock: Arc<Clock>,
+    /// What an operator should know at any time.
+    notes: Vec<String>,
+}
+
+impl Health {
+    pub fn new(metrics: PrometheusHandle) -> Arc<Health> {
+        Arc::new(Health { phase: AtomicU8::new(Phase::Starting as u8), metrics, parts: OnceLock::new(), looking: Mutex::new(()) })
+    }
+
+    pub fn opened(&self, queue: Queue, links: Vec<Arc<Link>>, clock: Arc<Clock>, notes: Vec<String>) {
+        let _ = self.parts.set(Parts { queue, links, clock, notes });
+    }
+
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Why boxes should not come here; empty when they should.
+    pub fn causes(&self) -> Vec<String> {
+        self.causes_at(self.queue().map(Queue::status).as_ref())
+    }
+
+    fn causes_at(&self, queue: Option<&Status>) -> Vec<String> {
+        let holding = self.possible_causes(queue).into_iter().filter(|(_, is_so)| *is_so);
+        holding.map(|(cause, _)| cause.replace('_', " ")).collect()
+    }
+
+    /// Every cause there is, and whether it holds.
+    fn possible_causes(&self, queue: Option<&Status>) -> [(&'static str, bool); 6] {
+        let phase = self.phase.load(Ordering::Acquire);
+        [
+            ("starting", phase == Phase::Starting as u8),
+            ("draining", phase == Phase::Draining as u8),
+            ("queue_full", queue.is_some_and(|queue| queue.is_full)),
+            ("queue_stalled", queue.is_some_and(|queue| queue.is_stalled)),
+            ("queue_refused", queue.is_some_and(|queue| queue.is_refused)),
+            ("queue_poisoned", queue.is_some_and(|queue| queue.is_poisoned)),
+        ]
+    }
+
+    /// Whether boxes should come here, and all that is wrong: only the causes among it make it not ready.
+    pub(super) fn readiness(&self, queue: Option<&Status>) -> (bool, Vec<String>) {
+        let mut reasons = self.causes_at(queue);
+        let is_ready = reasons.is_empty();
+
+        reasons.extend(queue.iter().flat_map(|queue| queue.outages.clone()));
+        reasons.extend(self.links().iter().flat_map(|link| link.troubles()));
+        (is_ready, reasons)
+    }
+
+    /// What `/readyz` says.
+    pub(super) fn report(&self) -> (bool, Value) {
+        let (is_ready, reasons) = self.readiness(self.queue().map(Queue::status).as_ref());
+        let state = |link: &Link| if link.is_up() { "up" } else { "down" };
+        let destinations: Map<String, Value> =
+            self.links().iter().map(|link| (link.destination.to_owned(), state(link).into())).collect();
+
+        (is_ready, json!({"ready": is_ready, "reasons": reasons, "destinations": destinations, "notes": self.notes()}))
+    }
+
+    /// All metrics as of one moment: what the ledger says of a destination adds up in every scrape.
+    pub(super) fn scrape(&self) -> String {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+
+        let queue = self.queue().map(Queue::status);
+        queue.iter().for_each(|queue| metrics::observe(queue, |time| self.age(time)));
+        self.possible_causes(queue.as_ref()).into_iter().for_each(|(cause, is_so)| metrics::not_ready(cause, is_so));
+
+        self.metrics.render()
+    }
+
+    /// Whether every destination works.
+    pub fn is_connected(&self) -> bool {
+        self.parts.get().is_some_and(|parts| parts.links.iter().all(|link| link.is_up()))
+    }
+
+    pub(super) fn queue(&self) -> Option<&Queue> {
+        self.parts.get().map(|parts| &parts.queue)
+    }
+
+    pub(super) fn links(&self) -> &[Arc<Link>] {
+        self.parts.get().map_or(&[], |parts| &parts.links)
+    }
+
+    /// By the clock without its jumps; zero until there is one.
+    pub(super) fn age(&self, time: Timestamp) -> Duration {
+        self.parts.get().map_or(Duration::ZERO, |parts| parts.clock.age(time))
+    }
+
+    pub(super) fn notes(&self) -> &[String] {
+        self.parts.get().map_or(&[], |parts| &parts.notes)
+    }
+}

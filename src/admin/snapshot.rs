@@ -1,0 +1,213 @@
+//! What `/api/status` says: a gateway at one moment, as JSON. `boxbridge status` reads the same types.
+//!
+//! Promises: per lane, accepted = delivered + waiting + set aside + expired; nothing personal. Members are only ever added, and a
+//! reader ignores what it does not know. Totals, not rates: who looks twice has both.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::health::Health;
+use crate::metrics::{Buckets, COUNTS, Outcome};
+use crate::queue::{self, FollowerStatus, Status};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Of the program.
+    pub version: String,
+    /// Whether boxes should come here.
+    pub ready: bool,
+    /// All that is wrong, also what does not keep boxes away.
+    pub reasons: Vec<String>,
+    /// What an operator should know at any time.
+    pub notes: Vec<String>,
+    pub events: Events,
+    /// From boxes about themselves; they are no events.
+    pub status_reports: u64,
+    /// Refused events by reason, since the process started.
+    pub refusals: BTreeMap<String, u64>,
+    pub answers: Answers,
+    pub pictures: Pictures,
+    /// Absent until it is open.
+    pub queue: Option<Queue>,
+    /// By destination; the urgent lane first.
+    pub lanes: Vec<Lane>,
+}
+
+/// Events by what became of them; received is their sum. Refused and aborted count since the process started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Events {
+    pub accepted: u64,
+    pub duplicate: u64,
+    pub refused: u64,
+    pub aborted: u64,
+    pub quarantined: u64,
+}
+
+/// Since the process started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    /// From the last body byte to the answer.
+    pub seconds: Buckets,
+    /// One sync of the queue to disk, which answers wait for.
+    pub sync_seconds: Buckets,
+    /// Events answered 503 and committed all the same.
+    pub late: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pictures {
+    /// Taken out of events, by the state they came in, since the process started.
+    pub taken: BTreeMap<String, u64>,
+    /// Records whose pictures wait for the store.
+    pub waiting: u64,
+    pub saved_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    pub waiting_bytes: u64,
+    pub kept_bytes: u64,
+    /// What can be written now: the smaller of the rest of `max_bytes` and what the file system has.
+    pub free_bytes: u64,
+    pub max_bytes: u64,
+    /// Absent where it cannot be told.
+    pub disk_available_bytes: Option<u64>,
+    /// Absent while it does not grow.
+    pub full_in_seconds: Option<f64>,
+}
+
+/// One destination in one lane.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    pub destination: String,
+    pub lane: String,
+    /// Of the destination: whether every lane is connected.
+    pub up: bool,
+    /// Person types that are held back, after repeated refusals.
+    pub paused_types: Vec<PausedType>,
+    pub accepted: u64,
+    pub delivered: u64,
+    pub waiting: u64,
+    pub set_aside: u64,
+    pub expired: u64,
+    /// Age of the oldest that waits; 0 where none does.
+    pub oldest_seconds: f64,
+    /// From received to acknowledged, since the process started.
+    pub lag_seconds: Buckets,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedType {
+    pub person_type: String,
+    /// The destination's own words.
+    pub reason: String,
+}
+
+impl Health {
+    pub fn snapshot(&self) -> Snapshot {
+        let queue = self.queue().map(queue::Queue::status);
+        let (ready, reasons) = self.readiness(queue.as_ref());
+
+        let mut followers: Vec<_> = queue.iter().flat_map(|queue| &queue.followers).collect();
+        followers.sort_by_key(|follower| (&follower.destination, follower.lane));
+        let lanes: Vec<Lane> = followers.into_iter().map(|follower| self.lane(follower)).collect();
+
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ready,
+            reasons,
+            notes: self.notes().to_vec(),
+            events: Events {
+                accepted: COUNTS.events(Outcome::Accepted),
+                duplicate: COUNTS.events(Outcome::Duplicate),
+                refused: COUNTS.events(Outcome::Refused),
+                aborted: COUNTS.events(Outcome::Aborted),
+                quarantined: COUNTS.events(Outcome::Quarantined),
+            },
+            status_reports: COUNTS.status_reports.get(),
+            refusals: COUNTS.refusals(),
+            answers: Answers {
+                seconds: COUNTS.answers.read(),
+                sync_seconds: COUNTS.syncs.read(),
+                late: COUNTS.answered_late.get(),
+            },
+            pictures: Pictures {
+                taken: COUNTS.pictures(),
+                waiting: lanes.iter().filter(|lane| lane.destination == "store").map(|lane| lane.waiting).sum(),
+                saved_bytes: COUNTS.pictures_saved_bytes.get(),
+            },
+            queue: queue.as_ref().map(Queue::of),
+            lanes,
+        }
+    }
+
+    fn lane(&self, follower: &FollowerStatus) -> Lane {
+        let link = self.links().iter().find(|link| link.destination == follower.destination);
+        let paused = link.map(|link| link.paused_types(follower.lane)).unwrap_or_default();
+        let paused = paused.into_iter().map(|(person_type, reason)| PausedType { person_type: person_type.to_string(), reason });
+        let oldest = follower.oldest_waiting.map_or(Duration::ZERO, |oldest| self.age(oldest));
+
+        Lane {
+            destination: follower.destination.clone(),
+            lane: follower.lane.to_string(),
+            up: link.is_some_and(|link| link.is_up()),
+            paused_types: paused.collect(),
+            accepted: follower.accepted,
+            delivered: follower.tally.delivered,
+            waiting: follower.waiting,
+            set_aside: follower.tally.set_aside,
+            expired: follower.tally.expired.values().sum(),
+            oldest_seconds: oldest.as_secs_f64(),
+            lag_seconds: COUNTS.lag(&follower.destination, follower.lane),
+        }
+    }
+}
+
+impl Queue {
+    fn of(status: &Status) -> Queue {
+        Queue {
+            waiting_bytes: status.bytes.waiting,
+            kept_bytes: status.bytes.kept,
+            free_bytes: status.bytes.free.min(status.disk_available.unwrap_or(u64::MAX)),
+            max_bytes: status.bytes.limit,
+            disk_available_bytes: status.disk_available,
+            full_in_seconds: status.time_to_full.map(|time| time.as_secs_f64()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Sequence;
+    use crate::queue::SpaceUsed;
+
+    fn status(disk_available: Option<u64>) -> Status {
+        Status {
+            bytes: SpaceUsed { waiting: 10, kept: 20, free: 70, limit: 100 },
+            disk_available,
+            time_to_full: Some(Duration::from_millis(1_500)),
+            is_full: false,
+            is_poisoned: false,
+            is_stalled: false,
+            is_refused: false,
+            outages: Vec::new(),
+            rotten_records: 0,
+            last_sync: None,
+            oldest: None,
+            newest: Sequence(0),
+            followers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn free_is_what_can_be_written_also_where_the_disk_has_less_than_the_budget() {
+        for (available, free) in [(Some(1_000), 70), (Some(5), 5), (Some(0), 0), (None, 70)] {
+            assert_eq!(Queue::of(&status(available)).free_bytes, free, "{available:?}");
+        }
+        let queue = Queue::of(&status(Some(5)));
+        assert_eq!((queue.max_bytes, queue.full_in_seconds), (100, Some(1.5)));
+    }
+}

@@ -1,0 +1,109 @@
+//! What this process has counted, as numbers that can be read back, for `/api/status`.
+//!
+//! The exporter of the metrics hands out only its text, so the functions of [`super`] that count for both count here too.
+//! Deliberately not what the queue counts: that is asked of the queue.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::histogram::{Buckets, Histogram};
+use super::{ANSWER_EDGES, LAG_EDGES, Outcome, SYNC_EDGES};
+use crate::event::{Code, Lane, PictureState};
+
+pub static COUNTS: Counts = Counts::new();
+
+pub struct Counts {
+    events: [AtomicU64; Outcome::ALL.len()],
+    pub status_reports: Count,
+    refusals: [AtomicU64; Code::ALL.len()],
+    pub answered_late: Count,
+    pictures: [AtomicU64; PictureState::ALL.len()],
+    pub pictures_saved_bytes: Count,
+    pub answers: Histogram,
+    pub syncs: Histogram,
+    lags: Mutex<BTreeMap<(String, Lane), Histogram>>,
+}
+
+/// One number that only grows.
+pub struct Count(AtomicU64);
+
+impl Count {
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counts {
+    const fn new() -> Counts {
+        Counts {
+            events: [const { AtomicU64::new(0) }; Outcome::ALL.len()],
+            status_reports: Count(AtomicU64::new(0)),
+            refusals: [const { AtomicU64::new(0) }; Code::ALL.len()],
+            answered_late: Count(AtomicU64::new(0)),
+            pictures: [const { AtomicU64::new(0) }; PictureState::ALL.len()],
+            pictures_saved_bytes: Count(AtomicU64::new(0)),
+            answers: Histogram::new(ANSWER_EDGES),
+            syncs: Histogram::new(SYNC_EDGES),
+            lags: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    pub fn add_events(&self, outcome: Outcome, count: u64) {
+        add(&self.events, outcome as usize, count);
+    }
+
+    /// Over all feeds; status reports are none.
+    pub fn events(&self, outcome: Outcome) -> u64 {
+        self.events.get(outcome as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    pub fn add_refusal(&self, code: Code) {
+        add(&self.refusals, code as usize, 1);
+    }
+
+    /// Those that occurred.
+    pub fn refusals(&self) -> BTreeMap<String, u64> {
+        occurred(Code::ALL.iter().map(|code| code.as_str()), &self.refusals)
+    }
+
+    pub fn add_picture(&self, state: PictureState) {
+        add(&self.pictures, state as usize, 1);
+    }
+
+    /// By the state they came in, as far as it occurred.
+    pub fn pictures(&self) -> BTreeMap<String, u64> {
+        occurred(PictureState::ALL.iter().map(|state| state.as_str()), &self.pictures)
+    }
+
+    pub fn add_lag(&self, destination: &str, lane: Lane, took: Duration) {
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+
+        let known = lags.iter().find(|((name, of), _)| name == destination && *of == lane);
+        if let Some((_, histogram)) = known {
+            return histogram.record(took);
+        }
+        lags.entry((destination.to_owned(), lane)).or_insert(Histogram::new(LAG_EDGES)).record(took);
+    }
+
+    pub fn lag(&self, destination: &str, lane: Lane) -> Buckets {
+        let lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        lags.get(&(destination.to_owned(), lane)).map_or_else(|| Histogram::new(LAG_EDGES).read(), Histogram::read)
+    }
+}
+
+fn add(counts: &[AtomicU64], place: usize, count: u64) {
+    if let Some(counted) = counts.get(place) {
+        counted.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+fn occurred(words: impl Iterator<Item = &'static str>, counts: &[AtomicU64]) -> BTreeMap<String, u64> {
+    let counted = words.zip(counts).map(|(word, count)| (word.to_owned(), count.load(Ordering::Relaxed)));
+    counted.filter(|(_, count)| *count > 0).collect()
+}
