@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::event::Sharer;
 use crate::ingest::port::{self, Arrival, Deadlines, Places, Port};
 
 mod health;
@@ -59,8 +60,8 @@ impl Port for Admin {
         &self.places
     }
 
-    fn source(&self, address: IpAddr) -> Option<IpAddr> {
-        Some(address)
+    fn source(&self, address: IpAddr) -> Option<Sharer> {
+        Some(Sharer::of(address))
     }
 
     async fn serve(self: Arc<Self>, arrival: Arrival, stop: CancellationToken) {

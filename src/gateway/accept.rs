@@ -39,7 +39,7 @@ impl Accept for Gateway {
             Taken::One(one) => Ok(Reply::One(self.append(&source, *one).await?)),
             Taken::Many(elements) => self.many(&source, elements, &work).await,
             Taken::None(refusal, body) => {
-                let refusal = Body::explain(may_be_short, &body, refusal);
+                let refusal = Body::explain(may_be_short, &body, source.charset.as_deref(), refusal);
                 self.refuse(source, body, refusal).await
             }
         }
@@ -135,8 +135,8 @@ impl Gateway {
     /// In quarantine, on disk; `None` if that failed by a fault of ours.
     async fn keep(&self, source: Source, why: Refusal, body: Bytes) -> Option<Result<(), NotKept>> {
         let quarantine = Arc::clone(&self.quarantine);
-        let peer = source.peer.clone();
-        self.keeping.run(&peer, move || quarantine.keep(&source, &why, &body)).await
+        let sharer = source.sharer();
+        self.keeping.run(sharer, move || quarantine.keep(&source, &why, &body)).await
     }
 
     /// The event is on disk by now, so where there is no room for its body, only what could not be read is gone.

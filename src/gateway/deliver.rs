@@ -122,7 +122,7 @@ where
 /// How a session ended.
 struct End {
     error: String,
-    /// By the other side, for a reason that is no record's doing.
+    /// For a reason that is no record's doing.
     is_explained: bool,
 }
 

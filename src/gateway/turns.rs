@@ -3,10 +3,12 @@
 //! Promises: a source that sends costly bodies makes others wait for one of them at most, not for all. Where nothing waits, work begins at
 //! once. Deliberately interrupts nothing: what one body may cost is bounded before.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+
+use crate::event::Sharer;
+use crate::in_turn::InTurn;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -18,9 +20,7 @@ pub struct Turns {
 #[derive(Default)]
 struct Waiting {
     workers: usize,
-    jobs: HashMap<Box<str>, VecDeque<Job>>,
-    /// Whose turn it is; each source that has jobs stands here once.
-    order: VecDeque<Box<str>>,
+    jobs: InTurn<Job>,
 }
 
 impl Turns {
@@ -38,13 +38,13 @@ impl Turns {
         Turns::new(16)
     }
 
-    /// Does `work` when it is `source`'s turn; `None` if it panicked.
-    pub async fn run<T: Send + 'static>(self: &Arc<Turns>, source: &str, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    /// Does `work` when it is its source's turn; `None` if it panicked.
+    pub async fn run<T: Send + 'static>(self: &Arc<Turns>, source: Sharer, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (done, result) = oneshot::channel();
         let job = Box::new(move || drop(done.send(work())));
         let has_worker = {
             let mut waiting = self.waiting();
-            waiting.push(source, job);
+            waiting.jobs.push(source, job);
             let has_room = waiting.workers < self.workers_max;
             waiting.workers += usize::from(has_room);
             !has_room
@@ -77,33 +77,9 @@ impl Worker<'_> {
     /// The next job; without one, the worker is none any more, in the same moment.
     fn next(&self) -> Option<Job> {
         let mut waiting = self.0.waiting();
-        let job = waiting.pop();
+        let job = waiting.jobs.pop();
         if job.is_none() {
             waiting.workers -= 1;
-        }
-        job
-    }
-}
-
-impl Waiting {
-    fn push(&mut self, source: &str, job: Job) {
-        match self.jobs.get_mut(source) {
-            Some(jobs) => jobs.push_back(job),
-            None => {
-                self.jobs.insert(source.into(), VecDeque::from([job]));
-                self.order.push_back(source.into());
-            }
-        }
-    }
-
-    fn pop(&mut self) -> Option<Job> {
-        let source = self.order.pop_front()?;
-        let jobs = self.jobs.get_mut(&source)?;
-        let job = jobs.pop_front();
-        if jobs.is_empty() {
-            self.jobs.remove(&source);
-        } else {
-            self.order.push_back(source);
         }
         job
     }
@@ -115,22 +91,23 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn each_source_has_its_turn_however_much_another_has_waiting() {
+        let [first, greedy, other] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(Sharer::of_peer);
         let turns = Turns::new(1);
         let done = Arc::new(Mutex::new(Vec::new()));
         let (go, wait) = std::sync::mpsc::sync_channel::<()>(0);
         let mut all = vec![tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.run("first", move || wait.recv().is_ok()).await.is_some() }
+            async move { turns.run(first, move || wait.recv().is_ok()).await.is_some() }
         })];
-        while turns.waiting().workers == 0 || !turns.waiting().order.is_empty() {
+        while turns.waiting().workers == 0 || !turns.waiting().jobs.is_empty() {
             tokio::task::yield_now().await;
         }
-        for (number, source) in ["greedy", "greedy", "greedy", "other"].into_iter().enumerate() {
+        for (number, source) in [greedy, greedy, greedy, other].into_iter().enumerate() {
             let (task_turns, done) = (Arc::clone(&turns), Arc::clone(&done));
             all.push(tokio::spawn(
                 async move { task_turns.run(source, move || done.lock().unwrap().push(source)).await.is_some() },
             ));
-            while turns.waiting().jobs.values().map(VecDeque::len).sum::<usize>() <= number {
+            while turns.waiting().jobs.len() <= number {
                 tokio::task::yield_now().await;
             }
         }
@@ -138,13 +115,13 @@ mod tests {
         for task in all {
             assert!(task.await.unwrap());
         }
-        assert_eq!(*done.lock().unwrap(), ["greedy", "other", "greedy", "greedy"]);
+        assert_eq!(*done.lock().unwrap(), [greedy, other, greedy, greedy]);
     }
 
     #[tokio::test]
     async fn work_that_panics_is_one_source_s_and_the_worker_goes_on() {
-        let turns = Turns::new(1);
-        assert_eq!(turns.run("a", || -> u8 { panic!("as if") }).await, None);
-        assert_eq!(turns.run("a", || 1).await, Some(1));
+        let (turns, source) = (Turns::new(1), Sharer::of_peer("10.0.0.1"));
+        assert_eq!(turns.run(source, || -> u8 { panic!("as if") }).await, None);
+        assert_eq!(turns.run(source, || 1).await, Some(1));
     }
 }

@@ -74,7 +74,7 @@ impl Work {
     pub async fn take_apart(&self, mut part: Part) -> Result<Taken, Refusal> {
         for _ in 0..TURNS_MAX {
             let shared = Arc::clone(&self.shared);
-            match self.turns.run(&self.shared.source.peer, move || shared.turn(part)).await {
+            match self.turns.run(self.shared.source.sharer(), move || shared.turn(part)).await {
                 None => break,
                 Some(Turn::Done(taken)) => return Ok(taken),
                 Some(Turn::Needs(bytes, again)) => {

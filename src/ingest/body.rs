@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::room::Room;
 use super::whole::Whole;
+use crate::charset::Charset;
 use crate::config;
 use crate::event::{Code, Refusal};
 
@@ -37,6 +38,8 @@ pub struct Length {
     pub limit: usize,
     /// Whether to look where the body ends, in case the declared length is wrong.
     pub may_be_wrong: bool,
+    /// In which to look for its end, where it is not UTF-8.
+    pub charset: Charset,
 }
 
 pub struct Arrived {
@@ -49,7 +52,7 @@ pub struct Arrived {
 pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, room: &Room) -> Result<Arrived, Incomplete> {
     let start = Instant::now();
     let declared = length.declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(length.limit);
-    let (mut bytes, mut whole, mut was_looked_at) = (BytesMut::with_capacity(declared), Whole::default(), false);
+    let (mut bytes, mut whole, mut was_looked_at) = (BytesMut::with_capacity(declared), Whole::new(length.charset), false);
     loop {
         let deadline = deadline(start, bytes.len(), settings);
         let may_end = length.may_be_wrong && !was_looked_at && !bytes.is_empty();

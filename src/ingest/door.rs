@@ -15,7 +15,7 @@ use super::path::Path;
 use super::port::{self, Arrival, Deadlines, Exchange, NoHeader, Place, Places, Port, Said};
 use super::{Accept, answer};
 use crate::config::ForwardedBy;
-use crate::event::Code;
+use crate::event::{Code, Sharer};
 use crate::metrics;
 
 /// Where no request was read, there is no path to be written down.
@@ -27,8 +27,8 @@ impl<A: Accept> Port for Door<A> {
     }
 
     /// Proxies have none: whoever is behind them has, request by request.
-    fn source(&self, address: IpAddr) -> Option<IpAddr> {
-        (!self.settings.trusted_proxies.contains(address)).then_some(address)
+    fn source(&self, address: IpAddr) -> Option<Sharer> {
+        (!self.settings.trusted_proxies.contains(address)).then(|| Sharer::of(address))
     }
 
     async fn serve(self: Arc<Self>, arrival: Arrival, stop: CancellationToken) {
@@ -103,7 +103,7 @@ impl<A: Accept> Door<A> {
             }
         };
         if client != address {
-            place.belongs_to(client);
+            place.belongs_to(Sharer::of(client));
         }
         Some(Peer { address: client, is_proxy: false, exchange: exchange.clone() })
     }

@@ -23,8 +23,9 @@ use super::port::{Exchange, Places};
 use super::refusals::Refusals;
 use super::room::{Budget, History, Room};
 use super::{Accept, Received};
+use crate::charset::Charset;
 use crate::config;
-use crate::event::{Code, Feed, Refusal, Reply, Source, Timestamp};
+use crate::event::{Code, Feed, Refusal, Reply, Sharer, Source, Timestamp};
 use crate::fault;
 use crate::metrics::{self, Outcome};
 
@@ -159,11 +160,19 @@ fn unknown_path(settings: &config::Ingest, asked: &Asked) -> Refusal {
 async fn post<A: Accept>(door: &Arc<Door<A>>, asked: Asked, mut body: Body) -> Response {
     let (limit, room) = match asked.path {
         Some(Path::History) => (door.settings.history_body_max_bytes, Room::History(door.history.hold())),
-        Some(Path::Realtime | Path::Status) | None => (door.settings.body_max_bytes, Room::Live(door.realtime.hold(asked.sender))),
+        Some(Path::Realtime | Path::Status) | None => {
+            (door.settings.body_max_bytes, Room::Live(door.realtime.hold(Sharer::of(asked.sender))))
+        }
     };
     // A proxy frames for others, and chunks end where they end: only a box may be wrong about its own body.
     let may_be_wrong = head::is_declared_alone(&asked.parts) && !asked.peer.is_proxy;
-    let length = Length { declared: head::declared_length(&asked.parts), limit, may_be_wrong };
+    let charset = head::charset(&asked.parts);
+    let length = Length {
+        declared: head::declared_length(&asked.parts),
+        limit,
+        may_be_wrong,
+        charset: Charset::declared(charset.as_deref()),
+    };
     if length.declared.is_some_and(|length| length > limit as u64) {
         return door.turn_away(&asked, &body::too_large(limit, length.declared), body);
     }
@@ -185,7 +194,7 @@ async fn post<A: Accept>(door: &Arc<Door<A>>, asked: Asked, mut body: Body) -> R
         feed: if asked.path == Some(Path::History) { Feed::History } else { Feed::Realtime },
         site: head::query(&asked.parts, "site"),
         box_id: head::query(&asked.parts, "box"),
-        charset: head::charset(&asked.parts),
+        charset,
         received_at: Timestamp::now().minus(asked.peer.exchange.waited()),
     };
     let refused = match asked.path {

@@ -24,6 +24,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::charset::Charset;
 use crate::event::{Code, Refusal, Reply, Source};
 
 pub use handler::Door;
@@ -56,10 +57,10 @@ impl Received {
     }
 
     /// Why `body`, which this was, is refused: by how much its declared length may be short, too.
-    pub fn explain(may_be_short: bool, body: &Bytes, mut refusal: Refusal) -> Refusal {
+    pub fn explain(may_be_short: bool, body: &Bytes, charset: Option<&str>, mut refusal: Refusal) -> Refusal {
         if may_be_short
             && Received::may_be_cut(refusal.code)
-            && let Some(shortfall) = whole::shortfall(body)
+            && let Some(shortfall) = whole::shortfall(body, Charset::declared(charset))
         {
             refusal.message = format!("{}; {shortfall}", refusal.message);
         }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::event::Code;
+use crate::event::{Code, Sharer};
 
 const EVERY: Duration = Duration::from_secs(60);
 /// Beyond so many at once, others go without a line.
@@ -15,7 +15,7 @@ const SOURCES_MAX: usize = 1024;
 
 #[derive(Default)]
 pub struct Refusals {
-    said: Mutex<HashMap<IpAddr, Said>>,
+    said: Mutex<HashMap<Sharer, Said>>,
 }
 
 struct Said {
@@ -27,13 +27,13 @@ struct Said {
 impl Refusals {
     /// `path` as it may be shown.
     pub fn say(&self, source: IpAddr, path: &str, code: Code) {
-        if let Some(left_out) = self.may_say(source) {
+        if let Some(left_out) = self.may_say(Sharer::of(source)) {
             tracing::warn!(source.address = %source, path, code = code.as_str(), left_out, "refused");
         }
     }
 
     /// How many were left out before this one, if it is to be said.
-    fn may_say(&self, source: IpAddr) -> Option<u64> {
+    fn may_say(&self, source: Sharer) -> Option<u64> {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if let Some(before) = said.get_mut(&source) {
@@ -59,10 +59,10 @@ mod tests {
     #[test]
     fn each_source_is_said_once_and_no_number_of_sources_takes_all_memory() {
         let refusals = Refusals::default();
-        let source = IpAddr::from([192, 168, 1, 1]);
+        let source = Sharer::of([192, 168, 1, 1].into());
         assert_eq!((refusals.may_say(source), refusals.may_say(source)), (Some(0), None));
         for number in 0..5_000_u32 {
-            refusals.may_say(IpAddr::from(number.to_be_bytes()));
+            refusals.may_say(Sharer::of(number.to_be_bytes().into()));
         }
         assert_eq!(refusals.said.lock().unwrap().len(), SOURCES_MAX);
     }

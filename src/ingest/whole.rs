@@ -1,13 +1,27 @@
 //! Where a body ends whose head says something else: some firmware counts characters, or bytes that it does not send.
 //!
-//! Promises: looks at each byte once, however the body comes; a document is whole when its outermost bracket has closed and nothing but
+//! Promises: looks at each byte once in each of two readings, however the body comes; a document is whole when its outermost bracket has closed and nothing but
 //! white space follows. Deliberately no parser: what stands between the brackets is `normalize`'s.
 
-/// Follows a body as it comes.
-#[derive(Debug, Default)]
+use crate::charset::Charset;
+
+/// Follows a body as it comes: as it would be in UTF-8, and where it is not that, in the encoding that it may have.
+#[derive(Debug)]
 pub struct Whole {
+    charset: Charset,
+    /// How much of the body is UTF-8 for certain.
+    valid: usize,
+    is_utf_8: bool,
+    plain: Outline,
+    wide: Outline,
+}
+
+#[derive(Debug, Default)]
+struct Outline {
     /// How much of the body was looked at.
     seen: usize,
+    /// Bytes of characters beyond their first.
+    continuations: usize,
     depth: usize,
     is_in_text: bool,
     is_escaped: bool,
@@ -17,12 +31,47 @@ pub struct Whole {
 }
 
 impl Whole {
+    pub fn new(charset: Charset) -> Whole {
+        Whole { charset, valid: 0, is_utf_8: true, plain: Outline::default(), wide: Outline::default() }
+    }
+
     /// Whether `body`, of which earlier looks saw the beginning, is one whole document.
     pub fn is_whole(&mut self, body: &[u8]) -> bool {
-        for byte in body.get(self.seen..).unwrap_or_default() {
-            self.look(*byte);
+        self.follow(body);
+        self.plain.is_whole() || (!self.is_utf_8 && self.wide.is_whole())
+    }
+
+    fn follow(&mut self, body: &[u8]) {
+        self.plain.follow(body, |bytes| bytes.first().map(|_| 1));
+        if self.is_utf_8 {
+            match std::str::from_utf8(body.get(self.valid..).unwrap_or_default()) {
+                Ok(text) => self.valid += text.len(),
+                Err(error) => {
+                    self.valid += error.valid_up_to();
+                    // Unless a character is only cut off.
+                    self.is_utf_8 = error.error_len().is_none();
+                }
+            }
         }
-        self.seen = body.len();
+        if !self.is_utf_8 {
+            self.wide.follow(body, |bytes| self.charset.length(bytes));
+        }
+    }
+}
+
+impl Outline {
+    /// `length` is that of the first character of some bytes.
+    fn follow(&mut self, body: &[u8], length: impl Fn(&[u8]) -> Option<usize>) {
+        while let Some(rest) = body.get(self.seen..)
+            && let (Some(first), Some(length)) = (rest.first(), length(rest))
+        {
+            self.look(*first);
+            self.seen += length;
+            self.continuations += if length > 1 { length - 1 } else { usize::from(first & 0xc0 == 0x80) };
+        }
+    }
+
+    fn is_whole(&self) -> bool {
         self.has_closed && self.depth == 0 && !self.has_more
     }
 
@@ -54,14 +103,16 @@ impl Whole {
 }
 
 /// What to say of a body that ends within its document: how many bytes its head left out, if it counted characters.
-pub fn shortfall(body: &[u8]) -> Option<String> {
-    let mut whole = Whole::default();
-    if whole.is_whole(body) || whole.depth == 0 {
+pub fn shortfall(body: &[u8], charset: Charset) -> Option<String> {
+    let mut whole = Whole::new(charset);
+    if whole.is_whole(body) {
         return None;
     }
-    // Each character is one byte that is no continuation of another.
-    let continuations = body.iter().filter(|byte| **byte & 0xc0 == 0x80).count();
-    Some(match continuations {
+    let outline = if whole.is_utf_8 { whole.plain } else { whole.wide };
+    if outline.depth == 0 {
+        return None;
+    }
+    Some(match outline.continuations {
         0 => "the body ends within its document: Content-Length may be too small".to_owned(),
         count => format!(
             "the body ends within its document: Content-Length may be at least {count} too small, characters counted instead of bytes"
@@ -73,13 +124,24 @@ pub fn shortfall(body: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(body: &str, is_whole: bool) {
-        let mut whole = Whole::default();
+    fn check(body: impl AsRef<[u8]>, is_whole: bool) {
+        let (body, charset) = (body.as_ref(), Charset::declared(None));
+        let mut whole = Whole::new(charset);
         for end in 0..body.len() {
-            whole.is_whole(&body.as_bytes()[..end]);
+            whole.is_whole(&body[..end]);
         }
-        assert_eq!(whole.is_whole(body.as_bytes()), is_whole, "{body}");
-        assert_eq!(Whole::default().is_whole(body.as_bytes()), is_whole, "{body} at once");
+        assert_eq!(whole.is_whole(body), is_whole, "{}", String::from_utf8_lossy(body));
+        assert_eq!(Whole::new(charset).is_whole(body), is_whole, "{} at once", String::from_utf8_lossy(body));
+    }
+
+    #[test]
+    fn a_second_byte_that_looks_like_syntax_hides_no_end() {
+        check(b"{\"name\":\"\xb3\x5c\",\"ext_data\":{\"a\":\"\x81\x5c\"}}", true);
+        check(b"{\"name\":\"\xb3\x5c\",\"ext_data\":{\"a\":\"\x81\x5c\"}", false);
+        check("{\"name\":\"小\\\"}\"", false);
+        check(b"{\"name\":\"\xff\"}", true);
+        let short = shortfall(b"{\"name\":\"\xb3\x5c\xd0\xa1\"", Charset::declared(None));
+        assert!(short.unwrap().contains("at least 2 too small"));
     }
 
     #[test]
@@ -97,9 +159,9 @@ mod tests {
 
     #[test]
     fn a_body_that_is_cut_off_says_by_how_much() {
-        assert_eq!(shortfall(b"{}"), None);
-        assert_eq!(shortfall(b"{} {}"), None);
-        assert!(shortfall("{\"name\":\"小明\"".as_bytes()).unwrap().contains("at least 4 too small"));
-        assert!(shortfall(b"{\"name\":\"").unwrap().contains("too small"));
+        assert_eq!(shortfall(b"{}", Charset::declared(None)), None);
+        assert_eq!(shortfall(b"{} {}", Charset::declared(None)), None);
+        assert!(shortfall("{\"name\":\"小明\"".as_bytes(), Charset::declared(None)).unwrap().contains("at least 4 too small"));
+        assert!(shortfall(b"{\"name\":\"", Charset::declared(None)).unwrap().contains("too small"));
     }
 }

@@ -115,25 +115,35 @@ impl Assembly<'_, '_> {
 
     fn person_type(&mut self) -> PersonType {
         let (field, value) = self.sent.get(Meaning::PersonType);
-        match field::person(value) {
-            Person::Sent(person_type) if !self.is_repaired(field) => person_type,
-            Person::Defaulted if self.is_whole() && !self.is_repaired(field) => {
+        let person = field::person(value);
+        // A type that was sent twice, with another meaning, was not read: which of them counts is anybody's guess.
+        let is_agreed = self.sent.persons.iter().all(|other| *other == person);
+        match person {
+            _ if !is_agreed || self.is_repaired(field) => {}
+            Person::Sent(person_type) => return person_type,
+            Person::Defaulted if self.is_whole() && !self.has_person_type_elsewhere() => {
                 self.sent.warnings.add(WarningCode::PersonTypeDefaulted, field.path());
-                PersonType::Employee
+                return PersonType::Employee;
             }
-            Person::Sent(_) | Person::Defaulted | Person::Unknown => {
-                self.sent.warnings.add(WarningCode::PersonTypeUnknown, field.path());
-                PersonType::Unknown
-            }
+            Person::Defaulted | Person::Unknown => {}
         }
+        self.sent.warnings.add(WarningCode::PersonTypeUnknown, field.path());
+        PersonType::Unknown
     }
 
-    /// Whether the inner object came whole, so that what it lacks was not sent.
+    /// Whether one inner object came, and whole, so that what it lacks was not sent.
     fn is_whole(&self) -> bool {
         let is_odd = |notes: &Notes| notes.bytes.is_some() || notes.members.values().any(|member| member.key.is_some());
-        let inner = self.sent.notes.members.get(INNER);
-        let is_repaired = self.sent.notes.bytes.is_some() || inner.is_some_and(is_odd);
-        self.sent.instead_of_inner.is_none() && !is_repaired
+        let notes = &self.sent.notes;
+        let is_repaired = is_odd(notes) || notes.members.get(INNER).is_some_and(is_odd);
+        self.sent.instead_of_inner.is_none() && self.sent.inners == 1 && !is_repaired
+    }
+
+    /// Whether a person type stands where none is read, or under a name that is nearly its own: then it was sent all the same.
+    fn has_person_type_elsewhere(&self) -> bool {
+        let sent = &self.sent;
+        sent.extra.iter().any(|(name, value)| (name != INNER && field::names_person(name)) || field::names_person_below(value))
+            || sent.values.iter().flatten().any(field::names_person_below)
     }
 
     /// What had to be repaired counts as unreadable, never as absent.

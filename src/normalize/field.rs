@@ -111,18 +111,47 @@ pub(super) enum Person {
 pub(super) fn person(value: Option<&Value>) -> Person {
     let word = match value {
         None | Some(Value::Null) => return Person::Defaulted,
-        Some(Value::String(text)) => text.trim().to_lowercase(),
-        Some(Value::Number(number)) => plain(&number.to_string()),
+        Some(Value::String(text)) if text.is_empty() => return Person::Defaulted,
+        Some(Value::String(text)) => text.trim_ascii().to_ascii_lowercase(),
+        Some(Value::Number(number)) => digits(&number.to_string()),
         Some(_) => return Person::Unknown,
     };
     match word.as_str() {
-        "" => Person::Defaulted,
         "1" | "employee" => Person::Sent(PersonType::Employee),
         "2" | "visitor" => Person::Sent(PersonType::Visitor),
         "3" | "blacklist" => Person::Sent(PersonType::Blacklist),
         "4" | "stranger" => Person::Sent(PersonType::Stranger),
         "5" | "vip" => Person::Sent(PersonType::Vip),
         _ => Person::Unknown,
+    }
+}
+
+/// The digits of a positive number below ten that is whole, however it is spelled: exact, where a float would round. Else nothing.
+fn digits(literal: &str) -> String {
+    let (mantissa, exponent) = literal.split_once(['e', 'E']).unwrap_or((literal, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    let zeros = digits.len() - significant.len();
+
+    let scale = i64::try_from(zeros).ok().zip(i64::try_from(fraction.len()).ok());
+    let scale =
+        scale.zip(exponent.parse().ok()).and_then(|((zeros, fraction), exponent): (_, i64)| exponent.checked_add(zeros - fraction));
+    if scale == Some(0) { significant.trim_start_matches('0').to_owned() } else { String::new() }
+}
+
+/// Whether a key is one that a person type stands under, or its object, spelled another way or not.
+pub(super) fn names_person(key: &str) -> bool {
+    let letters: String = key.chars().filter(|letter| letter.is_ascii_alphanumeric()).map(|it| it.to_ascii_lowercase()).collect();
+    matches!(letters.as_str(), "persontype" | "usertype" | "extdata")
+}
+
+/// Whether there is such a key in a value.
+pub(super) fn names_person_below(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(key, value)| names_person(key) || names_person_below(value)),
+        Value::Array(values) => values.iter().any(names_person_below),
+        _ => false,
     }
 }
 

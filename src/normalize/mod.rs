@@ -14,6 +14,7 @@
 
 use bytes::Bytes;
 
+use crate::charset::Charset;
 use crate::config;
 use crate::event::{Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode};
 
@@ -125,7 +126,7 @@ fn many<'a>(body: &Bytes, context: &Context<'a>, encoded: Option<WarningCode>) -
         Ok(texts) => (texts, None),
         Err(refusal) if !reading::may_be_repaired(&refusal) => return Err(refusal),
         Err(refusal) => {
-            let array = split::split(trimmed(body), &context.limits)?.ok_or(refusal)?;
+            let array = split_as_written(trimmed(body), context)?.ok_or(refusal)?;
             let texts = array.elements.into_iter().map(|element| body.slice_ref(element)).collect();
             (texts, array.has_comma.then_some(WarningCode::JsonRepaired))
         }
@@ -136,6 +137,19 @@ fn many<'a>(body: &Bytes, context: &Context<'a>, encoded: Option<WarningCode>) -
     let warning = encoded.or(repaired);
     let elements: Vec<_> = texts.into_iter().map(|text| Element { text, warning }).collect();
     Ok(Batch::Many(Elements { elements: elements.into_iter(), context: *context }))
+}
+
+/// Split in the first encoding in which the array looks as if it was written so, or at least is one.
+fn split_as_written<'b>(body: &'b [u8], context: &Context<'_>) -> Result<Option<split::Array<'b>>, Refusal> {
+    let mut array = None;
+    let charsets = decode::readings(body, context.source.charset.as_deref()).into_iter().filter_map(Charset::of);
+    for charset in charsets {
+        match split::split(body, charset, &context.limits)? {
+            Some(found) if found.is_sound => return Ok(Some(found)),
+            found => array = array.or(found),
+        }
+    }
+    Ok(array)
 }
 
 fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Refusal> {

@@ -15,7 +15,7 @@ use self::edit::Edit;
 use self::found::{Found, Raw};
 use super::notes::{Kept, Notes};
 use super::room::Taken;
-use super::{KEPT_BYTES, object, scan};
+use super::{KEPT_BYTES, embedding, object, scan};
 use crate::event::document::{INNER, is_object};
 use crate::event::{Code, Refusal};
 
@@ -326,7 +326,9 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
         self.changed()?;
         // Here, and in the event as base64.
         self.taken.take(2 * string.sent().len())?;
-        Ok(Some(Kept::whole(string.sent())))
+        // An embedding that is taken out of a text must not stay in its bytes.
+        let kept = if embedding::is_named_in(string.inside) { Kept::hash } else { Kept::whole };
+        Ok(Some(kept(string.sent())))
     }
 
     fn edit(&mut self, from: usize, to: usize, text: Cow<'static, str>) -> Result<(), Stop> {

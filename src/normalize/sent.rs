@@ -8,6 +8,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::field::{self, Person};
 use super::notes::{Kept, Notes, dotted, pointer};
 use super::object::{self, Member, Object};
 use super::reading::Stop;
@@ -31,6 +32,10 @@ pub(super) struct Sent {
     pub source: Map<String, Value>,
     pub warnings: Warnings,
     pub notes: Notes,
+    /// What each person type and each inner object that was sent says of the person.
+    pub persons: Vec<Person>,
+    /// How many times the inner object's name stood there.
+    pub inners: usize,
     /// Something that could not be read, so that the body is worth keeping.
     pub unread: Option<Refusal>,
 }
@@ -45,16 +50,16 @@ impl Sent {
         if is_strict && has_encoded(false, &object) {
             return Err(Stop::Encoded);
         }
-        let inner = sent.take_members(false, object, &mut texts)?;
+        let inner = sent.take_members(false, object, &mut texts, context)?;
         match inner {
             Some(Member::Object(inner)) if is_strict && has_encoded(true, &inner) => return Err(Stop::Encoded),
-            Some(Member::Object(inner)) => drop(sent.take_members(true, inner, &mut texts)?),
-            Some(Member::Text(text)) => sent.take_instead_of_inner(text)?,
+            Some(Member::Object(inner)) => drop(sent.take_members(true, inner, &mut texts, context)?),
+            Some(Member::Text(text)) => sent.take_instead_of_inner(text, context)?,
             None => sent.instead_of_inner = Some(Value::Null),
         }
         let pictures = sent.take_pictures(&mut texts, context);
         for ((index, field), text) in FIELDS.iter().enumerate().zip(texts) {
-            let value = text.map(|text| sent.value(field.inner, field.name, text)).transpose()?;
+            let value = text.map(|text| sent.value(field.inner, field.name, text, context)).transpose()?;
             sent.values.get_mut(index).into_iter().for_each(|slot| slot.clone_from(&value));
         }
         Ok((sent, pictures))
@@ -82,9 +87,14 @@ impl Sent {
         inner: bool,
         object: Object<'a>,
         texts: &mut Slots<&'a RawValue>,
+        context: &Context<'_>,
     ) -> Result<Option<Member<'a>>, Refusal> {
         let mut found = None;
         for (name, member) in object.members {
+            if !inner && name == INNER {
+                self.inners += 1;
+                self.persons.extend(persons_in(&member));
+            }
             let path = || if inner { format!("{INNER}.{name}") } else { name.clone().into_owned() };
             let known = FIELDS.iter().position(|field| field.inner == inner && field.name == name);
             let is_repeated = match (member, known.and_then(|index| texts.get_mut(index))) {
@@ -97,7 +107,7 @@ impl Sent {
                     false
                 }
                 (Member::Text(text), None) => {
-                    let value = self.value(inner, &name, text)?;
+                    let value = self.value(inner, &name, text, context)?;
                     self.keep(inner, &name, value)
                 }
             };
@@ -108,8 +118,8 @@ impl Sent {
         Ok(found)
     }
 
-    fn take_instead_of_inner(&mut self, text: &RawValue) -> Result<(), Refusal> {
-        let sent = self.value(false, INNER, text)?;
+    fn take_instead_of_inner(&mut self, text: &RawValue, context: &Context<'_>) -> Result<(), Refusal> {
+        let sent = self.value(false, INNER, text, context)?;
         self.warnings.add(WarningCode::TypeUnexpected, INNER);
         match &sent {
             Value::Null => drop(self.extra.insert(INNER.to_owned(), Value::Null)),
@@ -121,13 +131,17 @@ impl Sent {
     }
 
     /// The value of a member, without what must not pass.
-    fn value(&mut self, inner: bool, name: &str, text: &RawValue) -> Result<Value, Refusal> {
+    fn value(&mut self, inner: bool, name: &str, text: &RawValue, context: &Context<'_>) -> Result<Value, Refusal> {
         // The text was parsed once, so this fails only if serde_json disagrees with itself; neither its words nor the key are repeated.
         let mut value = serde_json::from_str(text.get())
             .map_err(|error| Refusal::new(Code::JsonInvalid, format!("not JSON: {:?} error in a value", error.classify())))?;
         let path = || if inner { format!("{INNER}.{name}") } else { name.to_owned() };
-        if embedding::remove(name, &mut value) {
+        let found = embedding::remove(name, &mut value, context)?;
+        if found.is_removed || found.is_cut {
             self.warnings.add(WarningCode::EmbeddingRemoved, path());
+        }
+        if found.is_cut {
+            self.could_not_read(&path());
         }
         // It may hold pictures and embeddings that nobody can take out.
         if let Value::String(text) = &mut value
@@ -213,6 +227,31 @@ impl Sent {
             }
         }
         pictures
+    }
+}
+
+/// What an inner object says of the person, each time; of something else that stands there nothing is known, if it says something.
+fn persons_in(member: &Member<'_>) -> Vec<Person> {
+    let of = |text: &RawValue| match text.get().starts_with(['{', '[']) {
+        true => Person::Unknown,
+        false => field::person(serde_json::from_str(text.get()).ok().as_ref()),
+    };
+    match member {
+        Member::Text(text) => Vec::from_iter(text.get().starts_with(['{', '[', '"']).then_some(Person::Unknown)),
+        Member::Object(inner) => {
+            let is_person_type = |name: &str| FIELDS.iter().any(|field| field.meaning == Meaning::PersonType && field.name == name);
+            let sent = inner.members.iter().filter(|(name, _)| is_person_type(name));
+            let mut persons: Vec<_> = sent
+                .map(|(_, member)| match member {
+                    Member::Text(text) => of(text),
+                    Member::Object(_) => Person::Unknown,
+                })
+                .collect();
+            if persons.is_empty() {
+                persons.push(Person::Defaulted);
+            }
+            persons
+        }
     }
 }
 

@@ -1,27 +1,33 @@
 //! Takes an array apart that the strict reading refused, so that one odd element costs the others nothing and is repaired alone.
 //!
-//! Promises: linear time; the limits of an array hold. Of sound arrays it finds the same elements as a parser. Deliberately looks at
-//! strings, brackets and commas only: what an element is, the reading of it says.
-
-use memchr::memchr2;
+//! Promises: linear time; the limits of an array hold. Of sound arrays it finds the same elements as a parser of the decoded text, which is
+//! why it steps over strings by character. Deliberately looks at strings, brackets and commas only: what an element is, the reading of it
+//! says.
 
 use super::Limits;
+use crate::charset::Charset;
 use crate::event::{Code, Refusal};
 
 pub(super) struct Array<'b> {
     pub elements: Vec<&'b [u8]>,
     /// A comma stood behind the last one.
     pub has_comma: bool,
+    /// Strings stand where strings may stand: it was read as it was written.
+    pub is_sound: bool,
 }
 
-/// `body` is one array and nothing else, or the answer is `None`.
-pub(super) fn split<'b>(body: &'b [u8], limits: &Limits) -> Result<Option<Array<'b>>, Refusal> {
+/// `body`, read in this encoding, is one array and nothing else, or the answer is `None`.
+pub(super) fn split<'b>(body: &'b [u8], charset: Charset, limits: &Limits) -> Result<Option<Array<'b>>, Refusal> {
+    let mut is_sound = true;
     let mut elements = Vec::new();
     let (mut at, mut start, mut depth) = (0, 1, 0_usize);
     while let Some(byte) = body.get(at) {
         match byte {
-            b'"' => match string_end(body, at + 1) {
-                Some(end) => at = end,
+            b'"' => match string_end(body, charset, at + 1) {
+                Some(end) => {
+                    is_sound &= may_stand(body, at, end);
+                    at = end;
+                }
                 None => return Ok(None),
             },
             b'{' | b'[' => depth += 1,
@@ -54,16 +60,26 @@ pub(super) fn split<'b>(body: &'b [u8], limits: &Limits) -> Result<Option<Array<
     if elements.len() > limits.events_max {
         return Err(Refusal::new(Code::TooManyEvents, format!("over {} events in one body", limits.events_max)));
     }
-    Ok(Some(Array { elements, has_comma }))
+    Ok(Some(Array { elements, has_comma, is_sound }))
+}
+
+/// Whether a string with these quotes follows what a string may follow, and the same before.
+fn may_stand(body: &[u8], from: usize, to: usize) -> bool {
+    let before = body.get(..from).unwrap_or_default().trim_ascii_end().last();
+    let behind = body.get(to + 1..).unwrap_or_default().trim_ascii_start().first();
+    matches!(before, Some(b'{' | b'[' | b',' | b':')) && matches!(behind, Some(b'}' | b']' | b',' | b':'))
 }
 
 /// The place of the quote that ends the string which starts at `at`.
-fn string_end(body: &[u8], mut at: usize) -> Option<usize> {
+fn string_end(body: &[u8], charset: Charset, mut at: usize) -> Option<usize> {
     loop {
-        at += memchr2(b'"', b'\\', body.get(at..)?)?;
-        if body.get(at) == Some(&b'"') {
-            return Some(at);
-        }
-        at += 2;
+        let rest = body.get(at..)?;
+        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\') || !byte.is_ascii())?;
+        at += plain;
+        at += match body.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => 2,
+            _ => charset.length(body.get(at..)?)?,
+        };
     }
 }

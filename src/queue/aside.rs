@@ -51,7 +51,8 @@ impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
     pub fn open(disk: &Disk, data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
         let quota = Quota { max_bytes, share_bytes: max_bytes, rank: Rank::Middle };
-        let folder = Folder::open(disk, &data_dir.join("aside"), quota, |name| (name.split('-').count() == 4).then_some(""))?;
+        let folder =
+            Folder::open(disk, &data_dir.join("aside"), quota, |name| (name.split('-').count() == 4).then_some("".into()))?;
         let aside = Aside { epoch: epoch.chars().take(8).collect(), folder };
         aside.tell();
         Ok(aside)

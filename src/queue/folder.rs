@@ -6,6 +6,7 @@
 //! are, and waits for nobody else's sync. Unknown files are left alone. Deliberately decides nothing: what is kept, and what gives
 //! way when it is full, is for `aside` and `quarantine`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Bound;
@@ -32,7 +33,7 @@ pub struct Folder {
 }
 
 /// Whose a name is; `None` if it is not one of ours.
-pub type Owner = fn(&str) -> Option<&str>;
+pub type Owner = fn(&str) -> Option<Cow<'_, str>>;
 
 /// How much may be kept, counted as it occupies the disk.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +101,7 @@ impl Folder {
                 }
             } else if let Some(owner) = owner(name) {
                 let bytes = volume::occupied(&disk.stat(&path)?);
-                kept.charge(owner, bytes);
+                kept.charge(&owner, bytes);
                 kept.files.insert(name.to_owned(), Stage::Kept { bytes });
             }
         }
@@ -131,11 +132,11 @@ impl Folder {
             Some(Stage::Unfinished { .. }) => return Err(io::Error::from(io::ErrorKind::ResourceBusy).into()),
             None => {}
         }
-        kept.has_room(owner, bytes, &self.quota)?;
+        kept.has_room(&owner, bytes, &self.quota)?;
         if !volume::has_inodes(&self.disk, &self.directory, self.quota.rank) {
             return Err(Full::Inodes.into());
         }
-        kept.charge(owner, bytes);
+        kept.charge(&owner, bytes);
         kept.files.insert(name.to_owned(), Stage::Unfinished { bytes });
         Ok(Some(Room { folder: self, name, is_kept: false }))
     }
@@ -199,10 +200,10 @@ impl Kept {
         let Some(Stage::Kept { bytes } | Stage::Unfinished { bytes }) = self.files.remove(name) else { return };
         self.bytes = self.bytes.saturating_sub(bytes);
         let owner = owner(name).unwrap_or_default();
-        let left = self.shares.get(owner).copied().unwrap_or(0).saturating_sub(bytes);
+        let left = self.shares.get(&*owner).copied().unwrap_or(0).saturating_sub(bytes);
         match left {
-            0 => self.shares.remove(owner),
-            left => self.shares.insert(owner.to_owned(), left),
+            0 => self.shares.remove(&*owner),
+            left => self.shares.insert(owner.into_owned(), left),
         };
     }
 }
@@ -239,7 +240,7 @@ impl Room<'_> {
         self.is_kept = true;
         let mut kept = self.folder.kept();
         kept.forget(self.name, self.folder.owner);
-        kept.charge((self.folder.owner)(self.name).unwrap_or_default(), occupied);
+        kept.charge(&(self.folder.owner)(self.name).unwrap_or_default(), occupied);
         kept.files.insert(self.name.to_owned(), Stage::Kept { bytes: occupied });
     }
 }

@@ -1,19 +1,23 @@
 //! What waits to be written: three queues, one for each urgency, in front of the one writer.
 //!
 //! Promises: bounded in bytes and records, history apart from the live feeds, so that a box that empties its history never makes
-//! a live event wait; what was handed over is written whether or not its sender still listens. Deliberately drops nothing: whoever
-//! finds no room waits.
+//! a live event wait; written, and let in where it is full, in turn by source, so that one which fills it makes another wait for a group
+//! or two and not for all it has; what was handed over is written whether or not its sender still listens. Deliberately drops nothing:
+//! whoever finds no room waits.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+use self::allowance::{Allowance, Granted};
 use super::layout::{KINDS, RECORD_HEADER};
 use super::{AppendError, Appended, Entry};
-use crate::event::{EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Timestamp};
+use crate::event::{EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Sharer, Timestamp};
+use crate::in_turn::InTurn;
+
+mod allowance;
 
 /// Bytes that wait to be written, of the live feeds: some groups of 4 MiB, so that the disk never idles, and no more.
 const LIVE_BYTES: usize = 24 << 20;
@@ -23,8 +27,6 @@ const HISTORY_BYTES: usize = 8 << 20;
 const RECORD_BYTES_MIN: usize = LIVE_BYTES / 4096;
 /// Records of a group: with four pictures each, and what lies between them, they stay below the 1,024 pieces of one `pwritev`.
 const RECORDS_MAX: usize = 128;
-/// Permits are counted in these.
-const UNIT: usize = 1 << 10;
 
 pub(super) type Reply = oneshot::Sender<Result<Appended, AppendError>>;
 
@@ -49,7 +51,7 @@ pub(super) struct Pending {
     /// The first 32 bits of each SHA-256; 0 where there is none.
     pub digests: [u32; KINDS],
     pub reply: Reply,
-    _room: OwnedSemaphorePermit,
+    _room: Granted,
 }
 
 impl Pending {
@@ -61,14 +63,14 @@ impl Pending {
 pub(super) struct Intake {
     queues: Mutex<Queues>,
     arrived: Condvar,
-    live: Arc<Semaphore>,
-    history: Arc<Semaphore>,
+    live: Arc<Allowance>,
+    history: Arc<Allowance>,
 }
 
 #[derive(Default)]
 struct Queues {
     /// Urgent, real-time, history.
-    waiting: [VecDeque<Pending>; 3],
+    waiting: [InTurn<Pending>; 3],
     closed: bool,
 }
 
@@ -86,8 +88,8 @@ impl Intake {
         Intake {
             queues: Mutex::default(),
             arrived: Condvar::new(),
-            live: Arc::new(Semaphore::new(LIVE_BYTES / UNIT)),
-            history: Arc::new(Semaphore::new(HISTORY_BYTES / UNIT)),
+            live: Allowance::new(LIVE_BYTES),
+            history: Allowance::new(HISTORY_BYTES),
         }
     }
 
@@ -100,14 +102,15 @@ impl Intake {
             Feed::Realtime | Feed::Platform => (&self.live, LIVE_BYTES),
         };
         let bytes = (RECORD_HEADER + event.len() + pictures).clamp(RECORD_BYTES_MIN, most);
-        let permits = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
-        let room = room.clone().acquire_many_owned(permits).await.map_err(|_| AppendError::Closed)?;
+        let sharer = Sharer::of_peer(&entry.event.origin.peer);
+        let room = room.take(sharer, bytes).await.ok_or(AppendError::Closed)?;
+
         let (reply, answer) = oneshot::channel();
-        self.push(pending(entry, event, reply, room))?;
+        self.push(sharer, pending(entry, event, reply, room))?;
         Ok(answer)
     }
 
-    fn push(&self, pending: Pending) -> Result<(), AppendError> {
+    fn push(&self, sharer: Sharer, pending: Pending) -> Result<(), AppendError> {
         let mut queues = self.queues();
         if queues.closed {
             return Err(AppendError::Closed);
@@ -118,7 +121,7 @@ impl Intake {
             (Lane::Normal, Feed::History) => history,
             (Lane::Normal, _) => live,
         };
-        queue.push_back(pending);
+        queue.push(sharer, pending);
         drop(queues);
         self.arrived.notify_one();
         Ok(())
@@ -161,19 +164,19 @@ impl Queues {
         let mut group = Vec::new();
         let mut bytes = 0;
         for queue in &mut self.waiting {
-            while let Some(next) = queue.front() {
+            while let Some(next) = queue.next() {
                 bytes += super::group::record_bytes(next);
                 if (bytes > bytes_max || group.len() == RECORDS_MAX) && !group.is_empty() {
                     return group;
                 }
-                group.extend(queue.pop_front());
+                group.extend(queue.pop());
             }
         }
         group
     }
 }
 
-fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: OwnedSemaphorePermit) -> Pending {
+fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: Granted) -> Pending {
     let Entry { event: parsed, pictures, lane, live_revision } = entry;
     let digests = std::array::from_fn(|number| {
         let kind = u8::try_from(number).ok().and_then(PictureKind::from_number);
@@ -206,3 +209,7 @@ fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: OwnedSemaphorePermi
     }
     pending
 }
+
+#[cfg(test)]
+#[path = "intake/tests.rs"]
+mod tests;

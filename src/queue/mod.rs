@@ -72,7 +72,7 @@
 //!
 //! # Append
 //!
-//! `intake.rs` holds what waits: urgent before real-time before history, history on a budget of its own. One thread
+//! `intake.rs` holds what waits: urgent before real-time before history, each in turn by source, history on a budget of its own. One thread
 //! (`writer.rs`) takes up to 4 MiB (or one record), `group.rs` lays it out, one `pwrite`, one `fdatasync`, then everybody is
 //! answered. There is no timer: what came during one sync is the next group. Duplicates (`duplicates.rs`) are found by the
 //! same thread, so a duplicate of a record in the same group is answered with that group, and one of an earlier group stands

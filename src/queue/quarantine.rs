@@ -4,6 +4,7 @@
 //! disk; it stays for `keep`, however many come; one source has a quarter of the room at most, and what its refusals cost does not grow
 //! with what is kept. When there is no room nothing gives way: the new body is not kept, and the caller is told.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use super::folder::{Folder, Full, PutError, Quota};
 use crate::clock::Clock;
 use crate::config;
 use crate::disk::Disk;
-use crate::event::{Code, Refusal, Source, Timestamp};
+use crate::event::{Code, Refusal, Sharer, Source, Timestamp};
 use crate::metrics;
 use crate::volume::Rank;
 
@@ -37,7 +38,7 @@ pub enum NotKept {
 impl Quarantine {
     pub fn open(disk: &Disk, data_dir: &Path, settings: &config::Quarantine) -> io::Result<Quarantine> {
         let quota = Quota { max_bytes: settings.max_bytes, share_bytes: settings.max_bytes / 4, rank: Rank::Last };
-        let folder = Folder::open(disk, &data_dir.join("quarantine"), quota, |name| parse(name).map(|(_, peer)| peer))?;
+        let folder = Folder::open(disk, &data_dir.join("quarantine"), quota, |name| parse(name).map(|(_, peer)| owner(peer)))?;
         let (files, bytes) = folder.usage();
         metrics::quarantine(bytes);
         Ok(Quarantine { keep: settings.keep, folder, count: AtomicU64::new(files as u64) })
@@ -89,6 +90,14 @@ fn parse(name: &str) -> Option<(Timestamp, &str)> {
     let received = words.next()?.parse().ok()?;
     let (_count, _code, peer) = (words.next()?, words.next()?, words.next()?);
     Some((Timestamp(received), peer))
+}
+
+/// Whose share a body of this peer takes.
+fn owner(peer: &str) -> Cow<'_, str> {
+    match peer.contains(':') {
+        true => Cow::Owned(Sharer::of_peer(peer).to_string()),
+        false => Cow::Borrowed(peer),
+    }
 }
 
 #[cfg(test)]
@@ -153,5 +162,11 @@ mod tests {
         quarantine.keep(&source("a", 2), &refusal, &[b'x'; 1_000]).unwrap();
         assert!(full(quarantine.keep(&source("a", 3), &refusal, &[b'x'; 1_000])), "what it occupies counts, not its bytes");
         quarantine.keep(&source("b", 4), &refusal, &[b'x'; 1_000]).unwrap();
+
+        // A network of IPv6 addresses is one source, also for whoever counts them after a start.
+        quarantine.keep(&source("2001:db8::1", 5), &refusal, &[b'x'; 1_000]).unwrap();
+        quarantine.keep(&source("2001:db8::2", 6), &refusal, &[b'x'; 1_000]).unwrap();
+        assert!(full(quarantine.keep(&source("2001:db8::3", 7), &refusal, &[b'x'; 1_000])));
+        assert!(full(open(directory.path()).keep(&source("2001:db8::4", 8), &refusal, &[b'x'; 1_000])));
     }
 }

@@ -12,13 +12,16 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use tokio::sync::Semaphore;
 
+use super::patience::Patience;
 use super::{ConnectError, Destination};
 use crate::config;
 use crate::event::{Lane, Message};
 use crate::fault::Fault;
 
 mod failure;
+mod in_flight;
 mod probe;
+mod record;
 mod report;
 mod session;
 mod topics;
@@ -58,6 +61,8 @@ struct Shared {
     lookups: Semaphore,
     /// In this lane the brokers refuse what is about us, not about a record: one at a time, until one is taken.
     is_refused: [AtomicBool; Lane::ALL.len()],
+    /// How long brokers may be silent, by lane.
+    patience: [Patience; Lane::ALL.len()],
 }
 
 /// librdkafka's own default; a batch is never asked to be larger.
@@ -67,6 +72,8 @@ const FRAME_BYTES: usize = 128;
 /// How many topics are remembered, whatever sites the boxes name; those beyond it are looked up again and again.
 const NAMES_MAX: usize = 1_000;
 const LOOKUPS_MAX: usize = 4;
+/// One for each person type, and two.
+const WINDOWS: usize = 8;
 /// How long connecting may take in all, and one question to the brokers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for one address, until TLS and password are through: librdkafka tries a name's addresses one after the other, and each look-up begins with
@@ -108,7 +115,9 @@ impl Destination for Kafka {
 impl Shared {
     fn new(config: config::Kafka, topics: Vec<String>, limits: Limits) -> Shared {
         let (names, batch_bytes) = (Mutex::new(topics), Mutex::new(BATCH_BYTES));
-        Shared { config, limits, names, batch_bytes, lookups: Semaphore::new(LOOKUPS_MAX), is_refused: Default::default() }
+        let lookups = Semaphore::new(LOOKUPS_MAX);
+        let patience = std::array::from_fn(|_| Patience::new(limits.stall_timeout));
+        Shared { config, limits, names, batch_bytes, lookups, is_refused: Default::default(), patience }
     }
 
     fn is_refused(&self, lane: Lane) -> bool {
@@ -117,6 +126,10 @@ impl Shared {
 
     fn set_refused(&self, lane: Lane, is_refused: bool) {
         self.is_refused[usize::from(lane.number())].store(is_refused, Ordering::Relaxed);
+    }
+
+    fn patience(&self, lane: Lane) -> &Patience {
+        &self.patience[usize::from(lane.number())]
     }
 
     fn missing(&self) -> Missing {
@@ -206,12 +219,15 @@ impl Shared {
             .set("acks", "all")
             // For ever: were A given up here and B of the same key delivered, the order would be broken.
             .set("message.timeout.ms", "0")
+            // A large batch on a thin line takes longer than the default, a minute. Brokers that say nothing at all we notice ourselves.
+            .set("socket.timeout.ms", "300000")
             // For so long a topic may be unknown before its messages fail; by default longer than a session may be silent.
             .set("topic.metadata.propagation.max.ms", "5000")
             // Ours is checked before producing; this one must only not be smaller, whatever the framing.
             .set("message.max.bytes", (self.config.max_message_bytes + 64 * 1024).max(BATCH_BYTES).to_string())
             .set("batch.size", batch_bytes.to_string())
-            .set("queue.buffering.max.messages", (self.limits.window_records * 2).to_string())
+            // Each topic that answers nothing may leave a window of small messages behind.
+            .set("queue.buffering.max.messages", (self.limits.window_records * WINDOWS).to_string())
             .set("queue.buffering.max.kbytes", buffer_kib.to_string())
             .set("linger.ms", milliseconds(linger))
             .set("compression.type", &self.config.compression)

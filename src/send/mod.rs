@@ -35,7 +35,7 @@ pub trait Session: Send {
     /// The next answer. Cancel-safe: dropping the future loses no answer. After `Lost` the session is over.
     fn next(&mut self) -> impl Future<Output = Answer> + Send;
 
-    /// After `Lost`: whether the other side ended the session for a reason of its own, that is no record's doing.
+    /// After `Lost`: whether the session ended for a reason that is no record's doing. The other side said so, or we gave up waiting.
     fn is_explained(&self) -> bool {
         false
     }
@@ -89,6 +89,8 @@ pub enum Reason {
     Unreadable,
     /// Over quota, no room, leader moving: the same record may pass later.
     Passing,
+    /// Its topic does not take what we send, or answers nothing. No record is at fault: all of its kind wait, and no other.
+    TopicUnfit,
     /// The other side will not say: one of the above.
     Unexplained,
 }
@@ -96,7 +98,7 @@ pub enum Reason {
 impl Reason {
     /// The same record may be taken later, so it is tried again and not set aside.
     pub const fn passes(self) -> bool {
-        matches!(self, Reason::Passing | Reason::Unexplained)
+        matches!(self, Reason::Passing | Reason::TopicUnfit | Reason::Unexplained)
     }
 
     /// Judged by what it is, not by where it goes: nothing is to be learned from it for the next.
@@ -114,6 +116,7 @@ impl Reason {
             Reason::Poison => "poison",
             Reason::Unreadable => "unreadable",
             Reason::Passing => "passing",
+            Reason::TopicUnfit => "topic_unfit",
             Reason::Unexplained => "unexplained",
         }
     }
@@ -131,6 +134,6 @@ pub mod embedded;
 pub mod kafka;
 pub mod link;
 pub mod mqtt;
+mod patience;
 pub mod store;
-pub mod tls;
 pub mod window;

@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxbridge_connect::tls::{self, TlsError};
 use rumqttc::TlsConfiguration;
 
 use crate::config::{self, Broker, MqttTransport};
 use crate::event::{Lane, Message, Timestamp};
 
-use super::tls::{self, TlsError};
+use super::patience::Patience;
 use super::{ConnectError, Destination};
 
 mod admission;
@@ -60,6 +61,8 @@ pub struct Mqtt {
     greeting: Greeting,
     /// One client id for each lane.
     namesakes: [Arc<Namesake>; Lane::ALL.len()],
+    /// How long the broker may be silent, by lane.
+    patience: [Arc<Patience>; Lane::ALL.len()],
 }
 
 impl Mqtt {
@@ -71,7 +74,8 @@ impl Mqtt {
         let namesakes = [of_lane(Lane::Urgent), of_lane(Lane::Normal)];
         let addresses = Arc::new(Addresses::of(&broker));
         let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::default());
-        let mqtt = Mqtt { config, broker, addresses, identity, window, stall_timeout, greeting, namesakes };
+        let patience = std::array::from_fn(|_| Arc::new(Patience::new(stall_timeout)));
+        let mqtt = Mqtt { config, broker, addresses, identity, window, stall_timeout, greeting, namesakes, patience };
         mqtt.tls()?;
         Ok(mqtt)
     }
@@ -147,7 +151,8 @@ impl Destination for Mqtt {
             version: self.config.version,
             window: usize::from(self.window.min(connection.offer.receive_maximum).max(1)),
             packet_max: self.config.max_packet_bytes.min(offered),
-            stall_timeout: self.stall_timeout,
+            patience: Arc::clone(&self.patience[usize::from(lane.number())]),
+            keep_alive: self.config.keep_alive,
         };
         let topic = status.as_ref().map(|status| status.topic.clone());
         let started = Session::start(connection, limits, status).await;

@@ -1,4 +1,4 @@
-//! Pictures → the picture store: a folder or an S3 bucket; the only place that knows object_store.
+//! Pictures → the picture store: a folder or an S3 bucket. Of the gateway the only place that knows object_store.
 //!
 //! Promises: a record is acknowledged when every picture of it lies in the store, synced if it is a folder; the same picture is not
 //! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
@@ -6,12 +6,14 @@
 //! nothing back but for `check` and `reconcile`.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use boxbridge_connect::bucket;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
 
+use super::patience::Patience;
 use super::{ConnectError, Destination};
 use crate::clock::Clock;
 use crate::config::{self, StoreUrl};
@@ -20,13 +22,12 @@ use crate::event::{Lane, Object};
 use crate::fault::Fault;
 use crate::metrics;
 
-mod bucket;
 mod files;
 mod known;
 mod session;
 mod verdict;
 
-pub use bucket::{open as open_bucket, prefix};
+pub use boxbridge_connect::bucket::prefix;
 pub use session::Session;
 
 use files::Files;
@@ -46,7 +47,10 @@ struct Shared {
     backend: Backend,
     known: Known,
     concurrency: usize,
+    /// For all but an upload to a bucket.
     timeout: Duration,
+    /// For an upload to a bucket, which a thin line may carry for long.
+    patience: Patience,
 }
 
 enum Backend {
@@ -144,11 +148,17 @@ impl Store {
             return Ok(shared);
         }
         let config = &self.config;
+        let patience = Patience::new(config.timeout);
+        let open = |settings: &config::Bucket| {
+            bucket::open(settings, config.timeout, patience.longest())
+                .map_err(|error| ConnectError { message: format!("store: {error}") })
+        };
         let backend = match &config.url {
             StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(&self.disk, root, config.keep, config.max_bytes)?)),
-            StoreUrl::S3(bucket) => Backend::Bucket { store: bucket::open(bucket, config.timeout)?, prefix: bucket.prefix.clone() },
+            StoreUrl::S3(bucket) => Backend::Bucket { store: open(bucket)?, prefix: bucket.prefix.clone() },
         };
-        let shared = Shared { backend, known: Known::new(), concurrency: config.concurrency, timeout: config.timeout };
+        let (concurrency, timeout) = (config.concurrency, config.timeout);
+        let shared = Shared { backend, known: Known::new(), concurrency, timeout, patience };
         Ok(self.shared.get_or_init(|| Arc::new(shared)))
     }
 }
@@ -212,6 +222,21 @@ impl Shared {
         }
     }
 
+    /// The same for an upload. One that was given up says nothing of the object: the next has twice the time.
+    async fn within_patience<T>(&self, upload: impl Future<Output = object_store::Result<T>>) -> Result<T, Failure> {
+        let (patience, began) = (self.patience.now(), Instant::now());
+        match tokio::time::timeout(patience, upload).await {
+            Ok(result) => {
+                self.patience.answered(began.elapsed());
+                result.map_err(Failure::Store)
+            }
+            Err(_) => {
+                self.patience.given_up(patience);
+                Err(Failure::Timeout(patience))
+            }
+        }
+    }
+
     /// The store has it, from now or from before; an error means that the store is down.
     async fn put(&self, object: Object) -> Result<Outcome, String> {
         let Claim::Ours(claim) = self.known.claim(object.kind, &object.key).await else {
@@ -254,7 +279,7 @@ impl Shared {
         let attributes = Attributes::from_iter([(Attribute::ContentType, object.media_type.clone())]);
         let options = PutOptions { attributes, ..PutOptions::default() };
         let path = self.path(&object.key);
-        match self.within(store.put_opts(&path, object.bytes.clone().into(), options)).await {
+        match self.within_patience(store.put_opts(&path, object.bytes.clone().into(), options)).await {
             Ok(_) => Ok(Outcome::Stored),
             Err(Failure::Store(error)) if verdict::of(&error) == Verdict::MayBeTheObject => {
                 // Believed only if the store takes an object of ours beside it; else it is the store, and we wait.

@@ -133,7 +133,7 @@ impl<T> Window<T> {
         self.suspicion.iter_mut().for_each(Suspicion::unreachable);
     }
 
-    /// The session is lost; `explained` by the other side, with a reason that is no record's.
+    /// The session is lost; `explained` by a reason that is no record's doing.
     pub fn lost(&mut self, explained: bool, now: Instant) -> Blame {
         let in_flight = self.submitted.iter().filter_map(|sequence| match self.entries.get(sequence)?.state {
             State::Submitted { template, .. } => Some((*sequence, template)),

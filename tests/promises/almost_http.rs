@@ -103,6 +103,20 @@ fn a_length_that_is_too_large_is_taken_once_the_document_is_whole() {
 }
 
 #[test]
+fn a_length_that_is_too_large_is_found_also_where_a_character_ends_like_a_backslash() {
+    let gateway = gateway();
+    let body = event("1", json!(1), "10.0.0.1").to_string().into_bytes();
+    let at = body.windows(6).position(|six| six == "小明".as_bytes()).unwrap();
+    let body = [&body[..at], b"\xb3\x5c", &body[at + 6..]].concat();
+    let mut stream = connect(&gateway);
+    write!(stream, "POST /RealTimeEvent HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len() + 2).unwrap();
+    stream.write_all(&body).unwrap();
+    let answer = everything(stream);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("砛"), "{answer}");
+    assert_eq!(accepted(&gateway), 1.0);
+}
+
+#[test]
 fn a_body_that_pauses_where_it_is_not_whole_is_waited_for() {
     let gateway = gateway();
     let body = event("1", json!(1), "10.0.0.1").to_string();

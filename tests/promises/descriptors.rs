@@ -2,7 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -38,6 +39,64 @@ fn with_a_thousand_descriptors_and_as_many_idle_connections_the_log_rolls_and_no
     assert_eq!(posted, 40);
     assert!(gateway.log().contains("the limit on open files (ulimit -n) is too low"), "{}", gateway.log());
     drop(idle);
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+}
+
+/// Sets the soft limit on a running process's descriptors.
+fn limit_descriptors(process: u32, most: u32) {
+    let set = Command::new("prlimit").arg(format!("--pid={process}")).arg(format!("--nofile={most}:")).status();
+    assert!(set.unwrap().success());
+}
+
+#[test]
+fn a_gateway_that_was_out_of_descriptors_takes_all_who_waited_and_has_lost_nothing() {
+    let mut gateway = Gateway::start_limited(
+        1_024,
+        &[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("LOG__LEVEL", "info"), ("INGEST__ANSWER_DEADLINE", "10s")],
+    );
+    let request = |number: u32| {
+        let body = event(&number.to_string(), json!(1), "10.0.0.1").to_string();
+        format!("POST /RealTimeEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    };
+    let answered = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&answer).contains("SUCCESS") {
+            let read = stream.read(&mut buffer).expect("an answer");
+            assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&buffer[..read]);
+        }
+    };
+    let mut kept = TcpStream::connect(gateway.ingest).unwrap();
+    kept.write_all(&request(0)).unwrap();
+    answered(&mut kept);
+
+    for round in 0..2 {
+        limit_descriptors(gateway.id(), 3);
+        let mut waiting: Vec<_> = (0..20).map(|_| TcpStream::connect(gateway.ingest).unwrap()).collect();
+        for (number, stream) in (1..).zip(&mut waiting) {
+            stream.write_all(&request(1_000 * round + number)).unwrap();
+        }
+        // It waits for none of them, and whoever is there is served.
+        for number in 21..30 {
+            kept.write_all(&request(1_000 * round + number)).unwrap();
+            answered(&mut kept);
+        }
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let lines = |text: &str| gateway.log().matches(text).count();
+        while lines("no connection can be accepted now") <= round as usize {
+            assert!(Instant::now() < deadline, "{}", gateway.log());
+            std::thread::yield_now();
+        }
+        limit_descriptors(gateway.id(), 1_024);
+        waiting.iter_mut().for_each(&answered);
+        while lines("connections are accepted again") <= round as usize {
+            assert!(Instant::now() < deadline, "{}", gateway.log());
+            std::thread::yield_now();
+        }
+    }
+    let accepted = gateway.metrics()["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"accepted\"}"];
+    assert_eq!(accepted, 1.0 + 2.0 * 29.0);
     assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
 }
 

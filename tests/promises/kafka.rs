@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use boxbridge::event::{Lane, Sequence, Timestamp};
+use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::kafka::{Kafka, Produce};
 use boxbridge::send::{Answer, Destination, Reason, Session};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -11,6 +11,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use crate::parts::kafka::{Broker, PASSWORD, Security};
 
 mod drive;
+mod topics;
 
 use drive::*;
 
@@ -81,8 +82,17 @@ async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers(
     for (message, number) in messages[10..].iter().zip(11..) {
         session.submit(Sequence(number), message.clone());
     }
-    let Answer::Lost { error } = next(&mut session).await else { panic!("not lost") };
-    assert!(error.starts_with("kafka: nothing acknowledged for 1s with 10 submitted"), "{error}");
+    // If it took its time before, its topic is given up first.
+    let error = loop {
+        match next(&mut session).await {
+            Answer::Lost { error } => break error,
+            answer => {
+                refused(&answer, Reason::TopicUnfit);
+                session.submit(Sequence(11), messages[10].clone());
+            }
+        }
+    };
+    assert!(error.starts_with("kafka: nothing acknowledged for "), "{error}");
     drop(session);
     broker.resume();
     deliver_through_losses(&kafka, &messages[10..]).await;
@@ -220,9 +230,8 @@ async fn refusals_are_told_apart_by_what_can_be_done_about_them() {
         match reason {
             Some(reason @ Reason::PayloadRefused) => {
                 // It may have been another of its batch; alone it is known.
-                assert!(lost(&mut session).await.contains("one at a time will show why"));
-                drop(session);
-                session = kafka.connect(Lane::Urgent).await.unwrap();
+                let answer = next(&mut session).await;
+                assert!(refused(&answer, Reason::Passing).contains("one at a time will show why"), "{answer:?}");
                 cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
                 session.submit(Sequence(1), message("mocked", "k", 1, 10));
                 session.submit(Sequence(2), message("mocked", "k", 2, 10));
@@ -242,17 +251,39 @@ async fn refusals_are_told_apart_by_what_can_be_done_about_them() {
     lost(&mut session).await;
 }
 
-/// Nothing is wrong with a record then: it is not refused, and what to look at is named.
+/// Nothing is wrong with a record then: its type waits, and what to look at is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_brokers_decide_by_topic_holds_back_that_topic_and_names_the_setting() {
+    use RDKafkaRespErr::*;
+    for (error, named) in [
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, "send.kafka.compression"),
+        (RD_KAFKA_RESP_ERR_INVALID_REQUEST, "send.kafka.compression"),
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, "message.format.version of this topic"),
+        (RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, "this gateway's clock says 20"),
+    ] {
+        let (cluster, kafka) = mocked();
+        cluster.create_topic("other", 1, 1).unwrap();
+        let mut session = kafka.connect(Lane::Urgent).await.unwrap();
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+        session.submit(Sequence(1), message("mocked", "k", 1, 10));
+        let answer = next(&mut session).await;
+        assert!(refused(&answer, Reason::TopicUnfit).contains(named), "{error:?}: {answer:?}");
+
+        // In the same session, others flow, and so does this topic once it is put right.
+        let messages: Vec<_> = (2..=20).map(|number| message("other", "k", number, 10)).collect();
+        assert_eq!(deliver(&mut session, &messages).await.len(), 19, "{error:?}");
+        assert_eq!(deliver(&mut session, &[message("mocked", "k", 1, 10)]).await.len(), 1, "{error:?}");
+    }
+}
+
+/// What no topic decides is no record's doing, nor a topic's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_is_about_us_holds_the_destination_back_and_names_the_setting() {
     use RDKafkaRespErr::*;
     for (error, named) in [
-        (RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, "send.kafka.compression"),
-        (RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, "send.kafka.compression"),
         (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, "IdempotentWrite on the cluster to the user of send.kafka.username"),
         (RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "IdempotentWrite"),
         (RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, "brokers from Kafka 0.11 on are needed"),
-        (RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, "this gateway's clock says 20"),
     ] {
         let (cluster, kafka) = mocked();
         let mut session = kafka.connect(Lane::Urgent).await.unwrap();
@@ -260,7 +291,7 @@ async fn a_refusal_that_is_about_us_holds_the_destination_back_and_names_the_set
         session.submit(Sequence(1), message("mocked", "k", 1, 10));
         let said = lost(&mut session).await;
         assert!(said.contains(named), "{error:?}: {said}");
-        // Once it is mended, all of them go out.
+        // Once it is fixed, all of them go out.
         let mut session = kafka.connect(Lane::Urgent).await.unwrap();
         let messages: Vec<_> = (1..=20).map(|number| message("mocked", "k", number, 10)).collect();
         assert_eq!(deliver(&mut session, &messages).await.len(), 20, "{error:?}");
@@ -270,7 +301,7 @@ async fn a_refusal_that_is_about_us_holds_the_destination_back_and_names_the_set
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_refuse_us_are_asked_with_one_record_at_a_time() {
     let (cluster, kafka) = mocked();
-    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION;
     for round in 0..2 {
         cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
         let mut session = kafka.connect(Lane::Urgent).await.unwrap();
@@ -279,41 +310,13 @@ async fn brokers_that_refuse_us_are_asked_with_one_record_at_a_time() {
             session.submit(Sequence(number), message("mocked", "k", number, 10));
         }
         if round == 1 {
-            assert!(lost(&mut session).await.contains("send.kafka.compression"));
+            assert!(lost(&mut session).await.contains("brokers from Kafka 0.11 on"));
             // One was sent, so one was refused: the others never left.
             assert!(tokio::time::timeout(Duration::from_secs(1), session.next()).await.is_err());
             return;
         }
         while !matches!(next(&mut session).await, Answer::Lost { .. }) {}
     }
-}
-
-/// The clock is ours: everything waits, and nothing is refused.
-#[tokio::test]
-async fn a_clock_that_runs_ahead_of_the_brokers_holds_everything_back_and_is_named() {
-    let broker = shared().await;
-    let limits = [("message.timestamp.after.max.ms", "60000"), ("message.timestamp.before.max.ms", "3600000")];
-    broker.make_topic("clocks", 1, &limits).await;
-    let kafka = kafka(settings(broker.address()), &["clocks"]);
-    let mut session = kafka.connect(Lane::Normal).await.unwrap();
-    let at = |number, hours: i64| {
-        let mut message = message("clocks", "k", number, 100);
-        message.timestamp = Timestamp(Timestamp::now().0 + hours * 3_600_000);
-        message
-    };
-    session.submit(Sequence(1), at(1, 2));
-    let said = lost(&mut session).await;
-    assert!(said.contains("this gateway's clock says 20") && said.contains("message.timestamp.after.max.ms of clocks"), "{said}");
-
-    // Set right again: what came from the future is dated now, and is taken. What is too old for the topic waits, it alone.
-    let mut session = kafka.connect(Lane::Normal).await.unwrap();
-    session.submit(Sequence(1), at(1, 0));
-    assert_eq!(next(&mut session).await, acknowledged(1));
-    session.submit(Sequence(2), at(2, -2));
-    let said = next(&mut session).await;
-    assert!(refused(&said, Reason::Passing).contains("older than message.timestamp.before.max.ms of clocks allows"), "{said:?}");
-    session.submit(Sequence(3), at(3, 0));
-    assert_eq!(next(&mut session).await, acknowledged(3));
 }
 
 #[tokio::test]

@@ -258,3 +258,17 @@ async fn a_connection_whose_answers_are_not_read_ends() {
     let ended = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the connection ends");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_line_of_nothing_but_blanks_ends_however_fast_they_come() {
+    let gateway = gateway();
+    for beginning in ["", "POST ", "POST /RealTimeEvent HTTP/1.1", "\r\n"] {
+        for blank in [" ", "\t", "\r\n"] {
+            let mut stream = connect(NEIGHBOUR, gateway.ingest).await.unwrap();
+            stream.write_all(beginning.as_bytes()).await.unwrap();
+            let blanks = blank.repeat(16 * 1024);
+            let ended = async { while stream.write_all(blanks.as_bytes()).await.is_ok() {} };
+            tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap_or_else(|_| panic!("{beginning:?} {blank:?}"));
+        }
+    }
+}

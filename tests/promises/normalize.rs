@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 use crate::documents;
 
+mod embeddings;
+mod person_type;
 mod repaired;
 
 pub const LIMITS: Limits = Limits { depth_max: 64, events_max: 100, pictures_max: 16, event_max_bytes: 8 << 20 };

@@ -1,12 +1,17 @@
-//! What one may act on arrives while one may: over a line that carries less than what comes.
+//! Over a line that carries less than what comes, what one may act on arrives while one may, and what is large arrives at all: that we lose patience is
+//! no record's doing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use boxbridge::event::Timestamp;
 use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::mosquitto::Mosquitto;
+use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server};
+use crate::parts::site::wait_until;
 use crate::parts::subscriber::Subscriber;
 use crate::parts::thin_line;
 
@@ -47,4 +52,69 @@ async fn over_a_thin_line_nothing_arrives_stale_on_a_live_topic_and_nothing_is_l
     tokio::time::timeout(Duration::from_secs(20), async { tokio::task::block_in_place(|| gateway.wait_delivered()) })
         .await
         .unwrap();
+}
+
+fn wait_long(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}: never");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Nothing set aside, everywhere.
+fn nothing_is_set_aside(gateway: &Gateway) {
+    let is_aside = |(key, value): (String, f64)| key.contains("outcome=\"set_aside\"") && value > 0.0;
+    assert!(!gateway.metrics().into_iter().any(is_aside), "{}", gateway.log());
+}
+
+#[test]
+fn a_message_that_a_thin_line_carries_for_longer_than_the_stall_timeout_arrives_and_is_no_poison() {
+    const LINE: u64 = 50_000;
+    for version in ["3", "5"] {
+        let broker = Mosquitto::start();
+        let url = format!("mqtt://{}", thin_line::to(broker.address(), LINE));
+        let gateway = Gateway::start(&[
+            ("SEND__MQTT__URL", &url),
+            ("SEND__MQTT__VERSION", version),
+            ("SEND__MQTT__KEEP_ALIVE", "5s"),
+            ("SEND__STALL_TIMEOUT", "2s"),
+            ("INGEST__ANSWER_DEADLINE", "4s"),
+        ]);
+        // Twelve seconds of the line: longer than a ping may take, too.
+        let mut large = event("large", json!(1), "gate");
+        large["remark"] = "x".repeat(600_000).into();
+        assert_eq!(gateway.post("/RealTimeEvent", &large).status, 200);
+        for number in 0..5 {
+            assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), "door")).status, 200);
+        }
+        let is_waiting = |(key, value): (String, f64)| key.starts_with("boxbridge_queue_waiting_records") && value > 0.0;
+        wait_long("it arrives", || !gateway.metrics().into_iter().any(is_waiting));
+        nothing_is_set_aside(&gateway);
+        assert!(!gateway.log().contains("the connection dies on"), "{}", gateway.log());
+    }
+}
+
+#[test]
+fn pictures_that_a_thin_line_carries_for_longer_than_the_timeout_are_stored() {
+    let server = Server::start();
+    let line = thin_line::to(format!("127.0.0.1:{}", server.port).parse().unwrap(), 20_000);
+    let gateway = Gateway::start(&[
+        ("SEND__STORE__URL", &format!("s3://{BUCKET}/thin")),
+        ("SEND__STORE__ENDPOINT", &format!("http://{line}")),
+        ("SEND__STORE__ACCESS_KEY_ID", KEY_ID),
+        ("SEND__STORE__SECRET_ACCESS_KEY", SECRET),
+        ("SEND__STORE__TIMEOUT", "2s"),
+        ("SEND__MQTT__EMBEDDED__LISTEN", "127.0.0.1:0"),
+        ("INGEST__ANSWER_DEADLINE", "4s"),
+    ]);
+    // Each takes seven seconds of its connection.
+    for number in 0..4_u8 {
+        let mut event = event(&number.to_string(), json!(1), "gate");
+        event["ext_data"]["spot_pic"] = STANDARD.encode([number; 140_000]).into();
+        assert_eq!(gateway.post("/RealTimeEvent", &event).status, 200);
+    }
+    wait_until("the store gives up at first", || gateway.log().contains("no answer within 2s"));
+    gateway.wait_delivered();
+    nothing_is_set_aside(&gateway);
 }

@@ -12,6 +12,7 @@ mod event;
 mod ids;
 mod outgoing;
 mod receipt;
+mod sharer;
 mod size;
 mod timestamp;
 mod words;
@@ -24,6 +25,7 @@ pub use event::{
 pub use ids::{EventId, Revision, Sequence};
 pub use outgoing::{Message, Object};
 pub use receipt::{Code, Receipt, Refusal, Reply, Source};
+pub use sharer::Sharer;
 pub use size::Size;
 pub use timestamp::Timestamp;
 pub use words::{ClockSource, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode};

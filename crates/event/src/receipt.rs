@@ -121,6 +121,13 @@ pub struct Source {
     pub received_at: Timestamp,
 }
 
+impl Source {
+    /// Whose share it takes.
+    pub fn sharer(&self) -> super::Sharer {
+        super::Sharer::of_peer(&self.peer)
+    }
+}
+
 /// What the sender of an accepted event is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {

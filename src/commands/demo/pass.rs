@@ -3,9 +3,9 @@
 use tokio::time::Instant;
 
 use crate::commands::colour::{Colour, Ink};
-use crate::commands::reconcile::{Arrival, Bus, Stream};
-use crate::commands::simulate::{self, Entry};
 use crate::event::{PersonType, PictureKind};
+use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
+use boxbridge_proof::simulate::{self, Entry};
 
 pub struct Pass {
     pub since: Instant,

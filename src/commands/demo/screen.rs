@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::outage::{self, Wish};
 use super::pass::{self, Pass};
 use crate::commands::colour::{Colour, Ink};
-use crate::commands::reconcile::{Arrival, Bus, Stream};
-use crate::commands::simulate::{Entry, Marker};
 use crate::event::PersonType;
+use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
+use boxbridge_proof::simulate::{Entry, Marker};
 
 /// A line waits this long for its arrivals.
 const SHOWN_AFTER: Duration = Duration::from_millis(1_500);

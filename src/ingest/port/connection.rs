@@ -68,3 +68,61 @@ pub fn say_and_close(stream: TcpStream, answer: &str) {
         let _ = stream.shutdown(std::net::Shutdown::Write);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n";
+    const SERVED_FOR: Duration = Duration::from_secs(1);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_that_came_behind_another_is_as_old_as_its_first_byte() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (begun, mut ages) = mpsc::unbounded_channel();
+        let (go, gate) = mpsc::unbounded_channel::<()>();
+        let gate = std::sync::Arc::new(tokio::sync::Mutex::new(gate));
+        tokio::spawn(async move {
+            let exchange = Exchange::default();
+            let of_request = exchange.clone();
+            let service = tower::service_fn(move |_: Request<Incoming>| {
+                let (exchange, begun, gate) = (of_request.clone(), begun.clone(), gate.clone());
+                async move {
+                    let _in_service = exchange.begin();
+                    begun.send(exchange.waited()).unwrap();
+                    gate.lock().await.recv().await;
+                    Ok(Response::new(axum::body::Body::empty()))
+                }
+            });
+            let deadlines = Deadlines { idle: Duration::from_secs(60), head: Duration::from_secs(60) };
+            let _ = run(stream, service, &exchange, deadlines, &CancellationToken::new()).await;
+        });
+
+        // Two are read at once; one waits in the kernel, and so does its successor, which came much later.
+        client.write_all(&REQUEST.repeat(2)).await.unwrap();
+        ages.recv().await.unwrap();
+        client.write_all(REQUEST).await.unwrap();
+        tokio::time::sleep(SERVED_FOR).await;
+        client.write_all(REQUEST).await.unwrap();
+        (0..4).for_each(|_| go.send(()).unwrap());
+        for which in ["read with the first", "in the kernel since then"] {
+            let age = ages.recv().await.unwrap();
+            assert!(age > SERVED_FOR * 9 / 10, "{which}: {age:?}");
+        }
+        ages.recv().await.unwrap();
+
+        // What comes over a connection that was silent is as young as it is.
+        let mut answers = [0; 4096];
+        let silent = async { while client.read(&mut answers).await.is_ok_and(|read| read > 0) {} };
+        let _ = tokio::time::timeout(4 * SERVED_FOR, silent).await;
+        client.write_all(REQUEST).await.unwrap();
+        let age = ages.recv().await.unwrap();
+        assert!(age < 3 * SERVED_FOR, "{age:?}");
+    }
+}

@@ -14,6 +14,10 @@ struct Shared {
     phase: AtomicU8,
     waited_ms: AtomicU64,
     opened: Instant,
+    /// When the bytes of the last read had come, counted from `opened`.
+    came_ms: AtomicU64,
+    /// Since the last request, nothing lay in the receive buffer at some moment: what is read from then on came after it.
+    was_drained: AtomicBool,
     /// Since when there is silence, counted from `opened`.
     idle_since_ms: AtomicU64,
     is_asked_to_leave: AtomicBool,
@@ -42,6 +46,8 @@ impl Default for Exchange {
             phase: AtomicU8::new(Phase::Idle as u8),
             waited_ms: AtomicU64::new(0),
             opened: Instant::now(),
+            came_ms: AtomicU64::new(0),
+            was_drained: AtomicBool::new(true),
             idle_since_ms: AtomicU64::new(0),
             is_asked_to_leave: AtomicBool::new(false),
             reader: Mutex::default(),
@@ -52,6 +58,10 @@ impl Default for Exchange {
 
 impl Exchange {
     pub fn begin(&self) -> InService {
+        // Nothing was read since the request before it: it came with that, and lay in our own buffer.
+        if self.phase() == Phase::Idle {
+            self.0.waited_ms.store(self.since_the_last_read(), Ordering::Release);
+        }
         self.enter(Phase::Served);
         InService(self.clone())
     }
@@ -61,7 +71,7 @@ impl Exchange {
         self.phase() == Phase::Head
     }
 
-    /// The longest that a part of this request lay here unread.
+    /// The longest that a part of this request lay here unread, behind the request before it too.
     pub fn waited(&self) -> Duration {
         Duration::from_millis(self.0.waited_ms.load(Ordering::Acquire))
     }
@@ -117,23 +127,45 @@ impl Exchange {
         self.0.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// Bytes have come that lay there for `age`.
+    /// Bytes have come, the last of which lay there for `age`.
     pub(super) fn found(&self, age: Duration) {
-        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let age = milliseconds(age);
         if self.phase() == Phase::Idle {
             self.enter(Phase::Head);
-            self.0.waited_ms.store(age, Ordering::Release);
+            // The first of them may be older than the last: as old as the last read, if they were there when the request before ended.
+            let is_next = self.0.was_drained.load(Ordering::Acquire);
+            let waited = if is_next { age } else { age.max(self.since_the_last_read()) };
+            self.0.waited_ms.store(waited, Ordering::Release);
         } else {
             self.0.waited_ms.fetch_max(age, Ordering::AcqRel);
         }
+        self.0.came_ms.store(self.now().saturating_sub(age), Ordering::Release);
     }
+
+    /// Nothing lies in the receive buffer.
+    pub(super) fn drained(&self) {
+        self.0.was_drained.store(true, Ordering::Release);
+    }
+
+    fn since_the_last_read(&self) -> u64 {
+        self.now().saturating_sub(self.0.came_ms.load(Ordering::Acquire))
+    }
+
+    fn now(&self) -> u64 {
+        milliseconds(self.0.opened.elapsed())
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Drop for InService {
     fn drop(&mut self) {
         let shared = &self.0.0;
-        let now = u64::try_from(shared.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        shared.idle_since_ms.store(now, Ordering::Release);
+        shared.idle_since_ms.store(self.0.now(), Ordering::Release);
+        shared.was_drained.store(false, Ordering::Release);
+
         self.0.enter(Phase::Idle);
     }
 }

@@ -1,8 +1,11 @@
 //! The first line of a connection, without the blanks that some firmware puts behind the HTTP version.
 //!
 //! hyper refuses `POST /RealTimeEvent HTTP/1.1 ` for the blank before the line's end. Promises: only blanks of the first request's line
-//! are left out (all behind its third word, all but one between words); every other byte passes as it came, and nothing is held back.
-//! Deliberately judges nothing: what is no request line is hyper's to refuse.
+//! are left out (all behind its third word, all but one between words), and no more than [`BLANKS_MAX`] of them; every other byte passes
+//! as it came, and nothing is held back. Deliberately judges nothing: what is no request line is hyper's to refuse.
+
+/// More are no slip of firmware: they pass, count as part of the head, and end the connection as that does.
+const BLANKS_MAX: usize = 1024;
 
 /// How far the line has come; what is read is passed through it until its end.
 #[derive(Debug, Default)]
@@ -11,6 +14,7 @@ pub struct FirstLine {
     words: u8,
     is_in_word: bool,
     is_over: bool,
+    left_out: usize,
 }
 
 impl FirstLine {
@@ -36,7 +40,10 @@ impl FirstLine {
             b' ' | b'\t' if self.words > 0 => {
                 let ends_a_word = self.is_in_word;
                 self.is_in_word = false;
-                (ends_a_word && self.words < 3).then_some(byte)
+                let is_kept = ends_a_word && self.words < 3;
+                self.left_out += usize::from(!is_kept);
+                self.is_over = self.left_out == BLANKS_MAX;
+                is_kept.then_some(byte)
             }
             b' ' | b'\t' => Some(byte),
             // Empty lines before a request are none of it (RFC 9112 §2.2).
@@ -79,6 +86,16 @@ mod tests {
         check("POST /a HTTP/1.1 \t \nA: b\n", "POST /a HTTP/1.1\nA: b\n");
         check("\r\nPOST  /a  HTTP/1.1\r\nX:  y  z\r\n", "\r\nPOST /a HTTP/1.1\r\nX:  y  z\r\n");
         check("POST /a HTTP/1.1\r\nA: b\r\n\r\n  1 \r\n", "POST /a HTTP/1.1\r\nA: b\r\n\r\n  1 \r\n");
+    }
+
+    #[test]
+    fn a_flood_of_blanks_passes_and_is_refused_as_a_head_that_is_too_long() {
+        let flood = " ".repeat(BLANKS_MAX + 2_000);
+        for line in ["POST /a HTTP/1.1", "POST ", "POST /a "] {
+            let (mut first, mut bytes) = (FirstLine::default(), format!("{line}{flood}").into_bytes());
+            let kept = first.pass(&mut bytes);
+            assert!(first.is_over() && kept == line.len() + 2_000, "{kept} of {line:?}");
+        }
     }
 
     #[test]

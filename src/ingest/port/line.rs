@@ -4,7 +4,7 @@
 //! the newest of the source with most in it that goes. Nothing of a waiting connection is read.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::places::{Place, Places};
+use crate::event::Sharer;
 
 /// Longer than any box waits, and as long as it takes for a silent connection to count as such.
 const WAIT_MAX: Duration = Duration::from_secs(6);
@@ -21,12 +22,12 @@ pub struct Waiting {
     pub stream: TcpStream,
     pub address: SocketAddr,
     pub exchange: Exchange,
-    source: Option<IpAddr>,
+    source: Option<Sharer>,
     since: Instant,
 }
 
 impl Waiting {
-    pub fn new(stream: TcpStream, address: SocketAddr, source: Option<IpAddr>) -> Waiting {
+    pub fn new(stream: TcpStream, address: SocketAddr, source: Option<Sharer>) -> Waiting {
         Waiting { stream, address, exchange: Exchange::default(), source, since: Instant::now() }
     }
 }
@@ -53,7 +54,7 @@ impl Line {
         if self.waiting.len() <= self.most {
             return None;
         }
-        let mut in_line: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        let mut in_line: HashMap<Option<Sharer>, usize> = HashMap::new();
         for waiting in &self.waiting {
             *in_line.entry(waiting.source).or_default() += 1;
         }

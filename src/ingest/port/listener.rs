@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::exchange::Exchange;
 use super::line::{Line, Waiting};
 use super::places::{Place, Places};
+use crate::event::Sharer;
 
 /// After an accept that failed for want of descriptors or memory: others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -91,7 +92,7 @@ pub trait Port: Send + Sync + 'static {
     fn places(&self) -> &Arc<Places>;
 
     /// Whose share a connection from `address` takes; `None` if nobody's.
-    fn source(&self, address: IpAddr) -> Option<IpAddr>;
+    fn source(&self, address: IpAddr) -> Option<Sharer>;
 
     /// Serves one connection to its end.
     fn serve(self: Arc<Self>, arrival: Arrival, stop: CancellationToken) -> impl Future<Output = ()> + Send;
@@ -104,6 +105,7 @@ pub trait Port: Send + Sync + 'static {
 /// `connections`, and end with their next answer, or when they have nothing to say. As many as half the places may wait for one.
 pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: TaskTracker, stop: CancellationToken) {
     let mut line = Line::new(Arc::clone(port.places()), port.places().line_max());
+    let mut failing = Failing::default();
     let older = TaskTracker::new();
     let is_over = async {
         stop.cancelled().await;
@@ -120,12 +122,13 @@ pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: Task
         };
         match accepted {
             Some(Ok((stream, address))) => {
+                failing.over();
                 let source = port.source(address.ip().to_canonical());
                 let left = line.push(Waiting::new(stream, address, source));
                 left.into_iter().for_each(|waiting| port.turn_away(waiting.stream, waiting.address.ip()));
             }
             Some(Err(error)) => {
-                tracing::debug!(%error, "a connection could not be accepted");
+                failing.again(&error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
             None => {}
@@ -140,6 +143,26 @@ pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: Task
         }
         for waiting in line.expired() {
             port.turn_away(waiting.stream, waiting.address.ip());
+        }
+    }
+}
+
+/// Accepts that fail one after the other: the first and the last are said.
+#[derive(Default)]
+struct Failing(u64);
+
+impl Failing {
+    fn again(&mut self, error: &io::Error) {
+        if self.0 == 0 {
+            tracing::warn!(%error, "no connection can be accepted now; they wait, and it is tried again");
+        }
+        self.0 += 1;
+    }
+
+    fn over(&mut self) {
+        let failed = std::mem::take(&mut self.0);
+        if failed > 0 {
+            tracing::info!(failed, "connections are accepted again");
         }
     }
 }

@@ -79,7 +79,7 @@ impl Patience {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "silent while others wait for a place")));
         }
         ready!(self.deadline.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request in time")))
+        Poll::Ready(Err(no_request()))
     }
 
     /// A write that is not taken is waited for, but not for ever.
@@ -103,13 +103,24 @@ impl AsyncRead for Patience {
                 // Before it is read: with room in the kernel the rest follows at once, and is as young as that.
                 this.exchange.found(arrival::age(&this.stream));
                 this.keep_up();
+                // Also of what never falls silent.
+                if this.phase == Phase::Head && this.deadline.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(Err(no_request()));
+                }
                 this.poll_read_some(context, buffer)
             }
             Poll::Ready(_) => Pin::new(&mut this.stream).poll_read(context, buffer),
             Poll::Pending if this.phase == Phase::Served => Poll::Pending,
-            Poll::Pending => this.poll_silence(context),
+            Poll::Pending => {
+                this.exchange.drained();
+                this.poll_silence(context)
+            }
         }
     }
+}
+
+fn no_request() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no request in time")
 }
 
 impl AsyncWrite for Patience {

@@ -6,13 +6,13 @@
 //! connection itself: only its own reader knows that nothing lies in its receive buffer.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::exchange::Exchange;
 use super::patience::SILENT_MIN;
+use crate::event::Sharer;
 
 /// This part of the places is for sources that have few of them.
 const LAST_PART: usize = 8;
@@ -28,11 +28,11 @@ struct Taken {
     next: u64,
     /// By number, which is the order in which they came.
     seats: BTreeMap<u64, Seat>,
-    by_source: HashMap<IpAddr, usize>,
+    by_source: HashMap<Sharer, usize>,
 }
 
 struct Seat {
-    source: Option<IpAddr>,
+    source: Option<Sharer>,
     exchange: Exchange,
 }
 
@@ -53,7 +53,7 @@ impl Places {
     }
 
     /// A place for a connection of `source`, if there is one for it.
-    pub fn take(self: &Arc<Places>, source: Option<IpAddr>, exchange: &Exchange) -> Option<Place> {
+    pub fn take(self: &Arc<Places>, source: Option<Sharer>, exchange: &Exchange) -> Option<Place> {
         let mut taken = self.taken();
         if !self.has_room(&taken, source) {
             return None;
@@ -66,13 +66,13 @@ impl Places {
     }
 
     /// Connections that `source` has.
-    pub fn of(&self, source: Option<IpAddr>) -> usize {
+    pub fn of(&self, source: Option<Sharer>) -> usize {
         self.taken().of(source)
     }
 
     /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most, then of the next, as long
     /// as it has no fewer than `source`. Those that were asked before count.
-    pub fn ask_for(&self, source: Option<IpAddr>, count: usize) {
+    pub fn ask_for(&self, source: Option<Sharer>, count: usize) {
         let taken = self.taken();
         let least = taken.of(source).max(1);
         let mut silent = Vec::new();
@@ -92,7 +92,7 @@ impl Places {
         self.freed.notified().await;
     }
 
-    fn has_room(&self, taken: &Taken, source: Option<IpAddr>) -> bool {
+    fn has_room(&self, taken: &Taken, source: Option<Sharer>) -> bool {
         let last = self.most / LAST_PART;
         let few = (last / LAST_PART).max(1);
         match taken.seats.len() {
@@ -108,11 +108,11 @@ impl Places {
 }
 
 impl Taken {
-    fn of(&self, source: Option<IpAddr>) -> usize {
+    fn of(&self, source: Option<Sharer>) -> usize {
         source.and_then(|source| self.by_source.get(&source)).copied().unwrap_or(0)
     }
 
-    fn count(&mut self, source: Option<IpAddr>, change: isize) {
+    fn count(&mut self, source: Option<Sharer>, change: isize) {
         let Some(source) = source else { return };
         let count = self.by_source.get(&source).copied().unwrap_or(0).saturating_add_signed(change);
         if count == 0 {
@@ -125,7 +125,7 @@ impl Taken {
 
 impl Place {
     /// Its proxy has said whose connection it is.
-    pub fn belongs_to(&self, source: IpAddr) {
+    pub fn belongs_to(&self, source: Sharer) {
         let mut taken = self.places.taken();
         let Some(seat) = taken.seats.get_mut(&self.number) else { return };
         let before = seat.source.replace(source);
@@ -148,8 +148,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn source(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 168, 1, last]))
+    fn source(last: u8) -> Option<Sharer> {
+        Some(Sharer::of([192, 168, 1, last].into()))
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         let exchange = Exchange::default();
         let place = places.take(None, &exchange).unwrap();
         assert_eq!(places.of(None), 0);
-        place.belongs_to(IpAddr::from([192, 168, 1, 7]));
+        place.belongs_to(Sharer::of([192, 168, 1, 7].into()));
         assert_eq!(places.of(source(7)), 1);
         let proxied: Vec<_> = std::iter::from_fn(|| places.take(None, &exchange)).collect();
         assert_eq!(proxied.len(), 63);

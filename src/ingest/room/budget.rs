@@ -5,14 +5,13 @@
 //! holds only what it has sent. Deliberately does not know what a body costs: whoever works on it says so before it does.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::wait_for_room;
-use crate::event::{Code, Refusal};
+use crate::event::{Code, Refusal, Sharer};
 
 /// Large enough that a usual body takes a few steps, small enough that a share is not taken by headers alone.
 const STEP: usize = 64 * 1024;
@@ -27,13 +26,13 @@ pub struct Budget {
 #[derive(Default)]
 struct InUse {
     total: usize,
-    by_source: HashMap<IpAddr, usize>,
+    by_source: HashMap<Sharer, usize>,
 }
 
 /// Memory held for one body; dropping it gives it back.
 pub struct Held {
     budget: Arc<Budget>,
-    source: IpAddr,
+    source: Sharer,
     bytes: Mutex<usize>,
 }
 
@@ -42,7 +41,7 @@ impl Budget {
         Arc::new(Budget { limit, wait, in_use: Mutex::default(), released: Notify::new() })
     }
 
-    pub fn hold(self: &Arc<Budget>, source: IpAddr) -> Arc<Held> {
+    pub fn hold(self: &Arc<Budget>, source: Sharer) -> Arc<Held> {
         Arc::new(Held { budget: Arc::clone(self), source, bytes: Mutex::new(0) })
     }
 
@@ -60,7 +59,7 @@ impl Budget {
         }
     }
 
-    fn try_take(&self, source: IpAddr, bytes: usize) -> Result<(), Code> {
+    fn try_take(&self, source: Sharer, bytes: usize) -> Result<(), Code> {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
         if in_use.total + bytes > self.open_to(of_source + bytes) {
@@ -71,7 +70,7 @@ impl Budget {
         Ok(())
     }
 
-    fn give_back(&self, source: IpAddr, bytes: usize) {
+    fn give_back(&self, source: Sharer, bytes: usize) {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.total = in_use.total.saturating_sub(bytes);
         let left = in_use.by_source.get(&source).copied().unwrap_or(0).saturating_sub(bytes);
@@ -122,16 +121,17 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
-    const BOX: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 19));
-    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 20));
+    fn source(last: u8) -> Sharer {
+        Sharer::of([192, 168, 1, last].into())
+    }
 
     #[tokio::test]
     async fn a_source_that_is_alone_may_have_more_than_its_share_and_leaves_room_for_others() {
         let budget = Budget::new(16 * STEP, Duration::ZERO);
-        let greedy = [budget.hold(BOX), budget.hold(BOX)];
+        let greedy = [budget.hold(source(19)), budget.hold(source(19))];
         greedy[0].grow_to(11 * STEP).await.unwrap();
         assert_eq!(greedy[1].grow_to(2 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
-        let others = [budget.hold(OTHER), budget.hold(OTHER)];
+        let others = [budget.hold(source(20)), budget.hold(source(20))];
         others[0].grow_to(3 * STEP).await.unwrap();
         assert_eq!(others[1].grow_to(2 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
     }
@@ -139,31 +139,31 @@ mod tests {
     #[tokio::test]
     async fn many_who_flood_leave_some_room_for_who_holds_little() {
         let budget = Budget::new(64 * STEP, Duration::ZERO);
-        let many: Vec<_> = (1..=8).map(|last| budget.hold(IpAddr::from([10, 0, 0, last]))).collect();
+        let many: Vec<_> = (1..=8).map(|last| budget.hold(Sharer::of([10, 0, 0, last].into()))).collect();
         for held in &many {
             let _ = held.grow_to(8 * STEP).await;
         }
-        assert_eq!(budget.hold(OTHER).grow_to(12 * STEP).await.unwrap_err().code, Code::OverBudget);
-        budget.hold(OTHER).grow_to(2 * STEP).await.unwrap();
+        assert_eq!(budget.hold(source(20)).grow_to(12 * STEP).await.unwrap_err().code, Code::OverBudget);
+        budget.hold(source(20)).grow_to(2 * STEP).await.unwrap();
     }
 
     #[tokio::test]
     async fn what_costs_more_than_there_is_is_taken_alone() {
         let budget = Budget::new(32 * STEP, Duration::ZERO);
-        let costly = budget.hold(BOX);
+        let costly = budget.hold(source(19));
         costly.grow_to(100 * STEP).await.unwrap();
-        assert_eq!(budget.hold(BOX).grow_to(1).await.unwrap_err().code, Code::SourceOverBudget);
-        budget.hold(OTHER).grow_to(1).await.unwrap();
+        assert_eq!(budget.hold(source(19)).grow_to(1).await.unwrap_err().code, Code::SourceOverBudget);
+        budget.hold(source(20)).grow_to(1).await.unwrap();
     }
 
     #[tokio::test]
     async fn what_is_dropped_is_given_back_and_waiters_wake() {
         let budget = Budget::new(4 * STEP, Duration::from_secs(60));
-        let first = budget.hold(BOX);
+        let first = budget.hold(source(19));
         first.grow_to(3 * STEP).await.unwrap();
         let waiting = tokio::spawn({
             let budget = Arc::clone(&budget);
-            async move { budget.hold(BOX).grow_to(2 * STEP).await }
+            async move { budget.hold(source(19)).grow_to(2 * STEP).await }
         });
         tokio::task::yield_now().await;
         drop(first);

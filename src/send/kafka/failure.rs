@@ -1,8 +1,9 @@
 //! What an error of a produce is about, and so what can be done: every code that the brokers or librdkafka answer a message with.
 //!
-//! Promises: only what is about the record itself ends it. What is about our settings, our rights or our clock holds the destination back and says
-//! which; what passes is tried again. A code that we do not know is taken for the mildest: of a broker as passing, of librdkafka as the end of this
-//! producer.
+//! Promises: only what is about the record itself ends it; what passes is tried again. One topic's trouble holds back that topic: a setting that
+//! brokers judge topic by topic is taken for this topic's, also where it may be all of them. The destination is held back only for what no topic
+//! decides: our rights in the cluster, our login, the age of the brokers. Either way the setting is named. A code that we do not know is taken for
+//! the mildest: of a broker as passing, of librdkafka as the end of this producer.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
@@ -23,13 +24,18 @@ pub(super) enum About {
     Time,
     /// Nothing that lasts, or nothing that we know to last.
     Passing,
-    /// How we are set up, and what to look at.
-    Settings(&'static str),
+    /// How this topic and we are set up, and what to look at.
+    TopicSettings(&'static str),
+    /// How the cluster and we are set up, whatever the topic, and what to look at.
+    Cluster(&'static str),
     /// This producer: no message of it can be relied on now.
     Producer,
 }
 
 const COMPRESSION: &str = "send.kafka.compression: set it to \"none\", or to what all brokers and this topic take";
+/// Kafka says it of a topic whose messages cannot have headers; brokers of other makes say it of a compression they do not know.
+const OLD_FORMAT: &str =
+    "set message.format.version of this topic to 0.11 or newer (it takes no record headers), or send.kafka.compression to \"none\"";
 const IDEMPOTENCE: &str = "idempotent writes are needed, so that nothing is lost or overtaken: allow IdempotentWrite on the cluster to the user of send.kafka.username";
 const TOO_OLD: &str = "brokers from Kafka 0.11 on are needed, with idempotent producers and record headers";
 
@@ -44,14 +50,14 @@ pub(super) fn about(code: Code) -> About {
 
         Code::InvalidTimestamp => About::Time,
 
-        Code::UnsupportedCompressionType | Code::BadCompression | Code::InvalidRequest => About::Settings(COMPRESSION),
-        // What brokers of other makes say to a compression they do not know; Kafka itself to headers in a topic of an old format.
-        Code::UnsupportedForMessageFormat => About::Settings(COMPRESSION),
-        Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed => About::Settings(IDEMPOTENCE),
-        Code::UnsupportedVersion | Code::UnsupportedFeature | Code::NotImplemented => About::Settings(TOO_OLD),
-        Code::InvalidRequiredAcks => About::Settings("the brokers do not take acks=all, without which nothing is safe"),
+        Code::UnsupportedCompressionType | Code::BadCompression | Code::InvalidRequest => About::TopicSettings(COMPRESSION),
+        Code::UnsupportedForMessageFormat => About::TopicSettings(OLD_FORMAT),
+
+        Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed => About::Cluster(IDEMPOTENCE),
+        Code::UnsupportedVersion | Code::UnsupportedFeature | Code::NotImplemented => About::Cluster(TOO_OLD),
+        Code::InvalidRequiredAcks => About::Cluster("the brokers do not take acks=all, without which nothing is safe"),
         Code::SaslAuthenticationFailed | Code::IllegalSASLState | Code::UnsupportedSASLMechanism | Code::SecurityDisabled => {
-            About::Settings("send.kafka.security, sasl_mechanism, username and password")
+            About::Cluster("send.kafka.security, sasl_mechanism, username and password")
         }
 
         Code::OutOfOrderSequenceNumber
@@ -103,14 +109,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_about_us_names_what_to_look_at() {
+    fn what_is_about_one_topic_holds_back_no_other_and_names_what_to_look_at() {
+        for code in
+            [Code::UnsupportedCompressionType, Code::BadCompression, Code::InvalidRequest, Code::UnsupportedForMessageFormat]
+        {
+            let About::TopicSettings(hint) = about(code) else { panic!("{code}: {:?}", about(code)) };
+            assert!(hint.contains("send.kafka.compression"), "{code}");
+        }
+        let About::TopicSettings(hint) = about(Code::UnsupportedForMessageFormat) else { panic!("not the topic's") };
+        assert!(hint.contains("message.format.version of this topic"), "{hint}");
+        assert_eq!(about(Code::InvalidTimestamp), About::Time);
+    }
+
+    #[test]
+    fn what_no_topic_decides_names_what_to_look_at() {
         let hint = |code| match about(code) {
-            About::Settings(hint) => hint,
+            About::Cluster(hint) => hint,
             other => panic!("{code}: {other:?}"),
         };
-        for code in [Code::UnsupportedCompressionType, Code::UnsupportedForMessageFormat] {
-            assert!(hint(code).contains("send.kafka.compression"), "{code}");
-        }
         for code in [Code::ClusterAuthorizationFailed, Code::TransactionalIdAuthorizationFailed] {
             assert!(hint(code).contains("IdempotentWrite") && hint(code).contains("send.kafka.username"), "{code}");
         }

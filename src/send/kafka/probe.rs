@@ -75,9 +75,9 @@ fn judge(producer: &ThreadedProducer<Listener>, report: Option<Report>, target: 
     }
     match (report, target) {
         (Some(Report::Fatal(reason)), _) => Produce::Refused(reason),
-        (Some(Report::Failed { code, topic, .. }), _) => match about(code) {
+        (Some(Report::Failed { code, .. }), Some((topic, _))) => match about(code) {
             About::Size => Produce::Would { topic },
-            About::Settings(hint) => Produce::Refused(format!("topic {topic}: {code}: {hint}")),
+            About::TopicSettings(hint) | About::Cluster(hint) => Produce::Refused(format!("topic {topic}: {code}: {hint}")),
             _ => Produce::Refused(format!("topic {topic}: {code}")),
         },
         (Some(Report::Delivered(_)), Some((topic, _))) => Produce::Kept { topic },

@@ -1,6 +1,6 @@
 //! What librdkafka calls back with: delivery reports, errors and log lines.
 //!
-//! Promises: never blocks librdkafka's thread; the channel of the reports is as long as the window, so a report finds room. Log lines
+//! Promises: never blocks librdkafka's thread; the channel of the reports holds as many as the producer holds messages. Log lines
 //! go to `tracing` at debug, at most a few a second, whatever storm the brokers raise.
 
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use tokio::sync::mpsc;
 
@@ -21,7 +21,6 @@ pub(super) enum Report {
     Failed {
         sequence: Sequence,
         code: RDKafkaErrorCode,
-        topic: String,
         bytes: usize,
     },
     /// The producer can do nothing more.
@@ -68,7 +67,7 @@ impl Listener {
 
     fn report(&self, report: Report) {
         if let Some(reports) = &self.reports {
-            // Closed when the session is gone. Never full: it is longer than the window, and `Fatal` comes once.
+            // Closed when the session is gone. Never full: it is longer than what the producer holds, and `Fatal` comes once.
             let _ = reports.try_send(report);
         }
     }
@@ -113,7 +112,6 @@ impl ProducerContext for Listener {
             Err((error, message)) => Report::Failed {
                 sequence,
                 code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
-                topic: message.topic().to_owned(),
                 bytes: message.payload_len() + message.key_len(),
             },
         });

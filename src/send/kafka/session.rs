@@ -1,24 +1,25 @@
 //! One producer for one lane: what was submitted, what the brokers say of it.
 //!
 //! Promises: the messages of a topic leave in the order they were submitted, also those that wait until the topic has been looked up;
-//! a refusal names the broker's own words; silence for `stall_timeout` with something submitted ends the session. Deliberately
-//! lets librdkafka repeat what is worth repeating, and repeats nothing itself.
+//! a refusal names the broker's own words; a topic that is not answered for `stall_timeout`, while others are, waits alone; brokers that answer
+//! nothing for so long end the session. Deliberately lets librdkafka repeat what is worth repeating, and repeats nothing itself.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::failure::{About, about};
+use super::in_flight::{InFlight, Sent, Silent};
+use super::record::{headers, wire_bytes};
 use super::report::{Listener, Report};
 use super::topics::{self, Found, Topic};
-use super::{FRAME_BYTES, NAMES_MAX, Shared};
+use super::{NAMES_MAX, Shared, WINDOWS};
 use crate::event::{Lane, Message, PictureVerdict, Sequence, Timestamp};
 use crate::send::{Answer, ConnectError, Reason, Rejection, Window};
 
@@ -36,22 +37,12 @@ pub struct Session {
     /// Answers that need no broker.
     ready: VecDeque<Answer>,
     /// Submitted to the producer and not yet reported.
-    in_flight: HashMap<Sequence, Sent>,
-    /// When something last moved: the session is stalled `stall_timeout` after it.
-    moved: Instant,
+    in_flight: InFlight,
     lane: Lane,
     /// `Lost` is among the answers.
     is_lost: bool,
-    /// What waits for the one that is tried, where the brokers refused us.
+    /// What waits for the one that is tried, where the brokers refused us, or a batch of this topic.
     held: VecDeque<(Sequence, Message)>,
-}
-
-/// What was submitted.
-#[derive(Clone, Copy)]
-struct Sent {
-    timestamp: Timestamp,
-    /// Nothing else was on its way, so nothing else was in its batch.
-    is_alone: bool,
 }
 
 /// What we know of a topic.
@@ -74,8 +65,8 @@ const FRESH_MS: i64 = 60_000;
 
 impl Session {
     pub(super) fn start(shared: Arc<Shared>, lane: Lane, topics: HashMap<String, Topic>) -> Result<Session, ConnectError> {
-        // One more than the window, for `Report::Fatal`.
-        let (sender, reports) = mpsc::channel(shared.limits.window_records + 1);
+        // As many as the producer takes, and one more, for `Report::Fatal`.
+        let (sender, reports) = mpsc::channel(shared.limits.window_records * WINDOWS + 1);
         let batch_bytes = shared.batch_bytes();
         let producer = shared
             .producer(lane, batch_bytes)
@@ -91,8 +82,7 @@ impl Session {
             topics,
             lookups: JoinSet::new(),
             ready: VecDeque::new(),
-            in_flight: HashMap::new(),
-            moved: now,
+            in_flight: InFlight::new(),
             lane,
             is_lost: false,
             held: VecDeque::new(),
@@ -126,15 +116,17 @@ impl Session {
             let detail = format!("message of {bytes} bytes is larger than max.message.bytes of {}, {limit} bytes", message.topic);
             return self.reject(sequence, Reason::TooLarge, detail);
         }
-        if self.must_wait() {
+        if self.must_wait(&message.topic) {
             return self.held.push_back((sequence, message));
         }
         self.produce(sequence, &message);
     }
 
-    /// One at a time where the brokers refused us last: what they refuse for our settings they refuse for all.
-    fn must_wait(&self) -> bool {
-        !self.in_flight.is_empty() && self.shared.is_refused(self.lane)
+    /// One at a time where the brokers refused us last: what they refuse for our rights they refuse for all. The same for a topic of which they
+    /// refused a batch.
+    fn must_wait(&self, topic: &str) -> bool {
+        let is_refused = self.shared.is_refused(self.lane) && !self.in_flight.is_empty();
+        is_refused || (self.in_flight.is_one_by_one(topic) && self.in_flight.has(topic))
     }
 
     fn produce(&mut self, sequence: Sequence, message: &Message) {
@@ -146,18 +138,14 @@ impl Session {
             .headers(headers(message))
             .timestamp(message.timestamp.0);
         let refused = producer.send(record).map_err(|(error, _)| error);
+
+        let is_single = self.shared.is_refused(self.lane) || self.in_flight.is_one_by_one(&message.topic);
+        let sent = Sent { topic: message.topic.clone(), timestamp: message.timestamp, is_alone: is_single || refused.is_err() };
         match refused {
-            Ok(()) => {
-                if self.in_flight.is_empty() {
-                    self.moved = Instant::now();
-                }
-                let is_alone = self.shared.is_refused(self.lane);
-                self.in_flight.insert(sequence, Sent { timestamp: message.timestamp, is_alone });
-            }
+            Ok(()) => self.in_flight.sent(sequence, sent, Instant::now()),
             Err(error) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                let sent = Sent { timestamp: message.timestamp, is_alone: true };
-                self.fail((sequence, sent), code, &message.topic, wire_bytes(message));
+                self.fail(sequence, &sent, code, wire_bytes(message));
             }
         }
     }
@@ -198,11 +186,15 @@ impl Session {
     }
 
     /// What the brokers or librdkafka refuse, by what can be done about it.
-    fn fail(&mut self, (sequence, sent): (Sequence, Sent), code: RDKafkaErrorCode, topic: &str, bytes: usize) {
+    fn fail(&mut self, sequence: Sequence, sent: &Sent, code: RDKafkaErrorCode, bytes: usize) {
+        let topic = sent.topic.as_str();
         let detail = format!("topic {topic}: {code}");
         match about(code) {
             // Where several of a batch were refused, librdkafka says this of each of them, whatever the brokers said: a wrong clock, for one.
-            About::Record(_) if !sent.is_alone => self.refuse_us(format!("{detail} (one of a batch): one at a time will show why")),
+            About::Record(_) if !sent.is_alone => {
+                self.in_flight.send_one_by_one(topic);
+                self.reject(sequence, Reason::Passing, format!("{detail} (one of a batch): one at a time will show why"));
+            }
             About::Record(reason) => self.reject(sequence, reason, detail),
             About::Size if self.shared.shrink_batches(bytes) => self.lose(format!("{detail} (the batch)")),
             About::Size => self.reject(sequence, Reason::TooLarge, format!("{detail}: {bytes} bytes")),
@@ -217,24 +209,12 @@ impl Session {
                 self.reject(sequence, reason, detail);
             }
             About::Passing => self.reject(sequence, Reason::Passing, detail),
-            About::Time => self.fail_for_time(sequence, topic, detail, sent.timestamp),
-            About::Settings(hint) => self.refuse_us(format!("{detail}: {hint}")),
+            About::Time => self.reject(sequence, Reason::TopicUnfit, format!("{detail}: {}", out_of_time(topic, sent.timestamp))),
+            About::TopicSettings(hint) => self.reject(sequence, Reason::TopicUnfit, format!("{detail}: {hint}")),
+            About::Cluster(hint) => self.refuse_us(format!("{detail}: {hint}")),
             // A producer without rights gives up all its messages first, and says why behind them.
             About::Producer => self.fatal(detail),
         }
-    }
-
-    /// The timestamp was refused. A fresh one says that our clock and the brokers' do not agree, and that is so for all; an old one, that
-    /// this topic takes no backlog, and that is so for this record.
-    fn fail_for_time(&mut self, sequence: Sequence, topic: &str, detail: String, timestamp: Timestamp) {
-        let now = Timestamp::now();
-        if now.since(timestamp) > FRESH_MS {
-            let hint = format!("{detail}: it is older than message.timestamp.before.max.ms of {topic} allows");
-            return self.reject(sequence, Reason::Passing, hint);
-        }
-        self.refuse_us(format!(
-            "{detail}: this gateway's clock says {now}; set it right, or the brokers' clocks, or message.timestamp.after.max.ms of {topic}"
-        ));
     }
 
     /// Nothing is wrong with a record: everything waits, and one is tried from time to time.
@@ -243,9 +223,14 @@ impl Session {
         self.lose(detail);
     }
 
-    /// One was taken where the brokers had refused us: the others follow.
-    fn taken(&mut self) {
+    /// One was taken where the brokers had refused us, or a batch of its topic: the others follow.
+    fn taken(&mut self, topic: &str) {
         self.shared.set_refused(self.lane, false);
+        self.in_flight.taken(topic);
+        self.place_held();
+    }
+
+    fn place_held(&mut self) {
         for (sequence, message) in std::mem::take(&mut self.held) {
             self.place(sequence, message);
         }
@@ -269,28 +254,25 @@ impl Session {
     }
 
     fn reported(&mut self, report: Report) -> Option<Answer> {
-        self.moved = Instant::now();
+        let now = Instant::now();
         match report {
             Report::Delivered(sequence) => {
-                self.in_flight.remove(&sequence);
-                if self.shared.is_refused(self.lane) {
-                    self.taken();
+                let sent = self.in_flight.answered(sequence, now)?;
+                if !self.held.is_empty() || self.in_flight.is_one_by_one(&sent.topic) || self.shared.is_refused(self.lane) {
+                    self.taken(&sent.topic);
                 }
                 return Some(Answer::Acknowledged { sequence, heard: true });
             }
-            Report::Failed { sequence, code, topic, bytes } => {
-                let unknown = Sent { timestamp: Timestamp::now(), is_alone: false };
-                let sent = self.in_flight.remove(&sequence).unwrap_or(unknown);
-                self.fail((sequence, sent), code, &topic, bytes);
+            Report::Failed { sequence, code, bytes } => {
+                if let Some(sent) = self.in_flight.answered(sequence, now) {
+                    self.fail(sequence, &sent, code, bytes);
+                }
             }
             Report::Fatal(reason) => self.fatal(reason),
         }
         // Refused for itself, or to be tried again: the next may be the one that is taken.
-        while !self.is_lost
-            && !self.must_wait()
-            && let Some((sequence, message)) = self.held.pop_front()
-        {
-            self.place(sequence, message);
+        if !self.is_lost {
+            self.place_held();
         }
         None
     }
@@ -303,15 +285,32 @@ impl Session {
         }
     }
 
-    fn stalled(&mut self) -> Answer {
+    /// A topic was silent for too long. If all are, the session is given up, later each time. Else the topic waits: the producer goes on with what it
+    /// has, so that a large batch on a thin line gets the time it takes.
+    fn stalled(&mut self) {
+        let stall_timeout = self.shared.limits.stall_timeout;
+        let patience = self.shared.patience(self.lane).now();
+        let topic = match self.in_flight.silent(stall_timeout, Instant::now()) {
+            None => return,
+            Some(Silent::All(_, silent_for)) if silent_for >= patience => return self.give_up(patience),
+            Some(Silent::All(topic, _) | Silent::Topic(topic)) => topic,
+        };
+
+        let detail = format!(
+            "topic {topic}: no answer for {stall_timeout:?}: has it a leader, and as many replicas as min.insync.replicas says?"
+        );
+        for sequence in self.in_flight.leave_behind(&topic) {
+            self.reject(sequence, Reason::TopicUnfit, detail.clone());
+        }
+        self.place_held();
+    }
+
+    fn give_up(&mut self, patience: Duration) {
+        self.shared.patience(self.lane).given_up(patience);
         let cause = self.producer.as_ref().and_then(|producer| producer.client().context().error());
         let cause = cause.map_or_else(String::new, |cause| format!(", last error: {cause}"));
-        let error = format!(
-            "kafka: nothing acknowledged for {:?} with {} submitted{cause}",
-            self.shared.limits.stall_timeout,
-            self.in_flight.len()
-        );
-        Answer::Lost { error }
+        let submitted = self.in_flight.len();
+        self.lose(format!("nothing acknowledged for {patience:?} with {submitted} submitted{cause}"));
     }
 }
 
@@ -323,7 +322,9 @@ impl crate::send::Session for Session {
     }
 
     fn submit(&mut self, sequence: Sequence, message: Message) {
-        self.place(sequence, message);
+        if !self.in_flight.takes_up(sequence, Instant::now()) {
+            self.place(sequence, message);
+        }
     }
 
     async fn next(&mut self) -> Answer {
@@ -331,7 +332,7 @@ impl crate::send::Session for Session {
             if let Some(answer) = self.ready.pop_front() {
                 return answer;
             }
-            let stalled_at = self.moved + self.shared.limits.stall_timeout;
+            let stalled_at = self.in_flight.deadline(self.shared.limits.stall_timeout);
             let report = tokio::select! {
                 biased;
                 report = self.reports.recv() => report,
@@ -339,7 +340,10 @@ impl crate::send::Session for Session {
                     self.looked_up(name, found);
                     continue;
                 }
-                () = tokio::time::sleep_until(stalled_at), if !self.in_flight.is_empty() => return self.stalled(),
+                () = until(stalled_at) => {
+                    self.stalled();
+                    continue;
+                }
             };
             // The sender lives in the producer, and the producer as long as the session.
             let Some(report) = report else { return Answer::Lost { error: "kafka: the producer is gone".to_owned() } };
@@ -361,33 +365,29 @@ impl Drop for Session {
     }
 }
 
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Why a timestamp was refused: a fresh one says that our clock and the brokers' do not agree; an old one, that this topic takes no backlog.
+fn out_of_time(topic: &str, timestamp: Timestamp) -> String {
+    let now = Timestamp::now();
+    if now.since(timestamp) > FRESH_MS {
+        return format!("the event of {timestamp} is older than message.timestamp.before.max.ms of {topic} allows");
+    }
+    format!(
+        "this gateway's clock says {now}; set it right, or the brokers' clocks, or message.timestamp.after.max.ms and before.max.ms of {topic}"
+    )
+}
+
 /// What ended a producer for good, where that is about how we are set up.
 pub(super) fn fatal_error(producer: &ThreadedProducer<Listener>) -> Option<String> {
     let (code, words) = producer.client().fatal_error()?;
     match about(code) {
-        About::Settings(hint) => Some(format!("{words}: {hint}")),
+        About::Cluster(hint) => Some(format!("{words}: {hint}")),
         _ => None,
     }
-}
-
-/// CloudEvents' binary mode: `ce_<name>`, and the media type under Kafka's own name.
-fn headers(message: &Message) -> OwnedHeaders {
-    let empty = OwnedHeaders::new_with_capacity(message.attributes.len());
-    message.attributes.iter().fold(empty, |headers, (name, value)| {
-        let key = header_name(name);
-        headers.insert(Header { key: &key, value: Some(value.as_bytes()) })
-    })
-}
-
-fn header_name(attribute: &str) -> String {
-    match attribute {
-        "datacontenttype" => "content-type".to_owned(),
-        name => format!("ce_{name}"),
-    }
-}
-
-/// What the brokers weigh if it is alone in its batch and does not compress: at least the bytes on the wire.
-fn wire_bytes(message: &Message) -> usize {
-    let attribute = |(name, value): &(&str, String)| name.len() + value.len() + 16;
-    FRAME_BYTES + message.key.len() + message.payload.len() + message.attributes.iter().map(attribute).sum::<usize>()
 }

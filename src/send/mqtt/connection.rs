@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxbridge_connect::tls;
 use bytes::Bytes;
 use rumqttc::{Proxy, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Broker, MqttTransport, MqttVersion, Secret};
 use crate::event::Message;
-use crate::send::{ConnectError, Reason, tls};
+use crate::send::{ConnectError, Reason};
 
 use super::namesake::{End, Namesake};
 use super::race::{Addresses, race};
@@ -43,6 +44,9 @@ pub(super) struct Dial {
     pub window: u16,
     pub timeout: Duration,
 }
+
+/// What the library may wait for a connection, and for the kernel to take what it writes: longer than we do, so that we decide.
+pub(super) const LIBRARY_TIMEOUT_SECONDS: u64 = 86_400;
 
 /// How the client library is led to the broker.
 #[derive(Clone)]
@@ -74,6 +78,10 @@ pub(super) enum Notice {
         packet_id: u16,
         verdict: Verdict,
     },
+    /// PINGREQ was written.
+    Pinged,
+    /// The broker answered it.
+    Ponged,
     /// DISCONNECT was written.
     Disconnected,
     Lost(Loss),
@@ -98,7 +106,7 @@ pub(super) struct Loss {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cause {
     Unknown,
-    /// No publication of ours: it is going down, or somebody else has our name.
+    /// No publication of ours: the broker is going down, somebody else has our name, or we gave up waiting for what nothing was heard of.
     Elsewhere,
     Publication(Culprit, Reason),
 }
@@ -115,6 +123,11 @@ pub(super) enum Culprit {
 impl Loss {
     pub fn of(error: impl Into<String>) -> Loss {
         Loss { error: error.into(), cause: Cause::Unknown, end: End::Other }
+    }
+
+    /// It is over, and the broker did not end it.
+    pub fn elsewhere(error: impl Into<String>) -> Loss {
+        Loss { cause: Cause::Elsewhere, ..Loss::of(error) }
     }
 }
 
@@ -216,7 +229,7 @@ async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>, namesa
                     Notice::Connected(_) => connected = Some(Instant::now()),
                     Notice::Published(_) => owed += 1,
                     Notice::Answered { .. } => owed = owed.saturating_sub(1),
-                    Notice::Disconnected | Notice::Lost(_) => {}
+                    Notice::Pinged | Notice::Ponged | Notice::Disconnected | Notice::Lost(_) => {}
                 }
                 if notices.send(notice).await.is_err() {
                     return;
@@ -326,13 +339,17 @@ impl Dial {
         }
     }
 
-    /// The library counts in seconds; this is over our own timeout, which then ends the attempt.
-    pub fn timeout_seconds(&self) -> u64 {
-        self.timeout.as_secs() + 1
-    }
-
     /// The library panics below 5 s.
     pub fn keep_alive(&self) -> Duration {
         self.keep_alive.max(Duration::from_secs(5))
     }
+}
+
+/// Whether the line failed, and not the broker: the kernel gave up, or knows no way.
+pub(super) fn is_of_the_line(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown
+    )
 }

@@ -1,10 +1,11 @@
 //! One session: records in, answers out, over one connection.
 //!
 //! Promises: every submitted record is answered once, or `Lost` stands for all that were not; nothing is sent twice. What is on its way
-//! stays within what the broker allows. A broker that takes bytes and answers nothing is noticed (the client library does not). Deliberately
-//! does not reconnect: the gateway makes a new session and submits again from the lowest record that has no answer.
+//! stays within what the broker allows. A broker that takes bytes and answers nothing is noticed (the client library does not). That we gave up
+//! waiting tells nothing of a record, unless the broker answered a ping behind it. Deliberately does not reconnect: the gateway makes a new session and submits again from the lowest record that has no answer.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use tracing::{debug, warn};
 
 use crate::config::MqttVersion;
 use crate::event::{Message, Sequence};
+use crate::send::patience::Patience;
 use crate::send::{Answer, Window};
 
 use super::admission::{check, refused};
@@ -29,19 +31,28 @@ pub struct Session {
     answers: VecDeque<Answer>,
     /// When something last went out or came back.
     progress: Instant,
+    /// How long nothing may go out or come back while the broker owes an answer.
+    patience: Duration,
+    /// The first ping that has no answer.
+    pinged: Option<Instant>,
+    /// The last ping that was answered: the broker has read all that was written before it.
+    ponged: Option<Instant>,
     status: Option<Status>,
     lost: Option<String>,
     is_explained: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub version: MqttVersion,
     /// Publications without an answer.
     pub window: usize,
     /// Bytes of one packet.
     pub packet_max: usize,
-    pub stall_timeout: Duration,
+    /// For an answer to a publication.
+    pub patience: Arc<Patience>,
+    /// For an answer to a ping, where nothing else is owed.
+    pub keep_alive: Duration,
 }
 
 /// A session that ended with its greeting.
@@ -58,10 +69,13 @@ impl Session {
         let mut session = Session {
             connection,
             ledger: Ledger::new(limits.window),
+            patience: limits.patience.now(),
             limits,
             backlog: VecDeque::new(),
             answers: VecDeque::new(),
             progress: Instant::now(),
+            pinged: None,
+            ponged: None,
             status,
             lost: None,
             is_explained: false,
@@ -104,22 +118,23 @@ impl Session {
 
     /// Waits for the next notice and books it. Cancel-safe: it waits before it books.
     async fn advance(&mut self) {
-        let deadline = self.progress + self.limits.stall_timeout;
+        let deadline = self.deadline();
         let notice = tokio::select! {
             biased;
             notice = self.connection.next() => notice,
-            () = tokio::time::sleep_until(deadline), if !self.ledger.is_empty() => {
-                let error = format!("no progress for {:?}, and the broker owes an answer", self.limits.stall_timeout);
-                Notice::Lost(Loss::of(error))
-            }
+            () = until(deadline) => Notice::Lost(self.give_up()),
         };
+
         match notice {
             Notice::Published(packet_id) => {
-                // It was flushed: a large message on a thin line is progress, and the window ends it where nothing comes back.
+                // It was flushed: a large message on a thin line is progress.
                 self.progress = Instant::now();
                 self.ledger.published(packet_id);
             }
+            Notice::Pinged => drop(self.pinged.get_or_insert_with(Instant::now)),
+            Notice::Ponged => self.ponged = self.pinged.take().or(self.ponged),
             Notice::Answered { packet_id, verdict } => {
+                self.limits.patience.answered(self.progress.elapsed());
                 self.progress = Instant::now();
                 if let Some(cargo) = self.ledger.answered(packet_id) {
                     self.answered(cargo, verdict);
@@ -129,6 +144,29 @@ impl Session {
             Notice::Lost(loss) => self.lose(loss),
             Notice::Connected(_) | Notice::Disconnected => {}
         }
+    }
+
+    /// When we give up, if nothing happens before.
+    fn deadline(&self) -> Option<Instant> {
+        if !self.ledger.is_empty() {
+            return Some(self.progress + self.patience);
+        }
+        self.pinged.map(|pinged| pinged + self.limits.keep_alive)
+    }
+
+    /// A line that carries nothing, or not fast enough for what is on it, is no record's doing. A broker that answers a ping and not what it read
+    /// before is one that does not answer this record.
+    fn give_up(&self) -> Loss {
+        if self.ledger.is_empty() {
+            return Loss::elsewhere(format!("the broker did not answer a ping for {:?}", self.limits.keep_alive));
+        }
+        let patience = self.patience;
+        if self.ponged.is_some_and(|ponged| ponged > self.progress) {
+            return Loss::of(format!("no answer for {patience:?}, though the broker answers pings"));
+        }
+
+        self.limits.patience.given_up(patience);
+        Loss::elsewhere(format!("no progress for {patience:?}, and the broker owes an answer"))
     }
 
     fn answered(&mut self, cargo: Cargo, verdict: Verdict) {
@@ -214,5 +252,12 @@ impl crate::send::Session for Session {
             debug!(destination.name = "mqtt", "the broker did not answer the goodbye");
         }
         self.lost.get_or_insert_with(|| "the session is finished".to_owned());
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

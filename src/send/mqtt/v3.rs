@@ -11,7 +11,7 @@ use rumqttc::{
 
 use crate::event::Message;
 
-use super::connection::{Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::connection::{Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict, is_of_the_line};
 use super::namesake::{self, End};
 use super::status::Presence;
 
@@ -40,7 +40,7 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V3) {
     let (client, mut eventloop) = AsyncClient::new(options, requests);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
-    network.set_connection_timeout(dial.timeout_seconds());
+    network.set_connection_timeout(LIBRARY_TIMEOUT_SECONDS);
     eventloop.set_network_options(network);
     (client, V3(eventloop))
 }
@@ -59,9 +59,11 @@ fn try_publish(client: &AsyncClient, topic: &str, retain: bool, payload: Bytes) 
 
 impl Protocol for V3 {
     async fn next(&mut self) -> Result<Option<Notice>, Loss> {
+        // The library would end the connection where a ping is answered late; what to make of that is our decision.
+        self.0.state.await_pingresp = false;
         match self.0.poll().await {
             Ok(event) => Ok(notice(&event)),
-            Err(error) => Err(Loss { end: end(&error), ..Loss::of(reason(&error)) }),
+            Err(error) => Err(loss(&error)),
         }
     }
 
@@ -79,9 +81,20 @@ fn notice(event: &Event) -> Option<Notice> {
             Some(Notice::Answered { packet_id: answer.pkid, verdict: Verdict::Taken { heard: true } })
         }
         Event::Outgoing(Outgoing::Publish(packet_id)) => Some(Notice::Published(*packet_id)),
+        Event::Outgoing(Outgoing::PingReq) => Some(Notice::Pinged),
+        Event::Incoming(Packet::PingResp) => Some(Notice::Ponged),
         Event::Outgoing(Outgoing::Disconnect) => Some(Notice::Disconnected),
         _ => None,
     }
+}
+
+fn loss(error: &ConnectionError) -> Loss {
+    if let ConnectionError::Io(io) | ConnectionError::MqttState(StateError::Io(io)) = error
+        && is_of_the_line(io)
+    {
+        return Loss::elsewhere(reason(error));
+    }
+    Loss { end: end(error), ..Loss::of(reason(error)) }
 }
 
 fn end(error: &ConnectionError) -> End {

@@ -16,7 +16,7 @@ use crate::event::Message;
 use crate::send::Reason;
 
 use super::admission::{content_type, expiry_seconds};
-use super::connection::{Cause, Culprit, Dial, Loss, Notice, Offer, Protocol, Verdict};
+use super::connection::{Cause, Culprit, Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict, is_of_the_line};
 use super::namesake::{self, End};
 use super::status::Presence;
 
@@ -36,7 +36,7 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
         .set_network_options(network)
         .set_clean_start(true)
         .set_keep_alive(dial.keep_alive())
-        .set_connection_timeout(dial.timeout_seconds())
+        .set_connection_timeout(LIBRARY_TIMEOUT_SECONDS)
         .set_outgoing_inflight_upper_limit(dial.window)
         .set_connect_properties(ConnectProperties { max_packet_size: Some(INCOMING_MAX), ..ConnectProperties::new() });
     if let Some(proxy) = dial.proxy() {
@@ -89,6 +89,8 @@ pub(super) fn properties(message: &Message) -> PublishProperties {
 
 impl Protocol for V5 {
     async fn next(&mut self) -> Result<Option<Notice>, Loss> {
+        // The library would end the connection where a ping is answered late; what to make of that is our decision.
+        self.0.state.await_pingresp = false;
         match self.0.poll().await {
             Ok(event) => Ok(notice(event)),
             Err(error) => Err(loss(&error)),
@@ -105,6 +107,8 @@ fn notice(event: Event) -> Option<Notice> {
         Event::Incoming(Packet::ConnAck(answer)) => Some(Notice::Connected(offer(&answer))),
         Event::Incoming(Packet::PubAck(answer)) => Some(Notice::Answered { packet_id: answer.pkid, verdict: verdict(answer) }),
         Event::Outgoing(Outgoing::Publish(packet_id)) => Some(Notice::Published(packet_id)),
+        Event::Outgoing(Outgoing::PingReq) => Some(Notice::Pinged),
+        Event::Incoming(Packet::PingResp(_)) => Some(Notice::Ponged),
         Event::Outgoing(Outgoing::Disconnect) => Some(Notice::Disconnected),
         _ => None,
     }
@@ -153,6 +157,12 @@ fn loss(error: &ConnectionError) -> Loss {
         }
         // Its own words may repeat the packet.
         ConnectionError::NotConnAck(_) => Loss::of("the broker did not answer with CONNACK"),
+        ConnectionError::Io(io)
+        | ConnectionError::MqttState(StateError::Io(io) | StateError::Deserialization(CodecError::Io(io)))
+            if is_of_the_line(io) =>
+        {
+            Loss::elsewhere(cause(error))
+        }
         other => Loss { end: end(other), ..Loss::of(cause(other)) },
     }
 }

@@ -3,9 +3,8 @@
 //! Promises: in doubt the store is down, and nothing is given up. Deliberately reads the S3 error code out of the error's text:
 //! object_store has no field for it.
 
+use boxbridge_connect::tls;
 use object_store::Error;
-
-use crate::send::tls;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {

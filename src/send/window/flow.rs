@@ -114,6 +114,8 @@ impl Flow {
             // Several were on their way.
             State::Paused { .. } => return Course::Pause,
             State::Probing { pause } => (pause * 2).min(last),
+            // The next record would be refused as well.
+            State::Open if reason == Reason::TopicUnfit => PAUSE_FIRST,
             State::Open => {
                 if self.minute_began.is_none_or(|began| now.duration_since(began) > MINUTE) {
                     (self.minute_began, self.refusals) = (Some(now), 0);

@@ -78,6 +78,33 @@ fn refuse_topic(window: &mut Window<()>, now: Instant) {
 }
 
 #[test]
+fn a_type_whose_topic_is_unfit_waits_at_once_and_its_device_goes_on() {
+    let mut window = window(100);
+    let now = Instant::now();
+    admit(&mut window, 1, "gate");
+    admit(&mut window, 2, "gate");
+    window.admit(Traits { person_type: PersonType::Blacklist, ..record(3, "gate") }, None, (), at(now));
+    assert_eq!(submit_all(&mut window), [1, 2, 3]);
+    assert!(!refuse(&mut window, 1, Reason::TopicUnfit, now) && !refuse(&mut window, 2, Reason::TopicUnfit, now));
+    window.admit(Traits { person_type: PersonType::Blacklist, ..record(4, "gate") }, None, (), at(now));
+    admit(&mut window, 5, "gate");
+    assert_eq!(submit_all(&mut window), [4]);
+
+    // For ever, and never set aside: one record shows whether it is fit now.
+    let mut moment = now;
+    for _ in 0..100 {
+        moment += MINUTE;
+        window.tick(at(moment));
+        assert_eq!(submit_all(&mut window), [1]);
+        assert!(!refuse(&mut window, 1, Reason::TopicUnfit, moment));
+    }
+    window.tick(at(moment + MINUTE));
+    assert_eq!(submit_all(&mut window), [1]);
+    window.taken(Sequence(1), moment + MINUTE);
+    assert_eq!(submit_all(&mut window), [2, 5]);
+}
+
+#[test]
 fn a_template_that_is_refused_again_and_again_waits_and_is_probed_with_one_record() {
     let mut window = window(100);
     let now = Instant::now();

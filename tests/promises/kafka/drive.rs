@@ -141,7 +141,7 @@ pub async fn deliver(session: &mut impl Session<Message = Message>, messages: &[
     acknowledged
 }
 
-/// Delivers as the gateway does: after each loss a new session gets what has no answer yet, from the lowest on.
+/// Delivers as the gateway does: after each loss a new session gets what has no answer yet, from the lowest on; what waits with its topic is tried again.
 pub async fn deliver_through_losses(kafka: &Kafka, messages: &[Message]) {
     let mut open: BTreeMap<u64, &Message> = messages.iter().map(|message| (number_of(&message.payload), message)).collect();
     let deadline = tokio::time::Instant::now() + WAIT;
@@ -155,6 +155,9 @@ pub async fn deliver_through_losses(kafka: &Kafka, messages: &[Message]) {
             match next(&mut session).await {
                 Answer::Acknowledged { sequence, .. } => drop(open.remove(&sequence.0)),
                 Answer::Lost { .. } => break,
+                Answer::Rejected { sequence, rejection } if rejection.reason == Reason::TopicUnfit => {
+                    session.submit(sequence, open[&sequence.0].clone());
+                }
                 answer => panic!("{answer:?}"),
             }
         }

@@ -7,6 +7,7 @@ use boxbridge::send::{Answer, Reason, Session};
 
 use super::{acknowledged, answer, at, connect, destination, message};
 use crate::parts::mosquitto::{Mosquitto, Settings};
+use crate::parts::stub_broker::{Reaction, StubBroker};
 use crate::parts::subscriber::Subscriber;
 
 fn reason(answer: &Answer) -> Option<(u64, Reason)> {
@@ -142,5 +143,38 @@ async fn a_frozen_broker_is_noticed() {
         let refused = super::refused(&mqtt).await;
         assert!(refused.contains("no answer"), "{refused}");
         broker.thaw();
+    }
+}
+
+/// Both give up on a record. Only one of them tells something of it.
+#[tokio::test]
+async fn that_we_gave_up_tells_nothing_of_a_record_unless_the_broker_answers_a_ping_behind_it() {
+    let settings = [("stall_timeout", "8s"), ("mqtt.keep_alive", "5s")];
+    let stub = StubBroker::start(|_| Reaction::Ignore);
+    let broker = Mosquitto::start();
+    let mut ignored = connect(&destination(&stub.url(), &settings), Lane::Normal).await;
+    let mut frozen = connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
+    broker.freeze();
+    ignored.submit(Sequence(1), message("events/1", "{}"));
+    frozen.submit(Sequence(1), message("events/1", "{}"));
+
+    let (ignored_answer, frozen_answer) = tokio::join!(answer(&mut ignored), answer(&mut frozen));
+    let Answer::Lost { error } = ignored_answer else { panic!("{ignored_answer:?}") };
+    assert_eq!(error, "no answer for 8s, though the broker answers pings");
+    let Answer::Lost { error } = frozen_answer else { panic!("{frozen_answer:?}") };
+    assert_eq!(error, "no progress for 8s, and the broker owes an answer");
+    assert_eq!((ignored.is_explained(), frozen.is_explained()), (false, true));
+}
+
+#[tokio::test]
+async fn an_idle_connection_to_a_frozen_broker_is_noticed() {
+    for version in ["3", "5"] {
+        let broker = Mosquitto::start();
+        let settings = [("mqtt.keep_alive", "5s"), ("mqtt.version", version)];
+        let mut session = connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
+        broker.freeze();
+        let answer = answer(&mut session).await;
+        let Answer::Lost { error } = answer else { panic!("{answer:?}") };
+        assert_eq!(error, "the broker did not answer a ping for 5s", "version {version}");
     }
 }

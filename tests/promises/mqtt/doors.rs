@@ -1,16 +1,16 @@
 //! Ways in: TLS, certificates, passwords and WebSockets, and what is said when one is closed.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::net::Ipv4Addr;
 
 use boxbridge::config::MqttVersion;
 use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::mqtt::Mqtt;
 use boxbridge::send::{Answer, Destination as _, Session as _};
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpListener;
 
 use super::{PATIENCE, acknowledged, answer, at, connect, destination, identity, message, refused, settings};
+use crate::parts::black_hole::BlackHole;
 use crate::parts::certificates::Certificates;
 use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
 use crate::parts::subscriber::{Over, Subscriber};
@@ -144,20 +144,6 @@ async fn a_probe_says_what_the_broker_offers() {
     assert_eq!((offer.receive_maximum, offer.packet_max, offer.retain, offer.qos_1), (20, Some(100_000), true, true));
 }
 
-/// An address whose backlog is full: the kernel drops what comes more, as a black hole does.
-async fn black_hole() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
-    let listener = socket.listen(1).expect("it listens");
-    let address = listener.local_addr().expect("its address");
-    let mut kept = Vec::new();
-    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(250), TcpStream::connect(address)).await {
-        kept.push(stream);
-        assert!(kept.len() < 100, "its backlog is never full");
-    }
-    (address, listener, kept)
-}
-
 #[tokio::test]
 async fn a_name_whose_first_address_is_a_black_hole_is_reached_at_the_next() {
     let certificates = Certificates::make();
@@ -167,7 +153,8 @@ async fn a_name_whose_first_address_is_a_black_hole_is_reached_at_the_next() {
         certificates: Some(&certificates),
         ..Settings::default()
     });
-    let (silent, _listener, _kept) = black_hole().await;
+    let hole = BlackHole::dig(Ipv4Addr::LOCALHOST.into()).await;
+    let silent = hole.address;
     let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
     for version in ["3", "5"] {
         let settings = [("mqtt.ca_file", authority.to_str().expect("UTF-8")), ("mqtt.version", version)];
@@ -197,7 +184,8 @@ async fn a_name_whose_first_address_is_a_black_hole_is_reached_at_the_next() {
 /// What the other side is told: the name, wherever the protocol has a place for it.
 #[tokio::test]
 async fn the_name_is_sent_to_whichever_address_answers() {
-    let (silent, _listener, _kept) = black_hole().await;
+    let hole = BlackHole::dig(Ipv4Addr::LOCALHOST.into()).await;
+    let silent = hole.address;
     for (url, is_encrypted) in
         [("mqtts://broker.example", true), ("wss://broker.example/mqtt", true), ("ws://broker.example:81/mqtt", false)]
     {
@@ -238,7 +226,8 @@ async fn an_address_behind_which_no_broker_answers_comes_last_the_next_time() {
 
 #[tokio::test]
 async fn every_address_that_was_tried_is_named() {
-    let (silent, _listener, _kept) = black_hole().await;
+    let hole = BlackHole::dig(Ipv4Addr::LOCALHOST.into()).await;
+    let silent = hole.address;
     let refusing = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port").local_addr().expect("its address");
     let mqtt = destination("mqtts://broker.example", &[("stall_timeout", "1s")]).at(vec![silent, refusing]);
     let error = refused(&mqtt).await;

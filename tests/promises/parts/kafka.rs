@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -19,6 +20,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::authority;
 use super::child::{Child, free_port, installed, listens};
+use super::thin_line;
 
 pub const USER: &str = "boxbridge";
 pub const PASSWORD: &str = "a password of the tests";
@@ -67,9 +69,24 @@ impl Broker {
     }
 
     pub fn start(security: Security) -> Broker {
+        Broker::start_with(security, None).0
+    }
+
+    /// Reached by this address over a line that carries so many bytes a second.
+    pub fn behind_a_thin_line(bytes_per_second: u64) -> (Broker, SocketAddr) {
+        let (broker, line) = Broker::start_with(Security::None, Some(bytes_per_second));
+        (broker, line.unwrap())
+    }
+
+    fn start_with(security: Security, bytes_per_second: Option<u64>) -> (Broker, Option<SocketAddr>) {
         let directory = tempfile::tempdir().unwrap();
         let [port, controller, sasl_port, ssl_port, sasl_ssl_port] = std::array::from_fn(|_| free_port());
         let mut settings = settings(directory.path(), port, controller);
+        let line = bytes_per_second.map(|rate| thin_line::to((Ipv4Addr::LOCALHOST, port).into(), rate));
+        if let Some(line) = line {
+            // Clients go where the broker says that it is.
+            settings.insert("advertised.listeners".to_owned(), format!("PLAINTEXT://{line}"));
+        }
         if security == Security::All {
             authority::make(directory.path());
             secure(&mut settings, directory.path(), [port, controller, sasl_port, ssl_port, sasl_ssl_port]);
@@ -83,7 +100,7 @@ impl Broker {
         let child = Child::start(&java(directory.path(), "kafka.Kafka"), &directory.path().join("log"));
         let mut broker = Broker { child, directory, port, sasl_port, ssl_port, sasl_ssl_port };
         broker.wait();
-        broker
+        (broker, line)
     }
 
     pub fn address(&self) -> String {

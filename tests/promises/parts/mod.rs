@@ -1,6 +1,7 @@
 //! The real parts that the promises are tested against: started on free ports, ended by their process id. `tests/install/parts` puts them there.
 
 pub mod authority;
+pub mod black_hole;
 pub mod certificates;
 pub mod child;
 pub mod gateway;

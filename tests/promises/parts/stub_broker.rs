@@ -18,6 +18,8 @@ pub struct Publication {
 pub enum Reaction {
     Take,
     HangUp,
+    /// Never answered, though all else is.
+    Ignore,
     /// With this reason code; MQTT 5 only.
     Refuse(u8),
 }
@@ -73,6 +75,7 @@ fn serve(mut stream: TcpStream, react: &React, taken: &Mutex<Vec<Publication>>) 
                 let publication = Publication { topic, text };
                 match react(&publication) {
                     Reaction::HangUp => return None,
+                    Reaction::Ignore => {}
                     Reaction::Refuse(code) => stream.write_all(&[0x40, 4, high, low, code, 0]).ok()?,
                     Reaction::Take => {
                         taken.lock().unwrap().push(publication);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::reply::reason;
+use crate::event::Sharer;
 
 /// Clients at a time: the screens and gates of a large site. Each may have its whole queue waiting.
 const CLIENTS_MAX: usize = 512;
@@ -53,7 +54,7 @@ struct List {
 
 struct Guest {
     number: u64,
-    from: IpAddr,
+    from: Sharer,
     standing: Standing,
     ending: Arc<Ending>,
 }
@@ -93,6 +94,7 @@ impl Guests {
         }
         list.last_number += 1;
         let (number, ending) = (list.last_number, Arc::new(Ending::default()));
+        let from = Sharer::of(from);
         list.guests.push(Guest { number, from, standing: Standing::Unnamed, ending: Arc::clone(&ending) });
         Some(Place { number, ending, guests: Arc::clone(self) })
     }
@@ -123,13 +125,13 @@ impl List {
     }
 
     /// A client from there finds a place, or one that another address has too many of.
-    fn has_room_for(&mut self, from: IpAddr, clients_max: usize) -> bool {
+    fn has_room_for(&mut self, from: Sharer, clients_max: usize) -> bool {
         if self.count(|standing| standing == Standing::Client) < clients_max {
             return true;
         }
-        let clients: Vec<IpAddr> =
+        let clients: Vec<Sharer> =
             self.guests.iter().filter(|guest| guest.standing == Standing::Client).map(|guest| guest.from).collect();
-        let of = |address: IpAddr| clients.iter().filter(|from| **from == address).count();
+        let of = |address: Sharer| clients.iter().filter(|from| **from == address).count();
         let Some(greediest) = clients.iter().copied().max_by_key(|address| of(*address)) else { return false };
         if of(greediest) <= of(from) + 1 {
             return false;

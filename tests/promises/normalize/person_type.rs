@@ -1,0 +1,301 @@
+//! A default opens no door: whatever is done to a person type, a known one comes only of what unambiguously says so.
+//!
+//! Documents are put together from pieces whose meaning is known, so that what may come of one is told without reading it.
+
+use boxbridge::event::{Feed, PersonType};
+use proptest::prelude::*;
+
+use super::{events, source};
+
+/// What a spelling says of a person.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Says {
+    Type(PersonType),
+    /// The vendor's rule: an employee, if nothing else was sent.
+    Nothing,
+    Nonsense,
+}
+
+use PersonType::{Blacklist, Employee, Stranger, Vip, Visitor};
+use Says::{Nonsense, Nothing, Type};
+
+const VALUES: &[(&[u8], Says)] = &[
+    (b"1", Type(Employee)),
+    (b"2", Type(Visitor)),
+    (b" 3 ", Type(Blacklist)),
+    (b"4", Type(Stranger)),
+    (b"5", Type(Vip)),
+    (b"\"1\"", Type(Employee)),
+    (b"\"\\u0033\"", Type(Blacklist)),
+    (b"\"employee\"", Type(Employee)),
+    (b"\"Blacklist\"", Type(Blacklist)),
+    (b"\"VIP\"", Type(Vip)),
+    (b"1.0", Type(Employee)),
+    (b"1e0", Type(Employee)),
+    (b"30E-1", Type(Blacklist)),
+    (b"0.01e+2", Type(Employee)),
+    (b"null", Nothing),
+    (b"\"\"", Nothing),
+    (b"0", Nonsense),
+    (b"-1", Nonsense),
+    (b"6", Nonsense),
+    (b"10", Nonsense),
+    (b"1.5", Nonsense),
+    (b"1e1", Nonsense),
+    (b"1e-1", Nonsense),
+    (b"1e999", Nonsense),
+    (b"1e99999999999999999999", Nonsense),
+    (b"0.99999999999999999999", Nonsense),
+    (b"1.00000000000000000001", Nonsense),
+    (b"18446744073709551617", Nonsense),
+    (b"NaN", Nonsense),
+    (b"-Infinity", Nonsense),
+    (b"true", Nonsense),
+    (b"[]", Nonsense),
+    (b"[1]", Nonsense),
+    (b"{}", Nonsense),
+    (b"{\"person_type\":1}", Nonsense),
+    (b"\" \"", Nonsense),
+    (b"\"+1\"", Nonsense),
+    (b"\"01\"", Nonsense),
+    (b"\"null\"", Nonsense),
+    (b"\"[1]\"", Nonsense),
+    (b"\"\\\"1\\\"\"", Nonsense),
+    (b"\"{\\\"person_type\\\":1}\"", Nonsense),
+    (b"\"\xef\xbc\x91\"", Nonsense),
+    (b"\"blac\xe2\x84\xaalist\"", Nonsense),
+    (b"\"employee\\u0000\"", Nonsense),
+    (b"\"\\ud8001\"", Nonsense),
+    (b"\"\xb9\xcd\xd4\xb1\"", Nonsense),
+    (b"\"\xff1\"", Nonsense),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Key {
+    Exact,
+    /// What may have been meant for it.
+    Near,
+    Other,
+}
+
+const KEYS: &[(&[u8], Key)] = &[
+    (b"person_type", Key::Exact),
+    (b"person_type", Key::Exact),
+    (b"person\\u005ftype", Key::Exact),
+    (b"\\u0070erson_type", Key::Exact),
+    (b"Person_Type", Key::Near),
+    (b"PERSON_TYPE", Key::Near),
+    (b"personType", Key::Near),
+    (b"person_type ", Key::Near),
+    (b"\xef\xbb\xbfperson_type", Key::Near),
+    (b"person_type\\u0000", Key::Near),
+    (b"user_type", Key::Near),
+    (b"person_typ\xe9", Key::Near),
+    (b"person_type\xff", Key::Near),
+    (b"person_type\\ud800", Key::Near),
+    (b"identity_type", Key::Other),
+];
+
+const INNER_KEYS: &[(&[u8], Key)] = &[
+    (b"ext_data", Key::Exact),
+    (b"ext_data", Key::Exact),
+    (b"ext_data", Key::Exact),
+    (b"ext\\u005fdata", Key::Exact),
+    (b"Ext_Data", Key::Near),
+    (b"\xef\xbb\xbfext_data", Key::Near),
+    (b"ext_dat\xe1", Key::Near),
+];
+
+/// What stands instead of an inner object, and whether it may have been one.
+const INSTEAD: &[(&[u8], bool)] = &[
+    (b"null", false),
+    (b"0", false),
+    (b"true", false),
+    (b"\"\"", false),
+    (b"[]", true),
+    (b"[{\"person_type\":1}]", true),
+    (b"\"{\\\"person_type\\\":1\"", true),
+    (b"\"person_type=1\"", true),
+];
+
+/// Before and behind a document.
+const AROUND: &[(&[u8], &[u8])] = &[(b"", b""), (b"\xef\xbb\xbf ", b"\r\n"), (b"[", b"]"), (b"[", b",]"), (b"[0,", b"]")];
+const NAMES: &[&[u8]] = &[b"\"\xe5\xb0\x8f\"", b"\"\xd0\xa1\xc3\xf7\"", b"\"\xb3\x5c\"", b"\"\\ud800\"", b"null"];
+const SCORES: &[&[u8]] = &[b"0.5", b"NaN", b"1e999"];
+
+type Member = ((&'static [u8], Key), (&'static [u8], Says));
+
+#[derive(Clone, Debug)]
+enum Inner {
+    Object { members: Vec<Member>, below: bool, encoded: usize },
+    Instead((&'static [u8], bool)),
+}
+
+#[derive(Clone, Debug)]
+struct Document {
+    inners: Vec<((&'static [u8], Key), Inner)>,
+    top: Option<Member>,
+    before: &'static [u8],
+    behind: &'static [u8],
+    name: &'static [u8],
+    score: &'static [u8],
+    comma: bool,
+    cut: Option<prop::sample::Index>,
+}
+
+fn member() -> impl Strategy<Value = Member> {
+    (prop::sample::select(KEYS), prop::sample::select(VALUES))
+}
+
+fn inner() -> impl Strategy<Value = Inner> {
+    let members = prop_oneof![3 => prop::collection::vec(member(), 1..2), 2 => prop::collection::vec(member(), 0..4)];
+    prop_oneof![
+        6 => (members, prop::bool::weighted(0.1), prop_oneof![4 => Just(0_usize), 1 => 1..4_usize])
+            .prop_map(|(members, below, encoded)| Inner::Object { members, below, encoded }),
+        1 => prop::sample::select(INSTEAD).prop_map(Inner::Instead),
+    ]
+}
+
+fn document() -> impl Strategy<Value = Document> {
+    let inners = |count| prop::collection::vec((prop::sample::select(INNER_KEYS), inner()), count);
+    (
+        prop_oneof![3 => inners(1..2), 1 => inners(0..4)],
+        prop_oneof![5 => Just(None), 1 => member().prop_map(Some)],
+        prop::sample::select(AROUND),
+        prop::sample::select(NAMES),
+        prop::sample::select(SCORES),
+        prop::bool::weighted(0.2),
+        prop_oneof![6 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)],
+    )
+        .prop_map(|(inners, top, (before, behind), name, score, comma, cut)| Document {
+            inners,
+            top,
+            before,
+            behind,
+            name,
+            score,
+            comma,
+            cut,
+        })
+}
+
+fn put((key, value): (&[u8], &[u8]), body: &mut Vec<u8>) {
+    body.extend([b"\"", key, b"\":", value, b","].concat());
+}
+
+fn in_a_text(json: &[u8]) -> Vec<u8> {
+    let escaped =
+        json.iter().flat_map(|byte| [&b"\\"[..], &[*byte]].concat().split_off(usize::from(!matches!(byte, b'"' | b'\\'))));
+    [b"\"", &escaped.collect::<Vec<_>>()[..], b"\""].concat()
+}
+
+impl Inner {
+    fn written(&self) -> Vec<u8> {
+        match self {
+            Inner::Instead((value, _)) => value.to_vec(),
+            Inner::Object { members, below, encoded } => {
+                let mut object = b"{".to_vec();
+                members.iter().for_each(|((key, _), (value, _))| put((key, value), &mut object));
+                if *below {
+                    put((b"box_fiqa_info", b"{\"x\":[{\"person_type\":3}]}"), &mut object);
+                }
+                object.extend(b"\"device_ip\":\"10.0.0.1\"}");
+                (0..*encoded).fold(object, |object, _| in_a_text(&object))
+            }
+        }
+    }
+
+    fn is_object(&self) -> bool {
+        matches!(self, Inner::Object { encoded: 0..=2, .. })
+    }
+
+    fn says(&self) -> Vec<Says> {
+        match self {
+            Inner::Instead((_, may_be_one)) => Vec::from_iter(may_be_one.then_some(Nonsense)),
+            Inner::Object { members, .. } if self.is_object() => {
+                let sent = members.iter().filter(|((_, key), _)| *key == Key::Exact).map(|(_, (_, says))| *says);
+                let sent: Vec<_> = sent.collect();
+                if sent.is_empty() { vec![Nothing] } else { sent }
+            }
+            Inner::Object { .. } => vec![Nonsense],
+        }
+    }
+
+    fn has_another(&self) -> bool {
+        match self {
+            Inner::Object { members, below, .. } => *below || members.iter().any(|((_, key), _)| *key == Key::Near),
+            Inner::Instead(_) => false,
+        }
+    }
+}
+
+impl Document {
+    fn written(&self) -> Vec<u8> {
+        let mut body = [self.before, b"{"].concat();
+        put((b"identity_id", b"\"7\""), &mut body);
+        put((b"identity_name", self.name), &mut body);
+        put((b"timestamp", b"1566016554020"), &mut body);
+        self.top.iter().for_each(|((key, _), (value, _))| put((key, value), &mut body));
+        self.inners.iter().for_each(|((key, _), inner)| put((key, &inner.written()), &mut body));
+        let end = if self.comma { &b",}"[..] } else { b"}" };
+        body.extend([b"\"score\":", self.score, end, self.behind].concat());
+        if let Some(cut) = self.cut {
+            let end = body.trim_ascii_end().len();
+            body.truncate(cut.index(end));
+        }
+        body
+    }
+
+    /// The one type that it may become beside `unknown`, and whether it must.
+    fn may_become(&self) -> Option<(PersonType, bool)> {
+        let inners: Vec<_> = self.inners.iter().filter(|((_, key), _)| *key == Key::Exact).map(|(_, inner)| inner).collect();
+        if self.cut.is_some() || !inners.last()?.is_object() {
+            return None;
+        }
+        let says: Vec<_> = inners.iter().flat_map(|inner| inner.says()).collect();
+        let first = *says.first()?;
+        if says.iter().any(|other| *other != first) {
+            return None;
+        }
+        let is_plain = self.inners.len() == 1 && says.len() == 1;
+        match first {
+            Type(person_type) => Some((person_type, is_plain)),
+            Nonsense => None,
+            Nothing => {
+                let has_another = self.inners.iter().any(|((_, key), inner)| *key == Key::Near || inner.has_another());
+                let is_alone = inners.len() == 1 && !has_another && self.top.is_none_or(|((_, key), _)| key == Key::Other);
+                is_alone.then_some((Employee, false))
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn no_known_person_type_comes_of_what_does_not_unambiguously_say_so(document in document()) {
+        let body = document.written();
+        let shown = || String::from_utf8_lossy(&body).into_owned();
+        let expected = document.may_become();
+        let found: Vec<_> = events(&body, &source(Feed::Realtime)).into_iter().flatten().collect();
+        for normalized in &found {
+            let person_type = normalized.event.person_type;
+            let is_allowed = person_type == PersonType::Unknown || expected.is_some_and(|(allowed, _)| allowed == person_type);
+            prop_assert!(is_allowed, "{person_type} of {}", shown());
+        }
+        if let Some((person_type, true)) = expected {
+            let found: Vec<_> = found.iter().map(|normalized| normalized.event.person_type).collect();
+            prop_assert_eq!(found, [person_type], "of {}", shown());
+        }
+    }
+}
+
+#[test]
+fn a_person_type_that_was_not_sent_is_an_employee_by_the_vendors_rule() {
+    for sent in ["{}", r#"{"person_type":null}"#, r#"{"person_type":""}"#, r#"{"other":{"kind":"employee"}}"#] {
+        let body = format!(r#"{{"identity_id":"7","timestamp":1566016554020,"ext_data":{sent}}}"#);
+        let event = super::one(body.as_bytes(), &source(Feed::Realtime)).event;
+        assert_eq!(event.person_type, Employee, "{sent}");
+    }
+}
