@@ -19,7 +19,8 @@ pub(super) struct Outages {
 
 struct Outage {
     error: String,
-    since: Instant,
+    /// Since when the disk does everything else.
+    alone_since: Option<Instant>,
 }
 
 impl Outages {
@@ -27,24 +28,21 @@ impl Outages {
         let (what, error) = (what.into(), error.to_string());
         let mut open = self.open();
 
-        let since = open.get(&what).map_or_else(Instant::now, |outage| outage.since);
+        let alone_since = open.get(&what).and_then(|outage| outage.alone_since);
         if open.get(&what).is_none_or(|outage| outage.error != error) {
             tracing::error!(what, %error, "the disk does not do it now; it is tried again");
-            open.insert(what, Outage { error, since });
+            open.insert(what, Outage { error, alone_since });
             self.any.store(true, Ordering::Release);
         }
     }
 
-    /// For how long it has been so.
-    pub(super) fn lasted(&self, what: &str) -> Duration {
-        self.open().get(what).map_or(Duration::ZERO, |outage| outage.since.elapsed())
-    }
+    /// For how long the disk has been seen to do everything else: from the first such attempt on, without one in between that says otherwise.
+    pub(super) fn alone_for(&self, what: &str, is_alone: bool) -> Duration {
+        let mut open = self.open();
+        let Some(outage) = open.get_mut(what) else { return Duration::ZERO };
 
-    /// From now on it may be another outage: how long it has lasted counts anew.
-    pub(super) fn count_anew(&self, what: &str) {
-        if let Some(outage) = self.open().get_mut(what) {
-            outage.since = Instant::now();
-        }
+        outage.alone_since = outage.alone_since.or_else(|| Some(Instant::now())).filter(|_| is_alone);
+        outage.alone_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// It is not tried any more.

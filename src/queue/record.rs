@@ -153,12 +153,7 @@ impl Asking {
     /// Whether there is no more sense in asking again.
     fn has_lost(&self, segment: &Segment, what: &str, error: &io::Error) -> bool {
         self.outages.began(what, error);
-        if !segment.is_answering() {
-            self.outages.count_anew(what);
-            return false;
-        }
-
-        let has_lost = self.outages.lasted(what) >= self.unread_max;
+        let has_lost = self.outages.alone_for(what, segment.is_answering()) >= self.unread_max;
         if has_lost {
             self.outages.given_up(what);
         }

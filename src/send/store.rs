@@ -62,7 +62,7 @@ enum Backend {
     },
 }
 
-/// What became of a picture that the store did not refuse to talk about.
+/// What became of a picture, where the store is not down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     Stored,
@@ -147,6 +147,7 @@ impl Store {
         if let Some(shared) = self.shared.get() {
             return Ok(shared);
         }
+
         let config = &self.config;
         let patience = Patience::new(config.timeout);
         let open = |settings: &config::Bucket| {
@@ -158,6 +159,7 @@ impl Store {
             StoreUrl::S3(bucket) => Backend::Bucket { store: open(bucket)?, prefix: bucket.prefix.clone() },
         };
         let (concurrency, timeout) = (config.concurrency, config.timeout);
+
         let shared = Shared { backend, known: Known::new(), concurrency, timeout, patience };
         Ok(self.shared.get_or_init(|| Arc::new(shared)))
     }
@@ -171,8 +173,8 @@ impl Destination for Store {
         "store"
     }
 
-    /// Shows that we may write, by writing: whoever may only write can do no less. A file system without inodes is not down: it has room
-    /// for no picture, and each is told so.
+    /// Shows that we may write, by writing: a right to write is all that we need. A file system without inodes is not down: it has room for no
+    /// picture, and each is told so.
     async fn connect(&self, _: Lane) -> Result<Session, ConnectError> {
         let shared = self.shared()?;
         if !matches!(&shared.backend, Backend::Files(files) if !files.has_inodes()) {
@@ -243,17 +245,19 @@ impl Shared {
             metrics::pictures_saved(object.bytes.len() as u64);
             return Ok(Outcome::Stored);
         };
+
         let outcome = match &self.backend {
             Backend::Files(files) => self.put_file(files, &object).await?,
             Backend::Bucket { store, .. } => self.put_object(store.as_ref(), &object).await?,
         };
+
         if outcome == Outcome::Stored {
             claim.stored();
         }
         Ok(outcome)
     }
 
-    /// What blocks on the disk goes on when its time is over; only nobody waits for it any more.
+    /// Work that blocks on the disk goes on when its time is over, but nobody waits for it any more.
     async fn on_disk<T: Send + 'static>(
         &self,
         files: &Arc<Files>,

@@ -31,7 +31,7 @@ pub fn open(
     timeout: Duration,
     longest: Duration,
 ) -> Result<Box<dyn ObjectStore>, BucketError> {
-    // reqwest is built without a cryptography of its own. Whoever was first is right: it is the same one.
+    // reqwest is built without a cryptography of its own. If another part of us installed it first, it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = match &bucket.credentials {
         Some((key_id, secret)) => AmazonS3Builder::new()
@@ -53,9 +53,11 @@ pub fn open(
             max_retries: 2,
             retry_timeout: timeout,
         });
+
     if let Some(endpoint) = &bucket.endpoint {
         builder = builder.with_endpoint(address(endpoint, bucket));
     }
+
     match builder.build() {
         Ok(store) => Ok(Box::new(store)),
         Err(error) => Err(BucketError::Client(error)),
@@ -104,6 +106,7 @@ fn client(
         .with_allow_http(plain)
         // A container without any authorities can still talk to an endpoint that needs none.
         .with_no_system_certificates(plain || bucket.ca_file.is_some());
+
     if let Some(file) = &bucket.ca_file {
         let failed = |error: &dyn std::fmt::Display| BucketError::Authority {
             path: file.clone(),
