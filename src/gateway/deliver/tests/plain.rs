@@ -3,10 +3,10 @@
 use super::*;
 
 /// Whether messages carry pictures.
-pub struct Plain(pub bool);
+pub(super) struct Plain(pub(super) bool);
 
 /// Events from this number on are live, the others are for the record only.
-pub const LIVE: i64 = 1_000_000;
+pub(super) const LIVE: i64 = 1_000_000;
 
 impl Render for Plain {
     type Message = Sent;
