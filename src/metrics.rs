@@ -160,9 +160,13 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// The states in which a picture is taken out of an event; the others are found when it is sent.
+const TAKEN: [PictureState; 4] = [PictureState::Ok, PictureState::Truncated, PictureState::Undecodable, PictureState::Oversize];
+
 fn create() {
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     gauge!(STARTED).set(Timestamp::now().0 as f64 / 1_000.0);
+
     for outcome in Outcome::ALL {
         // Those that are kept across restarts begin where they were: a 0 before it would count everything again.
         let is_kept = !matches!(outcome, Outcome::Refused | Outcome::Aborted);
@@ -171,16 +175,18 @@ fn create() {
         }
         let _ = histogram!(ANSWER, "outcome" => outcome.as_str());
     }
+
     Code::ALL.iter().for_each(|code| counter!(REFUSALS, "code" => code.as_str()).absolute(0));
     WarningCode::ALL.iter().for_each(|code| counter!(WARNINGS, "code" => code.as_str()).absolute(0));
     for name in [PERSON_TYPES, NO_SUBSCRIBER, UNHEARD] {
         PersonType::ALL.iter().for_each(|word| counter!(name, "person_type" => word.as_str()).absolute(0));
     }
     for kind in PictureKind::ALL {
-        for state in [PictureState::Ok, PictureState::Truncated, PictureState::Undecodable, PictureState::Oversize] {
+        for state in TAKEN {
             counter!(PICTURES, "kind" => kind.as_str(), "state" => state.as_str()).absolute(0);
         }
     }
+
     [FAULTS, ANSWERED_LATE, QUARANTINE_FULL, ROTTEN, SAVED, EMBEDDED_DROPPED].iter().for_each(|name| counter!(*name).absolute(0));
     let _ = (histogram!(BODY), histogram!(SYNC));
     gauge!(CONNECTIONS).set(0.0);
