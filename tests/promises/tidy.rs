@@ -76,6 +76,8 @@ fn each_library_has_one_owner() {
         ("rmqtt_codec::", &["src/send/embedded"]),
         ("ws_stream_tungstenite::", &["src/send/embedded"]),
         ("figment::", &["crates/config"]),
+        ("anstream::", &["src/commands/colour"]),
+        ("anstyle::", &["src/commands/colour"]),
         ("metrics_exporter_prometheus::", &["src/metrics", "src/a"]),
         ("tiny_skia::", &["crates/proof/src/faces/canvas"]),
         ("jpeg_encoder::", &["crates/proof/src/faces/canvas"]),
