@@ -1,7 +1,7 @@
 //! Sends one HTTP/1.1 request the way a box does and reads as much of the answer as is needed.
 //!
 //! Plain TCP: a body goes out from the shared pieces it is made of, without being copied together. Promises: one deadline
-//! holds over connecting, sending and the answer; an answer is read to at most [`ANSWER_MAX`] bytes. Deliberately not a general
+//! holds over connecting, sending and the answer; an answer is read to at most `ANSWER_MAX` bytes. Deliberately not a general
 //! HTTP client: no TLS, no redirects, and an answer without a length ends the connection.
 
 use std::io::{self, IoSlice};
