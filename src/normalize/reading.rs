@@ -5,11 +5,19 @@
 
 use bytes::Bytes;
 
-use super::cost::{Cost, TREE_MAX, tree_bytes};
-use super::notes::Notes;
-use super::room::Taken;
-use super::{Context, Normalized, assemble, decode, dialect, object, repair, scan, sent, trimmed};
+use super::limits::cost::{Cost, TREE_MAX, tree_bytes};
+use super::limits::room::Taken;
+use super::limits::scan;
+use super::repair::notes::Notes;
+use super::repair::{self, decode};
+use super::{Context, Normalized, dialect, trimmed};
 use crate::event::{Code, Refusal, Warning, WarningCode, document};
+
+mod assemble;
+pub(super) mod digest;
+pub(super) mod object;
+mod sent;
+mod warnings;
 
 /// What a repair may take, in the largest events: decoded, taken out of a text twice, and edited.
 const REPAIR_EVENTS: usize = 4;

@@ -4,8 +4,8 @@
 //! refused. Deliberately knows nothing of a field's value: a dialect is told by its keys, and no value can unmake it. The flat
 //! documents of generations 3 and 4 are none of these.
 
-use super::object::Object;
 use crate::event::Feed;
+use crate::normalize::reading::object::Object;
 
 mod nested;
 mod platform;

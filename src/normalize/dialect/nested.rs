@@ -4,7 +4,7 @@
 
 use super::Dialect;
 use crate::event::document::INNER;
-use crate::normalize::object::Object;
+use crate::normalize::reading::object::Object;
 
 pub(super) const DIALECT: Dialect = Dialect { claims, feed: |feed| feed };
 

@@ -4,7 +4,7 @@
 
 use super::{Dialect, nested};
 use crate::event::Feed;
-use crate::normalize::object::Object;
+use crate::normalize::reading::object::Object;
 
 pub(super) const DIALECT: Dialect = Dialect { claims, feed };
 

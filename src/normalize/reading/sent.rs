@@ -8,20 +8,21 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::field::{self, Person};
-use super::notes::{Kept, Notes, dotted, pointer};
+use super::Stop;
 use super::object::{self, Member, Object};
-use super::reading::Stop;
 use super::warnings::Warnings;
-use super::{Context, KEPT_BYTES, embedding, picture};
 use crate::event::document::{BYTES, ENCODED, FIELD_COUNT, FIELDS, Field, INNER, Meaning, is_object};
 use crate::event::{Code, Picture, PictureState, Pictures, Refusal, WarningCode};
+use crate::normalize::repair::notes::{Kept, Notes, dotted, pointer};
+use crate::normalize::value::field::{self, Person};
+use crate::normalize::value::{embedding, picture};
+use crate::normalize::{Context, KEPT_BYTES};
 
 /// One slot for each of [`FIELDS`].
-pub(super) type Slots<T> = [Option<T>; FIELD_COUNT];
+pub(in crate::normalize) type Slots<T> = [Option<T>; FIELD_COUNT];
 
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(in crate::normalize) struct Sent {
     /// Of the fields that did not become a picture.
     pub values: Slots<Value>,
     pub pictures: Pictures,

@@ -18,7 +18,7 @@ const TEXT_COPIES: usize = 4;
 /// Beside the body, a picture is there decoded; one that is no plain base64 is cleaned before.
 const PICTURE_COPIES: usize = 2;
 /// The values of one event may come to so much: ten thousand boxes with coordinates take two thirds of it.
-pub(super) const TREE_MAX: usize = 32 << 20;
+pub(in crate::normalize) const TREE_MAX: usize = 32 << 20;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -79,7 +79,7 @@ impl Cost {
 }
 
 /// Of the values of one event alone.
-pub(super) fn tree_bytes(brackets: usize, values: usize) -> usize {
+pub(in crate::normalize) fn tree_bytes(brackets: usize, values: usize) -> usize {
     brackets * BRACKET_BYTES + values * VALUE_BYTES
 }
 

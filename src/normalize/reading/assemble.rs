@@ -5,16 +5,17 @@
 
 use serde_json::{Map, Value};
 
-use super::field::{self, Person, Score, Text};
-use super::notes::Notes;
+use super::digest;
 use super::sent::Sent;
-use super::{Context, digest};
 use crate::config::is_site;
 use crate::event::document::{FIELDS, Field, INNER, Meaning, normalized};
 use crate::event::{
     Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Quality, Revision,
     Timestamp, WarningCode,
 };
+use crate::normalize::Context;
+use crate::normalize::repair::notes::Notes;
+use crate::normalize::value::field::{self, Person, Score, Text};
 
 /// NTP holds a clock within milliseconds; one that is off by more than this was set by nobody.
 const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
@@ -22,7 +23,7 @@ const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
 const DEVICE_ID_MAX: usize = 256;
 
 /// The event, its revision still to be made, and the digest that it is made of.
-pub(super) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> (Event, ContentDigest) {
+pub(in crate::normalize) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> (Event, ContentDigest) {
     let mut event = Assembly { sent: &mut sent, context }.event(feed);
     settle(&mut sent, &mut event);
     event.extra = sent.extra;

@@ -30,7 +30,7 @@ const BOOKKEEPING: [&str; 5] = ["dev_sno", "ep_id", "want_action", "out_timestam
 const HISTORY_ONLY: [&str; 2] = ["info", "ir_pic"];
 
 /// Sets the event's id from all the rest of it, and returns its content's digest.
-pub(super) fn name(event: &mut Event) -> ContentDigest {
+pub(in crate::normalize) fn name(event: &mut Event) -> ContentDigest {
     let content = ContentDigest(canonical_digest(&content(event), event.source.get(BYTES)));
     let time = event.occurred_at.0.to_string();
     let identity = event.identity.id.as_deref().unwrap_or_default();
@@ -129,7 +129,7 @@ fn write_string(string: &str, text: &mut Vec<u8>) {
 }
 
 /// 64 hex digits.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+pub(in crate::normalize) fn sha256_hex(bytes: &[u8]) -> String {
     ContentDigest(Sha256::digest(bytes).into()).to_hex()
 }
 
