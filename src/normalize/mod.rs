@@ -23,6 +23,7 @@ mod reading;
 mod repair;
 mod value;
 
+pub use dialect::{opened, table};
 pub use limits::Limits;
 pub use limits::cost::Cost;
 pub use limits::room::Room;

@@ -15,11 +15,12 @@ use self::edit::Edit;
 use self::found::{Found, Raw};
 use self::notes::{Kept, Notes};
 use super::KEPT_BYTES;
+use super::dialect::is_object;
+use super::dialect::nested::INNER;
 use super::limits::room::Taken;
 use super::limits::scan;
 use super::reading::object;
 use super::value::embedding;
-use crate::event::document::{INNER, is_object};
 use crate::event::{Code, Refusal};
 
 pub(super) mod decode;

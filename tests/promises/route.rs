@@ -17,7 +17,7 @@ pub fn router(settings: &[(&str, &str)]) -> Router {
     let mut settings = settings.to_vec();
     settings.insert(0, ("send.store.url", "file:///srv/pictures of ours"));
     let config = config(&settings);
-    Router::new(&config.routes, build::places(&config), "b81f")
+    Router::new(&config.routes, build::places(&config), "b81f", boxbridge::normalize::table)
 }
 
 fn config(settings: &[(&str, &str)]) -> Config {

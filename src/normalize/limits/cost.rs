@@ -5,7 +5,8 @@
 
 use memchr::memchr2;
 
-use crate::event::document::{FIELDS, INNER, Meaning};
+use crate::event::document::Meaning;
+use crate::normalize::dialect::nested::{DIALECT, INNER};
 
 /// An object is a node of a tree with room for eleven members, however few it has; a list is less.
 const BRACKET_BYTES: usize = 640;
@@ -83,9 +84,11 @@ pub(in crate::normalize) fn tree_bytes(brackets: usize, values: usize) -> usize 
     brackets * BRACKET_BYTES + values * VALUE_BYTES
 }
 
-/// Whether a text of this name is taken out as a picture.
+/// Whether a text of this name is taken out as a picture, in the one dialect that comes live: elsewhere it counts as a text, which is more.
 fn is_picture(name: &[u8], is_inner: bool) -> bool {
-    FIELDS
+    DIALECT
+        .table
+        .fields
         .iter()
         .any(|field| matches!(field.meaning, Meaning::Picture(_)) && field.inner == is_inner && field.name.as_bytes() == name)
 }

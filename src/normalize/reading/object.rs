@@ -34,6 +34,11 @@ impl<'a> Object<'a> {
         self.members.iter().any(|(key, _)| key == name)
     }
 
+    /// The same with each value of this member opened that is an object and is not yet.
+    pub fn open(self, name: &str) -> Result<Object<'a>, Refusal> {
+        self.opened(name).map_err(invalid)
+    }
+
     /// The same with each value of `open` opened that is an object.
     fn opened(mut self, open: &str) -> Result<Object<'a>, serde_json::Error> {
         for (_, member) in self.members.iter_mut().filter(|(name, _)| name == open) {

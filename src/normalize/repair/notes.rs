@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::event::document::{Field, INNER};
+use crate::event::document::Field;
 use crate::normalize::KEPT_BYTES;
 use crate::normalize::value::embedding;
 
@@ -58,9 +58,9 @@ impl Notes {
         *self == Notes::default()
     }
 
-    /// Of a field's value.
-    pub fn of(&self, field: &Field) -> Option<&Notes> {
-        let object = if field.inner { self.members.get(INNER)? } else { self };
+    /// Of a field's value, in a document whose inner object has this name.
+    pub fn of(&self, inner: &str, field: &Field) -> Option<&Notes> {
+        let object = if field.inner { self.members.get(inner)? } else { self };
         object.members.get(field.name)
     }
 

@@ -107,8 +107,8 @@ pub(in crate::normalize) enum Person {
     Unknown,
 }
 
-/// The box's number, its digits in a string, or the word of later firmware.
-pub(in crate::normalize) fn person(value: Option<&Value>) -> Person {
+/// By the dialect's words, or a number by its digits.
+pub(in crate::normalize) fn person(value: Option<&Value>, words: &[(&str, PersonType)]) -> Person {
     let word = match value {
         None | Some(Value::Null) => return Person::Defaulted,
         Some(Value::String(text)) if text.is_empty() => return Person::Defaulted,
@@ -116,14 +116,8 @@ pub(in crate::normalize) fn person(value: Option<&Value>) -> Person {
         Some(Value::Number(number)) => digits(&number.to_string()),
         Some(_) => return Person::Unknown,
     };
-    match word.as_str() {
-        "1" | "employee" => Person::Sent(PersonType::Employee),
-        "2" | "visitor" => Person::Sent(PersonType::Visitor),
-        "3" | "blacklist" => Person::Sent(PersonType::Blacklist),
-        "4" | "stranger" => Person::Sent(PersonType::Stranger),
-        "5" | "vip" => Person::Sent(PersonType::Vip),
-        _ => Person::Unknown,
-    }
+    let known = words.iter().find(|(known, _)| *known == word);
+    known.map_or(Person::Unknown, |(_, person_type)| Person::Sent(*person_type))
 }
 
 /// The digits of a positive number below ten that is whole, however it is spelled: exact, where a float would round. Else nothing.
@@ -156,15 +150,12 @@ pub(in crate::normalize) fn names_person_below(value: &Value) -> bool {
 }
 
 /// The word for a device type; one that we do not know is taken as sent.
-pub(in crate::normalize) fn device_type(value: Option<&Value>) -> Text {
+pub(in crate::normalize) fn device_type(value: Option<&Value>, words: &'static [(&'static str, &'static str)]) -> Text {
     let Text { text, is_unexpected } = text(value);
     let word = plain(text.as_deref().unwrap_or_default().trim());
+    let known = words.iter().find(|(known, _)| *known == word);
     let word = match word.as_str() {
-        "0" => "gate",
-        "1" => "capture_camera",
-        "2" => "ipc_static",
-        "3" => "ipc_dynamic",
-        "4" => "door",
+        _ if let Some((_, known)) = known => known,
         word if word.is_empty() || word.parse::<f64>().is_ok() => "unknown",
         word => word,
     };
