@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use boxbridge::commands::simulate::{self, Options, Receiver};
+use boxbridge_proof::simulate::{self, Options, Receiver};
 use http_body_util::BodyExt;
 use tokio_util::sync::CancellationToken;
 

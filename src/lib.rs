@@ -1,6 +1,8 @@
 //! boxbridge takes face-match events from AI boxes over HTTP, durably, and delivers them to MQTT topics, Kafka topics and object storage.
 //!
-//! A folder is a verb, something an event goes through; a file is a noun, something every stage shares. In the order of travel:
+//! Here is the gateway and nothing else: what must not know it is a crate (`crates/`). The five stages are named by verbs, and
+//! an event passes through them in this order. Everything else is named by its noun. A folder holds the parts of the one
+//! thing that it is named after.
 
 pub mod ingest; // 1. an HTTP request → bytes we are willing to read, and who sent them
 pub mod normalize; // 2. bytes → one Event, its pictures taken out and named
@@ -8,16 +10,21 @@ pub mod queue; // 3. Event + pictures → durable record
 pub mod route; // 4. record → the messages that leave
 pub mod send; // 5. messages → the world
 
-pub mod admin; // second listener: health, metrics
+// What joins them.
 pub mod app; // builds everything, starts it, stops it in reverse
+pub mod gateway; // the straight line
+
+// What people use.
+pub mod admin; // second listener: health, metrics
+pub mod commands; // what a person asks of the binary besides running it
+pub mod metrics; // every metric of the process
+
+// What several of these need.
 pub mod charset; // how far a character reaches in bytes that are not UTF-8
 pub mod clock; // how old something is, by a wall clock that may be set
-pub mod commands; // what a person asks of the binary besides running it
 pub mod disk; // the way to the file system
 pub mod fault; // a panic of ours ends one thing, and is said
-pub mod gateway; // the straight line
 pub mod in_turn; // what waits, in turn by source
-pub mod metrics; // every metric of the process
 pub mod volume; // what a file occupies, and who may read it
 
 pub use boxbridge_config as config; // raw settings → checked Config

@@ -42,8 +42,8 @@ enum Command {
     Demo(commands::demo::Options),
     /// One screen of a running gateway; --watch keeps it up to date
     Status(commands::status::Options),
-    Simulate(commands::simulate::Options),
-    Reconcile(commands::reconcile::Options),
+    Simulate(boxbridge_proof::simulate::Options),
+    Reconcile(boxbridge_proof::reconcile::Options),
     /// Print the contracts: what leaves (event) and what can be set (config)
     Schema(commands::schema::Options),
 }
@@ -81,19 +81,8 @@ fn main() -> ExitCode {
         Some(Command::Status(options)) => commands::status::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
         Some(Command::Demo(options)) => report(commands::demo::run(options, layers.flags)),
-        Some(Command::Simulate(options)) => report(async {
-            let outcome = commands::simulate::run(options.clone()).await?;
-            commands::say(&options.render(&outcome));
-            if outcome.is_unheard() {
-                anyhow::bail!("nobody answered at http://{}: does a gateway listen there?", options.url.authority);
-            }
-            Ok(ExitCode::SUCCESS)
-        }),
-        Some(Command::Reconcile(options)) => report(async {
-            let report = commands::reconcile::run(options.clone(), layers).await?;
-            commands::say(&options.render(&report));
-            Ok(if options.accepts(&report) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }),
+        Some(Command::Simulate(options)) => report(commands::proof::simulate(options)),
+        Some(Command::Reconcile(options)) => report(commands::proof::reconcile(options, layers)),
     }
 }
 

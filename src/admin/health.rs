@@ -1,4 +1,4 @@
-//! Whether boxes should come here, and all that is wrong: what `/readyz` says.
+//! Whether boxes should come here, and all that is wrong: the answer of `/readyz`.
 //!
 //! A destination that is down is a reason shown, never a cause of not being ready: taken out of the load balancer the boxes would lose
 //! events.
@@ -13,7 +13,7 @@ use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::link::Link;
 
-/// What the process is doing, in the order it does it.
+/// The phases of the process, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Starting,
@@ -21,13 +21,13 @@ pub enum Phase {
     Draining,
 }
 
-/// What there is to see of a gateway.
+/// The state of the gateway, for everyone who looks.
 pub struct Health {
     phase: AtomicU8,
     pub metrics: PrometheusHandle,
     /// Empty until the queue is open.
     parts: OnceLock<Parts>,
-    /// One look at a time: what is copied and what is shown are of the same moment, however many scrape.
+    /// One look at a time: the numbers that are copied and those that are shown are of the same moment, however many scrape.
     looking: Mutex<()>,
 }
 

@@ -120,7 +120,7 @@ pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
 
 /// What the broker in memory may have lost with the last process, or had not handed over when it was stopped, is sent again, as a replay,
 /// once somebody listens; and what it drops for slow subscribers is counted. (Who comes back in the first seconds finds what it missed:
-/// `send::embedded::broker::early`.)
+/// `send::embedded::broker::sessions::startup_backlog`.)
 pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf, stop: CancellationToken) {
     let untaken = data_dir.join(UNTAKEN);
     if !queue.was_clean() || untaken.exists() {

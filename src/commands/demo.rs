@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::simulate::duration;
+use boxbridge_proof::simulate::duration;
 
 mod buses;
 mod outage;

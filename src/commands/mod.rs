@@ -3,15 +3,16 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
+use boxbridge_proof::reconcile;
+
 use crate::config::Problems;
 
 pub mod check;
 pub mod colour;
 pub mod demo;
+pub mod proof;
 pub mod queue;
-pub mod reconcile;
 pub mod schema;
-pub mod simulate;
 pub mod status;
 
 /// Wrong settings or arguments: nothing was started (sysexits.h EX_USAGE).

@@ -19,7 +19,7 @@ use crate::queue::aside::Aside;
 use crate::queue::{Cursor, Outcome, Record, Verdicts};
 use crate::route::{PicturesNow, Sending};
 use crate::send::link::{Link, PROVEN};
-use crate::send::window::{Blame, Limits, Now, Replayed, Traits, Window};
+use crate::send::window::{Awaits, Blame, Limits, Now, Reading, Replayed, Traits, Window};
 use crate::send::{Answer, Destination, Reason, Rejection, Session};
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
@@ -188,7 +188,7 @@ where
             window.condemned(record.sequence);
             return;
         }
-        let waits = self.waits(&record, &event);
+        let awaits = self.awaits(&record, &event);
         let device = event.device.id.clone();
         let traits = Traits {
             sequence: record.sequence,
@@ -200,20 +200,16 @@ where
             held_bytes: record.event.len() * 3,
         };
         let now = Now { at: Instant::now(), clock: Timestamp::now() };
-        window.admit(traits, waits, Work { record, event, topic: None }, now);
+        window.admit(traits, awaits, Work { record, event, topic: None }, now);
     }
 
-    /// Until when it waits for its pictures: not at all, until a moment, or as long as it takes.
-    fn waits(&self, record: &Record, event: &Event) -> Option<Option<Instant>> {
-        let wait = self.render.waits(event)?;
-        if self.settled(record).is_some() {
-            return None;
-        }
-        let PictureWait::For(wait) = wait else { return Some(None) };
+    fn awaits(&self, record: &Record, event: &Event) -> Awaits {
+        let Some(wait) = self.render.waits(event).filter(|_| self.settled(record).is_none()) else { return Awaits::Nothing };
+        let PictureWait::For(wait) = wait else { return Awaits::Pictures };
         // Counted from when it came: a restart or a replay does not start it again.
         let age = u64::try_from(Timestamp::now().since(record.received_at)).unwrap_or(0);
-        let left = wait.checked_sub(Duration::from_millis(age)).filter(|left| !left.is_zero())?;
-        Some(Some(Instant::now() + left))
+        let left = wait.checked_sub(Duration::from_millis(age)).filter(|left| !left.is_zero());
+        left.map_or(Awaits::Nothing, |left| Awaits::PicturesUntil(Instant::now() + left))
     }
 
     /// What the store has made of its pictures.
@@ -226,16 +222,18 @@ where
         let settled: Vec<_> = window.waiting().filter(|sequence| window.payload(*sequence).is_some_and(is_settled)).collect();
         settled.into_iter().for_each(|sequence| window.release(sequence));
         window.tick(now);
-        for person_type in window.resumable(now.at) {
-            self.cursor.resume(person_type);
-        }
     }
 
     /// What fills the window and does not flow is read again later.
     fn make_room(&mut self, window: &mut Window<Work>, now: Instant) {
-        if let Some(person_type) = window.clogged(now) {
-            self.cursor.pause(person_type);
+        for reading in window.make_room(now) {
+            match reading {
+                Reading::Pause(person_type) => self.cursor.pause(person_type),
+                Reading::Resume(person_type) => self.cursor.resume(person_type),
+                Reading::Again(from) => self.cursor.read_again(from),
+            }
         }
+        self.cursor.hold_replays(!window.has_room_for_replays());
     }
 
     async fn submit_ready(&mut self, session: &mut D::Session, window: &mut Window<Work>) {

@@ -28,6 +28,7 @@ pub struct Cursor {
     lines: Vec<Line>,
     paused: Vec<(PersonType, u64)>,
     replayed: Option<Replayed>,
+    are_replays_held: bool,
     reading: Option<Reading>,
     unanswered: Option<Unanswered>,
     turn: usize,
@@ -106,6 +107,7 @@ impl Cursor {
             lines,
             paused: Vec::new(),
             replayed: None,
+            are_replays_held: false,
             reading: None,
             unanswered: None,
             turn: 0,
@@ -222,6 +224,18 @@ impl Cursor {
         self.merge();
     }
 
+    /// Hands out once more, from this record on, what has no answer: its caller could not keep it.
+    pub fn read_again(&mut self, from: Sequence) {
+        self.reading = None;
+        self.lines.iter_mut().filter(|line| line.next > from.0).for_each(|line| line.restart(from.0));
+        self.merge();
+    }
+
+    /// Whether replays are read no further for now.
+    pub fn hold_replays(&mut self, are_held: bool) {
+        self.are_replays_held = are_held;
+    }
+
     /// The next record that is in memory.
     fn hand_out(&mut self) -> Option<Record> {
         for _ in 0..self.lines.len() {
@@ -232,7 +246,7 @@ impl Cursor {
             }
         }
         self.merge();
-        if self.has_unread() { None } else { self.hand_out_replayed() }
+        if self.has_unread() || self.are_replays_held { None } else { self.hand_out_replayed() }
     }
 
     fn hand_out_of(&mut self, line: usize) -> Option<Record> {

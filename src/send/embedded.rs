@@ -1,13 +1,14 @@
 //! The MQTT broker inside this process, for a first look and for a site that has none: of our own, on the codec of rmqtt.
 //!
-//! Promises: it listens where the config says and nowhere else, and only its own gateway publishes; whoever subscribes costs the others
-//! nothing: places, memory and the lane's patience are shared out, and what a slow subscriber misses is counted. What nobody subscribes to
-//! is acknowledged as such (MQTT 5, 0x10). Deliberately writes nothing to disk: a delivered message was handed to the sessions of that
-//! moment. It knows no users and no TLS, no QoS 2 on the way out (events are QoS 1), and no shared subscriptions.
+//! Promises: it listens where the config says and nowhere else, and only its own gateway publishes. A subscriber costs the others nothing:
+//! connections, sessions, subscriptions, memory and the lane's patience are shared out by address, and each message that a slow subscriber
+//! misses is counted. A publication that nobody subscribes to is acknowledged as such (MQTT 5, 0x10). Deliberately writes nothing to disk: a
+//! delivered message was handed to the sessions of that moment. It knows no users and no TLS, no QoS 2 on the way out (events are QoS 1), and
+//! no shared subscriptions.
 
 use std::net::SocketAddr;
 
-use crate::config::{self, MqttTransport, Secret};
+use crate::config::{self, MqttTransport, MqttVersion, Secret};
 
 #[cfg(feature = "embedded-broker")]
 mod broker;
@@ -15,12 +16,12 @@ mod broker;
 mod broker {
     //! The program was built without the broker: it says so when it is asked for.
 
-    use super::{Doors, StartError};
+    use super::{Addresses, StartError};
     use crate::config::{self, Secret};
 
     pub(super) enum Running {}
 
-    pub(super) fn start(_config: &config::Embedded, _places: usize) -> Result<(Running, Doors), StartError> {
+    pub(super) fn start(_config: &config::Embedded, _connections_max: usize) -> Result<(Running, Addresses), StartError> {
         Err(StartError::NotBuilt)
     }
 
@@ -55,9 +56,9 @@ pub enum StartError {
     NotBuilt,
 }
 
-/// Where it listens, with the ports as they are.
+/// Where it listens, with the ports that the system gave it.
 #[derive(Clone, Copy, Debug)]
-struct Doors {
+struct Addresses {
     tcp: SocketAddr,
     websocket: Option<SocketAddr>,
 }
@@ -65,34 +66,36 @@ struct Doors {
 /// The running broker; dropping it ends it.
 pub struct Embedded {
     running: broker::Running,
-    doors: Doors,
+    addresses: Addresses,
 }
 
 impl Embedded {
     /// Returns when it listens; it holds at most so many connections. May be called from within a runtime: the broker has its own.
-    pub fn start(config: &config::Embedded, places: usize) -> Result<Embedded, StartError> {
-        let (running, doors) = broker::start(config, places)?;
-        Ok(Embedded { running, doors })
+    pub fn start(config: &config::Embedded, connections_max: usize) -> Result<Embedded, StartError> {
+        let (running, addresses) = broker::start(config, connections_max)?;
+        Ok(Embedded { running, addresses })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
-        self.doors.tcp
+        self.addresses.tcp
     }
 
     pub fn websocket_addr(&self) -> Option<SocketAddr> {
-        self.doors.websocket
+        self.addresses.websocket
     }
 
-    /// The same settings, as our own sessions reach it: as the only one who may publish.
+    /// The same settings, as our own sessions reach it: as the only one who may publish, in MQTT 5.
     pub fn reached_by(&self, settings: config::Mqtt) -> config::Mqtt {
-        let address = config::reached(self.doors.tcp);
+        let address = config::reached(self.addresses.tcp);
         let host = address.ip().to_string();
         let broker = config::Broker { transport: MqttTransport::Tcp, host, port: address.port(), path: String::new() };
         let (username, password) = self.login();
-        config::Mqtt { broker: Some(broker), username: Some(username), password, ..settings }
+        // Version 5 limits what is on its way, so that a ping never waits behind a thousand events for one slow subscriber; and it says what
+        // nobody heard. Subscribers speak the version that they like.
+        config::Mqtt { broker: Some(broker), version: MqttVersion::V5, username: Some(username), password, ..settings }
     }
 
-    /// Whoever has this may publish; made with the process.
+    /// The user and password that may publish; made with the process.
     pub fn login(&self) -> (String, Secret) {
         self.running.login()
     }
@@ -107,7 +110,8 @@ impl Embedded {
         self.running.subscribed().await;
     }
 
-    /// Lets those who are there take what waits for them, ends it and frees its ports; blocks for a moment. How many messages nobody took.
+    /// Lets connected clients take what waits for them, stops the broker and frees its ports; blocks for a moment. How many messages were not
+    /// taken.
     pub fn stop(mut self) -> usize {
         self.running.stop()
     }

@@ -136,5 +136,4 @@ pub mod link;
 pub mod mqtt;
 mod patience;
 pub mod store;
-pub mod tls;
 pub mod window;

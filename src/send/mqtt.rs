@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxbridge_connect::tls::{self, TlsError};
 use rumqttc::TlsConfiguration;
 
 use crate::config::{self, Broker, MqttTransport};
 use crate::event::{Lane, Message, Timestamp};
 
 use super::patience::Patience;
-use super::tls::{self, TlsError};
 use super::{ConnectError, Destination};
 
 mod admission;

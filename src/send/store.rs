@@ -1,4 +1,4 @@
-//! Pictures → the picture store: a folder or an S3 bucket; the only place that knows object_store.
+//! Pictures → the picture store: a folder or an S3 bucket. Of the gateway the only place that knows object_store.
 //!
 //! Promises: a record is acknowledged when every picture of it lies in the store, synced if it is a folder; the same picture is not
 //! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
@@ -8,6 +8,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use boxbridge_connect::bucket;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
@@ -21,13 +22,12 @@ use crate::event::{Lane, Object};
 use crate::fault::Fault;
 use crate::metrics;
 
-mod bucket;
 mod files;
 mod known;
 mod session;
 mod verdict;
 
-pub use bucket::{open as open_bucket, prefix};
+pub use boxbridge_connect::bucket::prefix;
 pub use session::Session;
 
 use files::Files;
@@ -62,7 +62,7 @@ enum Backend {
     },
 }
 
-/// What became of a picture that the store did not refuse to talk about.
+/// What became of a picture, where the store is not down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     Stored,
@@ -147,16 +147,19 @@ impl Store {
         if let Some(shared) = self.shared.get() {
             return Ok(shared);
         }
+
         let config = &self.config;
         let patience = Patience::new(config.timeout);
+        let open = |settings: &config::Bucket| {
+            bucket::open(settings, config.timeout, patience.longest())
+                .map_err(|error| ConnectError { message: format!("store: {error}") })
+        };
         let backend = match &config.url {
             StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(&self.disk, root, config.keep, config.max_bytes)?)),
-            StoreUrl::S3(bucket) => {
-                let store = bucket::open(bucket, config.timeout, patience.longest())?;
-                Backend::Bucket { store, prefix: bucket.prefix.clone() }
-            }
+            StoreUrl::S3(bucket) => Backend::Bucket { store: open(bucket)?, prefix: bucket.prefix.clone() },
         };
         let (concurrency, timeout) = (config.concurrency, config.timeout);
+
         let shared = Shared { backend, known: Known::new(), concurrency, timeout, patience };
         Ok(self.shared.get_or_init(|| Arc::new(shared)))
     }
@@ -170,8 +173,8 @@ impl Destination for Store {
         "store"
     }
 
-    /// Shows that we may write, by writing: whoever may only write can do no less. A file system without inodes is not down: it has room
-    /// for no picture, and each is told so.
+    /// Shows that we may write, by writing: a right to write is all that we need. A file system without inodes is not down: it has room for no
+    /// picture, and each is told so.
     async fn connect(&self, _: Lane) -> Result<Session, ConnectError> {
         let shared = self.shared()?;
         if !matches!(&shared.backend, Backend::Files(files) if !files.has_inodes()) {
@@ -242,17 +245,19 @@ impl Shared {
             metrics::pictures_saved(object.bytes.len() as u64);
             return Ok(Outcome::Stored);
         };
+
         let outcome = match &self.backend {
             Backend::Files(files) => self.put_file(files, &object).await?,
             Backend::Bucket { store, .. } => self.put_object(store.as_ref(), &object).await?,
         };
+
         if outcome == Outcome::Stored {
             claim.stored();
         }
         Ok(outcome)
     }
 
-    /// What blocks on the disk goes on when its time is over; only nobody waits for it any more.
+    /// Work that blocks on the disk goes on when its time is over, but nobody waits for it any more.
     async fn on_disk<T: Send + 'static>(
         &self,
         files: &Arc<Files>,

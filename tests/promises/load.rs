@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boxbridge::commands::simulate;
+use boxbridge_proof::simulate;
 
 use crate::parts::run::Run;
 use crate::parts::site::Site;

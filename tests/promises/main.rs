@@ -8,6 +8,7 @@ mod chart;
 mod clock;
 mod config;
 mod demo;
+mod described;
 mod descriptors;
 mod documents;
 #[cfg(feature = "embedded-broker")]

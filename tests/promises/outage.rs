@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use boxbridge::commands::simulate;
+use boxbridge_proof::simulate;
 use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};

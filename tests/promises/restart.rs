@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use boxbridge::commands::simulate;
 use boxbridge::event::Timestamp;
+use boxbridge_proof::simulate;
 use serde_json::json;
 
 use crate::parts::gateway::{Gateway, event};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use boxbridge::commands::simulate::{self, Entry, FirmwareMix, Options, Outcome};
 use boxbridge::event::{EventId, Feed};
+use boxbridge_proof::simulate::{self, Entry, FirmwareMix, Options, Outcome};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

@@ -166,7 +166,7 @@ async fn key_uri_and_url_of_an_event_name_the_object_whatever_the_prefix_is_made
     let content = "A face, as far as this test goes.";
 
     let key = picture["key"].as_str().unwrap();
-    let bucket = boxbridge::send::store::open_bucket(&bucket(server.endpoint()), WAIT, WAIT).unwrap();
+    let bucket = boxbridge_connect::bucket::open(&bucket(server.endpoint()), WAIT, WAIT).unwrap();
     let object = bucket.get(&object_store::path::Path::parse(key).unwrap()).await.unwrap().bytes().await.unwrap();
     assert_eq!(object, content);
     assert_eq!(picture["uri"], format!("s3://{BUCKET}/{key}"));

@@ -70,15 +70,15 @@ fn pure_stages_have_no_clock_no_disk_and_no_async() {
 #[test]
 fn each_library_has_one_owner() {
     let owners = [
-        ("rdkafka::", &["src/send/kafka", "src/commands/reconcile", "src/commands/demo/buses"][..]),
-        ("rumqttc::", &["src/send/mqtt", "src/commands/reconcile"]),
-        ("object_store::", &["src/send/store", "src/commands/reconcile"]),
+        ("rdkafka::", &["src/send/kafka", "crates/proof/src/reconcile/kafka_reader", "src/commands/demo/buses"][..]),
+        ("rumqttc::", &["src/send/mqtt", "crates/proof/src/reconcile/mqtt_subscriber"]),
+        ("object_store::", &["src/send/store", "crates/connect/src/bucket", "crates/proof/src/reconcile/store_reader"]),
         ("rmqtt_codec::", &["src/send/embedded"]),
         ("ws_stream_tungstenite::", &["src/send/embedded"]),
         ("figment::", &["crates/config"]),
         ("metrics_exporter_prometheus::", &["src/metrics", "src/a"]),
-        ("tiny_skia::", &["src/commands/simulate/studio/canvas"]),
-        ("jpeg_encoder::", &["src/commands/simulate/studio/canvas"]),
+        ("tiny_skia::", &["crates/proof/src/faces/canvas"]),
+        ("jpeg_encoder::", &["crates/proof/src/faces/canvas"]),
     ];
     for (path, text) in library() {
         for (library, owners) in owners {

@@ -14,11 +14,11 @@ use super::buses::{Line, MockKafka};
 use super::outage::{self, Wish};
 use super::screen::Screen;
 use crate::app::{App, Held, build};
-use crate::commands::reconcile::{Bus, Line as Recorded, Recorder, Report, Rules, Sources, judge_files};
-use crate::commands::simulate::{self, Entry, Outcome};
 use crate::config::{self, Config, Layers, Secret, reached};
 use crate::event::Timestamp;
 use crate::send::embedded::Embedded;
+use boxbridge_proof::reconcile::{Bus, Recorded, Recorder, Report, Rules, Sources, judge_files};
+use boxbridge_proof::simulate::{self, Entry, Outcome};
 
 /// Over the defaults, and under what the person writes with `--set`.
 const SETTINGS: [(&str, &str); 5] = [

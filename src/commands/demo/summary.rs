@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::site::End;
-use crate::commands::reconcile::Bus;
+use boxbridge_proof::reconcile::Bus;
 
 pub fn of(end: &End) -> String {
     let End { outcome, report, waiting } = end;

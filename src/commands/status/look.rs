@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::admin::snapshot::Snapshot;
-use crate::commands::simulate::client::{Answer, Client, Connection, NoAnswer};
 use crate::config::reached;
+use boxbridge_proof::simulate::client::{Answer, Client, Connection, NoAnswer};
 
 /// For all answers together. A container's health check allows a few seconds for all of us.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::config::{Config, Layers, PictureWait};
 use crate::event::{Event, EventId, Feed, Lane, PersonType, Picture, Revision, Sequence};
-use crate::queue::{Entry, Queue, Settings};
+use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::window::Poison;
 use crate::send::{ConnectError, Window as SessionWindow};
 
@@ -18,6 +19,8 @@ enum Mood {
     Takes,
     HangsUp,
     RefusesForNow,
+    /// As for a missing permission.
+    Forbids,
 }
 
 /// What was sent: the number of the event, its type and device.
@@ -75,11 +78,8 @@ impl Session for Line {
                 self.moody.taken.lock().unwrap().push((sent, Instant::now()));
                 Answer::Acknowledged { sequence, heard: true }
             }
-            Mood::RefusesForNow => {
-                let rejection =
-                    Rejection { reason: Reason::Passing, detail: "over quota".to_owned(), verdict: PictureVerdict::default() };
-                Answer::Rejected { sequence, rejection }
-            }
+            Mood::RefusesForNow => rejected(sequence, Reason::Passing),
+            Mood::Forbids => rejected(sequence, Reason::NotAuthorised),
             Mood::HangsUp => {
                 self.is_lost = true;
                 Answer::Lost { error: "hung up".to_owned() }
@@ -88,7 +88,15 @@ impl Session for Line {
     }
 }
 
+fn rejected(sequence: Sequence, reason: Reason) -> Answer {
+    let rejection = Rejection { reason, detail: "not this one".to_owned(), verdict: PictureVerdict::default() };
+    Answer::Rejected { sequence, rejection }
+}
+
 struct Plain;
+
+/// Events from this number on are live, the others are for the record only.
+const LIVE: i64 = 1_000_000;
 
 impl Render for Plain {
     type Message = Sent;
@@ -97,6 +105,10 @@ impl Render for Plain {
 
     fn waits(&self, _event: &Event) -> Option<PictureWait> {
         None
+    }
+
+    fn act_before(&self, event: &Event, _replay: Option<&str>) -> Option<Timestamp> {
+        (event.occurred_at.0 >= LIVE).then(|| Timestamp::now().plus(Duration::from_secs(3_600)))
     }
 
     fn needs_pictures(&self, _event: &Event) -> bool {
@@ -158,6 +170,15 @@ fn event(number: i64, person_type: PersonType, device: &str) -> Event {
 
 impl Rig {
     async fn start(events: &[(i64, PersonType, &str)], mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static) -> Rig {
+        Rig::start_with(1_000, events, mood).await
+    }
+
+    /// With so many records in the window.
+    async fn start_with(
+        window_records: usize,
+        events: &[(i64, PersonType, &str)],
+        mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static,
+    ) -> Rig {
         let directory = tempfile::tempdir().unwrap();
         let queue = Queue::open(Settings::new(directory.path(), 64 << 20), &["mqtt"]).unwrap();
         let rig = Rig {
@@ -179,7 +200,7 @@ impl Rig {
             verdicts: None,
             aside: Arc::new(Aside::open(&crate::disk::Disk::default(), rig.directory.path(), rig.queue.epoch(), 1 << 20).unwrap()),
             link: Arc::clone(&rig.link),
-            settings: Config::load(&Layers::default()).unwrap().send,
+            settings: config::Send { window_records, ..Config::load(&Layers::default()).unwrap().send },
             is_expiring: false,
         };
         let stop = rig.stop.clone();
@@ -193,20 +214,50 @@ impl Rig {
         self.queue.append(entry).await.unwrap();
     }
 
+    fn tally(&self) -> Tally {
+        let status = self.queue.status();
+        status.followers.into_iter().find(|follower| follower.lane == Lane::Normal).unwrap().tally
+    }
+
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{:?}", self.tally());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Until so many are delivered and so many set aside; how long the deliveries took.
     async fn wait(&self, delivered: u64, set_aside: u64) -> Duration {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let status = self.queue.status();
-            let follower = status.followers.iter().find(|follower| follower.lane == Lane::Normal).unwrap();
+            let tally = self.tally();
             let taken = self.taken().len() as u64;
-            if (taken, follower.tally.set_aside) == (delivered, set_aside) {
+            if (taken, tally.set_aside) == (delivered, set_aside) {
                 let last = self.moody.taken.lock().unwrap().last().map(|(_, at)| *at);
                 return last.map_or(Duration::ZERO, |last| last - self.started);
             }
-            assert!(Instant::now() < deadline, "{taken} of {delivered} delivered, {:?}", follower.tally);
+            assert!(Instant::now() < deadline, "{taken} of {delivered} delivered, {tally:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Until all of these numbers are delivered.
+    async fn wait_for(&self, numbers: impl Iterator<Item = i64>) {
+        let deadline = Instant::now() + PATIENCE;
+        for number in numbers {
+            while !self.taken().iter().any(|sent| sent.number == number) {
+                assert!(Instant::now() < deadline, "{number} never came: {:?}", self.tally());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    /// Each device's events came in the order of their numbers.
+    fn assert_order(&self) {
+        let mut of_devices: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        self.taken().into_iter().for_each(|sent| of_devices.entry(sent.device).or_default().push(sent.number));
+        assert!(of_devices.values().all(|numbers| numbers.is_sorted()), "{of_devices:?}");
     }
 
     fn taken(&self) -> Vec<Sent> {
@@ -240,15 +291,11 @@ async fn two_neighbours_that_the_connection_dies_on_do_not_hide_each_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_stranger_that_is_denied_by_hanging_up_costs_twenty_employees_no_more_than_seconds() {
-    let denied = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let denied = Arc::new(AtomicBool::new(true));
     let events: Vec<_> = [(1, STRANGER, "gate")].into_iter().chain((2..=21).map(|number| (number, EMPLOYEE, "gate"))).collect();
     let is_denied = Arc::clone(&denied);
     let mood = move |sent: &Sent| {
-        if sent.person_type == STRANGER && is_denied.load(std::sync::atomic::Ordering::Relaxed) {
-            Mood::HangsUp
-        } else {
-            Mood::Takes
-        }
+        if sent.person_type == STRANGER && is_denied.load(Ordering::Relaxed) { Mood::HangsUp } else { Mood::Takes }
     };
     let rig = Rig::start(&events, mood).await;
     let took = rig.wait(20, 0).await;
@@ -258,7 +305,7 @@ async fn one_stranger_that_is_denied_by_hanging_up_costs_twenty_employees_no_mor
         assert!(Instant::now() < deadline, "{:?}", rig.link.troubles());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    denied.store(false, std::sync::atomic::Ordering::Relaxed);
+    denied.store(false, Ordering::Relaxed);
     rig.wait(21, 0).await;
 }
 
@@ -287,7 +334,61 @@ async fn what_is_refused_for_a_passing_reason_arrives_in_order_and_nothing_is_se
     let events: Vec<_> = (1..=90).map(|number| (number, EMPLOYEE, ["gate", "door", "yard"][number as usize % 3])).collect();
     let rig = Rig::start(&events, move |_| if Instant::now() < until { Mood::RefusesForNow } else { Mood::Takes }).await;
     rig.wait(90, 0).await;
-    let mut of_devices: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    rig.taken().into_iter().for_each(|sent| of_devices.entry(sent.device).or_default().push(sent.number));
-    assert!(of_devices.values().all(|numbers| numbers.is_sorted()), "{of_devices:?}");
+    rig.assert_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_refused_for_now_silences_no_other_however_much_waits_behind_it() {
+    let over_quota = Arc::new(AtomicBool::new(true));
+    // Four windows of another type stand behind the refused event.
+    let behind = (2..=300).map(|number| (number, STRANGER, "gate"));
+    let others = (301..=320).map(|number| (number, [EMPLOYEE, STRANGER][number as usize % 2], "door"));
+    let events: Vec<_> = [(1, EMPLOYEE, "gate")].into_iter().chain(behind).chain(others).collect();
+    let is_over_quota = Arc::clone(&over_quota);
+    let refuses = move |sent: &Sent| sent.device == "gate" && is_over_quota.load(Ordering::Relaxed);
+    let rig = Rig::start_with(20, &events, move |sent| if refuses(sent) { Mood::RefusesForNow } else { Mood::Takes }).await;
+    rig.wait_for(301..=320).await;
+    assert!(rig.taken().iter().all(|sent| sent.device == "door"));
+
+    over_quota.store(false, Ordering::Relaxed);
+    rig.wait(320, 0).await;
+    rig.assert_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_refused_again_and_again_is_overtaken_by_none_of_its_own() {
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let events: Vec<_> = (1..=6).map(|number| (number, [EMPLOYEE, STRANGER][number as usize % 2], "gate")).collect();
+    let counted = Arc::clone(&refusals);
+    let mood = move |sent: &Sent| {
+        let is_refused = sent.number == 1 && counted.fetch_add(1, Ordering::Relaxed) < 3;
+        if is_refused { Mood::RefusesForNow } else { Mood::Takes }
+    };
+    // One in flight at first: what was on its way at the first refusal may pass.
+    let rig = Rig::start_with(20, &events[..1], mood).await;
+    rig.until(|| refusals.load(Ordering::Relaxed) > 0).await;
+    for (number, person_type, device) in &events[1..] {
+        rig.append(*number, *person_type, device).await;
+    }
+    rig.wait(6, 0).await;
+    rig.assert_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_topic_that_is_forbidden_keeps_no_live_event_waiting_however_much_is_late() {
+    let forbidden = Arc::new(AtomicBool::new(true));
+    let late = (1..=400).map(|number| (number, EMPLOYEE, "gate"));
+    let live = (1..=20).map(|number| (LIVE + number, EMPLOYEE, "gate"));
+    let events: Vec<_> = late.chain(live).collect();
+    let is_forbidden = Arc::clone(&forbidden);
+    let forbids = move |sent: &Sent| sent.number < LIVE && is_forbidden.load(Ordering::Relaxed);
+    let rig = Rig::start_with(20, &events, move |sent| if forbids(sent) { Mood::Forbids } else { Mood::Takes }).await;
+    rig.wait_for(LIVE + 1..=LIVE + 20).await;
+    assert!(rig.taken().iter().all(|sent| sent.number >= LIVE));
+
+    // Of the late ones those that were refused before the topic was paused are set aside, and the others follow in order.
+    forbidden.store(false, Ordering::Relaxed);
+    rig.until(|| rig.tally().delivered + rig.tally().set_aside == 420).await;
+    let late: Vec<_> = rig.taken().iter().map(|sent| sent.number).filter(|number| *number < LIVE).collect();
+    assert!(late.is_sorted() && late.len() > 300, "{late:?}");
 }

@@ -1,4 +1,7 @@
-//! The broker's life: its threads, its doors, its end.
+//! The broker's life: it starts its threads and listeners, looks after its sessions every second, and stops.
+//!
+//! Promises: it has a runtime of its own, so nothing that a client does takes a thread from the boxes' port. A stop lets connected clients take
+//! what waits for them for a moment, tells them why it closes, and frees the ports.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,44 +11,48 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::{Doors, StartError};
+use super::{Addresses, StartError};
 use crate::config::{self, Secret};
 use crate::fault;
 
+mod access;
+mod admission;
 mod connection;
-mod door;
-mod early;
-mod exchange;
-mod filter;
-mod guests;
-mod house;
-mod message;
-mod pace;
-mod pen;
-mod reply;
-mod session;
-mod wire;
+mod fair_share;
+mod listener;
+mod packet;
+mod sessions;
+mod topic_filter;
 
-use door::Kind;
-use house::House;
+use access::Access;
+use admission::Admission;
+use listener::Transport;
+use sessions::Sessions;
 
 /// It does little work of its own: two threads keep one busy connection from holding up the others.
 const THREADS: usize = 2;
 const TICK: Duration = Duration::from_secs(1);
-/// At the end: for those who are there to take what waits for them.
-const FAREWELL: Duration = Duration::from_millis(500);
-/// For the goodbyes to be written.
+/// At a stop: for connected clients to take what waits for them.
+const DRAIN: Duration = Duration::from_millis(500);
+/// For DISCONNECT to be written to all.
 const GOODBYES: Duration = Duration::from_millis(200);
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 const USER: &str = "boxbridge-gateway";
 
+/// What all connections share.
+struct Shared {
+    sessions: Sessions,
+    admission: Arc<Admission>,
+    access: Access,
+}
+
 pub(super) struct Running {
     runtime: Option<Runtime>,
-    house: Arc<House>,
+    shared: Arc<Shared>,
     stop: CancellationToken,
 }
 
-pub(super) fn start(config: &config::Embedded, places: usize) -> Result<(Running, Doors), StartError> {
+pub(super) fn start(config: &config::Embedded, connections_max: usize) -> Result<(Running, Addresses), StartError> {
     let failed = |error: std::io::Error| StartError::Broker(error.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -53,42 +60,51 @@ pub(super) fn start(config: &config::Embedded, places: usize) -> Result<(Running
         .enable_all()
         .build()
         .map_err(failed)?;
+
     let password = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-    let house = Arc::new(House::new(places, USER.to_owned(), password));
-    let running = Running { runtime: Some(runtime), house, stop: CancellationToken::new() };
-    let tcp = running.listen(config.listen, Kind::Tcp, "send.mqtt.embedded.listen")?;
-    let websocket = config.websocket.map(|address| running.listen(address, Kind::WebSocket, "send.mqtt.embedded.websocket"));
-    let doors = Doors { tcp, websocket: websocket.transpose()? };
+    let shared = Arc::new(Shared {
+        sessions: Sessions::new(),
+        admission: Arc::new(Admission::new(connections_max)),
+        access: Access::new(USER.to_owned(), password),
+    });
+
+    let running = Running { runtime: Some(runtime), shared, stop: CancellationToken::new() };
+    let tcp = running.listen(config.listen, Transport::Tcp, "send.mqtt.embedded.listen")?;
+    let websocket = config.websocket.map(|address| running.listen(address, Transport::WebSocket, "send.mqtt.embedded.websocket"));
+    let addresses = Addresses { tcp, websocket: websocket.transpose()? };
     running.tick();
-    Ok((running, doors))
+
+    Ok((running, addresses))
 }
 
 impl Running {
-    /// Its address: the port may have been 0.
-    fn listen(&self, address: SocketAddr, kind: Kind, key: &'static str) -> Result<SocketAddr, StartError> {
+    /// Listens there. The address as it is: the port may have been 0.
+    fn listen(&self, address: SocketAddr, transport: Transport, key: &'static str) -> Result<SocketAddr, StartError> {
         let refused = |source| StartError::Listen { address, key, source };
         let Some(runtime) = &self.runtime else { return Ok(address) };
         let _entered = runtime.enter();
+
         // The port may be bound again at once: a broker that was just stopped leaves connections that are still closing.
         let listener = std::net::TcpListener::bind(address).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let listener = TcpListener::from_std(listener).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let (listener, house, stop) = (Arc::new(listener), Arc::clone(&self.house), self.stop.clone());
+
+        let (listener, shared, stop) = (Arc::new(listener), Arc::clone(&self.shared), self.stop.clone());
         runtime.spawn(fault::keep(key, self.stop.clone(), move || {
-            let (listener, house, stop) = (Arc::clone(&listener), Arc::clone(&house), stop.clone());
-            async move { door::open(&listener, kind, house, stop).await }
+            let (listener, shared, stop) = (Arc::clone(&listener), Arc::clone(&shared), stop.clone());
+            async move { listener::accept(&listener, transport, shared, stop).await }
         }));
         Ok(address)
     }
 
     fn tick(&self) {
-        let (house, stop) = (Arc::clone(&self.house), self.stop.clone());
+        let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
         let ticking = move || {
-            let (house, stop) = (Arc::clone(&house), stop.clone());
+            let (shared, stop) = (Arc::clone(&shared), stop.clone());
             async move {
                 while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
-                    house.exchange.tick();
+                    shared.sessions.tick();
                 }
             }
         };
@@ -98,26 +114,27 @@ impl Running {
     }
 
     pub fn login(&self) -> (String, Secret) {
-        (self.house.user.clone(), Secret::new(self.house.password.clone()))
+        (self.shared.access.user.clone(), Secret::new(self.shared.access.password.clone()))
     }
 
     pub fn dropped(&self) -> u64 {
-        self.house.exchange.dropped()
+        self.shared.sessions.dropped()
     }
 
     pub async fn subscribed(&self) {
-        self.house.exchange.subscribed().await;
+        self.shared.sessions.subscribed().await;
     }
 
-    /// How many messages nobody took. A runtime must not be waited for inside another one, so a thread does it.
+    /// Stops the broker. How many messages were not taken. A runtime must not be waited for inside another one, so a thread does it.
     pub fn stop(&mut self) -> usize {
         let Some(runtime) = self.runtime.take() else { return 0 };
         self.stop.cancel();
-        let house = Arc::clone(&self.house);
+
+        let shared = Arc::clone(&self.shared);
         let end = move || {
             let left = runtime.block_on(async {
-                let left = house.exchange.farewell(FAREWELL).await;
-                drop(tokio::time::timeout(GOODBYES, house.guests.are_gone()).await);
+                let left = shared.sessions.drain(DRAIN).await;
+                drop(tokio::time::timeout(GOODBYES, shared.admission.are_closed()).await);
                 left
             });
             runtime.shutdown_timeout(STOP_TIMEOUT);

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use boxbridge_connect::tls;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication, TopicResult,
 };
@@ -18,7 +19,7 @@ use tokio::runtime::Handle;
 use super::report::Listener;
 use super::{CONNECT_TIMEOUT, Shared};
 use crate::fault::Fault;
-use crate::send::{ConnectError, Reason, tls};
+use crate::send::{ConnectError, Reason};
 
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
 pub(super) const ANY_TOPIC: &str = "__consumer_offsets";

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxbridge_connect::tls;
 use bytes::Bytes;
 use rumqttc::{Proxy, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Broker, MqttTransport, MqttVersion, Secret};
 use crate::event::Message;
-use crate::send::{ConnectError, Reason, tls};
+use crate::send::{ConnectError, Reason};
 
 use super::namesake::{End, Namesake};
 use super::race::{Addresses, race};

@@ -1,10 +1,10 @@
 //! The file store: a folder that is kept within its budget and its age.
 //!
 //! Promises: a picture is synced, with every folder above it, before it counts as stored, and never stands under its name in
-//! part; nobody but us can read it (files 0600, folders 0700), and where the root is open and not ours to close, that is said; all of it
-//! occupies no more than the budget, and leaves the file system some inodes; pictures go only when they are older than `keep`, by a clock
-//! whose jumps do not count, and nothing we sent in that time named them; what is not ours is neither counted nor touched. Deliberately
-//! never makes room for a new picture by removing an old one.
+//! part. Nobody but us can read it (files 0600, folders 0700); a root that is open and not ours to close is said in the log. All pictures
+//! occupy no more than the budget, and leave the file system some inodes. A picture is removed only when it is older than `keep`, by a clock
+//! whose jumps do not count, and nothing we sent in that time named it. Files that are not ours are neither counted nor touched.
+//! Deliberately never makes room for a new picture by removing an old one.
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -26,9 +26,9 @@ pub(super) struct Files {
     root: PathBuf,
     keep: Duration,
     max_bytes: u64,
-    /// What the folder occupies: what the last sweep counted, and what came and went since.
+    /// Bytes that the folder occupies: counted by the last sweep, corrected by each write and removal since.
     used: AtomicU64,
-    /// What came while a sweep counts.
+    /// Bytes that were written while a sweep counts.
     came: AtomicU64,
     /// Folders below the root that are there and synced.
     folders: Mutex<HashSet<PathBuf>>,
@@ -37,7 +37,7 @@ pub(super) struct Files {
 }
 
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
-/// What a crash left half-written is removed when nobody can be writing it any more.
+/// A file that a crash left half-written is removed once nobody can be writing it any more.
 const LEFT_BEHIND: Duration = Duration::from_secs(86_400);
 /// Stands in the name of a picture that is being written, and in no key.
 const UNFINISHED: char = '#';
@@ -53,6 +53,7 @@ impl Files {
         let failed =
             |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", root.display()) };
         make_root(disk, root).map_err(|error| failed(&error))?;
+
         let (used, came, unfinished) = Default::default();
         Ok(Files { disk: disk.clone(), root: root.to_owned(), keep, max_bytes, used, came, folders: Mutex::default(), unfinished })
     }
@@ -86,9 +87,12 @@ impl Files {
         let path = self.root.join(key);
         let wanted = volume::cost(bytes.len() as u64);
         let replaced = self.disk.stat(&path).map_or(0, |metadata| volume::occupied(&metadata));
+
+        // Taken before it is written, so that two writers never share the same room.
         let before = self.used.fetch_add(wanted, Ordering::Relaxed);
         let fits = before + wanted <= self.max_bytes + replaced && self.has_inodes();
         let written = if fits { self.write(&path, bytes) } else { Ok(0) };
+
         let occupied = written.as_ref().copied().unwrap_or(0);
         self.came.fetch_add(occupied, Ordering::Relaxed);
         self.used.fetch_add(occupied, Ordering::Relaxed);
@@ -110,7 +114,7 @@ impl Files {
         let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(bytes)));
     }
 
-    /// What it occupies now.
+    /// Writes a file whole and synced. The bytes that it occupies now.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<u64> {
         let mut file = match self.begin(path) {
             // Somebody removed the folder that we remember.
@@ -120,11 +124,13 @@ impl Files {
             }
             begun => begun?,
         };
+
         let written = file.write_at(bytes, 0).and_then(|()| file.sync()).and_then(|()| file.rename(path));
         if written.is_err() {
             let _ = self.disk.remove(file.path());
         }
         written?;
+
         sync_parent(&self.disk, path)?;
         Ok(volume::occupied(&file.stat()?))
     }
@@ -134,6 +140,7 @@ impl Files {
         if let Some(folder) = path.parent() {
             self.make_folder(folder)?;
         }
+
         loop {
             let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
             let mut name = path.as_os_str().to_owned();
@@ -160,9 +167,11 @@ impl Files {
         if folders.len() >= FOLDERS_MAX {
             folders.clear();
         }
+
         let below_root = |path: &&Path| path.starts_with(&self.root) && *path != self.root;
         let mut missing: Vec<&Path> = folder.ancestors().take_while(below_root).collect();
         missing.retain(|path| !folders.contains(*path));
+
         for path in missing.into_iter().rev() {
             if make(&self.disk, path)? {
                 let occupied = volume::cost(0);
@@ -180,6 +189,7 @@ impl Files {
         let mut sweep = Sweep { files: self, known, clock, kept: 0, removed: 0 };
         self.came.store(0, Ordering::Relaxed);
         sweep.folder(&self.root, 0)?;
+
         self.used.store(sweep.kept + self.came.load(Ordering::Relaxed), Ordering::Relaxed);
         tracing::info!(bytes = sweep.kept, removed = sweep.removed, "picture store swept");
         Ok(())
@@ -198,12 +208,13 @@ struct Sweep<'a> {
 impl Sweep<'_> {
     fn folder(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
         for path in self.files.disk.list(folder)? {
-            // What vanishes under us is no error, and neither is one file we may not touch.
+            // A file that vanishes under us is no error, and neither is one that we may not touch.
             let Ok(path) = path else { continue };
             let Ok(metadata) = self.files.disk.stat(&path) else { continue };
             if depth == 0 && !is_ours(&path) {
                 continue;
             }
+
             if metadata.is_dir() && depth < DEPTH_MAX {
                 let _ = self.folder(&path, depth + 1);
                 if !self.remove_if_empty(&path) {
@@ -220,6 +231,7 @@ impl Sweep<'_> {
         let is_unfinished = path.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&(UNFINISHED as u8)));
         let limit = if is_unfinished { LEFT_BEHIND } else { self.files.keep + REMEMBERED };
         let is_over = written(metadata).is_some_and(|written| self.clock.age(written) > limit);
+
         if is_over && self.remove(path, metadata) {
             self.removed += 1;
         } else {
@@ -229,7 +241,7 @@ impl Sweep<'_> {
 
     fn remove(&self, path: &Path, seen: &Metadata) -> bool {
         let Some(key) = path.strip_prefix(&self.files.root).ok().and_then(Path::to_str) else { return false };
-        // Held until the file is gone: whoever wants to store it again does so after us.
+        // Held until the file is gone: an upload of the same picture waits for us.
         let Some(_claim) = self.known.claim_to_remove(key) else { return false };
         let is_unchanged = self.files.disk.stat(path).is_ok_and(|now| written(&now) == written(seen));
         is_unchanged && self.files.disk.remove(path).is_ok()
@@ -261,6 +273,7 @@ fn make_root(disk: &Disk, root: &Path) -> io::Result<()> {
         }
         return Ok(());
     }
+
     if let Some(parent) = root.parent() {
         make_synced(disk, parent)?;
     }
@@ -281,7 +294,8 @@ fn make_synced(disk: &Disk, folder: &Path) -> io::Result<()> {
     make(disk, folder).map(|_| ())
 }
 
-/// There and synced; also one that is there already, since who made it may have died before syncing it. Whether it was made now.
+/// Makes a folder and syncs it. One that is there already is synced too: the process that made it may have died before that. Whether it was made
+/// now.
 fn make(disk: &Disk, folder: &Path) -> io::Result<bool> {
     let made = match disk.make_directory(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && disk.is_directory(folder)? => false,

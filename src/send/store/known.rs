@@ -1,6 +1,6 @@
-//! Which objects the store has, as far as we saw it take them, and which are on their way.
+//! Which objects the store has taken from us, and which are on their way to it.
 //!
-//! Promises: what was stored within the last day is not stored again, as far as memory allows; an object is never on its way twice.
+//! Promises: an object that was stored within the last day is not stored again, as far as memory allows; an object is never on its way twice.
 //! Forgetting costs one upload, so everything here is bounded and nothing is written down.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::event::PictureKind;
 
-/// How long it is believed that an object is still there: so long is an object kept, at least, after it was named.
+/// How long we believe that an object is still there. The store keeps an object at least so long after it was named.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(86_400);
 
 /// Enrolled photos come again and again: 2 × 64 Ki of them are remembered, about 6 MB.
@@ -28,14 +28,14 @@ pub(super) struct Known {
 struct State {
     registered: Generations,
     others: Generations,
-    /// Who is at it; the receiver learns when that ends.
+    /// Uploads in progress; the channel closes when one ends.
     underway: HashMap<Id, watch::Receiver<()>>,
 }
 
 /// The first half of the SHA-256 of a key: a key itself is three times as long.
 type Id = [u8; 16];
 
-/// Two maps, of which the older is dropped when the younger is full: a bound without a list of what is oldest.
+/// Two maps. When the younger is full, the older is dropped: a bound without a list in order of age.
 struct Generations {
     max: usize,
     /// When it was stored, by the uptime, which goes on while the machine sleeps.
@@ -68,7 +68,7 @@ impl Known {
         lock(&self.state).generations(kind).contains(&id(key))
     }
 
-    /// Waits while another is at it.
+    /// Waits while another stores it.
     pub(super) async fn claim(&self, kind: PictureKind, key: &str) -> Claim {
         let id = id(key);
         loop {
@@ -77,6 +77,7 @@ impl Known {
                 if state.generations(kind).contains(&id) {
                     return Claim::Stored;
                 }
+
                 match state.underway.get(&id) {
                     Some(other) => other.clone(),
                     None => return Claim::Ours(self.take(&mut state, kind, id)),
@@ -87,7 +88,7 @@ impl Known {
         }
     }
 
-    /// The right to remove an object that is not on its way; whoever wants to store it meanwhile waits.
+    /// The right to remove an object that is not on its way; an upload of it waits meanwhile.
     pub(super) fn claim_to_remove(&self, key: &str) -> Option<Ours> {
         let id = id(key);
         let mut state = lock(&self.state);

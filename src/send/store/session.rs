@@ -62,6 +62,7 @@ impl Session {
                 record.refusals.push(format!("{kind}: {detail}"));
             }
         }
+
         if record.left == 0
             && let Some(record) = self.records.remove(&sequence)
         {
@@ -95,6 +96,7 @@ impl crate::send::Session for Session {
         let (stored, wanted): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|object| self.shared.known.is_stored(object.kind, &object.key));
         metrics::pictures_saved(stored.iter().map(|object| object.bytes.len() as u64).sum());
+
         let record = Record { left: wanted.len(), ..Record::default() };
         if wanted.is_empty() {
             return self.ready.push_back(record.into_answer(sequence));
@@ -110,6 +112,7 @@ impl crate::send::Session for Session {
             if let Some(answer) = self.ready.pop_front() {
                 return answer;
             }
+
             match self.uploads.join_next().await {
                 Some(Ok((sequence, kind, Ok(outcome)))) => self.settle(sequence, kind, outcome),
                 Some(Ok((_, _, Err(error)))) => return Answer::Lost { error },

@@ -1,11 +1,10 @@
-//! What an error of the store means: the store is down, or it may be this one object.
+//! Tells from an error of the store whether the store is down or it may be this one object.
 //!
 //! Promises: in doubt the store is down, and nothing is given up. Deliberately reads the S3 error code out of the error's text:
 //! object_store has no field for it.
 
+use boxbridge_connect::tls;
 use object_store::Error;
-
-use crate::send::tls;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {

@@ -91,7 +91,7 @@ async fn nobody_takes_the_gateways_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_says_online_after_the_gateway_came_back_before_its_old_connection_was_missed() {
     let broker = start();
-    let mqtt = gateway(&broker, "5");
+    let mqtt = gateway(&broker);
     let _old = connect(&mqtt, Lane::Urgent).await;
     let mut new = connect(&mqtt, Lane::Urgent).await;
     new.submit(Sequence(1), message(LIVE, "true"));

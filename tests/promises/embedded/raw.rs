@@ -1,10 +1,10 @@
 //! An MQTT client that does as it is told, legal or not: bytes out, packets in.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -20,20 +20,42 @@ pub struct Hello<'a> {
     pub keeps_session: bool,
     pub will: Option<(&'a str, &'a str)>,
     pub login: Option<(&'a str, &'a str)>,
+    pub keep_alive_seconds: u16,
+    /// MQTT 5: beside the session's expiry.
+    pub properties: &'a [u8],
+}
+
+/// A connection that has said nothing yet, from this address of the loopback.
+pub async fn silent(from: u8, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::new(127, 0, 0, from), 0).into()).unwrap();
+    socket.connect(address).await.unwrap()
 }
 
 impl Raw {
     /// 4 = MQTT 3.1.1, 5 = MQTT 5. With the body of the CONNACK.
     pub async fn connect(address: SocketAddr, version: u8, hello: Hello<'_>) -> (Raw, Vec<u8>) {
-        let mut raw = Raw { stream: TcpStream::connect(address).await.unwrap(), version };
+        Raw::connect_from(1, address, version, hello).await
+    }
+
+    /// The same, from this address of the loopback.
+    pub async fn connect_from(from: u8, address: SocketAddr, version: u8, hello: Hello<'_>) -> (Raw, Vec<u8>) {
+        let mut raw = Raw { stream: silent(from, address).await, version };
+        let answer = raw.hello(hello).await;
+        (raw, answer)
+    }
+
+    /// Says CONNECT. The body of the CONNACK.
+    pub async fn hello(&mut self, hello: Hello<'_>) -> Vec<u8> {
+        let version = self.version;
         let mut flags = if hello.keeps_session { 0 } else { 2 };
-        let properties: &[u8] = if version < 5 {
-            &[]
-        } else if hello.keeps_session {
-            &[5, 0x11, 0, 0, 0x0e, 0x10]
-        } else {
-            &[0]
-        };
+        let mut properties = Vec::new();
+        if version >= 5 {
+            let expiry: &[u8] = if hello.keeps_session { &[0x11, 0, 0, 0x0e, 0x10] } else { &[] };
+            properties.push((expiry.len() + hello.properties.len()) as u8);
+            properties.extend(expiry);
+            properties.extend(hello.properties);
+        }
         let mut payload = text(hello.id);
         if let Some((topic, words)) = hello.will {
             flags |= 0x2c; // A will, QoS 1, retained.
@@ -47,22 +69,31 @@ impl Raw {
             payload.extend(text(password));
         }
         let mut body = text("MQTT");
-        body.extend([version, flags, 0, 0]);
+        body.extend([version, flags]);
+        body.extend(hello.keep_alive_seconds.to_be_bytes());
         body.extend(properties);
         body.extend(payload);
-        raw.send(0x10, &body).await;
-        let (first, answer) = raw.receive().await;
+        self.send(0x10, &body).await;
+        let (first, answer) = self.receive().await;
         assert_eq!(first, 0x20, "{answer:?}");
-        (raw, answer)
+        answer
     }
 
     pub async fn subscribe(&mut self, filter: &str) -> u8 {
+        self.subscribe_all(&[filter.to_owned()]).await[0]
+    }
+
+    /// In one packet: the answer to each.
+    pub async fn subscribe_all(&mut self, filters: &[String]) -> Vec<u8> {
         let mut body = vec![0, 1];
         body.extend(if self.version < 5 { &[][..] } else { &[0] });
-        body.extend(text(filter));
-        body.push(1);
+        for filter in filters {
+            body.extend(text(filter));
+            body.push(1);
+        }
         self.send(0x82, &body).await;
-        *self.until(0x90).await.last().unwrap()
+        let answer = self.until(0x90).await;
+        answer[answer.len() - filters.len()..].to_vec()
     }
 
     /// With the packet id 7 where the QoS has one.

@@ -52,11 +52,9 @@ async fn whatever_a_device_is_called_a_wildcard_hears_it_on_both_brokers() {
             router.mqtt(&normalize::event(&document, Feed::Realtime), &route::at(0)).expect("it has a topic")
         })
         .collect();
-    for (address, mqtt) in [
-        (broker.local_addr(), gateway(&broker, "5")),
-        (broker.local_addr(), gateway(&broker, "3")),
-        (mosquitto.address(), destination(&at(mosquitto.address()), &[])),
-    ] {
+    for (address, mqtt) in
+        [(broker.local_addr(), gateway(&broker)), (mosquitto.address(), destination(&at(mosquitto.address()), &[]))]
+    {
         let mut subscribers = Vec::new();
         for (version, filter) in
             [(MqttVersion::V5, "boxbridge/#"), (MqttVersion::V3, "boxbridge/+/+/+/+"), (MqttVersion::V5, "+/+/+/+/#")]
@@ -73,11 +71,6 @@ async fn whatever_a_device_is_called_a_wildcard_hears_it_on_both_brokers() {
                 assert_eq!(subscriber.receive_one().await.topic, message.topic, "at {address}");
             }
         }
-        // The next round's subscribers hear of these, too, if they come in the first seconds: they are not there any more.
-        drop(subscribers);
-        if address == broker.local_addr() {
-            tokio::time::sleep(std::time::Duration::from_secs(6)).await;
-        }
     }
 }
 
@@ -85,7 +78,7 @@ async fn whatever_a_device_is_called_a_wildcard_hears_it_on_both_brokers() {
 async fn a_topic_as_long_as_mqtt_allows_arrives_and_a_longer_one_is_refused_without_the_connection() {
     let broker = start();
     let mut subscriber = Subscriber::by(broker.local_addr(), Over::Tcp, MqttVersion::V5, None, "long/#").await;
-    let mut session = connect(&gateway(&broker, "5"), Lane::Normal).await;
+    let mut session = connect(&gateway(&broker), Lane::Normal).await;
     let longest = format!("long/{}", "x".repeat(65_530));
     session.submit(Sequence(1), crate::mqtt::message(&longest, "{}"));
     assert_eq!(answer(&mut session).await, acknowledged(1));

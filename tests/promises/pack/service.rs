@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use boxbridge::commands::simulate::{Options, Outcome, run_until};
+use boxbridge_proof::simulate::{Options, Outcome, run_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{file, text};

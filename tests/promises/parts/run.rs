@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use boxbridge::commands::reconcile::{Recorder, Report, Rules, Sources, judge_files};
-use boxbridge::commands::simulate::{self, Outcome};
 use boxbridge::event::Timestamp;
+use boxbridge_proof::reconcile::{Recorder, Report, Rules, Sources, judge_files};
+use boxbridge_proof::simulate::{self, Outcome};
 use tokio_util::sync::CancellationToken;
 
 use super::site::Site;

@@ -8,8 +8,9 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use boxbridge::commands::simulate::{Receiver, hex};
 use boxbridge::event::{EventId, PersonType, Timestamp};
+use boxbridge_proof::content_hash;
+use boxbridge_proof::simulate::Receiver;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -45,7 +46,7 @@ impl Gateway {
     fn store(&self, kind: &str, base64: &Value) -> Value {
         let Some(text) = base64.as_str().filter(|text| !text.is_empty()) else { return Value::Null };
         let bytes = BASE64_STANDARD.decode(text).unwrap();
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = content_hash::of(&bytes);
         let key = match kind {
             "registered" => format!("registered/{}/{sha256}.jpg", &sha256[..2]),
             kind => format!("{kind}/2026/11/22/{sha256}.jpg"),
@@ -68,7 +69,7 @@ async fn take(State(gateway): State<Gateway>, body: axum::body::Bytes) -> String
     let payload = json!({
         "schema": "boxbridge.match.v1",
         "id": id,
-        "revision": hex(&digest[16..20]),
+        "revision": content_hash::written(&digest[16..20]),
         "feed": "realtime",
         "occurred_at": Timestamp(event["timestamp"].as_i64().unwrap()),
         "act_before": "9999-01-01T00:00:00.000Z",

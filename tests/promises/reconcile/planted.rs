@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use boxbridge::commands::reconcile::{
-    Arrival, Bus, Delivered, DeliveredPicture, Finding, Line, Report, Rules, StoredObject, Stream, judge,
-};
-use boxbridge::commands::simulate::{Entry, Marker, Sent};
 use boxbridge::config::{Config, Layers};
 use boxbridge::event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
+use boxbridge_proof::reconcile::{
+    Arrival, Bus, Delivered, DeliveredPicture, Finding, Recorded, Report, Rules, StoredObject, Stream, judge,
+};
+use boxbridge_proof::simulate::{Entry, Marker, Sent};
 
 const EVENTS: u32 = 40;
 
@@ -113,7 +113,7 @@ impl Run {
     }
 
     pub fn judge(self) -> Report {
-        let lines = std::iter::once(Line::Listening(Bus::Mqtt)).chain(self.arrivals.into_iter().map(Line::Arrival));
+        let lines = std::iter::once(Recorded::Listening(Bus::Mqtt)).chain(self.arrivals.into_iter().map(Recorded::Arrival));
         judge(rules(), self.ledger, lines, Some(self.objects))
     }
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boxbridge::commands::reconcile::{self, Bus, Options, Recorder, Report, Rules, Sources};
-use boxbridge::commands::simulate;
 use boxbridge::config::{Config, Layers};
+use boxbridge_proof::reconcile::{self, Bus, Options, Recorder, Report, Rules, Sources};
+use boxbridge_proof::simulate;
 use clap::Parser;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};

@@ -1,9 +1,9 @@
 //! Every verdict over messages, by a fault planted into a good run.
 
-use boxbridge::commands::reconcile::{Bus, Line, Rules, Stream, judge};
-use boxbridge::commands::simulate::Marker;
 use boxbridge::config::{Config, Layers};
 use boxbridge::event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
+use boxbridge_proof::reconcile::{Bus, Recorded, Rules, Stream, judge};
+use boxbridge_proof::simulate::Marker;
 
 use super::planted::{Run, check, entry, picture, rules};
 
@@ -254,7 +254,7 @@ fn a_marker_that_the_ledger_lacks_is_unexpected_and_another_run_is_foreign() {
 #[test]
 fn a_gap_of_the_subscribers_own_is_said() {
     let run = Run::good();
-    let lines = [Line::Listening(Bus::Mqtt), Line::Gap(Bus::Mqtt), Line::Foreign(Bus::Mqtt)];
+    let lines = [Recorded::Listening(Bus::Mqtt), Recorded::Gap(Bus::Mqtt), Recorded::Foreign(Bus::Mqtt)];
     let report = judge(rules(), run.ledger, lines, None);
     assert_eq!(report.warnings.len(), 1);
     assert_eq!((report.buses[&Bus::Mqtt].foreign, report.buses[&Bus::Mqtt].lost.count), (1, 40));
@@ -266,6 +266,6 @@ fn a_type_that_is_not_routed_to_a_bus_is_not_missed_there() {
     let flags = vec![("route.vip.kafka_topic".to_owned(), String::new())];
     let layers = Layers { flags, ..Layers::default() };
     let rules = Rules::new(Config::load(&layers).unwrap().routes);
-    let report = judge(rules, Run::good().ledger, [Line::Listening(Bus::Kafka)], None);
+    let report = judge(rules, Run::good().ledger, [Recorded::Listening(Bus::Kafka)], None);
     assert_eq!(report.buses[&Bus::Kafka].lost.count, 36);
 }

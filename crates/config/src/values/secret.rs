@@ -1,0 +1,53 @@
+//! Values that must never be printed: the [`Secret`], whose `Debug` says only that it is there, and what stands in a message of others.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// Keys whose value may come from the environment but not from a file or a flag.
+pub(crate) const SECRETS: [&str; 3] = [
+    "send.store.secret_access_key",
+    "send.mqtt.password",
+    "send.kafka.password",
+];
+
+/// A value as it stands in a message: no secret, and nothing that may be the user and password before an `@`, with or without a scheme.
+pub(crate) fn shown(key: &str, value: &Value) -> String {
+    let text = value.to_string();
+    if SECRETS.contains(&key) {
+        return "***".to_owned();
+    }
+    let Some((before, after)) = text.rsplit_once('@') else {
+        return text;
+    };
+
+    let quote = if value.is_string() { "\"" } else { "" };
+    match before.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://***@{after}"),
+        None => format!("{quote}***@{after}"),
+    }
+}
+
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Secret {
+        Secret(value.into())
+    }
+
+    /// The value, for the one call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "***" })
+    }
+}

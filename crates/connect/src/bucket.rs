@@ -1,0 +1,148 @@
+//! The S3 bucket: how its client is made.
+//!
+//! Promises: every request has a time limit; credentials stand in no message. Deliberately leaves requests that fail for a moment to
+//! object_store's own few retries, and the rest to the queue.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use boxbridge_config::{Bucket, Secret};
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection idle for so long is not trusted again: load balancers forget it after a minute.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum BucketError {
+    #[error("the client cannot be made: {0}")]
+    Client(object_store::Error),
+    #[error("cannot use {path}: {reason}", path = path.display())]
+    Authority { path: PathBuf, reason: String },
+}
+
+/// A client for this bucket; it has asked nothing yet. `timeout` is for connecting, and for how long what failed is tried
+/// again; `longest` for one request, however much it carries.
+pub fn open(
+    bucket: &Bucket,
+    timeout: Duration,
+    longest: Duration,
+) -> Result<Box<dyn ObjectStore>, BucketError> {
+    // reqwest is built without a cryptography of its own. If another part of us installed it first, it is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = match &bucket.credentials {
+        Some((key_id, secret)) => AmazonS3Builder::new()
+            .with_access_key_id(key_id)
+            .with_secret_access_key(secret.expose()),
+        None => from_environment(&bucket.environment),
+    };
+    builder = builder
+        .with_bucket_name(&bucket.name)
+        .with_region(&bucket.region)
+        .with_virtual_hosted_style_request(bucket.virtual_host)
+        .with_client_options(client(bucket, timeout, longest)?)
+        .with_retry(RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(100),
+                max_backoff: Duration::from_secs(1),
+                base: 2.0,
+            },
+            max_retries: 2,
+            retry_timeout: timeout,
+        });
+
+    if let Some(endpoint) = &bucket.endpoint {
+        builder = builder.with_endpoint(address(endpoint, bucket));
+    }
+
+    match builder.build() {
+        Ok(store) => Ok(Box::new(store)),
+        Err(error) => Err(BucketError::Client(error)),
+    }
+}
+
+/// Never `from_env` of the library: that reads where the store is as well, over the settings.
+fn from_environment(variables: &[(String, Secret)]) -> AmazonS3Builder {
+    variables
+        .iter()
+        .fold(AmazonS3Builder::new(), |builder, (name, value)| match name
+            .to_ascii_lowercase()
+            .parse()
+        {
+            Ok(key) => builder.with_config(key, value.expose()),
+            Err(_) => builder,
+        })
+}
+
+/// The bucket's prefix as it stands in keys: object_store encodes what S3 would rather not have in one, and drops empty parts.
+pub fn prefix(bucket: &Bucket) -> String {
+    Path::from(bucket.prefix.as_str()).into()
+}
+
+/// Where requests go; object_store puts the bucket into the path, but not before the host.
+fn address(endpoint: &str, bucket: &Bucket) -> String {
+    match endpoint.split_once("://") {
+        Some((scheme, host)) if bucket.virtual_host => format!("{scheme}://{}.{host}", bucket.name),
+        _ => endpoint.to_owned(),
+    }
+}
+
+fn client(
+    bucket: &Bucket,
+    timeout: Duration,
+    longest: Duration,
+) -> Result<ClientOptions, BucketError> {
+    let plain = bucket
+        .endpoint
+        .as_ref()
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let mut options = ClientOptions::new()
+        .with_timeout(longest)
+        .with_connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .with_pool_idle_timeout(IDLE_TIMEOUT)
+        .with_allow_http(plain)
+        // A container without any authorities can still talk to an endpoint that needs none.
+        .with_no_system_certificates(plain || bucket.ca_file.is_some());
+
+    if let Some(file) = &bucket.ca_file {
+        let failed = |error: &dyn std::fmt::Display| BucketError::Authority {
+            path: file.clone(),
+            reason: error.to_string(),
+        };
+        let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+        for certificate in Certificate::from_pem_bundle(&pem).map_err(|error| failed(&error))? {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bucket_stands_before_the_host_where_the_operator_says_so() {
+        let bucket = |virtual_host| Bucket {
+            name: "faces".to_owned(),
+            prefix: String::new(),
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            virtual_host,
+            credentials: None,
+            environment: Vec::new(),
+            ca_file: None,
+        };
+        assert_eq!(
+            address("https://s3.site:9000", &bucket(true)),
+            "https://faces.s3.site:9000"
+        );
+        assert_eq!(
+            address("https://s3.site:9000", &bucket(false)),
+            "https://s3.site:9000"
+        );
+    }
+}

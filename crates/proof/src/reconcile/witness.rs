@@ -1,0 +1,191 @@
+//! What one bus has shown of each event: one byte an event, and the highest sequence per order.
+
+use std::collections::HashMap;
+
+use super::bus::{Bus, Stream};
+use super::expected::{Expected, ExpectedEvent, Index, hash};
+use super::recording::Arrival;
+use super::report::BusReport;
+use super::rules::Rules;
+use boxbridge_event::{Feed, Lane};
+
+#[derive(Default)]
+pub struct Witness {
+    /// How often the subscriber lost its session.
+    pub gaps: u64,
+    report: BusReport,
+    /// Per event of the ledger.
+    seen: Vec<Seen>,
+    highest: HashMap<Order, u32>,
+}
+
+/// Within one of these, events must first come in the order they were sent. Kafka keeps the order of a topic only; sequences
+/// of two runs say nothing of each other, though their devices have the same addresses.
+#[derive(PartialEq, Eq, Hash)]
+struct Order {
+    run: u32,
+    device: Index,
+    lane: Lane,
+    stream: Stream,
+    topic: u32,
+}
+
+/// What an event has already counted as, one bit each.
+#[derive(Clone, Copy, Default)]
+struct Seen(u8);
+
+impl Seen {
+    const ARRIVED: u8 = 1;
+    /// Arrived, and not as a replay: for the record, or live.
+    const SENT: u8 = 2;
+    const SENT_LIVE: u8 = 64;
+    const DUPLICATED: u8 = 4;
+    const WRONG: u8 = 8;
+    const STALE: u8 = 16;
+    const REPLAYED: u8 = 32;
+
+    /// Whether this is the first time.
+    fn mark(&mut self, mark: u8) -> bool {
+        let is_first = self.0 & mark == 0;
+        self.0 |= mark;
+        is_first
+    }
+}
+
+impl Witness {
+    /// A message of somebody else.
+    pub fn foreign(&mut self) {
+        self.report.messages += 1;
+        self.report.foreign += 1;
+    }
+
+    /// An event that the ledger should have and has not.
+    pub fn unexpected(&mut self, arrival: &Arrival) {
+        self.report.messages += 1;
+        self.report
+            .unexpected
+            .add(|| format!("event {} on {}", arrival.marker, arrival.topic));
+    }
+
+    /// An event of the ledger; `wrong` are the fields in which it differs.
+    pub fn arrival(
+        &mut self,
+        expected: &Expected,
+        place: usize,
+        arrival: &Arrival,
+        lane: Lane,
+        wrong: &[String],
+    ) {
+        self.report.messages += 1;
+        self.seen.resize(expected.events.len(), Seen::default());
+        let (Some(seen), Some(event)) = (self.seen.get_mut(place), expected.events.get(place))
+        else {
+            return;
+        };
+        let report = &mut self.report;
+        let name = || describe(expected, event);
+        let is_replay = arrival.event.as_ref().is_some_and(|event| event.replay);
+        let is_first = seen.mark(Seen::ARRIVED);
+        if is_first && !event.is_acknowledged {
+            report.unacknowledged.add(name);
+        }
+        if !wrong.is_empty() && seen.mark(Seen::WRONG) {
+            report
+                .wrong
+                .add(|| format!("{}: {}", name(), wrong.join(", ")));
+        }
+        if is_stale(arrival) && seen.mark(Seen::STALE) {
+            report
+                .stale
+                .add(|| format!("{} on {}", name(), arrival.topic));
+        }
+        if is_replay {
+            if seen.mark(Seen::REPLAYED) {
+                report.replayed.add(name);
+            }
+            return;
+        }
+        // What history told first still rings when it comes live.
+        let is_live = arrival
+            .event
+            .as_ref()
+            .is_none_or(|event| event.act_before.is_some());
+        let is_first_sent = seen.0 & (Seen::SENT | Seen::SENT_LIVE) == 0;
+        let is_repeated = !seen.mark(if is_live { Seen::SENT_LIVE } else { Seen::SENT });
+        if is_repeated && seen.mark(Seen::DUPLICATED) {
+            report.duplicated.add(name);
+        }
+        let feed = arrival
+            .event
+            .as_ref()
+            .and_then(|event| event.feed)
+            .unwrap_or(event.feed);
+        if !is_repeated && arrival.stream == Stream::Late && feed != Feed::History {
+            report.late.add(name);
+        }
+        if is_first_sent && event.is_acknowledged {
+            self.order(expected, event, arrival, lane);
+        }
+    }
+
+    fn order(&mut self, expected: &Expected, event: &ExpectedEvent, arrival: &Arrival, lane: Lane) {
+        let topic = if arrival.bus == Bus::Kafka {
+            hash(&arrival.topic)
+        } else {
+            0
+        };
+        let order = Order {
+            run: event.marker.run,
+            device: event.device,
+            lane,
+            stream: arrival.stream,
+            topic,
+        };
+        let highest = self.highest.entry(order).or_insert(event.sequence);
+        if event.sequence < *highest {
+            self.report
+                .reordered
+                .add(|| format!("{}, after sequence {highest}", describe(expected, event)));
+        }
+        *highest = event.sequence.max(*highest);
+    }
+
+    /// What did not come is known only at the end.
+    pub fn conclude(mut self, bus: Bus, rules: &Rules, expected: &Expected) -> BusReport {
+        self.seen.resize(expected.events.len(), Seen::default());
+        for (event, seen) in expected.events.iter().zip(&self.seen) {
+            if event.is_acknowledged && rules.expects(bus, event.person_type, event.feed) {
+                self.report.expected += 1;
+                match seen.0 & Seen::ARRIVED {
+                    0 => self.report.lost.add(|| describe(expected, event)),
+                    _ => self.report.received += 1,
+                }
+            }
+        }
+        self.report
+    }
+}
+
+/// Something on a live MQTT topic that nobody may act on.
+fn is_stale(arrival: &Arrival) -> bool {
+    let cannot_act = arrival
+        .event
+        .as_ref()
+        .is_some_and(|event| event.act_before.is_none());
+    arrival.bus == Bus::Mqtt && (arrival.retained || (arrival.stream == Stream::Live && cannot_act))
+}
+
+/// How an event is named in a finding: enough to find it in the ledger, nothing of a person.
+fn describe(expected: &Expected, event: &ExpectedEvent) -> String {
+    let ExpectedEvent {
+        marker,
+        sequence,
+        person_type,
+        feed,
+        ..
+    } = event;
+    format!(
+        "event {marker} ({person_type}, {feed}, device {}, sequence {sequence})",
+        expected.device(event)
+    )
+}

@@ -1,0 +1,322 @@
+//! The boxes at work: one task each, which waits for the intended moment, sends, and notes what came of it.
+//!
+//! Deliberately one request at a time per box: that is how the boxes are built, and it makes the order of a device's events
+//! certain, which `reconcile` relies on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::bar::{self, Bar, Tally};
+use super::client::{Answer, Client, Connection, NoAnswer};
+use super::ledger::{Entry, Ledger, Sent};
+use super::outcome::{Heard, Measured, Outcome};
+use super::traffic::{BoxState, Planned, Traffic};
+use super::vendor;
+use super::{Error, Options};
+use boxbridge_event::{EventId, Feed, Revision, Timestamp};
+
+/// A timer may ring up to this late; that is ours and is not charged to the receiver.
+const TIMER_GRAIN: Duration = Duration::from_millis(2);
+
+/// What all boxes of a run share.
+struct Run {
+    traffic: Traffic,
+    options: Options,
+    address: std::net::SocketAddr,
+    started: Instant,
+    tally: Arc<Tally>,
+    stop: CancellationToken,
+    ledger: Option<mpsc::Sender<Entry>>,
+    watcher: Option<mpsc::Sender<Entry>>,
+}
+
+/// What a request came to.
+struct Exchange {
+    sent_at: Timestamp,
+    answered_at: Timestamp,
+    /// From the intended moment to the sending, and from there to the end.
+    delay: Duration,
+    took: Duration,
+    answer: Result<Answer, NoAnswer>,
+}
+
+pub async fn send(
+    options: &Options,
+    bar: Bar,
+    watcher: Option<mpsc::Sender<Entry>>,
+    stop: CancellationToken,
+) -> Result<Outcome, Error> {
+    let random = uuid::Uuid::new_v4().as_u64_pair();
+    let seed = options.seed.unwrap_or(random.0);
+    let traffic = Traffic::new(options, seed, (random.1 >> 8) as u32);
+    let run_id = traffic.run;
+    let path = options.ledger.clone().unwrap_or_default();
+    let failed = |source| Error::Ledger {
+        path: path.clone(),
+        source,
+    };
+    let ledger = options
+        .ledger
+        .as_deref()
+        .map(Ledger::create)
+        .transpose()
+        .map_err(failed)?;
+    let address = options.url.resolve().await?;
+    let (tally, done) = (Arc::new(Tally::default()), CancellationToken::new());
+    let drawing = (bar == Bar::Drawn)
+        .then(|| tokio::spawn(bar::draw(tally.clone(), traffic.requests, done.clone())));
+    let run = Arc::new(Run {
+        ledger: ledger.as_ref().map(Ledger::sender),
+        watcher,
+        traffic,
+        options: options.clone(),
+        address,
+        started: Instant::now(),
+        tally: tally.clone(),
+        stop,
+    });
+    let started = run.started;
+    let boxes: Vec<_> = (0..u64::from(options.boxes))
+        .map(|number| tokio::spawn(run_box(run.clone(), number)))
+        .collect();
+    drop(run);
+    let mut measured = Measured::default();
+    for one in boxes {
+        // A box that panicked would be missing from the numbers without a word; nothing ever cancels one.
+        measured.merge(
+            one.await
+                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
+        );
+    }
+    let elapsed = started.elapsed();
+    done.cancel();
+    if let Some(drawing) = drawing {
+        let _ = drawing.await;
+    }
+    if let Some(ledger) = ledger {
+        ledger.close().await.map_err(failed)?;
+    }
+    Ok(measured.into_outcome(
+        seed,
+        run_id,
+        tally.acknowledged.load(Ordering::Relaxed),
+        elapsed,
+    ))
+}
+
+async fn run_box(run: Arc<Run>, number: u64) -> Measured {
+    let mut sender = run.traffic.new_box(number);
+    let connection = if run.options.keep_alive {
+        Connection::KeepAlive
+    } else {
+        Connection::Close
+    };
+    let mut client = Client::new(run.address, connection);
+    let mut measured = Measured::default();
+    let mut request = sender.first_request();
+    while request < run.traffic.requests {
+        let intended = run.started + run.traffic.intended(request);
+        if run
+            .stop
+            .run_until_cancelled(tokio::time::sleep_until(intended))
+            .await
+            .is_none()
+        {
+            break;
+        }
+        let planned = run.traffic.plan(request, &mut sender, Timestamp::now());
+        let bytes = compose(&run, &sender, &planned);
+        let exchange = exchange(&run, &mut client, intended, &bytes).await;
+        let heard = if exchange.answer.is_ok() {
+            Heard::Answer
+        } else {
+            Heard::Nothing
+        };
+        measured.request(
+            exchange.delay,
+            exchange.took,
+            bytes.iter().map(Bytes::len).sum(),
+            heard,
+        );
+        if note(&run, planned, &exchange, &mut measured).await.is_err() {
+            // The ledger's writer has ended: without it the run proves nothing. Closing the ledger tells why.
+            run.stop.cancel();
+        }
+        run.tally.requests.fetch_add(1, Ordering::Relaxed);
+        request += u64::from(run.options.boxes);
+    }
+    measured
+}
+
+/// The whole request: head and body, in pieces.
+fn compose(run: &Run, sender: &BoxState, planned: &[Planned]) -> Vec<Bytes> {
+    let sightings: Vec<_> = planned.iter().map(|planned| &planned.sighting).collect();
+    let is_history = sightings
+        .first()
+        .is_some_and(|sighting| sighting.feed == Feed::History);
+    let receiver = &run.options.url;
+    let path = if is_history {
+        receiver.with_path(&run.options.history_path)
+    } else {
+        receiver.path.clone()
+    };
+    let body = vendor::body(&sightings, sender.firmware, &run.traffic.film);
+    let length: usize = body.iter().map(Bytes::len).sum();
+    let connection = if run.options.keep_alive {
+        "keep-alive"
+    } else {
+        "close"
+    };
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: python-requests/2.22.0\r\nAccept: */*\r\nConnection: {connection}\r\n\
+         Content-Type: {}\r\nContent-Length: {length}\r\n\r\n",
+        receiver.authority,
+        sender.firmware.content_type(),
+    );
+    std::iter::once(Bytes::from(head)).chain(body).collect()
+}
+
+async fn exchange(
+    run: &Run,
+    client: &mut Client,
+    intended: Instant,
+    request: &[Bytes],
+) -> Exchange {
+    let (sent, sent_at) = (Instant::now(), Timestamp::now());
+    let delay = sent.saturating_duration_since(intended);
+    let answer = client.send(request, sent + run.options.patience).await;
+    Exchange {
+        sent_at,
+        answered_at: Timestamp::now(),
+        delay: if delay <= TIMER_GRAIN {
+            Duration::ZERO
+        } else {
+            delay
+        },
+        took: sent.elapsed(),
+        answer,
+    }
+}
+
+/// Counts every event of a request and puts it into the ledger.
+async fn note(
+    run: &Run,
+    planned: Vec<Planned>,
+    exchange: &Exchange,
+    measured: &mut Measured,
+) -> Result<(), mpsc::error::SendError<Entry>> {
+    let answers = EventAnswers::read(exchange, planned.len());
+    for (planned, answer) in planned.into_iter().zip(answers.0) {
+        let entry = entry(planned, exchange, answer);
+        match (&entry.status, &entry.reason) {
+            (Some(status), _) => measured.event(&status.to_string()),
+            (None, reason) => measured.event(reason.as_deref().unwrap_or_default()),
+        }
+        if entry.is_acknowledged() {
+            run.tally.acknowledged.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(watcher) = &run.watcher {
+            let _ = watcher.try_send(entry.clone());
+        }
+        if let Some(ledger) = &run.ledger {
+            ledger.send(entry).await?;
+        }
+    }
+    Ok(())
+}
+
+fn entry(planned: Planned, exchange: &Exchange, answer: EventAnswer) -> Entry {
+    let sighting = planned.sighting;
+    let pictures = sighting.pictures.into_iter();
+    Entry {
+        marker: sighting.marker,
+        feed: sighting.feed,
+        device: sighting.device,
+        sequence: planned.sequence,
+        person_type: sighting.person_type,
+        identity: sighting.identity,
+        score: f64::from(sighting.score) / 10_000.0,
+        occurred_at: sighting.occurred_at,
+        pictures: pictures
+            .map(|(kind, shot)| {
+                (
+                    kind,
+                    Sent {
+                        sha256: shot.sha256,
+                        bytes: shot.bytes,
+                    },
+                )
+            })
+            .collect(),
+        sent_at: exchange.sent_at,
+        answered_at: exchange.answer.is_ok().then_some(exchange.answered_at),
+        latency_ms: (exchange.delay + exchange.took).as_micros() as f64 / 1000.0,
+        status: answer.status,
+        reason: answer.code,
+        event_id: answer.event_id,
+        revision: answer.revision,
+    }
+}
+
+/// What the receiver said of one event. A receiver that is not ours says nothing but the status.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct EventAnswer {
+    status: Option<u16>,
+    code: Option<String>,
+    event_id: Option<EventId>,
+    revision: Option<Revision>,
+    events: Vec<EventAnswer>,
+}
+
+/// One answer per event of the request.
+struct EventAnswers(Vec<EventAnswer>);
+
+impl EventAnswers {
+    fn read(exchange: &Exchange, events: usize) -> EventAnswers {
+        let answer = match &exchange.answer {
+            Ok(answer) => answer,
+            Err(reason) => {
+                return EventAnswers::all(
+                    EventAnswer {
+                        code: Some(reason.to_string()),
+                        ..EventAnswer::default()
+                    },
+                    events,
+                );
+            }
+        };
+        let mut whole: EventAnswer = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let elements = std::mem::take(&mut whole.events);
+        if answer.status == 200 && elements.len() == events {
+            // The element's own word: 0 is success, as the vendor's platform says it.
+            let status =
+                |answer: &EventAnswer| answer.status.filter(|status| *status != 0).unwrap_or(200);
+            return EventAnswers(
+                elements
+                    .into_iter()
+                    .map(|answer| EventAnswer {
+                        status: Some(status(&answer)),
+                        ..answer
+                    })
+                    .collect(),
+            );
+        }
+        whole.status = Some(answer.status);
+        if events > 1 {
+            whole.event_id = None;
+        }
+        EventAnswers::all(whole, events)
+    }
+
+    fn all(answer: EventAnswer, events: usize) -> EventAnswers {
+        EventAnswers(vec![answer; events])
+    }
+}

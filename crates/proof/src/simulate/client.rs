@@ -1,0 +1,183 @@
+//! Sends one HTTP/1.1 request the way a box does and reads as much of the answer as is needed.
+//!
+//! Plain TCP: a body goes out from the shared pieces it is made of, without being copied together. Promises: one deadline
+//! holds over connecting, sending and the answer; an answer is read to at most [`ANSWER_MAX`] bytes. Deliberately not a general
+//! HTTP client: no TLS, no redirects, and an answer without a length ends the connection.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+/// More than any answer of ours: an array of a hundred elements is 12 KB.
+const ANSWER_MAX: usize = 256 << 10;
+
+/// What the boxes do after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    Close,
+    KeepAlive,
+}
+
+/// One box's way to the receiver.
+pub struct Client {
+    address: SocketAddr,
+    connection: Connection,
+    open: Option<TcpStream>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    #[error("timeout")]
+    Timeout,
+    #[error("connect_failed")]
+    ConnectFailed,
+    #[error("connection_lost")]
+    ConnectionLost,
+    #[error("answer_invalid")]
+    AnswerInvalid,
+}
+
+impl Client {
+    pub fn new(address: SocketAddr, connection: Connection) -> Client {
+        Client {
+            address,
+            connection,
+            open: None,
+        }
+    }
+
+    /// The answer to this request, if it is there by the deadline.
+    pub async fn send(&mut self, request: &[Bytes], deadline: Instant) -> Result<Answer, NoAnswer> {
+        timeout_at(deadline, self.exchange(request))
+            .await
+            .unwrap_or(Err(NoAnswer::Timeout))
+    }
+
+    async fn exchange(&mut self, request: &[Bytes]) -> Result<Answer, NoAnswer> {
+        // Taken out: whatever fails or is cut off by the deadline, a connection in an unknown state is not used again.
+        let mut stream = match self.open.take().filter(is_usable) {
+            Some(stream) => stream,
+            None => self.connect().await.map_err(|_| NoAnswer::ConnectFailed)?,
+        };
+        let written = write_all(&mut stream, request).await;
+        // A receiver may answer and close before it has read everything: its answer is worth more than our error.
+        let (answer, reusable) = match (read_answer(&mut stream).await, written) {
+            (Ok(read), _) => read,
+            (Err(error), Ok(())) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(NoAnswer::AnswerInvalid);
+            }
+            (Err(_), _) => return Err(NoAnswer::ConnectionLost),
+        };
+        if reusable && self.connection == Connection::KeepAlive {
+            self.open = Some(stream);
+        }
+        Ok(answer)
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// Whether the other side has neither closed an idle connection nor said something on it unasked.
+fn is_usable(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+async fn write_all(stream: &mut TcpStream, parts: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut rest = slices.as_mut_slice();
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        let written = stream.write_vectored(rest).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        IoSlice::advance_slices(&mut rest, written);
+    }
+    Ok(())
+}
+
+/// The answer, and whether the connection may be used again.
+async fn read_answer(stream: &mut TcpStream) -> io::Result<(Answer, bool)> {
+    let mut read = Vec::with_capacity(1024);
+    loop {
+        let ended = stream.read_buf(&mut read).await? == 0;
+        if let Some((head, body)) = split_head(&read) {
+            let head = Head::parse(head)?;
+            let whole = head.length.is_some_and(|length| body.len() >= length);
+            if whole || (ended && head.length.is_none()) {
+                let body = body
+                    .get(..head.length.unwrap_or(body.len()))
+                    .unwrap_or_default()
+                    .to_vec();
+                return Ok((
+                    Answer {
+                        status: head.status,
+                        body,
+                    },
+                    whole && head.keeps_alive,
+                ));
+            }
+        }
+        if ended {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if read.len() > ANSWER_MAX {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+    }
+}
+
+struct Head {
+    status: u16,
+    length: Option<usize>,
+    keeps_alive: bool,
+}
+
+impl Head {
+    fn parse(head: &[u8]) -> io::Result<Head> {
+        let text = std::str::from_utf8(head).map_err(|_| io::ErrorKind::InvalidData)?;
+        let mut lines = text.split("\r\n");
+        let status = lines
+            .next()
+            .filter(|line| line.starts_with("HTTP/1."))
+            .and_then(|line| line.split(' ').nth(1));
+        let status = status
+            .and_then(|word| word.parse().ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
+        let mut head = Head {
+            status,
+            length: None,
+            keeps_alive: text.starts_with("HTTP/1.1"),
+        };
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            if name.eq_ignore_ascii_case("content-length") {
+                head.length = value.trim().parse().ok();
+            } else if name.eq_ignore_ascii_case("connection")
+                && value.trim().eq_ignore_ascii_case("close")
+            {
+                head.keeps_alive = false;
+            }
+        }
+        Ok(head)
+    }
+}
+
+fn split_head(read: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memmem::find(read, b"\r\n\r\n")?;
+    Some((read.get(..end)?, read.get(end + 4..)?))
+}

@@ -1,0 +1,46 @@
+//! `boxbridge simulate` and `boxbridge reconcile`: Ctrl-C ends them with the result so far, and the exit code says how it went.
+//!
+//! Deliberately nothing else: what they do is the crate `proof`, which tests and the demo use as well.
+
+use std::process::ExitCode;
+
+use boxbridge_proof::{reconcile, simulate};
+use tokio_util::sync::CancellationToken;
+
+use super::{note, say};
+use crate::config::Layers;
+
+/// Sends, and prints what came of it. An error where nobody answered at all.
+pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {
+    let outcome = until_interrupted(|stop| simulate::run(options.clone(), stop)).await?;
+
+    say(&options.render(&outcome));
+    if outcome.is_unheard() {
+        anyhow::bail!("nobody answered at http://{}: does a gateway listen there?", options.url.authority);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Listens, compares, and prints the verdict.
+pub async fn reconcile(options: reconcile::Options, layers: Layers) -> anyhow::Result<ExitCode> {
+    let listening = |file: &std::path::Path| note(&format!("listening; arrivals go into {}", file.display()));
+    let report = until_interrupted(|stop| reconcile::run_until(options.clone(), layers, stop, listening)).await?;
+
+    say(&options.render(&report));
+    Ok(if options.accepts(&report) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs `work`, and tells it by its token when somebody presses Ctrl-C.
+async fn until_interrupted<W: Future>(work: impl FnOnce(CancellationToken) -> W) -> W::Output {
+    let stop = CancellationToken::new();
+    let interrupted = stop.clone();
+    let signal = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupted.cancel();
+        }
+    });
+
+    let result = work(stop).await;
+    signal.abort();
+    result
+}

@@ -1,0 +1,87 @@
+//! Who may connect, and as what: a subscriber, or our own gateway, which alone publishes.
+//!
+//! Promises: the gateway proves itself by a password that is made with the process and never leaves it. No client can take the gateway's
+//! client id and close its connection: publishers and subscribers are apart. Never logs a topic or a payload. Deliberately knows no other users:
+//! any client may subscribe.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::warn;
+
+use super::admission::{CloseSignal, Slot};
+use super::packet::incoming::{Connect, Role, Version};
+use super::packet::outgoing::reason;
+
+/// Of a client id: it is held as long as the session, and a log line has it.
+const CLIENT_ID_MAX: usize = 256;
+
+pub(super) struct Access {
+    /// The gateway's.
+    pub user: String,
+    pub password: String,
+    /// The newest connection of each of the gateway's client ids.
+    publishers: Mutex<HashMap<String, (u64, Arc<CloseSignal>)>>,
+    refused_publications: AtomicU64,
+}
+
+impl Access {
+    pub fn new(user: String, password: String) -> Access {
+        Access { user, password, publishers: Mutex::default(), refused_publications: AtomicU64::new(0) }
+    }
+
+    /// What the client may be, or the reason why it may not connect.
+    pub fn check(&self, connect: &Connect, slot: &Slot, from: IpAddr) -> Result<Role, u8> {
+        if connect.has_method {
+            return Err(reason::BAD_METHOD);
+        }
+        if let Some((user, password)) = &connect.login
+            && *user == self.user
+        {
+            // Our own session speaks version 5, whatever the settings say of brokers.
+            let is_gateway = connect.version == Version::V5 && *password == *self.password.as_bytes();
+            return is_gateway.then_some(Role::Gateway).ok_or(reason::BAD_LOGIN);
+        }
+
+        if connect.client_id.len() > CLIENT_ID_MAX {
+            return Err(reason::CLIENT_ID_INVALID);
+        }
+        if connect.will.is_some() {
+            self.refuse_publication("last will", from);
+            if connect.version == Version::V5 {
+                return Err(reason::NOT_AUTHORISED);
+            }
+        }
+        slot.becomes_client().then_some(Role::Client).ok_or(reason::QUOTA)
+    }
+
+    /// Counts what a client published, and says so.
+    pub fn refuse_publication(&self, what: &str, from: IpAddr) {
+        let count = self.refused_publications.fetch_add(1, Ordering::Relaxed) + 1;
+        // Each doubling once: it may be thousands a second.
+        if count.is_power_of_two() {
+            warn!(client.address = %from, count, "a {what} of a client was refused: only the gateway publishes to the embedded broker");
+        }
+    }
+
+    /// A publisher is connected. Its earlier connection is closed, and the last will of that one is void: this one has its own.
+    pub fn publisher_connected(&self, client_id: &str, slot: &Slot) {
+        let newest = (slot.number, Arc::clone(&slot.closing));
+        if let Some((_, before)) = self.publishers().insert(client_id.to_owned(), newest) {
+            before.close(reason::TAKEN_OVER);
+        }
+    }
+
+    /// A publisher's connection ended. Whether it was the newest with its client id; now there is none.
+    pub fn publisher_disconnected(&self, client_id: &str, connection: u64) -> bool {
+        let mut publishers = self.publishers();
+        let is_newest = publishers.get(client_id).is_some_and(|(number, _)| *number == connection);
+        is_newest && publishers.remove(client_id).is_some()
+    }
+
+    fn publishers(&self) -> MutexGuard<'_, HashMap<String, (u64, Arc<CloseSignal>)>> {
+        self.publishers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

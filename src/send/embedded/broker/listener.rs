@@ -1,0 +1,108 @@
+//! Accepts connections: TCP, or a WebSocket on it.
+//!
+//! Promises: a connection that does not get to its CONNECT in time is closed, whatever it does on the way there. Deliberately no TLS.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_tungstenite::tungstenite::handshake::server::{Request, Response};
+use async_tungstenite::tungstenite::http::{HeaderValue, Response as HttpResponse, StatusCode};
+use async_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use ws_stream_tungstenite::WsStream;
+
+use super::Shared;
+use super::admission::Slot;
+use super::connection::{self, CONNECT_WITHIN};
+use super::packet::incoming::CLIENT_PACKET_MAX;
+
+/// After a failure to accept, such as having no descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Before the system asks whether a silent client is still there.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
+/// Of a WebSocket, each way: the library's own would be 128 KiB.
+const BUFFER: usize = 8 << 10;
+const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Tcp,
+    WebSocket,
+}
+
+/// Accepts connections until `stop`.
+pub(super) async fn accept(listener: &TcpListener, transport: Transport, shared: Arc<Shared>, stop: CancellationToken) {
+    let mut is_failing = false;
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, from)) => {
+                if std::mem::take(&mut is_failing) {
+                    info!("the embedded broker accepts connections again");
+                }
+                if let Some(slot) = shared.admission.admit(from.ip()) {
+                    tokio::spawn(serve(stream, from.ip(), transport, slot, Arc::clone(&shared)));
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut is_failing, true) {
+                    warn!(%error, "the embedded broker cannot accept a connection");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, from: IpAddr, transport: Transport, slot: Slot, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
+    let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE_IDLE);
+
+    match transport {
+        Transport::Tcp => connection::serve(stream, from, slot, shared).await,
+        Transport::WebSocket => {
+            let accepted = tokio::select! {
+                _ = slot.closing.closed() => return,
+                accepted = tokio::time::timeout(CONNECT_WITHIN, upgrade(stream)) => accepted,
+            };
+            if let Ok(Some(stream)) = accepted {
+                connection::serve(stream, from, slot, shared).await;
+            }
+        }
+    }
+}
+
+type Socket = WsStream<async_tungstenite::tokio::TokioAdapter<TcpStream>>;
+
+async fn upgrade(stream: TcpStream) -> Option<Socket> {
+    // A client's publications are read past only as far as they fit into one message of the WebSocket.
+    let most = 2 * CLIENT_PACKET_MAX as usize;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most))
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER);
+    let accepted = async_tungstenite::tokio::accept_hdr_async_with_config(stream, choose_protocol, Some(config)).await;
+    accepted.ok().map(WsStream::new)
+}
+
+/// The subprotocol has to be MQTT (MQTT 5, 6).
+#[expect(clippy::result_large_err, reason = "the library's own signature")]
+fn choose_protocol(request: &Request, mut response: Response) -> Result<Response, HttpResponse<Option<String>>> {
+    let offered = request.headers().get_all(SUBPROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    let mut words = offered.flat_map(|value| value.split(',')).map(str::trim);
+    match words.find(|word| ["mqtt", "mqttv3.1"].contains(word)).map(HeaderValue::from_str) {
+        Some(Ok(word)) => {
+            response.headers_mut().append(SUBPROTOCOL, word);
+            Ok(response)
+        }
+        _ => {
+            let mut refusal = HttpResponse::new(Some("this is MQTT: ask for the subprotocol mqtt".to_owned()));
+            *refusal.status_mut() = StatusCode::BAD_REQUEST;
+            Err(refusal)
+        }
+    }
+}
