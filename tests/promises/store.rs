@@ -5,21 +5,23 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use boxbridge::clock::{Clock, Reading};
 use boxbridge::config::{self, Secret, StoreUrl};
 use boxbridge::event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use boxbridge::send::store::Store;
-use boxbridge::send::{Answer, Destination, Reason, Session};
+use boxbridge::send::{Answer, Destination, Session};
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event, get};
-use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server, refusing};
+use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server};
 use crate::parts::subscriber::Subscriber;
+
+mod one_picture;
 
 const WAIT: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -274,28 +276,6 @@ async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone
     trusting(Some(server.ca_file())).probe().await.unwrap();
     let error = trusting(None).probe().await.unwrap_err().to_string();
     assert!(error.contains("certificate") && error.contains("(send.store.ca_file does not hold the authority"), "{error}");
-}
-
-#[tokio::test]
-async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
-    let limit = Arc::new(AtomicUsize::new(10_000));
-    let endpoint = refusing(Arc::clone(&limit)).await;
-    let store = store_at(endpoint, |_| {});
-    let mut session = store.connect(Lane::Normal).await.unwrap();
-    session.submit(Sequence(1), vec![object(PictureKind::Face, 1, 20_000), object(PictureKind::Scene, 2, 1_000)]);
-    match next(&mut session).await {
-        Answer::Rejected { sequence, rejection } => {
-            assert_eq!((sequence, rejection.reason), (Sequence(1), Reason::Missing));
-            assert_eq!(rejection.detail, "face: status 413 EntityTooLarge: too large for us");
-            assert!(rejection.verdict.missing.contains(PictureKind::Face));
-            assert!(!rejection.verdict.missing.contains(PictureKind::Scene));
-        }
-        answer => panic!("{answer:?}"),
-    }
-    // The same refusal, but of everything: that is no picture's fault.
-    limit.store(0, Ordering::Relaxed);
-    session.submit(Sequence(2), vec![object(PictureKind::Face, 3, 20_000)]);
-    assert_eq!(next(&mut session).await, Answer::Lost { error: "store: status 413 EntityTooLarge: too large for us".to_owned() });
 }
 
 fn folder_store(max_bytes: u64) -> (tempfile::TempDir, Store) {
