@@ -88,6 +88,17 @@ impl Table {
 }
 
 impl Field {
+    /// Its name in `source`: the dialect's own, but for the four that are always there, in whatever dialect.
+    pub fn source_key(&self) -> &'static str {
+        match self.meaning {
+            Meaning::OccurredAt => "timestamp",
+            Meaning::PersonType => "person_type",
+            Meaning::Score => "score",
+            Meaning::DeviceType => "device_type",
+            _ => self.name,
+        }
+    }
+
     /// Whether a `null` in `source` says that it was not sent: it is always there, or the event has a value for it anyway.
     pub fn null_is_absent(&self, event: &Event) -> bool {
         matches!(
@@ -172,7 +183,7 @@ fn sent(
     field: &Field,
     picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
 ) -> Option<Value> {
-    match event.source.get(field.name) {
+    match event.source.get(field.source_key()) {
         Some(Value::Null) if field.null_is_absent(event) => None,
         Some(_) if is_no_number(event, &table.path(field)) => Some(Value::Null),
         // Only of an object do we write that it was encoded; elsewhere a box sent what looks like it.

@@ -35,7 +35,7 @@ pub struct Event {
     pub clock: Clock,
     pub pictures: Pictures,
     pub quality: Quality,
-    /// Known fields as the box sent them, under the box's names, wherever the value above does not give them back exactly.
+    /// Known fields as the box sent them, under the box's names (those four under the nested dialect's), wherever the value above does not give them back exactly.
     /// `timestamp`, `person_type`, `score` and `device_type` are always there.
     pub source: Map<String, Value>,
     /// Every field that we do not know, where it stood.

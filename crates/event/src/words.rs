@@ -74,7 +74,6 @@ impl Dialect {
 }
 
 /// Of a record that does not say so: it was the only one.
-#[expect(clippy::derivable_impls, reason = "the macro names the variants")]
 impl Default for Dialect {
     fn default() -> Dialect {
         Dialect::Nested

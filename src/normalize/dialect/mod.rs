@@ -112,7 +112,7 @@ mod tests {
                     |it: fn(&document::Field, &document::Field) -> bool| fields.iter().filter(|other| it(field, other)).count();
                 // Under its name `source` knows a field, wherever it stands.
                 assert_eq!(
-                    (of(|a, b| a.meaning == b.meaning), of(|a, b| a.name == b.name)),
+                    (of(|a, b| a.meaning == b.meaning), of(|a, b| a.source_key() == b.source_key())),
                     (1, 1),
                     "{} {}",
                     dialect.word,

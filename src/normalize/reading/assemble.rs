@@ -36,7 +36,7 @@ pub(in crate::normalize) fn assemble(mut sent: Sent, feed: Feed, context: &Conte
 fn settle(sent: &mut Sent, event: &mut Event) {
     event.source = std::mem::take(&mut sent.source);
     for (field, value) in sent.dialect.table.fields.iter().zip(std::mem::take(&mut sent.values)) {
-        if event.source.contains_key(field.name) {
+        if event.source.contains_key(field.source_key()) {
             continue;
         }
         let is_picture = matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
@@ -54,7 +54,7 @@ fn settle(sent: &mut Sent, event: &mut Event) {
             Some(value) => Some(value),
         };
         if let Some(as_sent) = as_sent {
-            event.source.insert(field.name.to_owned(), as_sent);
+            event.source.insert(field.source_key().to_owned(), as_sent);
         }
     }
     if let Some(instead) = sent.instead_of_inner.take() {

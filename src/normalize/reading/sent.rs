@@ -274,11 +274,16 @@ impl Sent {
     }
 
     /// The name by which `source` knows this place.
-    fn known<'p>(&self, path: &[&'p str]) -> Option<&'p str> {
-        let is_known = |inner, name| self.dialect.table.fields.iter().any(|field| field.inner == inner && field.name == name);
+    fn known(&self, path: &[&str]) -> Option<&'static str> {
+        let inner = self.inner();
+        let of = |is_inner, name| {
+            let field = self.dialect.table.fields.iter().find(|field| field.inner == is_inner && field.name == name);
+            field.map(Field::source_key)
+        };
         match path {
-            [name] if *name == self.inner() || is_known(false, *name) => Some(name),
-            [object, name] if *object == self.inner() && is_known(true, *name) => Some(name),
+            [name] if *name == inner => Some(inner),
+            [name] => of(false, *name),
+            [object, name] if *object == inner => of(true, *name),
             _ => None,
         }
     }
