@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::commands;
 use crate::config::Config;
 use crate::fault::{self, Fault};
-use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, Turns};
+use crate::gateway::{Ages, Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, Turns};
 use crate::ingest::{self, Door, Listener, Port};
 use crate::metrics;
 use crate::normalize;
@@ -39,9 +39,11 @@ mod logging;
 mod service_manager;
 mod stage;
 mod store_moves;
+pub mod untaken;
 
 use listen::cannot_listen;
 use stage::Stage;
+use untaken::Untaken;
 
 pub use logging::start as start_logging;
 pub use service_manager::Held;
@@ -75,6 +77,7 @@ pub struct App {
     deliveries: Stage,
     admin: Stage,
     embedded: Option<Arc<Embedded>>,
+    untaken: Untaken,
 }
 
 /// The whole process: until SIGTERM or SIGINT, or until the disk fails.
@@ -157,8 +160,10 @@ impl App {
             .map_err(|_| Fault)?
             .context("cannot open the queue")?;
         let instance = build::instance(&disk, &config.data_dir)?;
-        let clock = Arc::new(Clock::open(&config.data_dir));
+        let clock = Arc::new(Clock::open(&disk, &config.data_dir));
         clock.look();
+        let ages = Arc::new(Ages::new(Arc::clone(&clock), queue.newest()));
+        let untaken = Untaken::of(&disk, &config.data_dir);
         let aside = Arc::new(Aside::open(&disk, &config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
         let quarantine = Arc::new(Quarantine::open(&disk, &config.data_dir, &config.ingest.quarantine)?);
         metrics::limits(&config);
@@ -168,7 +173,7 @@ impl App {
         let router =
             Arc::new(Router::new(&config.routes, store_moves::places(&config, &disk, &queue), queue.epoch(), normalize::table));
         let deliveries = Stage::default();
-        let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
+        let start = Start { config: &config, queue: &queue, aside: &aside, ages: &ages, stage: &deliveries };
         let store = Arc::new(destinations.store);
         build::keep_store_clean(Arc::clone(&store), Arc::clone(&clock), &deliveries);
         let mut links = vec![start.deliveries(store, || ToStore(Arc::clone(&router)))];
@@ -180,11 +185,11 @@ impl App {
         }
         if let Some(embedded) = &embedded {
             let (embedded, queue, stop) = (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
-            let data_dir = config.data_dir.clone();
+            let untaken = untaken.clone();
             deliveries
-                .keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), data_dir.clone(), stop.clone()));
+                .keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), untaken.clone(), stop.clone()));
         }
-        health.opened(queue.clone(), links, config.warnings.clone());
+        health.opened(queue.clone(), links, Arc::clone(&clock), config.warnings.clone());
 
         let received = tokio::task::spawn_blocking({
             let (disk, data_dir, queue) = (disk.clone(), config.data_dir.clone(), queue.clone());
@@ -210,7 +215,15 @@ impl App {
         let leaving = CancellationToken::new();
         let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
         serve("ingest.listen", listener, door, &ingest);
-        let upkeep = Arc::new(Upkeep { health: Arc::clone(&health), quarantine, aside, received: Arc::clone(&received), clock });
+        let upkeep = Arc::new(Upkeep {
+            health: Arc::clone(&health),
+            quarantine,
+            aside,
+            received: Arc::clone(&received),
+            clock,
+            ages,
+            queue: queue.clone(),
+        });
         let ended = admin.stop.clone();
         admin.keep("upkeep", move || Arc::clone(&upkeep).run(ended.clone()));
         health.enter(Phase::Serving);
@@ -228,6 +241,7 @@ impl App {
             deliveries,
             admin,
             embedded,
+            untaken,
         })
     }
 
@@ -249,7 +263,7 @@ impl App {
         self.deliveries.end(deadline).await;
         save(&self.received).await;
         self.queue.shutdown().await;
-        build::farewell(self.embedded, self.config.data_dir.clone()).await;
+        build::farewell(self.embedded, self.untaken).await;
         self.admin.end(Instant::now() + LAST_WORDS).await;
     }
 }
@@ -259,6 +273,7 @@ struct Start<'a> {
     config: &'a Config,
     queue: &'a Queue,
     aside: &'a Arc<Aside>,
+    ages: &'a Arc<Ages>,
     stage: &'a Stage,
 }
 
@@ -282,6 +297,8 @@ impl Start<'_> {
                 link: Arc::clone(&link),
                 settings: self.config.send.clone(),
                 is_expiring: false,
+                ages: Arc::clone(self.ages),
+                reads: Default::default(),
             };
             self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
         }
@@ -321,6 +338,8 @@ struct Upkeep {
     aside: Arc<Aside>,
     received: Arc<Received>,
     clock: Arc<Clock>,
+    ages: Arc<Ages>,
+    queue: Queue,
 }
 
 impl Upkeep {
@@ -333,6 +352,7 @@ impl Upkeep {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(UPKEEP) => self.health.metrics.run_upkeep(),
             }
+            self.ages.mark(self.queue.newest());
             save(&self.received).await;
             let now = self.health.causes();
             if now != causes {

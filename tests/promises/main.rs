@@ -36,6 +36,8 @@ mod queue_model;
 mod queue_refused;
 mod queue_rot;
 mod queue_support;
+mod queue_unread;
+mod queue_witness;
 mod reconcile;
 mod restart;
 mod route;

@@ -102,6 +102,7 @@ fn what_it_shows_is_what_was_sent() {
     assert_eq!((&report["ready"], &report["status_reports"]["total"]), (&json!(true), &json!(1)));
     assert_eq!(report["events"]["accepted"]["per_second"], 0.0);
     assert_eq!(report["refusals"], json!({"json_invalid": 1}));
+    assert_eq!(report["pictures"]["taken"], json!({"ok": 0, "truncated": 0, "undecodable": 0, "oversize": 0}));
     let lanes: Vec<_> = report["lanes"].as_array().unwrap().iter().collect();
     let lane = |destination: &str, lane: &str| {
         *lanes.iter().find(|found| found["destination"] == destination && found["lane"] == lane).unwrap()

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use boxbridge::clock::{Clock, Reading};
 use boxbridge::config::{self, Secret, StoreUrl};
+use boxbridge::disk::Disk;
 use boxbridge::event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
@@ -300,7 +301,7 @@ fn clock(data_dir: &Path) -> (Arc<Clock>, impl Fn(Duration)) {
     let passed_ms = Arc::new(AtomicI64::new(0));
     let passed = Arc::clone(&passed_ms);
     let now_ms = Timestamp::now().0;
-    let clock = Clock::with(data_dir, move || {
+    let clock = Clock::with(&Disk::default(), data_dir, move || {
         let passed_ms = passed.load(Ordering::Relaxed);
         Reading { wall_ms: now_ms + passed_ms, uptime_ms: passed_ms, boot: "first".to_owned() }
     });

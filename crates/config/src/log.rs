@@ -71,6 +71,7 @@ fn nearest(part: &str) -> Option<&'static str> {
         .next()
         .unwrap_or_default()
         .to_ascii_lowercase();
+
     let begins = WORDS
         .into_iter()
         .find(|known| word.len() > 2 && (word.starts_with(known) || known.starts_with(&word)));

@@ -76,12 +76,13 @@ fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
         ("ingest.listen", config.ingest.listen),
         ("admin.listen", config.admin.listen),
     ];
-    if let Some(mqtt) = config
+
+    let embedded = config
         .send
         .mqtt
         .as_ref()
-        .filter(|mqtt| mqtt.broker.is_none())
-    {
+        .filter(|mqtt| mqtt.broker.is_none());
+    if let Some(mqtt) = embedded {
         listeners.push(("send.mqtt.embedded.listen", mqtt.embedded.listen));
         listeners.extend(
             mqtt.embedded

@@ -180,6 +180,7 @@ fn without_the_line(error: &str) -> String {
     let text = error
         .replace("in TOML source string", "")
         .replace("TOML parse error at ", "");
+
     let mut lines = text
         .lines()
         .map(str::trim)
@@ -199,6 +200,7 @@ fn other_format(text: &str) -> Option<&'static str> {
         .split([':', '=', ' '])
         .next()
         .unwrap_or_default();
+
     let is_yaml = first == "---"
         || (first.trim_start().strip_prefix(key)?.starts_with(':') && !key.is_empty());
     match first.trim_start().starts_with('{') {

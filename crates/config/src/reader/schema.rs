@@ -23,6 +23,7 @@ pub fn schema() -> Value {
         forms: forms(),
         comments: comments(),
     };
+
     let root = description.section(
         "",
         "boxbridge settings",

@@ -89,18 +89,17 @@ impl Search<'_> {
                 variable(path)
             );
         }
-        if let Some(near) = nearest(
-            known
-                .iter()
-                .filter(|(_, value)| value.is_object() == is_section)
-                .map(|(word, _)| word),
-            key,
-        ) {
+
+        let alike = known
+            .iter()
+            .filter(|(_, value)| value.is_object() == is_section);
+        if let Some(near) = nearest(alike.map(|(word, _)| word), key) {
             return match is_section {
                 true => format!(", did you mean [{}]", join(section, near)),
                 false => format!(", did you mean {near:?}"),
             };
         }
+
         // Elsewhere, but not once for every person type.
         let places = self.paths(|path| {
             let is_last = path.rsplit_once('.').is_some_and(|(_, last)| last == key);
@@ -109,6 +108,7 @@ impl Search<'_> {
         if places.is_empty() {
             return String::new();
         }
+
         let places: Vec<_> = places.iter().map(|path| self.written(path)).collect();
         format!(", did you mean {}", places.join(" or "))
     }

@@ -108,6 +108,7 @@ fn is_broker(text: &str) -> bool {
         _ => (text, None),
     };
     let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+
     let inside = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));

@@ -114,44 +114,43 @@ impl Mqtt {
 impl Broker {
     /// `mqtt://host[:port]`, `mqtts://…`, `ws://host[:port][/path]`, `wss://…`.
     pub fn parse(url: &str) -> Result<Broker, String> {
-        let allowed = || {
-            "must be embedded, or mqtt:// mqtts:// ws:// wss:// with a host and maybe a port"
-                .to_owned()
-        };
         if url.contains('@') {
             return Err("must not hold a user or password: send.mqtt.username and BOXBRIDGE_SEND__MQTT__PASSWORD do".to_owned());
         }
 
-        let (scheme, rest) = url.split_once("://").ok_or_else(allowed)?;
+        let broker = Broker::of_parts(url).filter(|broker| {
+            let is_odd = |c: char| c.is_whitespace() || c.is_control();
+            !broker.host.is_empty() && !url.contains(is_odd)
+        });
+        let allowed =
+            "must be embedded, or mqtt:// mqtts:// ws:// wss:// with a host and maybe a port";
+        broker.ok_or_else(|| allowed.to_owned())
+    }
+
+    fn of_parts(url: &str) -> Option<Broker> {
+        let (scheme, rest) = url.split_once("://")?;
         let (transport, default_port) = match scheme {
             "mqtt" => (MqttTransport::Tcp, 1883),
             "mqtts" => (MqttTransport::Tls, 8883),
             "ws" => (MqttTransport::WebSocket, 80),
             "wss" => (MqttTransport::WebSocketTls, 443),
-            _ => return Err(allowed()),
+            _ => return None,
         };
 
-        let (authority, path) = rest
-            .split_once('/')
-            .map_or((rest, "/mqtt".to_owned()), |(host, path)| {
-                (host, format!("/{path}"))
-            });
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, "mqtt"));
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !host.ends_with(':') && !port.ends_with(']') => {
-                (host, port.parse().map_err(|_| allowed())?)
+                (host, port.parse().ok()?)
             }
             _ => (authority, default_port),
         };
 
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(allowed());
-        }
-        Ok(Broker {
+        Some(Broker {
             transport,
             host: host.to_owned(),
             port,
-            path,
+            path: format!("/{path}"),
         })
     }
 

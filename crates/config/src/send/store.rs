@@ -149,17 +149,7 @@ fn s3(read: &mut Reader, rest: &str) -> StoreUrl {
         "send.store.region",
         Form::Pattern("^[a-zA-Z0-9_-]+$"),
         "us-east-1".to_owned(),
-        |text| {
-            let is_good = !text.is_empty()
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-            if is_good {
-                Ok(text.to_owned())
-            } else {
-                Err("must be made of a-z A-Z 0-9 - _, such as us-east-1".to_owned())
-            }
-        },
+        region,
     );
     let credentials = credentials(read);
     let environment = if credentials.is_none() {
@@ -180,6 +170,14 @@ fn s3(read: &mut Reader, rest: &str) -> StoreUrl {
             .path("send.store.ca_file")
             .inspect(|file| tls::certificates(read, "send.store.ca_file", file)),
     })
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let is_of_a_region = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    if text.is_empty() || !text.bytes().all(is_of_a_region) {
+        return Err("must be made of a-z A-Z 0-9 - _, such as us-east-1".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn credentials(read: &mut Reader) -> Option<(String, Secret)> {

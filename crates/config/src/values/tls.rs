@@ -22,13 +22,16 @@ pub(crate) fn read(read: &mut Reader, section: &str) -> Tls {
         cert_file: read.path(&key("cert_file")),
         key_file: read.path(&key("key_file")),
     };
+
     if tls.cert_file.is_some() != tls.key_file.is_some() {
         read.problem(&key("cert_file"), "goes with key_file: both or neither");
     }
+
     for (name, file) in [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file)] {
         file.iter()
             .for_each(|file| certificates(read, &key(name), file));
     }
+
     if let Some(file) = &tls.key_file
         && let Some(text) = text(read, &key("key_file"), file)
         && PrivateKeyDer::from_pem_slice(&text).is_err()
@@ -41,7 +44,7 @@ pub(crate) fn read(read: &mut Reader, section: &str) -> Tls {
     tls
 }
 
-/// At least one, and all that there are can be read.
+/// Checks that a file holds at least one certificate, and that all of them can be read.
 pub(crate) fn certificates(read: &mut Reader, key: &str, file: &Path) {
     let Some(text) = text(read, key, file) else {
         return;
@@ -50,6 +53,7 @@ pub(crate) fn certificates(read: &mut Reader, key: &str, file: &Path) {
     if certificates.is_ok_and(|certificates| !certificates.is_empty()) {
         return;
     }
+
     let hint = match text.starts_with(&[0x30]) {
         true => "; it looks like DER, which `openssl x509 -inform der` turns into PEM",
         false => "",
