@@ -37,11 +37,52 @@ impl Routes {
         PersonType::ALL.iter().copied().zip(&self.0)
     }
 
-    /// The rules that join two settings of a route.
+    /// The rules that join two settings of a route, or of two routes.
     pub(crate) fn check(&self, read: &mut Reader) {
         for (person_type, route) in self.iter() {
             route.check(read, person_type);
+            self.check_late_topic(read, person_type, route);
         }
+    }
+
+    /// Late events must stay off every live topic, also off that of another type, and also where only some device's name makes the two the same.
+    fn check_late_topic(&self, read: &mut Reader, person_type: PersonType, route: &Route) {
+        let Some(late) = &route.mqtt_late_topic else {
+            return;
+        };
+
+        let live = self.iter().find(|(other, route)| {
+            let live = route.mqtt_topic.as_ref();
+            live.is_some_and(|live| late.of(person_type).may_meet(&live.of(*other)))
+        });
+
+        if let Some((other, live)) = live {
+            let (late_key, live_key) = (
+                format!("route.{person_type}.mqtt_late_topic"),
+                format!("route.{other}.mqtt_topic"),
+            );
+            let live = live.mqtt_topic.as_ref().map(Template::to_string);
+            let problem = format!(
+                "{late_key} ({late}) can be the same topic as {live_key} ({}): what is too late to act on must not reach a live topic",
+                live.unwrap_or_default()
+            );
+            read.joint(&[&late_key, &live_key], problem);
+        }
+    }
+
+    /// The setting of a route whose MQTT topic may be this one.
+    pub(crate) fn meeting(&self, topic: &Template) -> Option<String> {
+        self.iter().find_map(|(person_type, route)| {
+            let topics = [
+                ("mqtt_topic", &route.mqtt_topic),
+                ("mqtt_late_topic", &route.mqtt_late_topic),
+            ];
+            let meets = |template: &Template| template.of(person_type).may_meet(topic);
+            let (key, _) = topics
+                .into_iter()
+                .find(|(_, template)| template.as_ref().is_some_and(meets))?;
+            Some(format!("route.{person_type}.{key}"))
+        })
     }
 
     pub(crate) fn warnings(&self, has_kafka: bool) -> Vec<String> {
@@ -170,13 +211,6 @@ impl Route {
                 "route.{person_type}.picture_wait must be under its live_for ({live_for}), found {wait}: the event would wait until it is late"
             );
             read.joint(&[&key("picture_wait"), &key("live_for")], problem);
-        }
-
-        if self.mqtt_topic.is_some() && self.mqtt_topic == self.mqtt_late_topic {
-            let problem = format!(
-                "route.{person_type}.mqtt_late_topic is its mqtt_topic: what is too late to act on must not reach the live topic"
-            );
-            read.joint(&[&key("mqtt_topic"), &key("mqtt_late_topic")], problem);
         }
     }
 }

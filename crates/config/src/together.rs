@@ -19,6 +19,7 @@ pub(crate) fn check(config: &Config, read: &mut Reader) {
     }
 
     config.routes.check(read);
+    check_status_topic(config, read);
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {
@@ -46,6 +47,21 @@ pub(crate) fn check(config: &Config, read: &mut Reader) {
                 ),
             );
         }
+    }
+}
+
+/// The gateway's status is retained: on a topic of events, brokers would keep it for every new subscriber.
+fn check_status_topic(config: &Config, read: &mut Reader) {
+    let mqtt = config.send.mqtt.as_ref();
+    let Some(topic) = mqtt.and_then(|mqtt| mqtt.status_topic.as_ref()) else {
+        return;
+    };
+
+    if let Some(key) = config.routes.meeting(topic) {
+        let problem = format!(
+            "send.mqtt.status_topic ({topic}) can be the same topic as {key}: it is retained, and events never are"
+        );
+        read.joint(&["send.mqtt.status_topic", &key], problem);
     }
 }
 
