@@ -116,6 +116,7 @@ fn entry(number: u64, picture: Picture) -> Entry {
         id: EventId(id),
         revision: Revision(1),
         feed: Feed::Realtime,
+        dialect: Default::default(),
         occurred_at: Timestamp::now(),
         received_at: Timestamp::now(),
         act_before: Default::default(),

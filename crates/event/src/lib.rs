@@ -26,4 +26,6 @@ pub use receipt::{Code, Receipt, Refusal, Reply, Source};
 pub use sharer::Sharer;
 pub use size::Size;
 pub use timestamp::Timestamp;
-pub use words::{ClockSource, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode};
+pub use words::{
+    ClockSource, Dialect, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode,
+};
