@@ -95,7 +95,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     let delivery = Delivery {
         lane: Lane::Normal,
         destination: Arc::new(Faulty { connects: AtomicU32::new(0), delivered, link: Arc::clone(&link) }),
-        render: ToMqtt(Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch()))),
+        render: ToMqtt(Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch(), boxbridge::normalize::table))),
         cursor: queue.cursor("mqtt", Lane::Normal).unwrap(),
         verdicts: None,
         aside: Arc::new(Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap()),

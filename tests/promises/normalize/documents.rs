@@ -26,6 +26,60 @@ pub fn any_document() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A document of one of the flat shapes of history: any known field may be missing, or hold any value at all; unknown ones join.
+pub fn any_flat_document() -> impl Strategy<Value = Value> {
+    const V5: (&str, [&str; 12], [&str; 4]) = (
+        "timestamp",
+        [
+            "identity_id",
+            "identity_name",
+            "timestamp",
+            "score",
+            "person_type",
+            "dev_sno",
+            "reg_pic",
+            "spot_pic",
+            "recognize_face",
+            "ir_pic",
+            "want_action",
+            "group_id",
+        ],
+        ["ep_ip", "ep_type", "ep_name", "ep_id"],
+    );
+    const V6: (&str, [&str; 12], [&str; 4]) = (
+        "in_timestamp",
+        [
+            "identity_id",
+            "identity_name",
+            "in_timestamp",
+            "score",
+            "user_type",
+            "mq_license_key",
+            "reg_image",
+            "spot_image",
+            "recognize_face_image",
+            "ir_image",
+            "post_action",
+            "group_id",
+        ],
+        ["media_device_ip", "media_device_type", "media_device_name", "media_device_url"],
+    );
+    let of = |inner_name: &'static str, (time, top, inner): (&'static str, [&'static str; 12], [&'static str; 4])| {
+        let name =
+            |names: Vec<&'static str>| prop_oneof![6 => prop::sample::select(names).prop_map(str::to_owned), 1 => unknown_name()];
+        let top = prop::collection::btree_map(name(top.to_vec()), any_value(), 0..9);
+        let inner = prop::collection::btree_map(name(inner.to_vec()), any_value(), 0..5).prop_map(object);
+        (top, prop_oneof![8 => inner, 1 => any_value()]).prop_map(move |(top, inner)| {
+            let mut document = top.into_iter().collect::<Map<_, _>>();
+            document.entry("identity_id").or_insert_with(|| json!("666666"));
+            document.entry(time).or_insert_with(|| json!(1_566_016_554_020_u64));
+            document.insert(inner_name.to_owned(), inner);
+            Value::Object(document)
+        })
+    };
+    prop_oneof![of("ep_info", V5), of("media_device_info", V6)]
+}
+
 fn object(members: std::collections::BTreeMap<String, Value>) -> Value {
     Value::Object(members.into_iter().collect())
 }
@@ -97,9 +151,10 @@ fn any_picture() -> impl Strategy<Value = String> {
 /// The document with every text that is base64 in any spelling written in one, since spelling is all that may differ.
 pub fn comparable(document: &Value) -> Value {
     let mut document = document.clone();
-    let pictures =
-        [(None, "reg_pic"), (Some("ext_data"), "spot_pic"), (Some("ext_data"), "recognize_face"), (Some("ext_data"), "ir_pic")];
-    for (inner, name) in pictures {
+    const FLAT: [&str; 8] =
+        ["reg_pic", "spot_pic", "recognize_face", "ir_pic", "reg_image", "spot_image", "recognize_face_image", "ir_image"];
+    let nested = ["spot_pic", "recognize_face", "ir_pic"].map(|name| (Some("ext_data"), name));
+    for (inner, name) in FLAT.map(|name| (None, name)).into_iter().chain(nested) {
         let object = match inner {
             Some(inner) => document.get_mut(inner),
             None => Some(&mut document),

@@ -118,7 +118,8 @@ fn show(result: &Result<Normalized, Refusal>) -> Value {
 /// The document made again from an event and its pictures.
 pub fn rebuilt(Normalized { event, pictures, .. }: &Normalized) -> Value {
     let bytes = |kind| pictures.iter().find(|picture: &&Picture| picture.kind == kind).map(|picture| picture.bytes.clone());
-    Value::Object(document::rebuild(event, |kind, picture| bytes(kind).map(|bytes| document::picture_text(picture, &bytes))))
+    let table = boxbridge::normalize::table(event.dialect);
+    Value::Object(document::rebuild(table, event, |kind, picture| bytes(kind).map(|bytes| document::picture_text(picture, &bytes))))
 }
 
 #[test]
@@ -156,6 +157,20 @@ fn both_feeds_make_the_same_id_of_the_same_content() {
         let other = one(document.to_string().as_bytes(), &source(Feed::History));
         assert_ne!(realtime.content, other.content, "what else it says is content");
     }
+}
+
+#[test]
+fn every_dialect_makes_the_same_id_of_the_same_match() {
+    let nested =
+        json!({"identity_id": "7", "timestamp": 1_566_016_554_020_u64, "ext_data": {"person_type": 1, "device_ip": "10.0.0.1"}});
+    let flat_v5 =
+        json!({"identity_id": "7", "timestamp": 1_566_016_554_020_u64, "person_type": 1, "ep_info": {"ep_ip": "10.0.0.1"}});
+    let flat_v6 = json!({
+        "identity_id": "7", "in_timestamp": 1_566_016_554_020_u64, "user_type": "employee", "media_device_info": {"media_device_ip": "10.0.0.1"},
+    });
+    let [nested, flat_v5, flat_v6] = [nested, flat_v5, flat_v6].map(|document| event(&document, Feed::History));
+    assert_eq!((flat_v5.id, flat_v5.person_type), (nested.id, nested.person_type));
+    assert_eq!((flat_v6.id, flat_v6.person_type), (nested.id, nested.person_type));
 }
 
 #[test]
@@ -234,6 +249,15 @@ proptest! {
     #[test]
     fn event_and_pictures_rebuild_the_document(document in documents::any_document()) {
         let normalized = one(document.to_string().as_bytes(), &source(Feed::Realtime));
+        prop_assert_eq!(documents::comparable(&rebuilt(&normalized)), documents::comparable(&document));
+    }
+
+    #[test]
+    fn a_flat_event_and_its_pictures_rebuild_the_flat_document(document in documents::any_flat_document()) {
+        let normalized = one(document.to_string().as_bytes(), &source(Feed::History));
+        let text = serde_json::to_vec(&normalized.event).expect("an event can be written");
+        let event = serde_json::from_slice(&text).expect("and read");
+        let normalized = Normalized { event, ..normalized };
         prop_assert_eq!(documents::comparable(&rebuilt(&normalized)), documents::comparable(&document));
     }
 

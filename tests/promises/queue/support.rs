@@ -59,6 +59,7 @@ pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Pictu
         id: EventId(id),
         revision: Revision(1),
         feed: Feed::Realtime,
+        dialect: Default::default(),
         occurred_at: Timestamp(number as i64),
         received_at: Timestamp::now(),
         act_before: Default::default(),

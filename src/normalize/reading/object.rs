@@ -12,12 +12,12 @@ use serde_json::value::RawValue;
 use crate::event::{Code, Refusal};
 
 #[derive(Debug)]
-pub(super) struct Object<'a> {
+pub(in crate::normalize) struct Object<'a> {
     pub members: Vec<(Cow<'a, str>, Member<'a>)>,
 }
 
 #[derive(Debug)]
-pub(super) enum Member<'a> {
+pub(in crate::normalize) enum Member<'a> {
     /// The value's own text.
     Text(&'a RawValue),
     Object(Object<'a>),
@@ -32,6 +32,11 @@ impl<'a> Object<'a> {
 
     pub fn has(&self, name: &str) -> bool {
         self.members.iter().any(|(key, _)| key == name)
+    }
+
+    /// The same with each value of this member opened that is an object and is not yet.
+    pub fn open(self, name: &str) -> Result<Object<'a>, Refusal> {
+        self.opened(name).map_err(invalid)
     }
 
     /// The same with each value of `open` opened that is an object.
@@ -55,17 +60,17 @@ impl<'a> Object<'a> {
 }
 
 /// The texts of an array's elements.
-pub(super) fn elements(text: &str) -> Result<Vec<&RawValue>, Refusal> {
+pub(in crate::normalize) fn elements(text: &str) -> Result<Vec<&RawValue>, Refusal> {
     serde_json::from_str(text).map_err(invalid)
 }
 
 /// Whether a text is one JSON value, of whatever kind.
-pub(super) fn check(text: &str) -> Result<(), Refusal> {
+pub(in crate::normalize) fn check(text: &str) -> Result<(), Refusal> {
     serde_json::from_str::<&RawValue>(text).map(drop).map_err(invalid)
 }
 
 /// Whether a JSON text is a string that could hold an object; a glance, so that almost no string is looked at twice.
-pub(super) fn may_be_encoded(json: &str) -> bool {
+pub(in crate::normalize) fn may_be_encoded(json: &str) -> bool {
     // Its first character may be escaped, and is where it was encoded twice.
     json.strip_prefix('"').is_some_and(|inside| inside.trim_start().starts_with(['{', '\\']))
 }

@@ -4,7 +4,7 @@
 use crate::event::{Warning, WarningCode};
 
 #[derive(Debug, Default)]
-pub(super) struct Warnings(Vec<Warning>);
+pub(in crate::normalize) struct Warnings(Vec<Warning>);
 
 /// More than one of each kind and known field; an event that reaches it has been made up.
 const MAX: usize = 64;

@@ -8,20 +8,26 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::field::{self, Person};
-use super::notes::{Kept, Notes, dotted, pointer};
+use super::Stop;
 use super::object::{self, Member, Object};
-use super::reading::Stop;
 use super::warnings::Warnings;
-use super::{Context, KEPT_BYTES, embedding, picture};
-use crate::event::document::{BYTES, ENCODED, FIELD_COUNT, FIELDS, Field, INNER, Meaning, is_object};
+use crate::event::document::{self, BYTES, ENCODED, Field, Meaning};
 use crate::event::{Code, Picture, PictureState, Pictures, Refusal, WarningCode};
+use crate::normalize::dialect::{Dialect, FIELDS_MAX, is_object};
+use crate::normalize::repair::notes::{Kept, Notes, dotted, pointer};
+use crate::normalize::value::field::{self, Person};
+use crate::normalize::value::{embedding, picture};
+use crate::normalize::{Context, KEPT_BYTES};
 
-/// One slot for each of [`FIELDS`].
-pub(super) type Slots<T> = [Option<T>; FIELD_COUNT];
+/// One slot for each field of the dialect's table.
+pub(in crate::normalize) type Slots<T> = [Option<T>; FIELDS_MAX];
 
-#[derive(Debug, Default)]
-pub(super) struct Sent {
+/// Where a field stands that the dialect does not have.
+static NOWHERE: Field = document::top("", Meaning::Group);
+
+#[derive(Debug)]
+pub(in crate::normalize) struct Sent {
+    pub dialect: &'static Dialect,
     /// Of the fields that did not become a picture.
     pub values: Slots<Value>,
     pub pictures: Pictures,
@@ -41,12 +47,33 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    fn new(dialect: &'static Dialect) -> Sent {
+        Sent {
+            dialect,
+            values: Slots::default(),
+            pictures: Pictures::default(),
+            instead_of_inner: None,
+            extra: Map::new(),
+            source: Map::new(),
+            warnings: Warnings::default(),
+            notes: Notes::default(),
+            persons: Vec::new(),
+            inners: 0,
+            unread: None,
+        }
+    }
+
     /// Also the pictures' bytes. Without `notes` a text in the place of an object ends it, if it may be one.
-    pub fn take(object: Object<'_>, notes: Option<Notes>, context: &Context<'_>) -> Result<(Sent, Vec<Picture>), Stop> {
-        let mut sent = Sent::default();
+    pub fn take(
+        dialect: &'static Dialect,
+        object: Object<'_>,
+        notes: Option<Notes>,
+        context: &Context<'_>,
+    ) -> Result<(Sent, Vec<Picture>), Stop> {
+        let mut sent = Sent::new(dialect);
         let is_strict = notes.is_none();
         sent.take_notes(notes.unwrap_or_default());
-        let mut texts: Slots<&RawValue> = [None; FIELD_COUNT];
+        let mut texts: Slots<&RawValue> = [None; FIELDS_MAX];
         if is_strict && has_encoded(false, &object) {
             return Err(Stop::Encoded);
         }
@@ -58,7 +85,7 @@ impl Sent {
             None => sent.instead_of_inner = Some(Value::Null),
         }
         let pictures = sent.take_pictures(&mut texts, context);
-        for ((index, field), text) in FIELDS.iter().enumerate().zip(texts) {
+        for ((index, field), text) in dialect.table.fields.iter().enumerate().zip(texts) {
             let value = text.map(|text| sent.value(field.inner, field.name, text, context)).transpose()?;
             sent.values.get_mut(index).into_iter().for_each(|slot| slot.clone_from(&value));
         }
@@ -67,9 +94,20 @@ impl Sent {
 
     /// What was sent for a field, if it is no picture.
     pub fn get(&self, meaning: Meaning) -> (&'static Field, Option<&Value>) {
-        // Every meaning has its field: the table says so, and the compiler cannot.
-        let index = FIELDS.iter().position(|field| field.meaning == meaning).unwrap_or_default();
-        (&FIELDS[index], self.values.get(index).and_then(Option::as_ref))
+        let fields = self.dialect.table.fields;
+        match fields.iter().position(|field| field.meaning == meaning) {
+            Some(index) => (&fields[index], self.values.get(index).and_then(Option::as_ref)),
+            None => (&NOWHERE, None),
+        }
+    }
+
+    /// Dotted, as warnings name it.
+    pub fn path(&self, field: &Field) -> String {
+        self.dialect.table.path(field)
+    }
+
+    fn inner(&self) -> &'static str {
+        self.dialect.table.inner
     }
 
     /// Puts a value into `extra` where it stood; true if one was there already.
@@ -77,7 +115,7 @@ impl Sent {
         if !inner {
             return self.extra.insert(name.to_owned(), value).is_some();
         }
-        let inside = self.extra.entry(INNER).or_insert_with(|| Value::Object(Map::new()));
+        let inside = self.extra.entry(self.inner()).or_insert_with(|| Value::Object(Map::new()));
         inside.as_object_mut().is_some_and(|inside| inside.insert(name.to_owned(), value).is_some())
     }
 
@@ -89,16 +127,15 @@ impl Sent {
         texts: &mut Slots<&'a RawValue>,
         context: &Context<'_>,
     ) -> Result<Option<Member<'a>>, Refusal> {
-        let mut found = None;
+        let (dialect, mut found) = (self.dialect, None);
         for (name, member) in object.members {
-            if !inner && name == INNER {
-                self.inners += 1;
-                self.persons.extend(persons_in(&member));
-            }
-            let path = || if inner { format!("{INNER}.{name}") } else { name.clone().into_owned() };
-            let known = FIELDS.iter().position(|field| field.inner == inner && field.name == name);
+            let is_inner = !inner && name == self.inner();
+            self.inners += usize::from(is_inner);
+            self.take_persons(inner, &name, &member);
+            let path = || if inner { format!("{}.{name}", dialect.table.inner) } else { name.clone().into_owned() };
+            let known = dialect.table.fields.iter().position(|field| field.inner == inner && field.name == name);
             let is_repeated = match (member, known.and_then(|index| texts.get_mut(index))) {
-                (member, _) if !inner && name == INNER => found.replace(member).is_some(),
+                (member, _) if is_inner => found.replace(member).is_some(),
                 // Only the inner object is ever opened.
                 (Member::Object(_), _) => false,
                 (Member::Text(text), Some(slot)) => slot.replace(text).is_some(),
@@ -119,11 +156,12 @@ impl Sent {
     }
 
     fn take_instead_of_inner(&mut self, text: &RawValue, context: &Context<'_>) -> Result<(), Refusal> {
-        let sent = self.value(false, INNER, text, context)?;
-        self.warnings.add(WarningCode::TypeUnexpected, INNER);
+        let name = self.inner();
+        let sent = self.value(false, name, text, context)?;
+        self.warnings.add(WarningCode::TypeUnexpected, name);
         match &sent {
-            Value::Null => drop(self.extra.insert(INNER.to_owned(), Value::Null)),
-            Value::String(text) if !text.trim().is_empty() => self.could_not_read(INNER),
+            Value::Null => drop(self.extra.insert(name.to_owned(), Value::Null)),
+            Value::String(text) if !text.trim().is_empty() => self.could_not_read(name),
             _ => {}
         }
         self.instead_of_inner = Some(sent);
@@ -135,7 +173,7 @@ impl Sent {
         // The text was parsed once, so this fails only if serde_json disagrees with itself; neither its words nor the key are repeated.
         let mut value = serde_json::from_str(text.get())
             .map_err(|error| Refusal::new(Code::JsonInvalid, format!("not JSON: {:?} error in a value", error.classify())))?;
-        let path = || if inner { format!("{INNER}.{name}") } else { name.to_owned() };
+        let path = || if inner { format!("{}.{name}", self.dialect.table.inner) } else { name.to_owned() };
         let found = embedding::remove(name, &mut value, context)?;
         if found.is_removed || found.is_cut {
             self.warnings.add(WarningCode::EmbeddingRemoved, path());
@@ -163,8 +201,9 @@ impl Sent {
     fn take_notes(&mut self, notes: Notes) {
         // By these warnings the document is made again, so the others must leave them room.
         let no_number = |notes: Option<&Notes>| notes.is_some_and(|notes| notes.number.is_some());
-        for field in FIELDS.iter().filter(|field| no_number(notes.of(field))) {
-            self.warnings.add(WarningCode::NumberInvalid, field.path());
+        let table = &self.dialect.table;
+        for field in table.fields.iter().filter(|field| no_number(notes.of(table.inner, field))) {
+            self.warnings.add(WarningCode::NumberInvalid, table.path(field));
         }
         notes.visit(&mut |path, note| self.take_note(path, note));
         self.notes = notes;
@@ -173,7 +212,7 @@ impl Sent {
     fn take_note(&mut self, path: &[&str], note: &Notes) {
         if let Some(spelling) = &note.number {
             self.warnings.add(WarningCode::NumberInvalid, dotted(path));
-            if let Some(name) = known(path).map(str::to_owned).or_else(|| pointer(path)) {
+            if let Some(name) = self.known(path).map(str::to_owned).or_else(|| pointer(path)) {
                 self.source.insert(name, Value::String(spelling.clone()));
             }
         }
@@ -206,52 +245,71 @@ impl Sent {
         }
     }
 
+    /// What each person type that was sent says, and each object that lacks one; of something else that stands in an object's place
+    /// nothing is known, if it says something.
+    fn take_persons(&mut self, inner: bool, name: &str, member: &Member<'_>) {
+        let (field, _) = self.get(Meaning::PersonType);
+        let words = self.dialect.persons;
+        let of = |member: &Member<'_>| match member {
+            Member::Text(text) if !text.get().starts_with(['{', '[']) => {
+                field::person(serde_json::from_str(text.get()).ok().as_ref(), words)
+            }
+            _ => Person::Unknown,
+        };
+        match member {
+            _ if field.inner == inner && name == field.name => self.persons.extend((!inner).then(|| of(member))),
+            Member::Object(object) if field.inner && !inner && name == self.inner() => {
+                let sent = object.members.iter().filter(|(name, _)| name == field.name);
+                let before = self.persons.len();
+                self.persons.extend(sent.map(|(_, member)| of(member)));
+                if self.persons.len() == before {
+                    self.persons.push(Person::Defaulted);
+                }
+            }
+            Member::Text(text) if field.inner && !inner && name == self.inner() => {
+                self.persons.extend(text.get().starts_with(['{', '[', '"']).then_some(Person::Unknown));
+            }
+            _ => {}
+        }
+    }
+
+    /// The name by which `source` knows this place.
+    fn known(&self, path: &[&str]) -> Option<&'static str> {
+        let inner = self.inner();
+        let of = |is_inner, name| {
+            let field = self.dialect.table.fields.iter().find(|field| field.inner == is_inner && field.name == name);
+            field.map(Field::source_key)
+        };
+        match path {
+            [name] if *name == inner => Some(inner),
+            [name] => of(false, *name),
+            [object, name] if *object == inner => of(true, *name),
+            _ => None,
+        }
+    }
+
     fn take_pictures(&mut self, texts: &mut Slots<&RawValue>, context: &Context<'_>) -> Vec<Picture> {
         let mut pictures = Vec::new();
-        for (field, text) in FIELDS.iter().zip(texts) {
+        let table = &self.dialect.table;
+        for (field, text) in table.fields.iter().zip(texts) {
             let (Meaning::Picture(kind), Some(json)) = (field.meaning, text.map(RawValue::get)) else { continue };
             match picture::read(json, kind, context.source.received_at, context.settings.picture_max_pixels) {
                 Some(picture::Read { reference, bytes, is_repaired }) => {
                     if is_repaired {
-                        self.warnings.add(WarningCode::Base64Repaired, field.path());
+                        self.warnings.add(WarningCode::Base64Repaired, table.path(field));
                     }
                     if let Some(code) = warning_of(reference.state) {
-                        self.warnings.add(code, field.path());
+                        self.warnings.add(code, table.path(field));
                     }
                     *self.pictures.slot(kind) = Some(reference);
                     pictures.push(Picture { kind, bytes });
                     *text = None;
                 }
                 None if json.starts_with('"') || json == "null" => {}
-                None => self.warnings.add(WarningCode::TypeUnexpected, field.path()),
+                None => self.warnings.add(WarningCode::TypeUnexpected, table.path(field)),
             }
         }
         pictures
-    }
-}
-
-/// What an inner object says of the person, each time; of something else that stands there nothing is known, if it says something.
-fn persons_in(member: &Member<'_>) -> Vec<Person> {
-    let of = |text: &RawValue| match text.get().starts_with(['{', '[']) {
-        true => Person::Unknown,
-        false => field::person(serde_json::from_str(text.get()).ok().as_ref()),
-    };
-    match member {
-        Member::Text(text) => Vec::from_iter(text.get().starts_with(['{', '[', '"']).then_some(Person::Unknown)),
-        Member::Object(inner) => {
-            let is_person_type = |name: &str| FIELDS.iter().any(|field| field.meaning == Meaning::PersonType && field.name == name);
-            let sent = inner.members.iter().filter(|(name, _)| is_person_type(name));
-            let mut persons: Vec<_> = sent
-                .map(|(_, member)| match member {
-                    Member::Text(text) => of(text),
-                    Member::Object(_) => Person::Unknown,
-                })
-                .collect();
-            if persons.is_empty() {
-                persons.push(Person::Defaulted);
-            }
-            persons
-        }
     }
 }
 
@@ -261,15 +319,6 @@ fn has_encoded(inner: bool, object: &Object<'_>) -> bool {
         Member::Text(text) => is_object(inner, name) && object::may_be_encoded(text.get()),
         Member::Object(_) => false,
     })
-}
-
-/// The name by which `source` knows this place.
-fn known<'p>(path: &[&'p str]) -> Option<&'p str> {
-    match path {
-        [name] if *name == INNER || FIELDS.iter().any(|field| !field.inner && field.name == *name) => Some(name),
-        [INNER, name] if FIELDS.iter().any(|field| field.inner && field.name == *name) => Some(name),
-        _ => None,
-    }
 }
 
 fn warning_of(state: PictureState) -> Option<WarningCode> {

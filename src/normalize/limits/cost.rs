@@ -5,7 +5,8 @@
 
 use memchr::memchr2;
 
-use crate::event::document::{FIELDS, INNER, Meaning};
+use crate::event::document::Meaning;
+use crate::normalize::dialect::nested::{DIALECT, INNER};
 
 /// An object is a node of a tree with room for eleven members, however few it has; a list is less.
 const BRACKET_BYTES: usize = 640;
@@ -18,7 +19,7 @@ const TEXT_COPIES: usize = 4;
 /// Beside the body, a picture is there decoded; one that is no plain base64 is cleaned before.
 const PICTURE_COPIES: usize = 2;
 /// The values of one event may come to so much: ten thousand boxes with coordinates take two thirds of it.
-pub(super) const TREE_MAX: usize = 32 << 20;
+pub(in crate::normalize) const TREE_MAX: usize = 32 << 20;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -79,13 +80,15 @@ impl Cost {
 }
 
 /// Of the values of one event alone.
-pub(super) fn tree_bytes(brackets: usize, values: usize) -> usize {
+pub(in crate::normalize) fn tree_bytes(brackets: usize, values: usize) -> usize {
     brackets * BRACKET_BYTES + values * VALUE_BYTES
 }
 
-/// Whether a text of this name is taken out as a picture.
+/// Whether a text of this name is taken out as a picture, in the one dialect that comes live: elsewhere it counts as a text, which is more.
 fn is_picture(name: &[u8], is_inner: bool) -> bool {
-    FIELDS
+    DIALECT
+        .table
+        .fields
         .iter()
         .any(|field| matches!(field.meaning, Meaning::Picture(_)) && field.inner == is_inner && field.name.as_bytes() == name)
 }

@@ -1,9 +1,9 @@
 //! Names made from content: the event's id, its revision, and the digest both rest on.
 //!
 //! **Content digest** = SHA-256 of the box's document ([`document::opened`]) as canonical JSON: each picture replaced by the 64
-//! hex digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out; `dev_sno`, `ep_id`,
-//! `want_action`, `out_timestamp` and `api_version` left out at the top and in `ext_data`; `ext_data.info` and `ext_data.ir_pic`
-//! left out. Canonical: UTF-8, no white space, keys sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as
+//! hex digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out; the dialect's
+//! bookkeeping (in the nested one `dev_sno`, `ep_id`, `want_action`, `out_timestamp` and `api_version`) left out at the top and in
+//! its inner object; what only its history has (`ext_data.info` and `ext_data.ir_pic`) left out. Canonical: UTF-8, no white space, keys sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as
 //! serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls `\u00xx` in lower case, nothing else). Objects that came as
 //! a text are the objects they are. Where `source` has `$bytes`, a line feed and its canonical JSON follow. The event's revision
 //! is made of it once it is decided whether one may act on it ([`crate::event::Event::decide`]).
@@ -22,16 +22,13 @@
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::event::document::{self, BYTES, FIELDS, INNER, Meaning};
+use crate::event::document::{self, BYTES, Meaning};
 use crate::event::{ContentDigest, Event, EventId, PersonType, PictureKind};
-
-const BOOKKEEPING: [&str; 5] = ["dev_sno", "ep_id", "want_action", "out_timestamp", "api_version"];
-/// What only the history feed has.
-const HISTORY_ONLY: [&str; 2] = ["info", "ir_pic"];
+use crate::normalize::dialect::Dialect;
 
 /// Sets the event's id from all the rest of it, and returns its content's digest.
-pub(super) fn name(event: &mut Event) -> ContentDigest {
-    let content = ContentDigest(canonical_digest(&content(event), event.source.get(BYTES)));
+pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> ContentDigest {
+    let content = ContentDigest(canonical_digest(&content(event, dialect), event.source.get(BYTES)));
     let time = event.occurred_at.0.to_string();
     let identity = event.identity.id.as_deref().unwrap_or_default();
     let anonymous = identity.is_empty() || matches!(event.person_type, PersonType::Stranger | PersonType::Unknown);
@@ -55,17 +52,18 @@ fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
 }
 
 /// The document whose canonical form is digested.
-fn content(event: &Event) -> Map<String, Value> {
-    let mut document = document::opened(event, |_, picture| Some(picture.sha256.clone()));
-    for name in BOOKKEEPING {
-        document.remove(name);
+fn content(event: &Event, dialect: &Dialect) -> Map<String, Value> {
+    let Dialect { table, bookkeeping, history_only, .. } = dialect;
+    let mut document = document::opened(table, event, |_, picture| Some(picture.sha256.clone()));
+    for name in *bookkeeping {
+        document.remove(*name);
     }
-    if let Some(inner) = document.get_mut(INNER).and_then(Value::as_object_mut) {
-        inner.retain(|name, _| !BOOKKEEPING.contains(&name.as_str()) && !HISTORY_ONLY.contains(&name.as_str()));
+    if let Some(inner) = document.get_mut(table.inner).and_then(Value::as_object_mut) {
+        inner.retain(|name, _| !bookkeeping.contains(&name.as_str()) && !history_only.contains(&name.as_str()));
     }
-    for field in &FIELDS {
+    for field in table.fields {
         let Meaning::Picture(kind) = field.meaning else { continue };
-        let object = if field.inner { document.get_mut(INNER).and_then(Value::as_object_mut) } else { Some(&mut document) };
+        let object = if field.inner { document.get_mut(table.inner).and_then(Value::as_object_mut) } else { Some(&mut document) };
         if let Some(object) = object
             && is_empty(event, kind, object.get(field.name))
         {
@@ -129,7 +127,7 @@ fn write_string(string: &str, text: &mut Vec<u8>) {
 }
 
 /// 64 hex digits.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+pub(in crate::normalize) fn sha256_hex(bytes: &[u8]) -> String {
     ContentDigest(Sha256::digest(bytes).into()).to_hex()
 }
 

@@ -12,7 +12,7 @@ use crate::event::{Code, Refusal};
 
 /// What there is to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(in crate::normalize) struct Counts {
     /// Strings that are a picture by their first characters, in whatever field.
     pub pictures: usize,
     pub brackets: usize,
@@ -32,7 +32,7 @@ const PICTURE_MIN: usize = 160;
 /// The largest double has 309 digits; a shorter literal without an exponent always fits.
 const DIGITS_SAFE: usize = 300;
 
-pub(super) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
+pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
     let bytes = text.as_bytes();
     let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     let mut counts = Counts { values: 1, ..Counts::default() };
@@ -91,7 +91,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, Refusal> {
 }
 
 /// The length of the `\uXXXX` at `at`, or of the two that make one character; `None` for half of a pair.
-pub(super) fn unicode_escape(bytes: &[u8], at: usize) -> Option<usize> {
+pub(in crate::normalize) fn unicode_escape(bytes: &[u8], at: usize) -> Option<usize> {
     match code_unit(bytes, at) {
         Some(0xd800..=0xdbff) => matches!(code_unit(bytes, at + 6), Some(0xdc00..=0xdfff)).then_some(12),
         Some(0xdc00..=0xdfff) => None,
@@ -116,7 +116,7 @@ fn number_end(text: &str, start: usize) -> Result<usize, Refusal> {
 }
 
 /// Of the literal of a number.
-pub(super) fn is_out_of_range(literal: &str) -> bool {
+pub(in crate::normalize) fn is_out_of_range(literal: &str) -> bool {
     let may_be = literal.len() > DIGITS_SAFE || literal.contains(['e', 'E']);
     may_be && literal.parse::<f64>().is_ok_and(f64::is_infinite)
 }

@@ -16,7 +16,7 @@ impl fmt::Debug for Room<'_> {
 
 /// What one repair holds.
 #[derive(Debug)]
-pub(super) struct Taken<'a> {
+pub(in crate::normalize) struct Taken<'a> {
     room: Room<'a>,
     bytes: usize,
     bytes_max: usize,

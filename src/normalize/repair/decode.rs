@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use encoding_rs::{CoderResult, Encoding, GB18030, UTF_8};
 
-use super::room::Taken;
 use crate::event::{Code, Refusal};
+use crate::normalize::limits::room::Taken;
 
 /// In which to read a body: as it is, or by the declared charset, else with U+FFFD, else as GB18030, which Chinese firmware writes
 /// without a word.
-pub(super) fn readings(body: &[u8], charset: Option<&str>) -> Vec<&'static Encoding> {
+pub(in crate::normalize) fn readings(body: &[u8], charset: Option<&str>) -> Vec<&'static Encoding> {
     if !looks_like_utf_16(body) && simdutf8::basic::from_utf8(body).is_ok() {
         return vec![UTF_8];
     }
@@ -23,12 +23,12 @@ pub(super) fn readings(body: &[u8], charset: Option<&str>) -> Vec<&'static Encod
 }
 
 /// UTF-16 of any JSON has a NUL among its first two bytes, or a mark; UTF-8 of none has.
-pub(super) fn looks_like_utf_16(body: &[u8]) -> bool {
+pub(in crate::normalize) fn looks_like_utf_16(body: &[u8]) -> bool {
     body.iter().take(2).any(|byte| *byte == 0) || body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff")
 }
 
 /// `None` if it cannot be read so.
-pub(super) fn decode<'b>(
+pub(in crate::normalize) fn decode<'b>(
     body: &'b [u8],
     encoding: &'static Encoding,
     bytes_max: usize,

@@ -10,12 +10,12 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 
-use super::digest::sha256_hex;
 use super::image::{Image, inspect};
 use crate::event::{PictureKind, PictureReference, PictureState, Timestamp};
+use crate::normalize::reading::digest::sha256_hex;
 
 /// A picture taken out of a document.
-pub(super) struct Read {
+pub(in crate::normalize) struct Read {
     pub reference: PictureReference,
     pub bytes: Bytes,
     /// Blanks in it were taken for the `+` that they had been.
@@ -30,7 +30,7 @@ struct Decoded {
 }
 
 /// `json` is the field's value as it stands in the body. `None` if it is no text, or one that holds no picture.
-pub(super) fn read(json: &str, kind: PictureKind, received_at: Timestamp, pixels_max: u64) -> Option<Read> {
+pub(in crate::normalize) fn read(json: &str, kind: PictureKind, received_at: Timestamp, pixels_max: u64) -> Option<Read> {
     let quoted = json.strip_prefix('"')?.strip_suffix('"')?;
     if quoted.is_empty() {
         return None;

@@ -7,10 +7,11 @@
 use memchr::memmem;
 use serde_json::Value;
 
-use super::cost::{Cost, TREE_MAX, tree_bytes};
-use super::room::Taken;
-use super::{Context, scan};
 use crate::event::Refusal;
+use crate::normalize::Context;
+use crate::normalize::limits::cost::{Cost, TREE_MAX, tree_bytes};
+use crate::normalize::limits::room::Taken;
+use crate::normalize::limits::scan;
 
 const ALWAYS: [&str; 2] = ["feature_binary", "feature_base64_str"];
 const IN_ATTRIBUTES: &str = "feature";
@@ -19,28 +20,28 @@ const TEXTS_MAX: usize = 3;
 const ATTRIBUTES: [&str; 3] = ["info", "recognize_face_attr", "identity_info"];
 
 /// Whether a member of this name is an embedding wherever it stands.
-pub(super) fn is_embedding(name: &str) -> bool {
+pub(in crate::normalize) fn is_embedding(name: &str) -> bool {
     ALWAYS.contains(&name)
 }
 
 /// Whether a member of this name goes, in or outside an object that boxes put attributes in.
-pub(super) fn goes(in_attributes: bool, name: &str) -> bool {
+pub(in crate::normalize) fn goes(in_attributes: bool, name: &str) -> bool {
     is_embedding(name) || (in_attributes && name == IN_ATTRIBUTES)
 }
 
 /// Whether boxes put attributes in an object of this name.
-pub(super) fn has_attributes(name: &str) -> bool {
+pub(in crate::normalize) fn has_attributes(name: &str) -> bool {
     ATTRIBUTES.contains(&name)
 }
 
 /// Whether a text names an embedding, whatever else it says: all their names begin so.
-pub(super) fn is_named_in(text: &str) -> bool {
+pub(in crate::normalize) fn is_named_in(text: &str) -> bool {
     memmem::find(text.as_bytes(), IN_ATTRIBUTES.as_bytes()).is_some()
 }
 
 /// What was found in a value.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(in crate::normalize) struct Found {
     /// Something was taken out.
     pub is_removed: bool,
     /// A text that names an embedding could not be read, and was cut off before it.
@@ -48,7 +49,7 @@ pub(super) struct Found {
 }
 
 /// Takes out what lies in the value of a member of this name. An error where there is no memory to read a text in it.
-pub(super) fn remove(name: &str, value: &mut Value, context: &Context<'_>) -> Result<Found, Refusal> {
+pub(in crate::normalize) fn remove(name: &str, value: &mut Value, context: &Context<'_>) -> Result<Found, Refusal> {
     let mut search = Search { context, found: Found::default() };
     search.below(has_attributes(name), 0, value)?;
     Ok(search.found)

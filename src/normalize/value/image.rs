@@ -6,7 +6,7 @@
 use memchr::memmem;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Image {
+pub(in crate::normalize) struct Image {
     pub extension: &'static str,
     pub media_type: &'static str,
     /// Width and height in pixels, as declared.
@@ -14,7 +14,7 @@ pub(super) struct Image {
     pub has_end: bool,
 }
 
-pub(super) fn inspect(bytes: &[u8]) -> Image {
+pub(in crate::normalize) fn inspect(bytes: &[u8]) -> Image {
     let (extension, media_type, has_end) = match bytes {
         [0xff, 0xd8, 0xff, ..] => ("jpg", "image/jpeg", jpeg_has_end(bytes)),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => ("png", "image/png", memmem::rfind(bytes, PNG_END).is_some()),

@@ -10,13 +10,13 @@ use crate::event::PersonType;
 
 /// A text, and whether another type was sent where one is promised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Text {
+pub(in crate::normalize) struct Text {
     pub text: Option<String>,
     pub is_unexpected: bool,
 }
 
 /// Numbers are taken by their digits; an empty text is none.
-pub(super) fn text(value: Option<&Value>) -> Text {
+pub(in crate::normalize) fn text(value: Option<&Value>) -> Text {
     match value {
         None | Some(Value::Null) => Text::default(),
         Some(Value::String(text)) => Text { text: Some(text.clone()).filter(|text| !text.is_empty()), is_unexpected: false },
@@ -27,7 +27,7 @@ pub(super) fn text(value: Option<&Value>) -> Text {
 
 /// A moment as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(in crate::normalize) struct Moment {
     /// Since 1970, the rest of a millisecond cut off.
     pub milliseconds: i64,
     /// Whether it was sent in the unit that the box's document shows.
@@ -38,7 +38,7 @@ pub(super) struct Moment {
 const PLAUSIBLE: std::ops::Range<i128> = 1_420_070_400_000..4_133_980_800_000;
 
 /// Seconds, milliseconds or microseconds, told apart by magnitude; with decimals; in a string or not. `None` if implausible.
-pub(super) fn moment(value: Option<&Value>) -> Option<Moment> {
+pub(in crate::normalize) fn moment(value: Option<&Value>) -> Option<Moment> {
     let digits = match value? {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.trim().to_owned(),
@@ -71,7 +71,7 @@ fn millionths(digits: &str) -> Option<i128> {
 
 /// What became of a score.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Score {
+pub(in crate::normalize) enum Score {
     None,
     /// 0 to 1.
     As(f64),
@@ -80,7 +80,7 @@ pub(super) enum Score {
     Invalid,
 }
 
-pub(super) fn score(value: Option<&Value>, scale: ScoreScale) -> Score {
+pub(in crate::normalize) fn score(value: Option<&Value>, scale: ScoreScale) -> Score {
     let sent = match value {
         None | Some(Value::Null) => return Score::None,
         Some(Value::String(text)) if text.trim().is_empty() => return Score::None,
@@ -101,14 +101,14 @@ pub(super) fn score(value: Option<&Value>, scale: ScoreScale) -> Score {
 
 /// What became of a person type. The vendor's rule: absent means employee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Person {
+pub(in crate::normalize) enum Person {
     Sent(PersonType),
     Defaulted,
     Unknown,
 }
 
-/// The box's number, its digits in a string, or the word of later firmware.
-pub(super) fn person(value: Option<&Value>) -> Person {
+/// By the dialect's words, or a number by its digits.
+pub(in crate::normalize) fn person(value: Option<&Value>, words: &[(&str, PersonType)]) -> Person {
     let word = match value {
         None | Some(Value::Null) => return Person::Defaulted,
         Some(Value::String(text)) if text.is_empty() => return Person::Defaulted,
@@ -116,14 +116,8 @@ pub(super) fn person(value: Option<&Value>) -> Person {
         Some(Value::Number(number)) => digits(&number.to_string()),
         Some(_) => return Person::Unknown,
     };
-    match word.as_str() {
-        "1" | "employee" => Person::Sent(PersonType::Employee),
-        "2" | "visitor" => Person::Sent(PersonType::Visitor),
-        "3" | "blacklist" => Person::Sent(PersonType::Blacklist),
-        "4" | "stranger" => Person::Sent(PersonType::Stranger),
-        "5" | "vip" => Person::Sent(PersonType::Vip),
-        _ => Person::Unknown,
-    }
+    let known = words.iter().find(|(known, _)| *known == word);
+    known.map_or(Person::Unknown, |(_, person_type)| Person::Sent(*person_type))
 }
 
 /// The digits of a positive number below ten that is whole, however it is spelled: exact, where a float would round. Else nothing.
@@ -141,13 +135,13 @@ fn digits(literal: &str) -> String {
 }
 
 /// Whether a key is one that a person type stands under, or its object, spelled another way or not.
-pub(super) fn names_person(key: &str) -> bool {
+pub(in crate::normalize) fn names_person(key: &str) -> bool {
     let letters: String = key.chars().filter(|letter| letter.is_ascii_alphanumeric()).map(|it| it.to_ascii_lowercase()).collect();
     matches!(letters.as_str(), "persontype" | "usertype" | "extdata")
 }
 
 /// Whether there is such a key in a value.
-pub(super) fn names_person_below(value: &Value) -> bool {
+pub(in crate::normalize) fn names_person_below(value: &Value) -> bool {
     match value {
         Value::Object(members) => members.iter().any(|(key, value)| names_person(key) || names_person_below(value)),
         Value::Array(values) => values.iter().any(names_person_below),
@@ -156,15 +150,12 @@ pub(super) fn names_person_below(value: &Value) -> bool {
 }
 
 /// The word for a device type; one that we do not know is taken as sent.
-pub(super) fn device_type(value: Option<&Value>) -> Text {
+pub(in crate::normalize) fn device_type(value: Option<&Value>, words: &'static [(&'static str, &'static str)]) -> Text {
     let Text { text, is_unexpected } = text(value);
     let word = plain(text.as_deref().unwrap_or_default().trim());
+    let known = words.iter().find(|(known, _)| *known == word);
     let word = match word.as_str() {
-        "0" => "gate",
-        "1" => "capture_camera",
-        "2" => "ipc_static",
-        "3" => "ipc_dynamic",
-        "4" => "door",
+        _ if let Some((_, known)) = known => known,
         word if word.is_empty() || word.parse::<f64>().is_ok() => "unknown",
         word => word,
     };

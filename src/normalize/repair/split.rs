@@ -4,11 +4,11 @@
 //! why it steps over strings by character. Deliberately looks at strings, brackets and commas only: what an element is, the reading of it
 //! says.
 
-use super::Limits;
 use crate::charset::Charset;
 use crate::event::{Code, Refusal};
+use crate::normalize::Limits;
 
-pub(super) struct Array<'b> {
+pub(in crate::normalize) struct Array<'b> {
     pub elements: Vec<&'b [u8]>,
     /// A comma stood behind the last one.
     pub has_comma: bool,
@@ -17,7 +17,7 @@ pub(super) struct Array<'b> {
 }
 
 /// `body`, read in this encoding, is one array and nothing else, or the answer is `None`.
-pub(super) fn split<'b>(body: &'b [u8], charset: Charset, limits: &Limits) -> Result<Option<Array<'b>>, Refusal> {
+pub(in crate::normalize) fn split<'b>(body: &'b [u8], charset: Charset, limits: &Limits) -> Result<Option<Array<'b>>, Refusal> {
     let mut is_sound = true;
     let mut elements = Vec::new();
     let (mut at, mut start, mut depth) = (0, 1, 0_usize);

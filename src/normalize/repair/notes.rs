@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{KEPT_BYTES, embedding};
-use crate::event::document::{Field, INNER};
+use crate::event::document::Field;
+use crate::normalize::KEPT_BYTES;
+use crate::normalize::value::embedding;
 
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Notes {
+pub(in crate::normalize) struct Notes {
     /// The spelling of a number that is `null` now.
     pub number: Option<String>,
     /// A string as it was sent, between its quotes, where it is another now.
@@ -28,7 +29,7 @@ pub(super) struct Notes {
 
 /// Bytes of a body, kept beside what was made of them.
 #[derive(Debug, PartialEq)]
-pub(super) enum Kept {
+pub(in crate::normalize) enum Kept {
     Whole(Vec<u8>),
     /// Their SHA-256, where there are many, or pictures among them: two are two all the same.
     Hash([u8; 32]),
@@ -57,9 +58,9 @@ impl Notes {
         *self == Notes::default()
     }
 
-    /// Of a field's value.
-    pub fn of(&self, field: &Field) -> Option<&Notes> {
-        let object = if field.inner { self.members.get(INNER)? } else { self };
+    /// Of a field's value, in a document whose inner object has this name.
+    pub fn of(&self, inner: &str, field: &Field) -> Option<&Notes> {
+        let object = if field.inner { self.members.get(inner)? } else { self };
         object.members.get(field.name)
     }
 
@@ -90,7 +91,7 @@ impl Notes {
 const PATH_MAX: usize = 1 << 10;
 
 /// As warnings name a place; the document itself is `$`.
-pub(super) fn dotted(path: &[&str]) -> String {
+pub(in crate::normalize) fn dotted(path: &[&str]) -> String {
     match path {
         [] => "$".to_owned(),
         _ if is_long(path) => "…".to_owned(),
@@ -99,7 +100,7 @@ pub(super) fn dotted(path: &[&str]) -> String {
 }
 
 /// As RFC 6901 names it; `None` where that would be too long.
-pub(super) fn pointer(path: &[&str]) -> Option<String> {
+pub(in crate::normalize) fn pointer(path: &[&str]) -> Option<String> {
     let step = |pointer: String, name: &&str| pointer + "/" + &name.replace('~', "~0").replace('/', "~1");
     (!is_long(path)).then(|| path.iter().fold(String::new(), step))
 }
