@@ -293,9 +293,9 @@ fn the_vendors_shape_has_a_uri_where_a_picture_was() {
 fn the_vendors_shape_is_the_one_of_the_dialect_in_which_the_box_wrote() {
     let router = router(&[("route.default.format", "box")]);
     let flat = [
-        include_str!("../normalize/history-flat-v5.json"),
-        include_str!("../normalize/history-flat-v6.json"),
-        include_str!("../normalize/history-flat-v5-objects-as-texts.json"),
+        include_str!("../../normalize/history-flat-v5.json"),
+        include_str!("../../normalize/history-flat-v6.json"),
+        include_str!("../../normalize/history-flat-v5-objects-as-texts.json"),
     ];
     for document in flat {
         let mut expected: Value = serde_json::from_str(document).expect("the case is JSON");
