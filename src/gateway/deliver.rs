@@ -21,7 +21,7 @@ use crate::queue::{Cursor, Outcome, Record, Verdicts};
 use crate::route::{PicturesNow, Sending};
 use crate::send::link::{Link, PROVEN};
 use crate::send::window::{Awaits, Blame, Limits, Now, Reading, Replayed, Traits, Window};
-use crate::send::{Answer, Destination, Reason, Rejection, Session};
+use crate::send::{Answer, Destination, Lost, Reason, Rejection, Session};
 use pictures::{Pictures, Reads};
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
@@ -88,22 +88,22 @@ where
                 }
                 let session_window = session.window();
                 window.open(Limits { records: session_window.records, bytes: session_window.bytes }, Instant::now());
-                let (end, has_progressed) = delivery.session(session, &mut window, &stop).await;
+                let (lost, has_progressed) = delivery.session(session, &mut window, &stop).await;
                 if has_progressed {
                     attempts = 0;
                 }
-                if window.lost(end.is_explained, Instant::now()) == Blame::Record && !stop.is_cancelled() {
+                if window.lost(lost.is_explained, Instant::now()) == Blame::Record && !stop.is_cancelled() {
                     // The destination is as well as before: what else waits is to flow on.
                     was_well = true;
                     tracing::debug!(
                         destination.name = delivery.link.destination,
-                        error = end.error,
+                        error = lost.error,
                         "the connection died on one event"
                     );
                     delivery.rest(pause(0, RETRY_FIRST), &stop).await;
                     continue;
                 }
-                end.error
+                lost.error
             }
             Err(error) => {
                 window.unreachable();
@@ -117,13 +117,6 @@ where
         delivery.link.down(delivery.lane, error, attempts);
         delivery.rest(pause(attempts, delivery.settings.retry_max), &stop).await;
     }
-}
-
-/// How a session ended.
-struct End {
-    error: String,
-    /// For a reason that is no record's doing.
-    is_explained: bool,
 }
 
 impl<D, R> Delivery<D, R>
@@ -148,7 +141,7 @@ where
     }
 
     /// One session, from its first record to its loss: why it ended, and whether anything was answered in it.
-    async fn session(&mut self, mut session: D::Session, window: &mut Window<Work>, stop: &CancellationToken) -> (End, bool) {
+    async fn session(&mut self, mut session: D::Session, window: &mut Window<Work>, stop: &CancellationToken) -> (Lost, bool) {
         let mut has_progressed = false;
         // Until then it may be one that connects and dies.
         let mut unproven = Some(Instant::now() + PROVEN);
@@ -163,12 +156,13 @@ where
                 biased;
                 () = stop.cancelled() => {
                     session.finish().await;
-                    return (End { error: "stopped".to_owned(), is_explained: true }, has_progressed);
+                    return (Lost { error: "stopped".to_owned(), is_explained: true }, has_progressed);
                 }
                 answer = session.next() => {
-                    if let Answer::Lost { error } = answer {
-                        return (End { error, is_explained: session.is_explained() }, has_progressed);
-                    }
+                    let answer = match answer {
+                        Ok(answer) => answer,
+                        Err(lost) => return (lost, has_progressed),
+                    };
                     has_progressed = true;
                     self.answered(answer, window).await;
                 }
@@ -327,7 +321,6 @@ where
                 }
             }
             Answer::Rejected { sequence, rejection } => self.rejected(sequence, &rejection, window).await,
-            Answer::Lost { .. } => {}
         }
     }
 

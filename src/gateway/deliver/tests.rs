@@ -30,7 +30,7 @@ enum Mood {
 
 /// What was sent: the number of the event, its type and device.
 #[derive(Clone, Debug)]
-struct Sent {
+pub struct Sent {
     number: i64,
     person_type: PersonType,
     device: String,
@@ -71,7 +71,7 @@ impl Session for Line {
         self.wire.push_back((sequence, message));
     }
 
-    async fn next(&mut self) -> Answer {
+    async fn next(&mut self) -> Result<Answer, Lost> {
         // An answer takes a moment, so that the loop reads on meanwhile.
         tokio::time::sleep(Duration::from_millis(1)).await;
         if self.is_lost {
@@ -81,13 +81,13 @@ impl Session for Line {
         match (self.moody.mood)(&sent) {
             Mood::Takes => {
                 self.moody.taken.lock().unwrap().push((sent, Instant::now()));
-                Answer::Acknowledged { sequence, heard: true }
+                Ok(Answer::Acknowledged { sequence, heard: true })
             }
-            Mood::RefusesForNow => rejected(sequence, Reason::Passing),
-            Mood::Forbids => rejected(sequence, Reason::NotAuthorised),
+            Mood::RefusesForNow => Ok(rejected(sequence, Reason::Passing)),
+            Mood::Forbids => Ok(rejected(sequence, Reason::NotAuthorised)),
             Mood::HangsUp => {
                 self.is_lost = true;
-                Answer::Lost { error: "hung up".to_owned() }
+                Err(Lost::unexplained("hung up"))
             }
         }
     }

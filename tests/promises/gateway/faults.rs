@@ -15,7 +15,7 @@ use boxbridge::queue::aside::Aside;
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;
-use boxbridge::send::{Answer, ConnectError, Destination, Session, Window};
+use boxbridge::send::{Answer, ConnectError, Destination, Lost, Session, Window};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -70,14 +70,14 @@ impl Session for FaultySession {
         self.submitted.push(sequence);
     }
 
-    async fn next(&mut self) -> Answer {
+    async fn next(&mut self) -> Result<Answer, Lost> {
         if self.submitted.is_empty() {
             return std::future::pending().await;
         }
         assert!(self.number > 2, "a fault while waiting");
         let sequence = self.submitted.remove(0);
         self.delivered.send(sequence).await.unwrap();
-        Answer::Acknowledged { sequence, heard: true }
+        Ok(Answer::Acknowledged { sequence, heard: true })
     }
 }
 
