@@ -14,7 +14,7 @@ use crate::admin::{self, Health, Phase};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::gateway::{Ages, Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, Turns};
+use crate::gateway::{Ages, Backlog, Delivery, Fetches, Gateway, Render, ToBus, ToStore, Turns};
 use crate::ingest::{self, Door, Listener, Port};
 use crate::metrics;
 use crate::normalize;
@@ -116,10 +116,10 @@ impl App {
         build::keep_store_clean(Arc::clone(&store), Arc::clone(&clock), &deliveries);
         let mut links = vec![start.deliveries(store, || ToStore(Arc::clone(&router)))];
         if let Some(mqtt) = destinations.mqtt {
-            links.push(start.deliveries(Arc::new(mqtt), || ToMqtt(Arc::clone(&router))));
+            links.push(start.deliveries(Arc::new(mqtt), || ToBus::mqtt(Arc::clone(&router))));
         }
         if let Some(kafka) = destinations.kafka {
-            links.push(start.deliveries(Arc::new(kafka), || ToKafka(Arc::clone(&router))));
+            links.push(start.deliveries(Arc::new(kafka), || ToBus::kafka(Arc::clone(&router))));
         }
         if let Some(embedded) = &embedded {
             let (embedded, queue, stop) = (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
@@ -225,18 +225,19 @@ impl Start<'_> {
         let link = Arc::new(Link::new(destination.name()));
         for lane in crate::event::Lane::ALL.iter().copied() {
             let Some(cursor) = self.queue.cursor(destination.name(), lane) else { continue };
+            let render = render();
             let delivery = Delivery {
                 lane,
                 destination: Arc::clone(&destination),
-                render: render(),
-                cursor,
+                backlog: Backlog::new(cursor, &self.config.send, render.poison()),
+                render,
                 verdicts: (destination.name() != build::STORE).then(|| self.queue.verdicts(lane)),
                 aside: Arc::clone(self.aside),
                 link: Arc::clone(&link),
                 settings: self.config.send.clone(),
                 is_expiring: false,
                 ages: Arc::clone(self.ages),
-                reads: Default::default(),
+                fetches: Fetches::default(),
             };
             self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
         }
