@@ -32,7 +32,7 @@ use local::Peer;
 const IDLE: Duration = Duration::from_secs(90);
 const HEAD: Duration = Duration::from_secs(5);
 
-/// What is behind the admin port. Its connections have the deadlines of the boxes', and a cap of their own.
+/// The service behind the admin port. Its connections have the deadlines of the boxes', and a cap of their own.
 pub struct Admin {
     router: Router,
     places: Arc<Places>,

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::commands;
 use crate::config::Config;
 use crate::fault::{self, Fault};
-use crate::gateway::{Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, Turns};
+use crate::gateway::{Ages, Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, Turns};
 use crate::ingest::{self, Door, Listener, Port};
 use crate::metrics;
 use crate::queue::aside::Aside;
@@ -38,9 +38,11 @@ mod logging;
 mod service_manager;
 mod stage;
 mod store_moves;
+pub mod untaken;
 
 use listen::cannot_listen;
 use stage::Stage;
+use untaken::Untaken;
 
 pub use logging::start as start_logging;
 pub use service_manager::Held;
@@ -74,6 +76,7 @@ pub struct App {
     deliveries: Stage,
     admin: Stage,
     embedded: Option<Arc<Embedded>>,
+    untaken: Untaken,
 }
 
 /// The whole process: until SIGTERM or SIGINT, or until the disk fails.
@@ -156,8 +159,10 @@ impl App {
             .map_err(|_| Fault)?
             .context("cannot open the queue")?;
         let instance = build::instance(&disk, &config.data_dir)?;
-        let clock = Arc::new(Clock::open(&config.data_dir));
+        let clock = Arc::new(Clock::open(&disk, &config.data_dir));
         clock.look();
+        let ages = Arc::new(Ages::new(Arc::clone(&clock), queue.newest()));
+        let untaken = Untaken::of(&disk, &config.data_dir);
         let aside = Arc::new(Aside::open(&disk, &config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
         let quarantine = Arc::new(Quarantine::open(&disk, &config.data_dir, &config.ingest.quarantine)?);
         metrics::limits(&config);
@@ -166,7 +171,7 @@ impl App {
         let destinations = build::destinations(&config, &disk, &instance, embedded.as_deref())?;
         let router = Arc::new(Router::new(&config.routes, store_moves::places(&config, &disk, &queue), queue.epoch()));
         let deliveries = Stage::default();
-        let start = Start { config: &config, queue: &queue, aside: &aside, stage: &deliveries };
+        let start = Start { config: &config, queue: &queue, aside: &aside, ages: &ages, stage: &deliveries };
         let store = Arc::new(destinations.store);
         build::keep_store_clean(Arc::clone(&store), Arc::clone(&clock), &deliveries);
         let mut links = vec![start.deliveries(store, || ToStore(Arc::clone(&router)))];
@@ -178,11 +183,11 @@ impl App {
         }
         if let Some(embedded) = &embedded {
             let (embedded, queue, stop) = (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
-            let data_dir = config.data_dir.clone();
+            let untaken = untaken.clone();
             deliveries
-                .keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), data_dir.clone(), stop.clone()));
+                .keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), untaken.clone(), stop.clone()));
         }
-        health.opened(queue.clone(), links, config.warnings.clone());
+        health.opened(queue.clone(), links, Arc::clone(&clock), config.warnings.clone());
 
         let received = tokio::task::spawn_blocking({
             let (disk, data_dir, queue) = (disk.clone(), config.data_dir.clone(), queue.clone());
@@ -208,7 +213,15 @@ impl App {
         let leaving = CancellationToken::new();
         let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
         serve("ingest.listen", listener, door, &ingest);
-        let upkeep = Arc::new(Upkeep { health: Arc::clone(&health), quarantine, aside, received: Arc::clone(&received), clock });
+        let upkeep = Arc::new(Upkeep {
+            health: Arc::clone(&health),
+            quarantine,
+            aside,
+            received: Arc::clone(&received),
+            clock,
+            ages,
+            queue: queue.clone(),
+        });
         let ended = admin.stop.clone();
         admin.keep("upkeep", move || Arc::clone(&upkeep).run(ended.clone()));
         health.enter(Phase::Serving);
@@ -226,6 +239,7 @@ impl App {
             deliveries,
             admin,
             embedded,
+            untaken,
         })
     }
 
@@ -247,7 +261,7 @@ impl App {
         self.deliveries.end(deadline).await;
         save(&self.received).await;
         self.queue.shutdown().await;
-        build::farewell(self.embedded, self.config.data_dir.clone()).await;
+        build::farewell(self.embedded, self.untaken).await;
         self.admin.end(Instant::now() + LAST_WORDS).await;
     }
 }
@@ -257,6 +271,7 @@ struct Start<'a> {
     config: &'a Config,
     queue: &'a Queue,
     aside: &'a Arc<Aside>,
+    ages: &'a Arc<Ages>,
     stage: &'a Stage,
 }
 
@@ -280,6 +295,8 @@ impl Start<'_> {
                 link: Arc::clone(&link),
                 settings: self.config.send.clone(),
                 is_expiring: false,
+                ages: Arc::clone(self.ages),
+                reads: Default::default(),
             };
             self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
         }
@@ -319,6 +336,8 @@ struct Upkeep {
     aside: Arc<Aside>,
     received: Arc<Received>,
     clock: Arc<Clock>,
+    ages: Arc<Ages>,
+    queue: Queue,
 }
 
 impl Upkeep {
@@ -331,6 +350,7 @@ impl Upkeep {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(UPKEEP) => self.health.metrics.run_upkeep(),
             }
+            self.ages.mark(self.queue.newest());
             save(&self.received).await;
             let now = self.health.causes();
             if now != causes {

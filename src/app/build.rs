@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listen::cannot_listen;
 use super::stage::Stage;
+use super::untaken::Untaken;
 use crate::clock::Clock;
 use crate::config::{self, Config, StoreUrl};
 use crate::disk::Disk;
@@ -29,8 +30,6 @@ const KAFKA: &str = "kafka";
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
 /// How long that waits for somebody to hear it.
 const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
-/// The file that says that they are to be published again after a clean stop, too.
-const UNTAKEN: &str = "embedded.untaken";
 const DROPPED_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Destinations {
@@ -120,9 +119,8 @@ pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
 /// What the broker in memory may have lost with the last process, or had not handed over when it was stopped, is sent again, as a replay,
 /// once somebody listens; and what it drops for slow subscribers is counted. (Who comes back in the first seconds finds what it missed:
 /// `send::embedded::broker::sessions::startup_backlog`.)
-pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf, stop: CancellationToken) {
-    let untaken = data_dir.join(UNTAKEN);
-    if !queue.was_clean() || untaken.exists() {
+pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, untaken: Untaken, stop: CancellationToken) {
+    if !queue.was_clean() || untaken.is_noted() {
         tokio::select! {
             () = stop.cancelled() => return,
             () = embedded.subscribed() => {}
@@ -133,10 +131,8 @@ pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf
                 "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
             );
         }
-        if let Err(error) = std::fs::remove_file(&untaken)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, "{} stays: the next start will publish again, too", untaken.display());
+        if let Err(error) = untaken.forget() {
+            tracing::warn!(%error, "the next start will publish again, too");
         }
     }
     let mut counted = 0;
@@ -152,7 +148,7 @@ pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf
 }
 
 /// Lets the embedded broker go. Where it held messages that nobody had taken yet, the next start is told.
-pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
+pub async fn farewell(embedded: Option<Arc<Embedded>>, noted: Untaken) {
     let Some(embedded) = embedded.and_then(Arc::into_inner) else { return };
     let untaken = tokio::task::spawn_blocking(move || embedded.stop()).await.unwrap_or_default();
     if untaken == 0 {
@@ -162,7 +158,7 @@ pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
         untaken,
         "the embedded broker stops with messages that subscribers have not taken: they are published again, late"
     );
-    if let Err(error) = std::fs::write(data_dir.join(UNTAKEN), []) {
+    if let Err(error) = noted.note() {
         tracing::warn!(%error, "the next start will not know of them");
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::colour::Colour;
+use crate::commands::colour::are_shown;
 use crate::config::{Log, LogFormat};
 
 /// Libraries whose own words are noise at our levels, or worse: tungstenite logs whole messages at trace. Whatever the setting says.
@@ -22,7 +22,7 @@ pub fn start(settings: &Log) {
     };
     // A program that embeds the gateway (a test) may have set one up already.
     let _ = match is_human {
-        true => builder.with_target(false).with_ansi(Colour::of(&io::stderr()) == Colour::Ansi).try_init(),
+        true => builder.with_target(false).with_ansi(are_shown(&io::stderr())).try_init(),
         false => builder.json().flatten_event(true).with_target(false).try_init(),
     };
 }

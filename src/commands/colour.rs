@@ -1,73 +1,37 @@
-//! Colours where a terminal shows them, plain words everywhere else.
+//! Colours by what they mean. A text carries them from where it is made; [`shown`] takes them out where a stream shows none.
+//!
+//! Whether a stream shows them is anstream's decision: a terminal that can, and no word against it (<https://no-color.org>, `CLICOLOR`).
 
-use std::io::IsTerminal;
+use std::borrow::Cow;
 
-/// Whether words may be coloured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
-    Plain,
-    Ansi,
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice, adapter};
+use anstyle::{AnsiColor, Color, Style};
+
+pub const GOOD: Style = AnsiColor::Green.on_default();
+pub const BAD: Style = AnsiColor::Red.on_default();
+pub const ODD: Style = AnsiColor::Yellow.on_default();
+pub const FAINT: Style = Style::new().dimmed();
+/// An alert that somebody must see.
+pub const ALERT: Style = AnsiColor::BrightWhite.on_default().bg_color(Some(Color::Ansi(AnsiColor::Red))).bold();
+pub const VIP: Style = AnsiColor::Yellow.on_default().bold();
+/// What a command says itself, among what it shows.
+pub const VOICE: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Widths are made before: codes have none.
+pub fn paint(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
 }
 
-#[derive(Clone, Copy, Debug)]
-pub enum Ink {
-    Good,
-    Bad,
-    Odd,
-    Faint,
-    /// An alert that somebody must see.
-    Alert,
-    Vip,
-    /// What a command says itself, among what it shows.
-    Voice,
+pub fn paint_if(is_so: bool, style: Style, text: &str) -> String {
+    if is_so { paint(style, text) } else { text.to_owned() }
 }
 
-impl Colour {
-    /// What a terminal shows, unless <https://no-color.org> says no; nothing else shows any.
-    pub fn of(stream: &impl IsTerminal) -> Colour {
-        let says_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        if stream.is_terminal() && !says_no && !is_dumb { Colour::Ansi } else { Colour::Plain }
-    }
-
-    /// Widths are made before: codes have none.
-    pub fn paint(self, ink: Ink, text: &str) -> String {
-        let code = match ink {
-            Ink::Good => "32",
-            Ink::Bad => "31",
-            Ink::Odd => "33",
-            Ink::Faint => "2",
-            Ink::Alert => "1;97;41",
-            Ink::Vip => "1;33",
-            Ink::Voice => "1;36",
-        };
-        if self == Colour::Plain { text.to_owned() } else { format!("\x1b[{code}m{text}\x1b[0m") }
-    }
-
-    /// What was painted elsewhere, as it is shown here.
-    pub fn repaint(self, text: &str) -> String {
-        if self == Colour::Ansi {
-            return text.to_owned();
-        }
-        let mut parts = text.split("\x1b[");
-        let first = parts.next().unwrap_or_default().to_owned();
-        parts.fold(first, |plain, part| plain + part.split_once('m').map_or(part, |(_, rest)| rest))
-    }
-
-    pub fn paint_if(self, is_so: bool, ink: Ink, text: &str) -> String {
-        if is_so { self.paint(ink, text) } else { text.to_owned() }
-    }
+/// A painted text as this stream shows it.
+pub fn shown<'a>(text: &'a str, stream: &impl RawStream) -> Cow<'a, str> {
+    if are_shown(stream) { Cow::Borrowed(text) } else { Cow::Owned(adapter::strip_str(text).to_string()) }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_painted_for_a_terminal_is_plain_elsewhere() {
-        let painted = format!("── {} and {}", Colour::Ansi.paint(Ink::Alert, "now"), Colour::Ansi.paint(Ink::Faint, "then"));
-        assert_eq!(Colour::Plain.repaint(&painted), "── now and then");
-        assert_eq!(Colour::Ansi.repaint(&painted), painted);
-        assert_eq!(Colour::Plain.repaint("plain"), "plain");
-    }
+pub fn are_shown(stream: &impl RawStream) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
 }

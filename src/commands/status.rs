@@ -9,7 +9,6 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::colour::Colour;
 use super::{EXIT_UNAVAILABLE, complain, refuse};
 use crate::config::{Config, Problems};
 
@@ -132,7 +131,7 @@ async fn watch(options: &Options, place: &Place, every: Duration) -> ExitCode {
 impl Options {
     fn text(&self, report: &Report) -> String {
         match (self.json, self.watch) {
-            (false, _) => render(report, Colour::of(&std::io::stdout())),
+            (false, _) => render(report),
             (true, None) => format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default()),
             (true, Some(_)) => format!("{}\n", serde_json::to_string(report).unwrap_or_default()),
         }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::histogram::{Buckets, Histogram};
-use super::{ANSWER_EDGES, LAG_EDGES, Outcome, SYNC_EDGES};
+use super::{ANSWER_EDGES, LAG_EDGES, Outcome, SYNC_EDGES, TAKEN};
 use crate::event::{Code, Lane, PictureState};
 
 pub static COUNTS: Counts = Counts::new();
@@ -69,16 +69,19 @@ impl Counts {
 
     /// Those that occurred.
     pub fn refusals(&self) -> BTreeMap<String, u64> {
-        occurred(Code::ALL.iter().map(|code| code.as_str()), &self.refusals)
+        let counted = Code::ALL.iter().zip(&self.refusals);
+        let counted = counted.map(|(code, count)| (code.as_str().to_owned(), count.load(Ordering::Relaxed)));
+        counted.filter(|(_, count)| *count > 0).collect()
     }
 
     pub fn add_picture(&self, state: PictureState) {
         add(&self.pictures, state as usize, 1);
     }
 
-    /// By the state they came in, as far as it occurred.
+    /// By the state they came in.
     pub fn pictures(&self) -> BTreeMap<String, u64> {
-        occurred(PictureState::ALL.iter().map(|state| state.as_str()), &self.pictures)
+        let of_state = |state: PictureState| self.pictures.get(state as usize).map_or(0, |count| count.load(Ordering::Relaxed));
+        TAKEN.into_iter().map(|state| (state.as_str().to_owned(), of_state(state))).collect()
     }
 
     pub fn add_lag(&self, destination: &str, lane: Lane, took: Duration) {
@@ -101,9 +104,4 @@ fn add(counts: &[AtomicU64], place: usize, count: u64) {
     if let Some(counted) = counts.get(place) {
         counted.fetch_add(count, Ordering::Relaxed);
     }
-}
-
-fn occurred(words: impl Iterator<Item = &'static str>, counts: &[AtomicU64]) -> BTreeMap<String, u64> {
-    let counted = words.zip(counts).map(|(word, count)| (word.to_owned(), count.load(Ordering::Relaxed)));
-    counted.filter(|(_, count)| *count > 0).collect()
 }

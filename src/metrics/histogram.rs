@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The most edges that one of ours has, and one for what is over the last.
+/// The edges of our longest histogram, and one place for durations over the last edge.
 const PLACES: usize = 16;
 
 /// Counts durations. Recording is one addition.

@@ -46,6 +46,8 @@ pub struct Sending<'a> {
     /// The record's.
     pub lane: Lane,
     pub now: Timestamp,
+    /// How long ago it was received, at least; whatever the clock said then and says now.
+    pub age: Duration,
     /// The replay's id, if this is one.
     pub replay: Option<&'a str>,
     pub pictures: PicturesNow,
@@ -102,12 +104,10 @@ impl Router {
     /// What leaves for MQTT; `None` if there is nothing to do, since this type has no route there or no late topic.
     pub fn mqtt(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
-        // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
-        let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
-        let is_live = is_known && self.act_before(event, sending.replay).is_some_and(|act_before| sending.now <= act_before);
+        let is_live = matches!(self.still(event, sending), Still::Live(_));
         let template = if is_live { &route.mqtt_topic } else { &route.mqtt_late_topic };
         let topic = topic::render(template.as_ref()?, event);
-        let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, event.received_at, sending.now));
+        let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, sending.age));
         Some(Message { expires_in, ..self.message(event, sending, route, topic, String::new()) })
     }
 
@@ -161,9 +161,26 @@ impl Router {
         routed.flat_map(|(person_type, template)| Feed::ALL.iter().map(move |feed| topic(template, person_type, *feed))).collect()
     }
 
+    /// What of an event's time to act is left at the moment of sending.
+    fn still(&self, event: &Event, sending: &Sending<'_>) -> Still {
+        let Some(act_before) = self.act_before(event, sending.replay) else { return Still::Never };
+        if sending.now > act_before {
+            return Still::Over(act_before);
+        }
+
+        // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
+        let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
+        // A clock that was ahead and was set back shows the same times again: then only the age says that it is long over.
+        let live_for = Duration::from_millis(u64::try_from(act_before.since(event.received_at)).unwrap_or(0));
+        match is_known && sending.age <= live_for {
+            true => Still::Live(act_before),
+            false => Still::Never,
+        }
+    }
+
     fn message(&self, event: &Event, sending: &Sending<'_>, route: &Route, topic: String, key: String) -> Message {
         let moment = Moment {
-            act_before: self.act_before(event, sending.replay),
+            act_before: self.still(event, sending).said(),
             replay: sending.replay,
             place: Place { epoch: &self.epoch, number: sending.sequence.0 },
             base: self.places.of(sending.sequence, sending.lane, event.person_type),
@@ -186,6 +203,24 @@ impl Router {
     }
 }
 
+/// Whether one may still act on an event, and what its message says of that.
+enum Still {
+    Live(Timestamp),
+    /// A moment that has passed: it says the truth.
+    Over(Timestamp),
+    /// For the record only. A moment that another clock would have to show would be acted on by this one.
+    Never,
+}
+
+impl Still {
+    fn said(&self) -> Option<Timestamp> {
+        match self {
+            Still::Live(act_before) | Still::Over(act_before) => Some(*act_before),
+            Still::Never => None,
+        }
+    }
+}
+
 /// Whether an event that was passed on is fresh. Whose time is not known may be of any age.
 fn occurred_within(event: &Event, live_for: Duration) -> bool {
     let age = event.received_at.since(event.occurred_at).unsigned_abs();
@@ -193,7 +228,6 @@ fn occurred_within(event: &Event, live_for: Duration) -> bool {
 }
 
 /// A message that has outlived its expiry still gets a second: a broker that is told zero may never hand it on.
-fn left_of(expiry: Duration, received_at: Timestamp, now: Timestamp) -> Duration {
-    let age = Duration::from_millis(u64::try_from(now.since(received_at)).unwrap_or(0));
+fn left_of(expiry: Duration, age: Duration) -> Duration {
     expiry.saturating_sub(age).max(Duration::from_secs(1))
 }

@@ -184,6 +184,7 @@ impl Shared {
             .set("socket.connection.setup.timeout.ms", milliseconds(ADDRESS_TIMEOUT))
             .set("socket.keepalive.enable", "true")
             .set("security.protocol", security_protocol(config));
+
         if let Some(sasl) = &config.sasl {
             client.set("sasl.mechanism", &sasl.mechanism);
             client.set("sasl.username", &sasl.username);
@@ -212,6 +213,7 @@ impl Shared {
         };
         // librdkafka counts more than the payload, and keeps what it is about to report.
         let buffer_kib = (self.limits.window_bytes + self.config.max_message_bytes) / 512 + 1024;
+
         let mut client = self.client();
         client
             .set("client.id", format!("boxbridge-{lane}"))

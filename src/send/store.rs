@@ -2,7 +2,7 @@
 //!
 //! Promises: a record is acknowledged when every picture of it lies in the store, synced if it is a folder; the same picture is not
 //! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
-//! given up only if the store refuses it and takes another in its place. Deliberately makes no bucket, and reads
+//! given up only if the store refuses it and takes another in its place; one that fails in the store while others do not is tried again alone. Deliberately makes no bucket, and reads
 //! nothing back but for `check` and `reconcile`.
 
 use std::sync::{Arc, OnceLock};
@@ -70,6 +70,8 @@ enum Outcome {
     Full,
     /// Refused for good, in the store's words.
     Refused(String),
+    /// Not taken now, though the store takes others.
+    NotNow(String),
 }
 
 /// An object of ours that shows whether we may write; it stays, since who may write may not always delete.
@@ -285,13 +287,15 @@ impl Shared {
         let path = self.path(&object.key);
         match self.within_patience(store.put_opts(&path, object.bytes.clone().into(), options)).await {
             Ok(_) => Ok(Outcome::Stored),
-            Err(Failure::Store(error)) if verdict::of(&error) == Verdict::MayBeTheObject => {
+            Err(Failure::Store(error)) if verdict::of(&error) != Verdict::Down => {
                 // Believed only if the store takes an object of ours beside it; else it is the store, and we wait.
                 let folder = object.key.split('/').next().unwrap_or_default();
-                match self.write_probe(format!("{folder}/{PROBE}")).await {
-                    Ok(()) => Ok(Outcome::Refused(verdict::detail(&error))),
-                    Err(failure) => Err(format!("store: {}", failure.detail())),
-                }
+                let probed = self.write_probe(format!("{folder}/{PROBE}")).await;
+                probed.map_err(|failure| format!("store: {}", failure.detail()))?;
+
+                let detail = verdict::detail(&error);
+                let is_final = verdict::of(&error) == Verdict::MayBeTheObject;
+                Ok(if is_final { Outcome::Refused(detail) } else { Outcome::NotNow(detail) })
             }
             Err(failure) => Err(format!("store: {}", failure.detail())),
         }

@@ -3,7 +3,8 @@
 //! Promises: within a device nothing overtakes, but what is refused with its whole template or kills the connection; a record that waits for its
 //! pictures, or was refused for a passing reason, holds back nothing but its device; a template that is refused again and again waits, and is
 //! probed with one record; a record that kills the connection is tried alone and found out; live records go before replayed ones, and what one
-//! may act on only as far as the line carries it in time. Bounded in records, bytes, span and time. Pure bookkeeping: it is told the time.
+//! may act on only as far as the line carries it in time. Bounded in records, bytes, span and time, and never full of what does not flow. Pure
+//! bookkeeping: it is told the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
@@ -13,6 +14,7 @@ use crate::event::{PersonType, Sequence, Timestamp};
 
 mod entry;
 mod flow;
+mod overflow;
 mod pace;
 mod parked;
 mod refused;
@@ -21,19 +23,20 @@ mod template;
 
 use entry::{Entry, State};
 use flow::Flow;
+use overflow::Left;
 use pace::Pace;
-use suspicion::{Finding, Suspicion};
+use suspicion::{Finding, Suspicion, Victim};
 
-pub use entry::{Poison, Replayed, Traits};
+pub use entry::{Awaits, Poison, Replayed, Traits};
+pub use overflow::Reading;
 pub use refused::{Consequence, Extent};
 pub use suspicion::Blame;
 pub use template::{Template, Timeliness};
 
 /// Records read ahead, as a multiple of the window: those that wait for pictures stand here.
 const READ_AHEAD: usize = 4;
-/// How far the newest of a type may be from its oldest unanswered, as a multiple of the window: what a crash can send twice.
-const SPAN: u64 = 16;
-#[derive(Clone, Copy, Debug)]
+
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     pub records: usize,
     pub bytes: usize,
@@ -55,9 +58,13 @@ pub struct Window<T> {
     devices: HashMap<String, VecDeque<Sequence>>,
     /// Heads of their device that wait for nothing; live ones first.
     ready: BTreeSet<(Replayed, Sequence)>,
-    /// Live records, by type: a type that catches up does not bound the others.
+    /// Live records, by type, and those that were left: a type that catches up does not bound the others.
     live: [BTreeSet<Sequence>; PersonType::ALL.len()],
+    /// The newest of each type that was read, since reading last began again.
+    newest: [Sequence; PersonType::ALL.len()],
     held_bytes: usize,
+    /// How much of all that is replayed.
+    replayed: Limits,
     /// Waiting for their pictures: looked at on every turn, so they are not searched for among all entries.
     waiting: BTreeSet<Sequence>,
     /// Waiting for pictures or for another try, by the moment at which that ends.
@@ -66,10 +73,15 @@ pub struct Window<T> {
     retrying: BTreeSet<Sequence>,
     /// Out of their device's way, with their template or alone.
     parked: [BTreeSet<Sequence>; Template::COUNT],
-    /// Types that the cursor is not to read, until then.
-    set_down: [Option<Instant>; PersonType::ALL.len()],
+    left: Left,
+    /// Types that are not read now.
+    unread: [bool; PersonType::ALL.len()],
+    /// There is no room, and nothing was answered since.
+    full_since: Option<Instant>,
     submitted: BTreeSet<Sequence>,
     submitted_bytes: usize,
+    /// Submitted once more after a refusal.
+    resubmitted: BTreeSet<Sequence>,
     /// Nothing goes beside this one.
     alone: Option<Sequence>,
     flows: [Flow; Template::COUNT],
@@ -98,14 +110,19 @@ impl<T> Window<T> {
             devices: HashMap::new(),
             ready: BTreeSet::new(),
             live: Default::default(),
+            newest: Default::default(),
             held_bytes: 0,
+            replayed: Limits::default(),
             waiting: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             retrying: BTreeSet::new(),
             parked: Default::default(),
-            set_down: Default::default(),
+            left: Left::default(),
+            unread: Default::default(),
+            full_since: None,
             submitted: BTreeSet::new(),
             submitted_bytes: 0,
+            resubmitted: BTreeSet::new(),
             alone: None,
             flows: [Flow::OPEN; Template::COUNT],
             pace: Pace::default(),
@@ -136,7 +153,7 @@ impl<T> Window<T> {
     /// The session is lost; `explained` by a reason that is no record's doing.
     pub fn lost(&mut self, explained: bool, now: Instant) -> Blame {
         let in_flight = self.submitted.iter().filter_map(|sequence| match self.entries.get(sequence)?.state {
-            State::Submitted { template, .. } => Some((*sequence, template)),
+            State::Submitted { template, at, .. } => Some(Victim { sequence: *sequence, template, submitted_at: at }),
             _ => None,
         });
         let in_flight: Vec<_> = in_flight.collect();
@@ -151,48 +168,57 @@ impl<T> Window<T> {
         self.devices.clear();
         self.ready.clear();
         self.live.iter_mut().for_each(BTreeSet::clear);
+        self.newest = Default::default();
         self.held_bytes = 0;
+        self.replayed = Limits::default();
         self.waiting.clear();
         self.deadlines.clear();
         self.retrying.clear();
         self.parked.iter_mut().for_each(BTreeSet::clear);
+        self.left = Left::default();
+        self.full_since = None;
         self.submitted.clear();
         self.submitted_bytes = 0;
+        self.resubmitted.clear();
         self.alone = None;
         self.pace.restart();
     }
 
-    /// Whether another record may be read.
-    pub fn has_room(&self) -> bool {
-        let spans = self.live.iter().map(span);
-        self.entries.len() < self.settings.records * READ_AHEAD
-            && self.held_bytes < self.settings.bytes
-            && spans.max().unwrap_or(0) < self.settings.records as u64 * SPAN
-    }
-
-    /// Takes in a record; `waits` = for its pictures, until that moment if there is one. One that is here already stays as it is.
-    pub fn admit(&mut self, traits: Traits<'_>, waits: Option<Option<Instant>>, payload: T, now: Now) {
+    /// Takes in a record. One that is here already stays as it is, and one behind others that were left is left too.
+    pub fn admit(&mut self, traits: Traits<'_>, awaits: Awaits, payload: T, now: Now) {
         let Traits { sequence, device, person_type, replayed, act_before, held_bytes } = traits;
         if self.entries.contains_key(&sequence) {
             return;
         }
         if replayed == Replayed::No {
-            self.live[usize::from(person_type.number())].insert(sequence);
+            let number = usize::from(person_type.number());
+            self.live[number].insert(sequence);
+            self.newest[number] = self.newest[number].max(sequence);
         }
-        self.held_bytes += held_bytes;
+        let state = match awaits {
+            Awaits::Nothing => State::Queued,
+            Awaits::Pictures => State::Waiting(None),
+            Awaits::PicturesUntil(until) => State::Waiting(Some(until)),
+        };
         let device = device.to_owned();
-        let state = waits.map_or(State::Queued, State::Waiting);
         let entry = Entry { device, person_type, replayed, act_before, held_bytes, state, attempts: 0, refused: None, payload };
         let template = self.template(&entry, now);
+        if self.is_left(&entry, template, sequence) {
+            return;
+        }
+
+        self.held_bytes += held_bytes;
+        if replayed == Replayed::Yes {
+            self.replayed.records += 1;
+            self.replayed.bytes += held_bytes;
+        }
         self.entries.insert(sequence, entry);
         if self.is_held(sequence) {
             return self.park(sequence, template);
         }
-        if waits.is_some() {
+        if let State::Waiting(until) = state {
             self.waiting.insert(sequence);
-        }
-        if let State::Waiting(Some(until)) = state {
-            self.deadlines.insert((until, sequence));
+            until.map(|until| self.deadlines.insert((until, sequence)));
         }
         self.queue(sequence);
     }
@@ -202,16 +228,19 @@ impl<T> Window<T> {
         self.waiting.iter().copied()
     }
 
-    /// Its pictures are settled.
+    /// Its pictures are settled, or it may be tried again.
     pub fn release(&mut self, sequence: Sequence) {
         let Some(entry) = self.entries.get_mut(&sequence) else { return };
-        if let State::Waiting(until) = entry.state {
-            entry.state = State::Queued;
-            self.waiting.remove(&sequence);
-            let device = entry.device.clone();
-            until.map(|until| self.deadlines.remove(&(until, sequence)));
-            self.look_at_head(&device);
-        }
+        let until = match entry.state {
+            State::Waiting(until) => until,
+            State::Retrying(until) => Some(until),
+            State::Queued | State::Parked(_) | State::Submitted { .. } => return,
+        };
+        entry.state = State::Queued;
+        let device = entry.device.clone();
+        self.waiting.remove(&sequence);
+        until.map(|until| self.deadlines.remove(&(until, sequence)));
+        self.look_at_head(&device);
     }
 
     /// Ends the waits that are over.
@@ -227,7 +256,7 @@ impl<T> Window<T> {
     /// The next moment, after this one, at which time alone changes something.
     pub fn next_moment(&self, now: Instant) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(until, _)| *until);
-        let pauses = self.flows.iter().filter_map(Flow::paused_until).chain(self.set_down.iter().copied().flatten());
+        let pauses = self.flows.iter().filter_map(Flow::paused_until).chain(self.stands_still_at());
         let trials = self.suspicion.iter().flat_map(Suspicion::next_moments);
         deadline.into_iter().chain(pauses).chain(trials).filter(|moment| *moment > now).min()
     }
@@ -253,6 +282,7 @@ impl<T> Window<T> {
 
     /// Parks what may not flow, on its way.
     fn next_flowing(&mut self, now: Now) -> Option<Sequence> {
+        let is_troubled = !self.resubmitted.is_empty() || self.flows.iter().any(Flow::is_troubled);
         let mut behind = None;
         loop {
             let after = behind.map_or(Bound::Unbounded, Bound::Excluded);
@@ -260,11 +290,11 @@ impl<T> Window<T> {
             let (_, sequence) = place;
             let entry = self.entries.get(&sequence)?;
             let template = self.template(entry, now);
-            if self.is_closed(template) {
+            if self.is_closed(template) || self.is_left(entry, template, sequence) {
                 self.park(sequence, template);
                 continue;
             }
-            if self.flows[template.index()].is_troubled() && self.is_under_way(&entry.device, template) {
+            if is_troubled && self.is_in_doubt(&entry.device) {
                 behind = Some(place);
                 continue;
             }
@@ -274,12 +304,16 @@ impl<T> Window<T> {
         }
     }
 
-    /// Whether a record of this device and template is without an answer: the next would overtake it, were it refused.
-    fn is_under_way(&self, device: &str, template: Template) -> bool {
-        let is_of_it = |entry: &Entry<T>| {
-            entry.device == device && matches!(entry.state, State::Submitted { template: other, .. } if other == template)
+    /// Whether something of this device is under way that may well be refused for now: the next would overtake it, whatever its type.
+    fn is_in_doubt(&self, device: &str) -> bool {
+        let is_of_it = |sequence: &Sequence, entry: &Entry<T>| match entry.state {
+            State::Submitted { template, .. } => {
+                let is_doubtful = self.flows[template.index()].is_troubled() || self.resubmitted.contains(sequence);
+                is_doubtful && entry.device == device
+            }
+            _ => false,
         };
-        self.submitted.iter().filter_map(|sequence| self.entries.get(sequence)).any(is_of_it)
+        self.submitted.iter().any(|sequence| self.entries.get(sequence).is_some_and(|entry| is_of_it(sequence, entry)))
     }
 
     /// Of a record, if it were handed over now.
@@ -309,6 +343,9 @@ impl<T> Window<T> {
         let Some(entry) = self.entries.get_mut(&sequence) else { return };
         entry.state = State::Submitted { template, bytes, at: now.at };
         entry.attempts += 1;
+        if entry.refused.is_some() {
+            self.resubmitted.insert(sequence);
+        }
         self.submitted.insert(sequence);
         self.submitted_bytes += bytes;
         self.pace.submitted(self.submitted_bytes, now.at);
@@ -319,7 +356,12 @@ impl<T> Window<T> {
         self.leave_place(sequence);
         let entry = self.entries.remove(&sequence)?;
         self.alone = self.alone.filter(|alone| *alone != sequence);
+        self.full_since = None;
         self.held_bytes -= entry.held_bytes;
+        if entry.replayed == Replayed::Yes {
+            self.replayed.records -= 1;
+            self.replayed.bytes -= entry.held_bytes;
+        }
         self.live[usize::from(entry.person_type.number())].remove(&sequence);
         self.suspicion.iter_mut().for_each(|suspicion| suspicion.forget(sequence));
         self.unpark_open();
@@ -349,11 +391,6 @@ impl<T> Window<T> {
     pub fn paused(&self) -> impl Iterator<Item = PersonType> {
         Template::all().filter(|template| self.is_closed(*template)).map(|template| template.person_type)
     }
-}
-
-/// From the oldest to the newest.
-fn span(live: &BTreeSet<Sequence>) -> u64 {
-    live.first().zip(live.last()).map_or(0, |(first, last)| last.0 - first.0)
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use boxbridge::clock::{Clock, Reading, uptime_ms};
+use boxbridge::disk::{Call, Disk};
 use boxbridge::event::{Lane, PersonType, PictureKind, Timestamp};
+use boxbridge::gateway::Ages;
 use boxbridge::queue::{Queue, Settings};
 use boxbridge::send::Destination;
 
@@ -84,6 +86,71 @@ async fn records_from_before_the_clock_was_right_can_be_replayed_for_their_time(
     queue.shutdown().await;
 }
 
+#[test]
+fn a_disk_that_does_not_answer_once_makes_no_jump_of_the_clock_forgotten() {
+    for call in [Call::Open, Call::Read, Call::Stat] {
+        let directory = tempfile::tempdir().unwrap();
+        let machine = Machine::new(Timestamp::now().0 - 60 * DAY_MS);
+        let clock = machine.clock(directory.path());
+        machine.run(&clock, 2 * HOUR_MS);
+        let before = Timestamp(machine.wall_ms.load(Ordering::Relaxed));
+        machine.set_forward(60 * DAY_MS);
+        machine.run(&clock, HOUR_MS);
+        drop(clock);
+
+        let is_failing = Arc::new(AtomicBool::new(true));
+        let asked = Arc::clone(&is_failing);
+        let disk = Disk::failing(move |made, _| match made == call && asked.load(Ordering::Relaxed) {
+            true => Err(std::io::Error::from_raw_os_error(5)),
+            false => Ok(()),
+        });
+        let clock = machine.clock_on(&disk, directory.path());
+        assert!(!clock.look(), "what is not read is not written over");
+        machine.run(&clock, 2 * HOUR_MS);
+        is_failing.store(false, Ordering::Relaxed);
+        assert!(clock.look());
+        for clock in [clock, machine.clock(directory.path())] {
+            let age = clock.age(before);
+            assert!(age < Duration::from_secs(4 * 3_600), "{call:?}: three hours, and not {age:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_came_while_the_clock_was_ahead_is_not_new_when_the_clock_shows_its_time_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::new(Timestamp::now().0 + HOUR_MS);
+    let clock = Arc::new(machine.clock(directory.path()));
+    machine.run(&clock, 2 * HOUR_MS);
+    let queue = Queue::open(settings(directory.path()), &["mqtt"]).unwrap();
+    let mut entry = entry(1, PersonType::Blacklist, Lane::Urgent, &[]);
+    entry.event.received_at = Timestamp(machine.wall_ms.load(Ordering::Relaxed));
+    step(queue.append(entry)).await.unwrap();
+    queue.shutdown().await;
+
+    machine.set_forward(-HOUR_MS);
+    machine.run(&clock, HOUR_MS);
+    let queue = Queue::open(settings(directory.path()), &["mqtt"]).unwrap();
+    let ages = Ages::new(clock, queue.newest());
+    let record = step(queue.cursor("mqtt", Lane::Urgent).unwrap().next()).await;
+    assert_eq!(record.received_at.0, machine.wall_ms.load(Ordering::Relaxed), "the clock shows its time");
+    assert!(ages.of(&record) >= Duration::from_secs(3_500), "{:?}", ages.of(&record));
+    queue.shutdown().await;
+}
+
+#[test]
+fn many_that_ask_at_once_are_no_jump_of_the_clock() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::open(&Disk::default(), directory.path());
+    let before = Timestamp::now();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..50_000).for_each(|_| _ = clock.age(before)));
+        }
+    });
+    assert!(clock.age_at_most(before) <= Duration::from_millis(Timestamp::now().since(before).unsigned_abs() + 1_000));
+}
+
 /// A machine whose clock can be set.
 pub struct Machine {
     wall_ms: Arc<AtomicI64>,
@@ -111,8 +178,12 @@ impl Machine {
     }
 
     pub fn clock(&self, data_dir: &Path) -> Clock {
+        self.clock_on(&Disk::default(), data_dir)
+    }
+
+    fn clock_on(&self, disk: &Disk, data_dir: &Path) -> Clock {
         let (wall, uptime, boot) = (Arc::clone(&self.wall_ms), Arc::clone(&self.uptime_ms), self.boot.clone());
-        Clock::with(data_dir, move || Reading {
+        Clock::with(disk, data_dir, move || Reading {
             wall_ms: wall.load(Ordering::Relaxed),
             uptime_ms: uptime.load(Ordering::Relaxed),
             boot: boot.clone(),

@@ -4,10 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use boxbridge::commands::schema;
 use boxbridge::config::{Bucket, Config, DEFAULTS, Layers, StoreUrl};
 use boxbridge::event::{Lane, PersonType};
-use serde_json::{Value, json};
 
 fn load(file: Option<PathBuf>, environment: &[(&str, &str)]) -> Result<Config, String> {
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -157,40 +155,4 @@ fn a_secret_is_never_printed() {
     let config = load(None, &variables).unwrap();
     assert!(!format!("{config:?}").contains("canary"));
     assert_eq!(config.send.mqtt.unwrap().password.expose(), "hunter2-canary");
-}
-
-#[test]
-fn the_schema_names_every_setting_of_every_route() {
-    let schema = schema::config();
-    for pointer in [
-        "/properties/data_dir",
-        "/properties/ingest/properties/quarantine/properties/keep",
-        "/properties/route/properties/vip/properties/live_for",
-        "/properties/send/properties/mqtt/properties/embedded/properties/listen",
-    ] {
-        let description = schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing"))["description"].as_str();
-        assert!(description.is_some_and(|text| text.len() > 3), "{pointer} has no description");
-    }
-}
-
-#[test]
-fn the_schema_tells_the_words_durations_and_sizes_that_a_setting_takes() {
-    let schema = schema::config();
-    let at = |path: &str| schema.pointer(&path.replace('/', "/properties/")).unwrap_or_else(|| panic!("{path} is missing")).clone();
-    for (path, words) in [
-        ("/log/format", json!(["auto", "human", "json"])),
-        ("/queue/on_full", json!(["refuse", "expire_oldest"])),
-        ("/route/vip/lane", json!(["normal", "urgent"])),
-        ("/send/mqtt/version", json!(["5", "3", 5, 3])),
-        ("/send/kafka/create_topics", json!(["missing", "never"])),
-        ("/log/level", Value::Null),
-        ("/route/default/mqtt_topic", Value::Null),
-    ] {
-        assert_eq!(at(path)["enum"], words, "{path}");
-    }
-    let pattern = |path: &str| at(path)["pattern"].as_str().unwrap_or_default().to_owned();
-    assert_eq!(pattern("/ingest/drain_delay"), "^(([0-9]+(ms|s|m|h|d))+)$");
-    assert_eq!(pattern("/route/default/picture_wait"), "^(([0-9]+(ms|s|m|h|d))+|forever)$");
-    assert!(pattern("/queue/max_bytes").contains("GiB") && pattern("/send/kafka/max_message_bytes").contains("MB"));
-    assert_eq!(pattern("/site") + &pattern("/send/mqtt/url"), "", "any text");
 }

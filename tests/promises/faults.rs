@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use boxbridge::app::{build, keep_delivering};
+use boxbridge::clock::Clock;
 use boxbridge::config::{Config, Layers};
 use boxbridge::disk::Disk;
 use boxbridge::event::{Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source};
-use boxbridge::gateway::{Delivery, ToMqtt};
+use boxbridge::gateway::{Ages, Delivery, ToMqtt};
 use boxbridge::ingest::{self, Accept, Door, Listener, Received, Room};
 use boxbridge::queue::aside::Aside;
 use boxbridge::queue::{AppendError, Queue, Settings};
@@ -101,6 +102,8 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         link: Arc::clone(&link),
         settings: config.send.clone(),
         is_expiring: false,
+        ages: Arc::new(Ages::new(Arc::new(Clock::open(&Disk::default(), folder.path())), queue.newest())),
+        reads: Default::default(),
     };
     let stop = CancellationToken::new();
     let delivering = tokio::spawn(keep_delivering(delivery, stop.clone()));

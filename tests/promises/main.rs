@@ -8,6 +8,7 @@ mod chart;
 mod clock;
 mod config;
 mod demo;
+mod described;
 mod descriptors;
 mod documents;
 #[cfg(feature = "embedded-broker")]
@@ -35,6 +36,8 @@ mod queue_model;
 mod queue_refused;
 mod queue_rot;
 mod queue_support;
+mod queue_unread;
+mod queue_witness;
 mod reconcile;
 mod restart;
 mod route;

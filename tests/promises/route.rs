@@ -30,6 +30,7 @@ pub fn at(milliseconds_later: i64) -> Sending<'static> {
         sequence: Sequence(123),
         lane: Lane::Normal,
         now: Timestamp(RECEIVED + milliseconds_later),
+        age: Duration::from_millis(u64::try_from(milliseconds_later).unwrap_or(0)),
         replay: None,
         pictures: PicturesNow::Settled(PictureVerdict::default()),
         inline: &[],
@@ -130,11 +131,38 @@ fn a_live_event_goes_to_the_live_topic_until_it_is_too_late() {
     let event = pictured().event;
     assert_eq!(topic(&event, at(60_000)), "boxbridge/default/events/vip/192.168.1.243");
     assert_eq!(topic(&event, at(60_001)), "boxbridge/default/late/vip/192.168.1.243");
+    // A clock that was ahead was set back, and has come to the same time again.
+    let again = Sending { age: Duration::from_secs(3_600), ..at(1_000) };
+    assert_eq!(topic(&event, again), "boxbridge/default/late/vip/192.168.1.243");
     assert_eq!(topic(&event, Sending { replay: Some("r1"), ..at(0) }), "boxbridge/default/late/vip/192.168.1.243");
     assert_eq!(router.act_before(&event, None), Some(Timestamp(RECEIVED + 60_000)));
     let history = normalize::event(&documents::sample(), Feed::History);
     assert_eq!(topic(&history, at(0)), "boxbridge/default/late/vip/192.168.1.243");
     assert_eq!(router.act_before(&history, None), None);
+}
+
+/// Kafka has one topic: there the message alone says whether it is still time to act.
+#[test]
+fn what_may_not_be_acted_on_any_more_names_no_moment_that_is_still_to_come() {
+    let (router, event) = (router(&[]), pictured().event);
+    let said = |sending: &Sending<'_>| {
+        let messages = [router.mqtt(&event, sending), router.kafka(&event, sending)];
+        messages.map(|message| {
+            let message = message.expect("it has a topic");
+            let attribute = message.attributes.iter().find(|(name, _)| *name == "actbefore").map(|(_, value)| value.clone());
+            assert_eq!(payload(&message)["act_before"].as_str(), attribute.as_deref());
+            assert_eq!(payload(&message)["received_at"], json!(event.received_at.to_string()));
+            attribute
+        })
+    };
+    let act_before = Some(Timestamp(RECEIVED + 60_000).to_string());
+    assert_eq!(said(&at(1_000)), [act_before.clone(), act_before.clone()]);
+    assert_eq!(said(&at(61_000)), [act_before.clone(), act_before], "it says that it is over");
+
+    let hour = Duration::from_secs(3_600);
+    for set_back in [Sending { age: hour, ..at(1_000) }, Sending { age: hour, ..at(-3_590_000) }, at(-3_590_000)] {
+        assert_eq!(said(&set_back), [None, None], "{set_back:?}: a clock that was ahead was set back");
+    }
 }
 
 #[test]

@@ -5,21 +5,24 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use boxbridge::clock::{Clock, Reading};
 use boxbridge::config::{self, Secret, StoreUrl};
+use boxbridge::disk::Disk;
 use boxbridge::event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use boxbridge::send::store::Store;
-use boxbridge::send::{Answer, Destination, Reason, Session};
+use boxbridge::send::{Answer, Destination, Session};
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event, get};
-use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server, refusing};
+use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server};
 use crate::parts::subscriber::Subscriber;
+
+mod one_picture;
 
 const WAIT: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -276,28 +279,6 @@ async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone
     assert!(error.contains("certificate") && error.contains("(send.store.ca_file does not hold the authority"), "{error}");
 }
 
-#[tokio::test]
-async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
-    let limit = Arc::new(AtomicUsize::new(10_000));
-    let endpoint = refusing(Arc::clone(&limit)).await;
-    let store = store_at(endpoint, |_| {});
-    let mut session = store.connect(Lane::Normal).await.unwrap();
-    session.submit(Sequence(1), vec![object(PictureKind::Face, 1, 20_000), object(PictureKind::Scene, 2, 1_000)]);
-    match next(&mut session).await {
-        Answer::Rejected { sequence, rejection } => {
-            assert_eq!((sequence, rejection.reason), (Sequence(1), Reason::Missing));
-            assert_eq!(rejection.detail, "face: status 413 EntityTooLarge: too large for us");
-            assert!(rejection.verdict.missing.contains(PictureKind::Face));
-            assert!(!rejection.verdict.missing.contains(PictureKind::Scene));
-        }
-        answer => panic!("{answer:?}"),
-    }
-    // The same refusal, but of everything: that is no picture's fault.
-    limit.store(0, Ordering::Relaxed);
-    session.submit(Sequence(2), vec![object(PictureKind::Face, 3, 20_000)]);
-    assert_eq!(next(&mut session).await, Answer::Lost { error: "store: status 413 EntityTooLarge: too large for us".to_owned() });
-}
-
 fn folder_store(max_bytes: u64) -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::new(settings(StoreUrl::File(directory.path().join("pictures")), max_bytes));
@@ -320,7 +301,7 @@ fn clock(data_dir: &Path) -> (Arc<Clock>, impl Fn(Duration)) {
     let passed_ms = Arc::new(AtomicI64::new(0));
     let passed = Arc::clone(&passed_ms);
     let now_ms = Timestamp::now().0;
-    let clock = Clock::with(data_dir, move || {
+    let clock = Clock::with(&Disk::default(), data_dir, move || {
         let passed_ms = passed.load(Ordering::Relaxed);
         Reading { wall_ms: now_ms + passed_ms, uptime_ms: passed_ms, boot: "first".to_owned() }
     });

@@ -1,35 +1,65 @@
 //! Raw settings → a checked [`Config`]; the only place that reads settings.
 //!
-//! Defaults are `config/boxbridge.toml` itself, compiled in; over it lie the operator's file, the environment and the flags.
+//! Defaults are `config/boxbridge.toml` itself, compiled in; over it lie the operator's file, the environment and the flags. Each
+//! section has a file: its struct, how it is read, its rules. A new setting is a line in `config/boxbridge.toml`, a field, and the line
+//! that reads it, which also says what it may be ([`schema`]).
 //! Promises: every problem is reported, all at once, each with its key, what was found and what is allowed; a `Config` that exists
 //! is one that the stages need not check again. Deliberately connects to nothing: that is `boxbridge check --online`.
+
+#![deny(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use boxbridge_event::{Lane, PersonType};
-
-mod layers;
-mod networks;
-mod read;
+mod admin;
+mod ingest;
+mod log;
+mod normalize;
+mod queue;
 mod reader;
-mod secret;
+mod route;
 mod send;
-mod store;
-mod template;
-mod tls;
 mod together;
-mod unknown;
 
-pub use layers::{DEFAULTS, Layers, Problem, Problems};
-pub use networks::Networks;
-pub use read::is_site;
-pub use reader::{duration, size};
-pub use secret::Secret;
-pub use send::{Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl};
-pub use template::{Field, Part, Template};
-pub use tls::Tls;
+mod values {
+    //! The values of settings that are more than a number or a word.
+
+    pub mod networks;
+    pub mod secret;
+    pub mod template;
+    pub mod tls;
+}
+
+pub use admin::Admin;
+pub use ingest::{ForwardedBy, Ingest, Quarantine};
+pub use log::{Log, LogFormat};
+pub use normalize::{Normalize, ScoreScale};
+pub use queue::{OnFull, Queue};
+pub use reader::layers::{DEFAULTS, Layers, Problem, Problems};
+pub use reader::schema::schema;
+pub use reader::units::{duration, size};
+pub use route::{Format, PicturePolicy, PictureWait, Route, Routes};
+pub use send::{
+    Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl,
+};
+pub use values::networks::Networks;
+pub use values::secret::Secret;
+pub use values::template::{Field, Part, Template};
+pub use values::tls::Tls;
+
+use reader::Reader;
+use reader::form::Form;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -45,170 +75,83 @@ pub struct Config {
     pub queue: Queue,
     pub routes: Routes,
     pub send: Send,
-    /// What is allowed but should be said at start.
+    /// Sentences about settings that are allowed and may surprise; said at start.
     pub warnings: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
-pub struct Log {
-    pub format: LogFormat,
-    /// A `tracing` filter.
-    pub level: String,
-}
+impl Config {
+    /// The checked config of these layers, or everything that is wrong with them.
+    pub fn load(layers: &Layers) -> Result<Config, Problems> {
+        let mut problems = Vec::new();
+        let settings = layers.settings(&mut problems);
+        let mut read = Reader::new(&settings, &layers.environment, problems);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Auto,
-    Human,
-    Json,
-}
+        let mut config = Config::read(&mut read);
+        together::check(&config, &mut read);
+        config.warnings = together::warnings(&config);
 
-#[derive(Clone, Debug)]
-pub struct Ingest {
-    pub listen: SocketAddr,
-    /// In any case, without a trailing slash, as are the others.
-    pub realtime_paths: Vec<String>,
-    pub history_paths: Vec<String>,
-    pub status_paths: Vec<String>,
-    /// Whence boxes may POST; empty = from everywhere.
-    pub allowed_networks: Networks,
-    /// Whose word on who is behind them counts.
-    pub trusted_proxies: Networks,
-    pub forwarded_by: ForwardedBy,
-    pub drain_delay: Duration,
-    pub answer_deadline: Duration,
-    pub body_max_bytes: usize,
-    pub history_body_max_bytes: usize,
-    pub events_max: usize,
-    pub pictures_max: usize,
-    pub depth_max: usize,
-    pub header_timeout: Duration,
-    pub body_timeout: Duration,
-    /// Bytes per second.
-    pub body_min_rate: u64,
-    pub idle_timeout: Duration,
-    pub connections_max: usize,
-    pub in_flight_max_bytes: usize,
-    pub in_flight_wait: Duration,
-    pub quarantine: Quarantine,
-}
-
-/// How trusted proxies say who is behind them. One way: a client can write what its proxy does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForwardedBy {
-    XForwardedFor,
-    /// RFC 7239.
-    Forwarded,
-    ProxyProtocol,
-}
-
-#[derive(Clone, Debug)]
-pub struct Quarantine {
-    pub max_bytes: u64,
-    pub keep: Duration,
-}
-
-#[derive(Clone, Debug)]
-pub struct Admin {
-    pub listen: SocketAddr,
-}
-
-#[derive(Clone, Debug)]
-pub struct Normalize {
-    pub dedupe_window: Duration,
-    pub dedupe_max_events: usize,
-    pub score_scale: ScoreScale,
-    pub picture_max_pixels: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScoreScale {
-    /// A score over 1 is out of 100.
-    Auto,
-    One,
-    Hundred,
-}
-
-#[derive(Clone, Debug)]
-pub struct Queue {
-    pub max_bytes: u64,
-    pub replay_window: Duration,
-    pub on_full: OnFull,
-    pub aside_max_bytes: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFull {
-    Refuse,
-    ExpireOldest,
-}
-
-/// One route per person type, complete.
-#[derive(Clone, Debug)]
-pub struct Routes(Vec<Route>);
-
-impl Routes {
-    pub fn of(&self, person_type: PersonType) -> &Route {
-        &self.0[usize::from(person_type.number())]
+        if read.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems(read.problems))
+        }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (PersonType, &Route)> {
-        PersonType::ALL.iter().copied().zip(&self.0)
+    fn read(read: &mut Reader) -> Config {
+        Config {
+            data_dir: read.path("data_dir").unwrap_or_else(|| "./data".into()),
+            site: read.parsed(
+                "site",
+                Form::Pattern("^[a-z0-9-]{1,32}$"),
+                String::new(),
+                site,
+            ),
+            gateway: read.optional("gateway").unwrap_or_else(host_name),
+            log: Log::read(read),
+            ingest: Ingest::read(read),
+            admin: Admin::read(read),
+            normalize: Normalize::read(read),
+            queue: Queue::read(read),
+            routes: Routes::read(read),
+            send: Send::read(read),
+            warnings: Vec::new(),
+        }
     }
 }
 
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// `None` where this type does not go there, as for the other two.
-    pub mqtt_topic: Option<Template>,
-    pub mqtt_late_topic: Option<Template>,
-    pub mqtt_expiry: Option<Duration>,
-    pub kafka_topic: Option<Template>,
-    pub kafka_key: Template,
-    pub lane: Lane,
-    pub live_for: Duration,
-    pub format: Format,
-    pub pictures: PicturePolicy,
-    pub picture_wait: PictureWait,
+fn site(text: &str) -> Result<String, String> {
+    if is_site(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 32 of a-z 0-9 -".to_owned())
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Boxbridge,
-    /// The vendor's own shape.
-    Box,
+/// `[a-z0-9-]{1,32}`; also what `?site=` of a URL must be.
+pub fn is_site(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PicturePolicy {
-    /// Stored, and referenced.
-    Store,
-    /// Stored, referenced, and in the message as base64.
-    Inline,
-    /// Neither.
-    Drop,
+fn host_name() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        "gateway".to_owned()
+    } else {
+        name
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PictureWait {
-    /// Counted from the append.
-    For(Duration),
-    Forever,
-}
-
-/// An address to listen on, as it is reached from the same machine: nobody answers at "every address", of which IPv4's loopback is
-/// one, also with `[::]`.
+/// How an address to listen on is reached from the same machine: for "every address" (`0.0.0.0`, `[::]`) that is IPv4's loopback.
 pub fn reached(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())
-}
-
-impl Config {
-    /// The checked config of these layers, or everything that is wrong with them.
-    pub fn load(layers: &Layers) -> Result<Config, Problems> {
-        read::config(layers)
-    }
 }

@@ -1,30 +1,53 @@
 //! One value at a time out of the merged settings: its type and range, or a [`Problem`] and a stand-in.
 //!
-//! The environment has only texts, so a number, a list or a switch may be written as one.
+//! Promises: the line that reads a setting is the only place that declares its type, words and limits; the refusal of a wrong value and
+//! the schema both come from there. The environment has only texts, so a number, a list or a switch may be written as one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::layers::Problem;
-use super::secret::shown;
-use super::{Field, Networks, Secret, Template};
+use crate::values::networks::Networks;
+use crate::values::secret::{Secret, shown};
+use crate::values::template::{Field, Template};
 
-pub(super) struct Reader<'a> {
+pub(crate) mod form;
+pub(crate) mod layers;
+pub(crate) mod schema;
+pub(crate) mod units;
+pub(crate) mod unknown;
+
+use form::Form;
+use layers::Problem;
+use units::{duration, size, written, written_size};
+
+pub(crate) struct Reader<'a> {
     pub settings: &'a Value,
-    /// The variables that are no settings of ours, by [`super::store::VARIABLES`].
+    /// The variables that are no settings of ours, by [`crate::send::store::VARIABLES`].
     pub environment: &'a [(String, String)],
     pub problems: Vec<Problem>,
+    /// The form of each key that was read.
+    pub forms: BTreeMap<String, Form>,
     /// Keys that have a problem: what follows from a stand-in is none.
     bad: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(settings: &'a Value, environment: &'a [(String, String)], problems: Vec<Problem>) -> Reader<'a> {
-        Reader { settings, environment, problems, bad: BTreeSet::new() }
+    pub fn new(
+        settings: &'a Value,
+        environment: &'a [(String, String)],
+        problems: Vec<Problem>,
+    ) -> Reader<'a> {
+        Reader {
+            settings,
+            environment,
+            problems,
+            forms: BTreeMap::new(),
+            bad: BTreeSet::new(),
+        }
     }
 
     /// Whether all of these are as they were written.
@@ -32,24 +55,34 @@ impl<'a> Reader<'a> {
         keys.iter().all(|key| !self.bad.contains(*key))
     }
 
-    /// What is wrong between these, unless one of them is wrong by itself.
+    /// Reports a problem between these settings, unless one of them is wrong by itself.
     pub fn joint(&mut self, keys: &[&str], problem: impl Into<String>) {
         if self.are_good(keys) {
             self.problems.push(Problem(problem.into()));
         }
     }
 
-    /// What `[route.default]` says is said once, not for each type that has it from there.
+    /// Reports a problem of this setting. One that comes from `[route.default]` is reported once, not for each person type.
     pub fn problem(&mut self, key: &str, problem: impl std::fmt::Display) {
-        let name =
-            key.strip_prefix("route.").and_then(|rest| rest.split_once('.')).map(|(_, name)| format!("route.default.{name}"));
+        let name = key
+            .strip_prefix("route.")
+            .and_then(|rest| rest.split_once('.'))
+            .map(|(_, name)| format!("route.default.{name}"));
         let inherited = name.filter(|default| self.value(default) == self.value(key));
         self.bad.insert(key.to_owned());
+
         let key = inherited.as_deref().unwrap_or(key);
-        let problem = Problem(format!("{key} = {}: {problem}", shown(key, self.value(key))));
+        let problem = Problem(format!(
+            "{key} = {}: {problem}",
+            shown(key, self.value(key))
+        ));
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+
+    fn declare(&mut self, key: &str, form: Form) {
+        self.forms.insert(key.to_owned(), form);
     }
 
     fn value(&self, key: &str) -> &Value {
@@ -57,7 +90,8 @@ impl<'a> Reader<'a> {
         self.settings.pointer(&pointer).unwrap_or(&Value::Null)
     }
 
-    pub fn text(&mut self, key: &str) -> String {
+    /// The text, without a look at its form.
+    fn raw(&mut self, key: &str) -> String {
         match self.value(key) {
             Value::String(text) => text.trim().to_owned(),
             Value::Number(number) => number.to_string(),
@@ -67,6 +101,11 @@ impl<'a> Reader<'a> {
                 String::new()
             }
         }
+    }
+
+    pub fn text(&mut self, key: &str) -> String {
+        self.declare(key, Form::Text);
+        self.raw(key)
     }
 
     /// `None` where it is empty.
@@ -79,8 +118,15 @@ impl<'a> Reader<'a> {
     }
 
     /// The text parsed by `parse`, or `stand_in` and a problem that says what is allowed.
-    pub fn parsed<T>(&mut self, key: &str, stand_in: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
-        let text = self.text(key);
+    pub fn parsed<T>(
+        &mut self,
+        key: &str,
+        form: Form,
+        stand_in: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        self.declare(key, form);
+        let text = self.raw(key);
         parse(&text).unwrap_or_else(|allowed| {
             self.problem(key, allowed);
             stand_in
@@ -88,9 +134,11 @@ impl<'a> Reader<'a> {
     }
 
     pub fn whole(&mut self, key: &str, least: i64, most: i64) -> i64 {
-        self.parsed(key, least, |text| {
+        self.parsed(key, Form::Whole { least, most }, least, |text| {
             let number = text.replace('_', "").parse().ok();
-            number.filter(|n| (least..=most).contains(n)).ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+            number
+                .filter(|n| (least..=most).contains(n))
+                .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
         })
     }
 
@@ -99,21 +147,30 @@ impl<'a> Reader<'a> {
     }
 
     pub fn switch(&mut self, key: &str) -> bool {
-        self.word(key, &[("true", true), ("false", false)])
+        let switch = self.word(key, &[("true", true), ("false", false)]);
+        self.declare(key, Form::Switch);
+        switch
     }
 
-    pub fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> T {
-        self.parsed(key, words[0].1, |text| {
-            let allowed: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            words
-                .iter()
-                .find(|(word, _)| *word == text)
-                .map(|(_, value)| *value)
-                .ok_or_else(|| format!("must be {}", allowed.join(" | ")))
+    /// The value that goes with the word; the first stands in for one that is none of these.
+    pub fn word<T: Copy, const N: usize>(
+        &mut self,
+        key: &str,
+        words: &[(&'static str, T); N],
+    ) -> T {
+        const { assert!(N > 0, "a setting of no words cannot be right") };
+        let allowed: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let refusal = format!("must be {}", allowed.join(" | "));
+
+        let stand_in = words[0].1;
+        self.parsed(key, Form::Words(allowed), stand_in, |text| {
+            let found = words.iter().find(|(word, _)| *word == text);
+            found.map(|(_, value)| *value).ok_or(refusal)
         })
     }
 
     pub fn list(&mut self, key: &str) -> Vec<String> {
+        self.declare(key, Form::Texts);
         let items = self.items(key).unwrap_or_default();
         if items.is_empty() {
             self.problem(key, "must be a list of texts");
@@ -124,21 +181,32 @@ impl<'a> Reader<'a> {
     /// `None` where it is no list of texts.
     fn items(&self, key: &str) -> Option<Vec<String>> {
         match self.value(key) {
-            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
-            Value::String(text) => {
-                Some(text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
-            }
+            Value::Array(items) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect(),
+            Value::String(text) => Some(
+                text.split(',')
+                    .map(|item| item.trim().to_owned())
+                    .filter(|item| !item.is_empty())
+                    .collect(),
+            ),
             _ => None,
         }
     }
 
     /// A list that may be empty.
     pub fn networks(&mut self, key: &str) -> Networks {
+        self.declare(key, Form::Networks);
         let mut networks = Networks::default();
         let Some(items) = self.items(key) else {
-            self.problem(key, "must be a list of networks such as [\"10.0.0.0/8\"], or []");
+            self.problem(
+                key,
+                "must be a list of networks such as [\"10.0.0.0/8\"], or []",
+            );
             return networks;
         };
+
         for item in items {
             match Networks::parse(item.trim()) {
                 Ok(network) => networks.push(network),
@@ -149,19 +217,44 @@ impl<'a> Reader<'a> {
     }
 
     pub fn duration(&mut self, key: &str, least: Duration, most: Duration) -> Duration {
-        self.parsed(key, least, |text| {
-            let duration = duration(text).ok_or("must be a duration such as 250ms, 10s, 5m, 24h or 30d")?;
-            let range = || format!("must be from {} to {}", written(least), written(most));
-            Some(duration).filter(|d| (least..=most).contains(d)).ok_or_else(range)
-        })
+        self.parsed(
+            key,
+            Form::Duration {
+                least,
+                most,
+                or: None,
+            },
+            least,
+            |text| {
+                let duration = duration(text)
+                    .ok_or("must be a duration such as 250ms, 10s, 5m, 24h or 30d")?;
+                let range = || format!("must be from {} to {}", written(least), written(most));
+                Some(duration)
+                    .filter(|d| (least..=most).contains(d))
+                    .ok_or_else(range)
+            },
+        )
     }
 
+    /// A number of bytes.
     pub fn size(&mut self, key: &str, least: u64, most: u64) -> u64 {
-        self.parsed(key, least, |text| {
+        self.size_of(key, "bytes", least, most)
+    }
+
+    /// A number of something else that is written like a size.
+    pub fn size_of(&mut self, key: &str, unit: &'static str, least: u64, most: u64) -> u64 {
+        self.parsed(key, Form::Size { least, most, unit }, least, |text| {
             let size = size(text).ok_or("must be a size such as 64KiB, 8MiB or 10GiB")?;
+            let range = || {
+                format!(
+                    "must be from {} to {}",
+                    written_size(least),
+                    written_size(most)
+                )
+            };
             Some(size)
-                .filter(|s| (least..=most).contains(s))
-                .ok_or_else(|| format!("must be from {} to {}", written_size(least), written_size(most)))
+                .filter(|size| (least..=most).contains(size))
+                .ok_or_else(range)
         })
     }
 
@@ -170,22 +263,55 @@ impl<'a> Reader<'a> {
     }
 
     pub fn address(&mut self, key: &str) -> SocketAddr {
-        self.parsed(key, SocketAddr::from(([127, 0, 0, 1], 0)), |text| {
-            text.parse().map_err(|_| "must be an address and a port such as 0.0.0.0:9528 or [::]:9528".to_owned())
-        })
+        self.parsed(
+            key,
+            Form::Address,
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+            |text| {
+                text.parse().map_err(|_| {
+                    "must be an address and a port such as 0.0.0.0:9528 or [::]:9528".to_owned()
+                })
+            },
+        )
     }
 
-    pub fn template(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<Template, String>) -> Option<Template> {
-        let text = self.optional(key)?;
-        Some(self.parsed(key, Template { parts: Vec::new() }, |_| parse(&text)))
+    /// `None` where it is empty.
+    pub fn optional_address(&mut self, key: &str) -> Option<SocketAddr> {
+        let address = self.optional(key).map(|_| self.address(key));
+        self.declare(key, Form::OptionalAddress);
+        address
+    }
+
+    /// `None` where it is empty. `fields` may stand in it.
+    pub fn template(
+        &mut self,
+        key: &str,
+        fields: &[Field],
+        parse: impl FnOnce(&str, &[Field]) -> Result<Template, String>,
+    ) -> Option<Template> {
+        self.declare(key, Form::Template(fields.to_vec()));
+        let text = Some(self.raw(key)).filter(|text| !text.is_empty())?;
+
+        let parsed = parse(&text, fields);
+        Some(parsed.unwrap_or_else(|allowed| {
+            self.problem(key, allowed);
+            Template { parts: Vec::new() }
+        }))
     }
 
     /// The secret in `key`, or in the file that `<key>_file` names.
     pub fn secret(&mut self, key: &str) -> Secret {
-        let value = Secret::new(self.text(key));
-        let Some(file) = self.path(&format!("{key}_file")) else { return value };
+        self.declare(key, Form::Secret);
+        let value = Secret::new(self.raw(key));
+        let Some(file) = self.path(&format!("{key}_file")) else {
+            return value;
+        };
+
         if !value.is_empty() {
-            self.joint(&[key], format!("{key} and {key}_file are both set: one of them"));
+            self.joint(
+                &[key],
+                format!("{key} and {key}_file are both set: one of them"),
+            );
         }
         match std::fs::read_to_string(&file) {
             Ok(text) => Secret::new(text.trim_end_matches(['\n', '\r'])),
@@ -196,67 +322,4 @@ impl<'a> Reader<'a> {
             }
         }
     }
-}
-
-pub(super) const TOPIC_FIELDS: &[Field] =
-    &[Field::Site, Field::Gateway, Field::PersonType, Field::Feed, Field::DeviceId, Field::DeviceType];
-
-/// `250ms`, `10s`, `5m`, `24h`, `30d`; parts may follow each other: `1h30m`.
-pub fn duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (number, after) = split_number(rest)?;
-        let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let milliseconds = match &after[..unit_end] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        total = total.checked_add(Duration::from_millis(number.checked_mul(milliseconds)?))?;
-        rest = &after[unit_end..];
-    }
-    Some(total).filter(|_| !text.is_empty())
-}
-
-/// `512`, `64KiB`, `8MiB`, `10GiB`, `1TiB`; also with powers of ten: `1MB`.
-pub fn size(text: &str) -> Option<u64> {
-    let (number, unit) = split_number(text)?;
-    let factor = match unit.trim() {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        "KB" | "kB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        _ => return None,
-    };
-    number.checked_mul(factor)
-}
-
-fn split_number(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, rest) = text.split_at(end);
-    Some((number.parse().ok()?, rest))
-}
-
-/// A size the way it is written in a config.
-pub(super) fn written_size(bytes: u64) -> String {
-    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let unit = units.iter().find(|(factor, _): &&(u64, &str)| bytes >= *factor && bytes.is_multiple_of(*factor));
-    unit.map_or_else(|| bytes.to_string(), |(factor, unit)| format!("{}{unit}", bytes / factor))
-}
-
-/// A duration the way it is written in a config.
-pub(super) fn written(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.iter().find(|(factor, _)| milliseconds >= *factor && milliseconds.is_multiple_of(*factor));
-    unit.map_or_else(|| format!("{milliseconds}ms"), |(factor, unit)| format!("{}{unit}", milliseconds / factor))
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-use crate::commands::colour::Colour;
+use crate::commands::colour::shown;
 use crate::commands::say;
 
 /// Somebody wants the broker away.
@@ -92,12 +92,13 @@ pub async fn ask(data_dir: &Path, lasts: Duration) -> anyhow::Result<()> {
     let nobody = || format!("no demo runs in {}: start one with `boxbridge demo` in another terminal", data_dir.display());
     let mut stream = UnixStream::connect(&path).await.with_context(nobody)?;
     stream.write_all(format!("{}\n", lasts.as_millis()).as_bytes()).await?;
-    let (mut lines, colour) = (BufReader::new(stream).lines(), Colour::of(&std::io::stdout()));
+
+    let mut lines = BufReader::new(stream).lines();
     while let Some(line) = lines.next_line().await.context("the demo ended")? {
         if line == DONE {
             return Ok(());
         }
-        say(&colour.repaint(&line));
+        say(&shown(&line, &std::io::stdout()));
     }
     anyhow::bail!("the outage was not seen to its end")
 }

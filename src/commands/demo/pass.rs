@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::commands::colour::{Colour, Ink};
+use crate::commands::colour::{ALERT, ODD, VIP, paint};
 use crate::event::{PersonType, PictureKind};
 use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
 use boxbridge_proof::simulate::{self, Entry};
@@ -39,19 +39,19 @@ impl Pass {
     }
 
     /// `14:05:09 BLACKLIST 192.168.1.2   disk   2  mqtt    4  kafka    6 ms  王芳`: milliseconds from the moment the box sent it.
-    pub fn line(&self, colour: Colour) -> Option<String> {
+    pub fn line(&self) -> Option<String> {
         let entry = self.entry.as_ref()?;
         let bus = |name: &str, arrival: &Option<Arrival>| match arrival {
             Some(arrival) => format!("{name} {:>4}", arrival.arrived_at.since(entry.sent_at).max(0)),
-            None => colour.paint(Ink::Odd, &format!("{name} wait")),
+            None => paint(ODD, &format!("{name} wait")),
         };
         let (mqtt, kafka) = (bus("mqtt", &self.mqtt), bus("kafka", &self.kafka));
         let answered = entry.answered_at.map_or(0, |answered_at| answered_at.since(entry.sent_at).max(0));
-        Some(format!("{} disk {answered:>3}  {mqtt}  {kafka} ms  {}", head(entry, colour), name(entry)))
+        Some(format!("{} disk {answered:>3}  {mqtt}  {kafka} ms  {}", head(entry), name(entry)))
     }
 
     /// What came after the line had been shown.
-    pub fn late_line(&self, arrival: &Arrival, colour: Colour) -> Option<String> {
+    pub fn late_line(&self, arrival: &Arrival) -> Option<String> {
         let entry = self.entry.as_ref()?;
         let seconds = arrival.arrived_at.since(entry.sent_at) as f64 / 1000.0;
         let meaning = match arrival.stream {
@@ -60,7 +60,7 @@ impl Pass {
             Stream::Elsewhere => "an unexpected topic",
         };
         let bus = arrival.bus.as_str();
-        Some(format!("{} {bus} after {seconds:.1} s, {meaning}  {}", head(entry, colour), name(entry)))
+        Some(format!("{} {bus} after {seconds:.1} s, {meaning}  {}", head(entry), name(entry)))
     }
 
     /// Where the guard finds the scene.
@@ -75,16 +75,16 @@ impl Pass {
 }
 
 /// What the box was told when it was not 200.
-pub fn refused(entry: &Entry, colour: Colour) -> String {
+pub fn refused(entry: &Entry) -> String {
     let answer = entry.status.map_or_else(|| entry.reason.clone().unwrap_or_default(), |status| status.to_string());
-    format!("{} {}  {}", head(entry, colour), colour.paint(Ink::Alert, &format!("REFUSED: {answer}")), name(entry))
+    format!("{} {}  {}", head(entry), paint(ALERT, &format!("REFUSED: {answer}")), name(entry))
 }
 
-fn head(entry: &Entry, colour: Colour) -> String {
+fn head(entry: &Entry) -> String {
     let time = entry.sent_at.to_string();
     let word = match entry.person_type {
-        PersonType::Blacklist => colour.paint(Ink::Alert, "BLACKLIST"),
-        PersonType::Vip => colour.paint(Ink::Vip, "VIP      "),
+        PersonType::Blacklist => paint(ALERT, "BLACKLIST"),
+        PersonType::Vip => paint(VIP, "VIP      "),
         other => format!("{:<9}", other.as_str()),
     };
     format!("{} {word} {:<12}", time.get(11..19).unwrap_or_default(), entry.device)

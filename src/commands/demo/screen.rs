@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::outage::{self, Wish};
 use super::pass::{self, Pass};
-use crate::commands::colour::{Colour, Ink};
+use crate::commands::colour::{FAINT, VOICE, paint, shown};
 use crate::event::PersonType;
 use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
 use boxbridge_proof::simulate::{Entry, Marker};
@@ -30,7 +30,6 @@ pub struct Screen {
     /// As the last line shows them.
     drawn: Counts,
     outage: Option<Outage>,
-    colour: Colour,
     is_terminal: bool,
     pictures: PathBuf,
 }
@@ -71,7 +70,6 @@ impl Screen {
             counts: Counts::default(),
             drawn: Counts::default(),
             outage: None,
-            colour: Colour::of(&std::io::stdout()),
             is_terminal: std::io::stdout().is_terminal(),
             pictures,
         }
@@ -83,14 +81,14 @@ impl Screen {
             self.print(&format!("  {what:<9} {how}"));
         }
         let legend = "A line is a person: UTC, who, which door; ms to the disk, to a subscriber. Ctrl-C ends.";
-        self.print(&self.colour.paint(Ink::Faint, legend));
+        self.print(&paint(FAINT, legend));
     }
 
     /// A box has its answer.
     pub fn sent(&mut self, entry: Entry) {
         self.counts.sent += 1;
         if !entry.is_acknowledged() {
-            let line = pass::refused(&entry, self.colour);
+            let line = pass::refused(&entry);
             return self.print(&line);
         }
         self.counts.acknowledged += 1;
@@ -109,7 +107,7 @@ impl Screen {
         if !pass.arrived(arrival.clone()) {
             return;
         }
-        let late = if pass.is_shown { pass.late_line(&arrival, self.colour) } else { None };
+        let late = if pass.is_shown { pass.late_line(&arrival) } else { None };
         let is_urgent = pass.is_urgent();
         // One that no box of ours sent does not count; one that is faster than its answer counts with that.
         match arrival.bus {
@@ -128,7 +126,7 @@ impl Screen {
 
     /// Somebody else is a box, too.
     pub fn arrived_from_another(&mut self) {
-        self.print(&self.colour.paint(Ink::Faint, "         an event of another box has arrived as well"));
+        self.print(&paint(FAINT, "         an event of another box has arrived as well"));
     }
 
     /// Time has passed.
@@ -137,7 +135,7 @@ impl Screen {
         let is_due = |pass: &&mut Pass| !pass.is_shown && pass.since.elapsed() >= SHOWN_AFTER;
         let mut lines = Vec::new();
         for pass in self.passes.values_mut().filter(is_due) {
-            if let Some(line) = pass.line(self.colour) {
+            if let Some(line) = pass.line() {
                 pass.is_shown = true;
                 lines.push(line);
             }
@@ -196,13 +194,13 @@ impl Screen {
             return;
         }
         let Some(pass) = self.passes.remove(&marker) else { return };
-        if let Some(line) = pass.line(self.colour).filter(|_| !pass.is_shown) {
+        if let Some(line) = pass.line().filter(|_| !pass.is_shown) {
             self.print(&line);
         }
         let is_alert = pass.entry.as_ref().is_some_and(|entry| entry.person_type == PersonType::Blacklist);
         if let Some(key) = pass.scene().filter(|_| is_alert) {
             let picture = self.pictures.join(key);
-            self.print(&self.colour.paint(Ink::Faint, &format!("  {}", picture.display())));
+            self.print(&paint(FAINT, &format!("  {}", picture.display())));
         }
     }
 
@@ -248,7 +246,7 @@ impl Screen {
     }
 
     fn voice(&mut self, text: &str) {
-        self.tell(&self.colour.paint(Ink::Voice, &format!("── {text}")));
+        self.tell(&paint(VOICE, &format!("── {text}")));
     }
 
     /// Prints it here, and in the terminal that asked for the outage.
@@ -263,7 +261,7 @@ impl Screen {
         if self.is_terminal {
             self.write("\r\x1b[2K");
         }
-        self.write(&format!("{line}\n"));
+        self.write(&format!("{}\n", shown(line, &std::io::stdout())));
         self.print_counts();
     }
 
@@ -271,7 +269,7 @@ impl Screen {
         let Counts { sent, acknowledged, mqtt, kafka } = self.counts;
         if self.is_terminal && sent > 0 {
             let counts = format!("sent {sent}  acknowledged {acknowledged}  mqtt {mqtt}  kafka {kafka}");
-            self.write(&format!("\r\x1b[2K{}", self.colour.paint(Ink::Faint, &counts)));
+            self.write(&format!("\r\x1b[2K{}", shown(&paint(FAINT, &counts), &std::io::stdout())));
         }
     }
 

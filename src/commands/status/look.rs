@@ -43,7 +43,9 @@ pub enum Unreachable {
     Silent,
     #[error("what answers there is no admin listener of boxbridge")]
     Somebody,
-    #[error("it tells its status only on its own machine, at http://127.0.0.1 or http://localhost")]
+    #[error(
+        "it tells its status only on its own machine, at http://127.0.0.1 or http://localhost, which its admin.listen must include"
+    )]
     Refused,
     #[error("it is older than this program and has no /api/status")]
     Older,

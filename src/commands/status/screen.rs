@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::report::{Counted, Lane, OUTCOMES, Report};
-use crate::commands::colour::{Colour, Ink};
+use crate::commands::colour::{BAD, FAINT, GOOD, ODD, paint, paint_if};
 use crate::event::Size;
 use crate::metrics::Bound;
 
@@ -11,29 +11,34 @@ const WIDTH: usize = 80;
 /// Of the words before a line's text.
 const INDENT: usize = 10;
 
-/// The whole screen, each line with its end.
-pub fn render(report: &Report, colour: Colour) -> String {
+/// The whole screen, painted, each line with its end.
+pub fn render(report: &Report) -> String {
     let mut out = String::new();
     line(&mut out, &format!("boxbridge {} at {}", report.version, report.url));
-    readiness(&mut out, report, colour);
+    readiness(&mut out, report);
+
     line(&mut out, "");
-    traffic(&mut out, report, colour);
+    traffic(&mut out, report);
+
     line(&mut out, "");
-    queue(&mut out, report, colour);
+    queue(&mut out, report);
+
     if !report.lanes.is_empty() {
-        line(&mut out, &colour.paint(Ink::Faint, &format!("{:<7} {:<7}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
+        line(&mut out, &paint(FAINT, &format!("{:<7} {:<7}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
         for of_lane in &report.lanes {
-            line(&mut out, &lane(of_lane, colour));
+            line(&mut out, &lane(of_lane));
         }
     }
-    ledger(&mut out, report, colour);
+    ledger(&mut out, report);
     pictures(&mut out, report);
+
     if !report.refusals.is_empty() {
         let refusals: Vec<_> = report.refusals.iter().map(|(code, total)| format!("{code} {}", count(*total))).collect();
         wrapped(&mut out, "refused", &refusals.join(", "), |text| text.to_owned());
     }
+
     for note in &report.notes {
-        wrapped(&mut out, "note", note, |text| colour.paint(Ink::Faint, text));
+        wrapped(&mut out, "note", note, |text| paint(FAINT, text));
     }
     out
 }
@@ -43,30 +48,33 @@ fn line(out: &mut String, text: &str) {
     out.push('\n');
 }
 
-fn readiness(out: &mut String, report: &Report, colour: Colour) {
-    let (word, ink) = if report.ready { ("ready", Ink::Good) } else { ("NOT READY", Ink::Bad) };
-    line(out, &colour.paint(ink, word));
-    let ink = if report.ready { Ink::Odd } else { Ink::Bad };
+fn readiness(out: &mut String, report: &Report) {
+    let (word, ink) = if report.ready { ("ready", GOOD) } else { ("NOT READY", BAD) };
+    line(out, &paint(ink, word));
+
+    let ink = if report.ready { ODD } else { BAD };
     for reason in &report.reasons {
-        wrapped(out, "", reason, |text| colour.paint(ink, text));
+        wrapped(out, "", reason, |text| paint(ink, text));
     }
 }
 
 /// Events on the left, answers on the right.
-fn traffic(out: &mut String, report: &Report, colour: Colour) {
+fn traffic(out: &mut String, report: &Report) {
     let span = report.interval_seconds.map_or("".to_owned(), |seconds| format!("of the last {seconds:.1} s"));
     let answers = &report.answers;
     let is_late = answers.over_500_ms.is_some_and(|share| share > 0.0);
     let share = answers.over_500_ms.map_or("-".to_owned(), |share| format!("{:.2} %", share * 100.0));
+
     let right = [
         format!("{:<18}{}", "answers p50", bound(answers.p50)),
         format!("{:<18}{}", "answers p99", bound(answers.p99)),
-        format!("{:<18}{}", "over 500 ms", colour.paint_if(is_late, Ink::Bad, &share)),
+        format!("{:<18}{}", "over 500 ms", paint_if(is_late, BAD, &share)),
         format!("{:<18}{}", "disk sync p99", bound(answers.sync_p99)),
         format!("{:<18}{} since the start", "answered late", count(answers.late)),
         String::new(),
     ];
-    line(out, &colour.paint(Ink::Faint, &format!("{:<16}{:>12}{:>10}     {span}", "events", "total", "a second")));
+
+    line(out, &paint(FAINT, &format!("{:<16}{:>12}{:>10}     {span}", "events", "total", "a second")));
     let events = OUTCOMES.iter().filter_map(|outcome| report.events.get_key_value(outcome));
     let rows = events.map(|(word, counted)| (*word, counted)).chain([("status reports", &report.status_reports)]);
     for ((word, Counted { total, per_second }), right) in rows.zip(right) {
@@ -75,31 +83,35 @@ fn traffic(out: &mut String, report: &Report, colour: Colour) {
     }
 }
 
-fn queue(out: &mut String, report: &Report, colour: Colour) {
+fn queue(out: &mut String, report: &Report) {
     let Some(queue) = &report.queue else { return line(out, "queue     not open yet") };
+
     let full = queue.full_in_seconds;
     let until = full.map_or("does not grow".to_owned(), |seconds| format!("full in {}", duration(seconds)));
     let (waiting, kept, free) = (Size(queue.waiting_bytes), Size(queue.kept_bytes), Size(queue.free_bytes));
+
     let is_disk = queue.disk_available_bytes == Some(queue.free_bytes);
     let of = if is_disk { "on its disk".to_owned() } else { format!("of {}", Size(queue.max_bytes)) };
     let text = format!("{waiting} waiting, {kept} kept, {free} free {of}; ");
-    line(out, &format!("{:<INDENT$}{text}{}", "queue", colour.paint_if(full.is_some(), Ink::Odd, &until)));
+    line(out, &format!("{:<INDENT$}{text}{}", "queue", paint_if(full.is_some(), ODD, &until)));
 }
 
 const LANE_COLUMNS: &str = " accepted delivered waiting oldest   lag p99  aside expired";
 
-fn lane(lane: &Lane, colour: Colour) -> String {
+fn lane(lane: &Lane) -> String {
     let (state, ink) = match (lane.up, lane.paused) {
-        (false, _) => ("down", Ink::Bad),
-        (true, 0) => ("up", Ink::Good),
-        (true, _) => ("paused", Ink::Bad),
+        (false, _) => ("down", BAD),
+        (true, 0) => ("up", GOOD),
+        (true, _) => ("paused", BAD),
     };
-    let state = colour.paint(ink, &format!("{state:<7}"));
+    let state = paint(ink, &format!("{state:<7}"));
+
     let is_held = !lane.up || lane.paused > 0;
-    let waiting = colour.paint_if(lane.waiting > 0 && is_held, Ink::Odd, &format!("{:>8}", count(lane.waiting)));
-    let aside = colour.paint_if(lane.set_aside > 0, Ink::Bad, &format!("{:>7}", count(lane.set_aside)));
-    let expired = colour.paint_if(lane.expired > 0, Ink::Bad, &format!("{:>8}", count(lane.expired)));
+    let waiting = paint_if(lane.waiting > 0 && is_held, ODD, &format!("{:>8}", count(lane.waiting)));
+    let aside = paint_if(lane.set_aside > 0, BAD, &format!("{:>7}", count(lane.set_aside)));
+    let expired = paint_if(lane.expired > 0, BAD, &format!("{:>8}", count(lane.expired)));
     let oldest = if lane.waiting == 0 { "-".to_owned() } else { duration(lane.oldest_seconds) };
+
     let (accepted, delivered) = (count(lane.accepted), count(lane.delivered));
     format!(
         "{:<7} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>7}{:>10}{aside}{expired}",
@@ -109,25 +121,28 @@ fn lane(lane: &Lane, colour: Colour) -> String {
     )
 }
 
-fn ledger(out: &mut String, report: &Report, colour: Colour) {
+fn ledger(out: &mut String, report: &Report) {
     if report.lanes.is_empty() {
         return;
     }
     if report.ledger_differences.is_empty() {
         return line(out, "ledger    adds up: accepted = delivered + waiting + set aside + expired");
     }
+
     let differences = report.ledger_differences.iter().map(|difference| {
         let word = if difference.records > 0 { "not accounted for" } else { "more than accepted" };
         format!("{} {}: {} {word}", difference.destination, difference.lane, difference.records.unsigned_abs())
     });
+
     let text = format!("DOES NOT ADD UP: {}", differences.collect::<Vec<_>>().join(", "));
-    wrapped(out, "ledger", &text, |text| colour.paint(Ink::Bad, text));
+    wrapped(out, "ledger", &text, |text| paint(BAD, text));
 }
 
 fn pictures(out: &mut String, report: &Report) {
     let taken =
         report.pictures.taken.iter().filter(|(_, total)| **total > 0).map(|(state, total)| format!("{} {state}", count(*total)));
     let taken = Some(taken.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty());
+
     let text = format!(
         "{}; {} events wait for the store, {} not sent twice",
         taken.as_deref().unwrap_or("none yet"),
@@ -150,6 +165,7 @@ fn wrapped(out: &mut String, word: &str, text: &str, paint: impl Fn(&str) -> Str
             None => rows.push(part.to_owned()),
         }
     }
+
     for (place, row) in rows.iter().enumerate() {
         let word = if place == 0 { word } else { "" };
         line(out, &format!("{word:<INDENT$}{}", paint(row)));

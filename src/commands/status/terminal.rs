@@ -1,9 +1,11 @@
 //! Frames that are drawn over each other on a terminal, and one after the other elsewhere.
 //!
 //! Promises: the terminal is as it was when this is dropped: the frames are on the alternate screen. Deliberately asks nobody for the
-//! terminal's size: each line has its place, and what is below the last row is not seen.
+//! terminal's size: each line has its place, and lines below the last row are not seen.
 
 use std::io::{self, IsTerminal, Write};
+
+use crate::commands::colour::shown;
 
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
@@ -31,7 +33,10 @@ impl Frames {
         Frames::Below { gap, is_first: true }
     }
 
+    /// `frame` may be painted.
     pub fn draw(&mut self, frame: &str) -> io::Result<()> {
+        let frame = shown(frame, &io::stdout());
+
         match self {
             Frames::InPlace => {
                 let lines = frame.lines().enumerate().map(|(row, line)| format!("\x1b[{};1H\x1b[2K{line}", row + 1));

@@ -1,12 +1,18 @@
 //! The loop of the way out, with a real queue, against a destination that hangs up or refuses as it is told.
 
+mod bad_sector;
+mod plain;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use plain::{LIVE, Plain};
 
 use super::*;
 use crate::config::{Config, Layers, PictureWait};
 use crate::event::{Event, EventId, Feed, Lane, PersonType, Picture, Revision, Sequence};
-use crate::queue::{Entry, Queue, Settings};
+use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::window::Poison;
 use crate::send::{ConnectError, Window as SessionWindow};
 
@@ -18,6 +24,8 @@ enum Mood {
     Takes,
     HangsUp,
     RefusesForNow,
+    /// As for a missing permission.
+    Forbids,
 }
 
 /// What was sent: the number of the event, its type and device.
@@ -75,11 +83,8 @@ impl Session for Line {
                 self.moody.taken.lock().unwrap().push((sent, Instant::now()));
                 Answer::Acknowledged { sequence, heard: true }
             }
-            Mood::RefusesForNow => {
-                let rejection =
-                    Rejection { reason: Reason::Passing, detail: "over quota".to_owned(), verdict: PictureVerdict::default() };
-                Answer::Rejected { sequence, rejection }
-            }
+            Mood::RefusesForNow => rejected(sequence, Reason::Passing),
+            Mood::Forbids => rejected(sequence, Reason::NotAuthorised),
             Mood::HangsUp => {
                 self.is_lost = true;
                 Answer::Lost { error: "hung up".to_owned() }
@@ -88,40 +93,9 @@ impl Session for Line {
     }
 }
 
-struct Plain;
-
-impl Render for Plain {
-    type Message = Sent;
-
-    const POISON: Poison = Poison::Possible;
-
-    fn waits(&self, _event: &Event) -> Option<PictureWait> {
-        None
-    }
-
-    fn needs_pictures(&self, _event: &Event) -> bool {
-        false
-    }
-
-    fn without_pictures(&self, _event: &Event, _error: String) -> Result<Vec<Picture>, Rejection> {
-        Ok(Vec::new())
-    }
-
-    fn message(&self, event: &Event, _sending: &Sending<'_>, _pictures: Vec<Picture>) -> Option<Sent> {
-        Some(Sent { number: event.occurred_at.0, person_type: event.person_type, device: event.device.id.clone() })
-    }
-
-    fn size(_message: &Sent) -> usize {
-        100
-    }
-
-    fn topic(message: &Sent) -> Option<String> {
-        Some(format!("{}/{}", message.person_type, message.device))
-    }
-
-    fn keeps_pictures(&self) -> bool {
-        false
-    }
+fn rejected(sequence: Sequence, reason: Reason) -> Answer {
+    let rejection = Rejection { reason, detail: "not this one".to_owned(), verdict: PictureVerdict::default() };
+    Answer::Rejected { sequence, rejection }
 }
 
 /// A queue with these events in it, and the loop that delivers them.
@@ -132,6 +106,7 @@ struct Rig {
     link: Arc<Link>,
     stop: CancellationToken,
     started: Instant,
+    delivering: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Drop for Rig {
@@ -158,13 +133,33 @@ fn event(number: i64, person_type: PersonType, device: &str) -> Event {
 
 impl Rig {
     async fn start(events: &[(i64, PersonType, &str)], mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static) -> Rig {
+        Rig::start_with(1_000, events, mood).await
+    }
+
+    /// With so many records in the window.
+    async fn start_with(
+        window_records: usize,
+        events: &[(i64, PersonType, &str)],
+        mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static,
+    ) -> Rig {
+        Rig::on(crate::disk::Disk::default(), Plain(false), window_records, events, mood).await
+    }
+
+    async fn on(
+        disk: crate::disk::Disk,
+        render: Plain,
+        window_records: usize,
+        events: &[(i64, PersonType, &str)],
+        mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static,
+    ) -> Rig {
         let directory = tempfile::tempdir().unwrap();
-        let queue = Queue::open(Settings::new(directory.path(), 64 << 20), &["mqtt"]).unwrap();
-        let rig = Rig {
+        let queue = Queue::open(Settings { disk, ..Settings::new(directory.path(), 64 << 20) }, &["mqtt"]).unwrap();
+        let mut rig = Rig {
             moody: Arc::new(Moody { mood: Box::new(mood), taken: Arc::default() }),
             link: Arc::new(Link::new("mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
+            delivering: None,
             directory,
             queue,
         };
@@ -174,39 +169,76 @@ impl Rig {
         let mut delivery = Delivery {
             lane: Lane::Normal,
             destination: Arc::new(Arc::clone(&rig.moody)),
-            render: Plain,
+            render,
             cursor: rig.queue.cursor("mqtt", Lane::Normal).unwrap(),
             verdicts: None,
             aside: Arc::new(Aside::open(&crate::disk::Disk::default(), rig.directory.path(), rig.queue.epoch(), 1 << 20).unwrap()),
             link: Arc::clone(&rig.link),
-            settings: Config::load(&Layers::default()).unwrap().send,
+            settings: config::Send { window_records, ..Config::load(&Layers::default()).unwrap().send },
             is_expiring: false,
+            ages: Arc::new(Ages::new(
+                Arc::new(crate::clock::Clock::open(&crate::disk::Disk::default(), rig.directory.path())),
+                rig.queue.newest(),
+            )),
+            reads: Reads::default(),
         };
         let stop = rig.stop.clone();
-        tokio::spawn(async move { deliver(&mut delivery, stop).await });
+        rig.delivering = Some(tokio::spawn(async move { deliver(&mut delivery, stop).await }));
         rig
     }
 
     async fn append(&self, number: i64, person_type: PersonType, device: &str) {
         let event = event(number, person_type, device);
-        let entry = Entry { event, live_revision: None, pictures: Vec::new(), lane: Lane::Normal };
+        let bytes = vec![number.unsigned_abs() as u8; 5_000].into();
+        let pictures = vec![Picture { kind: crate::event::PictureKind::Face, bytes }];
+        let entry = Entry { event, live_revision: None, pictures, lane: Lane::Normal };
         self.queue.append(entry).await.unwrap();
+    }
+
+    fn tally(&self) -> Tally {
+        let status = self.queue.status();
+        status.followers.into_iter().find(|follower| follower.lane == Lane::Normal).unwrap().tally
+    }
+
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{:?}", self.tally());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Until so many are delivered and so many set aside; how long the deliveries took.
     async fn wait(&self, delivered: u64, set_aside: u64) -> Duration {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let status = self.queue.status();
-            let follower = status.followers.iter().find(|follower| follower.lane == Lane::Normal).unwrap();
+            let tally = self.tally();
             let taken = self.taken().len() as u64;
-            if (taken, follower.tally.set_aside) == (delivered, set_aside) {
+            if (taken, tally.set_aside) == (delivered, set_aside) {
                 let last = self.moody.taken.lock().unwrap().last().map(|(_, at)| *at);
                 return last.map_or(Duration::ZERO, |last| last - self.started);
             }
-            assert!(Instant::now() < deadline, "{taken} of {delivered} delivered, {:?}", follower.tally);
+            assert!(Instant::now() < deadline, "{taken} of {delivered} delivered, {tally:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Until all of these numbers are delivered.
+    async fn wait_for(&self, numbers: impl Iterator<Item = i64>) {
+        let deadline = Instant::now() + PATIENCE;
+        for number in numbers {
+            while !self.taken().iter().any(|sent| sent.number == number) {
+                assert!(Instant::now() < deadline, "{number} never came: {:?}", self.tally());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    /// Each device's events came in the order of their numbers.
+    fn assert_order(&self) {
+        let mut of_devices: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        self.taken().into_iter().for_each(|sent| of_devices.entry(sent.device).or_default().push(sent.number));
+        assert!(of_devices.values().all(|numbers| numbers.is_sorted()), "{of_devices:?}");
     }
 
     fn taken(&self) -> Vec<Sent> {
@@ -240,15 +272,11 @@ async fn two_neighbours_that_the_connection_dies_on_do_not_hide_each_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_stranger_that_is_denied_by_hanging_up_costs_twenty_employees_no_more_than_seconds() {
-    let denied = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let denied = Arc::new(AtomicBool::new(true));
     let events: Vec<_> = [(1, STRANGER, "gate")].into_iter().chain((2..=21).map(|number| (number, EMPLOYEE, "gate"))).collect();
     let is_denied = Arc::clone(&denied);
     let mood = move |sent: &Sent| {
-        if sent.person_type == STRANGER && is_denied.load(std::sync::atomic::Ordering::Relaxed) {
-            Mood::HangsUp
-        } else {
-            Mood::Takes
-        }
+        if sent.person_type == STRANGER && is_denied.load(Ordering::Relaxed) { Mood::HangsUp } else { Mood::Takes }
     };
     let rig = Rig::start(&events, mood).await;
     let took = rig.wait(20, 0).await;
@@ -258,7 +286,7 @@ async fn one_stranger_that_is_denied_by_hanging_up_costs_twenty_employees_no_mor
         assert!(Instant::now() < deadline, "{:?}", rig.link.troubles());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    denied.store(false, std::sync::atomic::Ordering::Relaxed);
+    denied.store(false, Ordering::Relaxed);
     rig.wait(21, 0).await;
 }
 
@@ -287,7 +315,61 @@ async fn what_is_refused_for_a_passing_reason_arrives_in_order_and_nothing_is_se
     let events: Vec<_> = (1..=90).map(|number| (number, EMPLOYEE, ["gate", "door", "yard"][number as usize % 3])).collect();
     let rig = Rig::start(&events, move |_| if Instant::now() < until { Mood::RefusesForNow } else { Mood::Takes }).await;
     rig.wait(90, 0).await;
-    let mut of_devices: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    rig.taken().into_iter().for_each(|sent| of_devices.entry(sent.device).or_default().push(sent.number));
-    assert!(of_devices.values().all(|numbers| numbers.is_sorted()), "{of_devices:?}");
+    rig.assert_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_refused_for_now_silences_no_other_however_much_waits_behind_it() {
+    let over_quota = Arc::new(AtomicBool::new(true));
+    // Four windows of another type stand behind the refused event.
+    let behind = (2..=300).map(|number| (number, STRANGER, "gate"));
+    let others = (301..=320).map(|number| (number, [EMPLOYEE, STRANGER][number as usize % 2], "door"));
+    let events: Vec<_> = [(1, EMPLOYEE, "gate")].into_iter().chain(behind).chain(others).collect();
+    let is_over_quota = Arc::clone(&over_quota);
+    let refuses = move |sent: &Sent| sent.device == "gate" && is_over_quota.load(Ordering::Relaxed);
+    let rig = Rig::start_with(20, &events, move |sent| if refuses(sent) { Mood::RefusesForNow } else { Mood::Takes }).await;
+    rig.wait_for(301..=320).await;
+    assert!(rig.taken().iter().all(|sent| sent.device == "door"));
+
+    over_quota.store(false, Ordering::Relaxed);
+    rig.wait(320, 0).await;
+    rig.assert_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_refused_again_and_again_is_overtaken_by_none_of_its_own() {
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let events: Vec<_> = (1..=6).map(|number| (number, [EMPLOYEE, STRANGER][number as usize % 2], "gate")).collect();
+    let counted = Arc::clone(&refusals);
+    let mood = move |sent: &Sent| {
+        let is_refused = sent.number == 1 && counted.fetch_add(1, Ordering::Relaxed) < 3;
+        if is_refused { Mood::RefusesForNow } else { Mood::Takes }
+    };
+    // One in flight at first: what was on its way at the first refusal may pass.
+    let rig = Rig::start_with(20, &events[..1], mood).await;
+    rig.until(|| refusals.load(Ordering::Relaxed) > 0).await;
+    for (number, person_type, device) in &events[1..] {
+        rig.append(*number, *person_type, device).await;
+    }
+    rig.wait(6, 0).await;
+    rig.assert_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_topic_that_is_forbidden_keeps_no_live_event_waiting_however_much_is_late() {
+    let forbidden = Arc::new(AtomicBool::new(true));
+    let late = (1..=400).map(|number| (number, EMPLOYEE, "gate"));
+    let live = (1..=20).map(|number| (LIVE + number, EMPLOYEE, "gate"));
+    let events: Vec<_> = late.chain(live).collect();
+    let is_forbidden = Arc::clone(&forbidden);
+    let forbids = move |sent: &Sent| sent.number < LIVE && is_forbidden.load(Ordering::Relaxed);
+    let rig = Rig::start_with(20, &events, move |sent| if forbids(sent) { Mood::Forbids } else { Mood::Takes }).await;
+    rig.wait_for(LIVE + 1..=LIVE + 20).await;
+    assert!(rig.taken().iter().all(|sent| sent.number >= LIVE));
+
+    // Of the late ones those that were refused before the topic was paused are set aside, and the others follow in order.
+    forbidden.store(false, Ordering::Relaxed);
+    rig.until(|| rig.tally().delivered + rig.tally().set_aside == 420).await;
+    let late: Vec<_> = rig.taken().iter().map(|sent| sent.number).filter(|number| *number < LIVE).collect();
+    assert!(late.is_sorted() && late.len() > 300, "{late:?}");
 }

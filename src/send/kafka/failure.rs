@@ -7,6 +7,7 @@
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
+use crate::event::Timestamp;
 use crate::send::Reason;
 
 /// What an error is about.
@@ -31,6 +32,9 @@ pub(super) enum About {
     /// This producer: no message of it can be relied on now.
     Producer,
 }
+
+/// A timestamp that is no older is one of now, as far as limits of brokers go: they are hours and days.
+const FRESH_MS: i64 = 60_000;
 
 const COMPRESSION: &str = "send.kafka.compression: set it to \"none\", or to what all brokers and this topic take";
 /// Kafka says it of a topic whose messages cannot have headers; brokers of other makes say it of a compression they do not know.
@@ -73,6 +77,17 @@ pub(super) fn about(code: Code) -> About {
         code if is_of_broker(code) => About::Passing,
         _ => About::Producer,
     }
+}
+
+/// Why a timestamp was refused: a fresh one says that our clock and the brokers' do not agree; an old one, that this topic takes no backlog.
+pub(super) fn out_of_time(topic: &str, timestamp: Timestamp) -> String {
+    let now = Timestamp::now();
+    if now.since(timestamp) > FRESH_MS {
+        return format!("the event of {timestamp} is older than message.timestamp.before.max.ms of {topic} allows");
+    }
+    format!(
+        "this gateway's clock says {now}; set it right, or the brokers' clocks, or message.timestamp.after.max.ms and before.max.ms of {topic}"
+    )
 }
 
 /// librdkafka's own codes are below; [`Code::Unknown`] is a broker that does not know either.

@@ -14,13 +14,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::failure::{About, about};
+use super::failure::{About, about, out_of_time};
 use super::in_flight::{InFlight, Sent, Silent};
 use super::record::{headers, wire_bytes};
 use super::report::{Listener, Report};
 use super::topics::{self, Found, Topic};
 use super::{NAMES_MAX, Shared, WINDOWS};
-use crate::event::{Lane, Message, PictureVerdict, Sequence, Timestamp};
+use crate::event::{Lane, Message, PictureVerdict, Sequence};
 use crate::send::{Answer, ConnectError, Reason, Rejection, Window};
 
 /// One connection of ours to the brokers, for one lane.
@@ -60,9 +60,6 @@ enum Place {
 /// A refusal is believed for so long before the topic is looked up again: a person may have made it, or raised its limit.
 const BELIEVED: Duration = Duration::from_secs(5);
 
-/// A timestamp that is no older is one of now, as far as limits of brokers go: they are hours and days.
-const FRESH_MS: i64 = 60_000;
-
 impl Session {
     pub(super) fn start(shared: Arc<Shared>, lane: Lane, topics: HashMap<String, Topic>) -> Result<Session, ConnectError> {
         // As many as the producer takes, and one more, for `Report::Fatal`.
@@ -72,6 +69,7 @@ impl Session {
             .producer(lane, batch_bytes)
             .create_with_context(Listener::new(Some(sender)))
             .map_err(|error: KafkaError| ConnectError { message: format!("kafka: the producer cannot be made: {error}") })?;
+
         let now = Instant::now();
         let topics = topics.into_iter().map(|(name, topic)| (name, Place::Known { topic, since: now })).collect();
         Ok(Session {
@@ -107,6 +105,7 @@ impl Session {
             // Never seen, or refused so long ago that it may have changed.
             _ => return self.look_up(sequence, message),
         };
+
         let ours = self.shared.config.max_message_bytes;
         if bytes > ours {
             let detail = format!("message of {bytes} bytes is larger than send.kafka.max_message_bytes, {ours} bytes");
@@ -116,6 +115,7 @@ impl Session {
             let detail = format!("message of {bytes} bytes is larger than max.message.bytes of {}, {limit} bytes", message.topic);
             return self.reject(sequence, Reason::TooLarge, detail);
         }
+
         if self.must_wait(&message.topic) {
             return self.held.push_back((sequence, message));
         }
@@ -168,7 +168,9 @@ impl Session {
     fn looked_up(&mut self, name: String, found: Result<Found, ConnectError>) {
         let topic = match found {
             Ok(mut found) => found.topics.remove(&name),
-            Err(error) => return self.ready.push_back(Answer::Lost { error: error.message }),
+            Err(error) if self.in_flight.is_empty() => return self.ready.push_back(Answer::Lost { error: error.message }),
+            // What is on its way says whether the brokers are there: a full line may keep this one question from them.
+            Err(error) => return self.give_back(&name, &error.message),
         };
         let topic = topic.unwrap_or(Topic::There { max_bytes: None });
         if topic.max_bytes().is_some_and(|limit| limit < self.batch_bytes) {
@@ -182,6 +184,14 @@ impl Session {
             for (sequence, message) in waiting {
                 self.place(sequence, message);
             }
+        }
+    }
+
+    /// A topic could not be looked up: what waited for it waits with its type.
+    fn give_back(&mut self, name: &str, error: &str) {
+        let Some(Place::LookedUp { waiting }) = self.topics.remove(name) else { return };
+        for (sequence, _) in waiting {
+            self.reject(sequence, Reason::TopicUnfit, format!("topic {name} was not looked up: {error}"));
         }
     }
 
@@ -270,6 +280,7 @@ impl Session {
             }
             Report::Fatal(reason) => self.fatal(reason),
         }
+
         // Refused for itself, or to be tried again: the next may be the one that is taken.
         if !self.is_lost {
             self.place_held();
@@ -332,6 +343,7 @@ impl crate::send::Session for Session {
             if let Some(answer) = self.ready.pop_front() {
                 return answer;
             }
+
             let stalled_at = self.in_flight.deadline(self.shared.limits.stall_timeout);
             let report = tokio::select! {
                 biased;
@@ -340,11 +352,12 @@ impl crate::send::Session for Session {
                     self.looked_up(name, found);
                     continue;
                 }
-                () = until(stalled_at) => {
+                () = tokio::time::sleep_until(stalled_at.unwrap_or_else(Instant::now)), if stalled_at.is_some() => {
                     self.stalled();
                     continue;
                 }
             };
+
             // The sender lives in the producer, and the producer as long as the session.
             let Some(report) = report else { return Answer::Lost { error: "kafka: the producer is gone".to_owned() } };
             if let Some(answer) = self.reported(report) {
@@ -363,24 +376,6 @@ impl Drop for Session {
             Err(_) => drop(producer),
         }
     }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Why a timestamp was refused: a fresh one says that our clock and the brokers' do not agree; an old one, that this topic takes no backlog.
-fn out_of_time(topic: &str, timestamp: Timestamp) -> String {
-    let now = Timestamp::now();
-    if now.since(timestamp) > FRESH_MS {
-        return format!("the event of {timestamp} is older than message.timestamp.before.max.ms of {topic} allows");
-    }
-    format!(
-        "this gateway's clock says {now}; set it right, or the brokers' clocks, or message.timestamp.after.max.ms and before.max.ms of {topic}"
-    )
 }
 
 /// What ended a producer for good, where that is about how we are set up.

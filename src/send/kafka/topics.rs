@@ -144,6 +144,7 @@ impl Asker {
         let metadata = self.ask(&client, names.first().map_or(ANY_TOPIC, String::as_str))?;
         let address = |broker: &MetadataBroker| format!("{}:{}", broker.host(), broker.port());
         let brokers = metadata.brokers().iter().map(address).collect();
+
         let mut topics = HashMap::new();
         for name in names {
             // On a slow line, the rest is looked up when a message names it.

@@ -238,6 +238,7 @@ async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>, namesa
             Err(loss) => break loss,
         }
     };
+
     while let Some(notice) = protocol.left_over() {
         if notices.send(notice).await.is_err() {
             return;
@@ -293,6 +294,7 @@ impl Dial {
         // Two notices for each publication: then the poll task never waits for whoever reads them.
         let (sender, mut notices) = mpsc::channel(2 * requests);
         let namesake = Arc::clone(&self.namesake);
+
         let (client, poll) = match self.version {
             MqttVersion::V3 => {
                 let (client, protocol) = v3::open(self, requests);
@@ -304,6 +306,7 @@ impl Dial {
             }
         };
         let poll = AbortOnDropHandle::new(poll);
+
         match tokio::time::timeout_at(deadline, notices.recv()).await {
             Ok(Some(Notice::Connected(offer))) if !offer.qos_1 => Err("the broker does not offer QoS 1".to_owned()),
             Ok(Some(Notice::Connected(offer))) => Ok(Connection { client, notices, offer, _poll: poll, _relay: None }),

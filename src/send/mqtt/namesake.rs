@@ -60,6 +60,7 @@ impl Namesake {
         if lived >= PAUSE_LAST_GUESSED * ALONE_PAUSES {
             seen.hang_ups = 0;
         }
+
         let id = &self.client_id;
         let advice = "most likely a second gateway runs on a copy of this data_dir (delete the file \"instance\" in the copy), or has the same send.mqtt.client_id";
         match end {

@@ -100,6 +100,7 @@ pub(super) async fn race(addresses: &[SocketAddr], deadline: Instant) -> Result<
         if attempts.is_empty() {
             return Err(failed.join(", "));
         }
+
         tokio::select! {
             Some(Ok((address, connected))) = attempts.join_next() => match connected {
                 Ok(stream) => return Ok((address, stream)),

@@ -31,6 +31,8 @@ struct Record {
     left: usize,
     verdict: PictureVerdict,
     refusals: Vec<String>,
+    /// Why a picture of it was not taken now.
+    not_now: Option<String>,
 }
 
 /// Records that a window holds for each upload at once: the next are at hand when one ends.
@@ -61,6 +63,7 @@ impl Session {
                 record.verdict.missing.insert(kind);
                 record.refusals.push(format!("{kind}: {detail}"));
             }
+            Outcome::NotNow(detail) => record.not_now = Some(format!("{kind}: {detail}")),
         }
 
         if record.left == 0
@@ -73,6 +76,12 @@ impl Session {
 
 impl Record {
     fn into_answer(self, sequence: Sequence) -> Answer {
+        if let Some(detail) = self.not_now {
+            // All of it comes again; what is stored by then is known.
+            let rejection = Rejection { reason: Reason::Passing, detail, verdict: PictureVerdict::default() };
+            return Answer::Rejected { sequence, rejection };
+        }
+
         let verdict = self.verdict;
         if !verdict.missing.is_empty() {
             let rejection = Rejection { reason: Reason::Missing, detail: self.refusals.join("; "), verdict };

@@ -1,4 +1,4 @@
-//! Tells from an error of the store whether the store is down or it may be this one object.
+//! Tells from an error of the store whether the store is down or it may be this one object, for good or for now.
 //!
 //! Promises: in doubt the store is down, and nothing is given up. Deliberately reads the S3 error code out of the error's text:
 //! object_store has no field for it.
@@ -8,8 +8,10 @@ use object_store::Error;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Unreachable, overloaded, out of quota, or it does not know us: every object would fare the same.
+    /// Nobody answered: every object would fare the same.
     Down,
+    /// An answer that is about us, the space or the moment: overloaded, out of quota, a fault inside. It may be about this one for now.
+    MayPass,
     /// A refusal that can be about this object: its size, its content, its place.
     MayBeTheObject,
 }
@@ -36,9 +38,10 @@ const NEVER_ABOUT_OBJECTS: [&str; 13] = [
 
 pub(super) fn of(error: &Error) -> Verdict {
     let text = error_text(error);
-    let about_objects = status(&text).is_some_and(|status| ABOUT_OBJECTS.contains(&status));
+    let Some(status) = status(&text) else { return Verdict::Down };
+
     let about_us = element(&text, "Code").is_some_and(|code| NEVER_ABOUT_OBJECTS.contains(&code));
-    if about_objects && !about_us { Verdict::MayBeTheObject } else { Verdict::Down }
+    if ABOUT_OBJECTS.contains(&status) && !about_us { Verdict::MayBeTheObject } else { Verdict::MayPass }
 }
 
 /// The store's own words, in one line.
@@ -124,11 +127,11 @@ mod tests {
         check(&answer("400 Bad Request", "EntityTooLarge"), Verdict::MayBeTheObject);
         check(&answer("403 Forbidden", "AccessDenied"), Verdict::MayBeTheObject);
         check("Server returned non-2xx status code: 413 Payload Too Large: <html>", Verdict::MayBeTheObject);
-        check(&answer("403 Forbidden", "InvalidAccessKeyId"), Verdict::Down);
-        check(&answer("403 Forbidden", "RequestTimeTooSkewed"), Verdict::Down);
-        check(&answer("403 Forbidden", "QuotaExceeded"), Verdict::Down);
-        check(&answer("404 Not Found", "NoSuchBucket"), Verdict::Down);
-        check(&answer("503 Service Unavailable", "SlowDown"), Verdict::Down);
+        check(&answer("403 Forbidden", "InvalidAccessKeyId"), Verdict::MayPass);
+        check(&answer("403 Forbidden", "RequestTimeTooSkewed"), Verdict::MayPass);
+        check(&answer("403 Forbidden", "QuotaExceeded"), Verdict::MayPass);
+        check(&answer("404 Not Found", "NoSuchBucket"), Verdict::MayPass);
+        check(&answer("503 Service Unavailable", "SlowDown"), Verdict::MayPass);
         check("HTTP error: connection refused", Verdict::Down);
     }
 

@@ -19,6 +19,15 @@ pub enum Poison {
     Impossible,
 }
 
+/// What a record waits for before it may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    Nothing,
+    /// As long as it takes.
+    Pictures,
+    PicturesUntil(Instant),
+}
+
 /// What a record is, as far as the window cares.
 #[derive(Clone, Copy, Debug)]
 pub struct Traits<'a> {
@@ -47,8 +56,10 @@ pub(super) struct Entry<T> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// For its pictures, or for another try; without a moment only a verdict ends it.
+    /// For its pictures; without a moment only a verdict ends it.
     Waiting(Option<Instant>),
+    /// It was refused, and is tried again then.
+    Retrying(Instant),
     Queued,
     Parked(Template),
     Submitted {

@@ -107,8 +107,8 @@ impl Flow {
         is_news
     }
 
-    /// A record of it was refused, after so many tries.
-    pub fn refused(&mut self, reason: Reason, tries: u32, now: Instant) -> Course {
+    /// A record of it was refused, after so many tries; whether it counts, or is no other matter than one that waits already.
+    pub fn refused(&mut self, reason: Reason, tries: u32, counts: bool, now: Instant) -> Course {
         let last = if reason.passes() { PASSING_LAST } else { PAUSE_LAST };
         let pause = match self.state {
             // Several were on their way.
@@ -120,8 +120,7 @@ impl Flow {
                 if self.minute_began.is_none_or(|began| now.duration_since(began) > MINUTE) {
                     (self.minute_began, self.refusals) = (Some(now), 0);
                 }
-                // One that is refused again is no other record.
-                self.refusals += u32::from(tries == 1 || !reason.passes());
+                self.refusals += u32::from(counts);
                 match self.refusals <= REFUSALS_PER_MINUTE {
                     true if reason.passes() => return Course::Retry(pause_after(tries)),
                     true => return Course::SetAside,

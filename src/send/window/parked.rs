@@ -1,19 +1,15 @@
 //! Records that stand aside: with a template that does not flow, or alone because the connection dies on them; and their trials.
 //!
-//! Promises: what stands aside is out of its device's way, and takes its old place again when it may flow; where it fills the window, its person
-//! type goes back to the cursor, so that the others are read on. Deliberately decides nothing: `flow` and `suspicion` do.
+//! Promises: what stands aside is out of its device's way, and takes its old place again when it may flow. Deliberately decides nothing: `flow` and
+//! `suspicion` do.
 
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::time::Instant;
 
 use super::suspicion::{Suspicion, Trial};
 use super::template::{Template, Timeliness};
-use super::{Entry, Now, READ_AHEAD, SPAN, State, Window, span};
-use crate::event::{PersonType, Sequence};
-
-/// A type that fills the window is read again after this long at the earliest.
-const SET_DOWN: Duration = Duration::from_secs(1);
-/// A type fills the window from an eighth of it on: there are six types, so of a window that is full of what does not flow, one has as much.
-const FILLS: usize = 8;
+use super::{Entry, Now, State, Window};
+use crate::event::Sequence;
 
 impl<T> Window<T> {
     /// Whether this record is the one that the connection dies on: to be set aside instead of admitted.
@@ -44,7 +40,10 @@ impl<T> Window<T> {
     /// What is to be alone in the session now.
     pub(super) fn next_trial(&self, now: Now) -> Option<Sequence> {
         let suspicion = self.suspicion.as_ref()?;
-        let is_here = |sequence: &Sequence| self.entries.get(sequence).is_some_and(|entry| matches!(entry.state, State::Parked(_)));
+        let is_here = |sequence: &Sequence| {
+            let is_parked = |entry: &Entry<T>| matches!(entry.state, State::Parked(_)) && !self.is_behind(*sequence, entry);
+            self.entries.get(sequence).is_some_and(is_parked)
+        };
         let trials = suspicion.trials(now.at).into_iter();
         let mut found = trials.filter_map(|trial| match trial {
             Trial::Of(sequence) => Some(sequence).filter(is_here),
@@ -64,7 +63,7 @@ impl<T> Window<T> {
 
     /// The lowest of a template that is not known to kill.
     fn untried(&self, template: Template, now: Now) -> Option<Sequence> {
-        let parked = self.parked[template.index()].iter().copied().find(|sequence| !self.is_held(*sequence));
+        let parked = self.free_parked(template).next().map(|(sequence, _)| sequence);
         let is_of_it = |sequence: &Sequence| self.entries.get(sequence).is_some_and(|entry| self.template(entry, now) == template);
         parked.or_else(|| self.ready.iter().map(|(_, sequence)| *sequence).find(is_of_it))
     }
@@ -79,13 +78,35 @@ impl<T> Window<T> {
             };
             !self.submitted.iter().any(is_of_it) && !self.suspicion.as_ref().is_some_and(|suspicion| suspicion.closes(*template))
         });
-        let mut lowest =
-            idle.filter_map(|template| self.parked[template.index()].iter().copied().find(|sequence| !self.is_held(*sequence)));
-        lowest.next()
+        let mut probes = idle.filter_map(|template| self.probe(template));
+        probes.next()
     }
 
-    /// Out of its device's way.
+    /// The lowest of the device that was tried least: one that is refused for its own sake is not to speak for all the others.
+    fn probe(&self, template: Template) -> Option<Sequence> {
+        let mut devices = HashSet::new();
+        let free = self.free_parked(template);
+        let lowest = free.filter(|(_, entry)| devices.insert(entry.device.as_str()));
+        lowest.min_by_key(|(_, entry)| entry.attempts).map(|(sequence, _)| sequence)
+    }
+
+    /// Those of a template that are not known to kill and may go before the others of their device, in order.
+    fn free_parked(&self, template: Template) -> impl Iterator<Item = (Sequence, &Entry<T>)> {
+        let parked = self.parked[template.index()].iter().filter(|sequence| !self.is_held(**sequence));
+        let parked = parked.filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
+        parked.filter(|(sequence, entry)| !self.is_behind(*sequence, entry) && !self.is_in_doubt(&entry.device))
+    }
+
+    /// Whether a record of the same device, of a template that flows, is to go before this one.
+    fn is_behind(&self, sequence: Sequence, entry: &Entry<T>) -> bool {
+        self.devices.get(&entry.device).and_then(|queue| queue.front()).is_some_and(|head| *head < sequence)
+    }
+
+    /// Out of its device's way; out of the window, where others of its template that come before it were left.
     pub(super) fn park(&mut self, sequence: Sequence, template: Template) {
+        if self.entries.get(&sequence).is_some_and(|entry| self.is_left(entry, template, sequence)) {
+            return self.leave(sequence);
+        }
         self.leave_place(sequence);
         if let Some(entry) = self.entries.get_mut(&sequence) {
             entry.state = State::Parked(template);
@@ -101,7 +122,10 @@ impl<T> Window<T> {
         retrying.into_iter().for_each(|sequence| self.park(sequence, template));
     }
 
-    fn unpark(&mut self, sequence: Sequence) {
+    fn unpark(&mut self, sequence: Sequence, template: Template) {
+        if self.entries.get(&sequence).is_some_and(|entry| self.is_left(entry, template, sequence)) {
+            return self.leave(sequence);
+        }
         self.leave_place(sequence);
         if let Some(entry) = self.entries.get_mut(&sequence) {
             entry.state = State::Queued;
@@ -118,82 +142,47 @@ impl<T> Window<T> {
             }
             let parked = self.parked[template.index()].iter().copied();
             let free: Vec<_> = parked.filter(|sequence| !self.is_held(*sequence)).collect();
-            free.into_iter().for_each(|sequence| self.unpark(sequence));
+            free.into_iter().for_each(|sequence| self.unpark(sequence, template));
         }
     }
 
     /// What has become too late for a live topic that does not flow may go to the late one.
     pub(super) fn unpark_late(&mut self, now: Now) {
         for live in Template::all().filter(|template| template.timeliness == Timeliness::Live) {
-            while let Some(sequence) = self.parked[live.index()].first().copied() {
-                let is_late = self.entries.get(&sequence).is_some_and(|entry| self.template(entry, now) != live);
-                if !is_late || self.is_held(sequence) {
-                    break;
-                }
-                self.unpark(sequence);
+            let parked = self.parked[live.index()].iter().copied().filter(|sequence| !self.is_held(*sequence));
+            let is_late = |sequence: &Sequence| self.entries.get(sequence).is_some_and(|entry| self.template(entry, now) != live);
+            let late: Vec<_> = parked.take_while(is_late).collect();
+            late.into_iter().for_each(|sequence| self.unpark(sequence, Template { timeliness: Timeliness::Late, ..live }));
+        }
+    }
+
+    /// It cannot be made into a message yet: it waits in front of its device until then, or until it is released. One that is to be tried alone
+    /// keeps its place, and everything else waits with it: false.
+    pub fn hold(&mut self, sequence: Sequence, until: Option<Instant>) -> bool {
+        self.alone = self.alone.filter(|alone| *alone != sequence);
+        if self.entries.get(&sequence).is_none_or(|entry| matches!(entry.state, State::Parked(_))) {
+            return false;
+        }
+
+        self.leave_place(sequence);
+        match until {
+            Some(until) => self.retry(sequence, until),
+            None => {
+                self.entries.get_mut(&sequence).into_iter().for_each(|entry| entry.state = State::Waiting(None));
+                self.queue(sequence);
             }
         }
+        true
     }
 
     /// It waits for another try in front of its device.
     pub(super) fn retry(&mut self, sequence: Sequence, until: Instant) {
         if let Some(entry) = self.entries.get_mut(&sequence) {
-            entry.state = State::Waiting(Some(until));
+            entry.state = State::Retrying(until);
             self.deadlines.insert((until, sequence));
             self.retrying.insert(sequence);
             self.queue(sequence);
         }
-    }
-
-    /// The type that fills the window with what does not flow, if nothing can be read for that: it is out of the window now, and is to be read
-    /// again later.
-    pub fn clogged(&mut self, now: Instant) -> Option<PersonType> {
-        if self.has_room() {
-            return None;
-        }
-        let person_type = *PersonType::ALL.iter().find(|person_type| self.fills(**person_type))?;
-        let of_type = Template::all().filter(|template| template.person_type == person_type);
-        let closed = of_type.flat_map(|template| {
-            let gate = self.suspicion.as_ref().and_then(|suspicion| suspicion.closed_until(template));
-            [self.flows[template.index()].paused_until(), gate]
-        });
-        let until = closed.flatten().min().unwrap_or(now).max(now + SET_DOWN);
-        self.set_down[usize::from(person_type.number())] = Some(until);
-        let of_type = self.entries.iter().filter(|(_, entry)| entry.person_type == person_type);
-        let out: Vec<_> =
-            of_type.filter(|(sequence, _)| !self.submitted.contains(sequence)).map(|(sequence, _)| *sequence).collect();
-        out.into_iter().for_each(|sequence| self.drop_out(sequence));
-        Some(person_type)
-    }
-
-    /// Whether a type has something that does not flow, and a good part of the window.
-    fn fills(&self, person_type: PersonType) -> bool {
-        let of_type = Template::all().filter(|template| template.person_type == person_type);
-        let parked = of_type.flat_map(|template| self.parked[template.index()].iter());
-        let is_of_type = |sequence: &&Sequence| self.entries.get(sequence).is_some_and(|entry| entry.person_type == person_type);
-        if parked.chain(&self.retrying).find(is_of_type).is_none() {
-            return false;
-        }
-        let waiting = self.entries.values().filter(|entry| entry.person_type == person_type);
-        let (records, bytes) = waiting.fold((0, 0), |(records, bytes), entry| (records + 1, bytes + entry.held_bytes));
-        let spans = self.live.get(usize::from(person_type.number())).map_or(0, span);
-        FILLS * records >= self.settings.records * READ_AHEAD
-            || FILLS * bytes >= self.settings.bytes
-            || spans >= self.settings.records as u64 * SPAN
-    }
-
-    /// Out of the window without an answer; what is known of it stays.
-    fn drop_out(&mut self, sequence: Sequence) {
-        self.leave_place(sequence);
-        let Some(entry) = self.entries.remove(&sequence) else { return };
-        self.held_bytes -= entry.held_bytes;
-        self.live[usize::from(entry.person_type.number())].remove(&sequence);
-    }
-
-    /// Types that the cursor is to read again.
-    pub fn resumable(&mut self, now: Instant) -> Vec<PersonType> {
-        let set_down = PersonType::ALL.iter().zip(&mut self.set_down);
-        set_down.filter_map(|(person_type, until)| until.take_if(|until| *until <= now).map(|_| *person_type)).collect()
     }
 
     /// Takes its place among those of its device.
@@ -201,7 +190,7 @@ impl<T> Window<T> {
         let Some(entry) = self.entries.get(&sequence) else { return };
         let device = entry.device.clone();
         let queue = self.devices.entry(device.clone()).or_default();
-        let place = queue.iter().position(|other| *other > sequence).unwrap_or(queue.len());
+        let place = queue.partition_point(|other| *other < sequence);
         queue.insert(place, sequence);
         let behind = queue.get(1).copied().filter(|_| place == 0);
         if let Some(behind) = behind.and_then(|behind| Some((self.entries.get(&behind)?.replayed, behind))) {
@@ -218,13 +207,14 @@ impl<T> Window<T> {
                 if self.submitted.remove(&sequence) {
                     self.submitted_bytes -= bytes;
                 }
+                self.resubmitted.remove(&sequence);
                 return;
             }
             State::Parked(template) => {
                 self.parked[template.index()].remove(&sequence);
                 return;
             }
-            State::Waiting(Some(until)) => drop(self.deadlines.remove(&(until, sequence))),
+            State::Waiting(Some(until)) | State::Retrying(until) => drop(self.deadlines.remove(&(until, sequence))),
             State::Waiting(None) | State::Queued => {}
         }
         self.waiting.remove(&sequence);
@@ -232,7 +222,9 @@ impl<T> Window<T> {
         self.ready.remove(&(entry.replayed, sequence));
         let device = entry.device.clone();
         let Some(queue) = self.devices.get_mut(&device) else { return };
-        queue.retain(|other| *other != sequence);
+        if let Ok(place) = queue.binary_search(&sequence) {
+            queue.remove(place);
+        }
         if queue.is_empty() {
             self.devices.remove(&device);
         } else {

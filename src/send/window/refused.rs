@@ -32,6 +32,7 @@ impl<T> Window<T> {
     /// The destination refused it.
     pub fn refused(&mut self, sequence: Sequence, reason: Reason, now: Instant) -> Consequence {
         self.suspicion.iter_mut().for_each(|suspicion| suspicion.answered(sequence));
+        let waits_already = self.waits_for_another_try(sequence);
         let Some(entry) = self.entries.get_mut(&sequence) else { return Consequence::Wait(None) };
         let State::Submitted { template, .. } = entry.state else { return Consequence::Wait(None) };
         let flow = &mut self.flows[template.index()];
@@ -41,7 +42,9 @@ impl<T> Window<T> {
             flow.came_through();
             return Consequence::SetAside;
         }
-        let course = flow.refused(reason, entry.attempts, now);
+        // One device whose quota is used up must not pause a type for all the others.
+        let counts = !reason.passes() || (entry.attempts == 1 && !waits_already);
+        let course = flow.refused(reason, entry.attempts, counts, now);
         if course == Course::SetAside {
             return Consequence::SetAside;
         }
@@ -59,5 +62,11 @@ impl<T> Window<T> {
                 Consequence::Wait(Some(Extent::Template(template)))
             }
         }
+    }
+
+    /// Whether the device of this record has another that was refused, and waits.
+    fn waits_for_another_try(&self, sequence: Sequence) -> bool {
+        let device = |sequence: &Sequence| self.entries.get(sequence).map(|entry| &entry.device);
+        self.retrying.iter().any(|other| device(other) == device(&sequence))
     }
 }

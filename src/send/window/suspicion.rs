@@ -1,9 +1,11 @@
 //! Which record a connection dies on, where the other side's only way to say no is to hang up.
 //!
-//! Promises: a record is condemned only if the connection died on it alone three times, the destination was there again at once after each, and
-//! before the last another of its template had passed: an outage, however often it comes, condemns and pauses nobody. Whatever is under suspicion is tried alone and holds back nobody else. Deliberately acquits for a single pass.
+//! Promises: a record is condemned only if the connection died on it alone three times, each time promptly and with the destination there again at
+//! once, and before the last another of its template had passed: an outage, however often it comes, condemns and pauses nobody. A line that was seen
+//! to break by itself has to break once more for each time. Whatever is under suspicion is tried alone and holds back nobody else. Deliberately
+//! acquits for a single pass, and forgets all with the process: what kills, kills again, and costs the same few connections.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::template::Template;
@@ -12,8 +14,13 @@ use crate::event::Sequence;
 /// Deaths alone after which a record is held back.
 const DEATHS_BEFORE_SUSPICION: u32 = 2;
 const DEATHS_BEFORE_CONDEMNATION: u32 = 3;
-/// The same where the destination was gone after some of them: the record may bring the broker down, or be there when others do.
+/// The same where some of them tell little, since the destination was gone or the line silent: the record may bring the broker down, or be there
+/// when others do.
 const CRASHES_BEFORE_CONDEMNATION: u32 = 10;
+/// Who hangs up on a record does so at once; a line that is dead says nothing until somebody's patience ends.
+const PROMPT: Duration = Duration::from_secs(5);
+/// For so long a line is known to have broken by itself.
+const ACCIDENT_COUNTS: Duration = Duration::from_secs(600);
 /// Deaths in company after which a record is tried alone: the second set is small, since trust grows slowly.
 const COMPANY_BEFORE_ISOLATION: u32 = 2;
 /// Between two trials of what kills; doubled up to the last.
@@ -56,6 +63,8 @@ pub enum Trial {
 
 #[derive(Default)]
 pub struct Suspicion {
+    /// When the connection died with nothing in flight, or on a record that passed later: the last few.
+    accidents: VecDeque<Instant>,
     /// How many may be in flight; `None` = as many as the window has.
     trust: Option<usize>,
     marks: HashMap<Sequence, Mark>,
@@ -68,6 +77,14 @@ pub struct Suspicion {
     listens_until: Option<Instant>,
 }
 
+/// A record that was in flight when the session died.
+#[derive(Clone, Copy, Debug)]
+pub struct Victim {
+    pub sequence: Sequence,
+    pub template: Template,
+    pub submitted_at: Instant,
+}
+
 /// In how many deaths a record was that has no answer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mark {
@@ -78,13 +95,18 @@ struct Mark {
 /// Deaths of one record alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Deaths {
-    /// The destination was there again at once.
+    /// Promptly, and the destination was there again at once.
     clear: u32,
-    /// It was not: it may have died of something else.
+    /// Not so: it may have died of something else.
     crashes: u32,
 }
 
 impl Deaths {
+    fn count(&mut self, is_prompt: bool) {
+        let deaths = if is_prompt { &mut self.clear } else { &mut self.crashes };
+        *deaths += 1;
+    }
+
     fn total(self) -> u32 {
         self.clear + self.crashes
     }
@@ -95,6 +117,7 @@ impl Deaths {
 struct Death {
     template: Template,
     sequence: Sequence,
+    is_prompt: bool,
     /// Others had passed since the last death of its template.
     among_the_living: bool,
 }
@@ -205,42 +228,39 @@ impl Suspicion {
         self.gates.values().map(|gate| self.due(gate))
     }
 
-    /// When this template is tried next, where it waits for that.
-    pub fn closed_until(&self, template: Template) -> Option<Instant> {
-        self.gates.get(&template).filter(|gate| !gate.is_open).map(|gate| gate.until)
-    }
-
     /// The session died with these in it, and the other side did not say that it was for a reason of its own.
-    pub fn death(&mut self, submitted: &[(Sequence, Template)], now: Instant) -> Blame {
+    pub fn death(&mut self, submitted: &[Victim], now: Instant) -> Blame {
         if submitted.is_empty() {
+            self.accident(now);
             return Blame::Connection;
         }
         self.trust = Some(1);
-        if let [(sequence, template)] = submitted {
-            let last = self.gates.get_mut(template).map(|gate| std::mem::replace(&mut gate.answered_before, self.answered));
+        if let [Victim { sequence, template, submitted_at }] = *submitted {
+            let last = self.gates.get_mut(&template).map(|gate| std::mem::replace(&mut gate.answered_before, self.answered));
             let among_the_living = last.is_some_and(|answered_before| self.answered > answered_before);
-            let death = Death { template: *template, sequence: *sequence, among_the_living };
+            let is_prompt = now.saturating_duration_since(submitted_at) < PROMPT;
+            let death = Death { template, sequence, is_prompt, among_the_living };
             self.last_death = Some(death);
             return self.death_alone(death, now);
         }
         // Whoever was not there this time is not what kills again and again.
-        self.marks.retain(|sequence, mark| mark.alone.total() > 0 || submitted.iter().any(|(other, _)| other == sequence));
-        for (sequence, _) in submitted {
-            self.marks.entry(*sequence).or_default().in_company += 1;
+        self.marks.retain(|sequence, mark| mark.alone.total() > 0 || submitted.iter().any(|victim| victim.sequence == *sequence));
+        for victim in submitted {
+            self.marks.entry(victim.sequence).or_default().in_company += 1;
         }
         Blame::Connection
     }
 
     fn death_alone(&mut self, death: Death, now: Instant) -> Blame {
-        let Death { template, sequence, among_the_living } = death;
+        let Death { template, sequence, is_prompt, among_the_living } = death;
         // It kills under another topic now: what it did under the first says nothing of this one.
         self.gates.retain(|other, gate| *other == template || gate.outlives(sequence));
         if let Some(deaths) = self.gates.get_mut(&template).and_then(|gate| gate.killers.get_mut(&sequence)) {
-            deaths.clear += 1;
+            deaths.count(is_prompt);
             return self.killed_again(template, among_the_living, now);
         }
         let mark = self.marks.entry(sequence).or_default();
-        mark.alone.clear += 1;
+        mark.alone.count(is_prompt);
         let deaths = mark.alone;
         if deaths.total() < DEATHS_BEFORE_SUSPICION {
             return Blame::Record;
@@ -273,13 +293,15 @@ impl Suspicion {
 
     /// The destination was not there: the last death may have been its own.
     pub fn unreachable(&mut self) {
-        let Some(Death { template, sequence, .. }) = self.last_death.take() else { return };
+        let Some(Death { template, sequence, is_prompt, .. }) = self.last_death.take() else { return };
         let gate = self.gates.get_mut(&template);
         let is_open = gate.as_ref().is_some_and(|gate| gate.is_open);
         let killer = gate.and_then(|gate| gate.killers.get_mut(&sequence));
         let Some(deaths) = killer.or_else(|| self.marks.get_mut(&sequence).map(|mark| &mut mark.alone)) else { return };
-        deaths.clear = deaths.clear.saturating_sub(1);
-        deaths.crashes += 1;
+        if is_prompt {
+            deaths.clear = deaths.clear.saturating_sub(1);
+            deaths.crashes += 1;
+        }
         if is_open && deaths.total() >= CRASHES_BEFORE_CONDEMNATION {
             self.condemned.insert(sequence);
         }
@@ -289,16 +311,30 @@ impl Suspicion {
     pub fn reached(&mut self, now: Instant) -> Option<(Template, Finding)> {
         self.listens_until = Some(now + LISTEN);
         let death = self.last_death.take().filter(|death| death.among_the_living)?;
+        let needed = DEATHS_BEFORE_CONDEMNATION + self.accidents_since(now);
         let gate = self.gates.get_mut(&death.template)?;
         gate.is_established = true;
         if gate.is_open {
-            if gate.killers.get(&death.sequence).is_some_and(|deaths| deaths.clear >= DEATHS_BEFORE_CONDEMNATION) {
+            let is_proven = |deaths: &Deaths| deaths.clear >= needed || deaths.total() >= CRASHES_BEFORE_CONDEMNATION;
+            if gate.killers.get(&death.sequence).is_some_and(is_proven) {
                 self.condemned.insert(death.sequence);
             }
             return None;
         }
         let finding = if gate.killers.len() > 1 { Finding::Paused } else { Finding::Held };
         (gate.said.replace(finding) < Some(finding)).then_some((death.template, finding))
+    }
+
+    fn accident(&mut self, now: Instant) {
+        if self.accidents.len() as u32 >= CRASHES_BEFORE_CONDEMNATION {
+            self.accidents.pop_front();
+        }
+        self.accidents.push_back(now);
+    }
+
+    fn accidents_since(&self, now: Instant) -> u32 {
+        let counts = |at: &&Instant| now.saturating_duration_since(**at) < ACCIDENT_COUNTS;
+        self.accidents.iter().filter(counts).count() as u32
     }
 
     /// It is set aside, or gone for another reason: nothing is to be known of it.
@@ -318,6 +354,10 @@ impl Suspicion {
 
     /// A record was taken: its template is none that is refused.
     pub fn taken(&mut self, sequence: Sequence, template: Template, now: Instant) {
+        let died_alone = self.marks.get(&sequence).is_some_and(|mark| mark.alone.total() > 0);
+        if died_alone || self.holds(sequence) {
+            self.accident(now);
+        }
         if let Some(gate) = self.gates.get_mut(&template).filter(|gate| !gate.is_open) {
             gate.is_open = true;
             gate.until = now;

@@ -99,7 +99,7 @@ fn the_file_store_gets_what_the_queue_leaves_of_the_volume() {
 #[test]
 fn the_charts_defaults_are_the_programs_but_for_these() {
     let mut values: Value = serde_saphyr::from_str(&std::fs::read_to_string(format!("{CHART}/values.yaml")).unwrap()).unwrap();
-    let program = boxbridge::commands::schema::config();
+    let program = boxbridge::config::schema();
     let mut differing = Vec::new();
     for section in ["site", "log", "ingest", "admin", "normalize", "queue", "route", "send"] {
         compare(section, &values[section].take(), &program["properties"][section], &mut differing);

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use boxbridge::commands::schema;
+use boxbridge::config;
 use serde_json::{Map, Value, json};
 
 use super::helm::CHART;
@@ -29,7 +29,7 @@ fn values_take_every_setting_of_the_program_and_no_other() {
 }
 
 fn with_settings(mut values: Value) -> Value {
-    let program = schema::config();
+    let program = config::schema();
     for name in SETTINGS {
         values["properties"][name] = program["properties"][name].clone();
     }

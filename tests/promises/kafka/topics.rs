@@ -12,7 +12,7 @@ use serde_json::json;
 use super::drive::*;
 use crate::parts::black_hole::BlackHole;
 use crate::parts::gateway::{Gateway, event};
-use crate::parts::kafka::{Broker, Security};
+use crate::parts::kafka::Broker;
 use crate::parts::site::wait_until;
 
 #[tokio::test]
@@ -154,18 +154,13 @@ fn alerts_flow_beside_a_type_whose_topic_is_strict_and_it_flows_once_the_limit_i
     assert!(!gateway.data_dir().join("aside").read_dir().is_ok_and(|mut files| files.next().is_some()), "nothing is set aside");
 }
 
-/// librdkafka's own default gives each address half a minute, and connecting has ten seconds.
+/// librdkafka's own default is half a minute an address, and connecting has ten seconds. (It tries a name's addresses in turn.)
 #[tokio::test]
-async fn brokers_of_which_two_are_black_holes_are_reached_in_time() {
-    let broker = blocking(|| Broker::start(Security::None)).await;
-    let holes = [BlackHole::dig("127.0.0.2".parse().unwrap()).await, BlackHole::dig("127.0.0.3".parse().unwrap()).await];
-    let brokers = format!("{},{},{}", holes[0].address, holes[1].address, broker.address());
-    // The library begins with any of them.
-    for round in 0..3 {
-        let kafka = kafka(settings(brokers.clone()), &["reached"]);
-        let mut session = kafka.connect(Lane::Urgent).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
-        assert_eq!(deliver(&mut session, &[message("reached", "k", round + 1, 10)]).await.len(), 1);
-    }
+async fn an_address_that_is_a_black_hole_is_given_up_while_there_is_time_for_the_next() {
+    let hole = BlackHole::dig("127.0.0.2".parse().unwrap()).await;
+    let kafka = kafka(settings(hole.address.to_string()), &["reached"]);
+    let error = kafka.connect(Lane::Urgent).await.err().expect("a black hole").to_string();
+    assert_eq!(error, "kafka: no broker answers: 1/1 brokers are down", "given up, and not merely waited for");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,4 +174,24 @@ async fn a_message_that_a_thin_line_carries_for_longer_than_the_stall_timeout_ar
     let messages = [message("thin", "k", 1, 300_000), message("thin", "k", 2, 100)];
     deliver_through_losses(&kafka, &messages).await;
     assert_in_order(&broker.read("thin", 2).await);
+}
+
+/// As on a full line, that has no room for the question.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_cannot_be_looked_up_waits_alone_while_others_are_on_their_way() {
+    let cluster = MockCluster::new(1).unwrap();
+    ["slow", "unforeseen"].iter().for_each(|topic| cluster.create_topic(topic, 1, 1).unwrap());
+    cluster.partition_leader("slow", 0, None).unwrap();
+    let kafka = kafka(settings(cluster.bootstrap_servers()), &["slow"]);
+    let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    session.submit(Sequence(1), message("slow", "k", 1, 100));
+    cluster.broker_down(1).unwrap();
+    session.submit(Sequence(2), message("unforeseen", "k", 2, 100));
+    let answer = next(&mut session).await;
+    assert!(refused(&answer, Reason::TopicUnfit).starts_with("topic unforeseen was not looked up: "), "{answer:?}");
+
+    cluster.broker_up(1).unwrap();
+    cluster.partition_leader("slow", 0, Some(1)).unwrap();
+    session.submit(Sequence(2), message("unforeseen", "k", 2, 100));
+    assert_eq!(collect(&mut session, 2).await, BTreeSet::from([1, 2]));
 }

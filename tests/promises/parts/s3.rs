@@ -124,17 +124,26 @@ fn healthy(port: u16) -> bool {
 
 /// The endpoint of a server that takes any request, keeps nothing, and answers 413 to bodies over the limit; it ends with the test.
 pub async fn refusing(limit: Arc<AtomicUsize>) -> String {
+    answering("413 Payload Too Large", "<Error><Code>EntityTooLarge</Code><Message>too large for us</Message></Error>", limit).await
+}
+
+/// The same with a fault of its own.
+pub async fn failing(limit: Arc<AtomicUsize>) -> String {
+    answering("500 Internal Server Error", "<Error><Code>InternalError</Code><Message>a bad disk</Message></Error>", limit).await
+}
+
+async fn answering(status: &'static str, error: &'static str, limit: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(refuse(stream, Arc::clone(&limit)));
+            tokio::spawn(answer(stream, status, error, Arc::clone(&limit)));
         }
     });
     endpoint
 }
 
-async fn refuse(stream: TcpStream, limit: Arc<AtomicUsize>) {
+async fn answer(stream: TcpStream, status: &str, error: &str, limit: Arc<AtomicUsize>) {
     let mut stream = BufReader::new(stream);
     loop {
         let mut length = 0;
@@ -150,9 +159,8 @@ async fn refuse(stream: TcpStream, limit: Arc<AtomicUsize>) {
             }
         }
         stream.read_exact(&mut vec![0; length]).await.unwrap();
-        let error = "<Error><Code>EntityTooLarge</Code><Message>too large for us</Message></Error>";
         let answer = match length > limit.load(Ordering::Relaxed) {
-            true => format!("HTTP/1.1 413 Payload Too Large\r\nContent-Length: {}\r\n\r\n{error}", error.len()),
+            true => format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{error}", error.len()),
             false => "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n".to_owned(),
         };
         stream.write_all(answer.as_bytes()).await.unwrap();

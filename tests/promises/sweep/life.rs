@@ -4,9 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use boxbridge::app::build;
+use boxbridge::app::untaken::Untaken;
+use boxbridge::clock::{Clock, Reading};
 use boxbridge::config::{self, StoreUrl};
 use boxbridge::event::{
     Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal, Sequence, Source, Timestamp,
@@ -42,12 +46,18 @@ struct Books {
     is_set_aside: bool,
     is_quarantined: bool,
     is_stored: bool,
+    is_jump_noted: bool,
+    is_untaken_noted: bool,
     was_poisoned: bool,
 }
 
 const EVENTS: u64 = 50;
 /// After the second start.
 const MORE: u64 = 10;
+/// What the machine's clock shows, and how far it is set.
+const NOON_MS: i64 = 1_795_000_000_000;
+const HOUR_MS: i64 = 3_600_000;
+const JUMP_MS: i64 = 2 * HOUR_MS;
 const DESTINATIONS: [&str; 2] = ["store", "mqtt"];
 const REFUSED_BODY: &[u8] = b"{nonsense";
 /// The event that MQTT does not take.
@@ -62,6 +72,9 @@ struct Gateway {
     quarantine: Quarantine,
     received: Received,
     store: Store,
+    clock: Clock,
+    wall_ms: Arc<AtomicI64>,
+    untaken: Untaken,
     cursors: Vec<(&'static str, Lane, Cursor)>,
 }
 
@@ -107,10 +120,15 @@ fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
     let aside = Aside::open(&disk, dir, queue.epoch(), 1 << 20)?;
     let quarantine = Quarantine::open(&disk, dir, &config::Quarantine { max_bytes: 1 << 20, keep: Duration::from_secs(3600) })?;
     let received = Received::open(disk.clone(), dir, queue.clone())?;
-    let store = Store::on(disk, store_settings(dir));
+    let store = Store::on(disk.clone(), store_settings(dir));
+    let untaken = Untaken::of(&disk, dir);
+    let wall_ms = Arc::new(AtomicI64::new(NOON_MS));
+    let now = Arc::clone(&wall_ms);
+    let reading = move || Reading { wall_ms: now.load(Ordering::Relaxed), uptime_ms: HOUR_MS, boot: "first".to_owned() };
+    let clock = Clock::with(&disk, dir, reading);
     let places = DESTINATIONS.iter().flat_map(|name| Lane::ALL.iter().map(|lane| (*name, *lane)));
     let cursors = places.map(|(name, lane)| (name, lane, queue.cursor(name, lane).unwrap())).collect();
-    Ok(Gateway { queue, aside, quarantine, received, store, cursors })
+    Ok(Gateway { queue, aside, quarantine, received, store, clock, wall_ms, untaken, cursors })
 }
 
 fn event(number: u64) -> Entry {
@@ -147,6 +165,8 @@ impl Gateway {
                 break;
             }
         }
+        self.set_clock(tries, books);
+        books.is_untaken_noted = (0..tries).any(|_| self.untaken.note().is_ok());
         books.was_poisoned |= self.queue.status().is_poisoned;
         if !plan.fault.for_good && !books.was_poisoned {
             let status = || self.queue.status();
@@ -163,6 +183,9 @@ impl Gateway {
         for destination in DESTINATIONS {
             self.drain(destination, plan, books).await;
         }
+        assert!(!books.is_untaken_noted || self.untaken.is_noted(), "what the broker had not handed over");
+        self.wall_ms.fetch_add(JUMP_MS, Ordering::Relaxed);
+        self.clock.look();
         self.queue.shutdown().await;
         books.was_poisoned |= self.queue.status().is_poisoned;
     }
@@ -229,6 +252,13 @@ impl Gateway {
             break;
         }
         assert!(books.is_stored || plan.fault.for_good, "a picture is put off for good");
+    }
+
+    /// Two hours on, which is noted.
+    fn set_clock(&mut self, tries: usize, books: &mut Books) {
+        self.clock.look();
+        self.wall_ms.fetch_add(JUMP_MS, Ordering::Relaxed);
+        books.is_jump_noted = (0..tries).any(|_| self.clock.look());
     }
 
     /// A body that nobody understands.
@@ -307,6 +337,9 @@ async fn live_again(dir: &Path, books: &mut Books) {
     assert!(kept >= usize::from(books.is_quarantined), "a refused body that was kept");
     let stored = std::fs::read(dir.join("pictures").join(object().key));
     assert!(!books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes), "a picture that was stored");
+    let noted = std::fs::read_to_string(dir.join("clock")).unwrap_or_default();
+    assert!(!books.is_jump_noted || noted.contains(&format!("\"by_ms\":{JUMP_MS}")), "a jump of the clock that was noted: {noted}");
+    assert!(!books.is_untaken_noted || gateway.untaken.is_noted(), "what the broker had not handed over");
     let fresh = EVENTS + MORE + 1;
     step(gateway.queue.append(event(fresh))).await.expect("a disk that is well takes events");
     books.taken.insert(fresh);

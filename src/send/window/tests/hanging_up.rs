@@ -75,9 +75,9 @@ fn a_replay_that_kills_is_found_out_though_live_ones_keep_passing() {
         window.open(Limits { records: 10, bytes: 1 << 20 }, now);
         let mut answered = 0;
         loop {
-            window.admit(Traits { replayed: Replayed::Yes, ..record(1, "gate") }, None, (), at(now));
+            window.admit(Traits { replayed: Replayed::Yes, ..record(1, "gate") }, Awaits::Nothing, (), at(now));
             live += 1;
-            window.admit(record(live, "door"), None, (), at(now));
+            window.admit(record(live, "door"), Awaits::Nothing, (), at(now));
             let mut submitted = Vec::new();
             while let Some(sequence) = window.next_ready(at(now)) {
                 window.submitted(sequence, 1, at(now));
@@ -177,4 +177,58 @@ fn an_outage_pauses_nobody_and_is_over_when_it_is_over() {
             assert!(world.aside.is_empty());
         }
     }
+}
+
+/// One record in three, whatever it is, and none of them kills. To be sure it would take more deaths than a quiet site has patience for.
+#[test]
+fn a_line_that_breaks_of_itself_is_taken_for_a_record_less_than_once_in_a_thousand() {
+    let mut condemned = 0;
+    for seed in 0..200 {
+        let mut world = World::new(items(EMPLOYEE, 40, &[], seed), &[], seed);
+        (world.flaps, world.flaps_one_in) = (u32::MAX, 3);
+        world.run(world.start + MINUTE * 20);
+        condemned += world.aside.len();
+    }
+    assert!(condemned < 8, "{condemned} of 8,000 records");
+}
+
+/// Of a lone record that the connection dies on, among others that pass: how many deaths it takes.
+fn deaths_until_condemned(window: &mut Window<()>, dies_after: Duration) -> u64 {
+    let (limits, mut now) = (Limits { records: 10, bytes: 1 << 20 }, Instant::now());
+    for round in 1..30 {
+        window.open(limits, now);
+        if window.is_condemned(Sequence(1)) {
+            return round - 1;
+        }
+        window.admit(record(1, "gate"), Awaits::Nothing, (), at(now));
+        window.admit(record(10 + round, "door"), Awaits::Nothing, (), at(now));
+        loop {
+            let Some(sequence) = window.next_ready(at(now)) else {
+                now = window.next_moment(now).unwrap_or_else(|| panic!("no trial comes"));
+                continue;
+            };
+            window.submitted(sequence, 1, at(now));
+            if sequence == Sequence(1) {
+                break;
+            }
+            window.taken(sequence, now);
+        }
+        now += dies_after;
+        window.lost(false, now);
+    }
+    panic!("never")
+}
+
+#[test]
+fn a_line_that_goes_silent_or_was_seen_to_break_by_itself_needs_more_deaths_than_a_broker_that_hangs_up() {
+    assert_eq!(deaths_until_condemned(&mut window(10), Duration::from_millis(50)), 3, "it hangs up at once");
+    assert_eq!(deaths_until_condemned(&mut window(10), Duration::from_secs(15)), 10, "nobody answers until our patience ends");
+
+    let mut window = window(10);
+    let now = Instant::now();
+    for _ in 0..2 {
+        window.open(Limits { records: 10, bytes: 1 << 20 }, now);
+        window.lost(false, now);
+    }
+    assert_eq!(deaths_until_condemned(&mut window, Duration::from_millis(50)), 5, "it broke twice with nothing on it");
 }

@@ -38,6 +38,7 @@ pub struct World {
     pub weather: Weather,
     /// Connections that end for no reason, still to come.
     pub flaps: u32,
+    pub flaps_one_in: u64,
     chance: u64,
     pub delivered: Vec<(u64, Instant)>,
     settled: BTreeSet<u64>,
@@ -62,6 +63,7 @@ impl World {
             denied: denied.iter().copied().collect(),
             weather: Weather::Calm,
             flaps: 0,
+            flaps_one_in: 20,
             chance: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             delivered: Vec::new(),
             settled: BTreeSet::new(),
@@ -134,16 +136,19 @@ impl World {
         let mut wire: VecDeque<u64> = VecDeque::new();
         loop {
             self.window.tick(self.at());
-            for person_type in self.window.resumable(self.now) {
-                self.paused.remove(&person_type);
-                read = 0;
-            }
             while let Some(sequence) = self.window.next_ready(self.at()) {
                 self.window.submitted(sequence, 1, self.at());
                 wire.push_back(sequence.0);
             }
-            if let Some(person_type) = self.window.clogged(self.now) {
-                self.paused.insert(person_type);
+            for reading in self.window.make_room(self.now) {
+                match reading {
+                    Reading::Pause(person_type) => drop(self.paused.insert(person_type)),
+                    Reading::Resume(person_type) => {
+                        self.paused.remove(&person_type);
+                        read = 0;
+                    }
+                    Reading::Again(from) => read = read.min(from.0 as usize - 1),
+                }
             }
             self.take_news();
             self.waited.extend(Template::all().filter(|template| self.window.is_closed(*template)).map(|t| t.person_type));
@@ -179,7 +184,7 @@ impl World {
     fn dies_on(&mut self, sequence: u64) -> bool {
         let item = self.item(sequence);
         let is_refused = item.is_poison || self.denied.contains(&item.person_type);
-        let is_flap = self.flaps > 0 && self.one_in(20);
+        let is_flap = self.flaps > 0 && self.one_in(self.flaps_one_in);
         self.flaps -= u32::from(is_flap);
         is_refused || is_flap || self.weather == Weather::DiesOnAll || (self.weather == Weather::Killed && self.one_in(3))
     }
@@ -204,7 +209,7 @@ impl World {
             }
             let device = item.device.to_string();
             let traits = Traits { person_type: item.person_type, ..record(sequence, &device) };
-            self.window.admit(traits, None, (), self.at());
+            self.window.admit(traits, Awaits::Nothing, (), self.at());
             return true;
         }
         false

@@ -2,13 +2,18 @@
 //!
 //! A guess is only made where it is close: one that is far off sends people looking in the wrong place.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::layers::{Layer, Problem, variable};
 
 /// Says what is unknown in `layer`, and takes it out.
-pub(super) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
-    Search { known, from, problems }.section(layer, known, "");
+pub(crate) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
+    Search {
+        known,
+        from,
+        problems,
+    }
+    .section(layer, known, "");
 }
 
 struct Search<'a> {
@@ -20,47 +25,81 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn section(&mut self, layer: &mut Value, known: &Value, section: &str) {
-        let (Value::Object(layer), Value::Object(known)) = (layer, known) else { return };
-        let from = self.from.as_str();
+        let (Value::Object(layer), Value::Object(known)) = (layer, known) else {
+            return;
+        };
+
         layer.retain(|key, value| {
             let path = join(section, key);
-            match known.get(key) {
+            let problem = match known.get(key) {
+                // Its value is not repeated: somebody may have written a whole section there, secrets included.
                 Some(Value::Object(_)) if !value.is_object() => {
-                    // Not which: whoever writes one value for a section may have written all of it there.
-                    self.problems.push(Problem(format!("[{path}] of {from} is a section, found a value")));
-                    false
+                    format!(
+                        "[{path}] of {} is a section, found a value",
+                        self.from.as_str()
+                    )
                 }
                 Some(known) => {
                     self.section(value, known, &path);
-                    true
+                    return true;
                 }
-                None => {
-                    let what = match value.is_object() && self.from != Layer::Environment {
-                        true => format!("section [{path}]"),
-                        false if section.is_empty() => format!("key {key:?} at the top"),
-                        false => format!("key {key:?} in [{section}]"),
-                    };
-                    let hint = self.hint(known, section, key, value.is_object());
-                    self.problems.push(Problem(format!("unknown {what} of {from}{hint}")));
-                    false
-                }
-            }
+                None => self.unknown(known, section, key, value.is_object()),
+            };
+
+            self.problems.push(Problem(problem));
+            false
         });
     }
 
+    /// What is said of a key that is not known.
+    fn unknown(
+        &self,
+        known: &Map<String, Value>,
+        section: &str,
+        key: &str,
+        is_section: bool,
+    ) -> String {
+        let what = match is_section && self.from != Layer::Environment {
+            true => format!("section [{}]", join(section, key)),
+            false if section.is_empty() => format!("key {key:?} at the top"),
+            false => format!("key {key:?} in [{section}]"),
+        };
+        let (from, hint) = (
+            self.from.as_str(),
+            self.hint(known, section, key, is_section),
+        );
+        format!("unknown {what} of {from}{hint}")
+    }
+
     /// What was probably meant: a word like it, or the place where it is known.
-    fn hint(&self, known: &serde_json::Map<String, Value>, section: &str, key: &str, is_section: bool) -> String {
+    fn hint(
+        &self,
+        known: &Map<String, Value>,
+        section: &str,
+        key: &str,
+        is_section: bool,
+    ) -> String {
         if self.from == Layer::Environment
-            && let Some(path) = self.paths(|path| run_together(path) == run_together(&join(section, key))).first()
+            && let Some(path) = self
+                .paths(|path| run_together(path) == run_together(&join(section, key)))
+                .first()
         {
-            return format!(", did you mean {} (two underscores between section and key)", variable(path));
+            return format!(
+                ", did you mean {} (two underscores between section and key)",
+                variable(path)
+            );
         }
-        if let Some(near) = nearest(known.iter().filter(|(_, value)| value.is_object() == is_section).map(|(word, _)| word), key) {
+
+        let alike = known
+            .iter()
+            .filter(|(_, value)| value.is_object() == is_section);
+        if let Some(near) = nearest(alike.map(|(word, _)| word), key) {
             return match is_section {
                 true => format!(", did you mean [{}]", join(section, near)),
                 false => format!(", did you mean {near:?}"),
             };
         }
+
         // Elsewhere, but not once for every person type.
         let places = self.paths(|path| {
             let is_last = path.rsplit_once('.').is_some_and(|(_, last)| last == key);
@@ -69,13 +108,17 @@ impl Search<'_> {
         if places.is_empty() {
             return String::new();
         }
+
         let places: Vec<_> = places.iter().map(|path| self.written(path)).collect();
         format!(", did you mean {}", places.join(" or "))
     }
 
     /// A key as one writes it there.
     fn written(&self, path: &str) -> String {
-        let is_section = self.known.pointer(&format!("/{}", path.replace('.', "/"))).is_some_and(Value::is_object);
+        let is_section = self
+            .known
+            .pointer(&format!("/{}", path.replace('.', "/")))
+            .is_some_and(Value::is_object);
         match (self.from, path.rsplit_once('.')) {
             (Layer::Environment, _) => variable(path),
             (Layer::File, _) if is_section => format!("[{path}]"),
@@ -102,7 +145,11 @@ fn walk(known: &Value, section: &str, all: &mut Vec<String>) {
 }
 
 fn join(section: &str, key: &str) -> String {
-    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+    if section.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{section}.{key}")
+    }
 }
 
 fn run_together(path: &str) -> String {
@@ -112,6 +159,9 @@ fn run_together(path: &str) -> String {
 /// The known word that is one slip away, or two in a long one; a swap of neighbours is one.
 fn nearest<'a>(known: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a str> {
     let slips = (key.chars().count() / 3).clamp(1, 2);
-    let near = known.map(|word| (strsim::osa_distance(word, key), word)).filter(|(distance, _)| *distance <= slips);
-    near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word.as_str())
+    let near = known
+        .map(|word| (strsim::osa_distance(word, key), word))
+        .filter(|(distance, _)| *distance <= slips);
+    near.min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word.as_str())
 }

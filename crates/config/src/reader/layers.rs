@@ -7,12 +7,13 @@ use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use serde_json::{Map, Value};
 
-use super::secret::SECRETS;
-use super::{store, unknown};
-use boxbridge_event::PersonType;
+use super::unknown;
+use crate::route;
+use crate::send::store;
+use crate::values::secret::SECRETS;
 
 /// `config/boxbridge.toml`: the defaults, and the list of all keys.
-pub const DEFAULTS: &str = include_str!("../../../config/boxbridge.toml");
+pub const DEFAULTS: &str = include_str!("../../../../config/boxbridge.toml");
 
 /// What the operator wrote, before anything is checked.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +35,11 @@ pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<_> = self.0.iter().map(|problem| format!("config: {}", problem.0)).collect();
+        let lines: Vec<_> = self
+            .0
+            .iter()
+            .map(|problem| format!("config: {}", problem.0))
+            .collect();
         f.write_str(&lines.join("\n"))
     }
 }
@@ -47,7 +52,7 @@ const NOT_UTF8: &str = "\u{fffd}";
 
 /// One of the sources that an operator writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layer {
+pub(crate) enum Layer {
     File,
     Environment,
     Flags,
@@ -64,52 +69,82 @@ impl Layer {
 }
 
 impl Layers {
-    /// What this process' environment says to us: `BOXBRIDGE_…`, but for `BOXBRIDGE_CONFIG`, which names the file, and those that
-    /// Kubernetes injects for a service named boxbridge; and who we are to an object store, which has names of its own.
+    /// The variables of this process that are for us: `BOXBRIDGE_…`, and the AWS tools' names for who we are to an object store.
+    /// Not `BOXBRIDGE_CONFIG`, which names the file, and not those that Kubernetes injects for a service named boxbridge.
     pub fn environment() -> Vec<(String, String)> {
-        let is_setting = |name: &str| name.strip_prefix(PREFIX).is_some_and(|rest| rest != "CONFIG" && !is_service_link(rest));
+        let is_setting = |rest: &str| rest != "CONFIG" && !is_service_link(rest);
+        let is_ours = |name: &str| {
+            store::VARIABLES.contains(&name) || name.strip_prefix(PREFIX).is_some_and(is_setting)
+        };
+
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| is_setting(name) || store::VARIABLES.contains(&name.as_str()))
-            .map(|(name, value)| (name, value.into_string().unwrap_or_else(|_| NOT_UTF8.to_owned())))
+            .filter(|(name, _)| is_ours(name))
+            .map(|(name, value)| (name, value.into_string()))
+            .map(|(name, value)| (name, value.unwrap_or_else(|_| NOT_UTF8.to_owned())))
             .collect()
     }
 
-    /// The merged settings; problems of form (unknown keys, unreadable file) are pushed.
-    pub(super) fn merge(&self, problems: &mut Vec<Problem>) -> Value {
+    /// The merged settings, each route complete; problems of form (unknown keys, unreadable file) are pushed.
+    pub(crate) fn settings(&self, problems: &mut Vec<Problem>) -> Value {
+        let mut settings = self.merge(problems);
+        route::fill(&mut settings);
+        settings
+    }
+
+    fn merge(&self, problems: &mut Vec<Problem>) -> Value {
         let defaults = toml(DEFAULTS, Path::new("defaults"), problems);
-        let known = known_keys(&defaults);
-        let mut file = self.file.as_deref().map_or_else(empty, |path| read_file(path, problems));
-        for (name, _) in self.environment.iter().filter(|(_, value)| value == NOT_UTF8) {
-            problems.push(Problem(format!("{name} of the environment is not UTF-8")));
-        }
-        let is_ours = |(name, value): &&(String, String)| name.starts_with(PREFIX) && value != NOT_UTF8;
-        let ours = self.environment.iter().filter(is_ours);
-        let mut environment = nest(ours.map(|(name, value)| (dotted(name), value)));
+        let mut known = defaults.clone();
+        route::fill(&mut known);
+
+        let file = self.file.as_deref().map(|path| read_file(path, problems));
+        let mut file = file.unwrap_or_else(empty);
+        let mut environment = self.of_environment(problems);
         let mut flags = nest(self.flags.iter().map(|(key, value)| (key.clone(), value)));
-        for (layer, from) in [(&mut file, Layer::File), (&mut environment, Layer::Environment), (&mut flags, Layer::Flags)] {
-            unknown::take_out(layer, &known, from, problems);
-        }
-        for (layer, from) in [(&file, Layer::File), (&flags, Layer::Flags)] {
-            secrets(layer, from, problems);
-        }
-        let merged = [file, environment, flags]
-            .iter()
-            .fold(Figment::from(Serialized::defaults(&defaults)), |figment, layer| figment.merge(Serialized::defaults(layer)));
+
+        unknown::take_out(&mut file, &known, Layer::File, problems);
+        unknown::take_out(&mut environment, &known, Layer::Environment, problems);
+        unknown::take_out(&mut flags, &known, Layer::Flags, problems);
+        secrets(&file, Layer::File, problems);
+        secrets(&flags, Layer::Flags, problems);
+
+        let merged = [&defaults, &file, &environment, &flags]
+            .into_iter()
+            .fold(Figment::new(), |merged, layer| {
+                merged.merge(Serialized::defaults(layer))
+            });
         merged.extract().unwrap_or_else(|error| {
             problems.push(Problem(error.to_string()));
             defaults
         })
     }
+
+    fn of_environment(&self, problems: &mut Vec<Problem>) -> Value {
+        for (name, _) in self
+            .environment
+            .iter()
+            .filter(|(_, value)| value == NOT_UTF8)
+        {
+            problems.push(Problem(format!("{name} of the environment is not UTF-8")));
+        }
+
+        let is_ours =
+            |(name, value): &&(String, String)| name.starts_with(PREFIX) && value != NOT_UTF8;
+        let ours = self.environment.iter().filter(is_ours);
+        nest(ours.map(|(name, value)| (dotted(name), value)))
+    }
 }
 
 /// `BOXBRIDGE_SEND__KAFKA__BROKERS` → `send.kafka.brokers`.
 fn dotted(name: &str) -> String {
-    name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase().replace("__", ".")
+    name.strip_prefix(PREFIX)
+        .unwrap_or(name)
+        .to_lowercase()
+        .replace("__", ".")
 }
 
 /// And back.
-pub(super) fn variable(path: &str) -> String {
+pub(crate) fn variable(path: &str) -> String {
     format!("{PREFIX}{}", path.to_uppercase().replace('.', "__"))
 }
 
@@ -117,7 +152,9 @@ pub(super) fn variable(path: &str) -> String {
 fn is_service_link(rest: &str) -> bool {
     let words: Vec<_> = rest.split('_').collect();
     !rest.contains("__")
-        && (rest.ends_with("SERVICE_HOST") || words.windows(2).any(|pair| pair == ["SERVICE", "PORT"]) || words.contains(&"PORT"))
+        && (rest.ends_with("SERVICE_HOST")
+            || words.windows(2).any(|pair| pair == ["SERVICE", "PORT"])
+            || words.contains(&"PORT"))
 }
 
 fn empty() -> Value {
@@ -134,20 +171,38 @@ fn toml(text: &str, path: &Path, problems: &mut Vec<Problem>) -> Value {
     })
 }
 
-/// Where, and what is wrong there; the line itself may hold a secret.
+/// The place and the fault, without the line itself: it may hold a secret.
 fn without_the_line(error: &str) -> String {
-    let is_drawing = |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
-    let text = error.replace("in TOML source string", "").replace("TOML parse error at ", "");
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_drawing(line));
+    let is_drawing = |line: &str| {
+        line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ')
+            .starts_with('|')
+    };
+    let text = error
+        .replace("in TOML source string", "")
+        .replace("TOML parse error at ", "");
+
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !is_drawing(line));
     let place = lines.next().unwrap_or_default().to_owned();
     format!("{place}: {}", lines.collect::<Vec<_>>().join(", "))
 }
 
 /// What else a file of settings is often written in, by its first line that is no comment.
 fn other_format(text: &str) -> Option<&'static str> {
-    let first = text.lines().map(str::trim_end).find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))?;
-    let key = first.trim_start().split([':', '=', ' ']).next().unwrap_or_default();
-    let is_yaml = first == "---" || (first.trim_start().strip_prefix(key)?.starts_with(':') && !key.is_empty());
+    let first = text
+        .lines()
+        .map(str::trim_end)
+        .find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))?;
+    let key = first
+        .trim_start()
+        .split([':', '=', ' '])
+        .next()
+        .unwrap_or_default();
+
+    let is_yaml = first == "---"
+        || (first.trim_start().strip_prefix(key)?.starts_with(':') && !key.is_empty());
     match first.trim_start().starts_with('{') {
         true => Some("JSON"),
         false => is_yaml.then_some("YAML"),
@@ -170,6 +225,7 @@ fn nest<'a>(pairs: impl Iterator<Item = (String, &'a String)>) -> Value {
     for (key, value) in pairs {
         let mut at = &mut root;
         let mut words = key.split('.').peekable();
+
         while let Some(word) = words.next() {
             if words.peek().is_none() {
                 at.insert(word.to_owned(), Value::String(value.clone()));
@@ -186,22 +242,14 @@ fn nest<'a>(pairs: impl Iterator<Item = (String, &'a String)>) -> Value {
     Value::Object(root)
 }
 
-/// The defaults, with a complete `[route.<person_type>]` for each.
-fn known_keys(defaults: &Value) -> Value {
-    let mut known = defaults.clone();
-    let route = known["route"]["default"].clone();
-    for person_type in PersonType::ALL {
-        known["route"][person_type.as_str()] = route.clone();
-    }
-    known
-}
-
 fn secrets(layer: &Value, from: Layer, problems: &mut Vec<Problem>) {
     for key in SECRETS {
         let pointer = format!("/{}", key.replace('.', "/"));
         if layer.pointer(&pointer).is_some_and(|value| value != "") {
             let (from, variable) = (from.as_str(), variable(key));
-            problems.push(Problem(format!("{key} is in {from}: put it into {variable} or name a file by {key}_file")));
+            problems.push(Problem(format!(
+                "{key} is in {from}: put it into {variable} or name a file by {key}_file"
+            )));
         }
     }
 }

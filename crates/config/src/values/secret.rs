@@ -5,19 +5,26 @@ use std::fmt;
 use serde_json::Value;
 
 /// Keys whose value may come from the environment but not from a file or a flag.
-pub(super) const SECRETS: [&str; 3] = ["send.store.secret_access_key", "send.mqtt.password", "send.kafka.password"];
+pub(crate) const SECRETS: [&str; 3] = [
+    "send.store.secret_access_key",
+    "send.mqtt.password",
+    "send.kafka.password",
+];
 
 /// A value as it stands in a message: no secret, and nothing that may be the user and password before an `@`, with or without a scheme.
-pub(super) fn shown(key: &str, value: &Value) -> String {
+pub(crate) fn shown(key: &str, value: &Value) -> String {
     let text = value.to_string();
     if SECRETS.contains(&key) {
         return "***".to_owned();
     }
-    let Some(at) = text.rfind('@') else { return text };
+    let Some((before, after)) = text.rsplit_once('@') else {
+        return text;
+    };
+
     let quote = if value.is_string() { "\"" } else { "" };
-    match text.find("://").filter(|scheme| *scheme < at) {
-        Some(scheme) => format!("{}***{}", &text[..scheme + 3], &text[at..]),
-        None => format!("{quote}***{}", &text[at..]),
+    match before.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://***@{after}"),
+        None => format!("{quote}***@{after}"),
     }
 }
 

@@ -28,12 +28,12 @@ impl Networks {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }
 
-    pub(super) fn push(&mut self, network: IpNet) {
+    pub(crate) fn push(&mut self, network: IpNet) {
         self.0.push(network);
     }
 
     /// One network or address; an error says what is allowed.
-    pub(super) fn parse(text: &str) -> Result<IpNet, String> {
+    pub(crate) fn parse(text: &str) -> Result<IpNet, String> {
         let network = match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address.to_canonical()),
             Err(_) => text.parse().map_err(|_| {
@@ -41,7 +41,10 @@ impl Networks {
             })?,
         };
         if network != network.trunc() {
-            return Err(format!("{text:?} has bits beyond its prefix, did you mean \"{}\"", network.trunc()));
+            return Err(format!(
+                "{text:?} has bits beyond its prefix, did you mean \"{}\"",
+                network.trunc()
+            ));
         }
         Ok(unmapped(network))
     }
@@ -50,9 +53,13 @@ impl Networks {
 fn unmapped(network: IpNet) -> IpNet {
     let v4 = match network {
         IpNet::V4(_) => None,
-        IpNet::V6(v6) => v6.network().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_BITS)),
+        IpNet::V6(v6) => v6
+            .network()
+            .to_ipv4_mapped()
+            .zip(v6.prefix_len().checked_sub(MAPPED_BITS)),
     };
-    v4.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(network, IpNet::V4)
+    v4.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok())
+        .map_or(network, IpNet::V4)
 }
 
 #[cfg(test)]
@@ -60,16 +67,41 @@ mod tests {
     use super::*;
 
     fn networks(texts: &[&str]) -> Networks {
-        Networks(texts.iter().map(|text| Networks::parse(text).unwrap()).collect())
+        Networks(
+            texts
+                .iter()
+                .map(|text| Networks::parse(text).unwrap())
+                .collect(),
+        )
     }
 
     #[test]
     fn an_address_is_in_its_network_however_either_is_written() {
-        let networks = networks(&["10.0.0.0/8", "192.168.1.5", "2001:db8::/32", "::ffff:172.16.0.0/108", "::ffff:127.0.0.9"]);
-        for inside in ["10.255.0.1", "192.168.1.5", "2001:db8::1", "172.16.0.1", "172.31.255.255", "127.0.0.9"] {
+        let networks = networks(&[
+            "10.0.0.0/8",
+            "192.168.1.5",
+            "2001:db8::/32",
+            "::ffff:172.16.0.0/108",
+            "::ffff:127.0.0.9",
+        ]);
+        for inside in [
+            "10.255.0.1",
+            "192.168.1.5",
+            "2001:db8::1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "127.0.0.9",
+        ] {
             assert!(networks.contains(inside.parse().unwrap()), "{inside}");
         }
-        for outside in ["11.0.0.1", "192.168.1.6", "2001:db9::1", "172.32.0.1", "127.0.0.8", "::1"] {
+        for outside in [
+            "11.0.0.1",
+            "192.168.1.6",
+            "2001:db9::1",
+            "172.32.0.1",
+            "127.0.0.8",
+            "::1",
+        ] {
             assert!(!networks.contains(outside.parse().unwrap()), "{outside}");
         }
         assert!(!Networks::default().contains("127.0.0.1".parse().unwrap()));

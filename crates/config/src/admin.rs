@@ -1,0 +1,18 @@
+//! `[admin]`: the second listener.
+
+use std::net::SocketAddr;
+
+use crate::reader::Reader;
+
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+impl Admin {
+    pub(crate) fn read(read: &mut Reader) -> Admin {
+        Admin {
+            listen: read.address("admin.listen"),
+        }
+    }
+}

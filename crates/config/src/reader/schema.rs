@@ -1,0 +1,137 @@
+//! Every setting as JSON Schema: what it may be from where it is read, its default and its comment from `config/boxbridge.toml`.
+//!
+//! Promises: nothing is guessed from words of a comment; a setting that is not read says nothing of its type, which a test finds.
+
+use std::collections::BTreeMap;
+
+use boxbridge_event::PersonType;
+use serde_json::{Map, Value, json};
+
+use super::Reader;
+use super::form::{Form, with};
+use super::layers::{DEFAULTS, Layers};
+use crate::Config;
+
+/// What switches on each part that is off by default: its settings are only read then.
+const EVERYTHING_ON: [(&str, &str); 2] = [
+    ("send.store.url", "s3://faces"),
+    ("send.kafka.brokers", "kafka:9092"),
+];
+
+pub fn schema() -> Value {
+    let description = Description {
+        forms: forms(),
+        comments: comments(),
+    };
+
+    let root = description.section(
+        "",
+        "boxbridge settings",
+        &Layers::default().settings(&mut Vec::new()),
+    );
+    with(
+        root,
+        [(
+            "$schema",
+            "https://json-schema.org/draft/2020-12/schema".into(),
+        )],
+    )
+}
+
+/// What every key may be, as it is declared where it is read.
+fn forms() -> BTreeMap<String, Form> {
+    let flags = EVERYTHING_ON
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .to_vec();
+    let settings = Layers {
+        flags,
+        ..Layers::default()
+    }
+    .settings(&mut Vec::new());
+
+    let mut read = Reader::new(&settings, &[], Vec::new());
+    Config::read(&mut read);
+    read.forms
+}
+
+/// The comments of the shipped file, by key.
+fn comments() -> BTreeMap<String, &'static str> {
+    let mut comments = BTreeMap::new();
+    let mut section = String::new();
+
+    for line in DEFAULTS.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.split(']').next())
+        {
+            section = format!("{name}.");
+        } else if let (Some((key, _)), Some((_, comment))) =
+            (line.split_once(" = "), line.rsplit_once(" # "))
+        {
+            comments.insert(format!("{section}{}", key.trim()), comment.trim());
+        }
+    }
+    comments
+}
+
+struct Description {
+    forms: BTreeMap<String, Form>,
+    comments: BTreeMap<String, &'static str>,
+}
+
+impl Description {
+    fn section(&self, path: &str, title: &str, defaults: &Value) -> Value {
+        let properties: Map<String, Value> = defaults
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, default)| {
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
+                let described = if default.is_object() {
+                    self.section(&path, name, default)
+                } else {
+                    self.setting(&path, default)
+                };
+                (name.clone(), described)
+            })
+            .collect();
+
+        json!({"type": "object", "title": title, "additionalProperties": false, "properties": properties})
+    }
+
+    fn setting(&self, path: &str, default: &Value) -> Value {
+        let form = self.form(path).map_or_else(|| json!({}), Form::schema);
+        with(
+            form,
+            [
+                ("description", self.comment(path).into()),
+                ("default", default.clone()),
+            ],
+        )
+    }
+
+    /// Routes are read by person type, `[route.default]` through them.
+    fn form(&self, path: &str) -> Option<&Form> {
+        let of_default = path.strip_prefix("route.default.");
+        let read_as = of_default.map(|name| format!("route.{}.{name}", PersonType::Employee));
+        self.forms.get(read_as.as_deref().unwrap_or(path))
+    }
+
+    /// A person type's setting means what it means in `[route.default]`.
+    fn comment(&self, path: &str) -> &'static str {
+        let inherited = path
+            .strip_prefix("route.")
+            .and_then(|rest| rest.split_once('.'));
+        let of_default =
+            inherited.and_then(|(_, name)| self.comments.get(&format!("route.default.{name}")));
+        self.comments
+            .get(path)
+            .or(of_default)
+            .copied()
+            .unwrap_or_default()
+    }
+}

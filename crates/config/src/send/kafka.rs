@@ -1,0 +1,125 @@
+//! `[send.kafka]`: the brokers, and the topics that are made there.
+
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use crate::reader::Reader;
+use crate::values::secret::Secret;
+use crate::values::tls::{self, Tls};
+use crate::{KIB, MIB, SECOND};
+
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// `host:port,host:port`.
+    pub brokers: String,
+    pub create_topics: bool,
+    pub partitions: i32,
+    /// −1 = the brokers' default.
+    pub replication: i32,
+    pub encrypted: bool,
+    pub sasl: Option<Sasl>,
+    pub tls: Tls,
+    pub max_message_bytes: usize,
+    pub linger: Duration,
+    pub compression: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Sasl {
+    pub mechanism: String,
+    pub username: String,
+    pub password: Secret,
+}
+
+const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+const COMPRESSIONS: [&str; 4] = ["none", "gzip", "snappy", "lz4"];
+
+impl Kafka {
+    pub(crate) fn read(read: &mut Reader) -> Option<Kafka> {
+        let brokers = read.optional("send.kafka.brokers")?;
+        if brokers.split(',').any(|broker| !is_broker(broker.trim())) {
+            read.problem(
+                "send.kafka.brokers",
+                "must be host:port,host:port without a scheme, a user or a path; TLS is send.kafka.security",
+            );
+        }
+        let (encrypted, sasl) = security(read);
+
+        Some(Kafka {
+            brokers,
+            create_topics: read.word(
+                "send.kafka.create_topics",
+                &[("missing", true), ("never", false)],
+            ),
+            partitions: i32::try_from(read.whole("send.kafka.partitions", 1, 10_000)).unwrap_or(1),
+            replication: i32::try_from(read.whole("send.kafka.replication", -1, 100)).unwrap_or(-1),
+            encrypted,
+            sasl,
+            tls: tls::read(read, "send.kafka"),
+            max_message_bytes: read.bytes("send.kafka.max_message_bytes", KIB, 256 * MIB),
+            linger: read.duration("send.kafka.linger", Duration::ZERO, SECOND),
+            compression: read
+                .word(
+                    "send.kafka.compression",
+                    &COMPRESSIONS.map(|word| (word, word)),
+                )
+                .to_owned(),
+        })
+    }
+}
+
+/// Whether the line is encrypted, and who we are to the brokers.
+fn security(read: &mut Reader) -> (bool, Option<Sasl>) {
+    let protocols = [
+        ("plaintext", (false, false)),
+        ("ssl", (true, false)),
+        ("sasl_plaintext", (false, true)),
+        ("sasl_ssl", (true, true)),
+    ];
+    let (encrypted, authenticated) = read.word("send.kafka.security", &protocols);
+    let sasl = Sasl {
+        mechanism: read
+            .word(
+                "send.kafka.sasl_mechanism",
+                &MECHANISMS.map(|word| (word, word)),
+            )
+            .to_owned(),
+        username: read.text("send.kafka.username"),
+        password: read.secret("send.kafka.password"),
+    };
+
+    let is_incomplete = sasl.username.is_empty() || sasl.password.is_empty();
+    if authenticated
+        && is_incomplete
+        && read.are_good(&["send.kafka.username", "send.kafka.password"])
+    {
+        read.problem(
+            "send.kafka.security",
+            "needs send.kafka.username and a password (environment) or password_file",
+        );
+    }
+    (encrypted, authenticated.then_some(sasl))
+}
+
+/// `host`, `host:port`, `1.2.3.4:9092`, `[::1]:9092`.
+fn is_broker(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+
+    let inside = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match inside {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || ".-_".contains(c))
+        }
+    };
+    is_port && is_host
+}

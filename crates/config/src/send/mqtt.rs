@@ -1,0 +1,165 @@
+//! `[send.mqtt]`: the broker, ours in this process or one elsewhere.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::reader::Reader;
+use crate::reader::form::Form;
+use crate::values::secret::Secret;
+use crate::values::template::{Field, Template};
+use crate::values::tls::{self, Tls};
+use crate::{KIB, MIB, SECOND};
+
+#[derive(Clone, Debug)]
+pub struct Mqtt {
+    /// `None` = the broker in this process.
+    pub broker: Option<Broker>,
+    pub embedded: Embedded,
+    pub version: MqttVersion,
+    /// `None` = `boxbridge-<instance>`.
+    pub client_id: Option<String>,
+    pub username: Option<String>,
+    pub password: Secret,
+    pub tls: Tls,
+    pub keep_alive: Duration,
+    pub max_packet_bytes: usize,
+    pub status_topic: Option<Template>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    pub transport: MqttTransport,
+    pub host: String,
+    pub port: u16,
+    /// Of a WebSocket; `/mqtt` where the URL has none.
+    pub path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MqttTransport {
+    Tcp,
+    Tls,
+    WebSocket,
+    WebSocketTls,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MqttVersion {
+    V3,
+    V5,
+}
+
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    pub listen: SocketAddr,
+    pub websocket: Option<SocketAddr>,
+}
+
+impl Mqtt {
+    pub(crate) fn read(read: &mut Reader) -> Option<Mqtt> {
+        let url = read.optional("send.mqtt.url")?;
+        let broker = match url.as_str() {
+            "embedded" => None,
+            _ => Some(read.parsed(
+                "send.mqtt.url",
+                Form::Text,
+                Broker::nowhere(),
+                Broker::parse,
+            )),
+        };
+
+        Some(Mqtt {
+            broker,
+            embedded: Embedded {
+                listen: read.address("send.mqtt.embedded.listen"),
+                websocket: read.optional_address("send.mqtt.embedded.websocket"),
+            },
+            version: read.word(
+                "send.mqtt.version",
+                &[("5", MqttVersion::V5), ("3", MqttVersion::V3)],
+            ),
+            client_id: read.optional("send.mqtt.client_id"),
+            username: read.optional("send.mqtt.username"),
+            password: read.secret("send.mqtt.password"),
+            tls: tls::read(read, "send.mqtt"),
+            keep_alive: read.duration("send.mqtt.keep_alive", 5 * SECOND, 3_600 * SECOND),
+            max_packet_bytes: read.bytes("send.mqtt.max_packet_bytes", KIB, 256 * MIB),
+            status_topic: read.template(
+                "send.mqtt.status_topic",
+                &[Field::Site, Field::Gateway],
+                Template::mqtt_topic,
+            ),
+        })
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        if self.broker.is_some() {
+            return Vec::new();
+        }
+
+        let mut warnings = vec![
+            "the MQTT broker in this process keeps nothing on disk: \"delivered\" means handed to the subscribers of that moment"
+                .to_owned(),
+        ];
+        let listen = self.embedded.listen;
+        if !listen.ip().is_loopback() {
+            warnings.push(format!(
+                "send.mqtt.embedded.listen {listen}: anyone who reaches it may read every event"
+            ));
+        }
+        warnings
+    }
+}
+
+impl Broker {
+    /// `mqtt://host[:port]`, `mqtts://…`, `ws://host[:port][/path]`, `wss://…`.
+    pub fn parse(url: &str) -> Result<Broker, String> {
+        if url.contains('@') {
+            return Err("must not hold a user or password: send.mqtt.username and BOXBRIDGE_SEND__MQTT__PASSWORD do".to_owned());
+        }
+
+        let broker = Broker::of_parts(url).filter(|broker| {
+            let is_odd = |c: char| c.is_whitespace() || c.is_control();
+            !broker.host.is_empty() && !url.contains(is_odd)
+        });
+        let allowed =
+            "must be embedded, or mqtt:// mqtts:// ws:// wss:// with a host and maybe a port";
+        broker.ok_or_else(|| allowed.to_owned())
+    }
+
+    fn of_parts(url: &str) -> Option<Broker> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (transport, default_port) = match scheme {
+            "mqtt" => (MqttTransport::Tcp, 1883),
+            "mqtts" => (MqttTransport::Tls, 8883),
+            "ws" => (MqttTransport::WebSocket, 80),
+            "wss" => (MqttTransport::WebSocketTls, 443),
+            _ => return None,
+        };
+
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, "mqtt"));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !host.ends_with(':') && !port.ends_with(']') => {
+                (host, port.parse().ok()?)
+            }
+            _ => (authority, default_port),
+        };
+
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        Some(Broker {
+            transport,
+            host: host.to_owned(),
+            port,
+            path: format!("/{path}"),
+        })
+    }
+
+    fn nowhere() -> Broker {
+        Broker {
+            transport: MqttTransport::Tcp,
+            host: String::new(),
+            port: 0,
+            path: String::new(),
+        }
+    }
+}
