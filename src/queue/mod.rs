@@ -146,6 +146,7 @@ mod cursor;
 mod duplicates;
 mod folder;
 mod follower;
+mod gone;
 mod group;
 mod handle;
 mod inner;

@@ -32,6 +32,7 @@ mod parts;
 mod proxies;
 mod queue_basic;
 mod queue_full;
+mod queue_gone;
 mod queue_model;
 mod queue_refused;
 mod queue_rot;
