@@ -20,6 +20,7 @@ use crate::fault::{self, Fault};
 use crate::gateway::{Ages, Delivery, Gateway, Render, ToKafka, ToMqtt, ToStore, Turns};
 use crate::ingest::{self, Door, Listener, Port};
 use crate::metrics;
+use crate::normalize;
 use crate::queue::aside::Aside;
 use crate::queue::quarantine::Quarantine;
 use crate::queue::received::Received;
@@ -169,7 +170,8 @@ impl App {
 
         let embedded = build::embedded(&config, shares.embedded)?.map(Arc::new);
         let destinations = build::destinations(&config, &disk, &instance, embedded.as_deref())?;
-        let router = Arc::new(Router::new(&config.routes, store_moves::places(&config, &disk, &queue), queue.epoch()));
+        let router =
+            Arc::new(Router::new(&config.routes, store_moves::places(&config, &disk, &queue), queue.epoch(), normalize::table));
         let deliveries = Stage::default();
         let start = Start { config: &config, queue: &queue, aside: &aside, ages: &ages, stage: &deliveries };
         let store = Arc::new(destinations.store);

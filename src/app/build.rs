@@ -15,6 +15,7 @@ use crate::config::{self, Config, StoreUrl};
 use crate::disk::Disk;
 use crate::event::Timestamp;
 use crate::metrics;
+use crate::normalize;
 use crate::queue::Queue;
 use crate::route::{Places, Router};
 use crate::send::embedded::{Embedded, StartError};
@@ -74,7 +75,7 @@ pub fn kafka(config: &Config) -> Option<Kafka> {
 
 /// Those that the routes can name in advance.
 pub fn kafka_topics(config: &Config) -> Vec<String> {
-    Router::new(&config.routes, places(config), "").kafka_topics(&config.site).into_iter().collect()
+    Router::new(&config.routes, places(config), "", normalize::table).kafka_topics(&config.site).into_iter().collect()
 }
 
 pub fn places(config: &Config) -> Places {

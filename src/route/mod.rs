@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
+use crate::event::document::Table;
 use crate::event::{
-    Act, ClockSource, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp,
+    Act, ClockSource, Dialect, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp,
 };
 
 mod attributes;
@@ -37,7 +38,11 @@ pub struct Router {
     routes: Routes,
     places: Places,
     epoch: String,
+    tables: Tables,
 }
+
+/// Where the fields of a dialect's document stand.
+pub type Tables = fn(Dialect) -> &'static Table;
 
 /// The moment of sending.
 #[derive(Clone, Copy, Debug)]
@@ -64,9 +69,9 @@ pub enum PicturesNow {
 }
 
 impl Router {
-    /// `epoch` is the log's: sequences count within it.
-    pub fn new(routes: &Routes, places: Places, epoch: &str) -> Router {
-        Router { routes: routes.clone(), places, epoch: epoch.to_owned() }
+    /// `epoch` is the log's: sequences count within it. By `tables` the vendor's own document is made again.
+    pub fn new(routes: &Routes, places: Places, epoch: &str, tables: Tables) -> Router {
+        Router { routes: routes.clone(), places, epoch: epoch.to_owned(), tables }
     }
 
     /// The lane of an event that arrives: urgent only if its route says so and one may still act on it.
@@ -194,7 +199,7 @@ impl Router {
             attributes: attributes::of(event, moment, route.format),
             payload: match route.format {
                 Format::Boxbridge => payload::boxbridge(event, moment),
-                Format::Box => payload::vendor(event, moment),
+                Format::Box => payload::vendor((self.tables)(event.dialect), event, moment),
             },
             // A clock that ran ahead when it came: brokers refuse what is from the future.
             timestamp: event.received_at.min(sending.now),
