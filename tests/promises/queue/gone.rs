@@ -10,7 +10,7 @@ use boxbridge::disk::{Call, Disk};
 use boxbridge::event::{Lane, PersonType, PictureKind};
 use boxbridge::queue::{Cursor, Outcome, Queue, Settings, inspect};
 
-use super::support::{copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, step};
+use crate::queue::support::{copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, step};
 
 const RECORDS: u64 = 30;
 const ANSWERED: usize = 4;
