@@ -19,6 +19,7 @@ use super::{ConnectError, Destination};
 
 mod admission;
 mod connection;
+mod learned_size;
 mod ledger;
 mod namesake;
 mod race;
@@ -32,6 +33,7 @@ pub use connection::Offer;
 pub use session::Session;
 
 use connection::{Connection, Dial, Route};
+use learned_size::LearnedSize;
 use namesake::Namesake;
 use race::Addresses;
 use session::Limits;
@@ -63,6 +65,7 @@ pub struct Mqtt {
     namesakes: [Arc<Namesake>; Lane::ALL.len()],
     /// How long the broker may be silent, by lane.
     patience: [Arc<Patience>; Lane::ALL.len()],
+    learned_size: Arc<LearnedSize>,
 }
 
 impl Mqtt {
@@ -75,7 +78,18 @@ impl Mqtt {
         let addresses = Arc::new(Addresses::of(&broker));
         let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::default());
         let patience = std::array::from_fn(|_| Arc::new(Patience::new(stall_timeout)));
-        let mqtt = Mqtt { config, broker, addresses, identity, window, stall_timeout, greeting, namesakes, patience };
+        let mqtt = Mqtt {
+            config,
+            broker,
+            addresses,
+            identity,
+            window,
+            stall_timeout,
+            greeting,
+            namesakes,
+            patience,
+            learned_size: Arc::default(),
+        };
         mqtt.tls()?;
         Ok(mqtt)
     }
@@ -151,6 +165,7 @@ impl Destination for Mqtt {
             version: self.config.version,
             window: usize::from(self.window.min(connection.offer.receive_maximum).max(1)),
             packet_max: self.config.max_packet_bytes.min(offered),
+            learned_size: Arc::clone(&self.learned_size),
             patience: Arc::clone(&self.patience[usize::from(lane.number())]),
             keep_alive: self.config.keep_alive,
         };

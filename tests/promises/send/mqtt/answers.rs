@@ -115,6 +115,24 @@ async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbou
 }
 
 #[tokio::test]
+async fn a_secret_limit_costs_one_connection_and_not_one_for_each_message() {
+    let broker = Mosquitto::with(&Settings { lines: &["message_size_limit 1000"], ..Settings::default() });
+    let mqtt = destination(&at(broker.address()), &[]);
+    let mut session = connect(&mqtt, Lane::Normal).await;
+    session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
+    assert_eq!(reason(&answer(&mut session).await), Some((1, Reason::TooLarge)));
+    lost(&mut session).await;
+
+    let mut session = connect(&mqtt, Lane::Normal).await;
+    for number in 2..=20 {
+        session.submit(Sequence(number), message("events/1", vec![b'x'; 2000]));
+        assert_eq!(reason(&answer(&mut session).await), Some((number, Reason::TooLarge)));
+    }
+    session.submit(Sequence(21), message("events/1", vec![b'x'; 999]));
+    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(21), .. }));
+}
+
+#[tokio::test]
 async fn a_hostile_topic_is_refused_and_the_connection_lives() {
     let broker = Mosquitto::start();
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
