@@ -61,10 +61,9 @@ impl Clock {
 
     /// Takes up what was noted before, once the disk says what that is.
     fn read_noted(&self) {
-        let found = match self.disk.read(&self.path) {
+        let found = match self.disk.read_if_there(&self.path) {
             // One that is no history was damaged: the next begins with this process.
-            Ok(text) => serde_json::from_slice::<History>(&text).ok(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(text) => text.and_then(|text| serde_json::from_slice::<History>(&text).ok()),
             Err(error) => return self.failed(&error),
         };
 

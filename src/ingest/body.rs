@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
@@ -20,6 +20,9 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 /// What an unread body may still send before its connection ends, so that the box can read why it was refused.
 const DRAIN_BYTES: usize = 32 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
+
+/// What the first byte of a body takes: a usual one fills it a few times.
+const FIRST_BYTES: usize = 64 * 1024;
 
 /// Bytes that make a document and are followed by nothing for so long are the body, whatever its head said.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
@@ -51,8 +54,7 @@ pub struct Arrived {
 /// The whole body; `room` has room for it, and the memory is in use until that is dropped.
 pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, room: &Room) -> Result<Arrived, Incomplete> {
     let start = Instant::now();
-    let declared = length.declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(length.limit);
-    let (mut bytes, mut whole, mut was_looked_at) = (BytesMut::with_capacity(declared), Whole::new(length.charset), false);
+    let (mut bytes, mut whole, mut was_looked_at) = (Vec::new(), Whole::new(length.charset), false);
     loop {
         let deadline = deadline(start, bytes.len(), settings);
         let may_end = length.may_be_wrong && !was_looked_at && !bytes.is_empty();
@@ -62,15 +64,15 @@ pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, ro
             frame = tokio::time::timeout_at(look, body.frame()) => frame,
         };
         let frame = match frame {
-            Err(_) if may_end && whole.is_whole(&bytes) => return Ok(Arrived { bytes: bytes.freeze(), is_early: true }),
+            Err(_) if may_end && whole.is_whole(&bytes) => return Ok(Arrived { bytes: bytes.into(), is_early: true }),
             Err(_) if look < deadline => {
                 was_looked_at = true;
                 continue;
             }
             Err(_) => return Err(Incomplete::Refused(too_slow(bytes.len(), start))),
-            Ok(None) => return Ok(Arrived { bytes: bytes.freeze(), is_early: false }),
+            Ok(None) => return Ok(Arrived { bytes: bytes.into(), is_early: false }),
             Ok(Some(Err(_))) if length.may_be_wrong && whole.is_whole(&bytes) => {
-                return Ok(Arrived { bytes: bytes.freeze(), is_early: true });
+                return Ok(Arrived { bytes: bytes.into(), is_early: true });
             }
             Ok(Some(Err(_))) => return Err(Incomplete::Aborted),
             Ok(Some(Ok(frame))) => frame,
@@ -79,10 +81,25 @@ pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, ro
         if bytes.len() + data.len() > length.limit {
             return Err(Incomplete::Refused(too_large(length.limit, length.declared)));
         }
-        room.grow_to(bytes.len() + data.len()).await.map_err(Incomplete::Refused)?;
+        make_room(&mut bytes, data.len(), length, room).await.map_err(Incomplete::Refused)?;
         bytes.extend_from_slice(&data);
         was_looked_at = false;
     }
+}
+
+/// For `more` bytes behind those that have come. It is the buffer that is held, twice as large each time, at most as large as the body.
+async fn make_room(bytes: &mut Vec<u8>, more: usize, length: Length, room: &Room) -> Result<(), Refusal> {
+    let needed = bytes.len() + more;
+    if needed <= bytes.capacity() {
+        return Ok(());
+    }
+
+    let declared = length.declared.and_then(|length| usize::try_from(length).ok());
+    let whole = declared.unwrap_or(length.limit).clamp(needed, length.limit);
+    let capacity = (2 * bytes.capacity()).max(FIRST_BYTES).clamp(needed, whole);
+    room.grow_to(capacity).await?;
+    bytes.reserve_exact(capacity - bytes.len());
+    Ok(())
 }
 
 /// The moment by which more must have come: the whole body in its time, and each byte at the least rate.

@@ -1,7 +1,7 @@
 //! How long ago the last bytes of a connection came (`TCP_INFO`, tcp(7)).
 //!
 //! What is read now may have lain in the kernel for long: while no process of ours held the port, while we were stopped, at the cap on
-//! connections. An event is as old as its bytes, or a door would open for a match of minutes ago. The one place with `unsafe`.
+//! connections. An event is as old as its bytes, or a door would open for a match of minutes ago.
 
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::AsRawFd;
