@@ -41,6 +41,8 @@ use status::{Greeting, Status};
 
 /// How long a goodbye may take: what waits for it is on its way out.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// No event fits into less: a broker that allows no more takes none, and nothing is set aside for that. 0 breaks the protocol (MQTT 5, 3.2.2.3.6).
+const PACKET_LEAST: usize = 256;
 
 /// Who we are, to brokers and to whoever watches the status topic.
 #[derive(Clone, Debug)]
@@ -161,6 +163,11 @@ impl Destination for Mqtt {
         let status = self.status(lane);
         let connection = Connection::open(self.dial(namesake, status.clone())?).await?;
         let offered = connection.offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+        if offered < PACKET_LEAST {
+            let message = format!("the broker announces a Maximum Packet Size of {offered} bytes: no event fits into that");
+            return Err(ConnectError { message });
+        }
+
         let limits = Limits {
             version: self.config.version,
             window: usize::from(self.window.min(connection.offer.receive_maximum).max(1)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use boxbridge::event::{Lane, Sequence};
-use boxbridge::send::{Answer, Reason, Session};
+use boxbridge::send::{Answer, Destination, Reason, Session};
 
 use super::{acknowledged, answer, at, connect, destination, lost, message};
 use crate::parts::mosquitto::{Mosquitto, Settings};
@@ -99,6 +99,14 @@ async fn a_message_over_the_brokers_announced_limit_never_reaches_the_connection
     session.submit(Sequence(2), message("events/1", "{}"));
     assert_eq!(reason(&answer(&mut session).await), Some((1, Reason::TooLarge)));
     assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(2), .. }));
+}
+
+#[tokio::test]
+async fn a_broker_that_announces_a_limit_below_any_event_is_down_and_named() {
+    // Our CONNECT fits into it.
+    let broker = Mosquitto::with(&Settings { lines: &["max_packet_size 200"], ..Settings::default() });
+    let error = destination(&at(broker.address()), &[]).connect(Lane::Normal).await.err().expect("nothing fits");
+    assert!(error.message.contains("Maximum Packet Size of 200 bytes"), "{}", error.message);
 }
 
 #[tokio::test]
