@@ -1,0 +1,7 @@
+//! The destinations, each against the real server that it speaks to.
+
+#[cfg(feature = "embedded-broker")]
+mod embedded;
+mod kafka;
+mod mqtt;
+mod store;
