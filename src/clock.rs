@@ -61,10 +61,9 @@ impl Clock {
 
     /// Reads the jumps that earlier runs noted, if the disk answers.
     fn read_noted(&self) {
-        let found = match self.disk.read(&self.path) {
+        let found = match self.disk.read_if_there(&self.path) {
             // A damaged file is dropped: the history begins anew with this process.
-            Ok(text) => serde_json::from_slice::<History>(&text).ok(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(text) => text.and_then(|text| serde_json::from_slice::<History>(&text).ok()),
             Err(error) => return self.failed(&error),
         };
 

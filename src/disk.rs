@@ -115,6 +115,11 @@ impl Disk {
         self.open_with(Call::Open, path, std::fs::File::options().read(true).write(true))
     }
 
+    /// The same; `None` if there is no such file.
+    pub fn open_if_there(&self, path: &Path) -> io::Result<Option<File>> {
+        self.if_there(path, || self.open(path))
+    }
+
     /// Opens a file or directory to read.
     pub fn open_to_read(&self, path: &Path) -> io::Result<File> {
         self.open_with(Call::Open, path, std::fs::File::options().read(true))
@@ -136,6 +141,11 @@ impl Disk {
     pub fn open_or_create(&self, path: &Path) -> io::Result<File> {
         let mut options = std::fs::File::options();
         self.open_with(Call::Create, path, options.read(true).write(true).create(true).truncate(false).mode(0o600))
+    }
+
+    /// Reads all of a small file; `None` if there is none.
+    pub fn read_if_there(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        self.if_there(path, || self.read(path))
     }
 
     /// Reads all of a small file.
@@ -211,6 +221,36 @@ impl Disk {
     /// Makes the names in a directory durable: files made, renamed and removed.
     pub fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.open_to_read(path)?.sync_directory()
+    }
+
+    /// `None` only where its folder does not list it either: a file that is listed and not found is a disk that does not answer.
+    fn if_there<T>(&self, path: &Path, open: impl Fn() -> io::Result<T>) -> io::Result<Option<T>> {
+        for attempt in 1..=READ_ATTEMPTS {
+            match open() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => return found.map(Some),
+            }
+            if !self.is_listed(path)? {
+                return Ok(None);
+            }
+            if attempt < READ_ATTEMPTS {
+                std::thread::sleep(READ_PAUSE);
+            }
+        }
+        Err(io::Error::other("its folder lists it, and it is not found"))
+    }
+
+    fn is_listed(&self, path: &Path) -> io::Result<bool> {
+        let entries = match self.list(path.parent().unwrap_or(Path::new("/"))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            entries => entries?,
+        };
+        for entry in entries {
+            if entry?.file_name() == path.file_name() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn open_with(&self, call: Call, path: &Path, options: &std::fs::OpenOptions) -> io::Result<File> {

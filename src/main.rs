@@ -60,6 +60,7 @@ impl Command {
 }
 
 fn main() -> ExitCode {
+    boxbridge::memory::return_what_is_freed();
     let matches = Arguments::command().try_get_matches().unwrap_or_else(|error| refuse_arguments(&error));
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| refuse_arguments(&error));
 

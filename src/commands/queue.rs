@@ -237,6 +237,12 @@ impl Shown {
 
 fn print_report(report: &Report) -> ExitCode {
     say(&format!("{} records read, {} of them known to be lost", report.records, report.lost));
+    for missing in &report.missing {
+        let (first, last) = (missing.start(), missing.end());
+        say(&format!(
+            "missing: sequences {first} to {last} stand in no segment; the next start steps over them, and they end as expired (rotten)"
+        ));
+    }
 
     let unsound = [("rotten record", &report.rotten), ("rotten picture", &report.rotten_pictures), ("not read", &report.unread)];
     for (what, places) in unsound {

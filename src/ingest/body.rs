@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
@@ -21,6 +21,9 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 /// How much of an unread body is still read before its connection ends, so that the box can read why it was refused.
 const DRAIN_BYTES: usize = 32 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
+
+/// The first buffer of a body: a usual body fills it a few times.
+const FIRST_BYTES: usize = 64 * 1024;
 
 /// Bytes that form a whole document and are followed by this much silence are the body, whatever length was declared.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
@@ -52,8 +55,7 @@ pub struct Arrived {
 /// Reads the whole body. `room` grows with it and is to be kept as long as the bytes are.
 pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, room: &Room) -> Result<Arrived, Incomplete> {
     let start = Instant::now();
-    let declared = length.declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-    let mut bytes = BytesMut::with_capacity(declared.min(length.limit));
+    let mut bytes = Vec::new();
     let mut end = DocumentEnd::new(length.charset);
     let mut was_looked_at = false;
 
@@ -83,14 +85,29 @@ pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, ro
         if bytes.len() + data.len() > length.limit {
             return Err(Incomplete::Refused(too_large(length.limit, length.declared)));
         }
-        room.grow_to(bytes.len() + data.len()).await.map_err(Incomplete::Refused)?;
+        make_room(&mut bytes, data.len(), length, room).await.map_err(Incomplete::Refused)?;
         bytes.extend_from_slice(&data);
         was_looked_at = false;
     }
 }
 
-fn arrived(bytes: BytesMut, is_early: bool) -> Arrived {
-    Arrived { bytes: bytes.freeze(), is_early }
+fn arrived(bytes: Vec<u8>, is_early: bool) -> Arrived {
+    Arrived { bytes: bytes.into(), is_early }
+}
+
+/// Makes room for `more` bytes, and holds the buffer's memory. Each buffer is twice as large as the one before, up to the body's length.
+async fn make_room(bytes: &mut Vec<u8>, more: usize, length: Length, room: &Room) -> Result<(), Refusal> {
+    let needed = bytes.len() + more;
+    if needed <= bytes.capacity() {
+        return Ok(());
+    }
+
+    let declared = length.declared.and_then(|length| usize::try_from(length).ok());
+    let whole = declared.unwrap_or(length.limit).clamp(needed, length.limit);
+    let capacity = (2 * bytes.capacity()).max(FIRST_BYTES).clamp(needed, whole);
+    room.grow_to(capacity).await?;
+    bytes.reserve_exact(capacity - bytes.len());
+    Ok(())
 }
 
 /// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.

@@ -1,7 +1,7 @@
 //! Asks the kernel how long ago the last bytes of a connection came (`TCP_INFO`, tcp(7)).
 //!
 //! Bytes that are read now may have waited in the kernel for long: while no process held the port, while ours was frozen, or while all
-//! places were taken. An event is as old as its bytes; otherwise a door would open for a match of minutes ago. The one place with `unsafe`.
+//! places were taken. An event is as old as its bytes; otherwise a door would open for a match of minutes ago.
 
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::AsRawFd;

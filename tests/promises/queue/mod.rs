@@ -2,6 +2,7 @@
 
 mod basic;
 mod full;
+mod gone;
 mod model;
 mod refused;
 mod rot;
