@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use super::follower::{Saved, path};
 use super::layout::{Counts, Entry};
+use super::lock::lock;
 use super::manifest::{self, Manifest};
-use super::open::{DIRECTORY, lock};
+use super::open::DIRECTORY;
 use super::progress::Tally;
 use super::recover;
 use super::scan::{self, Durable};

@@ -12,7 +12,7 @@
 //!
 //! ```text
 //! data_dir/
-//! ├── lock                            held by the one process, with flock
+//! ├── lock                            held by the one process, with flock, as is the folder below
 //! └── queue/
 //!     ├── manifest                    two equal slots: format, epoch, closed properly?, destinations
 //!     ├── segment-0000000017          the log, by number; the last one is being written
@@ -157,6 +157,7 @@ pub mod inspect;
 mod intake;
 mod keeper;
 mod layout;
+mod lock;
 mod log;
 mod manifest;
 mod open;

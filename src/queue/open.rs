@@ -1,4 +1,4 @@
-//! Opening and closing: lock, recovery, cursors, threads; and all of it in reverse.
+//! Opening and closing: recovery, cursors, threads; and all of it in reverse.
 //!
 //! Promises: either everything is as it was durable, or the error names what is in the way; opening twice is refused.
 //! Deliberately leaves no half-open queue behind.
@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -17,6 +16,7 @@ use super::gone::{self, Stretch};
 use super::inner::Inner;
 use super::intake::{Intake, Work};
 use super::layout::Counts;
+use super::lock::lock_patiently;
 use super::log::Log;
 use super::manifest::{self, Manifest};
 use super::progress::Change;
@@ -26,7 +26,7 @@ use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
 use crate::clock::Clock;
-use crate::disk::{Disk, File};
+use crate::disk::Disk;
 use crate::event::{Lane, PersonType};
 use crate::fault::Fault;
 use crate::volume;
@@ -99,27 +99,6 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let threads = start(&inner, Writer::new(inner.clone(), duplicates, recovered.unsealed, number, write))
         .map_err(OpenError::io("starting a thread for", &directory))?;
     Ok((inner, threads))
-}
-
-/// Exclusive, for as long as the file is open.
-pub(super) fn lock(disk: &Disk, data_dir: &Path) -> Result<File, OpenError> {
-    let path = data_dir.join("lock");
-    let file = disk.open_or_create(&path).map_err(OpenError::io("opening", &path))?;
-    match file.lock().map_err(OpenError::io("locking", &path))? {
-        true => Ok(file),
-        false => Err(OpenError::Locked { path }),
-    }
-}
-
-/// The same, past somebody who only looks whether it is locked.
-fn lock_patiently(disk: &Disk, data_dir: &Path) -> Result<File, OpenError> {
-    for _ in 0..10 {
-        match lock(disk, data_dir) {
-            Err(OpenError::Locked { .. }) => std::thread::sleep(Duration::from_millis(20)),
-            result => return result,
-        }
-    }
-    lock(disk, data_dir)
 }
 
 type KeptCursor = (String, Lane, Kept);
