@@ -7,7 +7,7 @@ const STUMBLED_OVER: [(&str, &str); 6] =
     [("men", "ded"), ("men", "ds"), ("when", "ce"), ("who", "ever"), ("that ", "which"), ("that of ", "which")];
 
 /// What the folders of code hold of them today. These numbers only ever fall.
-const LEFT: &[(&str, usize)] = &[("src", 66)];
+const LEFT: &[(&str, usize)] = &[("src", 39)];
 
 fn stumbles(text: &str) -> Vec<String> {
     // A sentence goes on behind the end of a line.
