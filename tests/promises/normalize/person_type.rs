@@ -257,7 +257,10 @@ impl Document {
         if says.iter().any(|other| *other != first) {
             return None;
         }
-        let is_plain = self.inners.len() == 1 && says.len() == 1;
+        // Nobody can read a text in two encodings at once.
+        let is_mixed = std::str::from_utf8(self.name).is_err()
+            && self.inners.iter().any(|(_, inner)| std::str::from_utf8(&inner.written()).is_err());
+        let is_plain = self.inners.len() == 1 && says.len() == 1 && !is_mixed;
         match first {
             Type(person_type) => Some((person_type, is_plain)),
             Nonsense => None,
