@@ -84,7 +84,7 @@ where
                     // The destination is as well as before: what else waits is to flow on.
                     was_well = true;
                     tracing::debug!(
-                        destination.name = delivery.link.destination,
+                        destination.name = &*delivery.link.destination,
                         error = end.error,
                         "the connection died on one event"
                     );
@@ -294,7 +294,7 @@ where
                 let work = window.taken(sequence, Instant::now());
                 self.cursor.answer(sequence, Outcome::Delivered);
                 if std::mem::take(&mut self.is_expiring) {
-                    tracing::info!(destination.name = self.link.destination, "there is room again");
+                    tracing::info!(destination.name = &*self.link.destination, "there is room again");
                 }
                 let Some(work) = work else { return };
                 self.delivered(&work, heard);
@@ -303,7 +303,7 @@ where
                 window.answered(sequence);
                 self.cursor.settle(sequence, verdict, Outcome::Expired { rule });
                 if !std::mem::replace(&mut self.is_expiring, true) {
-                    tracing::error!(destination.name = self.link.destination, rule, "events go on without what the rule ends");
+                    tracing::error!(destination.name = &*self.link.destination, rule, "events go on without what the rule ends");
                 }
             }
             Answer::Rejected { sequence, rejection } => self.rejected(sequence, &rejection, window).await,
@@ -318,7 +318,7 @@ where
         }
         if work.record.replay.is_none() {
             let lag = u64::try_from(Timestamp::now().since(work.record.received_at)).unwrap_or(0);
-            metrics::lag(self.link.destination, self.lane, person_type, Duration::from_millis(lag));
+            metrics::lag(&self.link.destination, self.lane, person_type, Duration::from_millis(lag));
         }
     }
 }

@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod described;
 mod descriptors;
+mod destinations;
 mod documents;
 #[cfg(feature = "embedded-broker")]
 mod embedded;

@@ -41,7 +41,8 @@ pub use reader::schema::schema;
 pub use reader::units::{duration, size};
 pub use route::{Format, PicturePolicy, PictureWait, Route, Routes};
 pub use send::{
-    Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl,
+    Broker, Bucket, Destination, Embedded, Kafka, Kind, MQTT, Mqtt, MqttTransport, MqttVersion,
+    STORE, Sasl, Send, Store, StoreUrl,
 };
 pub use values::networks::Networks;
 pub use values::secret::Secret;
@@ -73,6 +74,7 @@ pub struct Config {
     pub admin: Admin,
     pub normalize: Normalize,
     pub queue: Queue,
+    /// What holds before a destination says otherwise; lane, life and wait of an event are these.
     pub routes: Routes,
     pub send: Send,
     /// Sentences about settings that are allowed and may surprise; said at start.
@@ -98,6 +100,7 @@ impl Config {
     }
 
     fn read(read: &mut Reader) -> Config {
+        let routes = Routes::read(read);
         Config {
             data_dir: read.path("data_dir").unwrap_or_else(|| "./data".into()),
             site: read.parsed(
@@ -112,8 +115,8 @@ impl Config {
             admin: Admin::read(read),
             normalize: Normalize::read(read),
             queue: Queue::read(read),
-            routes: Routes::read(read),
-            send: Send::read(read),
+            send: Send::read(read, &routes),
+            routes,
             warnings: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ use super::buses::{Line, MockKafka};
 use super::outage::{self, Wish};
 use super::screen::Screen;
 use crate::app::{App, Held, build};
-use crate::config::{self, Config, Layers, Secret, reached};
+use crate::config::{self, Config, Kind, Layers, Secret, reached};
 use crate::event::Timestamp;
 use crate::send::embedded::Embedded;
 use boxbridge_proof::reconcile::{Bus, Recorded, Recorder, Report, Rules, Sources, judge_files};
@@ -76,16 +76,18 @@ impl Site {
         let mut flags: Vec<_> = own.chain(set).chain([data_dir]).collect();
         let load = |flags: &[(String, String)]| Config::load(&Layers { flags: flags.to_vec(), ..Layers::default() });
         let config = load(&flags)?;
-        let embedded = config.send.mqtt.as_ref().filter(|mqtt| mqtt.broker.is_none());
+        let embedded = config.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
         let embedded = embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
         let broker = build::start_embedded(&embedded.embedded, SCREENS)?;
         let line = Line::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
-        let kafka = MockKafka::start(build::kafka_topics(&config))?;
+        let kafka = MockKafka::start(build::kafka_topics(&config, &config.routes))?;
         flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));
         flags.push(("send.kafka.brokers".to_owned(), kafka.brokers.clone()));
         let mut config = load(&flags)?;
         // Nobody else may publish there.
-        if let Some(mqtt) = &mut config.send.mqtt {
+        let ours = config.send.destinations.iter_mut().filter(|destination| *destination.name == *config::MQTT);
+        for destination in ours {
+            let Kind::Mqtt(mqtt) = &mut destination.kind else { continue };
             let (username, password) = broker.login();
             (mqtt.username, mqtt.password) = (Some(username), password);
         }
@@ -129,9 +131,9 @@ impl Site {
     fn sources(&self) -> Sources {
         // A guard's screen is on the broker's side of the line.
         let as_anybody = |mqtt| config::Mqtt { broker: None, username: None, password: Secret::default(), ..mqtt };
-        let mqtt = self.config.send.mqtt.clone().map(as_anybody);
-        let kafka = self.config.send.kafka.clone().map(|kafka| (kafka, Timestamp::now()));
-        Sources { mqtt, mqtt_filters: Vec::new(), kafka, rules: Rules::new(self.config.routes.clone()) }
+        let mqtt = self.config.send.mqtt().cloned().map(as_anybody);
+        let kafka = self.config.send.kafka().cloned().map(|kafka| (kafka, Timestamp::now()));
+        Sources { mqtt, mqtt_filters: Vec::new(), kafka, rules: Rules::of(&self.config) }
     }
 
     fn traffic(&self, options: &Options) -> anyhow::Result<simulate::Options> {
@@ -158,7 +160,7 @@ impl Site {
             true => String::new(),
             false => format!(" --data-dir {folder}"),
         };
-        let topics = build::kafka_topics(&self.config);
+        let topics = build::kafka_topics(&self.config, &self.config.routes);
         let topic = topics.iter().find(|topic| topic.contains("blacklist")).or(topics.first()).map_or("", String::as_str);
         // As it was started: a fresh clone has it in no path.
         let program = std::env::args().next().unwrap_or_else(|| "boxbridge".to_owned());

@@ -47,7 +47,7 @@ where
             Extent::Device => {
                 let topic = work.and_then(|work| work.topic.as_deref());
                 tracing::warn!(
-                    destination.name = self.link.destination,
+                    destination.name = &*self.link.destination,
                     lane = %self.lane,
                     topic,
                     reason,
@@ -66,7 +66,7 @@ where
         while let Some(news) = window.news() {
             match news {
                 News::Held(template) => tracing::warn!(
-                    destination.name = self.link.destination,
+                    destination.name = &*self.link.destination,
                     lane = %self.lane,
                     person_type = %template.person_type,
                     topic = kind(template),
@@ -77,7 +77,7 @@ where
                     self.link.paused(self.lane, template.person_type, why);
                 }
                 News::TakenAgain(template) => tracing::info!(
-                    destination.name = self.link.destination,
+                    destination.name = &*self.link.destination,
                     lane = %self.lane,
                     person_type = %template.person_type,
                     topic = kind(template),
@@ -113,12 +113,12 @@ where
         pictures: Vec<Picture>,
     ) {
         let aside = SetAside {
-            destination: self.link.destination,
+            destination: Arc::clone(&self.link.destination),
             lane: self.lane,
             sequence: record.sequence,
             at: Timestamp::now(),
             reason: rejection.reason.as_str(),
-            detail: rejection.detail.clone(),
+            detail: self.link.of_its_own(rejection.detail.clone()),
             attempts,
             topic,
             event: record.event.clone(),
@@ -141,7 +141,7 @@ where
             self.link.up(self.lane);
         }
         tracing::warn!(
-            destination.name = self.link.destination,
+            destination.name = &*self.link.destination,
             lane = %self.lane,
             sequence = record.sequence.0,
             person_type = %record.person_type,

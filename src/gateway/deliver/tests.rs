@@ -40,10 +40,6 @@ impl Destination for Arc<Moody> {
     type Message = Sent;
     type Session = Line;
 
-    fn name(&self) -> &'static str {
-        "mqtt"
-    }
-
     async fn connect(&self, _lane: Lane) -> Result<Line, ConnectError> {
         Ok(Line { moody: Arc::clone(self), wire: VecDeque::new(), is_lost: false })
     }
@@ -183,7 +179,7 @@ impl Rig {
         let queue = Queue::open(Settings::new(directory.path(), 64 << 20), &["mqtt"]).unwrap();
         let rig = Rig {
             moody: Arc::new(Moody { mood: Box::new(mood), taken: Arc::default() }),
-            link: Arc::new(Link::new("mqtt")),
+            link: Arc::new(Link::new("mqtt", "mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
             directory,

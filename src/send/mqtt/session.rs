@@ -53,6 +53,8 @@ pub(super) struct Limits {
     pub patience: Arc<Patience>,
     /// For an answer to a ping, where nothing else is owed.
     pub keep_alive: Duration,
+    /// Its name, for the log.
+    pub destination: Arc<str>,
 }
 
 /// A session that ended with its greeting.
@@ -176,7 +178,7 @@ impl Session {
                 self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, detail) });
             }
             (Cargo::Status, Verdict::Refused(_, detail)) => {
-                warn!(destination.name = "mqtt", "the status message was not taken: {detail}");
+                warn!(destination.name = &*self.limits.destination, "the status message was not taken: {detail}");
             }
             (Cargo::Status, Verdict::Taken { .. }) => {}
         }
@@ -249,7 +251,7 @@ impl crate::send::Session for Session {
 
     async fn finish(&mut self) {
         if tokio::time::timeout(super::FAREWELL, self.say_goodbye()).await.is_err() {
-            debug!(destination.name = "mqtt", "the broker did not answer the goodbye");
+            debug!(destination.name = &*self.limits.destination, "the broker did not answer the goodbye");
         }
         self.lost.get_or_insert_with(|| "the session is finished".to_owned());
     }

@@ -75,7 +75,7 @@ pub async fn judge_files(
     recordings: &[PathBuf],
     store: Option<u64>,
 ) -> Result<Report, Error> {
-    let mut judge = Judge::new(Rules::new(config.routes.clone()));
+    let mut judge = Judge::new(Rules::of(config));
     for path in ledgers {
         let unreadable = lines::each(path, |entry: Entry| judge.expect(&entry))?;
         warn(&mut judge, path, unreadable);
@@ -85,7 +85,7 @@ pub async fn judge_files(
         warn(&mut judge, path, unreadable);
     }
     if let Some(read) = store {
-        store_reader::look(&config.send.store, read, &mut judge).await?;
+        store_reader::look(config.send.store(), read, &mut judge).await?;
     }
     Ok(judge.into_report())
 }
@@ -132,15 +132,15 @@ fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
     let mqtt = options.mqtt.as_ref().map(|_| {
         config
             .send
-            .mqtt
-            .clone()
+            .mqtt()
+            .cloned()
             .ok_or(Error::Usage("--mqtt: MQTT is off in this config"))
     });
     let kafka = options.kafka.as_ref().map(|_| {
         config
             .send
-            .kafka
-            .clone()
+            .kafka()
+            .cloned()
             .ok_or(Error::Usage("--kafka: Kafka is off in this config"))
     });
     let margin = i64::try_from(CLOCK_MARGIN.as_millis()).unwrap_or_default();
@@ -151,7 +151,7 @@ fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
         mqtt: mqtt.transpose()?,
         mqtt_filters: options.topic.clone(),
         kafka: kafka.transpose()?.map(|kafka| (kafka, since)),
-        rules: Rules::new(config.routes.clone()),
+        rules: Rules::of(config),
     })
 }
 

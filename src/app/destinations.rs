@@ -1,0 +1,111 @@
+//! The destinations of the settings: made, and delivered to, one loop per destination and lane.
+//!
+//! Promises: nothing is delivered before every one of them could be made. Deliberately the only file that knows which kinds there are and
+//! what goes with each; whatever comes after it sees a name.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::build;
+use super::stage::{Stage, keep_delivering};
+use crate::clock::Clock;
+use crate::config::{self, Config, Kind};
+use crate::disk::Disk;
+use crate::event::Lane;
+use crate::gateway::{Delivery, Render, ToKafka, ToMqtt, ToStore};
+use crate::queue::Queue;
+use crate::queue::aside::Aside;
+use crate::route::{Places, Router};
+use crate::send::Destination;
+use crate::send::embedded::Embedded;
+use crate::send::kafka::Kafka;
+use crate::send::link::Link;
+use crate::send::mqtt::Mqtt;
+use crate::send::store::Store;
+
+/// A destination that can be connected to.
+pub(super) struct Ready<'a> {
+    settings: &'a config::Destination,
+    client: Client,
+}
+
+enum Client {
+    Store(Store),
+    Mqtt(Box<Mqtt>),
+    Kafka(Kafka),
+}
+
+/// All of them, or why one cannot be.
+pub(super) fn ready<'a>(
+    config: &'a Config,
+    disk: &Disk,
+    instance: &str,
+    embedded: Option<&Embedded>,
+) -> anyhow::Result<Vec<Ready<'a>>> {
+    let mut all = Vec::new();
+    for settings in &config.send.destinations {
+        let client = match &settings.kind {
+            Kind::Store(store) => Some(Client::Store(Store::on(disk.clone(), store.clone()))),
+            Kind::Kafka(kafka) => Some(Client::Kafka(build::kafka(config, kafka, &settings.routes))),
+            Kind::Mqtt(mqtt) => {
+                let made = build::mqtt(config, &settings.name, mqtt, instance, embedded);
+                let made = made.with_context(|| format!("send.{}", settings.name))?;
+                made.map(|mqtt| Client::Mqtt(Box::new(mqtt)))
+            }
+        };
+        all.extend(client.map(|client| Ready { settings, client }));
+    }
+    Ok(all)
+}
+
+/// What every delivery loop is started with.
+pub(super) struct Start<'a> {
+    pub config: &'a Config,
+    pub queue: &'a Queue,
+    pub aside: &'a Arc<Aside>,
+    pub clock: &'a Arc<Clock>,
+    pub places: &'a Places,
+    pub stage: &'a Stage,
+}
+
+impl Start<'_> {
+    /// Delivers to it from now on.
+    pub fn deliveries(&self, Ready { settings, client }: Ready<'_>) -> Arc<Link> {
+        let router = Arc::new(Router::new(&settings.routes, self.places.clone(), self.queue.epoch()));
+
+        match client {
+            Client::Store(store) => {
+                let store = Arc::new(store);
+                build::keep_store_clean(Arc::clone(&store), Arc::clone(self.clock), self.stage);
+                self.loops(settings, store, || ToStore(Arc::clone(&router)))
+            }
+            Client::Mqtt(mqtt) => self.loops(settings, Arc::new(*mqtt), || ToMqtt(Arc::clone(&router))),
+            Client::Kafka(kafka) => self.loops(settings, Arc::new(kafka), || ToKafka(Arc::clone(&router))),
+        }
+    }
+
+    fn loops<D, R>(&self, settings: &config::Destination, destination: Arc<D>, render: impl Fn() -> R) -> Arc<Link>
+    where
+        D: Destination,
+        R: Render<Message = D::Message>,
+    {
+        let link = Arc::new(Link::new(Arc::clone(&settings.name), settings.kind.word().as_str()));
+        for lane in Lane::ALL.iter().copied() {
+            let Some(cursor) = self.queue.cursor(&settings.name, lane) else { continue };
+            let delivery = Delivery {
+                lane,
+                destination: Arc::clone(&destination),
+                render: render(),
+                cursor,
+                verdicts: settings.is_bus().then(|| self.queue.verdicts(lane)),
+                aside: Arc::clone(self.aside),
+                link: Arc::clone(&link),
+                settings: self.config.send.clone(),
+                is_expiring: false,
+            };
+            self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
+        }
+        link
+    }
+}
