@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use boxbridge::config::{Config, Layers};
+use boxbridge::config::{Config, Kind, Layers};
+use boxbridge::event::PersonType;
 use serde_json::Value;
 
 use super::helm::{CHART, Rendered, environment, matrix, render, try_render};
@@ -40,8 +41,8 @@ fn what_is_written_under_the_five_words_is_what_the_program_reads() {
     assert_eq!(config.ingest.events_max, 50);
     assert_eq!(config.ingest.quarantine.max_bytes, 512 << 20);
     assert_eq!(config.queue.max_bytes, 5_368_709_120);
-    assert_eq!(config.routes.of(boxbridge::event::PersonType::Vip).live_for.as_secs(), 90);
-    assert_eq!(config.routes.of(boxbridge::event::PersonType::Stranger).mqtt_topic, None);
+    assert_eq!(config.routes.of(PersonType::Vip).live_for.as_secs(), 90);
+    assert_eq!(config.routes.of(PersonType::Stranger).mqtt_topic, None);
     let kafka = config.send.kafka().unwrap();
     assert_eq!((kafka.partitions, kafka.replication), (12, 3));
 }
@@ -75,6 +76,20 @@ fn secrets_travel_by_reference_and_never_in_the_file() {
     for word in ["password", "secret_access_key", "access_key_id"] {
         assert!(!rendered.settings().contains(word), "{word} in\n{}", rendered.settings());
     }
+}
+
+#[test]
+fn a_destination_of_any_name_is_written_and_its_secrets_travel_by_reference() {
+    let rendered = render(include_str!("../../chart/destinations.yaml"));
+    let config = load(&rendered);
+    let Kind::Kafka(hq) = &config.send.named("kafka-hq").unwrap().kind else { panic!("no Kafka") };
+    let sasl = hq.sasl.as_ref().unwrap();
+    assert_eq!((sasl.username.as_str(), sasl.password.expose()), ("site-7", "from-hq-password"));
+    let Kind::Mqtt(guards) = &config.send.named("guards").unwrap().kind else { panic!("no MQTT") };
+    assert_eq!(guards.client_id.as_deref(), Some("guard-boxbridge-0"));
+    let topic = |person_type| config.send.named("kafka-hq").unwrap().routes.of(person_type).kafka_topic.clone();
+    assert!(topic(PersonType::Employee).is_none() && topic(PersonType::Vip).is_some());
+    assert!(!rendered.settings().contains("password"), "{}", rendered.settings());
 }
 
 #[test]

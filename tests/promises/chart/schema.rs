@@ -38,6 +38,17 @@ fn with_settings(mut values: Value) -> Value {
         *of_type = json!({"$ref": "#/$defs/route"});
     }
     values["$defs"]["route"] = route;
+    for name in ["destination", "destinationRoute"] {
+        values["$defs"][name] = program["$defs"][name].clone();
+    }
+    for of_kind in values["$defs"]["destination"]["oneOf"].as_array_mut().unwrap() {
+        let settings = of_kind["properties"].as_object_mut().unwrap();
+        for (keys, definition) in [(SECRETS, "secret"), (NAMES, "textOrSecret")] {
+            for (key, setting) in settings.iter_mut().filter(|(key, _)| keys.iter().any(|path| path.ends_with(&format!("/{key}")))) {
+                *setting = json!({"$ref": format!("#/$defs/{definition}"), "description": setting["description"]});
+            }
+        }
+    }
     for (paths, definition) in [(SECRETS, "secret"), (NAMES, "textOrSecret")] {
         for path in paths {
             let setting = setting(&mut values, path);
