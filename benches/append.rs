@@ -4,7 +4,7 @@
 //! Prints records per second of both and the ratio, the median of some rounds that take turns. Writes below the directory of
 //! `BOXBRIDGE_BENCH_DIR`, else below the target directory: not into memory, where a sync costs nothing.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -116,6 +116,7 @@ fn entry(number: u64, picture: Picture) -> Entry {
         id: EventId(id),
         revision: Revision(1),
         feed: Feed::Realtime,
+        dialect: Default::default(),
         occurred_at: Timestamp::now(),
         received_at: Timestamp::now(),
         act_before: Default::default(),

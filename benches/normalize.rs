@@ -4,7 +4,7 @@
 //! to the durable record, of which this is the greater part. The two take turns, and the fastest of many rounds of each counts,
 //! so that a busy machine disturbs both alike.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::panic, clippy::print_stdout)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

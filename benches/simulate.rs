@@ -2,7 +2,7 @@
 //!
 //! Prints how punctual it was and its own CPU: a simulator that is late or busy would measure itself.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::time::Duration;
 

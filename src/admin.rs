@@ -1,7 +1,7 @@
 //! The second listener, for machines and operators: `/livez`, `/readyz`, `/metrics`, `/api/status`.
 //!
 //! Loopback by default. The first three are for everyone who reaches the port; everything under `/api` only for this machine
-//! ([`local`]), since the port may be open to a cluster. Beyond loopback it comes later, with a token.
+//! (`local`), since the port may be open to a cluster. Beyond loopback it comes later, with a token.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -17,9 +17,10 @@ use crate::clock::Clock;
 use crate::commands;
 use crate::config::Config;
 use crate::fault::{self, Fault};
-use crate::gateway::{Gateway, Turns};
+use crate::gateway::{Ages, Gateway, Turns};
 use crate::ingest::{self, Door, Listener, Port};
 use crate::metrics;
+use crate::normalize;
 use crate::queue::aside::Aside;
 use crate::queue::quarantine::Quarantine;
 use crate::queue::received::Received;
@@ -38,9 +39,11 @@ mod logging;
 mod service_manager;
 mod stage;
 mod store_moves;
+pub mod untaken;
 
 use listen::cannot_listen;
 use stage::Stage;
+use untaken::Untaken;
 
 pub use logging::start as start_logging;
 pub use service_manager::Held;
@@ -74,6 +77,7 @@ pub struct App {
     deliveries: Stage,
     admin: Stage,
     embedded: Option<Arc<Embedded>>,
+    untaken: Untaken,
 }
 
 /// The whole process: until SIGTERM or SIGINT, or until the disk fails.
@@ -153,8 +157,10 @@ impl App {
         let open = move || Queue::open(settings, &names.iter().map(|name| &**name).collect::<Vec<_>>());
         let queue = tokio::task::spawn_blocking(open).await.map_err(|_| Fault)?.context("cannot open the queue")?;
         let instance = build::instance(&disk, &config.data_dir)?;
-        let clock = Arc::new(Clock::open(&config.data_dir));
+        let clock = Arc::new(Clock::open(&disk, &config.data_dir));
         clock.look();
+        let ages = Arc::new(Ages::new(Arc::clone(&clock), queue.newest()));
+        let untaken = Untaken::of(&disk, &config.data_dir);
         let aside = Arc::new(Aside::open(&disk, &config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
         let quarantine = Arc::new(Quarantine::open(&disk, &config.data_dir, &config.ingest.quarantine)?);
         metrics::limits(&config);
@@ -163,15 +169,23 @@ impl App {
         let places = store_moves::places(&config, &disk, &queue);
         let deliveries = Stage::default();
         let ready = destinations::ready(&config, &disk, &instance, embedded.as_deref())?;
-        let start = Start { config: &config, queue: &queue, aside: &aside, clock: &clock, places: &places, stage: &deliveries };
+        let start = Start {
+            config: &config,
+            queue: &queue,
+            aside: &aside,
+            clock: &clock,
+            ages: &ages,
+            places: &places,
+            stage: &deliveries,
+        };
         let links = ready.into_iter().map(|ready| start.deliveries(ready)).collect();
         if let Some(embedded) = &embedded {
             let (embedded, queue, stop) = (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
-            let data_dir = config.data_dir.clone();
+            let untaken = untaken.clone();
             deliveries
-                .keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), data_dir.clone(), stop.clone()));
+                .keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), untaken.clone(), stop.clone()));
         }
-        health.opened(queue.clone(), links, config.warnings.clone());
+        health.opened(queue.clone(), links, Arc::clone(&clock), config.warnings.clone());
 
         let received = tokio::task::spawn_blocking({
             let (disk, data_dir, queue) = (disk.clone(), config.data_dir.clone(), queue.clone());
@@ -184,7 +198,7 @@ impl App {
             config: Arc::clone(&config),
             queue: queue.clone(),
             quarantine: Arc::clone(&quarantine),
-            router: Arc::new(Router::new(&config.routes, places, queue.epoch())),
+            router: Arc::new(Router::new(&config.routes, places, queue.epoch(), normalize::table)),
             received: Arc::clone(&received),
             turns: Turns::of_this_machine(),
             keeping: Turns::of_the_disk(),
@@ -197,7 +211,15 @@ impl App {
         let leaving = CancellationToken::new();
         let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
         serve("ingest.listen", listener, door, &ingest);
-        let upkeep = Arc::new(Upkeep { health: Arc::clone(&health), quarantine, aside, received: Arc::clone(&received), clock });
+        let upkeep = Arc::new(Upkeep {
+            health: Arc::clone(&health),
+            quarantine,
+            aside,
+            received: Arc::clone(&received),
+            clock,
+            ages,
+            queue: queue.clone(),
+        });
         let ended = admin.stop.clone();
         admin.keep("upkeep", move || Arc::clone(&upkeep).run(ended.clone()));
         health.enter(Phase::Serving);
@@ -215,6 +237,7 @@ impl App {
             deliveries,
             admin,
             embedded,
+            untaken,
         })
     }
 
@@ -236,7 +259,7 @@ impl App {
         self.deliveries.end(deadline).await;
         save(&self.received).await;
         self.queue.shutdown().await;
-        build::farewell(self.embedded, self.config.data_dir.clone()).await;
+        build::farewell(self.embedded, self.untaken).await;
         self.admin.end(Instant::now() + LAST_WORDS).await;
     }
 }
@@ -273,6 +296,8 @@ struct Upkeep {
     aside: Arc<Aside>,
     received: Arc<Received>,
     clock: Arc<Clock>,
+    ages: Arc<Ages>,
+    queue: Queue,
 }
 
 impl Upkeep {
@@ -285,6 +310,7 @@ impl Upkeep {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(UPKEEP) => self.health.metrics.run_upkeep(),
             }
+            self.ages.mark(self.queue.newest());
             save(&self.received).await;
             let now = self.health.causes();
             if now != causes {

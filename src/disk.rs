@@ -7,6 +7,7 @@
 
 use std::fs::Metadata;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,11 +42,13 @@ pub enum Call {
 }
 
 type Failure = dyn Fn(Call, &Path) -> io::Result<()> + Send + Sync;
+type Unreadable = dyn Fn(&Path, Range<u64>) -> bool + Send + Sync;
 
 /// The file system. Clones share what it keeps.
 #[derive(Clone, Default)]
 pub struct Disk {
     failure: Option<Arc<Failure>>,
+    unreadable: Option<Arc<Unreadable>>,
     spare: Option<Arc<Mutex<Vec<std::fs::File>>>>,
 }
 
@@ -81,7 +84,12 @@ impl std::fmt::Debug for Disk {
 impl Disk {
     /// A disk whose calls fail where `failure` says so, instead of being made. Asked again for each attempt.
     pub fn failing(failure: impl Fn(Call, &Path) -> io::Result<()> + Send + Sync + 'static) -> Disk {
-        Disk { failure: Some(Arc::new(failure)), spare: None }
+        Disk { failure: Some(Arc::new(failure)), ..Disk::default() }
+    }
+
+    /// The same disk with bad sectors: a read of bytes that this names fails with EIO. It runs before the read, and may block like one.
+    pub fn with_bad_places(self, are_bad: impl Fn(&Path, Range<u64>) -> bool + Send + Sync + 'static) -> Disk {
+        Disk { unreadable: Some(Arc::new(are_bad)), ..self }
     }
 
     /// The same, with some descriptors of its own for when there are none left: nobody else's open takes them.

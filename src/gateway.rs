@@ -1,12 +1,14 @@
 //! The straight line: what happens to a body on its way in, and to a record on its way out. Only this file and `app.rs` know the order.
 
 mod accept;
+mod ages;
 mod deliver;
 mod render;
 mod turns;
 mod work;
 
 pub use accept::Gateway;
+pub use ages::Ages;
 pub use deliver::{Delivery, deliver};
 pub use render::{Render, ToKafka, ToMqtt, ToStore};
 pub use turns::Turns;

@@ -5,10 +5,13 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value, json};
 
+use crate::clock::Clock;
+use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::link::Link;
@@ -34,6 +37,7 @@ pub struct Health {
 struct Parts {
     queue: Queue,
     links: Vec<Arc<Link>>,
+    clock: Arc<Clock>,
     /// What an operator should know at any time.
     notes: Vec<String>,
 }
@@ -43,8 +47,8 @@ impl Health {
         Arc::new(Health { phase: AtomicU8::new(Phase::Starting as u8), metrics, parts: OnceLock::new(), looking: Mutex::new(()) })
     }
 
-    pub fn opened(&self, queue: Queue, links: Vec<Arc<Link>>, notes: Vec<String>) {
-        let _ = self.parts.set(Parts { queue, links, notes });
+    pub fn opened(&self, queue: Queue, links: Vec<Arc<Link>>, clock: Arc<Clock>, notes: Vec<String>) {
+        let _ = self.parts.set(Parts { queue, links, clock, notes });
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -99,7 +103,7 @@ impl Health {
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
 
         let queue = self.queue().map(Queue::status);
-        queue.iter().for_each(metrics::observe);
+        queue.iter().for_each(|queue| metrics::observe(queue, |time| self.age(time)));
         self.possible_causes(queue.as_ref()).into_iter().for_each(|(cause, is_so)| metrics::not_ready(cause, is_so));
 
         self.metrics.render()
@@ -116,6 +120,11 @@ impl Health {
 
     pub(super) fn links(&self) -> &[Arc<Link>] {
         self.parts.get().map_or(&[], |parts| &parts.links)
+    }
+
+    /// By the clock without its jumps; zero until there is one.
+    pub(super) fn age(&self, time: Timestamp) -> Duration {
+        self.parts.get().map_or(Duration::ZERO, |parts| parts.clock.age(time))
     }
 
     pub(super) fn notes(&self) -> &[String] {

@@ -4,12 +4,12 @@
 //! reader ignores what it does not know. Totals, not rates: who looks twice has both.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
 use crate::config;
-use crate::event::Timestamp;
 use crate::metrics::{Buckets, COUNTS, Outcome};
 use crate::queue::{self, FollowerStatus, Status};
 
@@ -148,7 +148,7 @@ impl Health {
         let link = self.links().iter().find(|link| *link.destination == *follower.destination);
         let paused = link.map(|link| link.paused_types(follower.lane)).unwrap_or_default();
         let paused = paused.into_iter().map(|(person_type, reason)| PausedType { person_type: person_type.to_string(), reason });
-        let oldest = follower.oldest_waiting.map_or(0, |oldest| Timestamp::now().since(oldest).max(0));
+        let oldest = follower.oldest_waiting.map_or(Duration::ZERO, |oldest| self.age(oldest));
 
         Lane {
             destination: follower.destination.clone(),
@@ -160,7 +160,7 @@ impl Health {
             waiting: follower.waiting,
             set_aside: follower.tally.set_aside,
             expired: follower.tally.expired.values().sum(),
-            oldest_seconds: oldest as f64 / 1_000.0,
+            oldest_seconds: oldest.as_secs_f64(),
             lag_seconds: COUNTS.lag(&follower.destination, follower.lane),
         }
     }
@@ -181,8 +181,6 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::event::Sequence;
     use crate::queue::SpaceUsed;

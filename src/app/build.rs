@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::listen::cannot_listen;
 use super::stage::Stage;
+use super::untaken::Untaken;
 use crate::clock::Clock;
 use crate::config::{self, Config, Routes, StoreUrl};
 use crate::disk::Disk;
 use crate::event::Timestamp;
 use crate::metrics;
+use crate::normalize;
 use crate::queue::Queue;
 use crate::route::{Places, Router};
 use crate::send::embedded::{Embedded, StartError};
@@ -25,8 +27,6 @@ use crate::send::store::{self, Store};
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
 /// How long that waits for somebody to hear it.
 const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
-/// The file that says that they are to be published again after a clean stop, too.
-const UNTAKEN: &str = "embedded.untaken";
 const DROPPED_EVERY: Duration = Duration::from_secs(5);
 
 /// The names under which cursors are kept.
@@ -63,7 +63,7 @@ pub fn kafka(config: &Config, settings: &config::Kafka, routes: &Routes) -> Kafk
 
 /// Those that the routes can name in advance.
 pub fn kafka_topics(config: &Config, routes: &Routes) -> Vec<String> {
-    Router::new(routes, places(config), "").kafka_topics(&config.site).into_iter().collect()
+    Router::new(routes, places(config), "", normalize::table).kafka_topics(&config.site).into_iter().collect()
 }
 
 pub fn places(config: &Config) -> Places {
@@ -109,9 +109,8 @@ pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
 /// What the broker in memory may have lost with the last process, or had not handed over when it was stopped, is sent again, as a replay,
 /// once somebody listens; and what it drops for slow subscribers is counted. (Who comes back in the first seconds finds what it missed:
 /// `send::embedded::broker::sessions::startup_backlog`.)
-pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf, stop: CancellationToken) {
-    let untaken = data_dir.join(UNTAKEN);
-    if !queue.was_clean() || untaken.exists() {
+pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, untaken: Untaken, stop: CancellationToken) {
+    if !queue.was_clean() || untaken.is_noted() {
         tokio::select! {
             () = stop.cancelled() => return,
             () = embedded.subscribed() => {}
@@ -122,10 +121,8 @@ pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf
                 "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
             );
         }
-        if let Err(error) = std::fs::remove_file(&untaken)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, "{} stays: the next start will publish again, too", untaken.display());
+        if let Err(error) = untaken.forget() {
+            tracing::warn!(%error, "the next start will publish again, too");
         }
     }
     let mut counted = 0;
@@ -141,7 +138,7 @@ pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, data_dir: PathBuf
 }
 
 /// Lets the embedded broker go. Where it held messages that nobody had taken yet, the next start is told.
-pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
+pub async fn farewell(embedded: Option<Arc<Embedded>>, noted: Untaken) {
     let Some(embedded) = embedded.and_then(Arc::into_inner) else { return };
     let untaken = tokio::task::spawn_blocking(move || embedded.stop()).await.unwrap_or_default();
     if untaken == 0 {
@@ -151,7 +148,7 @@ pub async fn farewell(embedded: Option<Arc<Embedded>>, data_dir: PathBuf) {
         untaken,
         "the embedded broker stops with messages that subscribers have not taken: they are published again, late"
     );
-    if let Err(error) = std::fs::write(data_dir.join(UNTAKEN), []) {
+    if let Err(error) = noted.note() {
         tracing::warn!(%error, "the next start will not know of them");
     }
 }

@@ -13,7 +13,8 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Kind};
 use crate::disk::Disk;
 use crate::event::Lane;
-use crate::gateway::{Delivery, Render, ToKafka, ToMqtt, ToStore};
+use crate::gateway::{Ages, Delivery, Render, ToKafka, ToMqtt, ToStore};
+use crate::normalize;
 use crate::queue::Queue;
 use crate::queue::aside::Aside;
 use crate::route::{Places, Router};
@@ -65,6 +66,7 @@ pub(super) struct Start<'a> {
     pub queue: &'a Queue,
     pub aside: &'a Arc<Aside>,
     pub clock: &'a Arc<Clock>,
+    pub ages: &'a Arc<Ages>,
     pub places: &'a Places,
     pub stage: &'a Stage,
 }
@@ -72,7 +74,7 @@ pub(super) struct Start<'a> {
 impl Start<'_> {
     /// Delivers to it from now on.
     pub fn deliveries(&self, Ready { settings, client }: Ready<'_>) -> Arc<Link> {
-        let router = Arc::new(Router::new(&settings.routes, self.places.clone(), self.queue.epoch()));
+        let router = Arc::new(Router::new(&settings.routes, self.places.clone(), self.queue.epoch(), normalize::table));
 
         match client {
             Client::Store(store) => {
@@ -103,6 +105,8 @@ impl Start<'_> {
                 link: Arc::clone(&link),
                 settings: self.config.send.clone(),
                 is_expiring: false,
+                ages: Arc::clone(self.ages),
+                reads: Default::default(),
             };
             self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
         }

@@ -127,22 +127,33 @@ impl History {
         true
     }
 
-    /// How long before `now_ms` it was that the clock read `time_ms`.
+    /// How long before `now_ms` it was that the clock read `time_ms`; of several times the last.
     pub fn age(&self, now_ms: i64, time_ms: i64) -> Duration {
-        let (mut left_out, mut until_ms, mut youngest) = (0_i64, now_ms, None::<i64>);
+        self.age_of(now_ms, time_ms, i64::min)
+    }
+
+    /// The same; of several times the first.
+    pub fn age_at_most(&self, now_ms: i64, time_ms: i64) -> Duration {
+        self.age_of(now_ms, time_ms, i64::max)
+    }
+
+    fn age_of(&self, now_ms: i64, time_ms: i64, choose: fn(i64, i64) -> i64) -> Duration {
+        let (mut left_out, mut until_ms, mut chosen) = (0_i64, now_ms, None::<i64>);
         let mut belongs = |from_ms: i64, until_ms: i64, left_out: i64| {
             if (from_ms..=until_ms).contains(&time_ms) {
                 let age = now_ms.saturating_sub(time_ms).saturating_sub(left_out);
-                youngest = Some(youngest.map_or(age, |youngest| youngest.min(age)));
+                chosen = Some(chosen.map_or(age, |chosen| choose(chosen, age)));
             }
         };
+
         for jump in self.jumps.iter().rev() {
             belongs(jump.from_ms, until_ms, left_out);
             left_out = left_out.saturating_add(jump.by_ms);
             until_ms = jump.until_ms;
         }
         belongs(i64::MIN, until_ms, left_out);
-        let age = youngest.unwrap_or(now_ms.saturating_sub(time_ms));
+
+        let age = chosen.unwrap_or(now_ms.saturating_sub(time_ms));
         Duration::from_millis(u64::try_from(age).unwrap_or(0))
     }
 }

@@ -224,9 +224,10 @@ impl Shown {
 
 fn print_report(report: &Report) -> ExitCode {
     say(&format!("{} records read, {} of them known to be lost", report.records, report.lost));
-    for (what, places) in [("record", &report.rotten), ("picture", &report.rotten_pictures)] {
+    let unsound = [("rotten record", &report.rotten), ("rotten picture", &report.rotten_pictures), ("not read", &report.unread)];
+    for (what, places) in unsound {
         for (path, offset, sequence) in places {
-            say(&format!("rotten {what}: sequence {sequence}, {} at byte {offset}", path.display()));
+            say(&format!("{what}: sequence {sequence}, {} at byte {offset}", path.display()));
         }
     }
     for CursorSummary { destination, lane, counted } in &report.cursors {

@@ -4,6 +4,7 @@ use std::fs::Metadata;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
@@ -39,7 +40,13 @@ impl File {
 
     /// An end of the file before the end of `bytes` is [`io::ErrorKind::UnexpectedEof`]; any other error is a disk that did not answer.
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        self.call(Call::Read, || self.file.read_exact_at(bytes, offset))
+        let range = offset..offset.saturating_add(bytes.len() as u64);
+        let is_bad = |are_bad: &Arc<super::Unreadable>| are_bad(&self.path, range.clone());
+
+        self.call(Call::Read, || match self.disk.unreadable.as_ref().is_some_and(is_bad) {
+            true => Err(Errno::IO.into()),
+            false => self.file.read_exact_at(bytes, offset),
+        })
     }
 
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -1,16 +1,17 @@
 //! The way out: record → message → session → answer → cursor. One loop per destination and lane.
 //!
 //! Promises: a cursor moves only on an answer, or once a record is durably set aside; a lost session is followed by another that takes up at
-//! the lowest record without an answer. Deliberately decides nothing about order and pauses: that is `send::window`.
+//! the lowest record without an answer; while a disk is asked for pictures, answers are taken and a stop is heard. Deliberately decides nothing about order and pauses: that is `send::window`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod pictures;
 mod refusals;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Render;
+use super::{Ages, Render};
 use crate::config::{self, PictureWait};
 use crate::event::{Event, Lane, PersonType, PictureVerdict, Timestamp};
 use crate::fault;
@@ -21,6 +22,7 @@ use crate::route::{PicturesNow, Sending};
 use crate::send::link::{Link, PROVEN};
 use crate::send::window::{Awaits, Blame, Limits, Now, Reading, Replayed, Traits, Window};
 use crate::send::{Answer, Destination, Reason, Rejection, Session};
+use pictures::{Pictures, Reads};
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -38,7 +40,10 @@ pub struct Delivery<D, R> {
     pub verdicts: Option<Verdicts>,
     pub aside: Arc<Aside>,
     pub link: Arc<Link>,
+    pub ages: Arc<Ages>,
     pub settings: config::Send,
+    /// Pictures on their way from the disk.
+    pub reads: Reads,
     /// A rule of the config ended the last one; said once.
     pub is_expiring: bool,
 }
@@ -49,6 +54,13 @@ struct Work {
     event: Event,
     /// Where it was sent last, for the set-aside store.
     topic: Option<String>,
+    pictures: Pictures,
+}
+
+impl Work {
+    fn new(record: Record, event: Event) -> Work {
+        Work { record, event, topic: None, pictures: Pictures::default() }
+    }
 }
 
 /// The straight line of the way out: sessions follow each other until `stop`, and each takes up at the lowest record not yet answered.
@@ -160,6 +172,7 @@ where
                     has_progressed = true;
                     self.answered(answer, window).await;
                 }
+                read = self.reads.next() => self.take_pictures(read, window),
                 record = self.cursor.next(), if window.has_room() => self.admit(record, window).await,
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
@@ -200,15 +213,14 @@ where
             held_bytes: record.event.len() * 3,
         };
         let now = Now { at: Instant::now(), clock: Timestamp::now() };
-        window.admit(traits, awaits, Work { record, event, topic: None }, now);
+        window.admit(traits, awaits, Work::new(record, event), now);
     }
 
     fn awaits(&self, record: &Record, event: &Event) -> Awaits {
         let Some(wait) = self.render.waits(event).filter(|_| self.settled(record).is_none()) else { return Awaits::Nothing };
         let PictureWait::For(wait) = wait else { return Awaits::Pictures };
         // Counted from when it came: a restart or a replay does not start it again.
-        let age = u64::try_from(Timestamp::now().since(record.received_at)).unwrap_or(0);
-        let left = wait.checked_sub(Duration::from_millis(age)).filter(|left| !left.is_zero());
+        let left = wait.checked_sub(self.ages.of(record)).filter(|left| !left.is_zero());
         left.map_or(Awaits::Nothing, |left| Awaits::PicturesUntil(Instant::now() + left))
     }
 
@@ -237,16 +249,25 @@ where
     }
 
     async fn submit_ready(&mut self, session: &mut D::Session, window: &mut Window<Work>) {
-        loop {
+        while self.reads.has_room() {
             let now = Now { at: Instant::now(), clock: Timestamp::now() };
             let Some(sequence) = window.next_ready(now) else { return };
+            if !self.has_pictures(sequence, window) {
+                match window.hold(sequence, None) {
+                    true => continue,
+                    false => return,
+                }
+            }
             let Some(work) = window.payload(sequence) else { return };
             let act_before = self.render.act_before(&work.event, work.record.replay.as_deref());
             let wait = act_before.map_or(Duration::ZERO, |_| window.expected_wait());
-            match self.message(work, now.clock, wait).await {
+            match self.message(work, now.clock, wait) {
                 Ok(Some(message)) => {
                     window.submitted(sequence, R::size(&message), now);
-                    window.payload_mut(sequence).into_iter().for_each(|work| work.topic = R::topic(&message));
+                    let topic = R::topic(&message);
+                    if let Some(work) = window.payload_mut(sequence) {
+                        work.submitted(topic, self.render.keeps_pictures());
+                    }
                     session.submit(sequence, message);
                 }
                 Ok(None) => {
@@ -263,19 +284,18 @@ where
     }
 
     /// What leaves for this record now, if it is there after this wait; `None` where this destination has nothing to do for it.
-    async fn message(&self, work: &Work, now: Timestamp, wait: Duration) -> Result<Option<D::Message>, Rejection> {
-        let pictures = match self.render.needs_pictures(&work.event) {
-            false => Vec::new(),
-            true => match work.record.pictures().await {
-                Ok(pictures) => pictures,
-                Err(error) => self.render.without_pictures(&work.event, error.to_string())?,
-            },
+    fn message(&self, work: &Work, now: Timestamp, wait: Duration) -> Result<Option<D::Message>, Rejection> {
+        let pictures = match &work.pictures {
+            Pictures::Read(pictures) => pictures.clone(),
+            Pictures::Lost(error) => self.render.without_pictures(&work.event, error.clone())?,
+            Pictures::Unread { .. } | Pictures::UnderWay { .. } => Vec::new(),
         };
         let settled = self.settled(&work.record);
         let sending = Sending {
             sequence: work.record.sequence,
             lane: work.record.lane,
             now: now.plus(wait),
+            age: self.ages.of(&work.record).saturating_add(wait),
             replay: work.record.replay.as_deref(),
             pictures: settled.map_or(PicturesNow::Pending, PicturesNow::Settled),
             inline: &[],
@@ -317,8 +337,7 @@ where
             metrics::no_subscriber(self.lane, person_type);
         }
         if work.record.replay.is_none() {
-            let lag = u64::try_from(Timestamp::now().since(work.record.received_at)).unwrap_or(0);
-            metrics::lag(&self.link.destination, self.lane, person_type, Duration::from_millis(lag));
+            metrics::lag(&self.link.destination, self.lane, person_type, self.ages.of(&work.record));
         }
     }
 }

@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use super::accept::Gateway;
 use super::turns::Turns;
 use crate::config::Config;
-use crate::event::{Code, Event, Refusal, Source, document};
+use crate::event::{Code, Event, Refusal, Source};
 use crate::fault::{self, Fault};
 use crate::ingest::Room;
+use crate::normalize;
 use crate::normalize::{Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize};
 
 /// A sender sees what was understood of its event; more than this is nobody's to read, and would be in memory until it was.
@@ -146,7 +147,7 @@ fn is_array(text: &[u8]) -> bool {
 /// The event as the vendor's document prints it, its pictures blanked; nothing of one that is too large.
 fn echo(event: &Event) -> Map<String, Value> {
     match serde_json::to_writer(AtMost(ECHO_MAX), event) {
-        Ok(()) => document::opened(event, |_, _| Some(String::new())),
+        Ok(()) => normalize::opened(event, |_, _| Some(String::new())),
         Err(_) => Map::new(),
     }
 }

@@ -5,12 +5,11 @@
 //! sent is lost but what policy removes (face embeddings). Refused are only what is not JSON, what no dialect claims, and what
 //! breaks a limit. Deliberately fetches no URL, decodes no pixel, and knows neither routes nor duplicates.
 //!
-//! In the order a body passes: `scan` (limits, before anything is allocated) → `object` (one parse, values as slices of the body) →
-//! `dialect` (whose document is it) → `sent` (taken apart, its pictures out) → `assemble` (each field settled) → `digest` (id and
-//! content, from all the rest). `field`, `picture`, `image` and `embedding` know one kind of value each.
+//! In the order a body passes: `limits` (before anything is allocated) → `reading`: one parse, `dialect` (whose document is it), taken
+//! apart, each field settled, id and content from all the rest. `value` knows one kind of value in each file.
 //!
-//! Only a body that this strict way refuses takes the other (`reading`): `decode` → `repair`, which returns a text and `notes` of what
-//! it changed, and then the strict way again, with every limit. The memory it takes is asked for first ([`Room`]).
+//! Only a body that this strict way refuses takes the other: `repair` returns a text and notes of what it changed, and then the strict way
+//! again, with every limit. The memory it takes is asked for first ([`Room`]).
 
 use bytes::Bytes;
 
@@ -18,27 +17,16 @@ use crate::charset::Charset;
 use crate::config;
 use crate::event::{Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode};
 
-mod assemble;
-mod cost;
-mod decode;
 mod dialect;
-mod digest;
-mod embedding;
-mod field;
-mod image;
-mod notes;
-mod object;
-mod picture;
+mod limits;
 mod reading;
 mod repair;
-mod room;
-mod scan;
-mod sent;
-mod split;
-mod warnings;
+mod value;
 
-pub use cost::Cost;
-pub use room::Room;
+pub use dialect::{opened, table};
+pub use limits::Limits;
+pub use limits::cost::Cost;
+pub use limits::room::Room;
 
 /// What a body does not say of itself.
 #[derive(Clone, Copy, Debug)]
@@ -50,26 +38,6 @@ pub struct Context<'a> {
     pub settings: &'a config::Normalize,
     pub limits: Limits,
     pub room: Room<'a>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Of nested JSON, the outer array of a batch included.
-    pub depth_max: usize,
-    /// In one body.
-    pub events_max: usize,
-    /// In one event.
-    pub pictures_max: usize,
-    /// Of one event's text.
-    pub event_max_bytes: usize,
-}
-
-impl Limits {
-    /// Those of the config.
-    pub fn of(ingest: &config::Ingest) -> Limits {
-        let config::Ingest { depth_max, events_max, pictures_max, body_max_bytes, .. } = *ingest;
-        Limits { depth_max, events_max, pictures_max, event_max_bytes: body_max_bytes }
-    }
 }
 
 /// An event and the pictures that were in it. Whether one may act on it is not decided yet: its revision waits for that.
@@ -140,11 +108,11 @@ fn many<'a>(body: &Bytes, context: &Context<'a>, encoded: Option<WarningCode>) -
 }
 
 /// Split in the first encoding in which the array looks as if it was written so, or at least is one.
-fn split_as_written<'b>(body: &'b [u8], context: &Context<'_>) -> Result<Option<split::Array<'b>>, Refusal> {
+fn split_as_written<'b>(body: &'b [u8], context: &Context<'_>) -> Result<Option<repair::split::Array<'b>>, Refusal> {
     let mut array = None;
-    let charsets = decode::readings(body, context.source.charset.as_deref()).into_iter().filter_map(Charset::of);
+    let charsets = repair::decode::readings(body, context.source.charset.as_deref()).into_iter().filter_map(Charset::of);
     for charset in charsets {
-        match split::split(body, charset, &context.limits)? {
+        match repair::split::split(body, charset, &context.limits)? {
             Some(found) if found.is_sound => return Ok(Some(found)),
             found => array = array.or(found),
         }
@@ -154,8 +122,8 @@ fn split_as_written<'b>(body: &'b [u8], context: &Context<'_>) -> Result<Option<
 
 fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Refusal> {
     let text = reading::text(body)?;
-    scan::scan(text, &context.limits)?;
-    Ok(object::elements(text)?.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
+    limits::scan::scan(text, &context.limits)?;
+    Ok(reading::object::elements(text)?.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
 }
 
 impl Element {

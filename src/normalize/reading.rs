@@ -5,11 +5,20 @@
 
 use bytes::Bytes;
 
-use super::cost::{Cost, TREE_MAX, tree_bytes};
-use super::notes::Notes;
-use super::room::Taken;
-use super::{Context, Normalized, assemble, decode, dialect, object, repair, scan, sent, trimmed};
-use crate::event::{Code, Refusal, Warning, WarningCode, document};
+use super::dialect::{self, nested};
+use super::limits::cost::{Cost, TREE_MAX, tree_bytes};
+use super::limits::room::Taken;
+use super::limits::scan;
+use super::repair::notes::Notes;
+use super::repair::{self, decode};
+use super::{Context, Normalized, trimmed};
+use crate::event::{Code, Refusal, Warning, WarningCode};
+
+mod assemble;
+pub(super) mod digest;
+pub(super) mod object;
+mod sent;
+mod warnings;
 
 /// What a repair may take, in the largest events: decoded, taken out of a text twice, and edited.
 const REPAIR_EVENTS: usize = 4;
@@ -123,15 +132,16 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         return Err(if may_be_one { Stop::Encoded } else { no_object() });
     }
 
-    let object = object::Object::parse(text, document::INNER)?;
+    let object = object::Object::parse(text, nested::INNER)?;
     let Some(dialect) = dialect::of(&object) else {
         return Err(Refusal::new(
             Code::EventUnrecognized,
-            "an object, but of no dialect that is known here (the nested shape with ext_data; flat documents of later firmware are not taken yet)",
+            "an object, but of no dialect that is known here (the nested shape with ext_data, or the flat ones of history from V5R4 on)",
         )
         .into());
     };
-    let (mut sent, pictures) = sent::Sent::take(object, notes, context)?;
+    let object = object.open(dialect.table.inner)?;
+    let (mut sent, pictures) = sent::Sent::take(dialect, object, notes, context)?;
     let unread = sent.unread.take();
     let (event, content) = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
     Ok(Normalized { event, pictures, content, unread })

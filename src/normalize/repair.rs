@@ -13,14 +13,21 @@ use memchr::memchr2;
 
 use self::edit::Edit;
 use self::found::{Found, Raw};
-use super::notes::{Kept, Notes};
-use super::room::Taken;
-use super::{KEPT_BYTES, embedding, object, scan};
-use crate::event::document::{INNER, is_object};
+use self::notes::{Kept, Notes};
+use super::KEPT_BYTES;
+use super::dialect::is_object;
+use super::dialect::nested::INNER;
+use super::limits::room::Taken;
+use super::limits::scan;
+use super::reading::object;
+use super::value::embedding;
 use crate::event::{Code, Refusal};
 
+pub(super) mod decode;
 mod edit;
 mod found;
+pub(super) mod notes;
+pub(super) mod split;
 
 /// An event with more to repair was made up.
 const CHANGES_MAX: usize = 10_000;

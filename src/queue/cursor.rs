@@ -1,21 +1,20 @@
 //! The records of one lane, in order, for one destination.
 //!
 //! Promises: what was handed out and has no answer comes again after [`Cursor::rewind`], what has one does not; a paused
-//! person type holds back only itself and is caught up beside the others; replays come when nothing live is there.
-//! [`Cursor::next`] is cancel-safe. Deliberately knows no destination: when to pause and what an answer means is its caller's.
+//! person type holds back only itself and is caught up beside the others; so does a place that the disk does not read; replays come when
+//! nothing live is there that can be read. [`Cursor::next`] is cancel-safe. Deliberately knows no destination: when to pause and what an answer means is its caller's.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::follower::Follower;
 use super::inner::Inner;
 use super::layout::Counts;
 use super::progress::{Outcome, ROTTEN};
-use super::record::{self, Batch, Item, Record, TypeSet, Want};
+use super::read_ahead::{Asked, Line, Read, Reads, Replayed};
+use super::record::{Item, Record, TypeSet, Want};
 use crate::event::{Lane, PersonType, PictureVerdict, Sequence, Timestamp};
 
 /// One destination's place in one lane. Owned by one delivery loop.
@@ -29,60 +28,12 @@ pub struct Cursor {
     paused: Vec<(PersonType, u64)>,
     replayed: Option<Replayed>,
     are_replays_held: bool,
-    reading: Option<Reading>,
-    unanswered: Option<Unanswered>,
+    /// How reading for the replay goes.
+    replaying: Asked,
+    reads: Reads,
+    /// For people: the destination and its lane.
+    name: Arc<str>,
     turn: usize,
-}
-
-/// The disk did not answer: how often in a row, and when it is asked again.
-#[derive(Clone, Copy)]
-struct Unanswered {
-    attempts: u32,
-    again: Instant,
-}
-
-/// Person types that are read together. There is one, but while a type that was paused catches up.
-struct Line {
-    types: TypeSet,
-    /// Everything before was handed out, or is none of ours.
-    next: u64,
-    ready: VecDeque<Item>,
-    /// There is nothing beyond `ready` up to here.
-    through: u64,
-    /// Records of the lane, when it had come to the end of the log.
-    at_end: Option<u64>,
-    index: Option<Arc<Vec<super::layout::Entry>>>,
-}
-
-/// What was read ahead of a replay.
-struct Replayed {
-    id: String,
-    items: VecDeque<Item>,
-    /// There is nothing beyond `items` up to here.
-    through: u64,
-}
-
-enum Whose {
-    Line(TypeSet),
-    /// By id.
-    Replay(String),
-}
-
-struct Reading {
-    whose: Whose,
-    end: Counts,
-    task: JoinHandle<std::io::Result<Batch>>,
-}
-
-impl Line {
-    fn new(types: TypeSet, next: u64) -> Line {
-        Line { types, next, ready: VecDeque::new(), through: next.saturating_sub(1), at_end: None, index: None }
-    }
-
-    /// Forgets what was read ahead.
-    fn restart(&mut self, next: u64) {
-        *self = Line { index: self.index.take(), ..Line::new(self.types, next) };
-    }
 }
 
 /// The lowest sequence that may still have to be handed out for one of these types.
@@ -99,6 +50,7 @@ impl Cursor {
         // One line from the lowest place: a device's records come in order whatever their types. What a type has behind it is stepped over.
         let types = PersonType::ALL.iter().fold(TypeSet::default(), |types, person_type| types.with(TypeSet::of(*person_type)));
         let lines = vec![Line::new(types, unread(&follower, types))];
+        let name = format!("{}, {}", follower.destination, follower.lane).into();
         Cursor {
             inner,
             follower,
@@ -108,8 +60,9 @@ impl Cursor {
             paused: Vec::new(),
             replayed: None,
             are_replays_held: false,
-            reading: None,
-            unanswered: None,
+            replaying: Asked::default(),
+            reads: Reads::default(),
+            name,
             turn: 0,
         }
     }
@@ -120,32 +73,18 @@ impl Cursor {
             if let Some(record) = self.hand_out() {
                 return record;
             }
-            if let Some(Unanswered { again, .. }) = self.unanswered {
-                tokio::time::sleep_until(again).await;
-            }
             self.start_reading();
-            let Some(reading) = &mut self.reading else {
-                self.wait().await;
-                continue;
-            };
-            let batch = (&mut reading.task).await;
-            let Some(reading) = self.reading.take() else { continue };
-            match batch {
-                Ok(Ok(batch)) => {
-                    self.unanswered = None;
-                    self.take(&reading, batch);
-                }
-                // Said where it was read; it holds this cursor for as long as it lasts.
-                Ok(Err(_)) => {
-                    let attempts = self.unanswered.map_or(0, |unanswered| unanswered.attempts + 1);
-                    self.unanswered = Some(Unanswered { attempts, again: Instant::now() + record::ask_again_after(attempts) });
-                }
-                // A fault of ours is that of whoever reads: it ends the session, and not the destination.
-                Err(error) => match error.try_into_panic() {
-                    Ok(fault) => std::panic::resume_unwind(fault),
-                    // The runtime goes down.
-                    Err(_) => std::future::pending().await,
+
+            let again = self.lines.iter().map(|line| &line.asked).chain([&self.replaying]).filter_map(Asked::again).min();
+            // Else whatever is added is read anyway.
+            let waits_for_more = !self.lines.iter().all(|line| line.asked.is_under_way()) || self.lines.is_empty();
+            tokio::select! {
+                read = self.reads.next() => self.take(read),
+                changed = self.grown.changed(), if waits_for_more => if changed.is_err() {
+                    std::future::pending::<()>().await;
                 },
+                () = self.follower.attached.notified() => {}
+                () = until(again) => {}
             }
         }
     }
@@ -160,8 +99,7 @@ impl Cursor {
 
     /// The session is lost: starts again at the lowest record without an answer.
     pub fn rewind(&mut self) {
-        self.reading = None;
-        self.replayed = None;
+        self.forget_replayed();
         let mut progress = self.follower.progress();
         progress.replays.iter_mut().for_each(|replay| replay.rewind());
         for line in &mut self.lines {
@@ -197,7 +135,6 @@ impl Cursor {
     /// Holds this type back. What of it was handed out can still be answered.
     pub fn pause(&mut self, person_type: PersonType) {
         let types = TypeSet::of(person_type);
-        self.reading = None;
         for line in &mut self.lines {
             if line.types.contains(person_type) {
                 self.paused.push((person_type, line.next));
@@ -218,15 +155,13 @@ impl Cursor {
         // What a replay had handed out of this type was given back with the pause; what is still out is handed out twice.
         progress.replays.iter_mut().for_each(|replay| replay.rewind());
         drop(progress);
-        self.replayed = None;
+        self.forget_replayed();
         self.lines.push(Line::new(TypeSet::of(person_type), lowest.min(next)));
-        self.reading = None;
         self.merge();
     }
 
     /// Hands out once more, from this record on, what has no answer: its caller could not keep it.
     pub fn read_again(&mut self, from: Sequence) {
-        self.reading = None;
         self.lines.iter_mut().filter(|line| line.next > from.0).for_each(|line| line.restart(from.0));
         self.merge();
     }
@@ -293,33 +228,34 @@ impl Cursor {
         None
     }
 
-    /// Whether a line has something to read.
+    /// Whether a line has something to read that the disk does not refuse.
     fn has_unread(&self) -> bool {
         let end = self.grown.borrow().last();
-        self.lines.iter().any(|line| line.next <= end)
+        self.lines.iter().any(|line| line.next <= end && !line.asked.is_unanswered())
     }
 
     fn start_reading(&mut self) {
-        if self.reading.is_some() {
-            return;
-        }
         let end = *self.grown.borrow_and_update();
         let level = end.lane(self.follower.lane);
+
         for place in 0..self.lines.len() {
-            let place = (place + self.turn) % self.lines.len();
-            let other = self.lines.iter().map(|line| line.next);
-            let Some(line) = self.lines.get(place).filter(|line| line.ready.is_empty() && line.next <= end.last()) else {
-                continue;
-            };
-            let through = other.filter(|next| *next > line.next).map(|next| next - 1).min().unwrap_or(u64::MAX).min(end.last());
-            let (types, from, lane) = (line.types, line.next, self.follower.lane);
+            let others = self.lines.iter().map(|line| line.next);
+            let Some(line) = self.lines.get(place).filter(|line| line.is_behind(end.last())) else { continue };
+            let through = others.filter(|next| *next > line.next).map(|next| next - 1).min().unwrap_or(u64::MAX).min(end.last());
+            let (types, from) = (line.types, line.next);
             if line.at_end == Some(level) {
                 self.pass(place, end.last());
                 continue;
             }
-            return self.read(Whose::Line(types), end, Want { lane: Some(lane), types, from, through });
+            let want = Want { reader: Arc::clone(&self.name), replay: None, lane: Some(self.follower.lane), types, from, through };
+            if let Some(line) = self.lines.get_mut(place) {
+                self.reads.start(&mut line.asked, &self.inner, end, want);
+            }
         }
-        self.read_replay(end);
+
+        if !self.has_unread() {
+            self.read_replay(end);
+        }
     }
 
     /// Nothing of this lane was added: the line is at the end again without reading.
@@ -339,32 +275,33 @@ impl Cursor {
         // One at a time: two of the same range would answer for each other.
         let Some(replay) = progress.replays.first().filter(|replay| replay.reads_from().is_some()) else { return };
         let from = replay.reads_from().unwrap_or_default();
-        let want = Want { lane: None, types: TypeSet::ALL, from, through: replay.to() };
-        let whose = Whose::Replay(replay.id.clone());
+        let reader = Arc::clone(&self.name);
+        let want = Want { reader, replay: Some(replay.id.clone()), lane: None, types: TypeSet::ALL, from, through: replay.to() };
         drop(progress);
-        self.read(whose, end, want);
+        self.reads.start(&mut self.replaying, &self.inner, end, want);
     }
 
-    fn read(&mut self, whose: Whose, end: Counts, want: Want) {
-        let inner = self.inner.clone();
-        let task = tokio::task::spawn_blocking(move || record::read(&inner.log, want));
-        self.reading = Some(Reading { whose, end, task });
+    /// Takes what was read for a place; what it was begun for may have been left meanwhile.
+    fn take(&mut self, Read { number, end, want, batch }: Read) {
+        if self.replaying.ends(number) {
+            let Ok(batch) = batch else { return self.replaying.unanswered() };
+            self.replaying.answered();
+            let items = batch.items.into_iter().collect();
+            self.replayed = want.replay.map(|id| Replayed { id, items, through: batch.through });
+            return;
+        }
+
+        let level = end.lane(self.follower.lane);
+        let Some(line) = self.lines.iter_mut().find_map(|line| line.asked.ends(number).then_some(line)) else { return };
+        // Said where it was read; it holds this line for as long as it lasts.
+        let Ok(batch) = batch else { return line.asked.unanswered() };
+        line.asked.answered();
+        line.take(batch, end, level);
     }
 
-    fn take(&mut self, reading: &Reading, batch: Batch) {
-        let types = match &reading.whose {
-            Whose::Line(types) => *types,
-            Whose::Replay(id) => {
-                let items = batch.items.into_iter().collect();
-                self.replayed = Some(Replayed { id: id.clone(), items, through: batch.through });
-                return;
-            }
-        };
-        let Some(line) = self.lines.iter_mut().find(|line| line.types == types) else { return };
-        line.ready.extend(batch.items);
-        line.through = batch.through;
-        line.index = batch.index;
-        line.at_end = (batch.through >= reading.end.last()).then(|| reading.end.lane(self.follower.lane));
+    fn forget_replayed(&mut self) {
+        self.replayed = None;
+        self.replaying = Asked::default();
     }
 
     /// Lines that have come to the same place go on together.
@@ -381,18 +318,15 @@ impl Cursor {
                         line.types = types.with(other.types);
                         line.restart(next);
                     }
-                    self.reading = None;
                 }
             }
         }
     }
+}
 
-    async fn wait(&mut self) {
-        tokio::select! {
-            changed = self.grown.changed() => if changed.is_err() {
-                std::future::pending::<()>().await;
-            },
-            () = self.follower.attached.notified() => {}
-        }
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

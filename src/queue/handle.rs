@@ -154,6 +154,11 @@ impl Queue {
         self.inner.log.count_feeds(after.0)
     }
 
+    /// The last record that is on disk.
+    pub fn newest(&self) -> Sequence {
+        Sequence(self.inner.log.counts().last())
+    }
+
     pub fn status(&self) -> Status {
         status::status(&self.inner)
     }

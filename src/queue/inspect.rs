@@ -96,6 +96,8 @@ pub struct Report {
     pub rotten: Vec<(PathBuf, u64, Sequence)>,
     /// A picture does not hold. Pictures that were given up do not count.
     pub rotten_pictures: Vec<(PathBuf, u64, Sequence)>,
+    /// The disk does not read it: file, offset, sequence.
+    pub unread: Vec<(PathBuf, u64, Sequence)>,
     /// Known to be lost, and counted as expired.
     pub lost: u64,
     pub cursors: Vec<CursorSummary>,
@@ -104,7 +106,8 @@ pub struct Report {
 impl Report {
     pub fn is_sound(&self) -> bool {
         let exact = |cursor: &CursorSummary| cursor.counted.as_ref().is_some_and(Counted::is_exact);
-        self.rotten.is_empty() && self.rotten_pictures.is_empty() && self.cursors.iter().all(exact)
+        let places = [&self.rotten, &self.rotten_pictures, &self.unread];
+        places.iter().all(|places| places.is_empty()) && self.cursors.iter().all(exact)
     }
 }
 
@@ -153,7 +156,7 @@ pub fn verify(data_dir: &Path) -> Result<Report, OpenError> {
         });
         seen.map_err(OpenError::io("reading", &segment.path))?;
         for (sequence, entry) in &entries {
-            check(segment, *sequence, entry, &mut report).map_err(OpenError::io("reading", &segment.path))?;
+            check(segment, *sequence, entry, &mut report);
         }
     }
     Ok(report)
@@ -265,29 +268,29 @@ fn count(lane: Lane, saved: &Saved, segments: &[Segment]) -> io::Result<Counted>
     Ok(Counted { accepted: ever.saturating_sub(saved.joined.records), tally: saved.tally.clone(), waiting })
 }
 
-/// An error where the disk does not answer: that says nothing of what it holds.
-fn check(segment: &Segment, sequence: u64, entry: &Entry, report: &mut Report) -> io::Result<()> {
+fn check(segment: &Segment, sequence: u64, entry: &Entry, report: &mut Report) {
     report.records += 1;
     if entry.lost {
         report.lost += 1;
-        return Ok(());
+        return;
     }
+
     let place = (segment.path.clone(), entry.offset, Sequence(sequence));
-    let header = match segment.read(sequence, entry) {
-        Ok((header, _)) => header,
-        Err(ReadError::Unanswered(_, error)) => return Err(error),
-        Err(_) => {
-            report.rotten.push(place);
-            return Ok(());
-        }
+    let pictures = match segment.read(sequence, entry) {
+        Ok((header, _)) => segment.read_pictures(entry.offset, &header),
+        Err(ReadError::Unanswered(..)) => return report.unread.push(place),
+        Err(_) => return report.rotten.push(place),
     };
-    match segment.read_pictures(entry.offset, &header) {
+
+    match pictures {
         Ok(_) => {}
-        Err(ReadError::Unanswered(_, error)) => return Err(error),
-        Err(_) if is_hole(segment, entry)? => {}
-        Err(_) => report.rotten_pictures.push(place),
+        Err(ReadError::Unanswered(..)) => report.unread.push(place),
+        Err(_) => match is_hole(segment, entry) {
+            Ok(true) => {}
+            Ok(false) => report.rotten_pictures.push(place),
+            Err(_) => report.unread.push(place),
+        },
     }
-    Ok(())
 }
 
 /// Punched pictures read as zeros.

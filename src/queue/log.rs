@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -25,6 +26,8 @@ pub(super) struct Log {
     pub names: File,
     pub disk: Disk,
     pub outages: Arc<Outages>,
+    /// How long a place is asked again that the disk does not read while it reads others.
+    pub unread_max: Duration,
     pub epoch: [u8; 16],
     state: Mutex<State>,
     grown: watch::Sender<Counts>,
@@ -57,13 +60,14 @@ impl Log {
     pub(super) fn open(
         directory: PathBuf,
         disk: Disk,
+        unread_max: Duration,
         epoch: [u8; 16],
         segments: VecDeque<Arc<Segment>>,
         counts: Counts,
     ) -> io::Result<Log> {
         let names = disk.open_to_read(&directory)?;
         let (state, grown) = (Mutex::new(State { segments, counts }), watch::Sender::new(counts));
-        Ok(Log { directory, names, disk, outages: Arc::default(), epoch, state, grown, rotten: Mutex::default() })
+        Ok(Log { directory, names, disk, outages: Arc::default(), unread_max, epoch, state, grown, rotten: Mutex::default() })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -216,6 +220,11 @@ impl Log {
             crate::metrics::queue_rotten(records);
             tracing::error!(first, last, records, "records of the queue are rotten and were stepped over");
         }
+    }
+
+    /// Whether somebody has come by it and found it gone.
+    pub(super) fn is_rotten(&self, sequence: u64) -> bool {
+        self.rotten.lock().unwrap_or_else(PoisonError::into_inner).contains(sequence)
     }
 
     pub(super) fn rotten_records(&self) -> u64 {

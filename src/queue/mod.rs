@@ -109,7 +109,10 @@
 //! for all lanes and cursors.
 //!
 //! Rot is bytes that do not hold, or a file that ends too early. **A disk that does not answer** is neither rotten nor torn: at the start it
-//! is an error that names the file, later it holds the cursor, which asks again for as long as it takes.
+//! is an error that names the file, later it holds whoever reads there, and nobody else: an event the line of its cursor (nobody knows of
+//! which device it tells, and within one nothing may overtake), a picture its device. It is said, with who waits and for which place, and asked
+//! again. A disk that is gone is asked for as long as it takes. **One place** that it does not read for ten minutes, while it reads
+//! the header of the same file, has lost its bytes, and counts as rotten; an index as one that the records have to tell.
 //!
 //! # Cursors
 //!
@@ -156,6 +159,7 @@ mod open;
 mod outages;
 mod progress;
 pub mod quarantine;
+mod read_ahead;
 pub mod received;
 mod record;
 mod recover;
@@ -173,7 +177,7 @@ mod writer;
 pub use cursor::Cursor;
 pub use handle::{AppendError, Appended, Entry, Queue};
 pub use progress::{Outcome, ROTTEN, Tally};
-pub use record::Record;
+pub use record::{Record, ask_again_after};
 pub use segment::ReadError;
 pub use settings::{OpenError, Settings};
 pub use space::ON_FULL;

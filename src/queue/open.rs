@@ -50,10 +50,10 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let found = recover::list(&disk, &directory)?;
     let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
     let recovered = recover::recover(&disk, &directory, found)?;
-    recovered.age(&Clock::open(&settings.data_dir));
+    recovered.age(&Clock::open(&disk, &settings.data_dir));
     let kept = load(&disk, &directory, &manifest, destinations)?;
     let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
-    let log = Log::open(directory.clone(), disk, manifest.epoch_bytes(), recovered.segments, counts);
+    let log = Log::open(directory.clone(), disk, settings.unread_max, manifest.epoch_bytes(), recovered.segments, counts);
     let log = log.map_err(OpenError::io("opening", &directory))?;
     recovered.rotten.into_iter().for_each(|gone| log.rotted(gone));
     let followers = follow(&log, &manifest, destinations, kept)?;

@@ -1,30 +1,55 @@
 //! What the disk did not do and is asked again: said once when it begins, shown while it lasts, said when it is over.
 //!
-//! Promises: the same outage is one line, however often it is tried. Deliberately tries nothing itself.
+//! Promises: the same outage is one line, however often it is tried; how long it lasts counts by uptime. Deliberately tries nothing itself.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 #[derive(Default)]
 pub(super) struct Outages {
-    /// What is not done, and why.
-    open: Mutex<BTreeMap<String, String>>,
+    /// What is not done.
+    open: Mutex<BTreeMap<String, Outage>>,
     /// So that whoever succeeds asks for no lock where all is well.
     any: AtomicBool,
+}
+
+struct Outage {
+    error: String,
+    /// Since when the disk does everything else.
+    alone_since: Option<Instant>,
 }
 
 impl Outages {
     pub(super) fn began(&self, what: impl Into<String>, error: &dyn Display) {
         let (what, error) = (what.into(), error.to_string());
         let mut open = self.open();
-        if open.get(&what) != Some(&error) {
+
+        let alone_since = open.get(&what).and_then(|outage| outage.alone_since);
+        if open.get(&what).is_none_or(|outage| outage.error != error) {
             tracing::error!(what, %error, "the disk does not do it now; it is tried again");
-            open.insert(what, error);
+            open.insert(what, Outage { error, alone_since });
             self.any.store(true, Ordering::Release);
         }
+    }
+
+    /// For how long the disk has been seen to do everything else: from the first such attempt on, without one in between that says otherwise.
+    pub(super) fn alone_for(&self, what: &str, is_alone: bool) -> Duration {
+        let mut open = self.open();
+        let Some(outage) = open.get_mut(what) else { return Duration::ZERO };
+
+        outage.alone_since = outage.alone_since.or_else(|| Some(Instant::now())).filter(|_| is_alone);
+        outage.alone_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// It is not tried any more.
+    pub(super) fn given_up(&self, what: &str) {
+        let mut open = self.open();
+        open.remove(what);
+        self.any.store(!open.is_empty(), Ordering::Release);
     }
 
     pub(super) fn over(&self, what: impl FnOnce() -> String) {
@@ -53,10 +78,10 @@ impl Outages {
 
     /// For people: what, and why.
     pub(super) fn all(&self) -> Vec<String> {
-        self.open().iter().map(|(what, error)| format!("{what}: {error}")).collect()
+        self.open().iter().map(|(what, outage)| format!("{what}: {}", outage.error)).collect()
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<String, Outage>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -139,7 +139,7 @@ mod tests {
         assert!(text.ends_with("\n{nonsense"), "{text}");
         let at = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(2_000));
         let time = at.clone();
-        let clock = Clock::with(directory.path(), move || {
+        let clock = Clock::with(&Disk::default(), directory.path(), move || {
             let now = time.load(Ordering::Relaxed);
             Reading { wall_ms: now, uptime_ms: now, boot: String::new() }
         });

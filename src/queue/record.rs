@@ -1,11 +1,13 @@
 //! One record as a destination gets it, and how batches of them are read from the log.
 //!
 //! Promises: whatever is here was checked against its checksums; reading is bounded in records and bytes. What does not hold is shown as
-//! rotten, with its place; what the disk does not read is an error, to be asked again. Deliberately keeps no place in the log: that is
+//! rotten, with its place; what the disk does not read is an error, to be asked again, and said with who waits for it; a place that it does
+//! not read for a long time, while it reads others, is rotten too. Deliberately keeps no place in the log, and asks nothing twice: that is
 //! the cursor's.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,7 +43,15 @@ pub struct Record {
     header: Arc<RecordHeader>,
     segment: Arc<Segment>,
     offset: u64,
+    asking: Asking,
+}
+
+/// Who reads, and what is done about a disk that does not answer.
+#[derive(Clone)]
+struct Asking {
+    reader: Arc<str>,
     outages: Arc<Outages>,
+    unread_max: Duration,
 }
 
 /// How long a disk that does not answer is left alone: from the first to the longest.
@@ -57,45 +67,43 @@ impl std::fmt::Debug for Record {
 
 impl Record {
     /// Its pictures, checked, in the order of [`crate::event::PictureKind::ALL`]. They are there while the record has no
-    /// answer, unless they rotted. A disk that does not answer is asked again for as long as it takes: nothing ends for that.
+    /// answer, unless they rotted. [`ReadError::Unanswered`] ends nothing: after [`ask_again_after`] they are asked for again.
     pub async fn pictures(&self) -> Result<Vec<Picture>, ReadError> {
-        let mut attempts = 0;
-        loop {
-            let (segment, offset, header) = (self.segment.clone(), self.offset, self.header.clone());
-            let read = tokio::task::spawn_blocking(move || segment.read_pictures(offset, &header)).await;
-            let what = || format!("reading the pictures of record {} in {}", self.sequence.0, self.segment.path.display());
-            match read.map_err(JoinError::try_into_panic) {
-                Ok(Err(ReadError::Unanswered(_, error))) => self.outages.began(what(), &error),
-                Ok(read) => {
-                    self.outages.over(what);
-                    return read;
-                }
-                // A fault of ours says nothing of what is on disk.
-                Err(Ok(fault)) => std::panic::resume_unwind(fault),
-                // The runtime is going down: nobody will look at the answer.
-                Err(Err(_)) => return Err(ReadError::Rotten(self.sequence.0)),
-            }
-            tokio::time::sleep(ask_again_after(attempts)).await;
-            attempts += 1;
+        let record = self.clone();
+        let read = tokio::task::spawn_blocking(move || record.read_pictures()).await;
+
+        match read.map_err(JoinError::try_into_panic) {
+            Ok(read) => read,
+            // A fault of ours says nothing of what is on disk.
+            Err(Ok(fault)) => std::panic::resume_unwind(fault),
+            // The runtime is going down: nobody will look at the answer.
+            Err(Err(_)) => Err(ReadError::Unanswered(self.sequence.0, io::ErrorKind::Interrupted.into())),
         }
+    }
+
+    fn read_pictures(&self) -> Result<Vec<Picture>, ReadError> {
+        let read = self.segment.read_pictures(self.offset, &self.header);
+        self.asking.judge(&self.segment, read, || format!("the pictures of record {} at {}", self.sequence.0, self.offset))
+    }
+
+    /// Bytes of all its pictures.
+    pub fn pictures_bytes(&self) -> u64 {
+        self.header.pictures_bytes()
     }
 
     pub(super) fn handed_out(self, replay: Option<String>, last_at_start: u64) -> Record {
         Record { replay, appended_before_this_process: self.sequence.0 <= last_at_start, ..self }
     }
 
-    fn read(log: &Log, segment: &Arc<Segment>, sequence: u64, entry: &Entry) -> Result<Record, ReadError> {
-        let what = || format!("reading record {sequence} in {}", segment.path.display());
-        let (header, event) = match segment.read(sequence, entry) {
-            Err(ReadError::Unanswered(sequence, error)) => {
-                log.outages.began(what(), &error);
-                return Err(ReadError::Unanswered(sequence, error));
-            }
-            read => {
-                log.outages.over(what);
-                read?
-            }
+    fn read(log: &Log, segment: &Arc<Segment>, reader: &Arc<str>, sequence: u64, entry: &Entry) -> Result<Record, ReadError> {
+        let asking = Asking::of(log, reader);
+        let read = match segment.read(sequence, entry) {
+            // Another cursor has waited for it.
+            Err(ReadError::Unanswered(..)) if log.is_rotten(sequence) => Err(ReadError::Rotten(sequence)),
+            read => read,
         };
+        let (header, event) = asking.judge(segment, read, || format!("record {sequence} at {}", entry.offset))?;
+
         Ok(Record {
             sequence: Sequence(sequence),
             received_at: header.received_at,
@@ -111,14 +119,55 @@ impl Record {
             header: Arc::new(header),
             segment: segment.clone(),
             offset: entry.offset,
-            outages: Arc::clone(&log.outages),
+            asking,
         })
     }
 }
 
+impl Asking {
+    fn of(log: &Log, reader: &Arc<str>) -> Asking {
+        Asking { reader: Arc::clone(reader), outages: Arc::clone(&log.outages), unread_max: log.unread_max }
+    }
+
+    /// What a read came to: whether the disk answers is said, and what it does not read for long enough, while it reads other places of the
+    /// same file, is given up.
+    fn judge<T>(&self, segment: &Segment, read: Result<T, ReadError>, of: impl Fn() -> String) -> Result<T, ReadError> {
+        let what = || format!("{}: reading {} of {}", self.reader, of(), segment.path.display());
+        let (sequence, error) = match read {
+            Err(ReadError::Unanswered(sequence, error)) => (sequence, error),
+            read => {
+                self.outages.over(what);
+                return read;
+            }
+        };
+
+        let what = what();
+        if !self.has_lost(segment, &what, &error) {
+            return Err(ReadError::Unanswered(sequence, error));
+        }
+
+        tracing::error!(what, %error, "the disk reads other places and not this one: it is given up, and counts as rotten");
+        Err(ReadError::GivenUp(format!("given up after {} s of {what}: {error}", self.unread_max.as_secs())))
+    }
+
+    /// Whether there is no more sense in asking again.
+    fn has_lost(&self, segment: &Segment, what: &str, error: &io::Error) -> bool {
+        self.outages.began(what, error);
+        let has_lost = self.outages.alone_for(what, segment.is_answering()) >= self.unread_max;
+        if has_lost {
+            self.outages.given_up(what);
+        }
+        has_lost
+    }
+}
+
 /// Which records to read.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Want {
+    /// For people: who waits for them.
+    pub reader: Arc<str>,
+    /// The replay's id, where it is for one.
+    pub replay: Option<String>,
     /// Both, for a replay.
     pub lane: Option<Lane>,
     pub types: TypeSet,
@@ -187,7 +236,7 @@ pub(super) struct Batch {
 }
 
 /// Reads on from `want.from`, up to the end of a segment at most.
-pub(super) fn read(log: &Log, want: Want) -> io::Result<Batch> {
+pub(super) fn read(log: &Log, want: &Want) -> io::Result<Batch> {
     let mut batch = Batch { items: Vec::new(), through: want.through, index: None };
     match log.part(want.from) {
         None => {}
@@ -206,10 +255,8 @@ pub(super) fn read(log: &Log, want: Want) -> io::Result<Batch> {
     Ok(batch)
 }
 
-fn read_segment(log: &Log, segment: &Arc<Segment>, want: Want, batch: &mut Batch) -> io::Result<()> {
-    let what = || format!("reading the index of {}", segment.path.display());
-    batch.index = segment.hold_index().inspect_err(|error| log.outages.began(what(), error))?;
-    log.outages.over(what);
+fn read_segment(log: &Log, segment: &Arc<Segment>, want: &Want, batch: &mut Batch) -> io::Result<()> {
+    batch.index = hold_index(log, segment, want)?;
     batch.through = segment.through().last().min(want.through);
     let mut chosen = Vec::new();
     let mut bytes = 0;
@@ -230,7 +277,7 @@ fn read_segment(log: &Log, segment: &Arc<Segment>, want: Want, batch: &mut Batch
     })?;
     for (sequence, entry) in chosen {
         let rotten = Item::Rotten { sequence, person_type: entry.person_type, records: 1 };
-        let read = if entry.lost { Ok(None) } else { Record::read(log, segment, sequence, &entry).map(Some) };
+        let read = if entry.lost { Ok(None) } else { Record::read(log, segment, &want.reader, sequence, &entry).map(Some) };
         let item = match read {
             Ok(None) => rotten,
             Ok(Some(record)) => Item::Record(Box::new(record)),
@@ -250,7 +297,21 @@ fn read_segment(log: &Log, segment: &Arc<Segment>, want: Want, batch: &mut Batch
     Ok(())
 }
 
+/// Where the disk has lost the index, the records tell the same.
+fn hold_index(log: &Log, segment: &Segment, want: &Want) -> io::Result<Option<Arc<Vec<Entry>>>> {
+    let held = segment.hold_index().map_err(|error| ReadError::Unanswered(want.from, error));
+
+    match Asking::of(log, &want.reader).judge(segment, held, || "the index".to_owned()) {
+        Ok(index) => Ok(index),
+        Err(ReadError::Unanswered(_, error)) => Err(error),
+        Err(_) => {
+            segment.index_given_up.store(true, Ordering::Release);
+            segment.hold_index()
+        }
+    }
+}
+
 /// How long to leave a disk alone that did not answer so many times.
-pub(super) fn ask_again_after(attempts: u32) -> Duration {
+pub fn ask_again_after(attempts: u32) -> Duration {
     ASK_AGAIN.saturating_mul(1 << attempts.min(10)).min(ASK_AGAIN_MAX)
 }

@@ -38,6 +38,10 @@ impl Rotten {
         added
     }
 
+    pub(super) fn contains(&self, sequence: u64) -> bool {
+        self.overlapping(sequence, sequence).is_some()
+    }
+
     pub(super) fn records(&self) -> u64 {
         self.records
     }

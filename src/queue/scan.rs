@@ -43,7 +43,16 @@ const CHUNK: usize = 64 << 10;
 
 /// The records of a segment without a trailer.
 pub(super) fn segment(file: &File, header: &SegmentHeader, durable: Durable) -> io::Result<Scan> {
-    let length = file.length()?;
+    scan(file, header, durable, file.length()?)
+}
+
+/// The records of a sealed segment whose index does not validate, or is not read: so nothing is read there.
+pub(super) fn sealed(file: &File, header: &SegmentHeader, trailer: &Trailer) -> io::Result<Vec<Entry>> {
+    let length = file.length()?.min(trailer.index_offset);
+    Ok(scan(file, header, Durable::Through(trailer.through), length)?.entries)
+}
+
+fn scan(file: &File, header: &SegmentHeader, durable: Durable, length: u64) -> io::Result<Scan> {
     let last = match durable {
         Durable::AsWitnessed => u64::MAX,
         // What is beyond was written, rolled back, and never answered: the next segment has these numbers.
@@ -68,11 +77,6 @@ pub(super) fn segment(file: &File, header: &SegmentHeader, durable: Durable) -> 
         scanner.witness(next.last() + 1, next.lane(Lane::Urgent));
     }
     scanner.finish()
-}
-
-/// The records of a sealed segment whose index does not validate.
-pub(super) fn sealed(file: &File, header: &SegmentHeader, trailer: &Trailer) -> io::Result<Vec<Entry>> {
-    Ok(segment(file, header, Durable::Through(trailer.through))?.entries)
 }
 
 struct Scanner<'a> {

@@ -33,6 +33,8 @@ pub(super) struct Segment {
     /// Whether its pictures were given up, and whether all of their room was given back.
     pub punched: AtomicBool,
     pub given_back: AtomicBool,
+    /// The disk does not read the place of its index: the records tell the same.
+    pub index_given_up: AtomicBool,
     /// How old its newest record was at `seen`: from there on, age is uptime.
     age: Mutex<(Instant, Duration)>,
 }
@@ -72,6 +74,9 @@ pub enum ReadError {
     /// The disk did not answer: it is asked again.
     #[error("record {0} cannot be read now")]
     Unanswered(u64, #[source] io::Error),
+    /// The disk reads other places and not this one, for so long that it has lost what stood there. Says which place.
+    #[error("{0}")]
+    GivenUp(String),
 }
 
 impl Segment {
@@ -103,6 +108,7 @@ impl Segment {
             allocated,
             punched: AtomicBool::new(false),
             given_back: AtomicBool::new(false),
+            index_given_up: AtomicBool::new(false),
             age: Mutex::new((Instant::now(), Duration::ZERO)),
         })
     }
@@ -271,7 +277,11 @@ impl Segment {
             Contents::Open { entries, .. } => return Ok(Arc::new(entries.clone())),
         };
         // The index may have rotted after the start: the records tell the same.
-        let loaded = match self.read_index(&trailer) {
+        let read = match self.index_given_up.load(Ordering::Acquire) {
+            true => Ok(None),
+            false => self.read_index(&trailer),
+        };
+        let loaded = match read {
             Ok(None) => scan::sealed(&self.file, &self.header, &trailer),
             read => read.map(Option::unwrap_or_default),
         };
@@ -329,6 +339,13 @@ impl Segment {
             place += u64::from(picture.bytes);
         }
         Ok(pictures)
+    }
+
+    /// Whether the disk reads this file at all: its header, and not out of the page cache.
+    pub(super) fn is_answering(&self) -> bool {
+        self.file.forget_cached();
+        let is_read = |copy: &u64| self.file.read_exact_at(&mut [0; SEGMENT_HEADER], *copy).is_ok();
+        [0, BLOCK].iter().any(is_read)
     }
 
     fn contents(&self) -> std::sync::MutexGuard<'_, Contents> {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub copies: Vec<String>,
     /// How often room is given back: holes punched, segments deleted.
     pub upkeep_interval: Duration,
+    /// How long a place is asked again that the disk does not read while it reads others; then what stood there is lost.
+    pub unread_max: Duration,
     pub disk: Disk,
 }
 
@@ -36,6 +38,9 @@ pub struct Settings {
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// At most so many: each is an open file, and 10 TiB must not need more than a process may have.
 const SEGMENTS_MAX: u64 = 512;
+/// A cable, a path or a controller that fails is back by then, and takes all of a disk with it: one place that fails for so long is a
+/// sector that has lost its bytes. Until then nothing else of its lane goes, alerts included, for nobody knows of which device it tells.
+const UNREAD_MAX: Duration = Duration::from_secs(600);
 /// At least so many fit into the budget, so that one that is still needed holds back little of it.
 const SEGMENTS_MIN: u64 = 16;
 
@@ -53,6 +58,7 @@ impl Settings {
             keep_pictures: false,
             copies: Vec::new(),
             upkeep_interval: Duration::from_secs(1),
+            unread_max: UNREAD_MAX,
             disk: Disk::default(),
         }
     }

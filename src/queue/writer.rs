@@ -44,6 +44,8 @@ pub(super) struct Writer {
     /// When there is something to do even if nothing comes: a witness, or what was refused.
     due: Option<Instant>,
     refused: Option<Wanted>,
+    /// The last group with records has none behind it yet.
+    needs_witness: bool,
 }
 
 struct Active {
@@ -78,7 +80,19 @@ impl Writer {
     pub(super) fn new(inner: Arc<Inner>, duplicates: Duplicates, unsealed: Vec<Unsealed>, number: u64, write: u64) -> Writer {
         let counts = inner.log.counts();
         let due = (!unsealed.is_empty()).then(|| Instant::now() + TRY_AGAIN);
-        Writer { inner, duplicates, active: None, next: None, unsealed, counts, number, write, due, refused: None }
+        Writer {
+            inner,
+            duplicates,
+            active: None,
+            next: None,
+            unsealed,
+            counts,
+            number,
+            write,
+            due,
+            refused: None,
+            needs_witness: false,
+        }
     }
 
     /// Until the intake is closed and empty. The last group is synced and its segment sealed when this returns.
@@ -142,6 +156,7 @@ impl Writer {
         let Some(active) = &mut self.active else { return Ok(()) };
         active.records += group.len();
         self.counts = counts;
+        self.needs_witness = true;
         self.inner.log.publish(&active.segment, entries, counts).map_err(Trouble::Broken)?;
         self.due = Some(Instant::now() + IDLE);
         Ok(())
@@ -175,7 +190,9 @@ impl Writer {
         };
         self.inner.full.store(!matches!(refusal, AppendError::NotNow { .. }), Ordering::Relaxed);
         self.refused = Some(self.refused.filter(|refused| refused.bytes > wanted.bytes).unwrap_or(wanted));
-        self.due = Some(Instant::now() + TRY_AGAIN);
+        // Not before the witness that may be due sooner.
+        let again = Instant::now() + TRY_AGAIN;
+        self.due = Some(self.due.map_or(again, |due| due.min(again)));
         Err(refusal)
     }
 
@@ -201,18 +218,26 @@ impl Writer {
     /// Nothing came for a while: puts the witness of the last group behind it, and tries again what did not work.
     fn idle(&mut self) {
         let wanted = self.refused.unwrap_or_default();
-        let found = if self.refused.is_some() { self.find_room(wanted) } else { self.seal_older() };
+
+        // First, since it has its room already, whatever there is none for.
+        let mut result = self.witness();
+        if !matches!(result, Err(Trouble::Broken(_))) {
+            let found = if self.refused.is_some() { self.find_room(wanted) } else { self.seal_older() };
+            result = found.and(result);
+        }
         self.due = (!self.unsealed.is_empty()).then(|| Instant::now() + TRY_AGAIN);
-        let result = found.and_then(|()| self.witness());
+
         // Told to whoever looks: nobody waits for it.
         let _ = self.judge(result, wanted);
     }
 
+    /// One for each group: more would grow the log for as long as something else is tried again.
     fn witness(&mut self) -> Result<(), Trouble> {
         // Where a segment is to follow, nothing is written to this one any more.
-        if self.has_room(Wanted::default()) {
+        if self.needs_witness && self.has_room(Wanted::default()) {
             let mut counts = self.counts;
             self.append(&[], &mut counts)?;
+            self.needs_witness = false;
         }
         Ok(())
     }

@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
+use crate::event::document::Table;
 use crate::event::{
-    Act, ClockSource, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp,
+    Act, ClockSource, Dialect, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp,
 };
 
 mod attributes;
@@ -37,7 +38,11 @@ pub struct Router {
     routes: Routes,
     places: Places,
     epoch: String,
+    tables: Tables,
 }
+
+/// Where the fields of a dialect's document stand.
+pub type Tables = fn(Dialect) -> &'static Table;
 
 /// The moment of sending.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,8 @@ pub struct Sending<'a> {
     /// The record's.
     pub lane: Lane,
     pub now: Timestamp,
+    /// How long ago it was received, at least; whatever the clock said then and says now.
+    pub age: Duration,
     /// The replay's id, if this is one.
     pub replay: Option<&'a str>,
     pub pictures: PicturesNow,
@@ -62,9 +69,9 @@ pub enum PicturesNow {
 }
 
 impl Router {
-    /// `epoch` is the log's: sequences count within it.
-    pub fn new(routes: &Routes, places: Places, epoch: &str) -> Router {
-        Router { routes: routes.clone(), places, epoch: epoch.to_owned() }
+    /// `epoch` is the log's: sequences count within it. By `tables` the vendor's own document is made again.
+    pub fn new(routes: &Routes, places: Places, epoch: &str, tables: Tables) -> Router {
+        Router { routes: routes.clone(), places, epoch: epoch.to_owned(), tables }
     }
 
     /// The lane of an event that arrives: urgent only if its route says so and one may still act on it.
@@ -102,12 +109,10 @@ impl Router {
     /// What leaves for MQTT; `None` if there is nothing to do, since this type has no route there or no late topic.
     pub fn mqtt(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
-        // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
-        let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
-        let is_live = is_known && self.act_before(event, sending.replay).is_some_and(|act_before| sending.now <= act_before);
+        let is_live = matches!(self.still(event, sending), Still::Live(_));
         let template = if is_live { &route.mqtt_topic } else { &route.mqtt_late_topic };
         let topic = topic::render(template.as_ref()?, event);
-        let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, event.received_at, sending.now));
+        let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, sending.age));
         Some(Message { expires_in, ..self.message(event, sending, route, topic, String::new()) })
     }
 
@@ -161,9 +166,26 @@ impl Router {
         routed.flat_map(|(person_type, template)| Feed::ALL.iter().map(move |feed| topic(template, person_type, *feed))).collect()
     }
 
+    /// What of an event's time to act is left at the moment of sending.
+    fn still(&self, event: &Event, sending: &Sending<'_>) -> Still {
+        let Some(act_before) = self.act_before(event, sending.replay) else { return Still::Never };
+        if sending.now > act_before {
+            return Still::Over(act_before);
+        }
+
+        // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
+        let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
+        // A clock that was ahead and was set back shows the same times again: then only the age says that it is long over.
+        let live_for = Duration::from_millis(u64::try_from(act_before.since(event.received_at)).unwrap_or(0));
+        match is_known && sending.age <= live_for {
+            true => Still::Live(act_before),
+            false => Still::Never,
+        }
+    }
+
     fn message(&self, event: &Event, sending: &Sending<'_>, route: &Route, topic: String, key: String) -> Message {
         let moment = Moment {
-            act_before: self.act_before(event, sending.replay),
+            act_before: self.still(event, sending).said(),
             replay: sending.replay,
             place: Place { epoch: &self.epoch, number: sending.sequence.0 },
             base: self.places.of(sending.sequence, sending.lane, event.person_type),
@@ -177,11 +199,29 @@ impl Router {
             attributes: attributes::of(event, moment, route.format),
             payload: match route.format {
                 Format::Boxbridge => payload::boxbridge(event, moment),
-                Format::Box => payload::vendor(event, moment),
+                Format::Box => payload::vendor((self.tables)(event.dialect), event, moment),
             },
             // A clock that ran ahead when it came: brokers refuse what is from the future.
             timestamp: event.received_at.min(sending.now),
             expires_in: None,
+        }
+    }
+}
+
+/// Whether one may still act on an event, and what its message says of that.
+enum Still {
+    Live(Timestamp),
+    /// A moment that has passed: it says the truth.
+    Over(Timestamp),
+    /// For the record only. A moment that another clock would have to show would be acted on by this one.
+    Never,
+}
+
+impl Still {
+    fn said(&self) -> Option<Timestamp> {
+        match self {
+            Still::Live(act_before) | Still::Over(act_before) => Some(*act_before),
+            Still::Never => None,
         }
     }
 }
@@ -193,7 +233,6 @@ fn occurred_within(event: &Event, live_for: Duration) -> bool {
 }
 
 /// A message that has outlived its expiry still gets a second: a broker that is told zero may never hand it on.
-fn left_of(expiry: Duration, received_at: Timestamp, now: Timestamp) -> Duration {
-    let age = Duration::from_millis(u64::try_from(now.since(received_at)).unwrap_or(0));
+fn left_of(expiry: Duration, age: Duration) -> Duration {
     expiry.saturating_sub(age).max(Duration::from_secs(1))
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::PicturesNow;
 use super::places::Base;
-use crate::event::document;
+use crate::event::document::{self, Table};
 use crate::event::{
     Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture, PictureKind, PictureReference, PictureState,
     Quality, Revision, Timestamp, Warning,
@@ -128,8 +128,8 @@ pub(super) fn boxbridge(event: &Event, moment: Moment<'_>) -> Bytes {
 }
 
 /// The vendor's own JSON: a picture is its base64 where the route says inline, else its `uri`, else an empty text.
-pub(super) fn vendor(event: &Event, moment: Moment<'_>) -> Bytes {
-    write(&document::rebuild(event, |kind, picture| {
+pub(super) fn vendor(table: &Table, event: &Event, moment: Moment<'_>) -> Bytes {
+    write(&document::rebuild(table, event, |kind, picture| {
         let sent = moment.picture(kind, picture);
         let inline = moment.inline.and_then(|pictures| bytes_of(pictures, kind));
         Some(match inline {

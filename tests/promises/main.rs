@@ -1,51 +1,23 @@
 //! The promises of boxbridge, against real brokers and stores. One binary: it links once.
+//!
+//! A folder is a subject: the stages as in `src`, `gateway` for what all of them keep together, `operate` for what people do with the
+//! program, `install` for how it gets there, `proof` for `simulate` and `reconcile`, `house` for the rules of this repository.
+//! `parts` holds what the tests run.
 
 // What a test measured stands in its output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+// A test that panics has failed, which is its purpose.
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-mod almost_http;
-mod chart;
-mod clock;
 mod config;
-mod demo;
-mod described;
-mod descriptors;
-mod destinations;
-mod documents;
-#[cfg(feature = "embedded-broker")]
-mod embedded;
-mod faults;
-mod hanging_up;
-mod http;
-mod kafka;
-mod kept;
-mod load;
-mod main_job;
-mod manners;
-mod mqtt;
-mod neighbours;
+mod gateway;
+mod house;
+mod ingest;
+mod install;
 mod normalize;
-mod operator;
-mod outage;
-mod pack;
-mod pages;
+mod operate;
 mod parts;
-mod proxies;
-mod queue_basic;
-mod queue_full;
-mod queue_model;
-mod queue_refused;
-mod queue_rot;
-mod queue_support;
-mod reconcile;
-mod restart;
+mod proof;
+mod queue;
 mod route;
-mod schema;
-mod simulate;
-mod status;
-mod store;
-mod store_moves;
-mod sweep;
-mod thin_line;
-mod tidy;
-mod watch;
+mod send;

@@ -47,13 +47,12 @@ impl Routes {
         PersonType::ALL.iter().copied().zip(&self.0)
     }
 
-    /// The rules that join two settings of a route.
+    /// The rules that join two settings of a route, or of two routes.
     pub(crate) fn check(&self, read: &mut Reader) {
         for (person_type, route) in self.iter() {
-            let section = format!("route.{person_type}");
-            route.check_wait(read, &section);
-            route.check_topics(read, &section);
+            route.check_wait(read, &format!("route.{person_type}"));
         }
+        self.check_late_topics(read, "route", None);
     }
 
     /// The same for a destination, of which `base` is what it inherits, and `store` what the store takes that references mean.
@@ -64,18 +63,12 @@ impl Routes {
         base: &Routes,
         store: &Routes,
     ) {
+        self.check_late_topics(read, &format!("route.{name}"), Some(base));
         for (person_type, route) in self.iter() {
-            let section = format!("route.{name}.{person_type}");
-            let inherited = base.of(person_type);
-            let topics = |route: &Route| (route.mqtt_topic.clone(), route.mqtt_late_topic.clone());
-            if topics(route) != topics(inherited) {
-                route.check_topics(read, &section);
-            }
-
             let is_stored = store.of(person_type).pictures != PicturePolicy::Drop;
             if route.pictures != PicturePolicy::Drop && !is_stored {
                 let (own, stored) = (
-                    format!("{section}.pictures"),
+                    format!("route.{name}.{person_type}.pictures"),
                     format!("route.store.{person_type}.pictures"),
                 );
                 let problem = format!(
@@ -84,6 +77,59 @@ impl Routes {
                 read.joint(&[&own, &stored], problem);
             }
         }
+    }
+
+    /// Late events must stay off every live topic, also off that of another type, and also where only some device's name makes the two the same.
+    /// What is wrong in `base` already is said there.
+    fn check_late_topics(&self, read: &mut Reader, section: &str, base: Option<&Routes>) {
+        for (person_type, route) in self.iter() {
+            let Some(late) = &route.mqtt_late_topic else {
+                continue;
+            };
+            let is_new = |other: PersonType| {
+                let topics = |routes: &Routes| {
+                    (
+                        routes.of(person_type).mqtt_late_topic.clone(),
+                        routes.of(other).mqtt_topic.clone(),
+                    )
+                };
+                base.is_none_or(|base| topics(base) != topics(self))
+            };
+
+            let live = self.iter().find(|(other, route)| {
+                let live = route.mqtt_topic.as_ref();
+                is_new(*other)
+                    && live.is_some_and(|live| late.of(person_type).may_meet(&live.of(*other)))
+            });
+
+            if let Some((other, live)) = live {
+                let (late_key, live_key) = (
+                    format!("{section}.{person_type}.mqtt_late_topic"),
+                    format!("{section}.{other}.mqtt_topic"),
+                );
+                let live = live.mqtt_topic.as_ref().map(Template::to_string);
+                let problem = format!(
+                    "{late_key} ({late}) can be the same topic as {live_key} ({}): what is too late to act on must not reach a live topic",
+                    live.unwrap_or_default()
+                );
+                read.joint(&[&late_key, &live_key], problem);
+            }
+        }
+    }
+
+    /// The person type and setting of a route whose MQTT topic may be this one.
+    pub(crate) fn meeting(&self, topic: &Template) -> Option<(PersonType, &'static str)> {
+        self.iter().find_map(|(person_type, route)| {
+            let topics = [
+                ("mqtt_topic", &route.mqtt_topic),
+                ("mqtt_late_topic", &route.mqtt_late_topic),
+            ];
+            let meets = |template: &Template| template.of(person_type).may_meet(topic);
+            let (key, _) = topics
+                .into_iter()
+                .find(|(_, template)| template.as_ref().is_some_and(meets))?;
+            Some((person_type, key))
+        })
     }
 
     /// Of a Kafka destination.
@@ -255,16 +301,6 @@ impl Route {
                 "{section}.picture_wait must be under its live_for ({live_for}), found {wait}: the event would wait until it is late"
             );
             read.joint(&[&key("picture_wait"), &key("live_for")], problem);
-        }
-    }
-
-    fn check_topics(&self, read: &mut Reader, section: &str) {
-        let key = |name: &str| format!("{section}.{name}");
-        if self.mqtt_topic.is_some() && self.mqtt_topic == self.mqtt_late_topic {
-            let problem = format!(
-                "{section}.mqtt_late_topic is its mqtt_topic: what is too late to act on must not reach the live topic"
-            );
-            read.joint(&[&key("mqtt_topic"), &key("mqtt_late_topic")], problem);
         }
     }
 }

@@ -9,7 +9,7 @@ use boxbridge_event::Size;
 
 use crate::reader::Reader;
 use crate::reader::units::{written, written_size};
-use crate::{Config, Destination, Kind, STORE, StoreUrl};
+use crate::{Config, Destination, Kind, Routes, STORE, StoreUrl};
 
 /// The rules that join two keys.
 pub(crate) fn check(config: &Config, read: &mut Reader) {
@@ -62,6 +62,7 @@ fn destinations(config: &Config, read: &mut Reader) {
             let routes = &destination.routes;
             routes.check_destination(read, name, &config.routes, &store.routes);
         }
+        check_status_topic(destination, &config.routes, read);
 
         for other in all.iter().take(place) {
             if let Some(key) = shared(&destination.kind, &other.kind) {
@@ -89,6 +90,32 @@ fn shared(one: &Kind, other: &Kind) -> Option<&'static str> {
             (is_named && one.broker == other.broker).then_some("client_id")
         }
         _ => None,
+    }
+}
+
+/// The gateway's status is retained: on a topic of events, brokers would keep it for every new subscriber.
+fn check_status_topic(destination: &Destination, base: &Routes, read: &mut Reader) {
+    let Kind::Mqtt(mqtt) = &destination.kind else {
+        return;
+    };
+    let Some(topic) = mqtt.status_topic.as_ref() else {
+        return;
+    };
+
+    if let Some((person_type, key)) = destination.routes.meeting(topic) {
+        let name = &destination.name;
+        let section = match destination.routes.of(person_type) == base.of(person_type) {
+            true => format!("route.{person_type}"),
+            false => format!("route.{name}.{person_type}"),
+        };
+        let (own, key) = (
+            format!("send.{name}.status_topic"),
+            format!("{section}.{key}"),
+        );
+        let problem = format!(
+            "{own} ({topic}) can be the same topic as {key}: it is retained, and events never are"
+        );
+        read.joint(&[&own, &key], problem);
     }
 }
 

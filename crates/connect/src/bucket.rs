@@ -33,48 +33,50 @@ pub fn open(
 ) -> Result<Box<dyn ObjectStore>, BucketError> {
     // reqwest is built without a cryptography of its own. If another part of us installed it first, it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = match &bucket.credentials {
+
+    let builder = match &bucket.credentials {
         Some((key_id, secret)) => AmazonS3Builder::new()
             .with_access_key_id(key_id)
             .with_secret_access_key(secret.expose()),
         None => from_environment(&bucket.environment),
     };
-    builder = builder
+    let mut builder = builder
         .with_bucket_name(&bucket.name)
         .with_region(&bucket.region)
         .with_virtual_hosted_style_request(bucket.virtual_host)
         .with_client_options(client(bucket, timeout, longest)?)
-        .with_retry(RetryConfig {
-            backoff: BackoffConfig {
-                init_backoff: Duration::from_millis(100),
-                max_backoff: Duration::from_secs(1),
-                base: 2.0,
-            },
-            max_retries: 2,
-            retry_timeout: timeout,
-        });
-
+        .with_retry(retries(timeout));
     if let Some(endpoint) = &bucket.endpoint {
         builder = builder.with_endpoint(address(endpoint, bucket));
     }
 
-    match builder.build() {
-        Ok(store) => Ok(Box::new(store)),
-        Err(error) => Err(BucketError::Client(error)),
+    let store = builder.build().map_err(BucketError::Client)?;
+    Ok(Box::new(store))
+}
+
+/// A few, soon: what lasts longer is the queue's to wait for.
+fn retries(timeout: Duration) -> RetryConfig {
+    let backoff = BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(1),
+        base: 2.0,
+    };
+    RetryConfig {
+        backoff,
+        max_retries: 2,
+        retry_timeout: timeout,
     }
 }
 
 /// Never `from_env` of the library: that reads where the store is as well, over the settings.
 fn from_environment(variables: &[(String, Secret)]) -> AmazonS3Builder {
-    variables
-        .iter()
-        .fold(AmazonS3Builder::new(), |builder, (name, value)| match name
-            .to_ascii_lowercase()
-            .parse()
-        {
-            Ok(key) => builder.with_config(key, value.expose()),
-            Err(_) => builder,
-        })
+    let mut builder = AmazonS3Builder::new();
+    for (name, value) in variables {
+        if let Ok(key) = name.to_ascii_lowercase().parse() {
+            builder = builder.with_config(key, value.expose());
+        }
+    }
+    builder
 }
 
 /// The bucket's prefix as it stands in keys: object_store encodes what S3 would rather not have in one, and drops empty parts.
@@ -95,10 +97,8 @@ fn client(
     timeout: Duration,
     longest: Duration,
 ) -> Result<ClientOptions, BucketError> {
-    let plain = bucket
-        .endpoint
-        .as_ref()
-        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let endpoint = bucket.endpoint.as_deref();
+    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
     let mut options = ClientOptions::new()
         .with_timeout(longest)
         .with_connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -136,6 +136,7 @@ mod tests {
             environment: Vec::new(),
             ca_file: None,
         };
+
         assert_eq!(
             address("https://s3.site:9000", &bucket(true)),
             "https://faces.s3.site:9000"

@@ -4,7 +4,5 @@
 //! way. This crate may use the settings (`config`) and the client libraries. It knows no event and no stage, sends nothing
 //! and keeps no connection.
 
-#![deny(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-
 pub mod bucket; // the S3 bucket's client
 pub mod tls; // what we trust, and what we show

@@ -37,31 +37,36 @@ pub enum TlsError {
 /// The setting to look at, where a connection failed over certificates, whichever library says so; else nothing.
 pub fn remedy(error: &str, section: &str) -> String {
     let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
-    if says(&[
-        "UnknownIssuer",
-        "BadSignature",
-        "certificate verify failed",
-        "could not be verified",
-        "self-signed certificate",
-        "self signed certificate",
-    ]) {
+    if says(&UNKNOWN_AUTHORITY) {
         return format!(
             " ({section}.ca_file does not hold the authority that signed the certificate over there)"
         );
     }
-    if says(&["NotValidForName", "not valid for name", "hostname mismatch"]) {
+    if says(&OTHER_NAME) {
         return format!(" (the certificate over there is for another name than [{section}] gives)");
     }
-    if says(&[
-        "CertificateRequired",
-        "certificate required",
-        "HandshakeFailure",
-        "handshake failure",
-    ]) {
+    if says(&CERTIFICATE_WANTED) {
         return format!(" (the other side may want {section}.cert_file and key_file)");
     }
     String::new()
 }
+
+/// What rustls and OpenSSL say of an authority that they do not know.
+const UNKNOWN_AUTHORITY: [&str; 6] = [
+    "UnknownIssuer",
+    "BadSignature",
+    "certificate verify failed",
+    "could not be verified",
+    "self-signed certificate",
+    "self signed certificate",
+];
+const OTHER_NAME: [&str; 3] = ["NotValidForName", "not valid for name", "hostname mismatch"];
+const CERTIFICATE_WANTED: [&str; 4] = [
+    "CertificateRequired",
+    "certificate required",
+    "HandshakeFailure",
+    "handshake failure",
+];
 
 /// A client's settings, made from these files.
 pub fn client_config(tls: &config::Tls) -> Result<Arc<ClientConfig>, TlsError> {
@@ -70,18 +75,21 @@ pub fn client_config(tls: &config::Tls) -> Result<Arc<ClientConfig>, TlsError> {
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?
         .with_root_certificates(authorities(tls.ca_file.as_deref())?);
+
     let config = match (&tls.cert_file, &tls.key_file) {
         (Some(certificate), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::File {
+            let unreadable = |source| TlsError::File {
                 path: key.clone(),
                 source,
-            })?;
+            };
+            let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable)?;
+            let unfit = |source| TlsError::Identity {
+                path: certificate.clone(),
+                source,
+            };
             builder
                 .with_client_auth_cert(certificates(certificate)?, key)
-                .map_err(|source| TlsError::Identity {
-                    path: certificate.clone(),
-                    source,
-                })?
+                .map_err(unfit)?
         }
         _ => builder.with_no_client_auth(),
     };
@@ -92,13 +100,12 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     match file {
         Some(path) => {
+            let odd = |source| TlsError::Authority {
+                path: path.to_owned(),
+                source,
+            };
             for certificate in certificates(path)? {
-                store
-                    .add(certificate)
-                    .map_err(|source| TlsError::Authority {
-                        path: path.to_owned(),
-                        source,
-                    })?;
+                store.add(certificate).map_err(odd)?;
             }
         }
         None => {
@@ -106,27 +113,25 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
             store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
-    if store.is_empty() {
-        Err(TlsError::NoAuthorities)
-    } else {
-        Ok(store)
+
+    match store.is_empty() {
+        true => Err(TlsError::NoAuthorities),
+        false => Ok(store),
     }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let file = |source| TlsError::File {
+    let unreadable = |source| TlsError::File {
         path: path.to_owned(),
         source,
     };
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(file)?
-        .collect::<Result<_, _>>()
-        .map_err(file)?;
-    if certificates.is_empty() {
-        Err(TlsError::NoCertificate {
+    let found = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
+    let certificates: Vec<_> = found.collect::<Result<_, _>>().map_err(unreadable)?;
+
+    match certificates.is_empty() {
+        true => Err(TlsError::NoCertificate {
             path: path.to_owned(),
-        })
-    } else {
-        Ok(certificates)
+        }),
+        false => Ok(certificates),
     }
 }

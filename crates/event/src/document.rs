@@ -1,10 +1,10 @@
-//! The box's own document: where each field stands in it, and how an [`Event`] and its pictures make it again.
+//! The box's own document: how a [`Table`] says where each field stands in it, and how an [`Event`] and its pictures make it again.
 //!
-//! Promises: `normalize` reads by the same table by which [`rebuild`] writes, so nothing that a box sent is lost on the way. What
-//! `source` says of a field wins over the normalized value; `extra` has every field that is not in the table. A `null` in
+//! Promises: `normalize` reads by the same table by which [`rebuild`] writes, one for each dialect, so nothing that a box sent is lost on
+//! the way. What `source` says of a field wins over the normalized value; `extra` has every field that is not in the table. A `null` in
 //! `source` is a `null` that was sent, but for fields that have a value there or in the event whatever is sent: of those it says
-//! that they were absent, and a `null` that was sent stands in `extra`. Deliberately knows no picture bytes: the caller says what
-//! stands for one.
+//! that they were absent, and a `null` that was sent stands in `extra`. Deliberately knows no dialect and no picture bytes: the caller
+//! says by which table, and what stands for a picture.
 
 use serde_json::{Map, Value};
 
@@ -21,6 +21,7 @@ pub enum Meaning {
     PersonType,
     DeviceIp,
     DeviceType,
+    DeviceName,
     Box,
     CameraQuality,
     BoxQuality,
@@ -31,15 +32,24 @@ pub enum Meaning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     pub meaning: Meaning,
-    /// Whether it stands in [`INNER`] or at the top.
+    /// Whether it stands in the inner object or at the top.
     pub inner: bool,
     pub name: &'static str,
 }
 
-/// The one object in the document that holds fields of its own.
-pub const INNER: &str = "ext_data";
+/// Where the fields that we know stand in the documents of a dialect.
+#[derive(Debug)]
+pub struct Table {
+    /// The one object in the document that holds fields of its own.
+    pub inner: &'static str,
+    pub fields: &'static [Field],
+    /// Objects that some firmware sends as a JSON text, with whether they stand in the inner object. `source` says of one that
+    /// did `{"encoded": n}` under its name. One that holds others stands behind them.
+    pub objects: &'static [(bool, &'static str)],
+}
 
-const fn top(name: &'static str, meaning: Meaning) -> Field {
+/// A field at the top of a document.
+pub const fn top(name: &'static str, meaning: Meaning) -> Field {
     Field {
         meaning,
         inner: false,
@@ -47,7 +57,8 @@ const fn top(name: &'static str, meaning: Meaning) -> Field {
     }
 }
 
-const fn inner(name: &'static str, meaning: Meaning) -> Field {
+/// A field in the inner object.
+pub const fn inner(name: &'static str, meaning: Meaning) -> Field {
     Field {
         meaning,
         inner: true,
@@ -60,54 +71,31 @@ pub const BYTES: &str = "$bytes";
 /// How many times an object was encoded as a text, in its place in `source`.
 pub const ENCODED: &str = "encoded";
 
-/// How many there are in [`FIELDS`].
-pub const FIELD_COUNT: usize = 15;
+impl Table {
+    /// Dotted, as warnings name it.
+    pub fn path(&self, field: &Field) -> String {
+        if field.inner {
+            format!("{}.{}", self.inner, field.name)
+        } else {
+            field.name.to_owned()
+        }
+    }
 
-/// RealTimeEvent, and HistoryEvent of generations 1 and 2.
-pub static FIELDS: [Field; FIELD_COUNT] = [
-    top("identity_id", Meaning::IdentityId),
-    top("identity_name", Meaning::IdentityName),
-    top("group_name", Meaning::Group),
-    top("timestamp", Meaning::OccurredAt),
-    top("score", Meaning::Score),
-    top("reg_pic", Meaning::Picture(PictureKind::Registered)),
-    inner("device_ip", Meaning::DeviceIp),
-    inner("device_type", Meaning::DeviceType),
-    inner("person_type", Meaning::PersonType),
-    inner("dev_sno", Meaning::Box),
-    inner("spot_pic", Meaning::Picture(PictureKind::Scene)),
-    inner("recognize_face", Meaning::Picture(PictureKind::Face)),
-    inner("ir_pic", Meaning::Picture(PictureKind::Infrared)),
-    inner("grab_fiqa_info", Meaning::CameraQuality),
-    inner("box_fiqa_info", Meaning::BoxQuality),
-];
-
-/// Objects that some firmware sends as a JSON text, with whether they stand in [`INNER`]. `source` says of one that did
-/// `{"encoded": n}` under its name, which stands here once.
-pub static OBJECTS: [(bool, &str); 8] = [
-    (true, "grab_fiqa_info"),
-    (true, "box_fiqa_info"),
-    (true, "info"),
-    (true, "recognize_face_attr"),
-    (false, "identity_info"),
-    (false, "ep_info"),
-    (false, "media_device_info"),
-    // The last, since it holds some of the others.
-    (false, INNER),
-];
-
-/// Whether an object is expected there.
-pub fn is_object(inner: bool, name: &str) -> bool {
-    OBJECTS.contains(&(inner, name))
+    /// Whether an object is expected there.
+    pub fn is_object(&self, inner: bool, name: &str) -> bool {
+        self.objects.contains(&(inner, name))
+    }
 }
 
 impl Field {
-    /// Dotted, as warnings name it.
-    pub fn path(&self) -> String {
-        if self.inner {
-            format!("{INNER}.{}", self.name)
-        } else {
-            self.name.to_owned()
+    /// Its name in `source`: the dialect's own, but for the four that are always there, in whatever dialect.
+    pub fn source_key(&self) -> &'static str {
+        match self.meaning {
+            Meaning::OccurredAt => "timestamp",
+            Meaning::PersonType => "person_type",
+            Meaning::Score => "score",
+            Meaning::DeviceType => "device_type",
+            _ => self.name,
         }
     }
 
@@ -125,17 +113,18 @@ impl Field {
 /// Not given back: the order and the spelling of keys and escapes, all but the last of a repeated key, face embeddings, what was
 /// repaired, and a text that could not be read beyond its first 4 KiB.
 pub fn rebuild(
+    table: &Table,
     event: &Event,
     picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
 ) -> Map<String, Value> {
-    let mut document = opened(event, picture);
+    let mut document = opened(table, event, picture);
 
-    for (inner, name) in OBJECTS {
+    for &(inner, name) in table.objects {
         let Some(times) = event.source.get(name).and_then(encoded) else {
             continue;
         };
         let holder = if inner {
-            document.get_mut(INNER).and_then(Value::as_object_mut)
+            document.get_mut(table.inner).and_then(Value::as_object_mut)
         } else {
             Some(&mut document)
         };
@@ -156,13 +145,14 @@ fn encoded(sent: &Value) -> Option<u64> {
 
 /// The same with every object as one that the box had sent as a text.
 pub fn opened(
+    table: &Table,
     event: &Event,
     picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
 ) -> Map<String, Value> {
     let mut document = Map::new();
     let mut inside = Map::new();
-    for field in &FIELDS {
-        if let Some(value) = sent(event, field, &picture) {
+    for field in table.fields {
+        if let Some(value) = sent(table, event, field, &picture) {
             let object = if field.inner {
                 &mut inside
             } else {
@@ -172,8 +162,8 @@ pub fn opened(
         }
     }
 
-    if let Some(object) = inner_object(event, inside) {
-        document.insert(INNER.to_owned(), object);
+    if let Some(object) = inner_object(table.inner, event, inside) {
+        document.insert(table.inner.to_owned(), object);
     }
 
     for (name, value) in &event.extra {
@@ -188,15 +178,16 @@ pub fn opened(
 
 /// What the box sent in a field; nothing where it sent none.
 fn sent(
+    table: &Table,
     event: &Event,
     field: &Field,
     picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
 ) -> Option<Value> {
-    match event.source.get(field.name) {
+    match event.source.get(field.source_key()) {
         Some(Value::Null) if field.null_is_absent(event) => None,
-        Some(_) if is_no_number(event, &field.path()) => Some(Value::Null),
+        Some(_) if is_no_number(event, &table.path(field)) => Some(Value::Null),
         // Only of an object do we write that it was encoded; elsewhere a box sent what looks like it.
-        Some(sent) if !is_object(field.inner, field.name) || encoded(sent).is_none() => {
+        Some(sent) if !table.is_object(field.inner, field.name) || encoded(sent).is_none() => {
             Some(sent.clone())
         }
         _ => match field.meaning {
@@ -210,16 +201,16 @@ fn sent(
     }
 }
 
-/// What stands under [`INNER`]: the object of these fields, unless the box sent something else there, or nothing.
-fn inner_object(event: &Event, inside: Map<String, Value>) -> Option<Value> {
+/// What stands under the inner object's name: the object of these fields, unless the box sent something else there, or nothing.
+fn inner_object(name: &str, event: &Event, inside: Map<String, Value>) -> Option<Value> {
     match event
         .source
-        .get(INNER)
+        .get(name)
         .filter(|sent| encoded(sent).is_none())
     {
         None => Some(Value::Object(inside)),
         Some(Value::Null) => None,
-        Some(_) if is_no_number(event, INNER) => Some(Value::Null),
+        Some(_) if is_no_number(event, name) => Some(Value::Null),
         Some(sent) => Some(sent.clone()),
     }
 }
@@ -247,6 +238,7 @@ pub fn normalized(event: &Event, meaning: Meaning) -> Option<Value> {
         Meaning::IdentityName => text(&event.identity.name),
         Meaning::Group => text(&event.matched.group),
         Meaning::DeviceIp => text(&event.device.ip),
+        Meaning::DeviceName => text(&event.device.name),
         Meaning::Box => text(&event.device.box_id),
         Meaning::CameraQuality => Some(event.quality.camera.clone()),
         Meaning::BoxQuality => Some(event.quality.box_.clone()),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Act, ClockSource, EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp,
-    WarningCode,
+    Act, ClockSource, Dialect, EventId, Feed, PersonType, PictureKind, PictureState, Revision,
+    Timestamp, WarningCode,
 };
 
 /// One match, vendor-neutral, as it lies in the queue. What depends on the moment of sending (`replay`, `sequence`, `uri`, `url`,
@@ -18,6 +18,9 @@ pub struct Event {
     pub id: EventId,
     pub revision: Revision,
     pub feed: Feed,
+    /// How `source` and `extra` are to be read; no consumer's business.
+    #[serde(default, skip_serializing_if = "Dialect::is_nested")]
+    pub dialect: Dialect,
     pub occurred_at: Timestamp,
     pub received_at: Timestamp,
     /// Decided once, when the event is accepted; a replay is for the record all the same.
@@ -32,7 +35,7 @@ pub struct Event {
     pub clock: Clock,
     pub pictures: Pictures,
     pub quality: Quality,
-    /// Known fields as the box sent them, under the box's names, wherever the value above does not give them back exactly.
+    /// Known fields as the box sent them, under the box's names (those four under the nested dialect's), wherever the value above does not give them back exactly.
     /// `timestamp`, `person_type`, `score` and `device_type` are always there.
     pub source: Map<String, Value>,
     /// Every field that we do not know, where it stood.

@@ -4,8 +4,6 @@
 //! This crate may use nothing of ours, and knows no HTTP, no disk and no bus. It holds what things are and how they are
 //! written; what happens to them is the stages' business.
 
-#![deny(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-
 mod act;
 pub mod document; // the fields of the box's own document, and how an event makes it again
 mod event;
@@ -28,4 +26,6 @@ pub use receipt::{Code, Receipt, Refusal, Reply, Source};
 pub use sharer::Sharer;
 pub use size::Size;
 pub use timestamp::Timestamp;
-pub use words::{ClockSource, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode};
+pub use words::{
+    ClockSource, Dialect, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode,
+};

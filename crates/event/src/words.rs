@@ -56,6 +56,31 @@ words! {
 }
 
 words! {
+    /// In which dialect a box wrote: by its table the document is made again.
+    Dialect {
+        /// RealTimeEvent of the SE3, HistoryEvent of generations 1 and 2, and what the platform passes on.
+        Nested = "nested",
+        /// HistoryEvent of the SE5, V5R4 to R7.
+        FlatV5 = "flat_v5",
+        /// HistoryEvent of V6.
+        FlatV6 = "flat_v6",
+    }
+}
+
+impl Dialect {
+    pub(crate) fn is_nested(&self) -> bool {
+        *self == Dialect::Nested
+    }
+}
+
+/// Of a record that does not say so: it was the only one.
+impl Default for Dialect {
+    fn default() -> Dialect {
+        Dialect::Nested
+    }
+}
+
+words! {
     /// How an event came: at once, from the box's own history, or from the vendor's platform.
     Feed {
         Realtime = "realtime",

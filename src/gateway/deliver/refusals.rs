@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Delivery, Work};
+use super::{Delivery, Pictures, Work};
 use crate::event::{Event, Picture, PictureVerdict, Sequence, Timestamp};
 use crate::fault::Fault;
 use crate::gateway::Render;
@@ -28,15 +28,16 @@ where
     pub(super) async fn rejected(&mut self, sequence: Sequence, rejection: &Rejection, window: &mut Window<Work>) {
         let attempts = window.attempts(sequence);
         match window.refused(sequence, rejection.reason, std::time::Instant::now()) {
-            Consequence::Wait(None) => {}
-            Consequence::Wait(Some(extent)) => self.say_waiting(window.payload(sequence), rejection, extent),
+            Consequence::Wait(extent) => {
+                // It may wait for long, and they are on disk.
+                window.payload_mut(sequence).into_iter().for_each(|work| work.pictures = Pictures::default());
+                if let Some(extent) = extent {
+                    self.say_waiting(window.payload(sequence), rejection, extent);
+                }
+            }
             Consequence::SetAside => {
                 let Some(work) = window.answered(sequence) else { return };
-                let pictures = match self.render.keeps_pictures() {
-                    true => work.record.pictures().await.unwrap_or_default(),
-                    false => Vec::new(),
-                };
-                self.set_aside(&work.record, rejection, work.topic, attempts, pictures).await;
+                self.set_aside(&work.record, rejection, work.topic, attempts, work.pictures.into_read()).await;
             }
         }
     }
@@ -92,10 +93,12 @@ where
 
     /// What the connection dies on.
     pub(super) async fn condemn(&mut self, record: &Record, event: &Event) {
-        let work = Work { record: record.clone(), event: event.clone(), topic: None };
-        let message = self.message(&work, Timestamp::now(), Duration::ZERO).await.ok().flatten();
+        let work = Work::new(record.clone(), event.clone());
+        let message = self.message(&work, Timestamp::now(), Duration::ZERO).ok().flatten();
         let topic = message.as_ref().and_then(|message| R::topic(message));
-        let bytes = message.as_ref().map_or(0, |message| R::size(message));
+        // As base64, where it has them with it: to know how large it was they need not be read again.
+        let pictures = if self.render.needs_pictures(event) { record.pictures_bytes().div_ceil(3) * 4 } else { 0 };
+        let bytes = message.as_ref().map_or(0, |message| R::size(message) as u64) + pictures;
         let name = topic.as_deref().unwrap_or_default();
         let detail =
             format!("the connection died on it again and again, and not on others of its type: topic {name}, {bytes} bytes");

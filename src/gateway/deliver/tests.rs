@@ -1,8 +1,13 @@
 //! The loop of the way out, with a real queue, against a destination that hangs up or refuses as it is told.
 
+mod bad_sector;
+mod plain;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use plain::{LIVE, Plain};
 
 use super::*;
 use crate::config::{Config, Layers, PictureWait};
@@ -89,49 +94,6 @@ fn rejected(sequence: Sequence, reason: Reason) -> Answer {
     Answer::Rejected { sequence, rejection }
 }
 
-struct Plain;
-
-/// Events from this number on are live, the others are for the record only.
-const LIVE: i64 = 1_000_000;
-
-impl Render for Plain {
-    type Message = Sent;
-
-    const POISON: Poison = Poison::Possible;
-
-    fn waits(&self, _event: &Event) -> Option<PictureWait> {
-        None
-    }
-
-    fn act_before(&self, event: &Event, _replay: Option<&str>) -> Option<Timestamp> {
-        (event.occurred_at.0 >= LIVE).then(|| Timestamp::now().plus(Duration::from_secs(3_600)))
-    }
-
-    fn needs_pictures(&self, _event: &Event) -> bool {
-        false
-    }
-
-    fn without_pictures(&self, _event: &Event, _error: String) -> Result<Vec<Picture>, Rejection> {
-        Ok(Vec::new())
-    }
-
-    fn message(&self, event: &Event, _sending: &Sending<'_>, _pictures: Vec<Picture>) -> Option<Sent> {
-        Some(Sent { number: event.occurred_at.0, person_type: event.person_type, device: event.device.id.clone() })
-    }
-
-    fn size(_message: &Sent) -> usize {
-        100
-    }
-
-    fn topic(message: &Sent) -> Option<String> {
-        Some(format!("{}/{}", message.person_type, message.device))
-    }
-
-    fn keeps_pictures(&self) -> bool {
-        false
-    }
-}
-
 /// A queue with these events in it, and the loop that delivers them.
 struct Rig {
     directory: tempfile::TempDir,
@@ -140,6 +102,7 @@ struct Rig {
     link: Arc<Link>,
     stop: CancellationToken,
     started: Instant,
+    delivering: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Drop for Rig {
@@ -175,13 +138,24 @@ impl Rig {
         events: &[(i64, PersonType, &str)],
         mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static,
     ) -> Rig {
+        Rig::on(crate::disk::Disk::default(), Plain(false), window_records, events, mood).await
+    }
+
+    async fn on(
+        disk: crate::disk::Disk,
+        render: Plain,
+        window_records: usize,
+        events: &[(i64, PersonType, &str)],
+        mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static,
+    ) -> Rig {
         let directory = tempfile::tempdir().unwrap();
-        let queue = Queue::open(Settings::new(directory.path(), 64 << 20), &["mqtt"]).unwrap();
-        let rig = Rig {
+        let queue = Queue::open(Settings { disk, ..Settings::new(directory.path(), 64 << 20) }, &["mqtt"]).unwrap();
+        let mut rig = Rig {
             moody: Arc::new(Moody { mood: Box::new(mood), taken: Arc::default() }),
             link: Arc::new(Link::new("mqtt", "mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
+            delivering: None,
             directory,
             queue,
         };
@@ -191,22 +165,29 @@ impl Rig {
         let mut delivery = Delivery {
             lane: Lane::Normal,
             destination: Arc::new(Arc::clone(&rig.moody)),
-            render: Plain,
+            render,
             cursor: rig.queue.cursor("mqtt", Lane::Normal).unwrap(),
             verdicts: None,
             aside: Arc::new(Aside::open(&crate::disk::Disk::default(), rig.directory.path(), rig.queue.epoch(), 1 << 20).unwrap()),
             link: Arc::clone(&rig.link),
             settings: config::Send { window_records, ..Config::load(&Layers::default()).unwrap().send },
             is_expiring: false,
+            ages: Arc::new(Ages::new(
+                Arc::new(crate::clock::Clock::open(&crate::disk::Disk::default(), rig.directory.path())),
+                rig.queue.newest(),
+            )),
+            reads: Reads::default(),
         };
         let stop = rig.stop.clone();
-        tokio::spawn(async move { deliver(&mut delivery, stop).await });
+        rig.delivering = Some(tokio::spawn(async move { deliver(&mut delivery, stop).await }));
         rig
     }
 
     async fn append(&self, number: i64, person_type: PersonType, device: &str) {
         let event = event(number, person_type, device);
-        let entry = Entry { event, live_revision: None, pictures: Vec::new(), lane: Lane::Normal };
+        let bytes = vec![number.unsigned_abs() as u8; 5_000].into();
+        let pictures = vec![Picture { kind: crate::event::PictureKind::Face, bytes }];
+        let entry = Entry { event, live_revision: None, pictures, lane: Lane::Normal };
         self.queue.append(entry).await.unwrap();
     }
 

@@ -2,11 +2,53 @@
 //!
 //! The two are not told apart: which feed it is, the path says that the box was given.
 
-use super::Dialect;
-use crate::event::document::INNER;
-use crate::normalize::object::Object;
+use super::{Dialect, OBJECTS, PERSONS};
+use crate::config::ScoreScale;
+use crate::event::document::{Field, Meaning, Table, inner, top};
+use crate::event::{self, PersonType, PictureKind};
+use crate::normalize::reading::object::Object;
 
-pub(super) const DIALECT: Dialect = Dialect { claims, feed: |feed| feed };
+pub(in crate::normalize) const INNER: &str = "ext_data";
+
+pub(in crate::normalize) static DIALECT: Dialect = Dialect {
+    word: event::Dialect::Nested,
+    claims,
+    feed: |feed| feed,
+    table: TABLE,
+    persons: PERSONS,
+    // The vendor's rule.
+    person_missing: PersonType::Employee,
+    devices: DEVICES,
+    scale: ScoreScale::Auto,
+    bookkeeping: BOOKKEEPING,
+    history_only: HISTORY_ONLY,
+};
+
+pub(super) const TABLE: Table = Table { inner: INNER, fields: FIELDS, objects: OBJECTS };
+
+const FIELDS: &[Field] = &[
+    top("identity_id", Meaning::IdentityId),
+    top("identity_name", Meaning::IdentityName),
+    top("group_name", Meaning::Group),
+    top("timestamp", Meaning::OccurredAt),
+    top("score", Meaning::Score),
+    top("reg_pic", Meaning::Picture(PictureKind::Registered)),
+    inner("device_ip", Meaning::DeviceIp),
+    inner("device_type", Meaning::DeviceType),
+    inner("person_type", Meaning::PersonType),
+    inner("dev_sno", Meaning::Box),
+    inner("spot_pic", Meaning::Picture(PictureKind::Scene)),
+    inner("recognize_face", Meaning::Picture(PictureKind::Face)),
+    inner("ir_pic", Meaning::Picture(PictureKind::Infrared)),
+    inner("grab_fiqa_info", Meaning::CameraQuality),
+    inner("box_fiqa_info", Meaning::BoxQuality),
+];
+
+pub(super) const DEVICES: &[(&str, &str)] =
+    &[("0", "gate"), ("1", "capture_camera"), ("2", "ipc_static"), ("3", "ipc_dynamic"), ("4", "door")];
+
+pub(super) const BOOKKEEPING: &[&str] = &["dev_sno", "ep_id", "want_action", "out_timestamp", "api_version"];
+pub(super) const HISTORY_ONLY: &[&str] = &["info", "ir_pic"];
 
 /// What every edition of the document has at the top.
 const CORE: [&str; 5] = ["identity_id", "identity_name", "group_name", "timestamp", "score"];

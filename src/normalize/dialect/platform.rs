@@ -2,11 +2,24 @@
 //!
 //! Its two fields stay in `extra`: the device's id is its IP on every feed, so that one match has one id.
 
-use super::{Dialect, nested};
-use crate::event::Feed;
-use crate::normalize::object::Object;
+use super::nested::{BOOKKEEPING, DEVICES, HISTORY_ONLY, TABLE};
+use super::{Dialect, PERSONS, nested};
+use crate::config::ScoreScale;
+use crate::event::{self, Feed, PersonType};
+use crate::normalize::reading::object::Object;
 
-pub(super) const DIALECT: Dialect = Dialect { claims, feed };
+pub(super) static DIALECT: Dialect = Dialect {
+    word: event::Dialect::Nested,
+    claims,
+    feed,
+    table: TABLE,
+    persons: PERSONS,
+    person_missing: PersonType::Employee,
+    devices: DEVICES,
+    scale: ScoreScale::Auto,
+    bookkeeping: BOOKKEEPING,
+    history_only: HISTORY_ONLY,
+};
 
 fn claims(object: &Object<'_>) -> bool {
     object.has("device_id") && object.has("identity_info") && nested::claims(object)

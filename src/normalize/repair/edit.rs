@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::event::Refusal;
-use crate::normalize::room::Taken;
+use crate::normalize::limits::room::Taken;
 
 /// A text in a text in the place of an object; beyond it somebody plays.
 const ENCODED_MAX: u8 = 2;

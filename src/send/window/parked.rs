@@ -156,6 +156,25 @@ impl<T> Window<T> {
         }
     }
 
+    /// It cannot be made into a message yet: it waits in front of its device until then, or until it is released. One that is to be tried alone
+    /// keeps its place, and everything else waits with it: false.
+    pub fn hold(&mut self, sequence: Sequence, until: Option<Instant>) -> bool {
+        self.alone = self.alone.filter(|alone| *alone != sequence);
+        if self.entries.get(&sequence).is_none_or(|entry| matches!(entry.state, State::Parked(_))) {
+            return false;
+        }
+
+        self.leave_place(sequence);
+        match until {
+            Some(until) => self.retry(sequence, until),
+            None => {
+                self.entries.get_mut(&sequence).into_iter().for_each(|entry| entry.state = State::Waiting(None));
+                self.queue(sequence);
+            }
+        }
+        true
+    }
+
     /// It waits for another try in front of its device.
     pub(super) fn retry(&mut self, sequence: Sequence, until: Instant) {
         if let Some(entry) = self.entries.get_mut(&sequence) {

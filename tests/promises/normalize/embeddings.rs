@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{context, one, source};
-use crate::documents;
+use crate::normalize::documents;
 
 const EMBEDDING: &str = "RU1CRURESU5H";
 

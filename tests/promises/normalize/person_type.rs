@@ -270,6 +270,22 @@ impl Document {
     }
 }
 
+/// A flat document of these members, and what may become of it.
+fn flat(members: &[Member], encoded: usize) -> (Vec<u8>, Option<PersonType>) {
+    let mut body = b"{\"identity_id\":\"7\",\"timestamp\":1566016554020,".to_vec();
+    members.iter().for_each(|((key, _), (value, _))| put((key, value), &mut body));
+    let device = (0..encoded).fold(b"{\"ep_ip\":\"10.0.0.1\",\"person_type\":1}".to_vec(), |device, _| in_a_text(&device));
+    body.extend([b"\"ep_info\":", &device[..], b"}"].concat());
+
+    let sent = members.iter().filter(|((_, key), _)| *key == Key::Exact).map(|(_, (_, says))| *says);
+    let sent: Vec<_> = sent.collect();
+    let may_become = match sent.first() {
+        Some(Type(person_type)) if sent.iter().all(|says| *says == Type(*person_type)) => Some(*person_type),
+        _ => None,
+    };
+    (body, may_become)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
@@ -287,6 +303,20 @@ proptest! {
         if let Some((person_type, true)) = expected {
             let found: Vec<_> = found.iter().map(|normalized| normalized.event.person_type).collect();
             prop_assert_eq!(found, [person_type], "of {}", shown());
+        }
+    }
+
+    #[test]
+    fn no_known_person_type_comes_of_a_flat_document_that_does_not_say_so(
+        members in prop::collection::vec(member(), 0..3),
+        encoded in 0..4_usize,
+    ) {
+        let (body, may_become) = flat(&members, encoded);
+        let shown = || String::from_utf8_lossy(&body).into_owned();
+        for normalized in events(&body, &source(Feed::Realtime)).into_iter().flatten() {
+            let person_type = normalized.event.person_type;
+            prop_assert!(person_type == PersonType::Unknown || may_become == Some(person_type), "{person_type} of {}", shown());
+            prop_assert!(members.len() > 1 || may_become.is_none_or(|it| it == person_type), "{person_type} of {}", shown());
         }
     }
 }

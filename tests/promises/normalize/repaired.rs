@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{context, events, one, rebuilt, source};
-use crate::documents;
+use crate::normalize::documents;
 
 /// Puts the inner object where it is one, or the text that it has become, into a text.
 fn encode_inner(document: &mut Value) {

@@ -5,14 +5,11 @@ pub mod black_hole;
 pub mod certificates;
 pub mod child;
 pub mod gateway;
-pub mod haproxy;
-pub mod kafka;
-pub mod mosquitto;
-pub mod prometheus;
 pub mod run;
-pub mod s3;
+mod servers;
 pub mod site;
-pub mod stub_broker;
 pub mod subscriber;
 pub mod thin_line;
 pub mod volume;
+
+pub use servers::{haproxy, kafka, mosquitto, prometheus, s3, stub_broker};

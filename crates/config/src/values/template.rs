@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use boxbridge_event::PersonType;
+
 /// What may stand in braces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
@@ -122,11 +124,91 @@ impl Template {
         Ok(template)
     }
 
+    /// The same, where the type of person is known.
+    pub(crate) fn of(&self, person_type: PersonType) -> Template {
+        let part = |part: &Part| match part {
+            Part::Field(Field::PersonType) => Part::Literal(person_type.to_string()),
+            part => part.clone(),
+        };
+        Template {
+            parts: self.parts.iter().map(part).collect(),
+        }
+    }
+
+    /// Whether some values of their fields make two MQTT topics the same. A value never holds a `/`.
+    pub(crate) fn may_meet(&self, other: &Template) -> bool {
+        let (own, others) = (self.levels(), other.levels());
+        let pairs = || own.iter().zip(&others);
+        own.len() == others.len() && pairs().all(|(level, other)| level.may_equal(other))
+    }
+
+    fn levels(&self) -> Vec<Level> {
+        let mut levels = vec![Level::default()];
+
+        for part in &self.parts {
+            let (first, further) = match part {
+                Part::Field(_) => (None, None),
+                Part::Literal(text) => match text.split_once('/') {
+                    Some((first, further)) => (Some(first), Some(further)),
+                    None => (Some(text.as_str()), None),
+                },
+            };
+
+            if let Some(level) = levels.last_mut() {
+                level.push(first);
+            }
+            for text in further.into_iter().flat_map(|text| text.split('/')) {
+                let mut level = Level::default();
+                level.push(Some(text));
+                levels.push(level);
+            }
+        }
+        levels
+    }
+
     fn literals(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Literal(literal) => Some(literal.as_str()),
             Part::Field(_) => None,
         })
+    }
+}
+
+/// One level of an MQTT topic: a text, or anything between two texts.
+#[derive(Default)]
+struct Level {
+    start: String,
+    /// What stands behind the last field, if there is a field.
+    end: Option<String>,
+}
+
+impl Level {
+    /// Adds a text, or a field.
+    fn push(&mut self, text: Option<&str>) {
+        match (text, &mut self.end) {
+            (Some(text), None) => self.start.push_str(text),
+            (Some(text), Some(end)) => end.push_str(text),
+            (None, end) => *end = Some(String::new()),
+        }
+    }
+
+    /// Errs on the side of yes where both have fields: texts between them are left out.
+    fn may_equal(&self, other: &Level) -> bool {
+        match (&self.end, &other.end) {
+            (None, None) => self.start == other.start,
+            (Some(_), None) => other.may_equal(self),
+            (None, Some(end)) => {
+                // A field is never empty: nothing at all is written as `%`.
+                let text = self.start.strip_prefix(other.start.as_str());
+                text.is_some_and(|text| text.ends_with(end.as_str()) && text.len() > end.len())
+            }
+            (Some(end), Some(other_end)) => {
+                let (start, other_start) = (self.start.as_str(), other.start.as_str());
+                let (end, other_end) = (end.as_str(), other_end.as_str());
+                (start.starts_with(other_start) || other_start.starts_with(start))
+                    && (end.ends_with(other_end) || other_end.ends_with(end))
+            }
+        }
     }
 }
 
@@ -147,5 +229,44 @@ impl fmt::Display for Template {
             Part::Literal(literal) => f.write_str(literal),
             Part::Field(field) => write!(f, "{{{}}}", field.as_str()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_topics_meet_where_some_device_or_site_makes_them_the_same() {
+        let all: Vec<_> = Field::ALL.iter().map(|(field, _)| *field).collect();
+        let template = |text: &str| Template::mqtt_topic(text, &all).unwrap();
+
+        for (one, other, expected) in [
+            ("doors", "doors", true),
+            ("doors", "door", false),
+            ("events/{device.id}", "late/{device.id}", false),
+            ("door/{device.id}", "door/{site}", true),
+            ("{site}/events/a", "late/events/a", true),
+            ("{site}/events/{device.id}", "late/{site}/{device.id}", true),
+            ("events/{device.id}", "events/{site}/{device.id}", false),
+            ("a/late-{device.id}", "a/live-{device.id}", false),
+            ("a/{site}-late", "a/{site}-live", false),
+            ("a/{site}x{device.id}", "a/xx", true),
+            ("a/late-{site}", "a/late-gate", true),
+            ("a//b", "a/{site}/b", false),
+            ("/a", "a", false),
+        ] {
+            let (one_template, other_template) = (template(one), template(other));
+            assert_eq!(
+                one_template.may_meet(&other_template),
+                expected,
+                "{one} {other}"
+            );
+            assert_eq!(
+                other_template.may_meet(&one_template),
+                expected,
+                "{other} {one}"
+            );
+        }
     }
 }

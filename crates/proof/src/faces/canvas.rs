@@ -43,6 +43,7 @@ impl Canvas {
         };
         let mut canvas = Canvas(pixmap);
         draw(&mut canvas);
+
         let mut jpeg = Vec::new();
         let encoder = jpeg_encoder::Encoder::new(&mut jpeg, QUALITY);
         match encoder.encode(

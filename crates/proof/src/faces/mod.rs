@@ -49,6 +49,7 @@ pub fn scene(sitter: &Sitter, door: &Door) -> Vec<u8> {
         // Where in the picture somebody stands differs from pass to pass.
         let step = Chance::new(door.time.0.unsigned_abs(), STREAM_STEP).below(160) as f32;
         look.draw(canvas, (240.0 + step, 190.0), 66.0);
+
         canvas.bar((0.0, 440.0), (640.0, 40.0), Color::BLACK);
         // Small enough for the longest address.
         letters::write(canvas, (12.0, 451.0), 2.5, &caption(door));
@@ -80,9 +81,11 @@ fn caption(door: &Door) -> String {
 fn wall(canvas: &mut Canvas) {
     canvas.fill(Color::WALL);
     canvas.bar((0.0, 390.0), (640.0, 90.0), Color::FLOOR);
+
     canvas.bar((40.0, 60.0), (150.0, 332.0), Color::FRAME);
     canvas.bar((52.0, 72.0), (126.0, 320.0), Color::DOOR);
     canvas.oval((164.0, 240.0), (6.0, 6.0), Color::FRAME);
+
     canvas.bar((560.0, 150.0), (34.0, 54.0), Color::FRAME);
     canvas.oval((577.0, 168.0), (7.0, 7.0), Color::LAMP);
 }

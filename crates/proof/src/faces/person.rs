@@ -31,6 +31,25 @@ const SHIRT: [Color; 6] = [
     Color(66, 72, 84),
 ];
 
+/// Short is the most usual.
+const CUTS: [Cut; 6] = [
+    Cut::Short,
+    Cut::Bun,
+    Cut::Long,
+    Cut::Curls,
+    Cut::Short,
+    Cut::Bald,
+];
+const CURLS: [Point; 7] = [
+    (-0.85, -0.25),
+    (-0.6, -0.75),
+    (0.0, -0.98),
+    (0.6, -0.75),
+    (0.85, -0.25),
+    (-0.92, 0.2),
+    (0.92, 0.2),
+];
+
 /// The stream of looks: other decisions from the same identity do not shift it.
 const STREAM_LOOK: u64 = 0xface;
 
@@ -62,31 +81,16 @@ pub struct Look {
 
 impl Look {
     pub fn of(sitter: &Sitter) -> Look {
-        // FNV-1a: the same on every machine and in every version.
-        let seed = sitter
-            .identity
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            });
-        let mut chance = Chance::new(seed, STREAM_LOOK);
+        let mut chance = Chance::new(seed(sitter.identity), STREAM_LOOK);
         let (badge, letter) = badge(sitter.person_type);
         let tenth = |chance: &mut Chance| chance.below(1_000) as f32 / 10_000.0;
+
+        // Each draw depends on those before it: another order is another face.
         Look {
             skin: chance.pick(&SKIN).copied().unwrap_or(Color::WHITE),
             hair: chance.pick(&HAIR).copied().unwrap_or(Color::BLACK),
             shirt: chance.pick(&SHIRT).copied().unwrap_or(Color::BLACK),
-            cut: chance
-                .pick(&[
-                    Cut::Short,
-                    Cut::Bun,
-                    Cut::Long,
-                    Cut::Curls,
-                    Cut::Short,
-                    Cut::Bald,
-                ])
-                .copied()
-                .unwrap_or(Cut::Short),
+            cut: chance.pick(&CUTS).copied().unwrap_or(Cut::Short),
             wears_glasses: chance.below(3) == 0,
             wears_beard: chance.below(4) == 0,
             width: 0.78 + tenth(&mut chance),
@@ -119,16 +123,8 @@ impl Look {
             }
             Cut::Bun => pen.oval((0.0, -1.2), (0.38, 0.34), self.hair),
             Cut::Curls => {
-                for (x, y) in [
-                    (-0.85, -0.25),
-                    (-0.6, -0.75),
-                    (0.0, -0.98),
-                    (0.6, -0.75),
-                    (0.85, -0.25),
-                    (-0.92, 0.2),
-                    (0.92, 0.2),
-                ] {
-                    pen.oval((x, y), (0.42, 0.42), self.hair);
+                for center in CURLS {
+                    pen.oval(center, (0.42, 0.42), self.hair);
                 }
             }
             Cut::Short | Cut::Bald => {}
@@ -153,6 +149,7 @@ impl Look {
             pen.oval((0.0, -0.28), (self.width + 0.08, 0.8), self.hair);
         }
         pen.oval((0.0, 0.1), (self.width, 0.95), self.skin);
+
         if self.wears_beard {
             pen.oval((0.0, 0.72), (self.width * 0.72, 0.4), self.hair);
             pen.oval((0.0, 0.42), (self.width * 0.78, 0.3), self.skin);
@@ -168,37 +165,34 @@ impl Look {
             let x = side * self.eyes;
             pen.oval((x, 0.02), (0.15, 0.095), Color::WHITE);
             pen.oval((x, 0.02), (0.075, 0.085), Color(60, 44, 36));
-            pen.curve(
-                [(x - 0.17, -0.19), (x, -0.27), (x + 0.17, -0.19)],
-                0.055,
-                self.hair.shade(),
-            );
+
+            let brow = [(x - 0.17, -0.19), (x, -0.27), (x + 0.17, -0.19)];
+            pen.curve(brow, 0.055, self.hair.shade());
             if self.wears_glasses {
                 pen.ring((x, 0.02), (0.25, 0.21), 0.045, Color::BLACK);
             }
         }
         if self.wears_glasses {
-            pen.curve(
-                [
-                    (-self.eyes + 0.25, 0.0),
-                    (0.0, -0.05),
-                    (self.eyes - 0.25, 0.0),
-                ],
-                0.045,
-                Color::BLACK,
-            );
+            let bridge = [
+                (-self.eyes + 0.25, 0.0),
+                (0.0, -0.05),
+                (self.eyes - 0.25, 0.0),
+            ];
+            pen.curve(bridge, 0.045, Color::BLACK);
         }
-        pen.curve(
-            [(0.02, 0.1), (0.12, 0.34), (-0.04, 0.36)],
-            0.045,
-            self.skin.shade(),
-        );
-        pen.curve(
-            [(-self.mouth, 0.6), (0.0, 0.72), (self.mouth, 0.6)],
-            0.06,
-            Color(168, 72, 68),
-        );
+
+        let nose = [(0.02, 0.1), (0.12, 0.34), (-0.04, 0.36)];
+        pen.curve(nose, 0.045, self.skin.shade());
+        let mouth = [(-self.mouth, 0.6), (0.0, 0.72), (self.mouth, 0.6)];
+        pen.curve(mouth, 0.06, Color(168, 72, 68));
     }
+}
+
+/// FNV-1a: the same on every machine and in every version.
+fn seed(identity: &str) -> u64 {
+    identity.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// By person type: the colour of the badge, and the letter on it.

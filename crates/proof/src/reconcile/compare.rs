@@ -1,13 +1,13 @@
 //! What was delivered against what was sent, field by field. Names the fields that differ, never their values.
 
 use super::bus::Stream;
-use super::expected::{Expected, ExpectedEvent, hash, ten_thousandths};
+use super::expected::{Expected, ExpectedEvent, Index, hash, ten_thousandths};
 use super::recording::{Arrival, Delivered};
 use boxbridge_event::PictureKind;
 
 /// The fields of this arrival that are not as they were sent; none if all is well. Id and revision are learnt from the first
 /// arrival where the answer did not tell them, so that all destinations must agree on them.
-pub fn differences(expected: &mut Expected, place: usize, arrival: &Arrival) -> Vec<String> {
+pub fn differences(expected: &mut Expected, index: usize, arrival: &Arrival) -> Vec<String> {
     let mut wrong = Vec::new();
     if arrival.stream == Stream::Elsewhere {
         wrong.push("topic".to_owned());
@@ -15,25 +15,23 @@ pub fn differences(expected: &mut Expected, place: usize, arrival: &Arrival) -> 
     let Some(delivered) = &arrival.event else {
         return wrong;
     };
-    let is_revision = expected.events.get_mut(place).is_some_and(|event| {
+
+    let is_revision = expected.events.get_mut(index).is_some_and(|event| {
         event.id = event.id.or(delivered.id);
         is_revision(event, delivered)
     });
-    if let Some(event) = expected.events.get(place) {
-        let fields = fields(expected, event, delivered)
-            .into_iter()
-            .chain([("revision", is_revision)]);
-        wrong.extend(
-            fields
-                .filter(|(_, is_same)| !is_same)
-                .map(|(field, _)| field.to_owned()),
-        );
-        wrong.extend(
-            PictureKind::ALL
-                .iter()
-                .filter_map(|kind| picture(expected, event, delivered, *kind)),
-        );
-    }
+    let Some(event) = expected.events.get(index) else {
+        return wrong;
+    };
+
+    let fields = fields(expected, event, delivered)
+        .into_iter()
+        .chain([("revision", is_revision)]);
+    let differing = fields.filter(|(_, is_same)| !is_same);
+    wrong.extend(differing.map(|(field, _)| field.to_owned()));
+
+    let kinds = PictureKind::ALL.iter();
+    wrong.extend(kinds.filter_map(|kind| picture(expected, event, delivered, *kind)));
     wrong
 }
 
@@ -56,12 +54,15 @@ fn fields(
     event: &ExpectedEvent,
     delivered: &Delivered,
 ) -> [(&'static str, bool); 7] {
+    let feeds = [Some(event.feed), event.other_feed];
+    let identity = delivered.identity.as_deref().map(hash);
+    let score = delivered.score.map(ten_thousandths);
+
     [
         ("id", delivered.id.is_some() && delivered.id == event.id),
         (
             "feed",
-            delivered.feed.is_some()
-                && [Some(event.feed), event.other_feed].contains(&delivered.feed),
+            delivered.feed.is_some() && feeds.contains(&delivered.feed),
         ),
         (
             "device.id",
@@ -71,14 +72,8 @@ fn fields(
             "person_type",
             delivered.person_type == Some(event.person_type),
         ),
-        (
-            "identity.id",
-            delivered.identity.as_deref().map(hash) == Some(event.identity),
-        ),
-        (
-            "match.score",
-            delivered.score.map(ten_thousandths) == Some(event.score),
-        ),
+        ("identity.id", identity == Some(event.identity)),
+        ("match.score", score == Some(event.score)),
         (
             "occurred_at",
             delivered.occurred_at == Some(event.occurred_at),
@@ -86,35 +81,38 @@ fn fields(
     ]
 }
 
+/// The field in which this picture differs; `None` if it is as it was sent, or neither sent nor delivered.
 fn picture(
     expected: &Expected,
     event: &ExpectedEvent,
     delivered: &Delivered,
     kind: PictureKind,
 ) -> Option<String> {
-    let sent = event
-        .picture(kind)
-        .and_then(|place| Some((place, expected.pictures.get(place as usize)?)));
-    let (place, sent, said) = match (sent, delivered.pictures.get(&kind)) {
+    let picture = |index: Index| Some((index, expected.pictures.get(index as usize)?));
+    let sent = event.picture(kind).and_then(picture);
+    let (index, sent, said) = match (sent, delivered.pictures.get(&kind)) {
         (None, None) => return None,
-        (Some((place, sent)), Some(said)) => (place, sent, said),
+        (Some((index, sent)), Some(said)) => (index, sent, said),
         (None, Some(_)) | (Some(_), None) => return Some(format!("pictures.{kind}")),
     };
-    let is_content = said
+
+    let said_of = said
         .sha256
         .as_deref()
-        .and_then(|sha256| expected.find_picture(sha256))
-        == Some(place);
-    let is_size = said.bytes == Some(u64::from(sent.bytes));
+        .and_then(|sha256| expected.find_picture(sha256));
     let is_key = match (&said.key, &said.sha256) {
         (Some(key), Some(sha256)) => key.contains(sha256.as_str()),
         (None, _) => said.stored != Some(true),
         (Some(_), None) => false,
     };
-    match (is_content, is_size, is_key) {
-        (true, true, true) => None,
-        (false, _, _) => Some(format!("pictures.{kind}.sha256")),
-        (_, false, _) => Some(format!("pictures.{kind}.bytes")),
-        (_, _, false) => Some(format!("pictures.{kind}.key")),
+
+    if said_of != Some(index) {
+        Some(format!("pictures.{kind}.sha256"))
+    } else if said.bytes != Some(u64::from(sent.bytes)) {
+        Some(format!("pictures.{kind}.bytes"))
+    } else if !is_key {
+        Some(format!("pictures.{kind}.key"))
+    } else {
+        None
     }
 }

@@ -5,13 +5,12 @@
 //! are. Deliberately knows nothing of arrivals: those are one byte an event and bus, in [`super::witness`].
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use crate::simulate::{Entry, Marker};
 use boxbridge_event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
 
-/// A place in [`Expected::events`] or in [`Expected::pictures`].
+/// Where something stands in [`Expected::events`] or in [`Expected::pictures`].
 pub type Index = u32;
 
 /// A marker's number beyond this is no ledger of ours, and would only cost memory.
@@ -23,10 +22,10 @@ pub struct Expected {
     pub events: Vec<ExpectedEvent>,
     pub pictures: Vec<ExpectedPicture>,
     pub devices: Vec<String>,
-    /// Per run, by number: the event's place + 1, or 0.
+    /// Per run, by number: the event's index + 1, or 0.
     runs: HashMap<u32, Vec<Index>>,
-    picture_places: HashMap<u64, Index>,
-    device_places: HashMap<String, Index>,
+    picture_indexes: HashMap<u64, Index>,
+    device_indexes: HashMap<String, Index>,
 }
 
 /// One event of the ledger. What the answer did not tell is filled in by the first arrival.
@@ -128,38 +127,21 @@ impl Expected {
         if entry.marker.number > NUMBER_MAX || self.events.len() >= NUMBER_MAX as usize {
             return false;
         }
-        let place = Index::try_from(self.events.len()).unwrap_or(NONE);
-        let numbers = self.runs.entry(entry.marker.run).or_default();
-        let number = entry.marker.number as usize;
-        if numbers.len() <= number {
-            numbers.resize(number + 1, 0);
-        }
-        let is_acknowledged = entry.is_acknowledged();
-        let Some(known) = numbers.get_mut(number) else {
-            return false;
-        };
-        let is_new = *known == 0;
-        if is_new {
-            *known = place + 1;
-        }
-        let index = *known - 1;
-        if is_new {
-            self.insert(entry);
-        }
+        let index = self.index_of(entry);
         let Some(event) = self.events.get_mut(index as usize) else {
             return false;
         };
-        event.is_acknowledged |= is_acknowledged;
+
+        event.is_acknowledged |= entry.is_acknowledged();
         event.id = event.id.or(entry.event_id);
         let revision = event.revisions.slot(entry.feed != Feed::History);
         *revision = revision.or(entry.revision);
-        event.other_feed = event
-            .other_feed
-            .or(Some(entry.feed))
-            .filter(|feed| *feed != event.feed);
-        if is_acknowledged && stores_pictures {
-            for place in event.pictures {
-                if let Some(picture) = self.pictures.get_mut(place as usize) {
+        let second = event.other_feed.or(Some(entry.feed));
+        event.other_feed = second.filter(|feed| *feed != event.feed);
+
+        if entry.is_acknowledged() && stores_pictures {
+            for index in event.pictures {
+                if let Some(picture) = self.pictures.get_mut(index as usize) {
                     picture.marks.set(Marks::EXPECTED);
                 }
             }
@@ -167,17 +149,38 @@ impl Expected {
         true
     }
 
-    fn insert(&mut self, entry: &Entry) {
-        let place = Index::try_from(self.events.len()).unwrap_or(NONE);
+    /// Where the event of this marker is; it is put there if it is new.
+    fn index_of(&mut self, entry: &Entry) -> Index {
+        let next = Index::try_from(self.events.len()).unwrap_or(NONE);
+        let numbers = self.runs.entry(entry.marker.run).or_default();
+        let number = entry.marker.number as usize;
+        if numbers.len() <= number {
+            numbers.resize(number + 1, 0);
+        }
+
+        let Some(known) = numbers.get_mut(number) else {
+            return NONE;
+        };
+        if *known > 0 {
+            return *known - 1;
+        }
+        *known = next + 1;
+        self.insert(entry, next);
+        next
+    }
+
+    fn insert(&mut self, entry: &Entry, index: Index) {
         let mut pictures = [NONE; 4];
         for (kind, picture) in &entry.pictures {
-            if let Some(sha256) = short(&picture.sha256) {
-                let picture = self.intern_picture(sha256, picture.bytes, place);
-                if let Some(slot) = pictures.get_mut(usize::from(kind.number())) {
-                    *slot = picture;
-                }
+            let Some(sha256) = short(&picture.sha256) else {
+                continue;
+            };
+            let picture = self.intern_picture(sha256, picture.bytes, index);
+            if let Some(slot) = pictures.get_mut(usize::from(kind.number())) {
+                *slot = picture;
             }
         }
+
         let device = self.intern_device(&entry.device);
         self.events.push(ExpectedEvent {
             marker: entry.marker,
@@ -197,32 +200,32 @@ impl Expected {
     }
 
     fn intern_picture(&mut self, sha256: u64, bytes: u64, event: Index) -> Index {
-        let place = Index::try_from(self.pictures.len()).unwrap_or(NONE);
-        match self.picture_places.entry(sha256) {
-            Slot::Occupied(known) => *known.get(),
-            Slot::Vacant(vacant) => {
-                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-                self.pictures.push(ExpectedPicture {
-                    sha256,
-                    bytes,
-                    event,
-                    claimed_key: 0,
-                    found_key: 0,
-                    marks: Marks::default(),
-                });
-                *vacant.insert(place)
-            }
+        if let Some(index) = self.picture_indexes.get(&sha256) {
+            return *index;
         }
+
+        let index = Index::try_from(self.pictures.len()).unwrap_or(NONE);
+        self.pictures.push(ExpectedPicture {
+            sha256,
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            event,
+            claimed_key: 0,
+            found_key: 0,
+            marks: Marks::default(),
+        });
+        self.picture_indexes.insert(sha256, index);
+        index
     }
 
     fn intern_device(&mut self, device: &str) -> Index {
-        if let Some(place) = self.device_places.get(device) {
-            return *place;
+        if let Some(index) = self.device_indexes.get(device) {
+            return *index;
         }
-        let place = Index::try_from(self.devices.len()).unwrap_or(NONE);
+
+        let index = Index::try_from(self.devices.len()).unwrap_or(NONE);
         self.devices.push(device.to_owned());
-        self.device_places.insert(device.to_owned(), place);
-        place
+        self.device_indexes.insert(device.to_owned(), index);
+        index
     }
 
     pub fn find(&self, marker: Marker) -> Found {
@@ -231,12 +234,12 @@ impl Expected {
         };
         match numbers.get(marker.number as usize) {
             Some(0) | None => Found::Unexpected,
-            Some(place) => Found::Event(*place - 1),
+            Some(index) => Found::Event(*index - 1),
         }
     }
 
     pub fn find_picture(&self, sha256: &str) -> Option<Index> {
-        self.picture_places.get(&short(sha256)?).copied()
+        self.picture_indexes.get(&short(sha256)?).copied()
     }
 
     pub fn device(&self, event: &ExpectedEvent) -> &str {
@@ -249,7 +252,7 @@ impl Expected {
 impl ExpectedEvent {
     pub fn picture(&self, kind: PictureKind) -> Option<Index> {
         let picture = self.pictures.get(usize::from(kind.number()));
-        picture.copied().filter(|place| *place != NONE)
+        picture.copied().filter(|index| *index != NONE)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Ledger + arrivals + objects → the verdict. Pure: no clock, no IO, nothing async.
 //!
 //! Promises: in which order the buses' recordings and the objects are looked at does not matter; an event counts once in each
-//! finding per bus, however often it came. What is not acknowledged is nobody's to lose, and its place in the order is not
-//! known, so it is neither lost nor reordered. Deliberately judges only what was looked at: a bus that was not listened to is
+//! finding per bus, however often it came. An event that was not acknowledged is nobody's to lose, and its place in the order is
+//! not known: it is neither lost nor reordered. Deliberately judges only what was looked at: a bus that was not listened to is
 //! not in the report.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::rules::Rules;
 use super::witness::Witness;
 use crate::simulate::Entry;
 
-/// The whole verdict at once, for who has everything in memory; the command streams its files through a [`Judge`].
+/// The whole verdict at once, where everything is in memory; the command streams its files through a [`Judge`].
 pub fn judge(
     rules: Rules,
     ledger: impl IntoIterator<Item = Entry>,
@@ -39,16 +39,18 @@ pub struct Judge {
     expected: Expected,
     witnesses: BTreeMap<Bus, Witness>,
     objects: Objects,
-    store: Store,
+    pictures: Pictures,
     warnings: Vec<String>,
 }
 
-/// Whether the store takes part in the verdict.
+/// Whether the pictures in the store take part in the verdict.
 #[derive(PartialEq, Eq)]
-enum Store {
+enum Pictures {
     Ignored,
-    LookedAt,
+    Judged,
 }
+
+const NOTHING_TO_LOSE: &str = "no event of the ledger was acknowledged: there was nothing to lose";
 
 impl Judge {
     pub fn new(rules: Rules) -> Judge {
@@ -57,7 +59,7 @@ impl Judge {
             expected: Expected::default(),
             witnesses: BTreeMap::new(),
             objects: Objects::default(),
-            store: Store::Ignored,
+            pictures: Pictures::Ignored,
             warnings: Vec::new(),
         }
     }
@@ -92,7 +94,7 @@ impl Judge {
 
     /// From now on pictures are judged: those that no [`Judge::object`] shows are not there.
     pub fn look_at_store(&mut self) {
-        self.store = Store::LookedAt;
+        self.pictures = Pictures::Judged;
     }
 
     pub fn object(&mut self, object: &StoredObject) {
@@ -106,20 +108,22 @@ impl Judge {
 
     fn arrival(&mut self, arrival: &Arrival) {
         let witness = self.witnesses.entry(arrival.bus).or_default();
-        let place = match self.expected.find(arrival.marker) {
-            Found::Event(place) => place as usize,
+        let index = match self.expected.find(arrival.marker) {
+            Found::Event(index) => index as usize,
             Found::Unexpected => return witness.unexpected(arrival),
             Found::Foreign => return witness.foreign(),
         };
+
         if let Some(delivered) = &arrival.event {
             self.objects.claim(&mut self.expected, delivered);
         }
-        let wrong = compare::differences(&mut self.expected, place, arrival);
-        let Some(event) = self.expected.events.get(place) else {
+        let wrong = compare::differences(&mut self.expected, index, arrival);
+
+        let Some(event) = self.expected.events.get(index) else {
             return;
         };
         let lane = self.rules.lane(event.person_type, event.feed);
-        witness.arrival(&self.expected, place, arrival, lane, &wrong);
+        witness.arrival(&self.expected, index, arrival, lane, &wrong);
     }
 
     pub fn into_report(self) -> Report {
@@ -128,25 +132,21 @@ impl Judge {
             expected,
             witnesses,
             objects,
-            store,
+            pictures,
             warnings,
         } = self;
-        let acknowledged = expected
-            .events
-            .iter()
-            .filter(|event| event.is_acknowledged)
-            .count() as u64;
+        let events = &expected.events;
+        let acknowledged = events.iter().filter(|event| event.is_acknowledged).count();
         let mut report = Report {
-            sent: expected.events.len() as u64,
-            acknowledged,
+            sent: events.len() as u64,
+            acknowledged: acknowledged as u64,
             warnings,
             ..Report::default()
         };
         if report.sent > 0 && report.acknowledged == 0 {
-            report.warnings.push(
-                "no event of the ledger was acknowledged: there was nothing to lose".to_owned(),
-            );
+            report.warnings.push(NOTHING_TO_LOSE.to_owned());
         }
+
         for (bus, witness) in witnesses {
             if witness.gaps > 0 {
                 let (bus, gaps) = (bus.as_str(), witness.gaps);
@@ -158,7 +158,8 @@ impl Judge {
                 .buses
                 .insert(bus, witness.conclude(bus, &rules, &expected));
         }
-        report.store = (store == Store::LookedAt).then(|| objects.conclude(&expected));
+
+        report.store = (pictures == Pictures::Judged).then(|| objects.conclude(&expected));
         report
     }
 }

@@ -1,6 +1,6 @@
 //! Reads Kafka from a moment on: every partition of every topic that a route can name, without joining a group.
 //!
-//! Promises: what is in the log from that moment on is read, also on topics and partitions that are made later; offsets are
+//! Promises: every message in the log from that moment on is read, also on topics and partitions that are made later; offsets are
 //! fixed when it starts, so that nothing slips between starting and reading. Deliberately commits no offsets and keeps no group.
 
 use std::collections::HashSet;
@@ -35,19 +35,21 @@ pub async fn listen(
         brokers: brokers.clone(),
         reason: error.to_string(),
     };
-    let started = tokio::task::spawn_blocking(move || {
+
+    let begin = move || {
+        let consumer = settings(&kafka).create()?;
         let mut reader = Reader {
-            consumer: settings(&kafka).create()?,
+            consumer,
             known: HashSet::new(),
             since,
             sink,
         };
         reader.begin().map(|()| reader)
-    });
-    let started = started
-        .await
-        .map_err(|error| Error::Listener(error.to_string()))?;
-    let reader = started.map_err(failed.clone())?;
+    };
+    let begun = tokio::task::spawn_blocking(begin).await;
+    let begun = begun.map_err(|error| Error::Listener(error.to_string()))?;
+    let reader = begun.map_err(failed.clone())?;
+
     Ok(tokio::task::spawn_blocking(move || {
         reader.run().map_err(failed)
     }))
@@ -86,22 +88,23 @@ impl Reader {
         let mut looked = Instant::now();
         while !self.sink.stop.is_cancelled() {
             if looked.elapsed() >= LOOK_EVERY {
-                match self.look(Begin::AtFirst) {
-                    Ok(()) => {}
-                    // A broker that is down comes back, and that is what is being tested.
-                    Err(error) => tracing::debug!(%error, "the topics cannot be listed now"),
+                // A broker that is down comes back: outages are tested with this.
+                if let Err(error) = self.look(Begin::AtFirst) {
+                    tracing::debug!(%error, "the topics cannot be listed now");
                 }
                 looked = Instant::now();
             }
+
             match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
-                    let payload = message.payload().unwrap_or_default();
+                    let (topic, payload) = (message.topic(), message.payload().unwrap_or_default());
+                    let rules = &self.sink.rules;
                     self.sink.put_blocking(Recorded::read(
                         Bus::Kafka,
-                        message.topic(),
+                        topic,
                         payload,
                         false,
-                        &self.sink.rules,
+                        rules,
                     ));
                 }
                 Some(Err(error)) if is_final(&error) => {
@@ -118,22 +121,20 @@ impl Reader {
     /// Takes up every partition that is not read yet.
     fn look(&mut self, begin: Begin) -> Result<(), KafkaError> {
         let metadata = self.consumer.fetch_metadata(None, ANSWER_WITHIN)?;
+        let topics = metadata.topics().iter();
         let mut found = TopicPartitionList::new();
-        for topic in metadata
-            .topics()
-            .iter()
-            .filter(|topic| self.sink.rules.is_kafka_topic(topic.name()))
-        {
+        for topic in topics.filter(|topic| self.sink.rules.is_kafka_topic(topic.name())) {
             for partition in topic.partitions() {
-                let name = (topic.name().to_owned(), partition.id());
-                if !self.known.contains(&name) {
-                    found.add_partition_offset(&name.0, name.1, Offset::Offset(self.since.0))?;
+                let (name, number) = (topic.name(), partition.id());
+                if !self.known.contains(&(name.to_owned(), number)) {
+                    found.add_partition_offset(name, number, Offset::Offset(self.since.0))?;
                 }
             }
         }
         if found.count() == 0 {
             return Ok(());
         }
+
         let from = match begin {
             Begin::AtTime => self.at_time(&found)?,
             Begin::AtFirst => {
@@ -142,40 +143,41 @@ impl Reader {
             }
         };
         self.consumer.incremental_assign(&from)?;
-        self.known.extend(
-            found
-                .elements()
-                .iter()
-                .map(|element| (element.topic().to_owned(), element.partition())),
-        );
+
+        let elements = found.elements();
+        let taken = elements
+            .iter()
+            .map(|it| (it.topic().to_owned(), it.partition()));
+        self.known.extend(taken);
         Ok(())
     }
 
     /// The first offset at or after the time; the end, where nothing is as young as that.
     fn at_time(&self, partitions: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
         // The ends before the times: what comes in between is then after the end, and read.
-        let end = |topic: &str, partition| {
-            self.consumer
-                .fetch_watermarks(topic, partition, ANSWER_WITHIN)
-                .map(|(_, end)| end)
-        };
         let elements = partitions.elements();
-        let ends: Vec<_> = elements
+        let end = |topic: &str, partition| {
+            let watermarks = self
+                .consumer
+                .fetch_watermarks(topic, partition, ANSWER_WITHIN);
+            watermarks.map(|(_, end)| end)
+        };
+        let ends = elements
             .iter()
-            .map(|element| end(element.topic(), element.partition()))
-            .collect::<Result<_, _>>()?;
+            .map(|element| end(element.topic(), element.partition()));
+        let ends: Vec<_> = ends.collect::<Result<_, _>>()?;
         let times = self
             .consumer
             .offsets_for_times(partitions.clone(), ANSWER_WITHIN)?;
+
         let mut from = TopicPartitionList::new();
         for (element, end) in elements.iter().zip(ends) {
-            let at_time = times
-                .find_partition(element.topic(), element.partition())
-                .map(|element| element.offset());
-            let offset = at_time
-                .filter(|offset| matches!(offset, Offset::Offset(_)))
-                .unwrap_or(Offset::Offset(end));
-            from.add_partition_offset(element.topic(), element.partition(), offset)?;
+            let (topic, partition) = (element.topic(), element.partition());
+            let found = times
+                .find_partition(topic, partition)
+                .map(|found| found.offset());
+            let found = found.filter(|offset| matches!(offset, Offset::Offset(_)));
+            from.add_partition_offset(topic, partition, found.unwrap_or(Offset::Offset(end)))?;
         }
         Ok(from)
     }
@@ -207,14 +209,14 @@ fn is_settling(error: &KafkaError) -> bool {
 }
 
 fn settings(kafka: &config::Kafka) -> ClientConfig {
-    let mut settings = ClientConfig::new();
-    let path = |path: &std::path::Path| path.display().to_string();
     let security = match (kafka.encrypted, kafka.sasl.is_some()) {
         (false, false) => "plaintext",
         (true, false) => "ssl",
         (false, true) => "sasl_plaintext",
         (true, true) => "sasl_ssl",
     };
+
+    let mut settings = ClientConfig::new();
     settings
         .set("bootstrap.servers", &kafka.brokers)
         .set("security.protocol", security)
@@ -226,16 +228,18 @@ fn settings(kafka: &config::Kafka) -> ClientConfig {
         .set("fetch.wait.max.ms", "100")
         .set("fetch.message.max.bytes", "16777216")
         .set("queued.max.messages.kbytes", "65536");
-    let tls = [
+
+    let files = [
         ("ssl.ca.location", &kafka.tls.ca_file),
         ("ssl.certificate.location", &kafka.tls.cert_file),
         ("ssl.key.location", &kafka.tls.key_file),
     ];
-    for (key, file) in tls {
+    for (key, file) in files {
         if let Some(file) = file {
-            settings.set(key, path(file));
+            settings.set(key, file.display().to_string());
         }
     }
+
     if let Some(sasl) = &kafka.sasl {
         settings.set("sasl.mechanism", &sasl.mechanism);
         settings.set("sasl.username", &sasl.username);
@@ -262,6 +266,7 @@ mod tests {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic(topic, 1, 1).unwrap();
         cluster.partition_leader(topic, 0, None).unwrap();
+
         let flags = vec![("send.kafka.brokers".to_owned(), cluster.bootstrap_servers())];
         let config = Config::load(&Layers {
             flags,

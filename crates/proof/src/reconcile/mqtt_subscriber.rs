@@ -1,11 +1,11 @@
 //! Subscribes to MQTT as a careful consumer would: QoS 1, a session that outlives a broken connection.
 //!
-//! Promises: a session that the broker lost is noted as a gap in the recording, since what came meanwhile is missing for the
-//! subscriber's sake. Deliberately no TLS of its own: it is for the broker's side of the firewall.
+//! Promises: a session that the broker lost is noted as a gap in the recording: messages that are missing then may be the
+//! subscriber's fault. Deliberately says nothing on the broker but its subscriptions: no status, no last will.
 
 use std::time::Duration;
 
-use boxbridge_connect::tls;
+use boxbridge_connect::tls::{self, TlsError};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
@@ -32,47 +32,18 @@ pub async fn listen(
     filters: Vec<String>,
     sink: Sink,
 ) -> Result<JoinHandle<Result<(), Error>>, Error> {
-    let broker = match &mqtt.broker {
-        Some(broker) => broker.clone(),
-        None => Broker {
-            transport: MqttTransport::Tcp,
-            host: mqtt.embedded.listen.ip().to_string(),
-            port: mqtt.embedded.listen.port(),
-            path: String::new(),
-        },
-    };
+    let broker = mqtt.broker.clone().unwrap_or_else(|| embedded(mqtt));
+    let address = format!("{}:{}", broker.host, broker.port);
     let failed = |reason: String| Error::Mqtt {
-        broker: format!("{}:{}", broker.host, broker.port),
+        broker: address.clone(),
         reason,
     };
-    let tls = || -> Result<rumqttc::TlsConfiguration, Error> {
-        let config = tls::client_config(&mqtt.tls).map_err(|error| failed(error.to_string()))?;
-        Ok(rumqttc::TlsConfiguration::Rustls(config))
-    };
-    let (scheme, transport) = match broker.transport {
-        MqttTransport::Tcp => (None, rumqttc::Transport::Tcp),
-        MqttTransport::Tls => (None, rumqttc::Transport::Tls(tls()?)),
-        MqttTransport::WebSocket => (Some("ws"), rumqttc::Transport::Ws),
-        MqttTransport::WebSocketTls => (Some("wss"), rumqttc::Transport::Wss(tls()?)),
-    };
-    let place = scheme.map_or(broker.host.clone(), |scheme| {
-        format!("{scheme}://{}:{}{}", broker.host, broker.port, broker.path)
-    });
-    let mut options = MqttOptions::new(client_id(), place, broker.port);
-    options.set_transport(transport);
-    options.set_keep_alive(mqtt.keep_alive.max(Duration::from_secs(5)));
-    options
-        .set_clean_start(false)
-        .set_session_expiry_interval(Some(SESSION_SECONDS));
-    options.set_max_packet_size(Some(PACKET_MAX_BYTES));
-    if let Some(username) = &mqtt.username {
-        options.set_credentials(username, mqtt.password.expose());
-    }
+
+    let options = options(mqtt, &broker).map_err(|error| failed(error.to_string()))?;
     let (client, eventloop) = AsyncClient::new(options, 16);
     let (ready, subscribed) = oneshot::channel();
-    let address = format!("{}:{}", broker.host, broker.port);
     let subscriber = Subscriber {
-        address,
+        address: address.clone(),
         client,
         filters,
         sink,
@@ -80,6 +51,7 @@ pub async fn listen(
         connections: 0,
         session: Session::New,
     };
+
     let listener = tokio::spawn(subscriber.run(eventloop));
     match tokio::time::timeout(READY_WITHIN, subscribed).await {
         Ok(Ok(Ok(()))) => Ok(listener),
@@ -89,6 +61,42 @@ pub async fn listen(
             Err(failed(format!("no subscription after {READY_WITHIN:?}")))
         }
     }
+}
+
+/// The broker inside the gateway, where the settings name no other.
+fn embedded(mqtt: &config::Mqtt) -> Broker {
+    Broker {
+        transport: MqttTransport::Tcp,
+        host: mqtt.embedded.listen.ip().to_string(),
+        port: mqtt.embedded.listen.port(),
+        path: String::new(),
+    }
+}
+
+fn options(mqtt: &config::Mqtt, broker: &Broker) -> Result<MqttOptions, TlsError> {
+    let tls = || tls::client_config(&mqtt.tls).map(rumqttc::TlsConfiguration::Rustls);
+    let (scheme, transport) = match broker.transport {
+        MqttTransport::Tcp => (None, rumqttc::Transport::Tcp),
+        MqttTransport::Tls => (None, rumqttc::Transport::Tls(tls()?)),
+        MqttTransport::WebSocket => (Some("ws"), rumqttc::Transport::Ws),
+        MqttTransport::WebSocketTls => (Some("wss"), rumqttc::Transport::Wss(tls()?)),
+    };
+    let host = match scheme {
+        Some(scheme) => format!("{scheme}://{}:{}{}", broker.host, broker.port, broker.path),
+        None => broker.host.clone(),
+    };
+
+    let mut options = MqttOptions::new(client_id(), host, broker.port);
+    options.set_transport(transport);
+    options.set_keep_alive(mqtt.keep_alive.max(Duration::from_secs(5)));
+    options
+        .set_clean_start(false)
+        .set_session_expiry_interval(Some(SESSION_SECONDS));
+    options.set_max_packet_size(Some(PACKET_MAX_BYTES));
+    if let Some(username) = &mqtt.username {
+        options.set_credentials(username, mqtt.password.expose());
+    }
+    Ok(options)
 }
 
 /// A name of its own, so that two recordings do not throw each other out.
@@ -121,6 +129,7 @@ enum Session {
 impl Subscriber {
     async fn run(mut self, mut eventloop: EventLoop) -> Result<(), Error> {
         let stop = self.sink.stop.clone();
+
         // `poll` must not be cut off and called again; here it is cut off once, at the end.
         while let Some(event) = stop.run_until_cancelled(eventloop.poll()).await {
             match event {
@@ -136,7 +145,7 @@ impl Subscriber {
                 Ok(Event::Outgoing(_)) => {}
                 Err(error) => {
                     if let Some(ready) = self.ready.take() {
-                        // Whoever starts with a broker that is not there wants to know at once.
+                        // The first connection fails: the one who started us wants to know at once.
                         let _ = ready.send(Err(error.to_string()));
                         break;
                     }
@@ -151,33 +160,14 @@ impl Subscriber {
     /// An error says why listening is over.
     async fn packet(&mut self, packet: Packet) -> Result<(), String> {
         match packet {
-            Packet::ConnAck(answer) => {
-                self.session = match (self.connections, answer.session_present) {
-                    (0, _) => Session::New,
-                    (_, true) => Session::Kept,
-                    (_, false) => Session::Lost,
-                };
-                self.connections += 1;
-                let filters = self
-                    .filters
-                    .iter()
-                    .map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce));
-                // The channel is empty at this moment: subscribing is all that is ever asked of it.
-                self.client
-                    .try_subscribe_many(filters)
-                    .map_err(|error| error.to_string())
-            }
+            Packet::ConnAck(answer) => self.connected(answer.session_present),
             Packet::SubAck(answer) => self.subscribed(&answer.return_codes).await,
             Packet::Publish(message) => {
                 let topic = String::from_utf8_lossy(&message.topic);
+                let (payload, retained) = (&message.payload, message.retain);
+                let rules = &self.sink.rules;
                 self.sink
-                    .put(Recorded::read(
-                        Bus::Mqtt,
-                        &topic,
-                        &message.payload,
-                        message.retain,
-                        &self.sink.rules,
-                    ))
+                    .put(Recorded::read(Bus::Mqtt, &topic, payload, retained, rules))
                     .await;
                 Ok(())
             }
@@ -185,19 +175,36 @@ impl Subscriber {
         }
     }
 
+    fn connected(&mut self, is_session_kept: bool) -> Result<(), String> {
+        self.session = match (self.connections, is_session_kept) {
+            (0, _) => Session::New,
+            (_, true) => Session::Kept,
+            (_, false) => Session::Lost,
+        };
+        self.connections += 1;
+
+        let filters = self.filters.iter();
+        let filters = filters.map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce));
+        // The channel is empty at this moment: subscribing is all that is ever asked of it.
+        self.client
+            .try_subscribe_many(filters)
+            .map_err(|error| error.to_string())
+    }
+
     async fn subscribed(&mut self, codes: &[SubscribeReasonCode]) -> Result<(), String> {
-        let refused = codes
-            .iter()
-            .find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
-        let told = refused.map_or(Ok(()), |code| {
-            Err(format!("the subscription was refused: {code:?}"))
-        });
+        let is_refused =
+            |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
+        let told = match codes.iter().find(is_refused) {
+            Some(code) => Err(format!("the subscription was refused: {code:?}")),
+            None => Ok(()),
+        };
+
         if let Some(ready) = self.ready.take() {
             // An error means that nobody waits any more.
             let _ = ready.send(told.clone());
         }
         if self.session == Session::Lost && told.is_ok() {
-            // Noted only now, so that whoever sees it knows that we listen again.
+            // Noted only now: one who sees it knows that we listen again.
             self.sink.put(Recorded::Gap(Bus::Mqtt)).await;
         }
         told

@@ -30,31 +30,28 @@ pub struct Objects {
 impl Objects {
     /// Notes what a message says of its pictures.
     pub fn claim(&mut self, expected: &mut Expected, delivered: &Delivered) {
+        use PictureState::{Dropped, Missing, NotStored};
+
         for said in delivered.pictures.values() {
-            let Some(place) = said
-                .sha256
-                .as_deref()
-                .and_then(|sha256| expected.find_picture(sha256))
-            else {
+            let sha256 = said.sha256.as_deref();
+            let Some(index) = sha256.and_then(|it| expected.find_picture(it)) else {
                 continue;
             };
-            let Some(picture) = expected.pictures.get_mut(place as usize) else {
+            let Some(picture) = expected.pictures.get_mut(index as usize) else {
                 continue;
             };
-            let key = said.key.as_deref().map_or(0, hash);
+
             let mark = match (said.stored, said.state) {
                 (Some(true), _) => Marks::CLAIMED,
-                (
-                    _,
-                    Some(PictureState::Dropped | PictureState::NotStored | PictureState::Missing),
-                ) => Marks::GIVEN_UP,
+                (_, Some(Dropped | NotStored | Missing)) => Marks::GIVEN_UP,
                 _ => Marks::PENDING,
             };
+            let key = said.key.as_deref().map_or(0, hash);
             if picture.claimed_key == 0 || picture.claimed_key == key {
                 picture.claimed_key = key;
                 picture.marks.set(mark);
             } else {
-                self.claims.entry((place, key)).or_default().set(mark);
+                self.claims.entry((index, key)).or_default().set(mark);
             }
         }
     }
@@ -64,18 +61,20 @@ impl Objects {
         let Some(name) = sha256_of(&object.key) else {
             return;
         };
-        let Some(place) = expected.find_picture(name) else {
+        let Some(index) = expected.find_picture(name) else {
             return;
         };
-        let Some(picture) = expected.pictures.get_mut(place as usize) else {
+        let Some(picture) = expected.pictures.get_mut(index as usize) else {
             return;
         };
+
         let key = hash(&object.key);
         if picture.found_key == 0 {
             picture.found_key = key;
         } else {
-            self.found.insert((place, key));
+            self.found.insert((index, key));
         }
+
         self.verified += u64::from(object.sha256.is_some());
         let is_other = object
             .sha256
@@ -91,11 +90,13 @@ impl Objects {
             verified: self.verified,
             ..StoreReport::default()
         };
-        for (place, picture) in (0..).zip(&expected.pictures) {
+
+        for (index, picture) in (0..).zip(&expected.pictures) {
             let is_expected = picture.marks.has(Marks::EXPECTED);
             report.expected += u64::from(is_expected);
+
             let name = || describe(expected, picture);
-            if self.is_there(place, picture, picture.claimed_key) {
+            if self.is_there(index, picture, picture.claimed_key) {
                 report.stored += u64::from(is_expected);
                 if picture.marks.has(Marks::WRONG) {
                     report.wrong.add(name);
@@ -104,15 +105,17 @@ impl Objects {
                 finding.add(name);
             }
         }
+
         let mut claims: Vec<_> = self.claims.iter().collect();
-        claims.sort_by_key(|((place, key), _)| (*place, *key));
-        for ((place, key), marks) in claims {
-            let Some(picture) = expected.pictures.get(*place as usize) else {
+        claims.sort_by_key(|((index, key), _)| (*index, *key));
+        for ((index, key), marks) in claims {
+            let Some(picture) = expected.pictures.get(*index as usize) else {
                 continue;
             };
-            if !self.is_there(*place, picture, *key)
-                && let Some(finding) = absent(&mut report, *marks)
-            {
+            if self.is_there(*index, picture, *key) {
+                continue;
+            }
+            if let Some(finding) = absent(&mut report, *marks) {
                 finding.add(|| describe(expected, picture));
             }
         }
@@ -120,10 +123,10 @@ impl Objects {
     }
 
     /// Under this key, or under any where no message gave one.
-    fn is_there(&self, place: Index, picture: &ExpectedPicture, key: u32) -> bool {
+    fn is_there(&self, index: Index, picture: &ExpectedPicture, key: u32) -> bool {
         match key {
             0 => picture.found_key != 0,
-            key => picture.found_key == key || self.found.contains(&(place, key)),
+            key => picture.found_key == key || self.found.contains(&(index, key)),
         }
     }
 }

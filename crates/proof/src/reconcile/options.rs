@@ -87,9 +87,8 @@ impl Options {
             ("send.kafka.brokers", &self.kafka),
             ("send.store.url", &self.store),
         ];
-        let given = addresses
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+        let addresses = addresses.into_iter();
+        let given = addresses.filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
         layers
             .flags
             .extend(given.filter(|(_, value)| !value.is_empty()));
@@ -99,12 +98,12 @@ impl Options {
     /// Whether this verdict is a success under these options.
     pub fn accepts(&self, report: &Report) -> bool {
         let is_judged = report.sent > 0 || self.ledger.is_empty();
-        is_judged
-            && if self.strict {
-                report.passes_strictly()
-            } else {
-                report.passes()
-            }
+        let passes = if self.strict {
+            report.passes_strictly()
+        } else {
+            report.passes()
+        };
+        is_judged && passes
     }
 
     /// What the verdict looks like on the way out.
@@ -113,6 +112,7 @@ impl Options {
             true => "FAILED: --strict",
             false => report.verdict(),
         };
+
         if self.json {
             let mut json = serde_json::to_value(report).unwrap_or_default();
             if let Some(members) = json.as_object_mut() {
@@ -120,6 +120,7 @@ impl Options {
             }
             return json.to_string();
         }
+
         let text = report.to_string();
         text.strip_suffix(report.verdict())
             .map(|table| format!("{table}{verdict}"))

@@ -4,6 +4,7 @@
 //! through a bounded channel, so that a slow disk slows the subscribers down instead of filling the memory. Deliberately judges
 //! nothing: a recording can be judged as often as one likes.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
@@ -69,7 +70,7 @@ impl Recorder {
         watcher: Option<mpsc::Sender<Recorded>>,
     ) -> Result<Recorder, Error> {
         // What stood there is replaced by the first line: not by a listener that never got through.
-        let created = std::fs::File::options()
+        let created = File::options()
             .write(true)
             .create(true)
             .truncate(false)
@@ -78,47 +79,53 @@ impl Recorder {
             path: file.to_owned(),
             source,
         })?;
+
         let (lines, waiting) = mpsc::channel(WAITING_MAX);
-        let (count, progress) = watch::channel(Progress {
+        let nothing = Progress {
             messages: 0,
             gaps: 0,
             last: Instant::now(),
-        });
-        let runtime = tokio::runtime::Handle::current();
-        let writer = tokio::task::spawn_blocking(move || {
-            runtime.block_on(write(BufWriter::new(created), waiting, count, watcher))
-        });
-        let stop = CancellationToken::new();
-        let mut recorder = Recorder {
-            stop: stop.clone(),
-            progress,
-            listeners: Vec::new(),
-            writer,
-            file: file.to_owned(),
         };
+        let (count, progress) = watch::channel(nothing);
+        let written = write(BufWriter::new(created), waiting, count, watcher);
+        let runtime = tokio::runtime::Handle::current();
+        let writer = tokio::task::spawn_blocking(move || runtime.block_on(written));
+
+        let stop = CancellationToken::new();
         let sink = Sink {
             lines,
-            rules: Arc::new(sources.rules),
-            stop,
+            rules: Arc::new(sources.rules.clone()),
+            stop: stop.clone(),
         };
+        let (listeners, file) = (Vec::new(), file.to_owned());
+        let mut recorder = Recorder {
+            stop,
+            progress,
+            listeners,
+            writer,
+            file,
+        };
+        recorder.listen(sources, &sink).await?;
+        Ok(recorder)
+    }
+
+    async fn listen(&mut self, sources: Sources, sink: &Sink) -> Result<(), Error> {
         if let Some(broker) = sources.mqtt {
-            let filters = if sources.mqtt_filters.is_empty() {
-                sink.rules.mqtt_filters()
-            } else {
-                sources.mqtt_filters
+            let filters = match sources.mqtt_filters.is_empty() {
+                true => sink.rules.mqtt_filters(),
+                false => sources.mqtt_filters,
             };
-            recorder
-                .listeners
-                .push(mqtt_subscriber::listen(&broker, filters, sink.clone()).await?);
+            let listener = mqtt_subscriber::listen(&broker, filters, sink.clone()).await?;
+            self.listeners.push(listener);
             sink.put(Recorded::Listening(Bus::Mqtt)).await;
         }
+
         if let Some((brokers, since)) = sources.kafka {
-            recorder
-                .listeners
-                .push(kafka_reader::listen(brokers, since, sink.clone()).await?);
+            let listener = kafka_reader::listen(brokers, since, sink.clone()).await?;
+            self.listeners.push(listener);
             sink.put(Recorded::Listening(Bus::Kafka)).await;
         }
-        Ok(recorder)
+        Ok(())
     }
 
     pub fn progress(&self) -> Progress {
@@ -147,12 +154,12 @@ impl Recorder {
                 0 => first_by,
                 _ => Some(progress.last + quiet),
             };
+
+            let changed = self.progress.changed();
             let changed = match until {
                 Some(until) if until <= Instant::now() => return,
-                Some(until) => tokio::time::timeout_at(until, self.progress.changed())
-                    .await
-                    .unwrap_or(Ok(())),
-                None => self.progress.changed().await,
+                Some(until) => timeout_at(until, changed).await.unwrap_or(Ok(())),
+                None => changed.await,
             };
             if changed.is_err() {
                 return;
@@ -164,14 +171,13 @@ impl Recorder {
     pub async fn finish(mut self) -> Result<(), Error> {
         self.stop.cancel();
         for listener in self.listeners.drain(..) {
-            listener
-                .await
-                .unwrap_or_else(|error| Err(Error::Listener(error.to_string())))?;
+            let ended = listener.await;
+            ended.unwrap_or_else(|error| Err(Error::Listener(error.to_string())))?;
         }
+
         // The listeners held the last senders, so the writer comes to its end.
-        let written = (&mut self.writer)
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        let written = (&mut self.writer).await;
+        let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
         written.map_err(|source| Error::Recording {
             path: self.file.clone(),
             source,
@@ -198,7 +204,7 @@ impl Progress {
 }
 
 async fn write(
-    mut file: BufWriter<std::fs::File>,
+    mut file: BufWriter<File>,
     mut lines: mpsc::Receiver<Recorded>,
     count: watch::Sender<Progress>,
     watcher: Option<mpsc::Sender<Recorded>>,
@@ -212,8 +218,10 @@ async fn write(
                 if !std::mem::replace(&mut has_begun, true) {
                     file.get_ref().set_len(0)?;
                 }
+
                 serde_json::to_writer(&mut file, &line)?;
                 file.write_all(b"\n")?;
+
                 count.send_modify(|progress| progress.note(&line));
                 if let Some(watcher) = &watcher {
                     let _ = watcher.try_send(line);

@@ -17,9 +17,9 @@ use boxbridge_event::{EventId, Feed, PersonType, PictureKind, PictureState, Revi
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recorded {
-    /// From here on this bus was listened to: what is not in the recording did not come.
+    /// From here on this bus was listened to: a message that is not in the recording did not come.
     Listening(Bus),
-    /// The subscriber's session was lost: what is missing may be the subscriber's fault.
+    /// The subscriber's session was lost: a missing message may be the subscriber's fault.
     Gap(Bus),
     Arrival(Arrival),
     /// A message that is not simulate's.
@@ -162,6 +162,8 @@ impl Payload {
 
     fn into_delivered(self) -> Delivered {
         let pictures = self.pictures.unwrap_or_default().into_iter();
+        let pictures = pictures.filter_map(|(kind, picture)| Some((kind, picture?)));
+
         Delivered {
             id: self.id,
             revision: self.revision,
@@ -173,9 +175,7 @@ impl Payload {
             occurred_at: self.occurred_at,
             act_before: self.act_before,
             replay: !self.replay.is_null(),
-            pictures: pictures
-                .filter_map(|(kind, picture)| Some((kind, picture?)))
-                .collect(),
+            pictures: pictures.collect(),
         }
     }
 }

@@ -35,7 +35,7 @@ pub struct BusReport {
     pub lost: Finding,
     /// Another field, id, picture or topic than was sent.
     pub wrong: Finding,
-    /// On a live topic without `act_before`, or kept by the broker for whoever subscribes later.
+    /// On a live topic without `act_before`, or kept by the broker for later subscribers.
     pub stale: Finding,
     /// Came more than once with the same id and revision, replays aside.
     pub duplicated: Finding,
@@ -96,16 +96,9 @@ impl Report {
     pub fn passes(&self) -> bool {
         let is_compared = !self.buses.is_empty() || self.store.is_some();
         let is_proof = self.sent == 0 || (self.acknowledged > 0 && is_compared);
-        let bus = |bus: &BusReport| {
-            [&bus.lost, &bus.wrong, &bus.stale]
-                .iter()
-                .all(|finding| finding.count == 0)
-        };
-        let store = |store: &StoreReport| {
-            [&store.lost, &store.dangling, &store.wrong]
-                .iter()
-                .all(|finding| finding.count == 0)
-        };
+
+        let bus = |bus: &BusReport| none(&[&bus.lost, &bus.wrong, &bus.stale]);
+        let store = |store: &StoreReport| none(&[&store.lost, &store.dangling, &store.wrong]);
         is_proof && self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
     }
 
@@ -120,14 +113,14 @@ impl Report {
 
     /// As [`Report::passes`], and each exactly once, in order, with its pictures.
     pub fn passes_strictly(&self) -> bool {
-        let bus = |bus: &BusReport| {
-            [&bus.duplicated, &bus.reordered, &bus.unexpected]
-                .iter()
-                .all(|finding| finding.count == 0)
-        };
-        let store = |store: &StoreReport| store.pending.count == 0 && store.given_up.count == 0;
+        let bus = |bus: &BusReport| none(&[&bus.duplicated, &bus.reordered, &bus.unexpected]);
+        let store = |store: &StoreReport| none(&[&store.pending, &store.given_up]);
         self.passes() && self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
     }
+}
+
+fn none(findings: &[&Finding]) -> bool {
+    findings.iter().all(|finding| finding.count == 0)
 }
 
 impl BusReport {
@@ -160,11 +153,14 @@ impl StoreReport {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report {
+            sent, acknowledged, ..
+        } = self;
         writeln!(
             f,
-            "ledger            {} events sent, {} acknowledged",
-            self.sent, self.acknowledged
+            "ledger            {sent} events sent, {acknowledged} acknowledged"
         )?;
+
         for (name, bus) in &self.buses {
             let BusReport {
                 received,
@@ -173,13 +169,11 @@ impl fmt::Display for Report {
                 foreign,
                 ..
             } = bus;
-            writeln!(
-                f,
-                "\n{:<18}{received} of {expected} received, {messages} messages, {foreign} foreign",
-                name.as_str()
-            )?;
+            let counts = format!("{received} of {expected} received, {messages} messages");
+            writeln!(f, "\n{:<18}{counts}, {foreign} foreign", name.as_str())?;
             rows(f, &bus.findings())?;
         }
+
         if let Some(store) = &self.store {
             let StoreReport {
                 stored,
@@ -187,21 +181,22 @@ impl fmt::Display for Report {
                 verified,
                 ..
             } = store;
+            let counts = format!("{stored} of {expected} pictures stored");
             writeln!(
                 f,
-                "\nstore             {stored} of {expected} pictures stored, {verified} read and compared"
+                "\nstore             {counts}, {verified} read and compared"
             )?;
             rows(f, &store.findings())?;
         }
+
         for warning in &self.warnings {
             writeln!(f, "\nwarning           {warning}")?;
         }
         if self.sent > 0 && self.buses.is_empty() && self.store.is_none() {
-            writeln!(
-                f,
-                "\nwarning           nothing was listened to, and no store looked at: nothing was compared"
-            )?;
+            let warning = "nothing was listened to, and no store looked at: nothing was compared";
+            writeln!(f, "\nwarning           {warning}")?;
         }
+
         write!(f, "\n{}", self.verdict())
     }
 }

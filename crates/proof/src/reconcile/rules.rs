@@ -71,6 +71,7 @@ impl Rules {
                 false => Stream::Live,
             };
         };
+
         let route = self.routes(bus).of(person_type);
         let is = |template: &Option<Template>| {
             template
@@ -87,12 +88,10 @@ impl Rules {
 
     /// The MQTT filters that catch every topic of the routes.
     pub fn mqtt_filters(&self) -> Vec<String> {
-        let mut filters: Vec<_> = self
-            .templates(Bus::Mqtt, |route| {
-                [&route.mqtt_topic, &route.mqtt_late_topic]
-            })
-            .map(filter)
-            .collect();
+        let templates = self.templates(Bus::Mqtt, |route| {
+            [&route.mqtt_topic, &route.mqtt_late_topic]
+        });
+        let mut filters: Vec<_> = templates.map(filter).collect();
         filters.sort();
         filters.dedup();
         filters
@@ -130,14 +129,12 @@ fn fill(template: &Template, event: &Variables) -> String {
     let word = |field: &Field| match field {
         Field::Site => encode(&event.site),
         Field::Gateway => encode(&event.gateway),
-        Field::PersonType => event
-            .person_type
-            .map(|word| word.to_string())
-            .unwrap_or_default(),
+        Field::PersonType => event.person_type.map_or("", PersonType::as_str).to_owned(),
         Field::Feed => encode(&event.feed),
         Field::DeviceId => encode(&event.device_id),
         Field::DeviceType => encode(&event.device_type),
     };
+
     let parts = template.parts.iter().map(|part| match part {
         Part::Literal(literal) => literal.clone(),
         Part::Field(field) => word(field),
@@ -147,16 +144,18 @@ fn fill(template: &Template, event: &Variables) -> String {
 
 /// As the contract writes what comes from a box into a topic level.
 fn encode(text: &str) -> String {
-    text.chars().fold(String::new(), |mut encoded, c| {
-        match "%+#/".contains(c) || c.is_control() {
-            true => c
-                .encode_utf8(&mut [0; 4])
-                .bytes()
-                .for_each(|byte| encoded += &format!("%{byte:02X}")),
-            false => encoded.push(c),
+    let mut encoded = String::new();
+    for c in text.chars() {
+        if "%+#/".contains(c) || c.is_control() {
+            let bytes = c.encode_utf8(&mut [0; 4]).bytes().collect::<Vec<_>>();
+            bytes
+                .iter()
+                .for_each(|byte| encoded += &format!("%{byte:02X}"));
+        } else {
+            encoded.push(c);
         }
-        encoded
-    })
+    }
+    encoded
 }
 
 /// `boxbridge/{site}/events/{person_type}` → `boxbridge/+/events/+`; a level that is partly fixed is matched whole.
@@ -176,11 +175,12 @@ fn matches(template: &Template, topic: &str) -> bool {
         match part {
             Part::Field(_) => after_field = true,
             Part::Literal(literal) => {
-                let found = if after_field {
-                    rest.find(literal.as_str())
-                } else {
-                    rest.starts_with(literal.as_str()).then_some(0)
+                let literal = literal.as_str();
+                let found = match after_field {
+                    true => rest.find(literal),
+                    false => rest.starts_with(literal).then_some(0),
                 };
+
                 let Some(found) = found else { return false };
                 rest = rest.get(found + literal.len()..).unwrap_or_default();
                 after_field = false;

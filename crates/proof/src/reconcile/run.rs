@@ -25,14 +25,12 @@ pub async fn run_until(
     ready: impl FnOnce(&Path),
 ) -> Result<Report, Error> {
     let listens = options.mqtt.is_some() || options.kafka.is_some();
-    if !listens
-        && (options.ledger.is_empty() || (options.arrivals.is_empty() && options.store.is_none()))
-    {
-        return Err(Error::Usage(
-            "nothing to compare: give --ledger, and one of --mqtt --kafka --arrivals --store",
-        ));
+    let reads = !options.arrivals.is_empty() || options.store.is_some();
+    if !listens && (options.ledger.is_empty() || !reads) {
+        return Err(Error::Usage(NOTHING_TO_COMPARE));
     }
     let config = Config::load(&options.over(layers))?;
+
     let mut recordings = options.arrivals.clone();
     if listens {
         let file = recording(&options)?;
@@ -41,23 +39,29 @@ pub async fn run_until(
         listen(&options, recorder, &stop).await?;
         recordings.push(file);
     }
-    let mut report = judge_files(
-        &config,
-        &options.ledger,
-        &recordings,
-        options.store.is_some().then_some(options.read),
-    )
-    .await?;
+
+    let store = options.store.is_some().then_some(options.read);
+    let mut report = judge_files(&config, &options.ledger, &recordings, store).await?;
+    let begin = begin(&options);
     if options
         .since
-        .is_some_and(|since| begin(&options).is_some_and(|begin| begin < since))
+        .is_some_and(|since| begin.is_some_and(|begin| begin < since))
     {
-        report.warnings.push(
-            "the ledger begins before --since: what Kafka held by then counts as lost".to_owned(),
-        );
+        report.warnings.push(BEGINS_BEFORE.to_owned());
     }
     Ok(report)
 }
+
+const NOTHING_TO_COMPARE: &str =
+    "nothing to compare: give --ledger, and one of --mqtt --kafka --arrivals --store";
+const BEGINS_BEFORE: &str =
+    "the ledger begins before --since: what Kafka held by then counts as lost";
+const NO_RECORDING: &str =
+    "listening needs --record FILE or --ledger FILE: where should arrivals go";
+const OVERWRITES: &str =
+    "the recording would overwrite a file that is to be read: give another --record FILE";
+const MQTT_IS_OFF: &str = "--mqtt: MQTT is off in this config";
+const KAFKA_IS_OFF: &str = "--kafka: Kafka is off in this config";
 
 /// When the first event of the ledgers was sent.
 fn begin(options: &Options) -> Option<Timestamp> {
@@ -80,10 +84,12 @@ pub async fn judge_files(
         let unreadable = lines::each(path, |entry: Entry| judge.expect(&entry))?;
         warn(&mut judge, path, unreadable);
     }
+
     for path in recordings {
         let unreadable = lines::each(path, |line: Recorded| judge.line(&line))?;
         warn(&mut judge, path, unreadable);
     }
+
     if let Some(read) = store {
         store_reader::look(config.send.store(), read, &mut judge).await?;
     }
@@ -110,47 +116,48 @@ fn recording(options: &Options) -> Result<PathBuf, Error> {
         .record
         .clone()
         .or_else(|| options.ledger.first().map(beside));
-    let file = file.ok_or(Error::Usage(
-        "listening needs --record FILE or --ledger FILE: where should arrivals go",
-    ))?;
+    let file = file.ok_or(Error::Usage(NO_RECORDING))?;
+
     // However it is written: through a link, or another way around.
-    let place = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-    match options
-        .arrivals
-        .iter()
-        .chain(&options.ledger)
-        .any(|read| place(read) == place(&file))
-    {
-        true => Err(Error::Usage(
-            "the recording would overwrite a file that is to be read: give another --record FILE",
-        )),
+    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let mut read = options.arrivals.iter().chain(&options.ledger);
+    match read.any(|read| real(read) == real(&file)) {
+        true => Err(Error::Usage(OVERWRITES)),
         false => Ok(file),
     }
 }
 
 fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
-    let mqtt = options.mqtt.as_ref().map(|_| {
-        config
-            .send
-            .mqtt()
-            .cloned()
-            .ok_or(Error::Usage("--mqtt: MQTT is off in this config"))
-    });
-    let kafka = options.kafka.as_ref().map(|_| {
-        config
-            .send
-            .kafka()
-            .cloned()
-            .ok_or(Error::Usage("--kafka: Kafka is off in this config"))
-    });
-    let margin = i64::try_from(CLOCK_MARGIN.as_millis()).unwrap_or_default();
-    let since = options.since.unwrap_or_else(|| {
-        begin(options).map_or_else(Timestamp::now, |begin| Timestamp(begin.0 - margin))
-    });
+    let mqtt = match options.mqtt {
+        Some(_) => Some(
+            config
+                .send
+                .mqtt()
+                .cloned()
+                .ok_or(Error::Usage(MQTT_IS_OFF))?,
+        ),
+        None => None,
+    };
+    let kafka = match options.kafka {
+        Some(_) => Some(
+            config
+                .send
+                .kafka()
+                .cloned()
+                .ok_or(Error::Usage(KAFKA_IS_OFF))?,
+        ),
+        None => None,
+    };
+
+    let from_ledger = || begin(options).map(|begin| begin.minus(CLOCK_MARGIN));
+    let since = options
+        .since
+        .or_else(from_ledger)
+        .unwrap_or_else(Timestamp::now);
     Ok(Sources {
-        mqtt: mqtt.transpose()?,
+        mqtt,
         mqtt_filters: options.topic.clone(),
-        kafka: kafka.transpose()?.map(|kafka| (kafka, since)),
+        kafka: kafka.map(|kafka| (kafka, since)),
         rules: Rules::of(config),
     })
 }
@@ -161,9 +168,10 @@ async fn listen(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let started = Instant::now();
+    let quiet = options.until_quiet;
+
     // Without MQTT, a ledger that is there already means that the run is over: what there is comes at once, or there is nothing.
     let is_over = options.mqtt.is_none() && begin(options).is_some();
-    let quiet = options.until_quiet;
     let first_by = is_over.then_some(started + quiet);
     let over = async {
         match quiet.is_zero() {
@@ -171,12 +179,14 @@ async fn listen(
             false => recorder.wait_for_quiet(quiet, first_by).await,
         }
     };
+
     let time_is_over = async {
         match options.at_most {
             Some(at_most) => tokio::time::sleep_until(started + at_most).await,
             None => std::future::pending().await,
         }
     };
+
     tokio::select! {
         () = over => {}
         () = time_is_over => {}

@@ -23,14 +23,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Shows the judge every object, the first `read_max` pictures of the ledger with the hash of their content.
 pub async fn look(store: &config::Store, read_max: u64, judge: &mut Judge) -> Result<(), Error> {
     judge.look_at_store();
-    let Place { store, prefix } = open(store)?;
-    let Some(store) = store else { return Ok(()) };
-    let failed = |error: object_store::Error| Error::Store(error.to_string());
+    let Some(Opened { store, prefix }) = open(store)? else {
+        return Ok(());
+    };
+
     let mut objects = store.list(Some(&prefix));
     let mut left = read_max;
     while let Some(object) = poll_fn(|context| objects.as_mut().poll_next(context)).await {
         let ObjectMeta { location, size, .. } = object.map_err(failed)?;
         let key = location.to_string();
+
         let mut sha256 = None;
         if left > 0 && judge.knows(&key) {
             left -= 1;
@@ -50,43 +52,35 @@ pub async fn look(store: &config::Store, read_max: u64, judge: &mut Judge) -> Re
     Ok(())
 }
 
-/// An opened store, and what every key in it begins with. `None` for a folder that was never made: an empty store.
-struct Place {
-    store: Option<Box<dyn ObjectStore>>,
+/// An opened store, and what every key in it begins with.
+struct Opened {
+    store: Box<dyn ObjectStore>,
     prefix: Path,
 }
 
-fn open(store: &config::Store) -> Result<Place, Error> {
+/// `None` for a folder that was never made: an empty store.
+fn open(store: &config::Store) -> Result<Option<Opened>, Error> {
     match &store.url {
-        StoreUrl::File(folder) => {
+        StoreUrl::File(folder) => match folder.read_dir() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             // What may not be looked into is not empty.
-            let is_there = folder
-                .read_dir()
-                .map(|_| true)
-                .or_else(|error| match error.kind() {
-                    ErrorKind::NotFound => Ok(false),
-                    _ => Err(Error::Store(format!("{}: {error}", folder.display()))),
-                })?;
-            if !is_there {
-                return Ok(Place {
-                    store: None,
+            Err(error) => Err(Error::Store(format!("{}: {error}", folder.display()))),
+            Ok(_) => {
+                let files = LocalFileSystem::new_with_prefix(folder).map_err(failed)?;
+                Ok(Some(Opened {
+                    store: Box::new(files),
                     prefix: Path::default(),
-                });
+                }))
             }
-            let files = LocalFileSystem::new_with_prefix(folder)
-                .map_err(|error| Error::Store(error.to_string()))?;
-            Ok(Place {
-                store: Some(Box::new(files)),
-                prefix: Path::default(),
-            })
-        }
+        },
         StoreUrl::S3(bucket) => {
-            let store = bucket::open(bucket, ANSWER_WITHIN, ANSWER_WITHIN)
-                .map_err(|error| Error::Store(error.to_string()))?;
-            Ok(Place {
-                store: Some(store),
-                prefix: Path::from(bucket.prefix.as_str()),
-            })
+            let prefix = Path::from(bucket.prefix.as_str());
+            let store = bucket::open(bucket, ANSWER_WITHIN, ANSWER_WITHIN).map_err(failed)?;
+            Ok(Some(Opened { store, prefix }))
         }
     }
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Store(error.to_string())
 }

@@ -71,22 +71,23 @@ impl Witness {
     pub fn arrival(
         &mut self,
         expected: &Expected,
-        place: usize,
+        index: usize,
         arrival: &Arrival,
         lane: Lane,
         wrong: &[String],
     ) {
         self.report.messages += 1;
         self.seen.resize(expected.events.len(), Seen::default());
-        let (Some(seen), Some(event)) = (self.seen.get_mut(place), expected.events.get(place))
-        else {
+        let Some(seen) = self.seen.get_mut(index) else {
             return;
         };
+        let Some(event) = expected.events.get(index) else {
+            return;
+        };
+
         let report = &mut self.report;
         let name = || describe(expected, event);
-        let is_replay = arrival.event.as_ref().is_some_and(|event| event.replay);
-        let is_first = seen.mark(Seen::ARRIVED);
-        if is_first && !event.is_acknowledged {
+        if seen.mark(Seen::ARRIVED) && !event.is_acknowledged {
             report.unacknowledged.add(name);
         }
         if !wrong.is_empty() && seen.mark(Seen::WRONG) {
@@ -99,53 +100,64 @@ impl Witness {
                 .stale
                 .add(|| format!("{} on {}", name(), arrival.topic));
         }
-        if is_replay {
-            if seen.mark(Seen::REPLAYED) {
-                report.replayed.add(name);
-            }
-            return;
+
+        let is_replay = arrival.event.as_ref().is_some_and(|event| event.replay);
+        if !is_replay {
+            self.sent(expected, index, arrival, lane);
+        } else if seen.mark(Seen::REPLAYED) {
+            report.replayed.add(name);
         }
+    }
+
+    /// An event that is no replay: whether it came once, in time and in order.
+    fn sent(&mut self, expected: &Expected, index: usize, arrival: &Arrival, lane: Lane) {
+        let Some(seen) = self.seen.get_mut(index) else {
+            return;
+        };
+        let Some(event) = expected.events.get(index) else {
+            return;
+        };
+        let delivered = arrival.event.as_ref();
+
         // What history told first still rings when it comes live.
-        let is_live = arrival
-            .event
-            .as_ref()
-            .is_none_or(|event| event.act_before.is_some());
-        let is_first_sent = seen.0 & (Seen::SENT | Seen::SENT_LIVE) == 0;
+        let is_live = delivered.is_none_or(|delivered| delivered.act_before.is_some());
+        let is_first = seen.0 & (Seen::SENT | Seen::SENT_LIVE) == 0;
         let is_repeated = !seen.mark(if is_live { Seen::SENT_LIVE } else { Seen::SENT });
         if is_repeated && seen.mark(Seen::DUPLICATED) {
-            report.duplicated.add(name);
+            self.report.duplicated.add(|| describe(expected, event));
         }
-        let feed = arrival
-            .event
-            .as_ref()
-            .and_then(|event| event.feed)
+
+        let feed = delivered
+            .and_then(|delivered| delivered.feed)
             .unwrap_or(event.feed);
         if !is_repeated && arrival.stream == Stream::Late && feed != Feed::History {
-            report.late.add(name);
+            self.report.late.add(|| describe(expected, event));
         }
-        if is_first_sent && event.is_acknowledged {
+
+        if is_first && event.is_acknowledged {
             self.order(expected, event, arrival, lane);
         }
     }
 
     fn order(&mut self, expected: &Expected, event: &ExpectedEvent, arrival: &Arrival, lane: Lane) {
-        let topic = if arrival.bus == Bus::Kafka {
-            hash(&arrival.topic)
-        } else {
-            0
-        };
         let order = Order {
             run: event.marker.run,
             device: event.device,
             lane,
             stream: arrival.stream,
-            topic,
+            topic: if arrival.bus == Bus::Kafka {
+                hash(&arrival.topic)
+            } else {
+                0
+            },
         };
+
         let highest = self.highest.entry(order).or_insert(event.sequence);
         if event.sequence < *highest {
+            let name = describe(expected, event);
             self.report
                 .reordered
-                .add(|| format!("{}, after sequence {highest}", describe(expected, event)));
+                .add(|| format!("{name}, after sequence {highest}"));
         }
         *highest = event.sequence.max(*highest);
     }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bar::{self, Bar, Tally};
 use super::client::{Answer, Client, Connection, NoAnswer};
+use super::film::Shot;
 use super::ledger::{Entry, Ledger, Sent};
 use super::outcome::{Heard, Measured, Outcome};
 use super::traffic::{BoxState, Planned, Traffic};
@@ -47,6 +48,7 @@ struct Exchange {
     answer: Result<Answer, NoAnswer>,
 }
 
+/// Sends everything, and waits until the last answer is noted.
 pub async fn send(
     options: &Options,
     bar: Bar,
@@ -57,6 +59,7 @@ pub async fn send(
     let seed = options.seed.unwrap_or(random.0);
     let traffic = Traffic::new(options, seed, (random.1 >> 8) as u32);
     let run_id = traffic.run;
+
     let path = options.ledger.clone().unwrap_or_default();
     let failed = |source| Error::Ledger {
         path: path.clone(),
@@ -69,33 +72,25 @@ pub async fn send(
         .transpose()
         .map_err(failed)?;
     let address = options.url.resolve().await?;
+
     let (tally, done) = (Arc::new(Tally::default()), CancellationToken::new());
-    let drawing = (bar == Bar::Drawn)
-        .then(|| tokio::spawn(bar::draw(tally.clone(), traffic.requests, done.clone())));
-    let run = Arc::new(Run {
+    let drawn = bar::draw(tally.clone(), traffic.requests, done.clone());
+    let drawing = (bar == Bar::Drawn).then(|| tokio::spawn(drawn));
+
+    let started = Instant::now();
+    let run = Run {
         ledger: ledger.as_ref().map(Ledger::sender),
         watcher,
         traffic,
         options: options.clone(),
         address,
-        started: Instant::now(),
+        started,
         tally: tally.clone(),
         stop,
-    });
-    let started = run.started;
-    let boxes: Vec<_> = (0..u64::from(options.boxes))
-        .map(|number| tokio::spawn(run_box(run.clone(), number)))
-        .collect();
-    drop(run);
-    let mut measured = Measured::default();
-    for one in boxes {
-        // A box that panicked would be missing from the numbers without a word; nothing ever cancels one.
-        measured.merge(
-            one.await
-                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
-        );
-    }
+    };
+    let measured = run_boxes(run).await;
     let elapsed = started.elapsed();
+
     done.cancel();
     if let Some(drawing) = drawing {
         let _ = drawing.await;
@@ -103,52 +98,66 @@ pub async fn send(
     if let Some(ledger) = ledger {
         ledger.close().await.map_err(failed)?;
     }
-    Ok(measured.into_outcome(
-        seed,
-        run_id,
-        tally.acknowledged.load(Ordering::Relaxed),
-        elapsed,
-    ))
+
+    let acknowledged = tally.acknowledged.load(Ordering::Relaxed);
+    Ok(measured.into_outcome(seed, run_id, acknowledged, elapsed))
+}
+
+async fn run_boxes(run: Run) -> Measured {
+    let run = Arc::new(run);
+    let numbers = 0..u64::from(run.options.boxes);
+    let boxes: Vec<_> = numbers
+        .map(|number| tokio::spawn(run_box(run.clone(), number)))
+        .collect();
+    // The boxes hold the ledger's senders, and the ledger ends with the last of them.
+    drop(run);
+
+    let mut measured = Measured::default();
+    for one in boxes {
+        // A box that panicked would be missing from the numbers without a word; nothing ever cancels one.
+        let one = one
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        measured.merge(one);
+    }
+    measured
 }
 
 async fn run_box(run: Arc<Run>, number: u64) -> Measured {
-    let mut sender = run.traffic.new_box(number);
-    let connection = if run.options.keep_alive {
+    let keeps_alive = run.options.keep_alive;
+    let connection = if keeps_alive {
         Connection::KeepAlive
     } else {
         Connection::Close
     };
     let mut client = Client::new(run.address, connection);
+    let mut sender = run.traffic.new_box(number);
     let mut measured = Measured::default();
+
     let mut request = sender.first_request();
     while request < run.traffic.requests {
         let intended = run.started + run.traffic.intended(request);
-        if run
-            .stop
-            .run_until_cancelled(tokio::time::sleep_until(intended))
-            .await
-            .is_none()
-        {
+        let moment = tokio::time::sleep_until(intended);
+        if run.stop.run_until_cancelled(moment).await.is_none() {
             break;
         }
+
         let planned = run.traffic.plan(request, &mut sender, Timestamp::now());
         let bytes = compose(&run, &sender, &planned);
         let exchange = exchange(&run, &mut client, intended, &bytes).await;
+
         let heard = if exchange.answer.is_ok() {
             Heard::Answer
         } else {
             Heard::Nothing
         };
-        measured.request(
-            exchange.delay,
-            exchange.took,
-            bytes.iter().map(Bytes::len).sum(),
-            heard,
-        );
+        let length = bytes.iter().map(Bytes::len).sum();
+        measured.request(exchange.delay, exchange.took, length, heard);
         if note(&run, planned, &exchange, &mut measured).await.is_err() {
             // The ledger's writer has ended: without it the run proves nothing. Closing the ledger tells why.
             run.stop.cancel();
         }
+
         run.tally.requests.fetch_add(1, Ordering::Relaxed);
         request += u64::from(run.options.boxes);
     }
@@ -158,25 +167,26 @@ async fn run_box(run: Arc<Run>, number: u64) -> Measured {
 /// The whole request: head and body, in pieces.
 fn compose(run: &Run, sender: &BoxState, planned: &[Planned]) -> Vec<Bytes> {
     let sightings: Vec<_> = planned.iter().map(|planned| &planned.sighting).collect();
+    let body = vendor::body(&sightings, sender.firmware, &run.traffic.film);
+    let length: usize = body.iter().map(Bytes::len).sum();
+
+    let receiver = &run.options.url;
     let is_history = sightings
         .first()
         .is_some_and(|sighting| sighting.feed == Feed::History);
-    let receiver = &run.options.url;
-    let path = if is_history {
-        receiver.with_path(&run.options.history_path)
-    } else {
-        receiver.path.clone()
+    let path = match is_history {
+        true => receiver.with_path(&run.options.history_path),
+        false => receiver.path.clone(),
     };
-    let body = vendor::body(&sightings, sender.firmware, &run.traffic.film);
-    let length: usize = body.iter().map(Bytes::len).sum();
+
     let connection = if run.options.keep_alive {
         "keep-alive"
     } else {
         "close"
     };
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: python-requests/2.22.0\r\nAccept: */*\r\nConnection: {connection}\r\n\
-         Content-Type: {}\r\nContent-Length: {length}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: python-requests/2.22.0\r\nAccept: */*\r\n\
+         Connection: {connection}\r\nContent-Type: {}\r\nContent-Length: {length}\r\n\r\n",
         receiver.authority,
         sender.firmware.content_type(),
     );
@@ -190,15 +200,16 @@ async fn exchange(
     request: &[Bytes],
 ) -> Exchange {
     let (sent, sent_at) = (Instant::now(), Timestamp::now());
-    let delay = sent.saturating_duration_since(intended);
+    let late = sent.saturating_duration_since(intended);
+
     let answer = client.send(request, sent + run.options.patience).await;
     Exchange {
         sent_at,
         answered_at: Timestamp::now(),
-        delay: if delay <= TIMER_GRAIN {
+        delay: if late <= TIMER_GRAIN {
             Duration::ZERO
         } else {
-            delay
+            late
         },
         took: sent.elapsed(),
         answer,
@@ -212,9 +223,10 @@ async fn note(
     exchange: &Exchange,
     measured: &mut Measured,
 ) -> Result<(), mpsc::error::SendError<Entry>> {
-    let answers = EventAnswers::read(exchange, planned.len());
-    for (planned, answer) in planned.into_iter().zip(answers.0) {
+    let answers = EventAnswer::all(exchange, planned.len());
+    for (planned, answer) in planned.into_iter().zip(answers) {
         let entry = entry(planned, exchange, answer);
+
         match (&entry.status, &entry.reason) {
             (Some(status), _) => measured.event(&status.to_string()),
             (None, reason) => measured.event(reason.as_deref().unwrap_or_default()),
@@ -222,6 +234,7 @@ async fn note(
         if entry.is_acknowledged() {
             run.tally.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
+
         if let Some(watcher) = &run.watcher {
             let _ = watcher.try_send(entry.clone());
         }
@@ -234,7 +247,15 @@ async fn note(
 
 fn entry(planned: Planned, exchange: &Exchange, answer: EventAnswer) -> Entry {
     let sighting = planned.sighting;
-    let pictures = sighting.pictures.into_iter();
+    let sent = |shot: Shot| Sent {
+        sha256: shot.sha256,
+        bytes: shot.bytes,
+    };
+    let pictures = sighting
+        .pictures
+        .into_iter()
+        .map(|(kind, shot)| (kind, sent(shot)));
+
     Entry {
         marker: sighting.marker,
         feed: sighting.feed,
@@ -244,17 +265,7 @@ fn entry(planned: Planned, exchange: &Exchange, answer: EventAnswer) -> Entry {
         identity: sighting.identity,
         score: f64::from(sighting.score) / 10_000.0,
         occurred_at: sighting.occurred_at,
-        pictures: pictures
-            .map(|(kind, shot)| {
-                (
-                    kind,
-                    Sent {
-                        sha256: shot.sha256,
-                        bytes: shot.bytes,
-                    },
-                )
-            })
-            .collect(),
+        pictures: pictures.collect(),
         sent_at: exchange.sent_at,
         answered_at: exchange.answer.is_ok().then_some(exchange.answered_at),
         latency_ms: (exchange.delay + exchange.took).as_micros() as f64 / 1000.0,
@@ -276,47 +287,37 @@ struct EventAnswer {
     events: Vec<EventAnswer>,
 }
 
-/// One answer per event of the request.
-struct EventAnswers(Vec<EventAnswer>);
-
-impl EventAnswers {
-    fn read(exchange: &Exchange, events: usize) -> EventAnswers {
+impl EventAnswer {
+    /// One for each event of the request.
+    fn all(exchange: &Exchange, events: usize) -> Vec<EventAnswer> {
         let answer = match &exchange.answer {
             Ok(answer) => answer,
             Err(reason) => {
-                return EventAnswers::all(
+                let code = Some(reason.to_string());
+                return vec![
                     EventAnswer {
-                        code: Some(reason.to_string()),
+                        code,
                         ..EventAnswer::default()
-                    },
-                    events,
-                );
+                    };
+                    events
+                ];
             }
         };
+
         let mut whole: EventAnswer = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let elements = std::mem::take(&mut whole.events);
+        let mut elements = std::mem::take(&mut whole.events);
         if answer.status == 200 && elements.len() == events {
-            // The element's own word: 0 is success, as the vendor's platform says it.
-            let status =
-                |answer: &EventAnswer| answer.status.filter(|status| *status != 0).unwrap_or(200);
-            return EventAnswers(
-                elements
-                    .into_iter()
-                    .map(|answer| EventAnswer {
-                        status: Some(status(&answer)),
-                        ..answer
-                    })
-                    .collect(),
-            );
+            for element in &mut elements {
+                // Its own word: 0 is success, as the vendor's platform says it.
+                element.status = element.status.filter(|status| *status != 0).or(Some(200));
+            }
+            return elements;
         }
+
         whole.status = Some(answer.status);
         if events > 1 {
             whole.event_id = None;
         }
-        EventAnswers::all(whole, events)
-    }
-
-    fn all(answer: EventAnswer, events: usize) -> EventAnswers {
-        EventAnswers(vec![answer; events])
+        vec![whole; events]
     }
 }

@@ -1,7 +1,7 @@
 //! Sends one HTTP/1.1 request the way a box does and reads as much of the answer as is needed.
 //!
 //! Plain TCP: a body goes out from the shared pieces it is made of, without being copied together. Promises: one deadline
-//! holds over connecting, sending and the answer; an answer is read to at most [`ANSWER_MAX`] bytes. Deliberately not a general
+//! holds over connecting, sending and the answer; an answer is read to at most `ANSWER_MAX` bytes. Deliberately not a general
 //! HTTP client: no TLS, no redirects, and an answer without a length ends the connection.
 
 use std::io::{self, IoSlice};
@@ -70,6 +70,7 @@ impl Client {
             Some(stream) => stream,
             None => self.connect().await.map_err(|_| NoAnswer::ConnectFailed)?,
         };
+
         let written = write_all(&mut stream, request).await;
         // A receiver may answer and close before it has read everything: its answer is worth more than our error.
         let (answer, reusable) = match (read_answer(&mut stream).await, written) {
@@ -79,6 +80,7 @@ impl Client {
             }
             (Err(_), _) => return Err(NoAnswer::ConnectionLost),
         };
+
         if reusable && self.connection == Connection::KeepAlive {
             self.open = Some(stream);
         }
@@ -120,10 +122,8 @@ async fn read_answer(stream: &mut TcpStream) -> io::Result<(Answer, bool)> {
             let head = Head::parse(head)?;
             let whole = head.length.is_some_and(|length| body.len() >= length);
             if whole || (ended && head.length.is_none()) {
-                let body = body
-                    .get(..head.length.unwrap_or(body.len()))
-                    .unwrap_or_default()
-                    .to_vec();
+                let length = head.length.unwrap_or(body.len());
+                let body = body.get(..length).unwrap_or_default().to_vec();
                 return Ok((
                     Answer {
                         status: head.status,
@@ -133,6 +133,7 @@ async fn read_answer(stream: &mut TcpStream) -> io::Result<(Answer, bool)> {
                 ));
             }
         }
+
         if ended {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -152,23 +153,21 @@ impl Head {
     fn parse(head: &[u8]) -> io::Result<Head> {
         let text = std::str::from_utf8(head).map_err(|_| io::ErrorKind::InvalidData)?;
         let mut lines = text.split("\r\n");
-        let status = lines
-            .next()
-            .filter(|line| line.starts_with("HTTP/1."))
-            .and_then(|line| line.split(' ').nth(1));
-        let status = status
-            .and_then(|word| word.parse().ok())
-            .ok_or(io::ErrorKind::InvalidData)?;
+        let first = lines.next().filter(|line| line.starts_with("HTTP/1."));
+        let status = first.and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let status = status.ok_or(io::ErrorKind::InvalidData)?;
+
+        let keeps_alive = text.starts_with("HTTP/1.1");
         let mut head = Head {
             status,
             length: None,
-            keeps_alive: text.starts_with("HTTP/1.1"),
+            keeps_alive,
         };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            let value = value.trim();
             if name.eq_ignore_ascii_case("content-length") {
-                head.length = value.trim().parse().ok();
-            } else if name.eq_ignore_ascii_case("connection")
-                && value.trim().eq_ignore_ascii_case("close")
+                head.length = value.parse().ok();
+            } else if name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
             {
                 head.keeps_alive = false;
             }

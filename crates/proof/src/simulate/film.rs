@@ -56,6 +56,7 @@ impl Film {
     pub fn new(seed: u64, bytes: usize) -> Film {
         let bytes = bytes.max(LEAST_BYTES);
         let beginning = (bytes - TAIL_BYTES) / LINE_BYTES * LINE_BYTES;
+
         let mut content = headers();
         let mut chance = Chance::new(seed, 0x0f11);
         while content.len() < beginning {
@@ -63,6 +64,7 @@ impl Film {
             content.extend(chance.draw().to_le_bytes().map(|byte| byte.min(0xfe)));
         }
         content.truncate(beginning);
+
         let text = STANDARD.encode_to_string(&content);
         Film {
             bytes,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// The patience of a real box, whatever patience this run had.
+/// A real box waits this long; a run may wait longer or shorter.
 const BOX_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One box's measurements; microseconds.
@@ -122,6 +122,7 @@ impl Measured {
         let seconds = elapsed.as_secs_f64().max(1e-9);
         let events: u64 = self.events.values().sum();
         let requests = self.answers.len();
+
         Outcome {
             seed,
             run: format!("{run:08x}"),
@@ -147,10 +148,10 @@ impl Quantiles {
         values.sort_unstable();
         let at = |quantile: f64| {
             let rank = (values.len() as f64 * quantile).ceil() as usize;
-            values
-                .get(rank.saturating_sub(1))
-                .map_or(0.0, |value| f64::from(*value) / 1000.0)
+            let value = values.get(rank.saturating_sub(1));
+            value.map_or(0.0, |value| f64::from(*value) / 1000.0)
         };
+
         Quantiles {
             p50: at(0.5),
             p90: at(0.9),
@@ -170,26 +171,33 @@ impl fmt::Display for Quantiles {
             p999,
             max,
         } = self;
-        write!(
-            f,
-            "p50 {p50:>8.2}   p90 {p90:>8.2}   p99 {p99:>8.2}   p99.9 {p999:>8.2}   max {max:>8.2}   ms"
-        )
+        write!(f, "p50 {p50:>8.2}   p90 {p90:>8.2}   p99 {p99:>8.2}   ")?;
+        write!(f, "p99.9 {p999:>8.2}   max {max:>8.2}   ms")
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "run           {}   (--seed {})", self.run, self.seed)?;
+        let Outcome {
+            run,
+            seed,
+            events,
+            requests,
+            elapsed_seconds,
+            rate,
+            ..
+        } = self;
+        writeln!(f, "run           {run}   (--seed {seed})")?;
         writeln!(
             f,
-            "sent          {} events in {} requests, {:.1} s",
-            self.events, self.requests, self.elapsed_seconds
+            "sent          {events} events in {requests} requests, {elapsed_seconds:.1} s"
         )?;
         writeln!(
             f,
-            "rate          {:.1} events/s, {:.1} MB/s",
-            self.rate, self.megabytes_per_second
+            "rate          {rate:.1} events/s, {:.1} MB/s",
+            self.megabytes_per_second
         )?;
+
         writeln!(f, "acknowledged  {}", self.acknowledged)?;
         for (status, events) in &self.statuses {
             writeln!(f, "  {status:<18}{events}")?;
@@ -197,6 +205,7 @@ impl fmt::Display for Outcome {
         if self.is_unheard() {
             return write!(f, "answered      by nobody");
         }
+
         writeln!(
             f,
             "answered      {}   from the intended moment",

@@ -65,6 +65,7 @@ impl FromStr for Receiver {
         if authority.is_empty() || url.contains(|c: char| c.is_control() || c == ' ') {
             return Err("must be http://HOST[:PORT][/PATH][?QUERY]".to_owned());
         }
+
         let path = match path {
             "" | "/" => REALTIME_PATH.to_owned(),
             query if query.starts_with('?') => format!("{REALTIME_PATH}{query}"),

@@ -71,10 +71,9 @@ impl Traffic {
             // Truncation is meant: a request that would begin after the end is not sent.
             requests.ceil().max(1.0) as u64
         });
-        let film = if options.faces {
-            Film::blank()
-        } else {
-            Film::new(seed, options.picture_bytes)
+        let film = match options.faces {
+            true => Film::blank(),
+            false => Film::new(seed, options.picture_bytes),
         };
         Traffic {
             film,
@@ -97,38 +96,38 @@ impl Traffic {
             FirmwareMix::Mixed => Firmware::SE3,
             FirmwareMix::Family => Firmware::ALL,
         };
-        let firmware = Chance::new(self.seed, STREAM_BOXES + number)
-            .pick(among)
-            .copied()
-            .unwrap_or(Firmware::Document);
+        let mut chance = Chance::new(self.seed, STREAM_BOXES + number);
+        let firmware = chance.pick(among).copied().unwrap_or(Firmware::Document);
+
         let per_box = u64::from(self.options.devices);
         let device = |device| Device {
             address: address(number * per_box + device),
             events: 0,
             last: Timestamp(0),
         };
+        let devices = (0..per_box).map(device).collect();
         BoxState {
             number,
             id: format!("HQDZKM{number:07}"),
             firmware,
-            devices: (0..per_box).map(device).collect(),
+            devices,
         }
     }
 
     /// The sightings of one request: several only where history is sent in arrays.
     pub fn plan(&self, request: u64, sender: &mut BoxState, now: Timestamp) -> Vec<Planned> {
         let history_before = self.history_before(request);
-        let is_history = self.history_before(request + 1) > history_before;
         let batch = u64::from(self.options.history_batch.max(1));
-        let (feed, events) = if is_history {
-            (Feed::History, batch)
-        } else {
-            (Feed::Realtime, 1)
+        let (feed, events) = match self.history_before(request + 1) > history_before {
+            true => (Feed::History, batch),
+            false => (Feed::Realtime, 1),
         };
+
         let first = request + history_before * (batch - 1);
-        let device =
-            (request / u64::from(self.options.boxes)) as usize % sender.devices.len().max(1);
-        (first..first + events)
+        let turn = (request / u64::from(self.options.boxes)) as usize;
+        let device = turn % sender.devices.len().max(1);
+        let numbers = first..first + events;
+        numbers
             .filter_map(|number| self.plan_event(number, feed, device, sender, now))
             .collect()
     }
@@ -149,21 +148,25 @@ impl Traffic {
         let person_type = self.options.mix.draw(&mut chance);
         let person = chance.below(u64::from(self.options.people.max(1)));
         let score = 6_000 + chance.below(4_000) as u32;
+
         let device = sender.devices.get_mut(device)?;
         let occurred_at = now.max(Timestamp(device.last.0 + 1));
         let sequence = device.events;
         device.last = occurred_at;
         device.events += 1;
-        let is_stranger = person_type == PersonType::Stranger;
-        let identity = match is_stranger {
+
+        let identity = match person_type {
             // As boxes number strangers: the second and a fraction of it.
-            true => format!("{}.{:07}", occurred_at.0 / 1000, number % 10_000_000),
-            false => format!("{}{person:05}", person_type.number() + 1),
+            PersonType::Stranger => {
+                format!("{}.{:07}", occurred_at.0 / 1000, number % 10_000_000)
+            }
+            known => format!("{}{person:05}", known.number() + 1),
         };
+        let number = u32::try_from(number).ok()?;
         let mut sighting = Sighting {
             marker: Marker {
                 run: self.run,
-                number: u32::try_from(number).ok()?,
+                number,
             },
             feed,
             device: device.address.clone(),
@@ -186,34 +189,47 @@ impl Traffic {
             PictureKind::Infrared => sighting.feed == Feed::History,
             PictureKind::Scene | PictureKind::Face => true,
         });
+        let kinds = kinds.take(usize::from(self.options.pictures));
         kinds
-            .take(usize::from(self.options.pictures))
             .map(|kind| (kind, self.picture(kind, sighting)))
             .collect()
     }
 
     fn picture(&self, kind: PictureKind, sighting: &Sighting) -> Shot {
         if self.options.faces {
-            let sitter = Sitter {
-                identity: &sighting.identity,
-                person_type: sighting.person_type,
-            };
-            return Shot::of(match kind {
-                PictureKind::Registered => faces::registered(&sitter),
-                PictureKind::Scene => faces::scene(
-                    &sitter,
-                    &Door {
-                        device: &sighting.device,
-                        time: sighting.occurred_at,
-                    },
-                ),
-                PictureKind::Face | PictureKind::Infrared => faces::face(&sitter),
-            });
+            return Shot::of(drawn(kind, sighting));
         }
+
         self.film.shoot(&match kind {
             PictureKind::Registered => format!("registered {}", sighting.identity),
             _ => format!("{kind} {:08x} {}", self.run, sighting.marker.number),
         })
+    }
+}
+
+fn drawn(kind: PictureKind, sighting: &Sighting) -> Vec<u8> {
+    let Sighting {
+        identity,
+        person_type,
+        device,
+        occurred_at,
+        ..
+    } = sighting;
+    let sitter = Sitter {
+        identity,
+        person_type: *person_type,
+    };
+
+    match kind {
+        PictureKind::Registered => faces::registered(&sitter),
+        PictureKind::Scene => faces::scene(
+            &sitter,
+            &Door {
+                device,
+                time: *occurred_at,
+            },
+        ),
+        PictureKind::Face | PictureKind::Infrared => faces::face(&sitter),
     }
 }
 

@@ -1,0 +1,27 @@
+//! What one body may take, each limit held before anything is allocated.
+
+use crate::config;
+
+pub(super) mod cost;
+pub(super) mod room;
+pub(super) mod scan;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of nested JSON, the outer array of a batch included.
+    pub depth_max: usize,
+    /// In one body.
+    pub events_max: usize,
+    /// In one event.
+    pub pictures_max: usize,
+    /// Of one event's text.
+    pub event_max_bytes: usize,
+}
+
+impl Limits {
+    /// Those of the config.
+    pub fn of(ingest: &config::Ingest) -> Limits {
+        let config::Ingest { depth_max, events_max, pictures_max, body_max_bytes, .. } = *ingest;
+        Limits { depth_max, events_max, pictures_max, event_max_bytes: body_max_bytes }
+    }
+}

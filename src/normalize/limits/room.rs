@@ -1,0 +1,54 @@
+//! Memory that a repair takes beyond what the body costs: asked for before it is used, and bounded.
+
+use std::fmt;
+
+use crate::event::{Code, Refusal};
+
+/// Asks the budget that the body is on: whether so many bytes, in all, may be used beyond what the body costs.
+#[derive(Clone, Copy)]
+pub struct Room<'a>(pub &'a (dyn Fn(usize) -> bool + Sync));
+
+impl fmt::Debug for Room<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Room")
+    }
+}
+
+/// What one repair holds.
+#[derive(Debug)]
+pub(in crate::normalize) struct Taken<'a> {
+    room: Room<'a>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl<'a> Taken<'a> {
+    pub fn new(room: Room<'a>, bytes_max: usize) -> Taken<'a> {
+        Taken { room, bytes: 0, bytes_max }
+    }
+
+    pub fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let bytes = self.bytes.saturating_add(bytes);
+        if bytes > self.bytes_max {
+            return Err(Refusal::new(Code::BodyTooLarge, format!("a repair would take more than {} bytes", self.bytes_max)));
+        }
+        if !(self.room.0)(bytes) {
+            return Err(Refusal::new(Code::OverBudget, "the memory that a repair of this body takes is in use"));
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// So many of them are free again.
+    pub fn free(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// For the reading of what was repaired, which has bounds of its own.
+    pub fn read(&self, bytes: usize) -> Result<(), Refusal> {
+        match (self.room.0)(self.bytes.saturating_add(bytes)) {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::OverBudget, "the memory that this body takes once it is repaired is in use")),
+        }
+    }
+}

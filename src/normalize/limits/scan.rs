@@ -1,0 +1,135 @@
+//! Reads a body once, before any parser does, and refuses what breaks a limit wherever it stands, in fields that nobody reads too.
+//!
+//! Promises: constant stack and no allocation, whatever comes; linear time. Deliberately no parser: it finds strings, brackets and
+//! numbers, and leaves every other mistake to serde_json, which sees the same text next. What serde_json would let pass in a value
+//! that it skips is caught here: lone surrogates, numbers that no double holds, nesting deeper than the limit; and the keys that
+//! serde_json itself gives a meaning, by which a text could smuggle in a document that nobody has scanned.
+
+use memchr::memchr2;
+
+use super::Limits;
+use crate::event::{Code, Refusal};
+
+/// What there is to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::normalize) struct Counts {
+    /// Strings that are a picture by their first characters, in whatever field.
+    pub pictures: usize,
+    pub brackets: usize,
+    pub values: usize,
+}
+
+/// What stands for a number and for unread JSON where serde_json talks to itself. As a key in a body, the first makes an object a
+/// number, the second parses a text anew, past every limit; and both come back different from what was sent.
+const RESERVED_KEYS: [&str; 2] = ["$serde_json::private::Number", "$serde_json::private::RawValue"];
+/// The longest spelling of one: every character as `\uXXXX`, in quotes.
+const RESERVED_MAX: usize = 6 * 31 + 2;
+
+/// How the common image types start as base64, plain or with every `/` escaped.
+const PICTURE_STARTS: [&[u8]; 6] = [b"/9j/", b"\\/9j\\/", b"data:image", b"iVBORw0KGgo", b"R0lGOD", b"UklGR"];
+/// A shorter text is no picture: the smallest JPEG there is has 125 bytes.
+const PICTURE_MIN: usize = 160;
+/// The largest double has 309 digits; a shorter literal without an exponent always fits.
+const DIGITS_SAFE: usize = 300;
+
+pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
+    let bytes = text.as_bytes();
+    let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let mut counts = Counts { values: 1, ..Counts::default() };
+    let (mut at, mut depth, mut events) = (0, 0_usize, 1);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                let end = string_end(bytes, at + 1)?;
+                counts.pictures += usize::from(is_picture(bytes.get(at + 1..end).unwrap_or_default()));
+                if is_reserved_key(text, at, end) {
+                    return Err(Refusal::new(Code::EventUnrecognized, format!("a key at byte {at} that no box sends")));
+                }
+                at = end;
+            }
+            b'{' | b'[' => {
+                counts.brackets += 1;
+                counts.values += 1;
+                depth += 1;
+                if depth > limits.depth_max {
+                    return Err(Refusal::new(Code::JsonTooDeep, format!("nested over {} deep at byte {at}", limits.depth_max)));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' => {
+                counts.values += 1;
+                events += usize::from(is_array && depth == 1);
+                if events > limits.events_max {
+                    return Err(Refusal::new(Code::TooManyEvents, format!("over {} events in one body", limits.events_max)));
+                }
+            }
+            b'-' | b'0'..=b'9' => {
+                at = number_end(text, at)?;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(counts)
+}
+
+/// The place of the quote that ends the string which starts at `at`, or the end of the body.
+fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, Refusal> {
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        match (bytes.get(at), bytes.get(at + 1)) {
+            (Some(b'"'), _) => return Ok(at),
+            (_, Some(b'u')) => {
+                at += unicode_escape(bytes, at)
+                    .ok_or_else(|| Refusal::new(Code::JsonInvalid, format!("half of a surrogate pair at byte {at}")))?;
+            }
+            _ => at += 2,
+        }
+    }
+    Ok(bytes.len())
+}
+
+/// The length of the `\uXXXX` at `at`, or of the two that make one character; `None` for half of a pair.
+pub(in crate::normalize) fn unicode_escape(bytes: &[u8], at: usize) -> Option<usize> {
+    match code_unit(bytes, at) {
+        Some(0xd800..=0xdbff) => matches!(code_unit(bytes, at + 6), Some(0xdc00..=0xdfff)).then_some(12),
+        Some(0xdc00..=0xdfff) => None,
+        _ => Some(2),
+    }
+}
+
+fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+fn number_end(text: &str, start: usize) -> Result<usize, Refusal> {
+    let rest = text.get(start..).unwrap_or_default();
+    let length =
+        rest.bytes().position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')).unwrap_or(rest.len());
+    let literal = rest.get(..length).unwrap_or_default();
+    if is_out_of_range(literal) {
+        return Err(Refusal::new(Code::JsonInvalid, format!("number out of range at byte {start}")));
+    }
+    Ok(start + length)
+}
+
+/// Of the literal of a number.
+pub(in crate::normalize) fn is_out_of_range(literal: &str) -> bool {
+    let may_be = literal.len() > DIGITS_SAFE || literal.contains(['e', 'E']);
+    may_be && literal.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
+fn is_picture(text: &[u8]) -> bool {
+    text.len() >= PICTURE_MIN && PICTURE_STARTS.iter().any(|start| text.starts_with(start))
+}
+
+/// Of the string whose quotes are at `start` and `end`.
+fn is_reserved_key(text: &str, start: usize, end: usize) -> bool {
+    let quoted = text.get(start..=end).unwrap_or_default();
+    let may_be = quoted.len() <= RESERVED_MAX && (quoted.starts_with("\"$") || quoted.starts_with("\"\\u0024"));
+    may_be
+        && text.get(end + 1..).is_some_and(|rest| rest.trim_start().starts_with(':'))
+        && serde_json::from_str::<String>(quoted).is_ok_and(|key| RESERVED_KEYS.contains(&key.as_str()))
+}

@@ -1,0 +1,270 @@
+//! The fields as sent → an [`Event`]: every field is settled here, and no field refuses.
+//!
+//! Promises: each known field ends up normalized, and as sent in `source` wherever the normalized value does not give it back; each
+//! oddity is in `warnings`. The id comes last, since it rests on all the rest.
+
+use serde_json::{Map, Value};
+
+use super::digest;
+use super::sent::Sent;
+use crate::config::{ScoreScale, is_site};
+use crate::event::document::{Field, Meaning, normalized};
+use crate::event::{
+    Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Quality, Revision,
+    Timestamp, WarningCode,
+};
+use crate::normalize::Context;
+use crate::normalize::repair::notes::Notes;
+use crate::normalize::value::field::{self, Person, Score, Text};
+
+/// NTP holds a clock within milliseconds; one that is off by more than this was set by nobody.
+const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
+/// Beyond this many bytes the end of a device's id is replaced by a hash: it becomes topics, which have limits.
+const DEVICE_ID_MAX: usize = 256;
+
+/// The event, its revision still to be made, and the digest that it is made of.
+pub(in crate::normalize) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> (Event, ContentDigest) {
+    let mut event = Assembly { sent: &mut sent, context }.event(feed);
+    settle(&mut sent, &mut event);
+    event.extra = sent.extra;
+    event.warnings = sent.warnings.into_vec();
+    let content = digest::name(&mut event, sent.dialect);
+    (event, content)
+}
+
+/// Writes `source`: what was sent, wherever the event does not give it back.
+fn settle(sent: &mut Sent, event: &mut Event) {
+    event.source = std::mem::take(&mut sent.source);
+    for (field, value) in sent.dialect.table.fields.iter().zip(std::mem::take(&mut sent.values)) {
+        if event.source.contains_key(field.source_key()) {
+            continue;
+        }
+        let is_picture = matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
+        let null_is_absent = field.null_is_absent(event);
+        let as_sent = match value {
+            _ if is_picture => None,
+            None => null_is_absent.then_some(Value::Null),
+            Some(Value::Null) => {
+                if null_is_absent {
+                    sent.keep(field.inner, field.name, Value::Null);
+                }
+                Some(Value::Null)
+            }
+            Some(value) if normalized(event, field.meaning).as_ref() == Some(&value) => None,
+            Some(value) => Some(value),
+        };
+        if let Some(as_sent) = as_sent {
+            event.source.insert(field.source_key().to_owned(), as_sent);
+        }
+    }
+    if let Some(instead) = sent.instead_of_inner.take() {
+        event.source.entry(sent.dialect.table.inner).or_insert(instead);
+    }
+}
+
+/// One event in the making.
+struct Assembly<'a, 'c> {
+    sent: &'a mut Sent,
+    context: &'a Context<'c>,
+}
+
+impl Assembly<'_, '_> {
+    fn event(mut self, feed: Feed) -> Event {
+        let received_at = self.context.source.received_at;
+        let (occurred_at, clock) = self.clock(feed, received_at);
+        Event {
+            id: EventId([0; 16]),
+            revision: Revision(0),
+            feed,
+            dialect: self.sent.dialect.word,
+            occurred_at,
+            received_at,
+            act_before: Act::Undecided,
+            person_type: self.person_type(),
+            identity: Identity { id: self.text(Meaning::IdentityId), name: self.text(Meaning::IdentityName) },
+            matched: Match { score: self.score(), group: self.group() },
+            device: self.device(),
+            origin: self.origin(),
+            clock,
+            pictures: std::mem::take(&mut self.sent.pictures),
+            quality: Quality { camera: self.quality(Meaning::CameraQuality), box_: self.quality(Meaning::BoxQuality) },
+            source: Map::new(),
+            extra: Map::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn clock(&mut self, feed: Feed, received_at: Timestamp) -> (Timestamp, Clock) {
+        let (field, value) = self.sent.get(Meaning::OccurredAt);
+        let (moment, is_text) = (field::moment(value), matches!(value, Some(Value::String(_))));
+        let Some(moment) = moment else {
+            self.sent.warnings.add(WarningCode::TimestampInvalid, self.sent.path(field));
+            return (received_at, Clock { from: ClockSource::Gateway, skew_ms: None });
+        };
+        if is_text {
+            self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field));
+        }
+        if !moment.is_milliseconds {
+            self.sent.warnings.add(WarningCode::TimestampUnit, self.sent.path(field));
+        }
+        let occurred_at = Timestamp(moment.milliseconds);
+        let skew_ms = (feed == Feed::Realtime).then(|| received_at.since(occurred_at));
+        if skew_ms.is_some_and(|skew_ms| skew_ms.unsigned_abs() > SKEW_MAX_MS) {
+            self.sent.warnings.add(WarningCode::ClockSkewed, self.sent.path(field));
+        }
+        (occurred_at, Clock { from: ClockSource::Box, skew_ms })
+    }
+
+    fn person_type(&mut self) -> PersonType {
+        let (field, value) = self.sent.get(Meaning::PersonType);
+        let person = field::person(value, self.sent.dialect.persons);
+        // A type that was sent twice, with another meaning, was not read: which of them counts is anybody's guess.
+        let is_agreed = self.sent.persons.iter().all(|other| *other == person);
+        match person {
+            _ if !is_agreed || self.is_repaired(field) => {}
+            Person::Sent(person_type) => return person_type,
+            Person::Defaulted if self.is_default_open() && self.is_whole() && !self.has_person_type_elsewhere() => {
+                self.sent.warnings.add(WarningCode::PersonTypeDefaulted, self.sent.path(field));
+                return self.sent.dialect.person_missing;
+            }
+            Person::Defaulted | Person::Unknown => {}
+        }
+        self.sent.warnings.add(WarningCode::PersonTypeUnknown, self.sent.path(field));
+        PersonType::Unknown
+    }
+
+    /// Whether a document of this dialect without a person type means somebody.
+    fn is_default_open(&self) -> bool {
+        self.sent.dialect.person_missing != PersonType::Unknown
+    }
+
+    /// Whether one inner object came, and whole, so that what it lacks was not sent.
+    fn is_whole(&self) -> bool {
+        let is_odd = |notes: &Notes| notes.bytes.is_some() || notes.members.values().any(|member| member.key.is_some());
+        let notes = &self.sent.notes;
+        let is_repaired = is_odd(notes) || notes.members.get(self.sent.dialect.table.inner).is_some_and(is_odd);
+        self.sent.instead_of_inner.is_none() && self.sent.inners == 1 && !is_repaired
+    }
+
+    /// Whether a person type stands where none is read, or under a name that is nearly its own: then it was sent all the same.
+    fn has_person_type_elsewhere(&self) -> bool {
+        let sent = &self.sent;
+        sent.extra.iter().any(|(name, value)| {
+            (name != sent.dialect.table.inner && field::names_person(name)) || field::names_person_below(value)
+        }) || sent.values.iter().flatten().any(field::names_person_below)
+    }
+
+    /// What had to be repaired counts as unreadable, never as absent.
+    fn is_repaired(&self, field: &Field) -> bool {
+        self.sent.notes.of(self.sent.dialect.table.inner, field).is_some_and(Notes::is_another)
+    }
+
+    fn score(&mut self) -> Option<f64> {
+        let (field, value) = self.sent.get(Meaning::Score);
+        let (mut score, is_text) = (field::score(value, self.scale()), matches!(value, Some(Value::String(_))));
+        if self.is_repaired(field) {
+            score = Score::Invalid;
+        }
+        if is_text {
+            self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field));
+        }
+        match score {
+            Score::None => None,
+            Score::As(score) => Some(score),
+            Score::Scaled(score) => {
+                self.sent.warnings.add(WarningCode::ScoreScaled, self.sent.path(field));
+                Some(score)
+            }
+            Score::Invalid => {
+                self.sent.warnings.add(WarningCode::ScoreInvalid, self.sent.path(field));
+                None
+            }
+        }
+    }
+
+    /// The config's, which leaves it to the dialect by default.
+    fn scale(&self) -> ScoreScale {
+        match self.context.settings.score_scale {
+            ScoreScale::Auto => self.sent.dialect.scale,
+            scale => scale,
+        }
+    }
+
+    /// Some firmware sends the group's id alone, which stays in `extra` as well.
+    fn group(&mut self) -> Option<String> {
+        self.text(Meaning::Group).or_else(|| field::text(self.sent.extra.get("group_id")).text)
+    }
+
+    fn device(&mut self) -> Device {
+        let (ip_field, _) = self.sent.get(Meaning::DeviceIp);
+        let ip = self.text(Meaning::DeviceIp).map(|ip| self.shorten(ip, ip_field));
+        if ip.is_none() {
+            self.sent.warnings.add(WarningCode::DeviceMissing, self.sent.path(ip_field));
+        }
+        let (kind_field, kind) = self.sent.get(Meaning::DeviceType);
+        let kind = field::device_type(kind, self.sent.dialect.devices);
+        let kind = self.accept(kind, kind_field).unwrap_or_default();
+        Device {
+            id: ip.clone().unwrap_or_else(|| self.context.source.peer.clone()),
+            ip,
+            kind: self.shorten(kind, kind_field),
+            name: self.text(Meaning::DeviceName),
+            box_id: self.text(Meaning::Box).or_else(|| self.context.source.box_id.clone().filter(|id| !id.is_empty())),
+        }
+    }
+
+    fn origin(&mut self) -> Origin {
+        let site = match self.context.source.site.as_deref() {
+            Some(site) if is_site(site) => site,
+            Some(_) => {
+                self.sent.warnings.add(WarningCode::SiteInvalid, "?site");
+                self.context.site
+            }
+            None => self.context.site,
+        };
+        Origin {
+            site: site.to_owned(),
+            gateway: self.context.gateway.to_owned(),
+            peer: self.context.source.peer.clone(),
+            authenticated: "none".to_owned(),
+        }
+    }
+
+    fn quality(&mut self, meaning: Meaning) -> Value {
+        let (field, value) = self.sent.get(meaning);
+        match value {
+            Some(Value::Object(_)) => return value.cloned().unwrap_or_default(),
+            None | Some(Value::Null) => {}
+            Some(_) => self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field)),
+        }
+        Value::Object(Map::new())
+    }
+
+    fn text(&mut self, meaning: Meaning) -> Option<String> {
+        let (field, value) = self.sent.get(meaning);
+        let text = field::text(value);
+        self.accept(text, field)
+    }
+
+    fn accept(&mut self, text: Text, field: &Field) -> Option<String> {
+        if text.is_unexpected {
+            self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field));
+        }
+        if text.text.as_ref().is_some_and(|text| text.contains(char::is_control)) {
+            self.sent.warnings.add(WarningCode::ControlCharacter, self.sent.path(field));
+        }
+        text.text
+    }
+
+    /// What becomes a topic level is cut where it is too long; the hash keeps two devices two.
+    fn shorten(&mut self, text: String, field: &Field) -> String {
+        if text.len() <= DEVICE_ID_MAX {
+            return text;
+        }
+        self.sent.warnings.add(WarningCode::DeviceShortened, self.sent.path(field));
+        let hash = digest::sha256_hex(text.as_bytes());
+        let hash = hash.get(..16).unwrap_or_default();
+        let start = text.get(..text.floor_char_boundary(DEVICE_ID_MAX - hash.len() - 1)).unwrap_or_default();
+        format!("{start}~{hash}")
+    }
+}

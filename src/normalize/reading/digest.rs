@@ -1,0 +1,152 @@
+//! Names made from content: the event's id, its revision, and the digest both rest on.
+//!
+//! **Content digest** = SHA-256 of the box's document ([`document::opened`]) as canonical JSON: each picture replaced by the 64
+//! hex digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out; the dialect's
+//! bookkeeping (in the nested one `dev_sno`, `ep_id`, `want_action`, `out_timestamp` and `api_version`) left out at the top and in
+//! its inner object; what only its history has (`ext_data.info` and `ext_data.ir_pic`) left out. Canonical: UTF-8, no white space, keys sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as
+//! serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls `\u00xx` in lower case, nothing else). Objects that came as
+//! a text are the objects they are. Where `source` has `$bytes`, a line feed and its canonical JSON follow. The event's revision
+//! is made of it once it is decided whether one may act on it ([`crate::event::Event::decide`]).
+//!
+//! **Id** = UUIDv8 of the first 16 bytes of SHA-256 over site, device id, time in milliseconds as decimal digits and identity id,
+//! each as its length (4 bytes, big-endian) and its UTF-8. For strangers, unknown types and an empty identity a fifth part joins,
+//! the 64 hex digits of the content digest: they have no identity, and two of them in one frame must stay two.
+//!
+//! **Why the feeds agree.** The digest must be the same whether the match comes at once or from the box's history. What differs
+//! between the two documents of one match is left out of it: the history's bookkeeping above; whether a picture that is switched
+//! off shows as `""` or not at all; and the two fields that only the history feed has (age, gender, embedding; the infrared
+//! picture, which is kept all the same: whoever finds duplicates looks at pictures too). Pictures that a box sends on one feed
+//! only, and a number that it spells differently, do make two digests: an event is then delivered twice, which is the safe side;
+//! leaving the face out instead could make two people one.
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::event::document::{self, BYTES, Meaning};
+use crate::event::{ContentDigest, Event, EventId, PersonType, PictureKind};
+use crate::normalize::dialect::Dialect;
+
+/// Sets the event's id from all the rest of it, and returns its content's digest.
+pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> ContentDigest {
+    let content = ContentDigest(canonical_digest(&content(event, dialect), event.source.get(BYTES)));
+    let time = event.occurred_at.0.to_string();
+    let identity = event.identity.id.as_deref().unwrap_or_default();
+    let anonymous = identity.is_empty() || matches!(event.person_type, PersonType::Stranger | PersonType::Unknown);
+    let fifth = anonymous.then(|| content.to_hex());
+    let parts = [event.origin.site.as_str(), &event.device.id, &time, identity];
+    event.id = id(parts.into_iter().chain(fifth.as_deref()));
+    content
+}
+
+fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        // Every part comes out of a body, and no body has 4 GiB.
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        hasher.update(length.to_be_bytes());
+        hasher.update(part);
+    }
+    let digest: [u8; 32] = hasher.finalize().into();
+    let (first, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+    EventId(uuid::Uuid::new_v8(*first).into_bytes())
+}
+
+/// The document whose canonical form is digested.
+fn content(event: &Event, dialect: &Dialect) -> Map<String, Value> {
+    let Dialect { table, bookkeeping, history_only, .. } = dialect;
+    let mut document = document::opened(table, event, |_, picture| Some(picture.sha256.clone()));
+    for name in *bookkeeping {
+        document.remove(*name);
+    }
+    if let Some(inner) = document.get_mut(table.inner).and_then(Value::as_object_mut) {
+        inner.retain(|name, _| !bookkeeping.contains(&name.as_str()) && !history_only.contains(&name.as_str()));
+    }
+    for field in table.fields {
+        let Meaning::Picture(kind) = field.meaning else { continue };
+        let object = if field.inner { document.get_mut(table.inner).and_then(Value::as_object_mut) } else { Some(&mut document) };
+        if let Some(object) = object
+            && is_empty(event, kind, object.get(field.name))
+        {
+            object.remove(field.name);
+        }
+    }
+    document
+}
+
+fn is_empty(event: &Event, kind: PictureKind, value: Option<&Value>) -> bool {
+    event.pictures.get(kind).is_none() && value.is_none_or(|value| value.is_null() || value == "")
+}
+
+fn canonical_digest(document: &Map<String, Value>, bytes: Option<&Value>) -> [u8; 32] {
+    let mut text = Vec::with_capacity(1024);
+    write_object(document, &mut text);
+    if let Some(bytes) = bytes {
+        text.push(b'\n');
+        write(bytes, &mut text);
+    }
+    Sha256::digest(&text).into()
+}
+
+fn write(value: &Value, text: &mut Vec<u8>) {
+    match value {
+        Value::Object(members) => write_object(members, text),
+        Value::Array(values) => {
+            text.push(b'[');
+            for (index, value) in values.iter().enumerate() {
+                if index > 0 {
+                    text.push(b',');
+                }
+                write(value, text);
+            }
+            text.push(b']');
+        }
+        Value::String(string) => write_string(string, text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => text.extend_from_slice(value.to_string().as_bytes()),
+    }
+}
+
+fn write_object(members: &Map<String, Value>, text: &mut Vec<u8>) {
+    // The map is sorted already, but for a feature of serde_json that any dependency can switch on.
+    let mut sorted: Vec<_> = members.iter().collect();
+    sorted.sort_unstable_by_key(|(name, _)| name.as_bytes());
+    text.push(b'{');
+    for (index, (name, value)) in sorted.into_iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        write_string(name, text);
+        text.push(b':');
+        write(value, text);
+    }
+    text.push(b'}');
+}
+
+fn write_string(string: &str, text: &mut Vec<u8>) {
+    // Writing into memory does not fail.
+    let _ = serde_json::to_writer(text, string);
+}
+
+/// 64 hex digits.
+pub(in crate::normalize) fn sha256_hex(bytes: &[u8]) -> String {
+    ContentDigest(Sha256::digest(bytes).into()).to_hex()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computed by other means, so that whoever reads the contract can make the same ids.
+    #[test]
+    fn an_id_can_be_made_again_from_the_contract() {
+        let made = id(["default", "192.168.1.243", "1566016554020", "666666"].into_iter());
+        assert_eq!(made.to_string(), "9aae3514-0e54-8b80-9228-eae740333229");
+    }
+
+    #[test]
+    fn the_canonical_form_is_sorted_and_has_no_white_space() {
+        let value: Value = serde_json::from_str(r#"{ "b" : [1, 2.50, "\u0001/é\n"], "a": {"y": null, "x": true} }"#).unwrap();
+        let mut text = Vec::new();
+        write(&value, &mut text);
+        assert_eq!(String::from_utf8(text).unwrap(), r#"{"a":{"x":true,"y":null},"b":[1,2.50,"\u0001/é\n"]}"#);
+    }
+}

@@ -1,0 +1,59 @@
+//! Bytes that are not UTF-8 → text, by the readings that are tried one after the other.
+//!
+//! Promises: what a reading does not know becomes U+FFFD; it takes no more memory than an event may have.
+//! Deliberately decides nothing: whether a reading is JSON is seen by reading it.
+
+use std::borrow::Cow;
+
+use encoding_rs::{CoderResult, Encoding, GB18030, UTF_8};
+
+use crate::event::{Code, Refusal};
+use crate::normalize::limits::room::Taken;
+
+/// In which to read a body: as it is, or by the declared charset, else with U+FFFD, else as GB18030, which Chinese firmware writes
+/// without a word.
+pub(in crate::normalize) fn readings(body: &[u8], charset: Option<&str>) -> Vec<&'static Encoding> {
+    if !looks_like_utf_16(body) && simdutf8::basic::from_utf8(body).is_ok() {
+        return vec![UTF_8];
+    }
+    let declared = charset.and_then(|charset| Encoding::for_label(charset.as_bytes()));
+    let mut readings: Vec<_> = declared.into_iter().filter(|declared| *declared != UTF_8).collect();
+    readings.extend([UTF_8, GB18030]);
+    readings
+}
+
+/// UTF-16 of any JSON has a NUL among its first two bytes, or a mark; UTF-8 of none has.
+pub(in crate::normalize) fn looks_like_utf_16(body: &[u8]) -> bool {
+    body.iter().take(2).any(|byte| *byte == 0) || body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff")
+}
+
+/// `None` if it cannot be read so.
+pub(in crate::normalize) fn decode<'b>(
+    body: &'b [u8],
+    encoding: &'static Encoding,
+    bytes_max: usize,
+    taken: &mut Taken<'_>,
+) -> Result<Option<Cow<'b, str>>, Refusal> {
+    if encoding == UTF_8
+        && let Ok(text) = simdutf8::basic::from_utf8(body)
+    {
+        return Ok(Some(Cow::Borrowed(text)));
+    }
+    let mut decoder = encoding.new_decoder_with_bom_removal();
+    let most = decoder.max_utf8_buffer_length(body.len()).unwrap_or(usize::MAX);
+    let capacity = most.min(bytes_max.saturating_add(ROOM_TO_END));
+    taken.take(capacity)?;
+    let mut text = String::with_capacity(capacity);
+    let (result, _, has_unknown) = decoder.decode_to_string(body, &mut text, true);
+    match result {
+        // What is unknown can be told apart by its bytes alone, and here they cannot be found again.
+        CoderResult::InputEmpty if has_unknown && !encoding.is_ascii_compatible() => Ok(None),
+        CoderResult::InputEmpty => Ok(Some(Cow::Owned(text))),
+        CoderResult::OutputFull => {
+            Err(Refusal::new(Code::BodyTooLarge, format!("an event of more than {bytes_max} bytes once it is UTF-8")))
+        }
+    }
+}
+
+/// The decoder stops before its buffer is full to the last byte.
+const ROOM_TO_END: usize = 64;

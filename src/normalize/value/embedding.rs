@@ -1,0 +1,114 @@
+//! Takes face embeddings out: the biometric templates that boxes add to their attributes, and that never leave the gateway.
+//!
+//! Promises: `feature_binary` and `feature_base64_str` go wherever they stand, `feature` wherever it stands below an object that
+//! boxes put attributes in; in a JSON text, in whatever field, as in the document itself. A text that names one and cannot be read is cut
+//! off before the name. Deliberately looks at names only: a list of numbers under another name is not ours to judge.
+
+use memchr::memmem;
+use serde_json::Value;
+
+use crate::event::Refusal;
+use crate::normalize::Context;
+use crate::normalize::limits::cost::{Cost, TREE_MAX, tree_bytes};
+use crate::normalize::limits::room::Taken;
+use crate::normalize::limits::scan;
+
+const ALWAYS: [&str; 2] = ["feature_binary", "feature_base64_str"];
+const IN_ATTRIBUTES: &str = "feature";
+/// A text in a text, and one more; beyond it somebody plays.
+const TEXTS_MAX: usize = 3;
+const ATTRIBUTES: [&str; 3] = ["info", "recognize_face_attr", "identity_info"];
+
+/// Whether a member of this name is an embedding wherever it stands.
+pub(in crate::normalize) fn is_embedding(name: &str) -> bool {
+    ALWAYS.contains(&name)
+}
+
+/// Whether a member of this name goes, in or outside an object that boxes put attributes in.
+pub(in crate::normalize) fn goes(in_attributes: bool, name: &str) -> bool {
+    is_embedding(name) || (in_attributes && name == IN_ATTRIBUTES)
+}
+
+/// Whether boxes put attributes in an object of this name.
+pub(in crate::normalize) fn has_attributes(name: &str) -> bool {
+    ATTRIBUTES.contains(&name)
+}
+
+/// Whether a text names an embedding, whatever else it says: all their names begin so.
+pub(in crate::normalize) fn is_named_in(text: &str) -> bool {
+    memmem::find(text.as_bytes(), IN_ATTRIBUTES.as_bytes()).is_some()
+}
+
+/// What was found in a value.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::normalize) struct Found {
+    /// Something was taken out.
+    pub is_removed: bool,
+    /// A text that names an embedding could not be read, and was cut off before it.
+    pub is_cut: bool,
+}
+
+/// Takes out what lies in the value of a member of this name. An error where there is no memory to read a text in it.
+pub(in crate::normalize) fn remove(name: &str, value: &mut Value, context: &Context<'_>) -> Result<Found, Refusal> {
+    let mut search = Search { context, found: Found::default() };
+    search.below(has_attributes(name), 0, value)?;
+    Ok(search.found)
+}
+
+struct Search<'c, 'a> {
+    context: &'c Context<'a>,
+    found: Found,
+}
+
+impl Search<'_, '_> {
+    /// In a text within so many other texts.
+    fn below(&mut self, in_attributes: bool, texts: usize, value: &mut Value) -> Result<(), Refusal> {
+        match value {
+            Value::Object(members) => {
+                let before = members.len();
+                members.retain(|name, _| !goes(in_attributes, name));
+                self.found.is_removed |= members.len() < before;
+                members.iter_mut().try_for_each(|(name, value)| self.below(in_attributes || has_attributes(name), texts, value))
+            }
+            Value::Array(values) => values.iter_mut().try_for_each(|value| self.below(in_attributes, texts, value)),
+            Value::String(text) => {
+                if let Some(without) = self.without(in_attributes, texts, text)? {
+                    *text = without;
+                }
+                Ok(())
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+        }
+    }
+
+    /// A JSON text without the embeddings in it; `None` if it may stay as it is.
+    fn without(&mut self, in_attributes: bool, texts: usize, text: &str) -> Result<Option<String>, Refusal> {
+        // A name may be escaped.
+        let may_hold_one = text.trim_start().starts_with(['{', '[', '"']) && (is_named_in(text) || text.contains("\\u"));
+        if !may_hold_one {
+            return Ok(None);
+        }
+        let Some(mut value) = self.opened(texts, text)? else {
+            let cut = memmem::find(text.as_bytes(), IN_ATTRIBUTES.as_bytes());
+            self.found.is_cut |= cut.is_some();
+            return Ok(cut.and_then(|at| text.get(..at)).map(str::to_owned));
+        };
+
+        let before = std::mem::take(&mut self.found);
+        self.below(in_attributes, texts + 1, &mut value)?;
+        let is_changed = self.found != Found::default();
+        self.found.is_removed |= before.is_removed;
+        self.found.is_cut |= before.is_cut;
+        Ok(is_changed.then(|| value.to_string()))
+    }
+
+    /// `None` if it cannot be read, or breaks a limit.
+    fn opened(&self, texts: usize, text: &str) -> Result<Option<Value>, Refusal> {
+        let Ok(counts) = scan::scan(text, &self.context.limits) else { return Ok(None) };
+        if texts >= TEXTS_MAX || tree_bytes(counts.brackets, counts.values) > TREE_MAX {
+            return Ok(None);
+        }
+        Taken::new(self.context.room, usize::MAX).read(Cost::of(text.as_bytes()).bytes())?;
+        Ok(serde_json::from_str(text).ok())
+    }
+}

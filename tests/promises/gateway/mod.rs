@@ -1,0 +1,11 @@
+//! What the stages keep together: events arrive once, in order and in time, whatever dies, fills or hangs.
+
+mod clock;
+mod faults;
+mod kept;
+mod load;
+mod main_job;
+mod outage;
+mod restart;
+mod sweep;
+mod thin_line;

@@ -1,0 +1,367 @@
+//! One life of a gateway's disk: start, 50 events of mixed sizes, rolls, holes, deletions, cursors, a set-aside record, a refused body,
+//! counts, a picture, an end, another start on what that left; and the life after it, on a disk that is well again, in which everything
+//! must be found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use boxbridge::app::build;
+use boxbridge::app::untaken::Untaken;
+use boxbridge::clock::{Clock, Reading};
+use boxbridge::config::{self, StoreUrl};
+use boxbridge::event::{
+    Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal, Sequence, Source, Timestamp,
+};
+use boxbridge::queue::aside::{Aside, SetAside};
+use boxbridge::queue::quarantine::Quarantine;
+use boxbridge::queue::received::Received;
+use boxbridge::queue::{AppendError, Cursor, Entry, Outcome, Queue, Record, Settings, inspect};
+use boxbridge::send::store::Store;
+use boxbridge::send::{Answer, Destination, Session};
+
+use super::Plan;
+use super::fault::{Faulty, Seen};
+use crate::queue::support::{directory, entry, event_number, files, killed, picture, settings, sizes, step, until};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Stop,
+    Kill,
+}
+
+pub struct Lived {
+    pub calls: Vec<Seen>,
+    pub was_poisoned: bool,
+}
+
+/// What was answered, and what came of it.
+#[derive(Default)]
+struct Books {
+    taken: BTreeSet<u64>,
+    refused: BTreeSet<u64>,
+    came: BTreeMap<&'static str, BTreeSet<u64>>,
+    is_set_aside: bool,
+    is_quarantined: bool,
+    is_stored: bool,
+    is_jump_noted: bool,
+    is_untaken_noted: bool,
+    was_poisoned: bool,
+}
+
+const EVENTS: u64 = 50;
+/// After the second start.
+const MORE: u64 = 10;
+/// What the machine's clock shows, and how far it is set.
+const NOON_MS: i64 = 1_795_000_000_000;
+const HOUR_MS: i64 = 3_600_000;
+const JUMP_MS: i64 = 2 * HOUR_MS;
+const DESTINATIONS: [&str; 2] = ["store", "mqtt"];
+const REFUSED_BODY: &[u8] = b"{nonsense";
+/// The event that MQTT does not take.
+const UNWANTED: u64 = 7;
+/// For what comes unless the disk is broken for good.
+const MOMENT: Duration = Duration::from_millis(150);
+
+/// The parts of a running gateway that keep something.
+struct Gateway {
+    queue: Queue,
+    aside: Aside,
+    quarantine: Quarantine,
+    received: Received,
+    store: Store,
+    clock: Clock,
+    wall_ms: Arc<AtomicI64>,
+    untaken: Untaken,
+    cursors: Vec<(&'static str, Lane, Cursor)>,
+}
+
+pub async fn live(plan: Plan) -> Lived {
+    let dir = directory();
+    let faulty = Faulty::new(plan.fault);
+    let mut books = Books::default();
+    let mut left = None;
+    let started = start(dir.path(), settings_of(dir.path(), &faulty));
+    let has_started = started.is_ok();
+    if let Ok(mut gateway) = started {
+        gateway.live(dir.path(), plan, &faulty, &mut books).await;
+        if plan.end == End::Kill {
+            left = Some(killed(dir.path()));
+        }
+        gateway.queue.shutdown().await;
+        books.was_poisoned |= gateway.queue.status().is_poisoned;
+    } else {
+        assert!(plan.fault.call > 0, "a start on a healthy disk");
+    }
+    let must_take_all = has_started && !plan.fault.for_good && !books.was_poisoned;
+    assert!(!must_take_all || books.taken.len() as u64 == EVENTS, "took {} in the end", books.taken.len());
+    let left = left.as_ref().unwrap_or(&dir).path();
+    faulty.restart();
+    if let Ok(mut gateway) = start(left, settings_of(left, &faulty)) {
+        gateway.live_on(plan, &mut books).await;
+    }
+    let calls = faulty.seen();
+    assert!(!books.was_poisoned || faulty.may_poison(), "poisoned by {:?}", faulty.failed());
+    live_again(left, &mut books).await;
+    Lived { calls, was_poisoned: books.was_poisoned }
+}
+
+fn settings_of(dir: &Path, faulty: &Faulty) -> Settings {
+    let (upkeep_interval, replay_window) = (Duration::from_millis(2), Duration::ZERO);
+    Settings { segment_bytes: 128 << 10, upkeep_interval, replay_window, disk: faulty.disk(), ..settings(dir) }
+}
+
+fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
+    let disk = settings.disk.clone();
+    let queue = Queue::open(settings, &DESTINATIONS)?;
+    build::instance(&disk, dir)?;
+    let aside = Aside::open(&disk, dir, queue.epoch(), 1 << 20)?;
+    let quarantine = Quarantine::open(&disk, dir, &config::Quarantine { max_bytes: 1 << 20, keep: Duration::from_secs(3600) })?;
+    let received = Received::open(disk.clone(), dir, queue.clone())?;
+    let store = Store::on(disk.clone(), store_settings(dir));
+    let untaken = Untaken::of(&disk, dir);
+    let wall_ms = Arc::new(AtomicI64::new(NOON_MS));
+    let now = Arc::clone(&wall_ms);
+    let reading = move || Reading { wall_ms: now.load(Ordering::Relaxed), uptime_ms: HOUR_MS, boot: "first".to_owned() };
+    let clock = Clock::with(&disk, dir, reading);
+    let places = DESTINATIONS.iter().flat_map(|name| Lane::ALL.iter().map(|lane| (*name, *lane)));
+    let cursors = places.map(|(name, lane)| (name, lane, queue.cursor(name, lane).unwrap())).collect();
+    Ok(Gateway { queue, aside, quarantine, received, store, clock, wall_ms, untaken, cursors })
+}
+
+fn event(number: u64) -> Entry {
+    let (person_type, lane) = match number % 3 {
+        0 => (PersonType::Blacklist, Lane::Urgent),
+        1 => (PersonType::Visitor, Lane::Normal),
+        _ => (PersonType::Employee, Lane::Normal),
+    };
+    let pictures = match number {
+        _ if number.is_multiple_of(10) => vec![picture(PictureKind::Scene, number, 40_000)],
+        _ if number.is_multiple_of(4) => vec![picture(PictureKind::Face, number, 3_000)],
+        _ => Vec::new(),
+    };
+    entry(number, person_type, lane, &pictures)
+}
+
+impl Gateway {
+    async fn live(&mut self, dir: &Path, plan: Plan, faulty: &Faulty, books: &mut Books) {
+        let tries = if plan.fault.for_good { 2 } else { 40 };
+        self.append(1..=EVENTS / 2, tries, books).await;
+        self.drain("store", plan, books).await;
+        // The keeper's time, for holes: nobody says that it is done.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.append(EVENTS / 2 + 1..=EVENTS, tries, books).await;
+        self.drain("store", plan, books).await;
+        self.drain("mqtt", plan, books).await;
+        let many = files(dir, "segment-").len();
+        let _ =
+            tokio::time::timeout(MOMENT, until(|| "deleted".to_owned(), || many < 2 || files(dir, "segment-").len() < many)).await;
+        self.refuse(tries, books).await;
+        self.store_picture(plan, books).await;
+        for _ in 0..tries {
+            if self.received.save().is_ok() {
+                break;
+            }
+        }
+        self.set_clock(tries, books);
+        books.is_untaken_noted = (0..tries).any(|_| self.untaken.note().is_ok());
+        books.was_poisoned |= self.queue.status().is_poisoned;
+        if !plan.fault.for_good && !books.was_poisoned {
+            let status = || self.queue.status();
+            let what = || format!("all is well again: {:?} after {:?}", status().outages, faulty.failed());
+            until(what, || status().outages.is_empty() && !status().is_refused).await;
+            assert!(status().followers.iter().all(|follower| follower.waiting == 0), "{:?}", status());
+        }
+    }
+
+    /// After the second start: goes on where the first life ended.
+    async fn live_on(&mut self, plan: Plan, books: &mut Books) {
+        let tries = if plan.fault.for_good { 2 } else { 40 };
+        self.append(EVENTS + 1..=EVENTS + MORE, tries, books).await;
+        for destination in DESTINATIONS {
+            self.drain(destination, plan, books).await;
+        }
+        assert!(!books.is_untaken_noted || self.untaken.is_noted(), "what the broker had not handed over");
+        self.wall_ms.fetch_add(JUMP_MS, Ordering::Relaxed);
+        self.clock.look();
+        self.queue.shutdown().await;
+        books.was_poisoned |= self.queue.status().is_poisoned;
+    }
+
+    /// Five at once, so that some share a group.
+    async fn append(&mut self, numbers: std::ops::RangeInclusive<u64>, tries: usize, books: &mut Books) {
+        let numbers: Vec<u64> = numbers.collect();
+        for some in numbers.chunks(5) {
+            let mut left = some.to_vec();
+            for _ in 0..tries {
+                let mut appends = tokio::task::JoinSet::new();
+                for number in std::mem::take(&mut left) {
+                    let queue = self.queue.clone();
+                    appends.spawn(async move { (number, step(queue.append(event(number))).await) });
+                }
+                while let Some(append) = appends.join_next().await {
+                    match append.unwrap() {
+                        (number, Ok(_)) => drop(books.taken.insert(number)),
+                        (number, Err(AppendError::NotNow { .. } | AppendError::DiskFull { .. })) => {
+                            books.refused.insert(number);
+                            left.push(number);
+                        }
+                        (_, Err(AppendError::Poisoned)) => books.was_poisoned = true,
+                        (_, Err(error)) => panic!("{error}"),
+                    }
+                }
+                if left.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    async fn drain(&mut self, destination: &str, plan: Plan, books: &mut Books) {
+        let patience = if plan.fault.for_good || books.was_poisoned { MOMENT } else { MOMENT * 20 };
+        let (queue, aside) = (&self.queue, &self.aside);
+        for (name, lane, cursor) in self.cursors.iter_mut().filter(|(name, ..)| *name == destination) {
+            while sizes(&queue.status(), name, *lane).2 > 0 {
+                let Ok(record) = tokio::time::timeout(patience, cursor.next()).await else { break };
+                let Ok(pictures) = tokio::time::timeout(patience, record.pictures()).await else { break };
+                // What is punched is no longer asked for by anybody but us.
+                if let Ok(pictures) = pictures {
+                    assert_eq!(pictures, event(event_number(&record)).pictures);
+                }
+                if !answer(cursor, &record, name, aside, books) {
+                    break;
+                }
+                books.came.entry(name).or_default().insert(event_number(&record));
+            }
+        }
+    }
+
+    /// As `deliver` does: a session after the other, until it is acknowledged.
+    async fn store_picture(&mut self, plan: Plan, books: &mut Books) {
+        for _ in 0..if plan.fault.for_good { 2 } else { 20 } {
+            let Ok(mut session) = step(self.store.connect(Lane::Normal)).await else { continue };
+            session.submit(Sequence(1), vec![object()]);
+            match step(session.next()).await {
+                Answer::Acknowledged { .. } => books.is_stored = true,
+                Answer::Lost { .. } => continue,
+                answer => panic!("a picture: {answer:?}"),
+            }
+            break;
+        }
+        assert!(books.is_stored || plan.fault.for_good, "a picture is put off for good");
+    }
+
+    /// Two hours on, which is noted.
+    fn set_clock(&mut self, tries: usize, books: &mut Books) {
+        self.clock.look();
+        self.wall_ms.fetch_add(JUMP_MS, Ordering::Relaxed);
+        books.is_jump_noted = (0..tries).any(|_| self.clock.look());
+    }
+
+    /// A body that nobody understands.
+    async fn refuse(&mut self, tries: usize, books: &mut Books) {
+        let source = Source {
+            peer: "192.168.1.9".to_owned(),
+            feed: Feed::Realtime,
+            site: None,
+            box_id: None,
+            charset: None,
+            received_at: Timestamp::now(),
+        };
+        let refusal = Refusal::new(Code::JsonInvalid, "expected value");
+        books.is_quarantined = (0..tries).any(|_| self.quarantine.keep(&source, &refusal, REFUSED_BODY).is_ok());
+    }
+}
+
+fn store_settings(dir: &Path) -> config::Store {
+    config::Store {
+        url: StoreUrl::File(dir.join("pictures")),
+        public_url: None,
+        concurrency: 4,
+        timeout: Duration::from_secs(10),
+        keep: Duration::from_secs(200_000),
+        max_bytes: 1 << 20,
+    }
+}
+
+fn object() -> Object {
+    let bytes = picture(PictureKind::Face, 77, 6_000).bytes;
+    Object { kind: PictureKind::Face, key: "face/2026/11/28/ab12.jpg".to_owned(), media_type: "image/jpeg".to_owned(), bytes }
+}
+
+/// Takes the record, or sets it aside; false where that does not work.
+fn answer(cursor: &mut Cursor, record: &Record, name: &'static str, aside: &Aside, books: &mut Books) -> bool {
+    let number = event_number(record);
+    if name == "store" && number.is_multiple_of(10) {
+        let mut verdict = PictureVerdict::default();
+        verdict.missing.insert(PictureKind::Scene);
+        assert_ne!(verdict.missing, PictureSet::default());
+        cursor.settle(record.sequence, verdict, Outcome::SetAside);
+        return true;
+    }
+    if name != "mqtt" || number != UNWANTED {
+        cursor.answer(record.sequence, Outcome::Delivered);
+        return true;
+    }
+    let entry = SetAside {
+        destination: "mqtt".into(),
+        lane: record.lane,
+        sequence: record.sequence,
+        at: Timestamp::now(),
+        reason: "too_large",
+        detail: "70000 of 65535 bytes".to_owned(),
+        attempts: 1,
+        topic: None,
+        event: record.event.clone(),
+        pictures: Vec::new(),
+    };
+    // As `deliver` does, but not for ever.
+    let is_kept = (0..3).any(|_| aside.put(&entry).is_ok());
+    books.is_set_aside |= is_kept;
+    if is_kept {
+        cursor.answer(record.sequence, Outcome::SetAside);
+    }
+    is_kept
+}
+
+/// On a disk that is well.
+async fn live_again(dir: &Path, books: &mut Books) {
+    let settings = Settings { segment_bytes: 128 << 10, ..settings(dir) };
+    let mut gateway = start(dir, settings).unwrap_or_else(|error| panic!("the next start: {error:#}"));
+    assert_eq!(gateway.aside.usage().0, usize::from(books.is_set_aside), "set aside");
+    let body = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.ends_with(REFUSED_BODY));
+    let kept = std::fs::read_dir(dir.join("quarantine")).unwrap().filter(|entry| body(&entry.as_ref().unwrap().path())).count();
+    assert!(kept >= usize::from(books.is_quarantined), "a refused body that was kept");
+    let stored = std::fs::read(dir.join("pictures").join(object().key));
+    assert!(!books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes), "a picture that was stored");
+    let noted = std::fs::read_to_string(dir.join("clock")).unwrap_or_default();
+    assert!(!books.is_jump_noted || noted.contains(&format!("\"by_ms\":{JUMP_MS}")), "a jump of the clock that was noted: {noted}");
+    assert!(!books.is_untaken_noted || gateway.untaken.is_noted(), "what the broker had not handed over");
+    let fresh = EVENTS + MORE + 1;
+    step(gateway.queue.append(event(fresh))).await.expect("a disk that is well takes events");
+    books.taken.insert(fresh);
+    for (name, lane, cursor) in &mut gateway.cursors {
+        let status = gateway.queue.status();
+        for _ in 0..sizes(&status, name, *lane).2 {
+            let record = step(cursor.next()).await;
+            books.came.entry(name).or_default().insert(event_number(&record));
+            cursor.answer(record.sequence, Outcome::Delivered);
+        }
+    }
+    let status = gateway.queue.status();
+    assert_eq!(status.rotten_records, 0);
+    assert!(status.followers.iter().all(|follower| follower.waiting == 0 && follower.tally.expired.is_empty()), "{status:?}");
+    gateway.queue.shutdown().await;
+    let report = inspect::verify(dir).unwrap();
+    assert!(report.is_sound() && report.lost == 0, "{report:?}");
+    for name in DESTINATIONS {
+        let came = books.came.get(name).cloned().unwrap_or_default();
+        let lost: Vec<_> = books.taken.difference(&came).collect();
+        assert!(lost.is_empty(), "answered, and lost for {name}: {lost:?}");
+        let unasked = books.refused.iter().find(|number| came.contains(number) && !books.taken.contains(number));
+        assert!(books.was_poisoned || unasked.is_none(), "refused, and came all the same: {unasked:?}");
+    }
+}

@@ -1,0 +1,57 @@
+//! A real haproxy before a gateway, on a free port: it says who is behind it in the way the test asks for.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::parts::child::{Child, free_port, listens};
+
+/// As Debian has it.
+const EXECUTABLE: &str = "/usr/sbin/haproxy";
+
+pub struct Haproxy {
+    _child: Child,
+    _directory: tempfile::TempDir,
+    pub address: SocketAddr,
+}
+
+/// How it says who is behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// A header line of its own, after those that the client wrote.
+    XForwardedFor,
+    Forwarded,
+    /// Bytes are passed on unread.
+    ProxyV1,
+    ProxyV2,
+    /// As an encrypting proxy or a cloud's balancer does.
+    ProxyV2WithTlvs,
+    Nothing,
+}
+
+impl Haproxy {
+    /// Before `gateway`, which sees its connections come from `source`; it checks the gateway's health as well.
+    pub fn start(gateway: SocketAddr, source: Ipv4Addr, says: Says) -> Haproxy {
+        let directory = tempfile::tempdir().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let (mode, frontend, server) = match says {
+            Says::XForwardedFor => ("http", "option forwardfor", ""),
+            Says::Forwarded => ("http", "http-request add-header Forwarded for=%[src]", ""),
+            Says::ProxyV1 => ("tcp", "", "send-proxy"),
+            Says::ProxyV2 => ("tcp", "", "send-proxy-v2"),
+            Says::ProxyV2WithTlvs => ("tcp", "unique-id-format %ci", "send-proxy-v2 proxy-v2-options unique-id,crc32c"),
+            Says::Nothing => ("http", "", ""),
+        };
+        let config = format!(
+            "defaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n mode {mode}\n\
+             listen boxes\n bind {address}\n {frontend}\n source {source}\n server gateway {gateway} check inter 200ms {server}\n"
+        );
+        let file = directory.path().join("haproxy.cfg");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(EXECUTABLE);
+        command.args(["-db", "-f"]).arg(&file).current_dir(directory.path());
+        let mut child = Child::start(&command, &directory.path().join("log"));
+        child.wait_until("haproxy", Duration::from_secs(20), || listens(address.port()));
+        Haproxy { _child: child, _directory: directory, address }
+    }
+}

@@ -1,0 +1,10 @@
+//! The log on disk: what went in comes out, whatever the disk does.
+
+mod basic;
+mod full;
+mod model;
+mod refused;
+mod rot;
+pub mod support;
+mod unread;
+mod witness;

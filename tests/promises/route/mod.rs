@@ -1,0 +1,4 @@
+//! What leaves for an event: topic, key, attributes and payload.
+
+pub mod messages;
+mod schema;

@@ -1,0 +1,8 @@
+//! The destinations, each against the real server that it speaks to.
+
+mod destinations;
+#[cfg(feature = "embedded-broker")]
+mod embedded;
+mod kafka;
+mod mqtt;
+mod store;

@@ -1,0 +1,79 @@
+//! MQTT: what a session promises, against the real mosquitto.
+
+mod answers;
+mod delivery;
+mod doors;
+mod hanging_up;
+mod status;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use boxbridge::config::{self, Config, Layers};
+use boxbridge::event::{Lane, Message, Sequence, Timestamp};
+use boxbridge::send::mqtt::{Identity, Mqtt};
+use boxbridge::send::{Answer, Destination, Session};
+use bytes::Bytes;
+
+/// A wait that is longer has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The settings of an operator who writes this URL, and these below `send`.
+fn settings(url: &str, settings: &[(&str, &str)]) -> config::Send {
+    let (secrets, plain): (Vec<_>, Vec<_>) = settings.iter().partition(|(key, _)| *key == "mqtt.password");
+    let mut flags: Vec<_> = plain.iter().map(|(key, value)| (format!("send.{key}"), (*value).to_owned())).collect();
+    flags.push(("send.mqtt.url".to_owned(), url.to_owned()));
+    let environment = secrets.iter().map(|(_, value)| ("BOXBRIDGE_SEND__MQTT__PASSWORD".to_owned(), (*value).to_owned())).collect();
+    let layers = Layers { file: None, environment, flags };
+    Config::load(&layers).unwrap_or_else(|problems| panic!("{problems}")).send
+}
+
+fn identity() -> Identity {
+    Identity {
+        destination: "mqtt".into(),
+        site: "lobby".to_owned(),
+        gateway: "edge-1".to_owned(),
+        instance: uuid::Uuid::new_v4().to_string(),
+        started: Timestamp(1_566_016_554_020),
+    }
+}
+
+/// The destination of these settings.
+pub fn destination(url: &str, written: &[(&str, &str)]) -> Mqtt {
+    let send = settings(url, written);
+    let mqtt = send.mqtt().cloned().expect("mqtt is on");
+    let broker = mqtt.broker.clone().expect("a broker");
+    Mqtt::new(mqtt, broker, &send, identity()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub fn at(address: SocketAddr) -> String {
+    format!("mqtt://{address}")
+}
+
+pub async fn connect(mqtt: &Mqtt, lane: Lane) -> boxbridge::send::mqtt::Session {
+    mqtt.connect(lane).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn refused(mqtt: &Mqtt) -> String {
+    let attempt = tokio::time::timeout(PATIENCE, mqtt.connect(Lane::Normal)).await.expect("an attempt ends");
+    attempt.err().expect("it is refused").message
+}
+
+pub async fn answer(session: &mut impl Session) -> Answer {
+    tokio::time::timeout(PATIENCE, session.next()).await.expect("an answer comes")
+}
+
+pub fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
+    Message {
+        topic: topic.to_owned(),
+        key: String::new(),
+        attributes: Vec::new(),
+        payload: payload.into(),
+        timestamp: Timestamp(0),
+        expires_in: None,
+    }
+}
+
+pub fn acknowledged(number: u64) -> Answer {
+    Answer::Acknowledged { sequence: Sequence(number), heard: true }
+}
