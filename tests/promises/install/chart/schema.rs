@@ -46,7 +46,6 @@ fn with_settings(mut values: Value) -> Value {
         for (keys, definition) in [(SECRETS, "secret"), (NAMES, "textOrSecret")] {
             let is_one = |key: &str| keys.iter().any(|path| path.ends_with(&format!("/{key}")));
             for (_, setting) in settings.iter_mut().filter(|(key, _)| is_one(key)) {
-            {
                 *setting = json!({"$ref": format!("#/$defs/{definition}"), "description": setting["description"]});
             }
         }
