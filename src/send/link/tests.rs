@@ -58,6 +58,16 @@ async fn lanes_that_connect_and_die_in_a_circle_do_not_wake_each_other_for_ever(
 }
 
 #[test]
+fn a_message_names_the_settings_of_its_own_destination() {
+    let hq = Link::new("kafka-hq", "kafka");
+    hq.down(Lane::Normal, "no broker answers (send.kafka.ca_file does not hold the authority)".to_owned(), 1);
+    hq.paused(Lane::Urgent, PersonType::Vip, "not_authorised: send.kafka.username".to_owned());
+
+    let troubles = hq.troubles().join("\n");
+    assert!(troubles.contains("(send.kafka-hq.ca_file does not") && troubles.contains("send.kafka-hq.username"), "{troubles}");
+}
+
+#[test]
 fn a_connection_after_a_failure_is_up_once_it_is_proven() {
     let link = Link::new("mqtt", "mqtt");
     assert_eq!(link.troubles(), ["mqtt is down: connecting"]);
