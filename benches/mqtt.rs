@@ -38,7 +38,7 @@ async fn rate(broker: &str, version: &str) -> anyhow::Result<f64> {
             session.submit(Sequence(submitted), message(payload.clone()));
         }
         match session.next().await {
-            Answer::Acknowledged { .. } => done += 1,
+            Ok(Answer::Acknowledged { .. }) => done += 1,
             other => anyhow::bail!("not acknowledged: {other:?}"),
         }
     }

@@ -1,22 +1,19 @@
 //! Builds everything, starts it, and stops it in reverse; the only file that starts what lives as long as the process.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Health, Phase};
 use crate::clock::Clock;
-use crate::commands;
 use crate::config::Config;
-use crate::fault::{self, Fault};
+use crate::fault::Fault;
 use crate::gateway::{Ages, Gateway, Turns};
 use crate::ingest::{self, Door, Listener, Port};
 use crate::metrics;
@@ -36,6 +33,7 @@ mod descriptors;
 mod destinations;
 pub mod listen;
 mod logging;
+mod process;
 mod service_manager;
 mod stage;
 mod store_moves;
@@ -46,20 +44,16 @@ use stage::Stage;
 use untaken::Untaken;
 
 pub use logging::start as start_logging;
+pub use process::run;
 pub use service_manager::Held;
 pub use stage::keep_delivering;
 
 /// From the end of `drain_delay` to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
 const DRAIN: Duration = Duration::from_secs(7);
-/// For an answer whose event is on disk to be written; and for whoever looks at health and metrics.
+/// For an answer to be written whose event is on disk, and for a last look at health and metrics.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 const UPKEEP: Duration = Duration::from_secs(5);
 const REVIEW: Duration = Duration::from_secs(60);
-/// sysexits.h EX_IOERR: the disk failed a sync, and what it holds must be read again before anything is promised.
-const EXIT_POISONED: u8 = 74;
-
-/// signal(7) on every architecture we run on.
-const SIGXFSZ: i32 = 25;
 
 /// A running gateway.
 pub struct App {
@@ -80,64 +74,9 @@ pub struct App {
     untaken: Untaken,
 }
 
-/// The whole process: until SIGTERM or SIGINT, or until the disk fails.
-pub fn run(config: Config) -> ExitCode {
-    let held = Held::take();
-    logging::start(&config.log);
-    fault::log_panics();
-    let outcome =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads").and_then(|runtime| {
-            let outcome = runtime.block_on(until_told(config, held));
-            // What still blocks a thread (a look-up, a client's end) has nothing to lose, and the next process waits.
-            runtime.shutdown_background();
-            outcome
-        });
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            tracing::error!("cannot start: {error:#}");
-            // Whatever log.level says.
-            if !tracing::enabled!(tracing::Level::ERROR) {
-                commands::complain(&format!("cannot start: {error:#}"));
-            }
-            service_manager::pause_before_next_start();
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    // A file-size limit shall be an error of the write (EFBIG: the disk counts as full), not the end of the process.
-    let _file_size = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
-    let metrics = metrics::install().context("cannot set up metrics")?;
-    let app = App::start(config, metrics, held).await?;
-    service_manager::ready();
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-        _ = interrupt.recv() => tracing::info!("interrupt: draining"),
-        () = app.queue.poisoned() => {
-            tracing::error!("the log cannot be trusted any more: nothing is accepted; start again to verify what the disk holds");
-            return Ok(ExitCode::from(EXIT_POISONED));
-        }
-    }
-    let queue = app.queue.clone();
-    tokio::select! {
-        () = app.stop() => {}
-        _ = terminate.recv() => queue.shutdown().await,
-        _ = interrupt.recv() => queue.shutdown().await,
-    }
-    if queue.status().is_poisoned {
-        tracing::error!("the disk failed a sync while stopping: start again to verify what it holds");
-        return Ok(ExitCode::from(EXIT_POISONED));
-    }
-    tracing::info!("stopped, everything accepted is on disk");
-    Ok(ExitCode::SUCCESS)
-}
-
 impl App {
     /// Everything running and accepting, or why it cannot be.
+    #[expect(clippy::too_many_lines, reason = "the one place where everything meets, in the order in which it starts")]
     pub async fn start(mut config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
         // Names and faces are not for every user of the machine, whatever makes the file and whatever the service's umask is.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);

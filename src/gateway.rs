@@ -9,6 +9,6 @@ mod work;
 
 pub use accept::Gateway;
 pub use ages::Ages;
-pub use deliver::{Delivery, deliver};
-pub use render::{Render, ToKafka, ToMqtt, ToStore};
+pub use deliver::{Backlog, Delivery, Fetches, Records, deliver};
+pub use render::{Render, ToBus, ToStore};
 pub use turns::Turns;

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Kind};
 use crate::disk::Disk;
 use crate::event::Lane;
-use crate::gateway::{Ages, Delivery, Render, ToKafka, ToMqtt, ToStore};
+use crate::gateway::{Ages, Backlog, Delivery, Fetches, Render, ToBus, ToStore};
 use crate::normalize;
 use crate::queue::Queue;
 use crate::queue::aside::Aside;
@@ -32,9 +32,9 @@ pub(super) struct Ready<'a> {
 }
 
 enum Client {
-    Store(Store),
-    Mqtt(Box<Mqtt>),
-    Kafka(Kafka),
+    Store(Arc<Store>),
+    Mqtt(Arc<Mqtt>),
+    Kafka(Arc<Kafka>),
 }
 
 /// All of them, or why one cannot be.
@@ -47,12 +47,12 @@ pub(super) fn ready<'a>(
     let mut all = Vec::new();
     for settings in &config.send.destinations {
         let client = match &settings.kind {
-            Kind::Store(store) => Some(Client::Store(Store::on(disk.clone(), store.clone()))),
-            Kind::Kafka(kafka) => Some(Client::Kafka(build::kafka(config, kafka, &settings.routes))),
+            Kind::Store(store) => Some(Client::Store(Arc::new(Store::on(disk.clone(), store.clone())))),
+            Kind::Kafka(kafka) => Some(Client::Kafka(Arc::new(build::kafka(config, kafka, &settings.routes)))),
             Kind::Mqtt(mqtt) => {
                 let made = build::mqtt(config, &settings.name, mqtt, instance, embedded);
                 let made = made.with_context(|| format!("send.{}", settings.name))?;
-                made.map(|mqtt| Client::Mqtt(Box::new(mqtt)))
+                made.map(|mqtt| Client::Mqtt(Arc::new(mqtt)))
             }
         };
         all.extend(client.map(|client| Ready { settings, client }));
@@ -78,12 +78,11 @@ impl Start<'_> {
 
         match client {
             Client::Store(store) => {
-                let store = Arc::new(store);
                 build::keep_store_clean(Arc::clone(&store), Arc::clone(self.clock), self.stage);
                 self.loops(settings, store, || ToStore(Arc::clone(&router)))
             }
-            Client::Mqtt(mqtt) => self.loops(settings, Arc::new(*mqtt), || ToMqtt(Arc::clone(&router))),
-            Client::Kafka(kafka) => self.loops(settings, Arc::new(kafka), || ToKafka(Arc::clone(&router))),
+            Client::Mqtt(mqtt) => self.loops(settings, mqtt, || ToBus::mqtt(Arc::clone(&router))),
+            Client::Kafka(kafka) => self.loops(settings, kafka, || ToBus::kafka(Arc::clone(&router))),
         }
     }
 
@@ -95,18 +94,19 @@ impl Start<'_> {
         let link = Arc::new(Link::new(Arc::clone(&settings.name), settings.kind.word().as_str()));
         for lane in Lane::ALL.iter().copied() {
             let Some(cursor) = self.queue.cursor(&settings.name, lane) else { continue };
+            let render = render();
             let delivery = Delivery {
                 lane,
                 destination: Arc::clone(&destination),
-                render: render(),
-                cursor,
+                backlog: Backlog::new(cursor, &self.config.send, render.poison()),
+                render,
                 verdicts: settings.is_bus().then(|| self.queue.verdicts(lane)),
                 aside: Arc::clone(self.aside),
                 link: Arc::clone(&link),
                 settings: self.config.send.clone(),
                 is_expiring: false,
                 ages: Arc::clone(self.ages),
-                reads: Default::default(),
+                fetches: Fetches::default(),
             };
             self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
         }

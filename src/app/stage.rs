@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::fault::{self, Starts, caught};
-use crate::gateway::{Delivery, Render, deliver};
+use crate::gateway::{Delivery, Records, Render, deliver};
 use crate::send::Destination;
 
 /// Tasks and the word that ends them.
@@ -33,10 +33,11 @@ impl Stage {
 
 /// Delivers until `stop`. A fault costs the session, as if the connection were lost: the next takes up at the lowest record not yet
 /// answered, and until then the destination is down, for everybody to see.
-pub async fn keep_delivering<D, R>(mut delivery: Delivery<D, R>, stop: CancellationToken)
+pub async fn keep_delivering<D, R, S>(mut delivery: Delivery<D, R, S>, stop: CancellationToken)
 where
     D: Destination,
     R: Render<Message = D::Message>,
+    S: Records,
 {
     let mut starts = Starts::of("delivery", stop.clone());
     loop {

@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::event::Sequence;
-use crate::queue::Record;
+use crate::event::{Record, Sequence};
 
 /// One every five seconds for an hour; of older ones there are fewer.
 const MARKS_MAX: usize = 720;

@@ -13,15 +13,13 @@ pub trait Render: Send + Sync + 'static {
     type Message: Send;
 
     /// Whether one message can end the connection for all.
-    const POISON: Poison;
+    fn poison(&self) -> Poison;
 
     /// For how long an event waits for its pictures to be stored; `None` = it waits for no store.
     fn waits(&self, event: &Event) -> Option<PictureWait>;
 
     /// Until when one may act on it, where it goes elsewhere afterwards and so has to be there in time.
-    fn act_before(&self, _event: &Event, _replay: Option<&str>) -> Option<Timestamp> {
-        None
-    }
+    fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp>;
 
     /// Whether the message carries picture bytes.
     fn needs_pictures(&self, event: &Event) -> bool;
@@ -33,80 +31,104 @@ pub trait Render: Send + Sync + 'static {
     fn message(&self, event: &Event, sending: &Sending<'_>, pictures: Vec<Picture>) -> Option<Self::Message>;
 
     /// Bytes it takes in the window.
-    fn size(message: &Self::Message) -> usize;
+    fn size(&self, message: &Self::Message) -> usize;
 
     /// Where it goes, for the set-aside store.
-    fn topic(message: &Self::Message) -> Option<String>;
+    fn topic(&self, message: &Self::Message) -> Option<String>;
 
     /// Whether a set-aside record needs its pictures with it.
     fn keeps_pictures(&self) -> bool;
 }
 
-pub struct ToMqtt(pub Arc<Router>);
-
-pub struct ToKafka(pub Arc<Router>);
-
-pub struct ToStore(pub Arc<Router>);
-
-/// What the two buses have in common: references wait for the store, inline pictures are read from the queue.
-macro_rules! bus {
-    ($name:ident, $render:ident, $poison:expr $(, $act_before:item)?) => {
-        impl Render for $name {
-            type Message = Message;
-
-            const POISON: Poison = $poison;
-
-            $($act_before)?
-
-            fn waits(&self, event: &Event) -> Option<PictureWait> {
-                self.0.stores(event).then(|| self.0.picture_wait(event.person_type))
-            }
-
-            fn needs_pictures(&self, event: &Event) -> bool {
-                self.0.wants_inline(event.person_type) && self.0.stores(event)
-            }
-
-            /// The reference still says where the picture is to be found.
-            fn without_pictures(&self, event: &Event, error: String) -> Result<Vec<Picture>, Rejection> {
-                tracing::warn!(event.id = %event.id, %error, "pictures could not be read back, the event goes without them");
-                Ok(Vec::new())
-            }
-
-            fn message(&self, event: &Event, sending: &Sending<'_>, pictures: Vec<Picture>) -> Option<Message> {
-                self.0.$render(event, &Sending { inline: &pictures, ..*sending })
-            }
-
-            fn size(message: &Message) -> usize {
-                message.payload.len() + message.topic.len()
-            }
-
-            fn topic(message: &Message) -> Option<String> {
-                Some(message.topic.clone())
-            }
-
-            fn keeps_pictures(&self) -> bool {
-                false
-            }
-        }
-    };
+/// What a bus is told. References wait for the store, inline pictures are read from the queue.
+pub struct ToBus {
+    router: Arc<Router>,
+    bus: Bus,
 }
 
-bus!(
-    ToMqtt,
-    mqtt,
-    Poison::Possible,
-    fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
-        self.0.act_before(event, replay)
+#[derive(Clone, Copy)]
+enum Bus {
+    Mqtt,
+    Kafka,
+}
+
+impl ToBus {
+    pub fn mqtt(router: Arc<Router>) -> ToBus {
+        ToBus { router, bus: Bus::Mqtt }
     }
-);
-bus!(ToKafka, kafka, Poison::Impossible);
+
+    pub fn kafka(router: Arc<Router>) -> ToBus {
+        ToBus { router, bus: Bus::Kafka }
+    }
+}
+
+impl Render for ToBus {
+    type Message = Message;
+
+    fn poison(&self) -> Poison {
+        match self.bus {
+            Bus::Mqtt => Poison::Possible,
+            Bus::Kafka => Poison::Impossible,
+        }
+    }
+
+    fn waits(&self, event: &Event) -> Option<PictureWait> {
+        self.router.stores(event).then(|| self.router.picture_wait(event.person_type))
+    }
+
+    fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
+        match self.bus {
+            Bus::Mqtt => self.router.act_before(event, replay),
+            Bus::Kafka => None,
+        }
+    }
+
+    fn needs_pictures(&self, event: &Event) -> bool {
+        self.router.wants_inline(event.person_type) && self.router.stores(event)
+    }
+
+    /// The reference still says where the picture is to be found.
+    fn without_pictures(&self, event: &Event, error: String) -> Result<Vec<Picture>, Rejection> {
+        tracing::warn!(event.id = %event.id, %error, "pictures could not be read back, the event goes without them");
+        Ok(Vec::new())
+    }
+
+    fn message(&self, event: &Event, sending: &Sending<'_>, pictures: Vec<Picture>) -> Option<Message> {
+        let sending = Sending { inline: &pictures, ..*sending };
+        match self.bus {
+            Bus::Mqtt => self.router.mqtt(event, &sending),
+            Bus::Kafka => self.router.kafka(event, &sending),
+        }
+    }
+
+    fn size(&self, message: &Message) -> usize {
+        message.payload.len() + message.topic.len()
+    }
+
+    fn topic(&self, message: &Message) -> Option<String> {
+        Some(message.topic.clone())
+    }
+
+    fn keeps_pictures(&self) -> bool {
+        false
+    }
+}
+
+/// What the picture store is told.
+pub struct ToStore(pub Arc<Router>);
 
 impl Render for ToStore {
     type Message = Vec<Object>;
 
-    const POISON: Poison = Poison::Impossible;
+    fn poison(&self) -> Poison {
+        Poison::Impossible
+    }
 
     fn waits(&self, _event: &Event) -> Option<PictureWait> {
+        None
+    }
+
+    fn act_before(&self, _event: &Event, _replay: Option<&str>) -> Option<Timestamp> {
         None
     }
 
@@ -126,11 +148,11 @@ impl Render for ToStore {
         Some(self.0.objects(event, pictures)).filter(|objects| !objects.is_empty())
     }
 
-    fn size(message: &Vec<Object>) -> usize {
+    fn size(&self, message: &Vec<Object>) -> usize {
         message.iter().map(|object| object.bytes.len()).sum()
     }
 
-    fn topic(_message: &Vec<Object>) -> Option<String> {
+    fn topic(&self, _message: &Vec<Object>) -> Option<String> {
         None
     }
 

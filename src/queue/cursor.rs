@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::follower::Follower;
 use super::inner::Inner;
 use super::layout::Counts;
-use super::progress::{Outcome, ROTTEN};
+use super::progress::ROTTEN;
 use super::read_ahead::{Asked, Line, Read, Reads, Replayed};
-use super::record::{Item, Record, TypeSet, Want};
-use crate::event::{Lane, PersonType, PictureVerdict, Sequence, Timestamp};
+use super::record::{Item, TypeSet, Want};
+use crate::event::{Lane, Outcome, PersonType, PictureVerdict, Record, Sequence, Timestamp};
 
 /// One destination's place in one lane. Owned by one delivery loop.
 pub struct Cursor {
@@ -196,7 +196,7 @@ impl Cursor {
             line.next = sequence + 1;
             line.types.iter().for_each(|person_type| progress.pass(person_type, sequence));
             match item {
-                Item::Record(record) if offered => return Some(record.handed_out(None, self.inner.last_at_start)),
+                Item::Record(record) if offered => return Some(handed_out(*record, None, self.inner.last_at_start)),
                 Item::Rotten { .. } if offered => {
                     progress.answer(sequence, Outcome::Expired { rule: ROTTEN });
                 }
@@ -220,7 +220,7 @@ impl Cursor {
             let owner = self.urgent.as_ref().filter(|_| record.lane == Lane::Urgent).unwrap_or(&self.follower);
             let was_answered = owner.progress().is_answered(record.sequence.0, record.person_type);
             if was_answered && self.follower.progress().offer_replayed(id, record.sequence.0) {
-                return Some(record.handed_out(Some(id.clone()), self.inner.last_at_start));
+                return Some(handed_out(*record, Some(id.clone()), self.inner.last_at_start));
             }
         }
         self.follower.progress().pass_replayed(id, *through);
@@ -322,6 +322,10 @@ impl Cursor {
             }
         }
     }
+}
+
+fn handed_out(record: Record, replay: Option<String>, last_at_start: u64) -> Record {
+    Record { replay, appended_before_this_process: record.sequence.0 <= last_at_start, ..record }
 }
 
 async fn until(moment: Option<Instant>) {

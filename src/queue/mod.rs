@@ -176,10 +176,10 @@ mod writer;
 
 pub use cursor::Cursor;
 pub use handle::{AppendError, Appended, Entry, Queue};
-pub use progress::{Outcome, ROTTEN, Tally};
-pub use record::{Record, ask_again_after};
-pub use segment::ReadError;
+pub use progress::{ROTTEN, Tally};
 pub use settings::{OpenError, Settings};
 pub use space::ON_FULL;
 pub use status::{FollowerStatus, SpaceUsed, Status};
 pub use verdicts::Verdicts;
+
+pub use crate::event::{Outcome, Record};

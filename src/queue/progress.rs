@@ -10,18 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::TYPES;
 use super::replay::Replay;
-use crate::event::{PersonType, Timestamp};
-
-/// What became of a record at a destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Delivered,
-    SetAside,
-    /// A rule of the config ended it.
-    Expired {
-        rule: &'static str,
-    },
-}
+use crate::event::{Outcome, PersonType, Timestamp};
 
 /// The rule under which records end that can no longer be read.
 pub const ROTTEN: &str = "rotten";

@@ -1,4 +1,4 @@
-//! One record as a destination gets it, and how batches of them are read from the log.
+//! How records are read from the log, in batches, and their pictures, one by one.
 //!
 //! Promises: whatever is here was checked against its checksums; reading is bounded in records and bytes. What does not hold is shown as
 //! rotten, with its place; what the disk does not read is an error, to be asked again, and said with who waits for it; a place that it does
@@ -10,37 +10,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::JoinError;
 
 use super::layout::{Entry, RecordHeader};
 use super::log::{Gap, Log, Part};
 use super::outages::Outages;
 use super::segment::{ReadError, Segment};
-use crate::event::{EventId, Feed, Lane, PersonType, Picture, Revision, Sequence, Timestamp};
+use crate::event::{Lane, NoPictures, PersonType, Picture, ReadPictures, Reading, Record, Sequence};
 
 /// Records read ahead at once.
 const BATCH_RECORDS: usize = 64;
 /// Bytes of events read ahead at once; one record may be larger.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// A record of the log.
-#[derive(Clone)]
-pub struct Record {
-    pub sequence: Sequence,
-    pub received_at: Timestamp,
-    pub id: EventId,
-    pub revision: Revision,
-    pub person_type: PersonType,
-    pub feed: Feed,
-    pub lane: Lane,
-    /// The event's JSON.
-    pub event: Bytes,
-    pub has_pictures: bool,
-    /// The id of the replay that it comes with; `None` if it is live.
-    pub replay: Option<String>,
-    pub appended_before_this_process: bool,
-    header: Arc<RecordHeader>,
+/// The pictures of one record of the log.
+struct Pictures {
+    sequence: u64,
+    header: RecordHeader,
     segment: Arc<Segment>,
     offset: u64,
     asking: Asking,
@@ -58,70 +44,63 @@ struct Asking {
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
 
-impl std::fmt::Debug for Record {
-    /// The place and nothing of the person.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Record").field("sequence", &self.sequence).field("lane", &self.lane).field("replay", &self.replay).finish()
+impl ReadPictures for Pictures {
+    fn read(self: Arc<Self>) -> Reading {
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || self.read_now()).await;
+
+            match read.map_err(JoinError::try_into_panic) {
+                Ok(read) => read,
+                // A fault of ours says nothing of what is on disk.
+                Err(Ok(fault)) => std::panic::resume_unwind(fault),
+                // The runtime is going down: nobody will look at the answer.
+                Err(Err(_)) => Err(NoPictures::NotNow(io::Error::from(io::ErrorKind::Interrupted).to_string())),
+            }
+        })
+    }
+
+    fn bytes(&self) -> u64 {
+        self.header.pictures_bytes()
     }
 }
 
-impl Record {
-    /// Its pictures, checked, in the order of [`crate::event::PictureKind::ALL`]. They are there while the record has no
-    /// answer, unless they rotted. [`ReadError::Unanswered`] ends nothing: after [`ask_again_after`] they are asked for again.
-    pub async fn pictures(&self) -> Result<Vec<Picture>, ReadError> {
-        let record = self.clone();
-        let read = tokio::task::spawn_blocking(move || record.read_pictures()).await;
-
-        match read.map_err(JoinError::try_into_panic) {
-            Ok(read) => read,
-            // A fault of ours says nothing of what is on disk.
-            Err(Ok(fault)) => std::panic::resume_unwind(fault),
-            // The runtime is going down: nobody will look at the answer.
-            Err(Err(_)) => Err(ReadError::Unanswered(self.sequence.0, io::ErrorKind::Interrupted.into())),
-        }
-    }
-
-    fn read_pictures(&self) -> Result<Vec<Picture>, ReadError> {
+impl Pictures {
+    /// Checked, all of them.
+    fn read_now(&self) -> Result<Vec<Picture>, NoPictures> {
         let read = self.segment.read_pictures(self.offset, &self.header);
-        self.asking.judge(&self.segment, read, || format!("the pictures of record {} at {}", self.sequence.0, self.offset))
-    }
+        let read =
+            self.asking.judge(&self.segment, read, || format!("the pictures of record {} at {}", self.sequence, self.offset));
 
-    /// Bytes of all its pictures.
-    pub fn pictures_bytes(&self) -> u64 {
-        self.header.pictures_bytes()
-    }
-
-    pub(super) fn handed_out(self, replay: Option<String>, last_at_start: u64) -> Record {
-        Record { replay, appended_before_this_process: self.sequence.0 <= last_at_start, ..self }
-    }
-
-    fn read(log: &Log, segment: &Arc<Segment>, reader: &Arc<str>, sequence: u64, entry: &Entry) -> Result<Record, ReadError> {
-        let asking = Asking::of(log, reader);
-        let read = match segment.read(sequence, entry) {
-            // Another cursor has waited for it.
-            Err(ReadError::Unanswered(..)) if log.is_rotten(sequence) => Err(ReadError::Rotten(sequence)),
-            read => read,
-        };
-        let (header, event) = asking.judge(segment, read, || format!("record {sequence} at {}", entry.offset))?;
-
-        Ok(Record {
-            sequence: Sequence(sequence),
-            received_at: header.received_at,
-            id: header.id,
-            revision: header.revision,
-            person_type: header.person_type,
-            feed: header.feed,
-            lane: header.lane,
-            event,
-            has_pictures: !header.present.is_empty(),
-            replay: None,
-            appended_before_this_process: false,
-            header: Arc::new(header),
-            segment: segment.clone(),
-            offset: entry.offset,
-            asking,
+        read.map_err(|error| match error {
+            ReadError::Unanswered(..) => NoPictures::NotNow(error.to_string()),
+            _ => NoPictures::Lost(error.to_string()),
         })
     }
+}
+
+fn read_record(log: &Log, segment: &Arc<Segment>, reader: &Arc<str>, sequence: u64, entry: &Entry) -> Result<Record, ReadError> {
+    let asking = Asking::of(log, reader);
+    let read = match segment.read(sequence, entry) {
+        // Another cursor has waited for it.
+        Err(ReadError::Unanswered(..)) if log.is_rotten(sequence) => Err(ReadError::Rotten(sequence)),
+        read => read,
+    };
+    let (header, event) = asking.judge(segment, read, || format!("record {sequence} at {}", entry.offset))?;
+
+    Ok(Record {
+        sequence: Sequence(sequence),
+        received_at: header.received_at,
+        id: header.id,
+        revision: header.revision,
+        person_type: header.person_type,
+        feed: header.feed,
+        lane: header.lane,
+        event,
+        has_pictures: !header.present.is_empty(),
+        replay: None,
+        appended_before_this_process: false,
+        picture_reader: Arc::new(Pictures { sequence, header, segment: Arc::clone(segment), offset: entry.offset, asking }),
+    })
 }
 
 impl Asking {
@@ -277,7 +256,7 @@ fn read_segment(log: &Log, segment: &Arc<Segment>, want: &Want, batch: &mut Batc
     })?;
     for (sequence, entry) in chosen {
         let rotten = Item::Rotten { sequence, person_type: entry.person_type, records: 1 };
-        let read = if entry.lost { Ok(None) } else { Record::read(log, segment, &want.reader, sequence, &entry).map(Some) };
+        let read = if entry.lost { Ok(None) } else { read_record(log, segment, &want.reader, sequence, &entry).map(Some) };
         let item = match read {
             Ok(None) => rotten,
             Ok(Some(record)) => Item::Record(Box::new(record)),
@@ -312,6 +291,6 @@ fn hold_index(log: &Log, segment: &Segment, want: &Want) -> io::Result<Option<Ar
 }
 
 /// How long to leave a disk alone that did not answer so many times.
-pub fn ask_again_after(attempts: u32) -> Duration {
+pub(super) fn ask_again_after(attempts: u32) -> Duration {
     ASK_AGAIN.saturating_mul(1 << attempts.min(10)).min(ASK_AGAIN_MAX)
 }

@@ -64,7 +64,7 @@ pub(super) enum Found {
 
 /// A record that cannot be given as it was written.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(super) enum ReadError {
     /// Its pictures were given up after the store had passed it.
     #[error("the pictures of record {0} are no longer kept")]
     Punched(u64),

@@ -1,7 +1,7 @@
 //! Messages → the world; each destination at its own speed.
 //!
 //! A destination is where records go (a broker, a cluster, a store); it does not know by which name. A session is one connection of ours to it, for one lane.
-//! Promises: an answer is given for every submitted sequence, or `Lost` for all that have none; a session never resends by
+//! Promises: an answer is given for every submitted sequence, or [`Lost`] for all that have none; a session never resends by
 //! itself. Deliberately knows nothing of cursors and routes: `gateway.rs` joins them.
 
 use std::future::Future;
@@ -29,13 +29,8 @@ pub trait Session: Send {
     /// answered `Rejected` by [`Session::next`].
     fn submit(&mut self, sequence: Sequence, message: Self::Message);
 
-    /// The next answer. Cancel-safe: dropping the future loses no answer. After `Lost` the session is over.
-    fn next(&mut self) -> impl Future<Output = Answer> + Send;
-
-    /// After `Lost`: whether the session ended for a reason that is no record's doing. The other side said so, or we gave up waiting.
-    fn is_explained(&self) -> bool {
-        false
-    }
+    /// The next answer. Cancel-safe: dropping the future loses no answer. After [`Lost`] the session is over.
+    fn next(&mut self) -> impl Future<Output = Result<Answer, Lost>> + Send;
 
     /// Takes leave of the other side, where it wants that; for an orderly stop, bounded in time. What has no answer keeps none.
     fn finish(&mut self) -> impl Future<Output = ()> + Send {
@@ -58,8 +53,21 @@ pub enum Answer {
     Rejected { sequence: Sequence, rejection: Rejection },
     /// A rule of the config ended it (file store full); the picture state goes with it.
     Expired { sequence: Sequence, rule: &'static str, verdict: PictureVerdict },
-    /// The session is over: nothing that has no answer yet can be told.
-    Lost { error: String },
+}
+
+/// The session is over: nothing more is known of what has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    pub error: String,
+    /// The reason is no record's doing: the other side said so, or we gave up waiting.
+    pub is_explained: bool,
+}
+
+impl Lost {
+    /// It may have been a record's doing.
+    pub fn unexplained(error: impl Into<String>) -> Lost {
+        Lost { error: error.into(), is_explained: false }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -157,12 +157,12 @@ impl Destination for Mqtt {
         let started = Session::start(connection, limits, status).await;
         match (&started, &topic) {
             (Ok(_), Some(_)) => self.greeting.taken(),
-            (Err(ended), Some(topic)) if !ended.is_explained => self.greeting.cost_a_connection(topic),
+            (Err(lost), Some(topic)) if !lost.is_explained => self.greeting.cost_a_connection(topic),
             _ => {}
         }
-        started.map_err(|ended| {
+        started.map_err(|lost| {
             let topic = topic.unwrap_or_default();
-            ConnectError { message: format!("the connection died on the status message, topic {topic}: {}", ended.error) }
+            ConnectError { message: format!("the connection died on the status message, topic {topic}: {}", lost.error) }
         })
     }
 }

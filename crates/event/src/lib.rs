@@ -10,6 +10,7 @@ mod event;
 mod ids;
 mod outgoing;
 mod receipt;
+mod record;
 mod sharer;
 mod size;
 mod timestamp;
@@ -23,6 +24,7 @@ pub use event::{
 pub use ids::{EventId, Revision, Sequence};
 pub use outgoing::{Message, Object};
 pub use receipt::{Code, Receipt, Refusal, Reply, Source};
+pub use record::{NoPictures, Outcome, ReadPictures, Reading, Record};
 pub use sharer::Sharer;
 pub use size::Size;
 pub use timestamp::Timestamp;

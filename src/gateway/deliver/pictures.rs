@@ -1,33 +1,36 @@
-//! The pictures that a message carries: read from the disk beside the loop, so that nothing else waits for them.
+//! The pictures that a message carries: fetched beside the loop, so that nothing else waits for them.
 //!
-//! Promises: a disk that does not answer holds the record and its device, and nobody else; a few reads at once, bounded in number and bytes,
-//! also over lost sessions. Deliberately does not decide when a picture is lost: `queue` does.
+//! Promises: a disk that does not answer holds the record and its device, and nobody else; a few
+//! fetches at once, bounded in number and bytes, also over lost sessions. Deliberately does not decide
+//! when a picture is lost: its source does.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::{Delivery, Work};
-use crate::event::{Picture, Sequence};
+use super::backlog::Admitted;
+use super::{Delivery, Records};
+use crate::event::{NoPictures, Picture, Record, Sequence};
 use crate::gateway::Render;
-use crate::queue::{ReadError, Record, ask_again_after};
 use crate::send::Destination;
-use crate::send::window::Window;
 
 /// Places of a disk that hang are few, and each takes a thread and its pictures' memory.
-const READS_MAX: usize = 4;
+const FETCHES_MAX: usize = 4;
 /// Together; one record may have more.
 const BYTES_MAX: u64 = 8 << 20;
+/// How long a source that does not answer is left alone: from the first to the longest.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
 
 /// What is there of a record's pictures.
 pub(super) enum Pictures {
     Unread {
-        /// How often the disk did not answer.
+        /// How often their source did not answer.
         attempts: u32,
     },
-    /// By the number of the read.
+    /// By the number of the fetch.
     UnderWay {
-        read: u64,
+        fetch: u64,
         attempts: u32,
     },
     Read(Vec<Picture>),
@@ -48,58 +51,59 @@ impl Pictures {
             _ => Vec::new(),
         }
     }
-}
 
-impl Work {
-    /// What the set-aside store does not need is not kept; what it may need, the session holds anyway.
-    pub(super) fn submitted(&mut self, topic: Option<String>, keeps_pictures: bool) {
-        self.topic = topic;
-        if !keeps_pictures {
-            self.pictures = Pictures::default();
-        }
+    /// What came of a fetch; true where it is to be repeated.
+    fn take(&mut self, pictures: Result<Vec<Picture>, NoPictures>, attempts: u32) -> bool {
+        *self = match pictures {
+            Ok(pictures) => Pictures::Read(pictures),
+            Err(NoPictures::Lost(error)) => Pictures::Lost(error),
+            Err(NoPictures::NotNow(_)) => Pictures::Unread { attempts: attempts + 1 },
+        };
+        matches!(self, Pictures::Unread { .. })
     }
 }
 
-/// A read that has ended.
-pub(super) struct Read {
+/// A fetch that has ended.
+pub(super) struct Fetched {
     sequence: Sequence,
     number: u64,
     bytes: u64,
-    pictures: Result<Vec<Picture>, ReadError>,
+    pictures: Result<Vec<Picture>, NoPictures>,
 }
 
 /// All that are under way, those for lost sessions among them.
 #[derive(Default)]
-pub struct Reads {
-    running: JoinSet<Read>,
+pub struct Fetches {
+    running: JoinSet<Fetched>,
     bytes: u64,
     last: u64,
 }
 
-impl Reads {
+impl Fetches {
     pub(super) fn has_room(&self) -> bool {
-        self.running.len() < READS_MAX && self.bytes < BYTES_MAX
+        self.running.len() < FETCHES_MAX && self.bytes < BYTES_MAX
     }
 
     fn start(&mut self, record: &Record) -> u64 {
         self.last += 1;
         let (record, number, bytes) = (record.clone(), self.last, record.pictures_bytes());
         self.bytes += bytes;
-        self.running.spawn(async move { Read { sequence: record.sequence, number, bytes, pictures: record.pictures().await } });
+        self.running.spawn(async move { Fetched { sequence: record.sequence, number, bytes, pictures: record.pictures().await } });
         self.last
     }
 
-    /// The next that ends; pending where none is under way. May be dropped and called again.
-    pub(super) async fn next(&mut self) -> Read {
+    /// The next that ends; pending where none is under way. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Fetched {
         match self.running.join_next().await {
-            Some(Ok(read)) => {
-                self.bytes = self.bytes.saturating_sub(read.bytes);
-                read
+            Some(Ok(fetched)) => {
+                self.bytes = self.bytes.saturating_sub(fetched.bytes);
+                fetched
             }
             None => std::future::pending().await,
             Some(Err(error)) => {
-                // Of those that are left nobody knows how many bytes they are: all are forgotten with this session.
-                *self = Reads { last: self.last, ..Reads::default() };
+                // Of those that are left nobody knows how many bytes they are: all are forgotten with
+                // this session.
+                *self = Fetches { last: self.last, ..Fetches::default() };
                 match error.try_into_panic() {
                     Ok(fault) => std::panic::resume_unwind(fault),
                     // The runtime goes down.
@@ -110,42 +114,47 @@ impl Reads {
     }
 }
 
-impl<D, R> Delivery<D, R>
+impl<D, R, S> Delivery<D, R, S>
 where
     D: Destination,
     R: Render<Message = D::Message>,
+    S: Records,
 {
     /// Whether a record has what its message carries; else that is on its way.
-    pub(super) fn has_pictures(&mut self, sequence: Sequence, window: &mut Window<Work>) -> bool {
-        let Some(work) = window.payload_mut(sequence) else { return true };
-        if !self.render.needs_pictures(&work.event) || matches!(work.pictures, Pictures::Read(_) | Pictures::Lost(_)) {
+    pub(super) fn has_pictures(&mut self, sequence: Sequence) -> bool {
+        let Some(admitted) = self.backlog.get_mut(sequence) else { return true };
+        let Admitted { record, event, pictures, .. } = admitted;
+        if !self.render.needs_pictures(event) {
             return true;
         }
 
-        if let Pictures::Unread { attempts } = work.pictures {
-            work.pictures = Pictures::UnderWay { read: self.reads.start(&work.record), attempts };
+        match *pictures {
+            Pictures::Read(_) | Pictures::Lost(_) => return true,
+            Pictures::UnderWay { .. } => {}
+            Pictures::Unread { attempts } => {
+                *pictures = Pictures::UnderWay { fetch: self.fetches.start(record), attempts };
+            }
         }
         false
     }
 
-    pub(super) fn take_pictures(&mut self, read: Read, window: &mut Window<Work>) {
-        let Read { sequence, number, pictures, .. } = read;
-        let Some(work) = window.payload_mut(sequence) else { return };
-        let attempts = match work.pictures {
-            Pictures::UnderWay { read, attempts } if read == number => attempts,
+    pub(super) fn take_pictures(&mut self, fetched: Fetched) {
+        let Fetched { sequence, number, pictures, .. } = fetched;
+        let Some(admitted) = self.backlog.get_mut(sequence) else { return };
+        let attempts = match admitted.pictures {
+            Pictures::UnderWay { fetch, attempts } if fetch == number => attempts,
             // Begun for a session before this one.
             _ => return,
         };
 
-        work.pictures = match pictures {
-            Ok(pictures) => Pictures::Read(pictures),
-            Err(ReadError::Unanswered(..)) => {
-                work.pictures = Pictures::Unread { attempts: attempts + 1 };
-                window.hold(sequence, Some(Instant::now() + ask_again_after(attempts)));
-                return;
-            }
-            Err(error) => Pictures::Lost(error.to_string()),
-        };
-        window.release(sequence);
+        if admitted.pictures.take(pictures, attempts) {
+            self.backlog.hold(sequence, Some(Instant::now() + ask_again_after(attempts)));
+        } else {
+            self.backlog.release(sequence);
+        }
     }
+}
+
+fn ask_again_after(attempts: u32) -> Duration {
+    ASK_AGAIN.saturating_mul(1 << attempts.min(10)).min(ASK_AGAIN_MAX)
 }

@@ -21,7 +21,7 @@ use super::report::{Listener, Report};
 use super::topics::{self, Found, Topic};
 use super::{NAMES_MAX, Shared, WINDOWS};
 use crate::event::{Lane, Message, PictureVerdict, Sequence};
-use crate::send::{Answer, ConnectError, Reason, Rejection, Window};
+use crate::send::{Answer, ConnectError, Lost, Reason, Rejection, Window};
 
 /// One connection of ours to the brokers, for one lane.
 pub struct Session {
@@ -35,11 +35,11 @@ pub struct Session {
     /// Topics that are being looked up; each knows its name.
     lookups: JoinSet<(String, Result<Found, ConnectError>)>,
     /// Answers that need no broker.
-    ready: VecDeque<Answer>,
+    ready: VecDeque<Result<Answer, Lost>>,
     /// Submitted to the producer and not yet reported.
     in_flight: InFlight,
     lane: Lane,
-    /// `Lost` is among the answers.
+    /// [`Lost`] is among the answers.
     is_lost: bool,
     /// What waits for the one that is tried, where the brokers refused us, or a batch of this topic.
     held: VecDeque<(Sequence, Message)>,
@@ -168,7 +168,7 @@ impl Session {
     fn looked_up(&mut self, name: String, found: Result<Found, ConnectError>) {
         let topic = match found {
             Ok(mut found) => found.topics.remove(&name),
-            Err(error) if self.in_flight.is_empty() => return self.ready.push_back(Answer::Lost { error: error.message }),
+            Err(error) if self.in_flight.is_empty() => return self.ready.push_back(Err(Lost::unexplained(error.message))),
             // What is on its way says whether the brokers are there: a full line may keep this one question from them.
             Err(error) => return self.give_back(&name, &error.message),
         };
@@ -177,7 +177,7 @@ impl Session {
             self.shared.fit_batches([&topic]);
             // This producer's batches are too large for it; the next session knows the topic from the start.
             let error = format!("kafka: topic {name} takes smaller batches, connecting again");
-            return self.ready.push_back(Answer::Lost { error });
+            return self.ready.push_back(Err(Lost::unexplained(error)));
         }
         let waiting = self.topics.insert(name, Place::Known { topic, since: Instant::now() });
         if let Some(Place::LookedUp { waiting }) = waiting {
@@ -248,12 +248,12 @@ impl Session {
 
     fn reject(&mut self, sequence: Sequence, reason: Reason, detail: String) {
         let rejection = Rejection { reason, detail, verdict: PictureVerdict::default() };
-        self.ready.push_back(Answer::Rejected { sequence, rejection });
+        self.ready.push_back(Ok(Answer::Rejected { sequence, rejection }));
     }
 
     fn lose(&mut self, detail: String) {
         self.is_lost = true;
-        self.ready.push_back(Answer::Lost { error: format!("kafka: {detail}") });
+        self.ready.push_back(Err(Lost::unexplained(format!("kafka: {detail}"))));
     }
 
     /// The next message of this topic looks it up again.
@@ -338,7 +338,7 @@ impl crate::send::Session for Session {
         }
     }
 
-    async fn next(&mut self) -> Answer {
+    async fn next(&mut self) -> Result<Answer, Lost> {
         loop {
             if let Some(answer) = self.ready.pop_front() {
                 return answer;
@@ -359,9 +359,9 @@ impl crate::send::Session for Session {
             };
 
             // The sender lives in the producer, and the producer as long as the session.
-            let Some(report) = report else { return Answer::Lost { error: "kafka: the producer is gone".to_owned() } };
+            let Some(report) = report else { return Err(Lost::unexplained("kafka: the producer is gone")) };
             if let Some(answer) = self.reported(report) {
-                return answer;
+                return Ok(answer);
             }
         }
     }

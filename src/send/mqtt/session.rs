@@ -1,6 +1,6 @@
 //! One session: records in, answers out, over one connection.
 //!
-//! Promises: every submitted record is answered once, or `Lost` stands for all that were not; nothing is sent twice. What is on its way
+//! Promises: every submitted record is answered once, or [`Lost`] stands for all that were not; nothing is sent twice. What is on its way
 //! stays within what the broker allows. A broker that takes bytes and answers nothing is noticed (the client library does not). That we gave up
 //! waiting tells nothing of a record, unless the broker answered a ping behind it. Deliberately does not reconnect: the gateway makes a new session and submits again from the lowest record that has no answer.
 
@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 use crate::config::MqttVersion;
 use crate::event::{Message, Sequence};
 use crate::send::patience::Patience;
-use crate::send::{Answer, Window};
+use crate::send::{Answer, Lost, Window};
 
 use super::admission::{check, refused};
 use super::connection::{Cause, Connection, Culprit, Loss, Notice, Verdict};
@@ -38,8 +38,7 @@ pub struct Session {
     /// The last ping that was answered: the broker has read all that was written before it.
     ponged: Option<Instant>,
     status: Option<Status>,
-    lost: Option<String>,
-    is_explained: bool,
+    lost: Option<Lost>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,17 +56,10 @@ pub(super) struct Limits {
     pub destination: Arc<str>,
 }
 
-/// A session that ended with its greeting.
-pub(super) struct Ended {
-    pub error: String,
-    /// By the broker, with a reason that is not the greeting.
-    pub is_explained: bool,
-}
-
 impl Session {
     /// Says "online" first, where this connection carries the status, and waits for the answer: what the connection dies on before is the status
     /// and no record.
-    pub(super) async fn start(connection: Connection, limits: Limits, status: Option<Status>) -> Result<Session, Ended> {
+    pub(super) async fn start(connection: Connection, limits: Limits, status: Option<Status>) -> Result<Session, Lost> {
         let mut session = Session {
             connection,
             ledger: Ledger::new(limits.window),
@@ -80,13 +72,12 @@ impl Session {
             ponged: None,
             status,
             lost: None,
-            is_explained: false,
         };
         session.say(Presence::Online);
         session.settle().await;
         match session.lost.take() {
             None => Ok(session),
-            Some(error) => Err(Ended { error, is_explained: session.is_explained }),
+            Some(lost) => Err(lost),
         }
     }
 
@@ -114,7 +105,7 @@ impl Session {
         if accepted {
             self.ledger.submitted(cargo);
         } else {
-            self.lost.get_or_insert_with(|| "the connection takes nothing more".to_owned());
+            self.lost.get_or_insert_with(|| Lost::unexplained("the connection takes nothing more"));
         }
     }
 
@@ -190,11 +181,11 @@ impl Session {
             Cause::Publication(Culprit::Only, reason) => self.ledger.only().map(|only| (only, reason)),
             Cause::Unknown | Cause::Elsewhere => None,
         };
-        self.is_explained = matches!(loss.cause, Cause::Elsewhere);
+        let is_explained = matches!(loss.cause, Cause::Elsewhere);
         if let Some((Cargo::Record(sequence), reason)) = culprit {
             self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, loss.error.clone()) });
         }
-        self.lost = Some(loss.error);
+        self.lost = Some(Lost { error: loss.error, is_explained });
     }
 
     /// Until the ledger is empty or the connection over.
@@ -233,27 +224,23 @@ impl crate::send::Session for Session {
         }
     }
 
-    async fn next(&mut self) -> Answer {
+    async fn next(&mut self) -> Result<Answer, Lost> {
         loop {
             if let Some(answer) = self.answers.pop_front() {
-                return answer;
+                return Ok(answer);
             }
-            if let Some(error) = &self.lost {
-                return Answer::Lost { error: error.clone() };
+            if let Some(lost) = &self.lost {
+                return Err(lost.clone());
             }
             self.advance().await;
         }
-    }
-
-    fn is_explained(&self) -> bool {
-        self.is_explained
     }
 
     async fn finish(&mut self) {
         if tokio::time::timeout(super::FAREWELL, self.say_goodbye()).await.is_err() {
             debug!(destination.name = &*self.limits.destination, "the broker did not answer the goodbye");
         }
-        self.lost.get_or_insert_with(|| "the session is finished".to_owned());
+        self.lost.get_or_insert_with(|| Lost::unexplained("the session is finished"));
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Outcome, Shared};
 use crate::event::{Object, PictureKind, PictureVerdict, Sequence};
 use crate::fault::Fault;
 use crate::metrics;
-use crate::send::{Answer, Reason, Rejection, Window};
+use crate::send::{Answer, Lost, Reason, Rejection, Window};
 
 /// One lane's uploads; dropping it ends those on their way.
 pub struct Session {
@@ -116,16 +116,16 @@ impl crate::send::Session for Session {
         }
     }
 
-    async fn next(&mut self) -> Answer {
+    async fn next(&mut self) -> Result<Answer, Lost> {
         loop {
             if let Some(answer) = self.ready.pop_front() {
-                return answer;
+                return Ok(answer);
             }
 
             match self.uploads.join_next().await {
                 Some(Ok((sequence, kind, Ok(outcome)))) => self.settle(sequence, kind, outcome),
-                Some(Ok((_, _, Err(error)))) => return Answer::Lost { error },
-                Some(Err(_)) => return Answer::Lost { error: format!("store: an upload ended early: {Fault}") },
+                Some(Ok((_, _, Err(error)))) => return Err(Lost::unexplained(error)),
+                Some(Err(_)) => return Err(Lost::unexplained(format!("store: an upload ended early: {Fault}"))),
                 // Nothing is on its way, and nothing will be until the next submit.
                 None => std::future::pending().await,
             }

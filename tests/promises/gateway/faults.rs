@@ -9,13 +9,13 @@ use boxbridge::clock::Clock;
 use boxbridge::config::{Config, Layers};
 use boxbridge::disk::Disk;
 use boxbridge::event::{Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source};
-use boxbridge::gateway::{Ages, Delivery, ToMqtt};
+use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus};
 use boxbridge::ingest::{self, Accept, Door, Listener, Received, Room};
 use boxbridge::queue::aside::Aside;
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;
-use boxbridge::send::{Answer, ConnectError, Destination, Session, Window};
+use boxbridge::send::{Answer, ConnectError, Destination, Lost, Session, Window};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -66,14 +66,14 @@ impl Session for FaultySession {
         self.submitted.push(sequence);
     }
 
-    async fn next(&mut self) -> Answer {
+    async fn next(&mut self) -> Result<Answer, Lost> {
         if self.submitted.is_empty() {
             return std::future::pending().await;
         }
         assert!(self.number > 2, "a fault while waiting");
         let sequence = self.submitted.remove(0);
         self.delivered.send(sequence).await.unwrap();
-        Answer::Acknowledged { sequence, heard: true }
+        Ok(Answer::Acknowledged { sequence, heard: true })
     }
 }
 
@@ -88,18 +88,20 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     link.connected(Lane::Urgent);
     link.up(Lane::Urgent);
     let (delivered, mut arrived) = tokio::sync::mpsc::channel(10);
+    let render =
+        ToBus::mqtt(Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch(), boxbridge::normalize::table)));
     let delivery = Delivery {
         lane: Lane::Normal,
         destination: Arc::new(Faulty { connects: AtomicU32::new(0), delivered, link: Arc::clone(&link) }),
-        render: ToMqtt(Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch(), boxbridge::normalize::table))),
-        cursor: queue.cursor("mqtt", Lane::Normal).unwrap(),
+        backlog: Backlog::new(queue.cursor("mqtt", Lane::Normal).unwrap(), &config.send, render.poison()),
+        render,
         verdicts: None,
         aside: Arc::new(Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap()),
         link: Arc::clone(&link),
         settings: config.send.clone(),
         is_expiring: false,
         ages: Arc::new(Ages::new(Arc::new(Clock::open(&Disk::default(), folder.path())), queue.newest())),
-        reads: Default::default(),
+        fetches: Fetches::default(),
     };
     let stop = CancellationToken::new();
     let delivering = tokio::spawn(keep_delivering(delivery, stop.clone()));

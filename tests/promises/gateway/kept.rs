@@ -225,8 +225,8 @@ pub async fn store_tiny(session: &mut impl Session<Message = Vec<Object>>, numbe
     let mut stored = 0;
     for _ in 0..count {
         match tokio::time::timeout(Duration::from_secs(60), session.next()).await.expect("no answer") {
-            Answer::Acknowledged { .. } => stored += 1,
-            Answer::Expired { rule, .. } => assert_eq!(rule, "max_bytes"),
+            Ok(Answer::Acknowledged { .. }) => stored += 1,
+            Ok(Answer::Expired { rule, .. }) => assert_eq!(rule, "max_bytes"),
             answer => panic!("{answer:?}"),
         }
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::s3;
+use crate::parts::site::wait_until;
 
 const NOBODY: u32 = 65_534;
 
@@ -97,6 +98,17 @@ fn a_gateway_whose_log_nobody_reads_goes_on() {
 
 fn terminate(pid: u32) {
     assert!(Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &pid.to_string()]).status().unwrap().success());
+}
+
+/// Log rotation and a closed terminal send it.
+#[test]
+fn a_hangup_ends_nothing_and_is_answered_in_the_log() {
+    let mut gateway = gateway();
+    gateway.signal("HUP");
+    wait_until("the log answers", || gateway.log().contains("SIGHUP changes nothing"));
+
+    assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(1), "gate")).status, 200);
+    assert_eq!(gateway.stop(), Some(0));
 }
 
 #[test]

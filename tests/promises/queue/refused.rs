@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use boxbridge::disk::{Call, Disk};
-use boxbridge::event::{Lane, PersonType, PictureKind};
-use boxbridge::queue::{AppendError, Outcome, Queue, ROTTEN, ReadError, Settings, inspect};
+use boxbridge::event::{Lane, NoPictures, PersonType, PictureKind};
+use boxbridge::queue::{AppendError, Outcome, Queue, ROTTEN, Settings, inspect};
 
 use crate::parts::volume::Volume;
 use crate::queue::support::{
@@ -206,7 +206,7 @@ async fn a_disk_that_does_not_answer_holds_the_cursor_and_ends_no_record() {
     cursor.rewind();
 
     faults.begin(EIO, |call, path| call == Call::Read && named(path, "segment-"));
-    let is_unanswered = |read| matches!(read, Err(ReadError::Unanswered(..)));
+    let is_unanswered = |read| matches!(read, Err(NoPictures::NotNow(_)));
     assert!(nothing(cursor.next()).await && is_unanswered(step(first.pictures()).await));
     until(|| "it is shown".to_owned(), || queue.status().outages.len() >= 2).await;
     assert!(nothing(cursor.next()).await && is_unanswered(step(first.pictures()).await), "the disk still does not answer");

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use boxbridge::disk::Disk;
-use boxbridge::event::{EventId, Lane, PersonType, PictureKind, Timestamp};
-use boxbridge::queue::{Entry, Queue, ROTTEN, ReadError, Settings, inspect};
+use boxbridge::event::{EventId, Lane, NoPictures, PersonType, PictureKind, Timestamp};
+use boxbridge::queue::{Entry, Queue, ROTTEN, Settings, inspect};
 
 use crate::queue::support::{directory, drain, entry, files, nothing, picture, settings, sizes, step};
 
@@ -199,10 +199,10 @@ async fn pictures_that_cannot_be_read_for_long_are_given_up_with_their_place() {
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     let records = [step(cursor.next()).await, step(cursor.next()).await, step(cursor.next()).await];
     assert_eq!(step(records[2].pictures()).await.unwrap().len(), 1, "the next one is there");
-    assert!(matches!(step(records[1].pictures()).await, Err(ReadError::Unanswered(2, _))));
+    assert!(matches!(step(records[1].pictures()).await, Err(NoPictures::NotNow(_))));
     let given_up = loop {
         match step(records[1].pictures()).await {
-            Err(ReadError::Unanswered(..)) => tokio::task::yield_now().await,
+            Err(NoPictures::NotNow(_)) => tokio::task::yield_now().await,
             given_up => break given_up.unwrap_err().to_string(),
         }
     };
@@ -224,7 +224,7 @@ async fn a_disk_that_answers_nothing_is_never_given_up() {
     let begun = std::time::Instant::now();
     while begun.elapsed() < Duration::from_secs(1) {
         assert!(nothing(cursor.next()).await);
-        assert!(matches!(step(first.pictures()).await, Err(ReadError::Unanswered(..))));
+        assert!(matches!(step(first.pictures()).await, Err(NoPictures::NotNow(_))));
     }
 
     sectors.heal();

@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::rig::Source;
 use super::*;
 use crate::disk::Disk;
 
@@ -53,7 +54,7 @@ async fn a_picture_that_the_disk_does_not_read_holds_its_device_and_no_other() {
     for hangs in [false, true] {
         let sector = BadSector::default();
         sector.set(true, hangs);
-        let rig = Rig::on(sector.disk(), Plain(true), 1_000, &PICTURED, |_| Mood::Takes).await;
+        let rig = Rig::on(Source::DiskLog(sector.disk()), Plain(true), 1_000, &PICTURED, |_| Mood::Takes).await;
         rig.wait(3, 0).await;
         let numbers = |rig: &Rig| rig.taken().iter().map(|sent| sent.number).collect::<Vec<_>>();
         let mut taken = numbers(&rig);
@@ -84,7 +85,7 @@ async fn a_stop_is_heard_while_the_disk_does_not_answer() {
     for hangs in [false, true] {
         let sector = BadSector::default();
         sector.set(true, hangs);
-        let mut rig = Rig::on(sector.disk(), Plain(true), 1_000, &PICTURED[..2], |_| Mood::Takes).await;
+        let mut rig = Rig::on(Source::DiskLog(sector.disk()), Plain(true), 1_000, &PICTURED[..2], |_| Mood::Takes).await;
         rig.wait(1, 0).await;
         rig.stop.cancel();
         let ended = tokio::time::timeout(PATIENCE, rig.delivering.take().unwrap()).await;

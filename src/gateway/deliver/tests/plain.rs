@@ -1,6 +1,14 @@
 //! Record → what the moody destination is sent.
 
-use super::*;
+use std::time::Duration;
+
+use super::Sent;
+use crate::config::PictureWait;
+use crate::event::{Event, Picture, Timestamp};
+use crate::gateway::Render;
+use crate::route::Sending;
+use crate::send::Rejection;
+use crate::send::window::Poison;
 
 /// Whether messages carry pictures.
 pub(super) struct Plain(pub(super) bool);
@@ -11,7 +19,9 @@ pub(super) const LIVE: i64 = 1_000_000;
 impl Render for Plain {
     type Message = Sent;
 
-    const POISON: Poison = Poison::Possible;
+    fn poison(&self) -> Poison {
+        Poison::Possible
+    }
 
     fn waits(&self, _event: &Event) -> Option<PictureWait> {
         None
@@ -29,15 +39,20 @@ impl Render for Plain {
         Ok(Vec::new())
     }
 
-    fn message(&self, event: &Event, _sending: &Sending<'_>, _pictures: Vec<Picture>) -> Option<Sent> {
-        Some(Sent { number: event.occurred_at.0, person_type: event.person_type, device: event.device.id.clone() })
+    fn message(&self, event: &Event, _sending: &Sending<'_>, pictures: Vec<Picture>) -> Option<Sent> {
+        Some(Sent {
+            number: event.occurred_at.0,
+            person_type: event.person_type,
+            device: event.device.id.clone(),
+            picture_bytes: pictures.iter().map(|picture| picture.bytes.len()).sum(),
+        })
     }
 
-    fn size(_message: &Sent) -> usize {
+    fn size(&self, _message: &Sent) -> usize {
         100
     }
 
-    fn topic(message: &Sent) -> Option<String> {
+    fn topic(&self, message: &Sent) -> Option<String> {
         Some(format!("{}/{}", message.person_type, message.device))
     }
 

@@ -245,8 +245,8 @@ impl Gateway {
             let Ok(mut session) = step(self.store.connect(Lane::Normal)).await else { continue };
             session.submit(Sequence(1), vec![object()]);
             match step(session.next()).await {
-                Answer::Acknowledged { .. } => books.is_stored = true,
-                Answer::Lost { .. } => continue,
+                Ok(Answer::Acknowledged { .. }) => books.is_stored = true,
+                Err(_) => continue,
                 answer => panic!("a picture: {answer:?}"),
             }
             break;

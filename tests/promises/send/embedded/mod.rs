@@ -22,7 +22,7 @@ use rumqttc::v5::{self, mqttbytes::QoS};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::parts::subscriber::{Over, Subscriber};
-use crate::send::mqtt::{acknowledged, answer, at, connect, destination, message};
+use crate::send::mqtt::{acknowledged, answer, at, connect, destination, lost, message};
 
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -118,7 +118,7 @@ async fn it_ends_and_starts_again_on_the_same_port() {
     let address = first.local_addr();
     let mut session = session(&first, Lane::Normal).await;
     first.stop();
-    assert!(matches!(answer(&mut session).await, Answer::Lost { .. }));
+    lost(&mut session).await;
     let again = Embedded::start(&config::Embedded { listen: address, websocket: None }, PLACES).expect("the port is free");
     assert_eq!(again.local_addr(), address);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use boxbridge::config;
 use boxbridge::event::{Lane, Message, Sequence, Timestamp};
 use boxbridge::send::kafka::{Kafka, Limits};
-use boxbridge::send::{Answer, Destination, Reason, Session};
+use boxbridge::send::{Answer, Destination, Lost, Reason, Session};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
@@ -122,6 +122,10 @@ pub fn assert_in_order(received: &[Received]) {
 }
 
 pub async fn next(session: &mut impl Session) -> Answer {
+    answer_or_loss(session).await.expect("the session lives")
+}
+
+pub async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
     tokio::time::timeout(WAIT, session.next()).await.expect("no answer")
 }
 
@@ -152,10 +156,10 @@ pub async fn deliver_through_losses(kafka: &Kafka, messages: &[Message]) {
             session.submit(Sequence(*number), (*message).clone());
         }
         while !open.is_empty() {
-            match next(&mut session).await {
-                Answer::Acknowledged { sequence, .. } => drop(open.remove(&sequence.0)),
-                Answer::Lost { .. } => break,
-                Answer::Rejected { sequence, rejection } if rejection.reason == Reason::TopicUnfit => {
+            match answer_or_loss(&mut session).await {
+                Ok(Answer::Acknowledged { sequence, .. }) => drop(open.remove(&sequence.0)),
+                Err(_) => break,
+                Ok(Answer::Rejected { sequence, rejection }) if rejection.reason == Reason::TopicUnfit => {
                     session.submit(sequence, open[&sequence.0].clone());
                 }
                 answer => panic!("{answer:?}"),
@@ -200,8 +204,5 @@ pub fn refused(answer: &Answer, reason: Reason) -> &str {
 
 /// Why the session is over; any other answer fails the test.
 pub async fn lost(session: &mut impl Session) -> String {
-    match next(session).await {
-        Answer::Lost { error } => error,
-        answer => panic!("{answer:?}"),
-    }
+    answer_or_loss(session).await.expect_err("the session ends").error
 }

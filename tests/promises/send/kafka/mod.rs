@@ -84,9 +84,9 @@ async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers(
     }
     // If it took its time before, its topic is given up first.
     let error = loop {
-        match next(&mut session).await {
-            Answer::Lost { error } => break error,
-            answer => {
+        match answer_or_loss(&mut session).await {
+            Err(lost) => break lost.error,
+            Ok(answer) => {
                 refused(&answer, Reason::TopicUnfit);
                 session.submit(Sequence(11), messages[10].clone());
             }
@@ -172,11 +172,11 @@ async fn a_topic_deleted_under_our_feet_is_made_again() {
     let deadline = tokio::time::Instant::now() + WAIT;
     loop {
         session.submit(Sequence(2), message("deleted", "k", 2, 100));
-        match next(&mut session).await {
-            Answer::Acknowledged { .. } => break,
+        match answer_or_loss(&mut session).await {
+            Ok(Answer::Acknowledged { .. }) => break,
             // librdkafka may give up its connection together with the topic.
-            Answer::Lost { .. } => session = kafka.connect(Lane::Normal).await.unwrap(),
-            answer => drop(refused(&answer, Reason::Passing)),
+            Err(_) => session = kafka.connect(Lane::Normal).await.unwrap(),
+            Ok(answer) => drop(refused(&answer, Reason::Passing)),
         }
         assert!(tokio::time::Instant::now() < deadline, "the topic stays deleted");
     }
@@ -315,7 +315,7 @@ async fn brokers_that_refuse_us_are_asked_with_one_record_at_a_time() {
             assert!(tokio::time::timeout(Duration::from_secs(1), session.next()).await.is_err());
             return;
         }
-        while !matches!(next(&mut session).await, Answer::Lost { .. }) {}
+        while answer_or_loss(&mut session).await.is_ok() {}
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::{Answer, Reason, Session};
 
-use super::{acknowledged, answer, at, connect, destination, message};
+use super::{acknowledged, answer, at, connect, destination, lost, message};
 use crate::parts::mosquitto::{Mosquitto, Settings};
 use crate::parts::stub_broker::{Reaction, StubBroker};
 use crate::parts::subscriber::Subscriber;
@@ -111,7 +111,7 @@ async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbou
     assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), .. }));
     let second = answer(&mut session).await;
     assert_eq!(reason(&second), Some((2, Reason::TooLarge)), "{second:?}");
-    assert!(matches!(answer(&mut session).await, Answer::Lost { .. }));
+    lost(&mut session).await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_frozen_broker_is_noticed() {
         for number in 2..50 {
             session.submit(Sequence(number), message("events/1", vec![b'x'; 400_000]));
         }
-        assert!(matches!(answer(&mut session).await, Answer::Lost { .. }));
+        lost(&mut session).await;
         let refused = super::refused(&mqtt).await;
         assert!(refused.contains("no answer"), "{refused}");
         broker.thaw();
@@ -158,12 +158,10 @@ async fn that_we_gave_up_tells_nothing_of_a_record_unless_the_broker_answers_a_p
     ignored.submit(Sequence(1), message("events/1", "{}"));
     frozen.submit(Sequence(1), message("events/1", "{}"));
 
-    let (ignored_answer, frozen_answer) = tokio::join!(answer(&mut ignored), answer(&mut frozen));
-    let Answer::Lost { error } = ignored_answer else { panic!("{ignored_answer:?}") };
-    assert_eq!(error, "no answer for 8s, though the broker answers pings");
-    let Answer::Lost { error } = frozen_answer else { panic!("{frozen_answer:?}") };
-    assert_eq!(error, "no progress for 8s, and the broker owes an answer");
-    assert_eq!((ignored.is_explained(), frozen.is_explained()), (false, true));
+    let (ignored, frozen) = tokio::join!(lost(&mut ignored), lost(&mut frozen));
+    assert_eq!(ignored.error, "no answer for 8s, though the broker answers pings");
+    assert_eq!(frozen.error, "no progress for 8s, and the broker owes an answer");
+    assert_eq!((ignored.is_explained, frozen.is_explained), (false, true));
 }
 
 #[tokio::test]
@@ -173,8 +171,6 @@ async fn an_idle_connection_to_a_frozen_broker_is_noticed() {
         let settings = [("mqtt.keep_alive", "5s"), ("mqtt.version", version)];
         let mut session = connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
         broker.freeze();
-        let answer = answer(&mut session).await;
-        let Answer::Lost { error } = answer else { panic!("{answer:?}") };
-        assert_eq!(error, "the broker did not answer a ping for 5s", "version {version}");
+        assert_eq!(lost(&mut session).await.error, "the broker did not answer a ping for 5s", "version {version}");
     }
 }

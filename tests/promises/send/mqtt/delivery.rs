@@ -7,7 +7,7 @@ use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::mqtt::{Mqtt, Session};
 use boxbridge::send::{Answer, Destination, Session as _};
 
-use super::{answer, at, connect, destination, message};
+use super::{answer, answer_or_loss, at, connect, destination, message};
 use crate::parts::mosquitto::{Mosquitto, Settings};
 use crate::parts::subscriber::{Received, Subscriber};
 
@@ -48,13 +48,13 @@ impl Sender {
                 session.submit(Sequence(next), message("events/1", format!("{next} {}", "x".repeat(PADDING))));
                 next += 1;
             }
-            match answer(session).await {
-                Answer::Acknowledged { sequence, .. } => {
+            match answer_or_loss(session).await {
+                Ok(Answer::Acknowledged { sequence, .. }) => {
                     assert!(answered.insert(sequence), "{sequence} is answered twice in one session");
                     self.acknowledged(sequence.0);
                     at_answer(self.lowest);
                 }
-                Answer::Lost { .. } => {
+                Err(_) => {
                     self.losses += 1;
                     return;
                 }

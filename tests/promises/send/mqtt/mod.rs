@@ -12,7 +12,7 @@ use std::time::Duration;
 use boxbridge::config::{self, Config, Layers};
 use boxbridge::event::{Lane, Message, Sequence, Timestamp};
 use boxbridge::send::mqtt::{Identity, Mqtt};
-use boxbridge::send::{Answer, Destination, Session};
+use boxbridge::send::{Answer, Destination, Lost, Session};
 use bytes::Bytes;
 
 /// A wait that is longer has failed.
@@ -60,6 +60,14 @@ async fn refused(mqtt: &Mqtt) -> String {
 }
 
 pub async fn answer(session: &mut impl Session) -> Answer {
+    answer_or_loss(session).await.expect("the session lives")
+}
+
+pub async fn lost(session: &mut impl Session) -> Lost {
+    answer_or_loss(session).await.expect_err("the session ends")
+}
+
+pub async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
     tokio::time::timeout(PATIENCE, session.next()).await.expect("an answer comes")
 }
 

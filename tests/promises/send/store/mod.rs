@@ -13,7 +13,7 @@ use boxbridge::config::{self, Secret, StoreUrl};
 use boxbridge::disk::Disk;
 use boxbridge::event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use boxbridge::send::store::Store;
-use boxbridge::send::{Answer, Destination, Session};
+use boxbridge::send::{Answer, Destination, Lost, Session};
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ async fn a_folder_that_cannot_be_written_is_waited_for() {
     let mut session = store.connect(Lane::Normal).await.unwrap();
     std::fs::write(blocked.join("face"), "a file where a folder should be").unwrap();
     session.submit(Sequence(1), vec![object(PictureKind::Face, 1, 100)]);
-    assert!(matches!(next(&mut session).await, Answer::Lost { .. }));
+    lost(&mut session).await;
 }
 
 #[tokio::test]
@@ -208,10 +208,10 @@ async fn a_store_killed_in_the_middle_gets_every_picture_when_it_is_back() {
     }
     let mut open: BTreeMap<u64, Object> = (1..).zip(objects.clone()).collect();
     for _ in 0..10 {
-        settle(&next(&mut session).await, &mut open);
+        settle(&answer_or_loss(&mut session).await, &mut open);
     }
     server.kill();
-    while settle(&next(&mut session).await, &mut open) {}
+    while settle(&answer_or_loss(&mut session).await, &mut open) {}
     let error = store.connect(Lane::Normal).await.err().unwrap().to_string();
     assert!(error.contains("onnect"), "{error}");
     let server = tokio::task::spawn_blocking(move || {
@@ -224,7 +224,7 @@ async fn a_store_killed_in_the_middle_gets_every_picture_when_it_is_back() {
         session.submit(Sequence(*number), vec![object.clone()]);
     }
     while !open.is_empty() {
-        assert!(settle(&next(&mut session).await, &mut open));
+        assert!(settle(&answer_or_loss(&mut session).await, &mut open));
     }
     for object in objects {
         assert_eq!(std::fs::read(server.file(&format!("site/one/{}", object.key))).unwrap(), object.bytes);
@@ -238,7 +238,7 @@ async fn a_store_that_falls_silent_loses_the_session() {
     let mut session = store.connect(Lane::Normal).await.unwrap();
     server.pause();
     session.submit(Sequence(1), vec![object(PictureKind::Face, 1, 1_000)]);
-    let Answer::Lost { error } = next(&mut session).await else { panic!("not lost") };
+    let error = lost(&mut session).await;
     assert!(error.starts_with("store: "), "{error}");
     server.resume();
     let mut session = store.connect(Lane::Normal).await.unwrap();
@@ -353,6 +353,15 @@ fn write(path: &Path, bytes: usize, age: Duration) {
 }
 
 async fn next(session: &mut impl Session) -> Answer {
+    answer_or_loss(session).await.expect("the session lives")
+}
+
+/// Why the session is over; an answer fails the test.
+async fn lost(session: &mut impl Session) -> String {
+    answer_or_loss(session).await.expect_err("the session ends").error
+}
+
+async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
     tokio::time::timeout(WAIT, session.next()).await.expect("no answer")
 }
 
@@ -372,10 +381,10 @@ async fn answers(session: &mut impl Session, count: usize) -> BTreeMap<u64, Answ
 }
 
 /// `false` once the session is lost.
-fn settle(answer: &Answer, open: &mut BTreeMap<u64, Object>) -> bool {
+fn settle(answer: &Result<Answer, Lost>, open: &mut BTreeMap<u64, Object>) -> bool {
     match answer {
-        Answer::Acknowledged { sequence, .. } => open.remove(&sequence.0).is_some(),
-        Answer::Lost { .. } => false,
+        Ok(Answer::Acknowledged { sequence, .. }) => open.remove(&sequence.0).is_some(),
+        Err(_) => false,
         answer => panic!("{answer:?}"),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use boxbridge::event::{Lane, PictureKind, Sequence};
 use boxbridge::send::{Answer, Destination, Reason, Session};
 
-use super::{acknowledged, next, object, store_at};
+use super::{acknowledged, lost, next, object, store_at};
 use crate::parts::s3::{failing, refusing};
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
     // The same refusal, but of everything: that is no picture's fault.
     limit.store(0, Ordering::Relaxed);
     session.submit(Sequence(2), vec![object(PictureKind::Face, 3, 20_000)]);
-    assert_eq!(next(&mut session).await, Answer::Lost { error: "store: status 413 EntityTooLarge: too large for us".to_owned() });
+    assert_eq!(lost(&mut session).await, "store: status 413 EntityTooLarge: too large for us");
 }
 
 /// A bad shard under one key, or a proxy that dislikes one body: the lane does not wait for it.
@@ -53,8 +53,7 @@ async fn a_picture_on_which_the_store_fails_is_tried_again_alone_and_the_others_
     // All of it fails: that is the store.
     limit.store(0, Ordering::Relaxed);
     session.submit(Sequence(3), vec![object(PictureKind::Face, 3, 20_000)]);
-    let Answer::Lost { error } = next(&mut session).await else { panic!("not lost") };
-    assert_eq!(error, "store: status 500 InternalError: a bad disk");
+    assert_eq!(lost(&mut session).await, "store: status 500 InternalError: a bad disk");
 
     // And once it works, the first is stored.
     limit.store(1 << 30, Ordering::Relaxed);

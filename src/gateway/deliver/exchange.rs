@@ -1,0 +1,159 @@
+//! One session, from its first record to its loss: records are read and submitted, answers are taken.
+//!
+//! Promises: while pictures are fetched or nothing flows, answers are taken and a stop is heard.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::admit::settled;
+use super::backlog::{Admitted, Refused};
+use super::{Delivery, Records, now};
+use crate::event::Sequence;
+use crate::gateway::Render;
+use crate::metrics;
+use crate::queue::Verdicts;
+use crate::send::link::PROVEN;
+use crate::send::window::Now;
+use crate::send::{Answer, Destination, Lost, Rejection, Session};
+
+impl<D, R, S> Delivery<D, R, S>
+where
+    D: Destination,
+    R: Render<Message = D::Message>,
+    S: Records,
+{
+    /// Why it ended, and whether anything was answered in it.
+    pub(super) async fn exchange(&mut self, mut session: D::Session, stop: &CancellationToken) -> (Lost, bool) {
+        let mut has_progressed = false;
+        // Until then it may be one that connects and dies.
+        let mut unproven = Some(Instant::now() + PROVEN);
+        loop {
+            let now = now();
+            self.backlog.end_waits(|record| settled(self.verdicts.as_ref(), record).is_some(), now);
+            self.submit_ready(&mut session).await;
+            self.backlog.make_room(now.at);
+            self.tell();
+
+            let moment = self.backlog.window().next_moment(now.at).into_iter().chain(unproven).min();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    session.finish().await;
+                    return (Lost { error: "stopped".to_owned(), is_explained: true }, has_progressed);
+                }
+                answer = session.next() => match answer {
+                    Err(lost) => return (lost, has_progressed),
+                    Ok(answer) => {
+                        has_progressed = true;
+                        self.answered(answer).await;
+                    }
+                },
+                fetched = self.fetches.next() => self.take_pictures(fetched),
+                record = self.backlog.next(), if self.backlog.window().has_room() => self.admit(record).await,
+                () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
+                () = until(moment) => {}
+            }
+
+            if unproven.is_some_and(|proven| has_progressed || proven <= Instant::now()) {
+                unproven = None;
+                self.link.up(self.lane);
+            }
+        }
+    }
+
+    async fn submit_ready(&mut self, session: &mut D::Session) {
+        while self.fetches.has_room() {
+            let now = now();
+            let Some(sequence) = self.backlog.next_ready(now) else { return };
+            if self.has_pictures(sequence) {
+                self.submit(sequence, session, now).await;
+            } else if !self.backlog.hold(sequence, None) {
+                return;
+            }
+        }
+    }
+
+    async fn submit(&mut self, sequence: Sequence, session: &mut D::Session, now: Now) {
+        let Some(admitted) = self.backlog.window().payload(sequence) else { return };
+        let wait = match self.render.act_before(&admitted.event, admitted.record.replay.as_deref()) {
+            Some(_) => self.backlog.window().expected_wait(),
+            None => Duration::ZERO,
+        };
+
+        match self.message(admitted, now.clock, wait) {
+            Ok(Some(message)) => {
+                self.backlog.submitted(sequence, self.render.size(&message), now);
+                self.note_sent(sequence, &message);
+                session.submit(sequence, message);
+            }
+            Ok(None) => self.backlog.nothing_to_send(sequence),
+            Err(rejection) => {
+                if let Some(ending) = self.backlog.unsendable(sequence) {
+                    self.set_aside(ending, &rejection).await;
+                }
+            }
+        }
+    }
+
+    /// What the set-aside store may need of it later.
+    fn note_sent(&mut self, sequence: Sequence, message: &D::Message) {
+        let Some(admitted) = self.backlog.get_mut(sequence) else { return };
+        admitted.topic = self.render.topic(message);
+        // Where it needs them, they cost nothing more: the session holds the same bytes.
+        if !self.render.keeps_pictures() {
+            admitted.pictures = Default::default();
+        }
+    }
+
+    async fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Acknowledged { sequence, heard } => {
+                let admitted = self.backlog.delivered(sequence, Instant::now());
+                if std::mem::take(&mut self.is_expiring) {
+                    tracing::info!(destination.name = &*self.link.destination, "there is room again");
+                }
+                admitted.iter().for_each(|admitted| self.count_delivered(admitted, heard));
+            }
+            Answer::Expired { sequence, rule, verdict } => {
+                self.backlog.expired(sequence, verdict, rule);
+                if !std::mem::replace(&mut self.is_expiring, true) {
+                    tracing::error!(destination.name = &*self.link.destination, rule, "events go on without what the rule ends");
+                }
+            }
+            Answer::Rejected { sequence, rejection } => self.rejected(sequence, &rejection).await,
+        }
+    }
+
+    async fn rejected(&mut self, sequence: Sequence, rejection: &Rejection) {
+        match self.backlog.refused(sequence, rejection.reason, Instant::now()) {
+            Refused::Waits(None) => {}
+            Refused::Waits(Some(extent)) => self.say_waiting(sequence, rejection, extent),
+            Refused::Ends(ending) => self.set_aside(ending, rejection).await,
+        }
+    }
+
+    fn count_delivered(&self, admitted: &Admitted, heard: bool) {
+        let person_type = admitted.record.person_type;
+        if !heard {
+            metrics::no_subscriber(self.lane, person_type);
+        }
+        if admitted.record.replay.is_none() {
+            metrics::lag(&self.link.destination, self.lane, person_type, self.ages.of(&admitted.record));
+        }
+    }
+}
+
+async fn changed(verdicts: &mut Option<Verdicts>) {
+    match verdicts {
+        Some(verdicts) => verdicts.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,84 @@
+//! A destination that takes, refuses or hangs up on what it is sent, as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::event::{Lane, PersonType, PictureVerdict, Sequence};
+use crate::send::{Answer, ConnectError, Destination, Lost, Reason, Rejection, Session, Window};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mood {
+    Takes,
+    HangsUp,
+    RefusesForNow,
+    /// As for a missing permission.
+    Forbids,
+}
+
+/// What was sent: the number of the event, its type and device.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) number: i64,
+    pub(super) person_type: PersonType,
+    pub(super) device: String,
+    pub(super) picture_bytes: usize,
+}
+
+pub(super) struct Moody {
+    pub(super) mood: Box<dyn Fn(&Sent) -> Mood + Send + Sync>,
+    pub(super) taken: Arc<Mutex<Vec<(Sent, Instant)>>>,
+}
+
+impl Destination for Arc<Moody> {
+    type Message = Sent;
+    type Session = Line;
+
+    async fn connect(&self, _lane: Lane) -> Result<Line, ConnectError> {
+        Ok(Line { moody: Arc::clone(self), wire: VecDeque::new(), is_lost: false })
+    }
+}
+
+pub(super) struct Line {
+    moody: Arc<Moody>,
+    wire: VecDeque<(Sequence, Sent)>,
+    is_lost: bool,
+}
+
+impl Session for Line {
+    type Message = Sent;
+
+    fn window(&self) -> Window {
+        Window { records: 1_000, bytes: usize::MAX }
+    }
+
+    fn submit(&mut self, sequence: Sequence, message: Sent) {
+        self.wire.push_back((sequence, message));
+    }
+
+    async fn next(&mut self) -> Result<Answer, Lost> {
+        // An answer takes a moment, so that the loop reads on meanwhile.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if self.is_lost {
+            std::future::pending::<()>().await;
+        }
+        let Some((sequence, sent)) = self.wire.pop_front() else { return std::future::pending().await };
+        match (self.moody.mood)(&sent) {
+            Mood::Takes => {
+                self.moody.taken.lock().unwrap().push((sent, Instant::now()));
+                Ok(Answer::Acknowledged { sequence, heard: true })
+            }
+            Mood::RefusesForNow => Ok(rejected(sequence, Reason::Passing)),
+            Mood::Forbids => Ok(rejected(sequence, Reason::NotAuthorised)),
+            Mood::HangsUp => {
+                self.is_lost = true;
+                Err(Lost::unexplained("hung up"))
+            }
+        }
+    }
+}
+
+fn rejected(sequence: Sequence, reason: Reason) -> Answer {
+    let rejection = Rejection { reason, detail: "not this one".to_owned(), verdict: PictureVerdict::default() };
+    Answer::Rejected { sequence, rejection }
+}
