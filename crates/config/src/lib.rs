@@ -98,7 +98,6 @@ impl Config {
     }
 
     fn read(read: &mut Reader) -> Config {
-        let routes = Routes::read(read);
         Config {
             data_dir: read.path("data_dir").unwrap_or_else(|| "./data".into()),
             site: read.parsed(
@@ -113,8 +112,8 @@ impl Config {
             admin: Admin::read(read),
             normalize: Normalize::read(read),
             queue: Queue::read(read),
-            send: Send::read(read, &routes),
-            routes,
+            routes: Routes::read(read),
+            send: Send::read(read),
             warnings: Vec::new(),
         }
     }

@@ -87,7 +87,9 @@ impl Word {
 }
 
 impl Send {
-    pub(crate) fn read(read: &mut Reader, routes: &Routes) -> Send {
+    pub(crate) fn read(read: &mut Reader) -> Send {
+        // What every destination starts from; what is wrong there is said already.
+        let routes = Routes::read(read);
         let names = names::of(read.settings);
         Send {
             window_records: read.count("send.window_records", 1, 60_000),
@@ -96,7 +98,7 @@ impl Send {
             stall_timeout: read.duration("send.stall_timeout", SECOND, 600 * SECOND),
             destinations: names
                 .into_iter()
-                .filter_map(|(name, kind)| Destination::read(read, &name, kind, routes))
+                .filter_map(|(name, kind)| Destination::read(read, &name, kind, &routes))
                 .collect(),
         }
     }

@@ -60,6 +60,7 @@ async fn lanes_that_connect_and_die_in_a_circle_do_not_wake_each_other_for_ever(
 #[test]
 fn a_message_names_the_settings_of_its_own_destination() {
     let hq = Link::new("kafka-hq", "kafka");
+    hq.connected(Lane::Urgent);
     hq.down(Lane::Normal, "no broker answers (send.kafka.ca_file does not hold the authority)".to_owned(), 1);
     hq.paused(Lane::Urgent, PersonType::Vip, "not_authorised: send.kafka.username".to_owned());
 

@@ -8,7 +8,7 @@ use boxbridge::queue::{Queue, Settings};
 use super::support::*;
 
 const RECORDS: u64 = 40;
-const PICTURE: usize = 8_000;
+const PICTURE: usize = 16_000;
 
 /// Several segments of pictures, which the store has and the bus has not.
 async fn stored(settings: Settings) -> Queue {
@@ -30,7 +30,7 @@ async fn pictures_stay_in_the_log_until_every_copy_has_them() {
     let other = stored(Settings { upkeep_interval: often, ..settings(alone.path()) }).await;
 
     // By then the first has had its chance as well.
-    let is_small = |queue: &Queue| queue.status().bytes.waiting < RECORDS * PICTURE as u64 / 2;
+    let is_small = |queue: &Queue| queue.status().bytes.waiting < RECORDS * PICTURE as u64 * 3 / 4;
     until(|| "nothing is given back".to_owned(), || is_small(&other)).await;
     assert!(!is_small(&queue));
 

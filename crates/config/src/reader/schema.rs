@@ -145,9 +145,12 @@ impl Description {
                 settings.remove("embedded");
             }
             let described = self.section(&path, kind.as_str(), &settings);
-            with(described, [("required", json!(["kind"]))])
+            let is_it =
+                json!({"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]});
+            json!({"if": is_it, "then": described})
         };
-        json!({"type": "object", "oneOf": Word::ALL.map(of_kind)})
+        let words = Word::ALL.map(Word::as_str);
+        json!({"type": "object", "properties": {"kind": {"enum": words}}, "required": ["kind"], "allOf": Word::ALL.map(of_kind)})
     }
 
     /// `[route.<name>]`: by person type, and `default` before them. Which keys it takes depends on the destination's kind.

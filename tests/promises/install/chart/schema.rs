@@ -41,8 +41,8 @@ fn with_settings(mut values: Value) -> Value {
     for name in ["destination", "destinationRoute"] {
         values["$defs"][name] = program["$defs"][name].clone();
     }
-    for of_kind in values["$defs"]["destination"]["oneOf"].as_array_mut().unwrap() {
-        let settings = of_kind["properties"].as_object_mut().unwrap();
+    for of_kind in values["$defs"]["destination"]["allOf"].as_array_mut().unwrap() {
+        let settings = of_kind["then"]["properties"].as_object_mut().unwrap();
         for (keys, definition) in [(SECRETS, "secret"), (NAMES, "textOrSecret")] {
             let is_one = |key: &str| keys.iter().any(|path| path.ends_with(&format!("/{key}")));
             for (_, setting) in settings.iter_mut().filter(|(key, _)| is_one(key)) {

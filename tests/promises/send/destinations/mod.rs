@@ -158,7 +158,8 @@ async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_tha
 
     let (said, code) = tokio::task::block_in_place(|| twice.gateway.run(&["check", "--online"]));
     let lines = |start: &str| said.lines().filter(|line| line.starts_with(start)).count();
-    assert_eq!((lines("kafka-hq  ok: "), lines("guards    ok: "), code), (1, 1, Some(0)), "{said}");
+    let small = lines("kafka-hq  PROBLEM: topic hq.small takes messages of 100 B");
+    assert_eq!((lines("kafka     ok: "), lines("guards    ok: "), small, code), (1, 1, 1, Some(1)), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,10 +104,12 @@ fn the_schema_takes_a_destination_of_any_name_with_the_settings_of_its_kind() {
         let others = &schema["properties"][section]["additionalProperties"];
         assert_eq!(others, &json!({"$ref": format!("#/$defs/{definition}")}));
     }
-    let kinds = schema["$defs"]["destination"]["oneOf"].as_array().unwrap();
+    let destination = &schema["$defs"]["destination"];
+    assert_eq!(destination["required"], json!(["kind"]));
+    let kinds = destination["allOf"].as_array().unwrap();
     for (kind, setting) in [("store", "keep"), ("mqtt", "keep_alive"), ("kafka", "brokers")] {
-        let of_kind = kinds.iter().find(|one| one["properties"]["kind"]["enum"] == json!([kind])).unwrap();
-        assert_eq!(of_kind["required"], json!(["kind"]));
+        let of_kind = kinds.iter().find(|one| one["if"]["properties"]["kind"]["const"] == kind).unwrap();
+        let of_kind = &of_kind["then"];
         let own = &schema["properties"]["send"]["properties"][kind]["properties"][setting];
         assert_eq!(&of_kind["properties"][setting], own, "{kind}");
         assert!(of_kind["properties"].get("embedded").is_none());
