@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::event::Sharer;
-use crate::ingest::port::{self, Arrival, Deadlines, Places, Port};
+use crate::ingest::port::{self, Deadlines, NewConnection, Places, Port};
 
 mod health;
 mod local;
@@ -64,8 +64,8 @@ impl Port for Admin {
         Some(Sharer::of(address))
     }
 
-    async fn serve(self: Arc<Self>, arrival: Arrival, stop: CancellationToken) {
-        let Arrival { stream, address, exchange, place: _place } = arrival;
+    async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
+        let NewConnection { stream, address, exchange, place: _place } = connection;
         let in_service = exchange.clone();
 
         let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {

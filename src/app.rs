@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::gateway::{Ages, Gateway, Turns};
-use crate::ingest::{self, Door, Listener, Port};
+use crate::ingest::{self, Listener, Port, Service};
 use crate::metrics;
 use crate::normalize;
 use crate::queue::aside::Aside;
@@ -148,8 +148,8 @@ impl App {
         };
         let ingest = Stage::default();
         let leaving = CancellationToken::new();
-        let door = Door::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
-        serve("ingest.listen", listener, door, &ingest);
+        let service = Service::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
+        serve("ingest.listen", listener, service, &ingest);
         let upkeep = Arc::new(Upkeep {
             health: Arc::clone(&health),
             quarantine,

@@ -1,9 +1,9 @@
 //! The way to the file system: every call that keeps a record, a refused body, a count or a picture.
 //!
-//! Promises: each call can be made to fail by a test ([`Disk::failing`]); an interrupted one is made again, and so is a read that got
-//! no answer; where the process has no descriptor left, whoever has spare ones gives one up for the open that needs it. [`is_full`] and
-//! [`is_passing`] are the one place that says what an error means. Deliberately decides nothing beyond that: whether a failure is
-//! refused, waited out or the end is its caller's. What a close could report was reported by the sync before it, so nobody asks.
+//! Promises: a test can make each call fail ([`Disk::failing`]). An interrupted call is repeated, and so is a read that got no answer. If
+//! the process has no descriptor left, a disk with spare ones gives one up for the open that needs it. [`is_full`] and [`is_passing`] are
+//! the one place that says what an error means. Deliberately decides nothing else: the caller knows whether to refuse, wait or end. Errors
+//! of a close are ignored: the sync before it has reported them.
 
 use std::fs::Metadata;
 use std::io;
@@ -19,7 +19,7 @@ mod file;
 
 pub use file::File;
 
-/// What is asked of the file system; tests make each of them fail.
+/// The calls to the file system. Tests make each of them fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Call {
     Open,
@@ -32,8 +32,8 @@ pub enum Call {
     Punch,
     SetLength,
     Stat,
-    /// How much room a file system has.
-    Room,
+    /// How much space a file system has left.
+    FreeSpace,
     Rename,
     Remove,
     MakeDirectory,
@@ -44,7 +44,7 @@ pub enum Call {
 type Failure = dyn Fn(Call, &Path) -> io::Result<()> + Send + Sync;
 type Unreadable = dyn Fn(&Path, Range<u64>) -> bool + Send + Sync;
 
-/// The file system. Clones share what it keeps.
+/// The file system. Clones share the spare descriptors.
 #[derive(Clone, Default)]
 pub struct Disk {
     failure: Option<Arc<Failure>>,
@@ -52,27 +52,27 @@ pub struct Disk {
     spare: Option<Arc<Mutex<Vec<std::fs::File>>>>,
 }
 
-/// Room that an unprivileged process can still use (`f_bavail`, not `f_bfree`).
+/// The space that an unprivileged process can still use (`f_bavail`, not `f_bfree`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct FreeSpace {
     pub bytes: u64,
-    /// `None` where the file system has no limit on their number.
+    /// `None` if the file system does not limit the number of files.
     pub files: Option<Files>,
 }
 
-/// How many more files there can be, of how many.
+/// How many more files there can be, and how many in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Files {
     pub available: u64,
     pub in_all: u64,
 }
 
-/// A call that is interrupted so often is interrupted for another reason than a signal.
+/// A call that is interrupted more often is interrupted by something other than signals.
 const INTERRUPTED_MAX: usize = 100;
-/// A read without an answer is asked again so often, with so long in between, before anybody hears of it.
+/// A read without an answer is tried this often, with a pause in between, before its caller sees the error.
 const READ_ATTEMPTS: usize = 3;
 const READ_PAUSE: Duration = Duration::from_millis(20);
-/// Each roll of the log takes one for good: half a gigabyte of events may come while others hold all that there are.
+/// Each roll of the log uses one up: enough for half a gigabyte of events while others hold all descriptors.
 const SPARE: usize = 8;
 
 impl std::fmt::Debug for Disk {
@@ -82,24 +82,25 @@ impl std::fmt::Debug for Disk {
 }
 
 impl Disk {
-    /// A disk whose calls fail where `failure` says so, instead of being made. Asked again for each attempt.
+    /// A disk whose calls fail if `failure` says so. It is asked before each attempt.
     pub fn failing(failure: impl Fn(Call, &Path) -> io::Result<()> + Send + Sync + 'static) -> Disk {
         Disk { failure: Some(Arc::new(failure)), ..Disk::default() }
     }
 
-    /// The same disk with bad sectors: a read of bytes that this names fails with EIO. It runs before the read, and may block like one.
+    /// The same disk with bad sectors: a read of bytes that `are_bad` names fails with EIO. It runs before the read, and may block like
+    /// one.
     pub fn with_bad_places(self, are_bad: impl Fn(&Path, Range<u64>) -> bool + Send + Sync + 'static) -> Disk {
         Disk { unreadable: Some(Arc::new(are_bad)), ..self }
     }
 
-    /// The same, with some descriptors of its own for when there are none left: nobody else's open takes them.
+    /// The same disk with spare descriptors of its own, for its opens when the process has none left.
     pub fn with_spare_descriptors(&self) -> Disk {
         let disk = Disk { spare: Some(Arc::default()), ..self.clone() };
         disk.keep_spare_descriptors();
         disk
     }
 
-    /// Takes those again that were given up, where it has some. Fewer than wanted is no failure: it is asked again.
+    /// Takes new spare descriptors for those that were given up. Fewer than wanted are no failure: this is called again.
     pub fn keep_spare_descriptors(&self) {
         let Some(spare) = &self.spare else { return };
         let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,35 +110,45 @@ impl Disk {
         }
     }
 
-    /// To read and write; it must be there.
+    /// Opens a file to read and write; it must exist.
     pub fn open(&self, path: &Path) -> io::Result<File> {
         self.open_with(Call::Open, path, std::fs::File::options().read(true).write(true))
     }
 
-    /// To read; a directory too.
+    /// The same; `None` if there is no such file.
+    pub fn open_if_there(&self, path: &Path) -> io::Result<Option<File>> {
+        self.if_there(path, || self.open(path))
+    }
+
+    /// Opens a file or directory to read.
     pub fn open_to_read(&self, path: &Path) -> io::Result<File> {
         self.open_with(Call::Open, path, std::fs::File::options().read(true))
     }
 
-    /// Empty, whatever was there. Ours alone.
+    /// Creates a file, emptied if it exists; readable by our user alone.
     pub fn create(&self, path: &Path) -> io::Result<File> {
         let mut options = std::fs::File::options();
         self.open_with(Call::Create, path, options.read(true).write(true).create(true).truncate(true).mode(0o600))
     }
 
-    /// Empty, and an error where there is one. Ours alone.
+    /// Creates a file that must not exist; readable by our user alone.
     pub fn create_new(&self, path: &Path) -> io::Result<File> {
         let mut options = std::fs::File::options();
         self.open_with(Call::Create, path, options.read(true).write(true).create_new(true).mode(0o600))
     }
 
-    /// As it is, made where it is missing. Ours alone.
+    /// Opens a file, created if it is missing; readable by our user alone.
     pub fn open_or_create(&self, path: &Path) -> io::Result<File> {
         let mut options = std::fs::File::options();
         self.open_with(Call::Create, path, options.read(true).write(true).create(true).truncate(false).mode(0o600))
     }
 
-    /// All of a small file.
+    /// Reads all of a small file; `None` if there is none.
+    pub fn read_if_there(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        self.if_there(path, || self.read(path))
+    }
+
+    /// Reads all of a small file.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let file = self.open_to_read(path)?;
         let length = file.length()?;
@@ -146,7 +157,7 @@ impl Disk {
         Ok(bytes)
     }
 
-    /// Writes a small file anew, synced: after a crash it is as it was, or as it is to be.
+    /// Replaces a small file and syncs it. After a crash it has either its old or its new content.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = self.create(&path.with_extension("unfinished"))?;
         file.write_at(bytes, 0)?;
@@ -163,28 +174,28 @@ impl Disk {
         self.call(Call::Remove, path, || std::fs::remove_file(path))
     }
 
-    /// Only an empty one goes.
+    /// Removes a directory, if it is empty.
     pub fn remove_directory(&self, path: &Path) -> io::Result<()> {
         self.call(Call::Remove, path, || std::fs::remove_dir(path))
     }
 
-    /// With all above it that are missing; ours alone. One that is there is no error.
+    /// Makes a directory and its missing parents; for our user alone. It may exist.
     pub fn make_directories(&self, path: &Path) -> io::Result<()> {
         self.call(Call::MakeDirectory, path, || std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path))
     }
 
-    /// One, that must not be there.
+    /// Makes a directory that must not exist.
     pub fn make_directory(&self, path: &Path) -> io::Result<()> {
         self.call(Call::MakeDirectory, path, || std::fs::DirBuilder::new().mode(0o700).create(path))
     }
 
-    /// What is in a directory, in no order, one after the other: a day of a busy site is millions of pictures.
+    /// Lists a directory one entry at a time, in no order: a day of a busy site is millions of pictures.
     pub fn list(&self, path: &Path) -> io::Result<impl Iterator<Item = io::Result<PathBuf>> + use<>> {
         let entries = self.call(Call::ListDirectory, path, || std::fs::read_dir(path))?;
         Ok(entries.map(|entry| Ok(entry?.path())))
     }
 
-    /// Whether there is a directory, be it by a link.
+    /// Whether there is a directory, or a link to one.
     pub fn is_directory(&self, path: &Path) -> io::Result<bool> {
         match self.call(Call::Stat, path, || std::fs::metadata(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -192,24 +203,54 @@ impl Disk {
         }
     }
 
-    /// Of the file itself, not of where a link leads.
+    /// The metadata of the file itself, not of a link's target.
     pub fn stat(&self, path: &Path) -> io::Result<Metadata> {
         self.call(Call::Stat, path, || std::fs::symlink_metadata(path))
     }
 
-    /// On the file system of `path`.
-    pub fn room(&self, path: &Path) -> io::Result<Room> {
-        self.call(Call::Room, path, || {
-            let room = rustix::fs::statvfs(path)?;
-            // Some report none in all: those make them as they need them.
-            let files = (room.f_files > 0).then_some(Files { available: room.f_favail, in_all: room.f_files });
-            Ok(Room { bytes: room.f_bavail.saturating_mul(room.f_frsize), files })
+    /// The space left on the file system of `path`.
+    pub fn free_space(&self, path: &Path) -> io::Result<FreeSpace> {
+        self.call(Call::FreeSpace, path, || {
+            let space = rustix::fs::statvfs(path)?;
+            // Some file systems report no inodes in all: they make them as they need them.
+            let files = (space.f_files > 0).then_some(Files { available: space.f_favail, in_all: space.f_files });
+            Ok(FreeSpace { bytes: space.f_bavail.saturating_mul(space.f_frsize), files })
         })
     }
 
-    /// Makes names durable: what was made, renamed and removed in it.
+    /// Makes the names in a directory durable: files made, renamed and removed.
     pub fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.open_to_read(path)?.sync_directory()
+    }
+
+    /// `None` only where its folder does not list it either: a file that is listed and not found is a disk that does not answer.
+    fn if_there<T>(&self, path: &Path, open: impl Fn() -> io::Result<T>) -> io::Result<Option<T>> {
+        for attempt in 1..=READ_ATTEMPTS {
+            match open() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => return found.map(Some),
+            }
+            if !self.is_listed(path)? {
+                return Ok(None);
+            }
+            if attempt < READ_ATTEMPTS {
+                std::thread::sleep(READ_PAUSE);
+            }
+        }
+        Err(io::Error::other("its folder lists it, and it is not found"))
+    }
+
+    fn is_listed(&self, path: &Path) -> io::Result<bool> {
+        let entries = match self.list(path.parent().unwrap_or(Path::new("/"))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            entries => entries?,
+        };
+        for entry in entries {
+            if entry?.file_name() == path.file_name() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn open_with(&self, call: Call, path: &Path, options: &std::fs::OpenOptions) -> io::Result<File> {
@@ -217,15 +258,17 @@ impl Disk {
         Ok(File::new(self.clone(), file, path.to_owned()))
     }
 
-    /// Every call comes by here.
+    /// Makes a call, and repeats it where that is promised. Every call goes through here.
     fn call<T>(&self, call: Call, path: &Path, mut make: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         let (mut interruptions, mut reads) = (0, 1);
+
         loop {
             let allowed = self.failure.as_ref().map_or(Ok(()), |failure| failure(call, path));
             let error = match allowed.and_then(|()| make()) {
                 Ok(made) => return Ok(made),
                 Err(error) => error,
             };
+
             if error.kind() == io::ErrorKind::Interrupted && interruptions < INTERRUPTED_MAX {
                 interruptions += 1;
             } else if is_out_of_descriptors(&error) && self.give_up_spare() {
@@ -250,7 +293,7 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
-/// Whether an error says "not now": it tells of the moment, or of what an operator can change, and nothing of what lies on the disk.
+/// Whether an error says "not now": it will pass, or an operator can remove its cause. It says nothing about the bytes on the disk.
 pub fn is_passing(error: &io::Error) -> bool {
     const PASSING: [Errno; 9] = [
         Errno::MFILE,
@@ -263,6 +306,7 @@ pub fn is_passing(error: &io::Error) -> bool {
         Errno::AGAIN,
         Errno::BUSY,
     ];
+
     is_full(error) || error.raw_os_error().is_some_and(|code| PASSING.iter().any(|errno| errno.raw_os_error() == code))
 }
 

@@ -1,8 +1,8 @@
-//! A fault of ours: a panic, which ends one thing instead of the process.
+//! Catches faults of ours: a panic ends one piece of work instead of the process.
 //!
-//! Promises: a panic is logged and counted once, by its place: its words may hold what somebody sent, so only those that stand in the
-//! program are said; what has to live as long as the process is started again. Deliberately mends nothing: whoever catches a fault
-//! throws away what the fault was working on.
+//! Promises: a panic is logged and counted once, with its place in the source. Its message is logged only if it is a constant of the
+//! program: a formatted one may hold personal data. A task that must live as long as the process is started again. Deliberately repairs
+//! nothing: whoever catches a fault drops the state it was working on.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -14,18 +14,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 
-/// Before the first new start; doubled with each that follows soon.
+/// The pause before the first restart; doubled with each restart that follows soon.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// What ran for so long is started as if for the first time.
+/// A task that ran for this long is restarted with the first pause.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
 
-/// Where a panic was, is in the log.
+/// A panic was caught. The log says where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a fault of ours ended it: the log says where, please report it")]
 pub struct Fault;
 
-/// From here on a panic is a line in the log.
+/// From now on a panic is logged.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         metrics::fault();
@@ -40,12 +40,12 @@ pub fn log_panics() {
     }));
 }
 
-/// A panic's words where they stand in the program as they are; with a value in them they are made at run time.
+/// The message of a panic if it is a constant; a message with a value in it is made at run time.
 fn own_words(panic: &PanicHookInfo<'_>) -> &'static str {
     panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("not said: they may hold what somebody sent")
 }
 
-/// What the future comes to, or that it panicked; then it is dropped half done.
+/// Awaits a future and catches its panic. After a panic the future is dropped half done.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Fault> {
     let mut future = pin!(future);
     poll_fn(|context| match in_one_go(|| future.as_mut().poll(context)) {
@@ -55,18 +55,18 @@ pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Fault> {
     .await
 }
 
-/// The same for what does not wait.
+/// The same for work that does not wait.
 pub fn in_one_go<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Fault)
 }
 
-/// Runs what `start` makes until it ends by itself: after a fault it is made anew.
+/// Runs the task that `start` makes until it ends by itself. After a fault a new one is made.
 pub async fn keep<F: Future<Output = ()>>(task: &'static str, stop: CancellationToken, mut start: impl FnMut() -> F) {
     let mut starts = Starts::of(task, stop);
     while starts.again(caught(start()).await).await {}
 }
 
-/// The starts of a task that lives as long as the process: `while starts.again(caught(task()).await).await {}`.
+/// The restarts of a task that lives as long as the process: `while starts.again(caught(task()).await).await {}`.
 pub struct Starts {
     task: &'static str,
     stop: CancellationToken,
@@ -80,7 +80,7 @@ impl Starts {
         Starts { task, stop, pause: PAUSE_FIRST, last: Instant::now() }
     }
 
-    /// After a fault, and a pause: yes. No where it ended by itself, or is to stop.
+    /// After a fault: waits for the pause, then true. False if the task ended by itself or is to stop.
     pub async fn again(&mut self, ended: Result<(), Fault>) -> bool {
         if ended.is_ok() || self.stop.is_cancelled() {
             return false;
@@ -88,8 +88,10 @@ impl Starts {
         if self.last.elapsed() > SOUND_AFTER {
             self.pause = PAUSE_FIRST;
         }
+
         tracing::error!(task = self.task, pause_ms = self.pause.as_millis() as u64, "a task ended by a fault is started again");
         let waited = self.stop.run_until_cancelled(tokio::time::sleep(self.pause)).await;
+
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         self.last = Instant::now();
         waited.is_some()

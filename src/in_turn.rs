@@ -1,7 +1,7 @@
-//! What waits for us to get to it, in turn by source: one thing of each, round and round.
+//! A queue that serves its sources in turn: one item of each, round and round.
 //!
-//! Promises: whoever has much waiting makes another wait for one of his things, not for all; of one source the order stays; a push and a
-//! pop cost the same however much waits. Deliberately has no limit: what may wait is bounded by whoever pushes.
+//! Promises: a source with many items delays another by one item, not by all. The order within a source stays. Push and pop cost the same
+//! however many items wait. Deliberately has no limit: the caller bounds what it pushes.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,7 +9,7 @@ use crate::event::Sharer;
 
 pub struct InTurn<T> {
     waiting: HashMap<Sharer, VecDeque<T>>,
-    /// Whose turn it is; each source that has something waiting stands here once.
+    /// The sources in the order of their turns; each source with waiting items stands here once.
     order: VecDeque<Sharer>,
 }
 
@@ -20,15 +20,15 @@ impl<T> Default for InTurn<T> {
 }
 
 impl<T> InTurn<T> {
-    pub fn push(&mut self, sharer: Sharer, thing: T) {
+    pub fn push(&mut self, sharer: Sharer, item: T) {
         let of_sharer = self.waiting.entry(sharer).or_default();
         if of_sharer.is_empty() {
             self.order.push_back(sharer);
         }
-        of_sharer.push_back(thing);
+        of_sharer.push_back(item);
     }
 
-    /// What [`InTurn::pop`] would return.
+    /// The item that [`InTurn::pop`] would return.
     pub fn next(&self) -> Option<&T> {
         self.waiting.get(self.order.front()?)?.front()
     }
@@ -36,14 +36,14 @@ impl<T> InTurn<T> {
     pub fn pop(&mut self) -> Option<T> {
         let sharer = self.order.pop_front()?;
         let of_sharer = self.waiting.get_mut(&sharer)?;
-        let thing = of_sharer.pop_front();
+        let item = of_sharer.pop_front();
 
         if of_sharer.is_empty() {
             self.waiting.remove(&sharer);
         } else {
             self.order.push_back(sharer);
         }
-        thing
+        item
     }
 
     pub fn is_empty(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Arguments, config, run, exit code.
+//! The program: reads arguments and config, runs a command, and returns its exit code.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ enum Command {
 }
 
 impl Command {
-    /// The arguments of all commands that this one has no use for: whoever gives them expects something.
+    /// Global flags that this command ignores. Passing one is an error: the user expects it to matter.
     fn unread(&self) -> &'static [&'static str] {
         match self {
             Command::Simulate(_) | Command::Schema(_) => &["config", "set"],
@@ -60,18 +60,23 @@ impl Command {
 }
 
 fn main() -> ExitCode {
+    boxbridge::memory::return_what_is_freed();
     let matches = Arguments::command().try_get_matches().unwrap_or_else(|error| refuse_arguments(&error));
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| refuse_arguments(&error));
+
     let given = |setting: &str| matches.value_source(setting) == Some(ValueSource::CommandLine);
     if let Some(unread) = arguments.command.iter().flat_map(Command::unread).find(|setting| given(setting)) {
         refuse_arguments(
             &Arguments::command().error(ErrorKind::ArgumentConflict, format!("this command does not read --{unread}")),
         );
     }
-    // Both TLS users (MQTT and object storage) are built without a provider of their own.
+
+    // Both users of TLS (MQTT and object storage) are built without a provider of their own.
     let _ = rustls::crypto::ring::default_provider().install_default();
+
     let layers = Layers { file: arguments.config, environment: Layers::environment(), flags: arguments.set };
     let config = || Config::load(&layers);
+
     match arguments.command {
         None => config().map_or_else(|problems| commands::refuse(&problems), boxbridge::app::run),
         Some(Command::Check(options)) => commands::check::run(&options, config()),
@@ -86,7 +91,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A command that measures: its verdict, or why there is none.
+/// Runs a command that measures; its verdict, or why there is none.
 fn report(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from);
     runtime.and_then(|runtime| runtime.block_on(command)).unwrap_or_else(|error| {
@@ -95,7 +100,7 @@ fn report(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     })
 }
 
-/// Also how `--help` ends. clap itself would end with 2, and a service manager would try again for ever.
+/// Prints clap's message and ends, also after `--help`. clap's own code 2 would make a service manager restart us for ever.
 fn refuse_arguments(error: &clap::Error) -> ! {
     let _ = error.print();
     std::process::exit(if error.use_stderr() { EXIT_CONFIG.into() } else { 0 })

@@ -1,8 +1,8 @@
-//! The file system below our folders: what a file occupies on it, whether it can hold more files, and who may read them.
+//! The file system below our folders: how much a file occupies, whether there is room for more files, and who may read them.
 //!
-//! Promises: a file of one byte counts as what it takes, so that a budget in bytes bounds the number of files as well; no folder of
-//! ours is open to other users of the machine, or it is said. Deliberately looks at the top of a folder only: whoever cannot enter
-//! it reaches nothing below.
+//! Promises: a file of one byte counts as the blocks it takes, so a budget in bytes also bounds the number of files. A folder of ours is
+//! closed to other users of the machine, or a warning is logged. Deliberately looks at the top of a folder only: a user who cannot enter it
+//! reaches nothing below.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -11,37 +11,37 @@ use std::path::Path;
 
 use crate::disk::Disk;
 
-/// Of nearly every file system; where it is larger, `st_blocks` says so.
+/// The block size of nearly every file system; if it is larger, `st_blocks` shows it.
 const BLOCK: u64 = 4_096;
 /// An inode (256 bytes on ext4, 512 on XFS) and a name of ours in a folder that is half full.
 const ENTRY: u64 = 512;
-/// Inodes left alone, for the log's segments (512 at most) and cursors; a quarter of them all where there are few.
+/// Inodes kept free for the log's segments (at most 512) and cursors; a quarter of all if there are few.
 const RESERVE: u64 = 1_024;
 
-/// Who may not take the last inodes.
+/// How important a file is: less important ones may not take the last inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rank {
-    /// What was never acknowledged, or can be done without.
+    /// A file that was never acknowledged, or that one can do without.
     Last,
-    /// What was acknowledged: it goes into the reserve, but leaves half of it to the log.
+    /// An acknowledged file: it may use half of the reserve, and leaves the other half to the log.
     Middle,
 }
 
-/// What a file of so many bytes will occupy.
+/// How much a file of this length will occupy.
 pub const fn cost(bytes: u64) -> u64 {
     let blocks = bytes.next_multiple_of(BLOCK);
     ENTRY + if blocks == 0 { BLOCK } else { blocks }
 }
 
-/// What a file or folder occupies; never less than [`cost`], also where the file system packs or compresses.
+/// How much a file or folder occupies; never less than [`cost`], even if the file system packs or compresses.
 pub fn occupied(metadata: &Metadata) -> u64 {
     cost(metadata.len()).max(metadata.blocks().saturating_mul(512).saturating_add(ENTRY))
 }
 
-/// Whether the file system of `path` can hold one more file of this rank. One that counts no inodes (it reports none at all), or does
-/// not answer, sets no limit: the write itself will tell.
+/// Whether the file system of `path` can hold one more file of this rank. True if it counts no inodes or does not answer: then the write
+/// itself will tell.
 pub fn has_inodes(disk: &Disk, path: &Path, rank: Rank) -> bool {
-    let Some(files) = disk.room(path).ok().and_then(|room| room.files) else { return true };
+    let Some(files) = disk.free_space(path).ok().and_then(|space| space.files) else { return true };
     let reserve = RESERVE.min(files.in_all / 4);
     let untouched = match rank {
         Rank::Last => reserve,
@@ -50,14 +50,14 @@ pub fn has_inodes(disk: &Disk, path: &Path, rank: Rank) -> bool {
     files.available > untouched
 }
 
-/// A folder of ours, made where it is missing with those above it, and closed to others if it was open.
+/// Makes a folder and its missing parents, and closes it to other users.
 pub fn private_folder(disk: &Disk, path: &Path) -> io::Result<()> {
     disk.make_directories(path)?;
     close(path);
     Ok(())
 }
 
-/// Takes a folder from all users but ours. Where that is not ours to do, or the file system knows no users, it is said and nothing changes.
+/// Closes a folder to all users but ours. If it is not ours, or the file system knows no users, a warning is logged and nothing changes.
 pub fn close(path: &Path) {
     let Some(metadata) = open_to_others(path) else { return };
     let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
@@ -70,7 +70,7 @@ pub fn close(path: &Path) {
     }
 }
 
-/// The same where it is not ours alone: only said.
+/// Warns about a folder that is open to other users, but not ours alone to close.
 pub fn warn_if_open(path: &Path) {
     if open_to_others(path).is_some() {
         tracing::warn!(path = %path.display(), "open to other users of this machine, and not ours alone to close: what is kept here is personal");

@@ -17,7 +17,7 @@ use crate::event::Timestamp;
 use crate::metrics;
 use crate::normalize;
 use crate::queue::Queue;
-use crate::route::{Places, Router};
+use crate::route::{PictureLocations, Router};
 use crate::send::embedded::{Embedded, StartError};
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
@@ -66,13 +66,13 @@ pub fn kafka_topics(config: &Config, routes: &Routes) -> Vec<String> {
     Router::new(routes, places(config), "", normalize::table).kafka_topics(&config.site).into_iter().collect()
 }
 
-pub fn places(config: &Config) -> Places {
+pub fn places(config: &Config) -> PictureLocations {
     let store = config.send.store();
     let (root, prefix) = match &store.url {
         StoreUrl::File(path) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), String::new()),
         StoreUrl::S3(bucket) => (PathBuf::new(), store::prefix(bucket)),
     };
-    Places::new(store, &root, &prefix)
+    PictureLocations::new(store, &root, &prefix)
 }
 
 /// The broker in this process, where the config wants it, with so many connections.

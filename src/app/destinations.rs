@@ -17,7 +17,7 @@ use crate::gateway::{Ages, Backlog, Delivery, Fetches, Render, ToBus, ToStore};
 use crate::normalize;
 use crate::queue::Queue;
 use crate::queue::aside::Aside;
-use crate::route::{Places, Router};
+use crate::route::{PictureLocations, Router};
 use crate::send::Destination;
 use crate::send::embedded::Embedded;
 use crate::send::kafka::Kafka;
@@ -67,7 +67,7 @@ pub(super) struct Start<'a> {
     pub aside: &'a Arc<Aside>,
     pub clock: &'a Arc<Clock>,
     pub ages: &'a Arc<Ages>,
-    pub places: &'a Places,
+    pub places: &'a PictureLocations,
     pub stage: &'a Stage,
 }
 

@@ -10,10 +10,10 @@ use crate::config::{self, Config};
 use crate::disk::Disk;
 use crate::event::Sequence;
 use crate::queue::Queue;
-use crate::route::Places;
+use crate::route::PictureLocations;
 
 /// As configured, with what is known of before. To be asked before the store's cursor moves.
-pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> Places {
+pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> PictureLocations {
     let path = config.data_dir.join("places");
     let configured = super::build::places(config);
     let last = match disk.read(&path) {
@@ -22,7 +22,7 @@ pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> Places {
             tracing::warn!(%error, path = %path.display(), "where the picture store was cannot be read");
             return configured;
         }
-        read => read.ok().and_then(|text| serde_json::from_slice::<Places>(&text).ok()),
+        read => read.ok().and_then(|text| serde_json::from_slice::<PictureLocations>(&text).ok()),
     };
     let Some(last) = last else { return keep(disk, &path, configured) };
     if configured.has_moved_from(&last) {
@@ -43,7 +43,7 @@ pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> Places {
     if places == last { places } else { keep(disk, &path, places) }
 }
 
-fn keep(disk: &Disk, path: &Path, places: Places) -> Places {
+fn keep(disk: &Disk, path: &Path, places: PictureLocations) -> PictureLocations {
     let written = serde_json::to_vec(&places).map_err(io::Error::from).and_then(|text| disk.replace(path, &text));
     if let Err(error) = written {
         tracing::warn!(%error, path = %path.display(), "where the picture store is cannot be noted");

@@ -1,7 +1,7 @@
-//! The jumps of a wall clock, and what they leave of an age. Pure: the readings are given.
+//! The jumps of a wall clock, and ages corrected by them. Pure: the readings are given.
 //!
-//! Between two jumps the clock went evenly: a stretch. A time belongs to every stretch in which it can have been read; of several, the
-//! one counts by which it is youngest. A time of no stretch (a copied file) is taken as it stands.
+//! Between two jumps the clock runs evenly: a stretch. A time belongs to every stretch in which the clock can have shown it. Of several
+//! stretches the one counts that makes it youngest. A time in no stretch (of a copied file) is taken as it stands.
 
 use std::time::Duration;
 
@@ -14,49 +14,50 @@ pub struct Reading {
     pub wall_ms: i64,
     /// Since the machine's start.
     pub uptime_ms: i64,
-    /// Which start of the machine.
+    /// Names this start of the machine.
     pub boot: String,
 }
 
-/// All that is known of a wall clock.
+/// Everything that is known about a wall clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     last: Reading,
-    /// Wall clock less uptime, since the last jump: small steps add up until they are one.
+    /// Wall clock minus uptime at the last jump: small steps add up until they count as a jump.
     offset_ms: i64,
-    /// Since when the clock goes evenly, by uptime.
+    /// When the clock last began to run evenly, by uptime.
     even_since_ms: i64,
     /// The oldest first.
     jumps: Vec<Jump>,
-    /// The first jump across a time in which nobody looked; from there on it is open how much was a jump and how much the machine was off.
+    /// The first jump across a time in which no process looked. From there on nobody knows how much was a jump, and how long the machine
+    /// was off.
     open: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Jump {
-    /// What the old clock read at last, at most.
+    /// The latest time that the clock can have shown before the jump.
     until_ms: i64,
-    /// What the new one read at first, at least.
+    /// The earliest time that it can have shown after the jump.
     from_ms: i64,
     /// How far it went, forwards or backwards.
     by_ms: i64,
 }
 
-/// Ages are days: less is no jump. NTP that only slews is slower than that, and moves uptime along.
+/// A smaller step is no jump: ages are days. NTP that only slews is slower than that, and moves uptime along.
 const JUMP_MS: i64 = 60_000;
-/// A time may be noted so long before or after it was read; also how old the last word of the run before may be.
+/// A time may be noted this long before or after it was read. The last reading of the run before may be this old too.
 const SLACK_MS: i64 = 900_000;
 /// A clock without a battery is set within minutes of the network coming up.
 const EVEN_MS: i64 = 3_600_000;
-/// Longer than that a machine is hardly off; a clock that says so is more likely wrong.
+/// A machine is hardly off for longer; a clock that says so is more likely wrong.
 const OFF_MAX_MS: i64 = 60 * 86_400_000;
-/// Stands for "nobody knows", before the first look: nothing is old then.
+/// Stands for an unknown jump before the first look: no age reaches across it.
 const UNKNOWN_MS: i64 = 1_000 * 366 * 86_400_000;
-/// Two for each start of a machine without a battery: a month of daily ones and more.
+/// Two for each start of a machine without a battery: enough for four months of daily starts.
 const JUMPS_MAX: usize = 256;
 
 impl History {
-    /// What was before is not known, and ages nothing until the clock has proven to be even.
+    /// Begins without a past. Older times have age zero until the clock has run evenly for a while.
     pub fn begin(now: &Reading) -> History {
         History {
             last: now.clone(),
@@ -67,7 +68,7 @@ impl History {
         }
     }
 
-    /// Takes a reading; whether something was learned that is worth keeping at once.
+    /// Takes a reading; true if it is worth saving at once.
     pub fn look(&mut self, now: &Reading) -> bool {
         let is_same_boot = now.boot == self.last.boot && now.uptime_ms >= self.last.uptime_ms;
         let learned = if is_same_boot { self.go_on(now) } else { self.boot(now) };
@@ -85,7 +86,7 @@ impl History {
         self.open.is_some() && now.uptime_ms - self.even_since_ms >= EVEN_MS && self.settle()
     }
 
-    /// The machine was started since: it was off for nobody knows how long, and its clock may have gone wrong meanwhile.
+    /// The machine has started since. Nobody knows how long it was off, and its clock may have gone wrong meanwhile.
     fn boot(&mut self, now: &Reading) -> bool {
         let by_ms = now.wall_ms - self.last.wall_ms - now.uptime_ms;
         let (until_ms, from_ms) = (self.last.wall_ms + SLACK_MS, now.wall_ms - SLACK_MS);
@@ -103,7 +104,7 @@ impl History {
         }
     }
 
-    /// Two become one that leaves out no less than either way: what is older than both counts as younger, if anything.
+    /// Merges the two oldest jumps into one that leaves out at least as much time. Times before both can only seem younger.
     fn merge_oldest(&mut self) {
         let first = self.jumps.remove(0);
         if let Some(second) = self.jumps.first_mut() {
@@ -113,26 +114,28 @@ impl History {
         self.open = self.open.map(|open| open.saturating_sub(1));
     }
 
-    /// The clock is believed by now: what it went further than we saw, the machine was off.
+    /// The clock has run evenly for long enough to be believed: the time that nobody saw was time when the machine was off.
     fn settle(&mut self) -> bool {
         let Some(open) = self.open.take() else { return false };
         let left_out: i64 = self.jumps.iter().skip(open).map(|jump| jump.by_ms).sum();
+
         let is_first = left_out > UNKNOWN_MS / 2;
         if let Some(jump) = self.jumps.get_mut(open)
             && (is_first || (0..=OFF_MAX_MS).contains(&left_out))
         {
             jump.by_ms -= left_out;
         }
+
         self.jumps.retain(|jump| jump.by_ms != 0);
         true
     }
 
-    /// How long before `now_ms` it was that the clock read `time_ms`; of several times the last.
+    /// How long before `now_ms` the clock showed `time_ms`; if it did so several times, the last of them.
     pub fn age(&self, now_ms: i64, time_ms: i64) -> Duration {
         self.age_of(now_ms, time_ms, i64::min)
     }
 
-    /// The same; of several times the first.
+    /// The same, for the first of several times.
     pub fn age_at_most(&self, now_ms: i64, time_ms: i64) -> Duration {
         self.age_of(now_ms, time_ms, i64::max)
     }

@@ -1,7 +1,7 @@
-//! `boxbridge check`: what is wrong with the settings; with `--online`, whether the world is as they say.
+//! `boxbridge check`: finds errors in the settings; with `--online`, also whether brokers, store and disk fit them.
 //!
-//! Promises: it changes nothing that lasts (a probe object is deleted again, no topic is made, no record written); everything that can be tried is tried,
-//! and said, even if something before it failed. Exit code 64 for wrong settings, 1 for a world that does not fit them.
+//! Promises: nothing lasting changes (a probe object is deleted again, no topic is made, no record written). Everything that can be tried
+//! is tried and reported, even if something before it failed. Exit code 64 for wrong settings, 1 for a problem that `--online` found.
 
 use std::io::Write;
 use std::path::Path;
@@ -15,18 +15,18 @@ use super::{refuse, say};
 use crate::app::build;
 use crate::config::{Config, Destination, Format, Kind, Mqtt, PicturePolicy, Problems, Routes, StoreUrl};
 use crate::event::Size;
-use crate::send::kafka::Produce;
+use crate::send::kafka::{Probe, Produce};
 use crate::send::said_of;
 use crate::send::store::Store;
 
-/// A broker that has not answered by then is down.
+/// A broker that has not answered by then counts as down.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Syncs that are timed, each of a usual event.
+/// How many syncs are timed, each with the bytes of a usual event.
 const SYNCS: usize = 50;
 const SYNC_BYTES: usize = 200 * 1024;
-/// A box waits 500 ms: a disk that takes this long for one sync of a hundred leaves no room for anything else.
+/// A box waits 500 ms: a disk with one sync this slow among fifty leaves no time for anything else.
 const SLOW_SYNC: Duration = Duration::from_millis(250);
-/// What an event without inline pictures takes at the most in practice: 2 to 4 KB, more with long quality objects.
+/// The most that an event without inline pictures takes in practice: 2 to 4 KB, more with long quality objects.
 const EVENT_BYTES: usize = 16 * 1024;
 
 #[derive(Args)]
@@ -39,7 +39,7 @@ pub struct Options {
     online: bool,
 }
 
-/// One thing that was looked at.
+/// One thing that was tried.
 struct Finding {
     what: Arc<str>,
     found: Result<String, String>,
@@ -50,6 +50,7 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return refuse(&problems),
     };
+
     for warning in &config.warnings {
         say(&format!("warning   {warning}"));
     }
@@ -57,6 +58,7 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
     if !options.online {
         return ExitCode::SUCCESS;
     }
+
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else { return ExitCode::FAILURE };
     let findings = runtime.block_on(online(&config));
     for Finding { what, found } in &findings {
@@ -65,6 +67,7 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
             Err(text) => say(&format!("{what:<9} PROBLEM: {text}")),
         };
     }
+
     runtime.shutdown_timeout(Duration::from_secs(1));
     if findings.iter().all(|finding| finding.found.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -101,7 +104,7 @@ fn place(destination: &Destination) -> String {
     }
 }
 
-/// The largest message that a route can make, roughly: inline pictures come as base64 of what a body may hold.
+/// Roughly the largest message that a route can make: inline pictures are base64, as in the body they came in.
 fn largest_message(config: &Config, routes: &Routes) -> usize {
     let is_inline = routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge);
     if is_inline { config.ingest.body_max_bytes + EVENT_BYTES } else { EVENT_BYTES }
@@ -148,30 +151,41 @@ async fn probe_mqtt(mqtt: &crate::send::mqtt::Mqtt, needed: usize) -> Result<Str
     if let Some(limit) = offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).filter(|limit| *limit < needed) {
         return Err(format!("the broker takes packets of {}, a message can have {}", Size::from(limit), Size::from(needed)));
     }
+
     let packets = offer.packet_max.map_or("any size".to_owned(), |bytes| Size(bytes.into()).to_string());
     Ok(format!("connected; takes packets of {packets}, {} unacknowledged at once", offer.receive_maximum))
 }
 
 async fn probe_kafka(kafka: &crate::send::kafka::Kafka, creates: bool, needed: usize) -> Result<String, String> {
     let probe = within(async { kafka.probe().await.map_err(|error| error.to_string()) }).await?;
+
+    let troubles = kafka_troubles(&probe, creates, needed);
+    if !troubles.is_empty() {
+        return Err(troubles.join("; "));
+    }
+
+    let produce = match &probe.produce {
+        Produce::Would { topic } => format!("; {topic} would take events (one too large was refused, nothing was written)"),
+        _ => "; no produce was tried: no topic's limit is known".to_owned(),
+    };
+    let missing = probe.topics.iter().filter(|topic| topic.problem.is_some()).count();
+    let note = if missing > 0 { format!(", {missing} of them to be made") } else { String::new() };
+    Ok(format!("{} brokers ({}), {} topics{note}{produce}", probe.brokers.len(), probe.brokers.join(" "), probe.topics.len()))
+}
+
+/// What keeps Kafka from taking a message of `needed` bytes on each topic. `creates`: a missing topic will be made.
+fn kafka_troubles(probe: &Probe, creates: bool, needed: usize) -> Vec<String> {
     let mut troubles = Vec::new();
-    let mut missing = 0;
     for topic in &probe.topics {
-        if let Some(problem) = &topic.problem {
-            missing += 1;
-            if !creates {
-                troubles.push(format!("topic {}: {problem}", topic.name));
-            }
+        if let Some(problem) = topic.problem.as_ref().filter(|_| !creates) {
+            troubles.push(format!("topic {}: {problem}", topic.name));
         }
         if let Some(limit) = topic.max_message_bytes.filter(|limit| *limit < needed) {
-            troubles.push(format!(
-                "topic {} takes messages of {}, one can have {}",
-                topic.name,
-                Size::from(limit),
-                Size::from(needed)
-            ));
+            let (limit, needed) = (Size::from(limit), Size::from(needed));
+            troubles.push(format!("topic {} takes messages of {limit}, one can have {needed}", topic.name));
         }
     }
+
     match &probe.produce {
         Produce::Refused(why) => troubles.push(format!("events would not be taken: {why}")),
         Produce::Kept { topic } => {
@@ -180,18 +194,10 @@ async fn probe_kafka(kafka: &crate::send::kafka::Kafka, creates: bool, needed: u
         }
         Produce::Would { .. } | Produce::Untried => {}
     }
-    if !troubles.is_empty() {
-        return Err(troubles.join("; "));
-    }
-    let produce = match &probe.produce {
-        Produce::Would { topic } => format!("; {topic} would take events (one too large was refused, nothing was written)"),
-        _ => "; no produce was tried: no topic's limit is known".to_owned(),
-    };
-    let note = if missing > 0 { format!(", {missing} of them to be made") } else { String::new() };
-    Ok(format!("{} brokers ({}), {} topics{note}{produce}", probe.brokers.len(), probe.brokers.join(" "), probe.topics.len()))
+    troubles
 }
 
-/// Times what every answer waits for: a write of one event and its sync, in the data directory.
+/// Times a write of one event and its sync in the data directory: every answer waits for that.
 fn disk(data_dir: &Path) -> Result<String, String> {
     let path = data_dir.join("check.unfinished");
     let timed = || -> std::io::Result<Vec<Duration>> {
@@ -207,10 +213,12 @@ fn disk(data_dir: &Path) -> Result<String, String> {
         }
         Ok(times)
     };
+
     let times = timed();
     let _ = std::fs::remove_file(&path);
     let mut times = times.map_err(|error| format!("{}: {error}", data_dir.display()))?;
     times.sort_unstable();
+
     let at = |share: usize| times.get(times.len() * share / 100).or(times.last()).copied().unwrap_or_default();
     let said =
         format!("a sync of {} KiB takes {:.1} ms, the slowest of {SYNCS} {:.1} ms", SYNC_BYTES / 1024, ms(at(50)), ms(at(100)));

@@ -1,6 +1,7 @@
-//! Colours by what they mean. A text carries them from where it is made; [`shown`] takes them out where a stream shows none.
+//! Colours by their meaning. Texts are painted where they are made, and [`shown`] strips the colours if a stream shows none.
 //!
-//! Whether a stream shows them is anstream's decision: a terminal that can, and no word against it (<https://no-color.org>, `CLICOLOR`).
+//! anstream decides whether a stream shows them: it must be a terminal that can, and no variable may forbid it (<https://no-color.org>,
+//! `CLICOLOR`).
 
 use std::borrow::Cow;
 
@@ -15,10 +16,10 @@ pub const FAINT: Style = Style::new().dimmed();
 /// An alert that somebody must see.
 pub const ALERT: Style = AnsiColor::BrightWhite.on_default().bg_color(Some(Color::Ansi(AnsiColor::Red))).bold();
 pub const VIP: Style = AnsiColor::Yellow.on_default().bold();
-/// What a command says itself, among what it shows.
+/// A command's own remarks among the lines it shows.
 pub const VOICE: Style = AnsiColor::Cyan.on_default().bold();
 
-/// Widths are made before: codes have none.
+/// Paints a text. Pad it before: colour codes have no width.
 pub fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
@@ -27,7 +28,7 @@ pub fn paint_if(is_so: bool, style: Style, text: &str) -> String {
     if is_so { paint(style, text) } else { text.to_owned() }
 }
 
-/// A painted text as this stream shows it.
+/// A painted text, without colours if this stream shows none.
 pub fn shown<'a>(text: &'a str, stream: &impl RawStream) -> Cow<'a, str> {
     if are_shown(stream) { Cow::Borrowed(text) } else { Cow::Owned(adapter::strip_str(text).to_string()) }
 }

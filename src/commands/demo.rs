@@ -1,8 +1,9 @@
-//! `boxbridge demo`: a whole site in one process, for a first look: boxes that send drawn faces, the gateway, both buses, and a guard's screen.
+//! `boxbridge demo`: a whole site in one process, for a first look: boxes that send drawn faces, the gateway, both buses and a guard's
+//! screen.
 //!
-//! Promises: what the terminal shows is what subscribers received, and the count at the end is `reconcile`'s verdict over all of it; no
-//! setting of this machine is read, so that no invented person ever reaches a real bus. Deliberately a frame around the real gateway
-//! and the real simulate and reconcile: nothing of them is imitated here.
+//! Promises: the terminal shows what subscribers received, and the count at the end is `reconcile`'s verdict over all of it. No setting of
+//! this machine is read, so no invented person ever reaches a real bus. Deliberately runs the real gateway, simulate and reconcile:
+//! nothing is imitated.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,20 +49,21 @@ pub struct Options {
     pub stop_broker: Option<Duration>,
 }
 
-/// Drawing takes some milliseconds a picture.
+/// At most 20: drawing takes some milliseconds a picture.
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| (0.01..=20.0).contains(rate));
     rate.ok_or_else(|| "must be a number from 0.01 to 20; `boxbridge simulate` sends more".to_owned())
 }
 
-/// Runs the demo, or asks a running one for an outage. `set` is what `--set` says.
+/// Runs the demo, or asks a running one for an outage. `set` holds the values of `--set`.
 pub async fn run(options: Options, set: Vec<(String, String)>) -> anyhow::Result<ExitCode> {
     if let Some(lasts) = options.stop_broker {
         outage::ask(&options.data_dir, lasts).await?;
         return Ok(ExitCode::SUCCESS);
     }
+
     let end = site::Site::start(&options, set).await?.run(&options).await?;
     super::say(&summary::of(&end));
-    // What was not waited for is on disk; whether it is delivered the next start shows.
+    // Events that were not waited for are on disk: the next start delivers them.
     Ok(if end.report.passes() || end.waiting > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

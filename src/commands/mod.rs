@@ -1,4 +1,4 @@
-//! What a person asks of the binary besides running it. Each command is an `Options` for the command line and a `run`.
+//! The commands of the binary besides running the gateway. Each has `Options` for the command line and a `run`.
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -17,25 +17,25 @@ pub mod status;
 
 /// Wrong settings or arguments: nothing was started (sysexits.h EX_USAGE).
 pub const EXIT_CONFIG: u8 = 64;
-/// What a command needs cannot be used: a gateway, a broker, a store, a file (sysexits.h EX_UNAVAILABLE). Not 2, which a container's
-/// health check reserves.
+/// Something a command needs cannot be used: a gateway, a broker, a store, a file (sysexits.h EX_UNAVAILABLE). Not 2, which containers'
+/// health checks reserve.
 pub const EXIT_UNAVAILABLE: u8 = 69;
 
-/// Whether it is the arguments or the settings that are wrong.
+/// Whether the arguments or the settings are wrong.
 pub fn is_usage(error: &anyhow::Error) -> bool {
     let of_reconcile = error.downcast_ref().is_some_and(|e| matches!(e, reconcile::Error::Config(_) | reconcile::Error::Usage(_)));
     of_reconcile || error.is::<Problems>()
 }
 
-/// Whether a result is still read.
+/// Whether somebody still reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     There,
     Gone,
 }
 
-/// Prints a line of a result. Whoever does not read it to the end need not (`… | head`): no reason to fail, and one to print no more. What
-/// cannot be written for another reason ends the command: half a result must not look like a whole one.
+/// Prints a line of a result. A reader that left (`… | head`) is no error, but the caller may stop printing. Any other failed write ends
+/// the command: half a result must not look like a whole one.
 pub fn say(text: &str) -> Reader {
     match writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush()) {
         Ok(()) => Reader::There,
@@ -57,7 +57,7 @@ pub fn complain(text: &str) {
     note(&format!("boxbridge: {text}"));
 }
 
-/// What is wrong with the settings, in lines of its own, and how the command ends.
+/// Prints what is wrong with the settings; the exit code for it.
 pub fn refuse(problems: &Problems) -> ExitCode {
     note(&problems.to_string());
     ExitCode::from(EXIT_CONFIG)

@@ -1,6 +1,6 @@
-//! `boxbridge simulate` and `boxbridge reconcile`: Ctrl-C ends them with the result so far, and the exit code says how it went.
+//! `boxbridge simulate` and `boxbridge reconcile`. Ctrl-C ends them with the result so far, and the exit code is the verdict.
 //!
-//! Deliberately nothing else: what they do is the crate `proof`, which tests and the demo use as well.
+//! Deliberately nothing else: the work is in the crate `proof`, which tests and the demo use as well.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{note, say};
 use crate::config::Layers;
 
-/// Sends, and prints what came of it. An error where nobody answered at all.
+/// Sends events and prints the outcome. An error if nobody answered at all.
 pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {
     let outcome = until_interrupted(|stop| simulate::run(options.clone(), stop)).await?;
 
@@ -21,7 +21,7 @@ pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Listens, compares, and prints the verdict.
+/// Records what arrives, compares it with what was sent, and prints the verdict.
 pub async fn reconcile(options: reconcile::Options, layers: Layers) -> anyhow::Result<ExitCode> {
     let listening = |file: &std::path::Path| note(&format!("listening; arrivals go into {}", file.display()));
     let report = until_interrupted(|stop| reconcile::run_until(options.clone(), layers, stop, listening)).await?;
@@ -30,7 +30,7 @@ pub async fn reconcile(options: reconcile::Options, layers: Layers) -> anyhow::R
     Ok(if options.accepts(&report) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs `work`, and tells it by its token when somebody presses Ctrl-C.
+/// Runs `work`, and cancels its token on Ctrl-C.
 async fn until_interrupted<W: Future>(work: impl FnOnce(CancellationToken) -> W) -> W::Output {
     let stop = CancellationToken::new();
     let interrupted = stop.clone();

@@ -1,6 +1,6 @@
-//! `boxbridge queue`: looks into the queue on disk, whether or not the gateway runs; only `forget` changes something.
+//! `boxbridge queue`: looks into the queue on disk, whether or not the gateway runs. Only `forget` changes something.
 //!
-//! Shows nothing of a person: sequence, id, times, sizes. Exit code 1 where `verify` finds something unsound.
+//! Shows no personal data, only sequence, id, times and sizes. Exit code 1 if `verify` finds something unsound.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -79,18 +79,20 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
         Action::Verify => inspect::verify(data_dir).map(|report| print_report(&report)),
         Action::Forget { name } => forget(name, config),
     };
+
     done.unwrap_or_else(|error| {
         complain(&with_causes(&error));
         ExitCode::FAILURE
     })
 }
 
-/// Only what is switched off, and there: what waits for it is acknowledged, and ends here.
+/// Gives up the events that wait for a destination. It must be switched off, and known to the queue.
 fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
     if build::destination_names(config).iter().any(|configured| **configured == *name) {
         complain(&format!("{name} is still configured: switch it off first, or its events are delivered when it is back"));
         return Ok(ExitCode::FAILURE);
     }
+
     let overview = inspect::status(&config.data_dir)?;
     let waiting: Vec<_> = overview.cursors.iter().filter(|cursor| cursor.destination == name).collect();
     if waiting.is_empty() {
@@ -98,6 +100,7 @@ fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
         complain(&format!("the queue has no destination {name:?}, only {names:?}"));
         return Ok(ExitCode::FAILURE);
     }
+
     inspect::forget(&config.data_dir, name)?;
     let records: u64 = waiting.iter().filter_map(|cursor| cursor.counted.as_ref()).map(|counted| counted.waiting).sum();
     say(&format!("{name} is forgotten, and with it {records} records that waited for it"));
@@ -107,6 +110,7 @@ fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
 fn with_causes(error: &OpenError) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+
     match error {
         OpenError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             format!("{text}; only the gateway's own user may read what it keeps")
@@ -123,6 +127,7 @@ fn person_type(word: &str) -> Result<PersonType, String> {
 fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
     let used: u64 = overview.segments.iter().map(|segment| segment.allocated_bytes).sum();
     let records: usize = overview.segments.iter().map(|segment| segment.records).sum();
+
     if json {
         let cursors: Vec<_> = overview.cursors.iter().map(cursor_json).collect();
         let (segments, limit) = (overview.segments.len(), config.queue.max_bytes);
@@ -131,6 +136,7 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
         say(&status.to_string());
         return ExitCode::SUCCESS;
     }
+
     let state = match (overview.is_locked, overview.is_clean) {
         (true, _) => "in use by a running gateway",
         (false, true) => "closed properly",
@@ -147,11 +153,16 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
     if let Some(oldest) = overview.segments.first() {
         say(&format!("oldest segment from {}, sequence {}", oldest.created_at.for_people(), oldest.first));
     }
+    print_cursors(&overview.cursors);
+    ExitCode::SUCCESS
+}
+
+fn print_cursors(cursors: &[CursorSummary]) {
     say(&format!(
         "\n{:<12} {:<7} {:>12} {:>12} {:>10} {:>10} {:>12}",
         "destination", "lane", "accepted", "delivered", "set aside", "expired", "waiting"
     ));
-    for cursor in &overview.cursors {
+    for cursor in cursors {
         match &cursor.counted {
             None => say(&format!(
                 "{:<12} {:<7} cursor unreadable: redelivered from the oldest, as a replay, at the next start",
@@ -168,7 +179,6 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
             )),
         };
     }
-    ExitCode::SUCCESS
 }
 
 /// `1 record`, `2 records`.
@@ -193,6 +203,7 @@ struct Shown {
 impl Shown {
     fn take(&mut self, record: RecordSummary) -> Reader {
         let Some(last) = self.last else { return self.print(&record) };
+
         self.kept.push(record);
         if self.kept.len() >= last.saturating_mul(2).max(1024) {
             self.kept.drain(..self.kept.len() - last);
@@ -209,11 +220,13 @@ impl Shown {
     fn print(&self, record: &RecordSummary) -> Reader {
         let RecordSummary { sequence, id, revision, received_at, feed, lane, person_type, event_bytes, pictures_bytes, is_lost } =
             record;
+
         if self.json {
             let record = json!({"sequence": sequence.0, "id": id, "revision": revision, "received_at": received_at, "feed": feed,
                 "lane": lane, "person_type": person_type, "event_bytes": event_bytes, "pictures_bytes": pictures_bytes, "lost": is_lost});
             return say(&record.to_string());
         }
+
         let lost = if *is_lost { "  LOST" } else { "" };
         let (received_at, event, pictures) = (received_at.for_people(), Size(*event_bytes), Size(*pictures_bytes));
         say(&format!(
@@ -224,12 +237,20 @@ impl Shown {
 
 fn print_report(report: &Report) -> ExitCode {
     say(&format!("{} records read, {} of them known to be lost", report.records, report.lost));
+    for missing in &report.missing {
+        let (first, last) = (missing.start(), missing.end());
+        say(&format!(
+            "missing: sequences {first} to {last} stand in no segment; the next start steps over them, and they end as expired (rotten)"
+        ));
+    }
+
     let unsound = [("rotten record", &report.rotten), ("rotten picture", &report.rotten_pictures), ("not read", &report.unread)];
     for (what, places) in unsound {
         for (path, offset, sequence) in places {
             say(&format!("{what}: sequence {sequence}, {} at byte {offset}", path.display()));
         }
     }
+
     for CursorSummary { destination, lane, counted } in &report.cursors {
         match counted {
             None => say(&format!("{destination} {lane}: cursor unreadable")),
@@ -244,6 +265,7 @@ fn print_report(report: &Report) -> ExitCode {
             )),
         };
     }
+
     say(if report.is_sound() { "sound" } else { "NOT SOUND" });
     if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,4 +1,4 @@
-//! `boxbridge schema`: the contracts as JSON Schema, for whoever consumes events or writes settings.
+//! `boxbridge schema`: prints the contracts for events and settings as JSON Schema.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! `boxbridge status`: one screen of a running gateway, from its admin listener's `/api/status`.
 //!
-//! Promises: asks and changes nothing else; ends in a few seconds, so that it can be a container's health check; the exit code is the
-//! answer: 0 ready, 1 not ready, 69 nobody there, or nobody who tells.
+//! Promises: reads that and changes nothing. Ends in a few seconds, so that it can be a container's health check. The exit code is the
+//! answer: 0 ready, 1 not ready, 69 no gateway answers, or it does not tell.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,13 +17,13 @@ mod report;
 mod screen;
 mod terminal;
 
-pub use look::{Look, Place, Unreachable};
+pub use look::{AdminAddress, Look, Unreachable};
 pub use report::Report;
 pub use screen::render;
 
 use terminal::Frames;
 
-/// Rates need two looks: long enough to count something, short enough for a health check.
+/// The time between two looks, for rates: long enough to count something, short enough for a health check.
 const BETWEEN_TWO: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
@@ -40,7 +40,7 @@ Examples:
 pub struct Options {
     /// Its admin listener, http only [default: admin.listen of the settings]
     #[arg(long, value_name = "http://HOST[:PORT]")]
-    url: Option<Place>,
+    url: Option<AdminAddress>,
     /// Look again every so many seconds (1 to 3600)
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,
@@ -49,9 +49,9 @@ pub struct Options {
     json: bool,
 }
 
-/// `config` is only asked where no URL is given.
+/// Shows the gateway. `config` is loaded only if no URL is given.
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
-    let place = match options.url.clone().map_or_else(|| config().map(|config| Place::of(config.admin.listen)), Ok) {
+    let place = match options.url.clone().map_or_else(|| config().map(|config| AdminAddress::of(config.admin.listen)), Ok) {
         Ok(place) => place,
         Err(problems) => return refuse(&problems),
     };
@@ -64,12 +64,12 @@ pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>)
         }
     });
 
-    // A look-up of a name may still be under way.
+    // A lookup of a name may still be under way.
     runtime.shutdown_background();
     code
 }
 
-async fn once(options: &Options, place: &Place) -> ExitCode {
+async fn once(options: &Options, place: &AdminAddress) -> ExitCode {
     let looks = async {
         let before = place.look().await?;
         tokio::time::sleep(BETWEEN_TWO).await;
@@ -89,8 +89,8 @@ async fn once(options: &Options, place: &Place) -> ExitCode {
     }
 }
 
-/// Until Ctrl-C, or until nobody reads it any more.
-async fn watch(options: &Options, place: &Place, every: Duration) -> ExitCode {
+/// Looks again and again, until Ctrl-C or until nobody reads the output.
+async fn watch(options: &Options, place: &AdminAddress, every: Duration) -> ExitCode {
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return ExitCode::FAILURE };
 
@@ -138,7 +138,7 @@ impl Options {
     }
 }
 
-fn unreachable(place: &Place, error: &Unreachable) -> String {
+fn unreachable(place: &AdminAddress, error: &Unreachable) -> String {
     match error {
         Unreachable::Refused => format!(
             "the gateway at {place} does not tell: {error}; run this there (in a cluster: kubectl exec), {place}/readyz answers from here"

@@ -1,4 +1,4 @@
-//! An open file, by which everything it is asked for goes through its [`Disk`].
+//! An open file whose calls all go through its [`Disk`].
 
 use std::fs::Metadata;
 use std::io::{self, IoSlice};
@@ -27,7 +27,7 @@ impl File {
         File { disk, file, path }
     }
 
-    /// The name that it was last given by us.
+    /// The path that we last gave it.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -38,7 +38,7 @@ impl File {
         Ok(())
     }
 
-    /// An end of the file before the end of `bytes` is [`io::ErrorKind::UnexpectedEof`]; any other error is a disk that did not answer.
+    /// Fills `bytes`. [`io::ErrorKind::UnexpectedEof`] means that the file is too short; any other error that the disk did not answer.
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         let range = offset..offset.saturating_add(bytes.len() as u64);
         let is_bad = |are_bad: &Arc<super::Unreadable>| are_bad(&self.path, range.clone());
@@ -53,7 +53,7 @@ impl File {
         self.call(Call::Write, || self.file.write_all_at(bytes, offset))
     }
 
-    /// The pieces one after the other, from where they lie.
+    /// Writes the pieces one after the other, without copying them together.
     pub fn write_pieces_at(&self, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
         while !pieces.is_empty() {
             let written = self.call(Call::Write, || Ok(rustix::io::pwritev(&self.file, pieces, offset)?))?;
@@ -71,12 +71,12 @@ impl File {
         self.call(Call::Sync, || self.file.sync_data())
     }
 
-    /// Of a directory: its names.
+    /// For a directory: makes its names durable.
     pub fn sync_directory(&self) -> io::Result<()> {
         self.call(Call::SyncDirectory, || self.file.sync_all())
     }
 
-    /// Makes room for `bytes` from the start, so that a full disk shows now. Where the file system cannot, zeros are written.
+    /// Allocates the first `bytes` bytes, so that a full disk shows now. If the file system cannot, zeros are written.
     pub fn allocate(&self, bytes: u64) -> io::Result<()> {
         let allocated = self.call(Call::Allocate, || Ok(rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes)?));
         match allocated {
@@ -85,7 +85,7 @@ impl File {
         }
     }
 
-    /// Zeros from `offset` to `end`.
+    /// Writes zeros from `offset` to `end`.
     pub fn fill(&self, mut offset: u64, end: u64) -> io::Result<()> {
         while offset < end {
             let length = (end - offset).min(ZEROS.len() as u64);
@@ -95,7 +95,7 @@ impl File {
         Ok(())
     }
 
-    /// Gives the blocks of a range back, which reads as zeros afterwards; false where the file system has no holes.
+    /// Frees the blocks of a range, which reads as zeros afterwards; false if the file system has no holes.
     pub fn punch(&self, offset: u64, bytes: u64) -> io::Result<bool> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         match self.call(Call::Punch, || Ok(rustix::fs::fallocate(&self.file, flags, offset, bytes)?)) {
@@ -116,12 +116,12 @@ impl File {
         Ok(self.stat()?.len())
     }
 
-    /// What it occupies, holes not counted.
+    /// Bytes that it occupies, without its holes.
     pub fn allocated(&self) -> io::Result<u64> {
         Ok(self.stat()?.blocks().saturating_mul(512))
     }
 
-    /// For us alone, until it is closed; false if somebody else has it.
+    /// Locks the file for this process until it is closed; false if another process has it.
     pub fn lock(&self) -> io::Result<bool> {
         self.call(Call::Lock, || match self.file.try_lock() {
             Ok(()) => Ok(true),
@@ -130,8 +130,8 @@ impl File {
         })
     }
 
-    /// Drops what the page cache holds, so that the next read sees what the disk has: after a failed sync the cache shows bytes
-    /// that never got there. Pages not yet written stay; advice that is not taken costs nothing.
+    /// Drops the file's pages from the page cache, so that the next read comes from the disk: after a failed sync the cache shows bytes
+    /// that never got there. Pages not yet written stay. The kernel may ignore this, which does no harm.
     pub fn forget_cached(&self) {
         let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
     }

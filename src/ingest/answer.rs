@@ -1,4 +1,4 @@
-//! What goes back over HTTP: JSON bodies as design and README fix them.
+//! The answers to boxes: JSON bodies in the shapes that design and README fix.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event::{Code, Receipt, Refusal, Reply};
 
-/// 200: all of it is on disk.
+/// The answer to a body that is on disk: 200.
 pub fn reply(reply: &Reply, connection: Connection) -> Response {
     let mut response = match reply {
         Reply::One(receipt) => send(StatusCode::OK, &Value::Object(accepted(receipt))),
@@ -21,11 +21,12 @@ pub fn reply(reply: &Reply, connection: Connection) -> Response {
         }
         Reply::Status => send(StatusCode::OK, &json!({"status": 0, "message": "SUCCESS"})),
     };
+
     end(&mut response, connection);
     response
 }
 
-/// A refusal with its status. The connection ends with it where the body was not read.
+/// A refusal with its status.
 pub fn refusal(refusal: &Refusal, connection: Connection) -> Response {
     let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let body = json!({
@@ -35,12 +36,14 @@ pub fn refusal(refusal: &Refusal, connection: Connection) -> Response {
         "field": refusal.field,
     });
     let mut response = send(status, &body);
+
     if matches!(refusal.code.status(), 429 | 503) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after()));
     }
     if refusal.code == Code::MethodNotAllowed {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     }
+
     end(&mut response, connection);
     response
 }
@@ -51,14 +54,14 @@ fn end(response: &mut Response, connection: Connection) {
     }
 }
 
-/// For a connection that found no place: written as it is, since nothing of its request was read.
+/// The whole answer to a connection that found no place. Nothing of its request was read, so hyper does not write it.
 pub const NO_PLACE: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 2\r\nconnection: close\r\n",
     "content-length: 80\r\n\r\n",
     r#"{"status":503,"code":"over_budget","message":"no place for one more connection"}"#,
 );
 
-/// What a technician and a load balancer try.
+/// The answer to GET, by which technicians and load balancers look whether we are here.
 pub fn presence(ready: bool) -> Response {
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     send(status, &json!({"message": "boxbridge", "ready": ready}))
@@ -73,6 +76,7 @@ pub enum Connection {
 fn many(parts: &[Result<Receipt, Refusal>]) -> Response {
     let first = parts.iter().find_map(|part| part.as_ref().ok()).map(|receipt| receipt.event_id.to_string());
     let mut body = success(first.into());
+
     let events = parts.iter().map(|part| match part {
         Ok(receipt) => json!({"status": 0, "event_id": receipt.event_id.to_string()}),
         Err(refusal) => json!({
@@ -82,11 +86,12 @@ fn many(parts: &[Result<Receipt, Refusal>]) -> Response {
             "field": refusal.field,
         }),
     });
+
     body.insert("events".to_owned(), events.collect());
     send(StatusCode::OK, &Value::Object(body))
 }
 
-/// The vendor's document, our keys over it.
+/// The vendor's document, with our keys added over its own.
 fn accepted(receipt: &Receipt) -> Map<String, Value> {
     let mut body = receipt.document.clone();
     body.extend(success(receipt.event_id.to_string().into()));
@@ -105,7 +110,7 @@ fn send(status: StatusCode, body: &Value) -> Response {
     response
 }
 
-/// 1 to 5 seconds, so that those refused together do not come back together.
+/// 1 to 5 seconds, so that boxes refused together do not come back together.
 fn retry_after() -> u64 {
     let jitter = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| u64::from(now.subsec_nanos()));
     1 + jitter / 1_000 % 5

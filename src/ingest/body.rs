@@ -1,27 +1,31 @@
-//! Reads a body within its limits: size, time, rate, and the memory that bodies may take; and to its end, also where its head is wrong
-//! about that.
+//! Reads a body within its limits: size, time, rate, and the memory that all bodies share.
+//!
+//! Also finds the end of a body whose declared length is wrong.
 
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+use super::document_end::DocumentEnd;
 use super::room::Room;
-use super::whole::Whole;
 use crate::charset::Charset;
 use crate::config;
 use crate::event::{Code, Refusal};
 
-/// Before the minimum rate counts: a slow start is not an attack.
+/// The minimum rate counts from here on: a slow start is not an attack.
 const RATE_GRACE: Duration = Duration::from_secs(5);
 
-/// What an unread body may still send before its connection ends, so that the box can read why it was refused.
+/// How much of an unread body is still read before its connection ends, so that the box can read why it was refused.
 const DRAIN_BYTES: usize = 32 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
 
-/// Bytes that make a document and are followed by nothing for so long are the body, whatever its head said.
+/// The first buffer of a body: a usual body fills it a few times.
+const FIRST_BYTES: usize = 64 * 1024;
+
+/// Bytes that form a whole document and are followed by this much silence are the body, whatever length was declared.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 pub enum Incomplete {
@@ -30,15 +34,15 @@ pub enum Incomplete {
     Refused(Refusal),
 }
 
-/// What the head of a request says of its body, and what is thought of that.
+/// What the head of a request says of its body, and whether to believe it.
 #[derive(Clone, Copy, Debug)]
 pub struct Length {
     pub declared: Option<u64>,
-    /// The most that is read.
+    /// The most bytes that are read.
     pub limit: usize,
-    /// Whether to look where the body ends, in case the declared length is wrong.
+    /// The declared length may be wrong: look for the end of the document as well.
     pub may_be_wrong: bool,
-    /// In which to look for its end, where it is not UTF-8.
+    /// The encoding of a document that is not UTF-8; its end is found by it.
     pub charset: Charset,
 }
 
@@ -48,11 +52,13 @@ pub struct Arrived {
     pub is_early: bool,
 }
 
-/// The whole body; `room` has room for it, and the memory is in use until that is dropped.
+/// Reads the whole body. `room` grows with it and is to be kept as long as the bytes are.
 pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, room: &Room) -> Result<Arrived, Incomplete> {
     let start = Instant::now();
-    let declared = length.declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(length.limit);
-    let (mut bytes, mut whole, mut was_looked_at) = (BytesMut::with_capacity(declared), Whole::new(length.charset), false);
+    let mut bytes = Vec::new();
+    let mut end = DocumentEnd::new(length.charset);
+    let mut was_looked_at = false;
+
     loop {
         let deadline = deadline(start, bytes.len(), settings);
         let may_end = length.may_be_wrong && !was_looked_at && !bytes.is_empty();
@@ -61,31 +67,50 @@ pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, ro
             refusal = room.ended() => return Err(Incomplete::Refused(refusal)),
             frame = tokio::time::timeout_at(look, body.frame()) => frame,
         };
+
         let frame = match frame {
-            Err(_) if may_end && whole.is_whole(&bytes) => return Ok(Arrived { bytes: bytes.freeze(), is_early: true }),
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) => return Ok(arrived(bytes, false)),
+            Ok(Some(Err(_))) if length.may_be_wrong && end.is_whole(&bytes) => return Ok(arrived(bytes, true)),
+            Ok(Some(Err(_))) => return Err(Incomplete::Aborted),
+            Err(_) if may_end && end.is_whole(&bytes) => return Ok(arrived(bytes, true)),
             Err(_) if look < deadline => {
                 was_looked_at = true;
                 continue;
             }
             Err(_) => return Err(Incomplete::Refused(too_slow(bytes.len(), start))),
-            Ok(None) => return Ok(Arrived { bytes: bytes.freeze(), is_early: false }),
-            Ok(Some(Err(_))) if length.may_be_wrong && whole.is_whole(&bytes) => {
-                return Ok(Arrived { bytes: bytes.freeze(), is_early: true });
-            }
-            Ok(Some(Err(_))) => return Err(Incomplete::Aborted),
-            Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
+
         if bytes.len() + data.len() > length.limit {
             return Err(Incomplete::Refused(too_large(length.limit, length.declared)));
         }
-        room.grow_to(bytes.len() + data.len()).await.map_err(Incomplete::Refused)?;
+        make_room(&mut bytes, data.len(), length, room).await.map_err(Incomplete::Refused)?;
         bytes.extend_from_slice(&data);
         was_looked_at = false;
     }
 }
 
-/// The moment by which more must have come: the whole body in its time, and each byte at the least rate.
+fn arrived(bytes: Vec<u8>, is_early: bool) -> Arrived {
+    Arrived { bytes: bytes.into(), is_early }
+}
+
+/// Makes room for `more` bytes, and holds the buffer's memory. Each buffer is twice as large as the one before, up to the body's length.
+async fn make_room(bytes: &mut Vec<u8>, more: usize, length: Length, room: &Room) -> Result<(), Refusal> {
+    let needed = bytes.len() + more;
+    if needed <= bytes.capacity() {
+        return Ok(());
+    }
+
+    let declared = length.declared.and_then(|length| usize::try_from(length).ok());
+    let whole = declared.unwrap_or(length.limit).clamp(needed, length.limit);
+    let capacity = (2 * bytes.capacity()).max(FIRST_BYTES).clamp(needed, whole);
+    room.grow_to(capacity).await?;
+    bytes.reserve_exact(capacity - bytes.len());
+    Ok(())
+}
+
+/// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.
 fn deadline(start: Instant, received: usize, settings: &config::Ingest) -> Instant {
     let at_rate = Duration::from_secs_f64(received as f64 / settings.body_min_rate.max(1) as f64);
     start + settings.body_timeout.min(RATE_GRACE.max(at_rate))
@@ -101,8 +126,8 @@ pub fn too_large(limit: usize, declared: Option<u64>) -> Refusal {
     Refusal::new(Code::BodyTooLarge, format!("at most {limit} bytes are allowed here, found {found}"))
 }
 
-/// Goes on reading what nobody wants, bounded, while the answer is on its way: a connection that is closed over unread bytes is
-/// reset, and the answer with it.
+/// Reads and drops the rest of a refused body, within limits, while the answer is on its way. Closing a connection with unread
+/// bytes resets it, and the answer would be lost.
 pub async fn drain(mut body: Body) {
     let all = async {
         let mut left = DRAIN_BYTES;
@@ -111,5 +136,6 @@ pub async fn drain(mut body: Body) {
             left = rest;
         }
     };
+
     let _ = tokio::time::timeout(DRAIN_TIME, all).await;
 }

@@ -1,9 +1,9 @@
-//! Who is behind a trusted proxy, by the header that it writes: `X-Forwarded-For`, or `Forwarded` (RFC 7239).
+//! Finds the sender behind a trusted proxy by the header that the proxy writes: `X-Forwarded-For`, or `Forwarded` (RFC 7239).
 //!
-//! Read from the right, since each proxy appends where its request came from, and everything left of what trusted ones wrote may be
-//! the client's invention. Promises: the answer is the right-most address that is no trusted proxy; where an element cannot be read (nonsense,
-//! `unknown`, `_hidden`) it is the last address before it, which a trusted proxy vouched for. Allocates nothing. Deliberately does not
-//! look at who sent the request: that its word counts was decided before.
+//! The header is read from the right. Each proxy appends the address that its request came from; a client can invent everything to the
+//! left of the entries that trusted proxies wrote. Promises: the answer is the right-most address that is no trusted proxy. If an element
+//! cannot be read (nonsense, `unknown`, `_hidden`), the answer is the address to its right, which a trusted proxy vouched for. Nothing is
+//! allocated. Deliberately does not check who sent the request: the caller has found the proxy to be trusted.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -18,7 +18,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
     pub address: IpAddr,
-    /// Why it is not said who is behind `address`, a trusted proxy.
+    /// Why nobody knows who is behind `address`, which is a trusted proxy.
     pub hidden: Option<Hidden>,
 }
 
@@ -45,6 +45,7 @@ pub fn sender(proxy: IpAddr, headers: &HeaderMap, by: ForwardedBy, trusted: &Net
         ForwardedBy::Forwarded => FORWARDED,
         ForwardedBy::ProxyProtocol => return Sender { address: proxy, hidden: None },
     };
+
     let mut found = Sender { address: proxy, hidden: Some(Hidden::Missing) };
     for line in headers.get_all(name).iter().rev() {
         let mut rest = Some(line.as_bytes());
@@ -54,14 +55,18 @@ pub fn sender(proxy: IpAddr, headers: &HeaderMap, by: ForwardedBy, trusted: &Net
                 _ => split_last_plainly(text),
             };
             rest = before;
+
             let element = element.trim_ascii();
             // RFC 9110 §5.6.1: an empty element of a list is none.
             if element.is_empty() {
                 continue;
             }
+
             let address = if by == ForwardedBy::Forwarded { of_element(element) } else { address(element) };
             let Some(address) = address else { return Sender { hidden: Some(Hidden::Unreadable), ..found } };
+
             found = Sender { address, hidden: None };
+
             if !trusted.contains(address) {
                 return found;
             }
@@ -73,11 +78,14 @@ pub fn sender(proxy: IpAddr, headers: &HeaderMap, by: ForwardedBy, trusted: &Net
 /// The `for` of one element: `for=192.0.2.43;proto=http;by="[2001:db8::1]:80"`.
 fn of_element(element: &[u8]) -> Option<IpAddr> {
     let (mut rest, mut found) = (Some(element), None);
+
     while let Some(text) = rest {
         let (before, pair) = split_last(text, b';');
         rest = before;
+
         let Some(equals) = memchr::memchr(b'=', pair) else { continue };
         let (name, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
+
         if name.eq_ignore_ascii_case(b"for") && found.replace(value).is_some() {
             return None;
         }
@@ -85,8 +93,8 @@ fn of_element(element: &[u8]) -> Option<IpAddr> {
     address(found?)
 }
 
-/// What stands behind the last `separator` outside quotes, and what before it. Read from the right, an open quote that a client left
-/// behind swallows nothing of what a proxy appended.
+/// The text before and after the last `separator` outside quotes. Reading from the right keeps an open quote of the client from
+/// swallowing the entry that a proxy appended.
 fn split_last(text: &[u8], separator: u8) -> (Option<&[u8]>, &[u8]) {
     let mut is_quoted = false;
     for at in (0..text.len()).rev() {
@@ -107,13 +115,15 @@ fn split_last_plainly(text: &[u8]) -> (Option<&[u8]>, &[u8]) {
     }
 }
 
-/// `192.0.2.43`, `192.0.2.43:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:443`, each with or without quotes.
+/// Reads `192.0.2.43`, `192.0.2.43:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:443`, each with or without quotes.
 fn address(node: &[u8]) -> Option<IpAddr> {
     let node = node.strip_prefix(b"\"").map_or(Some(node), |rest| rest.strip_suffix(b"\""))?;
     let node = std::str::from_utf8(node).ok()?;
+
     if let Ok(address) = node.parse::<IpAddr>() {
         return Some(address.to_canonical());
     }
+
     let (address, port) = match node.strip_prefix('[') {
         Some(rest) => {
             let (address, port) = rest.split_once(']')?;
@@ -124,10 +134,11 @@ fn address(node: &[u8]) -> Option<IpAddr> {
             (IpAddr::V4(address.parse().ok()?), &node[address.len()..])
         }
     };
+
     (port.is_empty() || is_port(port.strip_prefix(':')?)).then_some(address)
 }
 
-/// RFC 7239 §6.2: digits, or a name that hides them.
+/// RFC 7239 §6.2: digits, or a name with `_` that hides them.
 fn is_port(text: &str) -> bool {
     match text.strip_prefix('_') {
         Some(hidden) => !hidden.is_empty() && hidden.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)),

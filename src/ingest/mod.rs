@@ -1,16 +1,18 @@
 //! An HTTP request → bytes that we are willing to read, and who sent them.
 //!
-//! Own accept loop on hyper, HTTP/1.1 only, since no ready-made one closes idle, stalled and dripping connections. Promises: a body
-//! is never read beyond its limits (size, time, rate, memory); what one source takes, however much, the others do not miss; from its last
-//! byte on the commit belongs to a task of its own, so that a box may hang up. Deliberately does not look into a body, but for where it
-//! ends: the rest is `normalize`'s.
+//! The accept loop is our own, on hyper and HTTP/1.1 only: no ready-made one closes idle, stalled and dripping connections. Promises: a
+//! body is never read beyond its limits (size, time, rate, memory). No source, however much it sends, takes from the others. From its last
+//! byte on a body is committed by a task of its own, so the box may hang up. Deliberately looks into a body only to find its end:
+//! `normalize` reads it.
 //!
-//! `port` is what lies below HTTP. A request passes `handler`: `head`, `path` and `forwarded` say what it is, `body` reads it into a
-//! `room` on a budget, `answer` is what goes back, and `refusals` writes down what was refused.
+//! `port` holds the layers below HTTP, and `service` serves their connections. A request passes `handler`: `head`, `path` and `forwarded`
+//! judge it, `body` reads it into a `room` on a budget, `commit` hands it to the gateway, `answer` writes the reply, and `refusals` logs
+//! what was refused.
 
 mod answer;
 mod body;
-mod door;
+mod commit;
+mod document_end;
 mod forwarded;
 mod handler;
 mod head;
@@ -18,7 +20,7 @@ mod path;
 pub mod port;
 mod refusals;
 mod room;
-mod whole;
+mod service;
 
 use std::future::Future;
 
@@ -27,40 +29,40 @@ use bytes::Bytes;
 use crate::charset::Charset;
 use crate::event::{Code, Refusal, Reply, Source};
 
-pub use handler::Door;
 pub use port::{Listener, Port, STOP_MAX, serve};
 pub use room::Room;
+pub use service::Service;
 
-/// What stands behind the door: the gateway.
+/// Where bodies go: the gateway.
 pub trait Accept: Send + Sync + 'static {
-    /// Takes a whole body, which may cost what `room` has. Runs to its end whether or not somebody still waits for the answer.
+    /// Accepts a whole body. Its work may take the memory that `room` grants. Runs to its end even if nobody waits for the answer.
     fn accept(&self, source: Source, body: Received, room: Room) -> impl Future<Output = Result<Reply, Refusal>> + Send;
 
-    /// A body that was read and cannot be taken apart (its media type says so, or its path): kept in quarantine.
+    /// Keeps a body in quarantine that was read but is not parsed, because of its media type or its path.
     fn refuse(&self, source: Source, body: Bytes, refusal: Refusal) -> impl Future<Output = Result<Reply, Refusal>> + Send;
 
     /// Whether a load balancer should send boxes here.
     fn is_ready(&self) -> bool;
 }
 
-/// A body as it came.
+/// A body as it arrived.
 pub struct Received {
     pub bytes: Bytes,
-    /// Its length was declared by somebody who may have counted characters.
+    /// The sender may have declared too small a length, by counting characters instead of bytes.
     may_be_short: bool,
 }
 
 impl Received {
-    /// Whether a refusal for this reason may be the doing of a length that was too small.
+    /// Whether a length that was too small can cause this refusal.
     fn may_be_cut(code: Code) -> bool {
         matches!(code, Code::JsonInvalid | Code::EncodingInvalid)
     }
 
-    /// Why `body`, which this was, is refused: by how much its declared length may be short, too.
+    /// Adds to `refusal` by how much the declared length of `body` may be too small.
     pub fn explain(may_be_short: bool, body: &Bytes, charset: Option<&str>, mut refusal: Refusal) -> Refusal {
         if may_be_short
             && Received::may_be_cut(refusal.code)
-            && let Some(shortfall) = whole::shortfall(body, Charset::declared(charset))
+            && let Some(shortfall) = document_end::shortfall(body, Charset::declared(charset))
         {
             refusal.message = format!("{}; {shortfall}", refusal.message);
         }

@@ -1,13 +1,13 @@
-//! The boxes' paths: which one was asked, and how a path is written down.
+//! The boxes' paths: which one a request asks for, and how logs show a path.
 //!
-//! Promises: what technicians type and firmware makes of it (doubled slashes; blanks, commas or slashes at the end) is the path that was
-//! meant; no token that a URL may carry is ever written. Deliberately resolves no dots: nobody asks for `..` by mistake.
+//! Promises: a mistyped path (doubled slashes; blanks, commas or slashes at the end) is taken for the path that was meant. No token that
+//! a URL may carry is ever written to a log. Deliberately resolves no dots: nobody types `..` by mistake.
 
 use std::borrow::Cow;
 
 use crate::config;
 
-/// Which of the boxes' paths was asked.
+/// The boxes' paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     Realtime,
@@ -15,13 +15,13 @@ pub enum Path {
     Status,
 }
 
-/// What may stand at the end of a path and is none of it.
+/// Endings of a path that are ignored.
 const ENDINGS: [&str; 7] = ["/", " ", ",", "%20", "%2c", "%2C", "%09"];
-/// A segment with so many characters of a token's alphabet in a row may be one.
+/// This many characters of a token's alphabet in a row may be a token.
 const TOKEN_MIN: usize = 20;
-/// What a token follows.
+/// The segment before a token: `/t/TOKEN/…`.
 const TOKEN_BEHIND: &str = "t";
-/// Enough to see what was meant.
+/// Long enough to recognise a path.
 const SHOWN_MAX: usize = 160;
 
 impl Path {
@@ -36,6 +36,7 @@ impl Path {
 
     pub fn of(uri: &hyper::Uri, settings: &config::Ingest) -> Option<Path> {
         let path = meant(uri.path());
+
         let among = |paths: &[String]| paths.iter().any(|known| known.eq_ignore_ascii_case(&path));
         if among(&settings.realtime_paths) {
             Some(Path::Realtime)
@@ -49,23 +50,26 @@ impl Path {
     }
 }
 
-/// The path without what is none of it, and with single slashes.
+/// The path without ignored endings, and with single slashes.
 fn meant(path: &str) -> Cow<'_, str> {
     let mut path = path;
     while let Some(rest) = ENDINGS.iter().find_map(|ending| path.strip_suffix(ending)) {
         path = rest;
     }
+
     if !path.contains("//") {
         return Cow::Borrowed(path);
     }
+
     let segments = path.split('/').filter(|segment| !segment.is_empty());
     Cow::Owned(segments.flat_map(|segment| ["/", segment]).collect())
 }
 
-/// How a path stands in logs and in quarantine: decoded, without anything that could be a token.
+/// The path as logs and the quarantine show it: decoded, without anything that could be a token.
 pub fn shown(path: &str) -> String {
     let decoded: String = decode(path).chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
     let mut shown = String::new();
+
     for segment in decoded.split('/').filter(|segment| !segment.is_empty()) {
         let is_behind = shown.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(TOKEN_BEHIND));
         shown.push('/');
@@ -74,12 +78,14 @@ pub fn shown(path: &str) -> String {
             break;
         }
         shown.push_str(if may_be_token(segment) { "…" } else { segment });
+
         if shown.len() > SHOWN_MAX {
             shown.truncate(shown.floor_char_boundary(SHOWN_MAX));
             shown.push('…');
             break;
         }
     }
+
     if shown.is_empty() { "/".to_owned() } else { shown }
 }
 

@@ -1,6 +1,7 @@
-//! The log of what is refused: once per source and minute, so that whoever sends nonsense a thousand times a second fills no disk.
+//! Logs refusals, one line per source and minute: a box that sends nonsense a thousand times a second must not fill the disk.
 //!
-//! Promises: address, path and code, no token, nothing of a body. Deliberately no count of anything but what it left out: metrics count.
+//! Promises: a line has address, path and code, but no token and nothing of a body. Deliberately counts only the lines it left out:
+//! metrics count the refusals.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,32 +11,33 @@ use std::time::{Duration, Instant};
 use crate::event::{Code, Sharer};
 
 const EVERY: Duration = Duration::from_secs(60);
-/// Beyond so many at once, others go without a line.
+/// When so many sources are remembered, others get no line.
 const SOURCES_MAX: usize = 1024;
 
 #[derive(Default)]
 pub struct Refusals {
-    said: Mutex<HashMap<Sharer, Said>>,
+    said: Mutex<HashMap<Sharer, LastLine>>,
 }
 
-struct Said {
+struct LastLine {
     at: Instant,
-    /// Refusals since, of which nothing was said.
+    /// Refusals since then that got no line.
     left_out: u64,
 }
 
 impl Refusals {
-    /// `path` as it may be shown.
+    /// Logs a refusal. `path` is as [`super::path::shown`] returns it.
     pub fn say(&self, source: IpAddr, path: &str, code: Code) {
         if let Some(left_out) = self.may_say(Sharer::of(source)) {
             tracing::warn!(source.address = %source, path, code = code.as_str(), left_out, "refused");
         }
     }
 
-    /// How many were left out before this one, if it is to be said.
+    /// How many lines were left out before this one; `None` if this one is left out too.
     fn may_say(&self, source: Sharer) -> Option<u64> {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
+
         if let Some(before) = said.get_mut(&source) {
             if now.duration_since(before.at) < EVERY {
                 before.left_out += 1;
@@ -47,7 +49,8 @@ impl Refusals {
                 return None;
             }
         }
-        let before = said.insert(source, Said { at: now, left_out: 0 });
+
+        let before = said.insert(source, LastLine { at: now, left_out: 0 });
         Some(before.map_or(0, |before| before.left_out))
     }
 }

@@ -1,4 +1,4 @@
-//! What one body may take, each limit held before anything is allocated.
+//! The limits of one body. Each is checked before anything is allocated.
 
 use crate::config;
 
@@ -8,18 +8,18 @@ pub(super) mod scan;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Of nested JSON, the outer array of a batch included.
+    /// How deep JSON may be nested, the outer array of a batch included.
     pub depth_max: usize,
-    /// In one body.
+    /// Events in one body.
     pub events_max: usize,
-    /// In one event.
+    /// Pictures in one event.
     pub pictures_max: usize,
-    /// Of one event's text.
+    /// Bytes of one event's text.
     pub event_max_bytes: usize,
 }
 
 impl Limits {
-    /// Those of the config.
+    /// The limits of the config.
     pub fn of(ingest: &config::Ingest) -> Limits {
         let config::Ingest { depth_max, events_max, pictures_max, body_max_bytes, .. } = *ingest;
         Limits { depth_max, events_max, pictures_max, event_max_bytes: body_max_bytes }

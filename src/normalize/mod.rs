@@ -1,15 +1,15 @@
 //! Bytes → one [`Event`] or many, their pictures taken out and named.
 //!
-//! Promises: pure (no clock, no IO, no async: what it needs to know of the moment comes with [`Context`]); no input makes it
-//! panic, and what it allocates is bounded by the limits, whatever the input; a field never refuses an event, and nothing the box
-//! sent is lost but what policy removes (face embeddings). Refused are only what is not JSON, what no dialect claims, and what
-//! breaks a limit. Deliberately fetches no URL, decodes no pixel, and knows neither routes nor duplicates.
+//! Promises: pure (no clock, no IO, no async; the moment comes with [`Context`]). No input makes it panic, and its memory is bounded by the
+//! limits. A field never refuses an event, and nothing that the box sent is lost except face embeddings, which policy removes. Only three
+//! things are refused: a body that is not JSON, a document of no known dialect, and a broken limit. Deliberately fetches no URL, decodes no
+//! pixel, and knows neither routes nor duplicates.
 //!
-//! In the order a body passes: `limits` (before anything is allocated) → `reading`: one parse, `dialect` (whose document is it), taken
-//! apart, each field settled, id and content from all the rest. `value` knows one kind of value in each file.
+//! A body passes `limits` before anything is allocated, then `reading`: it is parsed once, recognised by a `dialect`, taken apart and
+//! assembled, and gets its id. `value` has a file for each kind of value.
 //!
-//! Only a body that this strict way refuses takes the other: `repair` returns a text and notes of what it changed, and then the strict way
-//! again, with every limit. The memory it takes is asked for first ([`Room`]).
+//! A body that this strict reading refuses passes `repair`, which returns a text and notes of its changes. The strict reading then reads
+//! that text, with every limit. Memory for a repair is asked for first ([`Room`]).
 
 use bytes::Bytes;
 
@@ -28,11 +28,11 @@ pub use limits::Limits;
 pub use limits::cost::Cost;
 pub use limits::room::Room;
 
-/// What a body does not say of itself.
+/// What normalization needs to know besides the body.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub source: &'a Source,
-    /// The config's site, where the URL names none.
+    /// The config's site, used if the URL names none.
     pub site: &'a str,
     pub gateway: &'a str,
     pub settings: &'a config::Normalize,
@@ -40,17 +40,17 @@ pub struct Context<'a> {
     pub room: Room<'a>,
 }
 
-/// An event and the pictures that were in it. Whether one may act on it is not decided yet: its revision waits for that.
+/// An event and its pictures. It has no revision yet: that depends on whether one may act on it, which is decided later.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalized {
     pub event: Event,
     pub pictures: Vec<Picture>,
     pub content: ContentDigest,
-    /// Something of it could not be read: why the body is to be kept beside the event.
+    /// Why a part could not be read: the body is then kept beside the event.
     pub unread: Option<Refusal>,
 }
 
-/// What a body held.
+/// The events of a body.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "taken apart where it is made; a box would cost every event an allocation")]
 pub enum Batch<'a> {
@@ -58,26 +58,26 @@ pub enum Batch<'a> {
     Many(Elements<'a>),
 }
 
-/// An array's events, each with its text, and read when it is asked for, so that only one of them has its pictures in memory. They
-/// succeed and fail one by one.
+/// The events of an array, each with its text. An event is read when it is asked for, so only one has its pictures in memory. They succeed
+/// and fail one by one.
 #[derive(Debug)]
 pub struct Elements<'a> {
     elements: std::vec::IntoIter<Element>,
     context: Context<'a>,
 }
 
-/// One of an array's, not read yet.
+/// One element of an array, not read yet.
 #[derive(Clone, Debug)]
 pub struct Element {
     pub text: Bytes,
-    /// What was odd about the array itself.
+    /// What was odd about the array.
     warning: Option<WarningCode>,
 }
 
-/// What is kept of a text that could not be read, or of a number that is none.
+/// How much is kept of an unreadable text or number.
 const KEPT_BYTES: usize = 4 << 10;
 
-/// Takes a body apart. `Err` is for the whole body; what is wrong with one element of an array, its iterator says.
+/// Reads a body. `Err` is for the whole body; an element of an array that is wrong is an error of the iterator.
 pub fn normalize<'a>(body: &Bytes, context: &Context<'a>) -> Result<Batch<'a>, Refusal> {
     match trimmed(body).first() {
         Some(b'[') => many(body, context, None),
@@ -99,15 +99,17 @@ fn many<'a>(body: &Bytes, context: &Context<'a>, encoded: Option<WarningCode>) -
             (texts, array.has_comma.then_some(WarningCode::JsonRepaired))
         }
     };
+
     if texts.is_empty() {
         return Err(Refusal::new(Code::EventUnrecognized, "the array holds no event"));
     }
+
     let warning = encoded.or(repaired);
     let elements: Vec<_> = texts.into_iter().map(|text| Element { text, warning }).collect();
     Ok(Batch::Many(Elements { elements: elements.into_iter(), context: *context }))
 }
 
-/// Split in the first encoding in which the array looks as if it was written so, or at least is one.
+/// Splits an array by the first encoding in which it looks sound, or else by the first in which it is an array.
 fn split_as_written<'b>(body: &'b [u8], context: &Context<'_>) -> Result<Option<repair::split::Array<'b>>, Refusal> {
     let mut array = None;
     let charsets = repair::decode::readings(body, context.source.charset.as_deref()).into_iter().filter_map(Charset::of);
@@ -123,7 +125,7 @@ fn split_as_written<'b>(body: &'b [u8], context: &Context<'_>) -> Result<Option<
 fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Refusal> {
     let text = reading::text(body)?;
     limits::scan::scan(text, &context.limits)?;
-    Ok(reading::object::elements(text)?.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
+    Ok(reading::json_object::elements(text)?.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
 }
 
 impl Element {
@@ -135,7 +137,7 @@ impl Element {
 }
 
 impl Elements<'_> {
-    /// Unread, for whoever reads them one by one elsewhere.
+    /// The elements, still unread.
     pub fn into_elements(self) -> Vec<Element> {
         self.elements.collect()
     }

@@ -1,7 +1,7 @@
-//! One event's text → the event: the strict way, and for what it refuses, decoded and repaired, the strict way again.
+//! Reads one event: strictly, and if that refuses the text, strictly again after decoding and repairing it.
 //!
-//! Promises: a body that is sound costs one reading and no copy; whatever a repair makes of a body is held against every limit as if
-//! it had been sent so. What is still no JSON is refused in the words of the first reading, which saw what the box sent.
+//! Promises: a sound body costs one reading and no copy. A repaired body is held against every limit, as if it had been sent so. If it is
+//! still no JSON, the refusal is that of the first reading, which saw the box's own bytes.
 
 use bytes::Bytes;
 
@@ -16,17 +16,17 @@ use crate::event::{Code, Refusal, Warning, WarningCode};
 
 mod assemble;
 pub(super) mod digest;
-pub(super) mod object;
+pub(super) mod json_object;
 mod sent;
 mod warnings;
 
-/// What a repair may take, in the largest events: decoded, taken out of a text twice, and edited.
+/// A repair may take the memory of this many largest events: decoded, taken out of a text twice, and edited.
 const REPAIR_EVENTS: usize = 4;
 
 /// Why a reading ends without an event.
 pub(super) enum Stop {
     Refused(Refusal),
-    /// A text stands where an object belongs, and may be one.
+    /// A text that may be an encoded object stands where an object belongs.
     Encoded,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn may_be_repaired(refusal: &Refusal) -> bool {
     matches!(refusal.code, Code::JsonInvalid | Code::EncodingInvalid)
 }
 
-/// The array that is a body's JSON text.
+/// The array that a body holds as a JSON text.
 pub(super) fn array_in(body: &Bytes, context: &Context<'_>) -> Result<Option<Bytes>, Refusal> {
     let Ok(text) = text(body) else { return Ok(None) };
     let array = repair::array_in(text, &mut taken(context))?;
@@ -62,13 +62,15 @@ fn repaired(body: &Bytes, context: &Context<'_>) -> Result<Option<Normalized>, R
     for encoding in decode::readings(body, context.source.charset.as_deref()) {
         let mut taken = taken(context);
         let Some(text) = decode::decode(body, encoding, context.limits.event_max_bytes, &mut taken)? else { continue };
+
         let is_decoded = matches!(text, std::borrow::Cow::Owned(_));
-        // Only where a quote is a quote in both can the bytes of a string be found again.
+        // The bytes of a string can be found again only if a quote is the same byte in both.
         let raw = (is_decoded && encoding.is_ascii_compatible()).then_some(body);
         let text = text.trim_matches(BLANK);
         let Some(repaired) = repair::repair(text, raw, context.limits.depth_max, &mut taken)? else { continue };
-        // What was a text may be a tree now, which costs more than the body was asked for.
+        // An opened text is a tree now, which costs more than was asked for the body.
         taken.read(Cost::of(repaired.text.as_bytes()).bytes())?;
+
         match read(&repaired.text, Some(repaired.notes), context) {
             Ok(mut normalized) => {
                 if is_decoded && raw.is_none() {
@@ -88,7 +90,7 @@ fn taken<'a>(context: &Context<'a>) -> Taken<'a> {
     Taken::new(context.room, context.limits.event_max_bytes.saturating_mul(REPAIR_EVENTS))
 }
 
-/// What may stand around JSON.
+/// White space around JSON.
 const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// The body's text without the byte order mark and the white space around it.
@@ -100,6 +102,7 @@ pub(super) fn text(body: &[u8]) -> Result<&str, Refusal> {
             "body looks like UTF-16, which is taken only where its Content-Type says so",
         ));
     }
+
     let text = simdutf8::compat::from_utf8(body)
         .map_err(|error| Refusal::new(Code::EncodingInvalid, format!("not UTF-8 at byte {}", error.valid_up_to())))?
         .trim_matches(BLANK);
@@ -109,7 +112,7 @@ pub(super) fn text(body: &[u8]) -> Result<&str, Refusal> {
     Ok(text)
 }
 
-/// One event of a text without white space around it; with `notes` it has been repaired, and nothing of it is repaired again.
+/// Reads one event from a text without white space around it. With `notes` the text was repaired, and is not repaired again.
 fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Normalized, Stop> {
     let limits = &context.limits;
     let counts = scan::scan(text, limits)?;
@@ -117,7 +120,7 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         let message = format!("an event of {} bytes, at most {}", text.len(), limits.event_max_bytes);
         return Err(Refusal::new(Code::BodyTooLarge, message).into());
     }
-    // A document parsed takes up to a hundred times its text (`[{},{},…`), so its length alone is no bound.
+    // A parsed document takes up to a hundred times its text (`[{},{},…`), so its length alone is no bound.
     if tree_bytes(counts.brackets, counts.values) > TREE_MAX {
         return Err(Refusal::new(Code::BodyTooLarge, "too many values in one event").into());
     }
@@ -125,14 +128,15 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         let message = format!("{} pictures in one event, at most {}", counts.pictures, limits.pictures_max);
         return Err(Refusal::new(Code::TooManyPictures, message).into());
     }
+
     if !text.starts_with('{') {
-        object::check(text)?;
-        let may_be_one = notes.is_none() && object::may_be_encoded(text);
+        json_object::check(text)?;
+        let may_be_one = notes.is_none() && json_object::may_be_encoded(text);
         let no_object = || Refusal::new(Code::EventUnrecognized, "an event is a JSON object").into();
         return Err(if may_be_one { Stop::Encoded } else { no_object() });
     }
 
-    let object = object::Object::parse(text, nested::INNER)?;
+    let object = json_object::JsonObject::parse(text, nested::INNER)?;
     let Some(dialect) = dialect::of(&object) else {
         return Err(Refusal::new(
             Code::EventUnrecognized,
@@ -140,8 +144,9 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         )
         .into());
     };
+
     let object = object.open(dialect.table.inner)?;
-    let (mut sent, pictures) = sent::Sent::take(dialect, object, notes, context)?;
+    let (mut sent, pictures) = sent::SentDocument::take(dialect, object, notes, context)?;
     let unread = sent.unread.take();
     let (event, content) = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
     Ok(Normalized { event, pictures, content, unread })

@@ -1,4 +1,4 @@
-//! One kind of value in each file: a field's, a picture's, an image's, and those that never leave.
+//! One file for each kind of value: a field, a picture's text, an image's bytes, and face embeddings, which never leave.
 
 pub(super) mod embedding;
 pub(super) mod field;

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use super::gone::Stretch;
 use super::layout::{Counts, TYPES};
 use super::log::{Log, Part};
 use super::progress::{Change, Joined, Progress, ROTTEN, Tally};
@@ -56,6 +57,10 @@ pub(super) struct Kept {
 }
 
 impl Saved {
+    pub(super) fn position(&self, person_type: PersonType) -> u64 {
+        self.positions.get(usize::from(person_type.number())).copied().unwrap_or(0)
+    }
+
     /// What the log held when this was written.
     pub(super) fn log(&self) -> Counts {
         Counts(self.log)
@@ -90,14 +95,14 @@ pub(super) fn path(directory: &Path, destination: &str, lane: Lane) -> PathBuf {
 }
 
 impl Follower {
-    /// Takes up where the slot says; joins at the end where there is none. `replay` becomes durable together with that.
-    pub(super) fn open(log: &Log, destination: &str, lane: Lane, kept: Kept, replay: Option<Replay>) -> io::Result<Follower> {
+    /// Takes up where the slot says; joins at the end where there is none. `replays` become durable together with that.
+    pub(super) fn open(log: &Log, destination: &str, lane: Lane, kept: Kept, replays: Vec<Replay>) -> io::Result<Follower> {
         let end = log.counts();
         let mut progress = match kept.saved {
             Some(saved) => Progress::at(saved.joined, saved.positions, saved.tally, saved.replays),
             None => Progress::joining(Joined { sequence: end.last(), records: end.lane(lane) }),
         };
-        progress.replays.extend(replay);
+        progress.replays.extend(replays);
         reconcile(log, lane, &mut progress)?;
         let saved = text(log, &progress)?;
         let slots = match kept.slots {
@@ -210,6 +215,13 @@ pub(super) fn everything(log: &Log) -> Option<Replay> {
     let oldest = log.oldest()?;
     let last = log.counts().last();
     (oldest <= last).then(|| Replay::new(uuid::Uuid::new_v4().simple().to_string(), oldest, last))
+}
+
+/// Replays of what has come back, for a cursor that may have counted it as rotten.
+pub(super) fn of_returned(saved: &Saved, returned: &[Stretch]) -> Vec<Replay> {
+    let since = returned.iter().filter(|stretch| stretch.to > saved.joined.sequence);
+    let from = |stretch: &Stretch| stretch.from.max(saved.joined.sequence + 1);
+    since.map(|stretch| Replay::new(uuid::Uuid::new_v4().simple().to_string(), from(stretch), stretch.to)).collect()
 }
 
 /// A cursor that stands before or in a gap of the log is moved behind it, and what it had not passed is counted.

@@ -10,11 +10,11 @@ use tokio::sync::watch;
 
 use super::follower::Follower;
 use super::intake::Intake;
+use super::lock::Lock;
 use super::log::Log;
 use super::manifest::Manifest;
 use super::settings::Settings;
 use super::slots::Slots;
-use crate::disk::File;
 use crate::event::{Lane, Timestamp};
 
 pub(super) struct Inner {
@@ -33,7 +33,7 @@ pub(super) struct Inner {
     pub was_clean: bool,
     pub manifest: Mutex<(Manifest, Slots)>,
     /// Held until closed.
-    pub lock: Mutex<Option<File>>,
+    pub lock: Mutex<Option<Lock>>,
     pub closing: Closing,
     pub growth: Mutex<super::status::Growth>,
 }

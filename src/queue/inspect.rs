@@ -5,12 +5,14 @@
 //! those of moments close to each other. Deliberately repairs nothing: the start of the gateway does.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::follower::{Saved, path};
 use super::layout::{Counts, Entry};
+use super::lock::lock;
 use super::manifest::{self, Manifest};
-use super::open::{DIRECTORY, lock};
+use super::open::DIRECTORY;
 use super::progress::Tally;
 use super::recover;
 use super::scan::{self, Durable};
@@ -100,6 +102,8 @@ pub struct Report {
     pub unread: Vec<(PathBuf, u64, Sequence)>,
     /// Known to be lost, and counted as expired.
     pub lost: u64,
+    /// In no segment, and not counted by every cursor: the next start steps over them.
+    pub missing: Vec<RangeInclusive<u64>>,
     pub cursors: Vec<CursorSummary>,
 }
 
@@ -107,7 +111,7 @@ impl Report {
     pub fn is_sound(&self) -> bool {
         let exact = |cursor: &CursorSummary| cursor.counted.as_ref().is_some_and(Counted::is_exact);
         let places = [&self.rotten, &self.rotten_pictures, &self.unread];
-        places.iter().all(|places| places.is_empty()) && self.cursors.iter().all(exact)
+        self.missing.is_empty() && places.iter().all(|places| places.is_empty()) && self.cursors.iter().all(exact)
     }
 }
 
@@ -146,8 +150,12 @@ pub fn records(data_dir: &Path, mut visit: impl FnMut(RecordSummary) -> bool) ->
 pub fn verify(data_dir: &Path) -> Result<Report, OpenError> {
     let directory = data_dir.join(DIRECTORY);
     let manifest = peek(&directory)?;
+    // While the gateway runs: the log grows behind its end, and its beginning goes once cursors are past it.
+    let end = saved(&directory, &manifest)?.iter().filter_map(|(.., saved)| Some(saved.as_ref()?.log().last())).max().unwrap_or(0);
     let segments = load(&directory)?;
-    let mut report = Report { cursors: cursors(&directory, &manifest, &segments)?, ..Report::default() };
+    let saved = saved(&directory, &manifest)?;
+    let mut report =
+        Report { missing: missing(&saved, &segments, end), cursors: counted(&directory, saved, &segments)?, ..Report::default() };
     for segment in &segments {
         let mut entries = Vec::with_capacity(segment.records());
         let seen = segment.visit(segment.base(), |sequence, entry| {
@@ -240,27 +248,63 @@ fn record(sequence: u64, entry: &Entry) -> RecordSummary {
 }
 
 fn cursors(directory: &Path, manifest: &Manifest, segments: &[Segment]) -> Result<Vec<CursorSummary>, OpenError> {
-    let mut summaries = Vec::new();
+    counted(directory, saved(directory, manifest)?, segments)
+}
+
+/// Every cursor's slot; `None` where neither can be read.
+fn saved(directory: &Path, manifest: &Manifest) -> Result<Vec<(String, Lane, Option<Saved>)>, OpenError> {
+    let mut found = Vec::new();
     for destination in &manifest.destinations {
         for lane in Lane::ALL {
             let path = path(directory, destination, *lane);
             let text = Slots::peek(&Disk::default(), &path, CURSOR_BYTES).map_err(OpenError::io("reading", &path))?;
             let saved = text.and_then(|text| serde_json::from_slice::<Saved>(&text).ok());
-            let counted = saved.map(|saved| count(*lane, &saved, segments)).transpose();
-            let counted = counted.map_err(OpenError::io("reading", directory))?;
-            summaries.push(CursorSummary { destination: destination.clone(), lane: *lane, counted });
+            found.push((destination.clone(), *lane, saved));
         }
     }
-    Ok(summaries)
+    Ok(found)
+}
+
+fn counted(
+    directory: &Path,
+    saved: Vec<(String, Lane, Option<Saved>)>,
+    segments: &[Segment],
+) -> Result<Vec<CursorSummary>, OpenError> {
+    let summary = |(destination, lane, saved): (String, Lane, Option<Saved>)| {
+        let counted = saved.map(|saved| count(lane, &saved, segments)).transpose()?;
+        Ok(CursorSummary { destination, lane, counted })
+    };
+    saved.into_iter().map(summary).collect::<io::Result<_>>().map_err(OpenError::io("reading", directory))
+}
+
+/// Sequences that stand in no segment, as far as a cursor still has them before it.
+fn missing(saved: &[(String, Lane, Option<Saved>)], segments: &[Segment], end: u64) -> Vec<RangeInclusive<u64>> {
+    let saved = saved.iter().filter_map(|(.., saved)| saved.as_ref());
+    let positions = saved.flat_map(|saved| PersonType::ALL.iter().map(|person_type| saved.position(*person_type)));
+    let Some(mut through) = positions.min() else { return Vec::new() };
+    let mut missing = Vec::new();
+    for (base, last) in segments.iter().map(|segment| (segment.base(), segment.through().last())).chain([(end + 1, end)]) {
+        if base > through + 1 {
+            missing.push(through + 1..=base - 1);
+        }
+        through = through.max(last);
+    }
+    missing
 }
 
 /// Counts what waits record by record; where segments are gone, what stood in them is known from the next header.
 fn count(lane: Lane, saved: &Saved, segments: &[Segment]) -> io::Result<Counted> {
-    let mut waiting = 0;
+    let (mut waiting, mut through) = (0, None::<Counts>);
     for segment in segments {
+        let before = segment.header.before;
+        if let Some(through) = through.replace(segment.through()).filter(|through| through.last() < before.last()) {
+            let is_before = |person_type: PersonType| saved.position(person_type) <= through.last();
+            let types = PersonType::ALL.iter().copied().filter(|person_type| is_before(*person_type));
+            let records = |person_type| before.of(lane, person_type).saturating_sub(through.of(lane, person_type));
+            waiting += types.map(records).sum::<u64>();
+        }
         segment.visit(segment.base(), |sequence, entry| {
-            let position = saved.positions.get(usize::from(entry.person_type.number())).copied().unwrap_or(0);
-            waiting += u64::from(entry.lane == lane && sequence > position);
+            waiting += u64::from(entry.lane == lane && sequence > saved.position(entry.person_type));
             true
         })?;
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::follower::hex;
+use super::gone::Stretch;
 use super::layout::VERSION;
 use super::settings::OpenError;
 use super::slots::{MANIFEST_BYTES, Slots};
@@ -23,6 +24,12 @@ pub(super) struct Manifest {
     /// Closed, with everything written.
     pub clean: bool,
     pub destinations: Vec<String>,
+    /// What was stepped over because no segment held it: known again if one does.
+    #[serde(default)]
+    pub gone: Vec<Stretch>,
+    /// No segment of a lower number is made: one that is elsewhere may come back under its name.
+    #[serde(default)]
+    pub next_segment: u64,
 }
 
 pub(super) fn path(directory: &Path) -> PathBuf {
@@ -78,6 +85,6 @@ impl Manifest {
             destinations.extend(destination.map(str::to_owned));
         }
         destinations.sort();
-        Ok(Manifest { version: VERSION, epoch: hex(&epoch), clean: false, destinations })
+        Ok(Manifest { version: VERSION, epoch: hex(&epoch), clean: false, destinations, gone: Vec::new(), next_segment: 0 })
     }
 }

@@ -12,12 +12,13 @@
 //!
 //! ```text
 //! data_dir/
-//! ├── lock                            held by the one process, with flock
+//! ├── lock                            held by the one process, with flock, as is the folder below
 //! └── queue/
 //!     ├── manifest                    two equal slots: format, epoch, closed properly?, destinations
 //!     ├── segment-0000000017          the log, by number; the last one is being written
 //!     ├── segment-0000000018
 //!     ├── fresh                       a segment in the making: no name, so nothing in it
+//!     ├── left-alone-segment-…        its records stand in another segment, too: for a person to look at
 //!     ├── cursor-mqtt-normal          two alternating slots: positions, counts, replays
 //!     ├── cursor-mqtt-urgent
 //!     └── verdicts-normal             of the store: which pictures will not come
@@ -105,11 +106,13 @@
 //! A record that validates is kept wherever it stands. What was lost keeps its sequence, as an index entry marked lost; each
 //! cursor that comes by counts it as expired by the rule [`ROTTEN`]. An event that fails its CRC when it is read is treated
 //! the same way; a picture that does is told to whoever asked for it. Segments that are gone altogether show as a gap in the
-//! counts, and are treated the same way. How many are gone is counted by sequence (`rotten.rs`), so that a record counts once
+//! counts, and are treated the same way, each type by its own count. The manifest keeps what was gone (`gone.rs`): a segment that is back
+//! goes out as a replay to whoever had counted it. Of two that hold the same numbers the later one stays, and the other is put aside under
+//! the name `left-alone-…`, which nobody reads; a number is not given to another segment after a proper stop. How many are gone is counted by sequence (`rotten.rs`), so that a record counts once
 //! for all lanes and cursors.
 //!
-//! Rot is bytes that do not hold, or a file that ends too early. **A disk that does not answer** is neither rotten nor torn: at the start it
-//! is an error that names the file, later it holds whoever reads there, and nobody else: an event the line of its cursor (nobody knows of
+//! Rot is bytes that do not hold, or a file that ends too early. **A disk that does not answer** is neither rotten nor torn, and a
+//! file that its folder lists and that is not found is such a disk. At the start it is an error that names the file, later it holds whoever reads there, and nobody else: an event the line of its cursor (nobody knows of
 //! which device it tells, and within one nothing may overtake), a picture its device. It is said, with who waits and for which place, and asked
 //! again. A disk that is gone is asked for as long as it takes. **One place** that it does not read for ten minutes, while it reads
 //! the header of the same file, has lost its bytes, and counts as rotten; an index as one that the records have to tell.
@@ -146,6 +149,7 @@ mod cursor;
 mod duplicates;
 mod folder;
 mod follower;
+mod gone;
 mod group;
 mod handle;
 mod inner;
@@ -153,6 +157,7 @@ pub mod inspect;
 mod intake;
 mod keeper;
 mod layout;
+mod lock;
 mod log;
 mod manifest;
 mod open;

@@ -1,4 +1,4 @@
-//! Opening and closing: lock, recovery, cursors, threads; and all of it in reverse.
+//! Opening and closing: recovery, cursors, threads; and all of it in reverse.
 //!
 //! Promises: either everything is as it was durable, or the error names what is in the way; opening twice is refused.
 //! Deliberately leaves no half-open queue behind.
@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::duplicates::Duplicates;
-use super::follower::{Follower, Kept, everything};
+use super::follower::{self, Follower, Kept, everything};
+use super::gone::{self, Stretch};
 use super::inner::Inner;
 use super::intake::{Intake, Work};
 use super::layout::Counts;
+use super::lock::lock_patiently;
 use super::log::Log;
 use super::manifest::{self, Manifest};
 use super::progress::Change;
@@ -25,7 +26,7 @@ use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
 use crate::clock::Clock;
-use crate::disk::{Disk, File};
+use crate::disk::Disk;
 use crate::event::{Lane, PersonType};
 use crate::fault::Fault;
 use crate::volume;
@@ -56,7 +57,21 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let log = Log::open(directory.clone(), disk, settings.unread_max, manifest.epoch_bytes(), recovered.segments, counts);
     let log = log.map_err(OpenError::io("opening", &directory))?;
     recovered.rotten.into_iter().for_each(|gone| log.rotted(gone));
-    let followers = follow(&log, &manifest, destinations, kept)?;
+    let number = manifest.next_segment.max(recovered.number);
+    manifest.next_segment = number;
+
+    let gone = step_over(&log, &manifest, destinations, &kept);
+    if gone != manifest.gone {
+        manifest.gone = gone;
+        slots.write_both(&manifest.text()).map_err(OpenError::io("writing", &manifest::path(&directory)))?;
+    }
+    let returned = gone::returned(&log, &manifest.gone);
+    for Stretch { from, to } in &returned {
+        tracing::error!(from, to, "records that counted as rotten stand in a segment again: they go out as a replay");
+    }
+    let followers = follow(&log, &manifest, destinations, kept, &returned)?;
+    manifest.gone = gone::without(&manifest.gone, &returned);
+
     // An empty log has nothing that a stop could have cut short.
     let was_clean = manifest.clean || log.counts().last() == 0;
     manifest.clean = false;
@@ -78,33 +93,12 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
         closing: Default::default(),
         growth: Default::default(),
     });
-    let (number, write) = (recovered.number, recovered.write);
+    let (number, write) = (number, recovered.write);
     let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
     duplicates.load(&inner.log).map_err(OpenError::io("reading the indexes of", &directory))?;
     let threads = start(&inner, Writer::new(inner.clone(), duplicates, recovered.unsealed, number, write))
         .map_err(OpenError::io("starting a thread for", &directory))?;
     Ok((inner, threads))
-}
-
-/// Exclusive, for as long as the file is open.
-pub(super) fn lock(disk: &Disk, data_dir: &Path) -> Result<File, OpenError> {
-    let path = data_dir.join("lock");
-    let file = disk.open_or_create(&path).map_err(OpenError::io("opening", &path))?;
-    match file.lock().map_err(OpenError::io("locking", &path))? {
-        true => Ok(file),
-        false => Err(OpenError::Locked { path }),
-    }
-}
-
-/// The same, past somebody who only looks whether it is locked.
-fn lock_patiently(disk: &Disk, data_dir: &Path) -> Result<File, OpenError> {
-    for _ in 0..10 {
-        match lock(disk, data_dir) {
-            Err(OpenError::Locked { .. }) => std::thread::sleep(Duration::from_millis(20)),
-            result => return result,
-        }
-    }
-    lock(disk, data_dir)
 }
 
 type KeptCursor = (String, Lane, Kept);
@@ -130,7 +124,13 @@ fn load(disk: &Disk, directory: &Path, manifest: &Manifest, destinations: &[&str
 }
 
 /// The cursors of the configured destinations. One that is not configured any more must have nothing waiting.
-fn follow(log: &Log, manifest: &Manifest, destinations: &[&str], kept: Vec<KeptCursor>) -> Result<Vec<Arc<Follower>>, OpenError> {
+fn follow(
+    log: &Log,
+    manifest: &Manifest,
+    destinations: &[&str],
+    kept: Vec<KeptCursor>,
+    returned: &[Stretch],
+) -> Result<Vec<Arc<Follower>>, OpenError> {
     let is_lost = |name: &str| kept.iter().any(|(destination, _, kept)| destination == name && kept.is_unreadable());
     let mut replays: Vec<String> = manifest.destinations.iter().filter(|name| is_lost(name)).cloned().collect();
     nothing_waits(log, destinations, &kept)?;
@@ -140,13 +140,17 @@ fn follow(log: &Log, manifest: &Manifest, destinations: &[&str], kept: Vec<KeptC
             continue;
         }
         let replay = replays.iter().position(|name| *name == destination).filter(|_| lane == Lane::Normal);
-        let replay = replay.and_then(|place| {
-            let name = replays.swap_remove(place);
-            tracing::error!(destination.name = name, "a cursor is unreadable: everything that is kept goes out again");
-            everything(log)
-        });
+        let again: Vec<_> = match (&kept.saved, replay) {
+            (_, Some(place)) => {
+                let name = replays.swap_remove(place);
+                tracing::error!(destination.name = name, "a cursor is unreadable: everything that is kept goes out again");
+                everything(log).into_iter().collect()
+            }
+            (Some(saved), None) if lane == Lane::Normal => follower::of_returned(saved, returned),
+            _ => Vec::new(),
+        };
         let path = super::follower::path(&log.directory, &destination, lane);
-        let follower = Follower::open(log, &destination, lane, kept, replay).map_err(OpenError::io("writing", &path))?;
+        let follower = Follower::open(log, &destination, lane, kept, again).map_err(OpenError::io("writing", &path))?;
         followers.push(Arc::new(follower));
     }
     Ok(followers)
@@ -157,14 +161,24 @@ fn nothing_waits(log: &Log, destinations: &[&str], kept: &[KeptCursor]) -> Resul
     let mut waiting: BTreeMap<&str, u64> = BTreeMap::new();
     for (destination, lane, kept) in kept.iter().filter(|(name, ..)| !destinations.contains(&name.as_str())) {
         let Some(saved) = &kept.saved else { continue };
-        let position = |person_type: PersonType| saved.positions.get(usize::from(person_type.number())).copied().unwrap_or(0);
-        let of_lane = log.waiting(*lane, position).map_err(OpenError::io("reading the indexes of", &log.directory))?;
+        let of_lane = log
+            .waiting(*lane, |person_type| saved.position(person_type))
+            .map_err(OpenError::io("reading the indexes of", &log.directory))?;
         *waiting.entry(destination).or_default() += of_lane;
     }
     match waiting.into_iter().find(|(_, waiting)| *waiting > 0) {
         None => Ok(()),
         Some((destination, waiting)) => Err(OpenError::Waiting { destination: destination.to_owned(), waiting }),
     }
+}
+
+/// What the log lacks before any cursor that is to count it, and what it lacked before.
+fn step_over(log: &Log, manifest: &Manifest, destinations: &[&str], kept: &[KeptCursor]) -> Vec<Stretch> {
+    let followed = kept.iter().filter(|(name, ..)| destinations.contains(&name.as_str()));
+    let saved = followed.filter_map(|(_, _, kept)| kept.saved.as_ref());
+    let positions = saved.flat_map(|saved| PersonType::ALL.iter().map(|person_type| saved.position(*person_type)));
+    let missing = positions.min().map(|position| gone::missing(log, position)).unwrap_or_default();
+    gone::joined(manifest.gone.iter().copied().chain(missing).collect())
 }
 
 fn most(left: Counts, right: Counts) -> Counts {
@@ -215,6 +229,13 @@ fn write_last(inner: &Inner) {
     let mut manifest = inner.manifest.lock().unwrap_or_else(PoisonError::into_inner);
     let (manifest, slots): &mut (Manifest, Slots) = &mut manifest;
     manifest.clean = true;
+    let newest = inner.log.state().segments.back().map_or(0, |segment| segment.header.number);
+    manifest.next_segment = manifest.next_segment.max(newest + 1);
+    // Each says how far the log has come, also where nothing of it was answered.
+    for follower in &inner.followers {
+        let mut progress = follower.progress();
+        progress.change = progress.change.max(Change::Passed);
+    }
     if !space::flush(inner, Change::Passed) {
         tracing::error!(path = %inner.log.directory.display(), "cursors could not be written at the end: some records go out again");
     } else if let Err(error) = slots.write_both(&manifest.text()) {

@@ -36,11 +36,7 @@ impl Received {
     /// Takes up the counts where they were, and sets the metrics to them. A file of another log, or none, counts from the log alone.
     pub fn open(disk: Disk, data_dir: &Path, queue: Queue) -> io::Result<Received> {
         let path = data_dir.join("queue/received.json");
-        let found = match disk.read(&path) {
-            Ok(bytes) => serde_json::from_slice::<Kept>(&bytes).ok(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        let found = disk.read_if_there(&path)?.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
         let mut kept = found.filter(|kept| kept.epoch == queue.epoch()).unwrap_or_default();
         kept.epoch = queue.epoch().to_owned();
         kept.catch_up(&queue)?;

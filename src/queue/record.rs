@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::task::JoinError;
 
-use super::layout::{Entry, RecordHeader};
+use super::layout::{Counts, Entry, RecordHeader};
 use super::log::{Gap, Log, Part};
 use super::outages::Outages;
 use super::segment::{ReadError, Segment};
@@ -214,6 +214,24 @@ pub(super) struct Batch {
     pub index: Option<Arc<Vec<Entry>>>,
 }
 
+/// The records of a gap, which nobody knows but by number: those of each type stand at a sequence of their own at its end.
+fn lost(lane: Lane, types: TypeSet, before: &Counts, after: &Counts) -> Vec<Item> {
+    // One that was lost alone, before the gap, counted as unknown there and as what it was here.
+    let mut left = after.lane(lane).saturating_sub(before.lane(lane));
+    let mut sequence = after.last();
+    let mut items = Vec::new();
+    for person_type in PersonType::ALL.iter().copied() {
+        let records = after.of(lane, person_type).saturating_sub(before.of(lane, person_type)).min(left);
+        left -= records;
+        if records > 0 && types.contains(person_type) {
+            items.push(Item::Rotten { sequence, person_type, records });
+            sequence -= 1;
+        }
+    }
+    items.reverse();
+    items
+}
+
 /// Reads on from `want.from`, up to the end of a segment at most.
 pub(super) fn read(log: &Log, want: &Want) -> io::Result<Batch> {
     let mut batch = Batch { items: Vec::new(), through: want.through, index: None };
@@ -222,10 +240,10 @@ pub(super) fn read(log: &Log, want: &Want) -> io::Result<Batch> {
         Some(Part::Gap(gap)) => {
             let Gap { first, last, before, after } = *gap;
             batch.through = last.min(want.through);
-            let records = want.lane.map_or(0, |lane| after.lane(lane) - before.lane(lane));
-            // Nobody knows of what type they were; the unknown ones answer for them.
-            if records > 0 && last <= want.through && want.types.contains(PersonType::Unknown) {
-                batch.items.push(Item::Rotten { sequence: last, person_type: PersonType::Unknown, records });
+            if let Some(lane) = want.lane.filter(|_| last <= want.through) {
+                batch.items = lost(lane, want.types, &before, &after);
+            }
+            if !batch.items.is_empty() {
                 log.rotted(first..=last);
             }
         }

@@ -19,6 +19,8 @@ use crate::clock::Clock;
 use crate::disk::{self, Disk};
 
 pub(super) const SEGMENT_PREFIX: &str = "segment-";
+/// A segment that is not part of the log.
+const LEFT_ALONE_PREFIX: &str = "left-alone-";
 /// A segment in the making. It has no name yet, so it holds nothing.
 pub(super) const FRESH: &str = "fresh";
 
@@ -51,7 +53,7 @@ pub(super) fn list(disk: &Disk, directory: &Path) -> Result<Vec<Segment>, OpenEr
             Ok(Found::Newer(found)) => return Err(OpenError::Newer { path, found, known: VERSION }),
             Ok(Found::Unknown) => tracing::error!(path = %path.display(), "not a readable segment at offset 0: left alone"),
             // Deleted since it was listed: only where the gateway runs and somebody looks on.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(Found::Nothing) => {}
             Err(error) => return Err(OpenError::io("opening", &path)(error)),
         }
     }
@@ -86,17 +88,33 @@ fn named_numbers(disk: &Disk, directory: &Path) -> io::Result<u64> {
     Ok(next)
 }
 
+/// Aside, where nobody reads it: its records stand in another segment, or others have their numbers.
+fn leave_alone(disk: &Disk, segment: &Segment) {
+    let (path, name) = (&segment.path, segment.path.file_name().unwrap_or_default().to_string_lossy());
+    let aside = path.with_file_name(format!("{LEFT_ALONE_PREFIX}{name}"));
+    let error = disk.rename(path, &aside).err();
+    tracing::error!(path = %path.display(), aside = %aside.display(), ?error, "holds records that another segment holds too: left alone");
+}
+
 impl Recovered {
     fn take(&mut self, disk: &Disk, segment: Arc<Segment>, next: Option<Counts>) -> Result<(), OpenError> {
         let path = segment.path.clone();
-        if segment.header.before.last() < self.counts.last() {
-            tracing::error!(path = %path.display(), "holds records that another segment holds too: left alone");
+        let stands_on_another = segment.header.before.last() < self.counts.last();
+        if stands_on_another && !self.is_made_later(&segment) {
+            leave_alone(disk, &segment);
             return Ok(());
         }
-        self.counts = segment.header.before;
         if !segment.load_trailer().map_err(OpenError::io("reading the trailer of", &path))? {
             self.scan(&segment, next)?;
         }
+        if stands_on_another && segment.records() == 0 {
+            leave_alone(disk, &segment);
+            return Ok(());
+        }
+        while let Some(other) = self.segments.pop_back_if(|other| segment.header.before.last() < other.through().last()) {
+            leave_alone(disk, &other);
+        }
+        self.counts = segment.header.before;
         self.write = self.write.max(segment.next_write());
         self.counts = segment.through();
         if segment.records() > 0 {
@@ -106,6 +124,11 @@ impl Recovered {
             tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
         }
         Ok(())
+    }
+
+    /// Than the one before it in the log. What was made later was made because the other was not there: it has gone on from its numbers.
+    fn is_made_later(&self, segment: &Segment) -> bool {
+        self.segments.back().is_some_and(|other| other.header.number < segment.header.number)
     }
 
     fn scan(&mut self, segment: &Arc<Segment>, next: Option<Counts>) -> Result<(), OpenError> {

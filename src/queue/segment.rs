@@ -56,6 +56,8 @@ enum Contents {
 /// What stands at the path of a segment.
 pub(super) enum Found {
     Segment(Box<Segment>),
+    /// It is not there any more.
+    Nothing,
     /// Both copies of the header are unreadable, or it never was one of ours.
     Unknown,
     /// Written by a later version.
@@ -82,7 +84,7 @@ pub(super) enum ReadError {
 impl Segment {
     /// A segment as found on disk, its contents not yet known.
     pub(super) fn open(disk: &Disk, path: PathBuf) -> io::Result<Found> {
-        let file = disk.open(&path)?;
+        let Some(file) = disk.open_if_there(&path)? else { return Ok(Found::Nothing) };
         for copy in [0, BLOCK] {
             let mut bytes = [0; SEGMENT_HEADER];
             if !is_there(file.read_exact_at(&mut bytes, copy))? {

@@ -35,7 +35,7 @@ impl Slots {
 
     /// The file and the newest text that validates; `None` for the text if neither does. A file that is not there is an error.
     pub(super) fn open(disk: &Disk, path: &Path, bytes: u64) -> io::Result<(Slots, Option<Vec<u8>>)> {
-        let file = disk.open(path)?;
+        let file = disk.open_if_there(path)?.ok_or(io::ErrorKind::NotFound)?;
         let (generation, text) = newest(&file, bytes)?.map_or((0, None), |(generation, text)| (generation, Some(text)));
         Ok((Slots { file, bytes, generation }, text))
     }

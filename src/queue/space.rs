@@ -80,7 +80,7 @@ pub(super) fn make_room(inner: &Inner, wanted: u64) -> Result<(), Trouble> {
 
 /// What the file system has too little of for a segment of so many bytes. What it does not tell is left to the attempt.
 pub(super) fn missing(inner: &Inner, wanted: u64) -> Option<String> {
-    let room = inner.log.disk.room(&inner.log.directory).ok()?;
+    let room = inner.log.disk.free_space(&inner.log.directory).ok()?;
     if room.files.is_some_and(|files| files.available < RESERVE_FILES) {
         return Some(format!("the file system of {} has no room for more files", inner.log.directory.display()));
     }

@@ -72,7 +72,7 @@ pub struct FollowerStatus {
 pub(super) fn status(inner: &Inner) -> Status {
     let bytes = bytes(inner);
     let growth = inner.growth.lock().unwrap_or_else(PoisonError::into_inner).bytes_per_second();
-    let available = inner.log.disk.room(&inner.log.directory).ok().map(|room| room.bytes);
+    let available = inner.log.disk.free_space(&inner.log.directory).ok().map(|room| room.bytes);
     let disk_available = available.map(|bytes| bytes.saturating_sub(inner.settings.reserve_bytes()));
     // What is only kept gives way.
     let on_disk = disk_available.map_or(u64::MAX, |available| available.saturating_add(bytes.kept));

@@ -1,6 +1,6 @@
 //! The CloudEvents 1.0 attributes of a message, without the prefix that each binding gives them.
 //!
-//! Promises: every value is printable ASCII, whatever the event holds, so that no bus can be made to read a header in it.
+//! Promises: every value is printable ASCII, whatever the event holds, so that no value can smuggle a header into a bus.
 
 use super::payload::{Moment, SCHEMA};
 use super::{PicturesNow, topic};
@@ -17,6 +17,7 @@ pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'st
         ("time", event.occurred_at.to_string()),
         ("datacontenttype", "application/json".to_owned()),
     ];
+
     // The vendor's own shape has no schema of ours.
     if format == Format::Boxbridge {
         attributes.push(("dataschema", "urn:boxbridge:match:v1".to_owned()));
@@ -27,9 +28,10 @@ pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'st
         ("pictures", pictures(event, moment).to_owned()),
         ("recordedtime", event.received_at.to_string()),
     ]);
+
     attributes.extend(moment.act_before.map(|time| ("actbefore", time.to_string())));
     attributes.extend(moment.replay.map(|replay| ("replay", replay.to_owned())));
-    attributes.push(("sequence", format!("{:020}", moment.place.number)));
+    attributes.push(("sequence", format!("{:020}", moment.sequence.number)));
     attributes
 }
 
@@ -41,10 +43,11 @@ fn source(event: &Event) -> String {
     source
 }
 
-/// Whether whoever reads the message can go and fetch its pictures.
+/// Whether a reader of the message can fetch its pictures.
 fn pictures(event: &Event, moment: Moment<'_>) -> &'static str {
     let has = |kind: &PictureKind| event.pictures.get(*kind).is_some();
     let mut kinds = PictureKind::ALL.iter().copied().filter(has).peekable();
+
     match moment.pictures {
         _ if moment.is_dropped || kinds.peek().is_none() => "none",
         PicturesNow::Pending => "pending",

@@ -1,12 +1,12 @@
 //! Record → the messages that leave, as of now.
 //!
-//! Promises: pure (no clock, no IO, no async: the moment comes with [`Sending`]), so a record sent twice at one moment makes the
-//! same bytes twice; whatever depends on that moment is made here and nowhere else; nothing that is too late to act on gets a
-//! live MQTT topic. Deliberately knows no bus: a [`Message`] has a topic, and whether it fits is the session's to say.
+//! Promises: pure (no clock, no IO, no async; the moment comes with [`Sending`]), so a record that is sent twice at one moment makes the
+//! same bytes twice. Everything that depends on that moment is made here and nowhere else. An event that is too late to act on gets no
+//! live MQTT topic. Deliberately knows no bus: a [`Message`] has a topic, and the session says whether it fits.
 //!
-//! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock
-//! says; one from the platform only if it occurred within `live_for`; history and replays never. What may not be acted on is
-//! never urgent. This is decided once, when the event is accepted, and kept with it: no other route makes a backlog live.
+//! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock says. An
+//! event from the platform may be acted on only if it occurred within `live_for`, history and replays never. Only an event that may be
+//! acted on is urgent. This is decided once, when the event is accepted, and kept with it: a changed route never makes a backlog live.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,24 +19,24 @@ use crate::event::{
 
 mod attributes;
 mod payload;
-mod places;
+mod picture_locations;
 mod topic;
 
-pub use places::{Places, Through};
+pub use picture_locations::{PictureLocations, Through};
 pub use topic::gateway_topic;
 
-use payload::{Moment, Place};
+use payload::{Moment, SequenceInEpoch};
 
 /// The contract of a message's payload, as JSON Schema.
 pub const EVENT_SCHEMA: &str = include_str!("event.schema.json");
 
-/// What a clock may be set back by without a meaning: NTP slews less.
+/// A backward step up to this is ordinary correction; a larger one means that the clock was reset.
 const CLOCK_STEP_MS: i64 = 5_000;
 
 #[derive(Clone, Debug)]
 pub struct Router {
     routes: Routes,
-    places: Places,
+    places: PictureLocations,
     epoch: String,
     tables: Tables,
 }
@@ -48,10 +48,10 @@ pub type Tables = fn(Dialect) -> &'static Table;
 #[derive(Clone, Copy, Debug)]
 pub struct Sending<'a> {
     pub sequence: Sequence,
-    /// The record's.
+    /// The record's lane.
     pub lane: Lane,
     pub now: Timestamp,
-    /// How long ago it was received, at least; whatever the clock said then and says now.
+    /// At least how long ago it was received. Does not depend on what the clock said then or says now.
     pub age: Duration,
     /// The replay's id, if this is one.
     pub replay: Option<&'a str>,
@@ -64,13 +64,13 @@ pub struct Sending<'a> {
 pub enum PicturesNow {
     /// The store has answered for each of them.
     Settled(PictureVerdict),
-    /// It has not, and `picture_wait` is over.
+    /// The store has not answered, and `picture_wait` is over.
     Pending,
 }
 
 impl Router {
-    /// `epoch` is the log's: sequences count within it. By `tables` the vendor's own document is made again.
-    pub fn new(routes: &Routes, places: Places, epoch: &str, tables: Tables) -> Router {
+    /// `epoch` is the log's: sequences count within it. `tables` rebuilds the vendor's own document.
+    pub fn new(routes: &Routes, places: PictureLocations, epoch: &str, tables: Tables) -> Router {
         Router { routes: routes.clone(), places, epoch: epoch.to_owned(), tables }
     }
 
@@ -93,30 +93,32 @@ impl Router {
         if is_live { Act::Before(event.received_at.plus(live_for)) } else { Act::Never }
     }
 
-    /// Until when one may act on an event that is sent; `None` = it is for the record only.
+    /// Until when one may act on an event that is sent; `None`: it is for the record only.
     pub fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
         let act = match event.act_before {
-            // Of a version that did not decide.
+            // Written by a version that did not decide.
             Act::Undecided => self.decide(event),
             decided => decided,
         };
+
         match act {
             Act::Before(moment) if replay.is_none() => Some(moment),
             _ => None,
         }
     }
 
-    /// What leaves for MQTT; `None` if there is nothing to do, since this type has no route there or no late topic.
+    /// The message for MQTT; `None` if this type has no route there, or no late topic for an event that is late.
     pub fn mqtt(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
         let is_live = matches!(self.still(event, sending), Still::Live(_));
         let template = if is_live { &route.mqtt_topic } else { &route.mqtt_late_topic };
         let topic = topic::render(template.as_ref()?, event);
+
         let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, sending.age));
         Some(Message { expires_in, ..self.message(event, sending, route, topic, String::new()) })
     }
 
-    /// What leaves for Kafka; `None` if this type has no route there.
+    /// The message for Kafka; `None` if this type has no route there.
     pub fn kafka(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
         let topic = topic::render(route.kafka_topic.as_ref()?, event);
@@ -124,11 +126,12 @@ impl Router {
         Some(self.message(event, sending, route, topic, key))
     }
 
-    /// What leaves for the picture store; empty where the route drops pictures.
+    /// The objects for the picture store; none if the route drops pictures.
     pub fn objects(&self, event: &Event, pictures: Vec<Picture>) -> Vec<Object> {
         if self.routes.of(event.person_type).pictures == PicturePolicy::Drop {
             return Vec::new();
         }
+
         let object = |Picture { kind, bytes }| {
             let reference = event.pictures.get(kind)?;
             Some(Object { kind, key: reference.key.clone(), media_type: reference.media_type.clone(), bytes })
@@ -162,20 +165,21 @@ impl Router {
             };
             template.parts.iter().map(text).collect()
         };
+
         let routed = self.routes.iter().filter_map(|(person_type, route)| Some((person_type, route.kafka_topic.as_ref()?)));
         routed.flat_map(|(person_type, template)| Feed::ALL.iter().map(move |feed| topic(template, person_type, *feed))).collect()
     }
 
-    /// What of an event's time to act is left at the moment of sending.
+    /// Whether one may still act on an event at the moment of sending.
     fn still(&self, event: &Event, sending: &Sending<'_>) -> Still {
         let Some(act_before) = self.act_before(event, sending.replay) else { return Still::Never };
         if sending.now > act_before {
             return Still::Over(act_before);
         }
 
-        // Before it was received no moment can be: the clock went back, and how late it is nobody knows.
+        // Nothing is sent before it is received: if it seems so, the clock went back, and nobody knows how late it is.
         let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
-        // A clock that was ahead and was set back shows the same times again: then only the age says that it is long over.
+        // A clock that was ahead and was set back shows the same times again: then only the age tells that the moment is long over.
         let live_for = Duration::from_millis(u64::try_from(act_before.since(event.received_at)).unwrap_or(0));
         match is_known && sending.age <= live_for {
             true => Still::Live(act_before),
@@ -187,12 +191,13 @@ impl Router {
         let moment = Moment {
             act_before: self.still(event, sending).said(),
             replay: sending.replay,
-            place: Place { epoch: &self.epoch, number: sending.sequence.0 },
+            sequence: SequenceInEpoch { epoch: &self.epoch, number: sending.sequence.0 },
             base: self.places.of(sending.sequence, sending.lane, event.person_type),
             pictures: sending.pictures,
             is_dropped: route.pictures == PicturePolicy::Drop,
             inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),
         };
+
         Message {
             topic,
             key,
@@ -201,19 +206,19 @@ impl Router {
                 Format::Boxbridge => payload::boxbridge(event, moment),
                 Format::Box => payload::vendor((self.tables)(event.dialect), event, moment),
             },
-            // A clock that ran ahead when it came: brokers refuse what is from the future.
+            // The clock may have run ahead when the event came, and brokers refuse messages from the future.
             timestamp: event.received_at.min(sending.now),
             expires_in: None,
         }
     }
 }
 
-/// Whether one may still act on an event, and what its message says of that.
+/// Whether one may still act on an event, and the moment that its message names.
 enum Still {
     Live(Timestamp),
-    /// A moment that has passed: it says the truth.
+    /// A moment that has passed; the message may name it.
     Over(Timestamp),
-    /// For the record only. A moment that another clock would have to show would be acted on by this one.
+    /// For the record only. The message names no moment: a consumer whose clock is behind would act on it.
     Never,
 }
 
@@ -226,13 +231,13 @@ impl Still {
     }
 }
 
-/// Whether an event that was passed on is fresh. Whose time is not known may be of any age.
+/// Whether an event from the platform is fresh. An event without a known time may be of any age, so it is not.
 fn occurred_within(event: &Event, live_for: Duration) -> bool {
     let age = event.received_at.since(event.occurred_at).unsigned_abs();
     event.clock.from == ClockSource::Box && u128::from(age) <= live_for.as_millis()
 }
 
-/// A message that has outlived its expiry still gets a second: a broker that is told zero may never hand it on.
+/// The rest of a message's expiry, at least a second: a broker that is told zero may never deliver it.
 fn left_of(expiry: Duration, age: Duration) -> Duration {
     expiry.saturating_sub(age).max(Duration::from_secs(1))
 }

@@ -1,13 +1,13 @@
-//! The payload of a message: the contract downstream, written in one pass, every key always there and in the order of the document.
+//! The payload of a message, which is the contract downstream: every key is always there, in the order of the document.
 //!
-//! Deliberately builds no `Value` on the way, except where a route wants the vendor's own shape, which is one.
+//! Deliberately written in one pass without building a `Value`; only the vendor's own shape is one.
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::PicturesNow;
-use super::places::Base;
+use super::picture_locations::Base;
 use crate::event::document::{self, Table};
 use crate::event::{
     Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture, PictureKind, PictureReference, PictureState,
@@ -16,7 +16,7 @@ use crate::event::{
 
 pub(super) const SCHEMA: &str = "boxbridge.match.v1";
 
-/// An event as of the moment it is sent.
+/// An event as it is at the moment of sending.
 #[derive(Serialize)]
 pub(super) struct Payload<'a> {
     schema: &'static str,
@@ -33,7 +33,7 @@ pub(super) struct Payload<'a> {
     matched: &'a Match,
     device: &'a Device,
     origin: &'a Origin,
-    sequence: Place<'a>,
+    sequence: SequenceInEpoch<'a>,
     clock: &'a Clock,
     pictures: PicturesSent<'a>,
     quality: &'a Quality,
@@ -43,7 +43,7 @@ pub(super) struct Payload<'a> {
 }
 
 #[derive(Clone, Copy, Serialize)]
-pub(super) struct Place<'a> {
+pub(super) struct SequenceInEpoch<'a> {
     pub epoch: &'a str,
     pub number: u64,
 }
@@ -58,7 +58,7 @@ struct PicturesSent<'a> {
 
 #[derive(Serialize)]
 struct PictureSent<'a> {
-    /// The whole name in the store.
+    /// The whole key in the store.
     key: String,
     /// Where it lies or will lie; `null` if it never will.
     uri: Option<String>,
@@ -70,7 +70,7 @@ struct PictureSent<'a> {
     width: Option<u32>,
     height: Option<u32>,
     state: PictureState,
-    /// Only where the route says inline; `null` if the bytes could not be had.
+    /// Only if the route says inline; `null` if the bytes could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     base64: Option<Option<Base64<'a>>>,
 }
@@ -88,11 +88,11 @@ impl Serialize for Base64<'_> {
 pub(super) struct Moment<'a> {
     pub act_before: Option<Timestamp>,
     pub replay: Option<&'a str>,
-    pub place: Place<'a>,
+    pub sequence: SequenceInEpoch<'a>,
     pub base: &'a Base,
     pub pictures: PicturesNow,
     pub is_dropped: bool,
-    /// Bytes of the pictures, where the route wants them in the message.
+    /// The pictures' bytes, if the route wants them in the message.
     pub inline: Option<&'a [Picture]>,
 }
 
@@ -112,7 +112,7 @@ pub(super) fn boxbridge(event: &Event, moment: Moment<'_>) -> Bytes {
         matched: &event.matched,
         device: &event.device,
         origin: &event.origin,
-        sequence: moment.place,
+        sequence: moment.sequence,
         clock: &event.clock,
         pictures: PicturesSent {
             registered: sent(PictureKind::Registered),
@@ -147,7 +147,9 @@ impl<'a> Moment<'a> {
             PicturesNow::Settled(verdict) if verdict.not_stored.contains(kind) => PictureState::NotStored,
             _ => picture.state,
         };
+
         let will_lie = !matches!(state, PictureState::Dropped | PictureState::Missing | PictureState::NotStored);
+
         PictureSent {
             key: self.base.key(&picture.key),
             uri: will_lie.then(|| self.base.uri(&picture.key)),
@@ -168,7 +170,7 @@ fn bytes_of(pictures: &[Picture], kind: PictureKind) -> Option<&[u8]> {
     pictures.iter().find(|picture| picture.kind == kind).map(|picture| &*picture.bytes)
 }
 
-/// Nothing in an event can fail to be written: its keys are strings, its numbers finite.
+/// Writing an event cannot fail: its keys are strings and its numbers finite.
 fn write(payload: &impl Serialize) -> Bytes {
     serde_json::to_vec(payload).map(Bytes::from).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! Fills a topic or key template in, and encodes what came from a box on the way.
+//! Fills in a topic or key template, and encodes the values that came from a box.
 //!
-//! Promises: whatever stands in an event, the result is a legal MQTT topic name, without a wildcard and without a level that a
-//! field begins with `$`; as long as fields are kept apart by `/`, two different events' fields never make the same topic. What need not be
-//! encoded stays readable, Chinese too. Deliberately checks no template: `config` has.
+//! Promises: whatever an event holds, the result is a legal MQTT topic name without a wildcard, and no field begins a level with `$`. If
+//! `/` separates the fields, different values never make the same topic. Characters that need no encoding stay readable, Chinese too.
+//! Deliberately checks no template: `config` does.
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ pub(super) fn render(template: &Template, event: &Event) -> String {
     })
 }
 
-/// A template filled in without an event, for what a gateway says of itself: `{site}` and `{gateway}` only, other fields are empty.
+/// A template filled in without an event, for the gateway's own messages: only `{site}` and `{gateway}` have values.
 pub fn gateway_topic(template: &Template, site: &str, gateway: &str) -> String {
     fill(template, |field| match field {
         Field::Site => site,
@@ -41,7 +41,7 @@ fn fill<'e>(template: &Template, value: impl Fn(Field) -> &'e str) -> String {
     topic
 }
 
-/// What stands for an empty field: no other encoding ends in a bare `%`.
+/// Stands for an empty field: no other encoding ends in a bare `%`.
 const EMPTY: char = '%';
 
 fn encode_level(text: &str, topic: &mut String) {
@@ -49,7 +49,7 @@ fn encode_level(text: &str, topic: &mut String) {
         topic.push(EMPTY);
     }
     for character in text.chars() {
-        // At the start of a topic a `$` makes it the broker's own, and some brokers take any level that begins with it for theirs.
+        // A `$` at the start of a topic makes it the broker's own; some brokers claim every level that begins with one.
         let begins_level = topic.is_empty() || topic.ends_with('/');
         if is_reserved(character) || (character == '$' && begins_level) {
             encode(character, topic);
@@ -59,8 +59,8 @@ fn encode_level(text: &str, topic: &mut String) {
     }
 }
 
-/// Separators and wildcards of MQTT, our own escape, and what a broker may close the connection for: controls and the code points
-/// that are no characters.
+/// Separators and wildcards of MQTT, our own escape, and characters for which a broker may close the connection: controls and code
+/// points that are no characters.
 fn is_reserved(character: char) -> bool {
     let code = u32::from(character);
     matches!(character, '%' | '+' | '#' | '/')

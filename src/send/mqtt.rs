@@ -19,6 +19,7 @@ use super::{ConnectError, Destination};
 
 mod admission;
 mod connection;
+mod learned_size;
 mod ledger;
 mod namesake;
 mod race;
@@ -32,6 +33,7 @@ pub use connection::Offer;
 pub use session::Session;
 
 use connection::{Connection, Dial, Route};
+use learned_size::LearnedSize;
 use namesake::Namesake;
 use race::Addresses;
 use session::Limits;
@@ -39,6 +41,8 @@ use status::{Greeting, Status};
 
 /// How long a goodbye may take: what waits for it is on its way out.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// No event fits into less: a broker that allows no more takes none, and nothing is set aside for that. 0 breaks the protocol (MQTT 5, 3.2.2.3.6).
+const PACKET_LEAST: usize = 256;
 
 /// Who we are, to brokers and to whoever watches the status topic.
 #[derive(Clone, Debug)]
@@ -65,6 +69,7 @@ pub struct Mqtt {
     namesakes: [Arc<Namesake>; Lane::ALL.len()],
     /// How long the broker may be silent, by lane.
     patience: [Arc<Patience>; Lane::ALL.len()],
+    learned_size: Arc<LearnedSize>,
 }
 
 impl Mqtt {
@@ -77,7 +82,18 @@ impl Mqtt {
         let addresses = Arc::new(Addresses::of(&broker));
         let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::of(&identity.destination));
         let patience = std::array::from_fn(|_| Arc::new(Patience::new(stall_timeout)));
-        let mqtt = Mqtt { config, broker, addresses, identity, window, stall_timeout, greeting, namesakes, patience };
+        let mqtt = Mqtt {
+            config,
+            broker,
+            addresses,
+            identity,
+            window,
+            stall_timeout,
+            greeting,
+            namesakes,
+            patience,
+            learned_size: Arc::default(),
+        };
         mqtt.tls()?;
         Ok(mqtt)
     }
@@ -145,10 +161,16 @@ impl Destination for Mqtt {
         let status = self.status(lane);
         let connection = Connection::open(self.dial(namesake, status.clone())?).await?;
         let offered = connection.offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+        if offered < PACKET_LEAST {
+            let message = format!("the broker announces a Maximum Packet Size of {offered} bytes: no event fits into that");
+            return Err(ConnectError { message });
+        }
+
         let limits = Limits {
             version: self.config.version,
             window: usize::from(self.window.min(connection.offer.receive_maximum).max(1)),
             packet_max: self.config.max_packet_bytes.min(offered),
+            learned_size: Arc::clone(&self.learned_size),
             patience: Arc::clone(&self.patience[usize::from(lane.number())]),
             destination: Arc::clone(&self.identity.destination),
             keep_alive: self.config.keep_alive,

@@ -1,4 +1,4 @@
-//! The outage story's two ends: a second terminal asks for it over a socket in the demo's folder, and is told how it goes.
+//! Outages on request: a second terminal asks for one over a socket in the demo's folder, and is told how it goes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,19 +11,19 @@ use tokio::sync::mpsc;
 use crate::commands::colour::shown;
 use crate::commands::say;
 
-/// Somebody wants the broker away.
-pub struct Wish {
+/// A request to take the broker away.
+pub struct OutageRequest {
     pub lasts: Duration,
-    /// What to tell them; dropped when there is no more to tell.
+    /// Lines for the terminal that asked; dropped at the end.
     pub teller: mpsc::Sender<String>,
 }
 
-/// Says that there is no more to tell.
+/// Tells the terminal that asked that the outage is over.
 pub fn done(teller: &mpsc::Sender<String>) {
     let _ = teller.try_send(DONE.to_owned());
 }
 
-/// A wish may be this long; afterwards nobody would still be watching.
+/// The longest outage: nobody would watch a longer one.
 const LASTS_MAX: Duration = Duration::from_secs(600);
 /// Lines that wait for the other terminal.
 const LINES_MAX: usize = 64;
@@ -42,7 +42,7 @@ pub fn check(data_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nobody is to ask any more.
+/// Removes the socket.
 pub fn end(data_dir: &Path) {
     let _ = std::fs::remove_file(socket(data_dir));
 }
@@ -51,31 +51,36 @@ fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("demo.sock")
 }
 
-/// Takes wishes until it is dropped. What stands in the socket's place is of a demo that was killed: the queue's lock says that none runs.
-pub fn listen(data_dir: &Path) -> anyhow::Result<mpsc::Receiver<Wish>> {
+/// Takes requests until the receiver is dropped. A socket that is already there was left by a killed demo: the queue's lock shows that
+/// none runs.
+pub fn listen(data_dir: &Path) -> anyhow::Result<mpsc::Receiver<OutageRequest>> {
     let path = socket(data_dir);
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
-    let (wishes, taken) = mpsc::channel(1);
+
+    let (requests, taken) = mpsc::channel(1);
     tokio::spawn(async move {
-        while let (false, Ok((stream, _))) = (wishes.is_closed(), listener.accept().await) {
-            tokio::spawn(serve(stream, wishes.clone()));
+        while let (false, Ok((stream, _))) = (requests.is_closed(), listener.accept().await) {
+            tokio::spawn(serve(stream, requests.clone()));
         }
     });
+
     Ok(taken)
 }
 
-async fn serve(mut stream: UnixStream, wishes: mpsc::Sender<Wish>) {
+async fn serve(mut stream: UnixStream, requests: mpsc::Sender<OutageRequest>) {
     let mut line = String::new();
     let (read, mut write) = stream.split();
     if BufReader::new(read).read_line(&mut line).await.is_err() {
         return;
     }
     let Ok(lasts) = line.trim().parse().map(|milliseconds: u64| Duration::from_millis(milliseconds.max(1))) else { return };
+
     let (teller, mut told) = mpsc::channel(LINES_MAX);
-    if wishes.send(Wish { lasts: lasts.min(LASTS_MAX), teller }).await.is_err() {
+    if requests.send(OutageRequest { lasts: lasts.min(LASTS_MAX), teller }).await.is_err() {
         return;
     }
+
     while let Some(line) = told.recv().await {
         if write.write_all(format!("{line}\n").as_bytes()).await.is_err() {
             return;
@@ -83,11 +88,12 @@ async fn serve(mut stream: UnixStream, wishes: mpsc::Sender<Wish>) {
     }
 }
 
-/// Asks the demo that runs in this folder, and prints what it tells until it is over.
+/// Asks the demo in this folder for an outage, and prints what it tells until the end.
 pub async fn ask(data_dir: &Path, lasts: Duration) -> anyhow::Result<()> {
     if lasts.is_zero() || lasts > LASTS_MAX {
         anyhow::bail!("--stop-broker takes a time from 1s to 10m");
     }
+
     let path = socket(data_dir);
     let nobody = || format!("no demo runs in {}: start one with `boxbridge demo` in another terminal", data_dir.display());
     let mut stream = UnixStream::connect(&path).await.with_context(nobody)?;

@@ -1,4 +1,4 @@
-//! One person who passed: what was sent, where it has arrived, and the line that tells it.
+//! One person who passed: the event that was sent, where it has arrived, and its line on the screen.
 
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ pub struct Pass {
     pub entry: Option<Entry>,
     pub mqtt: Option<Arrival>,
     pub kafka: Option<Arrival>,
-    /// Its line has been shown, with what was there by then.
+    /// Its line has been shown, perhaps before all arrivals.
     pub is_shown: bool,
 }
 
@@ -21,7 +21,7 @@ impl Pass {
         Pass { since: Instant::now(), entry: None, mqtt: None, kafka: None, is_shown: false }
     }
 
-    /// Notes the first arrival on a bus; false for another.
+    /// Notes an arrival; false if the bus had the event already.
     pub fn arrived(&mut self, arrival: Arrival) -> bool {
         let place = match arrival.bus {
             Bus::Mqtt => &mut self.mqtt,
@@ -45,12 +45,13 @@ impl Pass {
             Some(arrival) => format!("{name} {:>4}", arrival.arrived_at.since(entry.sent_at).max(0)),
             None => paint(ODD, &format!("{name} wait")),
         };
+
         let (mqtt, kafka) = (bus("mqtt", &self.mqtt), bus("kafka", &self.kafka));
         let answered = entry.answered_at.map_or(0, |answered_at| answered_at.since(entry.sent_at).max(0));
         Some(format!("{} disk {answered:>3}  {mqtt}  {kafka} ms  {}", head(entry), name(entry)))
     }
 
-    /// What came after the line had been shown.
+    /// The line for an arrival after the person's own line was shown.
     pub fn late_line(&self, arrival: &Arrival) -> Option<String> {
         let entry = self.entry.as_ref()?;
         let seconds = arrival.arrived_at.since(entry.sent_at) as f64 / 1000.0;
@@ -63,7 +64,7 @@ impl Pass {
         Some(format!("{} {bus} after {seconds:.1} s, {meaning}  {}", head(entry), name(entry)))
     }
 
-    /// Where the guard finds the scene.
+    /// The key of the scene picture.
     pub fn scene(&self) -> Option<&str> {
         let event = self.mqtt.as_ref()?.event.as_ref()?;
         event.pictures.get(&PictureKind::Scene)?.key.as_deref()
@@ -74,7 +75,7 @@ impl Pass {
     }
 }
 
-/// What the box was told when it was not 200.
+/// The line for an answer other than 200.
 pub fn refused(entry: &Entry) -> String {
     let answer = entry.status.map_or_else(|| entry.reason.clone().unwrap_or_default(), |status| status.to_string());
     format!("{} {}  {}", head(entry), paint(ALERT, &format!("REFUSED: {answer}")), name(entry))

@@ -1,7 +1,7 @@
-//! What the terminal shows: a line a person as soon as both buses have the event, or after a moment without those that wait.
+//! The demo's terminal: a line for each person once both buses have the event, or after a moment with the buses that have it.
 //!
-//! On a terminal a last line counts; elsewhere it is plain lines. Deliberately knows nothing but what boxes were answered and what
-//! subscribers received.
+//! On a terminal the last line shows counts; elsewhere there are plain lines only. Deliberately knows nothing but the boxes' answers and
+//! what subscribers received.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
@@ -11,23 +11,23 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::outage::{self, Wish};
+use super::outage::{self, OutageRequest};
 use super::pass::{self, Pass};
 use crate::commands::colour::{FAINT, VOICE, paint, shown};
 use crate::event::PersonType;
 use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
 use boxbridge_proof::simulate::{Entry, Marker};
 
-/// A line waits this long for its arrivals.
+/// A line waits this long for both buses.
 const SHOWN_AFTER: Duration = Duration::from_millis(1_500);
-/// What arrived without having been acknowledged is of a box that gave up; it is forgotten then.
+/// An event that arrived but was not acknowledged is of a box that gave up. It is forgotten after this time.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Screen {
     passes: BTreeMap<Marker, Pass>,
     counts: Counts,
-    /// As the last line shows them.
+    /// The counts that the last line shows.
     drawn: Counts,
     outage: Option<Outage>,
     is_terminal: bool,
@@ -42,22 +42,22 @@ struct Counts {
     kafka: u64,
 }
 
-/// The broker is away, or what waited for it is on its way.
+/// An outage: the broker is away, or the events that waited for it are on their way.
 struct Outage {
     teller: mpsc::Sender<String>,
     began: Instant,
     before: Counts,
     told: Instant,
-    /// Once it is over: since when, and what has not come yet.
+    /// Once the broker is back: when that was, and which events have not come yet.
     over: Option<(Instant, BTreeSet<Marker>)>,
     came: Came,
 }
 
-/// What came after an outage.
+/// The events that came after an outage.
 #[derive(Default)]
 struct Came {
     urgent: usize,
-    /// Urgent ones that came before any other.
+    /// Urgent events that came before any other.
     urgent_first: usize,
     live: usize,
     late: usize,
@@ -91,30 +91,34 @@ impl Screen {
             let line = pass::refused(&entry);
             return self.print(&line);
         }
+
         self.counts.acknowledged += 1;
         let marker = entry.marker;
         let pass = self.passes.entry(marker).or_insert_with(Pass::new);
         pass.entry = Some(entry);
+
         self.counts.mqtt += u64::from(pass.mqtt.is_some());
         self.counts.kafka += u64::from(pass.kafka.is_some());
         self.show_if_complete(marker);
     }
 
-    /// A subscriber has received it; it may be faster than the box's answer.
+    /// A subscriber has received an event, perhaps before the box has its answer.
     pub fn arrived(&mut self, arrival: Arrival) {
         let marker = arrival.marker;
         let pass = self.passes.entry(marker).or_insert_with(Pass::new);
         if !pass.arrived(arrival.clone()) {
             return;
         }
+
         let late = if pass.is_shown { pass.late_line(&arrival) } else { None };
         let is_urgent = pass.is_urgent();
-        // One that no box of ours sent does not count; one that is faster than its answer counts with that.
+        // An event that no box of ours sent does not count. One that is faster than its answer counts with the answer.
         match arrival.bus {
             _ if pass.entry.is_none() => {}
             Bus::Mqtt => self.counts.mqtt += 1,
             Bus::Kafka => self.counts.kafka += 1,
         }
+
         if let Some(line) = late {
             self.tell(&line);
         }
@@ -124,14 +128,15 @@ impl Screen {
         self.show_if_complete(marker);
     }
 
-    /// Somebody else is a box, too.
+    /// An event of another box has arrived.
     pub fn arrived_from_another(&mut self) {
         self.print(&paint(FAINT, "         an event of another box has arrived as well"));
     }
 
-    /// Time has passed.
+    /// Shows overdue lines and new counts; called a few times a second.
     pub fn look(&mut self) {
         self.passes.retain(|_, pass| pass.entry.is_some() || pass.since.elapsed() < FORGOTTEN_AFTER);
+
         let is_due = |pass: &&mut Pass| !pass.is_shown && pass.since.elapsed() >= SHOWN_AFTER;
         let mut lines = Vec::new();
         for pass in self.passes.values_mut().filter(is_due) {
@@ -141,31 +146,33 @@ impl Screen {
             }
         }
         lines.iter().for_each(|line| self.print(line));
+
         if let Some(outage) = self.outage.as_mut().filter(|outage| outage.over.is_none() && outage.told.elapsed() >= TOLD_EVERY) {
             outage.told = Instant::now();
             let progress = self.progress();
             self.voice(&progress);
         }
+
         if std::mem::replace(&mut self.drawn, self.counts) != self.counts {
             self.print_counts();
         }
     }
 
-    /// How many that were acknowledged have not arrived everywhere.
+    /// How many acknowledged events have not arrived on both buses.
     pub fn waiting(&self) -> usize {
         self.passes.values().filter(|pass| pass.entry.is_some()).count()
     }
 
-    /// Until all that an outage held back has arrived.
+    /// True until all events that an outage held back have arrived.
     pub fn is_in_outage(&self) -> bool {
         self.outage.is_some()
     }
 
-    pub fn outage_begins(&mut self, wish: Wish) {
+    pub fn outage_begins(&mut self, request: OutageRequest) {
         let now = Instant::now();
-        let seconds = wish.lasts.as_secs_f64();
+        let seconds = request.lasts.as_secs_f64();
         self.outage =
-            Some(Outage { teller: wish.teller, began: now, before: self.counts, told: now, over: None, came: Came::default() });
+            Some(Outage { teller: request.teller, began: now, before: self.counts, told: now, over: None, came: Came::default() });
         self.voice(&format!(
             "the MQTT broker is out of the gateway's reach for {seconds:.0} s; subscribers, Kafka and the boxes go on"
         ));
@@ -193,10 +200,12 @@ impl Screen {
         if !self.passes.get(&marker).is_some_and(Pass::is_complete) {
             return;
         }
+
         let Some(pass) = self.passes.remove(&marker) else { return };
         if let Some(line) = pass.line().filter(|_| !pass.is_shown) {
             self.print(&line);
         }
+
         let is_alert = pass.entry.as_ref().is_some_and(|entry| entry.person_type == PersonType::Blacklist);
         if let Some(key) = pass.scene().filter(|_| is_alert) {
             let picture = self.pictures.join(key);
@@ -204,7 +213,7 @@ impl Screen {
         }
     }
 
-    /// One of those that an outage held back has come.
+    /// An event that an outage held back has arrived.
     fn caught_up(&mut self, marker: Marker, is_urgent: bool, stream: Stream) {
         let Some(outage) = &mut self.outage else { return };
         let Some((since, missing)) = &mut outage.over else { return };
@@ -218,6 +227,7 @@ impl Screen {
         if !missing.is_empty() {
             return;
         }
+
         let (took, Came { urgent, urgent_first, live, late }) = (since.elapsed().as_secs_f64(), &outage.came);
         let refused = self.counts.refused() - outage.before.refused();
         let verdict = format!(
@@ -225,13 +235,14 @@ impl Screen {
              refused {refused}, lost 0",
             live + late
         );
+
         self.voice(&verdict);
         if let Some(outage) = self.outage.take() {
             outage::done(&outage.teller);
         }
     }
 
-    /// How an outage goes.
+    /// A line about the outage under way.
     fn progress(&self) -> String {
         let Some(outage) = &self.outage else { return String::new() };
         let waiting = self.passes.values().filter(|pass| pass.entry.is_some() && pass.mqtt.is_none()).count();
@@ -273,7 +284,7 @@ impl Screen {
         }
     }
 
-    /// A terminal that is gone is no reason to end.
+    /// Ignores a terminal that is gone: the demo goes on.
     fn write(&self, text: &str) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

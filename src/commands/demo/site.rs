@@ -1,4 +1,4 @@
-//! Everything that runs in the demo, from its start to the count.
+//! The demo's site: starts everything, runs it, and judges it at the end.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
-use super::buses::{Line, MockKafka};
-use super::outage::{self, Wish};
+use super::buses::{CuttableLine, MockKafka};
+use super::outage::{self, OutageRequest};
 use super::screen::Screen;
 use crate::app::{App, Held, build};
 use crate::config::{self, Config, Kind, Layers, Secret, reached};
@@ -20,36 +20,36 @@ use crate::send::embedded::Embedded;
 use boxbridge_proof::reconcile::{Bus, Recorded, Recorder, Report, Rules, Sources, judge_files};
 use boxbridge_proof::simulate::{self, Entry, Outcome};
 
-/// Over the defaults, and under what the person writes with `--set`.
+/// Settings that replace the defaults; `--set` replaces these.
 const SETTINGS: [(&str, &str); 5] = [
     ("gateway", "demo"),
     ("ingest.listen", "127.0.0.1:9528"),
-    // So that an outage of 20 s shows what is too late.
+    // Short, so that an outage of 20 s shows late events.
     ("route.default.live_for", "10s"),
     ("queue.max_bytes", "256MiB"),
     ("send.store.max_bytes", "1GiB"),
 ];
-/// Connections of its broker: the gateway's, the recorder's, and who looks on.
+/// Connections to the demo's broker: the gateway, the recorder, and people who watch.
 const SCREENS: usize = 64;
-/// As many doors.
+/// Boxes, each at a door of its own.
 const BOXES: u32 = 4;
 const MIX: &str = "employee=60,visitor=14,stranger=10,vip=8,blacklist=8";
-/// Of each type: few enough that one meets the same face again.
+/// People of each type: few enough to meet the same face again.
 const PEOPLE: u32 = 8;
-/// The same people in every demo, and the fifth is blacklisted: one need not wait for it.
+/// Makes the same people in every demo. The fifth is blacklisted, so nobody waits long for an alert.
 const SEED: u64 = 6_696;
-/// A year: until somebody ends it.
+/// A year: the demo runs until somebody ends it.
 const ENDLESS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// How long the end waits for what is still on its way.
+/// How long the end waits for events still on their way.
 const END_WITHIN: Duration = Duration::from_secs(15);
 const CONNECTED_WITHIN: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Lines that wait for the screen.
 const WATCHED_MAX: usize = 1024;
-/// Pictures that are read and compared at the end.
+/// How many pictures are read and compared at the end.
 const READ_MAX: u64 = 1_000;
 
-/// What was sent, what became of it, and how much was not waited for.
+/// The result: what was sent, what arrived, and how many events were not waited for.
 pub struct End {
     pub outcome: Outcome,
     pub report: Report,
@@ -60,7 +60,7 @@ pub struct Site {
     config: Config,
     app: App,
     /// Between the gateway and its MQTT broker.
-    line: Line,
+    line: CuttableLine,
     broker: Embedded,
     kafka: MockKafka,
     ledger: PathBuf,
@@ -71,56 +71,65 @@ impl Site {
     pub async fn start(options: &Options, set: Vec<(String, String)>) -> anyhow::Result<Site> {
         outage::check(&options.data_dir)?;
         std::fs::create_dir_all(&options.data_dir).with_context(|| format!("cannot make {}", options.data_dir.display()))?;
+
         let own = SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let data_dir = ("data_dir".to_owned(), options.data_dir.display().to_string());
         let mut flags: Vec<_> = own.chain(set).chain([data_dir]).collect();
         let load = |flags: &[(String, String)]| Config::load(&Layers { flags: flags.to_vec(), ..Layers::default() });
         let config = load(&flags)?;
+
         let embedded = config.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
         let embedded = embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
         let broker = build::start_embedded(&embedded.embedded, SCREENS)?;
-        let line = Line::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
+        let line = CuttableLine::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
         let kafka = MockKafka::start(build::kafka_topics(&config, &config.routes))?;
+
         flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));
         flags.push(("send.kafka.brokers".to_owned(), kafka.brokers.clone()));
         let mut config = load(&flags)?;
-        // Nobody else may publish there.
+        // Only the gateway may publish on the demo's broker.
         let ours = config.send.destinations.iter_mut().filter(|destination| *destination.name == *config::MQTT);
         for destination in ours {
             let Kind::Mqtt(mqtt) = &mut destination.kind else { continue };
             let (username, password) = broker.login();
             (mqtt.username, mqtt.password) = (Some(username), password);
         }
+
         let app = App::start(config.clone(), crate::metrics::install().context("cannot set up metrics")?, Held::default()).await?;
         let file = |name: &str| options.data_dir.join(name);
         Ok(Site { config, app, line, broker, kafka, ledger: file("ledger.jsonl"), recording: file("arrivals.jsonl") })
     }
 
-    /// Until it is ended.
+    /// Runs until the given time or a signal, and judges.
     pub async fn run(self, options: &Options) -> anyhow::Result<End> {
         let (seen, arrivals) = mpsc::channel(WATCHED_MAX);
         let recorder = Recorder::start_watched(self.sources(), &self.recording, Some(seen)).await?;
-        let wishes = outage::listen(&options.data_dir)?;
+        let requests = outage::listen(&options.data_dir)?;
         let (sent, entries) = mpsc::channel(WATCHED_MAX);
         let stop = CancellationToken::new();
+
         let mut screen = Screen::new(options.data_dir.join("pictures"));
         screen.introduce(&self.where_to_look(options));
         self.connected().await;
+
         let boxes = tokio::spawn(simulate::run_watched(self.traffic(options)?, sent, stop.clone()));
         let Site { config, app, line, broker, kafka, ledger, recording } = self;
+
         let ends = options.at_most.map(|at_most| Instant::now() + at_most);
-        let watch = Watch { screen, line, entries, arrivals, wishes, mends: None, ends, stop };
+        let watch = Watch { screen, line, entries, arrivals, requests, restores: None, ends, stop };
         let waiting = watch.run(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?).await?;
+
         let outcome = boxes.await??;
         app.stop().await;
         recorder.finish().await?;
         drop((broker, kafka));
         outage::end(&options.data_dir);
+
         let report = judge_files(&config, &[ledger], &[recording], Some(READ_MAX)).await?;
         Ok(End { outcome, report, waiting })
     }
 
-    /// The boxes begin when there is something to see; a gateway would accept without.
+    /// Waits until the gateway is connected: before that there is nothing to see, although it would accept events.
     async fn connected(&self) {
         let late = Instant::now() + CONNECTED_WITHIN;
         while !self.app.is_connected() && Instant::now() < late {
@@ -160,9 +169,10 @@ impl Site {
             true => String::new(),
             false => format!(" --data-dir {folder}"),
         };
+
         let topics = build::kafka_topics(&self.config, &self.config.routes);
         let topic = topics.iter().find(|topic| topic.contains("blacklist")).or(topics.first()).map_or("", String::as_str);
-        // As it was started: a fresh clone has it in no path.
+        // The name it was started by: after a fresh clone it is not in the PATH.
         let program = std::env::args().next().unwrap_or_else(|| "boxbridge".to_owned());
         vec![
             ("MQTT", format!("mosquitto_sub -h {} -p {} -v -t 'boxbridge/#'", broker.ip(), broker.port())),
@@ -176,22 +186,22 @@ impl Site {
     }
 }
 
-/// Keeps the screen until the end.
+/// Keeps the screen up to date until the end.
 struct Watch {
     screen: Screen,
-    line: Line,
+    line: CuttableLine,
     entries: mpsc::Receiver<Entry>,
     arrivals: mpsc::Receiver<Recorded>,
-    wishes: mpsc::Receiver<Wish>,
-    /// When the line that is cut is mended.
-    mends: Option<Instant>,
+    requests: mpsc::Receiver<OutageRequest>,
+    /// When the cut line is restored.
+    restores: Option<Instant>,
     ends: Option<Instant>,
     /// Stops the boxes.
     stop: CancellationToken,
 }
 
 impl Watch {
-    /// How many have not arrived when it ends.
+    /// Runs until the end; returns how many events have not arrived by then.
     async fn run(mut self, mut interrupt: Signal, mut terminate: Signal) -> anyhow::Result<usize> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -203,19 +213,21 @@ impl Watch {
                     Recorded::Foreign(Bus::Kafka) => self.screen.arrived_from_another(),
                     _ => {}
                 },
-                Some(wish) = self.wishes.recv() => self.cut(wish).await,
-                () = moment(self.mends) => self.mend().await?,
+                Some(request) = self.requests.recv() => self.cut(request).await,
+                () = moment(self.restores) => self.restore().await?,
                 _ = look.tick() => self.screen.look(),
                 () = moment(self.ends) => break,
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
             }
         }
+
         self.stop.cancel();
-        if self.mends.is_some() {
-            self.mend().await?;
+        if self.restores.is_some() {
+            self.restore().await?;
         }
-        // Until all has arrived, or nobody wants to wait for it any more.
+
+        // Wait until all has arrived, or somebody interrupts a second time.
         let late = Instant::now() + END_WITHIN;
         while !(self.entries.is_closed() && self.entries.is_empty() && self.screen.waiting() == 0) {
             tokio::select! {
@@ -226,24 +238,26 @@ impl Watch {
                 _ = interrupt.recv() => break,
             }
         }
+
         self.screen.end();
         Ok(self.screen.waiting())
     }
 
-    async fn cut(&mut self, wish: Wish) {
+    async fn cut(&mut self, request: OutageRequest) {
         if self.screen.is_in_outage() {
-            let _ = wish.teller.try_send("an outage is under way: try again when all that waited has arrived".to_owned());
+            let _ = request.teller.try_send("an outage is under way: try again when all that waited has arrived".to_owned());
             return;
         }
+
         self.line.cut().await;
-        self.mends = Some(Instant::now() + wish.lasts);
-        self.screen.outage_begins(wish);
+        self.restores = Some(Instant::now() + request.lasts);
+        self.screen.outage_begins(request);
     }
 
-    async fn mend(&mut self) -> anyhow::Result<()> {
-        self.mends = None;
+    async fn restore(&mut self) -> anyhow::Result<()> {
+        self.restores = None;
         self.screen.outage_ends();
-        self.line.mend().await.context("the line to the broker cannot be mended")
+        self.line.restore().await.context("the line to the broker cannot be mended")
     }
 }
 

@@ -14,25 +14,25 @@ use crate::admin::snapshot::Snapshot;
 use crate::config::reached;
 use boxbridge_proof::simulate::client::{Answer, Client, Connection, NoAnswer};
 
-/// For all answers together. A container's health check allows a few seconds for all of us.
+/// The time for all answers together. A container's health check allows a few seconds for the whole command.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PORT: u16 = 9529;
 
-/// Where the admin listener is: `http://HOST[:PORT]`.
+/// The address of an admin listener: `http://HOST[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct AdminAddress {
     /// With the port, as it goes into the `Host` header.
     authority: String,
 }
 
-/// What was seen, and when.
+/// A snapshot of the gateway, and when it was taken.
 #[derive(Clone, Debug)]
 pub struct Look {
     pub at: Instant,
     pub snapshot: Snapshot,
 }
 
-/// Why nothing was seen.
+/// Why there is no snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreachable {
     #[error("its name has no address")]
@@ -51,18 +51,19 @@ pub enum Unreachable {
     Older,
 }
 
-impl Place {
-    /// The configured listener, as it is reached from the same machine.
-    pub fn of(listen: SocketAddr) -> Place {
-        Place { authority: reached(listen).to_string() }
+impl AdminAddress {
+    /// The configured listener's address, as it is reached from this machine.
+    pub fn of(listen: SocketAddr) -> AdminAddress {
+        AdminAddress { authority: reached(listen).to_string() }
     }
 
     pub async fn look(&self) -> Result<Look, Unreachable> {
         let deadline = Instant::now() + PATIENCE;
         let found = timeout_at(deadline, tokio::net::lookup_host(&self.authority)).await.map_err(|_| Unreachable::Silent)?;
         let addresses: Vec<_> = found.map_err(|_| Unreachable::NoSuchHost)?.collect();
+
+        // A name such as localhost may have an address of either family, and the gateway may listen on only one.
         let mut last = Unreachable::NoSuchHost;
-        // A name such as localhost may have an address of either family, and only one of them is listened on.
         for address in addresses {
             match self.look_at(address, deadline).await {
                 Err(Unreachable::NobodyListens) => last = Unreachable::NobodyListens,
@@ -101,27 +102,28 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for AdminAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "http://{}", self.authority)
     }
 }
 
-impl FromStr for Place {
+impl FromStr for AdminAddress {
     type Err = String;
 
-    fn from_str(url: &str) -> Result<Place, String> {
+    fn from_str(url: &str) -> Result<AdminAddress, String> {
         let allowed = || "must be http://HOST[:PORT], the address of admin.listen".to_owned();
         let rest = url.strip_prefix("http://").ok_or_else(allowed)?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.is_empty() || authority.contains(|c: char| c.is_control() || " /?#@".contains(c)) {
             return Err(allowed());
         }
+
         let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
         match port {
             Some(port) if port.parse::<u16>().is_err() => Err(allowed()),
-            Some(_) => Ok(Place { authority: authority.to_owned() }),
-            None => Ok(Place { authority: format!("{authority}:{PORT}") }),
+            Some(_) => Ok(AdminAddress { authority: authority.to_owned() }),
+            None => Ok(AdminAddress { authority: format!("{authority}:{PORT}") }),
         }
     }
 }
@@ -138,17 +140,17 @@ mod tests {
             ("http://[::1]", "http://[::1]:9529"),
             ("http://[::1]:1", "http://[::1]:1"),
         ] {
-            assert_eq!(url.parse::<Place>().map(|place| place.to_string()), Ok(place.to_owned()));
+            assert_eq!(url.parse::<AdminAddress>().map(|place| place.to_string()), Ok(place.to_owned()));
         }
         for wrong in
             ["edge-1", "https://edge-1", "http://", "http://edge-1/metrics", "http://edge-1:port", "http://a b", "http://u@h"]
         {
-            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+            assert!(wrong.parse::<AdminAddress>().is_err(), "{wrong}");
         }
         for (listen, place) in
             [("0.0.0.0:9529", "http://127.0.0.1:9529"), ("[::]:1", "http://127.0.0.1:1"), ("10.0.0.1:1", "http://10.0.0.1:1")]
         {
-            assert_eq!(Place::of(listen.parse().unwrap()).to_string(), place);
+            assert_eq!(AdminAddress::of(listen.parse().unwrap()).to_string(), place);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What one or two looks say of a gateway, as numbers: `boxbridge status --json`, and what the screen is drawn from.
+//! The numbers of `boxbridge status`, made from one or two looks at a gateway: printed by `--json`, and drawn by the screen.
 //!
-//! Totals are the gateway's own, across its restarts where it keeps them. Rates and quantiles are of the time between the two looks, and
-//! absent without a second one.
+//! Totals are the gateway's own; some are kept across its restarts. Rates and quantiles cover the time between the two looks, and are
+//! absent without a second look.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::look::{Look, Place};
+use super::look::{AdminAddress, Look};
 use crate::admin::snapshot::{self, PausedType, Pictures, Queue, Snapshot};
 use crate::metrics::{Bound, Buckets};
 
@@ -18,9 +18,9 @@ pub struct Report {
     pub ready: bool,
     pub reasons: Vec<String>,
     pub notes: Vec<String>,
-    /// Between the two looks.
+    /// The time between the two looks.
     pub interval_seconds: Option<f64>,
-    /// Events by what became of them; received is their sum.
+    /// Events by outcome; their sum is the events received.
     pub events: BTreeMap<&'static str, Counted>,
     pub status_reports: Counted,
     pub answers: Answers,
@@ -29,7 +29,7 @@ pub struct Report {
     pub pictures: Pictures,
     /// Refused events by reason, since the process started.
     pub refusals: BTreeMap<String, u64>,
-    /// Where accepted is not delivered + waiting + set aside + expired; empty = the ledger adds up.
+    /// The lanes where accepted is not delivered + waiting + set aside + expired; empty if the ledger adds up.
     pub ledger_differences: Vec<Difference>,
 }
 
@@ -39,15 +39,15 @@ pub struct Counted {
     pub per_second: Option<f64>,
 }
 
-/// Seconds, but for the share and the count.
+/// Seconds, except for the share and the count.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answers {
     pub p50: Option<Bound>,
     pub p99: Option<Bound>,
-    /// 0 to 1: a box has hung up by then.
+    /// The share, 0 to 1, of answers that came after the box had hung up.
     pub over_500_ms: Option<f64>,
     pub sync_p99: Option<Bound>,
-    /// Answered 503 and committed all the same, since the process started.
+    /// Events answered 503 and committed all the same, since the process started.
     pub late: u64,
 }
 
@@ -57,7 +57,7 @@ pub struct Lane {
     pub destination: String,
     pub lane: String,
     pub up: bool,
-    /// How many person types are held back; which and why.
+    /// How many person types are paused.
     pub paused: usize,
     pub paused_types: Vec<PausedType>,
     pub accepted: u64,
@@ -74,17 +74,17 @@ pub struct Lane {
 pub struct Difference {
     pub destination: String,
     pub lane: String,
-    /// Accepted and not accounted for; negative: more than was accepted.
+    /// Records accepted but not accounted for; negative if there are more than were accepted.
     pub records: i64,
 }
 
-/// What an event can become, in the order of the screen.
+/// The outcomes of an event, in the order of the screen.
 pub(super) const OUTCOMES: [&str; 5] = ["accepted", "duplicate", "refused", "aborted", "quarantined"];
-/// A box waits so long for its answer.
+/// A box waits this long for its answer.
 const BOX_HANGS_UP_SECONDS: f64 = 0.5;
 
 impl Report {
-    pub fn of(place: &Place, before: Option<&Look>, now: &Look) -> Report {
+    pub fn of(place: &AdminAddress, before: Option<&Look>, now: &Look) -> Report {
         let span = Span { before, now };
         let snapshot = &now.snapshot;
         let lanes: Vec<Lane> = snapshot.lanes.iter().map(|lane| lane_of(&span, lane)).collect();
@@ -120,7 +120,7 @@ impl Span<'_> {
         Some(self.now.at.duration_since(before.at).as_secs_f64()).filter(|seconds| *seconds > 0.0)
     }
 
-    /// A process that has started again counts from where it resumed.
+    /// A total and its rate. A restarted process continues its totals or begins at zero: then the rate is zero, never negative.
     fn counted(&self, count: impl Fn(&Snapshot) -> u64) -> Counted {
         let total = count(&self.now.snapshot);
         let since = self.before.map(|before| total.saturating_sub(count(&before.snapshot)));
@@ -128,7 +128,7 @@ impl Span<'_> {
         Counted { total, per_second }
     }
 
-    /// What was timed between the two looks; nothing without a second one, and where one of them had nothing to tell.
+    /// The durations measured between the two looks; empty without a second look.
     fn timed<'a>(&'a self, buckets: impl Fn(&'a Snapshot) -> Option<&'a Buckets>) -> Buckets {
         let before = self.before.map(|before| buckets(&before.snapshot));
         let now = buckets(&self.now.snapshot);

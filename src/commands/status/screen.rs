@@ -8,10 +8,10 @@ use crate::event::Size;
 use crate::metrics::Bound;
 
 const WIDTH: usize = 80;
-/// Of the words before a line's text.
+/// The width of the words before a line's text.
 const INDENT: usize = 10;
 
-/// The whole screen, painted, each line with its end.
+/// Renders the whole screen, painted; each line ends in a line feed.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
     line(&mut out, &format!("boxbridge {} at {}", report.version, report.url));
@@ -157,7 +157,7 @@ fn pictures(out: &mut String, report: &Report) {
     wrapped(out, "pictures", &text, |text| text.to_owned());
 }
 
-/// `word`, and the text beside it in as many lines as it takes.
+/// Writes `word`, and beside it the text in as many lines as it takes.
 fn wrapped(out: &mut String, word: &str, text: &str, paint: impl Fn(&str) -> String) {
     let mut rows = vec![String::new()];
     for part in text.split_whitespace() {
@@ -177,7 +177,7 @@ fn wrapped(out: &mut String, word: &str, text: &str, paint: impl Fn(&str) -> Str
     }
 }
 
-/// To the last one as far as it fits a column.
+/// A count, exact as long as it fits its column.
 fn count(count: u64) -> String {
     let units = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M")];
     let unit = units.iter().find(|(factor, _)| count >= *factor && count >= 10_000_000);
@@ -192,7 +192,7 @@ fn bound(bound: Option<Bound>) -> String {
     }
 }
 
-/// Two or three digits of it: `0.25ms`, `15ms`, `2.5s`, `90s`, `12m`, `31h`, `4d`.
+/// A duration of two or three digits: `0.25ms`, `15ms`, `2.5s`, `90s`, `12m`, `31h`, `4d`.
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 0.001 => format!("{}ms", (s * 100_000.0).round() / 100.0),

@@ -1,7 +1,7 @@
-//! Frames that are drawn over each other on a terminal, and one after the other elsewhere.
+//! Draws frames over each other on a terminal, and below each other elsewhere.
 //!
-//! Promises: the terminal is as it was when this is dropped: the frames are on the alternate screen. Deliberately asks nobody for the
-//! terminal's size: each line has its place, and lines below the last row are not seen.
+//! Promises: dropping this restores the terminal, since frames are on the alternate screen. Deliberately does not ask for the terminal's
+//! size: each line has its row, and lines below the last row are not seen.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -12,7 +12,7 @@ const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 pub enum Frames {
     InPlace,
-    /// With `gap` between them; also the one frame that is shown once.
+    /// With `gap` between frames; also for a single frame.
     Below {
         gap: &'static str,
         is_first: bool,
@@ -20,7 +20,7 @@ pub enum Frames {
 }
 
 impl Frames {
-    /// In place where standard output is a terminal that can.
+    /// Draws in place if standard output is a terminal that can.
     pub fn in_place() -> Frames {
         let can = io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         if !can || print(ENTER).is_err() {
@@ -33,7 +33,7 @@ impl Frames {
         Frames::Below { gap, is_first: true }
     }
 
-    /// `frame` may be painted.
+    /// Draws a frame, which may be painted.
     pub fn draw(&mut self, frame: &str) -> io::Result<()> {
         let frame = shown(frame, &io::stdout());
 
@@ -58,7 +58,7 @@ impl Drop for Frames {
     }
 }
 
-/// In one piece, so that no half of a frame is seen.
+/// Prints in one piece, so that nobody sees half a frame.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

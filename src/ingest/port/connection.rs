@@ -1,4 +1,4 @@
-//! One connection, HTTP/1.1 and nothing else, from its first request to its last.
+//! Serves one connection, HTTP/1.1 only, from its first request to its last.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -14,21 +14,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::exchange::Exchange;
 use super::listener::last_call;
-use super::patience::Patience;
+use super::timed_stream::TimedStream;
 
 const HEADERS_MAX: usize = 64;
 const HEAD_MAX_BYTES: usize = 32 * 1024;
-/// A usual body takes a few reads; every kept connection may hold so much.
+/// A usual body takes a few reads of this size; every kept connection may hold one.
 const READ_MAX_BYTES: usize = 64 * 1024;
 
-/// For how long a connection may be silent between requests, and within the head of one.
+/// How long a connection may be silent between requests, and how long the head of one may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
     pub idle: Duration,
     pub head: Duration,
 }
 
-/// Serves `stream` with `service` until it ends, or until it has nothing to say after `stop`.
+/// Serves `stream` with `service` until the stream ends, or after `stop` until it is idle.
 pub async fn run<S>(
     stream: TcpStream,
     service: S,
@@ -42,18 +42,20 @@ where
 {
     // An answer is one small write: it must not wait for the next.
     let _ = stream.set_nodelay(true);
-    let stream = Patience::new(stream, exchange.clone(), deadlines.idle, deadlines.head);
+    let stream = TimedStream::new(stream, exchange.clone(), deadlines.idle, deadlines.head);
     let mut builder = hyper::server::conn::http1::Builder::new();
-    // A box that hangs up after its last byte has sent an event all the same: without this its end of the connection ends the handler.
+    // A box may hang up right after its last byte. Without this hyper would then drop the handler, and the event.
     builder.half_close(true);
     builder.allow_multiple_spaces_in_request_line_delimiters(true);
     builder.max_headers(HEADERS_MAX).max_header_size(HEAD_MAX_BYTES).max_buf_size(READ_MAX_BYTES).header_read_timeout(None);
+
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
+
     tokio::select! {
         biased;
         ended = &mut connection => ended,
-        // hyper closes at once what it has read nothing of, even if a request lies in the kernel.
+        // Without the last call hyper would close a connection that it has not read yet, with a request perhaps in the kernel.
         () = last_call(stop, exchange) => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -61,7 +63,7 @@ where
     }
 }
 
-/// For a connection that is not served: `answer` as it is, if the kernel takes it at once.
+/// Answers a connection that is not served: writes `answer` if the kernel takes it at once, and closes.
 pub fn say_and_close(stream: TcpStream, answer: &str) {
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write_all(answer.as_bytes());
@@ -100,6 +102,7 @@ mod tests {
                     Ok(Response::new(axum::body::Body::empty()))
                 }
             });
+
             let deadlines = Deadlines { idle: Duration::from_secs(60), head: Duration::from_secs(60) };
             let _ = run(stream, service, &exchange, deadlines, &CancellationToken::new()).await;
         });

@@ -1,4 +1,4 @@
-//! What a connection, the handler of its requests and the keeper of the places tell each other.
+//! The state that a connection shares with the handler of its requests and with the places.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,16 +14,16 @@ struct Shared {
     phase: AtomicU8,
     waited_ms: AtomicU64,
     opened: Instant,
-    /// When the bytes of the last read had come, counted from `opened`.
+    /// When the bytes of the last read came, counted from `opened`.
     came_ms: AtomicU64,
-    /// Since the last request, nothing lay in the receive buffer at some moment: what is read from then on came after it.
+    /// The receive buffer was empty at some moment since the last request: bytes read from then on came after that request.
     was_drained: AtomicBool,
-    /// Since when there is silence, counted from `opened`.
+    /// When the silence began, counted from `opened`.
     idle_since_ms: AtomicU64,
     is_asked_to_leave: AtomicBool,
-    /// Who waits for the next request.
+    /// The task that waits for the next request.
     reader: Mutex<Option<Waker>>,
-    /// What is given back once the answer is written, such as the memory that it takes.
+    /// Dropped once the answer is written: the memory that the answer takes.
     until_written: Mutex<Option<Box<dyn Send>>>,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Phase {
     Served,
 }
 
-/// While it lives, a request is being served.
+/// A request is being served while this lives.
 pub struct InService(Exchange);
 
 impl Default for Exchange {
@@ -58,7 +58,7 @@ impl Default for Exchange {
 
 impl Exchange {
     pub fn begin(&self) -> InService {
-        // Nothing was read since the request before it: it came with that, and lay in our own buffer.
+        // Nothing was read since the last request: this one came together with it and waited in our own buffer.
         if self.phase() == Phase::Idle {
             self.0.waited_ms.store(self.since_the_last_read(), Ordering::Release);
         }
@@ -66,12 +66,12 @@ impl Exchange {
         InService(self.clone())
     }
 
-    /// Whether a part of a request's head has come, and no more.
+    /// Whether a request's head has come only in part.
     pub fn is_in_head(&self) -> bool {
         self.phase() == Phase::Head
     }
 
-    /// The longest that a part of this request lay here unread, behind the request before it too.
+    /// The longest time that a part of this request lay unread, also behind the request before it.
     pub fn waited(&self) -> Duration {
         Duration::from_millis(self.0.waited_ms.load(Ordering::Acquire))
     }
@@ -81,13 +81,13 @@ impl Exchange {
         *self.0.until_written.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
     }
 
-    /// For how long it has been silent; nothing while a request is on its way or is served.
+    /// How long the connection has been silent; `None` while a request comes or is served.
     pub fn silent_for(&self) -> Option<Duration> {
         let since = Duration::from_millis(self.0.idle_since_ms.load(Ordering::Acquire));
         (self.phase() == Phase::Idle).then(|| self.0.opened.elapsed().saturating_sub(since))
     }
 
-    /// Its place is wanted: it ends at once if nothing lies in its receive buffer.
+    /// Asks the connection to give up its place. It ends at once if its receive buffer is empty.
     pub(super) fn ask_to_leave(&self) {
         self.0.is_asked_to_leave.store(true, Ordering::Release);
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -99,7 +99,7 @@ impl Exchange {
         self.0.is_asked_to_leave.load(Ordering::Acquire)
     }
 
-    /// Whether it was asked, once.
+    /// Whether it was asked to leave; takes the question back.
     pub(super) fn takes_the_question(&self, reader: &Waker) -> bool {
         let mut waiting = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.as_ref().is_none_or(|waiting| !waiting.will_wake(reader)) {
@@ -108,7 +108,7 @@ impl Exchange {
         self.0.is_asked_to_leave.swap(false, Ordering::AcqRel)
     }
 
-    /// All that was to be said is with the kernel.
+    /// The kernel has all bytes of the answer.
     pub(super) fn written(&self) {
         if self.phase() == Phase::Idle {
             let _given_back = self.0.until_written.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -127,22 +127,23 @@ impl Exchange {
         self.0.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// Bytes have come, the last of which lay there for `age`.
+    /// Bytes are about to be read; the last of them came `age` ago.
     pub(super) fn found(&self, age: Duration) {
         let age = milliseconds(age);
         if self.phase() == Phase::Idle {
             self.enter(Phase::Head);
-            // The first of them may be older than the last: as old as the last read, if they were there when the request before ended.
+            // The first bytes may be older than the last. If they were there when the request before ended, they are as old as the last read.
             let is_next = self.0.was_drained.load(Ordering::Acquire);
             let waited = if is_next { age } else { age.max(self.since_the_last_read()) };
             self.0.waited_ms.store(waited, Ordering::Release);
         } else {
             self.0.waited_ms.fetch_max(age, Ordering::AcqRel);
         }
+
         self.0.came_ms.store(self.now().saturating_sub(age), Ordering::Release);
     }
 
-    /// Nothing lies in the receive buffer.
+    /// The receive buffer is empty.
     pub(super) fn drained(&self) {
         self.0.was_drained.store(true, Ordering::Release);
     }

@@ -1,16 +1,16 @@
-//! The first line of a connection, without the blanks that some firmware puts behind the HTTP version.
+//! Filters the first line of a connection: some firmware puts blanks behind the HTTP version.
 //!
 //! hyper refuses `POST /RealTimeEvent HTTP/1.1 ` for the blank before the line's end. Promises: only blanks of the first request's line
-//! are left out (all behind its third word, all but one between words), and no more than [`BLANKS_MAX`] of them; every other byte passes
-//! as it came, and nothing is held back. Deliberately judges nothing: what is no request line is hyper's to refuse.
+//! are left out: all after its third word, and all but one between words, up to [`BLANKS_MAX`]. Every other byte passes unchanged, and
+//! none is held back. Deliberately judges nothing: hyper refuses what is no request line.
 
-/// More are no slip of firmware: they pass, count as part of the head, and end the connection as that does.
+/// More blanks are no slip of firmware. They pass, count towards the head's size, and hyper refuses a head that is too large.
 const BLANKS_MAX: usize = 1024;
 
-/// How far the line has come; what is read is passed through it until its end.
+/// The state of the filter. All bytes go through it until the line ends.
 #[derive(Debug, Default)]
 pub struct FirstLine {
-    /// Words that have begun.
+    /// How many words have begun.
     words: u8,
     is_in_word: bool,
     is_over: bool,
@@ -22,7 +22,7 @@ impl FirstLine {
         self.is_over
     }
 
-    /// Moves what passes to the front of `bytes`, and returns how much that is.
+    /// Moves the bytes that pass to the front of `bytes`, and returns how many there are.
     pub fn pass(&mut self, bytes: &mut [u8]) -> usize {
         let mut kept = 0;
         for at in 0..bytes.len() {
@@ -39,6 +39,7 @@ impl FirstLine {
         match byte {
             b' ' | b'\t' if self.words > 0 => {
                 let ends_a_word = self.is_in_word;
+
                 self.is_in_word = false;
                 let is_kept = ends_a_word && self.words < 3;
                 self.left_out += usize::from(!is_kept);
@@ -55,8 +56,9 @@ impl FirstLine {
             b'\r' => Some(byte),
             _ => {
                 let begins = !std::mem::replace(&mut self.is_in_word, true);
+
                 self.words = self.words.saturating_add(u8::from(begins));
-                // A fourth word shall not become the third: the blank before it comes back in place of its first letter.
+                // A fourth word must not join the third, whose blank was left out: a blank replaces its first letter.
                 Some(if begins && self.words == 4 { b' ' } else { byte })
             }
         }

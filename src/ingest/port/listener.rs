@@ -1,4 +1,4 @@
-//! The accept loop: always accepts, then decides who gets a place; and an end that lets the last answers out.
+//! The accept loop: accepts every connection, then decides which get a place. Its end lets the last answers out.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,23 +13,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::exchange::Exchange;
-use super::line::{Line, Waiting};
 use super::places::{Place, Places};
+use super::waiting_line::{Waiting, WaitingLine};
 use crate::event::Sharer;
 
-/// After an accept that failed for want of descriptors or memory: others must end first.
+/// The pause after an accept that failed for want of descriptors or memory: other connections must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often those in line look whether somebody has been silent for long enough.
+/// How often the waiting line looks for connections that have been silent for long enough.
 const LINE_LOOK: Duration = Duration::from_millis(50);
-/// From the stop on, for a request to begin over a connection that is there.
+/// After the stop, an open connection has this long to begin a request.
 const LAST_CALL: Duration = Duration::from_millis(100);
-/// From the stop on, for requests that have begun before it: no box waits longer for its answer.
+/// After the stop, requests that began before it have this long: no box waits longer for its answer.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// The longest that [`serve`] needs to end. A body that is still on its way then lives until the process ends: others wait for the next.
+/// The longest time that [`serve`] needs to end. A slower body goes on until the process ends, but new boxes wait for the next process.
 pub const STOP_MAX: Duration = LAST_CALL.saturating_add(LAST_ANSWERS);
 /// The kernel's queue of connections not yet accepted: bursts wait there instead of being refused.
 const BACKLOG: u32 = 4096;
-/// What the kernel keeps of answers that are not read (it doubles it): a usual one whole, and not megabytes of each of a thousand.
+/// How much of an unread answer the kernel keeps (it doubles this): a usual answer whole, but not megabytes for each of a thousand.
 const SEND_BUFFER: usize = 32 * 1024;
 
 /// A bound port that does not accept yet.
@@ -38,7 +38,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// On `address`. `[::]` is every address there is: of IPv4 as well, and of IPv4 alone where the kernel has nothing else.
+    /// Binds `address`. `[::]` means every address, IPv4 included; on a kernel without IPv6 it means all of IPv4.
     pub fn bind(address: SocketAddr) -> io::Result<Listener> {
         let is_every = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         let socket = match if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() } {
@@ -47,23 +47,25 @@ impl Listener {
             }
             socket => socket?,
         };
+
         if is_every {
-            // Whatever net.ipv6.bindv6only says.
+            // Overrides net.ipv6.bindv6only.
             set_ipv6_v6only(&socket, false)?;
         }
+
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Listener::of(socket.listen(BACKLOG)?)
     }
 
-    /// One that is bound already, with whoever has connected to it since.
+    /// Takes over a socket that is bound already, with the connections that wait in it.
     pub fn from_std(socket: std::net::TcpListener) -> io::Result<Listener> {
         socket.set_nonblocking(true)?;
         Listener::of(TcpListener::from_std(socket)?)
     }
 
     fn of(socket: TcpListener) -> io::Result<Listener> {
-        // Its connections inherit it.
+        // Accepted connections inherit it.
         rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
         Ok(Listener { socket })
     }
@@ -79,40 +81,49 @@ impl AsFd for Listener {
     }
 }
 
-/// An accepted connection with its place.
-pub struct Arrival {
+/// A new connection with its place.
+pub struct NewConnection {
     pub stream: TcpStream,
     pub address: SocketAddr,
     pub exchange: Exchange,
     pub place: Place,
 }
 
-/// What is behind a port.
+impl NewConnection {
+    fn of(waiting: Waiting, place: Place) -> NewConnection {
+        let Waiting { stream, address, exchange, .. } = waiting;
+        NewConnection { stream, address, exchange, place }
+    }
+}
+
+/// Serves the connections of a port.
 pub trait Port: Send + Sync + 'static {
     fn places(&self) -> &Arc<Places>;
 
-    /// Whose share a connection from `address` takes; `None` if nobody's.
+    /// The source whose share a connection from `address` takes; `None` if it takes nobody's.
     fn source(&self, address: IpAddr) -> Option<Sharer>;
 
     /// Serves one connection to its end.
-    fn serve(self: Arc<Self>, arrival: Arrival, stop: CancellationToken) -> impl Future<Output = ()> + Send;
+    fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) -> impl Future<Output = ()> + Send;
 
-    /// There is no place for this one, not even in line.
+    /// Refuses a connection for which there is no place, not even in the waiting line.
     fn turn_away(&self, stream: TcpStream, address: IpAddr);
 }
 
-/// Accepts until `stop`, and on until those who were there by then have their answers: nobody waits for a slow one. Connections live in
-/// `connections`, and end with their next answer, or when they have nothing to say. As many as half the places may wait for one.
+/// Accepts until `stop`, and goes on until the connections from before it have their answers, for up to `LAST_ANSWERS`. All run in
+/// `connections`. After the stop they end with their next answer, or when they are idle.
 pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: TaskTracker, stop: CancellationToken) {
-    let mut line = Line::new(Arc::clone(port.places()), port.places().line_max());
+    let mut line = WaitingLine::new(Arc::clone(port.places()), port.places().line_max());
     let mut failing = Failing::default();
-    let older = TaskTracker::new();
+    let before_stop = TaskTracker::new();
+
     let is_over = async {
         stop.cancelled().await;
-        older.close();
-        let _ = tokio::time::timeout(LAST_ANSWERS, older.wait()).await;
+        before_stop.close();
+        let _ = tokio::time::timeout(LAST_ANSWERS, before_stop.wait()).await;
     };
     tokio::pin!(is_over);
+
     loop {
         let accepted = tokio::select! {
             () = &mut is_over => break,
@@ -120,6 +131,7 @@ pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: Task
             () = port.places().freed(), if !line.is_empty() => None,
             () = tokio::time::sleep(LINE_LOOK), if !line.is_empty() => None,
         };
+
         match accepted {
             Some(Ok((stream, address))) => {
                 failing.over();
@@ -133,12 +145,12 @@ pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: Task
             }
             None => {}
         }
-        while let Some((Waiting { stream, address, exchange, .. }, place)) = line.next() {
-            let arrival = Arrival { stream, address, exchange, place };
-            let connection = Arc::clone(&port).serve(arrival, stop.clone());
+
+        while let Some((waiting, place)) = line.next() {
+            let serving = Arc::clone(&port).serve(NewConnection::of(waiting, place), stop.clone());
             match stop.is_cancelled() {
-                true => connections.spawn(connection),
-                false => connections.spawn(older.track_future(connection)),
+                true => connections.spawn(serving),
+                false => connections.spawn(before_stop.track_future(serving)),
             };
         }
         for waiting in line.expired() {
@@ -147,7 +159,7 @@ pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: Task
     }
 }
 
-/// Accepts that fail one after the other: the first and the last are said.
+/// Counts accepts that fail one after the other. The first failure and the recovery are logged.
 #[derive(Default)]
 struct Failing(u64);
 
@@ -167,7 +179,7 @@ impl Failing {
     }
 }
 
-/// Until a connection has had its time to begin a request, and is in the middle of none's head.
+/// Waits for `stop`, then until the connection has had its time to begin a request and is not in the middle of a head.
 pub async fn last_call(stop: &CancellationToken, exchange: &Exchange) {
     stop.cancelled().await;
     tokio::time::sleep(LAST_CALL).await;

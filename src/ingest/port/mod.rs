@@ -1,21 +1,20 @@
-//! What lies below HTTP at a port of ours: places for connections, their deadlines, and what goes over them unread.
+//! The layers below HTTP at a port: places for connections, their deadlines, and the bytes they carry.
 //!
-//! Serves the boxes' port and the admin port alike. Promises: no connection is open without an end in sight (silence, a slow head, an
-//! answer that nobody reads), and one source, however many connections it opens, keeps no other source out. Deliberately knows no path
-//! and no body.
+//! Serves the boxes' port and the admin port alike. Promises: every connection has a deadline (for silence, for a slow head, for an answer
+//! that nobody reads). One source, however many connections it opens, keeps no other source out. Deliberately knows no path and no body.
 
-mod arrival;
 mod connection;
 mod exchange;
 mod first_line;
-mod line;
 mod listener;
-mod patience;
 mod places;
 mod proxy_protocol;
+mod tcp_info;
+mod timed_stream;
+mod waiting_line;
 
 pub use connection::{Deadlines, run, say_and_close};
 pub use exchange::Exchange;
-pub use listener::{Arrival, Listener, Port, STOP_MAX, last_call, serve};
+pub use listener::{Listener, NewConnection, Port, STOP_MAX, last_call, serve};
 pub use places::{Place, Places};
 pub use proxy_protocol::{NoHeader, Said, read as read_proxy_header};

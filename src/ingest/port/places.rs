@@ -1,9 +1,9 @@
-//! Who has a place at a port: so many connections at once, shared by source where they run out.
+//! The places at a port: a limited number of connections, shared by source when they run out.
 //!
-//! Promises: as long as there are places anyone gets one. The last of them are for sources that have few, so that whoever takes
-//! all the others, at once even, keeps nobody out; and when a source's connections stand in the way of others, its longest silent one is
-//! asked to leave. Sources without an address of their own (trusted proxies) have no share and are never asked. Deliberately ends no
-//! connection itself: only its own reader knows that nothing lies in its receive buffer.
+//! Promises: while there are many free places, everyone gets one. The last eighth is for sources that have few, so a source that takes
+//! all the others at once still keeps nobody out. When others wait, the source with most connections is asked to end its longest silent
+//! one. Trusted proxies stand for many sources: they have no share and are never asked. Deliberately ends no connection itself: only its
+//! own reader knows whether its receive buffer is empty.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::exchange::Exchange;
-use super::patience::SILENT_MIN;
+use super::timed_stream::SILENT_MIN;
 use crate::event::Sharer;
 
-/// This part of the places is for sources that have few of them.
+/// One in this many places is kept for sources that have few.
 const LAST_PART: usize = 8;
 
 pub struct Places {
@@ -26,17 +26,17 @@ pub struct Places {
 #[derive(Default)]
 struct Taken {
     next: u64,
-    /// By number, which is the order in which they came.
-    seats: BTreeMap<u64, Seat>,
+    /// By number, in the order in which they came.
+    occupants: BTreeMap<u64, Occupant>,
     by_source: HashMap<Sharer, usize>,
 }
 
-struct Seat {
+struct Occupant {
     source: Option<Sharer>,
     exchange: Exchange,
 }
 
-/// A connection's place; dropping it gives it back.
+/// A connection's place. Dropping it gives it back.
 pub struct Place {
     places: Arc<Places>,
     number: u64,
@@ -47,42 +47,46 @@ impl Places {
         Arc::new(Places { most, taken: Mutex::default(), freed: Notify::new() })
     }
 
-    /// As many may wait for a place.
+    /// How many connections may wait for a place.
     pub fn line_max(&self) -> usize {
         self.most.div_ceil(2)
     }
 
-    /// A place for a connection of `source`, if there is one for it.
+    /// Takes a place for a connection of `source`, if there is one for it.
     pub fn take(self: &Arc<Places>, source: Option<Sharer>, exchange: &Exchange) -> Option<Place> {
         let mut taken = self.taken();
         if !self.has_room(&taken, source) {
             return None;
         }
+
         let number = taken.next;
         taken.next += 1;
-        taken.seats.insert(number, Seat { source, exchange: exchange.clone() });
+        taken.occupants.insert(number, Occupant { source, exchange: exchange.clone() });
         taken.count(source, 1);
+
         Some(Place { places: Arc::clone(self), number })
     }
 
-    /// Connections that `source` has.
+    /// How many connections `source` has.
     pub fn of(&self, source: Option<Sharer>) -> usize {
         self.taken().of(source)
     }
 
-    /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most, then of the next, as long
-    /// as it has no fewer than `source`. Those that were asked before count.
+    /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most connections, then of the
+    /// next, down to sources with as many as `source`. Connections that were asked before count.
     pub fn ask_for(&self, source: Option<Sharer>, count: usize) {
         let taken = self.taken();
         let least = taken.of(source).max(1);
+
         let mut silent = Vec::new();
-        for seat in taken.seats.values() {
-            let (Some(owner), Some(silence)) = (seat.source, seat.exchange.silent_for()) else { continue };
+        for occupant in taken.occupants.values() {
+            let (Some(owner), Some(silence)) = (occupant.source, occupant.exchange.silent_for()) else { continue };
             let owned = taken.of(Some(owner));
             if silence >= SILENT_MIN && owned >= least {
-                silent.push((owned, silence, &seat.exchange));
+                silent.push((owned, silence, &occupant.exchange));
             }
         }
+
         silent.sort_unstable_by_key(|(owned, silence, _)| std::cmp::Reverse((*owned, *silence)));
         silent.iter().take(count).for_each(|(_, _, exchange)| exchange.ask_to_leave());
     }
@@ -95,7 +99,8 @@ impl Places {
     fn has_room(&self, taken: &Taken, source: Option<Sharer>) -> bool {
         let last = self.most / LAST_PART;
         let few = (last / LAST_PART).max(1);
-        match taken.seats.len() {
+
+        match taken.occupants.len() {
             count if count < self.most - last => true,
             count if count < self.most => source.is_none() || taken.of(source) < few,
             _ => false,
@@ -115,6 +120,7 @@ impl Taken {
     fn count(&mut self, source: Option<Sharer>, change: isize) {
         let Some(source) = source else { return };
         let count = self.by_source.get(&source).copied().unwrap_or(0).saturating_add_signed(change);
+
         if count == 0 {
             self.by_source.remove(&source);
         } else {
@@ -124,11 +130,11 @@ impl Taken {
 }
 
 impl Place {
-    /// Its proxy has said whose connection it is.
+    /// Notes whose connection it is, once its proxy has said so.
     pub fn belongs_to(&self, source: Sharer) {
         let mut taken = self.places.taken();
-        let Some(seat) = taken.seats.get_mut(&self.number) else { return };
-        let before = seat.source.replace(source);
+        let Some(occupant) = taken.occupants.get_mut(&self.number) else { return };
+        let before = occupant.source.replace(source);
         taken.count(before, -1);
         taken.count(Some(source), 1);
     }
@@ -137,8 +143,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        let source = taken.seats.remove(&self.number).and_then(|seat| seat.source);
+        let source = taken.occupants.remove(&self.number).and_then(|occupant| occupant.source);
         taken.count(source, -1);
+
         drop(taken);
         self.places.freed.notify_one();
     }

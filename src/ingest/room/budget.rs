@@ -2,7 +2,7 @@
 //!
 //! Promises: as long as there is memory anyone gets it. The last quarter is for sources that hold less than a quarter, and half of that for
 //! those that hold little: so whoever floods leaves room for the others, and many who do still leave some for a usual event. A slow sender
-//! holds only what it has sent. Deliberately does not know what a body costs: whoever works on it says so before it does.
+//! holds twice what it has sent at most. Deliberately does not know what a body costs: whoever works on it says so before it does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

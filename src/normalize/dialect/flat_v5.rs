@@ -1,13 +1,13 @@
 //! HistoryEvent of the SE5, V5R4 to R7 (generation 3, `api_version` 1.0): everything at the top, the capture device in `ep_info`.
 //!
-//! It has no group, and no rule of the vendor's says what a document without a person type means.
+//! It has no group, and the vendor does not say what a document without a person type means.
 
 use super::{Dialect, OBJECTS, PERSONS};
 use crate::config::ScoreScale;
 use crate::event::document::{Field, Meaning, Table, inner, top};
 use crate::event::{self, PersonType, PictureKind};
 use crate::normalize::dialect::nested;
-use crate::normalize::reading::object::Object;
+use crate::normalize::reading::json_object::JsonObject;
 
 pub(super) const INNER: &str = "ep_info";
 
@@ -18,7 +18,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     table: Table { inner: INNER, fields: FIELDS, objects: OBJECTS },
     persons: PERSONS,
     person_missing: PersonType::Unknown,
-    // photo, rtsp, card: the words are as good as ours.
+    // photo, rtsp, card: these words need no translation.
     devices: &[],
     scale: ScoreScale::Auto,
     bookkeeping: &["dev_sno", "want_action", "out_timestamp", "api_version"],
@@ -41,8 +41,8 @@ const FIELDS: &[Field] = &[
     inner("ep_name", Meaning::DeviceName),
 ];
 
-/// What only this dialect has must be there: a nested document that has lost its inner object is none of these.
-fn claims(object: &Object<'_>) -> bool {
+/// Asks for a key that only this dialect has: a nested document without its inner object must not match.
+fn claims(object: &JsonObject<'_>) -> bool {
     let is_match = object.has("identity_id") && object.has("timestamp");
     is_match && !object.has(nested::INNER) && (object.has(INNER) || object.has("api_version"))
 }

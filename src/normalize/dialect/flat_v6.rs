@@ -1,13 +1,13 @@
-//! HistoryEvent of V6 (generation 4, `api_version` 2.0): flat as the generation before, and nearly everything renamed.
+//! HistoryEvent of V6 (generation 4, `api_version` 2.0): flat like generation 3, with nearly every field renamed.
 //!
-//! A person type is a word here. It has no group, and no rule of the vendor's says what a document without a person type means.
+//! A person type is a word here. There is no group, and the vendor does not say what a document without a person type means.
 
 use super::{Dialect, OBJECTS, PERSONS};
 use crate::config::ScoreScale;
 use crate::event::document::{Field, Meaning, Table, inner, top};
 use crate::event::{self, PersonType, PictureKind};
 use crate::normalize::dialect::nested;
-use crate::normalize::reading::object::Object;
+use crate::normalize::reading::json_object::JsonObject;
 
 pub(super) const INNER: &str = "media_device_info";
 
@@ -18,7 +18,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     table: Table { inner: INNER, fields: FIELDS, objects: OBJECTS },
     persons: PERSONS,
     person_missing: PersonType::Unknown,
-    // photo, rtsp, file: the words are as good as ours.
+    // photo, rtsp, file: these words need no translation.
     devices: &[],
     scale: ScoreScale::Auto,
     bookkeeping: &["mq_license_key", "post_action", "out_timestamp", "api_version"],
@@ -41,7 +41,7 @@ const FIELDS: &[Field] = &[
     inner("media_device_name", Meaning::DeviceName),
 ];
 
-fn claims(object: &Object<'_>) -> bool {
+fn claims(object: &JsonObject<'_>) -> bool {
     let is_match = object.has("identity_id") && object.has("in_timestamp");
     is_match && !object.has(nested::INNER) && (object.has(INNER) || object.has("user_type"))
 }

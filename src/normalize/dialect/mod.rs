@@ -1,12 +1,12 @@
-//! The dialects of the boxes, one file each: how a document is known, where its fields stand, what its words mean.
+//! The dialects of the boxes, one file each: how a document is recognised, where its fields stand, what its words mean.
 //!
-//! Promises: the first in the list that claims a document reads it, so the narrower stands before the wider; what none claims is
-//! refused. A document is made again by the table by which it was read. Deliberately a dialect is told by its keys alone: no value can
-//! unmake it.
+//! Promises: the first dialect in the list that claims a document reads it, so narrower dialects come before wider ones; a document that
+//! none claims is refused. A document is rebuilt by the table that it was read by. Deliberately looks at keys alone: no value changes the
+//! dialect.
 
 use serde_json::{Map, Value};
 
-use super::reading::object::Object;
+use super::reading::json_object::JsonObject;
 use crate::config::ScoreScale;
 use crate::event::document::{self, Table};
 use crate::event::{self, Event, Feed, PersonType, PictureKind, PictureReference};
@@ -18,23 +18,23 @@ mod platform;
 
 #[derive(Debug)]
 pub(super) struct Dialect {
-    /// As the event remembers it.
+    /// The dialect's name in the event.
     pub word: event::Dialect,
-    pub claims: fn(&Object<'_>) -> bool,
-    /// The feed of an event that came on this one.
+    pub claims: fn(&JsonObject<'_>) -> bool,
+    /// The event's feed, given the feed that it came on.
     pub feed: fn(Feed) -> Feed,
     pub table: Table,
-    /// What stands for each person type, in lower case.
+    /// The words for each person type, in lower case.
     pub persons: &'static [(&'static str, PersonType)],
-    /// What a document means that came whole and has no person type.
+    /// The person type of a whole document without one.
     pub person_missing: PersonType,
-    /// What stands for a device type, where it is not the word itself.
+    /// The words for a device type that differ from ours.
     pub devices: &'static [(&'static str, &'static str)],
-    /// Of scores, where the config leaves it to us.
+    /// The scale of scores, if the config does not say.
     pub scale: ScoreScale,
-    /// What differs between two documents of one match, at the top or in the inner object: left out of the content digest.
+    /// Fields that differ between two documents of one match, at the top or in the inner object. The content digest leaves them out.
     pub bookkeeping: &'static [&'static str],
-    /// The same of the inner object alone.
+    /// The same, for fields of the inner object alone.
     pub history_only: &'static [&'static str],
 }
 
@@ -43,7 +43,7 @@ static DIALECTS: [&Dialect; 4] = [&platform::DIALECT, &nested::DIALECT, &flat_v6
 /// The most fields that a table has.
 pub(super) const FIELDS_MAX: usize = 15;
 
-/// The numbers of the first firmware, and the words of the last: some send the one under the other's name.
+/// The numbers of early firmware and the words of late firmware: some versions mix them.
 const PERSONS: &[(&str, PersonType)] = &[
     ("1", PersonType::Employee),
     ("2", PersonType::Visitor),
@@ -57,7 +57,7 @@ const PERSONS: &[(&str, PersonType)] = &[
     ("vip", PersonType::Vip),
 ];
 
-/// One list for all: a text is opened before anybody knows whose document it is in.
+/// The members that are objects, in any dialect: an encoded object is opened before the dialect is known.
 const OBJECTS: &[(bool, &str)] = &[
     (true, "grab_fiqa_info"),
     (true, "box_fiqa_info"),
@@ -67,12 +67,12 @@ const OBJECTS: &[(bool, &str)] = &[
     (false, "identity_info"),
     (false, flat_v5::INNER),
     (false, flat_v6::INNER),
-    // The last, since it holds some of the others.
+    // Comes last, since it contains some of the others.
     (false, nested::INNER),
 ];
 
 /// The dialect of a document, if it is one.
-pub(super) fn of(object: &Object<'_>) -> Option<&'static Dialect> {
+pub(super) fn of(object: &JsonObject<'_>) -> Option<&'static Dialect> {
     DIALECTS.into_iter().find(|dialect| (dialect.claims)(object))
 }
 
@@ -81,13 +81,13 @@ pub(super) fn is_object(inner: bool, name: &str) -> bool {
     OBJECTS.contains(&(inner, name))
 }
 
-/// By which documents of a dialect are made again.
+/// The table that rebuilds documents of a dialect.
 pub fn table(word: event::Dialect) -> &'static Table {
     let dialect = DIALECTS.into_iter().find(|dialect| dialect.word == word);
     &dialect.unwrap_or(&nested::DIALECT).table
 }
 
-/// [`document::opened`] by the event's own table.
+/// [`document::opened`] with the table of the event's dialect.
 pub fn opened(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -> Option<String>) -> Map<String, Value> {
     document::opened(table(event.dialect), event, picture)
 }

@@ -1,12 +1,12 @@
-//! RealTimeEvent of the SE3, and HistoryEvent of generations 1 and 2, which is the same with a few more fields.
+//! RealTimeEvent of the SE3, and HistoryEvent of generations 1 and 2, which has a few more fields.
 //!
-//! The two are not told apart: which feed it is, the path says that the box was given.
+//! The document does not say which of the two it is; the path that the box posts to does.
 
 use super::{Dialect, OBJECTS, PERSONS};
 use crate::config::ScoreScale;
 use crate::event::document::{Field, Meaning, Table, inner, top};
 use crate::event::{self, PersonType, PictureKind};
-use crate::normalize::reading::object::Object;
+use crate::normalize::reading::json_object::JsonObject;
 
 pub(in crate::normalize) const INNER: &str = "ext_data";
 
@@ -16,7 +16,7 @@ pub(in crate::normalize) static DIALECT: Dialect = Dialect {
     feed: |feed| feed,
     table: TABLE,
     persons: PERSONS,
-    // The vendor's rule.
+    // The vendor's rule: a missing person type means employee.
     person_missing: PersonType::Employee,
     devices: DEVICES,
     scale: ScoreScale::Auto,
@@ -50,9 +50,9 @@ pub(super) const DEVICES: &[(&str, &str)] =
 pub(super) const BOOKKEEPING: &[&str] = &["dev_sno", "ep_id", "want_action", "out_timestamp", "api_version"];
 pub(super) const HISTORY_ONLY: &[&str] = &["info", "ir_pic"];
 
-/// What every edition of the document has at the top.
+/// Fields at the top of every edition.
 const CORE: [&str; 5] = ["identity_id", "identity_name", "group_name", "timestamp", "score"];
-/// What stands at the top only where there is no inner object: read as this dialect, a flat document would lose its device.
+/// Fields at the top of flat documents: read as this dialect, a flat document would lose its device.
 const FLAT: [&str; 9] = [
     "person_type",
     "user_type",
@@ -65,8 +65,8 @@ const FLAT: [&str; 9] = [
     "api_version",
 ];
 
-/// The inner object is promised but a promise of a box is not proof: a match without it is still a match.
-pub(super) fn claims(object: &Object<'_>) -> bool {
+/// A match without the promised inner object is still a match.
+pub(super) fn claims(object: &JsonObject<'_>) -> bool {
     match object.has(INNER) {
         true => CORE.iter().any(|name| object.has(name)),
         false => object.has("identity_id") && object.has("timestamp") && !FLAT.iter().any(|name| object.has(name)),

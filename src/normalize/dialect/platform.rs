@@ -1,12 +1,12 @@
-//! What the vendor's own platform passes on to third parties: a RealTimeEvent with `device_id` and `identity_info` at the top.
+//! RealTimeEvent as the vendor's own platform passes it on to third parties: with `device_id` and `identity_info` at the top.
 //!
-//! Its two fields stay in `extra`: the device's id is its IP on every feed, so that one match has one id.
+//! These two fields stay in `extra`. The device's id is its IP address on every feed, so that one match has one id.
 
 use super::nested::{BOOKKEEPING, DEVICES, HISTORY_ONLY, TABLE};
 use super::{Dialect, PERSONS, nested};
 use crate::config::ScoreScale;
 use crate::event::{self, Feed, PersonType};
-use crate::normalize::reading::object::Object;
+use crate::normalize::reading::json_object::JsonObject;
 
 pub(super) static DIALECT: Dialect = Dialect {
     word: event::Dialect::Nested,
@@ -21,11 +21,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     history_only: HISTORY_ONLY,
 };
 
-fn claims(object: &Object<'_>) -> bool {
+fn claims(object: &JsonObject<'_>) -> bool {
     object.has("device_id") && object.has("identity_info") && nested::claims(object)
 }
 
-/// A platform may pass on old events as well; whoever declared a URL to be for history keeps that.
+/// A platform may pass on old events too, so its events have a feed of their own. Events on the history URL stay history.
 fn feed(came_on: Feed) -> Feed {
     match came_on {
         Feed::Realtime | Feed::Platform => Feed::Platform,

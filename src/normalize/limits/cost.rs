@@ -1,24 +1,24 @@
-//! What one event costs in memory while it is taken apart: known before anything of it is.
+//! Estimates what one event costs in memory, before it is parsed.
 //!
-//! Promises: linear time, nothing allocated, and not less than its values and texts take, whatever they are; of nonsense it says something,
-//! too. Deliberately an estimate: it counts brackets, commas and texts, and knows what each comes to.
+//! Promises: linear time, no allocation, and never less than the event's values and texts take; any bytes get an estimate. Deliberately no
+//! parser: it counts brackets, commas and texts, and multiplies.
 
 use memchr::memchr2;
 
 use crate::event::document::Meaning;
 use crate::normalize::dialect::nested::{DIALECT, INNER};
 
-/// An object is a node of a tree with room for eleven members, however few it has; a list is less.
+/// An object is a tree node with room for eleven members, however few it has; a list takes less.
 const BRACKET_BYTES: usize = 640;
-/// A value in its place, its own text if it is a number, and its key.
+/// A value, its own text if it is a number, and its key.
 const VALUE_BYTES: usize = 160;
-/// Values are there twice: in the event, and while its content is digested.
+/// Values exist twice: in the event, and while its content is digested.
 const TREES: usize = 2;
-/// Beside the body, a text is in the event, twice in what is digested, and in what is written.
+/// Besides the body a text is in the event, twice in the digested content, and in the record.
 const TEXT_COPIES: usize = 4;
-/// Beside the body, a picture is there decoded; one that is no plain base64 is cleaned before.
+/// Besides the body a picture exists decoded, and cleaned if it is no plain base64.
 const PICTURE_COPIES: usize = 2;
-/// The values of one event may come to so much: ten thousand boxes with coordinates take two thirds of it.
+/// The most memory that the values of one event may take: ten thousand boxes with coordinates take two thirds of it.
 pub(in crate::normalize) const TREE_MAX: usize = 32 << 20;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,16 +26,17 @@ pub struct Cost {
     body: usize,
     brackets: usize,
     values: usize,
-    /// Bytes of all texts and keys, but for pictures.
+    /// Bytes of all texts and keys except pictures.
     texts: usize,
     pictures: usize,
 }
 
 impl Cost {
-    /// Of the text of one event.
+    /// The cost of an event with this text.
     pub fn of(body: &[u8]) -> Cost {
         let mut cost = Cost { body: body.len(), values: 1, ..Cost::default() };
         let (mut at, mut depth, mut is_inner, mut key) = (0, 0_usize, false, &b""[..]);
+
         while let Some(byte) = body.get(at) {
             match byte {
                 b'"' => {
@@ -66,10 +67,11 @@ impl Cost {
             }
             at += 1;
         }
+
         cost
     }
 
-    /// All in all.
+    /// The whole cost.
     pub fn bytes(&self) -> usize {
         self.body + PICTURE_COPIES * self.pictures + TEXT_COPIES * self.texts + TREES * self.tree_bytes()
     }
@@ -79,12 +81,13 @@ impl Cost {
     }
 }
 
-/// Of the values of one event alone.
+/// What the values of one event take.
 pub(in crate::normalize) fn tree_bytes(brackets: usize, values: usize) -> usize {
     brackets * BRACKET_BYTES + values * VALUE_BYTES
 }
 
-/// Whether a text of this name is taken out as a picture, in the one dialect that comes live: elsewhere it counts as a text, which is more.
+/// Whether a text of this name is a picture in the nested dialect, the only one that comes live. In others it counts as a text, which
+/// costs more.
 fn is_picture(name: &[u8], is_inner: bool) -> bool {
     DIALECT
         .table

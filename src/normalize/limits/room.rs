@@ -1,10 +1,10 @@
-//! Memory that a repair takes beyond what the body costs: asked for before it is used, and bounded.
+//! The memory that a repair takes beyond the cost of the body. It is asked for before it is used, and bounded.
 
 use std::fmt;
 
 use crate::event::{Code, Refusal};
 
-/// Asks the budget that the body is on: whether so many bytes, in all, may be used beyond what the body costs.
+/// Asks the body's budget whether this many bytes in all may be used beyond the cost of the body.
 #[derive(Clone, Copy)]
 pub struct Room<'a>(pub &'a (dyn Fn(usize) -> bool + Sync));
 
@@ -14,7 +14,7 @@ impl fmt::Debug for Room<'_> {
     }
 }
 
-/// What one repair holds.
+/// The memory that one repair holds.
 #[derive(Debug)]
 pub(in crate::normalize) struct Taken<'a> {
     room: Room<'a>,
@@ -32,19 +32,21 @@ impl<'a> Taken<'a> {
         if bytes > self.bytes_max {
             return Err(Refusal::new(Code::BodyTooLarge, format!("a repair would take more than {} bytes", self.bytes_max)));
         }
+
         if !(self.room.0)(bytes) {
             return Err(Refusal::new(Code::OverBudget, "the memory that a repair of this body takes is in use"));
         }
+
         self.bytes = bytes;
         Ok(())
     }
 
-    /// So many of them are free again.
+    /// Gives some of it back.
     pub fn free(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// For the reading of what was repaired, which has bounds of its own.
+    /// Asks for memory to read the repaired text; that reading has limits of its own.
     pub fn read(&self, bytes: usize) -> Result<(), Refusal> {
         match (self.room.0)(self.bytes.saturating_add(bytes)) {
             true => Ok(()),

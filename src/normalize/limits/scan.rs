@@ -1,31 +1,31 @@
-//! Reads a body once, before any parser does, and refuses what breaks a limit wherever it stands, in fields that nobody reads too.
+//! Scans a body before any parser does, and refuses whatever breaks a limit, also in fields that nobody reads.
 //!
-//! Promises: constant stack and no allocation, whatever comes; linear time. Deliberately no parser: it finds strings, brackets and
-//! numbers, and leaves every other mistake to serde_json, which sees the same text next. What serde_json would let pass in a value
-//! that it skips is caught here: lone surrogates, numbers that no double holds, nesting deeper than the limit; and the keys that
-//! serde_json itself gives a meaning, by which a text could smuggle in a document that nobody has scanned.
+//! Promises: constant stack, no allocation, linear time. Deliberately no parser: it finds strings, brackets and numbers, and leaves every
+//! other mistake to serde_json, which reads the same text next. serde_json skips some values without checking them, so these are caught
+//! here: lone surrogates, numbers that no double holds, nesting deeper than the limit. So are the keys that serde_json gives a meaning of
+//! its own: by them a text could smuggle in a document that nobody has scanned.
 
 use memchr::memchr2;
 
 use super::Limits;
 use crate::event::{Code, Refusal};
 
-/// What there is to count.
+/// The counts of a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::normalize) struct Counts {
-    /// Strings that are a picture by their first characters, in whatever field.
+    /// Strings in any field that start like a picture.
     pub pictures: usize,
     pub brackets: usize,
     pub values: usize,
 }
 
-/// What stands for a number and for unread JSON where serde_json talks to itself. As a key in a body, the first makes an object a
-/// number, the second parses a text anew, past every limit; and both come back different from what was sent.
+/// serde_json's own keys for a number and for unread JSON. In a body the first turns an object into a number, and the second parses a
+/// text anew, past every limit. Both come back different from what was sent.
 const RESERVED_KEYS: [&str; 2] = ["$serde_json::private::Number", "$serde_json::private::RawValue"];
-/// The longest spelling of one: every character as `\uXXXX`, in quotes.
+/// The longest spelling of such a key: every character as `\uXXXX`, in quotes.
 const RESERVED_MAX: usize = 6 * 31 + 2;
 
-/// How the common image types start as base64, plain or with every `/` escaped.
+/// The first characters of common image types in base64, plain or with every `/` escaped.
 const PICTURE_STARTS: [&[u8]; 6] = [b"/9j/", b"\\/9j\\/", b"data:image", b"iVBORw0KGgo", b"R0lGOD", b"UklGR"];
 /// A shorter text is no picture: the smallest JPEG there is has 125 bytes.
 const PICTURE_MIN: usize = 160;
@@ -37,6 +37,7 @@ pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, 
     let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     let mut counts = Counts { values: 1, ..Counts::default() };
     let (mut at, mut depth, mut events) = (0, 0_usize, 1);
+
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => {
@@ -71,6 +72,7 @@ pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, 
         }
         at += 1;
     }
+
     Ok(counts)
 }
 
@@ -90,7 +92,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, Refusal> {
     Ok(bytes.len())
 }
 
-/// The length of the `\uXXXX` at `at`, or of the two that make one character; `None` for half of a pair.
+/// The length of the escape `\uXXXX` at `at`, or of the surrogate pair there; `None` for half of a pair.
 pub(in crate::normalize) fn unicode_escape(bytes: &[u8], at: usize) -> Option<usize> {
     match code_unit(bytes, at) {
         Some(0xd800..=0xdbff) => matches!(code_unit(bytes, at + 6), Some(0xdc00..=0xdfff)).then_some(12),
@@ -108,6 +110,7 @@ fn number_end(text: &str, start: usize) -> Result<usize, Refusal> {
     let rest = text.get(start..).unwrap_or_default();
     let length =
         rest.bytes().position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')).unwrap_or(rest.len());
+
     let literal = rest.get(..length).unwrap_or_default();
     if is_out_of_range(literal) {
         return Err(Refusal::new(Code::JsonInvalid, format!("number out of range at byte {start}")));
@@ -115,7 +118,7 @@ fn number_end(text: &str, start: usize) -> Result<usize, Refusal> {
     Ok(start + length)
 }
 
-/// Of the literal of a number.
+/// Whether no double holds this number.
 pub(in crate::normalize) fn is_out_of_range(literal: &str) -> bool {
     let may_be = literal.len() > DIGITS_SAFE || literal.contains(['e', 'E']);
     may_be && literal.parse::<f64>().is_ok_and(f64::is_infinite)
@@ -125,7 +128,7 @@ fn is_picture(text: &[u8]) -> bool {
     text.len() >= PICTURE_MIN && PICTURE_STARTS.iter().any(|start| text.starts_with(start))
 }
 
-/// Of the string whose quotes are at `start` and `end`.
+/// Whether the string with quotes at `start` and `end` is a reserved key.
 fn is_reserved_key(text: &str, start: usize, end: usize) -> bool {
     let quoted = text.get(start..=end).unwrap_or_default();
     let may_be = quoted.len() <= RESERVED_MAX && (quoted.starts_with("\"$") || quoted.starts_with("\"\\u0024"));

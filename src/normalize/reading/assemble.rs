@@ -1,12 +1,12 @@
-//! The fields as sent → an [`Event`]: every field is settled here, and no field refuses.
+//! Assembles the [`Event`] from the fields as sent. No field, whatever its value, refuses the event.
 //!
-//! Promises: each known field ends up normalized, and as sent in `source` wherever the normalized value does not give it back; each
-//! oddity is in `warnings`. The id comes last, since it rests on all the rest.
+//! Promises: each known field is normalized. If the normalized value does not give back the sent one, that is in `source`. Each oddity is
+//! in `warnings`. The id comes last, since it rests on all the rest.
 
 use serde_json::{Map, Value};
 
 use super::digest;
-use super::sent::Sent;
+use super::sent::SentDocument;
 use crate::config::{ScoreScale, is_site};
 use crate::event::document::{Field, Meaning, normalized};
 use crate::event::{
@@ -17,28 +17,31 @@ use crate::normalize::Context;
 use crate::normalize::repair::notes::Notes;
 use crate::normalize::value::field::{self, Person, Score, Text};
 
-/// NTP holds a clock within milliseconds; one that is off by more than this was set by nobody.
+/// NTP keeps a clock within milliseconds; a clock that is off by more than this was never set.
 const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
-/// Beyond this many bytes the end of a device's id is replaced by a hash: it becomes topics, which have limits.
+/// A longer device id is cut and gets a hash at its end: it becomes part of topics, which have limits.
 const DEVICE_ID_MAX: usize = 256;
 
-/// The event, its revision still to be made, and the digest that it is made of.
-pub(in crate::normalize) fn assemble(mut sent: Sent, feed: Feed, context: &Context<'_>) -> (Event, ContentDigest) {
+/// The event, still without its revision, and its content digest, of which the revision is made.
+pub(in crate::normalize) fn assemble(mut sent: SentDocument, feed: Feed, context: &Context<'_>) -> (Event, ContentDigest) {
     let mut event = Assembly { sent: &mut sent, context }.event(feed);
     settle(&mut sent, &mut event);
+
     event.extra = sent.extra;
     event.warnings = sent.warnings.into_vec();
+
     let content = digest::name(&mut event, sent.dialect);
     (event, content)
 }
 
-/// Writes `source`: what was sent, wherever the event does not give it back.
-fn settle(sent: &mut Sent, event: &mut Event) {
+/// Fills `source` with the sent values that the event does not give back.
+fn settle(sent: &mut SentDocument, event: &mut Event) {
     event.source = std::mem::take(&mut sent.source);
     for (field, value) in sent.dialect.table.fields.iter().zip(std::mem::take(&mut sent.values)) {
         if event.source.contains_key(field.source_key()) {
             continue;
         }
+
         let is_picture = matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
         let null_is_absent = field.null_is_absent(event);
         let as_sent = match value {
@@ -53,10 +56,12 @@ fn settle(sent: &mut Sent, event: &mut Event) {
             Some(value) if normalized(event, field.meaning).as_ref() == Some(&value) => None,
             Some(value) => Some(value),
         };
+
         if let Some(as_sent) = as_sent {
             event.source.insert(field.source_key().to_owned(), as_sent);
         }
     }
+
     if let Some(instead) = sent.instead_of_inner.take() {
         event.source.entry(sent.dialect.table.inner).or_insert(instead);
     }
@@ -64,7 +69,7 @@ fn settle(sent: &mut Sent, event: &mut Event) {
 
 /// One event in the making.
 struct Assembly<'a, 'c> {
-    sent: &'a mut Sent,
+    sent: &'a mut SentDocument,
     context: &'a Context<'c>,
 }
 
@@ -101,25 +106,29 @@ impl Assembly<'_, '_> {
             self.sent.warnings.add(WarningCode::TimestampInvalid, self.sent.path(field));
             return (received_at, Clock { from: ClockSource::Gateway, skew_ms: None });
         };
+
         if is_text {
             self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field));
         }
         if !moment.is_milliseconds {
             self.sent.warnings.add(WarningCode::TimestampUnit, self.sent.path(field));
         }
+
         let occurred_at = Timestamp(moment.milliseconds);
         let skew_ms = (feed == Feed::Realtime).then(|| received_at.since(occurred_at));
         if skew_ms.is_some_and(|skew_ms| skew_ms.unsigned_abs() > SKEW_MAX_MS) {
             self.sent.warnings.add(WarningCode::ClockSkewed, self.sent.path(field));
         }
+
         (occurred_at, Clock { from: ClockSource::Box, skew_ms })
     }
 
     fn person_type(&mut self) -> PersonType {
         let (field, value) = self.sent.get(Meaning::PersonType);
         let person = field::person(value, self.sent.dialect.persons);
-        // A type that was sent twice, with another meaning, was not read: which of them counts is anybody's guess.
+        // Nobody knows which of two different types counts, so then the type is unknown.
         let is_agreed = self.sent.persons.iter().all(|other| *other == person);
+
         match person {
             _ if !is_agreed || self.is_repaired(field) => {}
             Person::Sent(person_type) => return person_type,
@@ -129,16 +138,17 @@ impl Assembly<'_, '_> {
             }
             Person::Defaulted | Person::Unknown => {}
         }
+
         self.sent.warnings.add(WarningCode::PersonTypeUnknown, self.sent.path(field));
         PersonType::Unknown
     }
 
-    /// Whether a document of this dialect without a person type means somebody.
+    /// Whether a missing person type has a meaning in this dialect.
     fn is_default_open(&self) -> bool {
         self.sent.dialect.person_missing != PersonType::Unknown
     }
 
-    /// Whether one inner object came, and whole, so that what it lacks was not sent.
+    /// Whether exactly one inner object came, and unrepaired: then a field it lacks was not sent.
     fn is_whole(&self) -> bool {
         let is_odd = |notes: &Notes| notes.bytes.is_some() || notes.members.values().any(|member| member.key.is_some());
         let notes = &self.sent.notes;
@@ -146,7 +156,7 @@ impl Assembly<'_, '_> {
         self.sent.instead_of_inner.is_none() && self.sent.inners == 1 && !is_repaired
     }
 
-    /// Whether a person type stands where none is read, or under a name that is nearly its own: then it was sent all the same.
+    /// Whether a person type stands in another place or under a similar name: then it was sent, only not where it is read.
     fn has_person_type_elsewhere(&self) -> bool {
         let sent = &self.sent;
         sent.extra.iter().any(|(name, value)| {
@@ -154,7 +164,7 @@ impl Assembly<'_, '_> {
         }) || sent.values.iter().flatten().any(field::names_person_below)
     }
 
-    /// What had to be repaired counts as unreadable, never as absent.
+    /// A repaired value counts as unreadable, never as absent.
     fn is_repaired(&self, field: &Field) -> bool {
         self.sent.notes.of(self.sent.dialect.table.inner, field).is_some_and(Notes::is_another)
     }
@@ -165,6 +175,7 @@ impl Assembly<'_, '_> {
         if self.is_repaired(field) {
             score = Score::Invalid;
         }
+
         if is_text {
             self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field));
         }
@@ -182,7 +193,7 @@ impl Assembly<'_, '_> {
         }
     }
 
-    /// The config's, which leaves it to the dialect by default.
+    /// The score's scale: the config's, or by default the dialect's.
     fn scale(&self) -> ScoreScale {
         match self.context.settings.score_scale {
             ScoreScale::Auto => self.sent.dialect.scale,
@@ -190,7 +201,7 @@ impl Assembly<'_, '_> {
         }
     }
 
-    /// Some firmware sends the group's id alone, which stays in `extra` as well.
+    /// The group's name. Some firmware sends its id alone, which stays in `extra` as well.
     fn group(&mut self) -> Option<String> {
         self.text(Meaning::Group).or_else(|| field::text(self.sent.extra.get("group_id")).text)
     }
@@ -201,9 +212,11 @@ impl Assembly<'_, '_> {
         if ip.is_none() {
             self.sent.warnings.add(WarningCode::DeviceMissing, self.sent.path(ip_field));
         }
+
         let (kind_field, kind) = self.sent.get(Meaning::DeviceType);
         let kind = field::device_type(kind, self.sent.dialect.devices);
         let kind = self.accept(kind, kind_field).unwrap_or_default();
+
         Device {
             id: ip.clone().unwrap_or_else(|| self.context.source.peer.clone()),
             ip,
@@ -222,6 +235,7 @@ impl Assembly<'_, '_> {
             }
             None => self.context.site,
         };
+
         Origin {
             site: site.to_owned(),
             gateway: self.context.gateway.to_owned(),
@@ -256,11 +270,12 @@ impl Assembly<'_, '_> {
         text.text
     }
 
-    /// What becomes a topic level is cut where it is too long; the hash keeps two devices two.
+    /// Cuts a text that becomes a topic level; the hash at its end keeps two devices apart.
     fn shorten(&mut self, text: String, field: &Field) -> String {
         if text.len() <= DEVICE_ID_MAX {
             return text;
         }
+
         self.sent.warnings.add(WarningCode::DeviceShortened, self.sent.path(field));
         let hash = digest::sha256_hex(text.as_bytes());
         let hash = hash.get(..16).unwrap_or_default();

@@ -1,10 +1,10 @@
-//! Names made from content: the event's id, its revision, and the digest both rest on.
+//! Computes the event's id, and the content digest that the id and the revision rest on.
 //!
 //! **Content digest** = SHA-256 of the box's document ([`document::opened`]) as canonical JSON: each picture replaced by the 64
 //! hex digits of its SHA-256, a picture field without a picture (absent, `null`, `""`) left out; the dialect's
 //! bookkeeping (in the nested one `dev_sno`, `ep_id`, `want_action`, `out_timestamp` and `api_version`) left out at the top and in
-//! its inner object; what only its history has (`ext_data.info` and `ext_data.ir_pic`) left out. Canonical: UTF-8, no white space, keys sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as
-//! serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls `\u00xx` in lower case, nothing else). Objects that came as
+//! its inner object; fields of its history alone (`ext_data.info` and `ext_data.ir_pic`) left out. Canonical: UTF-8, no white space, keys
+//! sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls `\u00xx` in lower case, nothing else). Objects that came as
 //! a text are the objects they are. Where `source` has `$bytes`, a line feed and its canonical JSON follow. The event's revision
 //! is made of it once it is decided whether one may act on it ([`crate::event::Event::decide`]).
 //!
@@ -12,12 +12,12 @@
 //! each as its length (4 bytes, big-endian) and its UTF-8. For strangers, unknown types and an empty identity a fifth part joins,
 //! the 64 hex digits of the content digest: they have no identity, and two of them in one frame must stay two.
 //!
-//! **Why the feeds agree.** The digest must be the same whether the match comes at once or from the box's history. What differs
-//! between the two documents of one match is left out of it: the history's bookkeeping above; whether a picture that is switched
-//! off shows as `""` or not at all; and the two fields that only the history feed has (age, gender, embedding; the infrared
-//! picture, which is kept all the same: whoever finds duplicates looks at pictures too). Pictures that a box sends on one feed
-//! only, and a number that it spells differently, do make two digests: an event is then delivered twice, which is the safe side;
-//! leaving the face out instead could make two people one.
+//! **Why the feeds agree.** The digest must be the same whether the match comes at once or from the box's history. So it leaves out
+//! everything that differs between the two documents of one match: the bookkeeping above; whether a picture that is switched off shows as
+//! `""` or not at all; and the two fields that only history has: `info` (age, gender, embedding) and the infrared picture. (The event
+//! keeps that picture: the search for duplicates compares pictures too.) A picture that a box sends on one feed only, or a number that it
+//! spells differently, makes two digests. Then the event is delivered twice, which is the safe side: leaving out the face could make two
+//! people one.
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -26,14 +26,16 @@ use crate::event::document::{self, BYTES, Meaning};
 use crate::event::{ContentDigest, Event, EventId, PersonType, PictureKind};
 use crate::normalize::dialect::Dialect;
 
-/// Sets the event's id from all the rest of it, and returns its content's digest.
+/// Sets the event's id, and returns the digest of its content. All other fields must be set.
 pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> ContentDigest {
     let content = ContentDigest(canonical_digest(&content(event, dialect), event.source.get(BYTES)));
+
     let time = event.occurred_at.0.to_string();
     let identity = event.identity.id.as_deref().unwrap_or_default();
     let anonymous = identity.is_empty() || matches!(event.person_type, PersonType::Stranger | PersonType::Unknown);
     let fifth = anonymous.then(|| content.to_hex());
     let parts = [event.origin.site.as_str(), &event.device.id, &time, identity];
+
     event.id = id(parts.into_iter().chain(fifth.as_deref()));
     content
 }
@@ -41,11 +43,12 @@ pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> Conten
 fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
     let mut hasher = Sha256::new();
     for part in parts {
-        // Every part comes out of a body, and no body has 4 GiB.
+        // Every part comes from a body, and no body has 4 GiB.
         let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
         hasher.update(length.to_be_bytes());
         hasher.update(part);
     }
+
     let digest: [u8; 32] = hasher.finalize().into();
     let (first, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
     EventId(uuid::Uuid::new_v8(*first).into_bytes())
@@ -55,12 +58,14 @@ fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
 fn content(event: &Event, dialect: &Dialect) -> Map<String, Value> {
     let Dialect { table, bookkeeping, history_only, .. } = dialect;
     let mut document = document::opened(table, event, |_, picture| Some(picture.sha256.clone()));
+
     for name in *bookkeeping {
         document.remove(*name);
     }
     if let Some(inner) = document.get_mut(table.inner).and_then(Value::as_object_mut) {
         inner.retain(|name, _| !bookkeeping.contains(&name.as_str()) && !history_only.contains(&name.as_str()));
     }
+
     for field in table.fields {
         let Meaning::Picture(kind) = field.meaning else { continue };
         let object = if field.inner { document.get_mut(table.inner).and_then(Value::as_object_mut) } else { Some(&mut document) };
@@ -70,6 +75,7 @@ fn content(event: &Event, dialect: &Dialect) -> Map<String, Value> {
             object.remove(field.name);
         }
     }
+
     document
 }
 
@@ -106,9 +112,10 @@ fn write(value: &Value, text: &mut Vec<u8>) {
 }
 
 fn write_object(members: &Map<String, Value>, text: &mut Vec<u8>) {
-    // The map is sorted already, but for a feature of serde_json that any dependency can switch on.
+    // The map is sorted already, unless a dependency switches on serde_json's `preserve_order`.
     let mut sorted: Vec<_> = members.iter().collect();
     sorted.sort_unstable_by_key(|(name, _)| name.as_bytes());
+
     text.push(b'{');
     for (index, (name, value)) in sorted.into_iter().enumerate() {
         if index > 0 {

@@ -1,14 +1,13 @@
-//! The warnings of one event, bounded: what a box gets wrong in a million keys is said once per kind and place, and not a million
-//! times.
+//! The warnings of one event: each kind once per field, and no more than [`MAX`], whatever a box sends.
 
 use crate::event::{Warning, WarningCode};
 
 #[derive(Debug, Default)]
 pub(in crate::normalize) struct Warnings(Vec<Warning>);
 
-/// More than one of each kind and known field; an event that reaches it has been made up.
+/// More than the known fields can cause; an event that reaches it was made up.
 const MAX: usize = 64;
-/// A field's name comes from the body too.
+/// Longer names are cut: they come from the body.
 const FIELD_MAX: usize = 128;
 
 impl Warnings {

@@ -1,7 +1,7 @@
-//! Bytes that are not UTF-8 → text, by the readings that are tried one after the other.
+//! Decodes bytes that are not UTF-8, in the encodings that are tried one after the other.
 //!
-//! Promises: what a reading does not know becomes U+FFFD; it takes no more memory than an event may have.
-//! Deliberately decides nothing: whether a reading is JSON is seen by reading it.
+//! Promises: a byte that an encoding does not know becomes U+FFFD; decoding takes no more memory than an event may have. Deliberately
+//! decides nothing: the strict reading finds out which result is JSON.
 
 use std::borrow::Cow;
 
@@ -10,24 +10,25 @@ use encoding_rs::{CoderResult, Encoding, GB18030, UTF_8};
 use crate::event::{Code, Refusal};
 use crate::normalize::limits::room::Taken;
 
-/// In which to read a body: as it is, or by the declared charset, else with U+FFFD, else as GB18030, which Chinese firmware writes
-/// without a word.
+/// The encodings to try: UTF-8 alone if the body is valid, else the declared charset, then UTF-8 with U+FFFD, then GB18030, which
+/// Chinese firmware writes without declaring it.
 pub(in crate::normalize) fn readings(body: &[u8], charset: Option<&str>) -> Vec<&'static Encoding> {
     if !looks_like_utf_16(body) && simdutf8::basic::from_utf8(body).is_ok() {
         return vec![UTF_8];
     }
+
     let declared = charset.and_then(|charset| Encoding::for_label(charset.as_bytes()));
     let mut readings: Vec<_> = declared.into_iter().filter(|declared| *declared != UTF_8).collect();
     readings.extend([UTF_8, GB18030]);
     readings
 }
 
-/// UTF-16 of any JSON has a NUL among its first two bytes, or a mark; UTF-8 of none has.
+/// JSON in UTF-16 has a NUL among its first two bytes, or a byte order mark; in UTF-8 it never has.
 pub(in crate::normalize) fn looks_like_utf_16(body: &[u8]) -> bool {
     body.iter().take(2).any(|byte| *byte == 0) || body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff")
 }
 
-/// `None` if it cannot be read so.
+/// `None` if the body cannot be read in this encoding.
 pub(in crate::normalize) fn decode<'b>(
     body: &'b [u8],
     encoding: &'static Encoding,
@@ -39,14 +40,16 @@ pub(in crate::normalize) fn decode<'b>(
     {
         return Ok(Some(Cow::Borrowed(text)));
     }
+
     let mut decoder = encoding.new_decoder_with_bom_removal();
     let most = decoder.max_utf8_buffer_length(body.len()).unwrap_or(usize::MAX);
     let capacity = most.min(bytes_max.saturating_add(ROOM_TO_END));
     taken.take(capacity)?;
     let mut text = String::with_capacity(capacity);
+
     let (result, _, has_unknown) = decoder.decode_to_string(body, &mut text, true);
     match result {
-        // What is unknown can be told apart by its bytes alone, and here they cannot be found again.
+        // Two unknown characters differ only in their bytes, and in this encoding the bytes of a string cannot be found again.
         CoderResult::InputEmpty if has_unknown && !encoding.is_ascii_compatible() => Ok(None),
         CoderResult::InputEmpty => Ok(Some(Cow::Owned(text))),
         CoderResult::OutputFull => {

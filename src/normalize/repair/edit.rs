@@ -1,21 +1,21 @@
-//! Texts with some of their bytes replaced, and texts in texts.
+//! Edits of a text, and texts within texts.
 
 use std::borrow::Cow;
 
 use crate::event::Refusal;
 use crate::normalize::limits::room::Taken;
 
-/// A text in a text in the place of an object; beyond it somebody plays.
+/// An object may be encoded as a text twice; more is an attack.
 const ENCODED_MAX: u8 = 2;
 
-/// What is to stand in the place of some bytes of a text.
+/// Replaces some bytes of a text.
 pub(super) struct Edit {
     pub from: usize,
     pub to: usize,
     pub text: Cow<'static, str>,
 }
 
-/// The text from `from` on, edited; the edits are in the order of their places.
+/// The text from `from` on, with the edits applied. They must be in the order of the text.
 pub(super) fn apply<'t>(text: &'t str, from: usize, edits: &[Edit], taken: &mut Taken<'_>) -> Result<Cow<'t, str>, Refusal> {
     if edits.is_empty() {
         return Ok(Cow::Borrowed(text.get(from..).unwrap_or_default()));
@@ -24,15 +24,17 @@ pub(super) fn apply<'t>(text: &'t str, from: usize, edits: &[Edit], taken: &mut 
     Ok(Cow::Owned(replaced(text, from, edits)))
 }
 
-/// The same, for a key.
+/// The same without asking for memory: keys are short.
 pub(super) fn replaced(text: &str, from: usize, edits: &[Edit]) -> String {
     let mut result = String::with_capacity(text.len() - from + added(edits));
+
     let mut at = from;
     for edit in edits {
         result.push_str(text.get(at..edit.from).unwrap_or_default());
         result.push_str(&edit.text);
         at = edit.to;
     }
+
     result.push_str(text.get(at..).unwrap_or_default());
     result
 }
@@ -41,7 +43,7 @@ fn added(edits: &[Edit]) -> usize {
     edits.iter().map(|edit| edit.text.len()).sum()
 }
 
-/// What a JSON text says that is a string, opened as long as it is one; and how many times.
+/// Decodes a JSON string, again if the result is a string; returns the text and how many times it was decoded.
 pub(super) fn open(text: &str, taken: &mut Taken<'_>) -> Result<Option<(String, u8)>, Refusal> {
     let mut text = Cow::Borrowed(text);
     for encoded in 1..=ENCODED_MAX {

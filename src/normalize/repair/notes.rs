@@ -1,7 +1,7 @@
-//! What a repair changed in a document, as a tree of the document's own shape.
+//! Notes of what a repair changed, as a tree of the document's own shape.
 //!
-//! Promises: what is known of a value stands where the value stands, so that a repeated key takes the notes of the one before with
-//! it, and what policy removes takes its notes along. Deliberately says nothing of values that were not changed.
+//! Promises: a note stands where its value stands. So a repeated key drops the notes of the value before, and a value that policy removes
+//! takes its notes along. Deliberately has no notes of values that were not changed.
 
 use std::collections::BTreeMap;
 
@@ -13,41 +13,41 @@ use crate::normalize::value::embedding;
 
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::normalize) struct Notes {
-    /// The spelling of a number that is `null` now.
+    /// How a number was spelled that is `null` now.
     pub number: Option<String>,
-    /// A string as it was sent, between its quotes, where it is another now.
-    pub bytes: Option<Kept>,
-    /// The same of the key that the value stands under.
-    pub key: Option<Kept>,
-    /// How many times the object that is there now was encoded as a text.
+    /// The bytes of a string as they were sent, if the string is another now.
+    pub bytes: Option<SentBytes>,
+    /// The same for the value's key.
+    pub key: Option<SentBytes>,
+    /// How many times the object was encoded as a text.
     pub encoded: u8,
-    /// A comma behind the last member was taken out.
+    /// A comma after the last member was removed.
     pub comma: bool,
     /// By key, or by an array's index.
     pub members: BTreeMap<String, Notes>,
 }
 
-/// Bytes of a body, kept beside what was made of them.
+/// Bytes of a body as they were sent.
 #[derive(Debug, PartialEq)]
-pub(in crate::normalize) enum Kept {
+pub(in crate::normalize) enum SentBytes {
     Whole(Vec<u8>),
-    /// Their SHA-256, where there are many, or pictures among them: two are two all the same.
+    /// Their SHA-256, if they are many or may hold a picture: two different values stay different.
     Hash([u8; 32]),
 }
 
-impl Kept {
-    pub fn whole(bytes: &[u8]) -> Kept {
-        if bytes.len() > KEPT_BYTES { Kept::hash(bytes) } else { Kept::Whole(bytes.to_vec()) }
+impl SentBytes {
+    pub fn whole(bytes: &[u8]) -> SentBytes {
+        if bytes.len() > KEPT_BYTES { SentBytes::hash(bytes) } else { SentBytes::Whole(bytes.to_vec()) }
     }
 
-    pub fn hash(bytes: &[u8]) -> Kept {
-        Kept::Hash(Sha256::digest(bytes).into())
+    pub fn hash(bytes: &[u8]) -> SentBytes {
+        SentBytes::Hash(Sha256::digest(bytes).into())
     }
 
     pub fn to_base64(&self) -> String {
         let bytes = match self {
-            Kept::Whole(bytes) => &bytes[..],
-            Kept::Hash(hash) => &hash[..],
+            SentBytes::Whole(bytes) => &bytes[..],
+            SentBytes::Hash(hash) => &hash[..],
         };
         base64_simd::STANDARD.encode_to_string(bytes)
     }
@@ -58,18 +58,18 @@ impl Notes {
         *self == Notes::default()
     }
 
-    /// Of a field's value, in a document whose inner object has this name.
+    /// The notes of a field's value, in a document whose inner object is named `inner`.
     pub fn of(&self, inner: &str, field: &Field) -> Option<&Notes> {
         let object = if field.inner { self.members.get(inner)? } else { self };
         object.members.get(field.name)
     }
 
-    /// Whether the value that is there now is not the one that was sent.
+    /// Whether the value differs from the one that was sent.
     pub fn is_another(&self) -> bool {
         self.number.is_some() || self.bytes.is_some()
     }
 
-    /// Every note with its path, but for those of what embeddings are removed with.
+    /// Visits every note with its path, except notes on embeddings, which are removed.
     pub fn visit<'n>(&'n self, visit: &mut impl FnMut(&[&'n str], &'n Notes)) {
         self.visit_below(&mut Vec::new(), false, visit);
     }
@@ -87,10 +87,10 @@ impl Notes {
     }
 }
 
-/// A longer path was made up: names come from the body, and each note below one of a megabyte would repeat it.
+/// A longer path was made up. Names come from the body, and every note below a name of a megabyte would repeat it.
 const PATH_MAX: usize = 1 << 10;
 
-/// As warnings name a place; the document itself is `$`.
+/// A path as warnings name it; the document itself is `$`.
 pub(in crate::normalize) fn dotted(path: &[&str]) -> String {
     match path {
         [] => "$".to_owned(),
@@ -99,7 +99,7 @@ pub(in crate::normalize) fn dotted(path: &[&str]) -> String {
     }
 }
 
-/// As RFC 6901 names it; `None` where that would be too long.
+/// A path as RFC 6901 names it; `None` if it would be too long.
 pub(in crate::normalize) fn pointer(path: &[&str]) -> Option<String> {
     let step = |pointer: String, name: &&str| pointer + "/" + &name.replace('~', "~0").replace('/', "~1");
     (!is_long(path)).then(|| path.iter().fold(String::new(), step))

@@ -1,8 +1,8 @@
-//! Takes face embeddings out: the biometric templates that boxes add to their attributes, and that never leave the gateway.
+//! Removes face embeddings: boxes add these biometric templates to their attributes, and they must never leave the gateway.
 //!
-//! Promises: `feature_binary` and `feature_base64_str` go wherever they stand, `feature` wherever it stands below an object that
-//! boxes put attributes in; in a JSON text, in whatever field, as in the document itself. A text that names one and cannot be read is cut
-//! off before the name. Deliberately looks at names only: a list of numbers under another name is not ours to judge.
+//! Promises: `feature_binary` and `feature_base64_str` are removed everywhere, `feature` below any object that boxes put attributes in.
+//! A JSON text in any field is searched like the document itself; a text that names an embedding and cannot be read is cut before the
+//! name. Deliberately looks at names only: a list of numbers under another name is not ours to judge.
 
 use memchr::memmem;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::normalize::limits::scan;
 
 const ALWAYS: [&str; 2] = ["feature_binary", "feature_base64_str"];
 const IN_ATTRIBUTES: &str = "feature";
-/// A text in a text, and one more; beyond it somebody plays.
+/// How deep texts in texts are read; deeper ones are an attack.
 const TEXTS_MAX: usize = 3;
 const ATTRIBUTES: [&str; 3] = ["info", "recognize_face_attr", "identity_info"];
 
@@ -24,7 +24,7 @@ pub(in crate::normalize) fn is_embedding(name: &str) -> bool {
     ALWAYS.contains(&name)
 }
 
-/// Whether a member of this name goes, in or outside an object that boxes put attributes in.
+/// Whether a member of this name is removed, given whether it is below an object with attributes.
 pub(in crate::normalize) fn goes(in_attributes: bool, name: &str) -> bool {
     is_embedding(name) || (in_attributes && name == IN_ATTRIBUTES)
 }
@@ -34,34 +34,34 @@ pub(in crate::normalize) fn has_attributes(name: &str) -> bool {
     ATTRIBUTES.contains(&name)
 }
 
-/// Whether a text names an embedding, whatever else it says: all their names begin so.
+/// Whether a text names an embedding: all their names contain this word.
 pub(in crate::normalize) fn is_named_in(text: &str) -> bool {
     memmem::find(text.as_bytes(), IN_ATTRIBUTES.as_bytes()).is_some()
 }
 
-/// What was found in a value.
+/// What was removed from a value.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::normalize) struct Found {
-    /// Something was taken out.
+pub(in crate::normalize) struct Removed {
+    /// An embedding was removed.
     pub is_removed: bool,
-    /// A text that names an embedding could not be read, and was cut off before it.
+    /// A text that names an embedding could not be read, and was cut before the name.
     pub is_cut: bool,
 }
 
-/// Takes out what lies in the value of a member of this name. An error where there is no memory to read a text in it.
-pub(in crate::normalize) fn remove(name: &str, value: &mut Value, context: &Context<'_>) -> Result<Found, Refusal> {
-    let mut search = Search { context, found: Found::default() };
+/// Removes the embeddings from the value of the member `name`. An error if there is no memory to read a text in it.
+pub(in crate::normalize) fn remove(name: &str, value: &mut Value, context: &Context<'_>) -> Result<Removed, Refusal> {
+    let mut search = Search { context, found: Removed::default() };
     search.below(has_attributes(name), 0, value)?;
     Ok(search.found)
 }
 
 struct Search<'c, 'a> {
     context: &'c Context<'a>,
-    found: Found,
+    found: Removed,
 }
 
 impl Search<'_, '_> {
-    /// In a text within so many other texts.
+    /// Searches a value. `texts` is how many texts it is within.
     fn below(&mut self, in_attributes: bool, texts: usize, value: &mut Value) -> Result<(), Refusal> {
         match value {
             Value::Object(members) => {
@@ -81,13 +81,14 @@ impl Search<'_, '_> {
         }
     }
 
-    /// A JSON text without the embeddings in it; `None` if it may stay as it is.
+    /// A JSON text without its embeddings; `None` if it has none.
     fn without(&mut self, in_attributes: bool, texts: usize, text: &str) -> Result<Option<String>, Refusal> {
         // A name may be escaped.
         let may_hold_one = text.trim_start().starts_with(['{', '[', '"']) && (is_named_in(text) || text.contains("\\u"));
         if !may_hold_one {
             return Ok(None);
         }
+
         let Some(mut value) = self.opened(texts, text)? else {
             let cut = memmem::find(text.as_bytes(), IN_ATTRIBUTES.as_bytes());
             self.found.is_cut |= cut.is_some();
@@ -96,13 +97,13 @@ impl Search<'_, '_> {
 
         let before = std::mem::take(&mut self.found);
         self.below(in_attributes, texts + 1, &mut value)?;
-        let is_changed = self.found != Found::default();
+        let is_changed = self.found != Removed::default();
         self.found.is_removed |= before.is_removed;
         self.found.is_cut |= before.is_cut;
         Ok(is_changed.then(|| value.to_string()))
     }
 
-    /// `None` if it cannot be read, or breaks a limit.
+    /// Parses a JSON text; `None` if it is none or breaks a limit.
     fn opened(&self, texts: usize, text: &str) -> Result<Option<Value>, Refusal> {
         let Ok(counts) = scan::scan(text, &self.context.limits) else { return Ok(None) };
         if texts >= TEXTS_MAX || tree_bytes(counts.brackets, counts.values) > TREE_MAX {

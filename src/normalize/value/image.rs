@@ -1,7 +1,7 @@
-//! What an image says of itself: type, size, and whether its end is there, from a few of its bytes.
+//! Reads an image's type and size from a few of its bytes, and whether its end is there.
 //!
-//! Promises: no pixel is ever decoded, no allocation depends on what a header declares. Deliberately trusts no name and no
-//! declared media type: whatever does not start like one of five image types is `application/octet-stream`.
+//! Promises: no pixel is ever decoded, and no allocation depends on a declared size. Deliberately trusts no name and no declared media
+//! type: bytes that do not start like one of five image types are `application/octet-stream`.
 
 use memchr::memmem;
 
@@ -20,10 +20,11 @@ pub(in crate::normalize) fn inspect(bytes: &[u8]) -> Image {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => ("png", "image/png", memmem::rfind(bytes, PNG_END).is_some()),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => ("webp", "image/webp", true),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => ("gif", "image/gif", true),
-        // The four bytes behind the size are reserved: without them, every text that starts with BM would be an image.
+        // The four bytes after the size are reserved and zero: without them every text that starts with BM would be an image.
         [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => ("bmp", "image/bmp", true),
         _ => return Image { extension: "bin", media_type: "application/octet-stream", size: None, has_end: true },
     };
+
     let size = imagesize::blob_size(bytes).ok();
     let size = size.and_then(|size| Some((u32::try_from(size.width).ok()?, u32::try_from(size.height).ok()?)));
     Image { extension, media_type, size, has_end }
@@ -45,7 +46,7 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
                 let length = usize::from(u16::from_be_bytes([*high, *low]));
                 rest = rest.get(2 + length..).unwrap_or_default();
             }
-            // No marker where one must be: not for us to judge, only whether it stops where images stop.
+            // A marker is missing. Other programs may judge that; here only the end counts.
             _ => return bytes.ends_with(&[0xff, 0xd9]),
         }
     }

@@ -1,8 +1,8 @@
-//! The text of a picture field → its bytes and what an event says of them.
+//! Decodes the text of a picture field into its bytes and the event's reference to them.
 //!
-//! Promises: what a box sends in a picture field becomes an object under the hash of its bytes, whether we can read it or not:
-//! what is not base64 is kept as the text that was sent. Strict decoding first, since almost every box sends plain base64; only
-//! what fails it pays for the lenient way. Deliberately never fetches a URL: it is kept as text.
+//! Promises: a picture field becomes an object under the hash of its bytes, even if we cannot read it: a text that is not base64 is kept
+//! as it was sent. Strict decoding comes first, since almost every box sends plain base64; only a text that fails it pays for the lenient
+//! way. Deliberately never fetches a URL: it is kept as text.
 
 use std::borrow::Cow;
 
@@ -15,30 +15,32 @@ use crate::event::{PictureKind, PictureReference, PictureState, Timestamp};
 use crate::normalize::reading::digest::sha256_hex;
 
 /// A picture taken out of a document.
-pub(in crate::normalize) struct Read {
+pub(in crate::normalize) struct ReadPicture {
     pub reference: PictureReference,
     pub bytes: Bytes,
-    /// Blanks in it were taken for the `+` that they had been.
+    /// Blanks in it were replaced by the `+` that they had been.
     pub is_repaired: bool,
 }
 
-/// What a picture field's text holds.
+/// The decoded text of a picture field.
 struct Decoded {
     bytes: Vec<u8>,
     is_base64: bool,
     is_repaired: bool,
 }
 
-/// `json` is the field's value as it stands in the body. `None` if it is no text, or one that holds no picture.
-pub(in crate::normalize) fn read(json: &str, kind: PictureKind, received_at: Timestamp, pixels_max: u64) -> Option<Read> {
+/// Reads `json`, the field's value as it stands in the body. `None` if it is no text or holds no picture.
+pub(in crate::normalize) fn read(json: &str, kind: PictureKind, received_at: Timestamp, pixels_max: u64) -> Option<ReadPicture> {
     let quoted = json.strip_prefix('"')?.strip_suffix('"')?;
     if quoted.is_empty() {
         return None;
     }
+
     let Decoded { bytes, is_base64, is_repaired } = match base64_simd::STANDARD.decode_to_vec(quoted) {
         Ok(bytes) => Decoded { bytes, is_base64: true, is_repaired: false },
         Err(_) => lenient(json, quoted)?,
     };
+
     let image = match is_base64 {
         true => inspect(&bytes),
         false => Image { extension: "bin", media_type: "application/octet-stream", size: None, has_end: true },
@@ -50,6 +52,7 @@ pub(in crate::normalize) fn read(json: &str, kind: PictureKind, received_at: Tim
         true if !image.has_end => PictureState::Truncated,
         true => PictureState::Ok,
     };
+
     let sha256 = sha256_hex(&bytes);
     let reference = PictureReference {
         key: key(kind, &sha256, image.extension, received_at),
@@ -60,10 +63,11 @@ pub(in crate::normalize) fn read(json: &str, kind: PictureKind, received_at: Tim
         height: image.size.map(|(_, height)| height),
         state,
     };
-    Some(Read { reference, bytes: Bytes::from(bytes), is_repaired })
+
+    Some(ReadPicture { reference, bytes: Bytes::from(bytes), is_repaired })
 }
 
-/// The enrolled photo is the same on every pass, so its key has no date and it is stored once; the others are of one moment.
+/// The picture's key. The enrolled photo is the same each time, so its key has no date and it is stored once; the others have a day.
 fn key(kind: PictureKind, sha256: &str, extension: &str, received_at: Timestamp) -> String {
     match kind {
         PictureKind::Registered => format!("registered/{}/{sha256}.{extension}", sha256.get(..2).unwrap_or_default()),
@@ -79,13 +83,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Line breaks, a `data:` prefix, the URL-safe alphabet, missing padding, JSON's escapes and blanks are all taken. `None` if nothing
-/// is left.
+/// Decodes base64 with line breaks, a `data:` prefix, the URL-safe alphabet, missing padding, JSON's escapes or blanks. `None` if
+/// nothing is left.
 fn lenient(json: &str, quoted: &str) -> Option<Decoded> {
     let text = match quoted.contains('\\') {
         true => Cow::Owned(serde_json::from_str::<String>(json).ok()?),
         false => Cow::Borrowed(quoted),
     };
+
     let (mut clean, is_repaired) = clean(payload(&text).trim_ascii_start().as_bytes());
     while clean.last() == Some(&b'=') {
         clean.pop();
@@ -93,24 +98,27 @@ fn lenient(json: &str, quoted: &str) -> Option<Decoded> {
     if clean.is_empty() {
         return None;
     }
+
     Some(match LENIENT.decode(&clean) {
         Ok(bytes) => Decoded { bytes, is_base64: true, is_repaired },
         Err(_) => Decoded { bytes: text.into_owned().into_bytes(), is_base64: false, is_repaired: false },
     })
 }
 
-/// Only the letters of base64, and whether some of them were blanks.
+/// The letters of base64 in a text, and whether some of them were blanks.
 ///
-/// A blank between two letters is a `+` that a form decoder ate, and where there is such a one, every blank is, but for those
-/// around a line break. Nobody else puts single blanks into base64.
+/// A single blank between two letters is a `+` that a form decoder replaced; nobody else puts single blanks into base64. If there is one,
+/// every blank is a `+`, except around a line break.
 fn clean(text: &[u8]) -> (Vec<u8>, bool) {
     let is_letter = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii_whitespace());
     let is_repaired = text.windows(3).any(|three| three[1] == b' ' && is_letter(three.first()) && is_letter(three.last()));
+
     let mut clean = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         let run = text.get(at..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let blanks = text.get(at..at + run).unwrap_or_default();
+
         match byte {
             b'-' => clean.push(b'+'),
             b'_' => clean.push(b'/'),
@@ -122,10 +130,11 @@ fn clean(text: &[u8]) -> (Vec<u8>, bool) {
         }
         at += run.max(1);
     }
+
     (clean, is_repaired)
 }
 
-/// What follows `data:image/jpeg;base64,`, or the whole text.
+/// The text after `data:image/jpeg;base64,`, or the whole text.
 fn payload(text: &str) -> &str {
     let text = text.trim_start();
     match text.get(..5) {

@@ -16,7 +16,7 @@
 //! | 0x91 | packet identifier in use | [`Reason::Passing`] | the books of one connection: tried again, for ever |
 //! | 0x97 | quota exceeded | [`Reason::Passing`] | tried again, for ever |
 //! | 0x99 | payload format invalid | [`Reason::PayloadRefused`] | the record: set aside |
-//! | 0x95 | (no code of a PUBACK, but mosquitto's) packet too large | [`Reason::TooLarge`] | the record, and the connection: set aside |
+//! | 0x95 | (no code of a PUBACK, but mosquitto's) packet too large | [`Reason::TooLarge`] | the record, and the connection: set aside; its size is remembered, so that the next one costs no connection |
 //! | another | nothing, by the standard | the connection is lost | its records are suspects |
 
 use crate::config::MqttVersion;
@@ -42,6 +42,17 @@ pub(super) fn check(message: &Message, version: MqttVersion, packet_max: usize) 
         return Err(refused(Reason::TooLarge, format!("the packet has {size} bytes, {packet_max} are allowed")));
     }
     Ok(())
+}
+
+/// Whether the payload is smaller than the smallest that the broker is known to refuse.
+pub(super) fn check_learned(message: &Message, refused_bytes: Option<usize>) -> Result<(), Rejection> {
+    match (message.payload.len(), refused_bytes) {
+        (bytes, Some(limit)) if bytes >= limit => Err(refused(
+            Reason::TooLarge,
+            format!("the payload has {bytes} bytes, and the broker refused one of {limit} as too large"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn refused(reason: Reason, detail: String) -> Rejection {

@@ -11,7 +11,8 @@ use crate::event::Sequence;
 /// What a publication carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cargo {
-    Record(Sequence),
+    /// A record's message, and how many bytes its payload has.
+    Record { sequence: Sequence, bytes: usize },
     /// The retained online/offline message.
     Status,
 }
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     fn record(number: u64) -> Cargo {
-        Cargo::Record(Sequence(number))
+        Cargo::Record { sequence: Sequence(number), bytes: 1 }
     }
 
     fn filled(limit: usize, records: u64) -> Ledger {

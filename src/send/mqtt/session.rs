@@ -14,10 +14,11 @@ use tracing::{debug, warn};
 use crate::config::MqttVersion;
 use crate::event::{Message, Sequence};
 use crate::send::patience::Patience;
-use crate::send::{Answer, Lost, Window};
+use crate::send::{Answer, Lost, Reason, Window};
 
-use super::admission::{check, refused};
+use super::admission::{check, check_learned, refused};
 use super::connection::{Cause, Connection, Culprit, Loss, Notice, Verdict};
+use super::learned_size::LearnedSize;
 use super::ledger::{Cargo, Ledger};
 use super::status::{Presence, Status};
 
@@ -48,6 +49,8 @@ pub(super) struct Limits {
     pub window: usize,
     /// Bytes of one packet.
     pub packet_max: usize,
+    /// What a broker that announces no limit was seen to refuse.
+    pub learned_size: Arc<LearnedSize>,
     /// For an answer to a publication.
     pub patience: Arc<Patience>,
     /// For an answer to a ping, where nothing else is owed.
@@ -93,8 +96,9 @@ impl Session {
         while self.ledger.has_room()
             && let Some((sequence, message)) = self.backlog.pop_front()
         {
+            let bytes = message.payload.len();
             let accepted = self.connection.publish(message);
-            self.submitted(Cargo::Record(sequence), accepted);
+            self.submitted(Cargo::Record { sequence, bytes }, accepted);
         }
     }
 
@@ -164,8 +168,11 @@ impl Session {
 
     fn answered(&mut self, cargo: Cargo, verdict: Verdict) {
         match (cargo, verdict) {
-            (Cargo::Record(sequence), Verdict::Taken { heard }) => self.answers.push_back(Answer::Acknowledged { sequence, heard }),
-            (Cargo::Record(sequence), Verdict::Refused(reason, detail)) => {
+            (Cargo::Record { sequence, bytes }, Verdict::Taken { heard }) => {
+                self.limits.learned_size.takes(bytes);
+                self.answers.push_back(Answer::Acknowledged { sequence, heard });
+            }
+            (Cargo::Record { sequence, .. }, Verdict::Refused(reason, detail)) => {
                 self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, detail) });
             }
             (Cargo::Status, Verdict::Refused(_, detail)) => {
@@ -182,7 +189,10 @@ impl Session {
             Cause::Unknown | Cause::Elsewhere => None,
         };
         let is_explained = matches!(loss.cause, Cause::Elsewhere);
-        if let Some((Cargo::Record(sequence), reason)) = culprit {
+        if let Some((Cargo::Record { sequence, bytes }, reason)) = culprit {
+            if reason == Reason::TooLarge {
+                self.limits.learned_size.refuses(bytes);
+            }
             self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, loss.error.clone()) });
         }
         self.lost = Some(Lost { error: loss.error, is_explained });
@@ -215,7 +225,8 @@ impl crate::send::Session for Session {
     }
 
     fn submit(&mut self, sequence: Sequence, message: Message) {
-        match check(&message, self.limits.version, self.limits.packet_max) {
+        let checked = check(&message, self.limits.version, self.limits.packet_max);
+        match checked.and_then(|()| check_learned(&message, self.limits.learned_size.refused())) {
             Ok(()) => self.backlog.push_back((sequence, message)),
             Err(rejection) => self.answers.push_back(Answer::Rejected { sequence, rejection }),
         }

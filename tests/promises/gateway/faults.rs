@@ -10,7 +10,7 @@ use boxbridge::config::{Config, Layers};
 use boxbridge::disk::Disk;
 use boxbridge::event::{Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source};
 use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus};
-use boxbridge::ingest::{self, Accept, Door, Listener, Received, Room};
+use boxbridge::ingest::{self, Accept, Listener, Received, Room, Service};
 use boxbridge::queue::aside::Aside;
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
@@ -185,9 +185,9 @@ async fn a_request_that_meets_a_fault_is_answered_503_and_costs_no_other_anythin
     let stop = CancellationToken::new();
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    let door = Door::new(Arc::new(Behind), defaults().ingest, TaskTracker::new(), CancellationToken::new());
+    let service = Service::new(Arc::new(Behind), defaults().ingest, TaskTracker::new(), CancellationToken::new());
     let (connections, ended) = (TaskTracker::new(), stop.clone());
-    let serving = tokio::spawn(async move { ingest::serve(&listener, door, connections, ended).await });
+    let serving = tokio::spawn(async move { ingest::serve(&listener, service, connections, ended).await });
 
     let post = |body: &str| format!("POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let mut beside = TcpStream::connect(address).await.unwrap();

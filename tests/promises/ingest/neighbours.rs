@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -22,6 +22,10 @@ const EVENTS: u32 = 12;
 const PACE: Duration = Duration::from_millis(500);
 /// A box waits for half a second; the machines that run this are not a gateway's own.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// What boxes resend after an outage, all at once.
+const RESENT_WITHIN: Duration = Duration::from_secs(180);
+/// By each of them: what memory keeps of one body adds to that of the next.
+const RESENT_TIMES: u32 = 8;
 const MEMORY_MAX_KIB: u64 = 256 * 1024;
 
 fn gateway() -> Gateway {
@@ -53,9 +57,13 @@ async fn post(from: Ipv4Addr, to: SocketAddr, request: &[u8]) -> Option<u16> {
     tokio::time::timeout(PATIENCE, exchange).await.ok()?
 }
 
+fn event_of(number: u32, device: Ipv4Addr) -> Value {
+    event(&format!("{device}-{number}"), json!(1), &device.to_string())
+}
+
 /// An event with a picture, 80 KB in all.
 fn good_event(number: u32, device: Ipv4Addr) -> String {
-    let mut event = event(&format!("{device}-{number}"), json!(1), &device.to_string());
+    let mut event = event_of(number, device);
     event["ext_data"]["spot_pic"] = format!("/9j/{}", "QUJD".repeat(20_000 - 100)).into();
     event.to_string()
 }
@@ -103,7 +111,10 @@ async fn judge<F: Future<Output = ()> + Send + 'static>(name: &str, neighbour: i
     let good = good_boxes(gateway.ingest).await;
     is_over.store(true, Ordering::Release);
     neighbours.iter().for_each(tokio::task::JoinHandle::abort);
+    verdict(name, &gateway, &good);
+}
 
+fn verdict(name: &str, gateway: &Gateway, good: &Good) {
     let [taken, lost, late] = [&good.taken, &good.lost, &good.late].map(|count| count.load(Ordering::Relaxed));
     let memory = gateway.peak_memory_kib();
     println!("{name}: {taken} taken, {lost} lost, {late} over 500 ms, at most {} MiB", memory / 1024);
@@ -247,6 +258,51 @@ async fn histories_of_much_text_cost_no_more_memory_than_there_is() {
     event["x"] = "text ".repeat(1_580_000).into();
     let body = format!("[{}]", vec![event.to_string(); 8].join(","));
     judge("4 × 63 MB of history", senders(4, 4, request("/HistoryEvent", &body))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_of_millions_of_elements_cost_no_more_memory_than_there_is() {
+    let body = format!("[{}1]", r#"{"a":1},"#.repeat(2_000_000));
+    judge("16 × 2,000,000 elements of one address", senders(16, 1, request("/HistoryEvent", &body))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_and_history_together_cost_no_more_memory_than_there_is() {
+    let mut event = event("1", json!(1), "10.0.0.1");
+    event["x"] = "text ".repeat(1_580_000).into();
+    let live = senders(32, 16, request("/RealTimeEvent", &event.to_string()));
+    let history = senders(4, 4, request("/HistoryEvent", &format!("[{}]", vec![event.to_string(); 8].join(","))));
+    let both = |to, is_over: Arc<AtomicBool>| live(to, is_over.clone()).into_iter().chain(history(to, is_over)).collect();
+    judge("32 × 7.9 MB and 4 × 63 MB of history", both).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_of_sixteen_boxes_behind_one_address_all_get_in() {
+    let gateway = gateway();
+    let history = |number: u32| {
+        let events = (0..30).map(|event| {
+            let mut event = event_of(30 * number + event, NEIGHBOUR);
+            event["ext_data"]["spot_pic"] = format!("/9j/{}", "QUJD".repeat(87_500)).into();
+            event.to_string()
+        });
+        request("/HistoryEvent", &format!("[{}]", events.collect::<Vec<_>>().join(",")))
+    };
+    let boxes: Vec<_> = (0..16)
+        .map(|number| {
+            let (request, to) = (history(number), gateway.ingest);
+            tokio::spawn(async move {
+                for _ in 0..RESENT_TIMES {
+                    while post(NEIGHBOUR, to, &request).await != Some(200) {}
+                }
+            })
+        })
+        .collect();
+
+    let good = good_boxes(gateway.ingest).await;
+    for resent in boxes {
+        tokio::time::timeout(RESENT_WITHIN, resent).await.expect("a box that asks again gets in").unwrap();
+    }
+    verdict("16 histories of 14 MB", &gateway, &good);
 }
 
 #[tokio::test(flavor = "multi_thread")]

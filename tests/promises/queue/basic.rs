@@ -149,6 +149,19 @@ async fn a_second_process_is_refused_until_the_first_has_let_go() {
 }
 
 #[tokio::test]
+async fn a_second_process_is_refused_also_where_the_lock_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["mqtt"]);
+    std::fs::remove_file(dir.path().join("lock")).unwrap();
+
+    for _ in 0..2 {
+        assert!(matches!(Queue::open(settings(dir.path()), &["mqtt"]), Err(OpenError::Locked { .. })));
+    }
+    queue.shutdown().await;
+    open(dir.path(), &["mqtt"]).shutdown().await;
+}
+
+#[tokio::test]
 async fn a_destination_switched_off_with_records_waiting_stops_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path(), &["mqtt", "kafka"]);

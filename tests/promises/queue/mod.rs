@@ -1,8 +1,8 @@
 //! The log on disk: what went in comes out, whatever the disk does.
 
 mod basic;
-mod copies;
 mod full;
+mod gone;
 mod model;
 mod refused;
 mod rot;

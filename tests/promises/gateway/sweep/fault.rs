@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use boxbridge::disk::{Call, Disk};
 
+const ENOENT: i32 = 2;
 const EINTR: i32 = 4;
 pub const EIO: i32 = 5;
 const ENOMEM: i32 = 12;
@@ -16,7 +17,7 @@ const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 const EDQUOT: i32 = 122;
 
-pub const ERRNOS: [i32; 8] = [EMFILE, ENFILE, ENOSPC, EDQUOT, EIO, EINTR, ENOMEM, EACCES];
+pub const ERRNOS: [i32; 9] = [ENOENT, EMFILE, ENFILE, ENOSPC, EDQUOT, EIO, EINTR, ENOMEM, EACCES];
 
 /// The call with this number, counted from 1, fails; for good: and every later one of its kind, until the next start.
 #[derive(Clone, Copy, Debug)]
@@ -93,12 +94,13 @@ impl Faulty {
 
     /// Whether the log itself was hit in a way that it must not trust the disk after: a sync, or a write that says more than "not now".
     pub fn may_poison(&self) -> bool {
-        let errno = self.fault.errno;
+        // A write to what is open never finds nothing there: where it says so, that is not "not now".
+        let is_broken = matches!(self.fault.errno, EIO | ENOENT);
         let breaks = |seen: &Seen| match seen.call {
             Call::Sync => true,
-            Call::Write | Call::SyncDirectory => errno == EIO,
+            Call::Write | Call::SyncDirectory => is_broken,
             // An index that is given its place is written, too.
-            Call::SetLength => errno == EIO,
+            Call::SetLength => is_broken,
             _ => false,
         };
         self.failed.lock().unwrap().iter().any(|seen| seen.is_log() && breaks(seen))

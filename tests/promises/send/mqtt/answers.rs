@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use boxbridge::event::{Lane, Sequence};
-use boxbridge::send::{Answer, Reason, Session};
+use boxbridge::send::{Answer, Destination, Reason, Session};
 
 use super::{acknowledged, answer, at, connect, destination, lost, message};
 use crate::parts::mosquitto::{Mosquitto, Settings};
@@ -102,6 +102,14 @@ async fn a_message_over_the_brokers_announced_limit_never_reaches_the_connection
 }
 
 #[tokio::test]
+async fn a_broker_that_announces_a_limit_below_any_event_is_down_and_named() {
+    // Our CONNECT fits into it.
+    let broker = Mosquitto::with(&Settings { lines: &["max_packet_size 200"], ..Settings::default() });
+    let error = destination(&at(broker.address()), &[]).connect(Lane::Normal).await.err().expect("nothing fits");
+    assert!(error.message.contains("Maximum Packet Size of 200 bytes"), "{}", error.message);
+}
+
+#[tokio::test]
 async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbours() {
     let broker = Mosquitto::with(&Settings { lines: &["message_size_limit 1000"], ..Settings::default() });
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
@@ -112,6 +120,24 @@ async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbou
     let second = answer(&mut session).await;
     assert_eq!(reason(&second), Some((2, Reason::TooLarge)), "{second:?}");
     lost(&mut session).await;
+}
+
+#[tokio::test]
+async fn a_secret_limit_costs_one_connection_and_not_one_for_each_message() {
+    let broker = Mosquitto::with(&Settings { lines: &["message_size_limit 1000"], ..Settings::default() });
+    let mqtt = destination(&at(broker.address()), &[]);
+    let mut session = connect(&mqtt, Lane::Normal).await;
+    session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
+    assert_eq!(reason(&answer(&mut session).await), Some((1, Reason::TooLarge)));
+    lost(&mut session).await;
+
+    let mut session = connect(&mqtt, Lane::Normal).await;
+    for number in 2..=20 {
+        session.submit(Sequence(number), message("events/1", vec![b'x'; 2000]));
+        assert_eq!(reason(&answer(&mut session).await), Some((number, Reason::TooLarge)));
+    }
+    session.submit(Sequence(21), message("events/1", vec![b'x'; 999]));
+    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(21), .. }));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use boxbridge::app::build;
 use boxbridge::config::{Config, Layers};
 use boxbridge::event::{Lane, PersonType, Sequence};
-use boxbridge::route::{Places, Through};
+use boxbridge::route::{PictureLocations, Through};
 use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};
@@ -58,7 +58,7 @@ fn uri(payload: &[u8]) -> String {
 }
 
 /// What a start with this store knows, after `last`, when so much was settled.
-fn started(url: &str, last: Option<&Places>, settled: u64, oldest: u64) -> Places {
+fn started(url: &str, last: Option<&PictureLocations>, settled: u64, oldest: u64) -> PictureLocations {
     let flags = vec![("send.store.url".to_owned(), url.to_owned())];
     let configured = build::places(&Config::load(&Layers { flags, ..Layers::default() }).unwrap());
     let settled: Through = [[settled; PersonType::ALL.len()]; Lane::ALL.len()];
@@ -70,7 +70,7 @@ fn started(url: &str, last: Option<&Places>, settled: u64, oldest: u64) -> Place
 
 #[test]
 fn former_stores_are_forgotten_with_their_last_record_and_a_link_setting_makes_none() {
-    let remembered = |places: &Places| serde_json::to_value(places).unwrap()["before"].as_array().unwrap().len();
+    let remembered = |places: &PictureLocations| serde_json::to_value(places).unwrap()["before"].as_array().unwrap().len();
     let first = started("s3://faces/lobby", None, 0, 1);
     let second = started("s3://faces/gate", Some(&first), 10, 1);
     let third = started("file:///srv/faces", Some(&second), 20, 1);

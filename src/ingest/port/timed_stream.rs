@@ -1,8 +1,8 @@
-//! A connection that is read and written only for so long (the idle time between requests, the time for one head, the time in which an
-//! answer must be read), that gives its place to others when it is asked to, and that says how long what it reads has waited.
+//! A TCP stream with deadlines: for the silence between requests, for one head, and for an answer to be read.
 //!
-//! hyper's own head deadline starts with the silence before a request, which would cut a box's idle connection in the moment it is
-//! used again. Deadlines for bodies are in `body`.
+//! It also gives its place to others when it is asked to, and notes how long the bytes it reads have waited. hyper's own head deadline
+//! starts with the silence before a request, and would cut a box's idle connection just when it is used again. Deadlines for bodies are
+//! in `body`.
 
 use std::future::Future;
 use std::io;
@@ -14,36 +14,36 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::arrival;
 use super::exchange::{Exchange, Phase};
 use super::first_line::FirstLine;
+use super::tcp_info;
 
-/// For an answer of 64 KiB over the slowest line that anyone has; one that is not read holds its place and its memory no longer.
+/// Enough for an answer of 64 KiB over the slowest line; after this an unread answer gives up its place and its memory.
 const UNREAD_MAX: Duration = Duration::from_secs(10);
-/// Silent for so long, a connection gives way to others: no box is that slow between its connection and its request.
+/// A connection that is silent for this long gives way to others: no box waits so long between connecting and sending.
 pub(super) const SILENT_MIN: Duration = Duration::from_secs(5);
 
-pub struct Patience {
+pub struct TimedStream {
     stream: TcpStream,
     exchange: Exchange,
     first_line: FirstLine,
     idle_timeout: Duration,
     head_timeout: Duration,
-    /// What `deadline` is for.
+    /// The phase that `deadline` is for.
     phase: Phase,
     deadline: Pin<Box<Sleep>>,
-    /// While something that was written is not taken.
+    /// Runs while the kernel takes no more of the answer.
     unread: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patience {
-    pub fn new(stream: TcpStream, exchange: Exchange, idle_timeout: Duration, head_timeout: Duration) -> Patience {
+impl TimedStream {
+    pub fn new(stream: TcpStream, exchange: Exchange, idle_timeout: Duration, head_timeout: Duration) -> TimedStream {
         let deadline = Box::pin(tokio::time::sleep(idle_timeout));
         let first_line = FirstLine::default();
-        Patience { stream, exchange, first_line, idle_timeout, head_timeout, phase: Phase::Idle, deadline, unread: None }
+        TimedStream { stream, exchange, first_line, idle_timeout, head_timeout, phase: Phase::Idle, deadline, unread: None }
     }
 
-    /// A request that came in one piece was served and answered since the last look.
+    /// Starts the deadline of a new phase. A request that came in one piece may have been served since the last call.
     fn keep_up(&mut self) {
         let phase = self.exchange.phase();
         if phase != self.phase {
@@ -53,7 +53,7 @@ impl Patience {
         }
     }
 
-    /// Reads at least a byte that passes; nothing at the end of the stream.
+    /// Reads at least one byte that passes the first line's filter; nothing at the end of the stream.
     fn poll_read_some(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             let before = buffer.filled().len();
@@ -61,15 +61,17 @@ impl Patience {
             if self.first_line.is_over() || buffer.filled().len() == before {
                 return Poll::Ready(Ok(()));
             }
+
             let kept = self.first_line.pass(&mut buffer.filled_mut()[before..]);
             buffer.set_filled(before + kept);
+
             if kept > 0 {
                 return Poll::Ready(Ok(()));
             }
         }
     }
 
-    /// Nothing lies in the receive buffer: whether it is to be waited for.
+    /// The receive buffer is empty: waits on, or ends the connection.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let is_idle = self.phase == Phase::Idle;
         if is_idle
@@ -78,32 +80,36 @@ impl Patience {
         {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "silent while others wait for a place")));
         }
+
         ready!(self.deadline.as_mut().poll(context));
         Poll::Ready(Err(no_request()))
     }
 
-    /// A write that is not taken is waited for, but not for ever.
+    /// Waits for the kernel to take a write, but not longer than `UNREAD_MAX`.
     fn poll_taken<T>(&mut self, context: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if write.is_ready() {
             return write;
         }
+
         let unread = self.unread.get_or_insert_with(|| Box::pin(tokio::time::sleep(UNREAD_MAX)));
         ready!(unread.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer is not read")))
     }
 }
 
-impl AsyncRead for Patience {
+impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.keep_up();
+
         let mut first = [0];
+
         match this.stream.poll_peek(context, &mut ReadBuf::new(&mut first)) {
             Poll::Ready(Ok(1..)) => {
-                // Before it is read: with room in the kernel the rest follows at once, and is as young as that.
-                this.exchange.found(arrival::age(&this.stream));
+                // Ask before the read: once there is room in the kernel, the rest of the body follows at once and makes the stream look young.
+                this.exchange.found(tcp_info::age(&this.stream));
                 this.keep_up();
-                // Also of what never falls silent.
+                // A peer that never falls silent has this deadline too.
                 if this.phase == Phase::Head && this.deadline.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Err(no_request()));
                 }
@@ -123,7 +129,7 @@ fn no_request() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no request in time")
 }
 
-impl AsyncWrite for Patience {
+impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.poll_taken(context, write)
@@ -142,9 +148,10 @@ impl AsyncWrite for Patience {
         self.stream.is_write_vectored()
     }
 
-    /// Comes when all that was to be written is with the kernel.
+    /// Ready once the kernel has all bytes of the answer.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+
         self.unread = None;
         self.exchange.written();
         Poll::Ready(Ok(()))

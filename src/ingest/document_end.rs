@@ -1,15 +1,16 @@
-//! Where a body ends whose head says something else: some firmware counts characters, or bytes that it does not send.
+//! Finds the end of a JSON document whose declared length is wrong: some firmware counts characters, or bytes that it does not send.
 //!
-//! Promises: looks at each byte once in each of two readings, however the body comes; a document is whole when its outermost bracket has closed and nothing but
-//! white space follows. Deliberately no parser: what stands between the brackets is `normalize`'s.
+//! Promises: a document is whole when its outermost bracket has closed and only white space follows. It is read twice, as UTF-8 and in
+//! the encoding it may have instead; each reading looks at a byte once, however the body comes. Deliberately no parser: `normalize` reads
+//! what stands between the brackets.
 
 use crate::charset::Charset;
 
-/// Follows a body as it comes: as it would be in UTF-8, and where it is not that, in the encoding that it may have.
+/// Follows a body as it comes: as UTF-8, and in the encoding that it may have if it is not UTF-8.
 #[derive(Debug)]
-pub struct Whole {
+pub struct DocumentEnd {
     charset: Charset,
-    /// How much of the body is UTF-8 for certain.
+    /// How many bytes of the body are certainly UTF-8.
     valid: usize,
     is_utf_8: bool,
     plain: Outline,
@@ -18,24 +19,24 @@ pub struct Whole {
 
 #[derive(Debug, Default)]
 struct Outline {
-    /// How much of the body was looked at.
+    /// How many bytes of the body were looked at.
     seen: usize,
-    /// Bytes of characters beyond their first.
+    /// Bytes of characters after their first: so many are missing if somebody counted characters.
     continuations: usize,
     depth: usize,
     is_in_text: bool,
     is_escaped: bool,
-    /// Outside of any bracket there was something else than white space or the byte order mark.
+    /// Something other than white space or the byte order mark stood outside the brackets.
     has_more: bool,
     has_closed: bool,
 }
 
-impl Whole {
-    pub fn new(charset: Charset) -> Whole {
-        Whole { charset, valid: 0, is_utf_8: true, plain: Outline::default(), wide: Outline::default() }
+impl DocumentEnd {
+    pub fn new(charset: Charset) -> DocumentEnd {
+        DocumentEnd { charset, valid: 0, is_utf_8: true, plain: Outline::default(), wide: Outline::default() }
     }
 
-    /// Whether `body`, of which earlier looks saw the beginning, is one whole document.
+    /// Whether `body` is one whole document. Earlier calls saw its beginning.
     pub fn is_whole(&mut self, body: &[u8]) -> bool {
         self.follow(body);
         self.plain.is_whole() || (!self.is_utf_8 && self.wide.is_whole())
@@ -43,12 +44,13 @@ impl Whole {
 
     fn follow(&mut self, body: &[u8]) {
         self.plain.follow(body, |bytes| bytes.first().map(|_| 1));
+
         if self.is_utf_8 {
             match std::str::from_utf8(body.get(self.valid..).unwrap_or_default()) {
                 Ok(text) => self.valid += text.len(),
                 Err(error) => {
                     self.valid += error.valid_up_to();
-                    // Unless a character is only cut off.
+                    // A character that is only cut off may still be completed.
                     self.is_utf_8 = error.error_len().is_none();
                 }
             }
@@ -60,7 +62,7 @@ impl Whole {
 }
 
 impl Outline {
-    /// `length` is that of the first character of some bytes.
+    /// `length` says how long the first character of some bytes is.
     fn follow(&mut self, body: &[u8], length: impl Fn(&[u8]) -> Option<usize>) {
         while let Some(rest) = body.get(self.seen..)
             && let (Some(first), Some(length)) = (rest.first(), length(rest))
@@ -85,6 +87,7 @@ impl Outline {
             }
             return;
         }
+
         match byte {
             b'{' | b'[' => {
                 self.has_more |= self.depth == 0 && self.has_closed;
@@ -102,12 +105,13 @@ impl Outline {
     }
 }
 
-/// What to say of a body that ends within its document: how many bytes its head left out, if it counted characters.
+/// The message for a body that ends within its document: by how much its declared length was too small if it counted characters.
 pub fn shortfall(body: &[u8], charset: Charset) -> Option<String> {
-    let mut whole = Whole::new(charset);
+    let mut whole = DocumentEnd::new(charset);
     if whole.is_whole(body) {
         return None;
     }
+
     let outline = if whole.is_utf_8 { whole.plain } else { whole.wide };
     if outline.depth == 0 {
         return None;
@@ -126,12 +130,12 @@ mod tests {
 
     fn check(body: impl AsRef<[u8]>, is_whole: bool) {
         let (body, charset) = (body.as_ref(), Charset::declared(None));
-        let mut whole = Whole::new(charset);
+        let mut whole = DocumentEnd::new(charset);
         for end in 0..body.len() {
             whole.is_whole(&body[..end]);
         }
         assert_eq!(whole.is_whole(body), is_whole, "{}", String::from_utf8_lossy(body));
-        assert_eq!(Whole::new(charset).is_whole(body), is_whole, "{} at once", String::from_utf8_lossy(body));
+        assert_eq!(DocumentEnd::new(charset).is_whole(body), is_whole, "{} at once", String::from_utf8_lossy(body));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! One pass of serde_json over an object: its members as slices of the body, the inner object opened on the way.
+//! Parses an object in one pass of serde_json: its members as slices of the body, the inner object opened on the way.
 //!
-//! Promises: no value is copied and no number is read, so a picture costs one look at its text. Deliberately keeps repeated keys:
-//! whoever reads the members decides (the last one counts, with a warning).
+//! Promises: no value is copied and no number is parsed, so a picture costs one look at its text. Deliberately keeps repeated keys: the
+//! reader of the members decides (the last one counts, with a warning).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::event::{Code, Refusal};
 
 #[derive(Debug)]
-pub(in crate::normalize) struct Object<'a> {
+pub(in crate::normalize) struct JsonObject<'a> {
     pub members: Vec<(Cow<'a, str>, Member<'a>)>,
 }
 
@@ -20,38 +20,37 @@ pub(in crate::normalize) struct Object<'a> {
 pub(in crate::normalize) enum Member<'a> {
     /// The value's own text.
     Text(&'a RawValue),
-    Object(Object<'a>),
+    Object(JsonObject<'a>),
 }
 
-impl<'a> Object<'a> {
-    /// Of a text that is one JSON object; the value of `open` is opened too where it is an object itself.
-    pub fn parse(text: &'a str, open: &str) -> Result<Object<'a>, Refusal> {
-        // The first try fails as well if `open` is no object, or not each time: the second, which opens nothing, tells what is wrong.
-        Object::read(text, Some(open)).or_else(|_| Object::read(text, None)?.opened(open)).map_err(invalid)
+impl<'a> JsonObject<'a> {
+    /// Parses a text that is one JSON object. The member `open` is opened too if it is an object.
+    pub fn parse(text: &'a str, open: &str) -> Result<JsonObject<'a>, Refusal> {
+        // The first try also fails if a member `open` is no object. The second opens nothing, so its error is the text's own.
+        JsonObject::read(text, Some(open)).or_else(|_| JsonObject::read(text, None)?.opened(open)).map_err(invalid)
     }
 
     pub fn has(&self, name: &str) -> bool {
         self.members.iter().any(|(key, _)| key == name)
     }
 
-    /// The same with each value of this member opened that is an object and is not yet.
-    pub fn open(self, name: &str) -> Result<Object<'a>, Refusal> {
+    /// Opens each member of this name that is an object and not open yet.
+    pub fn open(self, name: &str) -> Result<JsonObject<'a>, Refusal> {
         self.opened(name).map_err(invalid)
     }
 
-    /// The same with each value of `open` opened that is an object.
-    fn opened(mut self, open: &str) -> Result<Object<'a>, serde_json::Error> {
+    fn opened(mut self, open: &str) -> Result<JsonObject<'a>, serde_json::Error> {
         for (_, member) in self.members.iter_mut().filter(|(name, _)| name == open) {
             if let Member::Text(text) = member
                 && text.get().starts_with('{')
             {
-                *member = Member::Object(Object::read(text.get(), None)?);
+                *member = Member::Object(JsonObject::read(text.get(), None)?);
             }
         }
         Ok(self)
     }
 
-    fn read(text: &'a str, open: Option<&str>) -> Result<Object<'a>, serde_json::Error> {
+    fn read(text: &'a str, open: Option<&str>) -> Result<JsonObject<'a>, serde_json::Error> {
         let mut parser = serde_json::Deserializer::from_str(text);
         let object = Open(open).deserialize(&mut parser)?;
         parser.end()?;
@@ -64,41 +63,41 @@ pub(in crate::normalize) fn elements(text: &str) -> Result<Vec<&RawValue>, Refus
     serde_json::from_str(text).map_err(invalid)
 }
 
-/// Whether a text is one JSON value, of whatever kind.
+/// Whether a text is one JSON value of any kind.
 pub(in crate::normalize) fn check(text: &str) -> Result<(), Refusal> {
     serde_json::from_str::<&RawValue>(text).map(drop).map_err(invalid)
 }
 
-/// Whether a JSON text is a string that could hold an object; a glance, so that almost no string is looked at twice.
+/// Whether a JSON text is a string that may hold an encoded object. Looks at its first characters only.
 pub(in crate::normalize) fn may_be_encoded(json: &str) -> bool {
-    // Its first character may be escaped, and is where it was encoded twice.
+    // A backslash: the first character may be escaped, and is in an object that was encoded twice.
     json.strip_prefix('"').is_some_and(|inside| inside.trim_start().starts_with(['{', '\\']))
 }
 
-/// Only ever of syntax: a message of serde_json's about a type could hold a person's name.
+/// Only for syntax errors: serde_json's message about a wrong type could hold a person's name.
 fn invalid(error: serde_json::Error) -> Refusal {
     Refusal::new(Code::JsonInvalid, format!("not JSON: {error}"))
 }
 
-/// Reads an object and opens the value of this member.
+/// Reads an object and opens the member of this name.
 struct Open<'o>(Option<&'o str>);
 
 impl<'de> DeserializeSeed<'de> for Open<'_> {
-    type Value = Object<'de>;
+    type Value = JsonObject<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Object<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<JsonObject<'de>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Open<'_> {
-    type Value = Object<'de>;
+    type Value = JsonObject<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonObject<'de>, A::Error> {
         let mut members = Vec::new();
         while let Some(Key(key)) = map.next_key()? {
             let member = match self.0 == Some(&*key) {
@@ -107,7 +106,7 @@ impl<'de> Visitor<'de> for Open<'_> {
             };
             members.push((key, member));
         }
-        Ok(Object { members })
+        Ok(JsonObject { members })
     }
 }
 

@@ -1,7 +1,7 @@
-//! Accepted connections for which there is no place yet.
+//! The line of accepted connections that wait for a place.
 //!
-//! Promises: the source with the fewest places comes first; nobody waits for longer than [`WAIT_MAX`], and where the line is full it is
-//! the newest of the source with most in it that goes. Nothing of a waiting connection is read.
+//! Promises: the source with the fewest places comes first. Nobody waits longer than [`WAIT_MAX`]. If the line is full, the source with
+//! most connections in it loses its newest one. Nothing is read from a waiting connection.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::exchange::Exchange;
 use super::places::{Place, Places};
 use crate::event::Sharer;
 
-/// Longer than any box waits, and as long as it takes for a silent connection to count as such.
+/// Longer than any box waits, and long enough for a silent connection to count as silent.
 const WAIT_MAX: Duration = Duration::from_secs(6);
 
 pub struct Waiting {
@@ -32,40 +32,43 @@ impl Waiting {
     }
 }
 
-pub struct Line {
+pub struct WaitingLine {
     places: Arc<Places>,
     most: usize,
     /// In the order in which they came.
     waiting: Vec<Waiting>,
 }
 
-impl Line {
-    pub fn new(places: Arc<Places>, most: usize) -> Line {
-        Line { places, most, waiting: Vec::new() }
+impl WaitingLine {
+    pub fn new(places: Arc<Places>, most: usize) -> WaitingLine {
+        WaitingLine { places, most, waiting: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Lines up; returns whoever has to go for that.
+    /// Appends a connection; returns the one that has to leave for it, if the line is full.
     pub fn push(&mut self, newcomer: Waiting) -> Option<Waiting> {
         self.waiting.push(newcomer);
         if self.waiting.len() <= self.most {
             return None;
         }
+
         let mut in_line: HashMap<Option<Sharer>, usize> = HashMap::new();
         for waiting in &self.waiting {
             *in_line.entry(waiting.source).or_default() += 1;
         }
+
         let (source, _) = in_line.into_iter().max_by_key(|(_, count)| *count)?;
         let newest = self.waiting.iter().rposition(|waiting| waiting.source == source)?;
         Some(self.waiting.remove(newest))
     }
 
-    /// The next that gets a place. For those who get none, silent connections are asked to leave.
+    /// The next connection that gets a place. If there is none, silent connections are asked to leave.
     pub fn next(&mut self) -> Option<(Waiting, Place)> {
         let fewest = (0..self.waiting.len()).min_by_key(|index| self.places.of(self.waiting[*index].source))?;
+
         let first = &self.waiting[fewest];
         match self.places.take(first.source, &first.exchange) {
             Some(place) => Some((self.waiting.remove(fewest), place)),
@@ -76,7 +79,7 @@ impl Line {
         }
     }
 
-    /// Those who have waited for too long.
+    /// Removes the connections that have waited too long.
     pub fn expired(&mut self) -> Vec<Waiting> {
         let is_late = |waiting: &mut Waiting| waiting.since.elapsed() > WAIT_MAX;
         self.waiting.extract_if(.., is_late).collect()

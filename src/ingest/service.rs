@@ -1,0 +1,181 @@
+//! The HTTP service on the boxes' port: its shared state, and how one connection is served.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Once};
+
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::response::Response;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::handler::handle;
+use super::path::Path;
+use super::port::{self, Deadlines, Exchange, NewConnection, NoHeader, Place, Places, Port, Said};
+use super::refusals::Refusals;
+use super::room::{Budget, History};
+use super::{Accept, answer};
+use crate::config::{self, ForwardedBy};
+use crate::event::{Code, Sharer};
+use crate::metrics;
+
+/// Stands for the path in the log where no request was read.
+const NO_PATH: &str = "?";
+
+/// The state that all connections of the boxes share.
+pub struct Service<A> {
+    pub(super) accept: Arc<A>,
+    pub(super) settings: config::Ingest,
+    places: Arc<Places>,
+    pub(super) realtime: Arc<Budget>,
+    pub(super) history: Arc<History>,
+    pub(super) commits: TaskTracker,
+    /// Once cancelled, every answer is the last of its connection.
+    leaving: CancellationToken,
+    /// A misconfigured proxy is misconfigured for every request: one line in the log is enough.
+    pub(super) silent_proxy: Once,
+    pub(super) refusals: Refusals,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub address: IpAddr,
+    /// A trusted proxy, whose headers name the sender.
+    pub is_proxy: bool,
+    pub exchange: Exchange,
+}
+
+impl<A: Accept> Service<A> {
+    /// The work on bodies runs in `commits`, which outlives connections. Once `leaving`, each connection ends with its answer.
+    pub fn new(accept: Arc<A>, settings: config::Ingest, commits: TaskTracker, leaving: CancellationToken) -> Arc<Service<A>> {
+        Arc::new(Service {
+            accept,
+            places: Places::new(settings.connections_max),
+            realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_wait),
+            // One body of the largest size, and 1 MiB so that others can come meanwhile.
+            history: History::new(settings.history_body_max_bytes + (1 << 20), settings.in_flight_wait),
+            settings,
+            commits,
+            leaving,
+            silent_proxy: Once::new(),
+            refusals: Refusals::default(),
+        })
+    }
+
+    /// Who is at the other end of a connection from `address`; `None` if its proxy does not say.
+    async fn peer(&self, stream: &mut TcpStream, address: IpAddr, exchange: &Exchange, place: &Place) -> Option<Peer> {
+        let is_proxy = self.settings.trusted_proxies.contains(address);
+        if !is_proxy || self.settings.forwarded_by != ForwardedBy::ProxyProtocol {
+            return Some(Peer { address, is_proxy, exchange: exchange.clone() });
+        }
+
+        let header = tokio::time::timeout(self.settings.header_timeout, port::read_proxy_header(stream)).await;
+        let client = match header.ok()? {
+            Ok(Said::Source(client)) => client,
+            Ok(Said::Nothing) => address,
+            Err(error) => {
+                self.no_proxy_header(address, &error);
+                return None;
+            }
+        };
+
+        if client != address {
+            place.belongs_to(Sharer::of(client));
+        }
+        Some(Peer { address: client, is_proxy: false, exchange: exchange.clone() })
+    }
+
+    fn no_proxy_header(&self, proxy: IpAddr, error: &NoHeader) {
+        if matches!(error, NoHeader::Invalid(_)) {
+            metrics::refused(Path::Realtime.as_str(), Code::ProxyHeaderInvalid);
+            self.silent_proxy.call_once(|| {
+                tracing::warn!(%proxy, %error, "a proxy's connection was closed (ingest.forwarded_by); this is said once");
+            });
+        }
+        tracing::debug!(%proxy, %error, "connection ended");
+    }
+
+    fn connection_failed(&self, source: IpAddr, error: &hyper::Error) {
+        // hyper answers these requests itself, without a body; here they are counted and logged.
+        let code = match () {
+            () if error.is_parse_too_large() => Some(Code::HeadersTooLarge),
+            () if error.is_parse() => Some(Code::RequestInvalid),
+            () => None,
+        };
+        if let Some(code) = code {
+            metrics::refused(Path::Realtime.as_str(), code);
+            self.refusals.say(source, NO_PATH, code);
+        }
+        tracing::debug!(peer = %source, %error, "connection ended");
+    }
+}
+
+impl<A: Accept> Port for Service<A> {
+    fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
+    /// A trusted proxy takes no share: the boxes behind it do, request by request.
+    fn source(&self, address: IpAddr) -> Option<Sharer> {
+        (!self.settings.trusted_proxies.contains(address)).then(|| Sharer::of(address))
+    }
+
+    async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
+        let NewConnection { mut stream, address, exchange, place } = connection;
+        let _open = OpenConnection::new();
+        let peer = tokio::select! {
+            // A stop between the accept and this line must not drop a connection that is ready.
+            biased;
+            peer = self.peer(&mut stream, address.ip().to_canonical(), &exchange, &place) => peer,
+            () = port::last_call(&stop, &exchange) => None,
+        };
+        let Some(peer) = peer else { return };
+        let source = peer.address;
+
+        let with_peer = move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            request.map(axum::body::Body::new)
+        };
+        // A client that keeps its connection must connect anew, and so find the next process or the next gateway.
+        let leaving = self.leaving.clone();
+        let with_farewell = move |mut response: Response| {
+            if leaving.is_cancelled() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        };
+        let service = Router::new().fallback(handle::<A>).with_state(Arc::clone(&self));
+        let service = service.map_request(with_peer).map_response(with_farewell);
+
+        let deadlines = Deadlines { idle: self.settings.idle_timeout, head: self.settings.header_timeout };
+        if let Err(error) = port::run(stream, service, &exchange, deadlines, &stop).await {
+            self.connection_failed(source, &error);
+        }
+    }
+
+    fn turn_away(&self, stream: TcpStream, address: IpAddr) {
+        metrics::refused(Path::Realtime.as_str(), Code::OverBudget);
+        self.refusals.say(address.to_canonical(), NO_PATH, Code::OverBudget);
+        port::say_and_close(stream, answer::NO_PLACE);
+    }
+}
+
+/// Counts a connection as open while it lives.
+struct OpenConnection;
+
+impl OpenConnection {
+    fn new() -> OpenConnection {
+        metrics::connection_opened();
+        OpenConnection
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        metrics::connection_closed();
+    }
+}

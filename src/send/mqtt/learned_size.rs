@@ -1,0 +1,63 @@
+//! The largest payload that a broker takes, where it does not announce its limit: learned from what it refuses.
+//!
+//! Such a broker ends the connection with each message that is too large (mosquitto's `message_size_limit`). Learned once, a message of that size is
+//! refused here, and costs the others nothing. Promises: what the broker was seen to take is never refused. Deliberately forgets after a while: the
+//! operator may have raised the limit.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One lost connection each time is little.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Default)]
+pub(super) struct LearnedSize(Mutex<Option<Learned>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Learned {
+    /// The smallest payload that was refused as too large.
+    refused: usize,
+    at: Instant,
+}
+
+impl LearnedSize {
+    /// The smallest payload that the broker is known to refuse.
+    pub fn refused(&self) -> Option<usize> {
+        let learned = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.filter(|learned| learned.at.elapsed() < REMEMBERED).map(|learned| learned.refused)
+    }
+
+    /// The broker refused a payload of so many bytes as too large.
+    pub fn refuses(&self, bytes: usize) {
+        let refused = self.refused().map_or(bytes, |known| known.min(bytes));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Learned { refused, at: Instant::now() });
+    }
+
+    /// The broker took a payload of so many bytes: a smaller one that it refused was refused for something else.
+    pub fn takes(&self, bytes: usize) {
+        let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if learned.is_some_and(|learned| bytes >= learned.refused) {
+            *learned = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_refused_size_counts_until_the_broker_takes_one_as_large() {
+        let learned = LearnedSize::default();
+        assert_eq!(learned.refused(), None);
+
+        learned.refuses(3_000);
+        learned.refuses(2_000);
+        learned.refuses(5_000);
+        learned.takes(1_999);
+        assert_eq!(learned.refused(), Some(2_000));
+
+        learned.takes(2_000);
+        assert_eq!(learned.refused(), None);
+    }
+}
