@@ -4,10 +4,11 @@
 //! events.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
@@ -100,7 +101,7 @@ impl Health {
 
     /// All metrics as of one moment: what the ledger says of a destination adds up in every scrape.
     pub(super) fn scrape(&self) -> String {
-        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _looking = self.looking.lock();
 
         let queue = self.queue().map(Queue::status);
         queue.iter().for_each(|queue| metrics::observe(queue, |time| self.age(time)));

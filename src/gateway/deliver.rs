@@ -158,8 +158,7 @@ where
 /// Doubled with every attempt, with jitter, so that many gateways do not come back at once.
 fn pause(attempts: u32, most: Duration) -> Duration {
     let pause = (RETRY_FIRST * 2_u32.saturating_pow(attempts.min(16))).min(most);
-    let jitter = f64::from(Timestamp::now().0.unsigned_abs() as u32 % 1_000) / 1_000.0;
-    pause.mul_f64(0.5 + jitter / 2.0)
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 fn now() -> Now {

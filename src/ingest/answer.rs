@@ -112,6 +112,5 @@ fn send(status: StatusCode, body: &Value) -> Response {
 
 /// 1 to 5 seconds, so that boxes refused together do not come back together.
 fn retry_after() -> u64 {
-    let jitter = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| u64::from(now.subsec_nanos()));
-    1 + jitter / 1_000 % 5
+    fastrand::u64(1..=5)
 }

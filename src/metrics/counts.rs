@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::histogram::{Buckets, Histogram};
 use super::{ANSWER_EDGES, LAG_EDGES, Outcome, SYNC_EDGES, TAKEN};
@@ -85,7 +86,7 @@ impl Counts {
     }
 
     pub fn add_lag(&self, destination: &str, lane: Lane, took: Duration) {
-        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lags = self.lags.lock();
 
         let known = lags.iter().find(|((name, of), _)| name == destination && *of == lane);
         if let Some((_, histogram)) = known {
@@ -95,7 +96,7 @@ impl Counts {
     }
 
     pub fn lag(&self, destination: &str, lane: Lane) -> Buckets {
-        let lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        let lags = self.lags.lock();
         lags.get(&(destination.to_owned(), lane)).map_or_else(|| Histogram::new(LAG_EDGES).read(), Histogram::read)
     }
 }

@@ -156,7 +156,7 @@ impl Destination for Mqtt {
     async fn connect(&self, lane: Lane) -> Result<Session, ConnectError> {
         let namesake = Arc::clone(&self.namesakes[usize::from(lane.number())]);
         // Nothing where nobody uses our client id, which is nearly always.
-        tokio::time::sleep(namesake.pause(chance())).await;
+        tokio::time::sleep(namesake.pause(fastrand::f64())).await;
 
         let status = self.status(lane);
         let connection = Connection::open(self.dial(namesake, status.clone())?).await?;
@@ -196,9 +196,4 @@ fn client_id(config: &config::Mqtt, identity: &Identity, suffix: &str) -> String
     };
     let prefix = config.client_id.clone().unwrap_or_else(usual);
     format!("{prefix}-{suffix}")
-}
-
-/// From 0 to 1, for pauses that are not to be in step with another gateway's.
-fn chance() -> f64 {
-    f64::from(Timestamp::now().0.unsigned_abs() as u32 % 1_000) / 1_000.0
 }

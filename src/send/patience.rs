@@ -4,8 +4,9 @@
 //! is given up early and the next ones later. Promises: whatever moves at all gets through in the end; a side that is silent is noticed after the
 //! setting's time at first, and after [`GROWTH_MAX`] times that at the latest. What was learned is forgotten when nothing has needed it for a while.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// Eight minutes, of 15 s: a message of 8 MB on a line of 17 KB/s.
 const GROWTH_MAX: u32 = 32;
@@ -66,7 +67,7 @@ impl Patience {
     }
 
     fn grown(&self) -> MutexGuard<'_, Option<Grown>> {
-        self.grown.lock().unwrap_or_else(PoisonError::into_inner)
+        self.grown.lock()
     }
 }
 

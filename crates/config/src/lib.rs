@@ -19,15 +19,7 @@ mod reader;
 mod route;
 mod send;
 mod together;
-
-mod values {
-    //! The values of settings that are more than a number or a word.
-
-    pub mod networks;
-    pub mod secret;
-    pub mod template;
-    pub mod tls;
-}
+mod values;
 
 pub use admin::Admin;
 pub use ingest::{ForwardedBy, Ingest, Quarantine};

@@ -14,7 +14,7 @@ pub struct Refusal {
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $status:literal $word:literal,)+) => {
-        /// Every reason there is. A new one needs a status, a word, and a line in the README's table.
+        /// Every reason there is. A new one needs a status, a word, and a line in the table of docs/boxes.md.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $variant,)+ }
 

@@ -1,6 +1,6 @@
 //! Whose share of what runs out a source takes.
 //!
-//! Promises: one that can choose among addresses gains nothing by it: whoever has one address of an
+//! Promises: one that can choose among addresses gains nothing by it: a host with one address of an
 //! IPv6 /64 has them all. An IPv4 address that is written as IPv6 is the IPv4 address. Deliberately
 //! says nothing of who may send: that goes by the whole address.
 

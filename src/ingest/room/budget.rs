@@ -5,9 +5,10 @@
 //! holds twice what it has sent at most. Deliberately does not know what a body costs: whoever works on it says so before it does.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::wait_for_room;
@@ -60,7 +61,7 @@ impl Budget {
     }
 
     fn try_take(&self, source: Sharer, bytes: usize) -> Result<(), Code> {
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = self.in_use.lock();
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
         if in_use.total + bytes > self.open_to(of_source + bytes) {
             return Err(if of_source + bytes > self.share() { Code::SourceOverBudget } else { Code::OverBudget });
@@ -71,7 +72,7 @@ impl Budget {
     }
 
     fn give_back(&self, source: Sharer, bytes: usize) {
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = self.in_use.lock();
         in_use.total = in_use.total.saturating_sub(bytes);
         let left = in_use.by_source.get(&source).copied().unwrap_or(0).saturating_sub(bytes);
         if left == 0 {
@@ -88,7 +89,7 @@ impl Held {
     /// Makes it `bytes` in all, if there is room at once; at most what one source can ever have, so that a costly body is taken alone
     /// instead of never.
     pub fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
-        let mut held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.bytes.lock();
         let Budget { limit, .. } = *self.budget;
         let bytes = bytes.next_multiple_of(STEP).min(limit - self.budget.share());
         let Some(more) = bytes.checked_sub(*held).filter(|more| *more > 0) else { return Ok(()) };
@@ -110,7 +111,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let bytes = *self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let bytes = *self.bytes.get_mut();
         if bytes > 0 {
             self.budget.give_back(self.source, bytes);
         }
@@ -168,7 +169,7 @@ mod tests {
         tokio::task::yield_now().await;
         drop(first);
         waiting.await.unwrap().unwrap();
-        assert_eq!(budget.in_use.lock().unwrap().total, 0);
-        assert!(budget.in_use.lock().unwrap().by_source.is_empty());
+        assert_eq!(budget.in_use.lock().total, 0);
+        assert!(budget.in_use.lock().by_source.is_empty());
     }
 }

@@ -3,9 +3,9 @@
 //! Promises: never blocks librdkafka's thread; the channel of the reports holds as many as the producer holds messages. Log lines
 //! go to `tracing` at debug, at most a few a second, whatever storm the brokers raise.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -61,8 +61,8 @@ impl Listener {
         self.state().refused
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     fn report(&self, report: Report) {

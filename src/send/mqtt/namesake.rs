@@ -4,8 +4,9 @@
 //! back ever more slowly, so that neither the broker nor the log is flooded and both deliver in turns. A broker may say so itself (MQTT 5, 0x8E);
 //! many only hang up, as all do in 3.1.1. Then it is a guess, after [`HANG_UPS`] in a row with nothing of ours on its way, and the pauses stay short.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// Before the second attempt to come back; doubled up to the last.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ impl Namesake {
 
     /// A connection has ended: what is to be said of it, if there is most likely a namesake.
     pub(super) fn ended(&self, end: End, lived: Duration) -> Option<String> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         if lived >= PAUSE_LAST * ALONE_PAUSES {
             seen.takeovers = 0;
         }
@@ -79,7 +80,7 @@ impl Namesake {
 
     /// How long to wait before the next attempt, with a share of chance: two who wait for the same time meet again.
     pub(super) fn pause(&self, chance: f64) -> Duration {
-        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = *self.seen.lock();
         let told = doubled(seen.takeovers, PAUSE_LAST);
         let guessed = doubled((seen.hang_ups + 1).saturating_sub(HANG_UPS), PAUSE_LAST_GUESSED);
         told.max(guessed).mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)

@@ -4,9 +4,9 @@
 //! each did. The one behind which no broker answered last time comes last. Bounded in addresses, and in time by the caller's deadline.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -58,7 +58,7 @@ impl Addresses {
         }
 
         let mut ordered = interleaved(found);
-        let doubtful = *self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubtful = *self.doubtful.lock();
         // Stable: all others stay in their order.
         ordered.sort_by_key(|address| Some(*address) == doubtful);
         ordered.truncate(ADDRESSES_MAX);
@@ -67,7 +67,7 @@ impl Addresses {
 
     /// Whether a broker answered at this address, behind the connection.
     pub(super) fn answered(&self, address: SocketAddr, has_answered: bool) {
-        let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doubtful = self.doubtful.lock();
         match has_answered {
             false => *doubtful = Some(address),
             true if *doubtful == Some(address) => *doubtful = None,

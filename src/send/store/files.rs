@@ -11,8 +11,9 @@ use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::known::{Known, REMEMBERED};
 use crate::clock::Clock;
@@ -155,7 +156,7 @@ impl Files {
     }
 
     fn folders(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
-        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+        self.folders.lock()
     }
 
     /// Made and synced here, one at a time: of two uploads into a new folder, the second must not be done before the folder is.

@@ -59,7 +59,7 @@ fn ten_thousand_refusals_of_one_byte_occupy_no_more_than_the_quota() {
     assert!(occupied(&folder) <= 4 * MIB, "{} bytes", occupied(&folder));
     let kept = files(&folder);
     assert!((850..1_024).contains(&kept), "{kept} files");
-    // Whoever opens it again counts the same.
+    // The next to open it counts the same.
     assert!(!refuse(&self::quarantine(directory.path(), 4 * MIB), "10.0.0.6", b"{"));
 }
 

@@ -18,6 +18,7 @@ async fn fifty_devices_at_a_hundred_events_a_second_lose_double_and_reorder_noth
     // A busy test machine is slower than a box is patient: how long answers take is printed, not asserted.
     let options = simulate::Options { rate: 100.0, patience: Duration::from_secs(5), ..simulate::Options::default() };
     let run = Run::start(&site, options).await;
+    // The stimulus: boxes send.
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let (outcome, report) = run.finish(&site).await;
     println!("{outcome}\n{report}\npeak memory {} KiB", site.gateway.peak_memory_kib());

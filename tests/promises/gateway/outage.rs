@@ -21,10 +21,13 @@ async fn with_every_destination_down_boxes_are_answered_and_everything_arrives_l
     let mut site = Site::with_own_kafka("outage", &[("INGEST__ANSWER_DEADLINE", "4s")]);
     let options = simulate::Options { rate: 50.0, patience: Duration::from_secs(4), ..simulate::Options::default() };
     let run = Run::start(&site, options).await;
+    // The stimulus: boxes send.
     tokio::time::sleep(Duration::from_secs(2)).await;
     tokio::task::block_in_place(|| site.everything_down());
+    // The stimulus: they go on sending while all destinations are down.
     tokio::time::sleep(Duration::from_secs(5)).await;
     tokio::task::block_in_place(|| site.everything_up());
+    // The stimulus: boxes send.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (outcome, report) = run.finish(&site).await;
     assert_eq!(report.sent, report.acknowledged, "{outcome}");
@@ -121,6 +124,7 @@ fn two_gateways_with_one_client_id_are_told_so_and_leave_the_log_readable() {
         let twins = [Gateway::start(&settings), Gateway::start(&settings)];
         let is_told = |gateway: &Gateway| lines(gateway, said) > 0;
         wait_until("one of them is told", || twins.iter().any(is_told));
+        // The stimulus: they put each other out for so long.
         std::thread::sleep(Duration::from_secs(10));
         for twin in &twins {
             let lines = twin.log().lines().filter(|line| line.contains("destination")).count();
@@ -164,6 +168,7 @@ fn another_cause_of_an_outage_is_logged_once() {
                     if let Ok((stream, _)) = listener.accept() {
                         turned_away.fetch_add(u32::from(turn_away(stream).is_ok()), Ordering::Relaxed);
                     }
+                    // The pause between two looks at a listener that does not block.
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });

@@ -22,6 +22,7 @@ async fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
     let options = simulate::Options { rate: 100.0, patience: Duration::from_secs(2), ..simulate::Options::default() };
     let run = Run::start(&site, options).await;
     for _ in 0..20 {
+        // The stimulus: boxes send.
         tokio::time::sleep(BETWEEN_KILLS).await;
         tokio::task::block_in_place(|| site.gateway.kill_and_restart());
     }
@@ -52,8 +53,10 @@ async fn what_lay_in_the_kernel_is_as_old_as_that_and_goes_late() {
     let (ingest, request) = (gateway.ingest, body.to_string());
     let head = format!("POST /RealTimeEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n", request.len());
     let mut stream = std::net::TcpStream::connect(ingest).unwrap();
-    // Written by a thread, as its kernel does not take all of it either.
-    let sender = std::thread::spawn(move || stream.write_all((head + &request).as_bytes()));
+    // The head is in the kernel from here on. The rest by a thread: the kernel does not take all of it.
+    stream.write_all(head.as_bytes()).unwrap();
+    let sender = std::thread::spawn(move || stream.write_all(request.as_bytes()));
+    // The stimulus: what lies in the kernel gets older than `live_for`.
     tokio::time::sleep(Duration::from_secs(4)).await;
     gateway.signal("CONT");
     tokio::task::block_in_place(|| sender.join().unwrap().unwrap());
@@ -75,6 +78,7 @@ async fn an_orderly_stop_and_start_loses_and_doubles_nothing() {
     let options = simulate::Options { rate: 100.0, patience: Duration::from_secs(2), ..simulate::Options::default() };
     let run = Run::start(&site, options).await;
     for _ in 0..3 {
+        // The stimulus: boxes send.
         tokio::time::sleep(BETWEEN_KILLS).await;
         assert_eq!(tokio::task::block_in_place(|| site.gateway.stop()), Some(0), "{}", site.gateway.log());
         tokio::task::block_in_place(|| site.gateway.restart());

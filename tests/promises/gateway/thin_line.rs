@@ -1,7 +1,7 @@
 //! Over a line that carries less than what comes, what one may act on arrives while one may, and what is large arrives at all: that we lose patience is
 //! no record's doing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,14 +54,6 @@ async fn over_a_thin_line_nothing_arrives_stale_on_a_live_topic_and_nothing_is_l
         .unwrap();
 }
 
-fn wait_long(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(90);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}: never");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 /// Nothing set aside, everywhere.
 fn nothing_is_set_aside(gateway: &Gateway) {
     let is_aside = |(key, value): (String, f64)| key.contains("outcome=\"set_aside\"") && value > 0.0;
@@ -89,7 +81,7 @@ fn a_message_that_a_thin_line_carries_for_longer_than_the_stall_timeout_arrives_
             assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), "door")).status, 200);
         }
         let is_waiting = |(key, value): (String, f64)| key.starts_with("boxbridge_queue_waiting_records") && value > 0.0;
-        wait_long("it arrives", || !gateway.metrics().into_iter().any(is_waiting));
+        wait_until("it arrives", || !gateway.metrics().into_iter().any(is_waiting));
         nothing_is_set_aside(&gateway);
         assert!(!gateway.log().contains("the connection dies on"), "{}", gateway.log());
     }

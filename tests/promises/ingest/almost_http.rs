@@ -71,6 +71,7 @@ fn a_blank_behind_the_version_is_taken_however_slowly_the_head_comes() {
     stream.set_nodelay(true).unwrap();
     for byte in "POST /RealTimeEvent HTTP/1.1 \r\n".bytes() {
         stream.write_all(&[byte]).unwrap();
+        // The stimulus: a head that comes byte by byte.
         std::thread::sleep(Duration::from_millis(5));
     }
     let rest = format!("Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
@@ -125,6 +126,7 @@ fn a_body_that_pauses_where_it_is_not_whole_is_waited_for() {
         let body = body.replace("\"identity_id\":\"1\"", &format!("\"identity_id\":\"1{number}\""));
         let mut stream = connect(&gateway);
         write!(stream, "POST /RealTimeEvent HTTP/1.1\r\nContent-Length: {}\r\n\r\n{}", body.len(), &body[..at]).unwrap();
+        // The stimulus: a sender that pauses within its body.
         std::thread::sleep(Duration::from_millis(400));
         let answer = exchange(stream, &body.as_bytes()[at..]);
         assert_eq!(answer.map(|answer| answer.status), Some(200));

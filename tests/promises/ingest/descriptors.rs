@@ -32,6 +32,7 @@ fn with_a_thousand_descriptors_and_as_many_idle_connections_the_log_rolls_and_no
         // All come from one address here, which has most: those who were silent for long give way to it.
         while gateway.try_post("/RealTimeEvent", body.as_bytes()).is_none_or(|answer| answer.status != 200) {
             assert!(std::time::Instant::now() < deadline, "{posted} were taken; {}", gateway.log());
+            // The pause between two attempts.
             std::thread::sleep(Duration::from_millis(100));
         }
         posted += 1;
@@ -77,7 +78,7 @@ fn a_gateway_that_was_out_of_descriptors_takes_all_who_waited_and_has_lost_nothi
         for (number, stream) in (1..).zip(&mut waiting) {
             stream.write_all(&request(1_000 * round + number)).unwrap();
         }
-        // It waits for none of them, and whoever is there is served.
+        // It waits for none of them, and those who are there are served.
         for number in 21..30 {
             kept.write_all(&request(1_000 * round + number)).unwrap();
             answered(&mut kept);
@@ -104,7 +105,7 @@ fn a_gateway_that_was_out_of_descriptors_takes_all_who_waited_and_has_lost_nothi
 fn silent_clients_of_the_admin_port_leave_room_for_who_asks() {
     let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
     let mut silent: Vec<_> = (0..300).map(|_| TcpStream::connect(gateway.admin).unwrap()).collect();
-    // Whoever is kept waiting for a place gets one once somebody has been silent for five seconds.
+    // A client that is kept waiting for a place gets one once somebody has been silent for five seconds.
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     let alive = || exchange(TcpStream::connect(gateway.admin).unwrap(), b"GET /livez HTTP/1.0\r\n\r\n");
     while alive().is_none_or(|answer| answer.status != 200) {

@@ -86,19 +86,22 @@ fn a_kept_connection_has_the_idle_time_also_after_a_request_in_one_piece() {
     let mut stream = std::net::TcpStream::connect(gateway.ingest).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let request = "GET /RealTimeEvent HTTP/1.1\r\nHost: a\r\n\r\n";
-    let mut answered = |pieces: [&str; 2]| {
-        for piece in pieces {
+    stream.set_nodelay(true).unwrap();
+    let mut answered = |pieces: &[&str]| {
+        for (number, piece) in pieces.iter().enumerate() {
+            // The stimulus: a sender that pauses within a request.
+            std::thread::sleep(Duration::from_millis(100 * number.min(1) as u64));
             stream.write_all(piece.as_bytes()).unwrap();
-            std::thread::sleep(Duration::from_millis(100));
         }
         let mut answer = [0; 512];
         let length = stream.read(&mut answer).unwrap();
         assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{:?}", String::from_utf8_lossy(&answer[..length]));
     };
-    answered([request, ""]);
+    answered(&[request]);
+    // The stimulus: silence for longer than a head may take.
     std::thread::sleep(Duration::from_secs(2));
     let (begin, rest) = request.split_at(20);
-    answered([begin, rest]);
+    answered(&[begin, rest]);
 }
 
 #[test]

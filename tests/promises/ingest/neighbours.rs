@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::parts::gateway::{Gateway, event};
+use crate::parts::site::wait_until;
 
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
 const BOXES: u8 = 20;
@@ -83,6 +84,7 @@ async fn good_boxes(to: SocketAddr) -> Arc<Good> {
         tokio::spawn(async move {
             let address = Ipv4Addr::new(127, 0, 1, last);
             let mut pace = tokio::time::interval(PACE);
+            // The stimulus: boxes that do not send in step.
             tokio::time::sleep(PACE / u32::from(BOXES) * u32::from(last)).await;
             for number in 0..EVENTS {
                 pace.tick().await;
@@ -217,6 +219,7 @@ async fn a_history_that_drips_keeps_no_other_history_away() {
         let mut stream = connect(NEIGHBOUR, gateway.ingest).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
         while stream.write_all(&[b' '; 4096]).await.is_ok() {
+            // The stimulus: it drips.
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
@@ -245,6 +248,8 @@ async fn a_history_that_finds_the_room_taken_ends_the_slowest_which_comes_again(
         stream.write_all(&vec![b' '; (1 << 20) - 10]).await.unwrap();
         slow.push(stream);
     }
+    tokio::task::block_in_place(|| wait_until("both are read", || slow.iter().all(is_read)));
+    // The stimulus: both have been slow for long enough to be ended for it.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let body = request("/HistoryEvent", &good_event(1, NEIGHBOUR));
     assert_eq!(post(Ipv4Addr::new(127, 0, 1, 1), gateway.ingest, &body).await, Some(200), "{}", gateway.log());
@@ -327,4 +332,16 @@ async fn a_first_line_of_nothing_but_blanks_ends_however_fast_they_come() {
             tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap_or_else(|_| panic!("{beginning:?} {blank:?}"));
         }
     }
+}
+
+/// Whether the other side has read all that was written here: nothing waits in either kernel.
+fn is_read(stream: &TcpStream) -> bool {
+    let [here, there] = [stream.local_addr(), stream.peer_addr()].map(|address| format!("{:04X}", address.unwrap().port()));
+    let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    connections.lines().skip(1).all(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let ends = [fields[1], fields[2]].map(|end| end.rsplit(':').next().unwrap());
+        let is_ours = ends == [&here, &there] || ends == [&there, &here];
+        !is_ours || fields[4] == "00000000:00000000"
+    })
 }

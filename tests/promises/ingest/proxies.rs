@@ -178,14 +178,13 @@ async fn only_a_proxy_may_begin_with_a_proxy_header_and_it_must() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxys_own_health_checks_are_no_requests() {
     let gateway = gateway(&[("INGEST__FORWARDED_BY", "proxy-protocol")]);
-    let _haproxy = Haproxy::start(gateway.ingest, PROXY, Says::ProxyV2);
+    let haproxy = Haproxy::start(gateway.ingest, PROXY, Says::ProxyV2);
     // By TCP and nothing more, as some balancers do.
     drop(connect(PROXY, gateway.ingest).await);
     // LOCAL: the proxy speaks for itself.
     let local = [b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".as_slice(), b"GET /RealTimeEvent HTTP/1.0\r\n\r\n"].concat();
     assert_eq!(exchange(connect(PROXY, gateway.ingest).await, &local).map(|answer| answer.status), Some(200));
-    // What haproxy itself looks meanwhile, every 200 ms.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    wait_until("haproxy itself has looked", || haproxy.has_checked());
     let metrics = gateway.metrics();
     let counted: f64 =
         metrics.iter().filter(|(name, _)| name.starts_with("boxbridge_ingest_events_total")).map(|(_, value)| value).sum();

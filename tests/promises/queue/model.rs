@@ -158,6 +158,7 @@ impl World {
                 self.seats[*follower].paused.insert(PersonType::ALL[*person_type]);
             }
             Action::Resume { follower, person_type } => self.resume(*follower, PersonType::ALL[*person_type]),
+            // The stimulus: time for the keeper, whatever it makes of it. The list is right before and after.
             Action::Upkeep => tokio::time::sleep(Duration::from_millis(10)).await,
             Action::Stop => self.stop().await,
             Action::Kill { damage } => self.kill(damage),

@@ -279,6 +279,7 @@ async fn a_writer_that_hangs_in_any_call_is_stalled() {
             move |made, path| {
                 while made == call && named(path, start) && hangs.load(Ordering::SeqCst) {
                     asked.store(true, Ordering::SeqCst);
+                    // The stimulus: the call hangs.
                     std::thread::sleep(std::time::Duration::from_millis(5));
                 }
                 Ok(())

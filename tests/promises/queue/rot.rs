@@ -29,11 +29,27 @@ async fn stores() -> [tempfile::TempDir; 2] {
     }
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     drain(&mut cursor, ANSWERED as usize).await;
-    // Idle for long enough that the last group has its witness and the cursor is written.
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let late = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is_at_rest(dir.path()).await {
+        assert!(std::time::Instant::now() < late, "the last group gets no witness, or the cursor is not written");
+    }
+
     let killed = killed(dir.path());
     queue.shutdown().await;
     [killed, dir]
+}
+
+/// Whether the cursor is written and the last group has its witness: rot in that group is then rot, and no torn tail.
+async fn is_at_rest(dir: &Path) -> bool {
+    let copy = killed(dir);
+    let segment = files(copy.path(), "segment-").pop().unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let Some(last_event) = bytes.windows(11).rposition(|window| window == b"received_at") else { return false };
+    bytes[last_event] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let found = recover(copy.path(), "rot in the last group").await;
+    found.rotten == 1 && !found.came.contains(&ANSWERED)
 }
 
 struct Outcomes {

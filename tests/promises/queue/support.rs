@@ -28,6 +28,7 @@ pub async fn until(what: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
     let late = std::time::Instant::now() + PATIENCE;
     while !is_so() {
         assert!(std::time::Instant::now() < late, "never: {}", what());
+        // The pause between two looks.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -34,6 +34,7 @@ impl Sectors {
                 bad.as_ref().is_some_and(|bad| bad.file == path && bad.place.is_none_or(|place| range.contains(&place)))
             };
             while is_bad() && sectors.hangs.load(Ordering::SeqCst) {
+                // The stimulus: the disk does not answer.
                 std::thread::sleep(Duration::from_millis(5));
             }
             is_bad()

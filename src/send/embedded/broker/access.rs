@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tracing::warn;
 
 use super::admission::{CloseSignal, Slot};
@@ -82,6 +83,6 @@ impl Access {
     }
 
     fn publishers(&self) -> MutexGuard<'_, HashMap<String, (u64, Arc<CloseSignal>)>> {
-        self.publishers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.publishers.lock()
     }
 }

@@ -5,10 +5,11 @@
 //! or subscriptions from another (`quota`). Deliberately writes nothing to disk.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 
@@ -288,7 +289,7 @@ impl Sessions {
 
     /// What is in here stays whole whatever panicked while it was held.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

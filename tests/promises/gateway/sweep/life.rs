@@ -150,7 +150,7 @@ impl Gateway {
         let tries = if plan.fault.for_good { 2 } else { 40 };
         self.append(1..=EVENTS / 2, tries, books).await;
         self.drain("store", plan, books).await;
-        // The keeper's time, for holes: nobody says that it is done.
+        // The stimulus: the keeper's time, for holes. Nobody says that it is done.
         tokio::time::sleep(Duration::from_millis(10)).await;
         self.append(EVENTS / 2 + 1..=EVENTS, tries, books).await;
         self.drain("store", plan, books).await;
@@ -215,6 +215,7 @@ impl Gateway {
                 if left.is_empty() {
                     break;
                 }
+                // The pause between two attempts.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }

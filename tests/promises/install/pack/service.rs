@@ -52,6 +52,7 @@ impl Service {
         let stop = CancellationToken::new();
         let boxes = tokio::spawn(run_until(options, stop.clone()));
         for restart in 1..=5 {
+            // The stimulus: boxes send.
             tokio::time::sleep(Duration::from_millis(300)).await;
             self.manager.signal(signal);
             tokio::task::block_in_place(|| self.wait_started(1 + restart));

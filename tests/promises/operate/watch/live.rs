@@ -47,7 +47,7 @@ async fn every_query_finds_its_series_at_a_live_gateway_and_nothing_fires_there(
     // Before the first scrape there was none: that the rules know better by now is one evaluation away.
     let is_known = |rule: &Value| rule["name"] == "BoxbridgeNoGateway" && rule["state"] == "inactive";
     wait_until("the rules know the gateway", || prometheus.rules().iter().any(is_known));
-    // A first segment is a trend, to whoever has seen nothing else: that one has ten minutes to look on.
+    // A first segment is a trend, to a rule that has seen nothing else: that one has ten minutes to look on.
     let is_silent =
         |rule: &Value| rule["state"] == "inactive" || (rule["name"] == "BoxbridgeQueueFilling" && rule["state"] == "pending");
     let loaded = prometheus.rules();

@@ -10,7 +10,7 @@ use crate::parts::child::{Child, free_port, listens};
 const EXECUTABLE: &str = "/usr/sbin/haproxy";
 
 pub struct Haproxy {
-    _child: Child,
+    child: Child,
     _directory: tempfile::TempDir,
     pub address: SocketAddr,
 }
@@ -43,7 +43,7 @@ impl Haproxy {
             Says::Nothing => ("http", "", ""),
         };
         let config = format!(
-            "defaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n mode {mode}\n\
+            "global\n log stdout format raw local0\ndefaults\n log global\n option log-health-checks\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n mode {mode}\n\
              listen boxes\n bind {address}\n {frontend}\n source {source}\n server gateway {gateway} check inter 200ms {server}\n"
         );
         let file = directory.path().join("haproxy.cfg");
@@ -52,6 +52,11 @@ impl Haproxy {
         command.args(["-db", "-f"]).arg(&file).current_dir(directory.path());
         let mut child = Child::start(&command, &directory.path().join("log"));
         child.wait_until("haproxy", Duration::from_secs(20), || listens(address.port()));
-        Haproxy { _child: child, _directory: directory, address }
+        Haproxy { child, _directory: directory, address }
+    }
+
+    /// Whether it has found the gateway well.
+    pub fn has_checked(&self) -> bool {
+        self.child.log_end().contains("Health check for server boxes/gateway succeeded")
     }
 }

@@ -115,7 +115,7 @@ impl Mosquitto {
             "user root".to_owned(), // It would leave our files to a user of its own.
             "per_listener_settings false".to_owned(),
             "max_inflight_messages 0".to_owned(),
-            // Not 0: with it, 2.0.11 drops the connection of whoever publishes what it denies.
+            // Not 0: with it, 2.0.11 drops the connection of a client that publishes what it denies.
             "max_queued_messages 1000000".to_owned(),
             format!("persistence_location {}/", self.directory.path().display()),
         ];

@@ -110,6 +110,7 @@ async fn silent_connections_take_neither_the_logs_descriptors_nor_a_subscribers_
     let flood = tokio::spawn(async move {
         loop {
             drop(tokio::net::TcpStream::connect(address).await);
+            // The stimulus: others keep coming, at this pace.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
@@ -123,7 +124,7 @@ async fn silent_connections_take_neither_the_logs_descriptors_nor_a_subscribers_
     }
     subscriber.receive(30).await;
     flood.abort();
-    // Whoever says nothing in time is told nothing, and closed.
+    // A client that says nothing in time is told nothing, and closed.
     for connection in &mut silent {
         connection.closed().await;
     }

@@ -1,4 +1,4 @@
-//! The broker in the process: a real broker to whoever subscribes, whichever version and door.
+//! The broker in the process: a real broker for every subscriber, whichever version and door.
 
 mod limits;
 mod publishing;
@@ -163,6 +163,7 @@ async fn reluctant(broker: &Embedded, pause: Option<Duration>, count: u64) -> Ab
                 v5::Event::Incoming(v5::Incoming::SubAck(_)) => drop(ready.try_send(())),
                 v5::Event::Incoming(v5::Incoming::Publish(_)) => {
                     came += 1;
+                    // The stimulus: a slow reader.
                     tokio::time::sleep(pause.unwrap_or_default()).await;
                 }
                 _ => {}

@@ -28,6 +28,7 @@ async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_th
         assert_eq!(there.receive_one().await.text(), number.to_string());
         assert!(sent.elapsed() < Duration::from_secs(1), "{:?}", sent.elapsed());
     }
+    // The stimulus: they come back two seconds later.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut back = subscriber(&broker, Over::Tcp, MqttVersion::V3, "events/#").await;
     let received = back.receive(ALERTS as usize).await;
@@ -44,6 +45,7 @@ async fn an_alert_is_called_heard_when_somebody_comes_for_it_and_unheard_when_no
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "{}"));
     urgent.submit(Sequence(2), message("nobody/1", "{}"));
+    // The stimulus: who listens comes a second later.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut back = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     assert_eq!(back.receive_one().await.topic, "events/1");
@@ -70,6 +72,7 @@ async fn a_backlog_at_the_start_takes_no_alerts_place_and_is_not_lost_either() {
         urgent.submit(Sequence(number), message("events/1", number.to_string()));
         answer(&mut urgent).await;
     }
+    // The stimulus: they come back two seconds later.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut archive = subscriber(&broker, Over::Tcp, MqttVersion::V5, "late/#").await;

@@ -113,6 +113,7 @@ async fn a_connect_that_drips_is_cut_off_in_time() {
     let (reader, mut writer) = stream.into_split();
     let drip = tokio::spawn(async move {
         while writer.write_all(b"\0").await.is_ok() {
+            // The stimulus: it drips.
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     });

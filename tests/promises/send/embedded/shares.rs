@@ -77,6 +77,7 @@ async fn an_address_that_abandons_sessions_ends_none_of_anothers() {
             if welcome[0] == 0 {
                 return;
             }
+            // The pause between two looks.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

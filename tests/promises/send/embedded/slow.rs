@@ -124,6 +124,7 @@ async fn a_lone_slow_subscriber_costs_the_gateway_no_connection_whichever_versio
     let (mut heard, mut came) = (BTreeSet::new(), 0);
     while heard.len() < EVENTS {
         let body = page.until(0x32).await;
+        // The stimulus: a page that draws each.
         tokio::time::sleep(DRAWS).await;
         let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
         page.send(0x40, &body[2 + topic..4 + topic]).await;

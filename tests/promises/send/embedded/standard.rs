@@ -112,6 +112,7 @@ async fn who_is_silent_for_longer_than_it_promised_is_let_go_and_who_pings_is_no
     while began.elapsed() < Duration::from_secs(4) {
         pinging.send(0xc0, &[]).await;
         assert_eq!(pinging.receive().await.0, 0xd0);
+        // The stimulus: a client that pings.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     for mut client in [silent, half] {

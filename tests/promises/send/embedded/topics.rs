@@ -1,4 +1,4 @@
-//! Topics made of what boxes send, on the embedded broker and on mosquitto: whoever subscribes with a wildcard hears all of them.
+//! Topics made of what boxes send, on the embedded broker and on mosquitto: a subscriber with a wildcard hears all of them.
 
 use boxbridge::config::MqttVersion;
 use boxbridge::event::{Feed, Lane, Sequence};

@@ -202,6 +202,7 @@ async fn a_topic_made_by_hand_later_is_used_without_a_restart() {
             answer => refused(&answer, Reason::TopicInvalid),
         };
         assert!(tokio::time::Instant::now() < deadline, "the topic stays missing");
+        // The pause between two attempts.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

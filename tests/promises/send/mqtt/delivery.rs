@@ -34,6 +34,7 @@ impl Sender {
         while self.lowest <= MESSAGES {
             match self.mqtt.connect(Lane::Normal).await {
                 Ok(mut session) => self.run(&mut session, &mut at_answer).await,
+                // The pause between two attempts.
                 Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         }

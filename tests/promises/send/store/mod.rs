@@ -59,7 +59,7 @@ async fn the_same_picture_is_written_once_a_day() {
         normal.submit(Sequence(number), vec![object.clone()]);
     }
     assert_eq!(answers(&mut urgent, 20).await.len() + answers(&mut normal, 20).await.len(), 40);
-    // Whoever stored it again would have to write it.
+    // A second store of it would have to write it.
     std::fs::remove_file(&path).unwrap();
     normal.submit(Sequence(21), vec![object]);
     assert_eq!(next(&mut normal).await, acknowledged(21));

@@ -4,10 +4,11 @@
 //! read, so its answers are bounded in count and bytes.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter, WriteHalf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -74,7 +75,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Replies> {
-        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+        self.replies.lock()
     }
 }
 
