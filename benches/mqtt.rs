@@ -48,9 +48,10 @@ async fn rate(broker: &str, version: &str) -> anyhow::Result<f64> {
 fn destination(broker: &str, version: &str) -> anyhow::Result<Mqtt> {
     let flags = [("send.mqtt.url", broker), ("send.mqtt.version", version)].map(|(key, value)| (key.to_owned(), value.to_owned()));
     let send = Config::load(&Layers { flags: flags.to_vec(), ..Layers::default() })?.send;
-    let mqtt = send.mqtt.clone().ok_or_else(|| anyhow::anyhow!("{broker} is no broker"))?;
+    let mqtt = send.mqtt().cloned().ok_or_else(|| anyhow::anyhow!("{broker} is no broker"))?;
     let broker = mqtt.broker.clone().ok_or_else(|| anyhow::anyhow!("a broker of one's own is wanted"))?;
     let identity = Identity {
+        destination: "mqtt".into(),
         site: "bench".to_owned(),
         gateway: "bench".to_owned(),
         instance: "00000000-0000-4000-8000-000000000000".to_owned(),

@@ -14,7 +14,7 @@ use crate::admin::{self, Health, Phase};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::gateway::{Ages, Backlog, Delivery, Fetches, Gateway, Render, ToBus, ToStore, Turns};
+use crate::gateway::{Ages, Gateway, Turns};
 use crate::ingest::{self, Listener, Port, Service};
 use crate::metrics;
 use crate::normalize;
@@ -23,14 +23,14 @@ use crate::queue::quarantine::Quarantine;
 use crate::queue::received::Received;
 use crate::queue::{self, Queue};
 use crate::route::Router;
-use crate::send::Destination;
 use crate::send::embedded::Embedded;
-use crate::send::link::Link;
 
 use descriptors::Shares;
+use destinations::Start;
 
 pub mod build;
 mod descriptors;
+mod destinations;
 pub mod listen;
 mod logging;
 mod process;
@@ -76,7 +76,7 @@ pub struct App {
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
-    #[expect(clippy::too_many_lines, reason = "the one place where everything meets; it shrinks when destinations are a list")]
+    #[expect(clippy::too_many_lines, reason = "the one place where everything meets, in the order in which it starts")]
     pub async fn start(mut config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
         // Names and faces are not for every user of the machine, whatever makes the file and whatever the service's umask is.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
@@ -93,10 +93,8 @@ impl App {
         let names = build::destination_names(&config);
         let settings = queue::Settings::from(config.as_ref());
         let disk = settings.disk.clone();
-        let queue = tokio::task::spawn_blocking(move || Queue::open(settings, &names))
-            .await
-            .map_err(|_| Fault)?
-            .context("cannot open the queue")?;
+        let open = move || Queue::open(settings, &names.iter().map(|name| &**name).collect::<Vec<_>>());
+        let queue = tokio::task::spawn_blocking(open).await.map_err(|_| Fault)?.context("cannot open the queue")?;
         let instance = build::instance(&disk, &config.data_dir)?;
         let clock = Arc::new(Clock::open(&disk, &config.data_dir));
         clock.look();
@@ -107,20 +105,19 @@ impl App {
         metrics::limits(&config);
 
         let embedded = build::embedded(&config, shares.embedded)?.map(Arc::new);
-        let destinations = build::destinations(&config, &disk, &instance, embedded.as_deref())?;
-        let router =
-            Arc::new(Router::new(&config.routes, store_moves::places(&config, &disk, &queue), queue.epoch(), normalize::table));
+        let places = store_moves::places(&config, &disk, &queue);
         let deliveries = Stage::default();
-        let start = Start { config: &config, queue: &queue, aside: &aside, ages: &ages, stage: &deliveries };
-        let store = Arc::new(destinations.store);
-        build::keep_store_clean(Arc::clone(&store), Arc::clone(&clock), &deliveries);
-        let mut links = vec![start.deliveries(store, || ToStore(Arc::clone(&router)))];
-        if let Some(mqtt) = destinations.mqtt {
-            links.push(start.deliveries(Arc::new(mqtt), || ToBus::mqtt(Arc::clone(&router))));
-        }
-        if let Some(kafka) = destinations.kafka {
-            links.push(start.deliveries(Arc::new(kafka), || ToBus::kafka(Arc::clone(&router))));
-        }
+        let ready = destinations::ready(&config, &disk, &instance, embedded.as_deref())?;
+        let start = Start {
+            config: &config,
+            queue: &queue,
+            aside: &aside,
+            clock: &clock,
+            ages: &ages,
+            places: &places,
+            stage: &deliveries,
+        };
+        let links = ready.into_iter().map(|ready| start.deliveries(ready)).collect();
         if let Some(embedded) = &embedded {
             let (embedded, queue, stop) = (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
             let untaken = untaken.clone();
@@ -140,7 +137,7 @@ impl App {
             config: Arc::clone(&config),
             queue: queue.clone(),
             quarantine: Arc::clone(&quarantine),
-            router,
+            router: Arc::new(Router::new(&config.routes, places, queue.epoch(), normalize::table)),
             received: Arc::clone(&received),
             turns: Turns::of_this_machine(),
             keeping: Turns::of_the_disk(),
@@ -203,45 +200,6 @@ impl App {
         self.queue.shutdown().await;
         build::farewell(self.embedded, self.untaken).await;
         self.admin.end(Instant::now() + LAST_WORDS).await;
-    }
-}
-
-/// What every delivery loop is started with.
-struct Start<'a> {
-    config: &'a Config,
-    queue: &'a Queue,
-    aside: &'a Arc<Aside>,
-    ages: &'a Arc<Ages>,
-    stage: &'a Stage,
-}
-
-impl Start<'_> {
-    /// One loop per lane for `destination`.
-    fn deliveries<D, R>(&self, destination: Arc<D>, render: impl Fn() -> R) -> Arc<Link>
-    where
-        D: Destination,
-        R: Render<Message = D::Message>,
-    {
-        let link = Arc::new(Link::new(destination.name()));
-        for lane in crate::event::Lane::ALL.iter().copied() {
-            let Some(cursor) = self.queue.cursor(destination.name(), lane) else { continue };
-            let render = render();
-            let delivery = Delivery {
-                lane,
-                destination: Arc::clone(&destination),
-                backlog: Backlog::new(cursor, &self.config.send, render.poison()),
-                render,
-                verdicts: (destination.name() != build::STORE).then(|| self.queue.verdicts(lane)),
-                aside: Arc::clone(self.aside),
-                link: Arc::clone(&link),
-                settings: self.config.send.clone(),
-                is_expiring: false,
-                ages: Arc::clone(self.ages),
-                fetches: Fetches::default(),
-            };
-            self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
-        }
-        link
     }
 }
 

@@ -4,12 +4,13 @@
 //! What cursors and the log count is not counted again here: it is copied from them when somebody looks ([`observe`]). What
 //! `/api/status` tells of the rest is counted in [`COUNTS`] as well, in the same call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::event::{Code, Feed, Lane, PersonType, PictureKind, PictureState, Timestamp, WarningCode};
 use crate::queue::{SpaceUsed, Status};
 
@@ -99,6 +100,8 @@ names! {
     counter EXPIRED = "boxbridge_send_expired_total";
     /// From received to acknowledged.
     histogram LAG = "boxbridge_send_lag_seconds";
+    /// What a destination is: mqtt, kafka or store; always 1.
+    gauge DESTINATION = "boxbridge_send_destination_info";
     /// Whether a destination has a working connection in every lane.
     gauge UP = "boxbridge_send_up";
     /// Messages that the broker took though nobody subscribes to their topic.
@@ -200,10 +203,11 @@ pub fn limits(config: &Config) {
 }
 
 /// The label values of one destination, so that its rates start at zero.
-pub fn destination_exists(destination: &'static str) {
+pub fn destination_exists(destination: &Arc<str>, kind: &'static str) {
+    gauge!(DESTINATION, "destination" => Arc::clone(destination), "kind" => kind).set(1.0);
     for lane in Lane::ALL {
         for person_type in PersonType::ALL {
-            let _ = histogram!(LAG, "destination" => destination, "lane" => lane.as_str(), "person_type" => person_type.as_str());
+            let _ = histogram!(LAG, "destination" => Arc::clone(destination), "lane" => lane.as_str(), "person_type" => person_type.as_str());
         }
         paused(destination, *lane, 0);
     }
@@ -300,14 +304,14 @@ pub fn queue_rotten(records: u64) {
     counter!(ROTTEN).increment(records);
 }
 
-pub fn lag(destination: &'static str, lane: Lane, person_type: PersonType, took: Duration) {
-    histogram!(LAG, "destination" => destination, "lane" => lane.as_str(), "person_type" => person_type.as_str())
+pub fn lag(destination: &Arc<str>, lane: Lane, person_type: PersonType, took: Duration) {
+    histogram!(LAG, "destination" => Arc::clone(destination), "lane" => lane.as_str(), "person_type" => person_type.as_str())
         .record(took.as_secs_f64());
     COUNTS.add_lag(destination, lane, took);
 }
 
-pub fn up(destination: &'static str, up: bool) {
-    gauge!(UP, "destination" => destination).set(f64::from(u8::from(up)));
+pub fn up(destination: &Arc<str>, up: bool) {
+    gauge!(UP, "destination" => Arc::clone(destination)).set(f64::from(u8::from(up)));
 }
 
 /// The broker took a message that nobody subscribes to; in the urgent lane that is an alert without a listener.
@@ -332,8 +336,8 @@ pub fn embedded_dropped(messages: u64) {
     counter!(EMBEDDED_DROPPED).increment(messages);
 }
 
-pub fn paused(destination: &'static str, lane: Lane, count: usize) {
-    gauge!(PAUSED, "destination" => destination, "lane" => lane.as_str()).set(count as f64);
+pub fn paused(destination: &Arc<str>, lane: Lane, count: usize) {
+    gauge!(PAUSED, "destination" => Arc::clone(destination), "lane" => lane.as_str()).set(count as f64);
 }
 
 /// Copies what the log and the cursors count; they keep it across restarts.
@@ -364,7 +368,7 @@ pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
             counter!(EXPIRED, &labels).absolute(count);
         }
     }
-    let of_store = queue.followers.iter().filter(|follower| follower.destination == "store");
+    let of_store = queue.followers.iter().filter(|follower| follower.destination == config::STORE);
     gauge!(PICTURES_WAITING).set(of_store.map(|follower| follower.waiting as f64).sum::<f64>());
 }
 

@@ -94,7 +94,7 @@ impl Health {
         let (is_ready, reasons) = self.readiness(self.queue().map(Queue::status).as_ref());
         let state = |link: &Link| if link.is_up() { "up" } else { "down" };
         let destinations: Map<String, Value> =
-            self.links().iter().map(|link| (link.destination.to_owned(), state(link).into())).collect();
+            self.links().iter().map(|link| (link.destination.to_string(), state(link).into())).collect();
 
         (is_ready, json!({"ready": is_ready, "reasons": reasons, "destinations": destinations, "notes": self.notes()}))
     }

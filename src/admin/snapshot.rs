@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
+use crate::config;
 use crate::metrics::{Buckets, COUNTS, Outcome};
 use crate::queue::{self, FollowerStatus, Status};
 
@@ -135,7 +136,7 @@ impl Health {
             },
             pictures: Pictures {
                 taken: COUNTS.pictures(),
-                waiting: lanes.iter().filter(|lane| lane.destination == "store").map(|lane| lane.waiting).sum(),
+                waiting: lanes.iter().filter(|lane| lane.destination == config::STORE).map(|lane| lane.waiting).sum(),
                 saved_bytes: COUNTS.pictures_saved_bytes.get(),
             },
             queue: queue.as_ref().map(Queue::of),
@@ -144,7 +145,7 @@ impl Health {
     }
 
     fn lane(&self, follower: &FollowerStatus) -> Lane {
-        let link = self.links().iter().find(|link| link.destination == follower.destination);
+        let link = self.links().iter().find(|link| *link.destination == *follower.destination);
         let paused = link.map(|link| link.paused_types(follower.lane)).unwrap_or_default();
         let paused = paused.into_iter().map(|(person_type, reason)| PausedType { person_type: person_type.to_string(), reason });
         let oldest = follower.oldest_waiting.map_or(Duration::ZERO, |oldest| self.age(oldest));

@@ -1,4 +1,4 @@
-//! Settings → the destinations, and what they need: a new one is a field and a line here.
+//! Settings → the destinations, and what they need: a new kind is a function here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::listen::cannot_listen;
 use super::stage::Stage;
 use super::untaken::Untaken;
 use crate::clock::Clock;
-use crate::config::{self, Config, StoreUrl};
+use crate::config::{self, Config, Routes, StoreUrl};
 use crate::disk::Disk;
 use crate::event::Timestamp;
 use crate::metrics;
@@ -23,72 +23,61 @@ use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
 use crate::send::store::{self, Store};
 
-pub const STORE: &str = "store";
-const MQTT: &str = "mqtt";
-const KAFKA: &str = "kafka";
-
 /// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
 /// How long that waits for somebody to hear it.
 const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
 const DROPPED_EVERY: Duration = Duration::from_secs(5);
 
-pub struct Destinations {
-    pub store: Store,
-    pub mqtt: Option<Mqtt>,
-    pub kafka: Option<Kafka>,
-}
-
 /// The names under which cursors are kept.
-pub fn destination_names(config: &Config) -> Vec<&'static str> {
-    let configured = [(STORE, true), (MQTT, config.send.mqtt.is_some()), (KAFKA, config.send.kafka.is_some())];
-    configured.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
+pub fn destination_names(config: &Config) -> Vec<Arc<str>> {
+    config.send.destinations.iter().map(|destination| Arc::clone(&destination.name)).collect()
 }
 
-pub fn destinations(config: &Config, disk: &Disk, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Destinations> {
-    let store = Store::on(disk.clone(), config.send.store.clone());
-    Ok(Destinations { store, mqtt: mqtt(config, instance, embedded)?, kafka: kafka(config) })
-}
-
-pub fn store(config: &Config) -> Store {
-    Store::new(config.send.store.clone())
-}
-
-/// The configured broker, or `embedded` where the config names that.
-pub fn mqtt(config: &Config, instance: &str, embedded: Option<&Embedded>) -> anyhow::Result<Option<Mqtt>> {
-    let Some(settings) = config.send.mqtt.clone() else { return Ok(None) };
-    let settings = embedded.map_or(settings.clone(), |embedded| embedded.reached_by(settings));
+/// The broker of these settings; `embedded` where they name that, and nothing where it does not run.
+pub fn mqtt(
+    config: &Config,
+    name: &Arc<str>,
+    settings: &config::Mqtt,
+    instance: &str,
+    embedded: Option<&Embedded>,
+) -> anyhow::Result<Option<Mqtt>> {
+    let settings = match (&settings.broker, embedded) {
+        (None, Some(embedded)) => embedded.reached_by(settings.clone()),
+        _ => settings.clone(),
+    };
     let Some(broker) = settings.broker.clone() else { return Ok(None) };
     let identity = Identity {
+        destination: Arc::clone(name),
         site: config.site.clone(),
         gateway: config.gateway.clone(),
         instance: instance.to_owned(),
         started: Timestamp::now(),
     };
-    Ok(Some(Mqtt::new(settings, broker, &config.send, identity).context("send.mqtt")?))
+    Ok(Some(Mqtt::new(settings, broker, &config.send, identity)?))
 }
 
-pub fn kafka(config: &Config) -> Option<Kafka> {
-    let settings = config.send.kafka.clone()?;
-    Some(Kafka::new(settings, kafka_topics(config), kafka::Limits::of(&config.send)))
+pub fn kafka(config: &Config, settings: &config::Kafka, routes: &Routes) -> Kafka {
+    Kafka::new(settings.clone(), kafka_topics(config, routes), kafka::Limits::of(&config.send))
 }
 
 /// Those that the routes can name in advance.
-pub fn kafka_topics(config: &Config) -> Vec<String> {
-    Router::new(&config.routes, places(config), "", normalize::table).kafka_topics(&config.site).into_iter().collect()
+pub fn kafka_topics(config: &Config, routes: &Routes) -> Vec<String> {
+    Router::new(routes, places(config), "", normalize::table).kafka_topics(&config.site).into_iter().collect()
 }
 
 pub fn places(config: &Config) -> PictureLocations {
-    let (root, prefix) = match &config.send.store.url {
+    let store = config.send.store();
+    let (root, prefix) = match &store.url {
         StoreUrl::File(path) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), String::new()),
         StoreUrl::S3(bucket) => (PathBuf::new(), store::prefix(bucket)),
     };
-    PictureLocations::new(&config.send.store, &root, &prefix)
+    PictureLocations::new(store, &root, &prefix)
 }
 
 /// The broker in this process, where the config wants it, with so many connections.
 pub fn embedded(config: &Config, places: usize) -> anyhow::Result<Option<Embedded>> {
-    match &config.send.mqtt {
+    match config.send.mqtt() {
         Some(mqtt) if mqtt.broker.is_none() => start_embedded(&mqtt.embedded, places).map(Some),
         _ => Ok(None),
     }
@@ -127,7 +116,7 @@ pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, untaken: Untaken,
             () = embedded.subscribed() => {}
             () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
         }
-        if queue.replay_before_start(MQTT, LOST_WITH_MEMORY).is_some() {
+        if queue.replay_before_start(config::MQTT, LOST_WITH_MEMORY).is_some() {
             tracing::warn!(
                 "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
             );

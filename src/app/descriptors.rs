@@ -10,6 +10,9 @@ use crate::queue;
 
 /// For everything but segments and connections: cursors, stores and their uploads, brokers, set-aside and quarantine files, the runtime.
 const OWN: usize = 160;
+/// As many destinations are in that; each more has two cursors, connections in two lanes, and look-ups.
+const USUAL: usize = 3;
+const EACH: usize = 24;
 /// Prometheus, probes, an operator's console: more than anyone needs.
 pub const ADMIN_MAX: usize = 64;
 /// The smallest share with which a listener is of use.
@@ -29,9 +32,10 @@ impl Shares {
     /// Raises the limit as far as it goes, and shares it out; says so where the settings want more.
     pub fn take(config: &Config) -> Shares {
         let limit = raise();
-        let has_embedded = config.send.mqtt.as_ref().is_some_and(|mqtt| mqtt.broker.is_none());
+        let has_embedded = config.send.mqtt().is_some_and(|mqtt| mqtt.broker.is_none());
         let segments = queue::Settings::from(config).segments_max();
-        let shares = Shares::of(limit, segments, has_embedded, config.ingest.connections_max);
+        let own = segments + EACH * config.send.destinations.len().saturating_sub(USUAL);
+        let shares = Shares::of(limit, own, has_embedded, config.ingest.connections_max);
         if shares.ingest < config.ingest.connections_max {
             tracing::warn!(
                 ingest.connections_max = config.ingest.connections_max,

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::disk::Disk;
 use crate::event::Sequence;
 use crate::queue::Queue;
@@ -30,7 +30,7 @@ pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> PictureLocations {
             .status()
             .followers
             .iter()
-            .filter(|follower| follower.destination == super::build::STORE)
+            .filter(|follower| follower.destination == config::STORE)
             .map(|of| of.waiting)
             .sum::<u64>();
         tracing::warn!(

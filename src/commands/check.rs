@@ -6,15 +6,18 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::{refuse, say};
 use crate::app::build;
-use crate::config::{Config, Format, PicturePolicy, Problems};
+use crate::config::{Config, Destination, Format, Kind, Mqtt, PicturePolicy, Problems, Routes, StoreUrl};
 use crate::event::Size;
 use crate::send::kafka::{Probe, Produce};
+use crate::send::said_of;
+use crate::send::store::Store;
 
 /// A broker that has not answered by then counts as down.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -38,7 +41,7 @@ pub struct Options {
 
 /// One thing that was tried.
 struct Finding {
-    what: &'static str,
+    what: Arc<str>,
     found: Result<String, String>,
 }
 
@@ -70,54 +73,81 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
 }
 
 fn summary(config: &Config) -> String {
-    let mqtt = match &config.send.mqtt {
-        None => "off".to_owned(),
-        Some(mqtt) => {
-            mqtt.broker.as_ref().map_or("in this process".to_owned(), |broker| format!("{}:{}", broker.host, broker.port))
-        }
-    };
-    let kafka = config.send.kafka.as_ref().map_or("off", |kafka| &kafka.brokers);
+    let off = || "off".to_owned();
+    let (mqtt, kafka) = (config.send.named("mqtt").map_or_else(off, place), config.send.named("kafka").map_or_else(off, place));
+    let is_own = |destination: &&Destination| !["mqtt", "kafka", "store"].contains(&&*destination.name);
+    let others: String = config
+        .send
+        .destinations
+        .iter()
+        .filter(is_own)
+        .map(|other| format!(", {} ({}) {}", other.name, other.kind.word().as_str(), place(other)))
+        .collect();
     format!(
-        "boxes on {}, MQTT {mqtt}, Kafka {kafka}, queue of {} in {}",
+        "boxes on {}, MQTT {mqtt}, Kafka {kafka}{others}, queue of {} in {}",
         config.ingest.listen,
         Size(config.queue.max_bytes),
         config.data_dir.display()
     )
 }
 
+/// Where it is.
+fn place(destination: &Destination) -> String {
+    match &destination.kind {
+        Kind::Mqtt(Mqtt { broker: None, .. }) => "in this process".to_owned(),
+        Kind::Mqtt(Mqtt { broker: Some(broker), .. }) => format!("{}:{}", broker.host, broker.port),
+        Kind::Kafka(kafka) => kafka.brokers.clone(),
+        Kind::Store(store) => match &store.url {
+            StoreUrl::File(folder) => folder.display().to_string(),
+            StoreUrl::S3(bucket) => format!("s3://{}/{}", bucket.name, bucket.prefix),
+        },
+    }
+}
+
 /// Roughly the largest message that a route can make: inline pictures are base64, as in the body they came in.
-fn largest_message(config: &Config) -> usize {
-    let is_inline =
-        config.routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge);
+fn largest_message(config: &Config, routes: &Routes) -> usize {
+    let is_inline = routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge);
     if is_inline { config.ingest.body_max_bytes + EVENT_BYTES } else { EVENT_BYTES }
 }
 
 async fn online(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![Finding { what: "disk", found: disk(&config.data_dir) }];
-
-    let store = build::store(config);
-    let found = within(async { store.probe().await.map_err(|error| error.to_string()) }).await;
-    findings.push(Finding { what: "store", found: found.map(|()| "written, read back and deleted a probe".to_owned()) });
-
-    match build::mqtt(config, "check", None) {
-        Ok(None) => {}
-        Ok(Some(mqtt)) => findings.push(Finding { what: "mqtt", found: probe_mqtt(&mqtt, config).await }),
-        Err(error) => findings.push(Finding { what: "mqtt", found: Err(format!("{error:#}")) }),
-    }
-
-    if let Some(kafka) = build::kafka(config) {
-        findings.push(Finding { what: "kafka", found: probe_kafka(&kafka, config).await });
+    let mut findings = vec![Finding { what: "disk".into(), found: disk(&config.data_dir) }];
+    for destination in &config.send.destinations {
+        let Some(found) = probe(destination, config).await else { continue };
+        let kind = destination.kind.word().as_str();
+        let found = found.map_err(|problem| said_of(&destination.name, kind, problem));
+        findings.push(Finding { what: Arc::clone(&destination.name), found });
     }
     findings
+}
+
+/// `None` where there is nothing to connect to before the gateway runs.
+async fn probe(destination: &Destination, config: &Config) -> Option<Result<String, String>> {
+    let (name, routes) = (&destination.name, &destination.routes);
+    match &destination.kind {
+        Kind::Store(settings) => {
+            let store = Store::new(settings.clone());
+            let found = within(async { store.probe().await.map_err(|error| error.to_string()) }).await;
+            Some(found.map(|()| "written, read back and deleted a probe".to_owned()))
+        }
+        Kind::Mqtt(settings) => match build::mqtt(config, name, settings, "check", None) {
+            Ok(None) => None,
+            Ok(Some(mqtt)) => Some(probe_mqtt(&mqtt, largest_message(config, routes)).await),
+            Err(error) => Some(Err(format!("send.{name}: {error:#}"))),
+        },
+        Kind::Kafka(settings) => {
+            let kafka = build::kafka(config, settings, routes);
+            Some(probe_kafka(&kafka, settings.create_topics, largest_message(config, routes)).await)
+        }
+    }
 }
 
 async fn within<T>(probe: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     tokio::time::timeout(PATIENCE, probe).await.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
 }
 
-async fn probe_mqtt(mqtt: &crate::send::mqtt::Mqtt, config: &Config) -> Result<String, String> {
+async fn probe_mqtt(mqtt: &crate::send::mqtt::Mqtt, needed: usize) -> Result<String, String> {
     let offer = within(async { mqtt.probe().await.map_err(|error| error.to_string()) }).await?;
-    let needed = largest_message(config);
     if let Some(limit) = offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).filter(|limit| *limit < needed) {
         return Err(format!("the broker takes packets of {}, a message can have {}", Size::from(limit), Size::from(needed)));
     }
@@ -126,11 +156,10 @@ async fn probe_mqtt(mqtt: &crate::send::mqtt::Mqtt, config: &Config) -> Result<S
     Ok(format!("connected; takes packets of {packets}, {} unacknowledged at once", offer.receive_maximum))
 }
 
-async fn probe_kafka(kafka: &crate::send::kafka::Kafka, config: &Config) -> Result<String, String> {
+async fn probe_kafka(kafka: &crate::send::kafka::Kafka, creates: bool, needed: usize) -> Result<String, String> {
     let probe = within(async { kafka.probe().await.map_err(|error| error.to_string()) }).await?;
-    let creates = config.send.kafka.as_ref().is_some_and(|kafka| kafka.create_topics);
 
-    let troubles = kafka_troubles(&probe, creates, largest_message(config));
+    let troubles = kafka_troubles(&probe, creates, needed);
     if !troubles.is_empty() {
         return Err(troubles.join("; "));
     }

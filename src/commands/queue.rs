@@ -59,7 +59,7 @@ enum Action {
     /// Give up what waits for a destination that is no longer configured; the gateway must not run
     #[command(after_help = "Example: boxbridge queue forget kafka     after send.kafka.brokers was emptied")]
     Forget {
-        /// mqtt, kafka or store
+        /// As in [send.<name>]
         name: String,
     },
 }
@@ -88,7 +88,7 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
 
 /// Gives up the events that wait for a destination. It must be switched off, and known to the queue.
 fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
-    if build::destination_names(config).contains(&name) {
+    if build::destination_names(config).iter().any(|configured| **configured == *name) {
         complain(&format!("{name} is still configured: switch it off first, or its events are delivered when it is back"));
         return Ok(ExitCode::FAILURE);
     }

@@ -132,7 +132,7 @@ where
 
     /// The destination is as well as before: what else waits is to flow on.
     fn died_on_a_record(&self, error: &str) -> Duration {
-        tracing::debug!(destination.name = self.link.destination, error, "the connection died on one event");
+        tracing::debug!(destination.name = &*self.link.destination, error, "the connection died on one event");
         pause(0, RETRY_FIRST)
     }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -22,7 +23,7 @@ pub struct Aside {
 /// A record and why it was not taken.
 #[derive(Clone, Debug)]
 pub struct SetAside {
-    pub destination: &'static str,
+    pub destination: Arc<str>,
     pub lane: Lane,
     pub sequence: Sequence,
     pub at: Timestamp,
@@ -51,8 +52,7 @@ impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
     pub fn open(disk: &Disk, data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
         let quota = Quota { max_bytes, share_bytes: max_bytes, rank: Rank::Middle };
-        let folder =
-            Folder::open(disk, &data_dir.join("aside"), quota, |name| (name.split('-').count() == 4).then_some("".into()))?;
+        let folder = Folder::open(disk, &data_dir.join("aside"), quota, |name| is_name(name).then_some("".into()))?;
         let aside = Aside { epoch: epoch.chars().take(8).collect(), folder };
         aside.tell();
         Ok(aside)
@@ -63,7 +63,7 @@ impl Aside {
         let name = format!("{}-{:020}-{}-{}", self.epoch, aside.sequence.0, aside.destination, aside.lane);
         let pictures = aside.pictures.iter().map(|picture| json!({"kind": picture.kind, "bytes": picture.bytes.len()}));
         let head = json!({
-            "destination": aside.destination,
+            "destination": &*aside.destination,
             "lane": aside.lane,
             "sequence": aside.sequence.0,
             "at": aside.at,
@@ -98,6 +98,14 @@ impl Aside {
     }
 }
 
+/// Whether it is one of ours: in the destination's name alone there may be dashes.
+fn is_name(name: &str) -> bool {
+    let mut parts = name.splitn(3, '-');
+    let (Some(_epoch), Some(sequence), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let is_number = sequence.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && rest.rsplit_once('-').is_some_and(|(_, lane)| Lane::from_word(lane).is_some())
+}
+
 impl From<PutError> for AsideError {
     fn from(error: PutError) -> AsideError {
         match error {
@@ -113,7 +121,7 @@ mod tests {
 
     fn record(sequence: u64) -> SetAside {
         SetAside {
-            destination: "mqtt",
+            destination: "mqtt".into(),
             lane: Lane::Normal,
             sequence: Sequence(sequence),
             at: Timestamp(1),
@@ -135,6 +143,19 @@ mod tests {
             aside.put(&record(7)).unwrap();
             assert_eq!(aside.usage().0, 1);
         }
+    }
+
+    #[test]
+    fn what_was_set_aside_is_known_again_whatever_the_destination_is_called() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Aside::open(&Disk::default(), directory.path(), "b81f00aa11", 1 << 20).unwrap();
+        let names = ["mqtt", "kafka-hq", "a-b-c", "hq-normal"];
+        for (sequence, name) in (1..).zip(names) {
+            open().put(&SetAside { destination: name.into(), ..record(sequence) }).unwrap();
+        }
+        std::fs::write(directory.path().join("aside/an-operator-s-own-note"), "not ours").unwrap();
+        let (records, bytes) = open().usage();
+        assert!(records == names.len() && bytes > 0, "{records} records of {bytes} bytes");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layout::BLOCK;
-use crate::config::{Config, OnFull, PicturePolicy};
+use crate::config::{Config, Destination, OnFull, PicturePolicy};
 use crate::disk::Disk;
 
 /// What the queue needs to know. Every bound that is not here stands beside what it bounds.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub dedupe_max_events: usize,
     /// A route sends pictures inline: they are never punched out.
     pub keep_pictures: bool,
+    /// Destinations that get the pictures, besides the one called `store`: none is punched out before they have it.
+    pub copies: Vec<String>,
     /// How often room is given back: holes punched, segments deleted.
     pub upkeep_interval: Duration,
     /// How long a place is asked again that the disk does not read while it reads others; then what stood there is lost.
@@ -54,6 +56,7 @@ impl Settings {
             dedupe_window: Duration::from_secs(600),
             dedupe_max_events: 200_000,
             keep_pictures: false,
+            copies: Vec::new(),
             upkeep_interval: Duration::from_secs(1),
             unread_max: UNREAD_MAX,
             disk: Disk::default(),
@@ -76,6 +79,10 @@ fn segment_bytes(max_bytes: u64) -> u64 {
     (wanted / BLOCK * BLOCK).max(4 * BLOCK)
 }
 
+fn sends_inline(destination: &Destination) -> bool {
+    destination.is_bus() && destination.routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline)
+}
+
 impl From<&Config> for Settings {
     fn from(config: &Config) -> Settings {
         Settings {
@@ -83,7 +90,8 @@ impl From<&Config> for Settings {
             on_full: config.queue.on_full,
             dedupe_window: config.normalize.dedupe_window,
             dedupe_max_events: config.normalize.dedupe_max_events,
-            keep_pictures: config.routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline),
+            keep_pictures: config.send.destinations.iter().any(sends_inline),
+            copies: config.send.destinations.iter().filter(|other| !other.is_bus()).map(|copy| copy.name.to_string()).collect(),
             ..Settings::new(&config.data_dir, config.queue.max_bytes)
         }
     }

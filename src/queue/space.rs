@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::follower::Follower;
 use super::inner::Inner;
 use super::progress::Change;
 use super::segment::Segment;
@@ -188,8 +189,10 @@ pub(super) fn punch(inner: &Inner, segment: &Segment) -> io::Result<()> {
 
 /// Sealed segments whose pictures nobody needs any more.
 pub(super) fn punchable(inner: &Inner) -> Vec<Arc<Segment>> {
-    let store = inner.followers.iter().filter(|follower| follower.exceptions.is_some());
-    let Some(passed) = store.map(|store| store.durable()).min().filter(|_| !inner.settings.keep_pictures) else {
+    let takes_pictures =
+        |follower: &&Arc<Follower>| follower.exceptions.is_some() || inner.settings.copies.contains(&follower.destination);
+    let stores = inner.followers.iter().filter(takes_pictures);
+    let Some(passed) = stores.map(|store| store.durable()).min().filter(|_| !inner.settings.keep_pictures) else {
         return Vec::new();
     };
     let state = inner.log.state();

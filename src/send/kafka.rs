@@ -98,10 +98,6 @@ impl Destination for Kafka {
     type Message = Message;
     type Session = Session;
 
-    fn name(&self) -> &'static str {
-        "kafka"
-    }
-
     async fn connect(&self, lane: Lane) -> Result<Session, ConnectError> {
         let shared = Arc::clone(&self.shared);
         let found = topics::look_up(&shared, shared.names(), shared.missing()).await?;

@@ -5,7 +5,7 @@
 //! bounded by `outage`.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -24,7 +24,8 @@ pub const PROVEN: Duration = Duration::from_secs(1);
 
 /// One destination's connections.
 pub struct Link {
-    pub destination: &'static str,
+    pub destination: Arc<str>,
+    kind: &'static str,
     lanes: Mutex<Lanes>,
     /// Ends a lane's pause before its next attempt.
     wake: [Notify; Lane::ALL.len()],
@@ -58,8 +59,10 @@ pub enum Condition {
 }
 
 impl Link {
-    pub fn new(destination: &'static str) -> Link {
-        metrics::destination_exists(destination);
+    /// `kind` is the name that messages of its kind call it by.
+    pub fn new(destination: impl Into<Arc<str>>, kind: &'static str) -> Link {
+        let destination = destination.into();
+        metrics::destination_exists(&destination, kind);
         let state = || State {
             condition: Condition::Connecting,
             has_connected: false,
@@ -68,7 +71,7 @@ impl Link {
             pauses: Default::default(),
             suspects: Vec::new(),
         };
-        Link { destination, lanes: Mutex::new([state(), state()]), wake: Default::default() }
+        Link { destination, kind, lanes: Mutex::new([state(), state()]), wake: Default::default() }
     }
 
     /// There is a connection. After a failure it is up only once it is proven: by an answer, or by [`PROVEN`].
@@ -92,9 +95,9 @@ impl Link {
         let before = std::mem::replace(&mut state.condition, Condition::Up);
         state.has_connected = false;
         match before {
-            Condition::Connecting => tracing::info!(destination.name = self.destination, %lane, "connected"),
+            Condition::Connecting => tracing::info!(destination.name = &*self.destination, %lane, "connected"),
             Condition::Down { attempts, .. } if state.outage.ended() => {
-                tracing::info!(destination.name = self.destination, %lane, attempts, "destination is back");
+                tracing::info!(destination.name = &*self.destination, %lane, attempts, "destination is back");
             }
             Condition::Down { .. } | Condition::Up => {}
         }
@@ -104,14 +107,15 @@ impl Link {
 
     /// It does not work, and why; after so many attempts.
     pub fn down(&self, lane: Lane, error: String, attempts: u32) {
+        let error = self.of_its_own(error);
         let mut lanes = self.lock();
         let state = &mut lanes[place(lane)];
         match state.outage.failed(&error, Instant::now()) {
             Some(Say::Fails { failures }) => {
-                tracing::warn!(destination.name = self.destination, %lane, %error, failures, "destination is down, its events wait in the queue");
+                tracing::warn!(destination.name = &*self.destination, %lane, %error, failures, "destination is down, its events wait in the queue");
             }
             Some(Say::OtherCause) => {
-                tracing::warn!(destination.name = self.destination, %lane, %error, "destination is still down, now for another cause");
+                tracing::warn!(destination.name = &*self.destination, %lane, %error, "destination is still down, now for another cause");
             }
             None => {}
         }
@@ -121,12 +125,13 @@ impl Link {
 
     /// Events of this type wait from now on, and are tried from time to time.
     pub fn paused(&self, lane: Lane, person_type: PersonType, why: String) {
+        let why = self.of_its_own(why);
         let mut lanes = self.lock();
         let state = &mut lanes[place(lane)];
         let outage = &mut state.pauses[usize::from(person_type.number())];
         if outage.failed(&why, Instant::now()).is_some() {
             tracing::error!(
-                destination.name = self.destination,
+                destination.name = &*self.destination,
                 %lane,
                 %person_type,
                 why,
@@ -134,7 +139,7 @@ impl Link {
             );
         }
         state.paused.insert(person_type, why);
-        metrics::paused(self.destination, lane, state.paused.len());
+        metrics::paused(&self.destination, lane, state.paused.len());
     }
 
     /// The types that are held back still: all others flow.
@@ -149,9 +154,9 @@ impl Link {
         for person_type in flowing {
             state.paused.remove(&person_type);
             if state.pauses[usize::from(person_type.number())].ended() {
-                tracing::info!(destination.name = self.destination, %lane, %person_type, "events of this type flow again");
+                tracing::info!(destination.name = &*self.destination, %lane, %person_type, "events of this type flow again");
             }
-            metrics::paused(self.destination, lane, state.paused.len());
+            metrics::paused(&self.destination, lane, state.paused.len());
         }
     }
 
@@ -182,7 +187,7 @@ impl Link {
     /// All that does not flow, each in a sentence of its own.
     pub fn troubles(&self) -> Vec<String> {
         let lanes = self.lock();
-        let destination = self.destination;
+        let destination = &self.destination;
         let why = |state: &State| match &state.condition {
             Condition::Up => None,
             Condition::Connecting => Some("connecting".to_owned()),
@@ -202,6 +207,11 @@ impl Link {
         down.into_iter().chain(Lane::ALL.iter().zip(lanes.iter()).flat_map(of_lane)).collect()
     }
 
+    /// A message about this destination.
+    pub fn of_its_own(&self, text: String) -> String {
+        super::said_of(&self.destination, self.kind, text)
+    }
+
     fn wake_others(&self, lane: Lane, lanes: &Lanes) {
         let others = lanes.iter().zip(&self.wake).enumerate().filter(|(other, _)| *other != place(lane));
         for (_, (state, wake)) in others {
@@ -212,7 +222,7 @@ impl Link {
     }
 
     fn count(&self, lanes: &Lanes) {
-        metrics::up(self.destination, lanes.iter().all(|state| state.condition == Condition::Up));
+        metrics::up(&self.destination, lanes.iter().all(|state| state.condition == Condition::Up));
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {

@@ -1,6 +1,6 @@
 //! Messages → the world; each destination at its own speed.
 //!
-//! A destination is where records go (`mqtt`, `kafka`, `store`); a session is one connection of ours to it, for one lane.
+//! A destination is where records go (a broker, a cluster, a store); it does not know by which name. A session is one connection of ours to it, for one lane.
 //! Promises: an answer is given for every submitted sequence, or [`Lost`] for all that have none; a session never resends by
 //! itself. Deliberately knows nothing of cursors and routes: `gateway.rs` joins them.
 
@@ -13,9 +13,6 @@ pub trait Destination: Send + Sync + 'static {
     /// What it takes: [`crate::event::Message`] or a record's [`crate::event::Object`]s.
     type Message: Send + 'static;
     type Session: Session<Message = Self::Message>;
-
-    /// The name in config, cursors and metric labels.
-    fn name(&self) -> &'static str;
 
     /// One connection for one lane. Bounded in time by the destination's own settings.
     fn connect(&self, lane: Lane) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
@@ -136,6 +133,14 @@ impl Reason {
 pub struct ConnectError {
     /// What failed, without secrets.
     pub message: String,
+}
+
+/// Messages name the settings of the destination that is called like its kind: of another name, this names its own.
+pub fn said_of(name: &str, kind: &str, text: String) -> String {
+    match name == kind {
+        true => text,
+        false => text.replace(&format!("send.{kind}."), &format!("send.{name}.")),
+    }
 }
 
 pub mod embedded;

@@ -47,6 +47,8 @@ const PACKET_LEAST: usize = 256;
 /// Who we are, to brokers and to whoever watches the status topic.
 #[derive(Clone, Debug)]
 pub struct Identity {
+    /// The destination's name: one gateway may have several brokers, or be at one of them twice.
+    pub destination: Arc<str>,
     pub site: String,
     pub gateway: String,
     /// Made once per data directory; the default client id has it.
@@ -78,7 +80,7 @@ impl Mqtt {
         let of_lane = |lane: Lane| Arc::new(Namesake::new(client_id(&config, &identity, lane.as_str())));
         let namesakes = [of_lane(Lane::Urgent), of_lane(Lane::Normal)];
         let addresses = Arc::new(Addresses::of(&broker));
-        let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::default());
+        let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::of(&identity.destination));
         let patience = std::array::from_fn(|_| Arc::new(Patience::new(stall_timeout)));
         let mqtt = Mqtt {
             config,
@@ -151,10 +153,6 @@ impl Destination for Mqtt {
     type Message = Message;
     type Session = Session;
 
-    fn name(&self) -> &'static str {
-        "mqtt"
-    }
-
     async fn connect(&self, lane: Lane) -> Result<Session, ConnectError> {
         let namesake = Arc::clone(&self.namesakes[usize::from(lane.number())]);
         // Nothing where nobody uses our client id, which is nearly always.
@@ -174,6 +172,7 @@ impl Destination for Mqtt {
             packet_max: self.config.max_packet_bytes.min(offered),
             learned_size: Arc::clone(&self.learned_size),
             patience: Arc::clone(&self.patience[usize::from(lane.number())]),
+            destination: Arc::clone(&self.identity.destination),
             keep_alive: self.config.keep_alive,
         };
         let topic = status.as_ref().map(|status| status.topic.clone());
@@ -191,6 +190,10 @@ impl Destination for Mqtt {
 }
 
 fn client_id(config: &config::Mqtt, identity: &Identity, suffix: &str) -> String {
-    let prefix = config.client_id.clone().unwrap_or_else(|| format!("boxbridge-{}", identity.instance));
+    let usual = || match &*identity.destination {
+        config::MQTT => format!("boxbridge-{}", identity.instance),
+        name => format!("boxbridge-{}-{name}", identity.instance),
+    };
+    let prefix = config.client_id.clone().unwrap_or_else(usual);
     format!("{prefix}-{suffix}")
 }

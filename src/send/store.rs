@@ -171,10 +171,6 @@ impl Destination for Store {
     type Message = Vec<Object>;
     type Session = Session;
 
-    fn name(&self) -> &'static str {
-        "store"
-    }
-
     /// Shows that we may write, by writing: a right to write is all that we need. A file system without inodes is not down: it has room for no
     /// picture, and each is told so.
     async fn connect(&self, _: Lane) -> Result<Session, ConnectError> {

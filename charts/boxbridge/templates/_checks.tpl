@@ -5,7 +5,16 @@
 {{- $queue := include "boxbridge.bytes" (list "queue.max_bytes" .Values.queue.max_bytes) | int64 -}}
 {{- $volume := include "boxbridge.volume" . | int64 -}}
 
-{{- if not (or $mqtt .Values.send.kafka.brokers) -}}
+{{- $others := list -}}
+{{- range $name, $destination := .Values.send -}}
+{{- if and (kindIs "map" $destination) (not (has $name (list "mqtt" "kafka" "store"))) -}}
+{{- if ne $destination.kind "store" -}}{{- $others = append $others $name -}}{{- end -}}
+{{- if contains "@" (toString $destination.url) -}}
+{{- $problems = append $problems (printf "send.%s.url must not hold a user or password: send.%s.username and send.%s.password.secretKeyRef do" $name $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or $mqtt .Values.send.kafka.brokers $others) -}}
 {{- $problems = append $problems "send.mqtt.url and send.kafka.brokers are both empty: events would go nowhere, set one of them, for example send.mqtt.url=mqtt://mosquitto:1883" -}}
 {{- end -}}
 {{- if eq $mqtt "embedded" -}}

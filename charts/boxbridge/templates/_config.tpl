@@ -4,7 +4,15 @@
 
 {{/* Settings that may be, or must be, a reference to a Secret; values.schema.json says which. */}}
 {{- define "boxbridge.referable" -}}
-send.mqtt.username send.mqtt.password send.kafka.username send.kafka.password send.store.access_key_id send.store.secret_access_key
+{{- $paths := list -}}
+{{- range $name, $destination := .Values.send -}}
+{{- if kindIs "map" $destination -}}
+{{- range list "username" "password" "access_key_id" "secret_access_key" -}}
+{{- if hasKey $destination . -}}{{- $paths = append $paths (printf "send.%s.%s" $name .) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- join " " $paths -}}
 {{- end -}}
 
 {{/* boxbridge.toml: what is given, without what travels by environment. */}}
@@ -16,7 +24,9 @@ send.mqtt.username send.mqtt.password send.kafka.username send.kafka.password se
 {{- $section := get (get $config (index $path 0)) (index $path 1) -}}
 {{- if kindIs "map" (get $section (index $path 2)) -}}{{- $_ := unset $section (index $path 2) -}}{{- end -}}
 {{- end -}}
-{{- $_ := unset $config.send.mqtt "client_id" -}}
+{{- range $destination := $config.send -}}
+{{- if kindIs "map" $destination -}}{{- $_ := unset $destination "client_id" -}}{{- end -}}
+{{- end -}}
 {{- if and (include "boxbridge.storeOnVolume" .) (not $config.send.store.max_bytes) -}}
 {{- $_ := set $config.send.store "max_bytes" (include "boxbridge.storeBytes" .) -}}
 {{- else if not (and (hasPrefix "file:" $config.send.store.url) $config.send.store.max_bytes) -}}
@@ -60,19 +70,27 @@ send.mqtt.username send.mqtt.password send.kafka.username send.kafka.password se
 {{- $path := splitList "." . }}
 {{- $value := get (get (get $.Values (index $path 0)) (index $path 1)) (index $path 2) }}
 {{- if and (kindIs "map" $value) $value }}
-- name: BOXBRIDGE_{{ . | upper | replace "." "__" }}
+- name: BOXBRIDGE_{{ . | upper | replace "." "__" | replace "-" "_" }}
   valueFrom:
     {{- toYaml $value | nindent 4 }}
 {{- end }}
 {{- end }}
-{{- with .Values.send.mqtt.client_id }}
+{{- $named := dict }}
+{{- range $name, $destination := .Values.send }}
+{{- if kindIs "map" $destination }}
+{{- with $destination.client_id }}{{ $_ := set $named $name . }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if $named }}
 # Two replicas never share a client id.
 - name: POD_NAME
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
-- name: BOXBRIDGE_SEND__MQTT__CLIENT_ID
-  value: {{ printf "%s-$(POD_NAME)" . | quote }}
+{{- range $name, $client_id := $named }}
+- name: BOXBRIDGE_SEND__{{ $name | upper | replace "-" "_" }}__CLIENT_ID
+  value: {{ printf "%s-$(POD_NAME)" $client_id | quote }}
+{{- end }}
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}

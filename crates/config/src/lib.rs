@@ -31,7 +31,8 @@ pub use reader::schema::schema;
 pub use reader::units::{duration, size};
 pub use route::{Format, PicturePolicy, PictureWait, Route, Routes};
 pub use send::{
-    Broker, Bucket, Embedded, Kafka, Mqtt, MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl,
+    Broker, Bucket, Destination, Embedded, Kafka, Kind, MQTT, Mqtt, MqttTransport, MqttVersion,
+    STORE, Sasl, Send, Store, StoreUrl,
 };
 pub use values::networks::Networks;
 pub use values::secret::Secret;
@@ -63,6 +64,7 @@ pub struct Config {
     pub admin: Admin,
     pub normalize: Normalize,
     pub queue: Queue,
+    /// What holds before a destination says otherwise; lane, life and wait of an event are these.
     pub routes: Routes,
     pub send: Send,
     /// Sentences about settings that are allowed and may surprise; said at start.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::route;
 use crate::values::networks::Networks;
 use crate::values::secret::{Secret, shown};
 use crate::values::template::{Field, Template};
@@ -58,24 +59,27 @@ impl<'a> Reader<'a> {
     /// Reports a problem between these settings, unless one of them is wrong by itself.
     pub fn joint(&mut self, keys: &[&str], problem: impl Into<String>) {
         if self.are_good(keys) {
-            self.problems.push(Problem(problem.into()));
+            self.say(Problem(problem.into()));
         }
     }
 
-    /// Reports a problem of this setting. One that comes from `[route.default]` is reported once, not for each person type.
+    /// Reports a problem of this setting. One that is inherited is reported once, where it is written, and not for each that inherits it.
     pub fn problem(&mut self, key: &str, problem: impl std::fmt::Display) {
-        let name = key
-            .strip_prefix("route.")
-            .and_then(|rest| rest.split_once('.'))
-            .map(|(_, name)| format!("route.default.{name}"));
-        let inherited = name.filter(|default| self.value(default) == self.value(key));
+        let above = route::above(key);
+        let inherited = above
+            .iter()
+            .find(|above| self.value(above) == self.value(key));
         self.bad.insert(key.to_owned());
 
-        let key = inherited.as_deref().unwrap_or(key);
-        let problem = Problem(format!(
+        let key = inherited.map_or(key, String::as_str);
+        self.say(Problem(format!(
             "{key} = {}: {problem}",
             shown(key, self.value(key))
-        ));
+        )));
+    }
+
+    /// Reports it, if it is not reported yet.
+    pub fn say(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }

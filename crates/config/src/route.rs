@@ -1,28 +1,38 @@
-//! `[route]`: where an event goes, by person type.
+//! `[route]`: where an event goes, by person type, and by destination where one has routes of its own.
+//!
+//! `[route.default]` < `[route.<person_type>]` < `[route.<destination>.default]` < `[route.<destination>.<person_type>]`. A destination takes
+//! the keys of its kind; what is an event's own (lane, life, wait) stands in the first two only.
 
 use std::time::Duration;
 
 use boxbridge_event::{Lane, PersonType};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::reader::Reader;
 use crate::reader::form::Form;
 use crate::reader::units::{duration, written};
+use crate::send::{Word, names};
 use crate::values::template::{Field, Part, Template};
 use crate::{SECOND, YEAR};
 
 /// One route per person type, complete.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Routes(Vec<Route>);
 
 impl Routes {
     pub(crate) fn read(read: &mut Reader) -> Routes {
-        Routes(
-            PersonType::ALL
-                .iter()
-                .map(|person_type| Route::read(read, *person_type))
-                .collect(),
-        )
+        let of = |person_type: &PersonType| Route::read(read, &format!("route.{person_type}"));
+        Routes(PersonType::ALL.iter().map(of).collect())
+    }
+
+    /// The same with what `[route.<destination>…]` says.
+    pub(crate) fn of_destination(&self, read: &mut Reader, name: &str, kind: Word) -> Routes {
+        let of = |(person_type, route): (PersonType, &Route)| {
+            let mut route = route.clone();
+            route.read_keys(read, &format!("route.{name}.{person_type}"), keys(kind));
+            route
+        };
+        Routes(self.iter().map(of).collect())
     }
 
     pub fn of(&self, person_type: PersonType) -> &Route {
@@ -40,38 +50,75 @@ impl Routes {
     /// The rules that join two settings of a route, or of two routes.
     pub(crate) fn check(&self, read: &mut Reader) {
         for (person_type, route) in self.iter() {
-            route.check(read, person_type);
-            self.check_late_topic(read, person_type, route);
+            route.check_wait(read, &format!("route.{person_type}"));
+        }
+        self.check_late_topics(read, "route", None);
+    }
+
+    /// The same for a destination, of which `base` is what it inherits, and `store` what the store takes that references mean.
+    pub(crate) fn check_destination(
+        &self,
+        read: &mut Reader,
+        name: &str,
+        base: &Routes,
+        store: &Routes,
+    ) {
+        self.check_late_topics(read, &format!("route.{name}"), Some(base));
+        for (person_type, route) in self.iter() {
+            let is_stored = store.of(person_type).pictures != PicturePolicy::Drop;
+            if route.pictures != PicturePolicy::Drop && !is_stored {
+                let (own, stored) = (
+                    format!("route.{name}.{person_type}.pictures"),
+                    format!("route.store.{person_type}.pictures"),
+                );
+                let problem = format!(
+                    "{own} wants what {stored} drops: its references would lead nowhere, set that one to \"store\""
+                );
+                read.joint(&[&own, &stored], problem);
+            }
         }
     }
 
     /// Late events must stay off every live topic, also off that of another type, and also where only some device's name makes the two the same.
-    fn check_late_topic(&self, read: &mut Reader, person_type: PersonType, route: &Route) {
-        let Some(late) = &route.mqtt_late_topic else {
-            return;
-        };
+    /// What is wrong in `base` already is said there.
+    fn check_late_topics(&self, read: &mut Reader, section: &str, base: Option<&Routes>) {
+        for (person_type, route) in self.iter() {
+            let Some(late) = &route.mqtt_late_topic else {
+                continue;
+            };
+            let is_new = |other: PersonType| {
+                let topics = |routes: &Routes| {
+                    (
+                        routes.of(person_type).mqtt_late_topic.clone(),
+                        routes.of(other).mqtt_topic.clone(),
+                    )
+                };
+                base.is_none_or(|base| topics(base) != topics(self))
+            };
 
-        let live = self.iter().find(|(other, route)| {
-            let live = route.mqtt_topic.as_ref();
-            live.is_some_and(|live| late.of(person_type).may_meet(&live.of(*other)))
-        });
+            let live = self.iter().find(|(other, route)| {
+                let live = route.mqtt_topic.as_ref();
+                is_new(*other)
+                    && live.is_some_and(|live| late.of(person_type).may_meet(&live.of(*other)))
+            });
 
-        if let Some((other, live)) = live {
-            let (late_key, live_key) = (
-                format!("route.{person_type}.mqtt_late_topic"),
-                format!("route.{other}.mqtt_topic"),
-            );
-            let live = live.mqtt_topic.as_ref().map(Template::to_string);
-            let problem = format!(
-                "{late_key} ({late}) can be the same topic as {live_key} ({}): what is too late to act on must not reach a live topic",
-                live.unwrap_or_default()
-            );
-            read.joint(&[&late_key, &live_key], problem);
+            if let Some((other, live)) = live {
+                let (late_key, live_key) = (
+                    format!("{section}.{person_type}.mqtt_late_topic"),
+                    format!("{section}.{other}.mqtt_topic"),
+                );
+                let live = live.mqtt_topic.as_ref().map(Template::to_string);
+                let problem = format!(
+                    "{late_key} ({late}) can be the same topic as {live_key} ({}): what is too late to act on must not reach a live topic",
+                    live.unwrap_or_default()
+                );
+                read.joint(&[&late_key, &live_key], problem);
+            }
         }
     }
 
-    /// The setting of a route whose MQTT topic may be this one.
-    pub(crate) fn meeting(&self, topic: &Template) -> Option<String> {
+    /// The person type and setting of a route whose MQTT topic may be this one.
+    pub(crate) fn meeting(&self, topic: &Template) -> Option<(PersonType, &'static str)> {
         self.iter().find_map(|(person_type, route)| {
             let topics = [
                 ("mqtt_topic", &route.mqtt_topic),
@@ -81,16 +128,16 @@ impl Routes {
             let (key, _) = topics
                 .into_iter()
                 .find(|(_, template)| template.as_ref().is_some_and(meets))?;
-            Some(format!("route.{person_type}.{key}"))
+            Some((person_type, key))
         })
     }
 
-    pub(crate) fn warnings(&self, has_kafka: bool) -> Vec<String> {
+    /// Of a Kafka destination.
+    pub(crate) fn warnings_of_kafka(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if has_kafka
-            && self
-                .iter()
-                .any(|(_, route)| route.kafka_key.parts.is_empty())
+        if self
+            .iter()
+            .any(|(_, route)| route.kafka_key.parts.is_empty())
         {
             warnings.push(
                 "an empty kafka_key spreads one device over partitions: its order is lost"
@@ -111,7 +158,7 @@ impl Routes {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// `None` where this type does not go there, as for the other two.
     pub mqtt_topic: Option<Template>,
@@ -160,60 +207,109 @@ const TOPIC_FIELDS: &[Field] = &[
 ];
 const KAFKA_TOPIC_FIELDS: &[Field] = &[Field::PersonType, Field::Site, Field::Feed];
 
-impl Route {
-    fn read(read: &mut Reader, person_type: PersonType) -> Route {
-        let key = |name: &str| format!("route.{person_type}.{name}");
-        let policies = [
-            ("store", PicturePolicy::Store),
-            ("inline", PicturePolicy::Inline),
-            ("drop", PicturePolicy::Drop),
-        ];
+/// What a route of a kind of destination can say; the rest is the event's own.
+pub(crate) const fn keys(kind: Word) -> &'static [&'static str] {
+    match kind {
+        Word::Mqtt => &[
+            "mqtt_topic",
+            "mqtt_late_topic",
+            "mqtt_expiry",
+            "format",
+            "pictures",
+        ],
+        Word::Kafka => &["kafka_topic", "kafka_key", "format", "pictures"],
+        Word::Store => &["pictures"],
+    }
+}
 
-        Route {
-            mqtt_topic: read.template(&key("mqtt_topic"), TOPIC_FIELDS, Template::mqtt_topic),
-            mqtt_late_topic: read.template(
-                &key("mqtt_late_topic"),
-                TOPIC_FIELDS,
-                Template::mqtt_topic,
-            ),
-            mqtt_expiry: Some(read.duration(&key("mqtt_expiry"), Duration::ZERO, YEAR))
-                .filter(|expiry| !expiry.is_zero()),
-            kafka_topic: read.template(
-                &key("kafka_topic"),
-                KAFKA_TOPIC_FIELDS,
-                Template::kafka_topic,
-            ),
-            kafka_key: read
-                .template(&key("kafka_key"), TOPIC_FIELDS, Template::parse)
-                .unwrap_or_else(|| Template { parts: Vec::new() }),
-            lane: read.word(
-                &key("lane"),
-                &[("normal", Lane::Normal), ("urgent", Lane::Urgent)],
-            ),
-            live_for: read.duration(&key("live_for"), SECOND, LIVE_MAX),
-            format: read.word(
-                &key("format"),
-                &[("boxbridge", Format::Boxbridge), ("box", Format::Box)],
-            ),
-            pictures: read.word(&key("pictures"), &policies),
-            picture_wait: picture_wait(read, &key("picture_wait")),
+const ALL_KEYS: &[&str] = &[
+    "mqtt_topic",
+    "mqtt_late_topic",
+    "mqtt_expiry",
+    "kafka_topic",
+    "kafka_key",
+    "lane",
+    "live_for",
+    "format",
+    "pictures",
+    "picture_wait",
+];
+
+impl Route {
+    fn read(read: &mut Reader, section: &str) -> Route {
+        let mut route = Route {
+            mqtt_topic: None,
+            mqtt_late_topic: None,
+            mqtt_expiry: None,
+            kafka_topic: None,
+            kafka_key: Template { parts: Vec::new() },
+            lane: Lane::Normal,
+            live_for: SECOND,
+            format: Format::Boxbridge,
+            pictures: PicturePolicy::Store,
+            picture_wait: PictureWait::Forever,
+        };
+        route.read_keys(read, section, ALL_KEYS);
+        route
+    }
+
+    /// Takes these of a section that has all of them.
+    fn read_keys(&mut self, read: &mut Reader, section: &str, keys: &[&str]) {
+        for name in keys {
+            let key = format!("{section}.{name}");
+            match *name {
+                "mqtt_topic" => {
+                    self.mqtt_topic = read.template(&key, TOPIC_FIELDS, Template::mqtt_topic);
+                }
+                "mqtt_late_topic" => {
+                    self.mqtt_late_topic = read.template(&key, TOPIC_FIELDS, Template::mqtt_topic);
+                }
+                "mqtt_expiry" => {
+                    let expiry = read.duration(&key, Duration::ZERO, YEAR);
+                    self.mqtt_expiry = Some(expiry).filter(|expiry| !expiry.is_zero());
+                }
+                "kafka_topic" => {
+                    self.kafka_topic =
+                        read.template(&key, KAFKA_TOPIC_FIELDS, Template::kafka_topic);
+                }
+                "kafka_key" => {
+                    let template = read.template(&key, TOPIC_FIELDS, Template::parse);
+                    self.kafka_key = template.unwrap_or_else(|| Template { parts: Vec::new() });
+                }
+                "lane" => {
+                    let lanes = [("normal", Lane::Normal), ("urgent", Lane::Urgent)];
+                    self.lane = read.word(&key, &lanes);
+                }
+                "live_for" => self.live_for = read.duration(&key, SECOND, LIVE_MAX),
+                "format" => {
+                    let formats = [("boxbridge", Format::Boxbridge), ("box", Format::Box)];
+                    self.format = read.word(&key, &formats);
+                }
+                "pictures" => self.pictures = read.word(&key, &POLICIES),
+                _ => self.picture_wait = picture_wait(read, &key),
+            }
         }
     }
 
-    fn check(&self, read: &mut Reader, person_type: PersonType) {
-        let key = |name: &str| format!("route.{person_type}.{name}");
-
+    fn check_wait(&self, read: &mut Reader, section: &str) {
+        let key = |name: &str| format!("{section}.{name}");
         if let PictureWait::For(wait) = self.picture_wait
             && wait >= self.live_for
         {
             let (wait, live_for) = (written(wait), written(self.live_for));
             let problem = format!(
-                "route.{person_type}.picture_wait must be under its live_for ({live_for}), found {wait}: the event would wait until it is late"
+                "{section}.picture_wait must be under its live_for ({live_for}), found {wait}: the event would wait until it is late"
             );
             read.joint(&[&key("picture_wait"), &key("live_for")], problem);
         }
     }
 }
+
+const POLICIES: [(&str, PicturePolicy); 3] = [
+    ("store", PicturePolicy::Store),
+    ("inline", PicturePolicy::Inline),
+    ("drop", PicturePolicy::Drop),
+];
 
 const LIVE_MAX: Duration = Duration::from_secs(86_400);
 
@@ -232,8 +328,9 @@ fn picture_wait(read: &mut Reader, key: &str) -> PictureWait {
     })
 }
 
-/// Every `[route.<person_type>]` starts from `[route.default]`: completes them.
+/// Completes every route: those of the person types, and those of the destinations.
 pub(crate) fn fill(settings: &mut Value) {
+    let destinations = names::of(settings);
     let Some(Value::Object(routes)) = settings.get_mut("route") else {
         return;
     };
@@ -243,9 +340,58 @@ pub(crate) fn fill(settings: &mut Value) {
 
     for person_type in PersonType::ALL {
         let mut route = default.clone();
-        if let Some(Value::Object(written)) = routes.remove(person_type.as_str()) {
-            route.extend(written);
-        }
+        route.extend(taken(routes, person_type.as_str()));
         routes.insert(person_type.as_str().to_owned(), Value::Object(route));
+    }
+
+    for (name, kind) in destinations {
+        let mut own = taken(routes, &name);
+        let of_all = taken(&mut own, "default");
+        for person_type in PersonType::ALL {
+            let inherited = routes.get(person_type.as_str());
+            let of_kind = |key: &&str| Some(((*key).to_owned(), inherited?.get(*key)?.clone()));
+            let mut route: Map<_, _> = keys(kind).iter().filter_map(of_kind).collect();
+            route.extend(of_all.clone());
+            route.extend(taken(&mut own, person_type.as_str()));
+            own.insert(person_type.as_str().to_owned(), Value::Object(route));
+        }
+        own.insert("default".to_owned(), Value::Object(of_all));
+        routes.insert(name, Value::Object(own));
+    }
+}
+
+fn taken(sections: &mut Map<String, Value>, name: &str) -> Map<String, Value> {
+    match sections.remove(name) {
+        Some(Value::Object(section)) => section,
+        _ => Map::new(),
+    }
+}
+
+/// Every key that there is with these defaults.
+pub(crate) fn known(defaults: &Value) -> Value {
+    let mut known = defaults.clone();
+    fill(&mut known);
+    for (name, _) in names::of(defaults) {
+        let of_all = known.pointer(&format!("/route/{name}/{}", PersonType::Unknown));
+        if let Some(of_all) = of_all.cloned()
+            && let Some(default) = known.pointer_mut(&format!("/route/{name}/default"))
+        {
+            *default = of_all;
+        }
+    }
+    known
+}
+
+/// The settings that a route's setting is inherited from where it is not written, the lowest first.
+pub(crate) fn above(key: &str) -> Vec<String> {
+    let words: Vec<&str> = key.split('.').collect();
+    match words.as_slice() {
+        ["route", _, name] => vec![format!("route.default.{name}")],
+        ["route", destination, person_type, name] => vec![
+            format!("route.default.{name}"),
+            format!("route.{person_type}.{name}"),
+            format!("route.{destination}.default.{name}"),
+        ],
+        _ => Vec::new(),
     }
 }

@@ -1,17 +1,29 @@
 //! `[send]`: the destinations, and what they have in common.
+//!
+//! A destination is a name, a kind with its settings, and its routes. The names `store`, `mqtt` and `kafka` are there with the kind
+//! of that name; every other one comes from the settings ([`names`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::reader::Reader;
+use crate::route::Routes;
 use crate::{GIB, KIB, SECOND};
 
 pub(crate) mod kafka;
 pub(crate) mod mqtt;
+pub(crate) mod names;
 pub(crate) mod store;
 
 pub use kafka::{Kafka, Sasl};
 pub use mqtt::{Broker, Embedded, Mqtt, MqttTransport, MqttVersion};
 pub use store::{Bucket, Store, StoreUrl};
+
+/// The store that references mean; every other one is a copy.
+pub const STORE: &str = "store";
+/// The one whose broker may be in this process.
+pub const MQTT: &str = "mqtt";
+pub const KAFKA: &str = "kafka";
 
 #[derive(Clone, Debug)]
 pub struct Send {
@@ -19,27 +31,166 @@ pub struct Send {
     pub window_bytes: usize,
     pub retry_max: Duration,
     pub stall_timeout: Duration,
-    pub store: Store,
-    /// `None` = off, as for Kafka; one of the two is on.
-    pub mqtt: Option<Mqtt>,
-    pub kafka: Option<Kafka>,
+    /// Those that are on: [`STORE`] always, and at least one bus.
+    pub destinations: Vec<Destination>,
+}
+
+/// `[send.<name>]`, and what it gets by `[route.<name>.<person_type>]`.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// In cursors, metrics, files and messages.
+    pub name: Arc<str>,
+    pub kind: Kind,
+    pub routes: Routes,
+}
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Store(Store),
+    Mqtt(Mqtt),
+    Kafka(Kafka),
+}
+
+impl Kind {
+    pub fn word(&self) -> Word {
+        match self {
+            Kind::Store(_) => Word::Store,
+            Kind::Mqtt(_) => Word::Mqtt,
+            Kind::Kafka(_) => Word::Kafka,
+        }
+    }
+}
+
+/// What a destination is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    Store,
+    Mqtt,
+    Kafka,
+}
+
+impl Word {
+    pub const ALL: [Word; 3] = [Word::Store, Word::Mqtt, Word::Kafka];
+
+    /// Also the name of the destination that is there without being written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Word::Store => STORE,
+            Word::Mqtt => MQTT,
+            Word::Kafka => KAFKA,
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Word> {
+        Word::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 impl Send {
     pub(crate) fn read(read: &mut Reader) -> Send {
+        // What every destination starts from; what is wrong there is said already.
+        let routes = Routes::read(read);
+        let names = names::of(read.settings);
         Send {
             window_records: read.count("send.window_records", 1, 60_000),
             window_bytes: read.bytes("send.window_bytes", 64 * KIB, GIB),
             retry_max: read.duration("send.retry_max", Duration::from_millis(100), 600 * SECOND),
             stall_timeout: read.duration("send.stall_timeout", SECOND, 600 * SECOND),
-            store: Store::read(read),
-            mqtt: Mqtt::read(read),
-            kafka: Kafka::read(read),
+            destinations: names
+                .into_iter()
+                .filter_map(|(name, kind)| Destination::read(read, &name, kind, &routes))
+                .collect(),
         }
     }
 
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let of_mqtt = self.mqtt.iter().flat_map(Mqtt::warnings);
-        self.store.warnings().into_iter().chain(of_mqtt).collect()
+    /// The store that references mean.
+    pub fn store(&self) -> &Store {
+        let store = self.destinations.iter().find_map(Destination::as_store);
+        store.unwrap_or_else(|| unreachable!("it is read first, and cannot be off"))
+    }
+
+    /// The destination called `mqtt`; `None` = off.
+    pub fn mqtt(&self) -> Option<&Mqtt> {
+        self.named(MQTT)
+            .and_then(|destination| match &destination.kind {
+                Kind::Mqtt(mqtt) => Some(mqtt),
+                _ => None,
+            })
+    }
+
+    /// The destination called `kafka`; `None` = off.
+    pub fn kafka(&self) -> Option<&Kafka> {
+        self.named(KAFKA)
+            .and_then(|destination| match &destination.kind {
+                Kind::Kafka(kafka) => Some(kafka),
+                _ => None,
+            })
+    }
+
+    pub fn named(&self, name: &str) -> Option<&Destination> {
+        self.destinations
+            .iter()
+            .find(|destination| &*destination.name == name)
+    }
+
+    pub(crate) fn warnings(&self, routes: &Routes) -> Vec<String> {
+        self.destinations
+            .iter()
+            .flat_map(|destination| destination.warnings(routes))
+            .collect()
+    }
+}
+
+impl Destination {
+    /// `None` = off.
+    fn read(read: &mut Reader, name: &str, kind: Word, routes: &Routes) -> Option<Destination> {
+        let section = format!("send.{name}");
+        match Word::from_word(name) {
+            Some(own) => read.word(&format!("{section}.kind"), &[(own.as_str(), ())]),
+            None => read.word(
+                &format!("{section}.kind"),
+                &Word::ALL.map(|kind| (kind.as_str(), ())),
+            ),
+        }
+
+        let kind = match kind {
+            Word::Store => Kind::Store(Store::read(read, &section)),
+            Word::Mqtt => Kind::Mqtt(Mqtt::read(read, &section)?),
+            Word::Kafka => Kind::Kafka(Kafka::read(read, &section)?),
+        };
+        Some(Destination {
+            name: name.into(),
+            routes: routes.of_destination(read, name, kind.word()),
+            kind,
+        })
+    }
+
+    pub fn is_bus(&self) -> bool {
+        !matches!(self.kind, Kind::Store(_))
+    }
+
+    fn as_store(&self) -> Option<&Store> {
+        match &self.kind {
+            Kind::Store(store) if &*self.name == STORE => Some(store),
+            _ => None,
+        }
+    }
+
+    fn warnings(&self, routes: &Routes) -> Vec<String> {
+        let section = format!("send.{}", self.name);
+        let mut warnings = match &self.kind {
+            Kind::Store(store) => store.warnings(&section),
+            Kind::Mqtt(mqtt) => mqtt.warnings(),
+            Kind::Kafka(_) => self.routes.warnings_of_kafka(),
+        };
+
+        let is_own = Word::from_word(&self.name).is_none();
+        if is_own && self.is_bus() && self.routes == *routes {
+            warnings.push(format!(
+                "{section} gets every event, on the topics of [route.default]: [route.{}.default] and [route.{}.<person_type>] say what it gets",
+                self.name, self.name
+            ));
+        }
+        warnings
     }
 }

@@ -9,17 +9,17 @@ use boxbridge_event::Size;
 
 use crate::reader::Reader;
 use crate::reader::units::{written, written_size};
-use crate::{Config, StoreUrl};
+use crate::{Config, Destination, Kind, Routes, STORE, StoreUrl};
 
 /// The rules that join two keys.
 pub(crate) fn check(config: &Config, read: &mut Reader) {
-    if config.send.mqtt.is_none() && config.send.kafka.is_none() {
+    if !config.send.destinations.iter().any(Destination::is_bus) {
         let problem = "send.mqtt.url and send.kafka.brokers are both empty: events would go nowhere, set one of them";
         read.joint(&["send.mqtt.url", "send.kafka.brokers"], problem);
     }
 
     config.routes.check(read);
-    check_status_topic(config, read);
+    destinations(config, read);
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {
@@ -50,38 +50,92 @@ pub(crate) fn check(config: &Config, read: &mut Reader) {
     }
 }
 
+/// The rules of each destination, and those that join two.
+fn destinations(config: &Config, read: &mut Reader) {
+    let Some(store) = config.send.named(STORE) else {
+        return;
+    };
+    let all = &config.send.destinations;
+    for (place, destination) in all.iter().enumerate() {
+        let name = &destination.name;
+        if destination.is_bus() {
+            let routes = &destination.routes;
+            routes.check_destination(read, name, &config.routes, &store.routes);
+        }
+        check_status_topic(destination, &config.routes, read);
+
+        for other in all.iter().take(place) {
+            if let Some(key) = shared(&destination.kind, &other.kind) {
+                let (key, taken) = (
+                    format!("send.{name}.{key}"),
+                    format!("send.{}.{key}", other.name),
+                );
+                read.joint(
+                    &[&key, &taken],
+                    format!("{key} and {taken} are the same: each destination needs its own"),
+                );
+            }
+        }
+    }
+}
+
+/// The setting in which two destinations are one to the world: a store that would be its own copy, clients that throw each other out.
+fn shared(one: &Kind, other: &Kind) -> Option<&'static str> {
+    match (one, other) {
+        (Kind::Store(one), Kind::Store(other)) => {
+            one.url.is_same_place(&other.url).then_some("url")
+        }
+        (Kind::Mqtt(one), Kind::Mqtt(other)) => {
+            let is_named = one.client_id.is_some() && one.client_id == other.client_id;
+            (is_named && one.broker == other.broker).then_some("client_id")
+        }
+        _ => None,
+    }
+}
+
 /// The gateway's status is retained: on a topic of events, brokers would keep it for every new subscriber.
-fn check_status_topic(config: &Config, read: &mut Reader) {
-    let mqtt = config.send.mqtt.as_ref();
-    let Some(topic) = mqtt.and_then(|mqtt| mqtt.status_topic.as_ref()) else {
+fn check_status_topic(destination: &Destination, base: &Routes, read: &mut Reader) {
+    let Kind::Mqtt(mqtt) = &destination.kind else {
+        return;
+    };
+    let Some(topic) = mqtt.status_topic.as_ref() else {
         return;
     };
 
-    if let Some(key) = config.routes.meeting(topic) {
-        let problem = format!(
-            "send.mqtt.status_topic ({topic}) can be the same topic as {key}: it is retained, and events never are"
+    if let Some((person_type, key)) = destination.routes.meeting(topic) {
+        let name = &destination.name;
+        let section = match destination.routes.of(person_type) == base.of(person_type) {
+            true => format!("route.{person_type}"),
+            false => format!("route.{name}.{person_type}"),
+        };
+        let (own, key) = (
+            format!("send.{name}.status_topic"),
+            format!("{section}.{key}"),
         );
-        read.joint(&["send.mqtt.status_topic", &key], problem);
+        let problem = format!(
+            "{own} ({topic}) can be the same topic as {key}: it is retained, and events never are"
+        );
+        read.joint(&[&own, &key], problem);
     }
 }
 
 /// Sentences about settings that are allowed and may surprise; `check` and the start say them.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
-    let mut warnings = config.send.warnings();
+    let mut warnings = config.send.warnings(&config.routes);
     warnings.extend(config.ingest.warnings());
-    warnings.extend(config.routes.warnings(config.send.kafka.is_some()));
 
     warnings.extend(too_large(
         "queue.max_bytes",
         config.queue.max_bytes,
         &config.data_dir,
     ));
-    if let StoreUrl::File(folder) = &config.send.store.url {
-        warnings.extend(too_large(
-            "send.store.max_bytes",
-            config.send.store.max_bytes,
-            folder,
-        ));
+    for destination in &config.send.destinations {
+        if let Kind::Store(store) = &destination.kind
+            && let StoreUrl::File(folder) = &store.url
+        {
+            let key = format!("send.{}.max_bytes", destination.name);
+            warnings.extend(too_large(&key, store.max_bytes, folder));
+        }
     }
     warnings
 }
@@ -93,11 +147,7 @@ fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
         ("admin.listen", config.admin.listen),
     ];
 
-    let embedded = config
-        .send
-        .mqtt
-        .as_ref()
-        .filter(|mqtt| mqtt.broker.is_none());
+    let embedded = config.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
     if let Some(mqtt) = embedded {
         listeners.push(("send.mqtt.embedded.listen", mqtt.embedded.listen));
         listeners.extend(

@@ -14,7 +14,7 @@ use super::buses::{CuttableLine, MockKafka};
 use super::outage::{self, OutageRequest};
 use super::screen::Screen;
 use crate::app::{App, Held, build};
-use crate::config::{self, Config, Layers, Secret, reached};
+use crate::config::{self, Config, Kind, Layers, Secret, reached};
 use crate::event::Timestamp;
 use crate::send::embedded::Embedded;
 use boxbridge_proof::reconcile::{Bus, Recorded, Recorder, Report, Rules, Sources, judge_files};
@@ -78,17 +78,19 @@ impl Site {
         let load = |flags: &[(String, String)]| Config::load(&Layers { flags: flags.to_vec(), ..Layers::default() });
         let config = load(&flags)?;
 
-        let embedded = config.send.mqtt.as_ref().filter(|mqtt| mqtt.broker.is_none());
+        let embedded = config.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
         let embedded = embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
         let broker = build::start_embedded(&embedded.embedded, SCREENS)?;
         let line = CuttableLine::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
-        let kafka = MockKafka::start(build::kafka_topics(&config))?;
+        let kafka = MockKafka::start(build::kafka_topics(&config, &config.routes))?;
 
         flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));
         flags.push(("send.kafka.brokers".to_owned(), kafka.brokers.clone()));
         let mut config = load(&flags)?;
         // Only the gateway may publish on the demo's broker.
-        if let Some(mqtt) = &mut config.send.mqtt {
+        let ours = config.send.destinations.iter_mut().filter(|destination| *destination.name == *config::MQTT);
+        for destination in ours {
+            let Kind::Mqtt(mqtt) = &mut destination.kind else { continue };
             let (username, password) = broker.login();
             (mqtt.username, mqtt.password) = (Some(username), password);
         }
@@ -138,9 +140,9 @@ impl Site {
     fn sources(&self) -> Sources {
         // A guard's screen is on the broker's side of the line.
         let as_anybody = |mqtt| config::Mqtt { broker: None, username: None, password: Secret::default(), ..mqtt };
-        let mqtt = self.config.send.mqtt.clone().map(as_anybody);
-        let kafka = self.config.send.kafka.clone().map(|kafka| (kafka, Timestamp::now()));
-        Sources { mqtt, mqtt_filters: Vec::new(), kafka, rules: Rules::new(self.config.routes.clone()) }
+        let mqtt = self.config.send.mqtt().cloned().map(as_anybody);
+        let kafka = self.config.send.kafka().cloned().map(|kafka| (kafka, Timestamp::now()));
+        Sources { mqtt, mqtt_filters: Vec::new(), kafka, rules: Rules::of(&self.config) }
     }
 
     fn traffic(&self, options: &Options) -> anyhow::Result<simulate::Options> {
@@ -168,7 +170,7 @@ impl Site {
             false => format!(" --data-dir {folder}"),
         };
 
-        let topics = build::kafka_topics(&self.config);
+        let topics = build::kafka_topics(&self.config, &self.config.routes);
         let topic = topics.iter().find(|topic| topic.contains("blacklist")).or(topics.first()).map_or("", String::as_str);
         // The name it was started by: after a fresh clone it is not in the PATH.
         let program = std::env::args().next().unwrap_or_else(|| "boxbridge".to_owned());

@@ -24,9 +24,11 @@ pub fn render(report: &Report) -> String {
     queue(&mut out, report);
 
     if !report.lanes.is_empty() {
-        line(&mut out, &paint(FAINT, &format!("{:<7} {:<7}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
+        let longest = report.lanes.iter().map(|lane| lane.destination.len()).max().unwrap_or_default();
+        let width = longest.max(NAME_WIDTH);
+        line(&mut out, &paint(FAINT, &format!("{:<width$} {:<7}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
         for of_lane in &report.lanes {
-            line(&mut out, &lane(of_lane));
+            line(&mut out, &lane(of_lane, width));
         }
     }
     ledger(&mut out, report);
@@ -98,7 +100,10 @@ fn queue(out: &mut String, report: &Report) {
 
 const LANE_COLUMNS: &str = " accepted delivered waiting oldest   lag p99  aside expired";
 
-fn lane(lane: &Lane) -> String {
+/// Of a destination's name; one with a longer name makes the lines of all longer.
+const NAME_WIDTH: usize = 7;
+
+fn lane(lane: &Lane, width: usize) -> String {
     let (state, ink) = match (lane.up, lane.paused) {
         (false, _) => ("down", BAD),
         (true, 0) => ("up", GOOD),
@@ -114,7 +119,7 @@ fn lane(lane: &Lane) -> String {
 
     let (accepted, delivered) = (count(lane.accepted), count(lane.delivered));
     format!(
-        "{:<7} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>7}{:>10}{aside}{expired}",
+        "{:<width$} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>7}{:>10}{aside}{expired}",
         lane.destination,
         lane.lane,
         bound(lane.lag_p99)

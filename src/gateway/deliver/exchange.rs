@@ -111,14 +111,14 @@ where
             Answer::Acknowledged { sequence, heard } => {
                 let admitted = self.backlog.delivered(sequence, Instant::now());
                 if std::mem::take(&mut self.is_expiring) {
-                    tracing::info!(destination.name = self.link.destination, "there is room again");
+                    tracing::info!(destination.name = &*self.link.destination, "there is room again");
                 }
                 admitted.iter().for_each(|admitted| self.count_delivered(admitted, heard));
             }
             Answer::Expired { sequence, rule, verdict } => {
                 self.backlog.expired(sequence, verdict, rule);
                 if !std::mem::replace(&mut self.is_expiring, true) {
-                    tracing::error!(destination.name = self.link.destination, rule, "events go on without what the rule ends");
+                    tracing::error!(destination.name = &*self.link.destination, rule, "events go on without what the rule ends");
                 }
             }
             Answer::Rejected { sequence, rejection } => self.rejected(sequence, &rejection).await,
@@ -139,7 +139,7 @@ where
             metrics::no_subscriber(self.lane, person_type);
         }
         if admitted.record.replay.is_none() {
-            metrics::lag(self.link.destination, self.lane, person_type, self.ages.of(&admitted.record));
+            metrics::lag(&self.link.destination, self.lane, person_type, self.ages.of(&admitted.record));
         }
     }
 }

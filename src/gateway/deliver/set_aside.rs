@@ -20,12 +20,12 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     pub(super) async fn set_aside(&mut self, mut ending: Ending, rejection: &Rejection) {
         let record = &ending.record;
         let aside = Arc::new(SetAside {
-            destination: self.link.destination,
+            destination: Arc::clone(&self.link.destination),
             lane: self.lane,
             sequence: record.sequence,
             at: Timestamp::now(),
             reason: rejection.reason.as_str(),
-            detail: rejection.detail.clone(),
+            detail: self.link.of_its_own(rejection.detail.clone()),
             attempts: ending.attempts,
             topic: ending.topic.take(),
             event: record.event.clone(),
@@ -34,7 +34,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         self.put_aside(&aside).await;
 
         tracing::warn!(
-            destination.name = self.link.destination,
+            destination.name = &*self.link.destination,
             lane = %self.lane,
             sequence = record.sequence.0,
             person_type = %record.person_type,

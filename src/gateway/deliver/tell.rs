@@ -24,7 +24,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     fn say(&self, news: News) {
         match news {
             News::Held(template) => tracing::warn!(
-                destination.name = self.link.destination,
+                destination.name = &*self.link.destination,
                 lane = %self.lane,
                 person_type = %template.person_type,
                 topic = kind(template),
@@ -35,7 +35,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                 self.link.paused(self.lane, template.person_type, why);
             }
             News::TakenAgain(template) => tracing::info!(
-                destination.name = self.link.destination,
+                destination.name = &*self.link.destination,
                 lane = %self.lane,
                 person_type = %template.person_type,
                 topic = kind(template),
@@ -52,7 +52,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                 let admitted = self.backlog.window().payload(sequence);
                 let topic = admitted.and_then(|admitted| admitted.topic.as_deref());
                 tracing::warn!(
-                    destination.name = self.link.destination,
+                    destination.name = &*self.link.destination,
                     lane = %self.lane,
                     topic,
                     reason,

@@ -21,7 +21,7 @@ async fn is_woken(link: &Link, lane: Lane) -> bool {
 #[tokio::test]
 async fn a_lane_that_is_through_brings_the_other_along() {
     for lane in Lane::ALL.iter().copied() {
-        let link = Link::new("mqtt");
+        let link = Link::new("mqtt", "mqtt");
         down(&link, lane);
         down(&link, other(lane));
         link.connected(lane);
@@ -33,7 +33,7 @@ async fn a_lane_that_is_through_brings_the_other_along() {
 
 #[tokio::test]
 async fn a_lane_that_cannot_connect_does_not_shorten_the_others_pause() {
-    let link = Link::new("mqtt");
+    let link = Link::new("mqtt", "mqtt");
     down(&link, Lane::Normal);
     for _ in 0..3 {
         link.pause(Lane::Urgent, SHORT).await;
@@ -44,7 +44,7 @@ async fn a_lane_that_cannot_connect_does_not_shorten_the_others_pause() {
 
 #[tokio::test]
 async fn lanes_that_connect_and_die_in_a_circle_do_not_wake_each_other_for_ever() {
-    let link = Link::new("mqtt");
+    let link = Link::new("mqtt", "mqtt");
     let mut woken = 0;
     for _ in 0..5 {
         for lane in Lane::ALL.iter().copied() {
@@ -58,8 +58,19 @@ async fn lanes_that_connect_and_die_in_a_circle_do_not_wake_each_other_for_ever(
 }
 
 #[test]
+fn a_message_names_the_settings_of_its_own_destination() {
+    let hq = Link::new("kafka-hq", "kafka");
+    hq.connected(Lane::Urgent);
+    hq.down(Lane::Normal, "no broker answers (send.kafka.ca_file does not hold the authority)".to_owned(), 1);
+    hq.paused(Lane::Urgent, PersonType::Vip, "not_authorised: send.kafka.username".to_owned());
+
+    let troubles = hq.troubles().join("\n");
+    assert!(troubles.contains("(send.kafka-hq.ca_file does not") && troubles.contains("send.kafka-hq.username"), "{troubles}");
+}
+
+#[test]
 fn a_connection_after_a_failure_is_up_once_it_is_proven() {
-    let link = Link::new("mqtt");
+    let link = Link::new("mqtt", "mqtt");
     assert_eq!(link.troubles(), ["mqtt is down: connecting"]);
     for lane in Lane::ALL.iter().copied() {
         link.connected(lane);
@@ -77,7 +88,7 @@ fn a_connection_after_a_failure_is_up_once_it_is_proven() {
 
 #[test]
 fn a_type_that_is_paused_is_named_with_its_reason_until_it_flows_again() {
-    let link = Link::new("kafka");
+    let link = Link::new("kafka", "kafka");
     for lane in Lane::ALL.iter().copied() {
         link.connected(lane);
     }

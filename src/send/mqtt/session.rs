@@ -55,6 +55,8 @@ pub(super) struct Limits {
     pub patience: Arc<Patience>,
     /// For an answer to a ping, where nothing else is owed.
     pub keep_alive: Duration,
+    /// Its name, for the log.
+    pub destination: Arc<str>,
 }
 
 impl Session {
@@ -174,7 +176,7 @@ impl Session {
                 self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, detail) });
             }
             (Cargo::Status, Verdict::Refused(_, detail)) => {
-                warn!(destination.name = "mqtt", "the status message was not taken: {detail}");
+                warn!(destination.name = &*self.limits.destination, "the status message was not taken: {detail}");
             }
             (Cargo::Status, Verdict::Taken { .. }) => {}
         }
@@ -247,7 +249,7 @@ impl crate::send::Session for Session {
 
     async fn finish(&mut self) {
         if tokio::time::timeout(super::FAREWELL, self.say_goodbye()).await.is_err() {
-            debug!(destination.name = "mqtt", "the broker did not answer the goodbye");
+            debug!(destination.name = &*self.limits.destination, "the broker did not answer the goodbye");
         }
         self.lost.get_or_insert_with(|| Lost::unexplained("the session is finished"));
     }

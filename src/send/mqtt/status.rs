@@ -3,7 +3,7 @@
 //! It is the last will of one connection, so that the broker itself says "offline" when that connection dies. Promises: a broker that hangs up
 //! on it costs two connections, and no alert. Deliberately no event: it never enters the queue.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -33,8 +33,11 @@ const DEATHS_MAX: u32 = 2;
 const OFF: Duration = Duration::from_secs(600);
 
 /// Whether the status is sent at all.
-#[derive(Debug, Default)]
-pub(super) struct Greeting(Mutex<Past>);
+#[derive(Debug)]
+pub(super) struct Greeting {
+    destination: Arc<str>,
+    past: Mutex<Past>,
+}
 
 #[derive(Debug, Default)]
 struct Past {
@@ -45,6 +48,10 @@ struct Past {
 }
 
 impl Greeting {
+    pub fn of(destination: &Arc<str>) -> Greeting {
+        Greeting { destination: Arc::clone(destination), past: Mutex::default() }
+    }
+
     /// Whether the next session begins with it.
     pub fn is_on(&self) -> bool {
         self.past(|past| past.off_since.is_none_or(|since| since.elapsed() > OFF))
@@ -53,7 +60,7 @@ impl Greeting {
     /// It was answered.
     pub fn taken(&self) {
         if self.past(|past| std::mem::take(past).is_said) {
-            tracing::info!(destination.name = "mqtt", "the status message is taken again");
+            tracing::info!(destination.name = &*self.destination, "the status message is taken again");
         }
     }
 
@@ -67,16 +74,17 @@ impl Greeting {
         });
         if is_news {
             tracing::error!(
-                destination.name = "mqtt",
+                destination.name = &*self.destination,
                 topic,
                 "the connection died on the status message twice: it is switched off, nobody is told whether this gateway is there. \
-                 Does the broker allow the topic of send.mqtt.status_topic? \"\" switches it off for good"
+                 Does the broker allow the topic of send.{}.status_topic? \"\" switches it off for good",
+                self.destination
             );
         }
     }
 
     fn past<R>(&self, look: impl FnOnce(&mut Past) -> R) -> R {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.past.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -127,8 +135,13 @@ mod tests {
 
     #[test]
     fn the_gateways_name_stays_one_level_of_the_topic() {
-        let identity =
-            Identity { site: "lobby".to_owned(), gateway: "a/b#\n".to_owned(), instance: String::new(), started: Timestamp(0) };
+        let identity = Identity {
+            destination: "mqtt".into(),
+            site: "lobby".to_owned(),
+            gateway: "a/b#\n".to_owned(),
+            instance: String::new(),
+            started: Timestamp(0),
+        };
         let template =
             Template::parse("boxbridge/{site}/gateways/{gateway}/status", &[Field::Site, Field::Gateway]).expect("a template");
         let status = Status::new(&template, &identity);

@@ -59,7 +59,7 @@ fn the_environment_overrides_the_file_and_numbers_stay_texts() {
         ],
     )
     .unwrap();
-    assert_eq!(config.send.kafka.unwrap().brokers, "a:9092,b:9092");
+    assert_eq!(config.send.kafka().unwrap().brokers, "a:9092,b:9092");
     assert_eq!(config.site, "007");
     assert_eq!(config.queue.max_bytes, 512 << 20);
     assert_eq!(config.ingest.history_paths, ["/History", "/HistoryEvent"]);
@@ -94,7 +94,7 @@ fn a_variable_with_one_underscore_is_told_of_the_second() {
 const S3: (&str, &str) = ("BOXBRIDGE_SEND__STORE__URL", "s3://faces");
 
 fn bucket(environment: &[(&str, &str)]) -> Result<Bucket, String> {
-    load(None, &[environment, &[S3]].concat()).map(|config| match config.send.store.url {
+    load(None, &[environment, &[S3]].concat()).map(|config| match config.send.store().url.clone() {
         StoreUrl::S3(bucket) => bucket,
         StoreUrl::File(_) => panic!("no bucket"),
     })
@@ -154,5 +154,5 @@ fn a_secret_is_never_printed() {
     let variables = [("BOXBRIDGE_SEND__MQTT__PASSWORD", "hunter2-canary"), ("BOXBRIDGE_SEND__MQTT__URL", "mqtt://broker")];
     let config = load(None, &variables).unwrap();
     assert!(!format!("{config:?}").contains("canary"));
-    assert_eq!(config.send.mqtt.unwrap().password.expose(), "hunter2-canary");
+    assert_eq!(config.send.mqtt().unwrap().password.expose(), "hunter2-canary");
 }

@@ -45,10 +45,6 @@ impl Destination for Faulty {
     type Message = Message;
     type Session = FaultySession;
 
-    fn name(&self) -> &'static str {
-        "mqtt"
-    }
-
     async fn connect(&self, _: Lane) -> Result<FaultySession, ConnectError> {
         let number = self.connects.fetch_add(1, Ordering::Relaxed);
         assert!(number > 0, "a fault while connecting");
@@ -88,7 +84,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     for number in 1..=3 {
         step(queue.append(entry(number, PersonType::Employee, Lane::Normal, &[]))).await.unwrap();
     }
-    let link = Arc::new(Link::new("mqtt"));
+    let link = Arc::new(Link::new("mqtt", "mqtt"));
     link.connected(Lane::Urgent);
     link.up(Lane::Urgent);
     let (delivered, mut arrived) = tokio::sync::mpsc::channel(10);

@@ -26,10 +26,10 @@ impl Run {
         let directory = tempfile::tempdir().unwrap();
         let config = site.config();
         let sources = Sources {
-            mqtt: config.send.mqtt.clone(),
+            mqtt: config.send.mqtt().cloned(),
             mqtt_filters: Vec::new(),
-            kafka: config.send.kafka.clone().map(|kafka| (kafka, Timestamp::now())),
-            rules: Rules::new(config.routes.clone()),
+            kafka: config.send.kafka().cloned().map(|kafka| (kafka, Timestamp::now())),
+            rules: Rules::of(&config),
         };
         let recorder = Recorder::start(sources, &directory.path().join("arrivals")).await.unwrap();
         let stop = CancellationToken::new();

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::unknown;
 use crate::route;
-use crate::send::store;
-use crate::values::secret::SECRETS;
+use crate::send::{names, store};
+use crate::values::secret::is_secret;
 
 /// `config/boxbridge.toml`: the defaults, and the list of all keys.
 pub const DEFAULTS: &str = include_str!("../../../../config/boxbridge.toml");
@@ -93,18 +93,22 @@ impl Layers {
     }
 
     fn merge(&self, problems: &mut Vec<Problem>) -> Value {
-        let defaults = toml(DEFAULTS, Path::new("defaults"), problems);
-        let mut known = defaults.clone();
-        route::fill(&mut known);
-
+        let mut defaults = toml(DEFAULTS, Path::new("defaults"), problems);
         let file = self.file.as_deref().map(|path| read_file(path, problems));
         let mut file = file.unwrap_or_else(empty);
         let mut environment = self.of_environment(problems);
         let mut flags = nest(self.flags.iter().map(|(key, value)| (key.clone(), value)));
 
-        unknown::take_out(&mut file, &known, Layer::File, problems);
-        unknown::take_out(&mut environment, &known, Layer::Environment, problems);
-        unknown::take_out(&mut flags, &known, Layer::Flags, problems);
+        let mut layers = [
+            (&mut file, Layer::File),
+            (&mut environment, Layer::Environment),
+            (&mut flags, Layer::Flags),
+        ];
+        names::add(&mut defaults, &mut layers, problems);
+        let known = route::known(&defaults);
+        for (layer, from) in layers {
+            unknown::take_out(layer, &known, from, problems);
+        }
         secrets(&file, Layer::File, problems);
         secrets(&flags, Layer::Flags, problems);
 
@@ -145,7 +149,8 @@ fn dotted(name: &str) -> String {
 
 /// And back.
 pub(crate) fn variable(path: &str) -> String {
-    format!("{PREFIX}{}", path.to_uppercase().replace('.', "__"))
+    let path = path.to_uppercase().replace('.', "__");
+    format!("{PREFIX}{}", path.replace('-', "_"))
 }
 
 /// `PORT`, `SERVICE_HOST`, `HEADLESS_PORT_9528_TCP_ADDR` …: no key of ours has these endings without a section.
@@ -243,13 +248,16 @@ fn nest<'a>(pairs: impl Iterator<Item = (String, &'a String)>) -> Value {
 }
 
 fn secrets(layer: &Value, from: Layer, problems: &mut Vec<Problem>) {
-    for key in SECRETS {
-        let pointer = format!("/{}", key.replace('.', "/"));
-        if layer.pointer(&pointer).is_some_and(|value| value != "") {
-            let (from, variable) = (from.as_str(), variable(key));
-            problems.push(Problem(format!(
-                "{key} is in {from}: put it into {variable} or name a file by {key}_file"
-            )));
+    let sections = layer.get("send").and_then(Value::as_object);
+    for (name, section) in sections.into_iter().flatten() {
+        for (key, value) in section.as_object().into_iter().flatten() {
+            let key = format!("send.{name}.{key}");
+            if is_secret(&key) && value != "" {
+                let (from, variable) = (from.as_str(), variable(&key));
+                problems.push(Problem(format!(
+                    "{key} is in {from}: put it into {variable} or name a file by {key}_file"
+                )));
+            }
         }
     }
 }

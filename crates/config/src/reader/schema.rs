@@ -1,6 +1,7 @@
 //! Every setting as JSON Schema: what it may be from where it is read, its default and its comment from `config/boxbridge.toml`.
 //!
-//! Promises: nothing is guessed from words of a comment; a setting that is not read says nothing of its type, which a test finds.
+//! Promises: nothing is guessed from words of a comment; a setting that is not read says nothing of its type, which a test finds. A destination of
+//! an operator's own has the settings of its kind, and a route of it what a kind can take.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use super::Reader;
 use super::form::{Form, with};
 use super::layers::{DEFAULTS, Layers};
 use crate::Config;
+use crate::send::Word;
 
 /// What switches on each part that is off by default: its settings are only read then.
 const EVERYTHING_ON: [(&str, &str); 2] = [
@@ -23,18 +25,34 @@ pub fn schema() -> Value {
         forms: forms(),
         comments: comments(),
     };
+    let mut defaults = Layers::default().settings(&mut Vec::new());
+    let of_destination = description.destination_route(&defaults);
+    if let Some(routes) = defaults.get_mut("route").and_then(Value::as_object_mut) {
+        Word::ALL.iter().for_each(|name| {
+            routes.remove(name.as_str());
+        });
+    }
 
-    let root = description.section(
-        "",
-        "boxbridge settings",
-        &Layers::default().settings(&mut Vec::new()),
-    );
+    let mut root = description.section("", "boxbridge settings", &defaults);
+    let definitions = json!({
+        "destination": description.destination(&defaults),
+        "destinationRoute": of_destination,
+    });
+    for (section, definition) in [("send", "destination"), ("route", "destinationRoute")] {
+        let others = json!({"$ref": format!("#/$defs/{definition}")});
+        if let Some(section) = root.pointer_mut(&format!("/properties/{section}")) {
+            *section = with(section.take(), [("additionalProperties", others)]);
+        }
+    }
     with(
         root,
-        [(
-            "$schema",
-            "https://json-schema.org/draft/2020-12/schema".into(),
-        )],
+        [
+            (
+                "$schema",
+                "https://json-schema.org/draft/2020-12/schema".into(),
+            ),
+            ("$defs", definitions),
+        ],
     )
 }
 
@@ -74,6 +92,17 @@ fn comments() -> BTreeMap<String, &'static str> {
     comments
 }
 
+/// What is not written is inherited.
+fn without_defaults(mut section: Value) -> Value {
+    let properties = section.get_mut("properties").and_then(Value::as_object_mut);
+    for (_, property) in properties.into_iter().flatten() {
+        if let Some(property) = property.as_object_mut() {
+            property.remove("default");
+        }
+    }
+    section
+}
+
 struct Description {
     forms: BTreeMap<String, Form>,
     comments: BTreeMap<String, &'static str>,
@@ -101,6 +130,52 @@ impl Description {
             .collect();
 
         json!({"type": "object", "title": title, "additionalProperties": false, "properties": properties})
+    }
+
+    /// `[send.<name>]` of a name that is not there by itself: it says its kind, and has the settings of `[send.<kind>]`.
+    fn destination(&self, defaults: &Value) -> Value {
+        let of_kind = |kind: Word| {
+            let path = format!("send.{}", kind.as_str());
+            let mut settings = defaults
+                .pointer(&format!("/send/{}", kind.as_str()))
+                .cloned()
+                .unwrap_or_default();
+            if let Some(settings) = settings.as_object_mut() {
+                // One is all there can be in this process.
+                settings.remove("embedded");
+            }
+            let described = self.section(&path, kind.as_str(), &settings);
+            let is_it =
+                json!({"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]});
+            json!({"if": is_it, "then": described})
+        };
+        let words = Word::ALL.map(Word::as_str);
+        json!({"type": "object", "properties": {"kind": {"enum": words}}, "required": ["kind"], "allOf": Word::ALL.map(of_kind)})
+    }
+
+    /// `[route.<name>]`: by person type, and `default` before them. Which keys it takes depends on the destination's kind.
+    fn destination_route(&self, defaults: &Value) -> Value {
+        let mut keys = Map::new();
+        for kind in Word::ALL {
+            let route = format!("/route/{}/{}", kind.as_str(), PersonType::Employee);
+            let route = defaults.pointer(&route).and_then(Value::as_object);
+            keys.extend(
+                route
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| (key.clone(), value.clone())),
+            );
+        }
+        let route = self.section("route.default", "of a destination", &Value::Object(keys));
+        let types = PersonType::ALL
+            .iter()
+            .map(|person_type| person_type.as_str());
+        let properties: Map<String, Value> = ["default"]
+            .into_iter()
+            .chain(types)
+            .map(|name| (name.to_owned(), without_defaults(route.clone())))
+            .collect();
+        json!({"type": "object", "additionalProperties": false, "properties": properties})
     }
 
     fn setting(&self, path: &str, default: &Value) -> Value {

@@ -5,9 +5,16 @@
 use serde_json::{Map, Value};
 
 use super::layers::{Layer, Problem, variable};
+use crate::send::names;
 
 /// Says what is unknown in `layer`, and takes it out.
 pub(crate) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
+    // What is no destination has no routes either: that is said once.
+    let nameless = names::without_kind(layer, known);
+    if let Some(routes) = layer.get_mut("route").and_then(Value::as_object_mut) {
+        routes.retain(|name, _| !nameless.contains(name));
+    }
+
     Search {
         known,
         from,
@@ -106,11 +113,28 @@ impl Search<'_> {
             is_last && (!path.starts_with("route.") || path.starts_with("route.default."))
         });
         if places.is_empty() {
-            return String::new();
+            return self.of_no_destination(section, key, is_section);
         }
 
         let places: Vec<_> = places.iter().map(|path| self.written(path)).collect();
         format!(", did you mean {}", places.join(" or "))
+    }
+
+    /// What a section lacks to be a destination, or the route of one.
+    fn of_no_destination(&self, section: &str, key: &str, is_section: bool) -> String {
+        match section {
+            "send" if is_section && self.from == Layer::Environment => {
+                let kind = variable(&format!("send.{key}.kind"));
+                format!(", a destination of your own says what it is: {kind}=kafka")
+            }
+            "send" if is_section => {
+                ", a destination of your own says what it is: kind = \"mqtt\" | \"kafka\" | \"store\"".to_owned()
+            }
+            "route" if is_section => {
+                ", it is neither a person type nor a destination".to_owned()
+            }
+            _ => String::new(),
+        }
     }
 
     /// A key as one writes it there.
@@ -153,11 +177,11 @@ fn join(section: &str, key: &str) -> String {
 }
 
 fn run_together(path: &str) -> String {
-    path.replace(['.', '_'], "")
+    path.replace(['.', '_', '-'], "")
 }
 
 /// The known word that is one slip away, or two in a long one; a swap of neighbours is one.
-fn nearest<'a>(known: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(known: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a str> {
     let slips = (key.chars().count() / 3).clamp(1, 2);
     let near = known
         .map(|word| (strsim::osa_distance(word, key), word))

@@ -1,4 +1,4 @@
-//! `[send.kafka]`: the brokers, and the topics that are made there.
+//! `[send.<name>]` of kind kafka: the brokers, and the topics that are made there.
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -35,67 +35,65 @@ const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 const COMPRESSIONS: [&str; 4] = ["none", "gzip", "snappy", "lz4"];
 
 impl Kafka {
-    pub(crate) fn read(read: &mut Reader) -> Option<Kafka> {
-        let brokers = read.optional("send.kafka.brokers")?;
+    /// `None` = off.
+    pub(crate) fn read(read: &mut Reader, section: &str) -> Option<Kafka> {
+        let key = |name: &str| format!("{section}.{name}");
+        let brokers = read.optional(&key("brokers"))?;
         if brokers.split(',').any(|broker| !is_broker(broker.trim())) {
             read.problem(
-                "send.kafka.brokers",
-                "must be host:port,host:port without a scheme, a user or a path; TLS is send.kafka.security",
+                &key("brokers"),
+                format!(
+                    "must be host:port,host:port without a scheme, a user or a path; TLS is {section}.security"
+                ),
             );
         }
-        let (encrypted, sasl) = security(read);
+        let (encrypted, sasl) = security(read, section);
 
         Some(Kafka {
             brokers,
             create_topics: read.word(
-                "send.kafka.create_topics",
+                &key("create_topics"),
                 &[("missing", true), ("never", false)],
             ),
-            partitions: i32::try_from(read.whole("send.kafka.partitions", 1, 10_000)).unwrap_or(1),
-            replication: i32::try_from(read.whole("send.kafka.replication", -1, 100)).unwrap_or(-1),
+            partitions: i32::try_from(read.whole(&key("partitions"), 1, 10_000)).unwrap_or(1),
+            replication: i32::try_from(read.whole(&key("replication"), -1, 100)).unwrap_or(-1),
             encrypted,
             sasl,
-            tls: tls::read(read, "send.kafka"),
-            max_message_bytes: read.bytes("send.kafka.max_message_bytes", KIB, 256 * MIB),
-            linger: read.duration("send.kafka.linger", Duration::ZERO, SECOND),
+            tls: tls::read(read, section),
+            max_message_bytes: read.bytes(&key("max_message_bytes"), KIB, 256 * MIB),
+            linger: read.duration(&key("linger"), Duration::ZERO, SECOND),
             compression: read
-                .word(
-                    "send.kafka.compression",
-                    &COMPRESSIONS.map(|word| (word, word)),
-                )
+                .word(&key("compression"), &COMPRESSIONS.map(|word| (word, word)))
                 .to_owned(),
         })
     }
 }
 
 /// Whether the line is encrypted, and who we are to the brokers.
-fn security(read: &mut Reader) -> (bool, Option<Sasl>) {
+fn security(read: &mut Reader, section: &str) -> (bool, Option<Sasl>) {
+    let [security, mechanism, username, password] =
+        ["security", "sasl_mechanism", "username", "password"]
+            .map(|name| format!("{section}.{name}"));
     let protocols = [
         ("plaintext", (false, false)),
         ("ssl", (true, false)),
         ("sasl_plaintext", (false, true)),
         ("sasl_ssl", (true, true)),
     ];
-    let (encrypted, authenticated) = read.word("send.kafka.security", &protocols);
+    let (encrypted, authenticated) = read.word(&security, &protocols);
     let sasl = Sasl {
         mechanism: read
-            .word(
-                "send.kafka.sasl_mechanism",
-                &MECHANISMS.map(|word| (word, word)),
-            )
+            .word(&mechanism, &MECHANISMS.map(|word| (word, word)))
             .to_owned(),
-        username: read.text("send.kafka.username"),
-        password: read.secret("send.kafka.password"),
+        username: read.text(&username),
+        password: read.secret(&password),
     };
 
     let is_incomplete = sasl.username.is_empty() || sasl.password.is_empty();
-    if authenticated
-        && is_incomplete
-        && read.are_good(&["send.kafka.username", "send.kafka.password"])
-    {
+    if authenticated && is_incomplete && read.are_good(&[&username, &password]) {
         read.problem(
-            "send.kafka.security",
-            "needs send.kafka.username and a password (environment) or password_file",
+            &security,
+            format!("needs {username} and a password (environment) or password_file"),
         );
     }
     (encrypted, authenticated.then_some(sasl))

@@ -1,10 +1,11 @@
-//! `[send.mqtt]`: the broker, ours in this process or one elsewhere.
+//! `[send.<name>]` of kind mqtt: a broker elsewhere, or for the one called `mqtt` ours in this process.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::reader::Reader;
 use crate::reader::form::Form;
+use crate::reader::layers::variable;
 use crate::values::secret::Secret;
 use crate::values::template::{Field, Template};
 use crate::values::tls::{self, Tls};
@@ -12,11 +13,11 @@ use crate::{KIB, MIB, SECOND};
 
 #[derive(Clone, Debug)]
 pub struct Mqtt {
-    /// `None` = the broker in this process.
+    /// `None` = the broker in this process, which only the destination called `mqtt` can be.
     pub broker: Option<Broker>,
     pub embedded: Embedded,
     pub version: MqttVersion,
-    /// `None` = `boxbridge-<instance>`.
+    /// `None` = `boxbridge-<instance>`, and behind it the name where it is not `mqtt`.
     pub client_id: Option<String>,
     pub username: Option<String>,
     pub password: Secret,
@@ -55,17 +56,22 @@ pub struct Embedded {
     pub websocket: Option<SocketAddr>,
 }
 
+/// The one section whose broker may be ours.
+const EMBEDDABLE: &str = "send.mqtt";
+
 impl Mqtt {
-    pub(crate) fn read(read: &mut Reader) -> Option<Mqtt> {
-        let url = read.optional("send.mqtt.url")?;
+    /// `None` = off.
+    pub(crate) fn read(read: &mut Reader, section: &str) -> Option<Mqtt> {
+        let key = |name: &str| format!("{section}.{name}");
+        let url = read.optional(&key("url"))?;
+        let has_own = section == EMBEDDABLE;
         let broker = match url.as_str() {
-            "embedded" => None,
-            _ => Some(read.parsed(
-                "send.mqtt.url",
-                Form::Text,
-                Broker::nowhere(),
-                Broker::parse,
-            )),
+            "embedded" if has_own => None,
+            _ => Some(
+                read.parsed(&key("url"), Form::Text, Broker::nowhere(), |url| {
+                    Broker::written_in(section, url)
+                }),
+            ),
         };
 
         Some(Mqtt {
@@ -75,17 +81,17 @@ impl Mqtt {
                 websocket: read.optional_address("send.mqtt.embedded.websocket"),
             },
             version: read.word(
-                "send.mqtt.version",
+                &key("version"),
                 &[("5", MqttVersion::V5), ("3", MqttVersion::V3)],
             ),
-            client_id: read.optional("send.mqtt.client_id"),
-            username: read.optional("send.mqtt.username"),
-            password: read.secret("send.mqtt.password"),
-            tls: tls::read(read, "send.mqtt"),
-            keep_alive: read.duration("send.mqtt.keep_alive", 5 * SECOND, 3_600 * SECOND),
-            max_packet_bytes: read.bytes("send.mqtt.max_packet_bytes", KIB, 256 * MIB),
+            client_id: read.optional(&key("client_id")),
+            username: read.optional(&key("username")),
+            password: read.secret(&key("password")),
+            tls: tls::read(read, section),
+            keep_alive: read.duration(&key("keep_alive"), 5 * SECOND, 3_600 * SECOND),
+            max_packet_bytes: read.bytes(&key("max_packet_bytes"), KIB, 256 * MIB),
             status_topic: read.template(
-                "send.mqtt.status_topic",
+                &key("status_topic"),
                 &[Field::Site, Field::Gateway],
                 Template::mqtt_topic,
             ),
@@ -114,16 +120,29 @@ impl Mqtt {
 impl Broker {
     /// `mqtt://host[:port]`, `mqtts://…`, `ws://host[:port][/path]`, `wss://…`.
     pub fn parse(url: &str) -> Result<Broker, String> {
+        Broker::written_in(EMBEDDABLE, url)
+    }
+
+    fn written_in(section: &str, url: &str) -> Result<Broker, String> {
         if url.contains('@') {
-            return Err("must not hold a user or password: send.mqtt.username and BOXBRIDGE_SEND__MQTT__PASSWORD do".to_owned());
+            let password = variable(&format!("{section}.password"));
+            return Err(format!(
+                "must not hold a user or password: {section}.username and {password} do"
+            ));
         }
 
         let broker = Broker::of_parts(url).filter(|broker| {
             let is_odd = |c: char| c.is_whitespace() || c.is_control();
             !broker.host.is_empty() && !url.contains(is_odd)
         });
-        let allowed =
-            "must be embedded, or mqtt:// mqtts:// ws:// wss:// with a host and maybe a port";
+        let allowed = match section {
+            EMBEDDABLE => {
+                "must be embedded, or mqtt:// mqtts:// ws:// wss:// with a host and maybe a port"
+            }
+            _ => {
+                "must be mqtt:// mqtts:// ws:// wss:// with a host and maybe a port; embedded is for send.mqtt alone"
+            }
+        };
         broker.ok_or_else(|| allowed.to_owned())
     }
 

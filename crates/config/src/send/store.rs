@@ -1,4 +1,4 @@
-//! `[send.store]`: where the pictures lie. Its client library panics on what no header and no URL can hold, so that is refused here.
+//! `[send.<name>]` of kind store: where the pictures lie. Its client library panics on what no header and no URL can hold, so that is refused here.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +44,19 @@ pub struct Bucket {
     pub ca_file: Option<PathBuf>,
 }
 
+impl StoreUrl {
+    pub(crate) fn is_same_place(&self, other: &StoreUrl) -> bool {
+        match (self, other) {
+            (StoreUrl::File(folder), StoreUrl::File(other)) => folder == other,
+            (StoreUrl::S3(bucket), StoreUrl::S3(other)) => {
+                let place = |of: &Bucket| (of.endpoint.clone(), of.name.clone(), of.prefix.clone());
+                place(bucket) == place(other)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What the environment may say of who we are to a store, and of how it encrypts: names of the AWS tools. Not where it is
 /// (`AWS_ENDPOINT_URL`, `AWS_REGION`): those are settings.
 pub(crate) const VARIABLES: [&str; 18] = [
@@ -71,19 +84,20 @@ const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 
 impl Store {
-    pub(crate) fn read(read: &mut Reader) -> Store {
+    pub(crate) fn read(read: &mut Reader, section: &str) -> Store {
+        let key = |name: &str| format!("{section}.{name}");
         Store {
-            url: url(read),
-            public_url: http_url(read, "send.store.public_url")
+            url: url(read, section),
+            public_url: http_url(read, &key("public_url"))
                 .map(|url| url.trim_end_matches('/').to_owned()),
-            concurrency: read.count("send.store.concurrency", 1, 256),
-            timeout: read.duration("send.store.timeout", SECOND, 600 * SECOND),
-            keep: read.duration("send.store.keep", 2 * DAY, 36_500 * DAY),
-            max_bytes: read.size("send.store.max_bytes", MIB, 1 << 50),
+            concurrency: read.count(&key("concurrency"), 1, 256),
+            timeout: read.duration(&key("timeout"), SECOND, 600 * SECOND),
+            keep: read.duration(&key("keep"), 2 * DAY, 36_500 * DAY),
+            max_bytes: read.size(&key("max_bytes"), MIB, 1 << 50),
         }
     }
 
-    pub(crate) fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self, section: &str) -> Vec<String> {
         let StoreUrl::S3(bucket) = &self.url else {
             return Vec::new();
         };
@@ -94,7 +108,7 @@ impl Store {
             .as_ref()
             .filter(|endpoint| endpoint.starts_with("http://"))
         {
-            warnings.push(format!("send.store.endpoint {endpoint} is not encrypted: pictures cross the network in the clear"));
+            warnings.push(format!("{section}.endpoint {endpoint} is not encrypted: pictures cross the network in the clear"));
         }
 
         let ends_in_it = |url: &&String| {
@@ -102,16 +116,20 @@ impl Store {
         };
         if let Some(url) = self.public_url.as_ref().filter(ends_in_it) {
             warnings.push(format!(
-                "send.store.public_url {url} ends in the prefix of send.store.url, which begins every key: links hold it twice"
+                "{section}.public_url {url} ends in the prefix of {section}.url, which begins every key: links hold it twice"
             ));
         }
         warnings
     }
 }
 
-fn url(read: &mut Reader) -> StoreUrl {
-    let url = read.text("send.store.url");
-    if url == "file:" {
+/// The one that references mean, and whose pictures lie below `data_dir` where it names no other place.
+const REFERENCED: &str = "send.store";
+
+fn url(read: &mut Reader, section: &str) -> StoreUrl {
+    let key = format!("{section}.url");
+    let url = read.text(&key);
+    if url == "file:" && section == REFERENCED {
         return StoreUrl::File(PathBuf::from(read.text("data_dir")).join("pictures"));
     }
 
@@ -121,37 +139,49 @@ fn url(read: &mut Reader) -> StoreUrl {
     let bucket = url.strip_prefix("s3://").filter(|rest| !rest.is_empty());
     match (path, bucket) {
         (Some(path), _) => StoreUrl::File(PathBuf::from(path)),
-        (None, Some(rest)) => s3(read, rest),
+        (None, Some(rest)) => s3(read, section, rest),
         (None, None) => {
-            read.problem(
-                "send.store.url",
-                "must be file: or file:///path or s3://bucket/prefix",
-            );
+            let allowed = match section {
+                REFERENCED => "must be file: or file:///path or s3://bucket/prefix",
+                _ => "must be file:///path or s3://bucket/prefix; file: is the place of send.store",
+            };
+            read.problem(&key, allowed);
             StoreUrl::File(PathBuf::new())
         }
     }
 }
 
-fn s3(read: &mut Reader, rest: &str) -> StoreUrl {
+fn s3(read: &mut Reader, section: &str, rest: &str) -> StoreUrl {
+    let key = |name: &str| format!("{section}.{name}");
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if !bucket
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
     {
         read.problem(
-            "send.store.url",
+            &key("url"),
             "the name of a bucket is made of a-z A-Z 0-9 . _ -",
         );
     }
 
-    let endpoint = http_url(read, "send.store.endpoint");
+    let endpoint = http_url(read, &key("endpoint"));
     let region = read.parsed(
-        "send.store.region",
+        &key("region"),
         Form::Pattern("^[a-zA-Z0-9_-]+$"),
         "us-east-1".to_owned(),
-        region,
+        |text| {
+            let is_good = !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            if is_good {
+                Ok(text.to_owned())
+            } else {
+                Err("must be made of a-z A-Z 0-9 - _, such as us-east-1".to_owned())
+            }
+        },
     );
-    let credentials = credentials(read);
+    let credentials = credentials(read, section);
     let environment = if credentials.is_none() {
         environment(read)
     } else {
@@ -163,37 +193,31 @@ fn s3(read: &mut Reader, rest: &str) -> StoreUrl {
         prefix: prefix.trim_matches('/').to_owned(),
         endpoint,
         region,
-        virtual_host: read.switch("send.store.virtual_host"),
+        virtual_host: read.switch(&key("virtual_host")),
         credentials,
         environment,
         ca_file: read
-            .path("send.store.ca_file")
-            .inspect(|file| tls::certificates(read, "send.store.ca_file", file)),
+            .path(&key("ca_file"))
+            .inspect(|file| tls::certificates(read, &key("ca_file"), file)),
     })
 }
 
-fn region(text: &str) -> Result<String, String> {
-    let is_of_a_region = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-    if text.is_empty() || !text.bytes().all(is_of_a_region) {
-        return Err("must be made of a-z A-Z 0-9 - _, such as us-east-1".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-fn credentials(read: &mut Reader) -> Option<(String, Secret)> {
-    let secret = read.secret("send.store.secret_access_key");
-    let key_id = read.optional("send.store.access_key_id");
+fn credentials(read: &mut Reader, section: &str) -> Option<(String, Secret)> {
+    let [id_key, secret_key] =
+        ["access_key_id", "secret_access_key"].map(|name| format!("{section}.{name}"));
+    let secret = read.secret(&secret_key);
+    let key_id = read.optional(&id_key);
     if key_id.as_deref().is_some_and(|id| !fits_a_header(id)) {
-        read.problem("send.store.access_key_id", NOT_IN_A_HEADER);
+        read.problem(&id_key, NOT_IN_A_HEADER);
     }
 
     if secret.expose().contains(char::is_control) {
-        read.problem("send.store.secret_access_key", CONTROL);
+        read.problem(&secret_key, CONTROL);
     }
 
-    if key_id.is_some() == secret.is_empty() && read.are_good(&["send.store.secret_access_key"]) {
+    if key_id.is_some() == secret.is_empty() && read.are_good(&[&secret_key]) {
         read.problem(
-            "send.store.access_key_id",
+            &id_key,
             "goes with secret_access_key (environment) or secret_access_key_file: both or neither",
         );
     }
@@ -219,8 +243,7 @@ fn environment(read: &mut Reader) -> Vec<(String, Secret)> {
 
         if let Some(problem) = problem {
             is_bad = true;
-            read.problems
-                .push(Problem(format!("{name} of the environment {problem}")));
+            read.say(Problem(format!("{name} of the environment {problem}")));
         } else if !value.is_empty() {
             found.push((name.clone(), Secret::new(value)));
         }
@@ -233,7 +256,7 @@ fn environment(read: &mut Reader) -> Vec<(String, Secret)> {
         } else {
             (SECRET_KEY, KEY_ID)
         };
-        read.problems.push(Problem(format!(
+        read.say(Problem(format!(
             "{there} is in the environment, and {missing} is not: both or neither"
         )));
     }

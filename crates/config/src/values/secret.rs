@@ -4,17 +4,20 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// Keys whose value may come from the environment but not from a file or a flag.
-pub(crate) const SECRETS: [&str; 3] = [
-    "send.store.secret_access_key",
-    "send.mqtt.password",
-    "send.kafka.password",
-];
+/// Settings of a destination whose value may come from the environment but not from a file or a flag.
+const SECRETS: [&str; 2] = ["secret_access_key", "password"];
+
+pub(crate) fn is_secret(key: &str) -> bool {
+    let of_destination = key
+        .strip_prefix("send.")
+        .and_then(|rest| rest.split_once('.'));
+    of_destination.is_some_and(|(_, setting)| SECRETS.contains(&setting))
+}
 
 /// A value as it stands in a message: no secret, and nothing that may be the user and password before an `@`, with or without a scheme.
 pub(crate) fn shown(key: &str, value: &Value) -> String {
     let text = value.to_string();
-    if SECRETS.contains(&key) {
+    if is_secret(key) {
         return "***".to_owned();
     }
     let Some((before, after)) = text.rsplit_once('@') else {

@@ -276,10 +276,10 @@ mod tests {
         let (lines, _taken) = mpsc::channel(1);
         let sink = Sink {
             lines,
-            rules: Arc::new(Rules::new(config.routes)),
+            rules: Arc::new(Rules::of(&config)),
             stop: CancellationToken::new(),
         };
-        let kafka = config.send.kafka.unwrap();
+        let kafka = config.send.kafka().cloned().unwrap();
         let mut reader = Reader {
             consumer: settings(&kafka).create().unwrap(),
             known: HashSet::new(),

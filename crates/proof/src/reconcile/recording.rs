@@ -208,7 +208,7 @@ mod tests {
     use boxbridge_config::{Config, Layers};
 
     fn read(payload: &Value) -> Recorded {
-        let rules = Rules::new(Config::load(&Layers::default()).unwrap().routes);
+        let rules = Rules::of(&Config::load(&Layers::default()).unwrap());
         Recorded::read(
             Bus::Mqtt,
             "boxbridge/lobby/events/vip/192.168.1.7",

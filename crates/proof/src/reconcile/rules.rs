@@ -4,12 +4,14 @@
 //! second time and not with the gateway's own code, so that a mistake there does not confirm itself.
 
 use super::bus::{Bus, Stream};
-use boxbridge_config::{Field, Part, PicturePolicy, Route, Routes, Template};
+use boxbridge_config::{Config, Field, Part, PicturePolicy, Route, Routes, Template};
 use boxbridge_event::{Feed, Lane, PersonType};
 
 #[derive(Clone, Debug)]
 pub struct Rules {
-    routes: Routes,
+    mqtt: Routes,
+    kafka: Routes,
+    store: Routes,
 }
 
 /// What a topic template can be filled with.
@@ -23,14 +25,23 @@ pub struct Variables {
 }
 
 impl Rules {
-    pub fn new(routes: Routes) -> Rules {
-        Rules { routes }
+    /// Of the destinations that are called `mqtt`, `kafka` and `store`.
+    pub fn of(config: &Config) -> Rules {
+        let routes = |name: &str| {
+            let named = config.send.named(name);
+            named.map_or_else(|| config.routes.clone(), |named| named.routes.clone())
+        };
+        Rules {
+            mqtt: routes("mqtt"),
+            kafka: routes("kafka"),
+            store: routes("store"),
+        }
     }
 
     /// Whether an acknowledged event of this kind must arrive there. Where a type has no late topic, an event that was too
     /// late for the live one is missing all the same: nobody received it.
     pub fn expects(&self, bus: Bus, person_type: PersonType, feed: Feed) -> bool {
-        let route = self.routes.of(person_type);
+        let route = self.routes(bus).of(person_type);
         match (bus, feed) {
             (Bus::Kafka, _) => route.kafka_topic.is_some(),
             (Bus::Mqtt, Feed::History) => route.mqtt_late_topic.is_some(),
@@ -39,14 +50,15 @@ impl Rules {
     }
 
     pub fn stores_pictures(&self, person_type: PersonType) -> bool {
-        self.routes.of(person_type).pictures != PicturePolicy::Drop
+        self.store.of(person_type).pictures != PicturePolicy::Drop
     }
 
     /// Only live events are ever urgent.
     pub fn lane(&self, person_type: PersonType, feed: Feed) -> Lane {
         match feed {
             Feed::History => Lane::Normal,
-            Feed::Realtime | Feed::Platform => self.routes.of(person_type).lane,
+            // It is the event's own: every destination has the same.
+            Feed::Realtime | Feed::Platform => self.store.of(person_type).lane,
         }
     }
 
@@ -60,7 +72,7 @@ impl Rules {
             };
         };
 
-        let route = self.routes.of(person_type);
+        let route = self.routes(bus).of(person_type);
         let is = |template: &Option<Template>| {
             template
                 .as_ref()
@@ -76,7 +88,9 @@ impl Rules {
 
     /// The MQTT filters that catch every topic of the routes.
     pub fn mqtt_filters(&self) -> Vec<String> {
-        let templates = self.templates(|route| [&route.mqtt_topic, &route.mqtt_late_topic]);
+        let templates = self.templates(Bus::Mqtt, |route| {
+            [&route.mqtt_topic, &route.mqtt_late_topic]
+        });
         let mut filters: Vec<_> = templates.map(filter).collect();
         filters.sort();
         filters.dedup();
@@ -84,19 +98,27 @@ impl Rules {
     }
 
     pub fn is_kafka_topic(&self, topic: &str) -> bool {
-        self.templates(|route| [&route.kafka_topic])
+        self.templates(Bus::Kafka, |route| [&route.kafka_topic])
             .any(|template| matches(template, topic))
     }
 
+    fn routes(&self, bus: Bus) -> &Routes {
+        match bus {
+            Bus::Mqtt => &self.mqtt,
+            Bus::Kafka => &self.kafka,
+        }
+    }
+
     fn late_topics(&self) -> impl Iterator<Item = &Template> {
-        self.templates(|route| [&route.mqtt_late_topic])
+        self.templates(Bus::Mqtt, |route| [&route.mqtt_late_topic])
     }
 
     fn templates<'a, const N: usize>(
         &'a self,
+        bus: Bus,
         of: impl Fn(&'a Route) -> [&'a Option<Template>; N],
     ) -> impl Iterator<Item = &'a Template> {
-        self.routes
+        self.routes(bus)
             .iter()
             .flat_map(move |(_, route)| of(route))
             .flatten()
@@ -171,10 +193,10 @@ fn matches(template: &Template, topic: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use boxbridge_config::{Config, Layers};
+    use boxbridge_config::Layers;
 
     fn rules() -> Rules {
-        Rules::new(Config::load(&Layers::default()).unwrap().routes)
+        Rules::of(&Config::load(&Layers::default()).unwrap())
     }
 
     fn variables(person_type: Option<PersonType>) -> Variables {

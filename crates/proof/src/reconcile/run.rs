@@ -79,7 +79,7 @@ pub async fn judge_files(
     recordings: &[PathBuf],
     store: Option<u64>,
 ) -> Result<Report, Error> {
-    let mut judge = Judge::new(Rules::new(config.routes.clone()));
+    let mut judge = Judge::new(Rules::of(config));
     for path in ledgers {
         let unreadable = lines::each(path, |entry: Entry| judge.expect(&entry))?;
         warn(&mut judge, path, unreadable);
@@ -91,7 +91,7 @@ pub async fn judge_files(
     }
 
     if let Some(read) = store {
-        store_reader::look(&config.send.store, read, &mut judge).await?;
+        store_reader::look(config.send.store(), read, &mut judge).await?;
     }
     Ok(judge.into_report())
 }
@@ -129,15 +129,21 @@ fn recording(options: &Options) -> Result<PathBuf, Error> {
 
 fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
     let mqtt = match options.mqtt {
-        Some(_) => Some(config.send.mqtt.clone().ok_or(Error::Usage(MQTT_IS_OFF))?),
+        Some(_) => Some(
+            config
+                .send
+                .mqtt()
+                .cloned()
+                .ok_or(Error::Usage(MQTT_IS_OFF))?,
+        ),
         None => None,
     };
     let kafka = match options.kafka {
         Some(_) => Some(
             config
                 .send
-                .kafka
-                .clone()
+                .kafka()
+                .cloned()
                 .ok_or(Error::Usage(KAFKA_IS_OFF))?,
         ),
         None => None,
@@ -152,7 +158,7 @@ fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
         mqtt,
         mqtt_filters: options.topic.clone(),
         kafka: kafka.map(|kafka| (kafka, since)),
-        rules: Rules::new(config.routes.clone()),
+        rules: Rules::of(config),
     })
 }
 

@@ -34,10 +34,6 @@ impl Destination for Arc<Moody> {
     type Message = Sent;
     type Session = Line;
 
-    fn name(&self) -> &'static str {
-        "mqtt"
-    }
-
     async fn connect(&self, _lane: Lane) -> Result<Line, ConnectError> {
         Ok(Line { moody: Arc::clone(self), wire: VecDeque::new(), is_lost: false })
     }

@@ -90,7 +90,7 @@ impl Rig {
         let queue = Queue::open(Settings { disk, ..Settings::new(directory.path(), 64 << 20) }, &["mqtt"]).unwrap();
         let mut rig = Rig {
             moody: Arc::new(Moody { mood: Box::new(mood), taken: Arc::default() }),
-            link: Arc::new(Link::new("mqtt")),
+            link: Arc::new(Link::new("mqtt", "mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
             delivering: None,

@@ -308,7 +308,7 @@ fn answer(cursor: &mut Cursor, record: &Record, name: &'static str, aside: &Asid
         return true;
     }
     let entry = SetAside {
-        destination: "mqtt",
+        destination: "mqtt".into(),
         lane: record.lane,
         sequence: record.sequence,
         at: Timestamp::now(),

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use boxbridge::config::{Config, Layers};
+use boxbridge::config::{Config, Kind, Layers};
+use boxbridge::event::PersonType;
 use serde_json::Value;
 
 use super::helm::{CHART, Rendered, environment, matrix, render, try_render};
@@ -40,9 +41,9 @@ fn what_is_written_under_the_five_words_is_what_the_program_reads() {
     assert_eq!(config.ingest.events_max, 50);
     assert_eq!(config.ingest.quarantine.max_bytes, 512 << 20);
     assert_eq!(config.queue.max_bytes, 5_368_709_120);
-    assert_eq!(config.routes.of(boxbridge::event::PersonType::Vip).live_for.as_secs(), 90);
-    assert_eq!(config.routes.of(boxbridge::event::PersonType::Stranger).mqtt_topic, None);
-    let kafka = config.send.kafka.unwrap();
+    assert_eq!(config.routes.of(PersonType::Vip).live_for.as_secs(), 90);
+    assert_eq!(config.routes.of(PersonType::Stranger).mqtt_topic, None);
+    let kafka = config.send.kafka().unwrap();
     assert_eq!((kafka.partitions, kafka.replication), (12, 3));
 }
 
@@ -57,24 +58,38 @@ fn the_queue_is_on_the_volume_and_the_gateway_is_named_after_its_pod() {
 
 #[test]
 fn two_replicas_never_share_a_client_id() {
-    assert_eq!(load(&render("")).send.mqtt.unwrap().client_id, None, "each volume has an instance of its own");
+    assert_eq!(load(&render("")).send.mqtt().unwrap().client_id, None, "each volume has an instance of its own");
     let config = load(&render("send: {mqtt: {client_id: lobby}}"));
-    assert_eq!(config.send.mqtt.unwrap().client_id.as_deref(), Some("lobby-boxbridge-0"));
+    assert_eq!(config.send.mqtt().unwrap().client_id.as_deref(), Some("lobby-boxbridge-0"));
 }
 
 #[test]
 fn secrets_travel_by_reference_and_never_in_the_file() {
     let rendered = render(include_str!("../../../chart/secrets.yaml"));
     let config = load(&rendered);
-    let mqtt = config.send.mqtt.unwrap();
+    let mqtt = config.send.mqtt().unwrap();
     assert_eq!(mqtt.username.as_deref(), Some("boxbridge"));
     assert_eq!(mqtt.password.expose(), "from-mqtt-password");
-    let sasl = config.send.kafka.unwrap().sasl.unwrap();
+    let sasl = config.send.kafka().unwrap().sasl.clone().unwrap();
     assert_eq!((sasl.username.as_str(), sasl.password.expose()), ("from-kafka-user", "from-kafka-password"));
     assert!(rendered.all("Secret").is_empty());
     for word in ["password", "secret_access_key", "access_key_id"] {
         assert!(!rendered.settings().contains(word), "{word} in\n{}", rendered.settings());
     }
+}
+
+#[test]
+fn a_destination_of_any_name_is_written_and_its_secrets_travel_by_reference() {
+    let rendered = render(include_str!("../../../chart/destinations.yaml"));
+    let config = load(&rendered);
+    let Kind::Kafka(hq) = &config.send.named("kafka-hq").unwrap().kind else { panic!("no Kafka") };
+    let sasl = hq.sasl.as_ref().unwrap();
+    assert_eq!((sasl.username.as_str(), sasl.password.expose()), ("site-7", "from-hq-password"));
+    let Kind::Mqtt(guards) = &config.send.named("guards").unwrap().kind else { panic!("no MQTT") };
+    assert_eq!(guards.client_id.as_deref(), Some("guard-boxbridge-0"));
+    let topic = |person_type| config.send.named("kafka-hq").unwrap().routes.of(person_type).kafka_topic.clone();
+    assert!(topic(PersonType::Employee).is_none() && topic(PersonType::Vip).is_some());
+    assert!(!rendered.settings().contains("password"), "{}", rendered.settings());
 }
 
 #[test]
@@ -87,7 +102,7 @@ fn the_charts_own_values_are_no_settings() {
 
 #[test]
 fn the_file_store_gets_what_the_queue_leaves_of_the_volume() {
-    let store = |values: &str| load(&render(values)).send.store.max_bytes;
+    let store = |values: &str| load(&render(values)).send.store().max_bytes;
     assert_eq!(store(""), 7_680 << 20, "three quarters of 20 GiB - 10 GiB");
     assert_eq!(store("queue: {max_bytes: 256MiB}"), 192 << 20);
     assert_eq!(store("persistence: {size: 100Gi}"), 69_120 << 20);

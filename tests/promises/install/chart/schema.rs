@@ -38,6 +38,18 @@ fn with_settings(mut values: Value) -> Value {
         *of_type = json!({"$ref": "#/$defs/route"});
     }
     values["$defs"]["route"] = route;
+    for name in ["destination", "destinationRoute"] {
+        values["$defs"][name] = program["$defs"][name].clone();
+    }
+    for of_kind in values["$defs"]["destination"]["allOf"].as_array_mut().unwrap() {
+        let settings = of_kind["then"]["properties"].as_object_mut().unwrap();
+        for (keys, definition) in [(SECRETS, "secret"), (NAMES, "textOrSecret")] {
+            let is_one = |key: &str| keys.iter().any(|path| path.ends_with(&format!("/{key}")));
+            for (_, setting) in settings.iter_mut().filter(|(key, _)| is_one(key)) {
+                *setting = json!({"$ref": format!("#/$defs/{definition}"), "description": setting["description"]});
+            }
+        }
+    }
     for (paths, definition) in [(SECRETS, "secret"), (NAMES, "textOrSecret")] {
         for path in paths {
             let setting = setting(&mut values, path);

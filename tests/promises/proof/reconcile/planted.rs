@@ -12,7 +12,7 @@ use boxbridge_proof::simulate::{Entry, Marker, Sent};
 const EVENTS: u32 = 40;
 
 pub fn rules() -> Rules {
-    Rules::new(Config::load(&Layers::default()).unwrap().routes)
+    Rules::of(&Config::load(&Layers::default()).unwrap())
 }
 
 pub fn picture(number: u32) -> String {

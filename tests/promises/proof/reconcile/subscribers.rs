@@ -161,8 +161,8 @@ fn layers(key: &str, value: String) -> Layers {
 
 async fn record_mqtt(mosquitto: &Mosquitto, file: &str) -> Recorder {
     let config = Config::load(&layers("send.mqtt.url", format!("mqtt://{}", mosquitto.address))).unwrap();
-    let rules = Rules::new(config.routes);
-    let sources = Sources { mqtt: config.send.mqtt, mqtt_filters: Vec::new(), kafka: None, rules };
+    let rules = Rules::of(&config);
+    let sources = Sources { mqtt: config.send.mqtt().cloned(), mqtt_filters: Vec::new(), kafka: None, rules };
     Recorder::start(sources, file.as_ref()).await.unwrap()
 }
 
@@ -286,8 +286,9 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     let brokers = told.recv().unwrap();
     let config = Config::load(&layers("send.kafka.brokers", brokers.clone())).unwrap();
     let since = boxbridge::event::Timestamp::now();
-    let rules = Rules::new(config.routes);
-    let sources = Sources { mqtt: None, mqtt_filters: Vec::new(), kafka: config.send.kafka.map(|kafka| (kafka, since)), rules };
+    let rules = Rules::of(&config);
+    let sources =
+        Sources { mqtt: None, mqtt_filters: Vec::new(), kafka: config.send.kafka().cloned().map(|kafka| (kafka, since)), rules };
     let arrivals = sent.path("kafka.jsonl");
     let mut recorder = Recorder::start(sources, arrivals.as_ref()).await.unwrap();
     let producer: BaseProducer = rdkafka::ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();

@@ -265,7 +265,7 @@ fn a_gap_of_the_subscribers_own_is_said() {
 fn a_type_that_is_not_routed_to_a_bus_is_not_missed_there() {
     let flags = vec![("route.vip.kafka_topic".to_owned(), String::new())];
     let layers = Layers { flags, ..Layers::default() };
-    let rules = Rules::new(Config::load(&layers).unwrap().routes);
+    let rules = Rules::of(&Config::load(&layers).unwrap());
     let report = judge(rules, Run::good().ledger, [Recorded::Listening(Bus::Kafka)], None);
     assert_eq!(report.buses[&Bus::Kafka].lost.count, 36);
 }

@@ -119,7 +119,7 @@ fn a_file_that_holds_no_certificate_is_named_where_it_came_after_the_settings_we
     let file = tempfile::NamedTempFile::new().expect("a file");
     let path = file.path().to_str().expect("UTF-8");
     let send = settings("mqtts://localhost", &[]);
-    let mut mqtt = send.mqtt.clone().expect("mqtt is on");
+    let mut mqtt = send.mqtt().cloned().expect("mqtt is on");
     mqtt.tls.ca_file = Some(file.path().to_owned());
     let broker = mqtt.broker.clone().expect("a broker");
     let error = Mqtt::new(mqtt, broker, &send, identity()).err().expect("no certificate").to_string();

@@ -30,6 +30,7 @@ fn settings(url: &str, settings: &[(&str, &str)]) -> config::Send {
 
 fn identity() -> Identity {
     Identity {
+        destination: "mqtt".into(),
         site: "lobby".to_owned(),
         gateway: "edge-1".to_owned(),
         instance: uuid::Uuid::new_v4().to_string(),
@@ -40,7 +41,7 @@ fn identity() -> Identity {
 /// The destination of these settings.
 pub fn destination(url: &str, written: &[(&str, &str)]) -> Mqtt {
     let send = settings(url, written);
-    let mqtt = send.mqtt.clone().expect("mqtt is on");
+    let mqtt = send.mqtt().cloned().expect("mqtt is on");
     let broker = mqtt.broker.clone().expect("a broker");
     Mqtt::new(mqtt, broker, &send, identity()).unwrap_or_else(|error| panic!("{error}"))
 }
