@@ -160,7 +160,9 @@ async fn an_address_that_is_a_black_hole_is_given_up_while_there_is_time_for_the
     let hole = BlackHole::dig("127.0.0.2".parse().unwrap()).await;
     let kafka = kafka(settings(hole.address.to_string()), &["reached"]);
     let error = kafka.connect(Lane::Urgent).await.err().expect("a black hole").to_string();
-    assert_eq!(error, "kafka: no broker answers: 1/1 brokers are down", "given up, and not merely waited for");
+    // How many librdkafka counts at that moment is its own affair: between two attempts, none.
+    let is_given_up = error.starts_with("kafka: no broker answers: ") && error.ends_with(" brokers are down");
+    assert!(is_given_up, "given up, and not merely waited for: {error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
