@@ -56,9 +56,10 @@ impl Duplicates {
             if age > self.window_ms || records >= self.capacity {
                 break;
             }
+            let received_through = segment.received_through();
             let mut part = Vec::new();
             segment.visit(segment.base(), |sequence, entry| {
-                let age = age.saturating_add(segment.received_through().since(entry.received_at).max(0));
+                let age = age.saturating_add(received_through.since(entry.received_at).max(0));
                 if !entry.lost && age <= self.window_ms {
                     part.push((sequence, -age, entry.clone()));
                 }

@@ -241,7 +241,8 @@ impl Segment {
         seen.elapsed().saturating_add(age)
     }
 
-    /// Shows the records from `from` on, in order, until `visit` says that it has enough (`false`).
+    /// Shows the records from `from` on, in order, until `visit` says that it has enough (`false`). `visit` asks nothing of this segment: while it
+    /// shows records that are not sealed yet, it holds them locked.
     pub(super) fn visit(&self, from: u64, mut visit: impl FnMut(u64, &Entry) -> bool) -> io::Result<()> {
         let skip = usize::try_from(from.saturating_sub(self.base())).unwrap_or(usize::MAX);
         let sequences = self.base() + skip as u64..;
