@@ -49,6 +49,14 @@ impl File {
         })
     }
 
+    /// Fills `bytes`; false where the file ends before that. Any error is a disk that did not answer, and says nothing of the bytes.
+    pub fn read_if_long_enough(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
+        match self.read_exact_at(bytes, offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            read => read.map(|()| true),
+        }
+    }
+
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.call(Call::Write, || self.file.write_all_at(bytes, offset))
     }

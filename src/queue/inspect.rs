@@ -340,8 +340,7 @@ fn check(segment: &Segment, sequence: u64, entry: &Entry, report: &mut Report) {
 /// Punched pictures read as zeros.
 fn is_hole(segment: &Segment, entry: &Entry) -> io::Result<bool> {
     let mut bytes = vec![0; entry.pictures_bytes as usize];
-    match segment.file.read_exact_at(&mut bytes, super::segment::pictures_offset(entry.offset, entry.event_bytes)) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        read => read.map(|()| bytes.iter().all(|byte| *byte == 0)),
-    }
+    let place = super::segment::pictures_offset(entry.offset, entry.event_bytes);
+    let is_read = segment.file.read_if_long_enough(&mut bytes, place)?;
+    Ok(is_read && bytes.iter().all(|byte| *byte == 0))
 }

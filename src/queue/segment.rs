@@ -22,6 +22,8 @@ use crate::event::{Picture, Timestamp};
 
 /// Where the first group of a segment stands: behind both copies of the header.
 pub(super) const FIRST_GROUP: u64 = 2 * BLOCK;
+/// Of a segment that is being written, so many entries are copied under its lock and shown without it: as many as one reading takes.
+const SHOWN_AT_ONCE: usize = 64;
 
 pub(super) struct Segment {
     pub path: PathBuf,
@@ -87,7 +89,7 @@ impl Segment {
         let Some(file) = disk.open_if_there(&path)? else { return Ok(Found::Nothing) };
         for copy in [0, BLOCK] {
             let mut bytes = [0; SEGMENT_HEADER];
-            if !is_there(file.read_exact_at(&mut bytes, copy))? {
+            if !file.read_if_long_enough(&mut bytes, copy)? {
                 continue;
             }
             match SegmentHeader::decode(&bytes) {
@@ -119,7 +121,7 @@ impl Segment {
     pub(super) fn load_trailer(&self) -> io::Result<bool> {
         let Some(offset) = self.file.length()?.checked_sub(BLOCK) else { return Ok(false) };
         let mut bytes = [0; TRAILER];
-        if !is_there(self.file.read_exact_at(&mut bytes, offset))? {
+        if !self.file.read_if_long_enough(&mut bytes, offset)? {
             return Ok(false);
         }
         let trailer = Trailer::decode(&bytes, self.header.nonce, offset).filter(|trailer| trailer.number == self.header.number);
@@ -241,23 +243,24 @@ impl Segment {
         seen.elapsed().saturating_add(age)
     }
 
-    /// Shows the records from `from` on, in order, until `visit` says that it has enough (`false`). `visit` asks nothing of this segment: while it
-    /// shows records that are not sealed yet, it holds them locked.
+    /// Shows the records from `from` on, in order, until `visit` says that it has enough (`false`). No lock is held meanwhile: `visit` may ask this
+    /// segment whatever it likes, and the writer goes on.
     pub(super) fn visit(&self, from: u64, mut visit: impl FnMut(u64, &Entry) -> bool) -> io::Result<()> {
-        let skip = usize::try_from(from.saturating_sub(self.base())).unwrap_or(usize::MAX);
-        let sequences = self.base() + skip as u64..;
-        let index = {
-            let contents = self.contents();
-            match &*contents {
-                Contents::Open { entries, .. } => {
-                    let _ = sequences.zip(entries.iter().skip(skip)).all(|(sequence, entry)| visit(sequence, entry));
-                    return Ok(());
-                }
-                Contents::Sealed { index, .. } => index.upgrade(),
+        let mut skip = usize::try_from(from.saturating_sub(self.base())).unwrap_or(usize::MAX);
+
+        let index = loop {
+            let shown: Vec<Entry> = match &*self.contents() {
+                Contents::Open { entries, .. } => entries.iter().skip(skip).take(SHOWN_AT_ONCE).cloned().collect(),
+                Contents::Sealed { index, .. } => break index.upgrade(),
+            };
+            if shown.is_empty() || !shown.iter().zip(self.base() + skip as u64..).all(|(entry, sequence)| visit(sequence, entry)) {
+                return Ok(());
             }
+            skip += shown.len();
         };
+
         let index = index.map_or_else(|| self.load_index(), Ok)?;
-        let _ = sequences.zip(index.iter().skip(skip)).all(|(sequence, entry)| visit(sequence, entry));
+        let _ = index.iter().skip(skip).zip(self.base() + skip as u64..).all(|(entry, sequence)| visit(sequence, entry));
         Ok(())
     }
 
@@ -299,7 +302,7 @@ impl Segment {
     /// The index as written, if its checksum holds.
     pub(super) fn read_index(&self, trailer: &Trailer) -> io::Result<Option<Vec<Entry>>> {
         let mut bytes = vec![0; trailer.entries as usize * INDEX_ENTRY];
-        if !is_there(self.file.read_exact_at(&mut bytes, trailer.index_offset))? {
+        if !self.file.read_if_long_enough(&mut bytes, trailer.index_offset)? {
             return Ok(None);
         }
         if checksum(self.header.nonce, trailer.index_offset, &bytes) != trailer.index_crc {
@@ -313,7 +316,7 @@ impl Segment {
     pub(super) fn read(&self, sequence: u64, entry: &Entry) -> Result<(RecordHeader, Bytes), ReadError> {
         let rotten = || ReadError::Rotten(sequence);
         let mut bytes = vec![0; RECORD_HEADER + entry.event_bytes as usize];
-        if !is_there(self.file.read_exact_at(&mut bytes, entry.offset)).map_err(|error| ReadError::Unanswered(sequence, error))? {
+        if !self.file.read_if_long_enough(&mut bytes, entry.offset).map_err(|error| ReadError::Unanswered(sequence, error))? {
             return Err(rotten());
         }
         let header = RecordHeader::decode(&bytes, self.header.nonce, entry.offset).filter(|header| header.sequence == sequence);
@@ -333,7 +336,7 @@ impl Segment {
                 false => ReadError::Rotten(header.sequence),
             };
             let mut bytes = vec![0; picture.bytes as usize];
-            let read = is_there(self.file.read_exact_at(&mut bytes, place));
+            let read = self.file.read_if_long_enough(&mut bytes, place);
             let is_there = read.map_err(|error| ReadError::Unanswered(header.sequence, error))?;
             if !is_there || checksum(self.header.nonce, place, &bytes) != picture.crc {
                 return Err(failed());
@@ -353,16 +356,6 @@ impl Segment {
 
     fn contents(&self) -> std::sync::MutexGuard<'_, Contents> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether a file is long enough for what was read of it. Any other failure is a disk that did not answer, and says nothing of the
-/// bytes.
-fn is_there(read: io::Result<()>) -> io::Result<bool> {
-    match read {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

@@ -79,10 +79,8 @@ fn newest(file: &File, bytes: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
     let mut newest = None;
     for offset in [0, bytes] {
         let mut slot = vec![0; bytes as usize];
-        match file.read_exact_at(&mut slot, offset) {
-            // A file that ends early has no slot there. One that the disk does not read may well have one.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
-            result => result?,
+        if !file.read_if_long_enough(&mut slot, offset)? {
+            continue;
         }
         if let Some((generation, text)) = decode(&slot, offset)
             && newest.as_ref().is_none_or(|(newest, _)| generation > *newest)
