@@ -2,7 +2,7 @@
 //!
 //! Promises: a panic is logged and counted once, with its place in the source. Its message is logged only if it is a constant of the
 //! program: a formatted one may hold personal data. A task that must live as long as the process is started again. Deliberately repairs
-//! nothing: whoever catches a fault drops the state it was working on.
+//! nothing: the caller drops the state that the work had.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
@@ -58,6 +59,15 @@ pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Fault> {
 /// The same for work that does not wait.
 pub fn in_one_go<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Fault)
+}
+
+/// What a task of ours came to. Its fault goes on in the caller; `None` where the runtime goes down.
+pub fn joined<T>(ended: Result<T, JoinError>) -> Option<T> {
+    match ended.map_err(JoinError::try_into_panic) {
+        Ok(value) => Some(value),
+        Err(Ok(fault)) => std::panic::resume_unwind(fault),
+        Err(Err(_)) => None,
+    }
 }
 
 /// Runs the task that `start` makes until it ends by itself. After a fault a new one is made.

@@ -48,7 +48,7 @@ impl Cursor {
         let urgent = inner.follower(&follower.destination, Lane::Urgent).cloned();
         let grown = inner.log.grown();
         // One line from the lowest place: a device's records come in order whatever their types. What a type has behind it is stepped over.
-        let types = PersonType::ALL.iter().fold(TypeSet::default(), |types, person_type| types.with(TypeSet::of(*person_type)));
+        let types = TypeSet::ALL;
         let lines = vec![Line::new(types, unread(&follower, types))];
         let name = format!("{}, {}", follower.destination, follower.lane).into();
         Cursor {

@@ -93,10 +93,9 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
         closing: Default::default(),
         growth: Default::default(),
     });
-    let (number, write) = (number, recovered.write);
     let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
     duplicates.load(&inner.log).map_err(OpenError::io("reading the indexes of", &directory))?;
-    let threads = start(&inner, Writer::new(inner.clone(), duplicates, recovered.unsealed, number, write))
+    let threads = start(&inner, Writer::new(inner.clone(), duplicates, recovered.unsealed, number, recovered.write))
         .map_err(OpenError::io("starting a thread for", &directory))?;
     Ok((inner, threads))
 }

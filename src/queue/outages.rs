@@ -47,9 +47,7 @@ impl Outages {
 
     /// It is not tried any more.
     pub(super) fn given_up(&self, what: &str) {
-        let mut open = self.open();
-        open.remove(what);
-        self.any.store(!open.is_empty(), Ordering::Release);
+        self.remove(|open| open.remove(what));
     }
 
     pub(super) fn over(&self, what: impl FnOnce() -> String) {
@@ -57,19 +55,15 @@ impl Outages {
             return;
         }
         let what = what();
-        let mut open = self.open();
-        if open.remove(&what).is_some() {
+        if self.remove(|open| open.remove(&what)).is_some() {
             tracing::info!(what, "the disk does it again");
         }
-        self.any.store(!open.is_empty(), Ordering::Release);
     }
 
     /// The file is gone, and with it what it did not do.
     pub(super) fn forget(&self, path: &Path) {
         let path = path.display().to_string();
-        let mut open = self.open();
-        open.retain(|what, _| !what.ends_with(&path));
-        self.any.store(!open.is_empty(), Ordering::Release);
+        self.remove(|open| open.retain(|what, _| !what.ends_with(&path)));
     }
 
     pub(super) fn is_open(&self, what: &str) -> bool {
@@ -79,6 +73,13 @@ impl Outages {
     /// For people: what, and why.
     pub(super) fn all(&self) -> Vec<String> {
         self.open().iter().map(|(what, outage)| format!("{what}: {}", outage.error)).collect()
+    }
+
+    fn remove<T>(&self, remove: impl FnOnce(&mut BTreeMap<String, Outage>) -> T) -> T {
+        let mut open = self.open();
+        let removed = remove(&mut open);
+        self.any.store(!open.is_empty(), Ordering::Release);
+        removed
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<String, Outage>> {

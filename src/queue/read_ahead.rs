@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::inner::Inner;
 use super::layout::{Counts, Entry};
 use super::record::{self, Batch, Item, TypeSet, Want};
+use crate::fault;
 
 /// Reads at once: each holds a thread for as long as the disk does not answer. One for each type that catches up, one for a replay,
 /// and as many that were left in the middle.
@@ -143,15 +144,10 @@ impl Reads {
 
     /// The next that ends; pending where none is under way. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Read {
-        match self.running.join_next().await {
-            Some(Ok(read)) => read,
+        // A fault of ours ends the session that waits for it, and not the destination.
+        match self.running.join_next().await.and_then(fault::joined) {
+            Some(read) => read,
             None => std::future::pending().await,
-            // A fault of ours is that of whoever reads: it ends the session, and not the destination.
-            Some(Err(error)) => match error.try_into_panic() {
-                Ok(fault) => std::panic::resume_unwind(fault),
-                // The runtime goes down.
-                Err(_) => std::future::pending().await,
-            },
         }
     }
 }

@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::task::JoinError;
-
 use super::layout::{Counts, Entry, RecordHeader};
 use super::log::{Gap, Log, Part};
 use super::outages::Outages;
 use super::segment::{ReadError, Segment};
 use crate::event::{Lane, NoPictures, PersonType, Picture, ReadPictures, Reading, Record, Sequence};
+use crate::fault;
 
 /// Records read ahead at once.
 const BATCH_RECORDS: usize = 64;
@@ -48,14 +47,9 @@ impl ReadPictures for Pictures {
     fn read(self: Arc<Self>) -> Reading {
         Box::pin(async move {
             let read = tokio::task::spawn_blocking(move || self.read_now()).await;
-
-            match read.map_err(JoinError::try_into_panic) {
-                Ok(read) => read,
-                // A fault of ours says nothing of what is on disk.
-                Err(Ok(fault)) => std::panic::resume_unwind(fault),
-                // The runtime is going down: nobody will look at the answer.
-                Err(Err(_)) => Err(NoPictures::NotNow(io::Error::from(io::ErrorKind::Interrupted).to_string())),
-            }
+            // Where the runtime goes down, nobody will look at the answer.
+            let not_now = || Err(NoPictures::NotNow(io::Error::from(io::ErrorKind::Interrupted).to_string()));
+            fault::joined(read).unwrap_or_else(not_now)
         })
     }
 
@@ -160,7 +154,7 @@ pub(super) struct Want {
 pub(super) struct TypeSet(u8);
 
 impl TypeSet {
-    pub(super) const ALL: TypeSet = TypeSet(u8::MAX);
+    pub(super) const ALL: TypeSet = TypeSet((1 << PersonType::ALL.len()) - 1);
 
     pub(super) fn of(person_type: PersonType) -> TypeSet {
         TypeSet(1 << person_type.number())

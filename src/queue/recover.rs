@@ -114,7 +114,6 @@ impl Recovered {
         while let Some(other) = self.segments.pop_back_if(|other| segment.header.before.last() < other.through().last()) {
             leave_alone(disk, &other);
         }
-        self.counts = segment.header.before;
         self.write = self.write.max(segment.next_write());
         self.counts = segment.through();
         if segment.records() > 0 {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::backlog::Admitted;
 use super::{Delivery, Records};
 use crate::event::{NoPictures, Picture, Record, Sequence};
+use crate::fault;
 use crate::gateway::Render;
 use crate::send::Destination;
 
@@ -94,23 +95,15 @@ impl Fetches {
 
     /// The next that ends; pending where none is under way. Cancel-safe.
     pub(super) async fn next(&mut self) -> Fetched {
-        match self.running.join_next().await {
-            Some(Ok(fetched)) => {
-                self.bytes = self.bytes.saturating_sub(fetched.bytes);
-                fetched
-            }
-            None => std::future::pending().await,
-            Some(Err(error)) => {
-                // Of those that are left nobody knows how many bytes they are: all are forgotten with
-                // this session.
-                *self = Fetches { last: self.last, ..Fetches::default() };
-                match error.try_into_panic() {
-                    Ok(fault) => std::panic::resume_unwind(fault),
-                    // The runtime goes down.
-                    Err(_) => std::future::pending().await,
-                }
-            }
+        let Some(ended) = self.running.join_next().await else { return std::future::pending().await };
+        if ended.is_err() {
+            // Of those that are left nobody knows how many bytes they are: all are forgotten with this session.
+            *self = Fetches { last: self.last, ..Fetches::default() };
         }
+
+        let Some(fetched) = fault::joined(ended) else { return std::future::pending().await };
+        self.bytes = self.bytes.saturating_sub(fetched.bytes);
+        fetched
     }
 }
 
