@@ -103,7 +103,7 @@ impl Start<'_> {
                 verdicts: settings.is_bus().then(|| self.queue.verdicts(lane)),
                 aside: Arc::clone(self.aside),
                 link: Arc::clone(&link),
-                settings: self.config.send.clone(),
+                retry_max: self.config.send.retry_max,
                 is_expiring: false,
                 ages: Arc::clone(self.ages),
                 fetches: Fetches::default(),

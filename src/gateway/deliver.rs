@@ -22,12 +22,11 @@ mod tell;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ages, Render};
-use crate::config;
 use crate::event::{Lane, Timestamp};
 use crate::queue::Verdicts;
 use crate::queue::aside::Aside;
 use crate::send::link::Link;
-use crate::send::window::{Blame, Limits, Now};
+use crate::send::window::{Blame, Now};
 use crate::send::{ConnectError, Destination, Session};
 
 pub use backlog::Backlog;
@@ -52,7 +51,8 @@ pub struct Delivery<D, R, S> {
     pub aside: Arc<Aside>,
     pub link: Arc<Link>,
     pub ages: Arc<Ages>,
-    pub settings: config::Send,
+    /// The longest pause between two attempts to connect.
+    pub retry_max: Duration,
     /// Pictures on their way.
     pub fetches: Fetches,
     /// A rule of the config ended the last one; said once.
@@ -99,7 +99,7 @@ where
             Blame::Connection => {
                 attempts += 1;
                 delivery.link.down(delivery.lane, end.error, attempts);
-                pause(attempts, delivery.settings.retry_max)
+                pause(attempts, delivery.retry_max)
             }
         };
         delivery.rest(pause, &stop).await;
@@ -118,8 +118,7 @@ where
             self.let_alerts_pass(stop).await;
         }
 
-        let window = session.window();
-        self.backlog.open(Limits { records: window.records, bytes: window.bytes }, Instant::now());
+        self.backlog.open(session.window(), Instant::now());
         let (lost, has_progressed) = self.exchange(session, stop).await;
         let blame = self.backlog.lost(lost.is_explained, Instant::now());
         End { error: lost.error, blame, has_progressed }

@@ -22,8 +22,8 @@ pub trait Destination: Send + Sync + 'static {
 pub trait Session: Send {
     type Message;
 
-    /// How much may be submitted and not yet answered, as far as the other side limits it.
-    fn window(&self) -> Window;
+    /// How much may be submitted and not yet answered, as far as the other side limits it. The caller takes the smaller of this and its own settings.
+    fn window(&self) -> window::Limits;
 
     /// Hands over one record's message. Never waits: the caller keeps within [`Session::window`]. What cannot be sent at all is
     /// answered `Rejected` by [`Session::next`].
@@ -36,13 +36,6 @@ pub trait Session: Send {
     fn finish(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
-}
-
-/// What the other side can have in flight; the caller takes the smaller of this and its own settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    pub records: usize,
-    pub bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -163,24 +163,18 @@ impl<T> Window<T> {
         blame
     }
 
+    /// All but what was learned of the destination and of its connection.
     fn forget_all(&mut self) {
-        self.entries.clear();
-        self.devices.clear();
-        self.ready.clear();
-        self.live.iter_mut().for_each(BTreeSet::clear);
-        self.newest = Default::default();
-        self.held_bytes = 0;
-        self.replayed = Limits::default();
-        self.waiting.clear();
-        self.deadlines.clear();
-        self.retrying.clear();
-        self.parked.iter_mut().for_each(BTreeSet::clear);
-        self.left = Left::default();
-        self.full_since = None;
-        self.submitted.clear();
-        self.submitted_bytes = 0;
-        self.resubmitted.clear();
-        self.alone = None;
+        let nothing = Window::new(self.settings, Poison::Impossible);
+        *self = Window {
+            limits: self.limits,
+            unread: self.unread,
+            flows: self.flows,
+            pace: std::mem::take(&mut self.pace),
+            suspicion: self.suspicion.take(),
+            news: std::mem::take(&mut self.news),
+            ..nothing
+        };
         self.pace.restart();
     }
 

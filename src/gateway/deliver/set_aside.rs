@@ -40,7 +40,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             person_type = %record.person_type,
             topic = aside.topic.as_deref(),
             reason = rejection.reason.as_str(),
-            detail = rejection.detail,
+            detail = aside.detail,
             "event set aside"
         );
         self.backlog.set_aside(ending, rejection.verdict);

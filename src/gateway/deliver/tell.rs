@@ -46,7 +46,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
 
     /// A record was refused, and waits with its device or with its whole type.
     pub(super) fn say_waiting(&self, sequence: Sequence, rejection: &Rejection, extent: Extent) {
-        let (reason, detail) = (rejection.reason.as_str(), &rejection.detail);
+        let (reason, detail) = (rejection.reason.as_str(), self.link.of_its_own(rejection.detail.clone()));
         match extent {
             Extent::Device => {
                 let admitted = self.backlog.window().payload(sequence);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::event::{Sequence, Timestamp};
 
+#[derive(Default)]
 pub(super) struct InFlight {
     sent: HashMap<Sequence, Sent>,
     /// Still in the producer, though the caller was told that it waits.
@@ -48,17 +49,6 @@ pub(super) enum Silent {
 }
 
 impl InFlight {
-    pub(super) fn new() -> InFlight {
-        InFlight {
-            sent: HashMap::new(),
-            left_behind: HashMap::new(),
-            topics: HashMap::new(),
-            one_by_one: HashSet::new(),
-            answered: None,
-            silent_since: None,
-        }
-    }
-
     pub(super) fn len(&self) -> usize {
         self.sent.len()
     }
@@ -162,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_silent_topic_is_told_from_silent_brokers() {
-        let (mut flight, start) = (InFlight::new(), Instant::now());
+        let (mut flight, start) = (InFlight::default(), Instant::now());
         for number in 1..=3 {
             flight.sent(Sequence(number), sent("mute"), start);
         }
@@ -177,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_is_left_behind_is_sent_once_and_its_late_answer_counts() {
-        let (mut flight, now) = (InFlight::new(), Instant::now());
+        let (mut flight, now) = (InFlight::default(), Instant::now());
         for number in 1..=3 {
             flight.sent(Sequence(number), sent("mute"), now);
         }

@@ -21,7 +21,8 @@ use super::report::{Listener, Report};
 use super::topics::{self, Found, Topic};
 use super::{NAMES_MAX, Shared, WINDOWS};
 use crate::event::{Lane, Message, PictureVerdict, Sequence};
-use crate::send::{Answer, ConnectError, Lost, Reason, Rejection, Window};
+use crate::send::window;
+use crate::send::{Answer, ConnectError, Lost, Reason, Rejection};
 
 /// One connection of ours to the brokers, for one lane.
 pub struct Session {
@@ -80,7 +81,7 @@ impl Session {
             topics,
             lookups: JoinSet::new(),
             ready: VecDeque::new(),
-            in_flight: InFlight::new(),
+            in_flight: InFlight::default(),
             lane,
             is_lost: false,
             held: VecDeque::new(),
@@ -328,8 +329,8 @@ impl Session {
 impl crate::send::Session for Session {
     type Message = Message;
 
-    fn window(&self) -> Window {
-        Window { records: self.shared.limits.window_records, bytes: self.shared.limits.window_bytes }
+    fn window(&self) -> window::Limits {
+        window::Limits { records: self.shared.limits.window_records, bytes: self.shared.limits.window_bytes }
     }
 
     fn submit(&mut self, sequence: Sequence, message: Message) {

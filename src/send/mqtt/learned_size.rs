@@ -4,8 +4,9 @@
 //! refused here, and costs the others nothing. Promises: what the broker was seen to take is never refused. Deliberately forgets after a while: the
 //! operator may have raised the limit.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// One lost connection each time is little.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -20,22 +21,28 @@ struct Learned {
     at: Instant,
 }
 
+impl Learned {
+    fn counts(&self) -> bool {
+        self.at.elapsed() < REMEMBERED
+    }
+}
+
 impl LearnedSize {
     /// The smallest payload that the broker is known to refuse.
     pub fn refused(&self) -> Option<usize> {
-        let learned = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.filter(|learned| learned.at.elapsed() < REMEMBERED).map(|learned| learned.refused)
+        self.0.lock().filter(Learned::counts).map(|learned| learned.refused)
     }
 
     /// The broker refused a payload of so many bytes as too large.
     pub fn refuses(&self, bytes: usize) {
-        let refused = self.refused().map_or(bytes, |known| known.min(bytes));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Learned { refused, at: Instant::now() });
+        let mut learned = self.0.lock();
+        let refused = learned.filter(Learned::counts).map_or(bytes, |known| known.refused.min(bytes));
+        *learned = Some(Learned { refused, at: Instant::now() });
     }
 
     /// The broker took a payload of so many bytes: a smaller one that it refused was refused for something else.
     pub fn takes(&self, bytes: usize) {
-        let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut learned = self.0.lock();
         if learned.is_some_and(|learned| bytes >= learned.refused) {
             *learned = None;
         }

@@ -14,7 +14,8 @@ use tracing::{debug, warn};
 use crate::config::MqttVersion;
 use crate::event::{Message, Sequence};
 use crate::send::patience::Patience;
-use crate::send::{Answer, Lost, Reason, Window};
+use crate::send::window;
+use crate::send::{Answer, Lost, Reason};
 
 use super::admission::{check, check_learned, refused};
 use super::connection::{Cause, Connection, Culprit, Loss, Notice, Verdict};
@@ -220,8 +221,8 @@ impl Session {
 impl crate::send::Session for Session {
     type Message = Message;
 
-    fn window(&self) -> Window {
-        Window { records: self.limits.window, bytes: usize::MAX }
+    fn window(&self) -> window::Limits {
+        window::Limits { records: self.limits.window, bytes: usize::MAX }
     }
 
     fn submit(&mut self, sequence: Sequence, message: Message) {

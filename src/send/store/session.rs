@@ -13,7 +13,8 @@ use super::{Outcome, Shared};
 use crate::event::{Object, PictureKind, PictureVerdict, Sequence};
 use crate::fault::Fault;
 use crate::metrics;
-use crate::send::{Answer, Lost, Reason, Rejection, Window};
+use crate::send::window::Limits;
+use crate::send::{Answer, Lost, Reason, Rejection};
 
 /// One lane's uploads; dropping it ends those on their way.
 pub struct Session {
@@ -97,8 +98,8 @@ impl Record {
 impl crate::send::Session for Session {
     type Message = Vec<Object>;
 
-    fn window(&self) -> Window {
-        Window { records: self.shared.concurrency * RECORDS_PER_UPLOAD, bytes: usize::MAX }
+    fn window(&self) -> Limits {
+        Limits { records: self.shared.concurrency * RECORDS_PER_UPLOAD, bytes: usize::MAX }
     }
 
     fn submit(&mut self, sequence: Sequence, objects: Vec<Object>) {

@@ -15,7 +15,8 @@ use boxbridge::queue::aside::Aside;
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;
-use boxbridge::send::{Answer, ConnectError, Destination, Lost, Session, Window};
+use boxbridge::send::window::Limits;
+use boxbridge::send::{Answer, ConnectError, Destination, Lost, Session};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -57,8 +58,8 @@ impl Destination for Faulty {
 impl Session for FaultySession {
     type Message = Message;
 
-    fn window(&self) -> Window {
-        Window { records: 10, bytes: 1 << 20 }
+    fn window(&self) -> Limits {
+        Limits { records: 10, bytes: 1 << 20 }
     }
 
     fn submit(&mut self, sequence: Sequence, _: Message) {
@@ -98,7 +99,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         verdicts: None,
         aside: Arc::new(Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap()),
         link: Arc::clone(&link),
-        settings: config.send.clone(),
+        retry_max: config.send.retry_max,
         is_expiring: false,
         ages: Arc::new(Ages::new(Arc::new(Clock::open(&Disk::default(), folder.path())), queue.newest())),
         fetches: Fetches::default(),

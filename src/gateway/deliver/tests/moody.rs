@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::event::{Lane, PersonType, PictureVerdict, Sequence};
-use crate::send::{Answer, ConnectError, Destination, Lost, Reason, Rejection, Session, Window};
+use crate::send::window::Limits;
+use crate::send::{Answer, ConnectError, Destination, Lost, Reason, Rejection, Session};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
@@ -48,8 +49,8 @@ pub(super) struct Line {
 impl Session for Line {
     type Message = Sent;
 
-    fn window(&self) -> Window {
-        Window { records: 1_000, bytes: usize::MAX }
+    fn window(&self) -> Limits {
+        Limits { records: 1_000, bytes: usize::MAX }
     }
 
     fn submit(&mut self, sequence: Sequence, message: Sent) {

@@ -121,7 +121,7 @@ impl Rig {
             aside: Arc::new(Aside::open(&disk, folder, self.queue.epoch(), 1 << 20).unwrap()),
             link: Arc::clone(&self.link),
             ages: Arc::new(Ages::new(Arc::new(Clock::open(&disk, folder)), self.queue.newest())),
-            settings,
+            retry_max: settings.retry_max,
             fetches: Fetches::default(),
             is_expiring: false,
         };
