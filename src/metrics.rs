@@ -355,7 +355,7 @@ pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
         counter!(ACCEPTED, &labels).absolute(follower.accepted);
         gauge!(WAITING, &labels).set(follower.waiting as f64);
         gauge!(OLDEST, &labels).set(follower.oldest_waiting.map_or(Duration::ZERO, &age).as_secs_f64());
-        let expired: u64 = follower.tally.expired.values().sum();
+        let expired = follower.tally.expired_total();
         for (outcome, count) in
             [("delivered", follower.tally.delivered), ("set_aside", follower.tally.set_aside), ("expired", expired)]
         {

@@ -159,7 +159,7 @@ impl Health {
             delivered: follower.tally.delivered,
             waiting: follower.waiting,
             set_aside: follower.tally.set_aside,
-            expired: follower.tally.expired.values().sum(),
+            expired: follower.tally.expired_total(),
             oldest_seconds: oldest.as_secs_f64(),
             lag_seconds: COUNTS.lag(&follower.destination, follower.lane),
         }

@@ -175,7 +175,7 @@ fn print_cursors(cursors: &[CursorSummary]) {
                 cursor.lane.as_str(),
                 tally.delivered,
                 tally.set_aside,
-                tally.expired.values().sum::<u64>()
+                tally.expired_total()
             )),
         };
     }
@@ -259,7 +259,7 @@ fn print_report(report: &Report) -> ExitCode {
                 counted.accepted,
                 counted.tally.delivered,
                 counted.tally.set_aside,
-                counted.tally.expired.values().sum::<u64>(),
+                counted.tally.expired_total(),
                 counted.waiting,
                 if counted.is_exact() { "exact" } else { "DOES NOT ADD UP" }
             )),

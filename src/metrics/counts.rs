@@ -4,6 +4,7 @@
 //! Deliberately not what the queue counts: that is asked of the queue.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub struct Counts {
     pub pictures_saved_bytes: Count,
     pub answers: Histogram,
     pub syncs: Histogram,
-    lags: Mutex<BTreeMap<(String, Lane), Histogram>>,
+    lags: Mutex<BTreeMap<(Arc<str>, Lane), Histogram>>,
 }
 
 /// One number that only grows.
@@ -85,19 +86,14 @@ impl Counts {
         TAKEN.into_iter().map(|state| (state.as_str().to_owned(), of_state(state))).collect()
     }
 
-    pub fn add_lag(&self, destination: &str, lane: Lane, took: Duration) {
+    pub fn add_lag(&self, destination: &Arc<str>, lane: Lane, took: Duration) {
         let mut lags = self.lags.lock();
-
-        let known = lags.iter().find(|((name, of), _)| name == destination && *of == lane);
-        if let Some((_, histogram)) = known {
-            return histogram.record(took);
-        }
-        lags.entry((destination.to_owned(), lane)).or_insert(Histogram::new(LAG_EDGES)).record(took);
+        lags.entry((Arc::clone(destination), lane)).or_insert_with(|| Histogram::new(LAG_EDGES)).record(took);
     }
 
     pub fn lag(&self, destination: &str, lane: Lane) -> Buckets {
         let lags = self.lags.lock();
-        lags.get(&(destination.to_owned(), lane)).map_or_else(|| Histogram::new(LAG_EDGES).read(), Histogram::read)
+        lags.get(&(Arc::from(destination), lane)).map_or_else(|| Histogram::new(LAG_EDGES).read(), Histogram::read)
     }
 }
 

@@ -26,7 +26,12 @@ pub struct Tally {
 
 impl Tally {
     pub fn total(&self) -> u64 {
-        self.delivered + self.set_aside + self.expired.values().sum::<u64>()
+        self.delivered + self.set_aside + self.expired_total()
+    }
+
+    /// By whatever rule.
+    pub fn expired_total(&self) -> u64 {
+        self.expired.values().sum()
     }
 
     fn add(&mut self, outcome: Outcome, records: u64) {

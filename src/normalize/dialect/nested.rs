@@ -10,11 +10,14 @@ use crate::normalize::reading::json_object::JsonObject;
 
 pub(in crate::normalize) const INNER: &str = "ext_data";
 
-pub(in crate::normalize) static DIALECT: Dialect = Dialect {
+pub(in crate::normalize) static DIALECT: Dialect = NESTED;
+
+/// What other dialects of this shape begin with.
+pub(super) const NESTED: Dialect = Dialect {
     word: event::Dialect::Nested,
     claims,
     feed: |feed| feed,
-    table: TABLE,
+    table: Table { inner: INNER, fields: FIELDS, objects: OBJECTS },
     persons: PERSONS,
     // The vendor's rule: a missing person type means employee.
     person_missing: PersonType::Employee,
@@ -23,8 +26,6 @@ pub(in crate::normalize) static DIALECT: Dialect = Dialect {
     bookkeeping: BOOKKEEPING,
     history_only: HISTORY_ONLY,
 };
-
-pub(super) const TABLE: Table = Table { inner: INNER, fields: FIELDS, objects: OBJECTS };
 
 const FIELDS: &[Field] = &[
     top("identity_id", Meaning::IdentityId),
@@ -44,11 +45,11 @@ const FIELDS: &[Field] = &[
     inner("box_fiqa_info", Meaning::BoxQuality),
 ];
 
-pub(super) const DEVICES: &[(&str, &str)] =
+const DEVICES: &[(&str, &str)] =
     &[("0", "gate"), ("1", "capture_camera"), ("2", "ipc_static"), ("3", "ipc_dynamic"), ("4", "door")];
 
-pub(super) const BOOKKEEPING: &[&str] = &["dev_sno", "ep_id", "want_action", "out_timestamp", "api_version"];
-pub(super) const HISTORY_ONLY: &[&str] = &["info", "ir_pic"];
+const BOOKKEEPING: &[&str] = &["dev_sno", "ep_id", "want_action", "out_timestamp", "api_version"];
+const HISTORY_ONLY: &[&str] = &["info", "ir_pic"];
 
 /// Fields at the top of every edition.
 const CORE: [&str; 5] = ["identity_id", "identity_name", "group_name", "timestamp", "score"];

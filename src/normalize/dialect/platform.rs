@@ -2,24 +2,11 @@
 //!
 //! These two fields stay in `extra`. The device's id is its IP address on every feed, so that one match has one id.
 
-use super::nested::{BOOKKEEPING, DEVICES, HISTORY_ONLY, TABLE};
-use super::{Dialect, PERSONS, nested};
-use crate::config::ScoreScale;
-use crate::event::{self, Feed, PersonType};
+use super::{Dialect, nested};
+use crate::event::Feed;
 use crate::normalize::reading::json_object::JsonObject;
 
-pub(super) static DIALECT: Dialect = Dialect {
-    word: event::Dialect::Nested,
-    claims,
-    feed,
-    table: TABLE,
-    persons: PERSONS,
-    person_missing: PersonType::Employee,
-    devices: DEVICES,
-    scale: ScoreScale::Auto,
-    bookkeeping: BOOKKEEPING,
-    history_only: HISTORY_ONLY,
-};
+pub(super) static DIALECT: Dialect = Dialect { claims, feed, ..nested::NESTED };
 
 fn claims(object: &JsonObject<'_>) -> bool {
     object.has("device_id") && object.has("identity_info") && nested::claims(object)

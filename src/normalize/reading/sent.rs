@@ -92,7 +92,9 @@ impl SentDocument {
         let pictures = sent.take_pictures(&mut texts, context);
         for ((index, field), text) in dialect.table.fields.iter().enumerate().zip(texts) {
             let value = text.map(|text| sent.value(field.inner, field.name, text, context)).transpose()?;
-            sent.values.get_mut(index).into_iter().for_each(|slot| slot.clone_from(&value));
+            if let Some(slot) = sent.values.get_mut(index) {
+                *slot = value;
+            }
         }
         Ok((sent, pictures))
     }
