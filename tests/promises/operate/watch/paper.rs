@@ -68,13 +68,6 @@ fn every_alert_leads_to_its_section_and_every_section_has_its_alert() {
         assert!(has_its_value || rule.alert == "BoxbridgeNoGateway", "{}", rule.alert);
         assert!(!rule.annotations["summary"].as_str().unwrap().is_empty(), "{}", rule.alert);
     }
-    let page = std::fs::read_to_string(file(PAGE)).unwrap();
-    let slug = |heading: &str| heading.to_lowercase().replace(' ', "-").replace(['(', ')'], "");
-    let headings: BTreeSet<_> =
-        page.lines().filter(|line| line.starts_with('#')).map(|line| slug(line.trim_start_matches('#').trim())).collect();
-    for anchor in page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
-        assert!(headings.contains(anchor), "no heading #{anchor}");
-    }
     for (heading, text) in sections {
         let places: Vec<_> = QUESTIONS.iter().map(|question| text.find(question)).collect();
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{heading}: {places:?}");

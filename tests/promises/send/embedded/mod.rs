@@ -21,7 +21,7 @@ use boxbridge::send::{Answer, mqtt};
 use rumqttc::v5::{self, mqttbytes::QoS};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::parts::subscriber::{Over, Subscriber};
+use crate::parts::subscriber::{Over, Received, Subscriber};
 use crate::send::mqtt::{acknowledged, answer, at, connect, destination, lost, message};
 
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -132,20 +132,28 @@ async fn one_can_wait_for_the_first_subscriber() {
     tokio::time::timeout(Duration::from_secs(10), broker.subscribed()).await.expect("somebody has");
 }
 
+/// Submits so many, numbered, and sees each acknowledged.
+async fn publish(session: &mut mqtt::Session, count: u64) {
+    for number in 1..=count {
+        session.submit(Sequence(number), message("events/1", number.to_string()));
+    }
+    for number in 1..=count {
+        assert_eq!(answer(session).await, acknowledged(number));
+    }
+}
+
+fn assert_all_in_order(received: &[Received], count: u64) {
+    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=count));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listening_subscriber_gets_everything_in_order() {
     const MESSAGES: u64 = 5_000;
     let broker = start();
     let mut subscriber = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut session = session(&broker, Lane::Normal).await;
-    for number in 1..=MESSAGES {
-        session.submit(Sequence(number), message("events/1", number.to_string()));
-    }
-    for number in 1..=MESSAGES {
-        assert_eq!(answer(&mut session).await, acknowledged(number));
-    }
-    let received = subscriber.receive(MESSAGES as usize).await;
-    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=MESSAGES));
+    publish(&mut session, MESSAGES).await;
+    assert_all_in_order(&subscriber.receive(MESSAGES as usize).await, MESSAGES);
 }
 
 /// A subscriber that pauses after each message, or (without a pause) never acknowledges any; the task counts what came up to `count`.
@@ -199,13 +207,7 @@ async fn a_subscriber_that_takes_nothing_holds_up_nobody() {
     let _frozen = reluctant(&broker, None, MESSAGES).await;
     let mut subscriber = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut session = session(&broker, Lane::Normal).await;
-    for number in 1..=MESSAGES {
-        session.submit(Sequence(number), message("events/1", number.to_string()));
-    }
-    for number in 1..=MESSAGES {
-        assert_eq!(answer(&mut session).await, acknowledged(number));
-    }
-    let received = subscriber.receive(MESSAGES as usize).await;
-    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=MESSAGES));
+    publish(&mut session, MESSAGES).await;
+    assert_all_in_order(&subscriber.receive(MESSAGES as usize).await, MESSAGES);
     assert!(broker.dropped() > 0, "what the frozen one missed is counted");
 }

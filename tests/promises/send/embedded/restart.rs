@@ -8,7 +8,7 @@ use boxbridge::send::{Answer, Session as _};
 use serde_json::json;
 
 use super::raw::{Hello, Raw};
-use super::{session, start, subscriber};
+use super::{assert_all_in_order, session, start, subscriber};
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::subscriber::{Over, Subscriber};
@@ -31,8 +31,7 @@ async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_th
     // The stimulus: they come back two seconds later.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut back = subscriber(&broker, Over::Tcp, MqttVersion::V3, "events/#").await;
-    let received = back.receive(ALERTS as usize).await;
-    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=ALERTS), "all, once, in order");
+    assert_all_in_order(&back.receive(ALERTS as usize).await, ALERTS);
     urgent.submit(Sequence(ALERTS + 1), message("events/1", "next"));
     answer(&mut urgent).await;
     assert_eq!((back.receive_one().await.text(), there.receive_one().await.text()), ("next", "next"));

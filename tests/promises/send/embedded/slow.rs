@@ -11,7 +11,7 @@ use boxbridge::send::{Answer, Session as _};
 use serde_json::json;
 
 use super::raw::{Hello, Raw};
-use super::{reluctant, session, start, subscriber};
+use super::{assert_all_in_order, publish, reluctant, session, start, subscriber};
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::subscriber::Over;
@@ -52,14 +52,8 @@ async fn a_slow_subscriber_holds_the_normal_lane_back_for_a_bounded_time_and_the
     let mut fast = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut session = session(&broker, Lane::Normal).await;
     let began = Instant::now();
-    for number in 1..=MESSAGES {
-        session.submit(Sequence(number), message("events/1", number.to_string()));
-    }
-    for number in 1..=MESSAGES {
-        assert_eq!(answer(&mut session).await, acknowledged(number));
-    }
-    let received = fast.receive(MESSAGES as usize).await;
-    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=MESSAGES), "all, in order");
+    publish(&mut session, MESSAGES).await;
+    assert_all_in_order(&fast.receive(MESSAGES as usize).await, MESSAGES);
     // At the slow one's pace it would be 80 s.
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     assert!(broker.dropped() > 0, "what the slow one misses is counted");
