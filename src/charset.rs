@@ -1,7 +1,7 @@
 //! How far a character reaches in bytes that are not UTF-8.
 //!
-//! In the encodings of Chinese firmware a character's second byte may look like a backslash or a bracket. Promises: whoever looks for those
-//! in raw bytes, and steps from character to character, sees what a parser of the decoded text sees. Deliberately decodes nothing.
+//! In the encodings of Chinese firmware a character's second byte may look like a backslash or a bracket. Promises: a reader that
+//! steps through raw bytes from character to character finds the brackets that a parser of the decoded text finds. Deliberately decodes nothing.
 
 use encoding_rs::{Encoding, GB18030};
 
@@ -35,7 +35,7 @@ impl Charset {
             let (_, _, written, _) = decoder.decode_to_utf8(bytes.get(length - 1..length)?, &mut text, false);
             match text.get(..written)?.last() {
                 None => {}
-                // It is none of this character, which is broken: it stands for itself.
+                // The character is broken off: this byte begins the next one.
                 Some(last) if last.is_ascii() && length > 1 => return Some(length - 1),
                 Some(_) => return Some(length),
             }

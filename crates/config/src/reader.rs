@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         switch
     }
 
-    /// The value that goes with the word; the first stands in for one that is none of these.
+    /// The value of a word. An unknown word is a problem, and reads as the first.
     pub fn word<T: Copy, const N: usize>(
         &mut self,
         key: &str,

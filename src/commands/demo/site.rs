@@ -257,7 +257,7 @@ impl Watch {
     async fn restore(&mut self) -> anyhow::Result<()> {
         self.restores = None;
         self.screen.outage_ends();
-        self.line.restore().await.context("the line to the broker cannot be mended")
+        self.line.restore().await.context("the line to the broker cannot be restored")
     }
 }
 

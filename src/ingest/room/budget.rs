@@ -1,8 +1,8 @@
 //! Memory for bodies, from their first byte until their answer is written: what they cost, not what their text measures.
 //!
 //! Promises: as long as there is memory anyone gets it. The last quarter is for sources that hold less than a quarter, and half of that for
-//! those that hold little: so whoever floods leaves room for the others, and many who do still leave some for a usual event. A slow sender
-//! holds twice what it has sent at most. Deliberately does not know what a body costs: whoever works on it says so before it does.
+//! those that hold little: a source that floods leaves room for the others, and many that flood still leave some for a usual event. A slow sender
+//! holds twice what it has sent at most. Deliberately does not know what a body costs: its caller says so before it works on it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
