@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use boxbridge::event::{
-    Clock, ClockSource, Device, Event, EventId, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp,
+    Clock, ClockSource, Device, Event, EventId, Feed, Lane, PersonType, Picture, PictureKind,
+    Revision, Timestamp,
 };
 use boxbridge::queue::{Entry, Queue, Settings};
 
@@ -23,9 +24,16 @@ const ROUNDS: usize = 5;
 const GROUP_BYTES: usize = 4 << 20;
 
 fn main() {
-    let base = std::env::var_os("BOXBRIDGE_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    println!("{:>10} {:>12} {:>12} {:>8}   CPU ms per record: queue, loop", "at once", "queue /s", "loop /s", "ratio");
+    let base = std::env::var_os("BOXBRIDGE_BENCH_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    println!(
+        "{:>10} {:>12} {:>12} {:>8}   CPU ms per record: queue, loop",
+        "at once", "queue /s", "loop /s", "ratio"
+    );
     for concurrency in [1, 8, 64] {
         let mut queue = Vec::new();
         let mut plain = Vec::new();
@@ -33,13 +41,20 @@ fn main() {
             let dir = tempfile::tempdir_in(&base).expect("a directory");
             plain.push(measure(|| plain_loop(dir.path(), concurrency)));
             let dir = tempfile::tempdir_in(&base).expect("a directory");
-            queue.push(measure(|| runtime.block_on(append(dir.path(), concurrency))));
+            queue.push(measure(|| {
+                runtime.block_on(append(dir.path(), concurrency))
+            }));
         }
         let (queue, plain) = (median(queue), median(plain));
         let rate = |took: Duration| RECORDS as f64 / took.as_secs_f64();
         let cpu = |took: Duration| took.as_secs_f64() * 1000.0 / RECORDS as f64;
         let (fast, slow) = (rate(queue.0), rate(plain.0));
-        println!("{concurrency:>10} {fast:>12.0} {slow:>12.0} {:>8.2}   {:.3}, {:.3}", fast / slow, cpu(queue.1), cpu(plain.1));
+        println!(
+            "{concurrency:>10} {fast:>12.0} {slow:>12.0} {:>8.2}   {:.3}, {:.3}",
+            fast / slow,
+            cpu(queue.1),
+            cpu(plain.1)
+        );
     }
 }
 
@@ -58,21 +73,37 @@ fn median(mut took: Vec<(Duration, Duration)>) -> (Duration, Duration) {
 /// User and system time, from `/proc/self/stat` in ticks of 10 ms.
 fn cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |place: usize| fields.get(place).and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or(0);
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |place: usize| {
+        fields
+            .get(place)
+            .and_then(|ticks| ticks.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 async fn append(dir: &Path, concurrency: usize) -> Duration {
     let queue = Queue::open(Settings::new(dir, 4 << 30), &["mqtt"]).expect("opens");
-    let picture = Picture { kind: PictureKind::Scene, bytes: vec![7; PICTURE_BYTES].into() };
+    let picture = Picture {
+        kind: PictureKind::Scene,
+        bytes: vec![7; PICTURE_BYTES].into(),
+    };
     let started = Instant::now();
     let all: Vec<_> = (0..concurrency)
         .map(|task| {
             let (queue, picture) = (queue.clone(), picture.clone());
             tokio::spawn(async move {
                 for number in (task..RECORDS).step_by(concurrency) {
-                    queue.append(entry(number as u64, picture.clone())).await.expect("room");
+                    queue
+                        .append(entry(number as u64, picture.clone()))
+                        .await
+                        .expect("room");
                 }
             })
         })
@@ -98,7 +129,8 @@ fn plain_loop(dir: &Path, concurrency: usize) -> Duration {
             Some((open, offset)) if offset + (bytes.len() as u64) < FILE_BYTES => (open, offset),
             _ => {
                 let open = File::create(dir.join(number.to_string())).expect("a file");
-                rustix::fs::fallocate(&open, rustix::fs::FallocateFlags::empty(), 0, FILE_BYTES).expect("room");
+                rustix::fs::fallocate(&open, rustix::fs::FallocateFlags::empty(), 0, FILE_BYTES)
+                    .expect("room");
                 (open, 0)
             }
         };
@@ -123,14 +155,25 @@ fn entry(number: u64, picture: Picture) -> Entry {
         person_type: PersonType::Visitor,
         identity: Default::default(),
         matched: Default::default(),
-        device: Device { id: "192.168.1.243".to_owned(), ..Device::default() },
+        device: Device {
+            id: "192.168.1.243".to_owned(),
+            ..Device::default()
+        },
         origin: Default::default(),
-        clock: Clock { from: ClockSource::Box, skew_ms: None },
+        clock: Clock {
+            from: ClockSource::Box,
+            skew_ms: None,
+        },
         pictures: Default::default(),
         quality: Default::default(),
         source: Default::default(),
         extra: Default::default(),
         warnings: Vec::new(),
     };
-    Entry { event, pictures: vec![picture], lane: Lane::Normal, live_revision: None }
+    Entry {
+        event,
+        pictures: vec![picture],
+        lane: Lane::Normal,
+        live_revision: None,
+    }
 }

@@ -20,14 +20,20 @@ async fn main() -> anyhow::Result<()> {
     let broker = std::env::var("BROKER").unwrap_or_else(|_| "mqtt://127.0.0.1:1883".to_owned());
     for version in ["3", "5", "3", "5"] {
         let rate = rate(&broker, version).await?;
-        println!("version {version}: {rate:>6.0} messages/s, {:>4.0} MB/s", rate * BYTES as f64 / 1e6);
+        println!(
+            "version {version}: {rate:>6.0} messages/s, {:>4.0} MB/s",
+            rate * BYTES as f64 / 1e6
+        );
     }
     Ok(())
 }
 
 async fn rate(broker: &str, version: &str) -> anyhow::Result<f64> {
     let mqtt = destination(broker, version)?;
-    let mut session = mqtt.connect(Lane::Normal).await.map_err(|error| anyhow::anyhow!("{broker}: {error}"))?;
+    let mut session = mqtt
+        .connect(Lane::Normal)
+        .await
+        .map_err(|error| anyhow::anyhow!("{broker}: {error}"))?;
     let payload = Bytes::from(vec![b'x'; BYTES]);
     let window = session.window().records as u64;
     let start = Instant::now();
@@ -46,10 +52,21 @@ async fn rate(broker: &str, version: &str) -> anyhow::Result<f64> {
 }
 
 fn destination(broker: &str, version: &str) -> anyhow::Result<Mqtt> {
-    let flags = [("send.mqtt.url", broker), ("send.mqtt.version", version)].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let send = Config::load(&Layers { flags: flags.to_vec(), ..Layers::default() })?.send;
-    let mqtt = send.mqtt().cloned().ok_or_else(|| anyhow::anyhow!("{broker} is no broker"))?;
-    let broker = mqtt.broker.clone().ok_or_else(|| anyhow::anyhow!("a broker of one's own is wanted"))?;
+    let flags = [("send.mqtt.url", broker), ("send.mqtt.version", version)]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let send = Config::load(&Layers {
+        flags: flags.to_vec(),
+        ..Layers::default()
+    })?
+    .send;
+    let mqtt = send
+        .mqtt()
+        .cloned()
+        .ok_or_else(|| anyhow::anyhow!("{broker} is no broker"))?;
+    let broker = mqtt
+        .broker
+        .clone()
+        .ok_or_else(|| anyhow::anyhow!("a broker of one's own is wanted"))?;
     let identity = Identity {
         destination: "mqtt".into(),
         site: "bench".to_owned(),

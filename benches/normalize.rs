@@ -36,9 +36,20 @@ fn main() {
         charset: None,
         received_at: Timestamp(1_795_341_600_123),
     };
-    let limits = Limits { depth_max: 64, events_max: 100, pictures_max: 16, event_max_bytes: 8 << 20 };
-    let context =
-        Context { source: &source, site: "default", gateway: "edge-1", settings: &settings, limits, room: Room(&|_| true) };
+    let limits = Limits {
+        depth_max: 64,
+        events_max: 100,
+        pictures_max: 16,
+        event_max_bytes: 8 << 20,
+    };
+    let context = Context {
+        source: &source,
+        site: "default",
+        gateway: "edge-1",
+        settings: &settings,
+        limits,
+        room: Room(&|_| true),
+    };
     let (mut ours, mut plain) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         plain = plain.min(time(|| drop(black_box(plain_loop(&body)))));
@@ -48,7 +59,10 @@ fn main() {
         }));
     }
     let ratio = ours.as_secs_f64() / plain.as_secs_f64();
-    println!("{} bytes: normalize {ours:?}, plain loop {plain:?}, ratio {ratio:.3}", body.len());
+    println!(
+        "{} bytes: normalize {ours:?}, plain loop {plain:?}, ratio {ratio:.3}",
+        body.len()
+    );
 }
 
 fn time(work: impl FnOnce()) -> Duration {
@@ -86,7 +100,9 @@ fn plain_loop(body: &[u8]) -> Vec<(Vec<u8>, [u8; 32])> {
     let event: Plain<'_> = serde_json::from_str(text).expect("it is an event");
     let pictures = [event.reg_pic, event.ext_data.spot_pic];
     let decoded = pictures.map(|picture| {
-        let bytes = base64_simd::STANDARD.decode_to_vec(picture.get().trim_matches('"')).expect("it is base64");
+        let bytes = base64_simd::STANDARD
+            .decode_to_vec(picture.get().trim_matches('"'))
+            .expect("it is base64");
         let hash = Sha256::digest(&bytes).into();
         (bytes, hash)
     });
@@ -117,7 +133,9 @@ fn jpeg(seed: u64) -> Vec<u8> {
     let mut bytes = start.concat();
     let mut state = seed;
     while bytes.len() < PICTURE_BYTES {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         bytes.push((state >> 33) as u8 & 0x7f);
     }
     bytes.extend([0xff, 0xd9]);

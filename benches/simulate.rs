@@ -16,7 +16,10 @@ const EVENTS: u64 = 6_000;
 
 fn main() {
     let url = receiver();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     for keep_alive in [true, false] {
         let options = Options {
             url: url.clone(),
@@ -28,11 +31,17 @@ fn main() {
             ..Options::default()
         };
         let before = cpu_seconds();
-        let outcome = runtime.block_on(simulate::run_until(options, CancellationToken::new())).expect("an address");
+        let outcome = runtime
+            .block_on(simulate::run_until(options, CancellationToken::new()))
+            .expect("an address");
         let share = (cpu_seconds() - before) / outcome.elapsed_seconds * 100.0;
         println!(
             "{}\n{outcome}\nCPU           {share:.0} % of one core\n",
-            if keep_alive { "keep-alive" } else { "Connection: close" }
+            if keep_alive {
+                "keep-alive"
+            } else {
+                "Connection: close"
+            }
         );
     }
 }
@@ -41,11 +50,17 @@ fn main() {
 fn receiver() -> Receiver {
     let (told, url) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+                .await
+                .expect("a port");
             let address = listener.local_addr().expect("an address");
-            told.send(format!("http://{address}").parse().expect("a URL")).expect("somebody who waits");
+            told.send(format!("http://{address}").parse().expect("a URL"))
+                .expect("somebody who waits");
             let discard = |mut body: axum::body::Body| async move {
                 while body.frame().await.is_some() {}
                 "ok"
@@ -59,7 +74,12 @@ fn receiver() -> Receiver {
 /// Of the calling thread.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("proc");
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     let ticks = |field: usize| fields[field].parse::<f64>().expect("ticks");
     (ticks(11) + ticks(12)) / 100.0
 }

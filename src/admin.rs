@@ -51,7 +51,10 @@ impl Admin {
             .route("/metrics", get(render))
             .nest("/api", api)
             .with_state(health);
-        Arc::new(Admin { router, places: Places::new(connections_max) })
+        Arc::new(Admin {
+            router,
+            places: Places::new(connections_max),
+        })
     }
 }
 
@@ -65,38 +68,70 @@ impl Port for Admin {
     }
 
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
-        let NewConnection { stream, address, exchange, place: _place } = connection;
+        let NewConnection {
+            stream,
+            address,
+            exchange,
+            place: _place,
+        } = connection;
         let in_service = exchange.clone();
 
-        let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(Peer(address.ip()));
-            let (router, in_service) = (self.router.clone(), in_service.begin());
-            async move {
-                let answer = router.oneshot(request).await;
-                drop(in_service);
-                answer
-            }
-        });
+        let service =
+            tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(Peer(address.ip()));
+                let (router, in_service) = (self.router.clone(), in_service.begin());
+                async move {
+                    let answer = router.oneshot(request).await;
+                    drop(in_service);
+                    answer
+                }
+            });
 
-        let ended = port::run(stream, service, &exchange, Deadlines { idle: IDLE, head: HEAD }, &stop).await;
+        let ended = port::run(
+            stream,
+            service,
+            &exchange,
+            Deadlines {
+                idle: IDLE,
+                head: HEAD,
+            },
+            &stop,
+        )
+        .await;
         if let Err(error) = ended {
             tracing::debug!(peer = %address.ip(), %error, "admin connection ended");
         }
     }
 
     fn turn_away(&self, stream: TcpStream, _address: IpAddr) {
-        port::say_and_close(stream, "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        port::say_and_close(
+            stream,
+            "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+        );
     }
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {
     let (is_ready, report) = health.report();
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(CONTENT_TYPE, "application/json")], format!("{report}\n")).into_response()
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        [(CONTENT_TYPE, "application/json")],
+        format!("{report}\n"),
+    )
+        .into_response()
 }
 
 async fn render(State(health): State<Arc<Health>>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], health.scrape()).into_response()
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        health.scrape(),
+    )
+        .into_response()
 }
 
 async fn status(State(health): State<Arc<Health>>) -> Response {

@@ -76,8 +76,15 @@ pub struct App {
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
-    #[expect(clippy::too_many_lines, reason = "the one place where everything meets, in the order in which it starts")]
-    pub async fn start(mut config: Config, metrics: PrometheusHandle, held: Held) -> anyhow::Result<App> {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the one place where everything meets, in the order in which it starts"
+    )]
+    pub async fn start(
+        mut config: Config,
+        metrics: PrometheusHandle,
+        held: Held,
+    ) -> anyhow::Result<App> {
         // Names and faces are not for every user of the machine, whatever makes the file and whatever the service's umask is.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
         let shares = Shares::take(&config);
@@ -87,21 +94,41 @@ impl App {
         let admin = Stage::default();
         let admin_address = start_admin(&config, shares, &health, &admin)?;
         let address = config.ingest.listen;
-        let listener = held.listener(address).await.map_err(|error| cannot_listen("ingest.listen", address, error))?;
+        let listener = held
+            .listener(address)
+            .await
+            .map_err(|error| cannot_listen("ingest.listen", address, error))?;
         let ingest_address = listener.local_addr()?;
 
         let names = build::destination_names(&config);
         let settings = queue::Settings::from(config.as_ref());
         let disk = settings.disk.clone();
-        let open = move || Queue::open(settings, &names.iter().map(|name| &**name).collect::<Vec<_>>());
-        let queue = tokio::task::spawn_blocking(open).await.map_err(|_| Fault)?.context("cannot open the queue")?;
+        let open = move || {
+            Queue::open(
+                settings,
+                &names.iter().map(|name| &**name).collect::<Vec<_>>(),
+            )
+        };
+        let queue = tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|_| Fault)?
+            .context("cannot open the queue")?;
         let instance = build::instance(&disk, &config.data_dir)?;
         let clock = Arc::new(Clock::open(&disk, &config.data_dir));
         clock.look();
         let ages = Arc::new(Ages::new(Arc::clone(&clock), queue.newest()));
         let untaken = Untaken::of(&disk, &config.data_dir);
-        let aside = Arc::new(Aside::open(&disk, &config.data_dir, queue.epoch(), config.queue.aside_max_bytes)?);
-        let quarantine = Arc::new(Quarantine::open(&disk, &config.data_dir, &config.ingest.quarantine)?);
+        let aside = Arc::new(Aside::open(
+            &disk,
+            &config.data_dir,
+            queue.epoch(),
+            config.queue.aside_max_bytes,
+        )?);
+        let quarantine = Arc::new(Quarantine::open(
+            &disk,
+            &config.data_dir,
+            &config.ingest.quarantine,
+        )?);
         metrics::limits(&config);
 
         let embedded = build::embedded(&config, shares.embedded)?.map(Arc::new);
@@ -117,27 +144,50 @@ impl App {
             places: &places,
             stage: &deliveries,
         };
-        let links = ready.into_iter().map(|ready| start.deliveries(ready)).collect();
+        let links = ready
+            .into_iter()
+            .map(|ready| start.deliveries(ready))
+            .collect();
         if let Some(embedded) = &embedded {
-            let (embedded, queue, stop) = (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
+            let (embedded, queue, stop) =
+                (Arc::clone(embedded), queue.clone(), deliveries.stop.clone());
             let untaken = untaken.clone();
-            deliveries
-                .keep("embedded", move || build::look_after(Arc::clone(&embedded), queue.clone(), untaken.clone(), stop.clone()));
+            deliveries.keep("embedded", move || {
+                build::look_after(
+                    Arc::clone(&embedded),
+                    queue.clone(),
+                    untaken.clone(),
+                    stop.clone(),
+                )
+            });
         }
-        health.opened(queue.clone(), links, Arc::clone(&clock), config.warnings.clone());
+        health.opened(
+            queue.clone(),
+            links,
+            Arc::clone(&clock),
+            config.warnings.clone(),
+        );
 
         let received = tokio::task::spawn_blocking({
             let (disk, data_dir, queue) = (disk.clone(), config.data_dir.clone(), queue.clone());
             move || Received::open(disk, &data_dir, queue)
         });
-        let received = received.await.map_err(|_| Fault)?.context("cannot read the counts in queue/received.json")?;
+        let received = received
+            .await
+            .map_err(|_| Fault)?
+            .context("cannot read the counts in queue/received.json")?;
         let received = Arc::new(received);
         let commits = TaskTracker::new();
         let gateway = Gateway {
             config: Arc::clone(&config),
             queue: queue.clone(),
             quarantine: Arc::clone(&quarantine),
-            router: Arc::new(Router::new(&config.routes, places, queue.epoch(), normalize::table)),
+            router: Arc::new(Router::new(
+                &config.routes,
+                places,
+                queue.epoch(),
+                normalize::table,
+            )),
             received: Arc::clone(&received),
             turns: Turns::of_this_machine(),
             keeping: Turns::of_the_disk(),
@@ -148,7 +198,12 @@ impl App {
         };
         let ingest = Stage::default();
         let leaving = CancellationToken::new();
-        let service = Service::new(Arc::new(gateway), config.ingest.clone(), commits.clone(), leaving.clone());
+        let service = Service::new(
+            Arc::new(gateway),
+            config.ingest.clone(),
+            commits.clone(),
+            leaving.clone(),
+        );
         serve("ingest.listen", listener, service, &ingest);
         let upkeep = Arc::new(Upkeep {
             health: Arc::clone(&health),
@@ -205,18 +260,35 @@ impl App {
 
 /// The port stays open through a fault: new connections wait in the kernel.
 fn serve<P: Port>(key: &'static str, listener: Listener, port: Arc<P>, stage: &Stage) {
-    let (listener, connections, stop) = (Arc::new(listener), stage.tasks.clone(), stage.stop.clone());
+    let (listener, connections, stop) =
+        (Arc::new(listener), stage.tasks.clone(), stage.stop.clone());
     stage.keep(key, move || {
-        let (listener, port, connections, stop) = (Arc::clone(&listener), Arc::clone(&port), connections.clone(), stop.clone());
+        let (listener, port, connections, stop) = (
+            Arc::clone(&listener),
+            Arc::clone(&port),
+            connections.clone(),
+            stop.clone(),
+        );
         async move { ingest::serve(&listener, port, connections, stop).await }
     });
 }
 
-fn start_admin(config: &Config, shares: Shares, health: &Arc<Health>, stage: &Stage) -> anyhow::Result<SocketAddr> {
+fn start_admin(
+    config: &Config,
+    shares: Shares,
+    health: &Arc<Health>,
+    stage: &Stage,
+) -> anyhow::Result<SocketAddr> {
     let listen = config.admin.listen;
-    let listener = Listener::bind(listen).map_err(|error| cannot_listen("admin.listen", listen, error))?;
+    let listener =
+        Listener::bind(listen).map_err(|error| cannot_listen("admin.listen", listen, error))?;
     let address = listener.local_addr()?;
-    serve("admin.listen", listener, admin::Admin::new(Arc::clone(health), shares.admin), stage);
+    serve(
+        "admin.listen",
+        listener,
+        admin::Admin::new(Arc::clone(health), shares.admin),
+        stage,
+    );
     Ok(address)
 }
 
@@ -255,7 +327,9 @@ impl Upkeep {
             if now != causes {
                 match now.is_empty() {
                     true => tracing::info!("ready again"),
-                    false => tracing::warn!(causes = now.join(", "), "not ready: boxes may be refused"),
+                    false => {
+                        tracing::warn!(causes = now.join(", "), "not ready: boxes may be refused")
+                    }
                 }
                 causes = now;
             }
@@ -269,7 +343,11 @@ impl Upkeep {
 
     /// At the clock, and where it is due at every file that is kept.
     async fn look(&self, is_due: bool) {
-        let (quarantine, aside, clock) = (Arc::clone(&self.quarantine), Arc::clone(&self.aside), Arc::clone(&self.clock));
+        let (quarantine, aside, clock) = (
+            Arc::clone(&self.quarantine),
+            Arc::clone(&self.aside),
+            Arc::clone(&self.clock),
+        );
         let look = move || {
             clock.look();
             if is_due {

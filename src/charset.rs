@@ -32,7 +32,8 @@ impl Charset {
         let mut decoder = self.0.new_decoder_without_bom_handling();
         for length in 1..=BYTES_MAX {
             let mut text = [0; 4 * BYTES_MAX];
-            let (_, _, written, _) = decoder.decode_to_utf8(bytes.get(length - 1..length)?, &mut text, false);
+            let (_, _, written, _) =
+                decoder.decode_to_utf8(bytes.get(length - 1..length)?, &mut text, false);
             match text.get(..written)?.last() {
                 None => {}
                 // The character is broken off: this byte begins the next one.
@@ -59,7 +60,11 @@ mod tests {
 
     #[test]
     fn a_second_byte_that_looks_like_syntax_belongs_to_its_character() {
-        check("gbk", b"\xb3\x5c\"\x81\x7b}\x81\x5d\x83\x7d", &[2, 1, 2, 1, 2, 2]);
+        check(
+            "gbk",
+            b"\xb3\x5c\"\x81\x7b}\x81\x5d\x83\x7d",
+            &[2, 1, 2, 1, 2, 2],
+        );
         check("gb18030", b"\x81\x30\x81\x30\"\xd0\xa1\x80", &[4, 1, 2, 1]);
         check("big5", b"\xb3\x5c\"\xa4\x5b", &[2, 1, 2]);
         check("shift_jis", b"\x83\x5c\"\xb1\\", &[2, 1, 1, 1]);

@@ -45,16 +45,34 @@ impl Clock {
     pub fn open(disk: &Disk, data_dir: &Path) -> Clock {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot = boot.trim().to_owned();
-        Clock::with(disk, data_dir, move || Reading { wall_ms: Timestamp::now().0, uptime_ms: uptime_ms(), boot: boot.clone() })
+        Clock::with(disk, data_dir, move || Reading {
+            wall_ms: Timestamp::now().0,
+            uptime_ms: uptime_ms(),
+            boot: boot.clone(),
+        })
     }
 
     /// The same with another source of readings.
-    pub fn with(disk: &Disk, data_dir: &Path, read: impl Fn() -> Reading + Send + Sync + 'static) -> Clock {
+    pub fn with(
+        disk: &Disk,
+        data_dir: &Path,
+        read: impl Fn() -> Reading + Send + Sync + 'static,
+    ) -> Clock {
         let path = data_dir.join("clock");
         let history = History::begin(&read());
-        let state = State { history, is_unread: true, saved_at_ms: None, is_failing: false };
+        let state = State {
+            history,
+            is_unread: true,
+            saved_at_ms: None,
+            is_failing: false,
+        };
 
-        let clock = Clock { disk: disk.clone(), path, read: Box::new(read), state: Mutex::new(state) };
+        let clock = Clock {
+            disk: disk.clone(),
+            path,
+            read: Box::new(read),
+            state: Mutex::new(state),
+        };
         clock.read_noted();
         clock
     }
@@ -88,7 +106,10 @@ impl Clock {
         if state.is_unread {
             return false;
         }
-        if state.saved_at_ms.is_some_and(|saved_at| now.uptime_ms - saved_at < SAVE_EVERY_MS) {
+        if state
+            .saved_at_ms
+            .is_some_and(|saved_at| now.uptime_ms - saved_at < SAVE_EVERY_MS)
+        {
             return true;
         }
 
@@ -96,7 +117,9 @@ impl Clock {
         state.saved_at_ms = Some(now.uptime_ms);
         drop(state);
 
-        let saved = text.map_err(io::Error::from).and_then(|text| self.disk.replace(&self.path, &text));
+        let saved = text
+            .map_err(io::Error::from)
+            .and_then(|text| self.disk.replace(&self.path, &text));
         if let Err(error) = &saved {
             self.state().saved_at_ms = None;
             self.failed(error);
@@ -148,5 +171,8 @@ impl Clock {
 /// Time since the machine's start, asleep or awake.
 pub fn uptime_ms() -> i64 {
     let uptime = clock_gettime(ClockId::Boottime);
-    uptime.tv_sec.saturating_mul(1_000).saturating_add(uptime.tv_nsec / 1_000_000)
+    uptime
+        .tv_sec
+        .saturating_mul(1_000)
+        .saturating_add(uptime.tv_nsec / 1_000_000)
 }

@@ -77,25 +77,41 @@ const SPARE: usize = 8;
 
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Disk").field("failing", &self.failure.is_some()).finish_non_exhaustive()
+        f.debug_struct("Disk")
+            .field("failing", &self.failure.is_some())
+            .finish_non_exhaustive()
     }
 }
 
 impl Disk {
     /// A disk whose calls fail if `failure` says so. It is asked before each attempt.
-    pub fn failing(failure: impl Fn(Call, &Path) -> io::Result<()> + Send + Sync + 'static) -> Disk {
-        Disk { failure: Some(Arc::new(failure)), ..Disk::default() }
+    pub fn failing(
+        failure: impl Fn(Call, &Path) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Disk {
+        Disk {
+            failure: Some(Arc::new(failure)),
+            ..Disk::default()
+        }
     }
 
     /// The same disk with bad sectors: a read of bytes that `are_bad` names fails with EIO. It runs before the read, and may block like
     /// one.
-    pub fn with_bad_places(self, are_bad: impl Fn(&Path, Range<u64>) -> bool + Send + Sync + 'static) -> Disk {
-        Disk { unreadable: Some(Arc::new(are_bad)), ..self }
+    pub fn with_bad_places(
+        self,
+        are_bad: impl Fn(&Path, Range<u64>) -> bool + Send + Sync + 'static,
+    ) -> Disk {
+        Disk {
+            unreadable: Some(Arc::new(are_bad)),
+            ..self
+        }
     }
 
     /// The same disk with spare descriptors of its own, for its opens when the process has none left.
     pub fn with_spare_descriptors(&self) -> Disk {
-        let disk = Disk { spare: Some(Arc::default()), ..self.clone() };
+        let disk = Disk {
+            spare: Some(Arc::default()),
+            ..self.clone()
+        };
         disk.keep_spare_descriptors();
         disk
     }
@@ -105,14 +121,20 @@ impl Disk {
         let Some(spare) = &self.spare else { return };
         let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
         while spare.len() < SPARE {
-            let Ok(file) = std::fs::File::open("/dev/null") else { return };
+            let Ok(file) = std::fs::File::open("/dev/null") else {
+                return;
+            };
             spare.push(file);
         }
     }
 
     /// Opens a file to read and write; it must exist.
     pub fn open(&self, path: &Path) -> io::Result<File> {
-        self.open_with(Call::Open, path, std::fs::File::options().read(true).write(true))
+        self.open_with(
+            Call::Open,
+            path,
+            std::fs::File::options().read(true).write(true),
+        )
     }
 
     /// The same; `None` if there is no such file.
@@ -128,19 +150,41 @@ impl Disk {
     /// Creates a file, emptied if it exists; readable by our user alone.
     pub fn create(&self, path: &Path) -> io::Result<File> {
         let mut options = std::fs::File::options();
-        self.open_with(Call::Create, path, options.read(true).write(true).create(true).truncate(true).mode(0o600))
+        self.open_with(
+            Call::Create,
+            path,
+            options
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600),
+        )
     }
 
     /// Creates a file that must not exist; readable by our user alone.
     pub fn create_new(&self, path: &Path) -> io::Result<File> {
         let mut options = std::fs::File::options();
-        self.open_with(Call::Create, path, options.read(true).write(true).create_new(true).mode(0o600))
+        self.open_with(
+            Call::Create,
+            path,
+            options.read(true).write(true).create_new(true).mode(0o600),
+        )
     }
 
     /// Opens a file, created if it is missing; readable by our user alone.
     pub fn open_or_create(&self, path: &Path) -> io::Result<File> {
         let mut options = std::fs::File::options();
-        self.open_with(Call::Create, path, options.read(true).write(true).create(true).truncate(false).mode(0o600))
+        self.open_with(
+            Call::Create,
+            path,
+            options
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600),
+        )
     }
 
     /// Reads all of a small file; `None` if there is none.
@@ -163,7 +207,8 @@ impl Disk {
         file.write_at(bytes, 0)?;
         file.sync()?;
         file.rename(path)?;
-        path.parent().map_or(Ok(()), |directory| self.sync_directory(directory))
+        path.parent()
+            .map_or(Ok(()), |directory| self.sync_directory(directory))
     }
 
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -181,16 +226,26 @@ impl Disk {
 
     /// Makes a directory and its missing parents; for our user alone. It may exist.
     pub fn make_directories(&self, path: &Path) -> io::Result<()> {
-        self.call(Call::MakeDirectory, path, || std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path))
+        self.call(Call::MakeDirectory, path, || {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+        })
     }
 
     /// Makes a directory that must not exist.
     pub fn make_directory(&self, path: &Path) -> io::Result<()> {
-        self.call(Call::MakeDirectory, path, || std::fs::DirBuilder::new().mode(0o700).create(path))
+        self.call(Call::MakeDirectory, path, || {
+            std::fs::DirBuilder::new().mode(0o700).create(path)
+        })
     }
 
     /// Lists a directory one entry at a time, in no order: a day of a busy site is millions of pictures.
-    pub fn list(&self, path: &Path) -> io::Result<impl Iterator<Item = io::Result<PathBuf>> + use<>> {
+    pub fn list(
+        &self,
+        path: &Path,
+    ) -> io::Result<impl Iterator<Item = io::Result<PathBuf>> + use<>> {
         let entries = self.call(Call::ListDirectory, path, || std::fs::read_dir(path))?;
         Ok(entries.map(|entry| Ok(entry?.path())))
     }
@@ -213,8 +268,14 @@ impl Disk {
         self.call(Call::FreeSpace, path, || {
             let space = rustix::fs::statvfs(path)?;
             // Some file systems report no inodes in all: they make them as they need them.
-            let files = (space.f_files > 0).then_some(Files { available: space.f_favail, in_all: space.f_files });
-            Ok(FreeSpace { bytes: space.f_bavail.saturating_mul(space.f_frsize), files })
+            let files = (space.f_files > 0).then_some(Files {
+                available: space.f_favail,
+                in_all: space.f_files,
+            });
+            Ok(FreeSpace {
+                bytes: space.f_bavail.saturating_mul(space.f_frsize),
+                files,
+            })
         })
     }
 
@@ -253,17 +314,30 @@ impl Disk {
         Ok(false)
     }
 
-    fn open_with(&self, call: Call, path: &Path, options: &std::fs::OpenOptions) -> io::Result<File> {
+    fn open_with(
+        &self,
+        call: Call,
+        path: &Path,
+        options: &std::fs::OpenOptions,
+    ) -> io::Result<File> {
         let file = self.call(call, path, || options.open(path))?;
         Ok(File::new(self.clone(), file, path.to_owned()))
     }
 
     /// Makes a call, and repeats it where that is promised. Every call goes through here.
-    fn call<T>(&self, call: Call, path: &Path, mut make: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    fn call<T>(
+        &self,
+        call: Call,
+        path: &Path,
+        mut make: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
         let (mut interruptions, mut reads) = (0, 1);
 
         loop {
-            let allowed = self.failure.as_ref().map_or(Ok(()), |failure| failure(call, path));
+            let allowed = self
+                .failure
+                .as_ref()
+                .map_or(Ok(()), |failure| failure(call, path));
             let error = match allowed.and_then(|()| make()) {
                 Ok(made) => return Ok(made),
                 Err(error) => error,
@@ -273,7 +347,10 @@ impl Disk {
                 interruptions += 1;
             } else if is_out_of_descriptors(&error) && self.give_up_spare() {
                 tracing::warn!(path = %path.display(), %error, "a spare descriptor was given up");
-            } else if call == Call::Read && error.kind() != io::ErrorKind::UnexpectedEof && reads < READ_ATTEMPTS {
+            } else if call == Call::Read
+                && error.kind() != io::ErrorKind::UnexpectedEof
+                && reads < READ_ATTEMPTS
+            {
                 reads += 1;
                 std::thread::sleep(READ_PAUSE);
             } else {
@@ -284,13 +361,22 @@ impl Disk {
 
     fn give_up_spare(&self) -> bool {
         let spare = self.spare.as_ref();
-        spare.is_some_and(|spare| spare.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some())
+        spare.is_some_and(|spare| {
+            spare
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()
+                .is_some()
+        })
     }
 }
 
 /// Whether an error says "no room" (disk, quota, inodes, file size) and not "broken".
 pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }
 
 /// Whether an error says "not now": it will pass, or an operator can remove its cause. It says nothing about the bytes on the disk.
@@ -307,9 +393,14 @@ pub fn is_passing(error: &io::Error) -> bool {
         Errno::BUSY,
     ];
 
-    is_full(error) || error.raw_os_error().is_some_and(|code| PASSING.iter().any(|errno| errno.raw_os_error() == code))
+    is_full(error)
+        || error
+            .raw_os_error()
+            .is_some_and(|code| PASSING.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

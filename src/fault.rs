@@ -30,7 +30,10 @@ pub struct Fault;
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         metrics::fault();
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let thread = std::thread::current();
         tracing::error!(
             place,
@@ -43,16 +46,22 @@ pub fn log_panics() {
 
 /// The message of a panic if it is a constant; a message with a value in it is made at run time.
 fn own_words(panic: &PanicHookInfo<'_>) -> &'static str {
-    panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("not said: they may hold what somebody sent")
+    panic
+        .payload()
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("not said: they may hold what somebody sent")
 }
 
 /// Awaits a future and catches its panic. After a panic the future is dropped half done.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Fault> {
     let mut future = pin!(future);
-    poll_fn(|context| match in_one_go(|| future.as_mut().poll(context)) {
-        Ok(poll) => poll.map(Ok),
-        Err(fault) => Poll::Ready(Err(fault)),
-    })
+    poll_fn(
+        |context| match in_one_go(|| future.as_mut().poll(context)) {
+            Ok(poll) => poll.map(Ok),
+            Err(fault) => Poll::Ready(Err(fault)),
+        },
+    )
     .await
 }
 
@@ -71,7 +80,11 @@ pub fn joined<T>(ended: Result<T, JoinError>) -> Option<T> {
 }
 
 /// Runs the task that `start` makes until it ends by itself. After a fault a new one is made.
-pub async fn keep<F: Future<Output = ()>>(task: &'static str, stop: CancellationToken, mut start: impl FnMut() -> F) {
+pub async fn keep<F: Future<Output = ()>>(
+    task: &'static str,
+    stop: CancellationToken,
+    mut start: impl FnMut() -> F,
+) {
     let mut starts = Starts::of(task, stop);
     while starts.again(caught(start()).await).await {}
 }
@@ -87,7 +100,12 @@ pub struct Starts {
 impl Starts {
     /// `task` is what the log calls it.
     pub fn of(task: &'static str, stop: CancellationToken) -> Starts {
-        Starts { task, stop, pause: PAUSE_FIRST, last: Instant::now() }
+        Starts {
+            task,
+            stop,
+            pause: PAUSE_FIRST,
+            last: Instant::now(),
+        }
     }
 
     /// After a fault: waits for the pause, then true. False if the task ended by itself or is to stop.
@@ -99,8 +117,15 @@ impl Starts {
             self.pause = PAUSE_FIRST;
         }
 
-        tracing::error!(task = self.task, pause_ms = self.pause.as_millis() as u64, "a task ended by a fault is started again");
-        let waited = self.stop.run_until_cancelled(tokio::time::sleep(self.pause)).await;
+        tracing::error!(
+            task = self.task,
+            pause_ms = self.pause.as_millis() as u64,
+            "a task ended by a fault is started again"
+        );
+        let waited = self
+            .stop
+            .run_until_cancelled(tokio::time::sleep(self.pause))
+            .await;
 
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         self.last = Instant::now();
@@ -153,7 +178,10 @@ mod tests {
         thread.spawn(panics).unwrap().join().unwrap();
         std::panic::set_hook(before);
         let seen = SEEN.lock().unwrap().clone();
-        assert!(!seen[0].contains("小明") && seen[0].starts_with("not said"), "{seen:?}");
+        assert!(
+            !seen[0].contains("小明") && seen[0].starts_with("not said"),
+            "{seen:?}"
+        );
         assert_eq!(seen[1], "no name");
     }
 }

@@ -15,7 +15,10 @@ pub struct InTurn<T> {
 
 impl<T> Default for InTurn<T> {
     fn default() -> InTurn<T> {
-        InTurn { waiting: HashMap::new(), order: VecDeque::new() }
+        InTurn {
+            waiting: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 }
 

@@ -13,7 +13,13 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[command(version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = false)]
 struct Arguments {
     /// Settings that differ from the defaults (TOML; see config/boxbridge.toml)
-    #[arg(long, short, global = true, value_name = "FILE", env = "BOXBRIDGE_CONFIG")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "BOXBRIDGE_CONFIG"
+    )]
     config: Option<PathBuf>,
 
     /// One setting, over file and environment; may be repeated
@@ -61,28 +67,42 @@ impl Command {
 
 fn main() -> ExitCode {
     boxbridge::memory::return_what_is_freed();
-    let matches = Arguments::command().try_get_matches().unwrap_or_else(|error| refuse_arguments(&error));
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| refuse_arguments(&error));
+    let matches = Arguments::command()
+        .try_get_matches()
+        .unwrap_or_else(|error| refuse_arguments(&error));
+    let arguments =
+        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| refuse_arguments(&error));
 
     let given = |setting: &str| matches.value_source(setting) == Some(ValueSource::CommandLine);
-    if let Some(unread) = arguments.command.iter().flat_map(Command::unread).find(|setting| given(setting)) {
-        refuse_arguments(
-            &Arguments::command().error(ErrorKind::ArgumentConflict, format!("this command does not read --{unread}")),
-        );
+    if let Some(unread) = arguments
+        .command
+        .iter()
+        .flat_map(Command::unread)
+        .find(|setting| given(setting))
+    {
+        refuse_arguments(&Arguments::command().error(
+            ErrorKind::ArgumentConflict,
+            format!("this command does not read --{unread}"),
+        ));
     }
 
     // Both users of TLS (MQTT and object storage) are built without a provider of their own.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
-    let layers = Layers { file: arguments.config, environment: Layers::environment(), flags: arguments.set };
+    let layers = Layers {
+        file: arguments.config,
+        environment: Layers::environment(),
+        flags: arguments.set,
+    };
     let config = || Config::load(&layers);
 
     match arguments.command {
         None => config().map_or_else(|problems| commands::refuse(&problems), boxbridge::app::run),
         Some(Command::Check(options)) => commands::check::run(&options, config()),
-        Some(Command::Queue(options)) => {
-            config().map_or_else(|problems| commands::refuse(&problems), |config| commands::queue::run(&options, &config))
-        }
+        Some(Command::Queue(options)) => config().map_or_else(
+            |problems| commands::refuse(&problems),
+            |config| commands::queue::run(&options, &config),
+        ),
         Some(Command::Status(options)) => commands::status::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
         Some(Command::Demo(options)) => report(commands::demo::run(options, layers.flags)),
@@ -93,20 +113,35 @@ fn main() -> ExitCode {
 
 /// Runs a command that measures; its verdict, or why there is none.
 fn report(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from);
-    runtime.and_then(|runtime| runtime.block_on(command)).unwrap_or_else(|error| {
-        commands::complain(&format!("{error:#}"));
-        ExitCode::from(if commands::is_usage(&error) { EXIT_CONFIG } else { EXIT_UNAVAILABLE })
-    })
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from);
+    runtime
+        .and_then(|runtime| runtime.block_on(command))
+        .unwrap_or_else(|error| {
+            commands::complain(&format!("{error:#}"));
+            ExitCode::from(if commands::is_usage(&error) {
+                EXIT_CONFIG
+            } else {
+                EXIT_UNAVAILABLE
+            })
+        })
 }
 
 /// Prints clap's message and ends, also after `--help`. clap's own code 2 would make a service manager restart us for ever.
 fn refuse_arguments(error: &clap::Error) -> ! {
     let _ = error.print();
-    std::process::exit(if error.use_stderr() { EXIT_CONFIG.into() } else { 0 })
+    std::process::exit(if error.use_stderr() {
+        EXIT_CONFIG.into()
+    } else {
+        0
+    })
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE, for example site=lobby"))?;
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not KEY=VALUE, for example site=lobby"))?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }

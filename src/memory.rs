@@ -14,9 +14,15 @@ const KEPT_MAX: libc::c_int = 1 << 20;
 
 /// For the whole process; before it has threads.
 #[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "no crate in our tree speaks to glibc's allocator")]
+#[expect(
+    unsafe_code,
+    reason = "no crate in our tree speaks to glibc's allocator"
+)]
 pub fn return_what_is_freed() {
-    for (parameter, value) in [(libc::M_MMAP_THRESHOLD, MAPPED_FROM), (libc::M_TRIM_THRESHOLD, KEPT_MAX)] {
+    for (parameter, value) in [
+        (libc::M_MMAP_THRESHOLD, MAPPED_FROM),
+        (libc::M_TRIM_THRESHOLD, KEPT_MAX),
+    ] {
         // SAFETY: takes two numbers, and changes settings that the allocator reads under its own lock.
         unsafe { libc::mallopt(parameter, value) };
     }

@@ -11,7 +11,9 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::config::{self, Config};
-use crate::event::{Code, Feed, Lane, PersonType, PictureKind, PictureState, Timestamp, WarningCode};
+use crate::event::{
+    Code, Feed, Lane, PersonType, PictureKind, PictureState, Timestamp, WarningCode,
+};
 use crate::queue::{SpaceUsed, Status};
 
 mod counts;
@@ -119,9 +121,15 @@ names! {
 }
 
 /// Seconds from the last body byte; a box hangs up at 0.5.
-const ANSWER_EDGES: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5];
-const SYNC_EDGES: &[f64] = &[0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-const LAG_EDGES: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 3600.0, 86400.0];
+const ANSWER_EDGES: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5,
+];
+const SYNC_EDGES: &[f64] = &[
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+const LAG_EDGES: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 3600.0, 86400.0,
+];
 const BODY_EDGES: &[f64] = &[1e3, 1e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 4e6, 8e6, 64e6];
 
 /// The feed of status reports, which are no events.
@@ -138,7 +146,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 5] = [Outcome::Accepted, Outcome::Duplicate, Outcome::Refused, Outcome::Aborted, Outcome::Quarantined];
+    pub const ALL: [Outcome; 5] = [
+        Outcome::Accepted,
+        Outcome::Duplicate,
+        Outcome::Refused,
+        Outcome::Aborted,
+        Outcome::Quarantined,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -153,10 +167,17 @@ impl Outcome {
 
 /// The recorder of this process, with every name described and every label value at zero. Once per process.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let edges = [(ANSWER, ANSWER_EDGES), (SYNC, SYNC_EDGES), (LAG, LAG_EDGES), (BODY, BODY_EDGES)];
-    let builder = edges.iter().try_fold(PrometheusBuilder::new(), |builder, (name, edges)| {
-        builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), edges)
-    })?;
+    let edges = [
+        (ANSWER, ANSWER_EDGES),
+        (SYNC, SYNC_EDGES),
+        (LAG, LAG_EDGES),
+        (BODY, BODY_EDGES),
+    ];
+    let builder = edges
+        .iter()
+        .try_fold(PrometheusBuilder::new(), |builder, (name, edges)| {
+            builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), edges)
+        })?;
     let handle = builder.install_recorder()?;
     describe();
     create();
@@ -164,7 +185,12 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// The states in which a picture is taken out of an event; the others are found when it is sent.
-const TAKEN: [PictureState; 4] = [PictureState::Ok, PictureState::Truncated, PictureState::Undecodable, PictureState::Oversize];
+const TAKEN: [PictureState; 4] = [
+    PictureState::Ok,
+    PictureState::Truncated,
+    PictureState::Undecodable,
+    PictureState::Oversize,
+];
 
 fn create() {
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -173,16 +199,27 @@ fn create() {
     for outcome in Outcome::ALL {
         // Those that are kept across restarts begin where they were: a 0 before it would count everything again.
         let is_kept = !matches!(outcome, Outcome::Refused | Outcome::Aborted);
-        for feed in Feed::ALL.iter().map(|feed| feed.as_str()).filter(|_| !is_kept).chain([STATUS]) {
+        for feed in Feed::ALL
+            .iter()
+            .map(|feed| feed.as_str())
+            .filter(|_| !is_kept)
+            .chain([STATUS])
+        {
             events(feed, outcome, 0);
         }
         let _ = histogram!(ANSWER, "outcome" => outcome.as_str());
     }
 
-    Code::ALL.iter().for_each(|code| counter!(REFUSALS, "code" => code.as_str()).absolute(0));
-    WarningCode::ALL.iter().for_each(|code| counter!(WARNINGS, "code" => code.as_str()).absolute(0));
+    Code::ALL
+        .iter()
+        .for_each(|code| counter!(REFUSALS, "code" => code.as_str()).absolute(0));
+    WarningCode::ALL
+        .iter()
+        .for_each(|code| counter!(WARNINGS, "code" => code.as_str()).absolute(0));
     for name in [PERSON_TYPES, NO_SUBSCRIBER, UNHEARD] {
-        PersonType::ALL.iter().for_each(|word| counter!(name, "person_type" => word.as_str()).absolute(0));
+        PersonType::ALL
+            .iter()
+            .for_each(|word| counter!(name, "person_type" => word.as_str()).absolute(0));
     }
     for kind in PictureKind::ALL {
         for state in TAKEN {
@@ -190,7 +227,16 @@ fn create() {
         }
     }
 
-    [FAULTS, ANSWERED_LATE, QUARANTINE_FULL, ROTTEN, SAVED, EMBEDDED_DROPPED].iter().for_each(|name| counter!(*name).absolute(0));
+    [
+        FAULTS,
+        ANSWERED_LATE,
+        QUARANTINE_FULL,
+        ROTTEN,
+        SAVED,
+        EMBEDDED_DROPPED,
+    ]
+    .iter()
+    .for_each(|name| counter!(*name).absolute(0));
     let _ = (histogram!(BODY), histogram!(SYNC));
     gauge!(CONNECTIONS).set(0.0);
 }
@@ -216,7 +262,11 @@ pub fn destination_exists(destination: &Arc<str>, kind: &'static str) {
 
 fn events(feed: &'static str, outcome: Outcome, count: u64) {
     counter!(EVENTS, "feed" => feed, "outcome" => outcome.as_str()).increment(count);
-    if feed == STATUS { COUNTS.status_reports.add(count) } else { COUNTS.add_events(outcome, count) }
+    if feed == STATUS {
+        COUNTS.status_reports.add(count)
+    } else {
+        COUNTS.add_events(outcome, count)
+    }
 }
 
 /// What was counted before this process.
@@ -337,39 +387,74 @@ pub fn embedded_dropped(messages: u64) {
 }
 
 pub fn paused(destination: &Arc<str>, lane: Lane, count: usize) {
-    gauge!(PAUSED, "destination" => Arc::clone(destination), "lane" => lane.as_str()).set(count as f64);
+    gauge!(PAUSED, "destination" => Arc::clone(destination), "lane" => lane.as_str())
+        .set(count as f64);
 }
 
 /// Copies what the log and the cursors count; they keep it across restarts.
 pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
-    let SpaceUsed { waiting, kept, free, limit } = queue.bytes;
+    let SpaceUsed {
+        waiting,
+        kept,
+        free,
+        limit,
+    } = queue.bytes;
     for (state, bytes) in [("waiting", waiting), ("kept", kept), ("free", free)] {
         gauge!(BYTES, "state" => state).set(bytes as f64);
     }
     gauge!(BYTES_MAX).set(limit as f64);
     gauge!(OUTAGES).set(queue.outages.len() as f64);
     gauge!(DISK_AVAILABLE).set(queue.disk_available.map_or(f64::NAN, |bytes| bytes as f64));
-    gauge!(TIME_TO_FULL).set(queue.time_to_full.map_or(f64::INFINITY, |time| time.as_secs_f64()));
+    gauge!(TIME_TO_FULL).set(
+        queue
+            .time_to_full
+            .map_or(f64::INFINITY, |time| time.as_secs_f64()),
+    );
     for follower in &queue.followers {
-        let labels = [("destination", follower.destination.clone()), ("lane", follower.lane.to_string())];
+        let labels = [
+            ("destination", follower.destination.clone()),
+            ("lane", follower.lane.to_string()),
+        ];
         counter!(ACCEPTED, &labels).absolute(follower.accepted);
         gauge!(WAITING, &labels).set(follower.waiting as f64);
-        gauge!(OLDEST, &labels).set(follower.oldest_waiting.map_or(Duration::ZERO, &age).as_secs_f64());
+        gauge!(OLDEST, &labels).set(
+            follower
+                .oldest_waiting
+                .map_or(Duration::ZERO, &age)
+                .as_secs_f64(),
+        );
         let expired = follower.tally.expired_total();
-        for (outcome, count) in
-            [("delivered", follower.tally.delivered), ("set_aside", follower.tally.set_aside), ("expired", expired)]
-        {
-            let labels = labels.clone().into_iter().chain([("outcome", outcome.to_owned())]).collect::<Vec<_>>();
+        for (outcome, count) in [
+            ("delivered", follower.tally.delivered),
+            ("set_aside", follower.tally.set_aside),
+            ("expired", expired),
+        ] {
+            let labels = labels
+                .clone()
+                .into_iter()
+                .chain([("outcome", outcome.to_owned())])
+                .collect::<Vec<_>>();
             counter!(RECORDS, &labels).absolute(count);
         }
         for rule in EXPIRY_RULES {
             let count = follower.tally.expired.get(rule).copied().unwrap_or(0);
-            let labels = labels.clone().into_iter().chain([("rule", rule.to_owned())]).collect::<Vec<_>>();
+            let labels = labels
+                .clone()
+                .into_iter()
+                .chain([("rule", rule.to_owned())])
+                .collect::<Vec<_>>();
             counter!(EXPIRED, &labels).absolute(count);
         }
     }
-    let of_store = queue.followers.iter().filter(|follower| follower.destination == config::STORE);
-    gauge!(PICTURES_WAITING).set(of_store.map(|follower| follower.waiting as f64).sum::<f64>());
+    let of_store = queue
+        .followers
+        .iter()
+        .filter(|follower| follower.destination == config::STORE);
+    gauge!(PICTURES_WAITING).set(
+        of_store
+            .map(|follower| follower.waiting as f64)
+            .sum::<f64>(),
+    );
 }
 
 /// Every rule by which a record can expire: the queue is full, the picture store is full, the log is rotten where the record was.

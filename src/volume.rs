@@ -41,7 +41,9 @@ pub fn occupied(metadata: &Metadata) -> u64 {
 /// Whether the file system of `path` can hold one more file of this rank. True if it counts no inodes or does not answer: then the write
 /// itself will tell.
 pub fn has_inodes(disk: &Disk, path: &Path, rank: Rank) -> bool {
-    let Some(files) = disk.free_space(path).ok().and_then(|space| space.files) else { return true };
+    let Some(files) = disk.free_space(path).ok().and_then(|space| space.files) else {
+        return true;
+    };
     let reserve = RESERVE.min(files.in_all / 4);
     let untouched = match rank {
         Rank::Last => reserve,
@@ -59,9 +61,12 @@ pub fn private_folder(disk: &Disk, path: &Path) -> io::Result<()> {
 
 /// Closes a folder to all users but ours. If it is not ours, or the file system knows no users, a warning is logged and nothing changes.
 pub fn close(path: &Path) {
-    let Some(metadata) = open_to_others(path) else { return };
+    let Some(metadata) = open_to_others(path) else {
+        return;
+    };
     let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    let closed = is_ours.then(|| fs::set_permissions(path, Permissions::from_mode(metadata.mode() & 0o700)));
+    let closed =
+        is_ours.then(|| fs::set_permissions(path, Permissions::from_mode(metadata.mode() & 0o700)));
     match closed {
         Some(Ok(())) if open_to_others(path).is_none() => {
             tracing::info!(path = %path.display(), "closed to other users of this machine: what is kept here is personal");
@@ -78,5 +83,7 @@ pub fn warn_if_open(path: &Path) {
 }
 
 fn open_to_others(path: &Path) -> Option<Metadata> {
-    fs::metadata(path).ok().filter(|metadata| metadata.mode() & 0o077 != 0)
+    fs::metadata(path)
+        .ok()
+        .filter(|metadata| metadata.mode() & 0o077 != 0)
 }

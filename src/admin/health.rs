@@ -45,11 +45,27 @@ struct Parts {
 
 impl Health {
     pub fn new(metrics: PrometheusHandle) -> Arc<Health> {
-        Arc::new(Health { phase: AtomicU8::new(Phase::Starting as u8), metrics, parts: OnceLock::new(), looking: Mutex::new(()) })
+        Arc::new(Health {
+            phase: AtomicU8::new(Phase::Starting as u8),
+            metrics,
+            parts: OnceLock::new(),
+            looking: Mutex::new(()),
+        })
     }
 
-    pub fn opened(&self, queue: Queue, links: Vec<Arc<Link>>, clock: Arc<Clock>, notes: Vec<String>) {
-        let _ = self.parts.set(Parts { queue, links, clock, notes });
+    pub fn opened(
+        &self,
+        queue: Queue,
+        links: Vec<Arc<Link>>,
+        clock: Arc<Clock>,
+        notes: Vec<String>,
+    ) {
+        let _ = self.parts.set(Parts {
+            queue,
+            links,
+            clock,
+            notes,
+        });
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -62,7 +78,10 @@ impl Health {
     }
 
     fn causes_at(&self, queue: Option<&Status>) -> Vec<String> {
-        let holding = self.possible_causes(queue).into_iter().filter(|(_, is_so)| *is_so);
+        let holding = self
+            .possible_causes(queue)
+            .into_iter()
+            .filter(|(_, is_so)| *is_so);
         holding.map(|(cause, _)| cause.replace('_', " ")).collect()
     }
 
@@ -75,7 +94,10 @@ impl Health {
             ("queue_full", queue.is_some_and(|queue| queue.is_full)),
             ("queue_stalled", queue.is_some_and(|queue| queue.is_stalled)),
             ("queue_refused", queue.is_some_and(|queue| queue.is_refused)),
-            ("queue_poisoned", queue.is_some_and(|queue| queue.is_poisoned)),
+            (
+                "queue_poisoned",
+                queue.is_some_and(|queue| queue.is_poisoned),
+            ),
         ]
     }
 
@@ -93,10 +115,16 @@ impl Health {
     pub(super) fn report(&self) -> (bool, Value) {
         let (is_ready, reasons) = self.readiness(self.queue().map(Queue::status).as_ref());
         let state = |link: &Link| if link.is_up() { "up" } else { "down" };
-        let destinations: Map<String, Value> =
-            self.links().iter().map(|link| (link.destination.to_string(), state(link).into())).collect();
+        let destinations: Map<String, Value> = self
+            .links()
+            .iter()
+            .map(|link| (link.destination.to_string(), state(link).into()))
+            .collect();
 
-        (is_ready, json!({"ready": is_ready, "reasons": reasons, "destinations": destinations, "notes": self.notes()}))
+        (
+            is_ready,
+            json!({"ready": is_ready, "reasons": reasons, "destinations": destinations, "notes": self.notes()}),
+        )
     }
 
     /// All metrics as of one moment: what the ledger says of a destination adds up in every scrape.
@@ -104,15 +132,21 @@ impl Health {
         let _looking = self.looking.lock();
 
         let queue = self.queue().map(Queue::status);
-        queue.iter().for_each(|queue| metrics::observe(queue, |time| self.age(time)));
-        self.possible_causes(queue.as_ref()).into_iter().for_each(|(cause, is_so)| metrics::not_ready(cause, is_so));
+        queue
+            .iter()
+            .for_each(|queue| metrics::observe(queue, |time| self.age(time)));
+        self.possible_causes(queue.as_ref())
+            .into_iter()
+            .for_each(|(cause, is_so)| metrics::not_ready(cause, is_so));
 
         self.metrics.render()
     }
 
     /// Whether every destination works.
     pub fn is_connected(&self) -> bool {
-        self.parts.get().is_some_and(|parts| parts.links.iter().all(|link| link.is_up()))
+        self.parts
+            .get()
+            .is_some_and(|parts| parts.links.iter().all(|link| link.is_up()))
     }
 
     pub(super) fn queue(&self) -> Option<&Queue> {
@@ -125,7 +159,9 @@ impl Health {
 
     /// By the clock without its jumps; zero until there is one.
     pub(super) fn age(&self, time: Timestamp) -> Duration {
-        self.parts.get().map_or(Duration::ZERO, |parts| parts.clock.age(time))
+        self.parts
+            .get()
+            .map_or(Duration::ZERO, |parts| parts.clock.age(time))
     }
 
     pub(super) fn notes(&self) -> &[String] {

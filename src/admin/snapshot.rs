@@ -113,7 +113,10 @@ impl Health {
 
         let mut followers: Vec<_> = queue.iter().flat_map(|queue| &queue.followers).collect();
         followers.sort_by_key(|follower| (&follower.destination, follower.lane));
-        let lanes: Vec<Lane> = followers.into_iter().map(|follower| self.lane(follower)).collect();
+        let lanes: Vec<Lane> = followers
+            .into_iter()
+            .map(|follower| self.lane(follower))
+            .collect();
 
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -136,7 +139,11 @@ impl Health {
             },
             pictures: Pictures {
                 taken: COUNTS.pictures(),
-                waiting: lanes.iter().filter(|lane| lane.destination == config::STORE).map(|lane| lane.waiting).sum(),
+                waiting: lanes
+                    .iter()
+                    .filter(|lane| lane.destination == config::STORE)
+                    .map(|lane| lane.waiting)
+                    .sum(),
                 saved_bytes: COUNTS.pictures_saved_bytes.get(),
             },
             queue: queue.as_ref().map(Queue::of),
@@ -145,10 +152,20 @@ impl Health {
     }
 
     fn lane(&self, follower: &FollowerStatus) -> Lane {
-        let link = self.links().iter().find(|link| *link.destination == *follower.destination);
-        let paused = link.map(|link| link.paused_types(follower.lane)).unwrap_or_default();
-        let paused = paused.into_iter().map(|(person_type, reason)| PausedType { person_type: person_type.to_string(), reason });
-        let oldest = follower.oldest_waiting.map_or(Duration::ZERO, |oldest| self.age(oldest));
+        let link = self
+            .links()
+            .iter()
+            .find(|link| *link.destination == *follower.destination);
+        let paused = link
+            .map(|link| link.paused_types(follower.lane))
+            .unwrap_or_default();
+        let paused = paused.into_iter().map(|(person_type, reason)| PausedType {
+            person_type: person_type.to_string(),
+            reason,
+        });
+        let oldest = follower
+            .oldest_waiting
+            .map_or(Duration::ZERO, |oldest| self.age(oldest));
 
         Lane {
             destination: follower.destination.clone(),
@@ -171,7 +188,10 @@ impl Queue {
         Queue {
             waiting_bytes: status.bytes.waiting,
             kept_bytes: status.bytes.kept,
-            free_bytes: status.bytes.free.min(status.disk_available.unwrap_or(u64::MAX)),
+            free_bytes: status
+                .bytes
+                .free
+                .min(status.disk_available.unwrap_or(u64::MAX)),
             max_bytes: status.bytes.limit,
             disk_available_bytes: status.disk_available,
             full_in_seconds: status.time_to_full.map(|time| time.as_secs_f64()),
@@ -187,7 +207,12 @@ mod tests {
 
     fn status(disk_available: Option<u64>) -> Status {
         Status {
-            bytes: SpaceUsed { waiting: 10, kept: 20, free: 70, limit: 100 },
+            bytes: SpaceUsed {
+                waiting: 10,
+                kept: 20,
+                free: 70,
+                limit: 100,
+            },
             disk_available,
             time_to_full: Some(Duration::from_millis(1_500)),
             is_full: false,
@@ -206,7 +231,11 @@ mod tests {
     #[test]
     fn free_is_what_can_be_written_also_where_the_disk_has_less_than_the_budget() {
         for (available, free) in [(Some(1_000), 70), (Some(5), 5), (Some(0), 0), (None, 70)] {
-            assert_eq!(Queue::of(&status(available)).free_bytes, free, "{available:?}");
+            assert_eq!(
+                Queue::of(&status(available)).free_bytes,
+                free,
+                "{available:?}"
+            );
         }
         let queue = Queue::of(&status(Some(5)));
         assert_eq!((queue.max_bytes, queue.full_in_seconds), (100, Some(1.5)));

@@ -31,7 +31,12 @@ const DROPPED_EVERY: Duration = Duration::from_secs(5);
 
 /// The names under which cursors are kept.
 pub fn destination_names(config: &Config) -> Vec<Arc<str>> {
-    config.send.destinations.iter().map(|destination| Arc::clone(&destination.name)).collect()
+    config
+        .send
+        .destinations
+        .iter()
+        .map(|destination| Arc::clone(&destination.name))
+        .collect()
 }
 
 /// The broker of these settings; `embedded` where they name that, and nothing where it does not run.
@@ -46,7 +51,9 @@ pub fn mqtt(
         (None, Some(embedded)) => embedded.reached_by(settings.clone()),
         _ => settings.clone(),
     };
-    let Some(broker) = settings.broker.clone() else { return Ok(None) };
+    let Some(broker) = settings.broker.clone() else {
+        return Ok(None);
+    };
     let identity = Identity {
         destination: Arc::clone(name),
         site: config.site.clone(),
@@ -58,18 +65,28 @@ pub fn mqtt(
 }
 
 pub fn kafka(config: &Config, settings: &config::Kafka, routes: &Routes) -> Kafka {
-    Kafka::new(settings.clone(), kafka_topics(config, routes), kafka::Limits::of(&config.send))
+    Kafka::new(
+        settings.clone(),
+        kafka_topics(config, routes),
+        kafka::Limits::of(&config.send),
+    )
 }
 
 /// Those that the routes can name in advance.
 pub fn kafka_topics(config: &Config, routes: &Routes) -> Vec<String> {
-    Router::new(routes, places(config), "", normalize::table).kafka_topics(&config.site).into_iter().collect()
+    Router::new(routes, places(config), "", normalize::table)
+        .kafka_topics(&config.site)
+        .into_iter()
+        .collect()
 }
 
 pub fn places(config: &Config) -> PictureLocations {
     let store = config.send.store();
     let (root, prefix) = match &store.url {
-        StoreUrl::File(path) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), String::new()),
+        StoreUrl::File(path) => (
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            String::new(),
+        ),
         StoreUrl::S3(bucket) => (PathBuf::new(), store::prefix(bucket)),
     };
     PictureLocations::new(store, &root, &prefix)
@@ -85,7 +102,11 @@ pub fn embedded(config: &Config, places: usize) -> anyhow::Result<Option<Embedde
 
 pub fn start_embedded(settings: &config::Embedded, places: usize) -> anyhow::Result<Embedded> {
     Embedded::start(settings, places).map_err(|error| match error {
-        StartError::Listen { address, key, source } => cannot_listen(key, address, source),
+        StartError::Listen {
+            address,
+            key,
+            source,
+        } => cannot_listen(key, address, source),
         error => error.into(),
     })
 }
@@ -101,22 +122,36 @@ pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
-    let instance: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
-    disk.replace(&path, format!("{instance}\n").as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    let instance: String = uuid::Uuid::new_v4()
+        .simple()
+        .to_string()
+        .chars()
+        .take(12)
+        .collect();
+    disk.replace(&path, format!("{instance}\n").as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(instance)
 }
 
 /// What the broker in memory may have lost with the last process, or had not handed over when it was stopped, is sent again, as a replay,
 /// once somebody listens; and what it drops for slow subscribers is counted. (Who comes back in the first seconds finds what it missed:
 /// `send::embedded::broker::sessions::startup_backlog`.)
-pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, untaken: Untaken, stop: CancellationToken) {
+pub async fn look_after(
+    embedded: Arc<Embedded>,
+    queue: Queue,
+    untaken: Untaken,
+    stop: CancellationToken,
+) {
     if !queue.was_clean() || untaken.is_noted() {
         tokio::select! {
             () = stop.cancelled() => return,
             () = embedded.subscribed() => {}
             () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
         }
-        if queue.replay_before_start(config::MQTT, LOST_WITH_MEMORY).is_some() {
+        if queue
+            .replay_before_start(config::MQTT, LOST_WITH_MEMORY)
+            .is_some()
+        {
             tracing::warn!(
                 "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
             );
@@ -139,8 +174,12 @@ pub async fn look_after(embedded: Arc<Embedded>, queue: Queue, untaken: Untaken,
 
 /// Lets the embedded broker go. Where it held messages that nobody had taken yet, the next start is told.
 pub async fn farewell(embedded: Option<Arc<Embedded>>, noted: Untaken) {
-    let Some(embedded) = embedded.and_then(Arc::into_inner) else { return };
-    let untaken = tokio::task::spawn_blocking(move || embedded.stop()).await.unwrap_or_default();
+    let Some(embedded) = embedded.and_then(Arc::into_inner) else {
+        return;
+    };
+    let untaken = tokio::task::spawn_blocking(move || embedded.stop())
+        .await
+        .unwrap_or_default();
     if untaken == 0 {
         return;
     }
@@ -158,6 +197,10 @@ pub(super) fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, stage: &Sta
     let stop = stage.stop.clone();
     stage.keep("store.keep", move || {
         let (store, clock, stop) = (Arc::clone(&store), Arc::clone(&clock), stop.clone());
-        async move { stop.run_until_cancelled(store.keep_clean(&clock)).await.unwrap_or_default() }
+        async move {
+            stop.run_until_cancelled(store.keep_clean(&clock))
+                .await
+                .unwrap_or_default()
+        }
     });
 }

@@ -55,15 +55,26 @@ impl Shares {
         let wanted = connections_max + connections_max.div_ceil(2);
         let embedded = left.saturating_sub(wanted).max(left / 4).max(LEAST);
         let embedded = if has_embedded { embedded } else { 0 };
-        let ingest = (left.saturating_sub(embedded) / 3 * 2).clamp(LEAST, connections_max.max(LEAST));
-        Shares { ingest: ingest.min(connections_max), admin, embedded }
+        let ingest =
+            (left.saturating_sub(embedded) / 3 * 2).clamp(LEAST, connections_max.max(LEAST));
+        Shares {
+            ingest: ingest.min(connections_max),
+            admin,
+            embedded,
+        }
     }
 }
 
 /// The soft limit raised to the hard one. Where that fails it stays what it is.
 fn raise() -> usize {
     let before = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum });
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: before.maximum,
+            maximum: before.maximum,
+        },
+    );
     let now = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(now).unwrap_or(usize::MAX)
 }
@@ -75,9 +86,16 @@ mod tests {
     #[test]
     fn whatever_the_limit_all_shares_and_the_reserve_fit_below_it() {
         for limit in [512, 1_024, 4_096, 20_000, 1 << 20] {
-            for (has_embedded, connections_max) in [(true, 1_024), (false, 1_024), (true, 1_000_000), (true, 1)] {
-                let Shares { ingest, admin, embedded } = Shares::of(limit, 170, has_embedded, connections_max);
-                let all = OWN + 170 + ingest + ingest.div_ceil(2) + admin + admin.div_ceil(2) + embedded;
+            for (has_embedded, connections_max) in
+                [(true, 1_024), (false, 1_024), (true, 1_000_000), (true, 1)]
+            {
+                let Shares {
+                    ingest,
+                    admin,
+                    embedded,
+                } = Shares::of(limit, 170, has_embedded, connections_max);
+                let all =
+                    OWN + 170 + ingest + ingest.div_ceil(2) + admin + admin.div_ceil(2) + embedded;
                 assert!(all <= limit + 3, "{limit}: {ingest} {admin} {embedded}");
                 assert!(ingest >= LEAST.min(connections_max) && ingest <= connections_max);
             }

@@ -47,8 +47,15 @@ pub(super) fn ready<'a>(
     let mut all = Vec::new();
     for settings in &config.send.destinations {
         let client = match &settings.kind {
-            Kind::Store(store) => Some(Client::Store(Arc::new(Store::on(disk.clone(), store.clone())))),
-            Kind::Kafka(kafka) => Some(Client::Kafka(Arc::new(build::kafka(config, kafka, &settings.routes)))),
+            Kind::Store(store) => Some(Client::Store(Arc::new(Store::on(
+                disk.clone(),
+                store.clone(),
+            )))),
+            Kind::Kafka(kafka) => Some(Client::Kafka(Arc::new(build::kafka(
+                config,
+                kafka,
+                &settings.routes,
+            )))),
             Kind::Mqtt(mqtt) => {
                 let made = build::mqtt(config, &settings.name, mqtt, instance, embedded);
                 let made = made.with_context(|| format!("send.{}", settings.name))?;
@@ -74,7 +81,12 @@ pub(super) struct Start<'a> {
 impl Start<'_> {
     /// Delivers to it from now on.
     pub fn deliveries(&self, Ready { settings, client }: Ready<'_>) -> Arc<Link> {
-        let router = Arc::new(Router::new(&settings.routes, self.places.clone(), self.queue.epoch(), normalize::table));
+        let router = Arc::new(Router::new(
+            &settings.routes,
+            self.places.clone(),
+            self.queue.epoch(),
+            normalize::table,
+        ));
 
         match client {
             Client::Store(store) => {
@@ -82,18 +94,30 @@ impl Start<'_> {
                 self.loops(settings, store, || ToStore(Arc::clone(&router)))
             }
             Client::Mqtt(mqtt) => self.loops(settings, mqtt, || ToBus::mqtt(Arc::clone(&router))),
-            Client::Kafka(kafka) => self.loops(settings, kafka, || ToBus::kafka(Arc::clone(&router))),
+            Client::Kafka(kafka) => {
+                self.loops(settings, kafka, || ToBus::kafka(Arc::clone(&router)))
+            }
         }
     }
 
-    fn loops<D, R>(&self, settings: &config::Destination, destination: Arc<D>, render: impl Fn() -> R) -> Arc<Link>
+    fn loops<D, R>(
+        &self,
+        settings: &config::Destination,
+        destination: Arc<D>,
+        render: impl Fn() -> R,
+    ) -> Arc<Link>
     where
         D: Destination,
         R: Render<Message = D::Message>,
     {
-        let link = Arc::new(Link::new(Arc::clone(&settings.name), settings.kind.word().as_str()));
+        let link = Arc::new(Link::new(
+            Arc::clone(&settings.name),
+            settings.kind.word().as_str(),
+        ));
         for lane in Lane::ALL.iter().copied() {
-            let Some(cursor) = self.queue.cursor(&settings.name, lane) else { continue };
+            let Some(cursor) = self.queue.cursor(&settings.name, lane) else {
+                continue;
+            };
             let render = render();
             let delivery = Delivery {
                 lane,
@@ -108,7 +132,9 @@ impl Start<'_> {
                 ages: Arc::clone(self.ages),
                 fetches: Fetches::default(),
             };
-            self.stage.tasks.spawn(keep_delivering(delivery, self.stage.stop.clone()));
+            self.stage
+                .tasks
+                .spawn(keep_delivering(delivery, self.stage.stop.clone()));
         }
         link
     }

@@ -13,8 +13,11 @@ const QUIET: &str = "rmqtt_codec=error,tungstenite=error,async_tungstenite=error
 /// Once per process; a second call changes nothing.
 pub fn start(settings: &Log) {
     // The first word is for whoever names a module alone: what fails elsewhere is said all the same.
-    let filter = EnvFilter::try_new(format!("error,{},{QUIET}", settings.level)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unheard);
+    let filter = EnvFilter::try_new(format!("error,{},{QUIET}", settings.level))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Unheard);
     let is_human = match settings.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
@@ -22,8 +25,15 @@ pub fn start(settings: &Log) {
     };
     // A program that embeds the gateway (a test) may have set one up already.
     let _ = match is_human {
-        true => builder.with_target(false).with_ansi(are_shown(&io::stderr())).try_init(),
-        false => builder.json().flatten_event(true).with_target(false).try_init(),
+        true => builder
+            .with_target(false)
+            .with_ansi(are_shown(&io::stderr()))
+            .try_init(),
+        false => builder
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .try_init(),
     };
 }
 

@@ -22,8 +22,11 @@ pub fn run(config: Config) -> ExitCode {
     let held = Held::take();
     logging::start(&config.log);
     fault::log_panics();
-    let outcome =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads").and_then(|runtime| {
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")
+        .and_then(|runtime| {
             let outcome = runtime.block_on(until_told(config, held));
             // What still blocks a thread (a look-up, a client's end) has nothing to lose, and the next process waits.
             runtime.shutdown_background();
@@ -79,7 +82,9 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
     }
 
     if queue.status().is_poisoned {
-        tracing::error!("the disk failed a sync while stopping: start again to verify what it holds");
+        tracing::error!(
+            "the disk failed a sync while stopping: start again to verify what it holds"
+        );
         return Ok(ExitCode::from(EXIT_POISONED));
     }
     tracing::info!("stopped, everything accepted is on disk");

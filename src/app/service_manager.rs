@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType, sendmsg_addr, socket,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketType, sendmsg_addr, socket,
 };
 
 use crate::ingest::Listener;
@@ -39,17 +40,24 @@ impl Held {
             return Held::default();
         }
         let mut given = ListenFd::from_env();
-        Held((0..given.len()).filter_map(|number| given.take_tcp_listener(number).ok()?).collect())
+        Held(
+            (0..given.len())
+                .filter_map(|number| given.take_tcp_listener(number).ok()?)
+                .collect(),
+        )
     }
 
     /// The boxes' port: the one that was held, if it is for `address`; else a new one, for the manager to hold from now on.
     pub async fn listener(self, address: SocketAddr) -> io::Result<Listener> {
         let was_held = !self.0.is_empty();
         let is_ours = |held: &TcpListener| {
-            held.local_addr().is_ok_and(|bound| bound == address) && socket_acceptconn(held).is_ok_and(|listens| listens)
+            held.local_addr().is_ok_and(|bound| bound == address)
+                && socket_acceptconn(held).is_ok_and(|listens| listens)
         };
         if let Some(held) = self.0.into_iter().find(is_ours) {
-            tracing::info!("the service manager held the boxes' port: whoever connected meanwhile is answered now");
+            tracing::info!(
+                "the service manager held the boxes' port: whoever connected meanwhile is answered now"
+            );
             return Listener::from_std(held);
         }
         if was_held {
@@ -59,7 +67,11 @@ impl Held {
         let listener = loop {
             match Listener::bind(address) {
                 // The old address may be in the way until the manager has read the line above.
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && was_held && Instant::now() < deadline => {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && was_held
+                        && Instant::now() < deadline =>
+                {
                     tokio::time::sleep(GIVING_UP / 20).await;
                 }
                 bound => break bound?,
@@ -78,7 +90,9 @@ pub fn pause_before_next_start() {
 }
 
 fn tell(what: &str, descriptors: &[BorrowedFd]) {
-    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
     let told = || {
         let address = match name.as_bytes() {
             [b'@', rest @ ..] => SocketAddrUnix::new_abstract_name(rest)?,
@@ -90,7 +104,13 @@ fn tell(what: &str, descriptors: &[BorrowedFd]) {
             ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
         }
         let datagram = socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
-        sendmsg_addr(datagram.as_fd(), &address, &[IoSlice::new(what.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)
+        sendmsg_addr(
+            datagram.as_fd(),
+            &address,
+            &[IoSlice::new(what.as_bytes())],
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )
     };
     if let Err(error) = told() {
         tracing::warn!("cannot tell the service manager {what:?}: {error}");

@@ -21,7 +21,8 @@ impl Stage {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.tasks.spawn(fault::keep(task, self.stop.clone(), start));
+        self.tasks
+            .spawn(fault::keep(task, self.stop.clone(), start));
     }
 
     pub async fn end(&self, deadline: Instant) {

@@ -22,9 +22,13 @@ pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> PictureLocations {
             tracing::warn!(%error, path = %path.display(), "where the picture store was cannot be read");
             return configured;
         }
-        read => read.ok().and_then(|text| serde_json::from_slice::<PictureLocations>(&text).ok()),
+        read => read
+            .ok()
+            .and_then(|text| serde_json::from_slice::<PictureLocations>(&text).ok()),
     };
-    let Some(last) = last else { return keep(disk, &path, configured) };
+    let Some(last) = last else {
+        return keep(disk, &path, configured);
+    };
     if configured.has_moved_from(&last) {
         let waiting = queue
             .status()
@@ -40,11 +44,17 @@ pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> PictureLocations {
     }
     let oldest = queue.status().oldest.unwrap_or(Sequence(u64::MAX));
     let places = configured.after(last.clone(), queue.settled(), oldest);
-    if places == last { places } else { keep(disk, &path, places) }
+    if places == last {
+        places
+    } else {
+        keep(disk, &path, places)
+    }
 }
 
 fn keep(disk: &Disk, path: &Path, places: PictureLocations) -> PictureLocations {
-    let written = serde_json::to_vec(&places).map_err(io::Error::from).and_then(|text| disk.replace(path, &text));
+    let written = serde_json::to_vec(&places)
+        .map_err(io::Error::from)
+        .and_then(|text| disk.replace(path, &text));
     if let Err(error) = written {
         tracing::warn!(%error, path = %path.display(), "where the picture store is cannot be noted");
     }

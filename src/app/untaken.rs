@@ -18,7 +18,10 @@ pub struct Untaken {
 
 impl Untaken {
     pub fn of(disk: &Disk, data_dir: &Path) -> Untaken {
-        Untaken { disk: disk.clone(), path: data_dir.join(NAME) }
+        Untaken {
+            disk: disk.clone(),
+            path: data_dir.join(NAME),
+        }
     }
 
     pub fn is_noted(&self) -> bool {

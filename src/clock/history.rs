@@ -63,7 +63,11 @@ impl History {
             last: now.clone(),
             offset_ms: now.wall_ms - now.uptime_ms,
             even_since_ms: now.uptime_ms,
-            jumps: vec![Jump { until_ms: now.wall_ms, from_ms: now.wall_ms - SLACK_MS, by_ms: UNKNOWN_MS }],
+            jumps: vec![Jump {
+                until_ms: now.wall_ms,
+                from_ms: now.wall_ms - SLACK_MS,
+                by_ms: UNKNOWN_MS,
+            }],
             open: Some(0),
         }
     }
@@ -71,7 +75,11 @@ impl History {
     /// Takes a reading; true if it is worth saving at once.
     pub fn look(&mut self, now: &Reading) -> bool {
         let is_same_boot = now.boot == self.last.boot && now.uptime_ms >= self.last.uptime_ms;
-        let learned = if is_same_boot { self.go_on(now) } else { self.boot(now) };
+        let learned = if is_same_boot {
+            self.go_on(now)
+        } else {
+            self.boot(now)
+        };
         self.last = now.clone();
         learned
     }
@@ -79,8 +87,18 @@ impl History {
     fn go_on(&mut self, now: &Reading) -> bool {
         let by_ms = now.wall_ms - now.uptime_ms - self.offset_ms;
         if by_ms.abs() >= JUMP_MS {
-            let (until_ms, from_ms) = (now.wall_ms - by_ms + SLACK_MS, self.last.wall_ms + by_ms - SLACK_MS);
-            self.jumped(Jump { until_ms, from_ms, by_ms }, now);
+            let (until_ms, from_ms) = (
+                now.wall_ms - by_ms + SLACK_MS,
+                self.last.wall_ms + by_ms - SLACK_MS,
+            );
+            self.jumped(
+                Jump {
+                    until_ms,
+                    from_ms,
+                    by_ms,
+                },
+                now,
+            );
             return true;
         }
         self.open.is_some() && now.uptime_ms - self.even_since_ms >= EVEN_MS && self.settle()
@@ -90,7 +108,14 @@ impl History {
     fn boot(&mut self, now: &Reading) -> bool {
         let by_ms = now.wall_ms - self.last.wall_ms - now.uptime_ms;
         let (until_ms, from_ms) = (self.last.wall_ms + SLACK_MS, now.wall_ms - SLACK_MS);
-        self.jumped(Jump { until_ms, from_ms, by_ms }, now);
+        self.jumped(
+            Jump {
+                until_ms,
+                from_ms,
+                by_ms,
+            },
+            now,
+        );
         self.open = self.open.or(Some(self.jumps.len() - 1));
         true
     }
@@ -116,7 +141,9 @@ impl History {
 
     /// The clock has run evenly for long enough to be believed: the time that nobody saw was time when the machine was off.
     fn settle(&mut self) -> bool {
-        let Some(open) = self.open.take() else { return false };
+        let Some(open) = self.open.take() else {
+            return false;
+        };
         let left_out: i64 = self.jumps.iter().skip(open).map(|jump| jump.by_ms).sum();
 
         let is_first = left_out > UNKNOWN_MS / 2;

@@ -13,7 +13,9 @@ use clap::Args;
 
 use super::{refuse, say};
 use crate::app::build;
-use crate::config::{Config, Destination, Format, Kind, Mqtt, PicturePolicy, Problems, Routes, StoreUrl};
+use crate::config::{
+    Config, Destination, Format, Kind, Mqtt, PicturePolicy, Problems, Routes, StoreUrl,
+};
 use crate::event::Size;
 use crate::send::kafka::{Probe, Produce};
 use crate::send::said_of;
@@ -59,7 +61,12 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
 
-    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else { return ExitCode::FAILURE };
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    else {
+        return ExitCode::FAILURE;
+    };
     let findings = runtime.block_on(online(&config));
     for Finding { what, found } in &findings {
         match found {
@@ -69,19 +76,34 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
     }
 
     runtime.shutdown_timeout(Duration::from_secs(1));
-    if findings.iter().all(|finding| finding.found.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if findings.iter().all(|finding| finding.found.is_ok()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn summary(config: &Config) -> String {
     let off = || "off".to_owned();
-    let (mqtt, kafka) = (config.send.named("mqtt").map_or_else(off, place), config.send.named("kafka").map_or_else(off, place));
-    let is_own = |destination: &&Destination| !["mqtt", "kafka", "store"].contains(&&*destination.name);
+    let (mqtt, kafka) = (
+        config.send.named("mqtt").map_or_else(off, place),
+        config.send.named("kafka").map_or_else(off, place),
+    );
+    let is_own =
+        |destination: &&Destination| !["mqtt", "kafka", "store"].contains(&&*destination.name);
     let others: String = config
         .send
         .destinations
         .iter()
         .filter(is_own)
-        .map(|other| format!(", {} ({}) {}", other.name, other.kind.word().as_str(), place(other)))
+        .map(|other| {
+            format!(
+                ", {} ({}) {}",
+                other.name,
+                other.kind.word().as_str(),
+                place(other)
+            )
+        })
         .collect();
     format!(
         "boxes on {}, MQTT {mqtt}, Kafka {kafka}{others}, queue of {} in {}",
@@ -95,7 +117,10 @@ fn summary(config: &Config) -> String {
 fn place(destination: &Destination) -> String {
     match &destination.kind {
         Kind::Mqtt(Mqtt { broker: None, .. }) => "in this process".to_owned(),
-        Kind::Mqtt(Mqtt { broker: Some(broker), .. }) => format!("{}:{}", broker.host, broker.port),
+        Kind::Mqtt(Mqtt {
+            broker: Some(broker),
+            ..
+        }) => format!("{}:{}", broker.host, broker.port),
         Kind::Kafka(kafka) => kafka.brokers.clone(),
         Kind::Store(store) => match &store.url {
             StoreUrl::File(folder) => folder.display().to_string(),
@@ -106,17 +131,31 @@ fn place(destination: &Destination) -> String {
 
 /// Roughly the largest message that a route can make: inline pictures are base64, as in the body they came in.
 fn largest_message(config: &Config, routes: &Routes) -> usize {
-    let is_inline = routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge);
-    if is_inline { config.ingest.body_max_bytes + EVENT_BYTES } else { EVENT_BYTES }
+    let is_inline = routes.iter().any(|(_, route)| {
+        route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge
+    });
+    if is_inline {
+        config.ingest.body_max_bytes + EVENT_BYTES
+    } else {
+        EVENT_BYTES
+    }
 }
 
 async fn online(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![Finding { what: "disk".into(), found: disk(&config.data_dir) }];
+    let mut findings = vec![Finding {
+        what: "disk".into(),
+        found: disk(&config.data_dir),
+    }];
     for destination in &config.send.destinations {
-        let Some(found) = probe(destination, config).await else { continue };
+        let Some(found) = probe(destination, config).await else {
+            continue;
+        };
         let kind = destination.kind.word().as_str();
         let found = found.map_err(|problem| said_of(&destination.name, kind, problem));
-        findings.push(Finding { what: Arc::clone(&destination.name), found });
+        findings.push(Finding {
+            what: Arc::clone(&destination.name),
+            found,
+        });
     }
     findings
 }
@@ -127,7 +166,8 @@ async fn probe(destination: &Destination, config: &Config) -> Option<Result<Stri
     match &destination.kind {
         Kind::Store(settings) => {
             let store = Store::new(settings.clone());
-            let found = within(async { store.probe().await.map_err(|error| error.to_string()) }).await;
+            let found =
+                within(async { store.probe().await.map_err(|error| error.to_string()) }).await;
             Some(found.map(|()| "written, read back and deleted a probe".to_owned()))
         }
         Kind::Mqtt(settings) => match build::mqtt(config, name, settings, "check", None) {
@@ -137,26 +177,52 @@ async fn probe(destination: &Destination, config: &Config) -> Option<Result<Stri
         },
         Kind::Kafka(settings) => {
             let kafka = build::kafka(config, settings, routes);
-            Some(probe_kafka(&kafka, settings.create_topics, largest_message(config, routes)).await)
+            Some(
+                probe_kafka(
+                    &kafka,
+                    settings.create_topics,
+                    largest_message(config, routes),
+                )
+                .await,
+            )
         }
     }
 }
 
 async fn within<T>(probe: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    tokio::time::timeout(PATIENCE, probe).await.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+    tokio::time::timeout(PATIENCE, probe)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
 }
 
 async fn probe_mqtt(mqtt: &crate::send::mqtt::Mqtt, needed: usize) -> Result<String, String> {
     let offer = within(async { mqtt.probe().await.map_err(|error| error.to_string()) }).await?;
-    if let Some(limit) = offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).filter(|limit| *limit < needed) {
-        return Err(format!("the broker takes packets of {}, a message can have {}", Size::from(limit), Size::from(needed)));
+    if let Some(limit) = offer
+        .packet_max
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .filter(|limit| *limit < needed)
+    {
+        return Err(format!(
+            "the broker takes packets of {}, a message can have {}",
+            Size::from(limit),
+            Size::from(needed)
+        ));
     }
 
-    let packets = offer.packet_max.map_or("any size".to_owned(), |bytes| Size(bytes.into()).to_string());
-    Ok(format!("connected; takes packets of {packets}, {} unacknowledged at once", offer.receive_maximum))
+    let packets = offer.packet_max.map_or("any size".to_owned(), |bytes| {
+        Size(bytes.into()).to_string()
+    });
+    Ok(format!(
+        "connected; takes packets of {packets}, {} unacknowledged at once",
+        offer.receive_maximum
+    ))
 }
 
-async fn probe_kafka(kafka: &crate::send::kafka::Kafka, creates: bool, needed: usize) -> Result<String, String> {
+async fn probe_kafka(
+    kafka: &crate::send::kafka::Kafka,
+    creates: bool,
+    needed: usize,
+) -> Result<String, String> {
     let probe = within(async { kafka.probe().await.map_err(|error| error.to_string()) }).await?;
 
     let troubles = kafka_troubles(&probe, creates, needed);
@@ -165,12 +231,27 @@ async fn probe_kafka(kafka: &crate::send::kafka::Kafka, creates: bool, needed: u
     }
 
     let produce = match &probe.produce {
-        Produce::Would { topic } => format!("; {topic} would take events (one too large was refused, nothing was written)"),
+        Produce::Would { topic } => {
+            format!("; {topic} would take events (one too large was refused, nothing was written)")
+        }
         _ => "; no produce was tried: no topic's limit is known".to_owned(),
     };
-    let missing = probe.topics.iter().filter(|topic| topic.problem.is_some()).count();
-    let note = if missing > 0 { format!(", {missing} of them to be made") } else { String::new() };
-    Ok(format!("{} brokers ({}), {} topics{note}{produce}", probe.brokers.len(), probe.brokers.join(" "), probe.topics.len()))
+    let missing = probe
+        .topics
+        .iter()
+        .filter(|topic| topic.problem.is_some())
+        .count();
+    let note = if missing > 0 {
+        format!(", {missing} of them to be made")
+    } else {
+        String::new()
+    };
+    Ok(format!(
+        "{} brokers ({}), {} topics{note}{produce}",
+        probe.brokers.len(),
+        probe.brokers.join(" "),
+        probe.topics.len()
+    ))
 }
 
 /// What keeps Kafka from taking a message of `needed` bytes on each topic. `creates`: a missing topic will be made.
@@ -182,7 +263,10 @@ fn kafka_troubles(probe: &Probe, creates: bool, needed: usize) -> Vec<String> {
         }
         if let Some(limit) = topic.max_message_bytes.filter(|limit| *limit < needed) {
             let (limit, needed) = (Size::from(limit), Size::from(needed));
-            troubles.push(format!("topic {} takes messages of {limit}, one can have {needed}", topic.name));
+            troubles.push(format!(
+                "topic {} takes messages of {limit}, one can have {needed}",
+                topic.name
+            ));
         }
     }
 
@@ -219,10 +303,24 @@ fn disk(data_dir: &Path) -> Result<String, String> {
     let mut times = times.map_err(|error| format!("{}: {error}", data_dir.display()))?;
     times.sort_unstable();
 
-    let at = |share: usize| times.get(times.len() * share / 100).or(times.last()).copied().unwrap_or_default();
-    let said =
-        format!("a sync of {} KiB takes {:.1} ms, the slowest of {SYNCS} {:.1} ms", SYNC_BYTES / 1024, ms(at(50)), ms(at(100)));
-    if at(100) > SLOW_SYNC { Err(format!("{said}: a box hangs up after 500 ms")) } else { Ok(said) }
+    let at = |share: usize| {
+        times
+            .get(times.len() * share / 100)
+            .or(times.last())
+            .copied()
+            .unwrap_or_default()
+    };
+    let said = format!(
+        "a sync of {} KiB takes {:.1} ms, the slowest of {SYNCS} {:.1} ms",
+        SYNC_BYTES / 1024,
+        ms(at(50)),
+        ms(at(100))
+    );
+    if at(100) > SLOW_SYNC {
+        Err(format!("{said}: a box hangs up after 500 ms"))
+    } else {
+        Ok(said)
+    }
 }
 
 fn ms(duration: Duration) -> f64 {

@@ -14,7 +14,10 @@ pub const BAD: Style = AnsiColor::Red.on_default();
 pub const ODD: Style = AnsiColor::Yellow.on_default();
 pub const FAINT: Style = Style::new().dimmed();
 /// An alert that somebody must see.
-pub const ALERT: Style = AnsiColor::BrightWhite.on_default().bg_color(Some(Color::Ansi(AnsiColor::Red))).bold();
+pub const ALERT: Style = AnsiColor::BrightWhite
+    .on_default()
+    .bg_color(Some(Color::Ansi(AnsiColor::Red)))
+    .bold();
 pub const VIP: Style = AnsiColor::Yellow.on_default().bold();
 /// A command's own remarks among the lines it shows.
 pub const VOICE: Style = AnsiColor::Cyan.on_default().bold();
@@ -25,12 +28,20 @@ pub fn paint(style: Style, text: &str) -> String {
 }
 
 pub fn paint_if(is_so: bool, style: Style, text: &str) -> String {
-    if is_so { paint(style, text) } else { text.to_owned() }
+    if is_so {
+        paint(style, text)
+    } else {
+        text.to_owned()
+    }
 }
 
 /// A painted text, without colours if this stream shows none.
 pub fn shown<'a>(text: &'a str, stream: &impl RawStream) -> Cow<'a, str> {
-    if are_shown(stream) { Cow::Borrowed(text) } else { Cow::Owned(adapter::strip_str(text).to_string()) }
+    if are_shown(stream) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(adapter::strip_str(text).to_string())
+    }
 }
 
 pub fn are_shown(stream: &impl RawStream) -> bool {

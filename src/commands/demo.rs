@@ -51,8 +51,13 @@ pub struct Options {
 
 /// At most 20: drawing takes some milliseconds a picture.
 fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate: &f64| (0.01..=20.0).contains(rate));
-    rate.ok_or_else(|| "must be a number from 0.01 to 20; `boxbridge simulate` sends more".to_owned())
+    let rate = text
+        .parse()
+        .ok()
+        .filter(|rate: &f64| (0.01..=20.0).contains(rate));
+    rate.ok_or_else(|| {
+        "must be a number from 0.01 to 20; `boxbridge simulate` sends more".to_owned()
+    })
 }
 
 /// Runs the demo, or asks a running one for an outage. `set` holds the values of `--set`.
@@ -62,8 +67,15 @@ pub async fn run(options: Options, set: Vec<(String, String)>) -> anyhow::Result
         return Ok(ExitCode::SUCCESS);
     }
 
-    let end = site::Site::start(&options, set).await?.run(&options).await?;
+    let end = site::Site::start(&options, set)
+        .await?
+        .run(&options)
+        .await?;
     super::say(&summary::of(&end));
     // Events that were not waited for are on disk: the next start delivers them.
-    Ok(if end.report.passes() || end.waiting > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if end.report.passes() || end.waiting > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

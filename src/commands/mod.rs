@@ -23,7 +23,9 @@ pub const EXIT_UNAVAILABLE: u8 = 69;
 
 /// Whether the arguments or the settings are wrong.
 pub fn is_usage(error: &anyhow::Error) -> bool {
-    let of_reconcile = error.downcast_ref().is_some_and(|e| matches!(e, reconcile::Error::Config(_) | reconcile::Error::Usage(_)));
+    let of_reconcile = error
+        .downcast_ref()
+        .is_some_and(|e| matches!(e, reconcile::Error::Config(_) | reconcile::Error::Usage(_)));
     of_reconcile || error.is::<Problems>()
 }
 

@@ -16,18 +16,28 @@ pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {
 
     say(&options.render(&outcome));
     if outcome.is_unheard() {
-        anyhow::bail!("nobody answered at http://{}: does a gateway listen there?", options.url.authority);
+        anyhow::bail!(
+            "nobody answered at http://{}: does a gateway listen there?",
+            options.url.authority
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Records what arrives, compares it with what was sent, and prints the verdict.
 pub async fn reconcile(options: reconcile::Options, layers: Layers) -> anyhow::Result<ExitCode> {
-    let listening = |file: &std::path::Path| note(&format!("listening; arrivals go into {}", file.display()));
-    let report = until_interrupted(|stop| reconcile::run_until(options.clone(), layers, stop, listening)).await?;
+    let listening =
+        |file: &std::path::Path| note(&format!("listening; arrivals go into {}", file.display()));
+    let report =
+        until_interrupted(|stop| reconcile::run_until(options.clone(), layers, stop, listening))
+            .await?;
 
     say(&options.render(&report));
-    Ok(if options.accepts(&report) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if options.accepts(&report) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs `work`, and cancels its token on Ctrl-C.

@@ -31,7 +31,9 @@ pub struct Options {
 #[derive(Subcommand)]
 enum Action {
     /// What waits for whom
-    #[command(after_help = "Example: boxbridge queue status --json | jq '.destinations[] | select(.counted.waiting > 0)'")]
+    #[command(
+        after_help = "Example: boxbridge queue status --json | jq '.destinations[] | select(.counted.waiting > 0)'"
+    )]
     Status {
         /// Print JSON
         #[arg(long)]
@@ -54,10 +56,14 @@ enum Action {
         json: bool,
     },
     /// Read everything, check every checksum, and count again
-    #[command(after_help = "Example: boxbridge queue verify --config /etc/boxbridge.toml && echo sound")]
+    #[command(
+        after_help = "Example: boxbridge queue verify --config /etc/boxbridge.toml && echo sound"
+    )]
     Verify,
     /// Give up what waits for a destination that is no longer configured; the gateway must not run
-    #[command(after_help = "Example: boxbridge queue forget kafka     after send.kafka.brokers was emptied")]
+    #[command(
+        after_help = "Example: boxbridge queue forget kafka     after send.kafka.brokers was emptied"
+    )]
     Forget {
         /// As in [send.<name>]
         name: String,
@@ -67,13 +73,27 @@ enum Action {
 pub fn run(options: &Options, config: &Config) -> ExitCode {
     let data_dir = &config.data_dir;
     let done = match &options.action {
-        Action::Status { json } => inspect::status(data_dir).map(|overview| print_status(&overview, config, *json)),
-        Action::Inspect { from, last, person_type, json } => {
-            let mut shown = Shown { last: *last, json: *json, kept: Vec::new() };
-            let wanted = |record: &RecordSummary| {
-                record.sequence >= Sequence(*from) && person_type.is_none_or(|word| record.person_type == word)
+        Action::Status { json } => {
+            inspect::status(data_dir).map(|overview| print_status(&overview, config, *json))
+        }
+        Action::Inspect {
+            from,
+            last,
+            person_type,
+            json,
+        } => {
+            let mut shown = Shown {
+                last: *last,
+                json: *json,
+                kept: Vec::new(),
             };
-            let read = inspect::records(data_dir, |record| !wanted(&record) || shown.take(record) == Reader::There);
+            let wanted = |record: &RecordSummary| {
+                record.sequence >= Sequence(*from)
+                    && person_type.is_none_or(|word| record.person_type == word)
+            };
+            let read = inspect::records(data_dir, |record| {
+                !wanted(&record) || shown.take(record) == Reader::There
+            });
             read.map(|()| shown.finish())
         }
         Action::Verify => inspect::verify(data_dir).map(|report| print_report(&report)),
@@ -88,22 +108,43 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
 
 /// Gives up the events that wait for a destination. It must be switched off, and known to the queue.
 fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
-    if build::destination_names(config).iter().any(|configured| **configured == *name) {
-        complain(&format!("{name} is still configured: switch it off first, or its events are delivered when it is back"));
+    if build::destination_names(config)
+        .iter()
+        .any(|configured| **configured == *name)
+    {
+        complain(&format!(
+            "{name} is still configured: switch it off first, or its events are delivered when it is back"
+        ));
         return Ok(ExitCode::FAILURE);
     }
 
     let overview = inspect::status(&config.data_dir)?;
-    let waiting: Vec<_> = overview.cursors.iter().filter(|cursor| cursor.destination == name).collect();
+    let waiting: Vec<_> = overview
+        .cursors
+        .iter()
+        .filter(|cursor| cursor.destination == name)
+        .collect();
     if waiting.is_empty() {
-        let names: BTreeSet<_> = overview.cursors.iter().map(|cursor| cursor.destination.as_str()).collect();
-        complain(&format!("the queue has no destination {name:?}, only {names:?}"));
+        let names: BTreeSet<_> = overview
+            .cursors
+            .iter()
+            .map(|cursor| cursor.destination.as_str())
+            .collect();
+        complain(&format!(
+            "the queue has no destination {name:?}, only {names:?}"
+        ));
         return Ok(ExitCode::FAILURE);
     }
 
     inspect::forget(&config.data_dir, name)?;
-    let records: u64 = waiting.iter().filter_map(|cursor| cursor.counted.as_ref()).map(|counted| counted.waiting).sum();
-    say(&format!("{name} is forgotten, and with it {records} records that waited for it"));
+    let records: u64 = waiting
+        .iter()
+        .filter_map(|cursor| cursor.counted.as_ref())
+        .map(|counted| counted.waiting)
+        .sum();
+    say(&format!(
+        "{name} is forgotten, and with it {records} records that waited for it"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,13 +161,24 @@ fn with_causes(error: &OpenError) -> String {
 }
 
 fn person_type(word: &str) -> Result<PersonType, String> {
-    let words: Vec<_> = PersonType::ALL.iter().map(|person_type| person_type.as_str()).collect();
+    let words: Vec<_> = PersonType::ALL
+        .iter()
+        .map(|person_type| person_type.as_str())
+        .collect();
     PersonType::from_word(word).ok_or_else(|| format!("must be one of {}", words.join(" ")))
 }
 
 fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
-    let used: u64 = overview.segments.iter().map(|segment| segment.allocated_bytes).sum();
-    let records: usize = overview.segments.iter().map(|segment| segment.records).sum();
+    let used: u64 = overview
+        .segments
+        .iter()
+        .map(|segment| segment.allocated_bytes)
+        .sum();
+    let records: usize = overview
+        .segments
+        .iter()
+        .map(|segment| segment.records)
+        .sum();
 
     if json {
         let cursors: Vec<_> = overview.cursors.iter().map(cursor_json).collect();
@@ -142,7 +194,11 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
         (false, true) => "closed properly",
         (false, false) => "not closed properly: the next start verifies its end",
     };
-    say(&format!("queue {} in {}: {state}", overview.epoch, config.data_dir.display()));
+    say(&format!(
+        "queue {} in {}: {state}",
+        overview.epoch,
+        config.data_dir.display()
+    ));
     say(&format!(
         "{} in {}, {} of {} used",
         counted(records, "record"),
@@ -151,7 +207,11 @@ fn print_status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
         Size(config.queue.max_bytes)
     ));
     if let Some(oldest) = overview.segments.first() {
-        say(&format!("oldest segment from {}, sequence {}", oldest.created_at.for_people(), oldest.first));
+        say(&format!(
+            "oldest segment from {}, sequence {}",
+            oldest.created_at.for_people(),
+            oldest.first
+        ));
     }
     print_cursors(&overview.cursors);
     ExitCode::SUCCESS
@@ -169,7 +229,11 @@ fn print_cursors(cursors: &[CursorSummary]) {
                 cursor.destination,
                 cursor.lane.as_str()
             )),
-            Some(Counted { accepted, tally, waiting }) => say(&format!(
+            Some(Counted {
+                accepted,
+                tally,
+                waiting,
+            }) => say(&format!(
                 "{:<12} {:<7} {accepted:>12} {:>12} {:>10} {:>10} {waiting:>12}",
                 cursor.destination,
                 cursor.lane.as_str(),
@@ -202,7 +266,9 @@ struct Shown {
 
 impl Shown {
     fn take(&mut self, record: RecordSummary) -> Reader {
-        let Some(last) = self.last else { return self.print(&record) };
+        let Some(last) = self.last else {
+            return self.print(&record);
+        };
 
         self.kept.push(record);
         if self.kept.len() >= last.saturating_mul(2).max(1024) {
@@ -213,13 +279,27 @@ impl Shown {
 
     fn finish(self) -> ExitCode {
         let newest = self.kept.len().saturating_sub(self.last.unwrap_or(0));
-        let _ = self.kept.iter().skip(newest).all(|record| self.print(record) == Reader::There);
+        let _ = self
+            .kept
+            .iter()
+            .skip(newest)
+            .all(|record| self.print(record) == Reader::There);
         ExitCode::SUCCESS
     }
 
     fn print(&self, record: &RecordSummary) -> Reader {
-        let RecordSummary { sequence, id, revision, received_at, feed, lane, person_type, event_bytes, pictures_bytes, is_lost } =
-            record;
+        let RecordSummary {
+            sequence,
+            id,
+            revision,
+            received_at,
+            feed,
+            lane,
+            person_type,
+            event_bytes,
+            pictures_bytes,
+            is_lost,
+        } = record;
 
         if self.json {
             let record = json!({"sequence": sequence.0, "id": id, "revision": revision, "received_at": received_at, "feed": feed,
@@ -228,7 +308,11 @@ impl Shown {
         }
 
         let lost = if *is_lost { "  LOST" } else { "" };
-        let (received_at, event, pictures) = (received_at.for_people(), Size(*event_bytes), Size(*pictures_bytes));
+        let (received_at, event, pictures) = (
+            received_at.for_people(),
+            Size(*event_bytes),
+            Size(*pictures_bytes),
+        );
         say(&format!(
             "{sequence:>12}  {received_at}  {id} {revision}  {feed:<9} {lane:<7} {person_type:<10} {event:>9} + pictures {pictures:>9}{lost}"
         ))
@@ -236,7 +320,10 @@ impl Shown {
 }
 
 fn print_report(report: &Report) -> ExitCode {
-    say(&format!("{} records read, {} of them known to be lost", report.records, report.lost));
+    say(&format!(
+        "{} records read, {} of them known to be lost",
+        report.records, report.lost
+    ));
     for missing in &report.missing {
         let (first, last) = (missing.start(), missing.end());
         say(&format!(
@@ -244,14 +331,26 @@ fn print_report(report: &Report) -> ExitCode {
         ));
     }
 
-    let unsound = [("rotten record", &report.rotten), ("rotten picture", &report.rotten_pictures), ("not read", &report.unread)];
+    let unsound = [
+        ("rotten record", &report.rotten),
+        ("rotten picture", &report.rotten_pictures),
+        ("not read", &report.unread),
+    ];
     for (what, places) in unsound {
         for (path, offset, sequence) in places {
-            say(&format!("{what}: sequence {sequence}, {} at byte {offset}", path.display()));
+            say(&format!(
+                "{what}: sequence {sequence}, {} at byte {offset}",
+                path.display()
+            ));
         }
     }
 
-    for CursorSummary { destination, lane, counted } in &report.cursors {
+    for CursorSummary {
+        destination,
+        lane,
+        counted,
+    } in &report.cursors
+    {
         match counted {
             None => say(&format!("{destination} {lane}: cursor unreadable")),
             Some(counted) => say(&format!(
@@ -261,11 +360,23 @@ fn print_report(report: &Report) -> ExitCode {
                 counted.tally.set_aside,
                 counted.tally.expired_total(),
                 counted.waiting,
-                if counted.is_exact() { "exact" } else { "DOES NOT ADD UP" }
+                if counted.is_exact() {
+                    "exact"
+                } else {
+                    "DOES NOT ADD UP"
+                }
             )),
         };
     }
 
-    say(if report.is_sound() { "sound" } else { "NOT SOUND" });
-    if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    say(if report.is_sound() {
+        "sound"
+    } else {
+        "NOT SOUND"
+    });
+    if report.is_sound() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

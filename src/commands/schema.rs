@@ -22,7 +22,9 @@ enum Which {
     #[command(after_help = "Example: boxbridge schema event > boxbridge.match.v1.schema.json")]
     Event,
     /// Every setting: what it does, what it may be, its default
-    #[command(after_help = "Example: boxbridge schema config | jq '.properties.send.properties.kafka'")]
+    #[command(
+        after_help = "Example: boxbridge schema config | jq '.properties.send.properties.kafka'"
+    )]
     Config,
 }
 

@@ -27,7 +27,8 @@ use terminal::Frames;
 const BETWEEN_TWO: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 ready, 1 not ready (the reasons are shown), 69 nobody answers or tells, 64 wrong settings.
+#[command(
+    after_help = "Exit code: 0 ready, 1 not ready (the reasons are shown), 69 nobody answers or tells, 64 wrong settings.
 A gateway tells its status only on its own machine; /readyz and /metrics answer from elsewhere as well.
 Rates and quantiles are of the time between two looks: one second, or the SECONDS of --watch.
 
@@ -36,7 +37,8 @@ Examples:
   boxbridge status --watch                         again every 2 seconds, until Ctrl-C
   boxbridge status --url http://127.0.0.1:9531     another one on this machine
   boxbridge status --json | jq '.lanes[] | select(.waiting > 0)'
-  HEALTHCHECK CMD [\"boxbridge\", \"status\"]          in a Dockerfile")]
+  HEALTHCHECK CMD [\"boxbridge\", \"status\"]          in a Dockerfile"
+)]
 pub struct Options {
     /// Its admin listener, http only [default: admin.listen of the settings]
     #[arg(long, value_name = "http://HOST[:PORT]")]
@@ -51,12 +53,20 @@ pub struct Options {
 
 /// Shows the gateway. `config` is loaded only if no URL is given.
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
-    let place = match options.url.clone().map_or_else(|| config().map(|config| AdminAddress::of(config.admin.listen)), Ok) {
+    let place = match options.url.clone().map_or_else(
+        || config().map(|config| AdminAddress::of(config.admin.listen)),
+        Ok,
+    ) {
         Ok(place) => place,
         Err(problems) => return refuse(&problems),
     };
 
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::FAILURE };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return ExitCode::FAILURE;
+    };
     let code = runtime.block_on(async {
         match options.watch {
             Some(seconds) => watch(options, &place, Duration::from_secs(seconds)).await,
@@ -80,7 +90,11 @@ async fn once(options: &Options, place: &AdminAddress) -> ExitCode {
         Ok((before, now)) => {
             let report = Report::of(place, Some(&before), &now);
             let _ = Frames::below("").draw(&options.text(&report));
-            if report.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if report.ready {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             complain(&unreachable(place, &error));
@@ -91,10 +105,20 @@ async fn once(options: &Options, place: &AdminAddress) -> ExitCode {
 
 /// Looks again and again, until Ctrl-C or until nobody reads the output.
 async fn watch(options: &Options, place: &AdminAddress, every: Duration) -> ExitCode {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return ExitCode::FAILURE };
+    let signals = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
+        return ExitCode::FAILURE;
+    };
 
-    let mut frames = if options.json { Frames::below("") } else { Frames::in_place() };
+    let mut frames = if options.json {
+        Frames::below("")
+    } else {
+        Frames::in_place()
+    };
     let mut before: Option<Look> = None;
     let mut turn = tokio::time::interval(every);
     turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -107,7 +131,10 @@ async fn watch(options: &Options, place: &AdminAddress, every: Duration) -> Exit
             let frame = match &now {
                 Ok(now) => options.text(&Report::of(place, before.as_ref(), now)),
                 Err(error) if options.json => {
-                    format!("{}\n", serde_json::json!({"url": place.to_string(), "unreachable": error.to_string()}))
+                    format!(
+                        "{}\n",
+                        serde_json::json!({"url": place.to_string(), "unreachable": error.to_string()})
+                    )
                 }
                 Err(error) => format!("{}\n", unreachable(place, error)),
             };
@@ -132,7 +159,10 @@ impl Options {
     fn text(&self, report: &Report) -> String {
         match (self.json, self.watch) {
             (false, _) => render(report),
-            (true, None) => format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default()),
+            (true, None) => format!(
+                "{}\n",
+                serde_json::to_string_pretty(report).unwrap_or_default()
+            ),
             (true, Some(_)) => format!("{}\n", serde_json::to_string(report).unwrap_or_default()),
         }
     }
@@ -143,7 +173,11 @@ fn unreachable(place: &AdminAddress, error: &Unreachable) -> String {
         Unreachable::Refused => format!(
             "the gateway at {place} does not tell: {error}; run this there (in a cluster: kubectl exec), {place}/readyz answers from here"
         ),
-        Unreachable::Older => format!("the gateway at {place} does not tell: {error}; run the program that it was started from"),
-        _ => format!("no gateway at {place}: {error}; is it running, and is this its admin.listen (or give --url)?"),
+        Unreachable::Older => format!(
+            "the gateway at {place} does not tell: {error}; run the program that it was started from"
+        ),
+        _ => format!(
+            "no gateway at {place}: {error}; is it running, and is this its admin.listen (or give --url)?"
+        ),
     }
 }

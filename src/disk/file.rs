@@ -43,9 +43,11 @@ impl File {
         let range = offset..offset.saturating_add(bytes.len() as u64);
         let is_bad = |are_bad: &Arc<super::Unreadable>| are_bad(&self.path, range.clone());
 
-        self.call(Call::Read, || match self.disk.unreadable.as_ref().is_some_and(is_bad) {
-            true => Err(Errno::IO.into()),
-            false => self.file.read_exact_at(bytes, offset),
+        self.call(Call::Read, || {
+            match self.disk.unreadable.as_ref().is_some_and(is_bad) {
+                true => Err(Errno::IO.into()),
+                false => self.file.read_exact_at(bytes, offset),
+            }
         })
     }
 
@@ -62,9 +64,15 @@ impl File {
     }
 
     /// Writes the pieces one after the other, without copying them together.
-    pub fn write_pieces_at(&self, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+    pub fn write_pieces_at(
+        &self,
+        mut pieces: &mut [IoSlice<'_>],
+        mut offset: u64,
+    ) -> io::Result<()> {
         while !pieces.is_empty() {
-            let written = self.call(Call::Write, || Ok(rustix::io::pwritev(&self.file, pieces, offset)?))?;
+            let written = self.call(Call::Write, || {
+                Ok(rustix::io::pwritev(&self.file, pieces, offset)?)
+            })?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -86,7 +94,14 @@ impl File {
 
     /// Allocates the first `bytes` bytes, so that a full disk shows now. If the file system cannot, zeros are written.
     pub fn allocate(&self, bytes: u64) -> io::Result<()> {
-        let allocated = self.call(Call::Allocate, || Ok(rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes)?));
+        let allocated = self.call(Call::Allocate, || {
+            Ok(rustix::fs::fallocate(
+                &self.file,
+                FallocateFlags::empty(),
+                0,
+                bytes,
+            )?)
+        });
         match allocated {
             Err(error) if is_unsupported(&error) => self.fill(0, bytes),
             result => result,
@@ -106,7 +121,9 @@ impl File {
     /// Frees the blocks of a range, which reads as zeros afterwards; false if the file system has no holes.
     pub fn punch(&self, offset: u64, bytes: u64) -> io::Result<bool> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match self.call(Call::Punch, || Ok(rustix::fs::fallocate(&self.file, flags, offset, bytes)?)) {
+        match self.call(Call::Punch, || {
+            Ok(rustix::fs::fallocate(&self.file, flags, offset, bytes)?)
+        }) {
             Err(error) if is_unsupported(&error) => Ok(false),
             result => result.map(|()| true),
         }

@@ -39,13 +39,19 @@ impl Accept for Gateway {
             Taken::One(one) => Ok(Reply::One(self.append(&source, *one).await?)),
             Taken::Many(elements) => self.many(&source, elements, &work).await,
             Taken::None(refusal, body) => {
-                let refusal = Body::explain(may_be_short, &body, source.charset.as_deref(), refusal);
+                let refusal =
+                    Body::explain(may_be_short, &body, source.charset.as_deref(), refusal);
                 self.refuse(source, body, refusal).await
             }
         }
     }
 
-    async fn refuse(&self, source: Source, body: Bytes, refusal: Refusal) -> Result<Reply, Refusal> {
+    async fn refuse(
+        &self,
+        source: Source,
+        body: Bytes,
+        refusal: Refusal,
+    ) -> Result<Reply, Refusal> {
         let is_history = source.feed == Feed::History;
         let not_kept = match self.keep(source, refusal.clone(), body).await {
             Some(Ok(())) if is_history => {
@@ -68,20 +74,29 @@ impl Accept for Gateway {
 
 impl Gateway {
     /// An array, one event after the other; pressure ends it, what is wrong with one does not.
-    async fn many(&self, source: &Source, elements: Vec<Element>, work: &Work) -> Result<Reply, Refusal> {
+    async fn many(
+        &self,
+        source: &Source,
+        elements: Vec<Element>,
+        work: &Work,
+    ) -> Result<Reply, Refusal> {
         let mut parts = Vec::with_capacity(elements.len());
         let beside = elements.iter().map(|element| element.text.len()).sum();
         for element in elements {
             let part = match work.take_apart(Part::Element { element, beside }).await {
                 Ok(Taken::One(one)) => self.append(source, *one).await,
-                Ok(Taken::None(refusal, text)) => match self.refuse(source.clone(), text, refusal).await {
-                    Ok(Reply::Quarantined(refusal)) | Err(refusal) => Err(refusal),
-                    Ok(_) => continue,
-                },
+                Ok(Taken::None(refusal, text)) => {
+                    match self.refuse(source.clone(), text, refusal).await {
+                        Ok(Reply::Quarantined(refusal)) | Err(refusal) => Err(refusal),
+                        Ok(_) => continue,
+                    }
+                }
                 Ok(Taken::Many(_)) => continue,
                 Err(refusal) => Err(refusal),
             };
-            let is_over = part.as_ref().is_err_and(|refusal| refusal.code.is_pressure());
+            let is_over = part
+                .as_ref()
+                .is_err_and(|refusal| refusal.code.is_pressure());
             parts.push(part);
             if is_over {
                 break;
@@ -92,11 +107,18 @@ impl Gateway {
         let is_all_refused = source.feed == Feed::Realtime && parts.iter().all(Result::is_err);
         // The one that is the whole answer is counted with it.
         let answer = pressure.or(is_all_refused.then_some(0));
-        for (place, refusal) in refusals().enumerate().filter(|(place, _)| Some(*place) != answer) {
+        for (place, refusal) in refusals()
+            .enumerate()
+            .filter(|(place, _)| Some(*place) != answer)
+        {
             if source.feed == Feed::Realtime {
                 metrics::refused(source.feed.as_str(), refusal.code);
             }
-            tracing::debug!(place, code = refusal.code.as_str(), "an event of an array was refused");
+            tracing::debug!(
+                place,
+                code = refusal.code.as_str(),
+                "an event of an array was refused"
+            );
         }
         match answer.and_then(|place| refusals().nth(place)) {
             Some(refusal) => Err(refusal.clone()),
@@ -106,8 +128,17 @@ impl Gateway {
 
     /// Makes an event durable.
     async fn append(&self, source: &Source, one: One) -> Result<Receipt, Refusal> {
-        let One { normalized, echo: document, body } = one;
-        let Normalized { mut event, pictures, content, unread } = normalized;
+        let One {
+            normalized,
+            echo: document,
+            body,
+        } = one;
+        let Normalized {
+            mut event,
+            pictures,
+            content,
+            unread,
+        } = normalized;
         event.decide(self.router.decide(&event), &content);
         let live_revision = (event.act_before == Act::Never).then(|| Revision::live(&content));
         let (feed, event_id, person_type) = (event.feed, event.id, event.person_type);
@@ -118,9 +149,25 @@ impl Gateway {
             metrics::picture(kind, picture.state);
         }
         let lane = self.router.lane(&event);
-        let appended = self.queue.append(Entry { event, pictures, lane, live_revision }).await.map_err(refusal)?;
+        let appended = self
+            .queue
+            .append(Entry {
+                event,
+                pictures,
+                lane,
+                live_revision,
+            })
+            .await
+            .map_err(refusal)?;
         let is_duplicate = matches!(appended, Appended::Duplicate(_));
-        metrics::event(feed, if is_duplicate { Outcome::Duplicate } else { Outcome::Accepted });
+        metrics::event(
+            feed,
+            if is_duplicate {
+                Outcome::Duplicate
+            } else {
+                Outcome::Accepted
+            },
+        );
         if is_duplicate {
             self.received.duplicate(feed);
         } else {
@@ -129,14 +176,20 @@ impl Gateway {
         if let (Some(why), Some(body), false) = (unread, body, is_duplicate) {
             self.keep_beside(source.clone(), why, body).await;
         }
-        Ok(Receipt { event_id, is_duplicate, document })
+        Ok(Receipt {
+            event_id,
+            is_duplicate,
+            document,
+        })
     }
 
     /// In quarantine, on disk; `None` if that failed by a fault of ours.
     async fn keep(&self, source: Source, why: Refusal, body: Bytes) -> Option<Result<(), NotKept>> {
         let quarantine = Arc::clone(&self.quarantine);
         let sharer = source.sharer();
-        self.keeping.run(sharer, move || quarantine.keep(&source, &why, &body)).await
+        self.keeping
+            .run(sharer, move || quarantine.keep(&source, &why, &body))
+            .await
     }
 
     /// The event is on disk by now, so where there is no room for its body, only what could not be read is gone.

@@ -23,7 +23,10 @@ pub struct Ages {
 impl Ages {
     /// `newest` is the last record from before this process.
     pub fn new(clock: Arc<Clock>, newest: Sequence) -> Ages {
-        Ages { clock, marks: Mutex::new([(Instant::now(), newest)].into()) }
+        Ages {
+            clock,
+            marks: Mutex::new([(Instant::now(), newest)].into()),
+        }
     }
 
     /// The last record of this moment; to be called every few seconds.
@@ -56,7 +59,9 @@ impl Ages {
     fn at_least(&self, sequence: Sequence) -> Duration {
         let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let first = marks.partition_point(|(_, newest)| *newest < sequence);
-        marks.get(first).map_or(Duration::ZERO, |(moment, _)| moment.elapsed())
+        marks
+            .get(first)
+            .map_or(Duration::ZERO, |(moment, _)| moment.elapsed())
     }
 }
 
@@ -68,8 +73,13 @@ mod tests {
     #[test]
     fn a_record_is_as_old_as_the_moment_at_which_it_was_there() {
         let directory = tempfile::tempdir().unwrap();
-        let ages = Ages::new(Arc::new(Clock::open(&Disk::default(), directory.path())), Sequence(3));
-        let an_hour_ago = Instant::now().checked_sub(Duration::from_secs(3_600)).expect("the machine is up for an hour");
+        let ages = Ages::new(
+            Arc::new(Clock::open(&Disk::default(), directory.path())),
+            Sequence(3),
+        );
+        let an_hour_ago = Instant::now()
+            .checked_sub(Duration::from_secs(3_600))
+            .expect("the machine is up for an hour");
         let minutes = |minutes: u64| an_hour_ago + Duration::from_secs(60 * minutes);
         ages.marks.lock().unwrap().clear();
         ages.mark_at(minutes(0), Sequence(3));
@@ -82,11 +92,17 @@ mod tests {
     #[test]
     fn marks_are_bounded_and_go_back_as_far_as_ever() {
         let directory = tempfile::tempdir().unwrap();
-        let ages = Ages::new(Arc::new(Clock::open(&Disk::default(), directory.path())), Sequence(0));
+        let ages = Ages::new(
+            Arc::new(Clock::open(&Disk::default(), directory.path())),
+            Sequence(0),
+        );
         (1..5_000).for_each(|number| ages.mark(Sequence(number)));
         let marks = ages.marks.lock().unwrap();
         assert!(marks.len() <= MARKS_MAX);
         assert_eq!(marks.front().map(|(_, newest)| *newest), Some(Sequence(0)));
-        assert_eq!(marks.back().map(|(_, newest)| *newest), Some(Sequence(4_999)));
+        assert_eq!(
+            marks.back().map(|(_, newest)| *newest),
+            Some(Sequence(4_999))
+        );
     }
 }

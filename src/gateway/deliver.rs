@@ -112,7 +112,12 @@ where
     R: Render<Message = D::Message>,
     S: Records,
 {
-    async fn session(&mut self, session: D::Session, was_well: bool, stop: &CancellationToken) -> End {
+    async fn session(
+        &mut self,
+        session: D::Session,
+        was_well: bool,
+        stop: &CancellationToken,
+    ) -> End {
         self.link.connected(self.lane);
         if !was_well {
             self.let_alerts_pass(stop).await;
@@ -121,17 +126,29 @@ where
         self.backlog.open(session.window(), Instant::now());
         let (lost, has_progressed) = self.exchange(session, stop).await;
         let blame = self.backlog.lost(lost.is_explained, Instant::now());
-        End { error: lost.error, blame, has_progressed }
+        End {
+            error: lost.error,
+            blame,
+            has_progressed,
+        }
     }
 
     fn unreachable(&mut self, error: &ConnectError) -> End {
         self.backlog.unreachable();
-        End { error: error.to_string(), blame: Blame::Connection, has_progressed: false }
+        End {
+            error: error.to_string(),
+            blame: Blame::Connection,
+            has_progressed: false,
+        }
     }
 
     /// The destination is as well as before: what else waits is to flow on.
     fn died_on_a_record(&self, error: &str) -> Duration {
-        tracing::debug!(destination.name = &*self.link.destination, error, "the connection died on one event");
+        tracing::debug!(
+            destination.name = &*self.link.destination,
+            error,
+            "the connection died on one event"
+        );
         pause(0, RETRY_FIRST)
     }
 
@@ -147,7 +164,8 @@ where
     /// most [`HEAD_START`].
     async fn let_alerts_pass(&self, stop: &CancellationToken) {
         let late = Instant::now() + HEAD_START;
-        let may_wait = || self.lane == Lane::Normal && Instant::now() < late && !stop.is_cancelled();
+        let may_wait =
+            || self.lane == Lane::Normal && Instant::now() < late && !stop.is_cancelled();
         while may_wait() && self.backlog.urgent_waits() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -161,7 +179,10 @@ fn pause(attempts: u32, most: Duration) -> Duration {
 }
 
 fn now() -> Now {
-    Now { at: Instant::now(), clock: Timestamp::now() }
+    Now {
+        at: Instant::now(),
+        clock: Timestamp::now(),
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,12 @@ pub trait Render: Send + Sync + 'static {
     fn without_pictures(&self, event: &Event, error: String) -> Result<Vec<Picture>, Rejection>;
 
     /// `None` where there is nothing to do.
-    fn message(&self, event: &Event, sending: &Sending<'_>, pictures: Vec<Picture>) -> Option<Self::Message>;
+    fn message(
+        &self,
+        event: &Event,
+        sending: &Sending<'_>,
+        pictures: Vec<Picture>,
+    ) -> Option<Self::Message>;
 
     /// Bytes it takes in the window.
     fn size(&self, message: &Self::Message) -> usize;
@@ -54,11 +59,17 @@ enum Bus {
 
 impl ToBus {
     pub fn mqtt(router: Arc<Router>) -> ToBus {
-        ToBus { router, bus: Bus::Mqtt }
+        ToBus {
+            router,
+            bus: Bus::Mqtt,
+        }
     }
 
     pub fn kafka(router: Arc<Router>) -> ToBus {
-        ToBus { router, bus: Bus::Kafka }
+        ToBus {
+            router,
+            bus: Bus::Kafka,
+        }
     }
 }
 
@@ -73,7 +84,9 @@ impl Render for ToBus {
     }
 
     fn waits(&self, event: &Event) -> Option<PictureWait> {
-        self.router.stores(event).then(|| self.router.picture_wait(event.person_type))
+        self.router
+            .stores(event)
+            .then(|| self.router.picture_wait(event.person_type))
     }
 
     fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp> {
@@ -93,8 +106,16 @@ impl Render for ToBus {
         Ok(Vec::new())
     }
 
-    fn message(&self, event: &Event, sending: &Sending<'_>, pictures: Vec<Picture>) -> Option<Message> {
-        let sending = Sending { inline: &pictures, ..*sending };
+    fn message(
+        &self,
+        event: &Event,
+        sending: &Sending<'_>,
+        pictures: Vec<Picture>,
+    ) -> Option<Message> {
+        let sending = Sending {
+            inline: &pictures,
+            ..*sending
+        };
         match self.bus {
             Bus::Mqtt => self.router.mqtt(event, &sending),
             Bus::Kafka => self.router.kafka(event, &sending),
@@ -139,12 +160,27 @@ impl Render for ToStore {
     /// Not one of them will come: `missing`, with the reason in the set-aside store.
     fn without_pictures(&self, event: &Event, error: String) -> Result<Vec<Picture>, Rejection> {
         let mut missing = PictureSet::default();
-        event.pictures.iter().for_each(|(kind, _)| missing.insert(kind));
-        let verdict = PictureVerdict { missing, ..PictureVerdict::default() };
-        Err(Rejection { reason: Reason::Unreadable, detail: error, verdict })
+        event
+            .pictures
+            .iter()
+            .for_each(|(kind, _)| missing.insert(kind));
+        let verdict = PictureVerdict {
+            missing,
+            ..PictureVerdict::default()
+        };
+        Err(Rejection {
+            reason: Reason::Unreadable,
+            detail: error,
+            verdict,
+        })
     }
 
-    fn message(&self, event: &Event, _sending: &Sending<'_>, pictures: Vec<Picture>) -> Option<Vec<Object>> {
+    fn message(
+        &self,
+        event: &Event,
+        _sending: &Sending<'_>,
+        pictures: Vec<Picture>,
+    ) -> Option<Vec<Object>> {
         Some(self.0.objects(event, pictures)).filter(|objects| !objects.is_empty())
     }
 

@@ -25,7 +25,10 @@ struct Waiting {
 
 impl Turns {
     pub fn new(workers_max: usize) -> Arc<Turns> {
-        Arc::new(Turns { workers_max, waiting: Mutex::default() })
+        Arc::new(Turns {
+            workers_max,
+            waiting: Mutex::default(),
+        })
     }
 
     /// As many workers as there are cores, two at least: one costly body must not be all there is.
@@ -39,7 +42,11 @@ impl Turns {
     }
 
     /// Does `work` when it is its source's turn; `None` if it panicked.
-    pub async fn run<T: Send + 'static>(self: &Arc<Turns>, source: Sharer, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub async fn run<T: Send + 'static>(
+        self: &Arc<Turns>,
+        source: Sharer,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (done, result) = oneshot::channel();
         let job = Box::new(move || drop(done.send(work())));
         let has_worker = {
@@ -97,16 +104,24 @@ mod tests {
         let (go, wait) = std::sync::mpsc::sync_channel::<()>(0);
         let mut all = vec![tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.run(first, move || wait.recv().is_ok()).await.is_some() }
+            async move {
+                turns
+                    .run(first, move || wait.recv().is_ok())
+                    .await
+                    .is_some()
+            }
         })];
         while turns.waiting().workers == 0 || !turns.waiting().jobs.is_empty() {
             tokio::task::yield_now().await;
         }
         for (number, source) in [greedy, greedy, greedy, other].into_iter().enumerate() {
             let (task_turns, done) = (Arc::clone(&turns), Arc::clone(&done));
-            all.push(tokio::spawn(
-                async move { task_turns.run(source, move || done.lock().unwrap().push(source)).await.is_some() },
-            ));
+            all.push(tokio::spawn(async move {
+                task_turns
+                    .run(source, move || done.lock().unwrap().push(source))
+                    .await
+                    .is_some()
+            }));
             while turns.waiting().jobs.len() <= number {
                 tokio::task::yield_now().await;
             }

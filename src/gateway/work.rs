@@ -14,7 +14,9 @@ use crate::event::{Code, Event, Refusal, Source};
 use crate::fault::{self, Fault};
 use crate::ingest::Room;
 use crate::normalize;
-use crate::normalize::{Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize};
+use crate::normalize::{
+    Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize,
+};
 
 /// A sender sees what was understood of its event; more than this is nobody's to read, and would be in memory until it was.
 const ECHO_MAX: usize = 64 * 1024;
@@ -68,14 +70,25 @@ enum Turn {
 
 impl Work {
     pub fn new(gateway: &Gateway, source: &Source, room: &Room) -> Work {
-        let shared = Shared { config: Arc::clone(&gateway.config), source: source.clone(), room: room.clone() };
-        Work { turns: Arc::clone(&gateway.turns), shared: Arc::new(shared) }
+        let shared = Shared {
+            config: Arc::clone(&gateway.config),
+            source: source.clone(),
+            room: room.clone(),
+        };
+        Work {
+            turns: Arc::clone(&gateway.turns),
+            shared: Arc::new(shared),
+        }
     }
 
     pub async fn take_apart(&self, mut part: Part) -> Result<Taken, Refusal> {
         for _ in 0..TURNS_MAX {
             let shared = Arc::clone(&self.shared);
-            match self.turns.run(self.shared.source.sharer(), move || shared.turn(part)).await {
+            match self
+                .turns
+                .run(self.shared.source.sharer(), move || shared.turn(part))
+                .await
+            {
                 None => break,
                 Some(Turn::Done(taken)) => return Ok(taken),
                 Some(Turn::Needs(bytes, again)) => {
@@ -94,7 +107,9 @@ impl Shared {
             // An array is paid for element by element.
             Part::Whole(text) if is_array(text) => (text, text.len()),
             Part::Whole(text) => (text, Cost::of(text).bytes()),
-            Part::Element { element, beside } => (&element.text, beside + Cost::of(&element.text).bytes()),
+            Part::Element { element, beside } => {
+                (&element.text, beside + Cost::of(&element.text).bytes())
+            }
         };
         if self.room.try_work(needs).is_err() {
             return Turn::Needs(needs, part);
@@ -133,15 +148,24 @@ impl Shared {
                 }
                 Batch::Many(elements) => return Ok(Taken::Many(elements.into_elements())),
             },
-            Part::Element { element, .. } => (element.normalize(&context)?, Map::new(), &element.text),
+            Part::Element { element, .. } => {
+                (element.normalize(&context)?, Map::new(), &element.text)
+            }
         };
         let body = normalized.unread.is_some().then(|| text.clone());
-        Ok(Taken::One(Box::new(One { normalized, echo, body })))
+        Ok(Taken::One(Box::new(One {
+            normalized,
+            echo,
+            body,
+        })))
     }
 }
 
 fn is_array(text: &[u8]) -> bool {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start().starts_with(b"[")
+    text.strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(text)
+        .trim_ascii_start()
+        .starts_with(b"[")
 }
 
 /// The event as the vendor's document prints it, its pictures blanked; nothing of one that is too large.
@@ -157,7 +181,10 @@ struct AtMost(usize);
 
 impl io::Write for AtMost {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.0 = self
+            .0
+            .checked_sub(bytes.len())
+            .ok_or(io::ErrorKind::FileTooLarge)?;
         Ok(bytes.len())
     }
 

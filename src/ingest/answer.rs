@@ -3,7 +3,9 @@
 use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use serde_json::{Map, Value, json};
 
 use crate::event::{Code, Receipt, Refusal, Reply};
@@ -38,10 +40,14 @@ pub fn refusal(refusal: &Refusal, connection: Connection) -> Response {
     let mut response = send(status, &body);
 
     if matches!(refusal.code.status(), 429 | 503) {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after()));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(retry_after()));
     }
     if refusal.code == Code::MethodNotAllowed {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     }
 
     end(&mut response, connection);
@@ -50,7 +56,9 @@ pub fn refusal(refusal: &Refusal, connection: Connection) -> Response {
 
 fn end(response: &mut Response, connection: Connection) {
     if connection == Connection::Close {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
@@ -63,7 +71,11 @@ pub const NO_PLACE: &str = concat!(
 
 /// The answer to GET, by which technicians and load balancers look whether we are here.
 pub fn presence(ready: bool) -> Response {
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     send(status, &json!({"message": "boxbridge", "ready": ready}))
 }
 
@@ -74,7 +86,10 @@ pub enum Connection {
 }
 
 fn many(parts: &[Result<Receipt, Refusal>]) -> Response {
-    let first = parts.iter().find_map(|part| part.as_ref().ok()).map(|receipt| receipt.event_id.to_string());
+    let first = parts
+        .iter()
+        .find_map(|part| part.as_ref().ok())
+        .map(|receipt| receipt.event_id.to_string());
     let mut body = success(first.into());
 
     let events = parts.iter().map(|part| match part {
@@ -99,14 +114,22 @@ fn accepted(receipt: &Receipt) -> Map<String, Value> {
 }
 
 fn success(event_id: Value) -> Map<String, Value> {
-    Map::from_iter([("status".to_owned(), 0.into()), ("message".to_owned(), "SUCCESS".into()), ("event_id".to_owned(), event_id)])
+    Map::from_iter([
+        ("status".to_owned(), 0.into()),
+        ("message".to_owned(), "SUCCESS".into()),
+        ("event_id".to_owned(), event_id),
+    ])
 }
 
 fn send(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

@@ -53,7 +53,12 @@ pub struct Arrived {
 }
 
 /// Reads the whole body. `room` grows with it and is to be kept as long as the bytes are.
-pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, room: &Room) -> Result<Arrived, Incomplete> {
+pub async fn read(
+    body: &mut Body,
+    length: Length,
+    settings: &config::Ingest,
+    room: &Room,
+) -> Result<Arrived, Incomplete> {
     let start = Instant::now();
     let mut bytes = Vec::new();
     let mut end = DocumentEnd::new(length.charset);
@@ -62,7 +67,11 @@ pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, ro
     loop {
         let deadline = deadline(start, bytes.len(), settings);
         let may_end = length.may_be_wrong && !was_looked_at && !bytes.is_empty();
-        let look = if may_end { deadline.min(Instant::now() + SILENCE_MAX) } else { deadline };
+        let look = if may_end {
+            deadline.min(Instant::now() + SILENCE_MAX)
+        } else {
+            deadline
+        };
         let frame = tokio::select! {
             refusal = room.ended() => return Err(Incomplete::Refused(refusal)),
             frame = tokio::time::timeout_at(look, body.frame()) => frame,
@@ -71,7 +80,9 @@ pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, ro
         let frame = match frame {
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => return Ok(arrived(bytes, false)),
-            Ok(Some(Err(_))) if length.may_be_wrong && end.is_whole(&bytes) => return Ok(arrived(bytes, true)),
+            Ok(Some(Err(_))) if length.may_be_wrong && end.is_whole(&bytes) => {
+                return Ok(arrived(bytes, true));
+            }
             Ok(Some(Err(_))) => return Err(Incomplete::Aborted),
             Err(_) if may_end && end.is_whole(&bytes) => return Ok(arrived(bytes, true)),
             Err(_) if look < deadline => {
@@ -80,29 +91,46 @@ pub async fn read(body: &mut Body, length: Length, settings: &config::Ingest, ro
             }
             Err(_) => return Err(Incomplete::Refused(too_slow(bytes.len(), start))),
         };
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
 
         if bytes.len() + data.len() > length.limit {
-            return Err(Incomplete::Refused(too_large(length.limit, length.declared)));
+            return Err(Incomplete::Refused(too_large(
+                length.limit,
+                length.declared,
+            )));
         }
-        make_room(&mut bytes, data.len(), length, room).await.map_err(Incomplete::Refused)?;
+        make_room(&mut bytes, data.len(), length, room)
+            .await
+            .map_err(Incomplete::Refused)?;
         bytes.extend_from_slice(&data);
         was_looked_at = false;
     }
 }
 
 fn arrived(bytes: Vec<u8>, is_early: bool) -> Arrived {
-    Arrived { bytes: bytes.into(), is_early }
+    Arrived {
+        bytes: bytes.into(),
+        is_early,
+    }
 }
 
 /// Makes room for `more` bytes, and holds the buffer's memory. Each buffer is twice as large as the one before, up to the body's length.
-async fn make_room(bytes: &mut Vec<u8>, more: usize, length: Length, room: &Room) -> Result<(), Refusal> {
+async fn make_room(
+    bytes: &mut Vec<u8>,
+    more: usize,
+    length: Length,
+    room: &Room,
+) -> Result<(), Refusal> {
     let needed = bytes.len() + more;
     if needed <= bytes.capacity() {
         return Ok(());
     }
 
-    let declared = length.declared.and_then(|length| usize::try_from(length).ok());
+    let declared = length
+        .declared
+        .and_then(|length| usize::try_from(length).ok());
     let whole = declared.unwrap_or(length.limit).clamp(needed, length.limit);
     let capacity = (2 * bytes.capacity()).max(FIRST_BYTES).clamp(needed, whole);
     room.grow_to(capacity).await?;
@@ -117,13 +145,19 @@ fn deadline(start: Instant, received: usize, settings: &config::Ingest) -> Insta
 }
 
 fn too_slow(received: usize, start: Instant) -> Refusal {
-    let message = format!("the body came too slowly: {received} bytes in {:.1} s", start.elapsed().as_secs_f64());
+    let message = format!(
+        "the body came too slowly: {received} bytes in {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
     Refusal::new(Code::BodyTimeout, message)
 }
 
 pub fn too_large(limit: usize, declared: Option<u64>) -> Refusal {
     let found = declared.map_or_else(|| "more".to_owned(), |length| length.to_string());
-    Refusal::new(Code::BodyTooLarge, format!("at most {limit} bytes are allowed here, found {found}"))
+    Refusal::new(
+        Code::BodyTooLarge,
+        format!("at most {limit} bytes are allowed here, found {found}"),
+    )
 }
 
 /// Reads and drops the rest of a refused body, within limits, while the answer is on its way. Closing a connection with unread
@@ -132,7 +166,9 @@ pub async fn drain(mut body: Body) {
     let all = async {
         let mut left = DRAIN_BYTES;
         while let Some(Ok(frame)) = body.frame().await {
-            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { break };
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
+                break;
+            };
             left = rest;
         }
     };

@@ -31,12 +31,21 @@ pub(super) struct Upload {
 }
 
 /// Starts the work and waits for it, up to the deadline. `is_early`: the body ended before its declared length.
-pub(super) async fn commit<A: Accept>(service: &Arc<Service<A>>, upload: Upload, is_early: bool) -> Response {
+pub(super) async fn commit<A: Accept>(
+    service: &Arc<Service<A>>,
+    upload: Upload,
+    is_early: bool,
+) -> Response {
     let (exchange, room) = (upload.request.peer.exchange.clone(), upload.room.clone());
     let may_be_short = upload.body.may_be_short;
     let first_come = Arc::new(FirstCome::default());
     let (begun, has_begun) = oneshot::channel();
-    let mut task = service.commits.spawn(work_in_turn(Arc::clone(service), upload, Arc::clone(&first_come), begun));
+    let mut task = service.commits.spawn(work_in_turn(
+        Arc::clone(service),
+        upload,
+        Arc::clone(&first_come),
+        begun,
+    ));
 
     let _ = has_begun.await;
     let arrived = Instant::now();
@@ -46,12 +55,20 @@ pub(super) async fn commit<A: Accept>(service: &Arc<Service<A>>, upload: Upload,
         Ok(reply) => reply,
         Err(_) if first_come.is_first() => {
             metrics::answered(Outcome::Refused, arrived.elapsed());
-            let late = Refusal::new(Code::AnswerLate, "not on disk in time: it is still being written");
+            let late = Refusal::new(
+                Code::AnswerLate,
+                "not on disk in time: it is still being written",
+            );
             return answer::refusal(&late, closed_if(is_early || may_be_short));
         }
         Err(_) => task.await,
     };
-    let reply = reply.unwrap_or_else(|_| Err(Refusal::new(Code::Fault, "the work on this body ended early")));
+    let reply = reply.unwrap_or_else(|_| {
+        Err(Refusal::new(
+            Code::Fault,
+            "the work on this body ended early",
+        ))
+    });
 
     // The bytes after a body that was cut short are the rest of it, and no request.
     let is_cut = may_be_short && refused(&reply).is_some_and(|refusal| !refusal.code.is_pressure());
@@ -76,7 +93,11 @@ impl FirstCome {
 }
 
 fn closed_if(is_last: bool) -> Connection {
-    if is_last { Connection::Close } else { Connection::Keep }
+    if is_last {
+        Connection::Close
+    } else {
+        Connection::Keep
+    }
 }
 
 /// Waits for the upload's turn, says on `begun` that the work begins, and works. A fault of ours becomes a refusal.
@@ -93,10 +114,12 @@ async fn work_in_turn<A: Accept>(
     let _ = begun.send(());
 
     let feed = upload.request.feed();
-    let reply = fault::caught(work(&service, upload)).await.unwrap_or_else(|fault| {
-        metrics::refused(feed, Code::Fault);
-        Err(Refusal::new(Code::Fault, fault.to_string()))
-    });
+    let reply = fault::caught(work(&service, upload))
+        .await
+        .unwrap_or_else(|fault| {
+            metrics::refused(feed, Code::Fault);
+            Err(Refusal::new(Code::Fault, fault.to_string()))
+        });
 
     if !first_come.is_first() {
         metrics::answered_late(accepted(&reply));
@@ -105,7 +128,13 @@ async fn work_in_turn<A: Accept>(
 }
 
 async fn work<A: Accept>(service: &Service<A>, upload: Upload) -> Result<Reply, Refusal> {
-    let Upload { request, source, refused: known, body, room } = upload;
+    let Upload {
+        request,
+        source,
+        refused: known,
+        body,
+        room,
+    } = upload;
     let reply = match (request.path, known) {
         (_, Some(refusal)) => service.accept.refuse(source, body.bytes, refusal).await,
         (Some(Path::Status), None) => {
@@ -119,7 +148,9 @@ async fn work<A: Accept>(service: &Service<A>, upload: Upload) -> Result<Reply, 
         metrics::refused(request.feed(), refusal.code);
     }
     if let Some(refusal) = refused(&reply) {
-        service.refusals.say(request.sender, &request.shown(), refusal.code);
+        service
+            .refusals
+            .say(request.sender, &request.shown(), refusal.code);
     }
     reply
 }
@@ -143,7 +174,11 @@ fn outcome(reply: &Reply) -> Outcome {
 fn accepted(reply: &Result<Reply, Refusal>) -> u64 {
     match reply {
         Ok(Reply::One(receipt)) => u64::from(!receipt.is_duplicate),
-        Ok(Reply::Many(parts)) => parts.iter().flatten().filter(|receipt| !receipt.is_duplicate).count() as u64,
+        Ok(Reply::Many(parts)) => parts
+            .iter()
+            .flatten()
+            .filter(|receipt| !receipt.is_duplicate)
+            .count() as u64,
         Ok(Reply::Quarantined(_) | Reply::Status) | Err(_) => 0,
     }
 }

@@ -33,7 +33,13 @@ struct Outline {
 
 impl DocumentEnd {
     pub fn new(charset: Charset) -> DocumentEnd {
-        DocumentEnd { charset, valid: 0, is_utf_8: true, plain: Outline::default(), wide: Outline::default() }
+        DocumentEnd {
+            charset,
+            valid: 0,
+            is_utf_8: true,
+            plain: Outline::default(),
+            wide: Outline::default(),
+        }
     }
 
     /// Whether `body` is one whole document. Earlier calls saw its beginning.
@@ -69,7 +75,11 @@ impl Outline {
         {
             self.look(*first);
             self.seen += length;
-            self.continuations += if length > 1 { length - 1 } else { usize::from(first & 0xc0 == 0x80) };
+            self.continuations += if length > 1 {
+                length - 1
+            } else {
+                usize::from(first & 0xc0 == 0x80)
+            };
         }
     }
 
@@ -112,7 +122,11 @@ pub fn shortfall(body: &[u8], charset: Charset) -> Option<String> {
         return None;
     }
 
-    let outline = if whole.is_utf_8 { whole.plain } else { whole.wide };
+    let outline = if whole.is_utf_8 {
+        whole.plain
+    } else {
+        whole.wide
+    };
     if outline.depth == 0 {
         return None;
     }
@@ -134,14 +148,30 @@ mod tests {
         for end in 0..body.len() {
             whole.is_whole(&body[..end]);
         }
-        assert_eq!(whole.is_whole(body), is_whole, "{}", String::from_utf8_lossy(body));
-        assert_eq!(DocumentEnd::new(charset).is_whole(body), is_whole, "{} at once", String::from_utf8_lossy(body));
+        assert_eq!(
+            whole.is_whole(body),
+            is_whole,
+            "{}",
+            String::from_utf8_lossy(body)
+        );
+        assert_eq!(
+            DocumentEnd::new(charset).is_whole(body),
+            is_whole,
+            "{} at once",
+            String::from_utf8_lossy(body)
+        );
     }
 
     #[test]
     fn a_second_byte_that_looks_like_syntax_hides_no_end() {
-        check(b"{\"name\":\"\xb3\x5c\",\"ext_data\":{\"a\":\"\x81\x5c\"}}", true);
-        check(b"{\"name\":\"\xb3\x5c\",\"ext_data\":{\"a\":\"\x81\x5c\"}", false);
+        check(
+            b"{\"name\":\"\xb3\x5c\",\"ext_data\":{\"a\":\"\x81\x5c\"}}",
+            true,
+        );
+        check(
+            b"{\"name\":\"\xb3\x5c\",\"ext_data\":{\"a\":\"\x81\x5c\"}",
+            false,
+        );
         check("{\"name\":\"小\\\"}\"", false);
         check(b"{\"name\":\"\xff\"}", true);
         let short = shortfall(b"{\"name\":\"\xb3\x5c\xd0\xa1\"", Charset::declared(None));
@@ -165,7 +195,15 @@ mod tests {
     fn a_body_that_is_cut_off_says_by_how_much() {
         assert_eq!(shortfall(b"{}", Charset::declared(None)), None);
         assert_eq!(shortfall(b"{} {}", Charset::declared(None)), None);
-        assert!(shortfall("{\"name\":\"小明\"".as_bytes(), Charset::declared(None)).unwrap().contains("at least 4 too small"));
-        assert!(shortfall(b"{\"name\":\"", Charset::declared(None)).unwrap().contains("too small"));
+        assert!(
+            shortfall("{\"name\":\"小明\"".as_bytes(), Charset::declared(None))
+                .unwrap()
+                .contains("at least 4 too small")
+        );
+        assert!(
+            shortfall(b"{\"name\":\"", Charset::declared(None))
+                .unwrap()
+                .contains("too small")
+        );
     }
 }

@@ -43,10 +43,18 @@ pub fn sender(proxy: IpAddr, headers: &HeaderMap, by: ForwardedBy, trusted: &Net
     let name = match by {
         ForwardedBy::XForwardedFor => X_FORWARDED_FOR,
         ForwardedBy::Forwarded => FORWARDED,
-        ForwardedBy::ProxyProtocol => return Sender { address: proxy, hidden: None },
+        ForwardedBy::ProxyProtocol => {
+            return Sender {
+                address: proxy,
+                hidden: None,
+            };
+        }
     };
 
-    let mut found = Sender { address: proxy, hidden: Some(Hidden::Missing) };
+    let mut found = Sender {
+        address: proxy,
+        hidden: Some(Hidden::Missing),
+    };
     for line in headers.get_all(name).iter().rev() {
         let mut rest = Some(line.as_bytes());
         while let Some(text) = rest {
@@ -62,10 +70,22 @@ pub fn sender(proxy: IpAddr, headers: &HeaderMap, by: ForwardedBy, trusted: &Net
                 continue;
             }
 
-            let address = if by == ForwardedBy::Forwarded { of_element(element) } else { address(element) };
-            let Some(address) = address else { return Sender { hidden: Some(Hidden::Unreadable), ..found } };
+            let address = if by == ForwardedBy::Forwarded {
+                of_element(element)
+            } else {
+                address(element)
+            };
+            let Some(address) = address else {
+                return Sender {
+                    hidden: Some(Hidden::Unreadable),
+                    ..found
+                };
+            };
 
-            found = Sender { address, hidden: None };
+            found = Sender {
+                address,
+                hidden: None,
+            };
 
             if !trusted.contains(address) {
                 return found;
@@ -83,7 +103,9 @@ fn of_element(element: &[u8]) -> Option<IpAddr> {
         let (before, pair) = split_last(text, b';');
         rest = before;
 
-        let Some(equals) = memchr::memchr(b'=', pair) else { continue };
+        let Some(equals) = memchr::memchr(b'=', pair) else {
+            continue;
+        };
         let (name, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
 
         if name.eq_ignore_ascii_case(b"for") && found.replace(value).is_some() {
@@ -99,7 +121,11 @@ fn split_last(text: &[u8], separator: u8) -> (Option<&[u8]>, &[u8]) {
     let mut is_quoted = false;
     for at in (0..text.len()).rev() {
         if text[at] == b'"' {
-            let escapes = text[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+            let escapes = text[..at]
+                .iter()
+                .rev()
+                .take_while(|byte| **byte == b'\\')
+                .count();
             is_quoted ^= escapes.is_multiple_of(2);
         } else if text[at] == separator && !is_quoted {
             return (Some(&text[..at]), &text[at + 1..]);
@@ -117,7 +143,9 @@ fn split_last_plainly(text: &[u8]) -> (Option<&[u8]>, &[u8]) {
 
 /// Reads `192.0.2.43`, `192.0.2.43:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:443`, each with or without quotes.
 fn address(node: &[u8]) -> Option<IpAddr> {
-    let node = node.strip_prefix(b"\"").map_or(Some(node), |rest| rest.strip_suffix(b"\""))?;
+    let node = node
+        .strip_prefix(b"\"")
+        .map_or(Some(node), |rest| rest.strip_suffix(b"\""))?;
     let node = std::str::from_utf8(node).ok()?;
 
     if let Ok(address) = node.parse::<IpAddr>() {
@@ -141,7 +169,12 @@ fn address(node: &[u8]) -> Option<IpAddr> {
 /// RFC 7239 §6.2: digits, or a name with `_` that hides them.
 fn is_port(text: &str) -> bool {
     match text.strip_prefix('_') {
-        Some(hidden) => !hidden.is_empty() && hidden.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)),
+        Some(hidden) => {
+            !hidden.is_empty()
+                && hidden
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        }
         None => (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }

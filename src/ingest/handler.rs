@@ -49,7 +49,11 @@ impl RequestHead {
     fn source(&self, charset: Option<String>) -> Source {
         Source {
             peer: self.sender.to_string(),
-            feed: if self.path == Some(Path::History) { Feed::History } else { Feed::Realtime },
+            feed: if self.path == Some(Path::History) {
+                Feed::History
+            } else {
+                Feed::Realtime
+            },
             site: head::query(&self.parts, "site"),
             box_id: head::query(&self.parts, "box"),
             charset,
@@ -59,11 +63,19 @@ impl RequestHead {
 }
 
 /// A fault of ours costs only this request, and is answered: silence would look like a broken connection.
-pub(super) async fn handle<A: Accept>(State(service): State<Arc<Service<A>>>, request: Request) -> Response {
-    fault::caught(serve(service, request)).await.unwrap_or_else(|fault| {
-        metrics::refused(Path::Realtime.as_str(), Code::Fault);
-        answer::refusal(&Refusal::new(Code::Fault, fault.to_string()), Connection::Close)
-    })
+pub(super) async fn handle<A: Accept>(
+    State(service): State<Arc<Service<A>>>,
+    request: Request,
+) -> Response {
+    fault::caught(serve(service, request))
+        .await
+        .unwrap_or_else(|fault| {
+            metrics::refused(Path::Realtime.as_str(), Code::Fault);
+            answer::refusal(
+                &Refusal::new(Code::Fault, fault.to_string()),
+                Connection::Close,
+            )
+        })
 }
 
 async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Response {
@@ -73,8 +85,16 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
     };
     let _in_service = peer.exchange.begin();
 
-    let (path, sender) = (Path::of(&parts.uri, &service.settings), service.sender(&peer, &parts.headers));
-    let request = RequestHead { parts, path, sender: sender.address, peer };
+    let (path, sender) = (
+        Path::of(&parts.uri, &service.settings),
+        service.sender(&peer, &parts.headers),
+    );
+    let request = RequestHead {
+        parts,
+        path,
+        sender: sender.address,
+        peer,
+    };
     if let Err(refusal) = head::check(&request.parts) {
         return service.refuse_unread(&request, &refusal, body);
     }
@@ -84,7 +104,9 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
             Ok(()) => post(&service, request, body).await,
             Err(refusal) => service.refuse_unread(&request, &refusal, body),
         },
-        (_, None) => service.refuse_unread(&request, &unknown_path(&service.settings, &request), body),
+        (_, None) => {
+            service.refuse_unread(&request, &unknown_path(&service.settings, &request), body)
+        }
         (&Method::GET | &Method::HEAD, Some(_)) => answer::presence(service.accept.is_ready()),
         _ => {
             let refusal = Refusal::new(Code::MethodNotAllowed, "events are sent by POST");
@@ -96,11 +118,18 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
 fn unknown_path(settings: &config::Ingest, request: &RequestHead) -> Refusal {
     let known = settings.realtime_paths.join(" ");
     let shown = request.shown();
-    Refusal::new(Code::PathUnknown, format!("nothing is taken on {shown}; real-time events go to {known}"))
+    Refusal::new(
+        Code::PathUnknown,
+        format!("nothing is taken on {shown}; real-time events go to {known}"),
+    )
 }
 
 /// Reads the body and hands it on.
-async fn post<A: Accept>(service: &Arc<Service<A>>, request: RequestHead, mut body: Body) -> Response {
+async fn post<A: Accept>(
+    service: &Arc<Service<A>>,
+    request: RequestHead,
+    mut body: Body,
+) -> Response {
     let (limit, room) = service.room_for(&request);
     // A proxy counts for others, and chunks end where they end: only a box itself can declare a wrong length.
     let may_be_wrong = head::is_declared_alone(&request.parts) && !request.peer.is_proxy;
@@ -135,8 +164,22 @@ async fn post<A: Accept>(service: &Arc<Service<A>>, request: RequestHead, mut bo
         Some(_) => head::check_media(&request.parts, &arrived.bytes).err(),
         None => Some(unknown_path(&service.settings, &request)),
     };
-    let body = Received { bytes: arrived.bytes, may_be_short: may_be_wrong && !arrived.is_early };
-    commit(service, Upload { request, source, refused, body, room }, arrived.is_early).await
+    let body = Received {
+        bytes: arrived.bytes,
+        may_be_short: may_be_wrong && !arrived.is_early,
+    };
+    commit(
+        service,
+        Upload {
+            request,
+            source,
+            refused,
+            body,
+            room,
+        },
+        arrived.is_early,
+    )
+    .await
 }
 
 /// Counts a body as aborted unless `end` is called: hyper drops the handler when the client hangs up.
@@ -157,8 +200,16 @@ impl Drop for Unfinished {
 impl<A: Accept> Service<A> {
     fn sender(&self, peer: &Peer, headers: &HeaderMap) -> forwarded::Sender {
         match peer.is_proxy {
-            true => forwarded::sender(peer.address, headers, self.settings.forwarded_by, &self.settings.trusted_proxies),
-            false => forwarded::Sender { address: peer.address, hidden: None },
+            true => forwarded::sender(
+                peer.address,
+                headers,
+                self.settings.forwarded_by,
+                &self.settings.trusted_proxies,
+            ),
+            false => forwarded::Sender {
+                address: peer.address,
+                hidden: None,
+            },
         }
     }
 
@@ -182,17 +233,22 @@ impl<A: Accept> Service<A> {
     /// How large the body may be, and the memory that it is read into.
     fn room_for(&self, request: &RequestHead) -> (usize, Room) {
         match request.path {
-            Some(Path::History) => (self.settings.history_body_max_bytes, Room::History(self.history.hold())),
-            Some(Path::Realtime | Path::Status) | None => {
-                (self.settings.body_max_bytes, Room::Live(self.realtime.hold(Sharer::of(request.sender))))
-            }
+            Some(Path::History) => (
+                self.settings.history_body_max_bytes,
+                Room::History(self.history.hold()),
+            ),
+            Some(Path::Realtime | Path::Status) | None => (
+                self.settings.body_max_bytes,
+                Room::Live(self.realtime.hold(Sharer::of(request.sender))),
+            ),
         }
     }
 
     /// Refuses a request whose body is not read. The connection ends once the sender has had time to read why.
     fn refuse_unread(&self, request: &RequestHead, refusal: &Refusal, body: Body) -> Response {
         metrics::refused(request.feed(), refusal.code);
-        self.refusals.say(request.sender, &request.shown(), refusal.code);
+        self.refusals
+            .say(request.sender, &request.shown(), refusal.code);
         tokio::spawn(body::drain(body));
         answer::refusal(refusal, Connection::Close)
     }

@@ -2,7 +2,9 @@
 
 use axum::http::request::Parts;
 use hyper::Method;
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING,
+};
 
 use crate::event::{Code, Refusal};
 
@@ -17,7 +19,10 @@ pub fn check(parts: &Parts) -> Result<(), Refusal> {
     let invalid = |message: &str| Err(Refusal::new(Code::RequestInvalid, message));
 
     if parts.uri.to_string().len() > URI_MAX {
-        return Err(Refusal::new(Code::UriTooLong, format!("at most {URI_MAX} bytes are allowed")));
+        return Err(Refusal::new(
+            Code::UriTooLong,
+            format!("at most {URI_MAX} bytes are allowed"),
+        ));
     }
 
     if parts.method == Method::CONNECT {
@@ -28,24 +33,44 @@ pub fn check(parts: &Parts) -> Result<(), Refusal> {
         return invalid("more than one Host header (RFC 9112 section 3.2)");
     }
 
-    let is_cross_site =
-        parts.headers.get_all(SEC_FETCH_SITE).iter().any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
+    let is_cross_site = parts
+        .headers
+        .get_all(SEC_FETCH_SITE)
+        .iter()
+        .any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
     if parts.headers.contains_key(ORIGIN) || is_cross_site {
-        return Err(Refusal::new(Code::OriginForbidden, "requests from web pages are not taken"));
+        return Err(Refusal::new(
+            Code::OriginForbidden,
+            "requests from web pages are not taken",
+        ));
     }
 
     transfer_encoding(parts)
 }
 
 fn transfer_encoding(parts: &Parts) -> Result<(), Refusal> {
-    let codings: Vec<_> = parts.headers.get_all(TRANSFER_ENCODING).iter().map(|value| value.as_bytes()).collect();
+    let codings: Vec<_> = parts
+        .headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .map(|value| value.as_bytes())
+        .collect();
     let chunked_only = matches!(codings.as_slice(), [coding] if coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
 
     if !codings.is_empty() && !chunked_only {
-        return Err(Refusal::new(Code::TransferEncodingUnknown, "the only transfer coding known here is chunked"));
+        return Err(Refusal::new(
+            Code::TransferEncodingUnknown,
+            "the only transfer coding known here is chunked",
+        ));
     }
-    if parts.method == Method::POST && codings.is_empty() && !parts.headers.contains_key(CONTENT_LENGTH) {
-        return Err(Refusal::new(Code::RequestInvalid, "neither Content-Length nor chunked: where the body ends is unknown"));
+    if parts.method == Method::POST
+        && codings.is_empty()
+        && !parts.headers.contains_key(CONTENT_LENGTH)
+    {
+        return Err(Refusal::new(
+            Code::RequestInvalid,
+            "neither Content-Length nor chunked: where the body ends is unknown",
+        ));
     }
     Ok(())
 }
@@ -62,11 +87,20 @@ pub fn check_media(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
         ));
     }
 
-    let media_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_lowercase();
-    let is_form = media_type.starts_with("multipart/") || media_type.starts_with("application/x-www-form-urlencoded");
+    let media_type = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
+        .to_lowercase();
+    let is_form = media_type.starts_with("multipart/")
+        || media_type.starts_with("application/x-www-form-urlencoded");
     let first = body.trim_ascii_start().first();
     if is_form && !matches!(first, Some(b'{' | b'[')) {
-        return Err(Refusal::new(Code::MediaTypeUnsupported, "form data is not taken: set the box to send json"));
+        return Err(Refusal::new(
+            Code::MediaTypeUnsupported,
+            "form data is not taken: set the box to send json",
+        ));
     }
     Ok(())
 }
@@ -74,8 +108,13 @@ pub fn check_media(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
 /// The body's encoding as the media type declares it.
 pub fn charset(parts: &Parts) -> Option<String> {
     let media_type = parts.headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let pairs = media_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let charset = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let pairs = media_type
+        .split(';')
+        .skip(1)
+        .filter_map(|parameter| parameter.split_once('='));
+    let charset = pairs
+        .into_iter()
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     charset.map(|(_, value)| value.trim().trim_matches('"').to_owned())
 }
 
@@ -85,11 +124,23 @@ pub fn is_declared_alone(parts: &Parts) -> bool {
 }
 
 pub fn declared_length(parts: &Parts) -> Option<u64> {
-    parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+    parts
+        .headers
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// A parameter of the query, decoded; `None` where it is absent or the query cannot be read.
 pub fn query(parts: &Parts, name: &str) -> Option<String> {
-    let pairs: axum::extract::Query<Vec<(String, String)>> = axum::extract::Query::try_from_uri(&parts.uri).ok()?;
-    pairs.0.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    let pairs: axum::extract::Query<Vec<(String, String)>> =
+        axum::extract::Query::try_from_uri(&parts.uri).ok()?;
+    pairs
+        .0
+        .into_iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value)
 }

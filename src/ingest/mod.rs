@@ -36,10 +36,20 @@ pub use service::Service;
 /// Where bodies go: the gateway.
 pub trait Accept: Send + Sync + 'static {
     /// Accepts a whole body. Its work may take the memory that `room` grants. Runs to its end even if nobody waits for the answer.
-    fn accept(&self, source: Source, body: Received, room: Room) -> impl Future<Output = Result<Reply, Refusal>> + Send;
+    fn accept(
+        &self,
+        source: Source,
+        body: Received,
+        room: Room,
+    ) -> impl Future<Output = Result<Reply, Refusal>> + Send;
 
     /// Keeps a body in quarantine that was read but is not parsed, because of its media type or its path.
-    fn refuse(&self, source: Source, body: Bytes, refusal: Refusal) -> impl Future<Output = Result<Reply, Refusal>> + Send;
+    fn refuse(
+        &self,
+        source: Source,
+        body: Bytes,
+        refusal: Refusal,
+    ) -> impl Future<Output = Result<Reply, Refusal>> + Send;
 
     /// Whether a load balancer should send boxes here.
     fn is_ready(&self) -> bool;
@@ -59,7 +69,12 @@ impl Received {
     }
 
     /// Adds to `refusal` by how much the declared length of `body` may be too small.
-    pub fn explain(may_be_short: bool, body: &Bytes, charset: Option<&str>, mut refusal: Refusal) -> Refusal {
+    pub fn explain(
+        may_be_short: bool,
+        body: &Bytes,
+        charset: Option<&str>,
+        mut refusal: Refusal,
+    ) -> Refusal {
         if may_be_short
             && Received::may_be_cut(refusal.code)
             && let Some(shortfall) = document_end::shortfall(body, Charset::declared(charset))

@@ -67,17 +67,27 @@ fn meant(path: &str) -> Cow<'_, str> {
 
 /// The path as logs and the quarantine show it: decoded, without anything that could be a token.
 pub fn shown(path: &str) -> String {
-    let decoded: String = decode(path).chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+    let decoded: String = decode(path)
+        .chars()
+        .map(|letter| if letter.is_control() { '?' } else { letter })
+        .collect();
     let mut shown = String::new();
 
     for segment in decoded.split('/').filter(|segment| !segment.is_empty()) {
-        let is_behind = shown.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(TOKEN_BEHIND));
+        let is_behind = shown
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.eq_ignore_ascii_case(TOKEN_BEHIND));
         shown.push('/');
         if is_behind {
             shown.push('…');
             break;
         }
-        shown.push_str(if may_be_token(segment) { "…" } else { segment });
+        shown.push_str(if may_be_token(segment) {
+            "…"
+        } else {
+            segment
+        });
 
         if shown.len() > SHOWN_MAX {
             shown.truncate(shown.floor_char_boundary(SHOWN_MAX));
@@ -86,7 +96,11 @@ pub fn shown(path: &str) -> String {
         }
     }
 
-    if shown.is_empty() { "/".to_owned() } else { shown }
+    if shown.is_empty() {
+        "/".to_owned()
+    } else {
+        shown
+    }
 }
 
 fn may_be_token(segment: &str) -> bool {
@@ -98,7 +112,10 @@ fn may_be_token(segment: &str) -> bool {
 fn decode(path: &str) -> String {
     let (bytes, mut decoded, mut at) = (path.as_bytes(), Vec::with_capacity(path.len()), 0);
     while let Some(byte) = bytes.get(at) {
-        let digits = bytes.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = bytes
+            .get(at + 1..at + 3)
+            .filter(|_| *byte == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(meant) => {
                 decoded.push(meant);
@@ -146,7 +163,11 @@ mod tests {
         ] {
             assert_eq!(shown(path), expect, "{path}");
         }
-        for path in [format!("/x/{token}"), format!("/x/{token}.json"), format!("/x/%{:x}{}", token.as_bytes()[0], &token[1..])] {
+        for path in [
+            format!("/x/{token}"),
+            format!("/x/{token}.json"),
+            format!("/x/%{:x}{}", token.as_bytes()[0], &token[1..]),
+        ] {
             assert_eq!(shown(&path), "/x/…", "{path}");
         }
         assert!(shown(&"/ä".repeat(500)).len() < 200);

@@ -50,7 +50,13 @@ impl Refusals {
             }
         }
 
-        let before = said.insert(source, LastLine { at: now, left_out: 0 });
+        let before = said.insert(
+            source,
+            LastLine {
+                at: now,
+                left_out: 0,
+            },
+        );
         Some(before.map_or(0, |before| before.left_out))
     }
 }
@@ -63,7 +69,10 @@ mod tests {
     fn each_source_is_said_once_and_no_number_of_sources_takes_all_memory() {
         let refusals = Refusals::default();
         let source = Sharer::of([192, 168, 1, 1].into());
-        assert_eq!((refusals.may_say(source), refusals.may_say(source)), (Some(0), None));
+        assert_eq!(
+            (refusals.may_say(source), refusals.may_say(source)),
+            (Some(0), None)
+        );
         for number in 0..5_000_u32 {
             refusals.may_say(Sharer::of(number.to_be_bytes().into()));
         }

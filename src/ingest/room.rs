@@ -57,7 +57,11 @@ impl Room {
 }
 
 /// Asks for room again whenever some is given back, for at most so long: then the last refusal stands.
-async fn wait_for_room(released: &Notify, patience: Duration, ask: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
+async fn wait_for_room(
+    released: &Notify,
+    patience: Duration,
+    ask: impl Fn() -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let deadline = Instant::now() + patience;
     loop {
         let released = released.notified();

@@ -51,13 +51,21 @@ pub(super) struct Peer {
 
 impl<A: Accept> Service<A> {
     /// The work on bodies runs in `commits`, which outlives connections. Once `leaving`, each connection ends with its answer.
-    pub fn new(accept: Arc<A>, settings: config::Ingest, commits: TaskTracker, leaving: CancellationToken) -> Arc<Service<A>> {
+    pub fn new(
+        accept: Arc<A>,
+        settings: config::Ingest,
+        commits: TaskTracker,
+        leaving: CancellationToken,
+    ) -> Arc<Service<A>> {
         Arc::new(Service {
             accept,
             places: Places::new(settings.connections_max),
             realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_wait),
             // One body of the largest size, and 1 MiB so that others can come meanwhile.
-            history: History::new(settings.history_body_max_bytes + (1 << 20), settings.in_flight_wait),
+            history: History::new(
+                settings.history_body_max_bytes + (1 << 20),
+                settings.in_flight_wait,
+            ),
             settings,
             commits,
             leaving,
@@ -67,13 +75,27 @@ impl<A: Accept> Service<A> {
     }
 
     /// Who is at the other end of a connection from `address`; `None` if its proxy does not say.
-    async fn peer(&self, stream: &mut TcpStream, address: IpAddr, exchange: &Exchange, place: &Place) -> Option<Peer> {
+    async fn peer(
+        &self,
+        stream: &mut TcpStream,
+        address: IpAddr,
+        exchange: &Exchange,
+        place: &Place,
+    ) -> Option<Peer> {
         let is_proxy = self.settings.trusted_proxies.contains(address);
         if !is_proxy || self.settings.forwarded_by != ForwardedBy::ProxyProtocol {
-            return Some(Peer { address, is_proxy, exchange: exchange.clone() });
+            return Some(Peer {
+                address,
+                is_proxy,
+                exchange: exchange.clone(),
+            });
         }
 
-        let header = tokio::time::timeout(self.settings.header_timeout, port::read_proxy_header(stream)).await;
+        let header = tokio::time::timeout(
+            self.settings.header_timeout,
+            port::read_proxy_header(stream),
+        )
+        .await;
         let client = match header.ok()? {
             Ok(Said::Source(client)) => client,
             Ok(Said::Nothing) => address,
@@ -86,7 +108,11 @@ impl<A: Accept> Service<A> {
         if client != address {
             place.belongs_to(Sharer::of(client));
         }
-        Some(Peer { address: client, is_proxy: false, exchange: exchange.clone() })
+        Some(Peer {
+            address: client,
+            is_proxy: false,
+            exchange: exchange.clone(),
+        })
     }
 
     fn no_proxy_header(&self, proxy: IpAddr, error: &NoHeader) {
@@ -125,7 +151,12 @@ impl<A: Accept> Port for Service<A> {
     }
 
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
-        let NewConnection { mut stream, address, exchange, place } = connection;
+        let NewConnection {
+            mut stream,
+            address,
+            exchange,
+            place,
+        } = connection;
         let _open = OpenConnection::new();
         let peer = tokio::select! {
             // A stop between the accept and this line must not drop a connection that is ready.
@@ -144,14 +175,21 @@ impl<A: Accept> Port for Service<A> {
         let leaving = self.leaving.clone();
         let with_farewell = move |mut response: Response| {
             if leaving.is_cancelled() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
             }
             response
         };
-        let service = Router::new().fallback(handle::<A>).with_state(Arc::clone(&self));
+        let service = Router::new()
+            .fallback(handle::<A>)
+            .with_state(Arc::clone(&self));
         let service = service.map_request(with_peer).map_response(with_farewell);
 
-        let deadlines = Deadlines { idle: self.settings.idle_timeout, head: self.settings.header_timeout };
+        let deadlines = Deadlines {
+            idle: self.settings.idle_timeout,
+            head: self.settings.header_timeout,
+        };
         if let Err(error) = port::run(stream, service, &exchange, deadlines, &stop).await {
             self.connection_failed(source, &error);
         }
@@ -159,7 +197,8 @@ impl<A: Accept> Port for Service<A> {
 
     fn turn_away(&self, stream: TcpStream, address: IpAddr) {
         metrics::refused(Path::Realtime.as_str(), Code::OverBudget);
-        self.refusals.say(address.to_canonical(), NO_PATH, Code::OverBudget);
+        self.refusals
+            .say(address.to_canonical(), NO_PATH, Code::OverBudget);
         port::say_and_close(stream, answer::NO_PLACE);
     }
 }

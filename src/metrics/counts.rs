@@ -62,7 +62,9 @@ impl Counts {
 
     /// Over all feeds; status reports are none.
     pub fn events(&self, outcome: Outcome) -> u64 {
-        self.events.get(outcome as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+        self.events
+            .get(outcome as usize)
+            .map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     pub fn add_refusal(&self, code: Code) {
@@ -72,7 +74,8 @@ impl Counts {
     /// Those that occurred.
     pub fn refusals(&self) -> BTreeMap<String, u64> {
         let counted = Code::ALL.iter().zip(&self.refusals);
-        let counted = counted.map(|(code, count)| (code.as_str().to_owned(), count.load(Ordering::Relaxed)));
+        let counted =
+            counted.map(|(code, count)| (code.as_str().to_owned(), count.load(Ordering::Relaxed)));
         counted.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -82,18 +85,28 @@ impl Counts {
 
     /// By the state they came in.
     pub fn pictures(&self) -> BTreeMap<String, u64> {
-        let of_state = |state: PictureState| self.pictures.get(state as usize).map_or(0, |count| count.load(Ordering::Relaxed));
-        TAKEN.into_iter().map(|state| (state.as_str().to_owned(), of_state(state))).collect()
+        let of_state = |state: PictureState| {
+            self.pictures
+                .get(state as usize)
+                .map_or(0, |count| count.load(Ordering::Relaxed))
+        };
+        TAKEN
+            .into_iter()
+            .map(|state| (state.as_str().to_owned(), of_state(state)))
+            .collect()
     }
 
     pub fn add_lag(&self, destination: &Arc<str>, lane: Lane, took: Duration) {
         let mut lags = self.lags.lock();
-        lags.entry((Arc::clone(destination), lane)).or_insert_with(|| Histogram::new(LAG_EDGES)).record(took);
+        lags.entry((Arc::clone(destination), lane))
+            .or_insert_with(|| Histogram::new(LAG_EDGES))
+            .record(took);
     }
 
     pub fn lag(&self, destination: &str, lane: Lane) -> Buckets {
         let lags = self.lags.lock();
-        lags.get(&(Arc::from(destination), lane)).map_or_else(|| Histogram::new(LAG_EDGES).read(), Histogram::read)
+        lags.get(&(Arc::from(destination), lane))
+            .map_or_else(|| Histogram::new(LAG_EDGES).read(), Histogram::read)
     }
 }
 

@@ -21,7 +21,18 @@ pub struct Limits {
 impl Limits {
     /// The limits of the config.
     pub fn of(ingest: &config::Ingest) -> Limits {
-        let config::Ingest { depth_max, events_max, pictures_max, body_max_bytes, .. } = *ingest;
-        Limits { depth_max, events_max, pictures_max, event_max_bytes: body_max_bytes }
+        let config::Ingest {
+            depth_max,
+            events_max,
+            pictures_max,
+            body_max_bytes,
+            ..
+        } = *ingest;
+        Limits {
+            depth_max,
+            events_max,
+            pictures_max,
+            event_max_bytes: body_max_bytes,
+        }
     }
 }

@@ -52,7 +52,10 @@ pub struct Normalized {
 
 /// The events of a body.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "taken apart where it is made; a box would cost every event an allocation")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "taken apart where it is made; a box would cost every event an allocation"
+)]
 pub enum Batch<'a> {
     One(Normalized),
     Many(Elements<'a>),
@@ -89,30 +92,52 @@ pub fn normalize<'a>(body: &Bytes, context: &Context<'a>) -> Result<Batch<'a>, R
     }
 }
 
-fn many<'a>(body: &Bytes, context: &Context<'a>, encoded: Option<WarningCode>) -> Result<Batch<'a>, Refusal> {
+fn many<'a>(
+    body: &Bytes,
+    context: &Context<'a>,
+    encoded: Option<WarningCode>,
+) -> Result<Batch<'a>, Refusal> {
     let (texts, repaired) = match strict_elements(body, context) {
         Ok(texts) => (texts, None),
         Err(refusal) if !reading::may_be_repaired(&refusal) => return Err(refusal),
         Err(refusal) => {
             let array = split_as_written(trimmed(body), context)?.ok_or(refusal)?;
-            let texts = array.elements.into_iter().map(|element| body.slice_ref(element)).collect();
+            let texts = array
+                .elements
+                .into_iter()
+                .map(|element| body.slice_ref(element))
+                .collect();
             (texts, array.has_comma.then_some(WarningCode::JsonRepaired))
         }
     };
 
     if texts.is_empty() {
-        return Err(Refusal::new(Code::EventUnrecognized, "the array holds no event"));
+        return Err(Refusal::new(
+            Code::EventUnrecognized,
+            "the array holds no event",
+        ));
     }
 
     let warning = encoded.or(repaired);
-    let elements: Vec<_> = texts.into_iter().map(|text| Element { text, warning }).collect();
-    Ok(Batch::Many(Elements { elements: elements.into_iter(), context: *context }))
+    let elements: Vec<_> = texts
+        .into_iter()
+        .map(|text| Element { text, warning })
+        .collect();
+    Ok(Batch::Many(Elements {
+        elements: elements.into_iter(),
+        context: *context,
+    }))
 }
 
 /// Splits an array by the first encoding in which it looks sound, or else by the first in which it is an array.
-fn split_as_written<'b>(body: &'b [u8], context: &Context<'_>) -> Result<Option<repair::split::Array<'b>>, Refusal> {
+fn split_as_written<'b>(
+    body: &'b [u8],
+    context: &Context<'_>,
+) -> Result<Option<repair::split::Array<'b>>, Refusal> {
     let mut array = None;
-    let charsets = repair::decode::readings(body, context.source.charset.as_deref()).into_iter().filter_map(Charset::of);
+    let charsets = repair::decode::readings(body, context.source.charset.as_deref())
+        .into_iter()
+        .filter_map(Charset::of);
     for charset in charsets {
         match repair::split::split(body, charset, &context.limits)? {
             Some(found) if found.is_sound => return Ok(Some(found)),
@@ -125,13 +150,22 @@ fn split_as_written<'b>(body: &'b [u8], context: &Context<'_>) -> Result<Option<
 fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Refusal> {
     let text = reading::text(body)?;
     limits::scan::scan(text, &context.limits)?;
-    Ok(reading::json_object::elements(text)?.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
+    Ok(reading::json_object::elements(text)?
+        .into_iter()
+        .map(|element| body.slice_ref(element.get().as_bytes()))
+        .collect())
 }
 
 impl Element {
     pub fn normalize(&self, context: &Context<'_>) -> Result<Normalized, Refusal> {
         let mut normalized = reading::event(&self.text, context)?;
-        normalized.event.warnings.extend(self.warning.map(|code| Warning { code, field: "$".to_owned() }));
+        normalized
+            .event
+            .warnings
+            .extend(self.warning.map(|code| Warning {
+                code,
+                field: "$".to_owned(),
+            }));
         Ok(normalized)
     }
 }
@@ -161,5 +195,7 @@ impl ExactSizeIterator for Elements<'_> {}
 
 /// A body without the byte order mark and the white space around it.
 fn trimmed(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii()
+    body.strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(body)
+        .trim_ascii()
 }

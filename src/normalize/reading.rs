@@ -37,12 +37,15 @@ impl From<Refusal> for Stop {
 }
 
 pub(super) fn event(body: &Bytes, context: &Context<'_>) -> Result<Normalized, Refusal> {
-    let strict = text(body).map_err(Stop::from).and_then(|text| read(text, None, context));
+    let strict = text(body)
+        .map_err(Stop::from)
+        .and_then(|text| read(text, None, context));
     match strict {
         Ok(normalized) => Ok(normalized),
         Err(Stop::Refused(refusal)) if !may_be_repaired(&refusal) => Err(refusal),
         Err(Stop::Refused(refusal)) => repaired(body, context)?.ok_or(refusal),
-        Err(Stop::Encoded) => repaired(body, context)?.ok_or_else(|| Refusal::new(Code::JsonInvalid, "not JSON, even repaired")),
+        Err(Stop::Encoded) => repaired(body, context)?
+            .ok_or_else(|| Refusal::new(Code::JsonInvalid, "not JSON, even repaired")),
     }
 }
 
@@ -52,7 +55,9 @@ pub(super) fn may_be_repaired(refusal: &Refusal) -> bool {
 
 /// The array that a body holds as a JSON text.
 pub(super) fn array_in(body: &Bytes, context: &Context<'_>) -> Result<Option<Bytes>, Refusal> {
-    let Ok(text) = text(body) else { return Ok(None) };
+    let Ok(text) = text(body) else {
+        return Ok(None);
+    };
     let array = repair::array_in(text, &mut taken(context))?;
     Ok(array.map(Bytes::from))
 }
@@ -61,20 +66,30 @@ fn repaired(body: &Bytes, context: &Context<'_>) -> Result<Option<Normalized>, R
     let body = trimmed(body);
     for encoding in decode::readings(body, context.source.charset.as_deref()) {
         let mut taken = taken(context);
-        let Some(text) = decode::decode(body, encoding, context.limits.event_max_bytes, &mut taken)? else { continue };
+        let Some(text) =
+            decode::decode(body, encoding, context.limits.event_max_bytes, &mut taken)?
+        else {
+            continue;
+        };
 
         let is_decoded = matches!(text, std::borrow::Cow::Owned(_));
         // The bytes of a string can be found again only if a quote is the same byte in both.
         let raw = (is_decoded && encoding.is_ascii_compatible()).then_some(body);
         let text = text.trim_matches(BLANK);
-        let Some(repaired) = repair::repair(text, raw, context.limits.depth_max, &mut taken)? else { continue };
+        let Some(repaired) = repair::repair(text, raw, context.limits.depth_max, &mut taken)?
+        else {
+            continue;
+        };
         // An opened text is a tree now, which costs more than was asked for the body.
         taken.read(Cost::of(repaired.text.as_bytes()).bytes())?;
 
         match read(&repaired.text, Some(repaired.notes), context) {
             Ok(mut normalized) => {
                 if is_decoded && raw.is_none() {
-                    let warning = Warning { code: WarningCode::EncodingInvalid, field: "$".to_owned() };
+                    let warning = Warning {
+                        code: WarningCode::EncodingInvalid,
+                        field: "$".to_owned(),
+                    };
                     normalized.event.warnings.push(warning);
                 }
                 return Ok(Some(normalized));
@@ -87,7 +102,10 @@ fn repaired(body: &Bytes, context: &Context<'_>) -> Result<Option<Normalized>, R
 }
 
 fn taken<'a>(context: &Context<'a>) -> Taken<'a> {
-    Taken::new(context.room, context.limits.event_max_bytes.saturating_mul(REPAIR_EVENTS))
+    Taken::new(
+        context.room,
+        context.limits.event_max_bytes.saturating_mul(REPAIR_EVENTS),
+    )
 }
 
 /// White space around JSON.
@@ -104,7 +122,12 @@ pub(super) fn text(body: &[u8]) -> Result<&str, Refusal> {
     }
 
     let text = simdutf8::compat::from_utf8(body)
-        .map_err(|error| Refusal::new(Code::EncodingInvalid, format!("not UTF-8 at byte {}", error.valid_up_to())))?
+        .map_err(|error| {
+            Refusal::new(
+                Code::EncodingInvalid,
+                format!("not UTF-8 at byte {}", error.valid_up_to()),
+            )
+        })?
         .trim_matches(BLANK);
     if text.is_empty() {
         return Err(Refusal::new(Code::BodyEmpty, "the body is empty"));
@@ -117,7 +140,11 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
     let limits = &context.limits;
     let counts = scan::scan(text, limits)?;
     if text.len() > limits.event_max_bytes {
-        let message = format!("an event of {} bytes, at most {}", text.len(), limits.event_max_bytes);
+        let message = format!(
+            "an event of {} bytes, at most {}",
+            text.len(),
+            limits.event_max_bytes
+        );
         return Err(Refusal::new(Code::BodyTooLarge, message).into());
     }
     // A parsed document takes up to a hundred times its text (`[{},{},…`), so its length alone is no bound.
@@ -125,15 +152,23 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         return Err(Refusal::new(Code::BodyTooLarge, "too many values in one event").into());
     }
     if counts.pictures > limits.pictures_max {
-        let message = format!("{} pictures in one event, at most {}", counts.pictures, limits.pictures_max);
+        let message = format!(
+            "{} pictures in one event, at most {}",
+            counts.pictures, limits.pictures_max
+        );
         return Err(Refusal::new(Code::TooManyPictures, message).into());
     }
 
     if !text.starts_with('{') {
         json_object::check(text)?;
         let may_be_one = notes.is_none() && json_object::may_be_encoded(text);
-        let no_object = || Refusal::new(Code::EventUnrecognized, "an event is a JSON object").into();
-        return Err(if may_be_one { Stop::Encoded } else { no_object() });
+        let no_object =
+            || Refusal::new(Code::EventUnrecognized, "an event is a JSON object").into();
+        return Err(if may_be_one {
+            Stop::Encoded
+        } else {
+            no_object()
+        });
     }
 
     let object = json_object::JsonObject::parse(text, nested::INNER)?;
@@ -149,5 +184,10 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
     let (mut sent, pictures) = sent::SentDocument::take(dialect, object, notes, context)?;
     let unread = sent.unread.take();
     let (event, content) = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
-    Ok(Normalized { event, pictures, content, unread })
+    Ok(Normalized {
+        event,
+        pictures,
+        content,
+        unread,
+    })
 }

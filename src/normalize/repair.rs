@@ -44,7 +44,10 @@ pub(super) fn repair<'t>(
         Err(NoRepair::NoJson) => Ok(None),
         Ok(notes) => {
             let edits = walk.take_edits();
-            Ok(Some(Repaired { text: edit::apply(text, 0, &edits, taken)?, notes }))
+            Ok(Some(Repaired {
+                text: edit::apply(text, 0, &edits, taken)?,
+                notes,
+            }))
         }
     }
 }
@@ -52,5 +55,7 @@ pub(super) fn repair<'t>(
 /// The array in a body that is a JSON text of one.
 pub(super) fn array_in(text: &str, taken: &mut Taken<'_>) -> Result<Option<String>, Refusal> {
     let opened = edit::open(text, taken)?;
-    Ok(opened.map(|(text, _)| text).filter(|text| edit::trim(text).starts_with('[')))
+    Ok(opened
+        .map(|(text, _)| text)
+        .filter(|text| edit::trim(text).starts_with('[')))
 }

@@ -51,17 +51,32 @@ pub enum AsideError {
 impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
     pub fn open(disk: &Disk, data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
-        let quota = Quota { max_bytes, share_bytes: max_bytes, rank: Rank::Middle };
-        let folder = Folder::open(disk, &data_dir.join("aside"), quota, |name| is_name(name).then_some("".into()))?;
-        let aside = Aside { epoch: epoch.chars().take(8).collect(), folder };
+        let quota = Quota {
+            max_bytes,
+            share_bytes: max_bytes,
+            rank: Rank::Middle,
+        };
+        let folder = Folder::open(disk, &data_dir.join("aside"), quota, |name| {
+            is_name(name).then_some("".into())
+        })?;
+        let aside = Aside {
+            epoch: epoch.chars().take(8).collect(),
+            folder,
+        };
         aside.tell();
         Ok(aside)
     }
 
     /// Keeps it, on disk when it returns. What is there already stays as it is. Blocks for two syncs.
     pub fn put(&self, aside: &SetAside) -> Result<(), AsideError> {
-        let name = format!("{}-{:020}-{}-{}", self.epoch, aside.sequence.0, aside.destination, aside.lane);
-        let pictures = aside.pictures.iter().map(|picture| json!({"kind": picture.kind, "bytes": picture.bytes.len()}));
+        let name = format!(
+            "{}-{:020}-{}-{}",
+            self.epoch, aside.sequence.0, aside.destination, aside.lane
+        );
+        let pictures = aside
+            .pictures
+            .iter()
+            .map(|picture| json!({"kind": picture.kind, "bytes": picture.bytes.len()}));
         let head = json!({
             "destination": &*aside.destination,
             "lane": aside.lane,
@@ -101,9 +116,15 @@ impl Aside {
 /// Whether it is one of ours: in the destination's name alone there may be dashes.
 fn is_name(name: &str) -> bool {
     let mut parts = name.splitn(3, '-');
-    let (Some(_epoch), Some(sequence), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let (Some(_epoch), Some(sequence), Some(rest)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
     let is_number = sequence.bytes().all(|byte| byte.is_ascii_digit());
-    is_number && rest.rsplit_once('-').is_some_and(|(_, lane)| Lane::from_word(lane).is_some())
+    is_number
+        && rest
+            .rsplit_once('-')
+            .is_some_and(|(_, lane)| Lane::from_word(lane).is_some())
 }
 
 impl From<PutError> for AsideError {
@@ -138,7 +159,8 @@ mod tests {
     fn the_same_record_is_kept_once_even_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let aside = Aside::open(&Disk::default(), directory.path(), "b81f00aa11", 1 << 20).unwrap();
+            let aside =
+                Aside::open(&Disk::default(), directory.path(), "b81f00aa11", 1 << 20).unwrap();
             aside.put(&record(7)).unwrap();
             aside.put(&record(7)).unwrap();
             assert_eq!(aside.usage().0, 1);
@@ -148,14 +170,27 @@ mod tests {
     #[test]
     fn what_was_set_aside_is_known_again_whatever_the_destination_is_called() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Aside::open(&Disk::default(), directory.path(), "b81f00aa11", 1 << 20).unwrap();
+        let open =
+            || Aside::open(&Disk::default(), directory.path(), "b81f00aa11", 1 << 20).unwrap();
         let names = ["mqtt", "kafka-hq", "a-b-c", "hq-normal"];
         for (sequence, name) in (1..).zip(names) {
-            open().put(&SetAside { destination: name.into(), ..record(sequence) }).unwrap();
+            open()
+                .put(&SetAside {
+                    destination: name.into(),
+                    ..record(sequence)
+                })
+                .unwrap();
         }
-        std::fs::write(directory.path().join("aside/an-operator-s-own-note"), "not ours").unwrap();
+        std::fs::write(
+            directory.path().join("aside/an-operator-s-own-note"),
+            "not ours",
+        )
+        .unwrap();
         let (records, bytes) = open().usage();
-        assert!(records == names.len() && bytes > 0, "{records} records of {bytes} bytes");
+        assert!(
+            records == names.len() && bytes > 0,
+            "{records} records of {bytes} bytes"
+        );
     }
 
     #[test]
@@ -163,7 +198,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let aside = Aside::open(&Disk::default(), directory.path(), "b81f00aa11", 5_000).unwrap();
         aside.put(&record(1)).unwrap();
-        assert!(matches!(aside.put(&record(2)), Err(AsideError::Full { .. })));
+        assert!(matches!(
+            aside.put(&record(2)),
+            Err(AsideError::Full { .. })
+        ));
         assert_eq!(aside.usage().0, 1);
     }
 }

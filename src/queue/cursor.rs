@@ -39,7 +39,11 @@ pub struct Cursor {
 /// The lowest sequence that may still have to be handed out for one of these types.
 fn unread(follower: &Follower, types: TypeSet) -> u64 {
     let progress = follower.progress();
-    let place = |person_type| progress.lowest_unanswered(person_type).unwrap_or(progress.scanned(person_type) + 1);
+    let place = |person_type| {
+        progress
+            .lowest_unanswered(person_type)
+            .unwrap_or(progress.scanned(person_type) + 1)
+    };
     types.iter().map(place).min().unwrap_or(0)
 }
 
@@ -75,9 +79,16 @@ impl Cursor {
             }
             self.start_reading();
 
-            let again = self.lines.iter().map(|line| &line.asked).chain([&self.replaying]).filter_map(Asked::again).min();
+            let again = self
+                .lines
+                .iter()
+                .map(|line| &line.asked)
+                .chain([&self.replaying])
+                .filter_map(Asked::again)
+                .min();
             // Else whatever is added is read anyway.
-            let waits_for_more = !self.lines.iter().all(|line| line.asked.is_under_way()) || self.lines.is_empty();
+            let waits_for_more =
+                !self.lines.iter().all(|line| line.asked.is_under_way()) || self.lines.is_empty();
             tokio::select! {
                 read = self.reads.next() => self.take(read),
                 changed = self.grown.changed(), if waits_for_more => if changed.is_err() {
@@ -101,9 +112,16 @@ impl Cursor {
     pub fn rewind(&mut self) {
         self.forget_replayed();
         let mut progress = self.follower.progress();
-        progress.replays.iter_mut().for_each(|replay| replay.rewind());
+        progress
+            .replays
+            .iter_mut()
+            .for_each(|replay| replay.rewind());
         for line in &mut self.lines {
-            let lowest = line.types.iter().filter_map(|person_type| progress.lowest_unanswered(person_type)).min();
+            let lowest = line
+                .types
+                .iter()
+                .filter_map(|person_type| progress.lowest_unanswered(person_type))
+                .min();
             line.restart(lowest.map_or(line.next, |lowest| lowest.min(line.next)));
         }
         drop(progress);
@@ -148,21 +166,34 @@ impl Cursor {
 
     /// Hands this type out again, from its lowest record without an answer, beside the others.
     pub fn resume(&mut self, person_type: PersonType) {
-        let Some(place) = self.paused.iter().position(|(paused, _)| *paused == person_type) else { return };
+        let Some(place) = self
+            .paused
+            .iter()
+            .position(|(paused, _)| *paused == person_type)
+        else {
+            return;
+        };
         let (_, next) = self.paused.swap_remove(place);
         let mut progress = self.follower.progress();
         let lowest = progress.lowest_unanswered(person_type).unwrap_or(next);
         // What a replay had handed out of this type was given back with the pause; what is still out is handed out twice.
-        progress.replays.iter_mut().for_each(|replay| replay.rewind());
+        progress
+            .replays
+            .iter_mut()
+            .for_each(|replay| replay.rewind());
         drop(progress);
         self.forget_replayed();
-        self.lines.push(Line::new(TypeSet::of(person_type), lowest.min(next)));
+        self.lines
+            .push(Line::new(TypeSet::of(person_type), lowest.min(next)));
         self.merge();
     }
 
     /// Hands out once more, from this record on, what has no answer: its caller could not keep it.
     pub fn read_again(&mut self, from: Sequence) {
-        self.lines.iter_mut().filter(|line| line.next > from.0).for_each(|line| line.restart(from.0));
+        self.lines
+            .iter_mut()
+            .filter(|line| line.next > from.0)
+            .for_each(|line| line.restart(from.0));
         self.merge();
     }
 
@@ -181,7 +212,11 @@ impl Cursor {
             }
         }
         self.merge();
-        if self.has_unread() || self.are_replays_held { None } else { self.hand_out_replayed() }
+        if self.has_unread() || self.are_replays_held {
+            None
+        } else {
+            self.hand_out_replayed()
+        }
     }
 
     fn hand_out_of(&mut self, line: usize) -> Option<Record> {
@@ -190,13 +225,23 @@ impl Cursor {
         while let Some(item) = line.ready.pop_front() {
             let sequence = item.sequence();
             let offered = match &item {
-                Item::Rotten { person_type, records, .. } => progress.offer(sequence, *person_type, Timestamp::default(), *records),
-                Item::Record(record) => progress.offer(sequence, record.person_type, record.received_at, 1),
+                Item::Rotten {
+                    person_type,
+                    records,
+                    ..
+                } => progress.offer(sequence, *person_type, Timestamp::default(), *records),
+                Item::Record(record) => {
+                    progress.offer(sequence, record.person_type, record.received_at, 1)
+                }
             };
             line.next = sequence + 1;
-            line.types.iter().for_each(|person_type| progress.pass(person_type, sequence));
+            line.types
+                .iter()
+                .for_each(|person_type| progress.pass(person_type, sequence));
             match item {
-                Item::Record(record) if offered => return Some(handed_out(*record, None, self.inner.last_at_start)),
+                Item::Record(record) if offered => {
+                    return Some(handed_out(*record, None, self.inner.last_at_start));
+                }
                 Item::Rotten { .. } if offered => {
                     progress.answer(sequence, Outcome::Expired { rule: ROTTEN });
                 }
@@ -204,7 +249,9 @@ impl Cursor {
             }
         }
         line.next = line.next.max(line.through + 1);
-        line.types.iter().for_each(|person_type| progress.pass(person_type, line.next - 1));
+        line.types
+            .iter()
+            .for_each(|person_type| progress.pass(person_type, line.next - 1));
         None
     }
 
@@ -213,14 +260,33 @@ impl Cursor {
         let Replayed { id, items, through } = self.replayed.as_mut()?;
         while let Some(item) = items.pop_front() {
             let Item::Record(record) = item else { continue };
-            if self.paused.iter().any(|(paused, _)| *paused == record.person_type) {
+            if self
+                .paused
+                .iter()
+                .any(|(paused, _)| *paused == record.person_type)
+            {
                 items.push_front(Item::Record(record));
                 return None;
             }
-            let owner = self.urgent.as_ref().filter(|_| record.lane == Lane::Urgent).unwrap_or(&self.follower);
-            let was_answered = owner.progress().is_answered(record.sequence.0, record.person_type);
-            if was_answered && self.follower.progress().offer_replayed(id, record.sequence.0) {
-                return Some(handed_out(*record, Some(id.clone()), self.inner.last_at_start));
+            let owner = self
+                .urgent
+                .as_ref()
+                .filter(|_| record.lane == Lane::Urgent)
+                .unwrap_or(&self.follower);
+            let was_answered = owner
+                .progress()
+                .is_answered(record.sequence.0, record.person_type);
+            if was_answered
+                && self
+                    .follower
+                    .progress()
+                    .offer_replayed(id, record.sequence.0)
+            {
+                return Some(handed_out(
+                    *record,
+                    Some(id.clone()),
+                    self.inner.last_at_start,
+                ));
             }
         }
         self.follower.progress().pass_replayed(id, *through);
@@ -231,7 +297,9 @@ impl Cursor {
     /// Whether a line has something to read that the disk does not refuse.
     fn has_unread(&self) -> bool {
         let end = self.grown.borrow().last();
-        self.lines.iter().any(|line| line.next <= end && !line.asked.is_unanswered())
+        self.lines
+            .iter()
+            .any(|line| line.next <= end && !line.asked.is_unanswered())
     }
 
     fn start_reading(&mut self) {
@@ -240,14 +308,32 @@ impl Cursor {
 
         for place in 0..self.lines.len() {
             let others = self.lines.iter().map(|line| line.next);
-            let Some(line) = self.lines.get(place).filter(|line| line.is_behind(end.last())) else { continue };
-            let through = others.filter(|next| *next > line.next).map(|next| next - 1).min().unwrap_or(u64::MAX).min(end.last());
+            let Some(line) = self
+                .lines
+                .get(place)
+                .filter(|line| line.is_behind(end.last()))
+            else {
+                continue;
+            };
+            let through = others
+                .filter(|next| *next > line.next)
+                .map(|next| next - 1)
+                .min()
+                .unwrap_or(u64::MAX)
+                .min(end.last());
             let (types, from) = (line.types, line.next);
             if line.at_end == Some(level) {
                 self.pass(place, end.last());
                 continue;
             }
-            let want = Want { reader: Arc::clone(&self.name), replay: None, lane: Some(self.follower.lane), types, from, through };
+            let want = Want {
+                reader: Arc::clone(&self.name),
+                replay: None,
+                lane: Some(self.follower.lane),
+                types,
+                from,
+                through,
+            };
             if let Some(line) = self.lines.get_mut(place) {
                 self.reads.start(&mut line.asked, &self.inner, end, want);
             }
@@ -260,11 +346,15 @@ impl Cursor {
 
     /// Nothing of this lane was added: the line is at the end again without reading.
     fn pass(&mut self, place: usize, through: u64) {
-        let Some(line) = self.lines.get_mut(place) else { return };
+        let Some(line) = self.lines.get_mut(place) else {
+            return;
+        };
         line.through = through;
         line.next = through + 1;
         let mut progress = self.follower.progress();
-        line.types.iter().for_each(|person_type| progress.pass(person_type, through));
+        line.types
+            .iter()
+            .for_each(|person_type| progress.pass(person_type, through));
     }
 
     fn read_replay(&mut self, end: Counts) {
@@ -273,28 +363,64 @@ impl Cursor {
         }
         let progress = self.follower.progress();
         // One at a time: two of the same range would answer for each other.
-        let Some(replay) = progress.replays.first().filter(|replay| replay.reads_from().is_some()) else { return };
+        let Some(replay) = progress
+            .replays
+            .first()
+            .filter(|replay| replay.reads_from().is_some())
+        else {
+            return;
+        };
         let from = replay.reads_from().unwrap_or_default();
         let reader = Arc::clone(&self.name);
-        let want = Want { reader, replay: Some(replay.id.clone()), lane: None, types: TypeSet::ALL, from, through: replay.to() };
+        let want = Want {
+            reader,
+            replay: Some(replay.id.clone()),
+            lane: None,
+            types: TypeSet::ALL,
+            from,
+            through: replay.to(),
+        };
         drop(progress);
-        self.reads.start(&mut self.replaying, &self.inner, end, want);
+        self.reads
+            .start(&mut self.replaying, &self.inner, end, want);
     }
 
     /// Takes what was read for a place; what it was begun for may have been left meanwhile.
-    fn take(&mut self, Read { number, end, want, batch }: Read) {
+    fn take(
+        &mut self,
+        Read {
+            number,
+            end,
+            want,
+            batch,
+        }: Read,
+    ) {
         if self.replaying.ends(number) {
-            let Ok(batch) = batch else { return self.replaying.unanswered() };
+            let Ok(batch) = batch else {
+                return self.replaying.unanswered();
+            };
             self.replaying.answered();
             let items = batch.items.into_iter().collect();
-            self.replayed = want.replay.map(|id| Replayed { id, items, through: batch.through });
+            self.replayed = want.replay.map(|id| Replayed {
+                id,
+                items,
+                through: batch.through,
+            });
             return;
         }
 
         let level = end.lane(self.follower.lane);
-        let Some(line) = self.lines.iter_mut().find_map(|line| line.asked.ends(number).then_some(line)) else { return };
+        let Some(line) = self
+            .lines
+            .iter_mut()
+            .find_map(|line| line.asked.ends(number).then_some(line))
+        else {
+            return;
+        };
         // Said where it was read; it holds this line for as long as it lasts.
-        let Ok(batch) = batch else { return line.asked.unanswered() };
+        let Ok(batch) = batch else {
+            return line.asked.unanswered();
+        };
         line.asked.answered();
         line.take(batch, end, level);
     }
@@ -309,7 +435,11 @@ impl Cursor {
         let mut place = 0;
         while let Some(line) = self.lines.get(place) {
             let (types, next) = (line.types, line.next);
-            let other = self.lines.iter().skip(place + 1).position(|other| other.next == next);
+            let other = self
+                .lines
+                .iter()
+                .skip(place + 1)
+                .position(|other| other.next == next);
             match other {
                 None => place += 1,
                 Some(other) => {
@@ -325,7 +455,11 @@ impl Cursor {
 }
 
 fn handed_out(record: Record, replay: Option<String>, last_at_start: u64) -> Record {
-    Record { replay, appended_before_this_process: record.sequence.0 <= last_at_start, ..record }
+    Record {
+        replay,
+        appended_before_this_process: record.sequence.0 <= last_at_start,
+        ..record
+    }
 }
 
 async fn until(moment: Option<Instant>) {

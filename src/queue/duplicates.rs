@@ -43,7 +43,14 @@ struct Seen {
 impl Duplicates {
     pub(super) fn new(window: Duration, capacity: usize) -> Duplicates {
         let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-        Duplicates { window_ms, capacity, started: Instant::now(), seen: VecDeque::new(), oldest: 1, last: HashMap::new() }
+        Duplicates {
+            window_ms,
+            capacity,
+            started: Instant::now(),
+            seen: VecDeque::new(),
+            oldest: 1,
+            last: HashMap::new(),
+        }
     }
 
     /// Remembers what the log holds of the window.
@@ -69,7 +76,13 @@ impl Duplicates {
             parts.push(part);
         }
         for (sequence, at_ms, entry) in parts.into_iter().rev().flatten() {
-            self.add(Seen { key: (entry.id, entry.revision), digests: entry.digests, sequence, at_ms, before: 0 });
+            self.add(Seen {
+                key: (entry.id, entry.revision),
+                digests: entry.digests,
+                sequence,
+                at_ms,
+                before: 0,
+            });
         }
         Ok(())
     }
@@ -80,20 +93,31 @@ impl Duplicates {
         let revisions = [Some(pending.revision), pending.live_revision];
         revisions.into_iter().flatten().find_map(|revision| {
             let known = self.get(*self.last.get(&(pending.id, revision))?)?;
-            let adds_nothing = pending.digests.iter().all(|digest| *digest == 0 || known.digests.contains(digest));
+            let adds_nothing = pending
+                .digests
+                .iter()
+                .all(|digest| *digest == 0 || known.digests.contains(digest));
             adds_nothing.then_some(known.sequence)
         })
     }
 
     pub(super) fn remember(&mut self, pending: &Pending, sequence: u64) {
         let at_ms = self.now_ms();
-        self.add(Seen { key: (pending.id, pending.revision), digests: pending.digests, sequence, at_ms, before: 0 });
+        self.add(Seen {
+            key: (pending.id, pending.revision),
+            digests: pending.digests,
+            sequence,
+            at_ms,
+            before: 0,
+        });
     }
 
     /// The last `records` were not written after all.
     pub(super) fn forget_last(&mut self, records: usize) {
         for _ in 0..records {
-            let Some(seen) = self.seen.pop_back() else { return };
+            let Some(seen) = self.seen.pop_back() else {
+                return;
+            };
             match seen.before {
                 before if before >= self.oldest => self.last.insert(seen.key, before),
                 _ => self.last.remove(&seen.key),
@@ -115,13 +139,19 @@ impl Duplicates {
 
     fn forget_old(&mut self) {
         let now_ms = self.now_ms();
-        while self.seen.front().is_some_and(|seen| now_ms.saturating_sub(seen.at_ms) > self.window_ms) {
+        while self
+            .seen
+            .front()
+            .is_some_and(|seen| now_ms.saturating_sub(seen.at_ms) > self.window_ms)
+        {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        let Some(seen) = self.seen.pop_front() else { return };
+        let Some(seen) = self.seen.pop_front() else {
+            return;
+        };
         if self.last.get(&seen.key) == Some(&self.oldest) {
             self.last.remove(&seen.key);
         }
@@ -133,6 +163,7 @@ impl Duplicates {
     }
 
     fn get(&self, ordinal: u64) -> Option<&Seen> {
-        self.seen.get(usize::try_from(ordinal.checked_sub(self.oldest)?).ok()?)
+        self.seen
+            .get(usize::try_from(ordinal.checked_sub(self.oldest)?).ok()?)
     }
 }

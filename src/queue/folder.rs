@@ -93,7 +93,9 @@ impl Folder {
         let mut kept = Kept::default();
         for path in disk.list(directory)? {
             let path = path?;
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
             if name.ends_with(UNFINISHED) {
                 // Nobody counts it; the next start tries again.
                 if let Err(error) = disk.remove(&path) {
@@ -105,7 +107,13 @@ impl Folder {
                 kept.files.insert(name.to_owned(), Stage::Kept { bytes });
             }
         }
-        Ok(Folder { disk: disk.clone(), directory: directory.to_owned(), quota, owner, kept: Mutex::new(kept) })
+        Ok(Folder {
+            disk: disk.clone(),
+            directory: directory.to_owned(),
+            quota,
+            owner,
+            kept: Mutex::new(kept),
+        })
     }
 
     /// How many files there are, and what they occupy.
@@ -115,10 +123,19 @@ impl Folder {
     }
 
     /// Writes `head` as one line and `parts` behind it, and syncs file and directory. A name that is there stays as it is.
-    pub fn put(&self, name: &str, head: &serde_json::Value, parts: &[&[u8]]) -> Result<(), PutError> {
+    pub fn put(
+        &self,
+        name: &str,
+        head: &serde_json::Value,
+        parts: &[&[u8]],
+    ) -> Result<(), PutError> {
         let head = format!("{head}\n");
-        let bytes = parts.iter().fold(head.len() as u64, |bytes, part| bytes + part.len() as u64);
-        let Some(room) = self.take_room(name, volume::cost(bytes))? else { return Ok(()) };
+        let bytes = parts
+            .iter()
+            .fold(head.len() as u64, |bytes, part| bytes + part.len() as u64);
+        let Some(room) = self.take_room(name, volume::cost(bytes))? else {
+            return Ok(());
+        };
         room.fill(head.as_bytes(), parts)?;
         Ok(())
     }
@@ -129,7 +146,9 @@ impl Folder {
         let mut kept = self.kept();
         match kept.files.get(name) {
             Some(Stage::Kept { .. }) => return Ok(None),
-            Some(Stage::Unfinished { .. }) => return Err(io::Error::from(io::ErrorKind::ResourceBusy).into()),
+            Some(Stage::Unfinished { .. }) => {
+                return Err(io::Error::from(io::ErrorKind::ResourceBusy).into());
+            }
             None => {}
         }
         kept.has_room(&owner, bytes, &self.quota)?;
@@ -137,8 +156,13 @@ impl Folder {
             return Err(Full::Inodes.into());
         }
         kept.charge(&owner, bytes);
-        kept.files.insert(name.to_owned(), Stage::Unfinished { bytes });
-        Ok(Some(Room { folder: self, name, is_kept: false }))
+        kept.files
+            .insert(name.to_owned(), Stage::Unfinished { bytes });
+        Ok(Some(Room {
+            folder: self,
+            name,
+            is_kept: false,
+        }))
     }
 
     /// Removes what `is_over` says, and forgets what an operator has removed by hand. Others may put meanwhile.
@@ -155,8 +179,14 @@ impl Folder {
 
     fn names_after(&self, after: Bound<String>) -> Vec<String> {
         let kept = self.kept();
-        let finished = kept.files.range((after, Bound::Unbounded)).filter(|(_, stage)| matches!(stage, Stage::Kept { .. }));
-        finished.map(|(name, _)| name.clone()).take(REVIEW_AT_ONCE).collect()
+        let finished = kept
+            .files
+            .range((after, Bound::Unbounded))
+            .filter(|(_, stage)| matches!(stage, Stage::Kept { .. }));
+        finished
+            .map(|(name, _)| name.clone())
+            .take(REVIEW_AT_ONCE)
+            .collect()
     }
 
     /// Whether a file is not there any more, once it was removed where it is over.
@@ -168,7 +198,11 @@ impl Folder {
             }
             return error.kind() == io::ErrorKind::NotFound;
         }
-        is_over || self.disk.stat(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        is_over
+            || self
+                .disk
+                .stat(&path)
+                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -180,10 +214,16 @@ impl Kept {
     fn has_room(&self, owner: &str, bytes: u64, quota: &Quota) -> Result<(), Full> {
         let of_owner = self.shares.get(owner).copied().unwrap_or(0);
         if self.bytes + bytes > quota.max_bytes {
-            return Err(Full::Bytes { used: self.bytes, limit: quota.max_bytes });
+            return Err(Full::Bytes {
+                used: self.bytes,
+                limit: quota.max_bytes,
+            });
         }
         if of_owner + bytes > quota.share_bytes {
-            return Err(Full::Share { used: of_owner, limit: quota.share_bytes });
+            return Err(Full::Share {
+                used: of_owner,
+                limit: quota.share_bytes,
+            });
         }
         if self.files.len() >= FILES_MAX {
             return Err(Full::Files { limit: FILES_MAX });
@@ -197,10 +237,18 @@ impl Kept {
     }
 
     fn forget(&mut self, name: &str, owner: Owner) {
-        let Some(Stage::Kept { bytes } | Stage::Unfinished { bytes }) = self.files.remove(name) else { return };
+        let Some(Stage::Kept { bytes } | Stage::Unfinished { bytes }) = self.files.remove(name)
+        else {
+            return;
+        };
         self.bytes = self.bytes.saturating_sub(bytes);
         let owner = owner(name).unwrap_or_default();
-        let left = self.shares.get(&*owner).copied().unwrap_or(0).saturating_sub(bytes);
+        let left = self
+            .shares
+            .get(&*owner)
+            .copied()
+            .unwrap_or(0)
+            .saturating_sub(bytes);
         match left {
             0 => self.shares.remove(&*owner),
             left => self.shares.insert(owner.into_owned(), left),
@@ -217,8 +265,13 @@ struct Room<'a> {
 
 impl Room<'_> {
     fn fill(mut self, head: &[u8], parts: &[&[u8]]) -> io::Result<()> {
-        let Folder { disk, directory, .. } = self.folder;
-        let (path, unfinished) = (directory.join(self.name), directory.join(format!("{}{UNFINISHED}", self.name)));
+        let Folder {
+            disk, directory, ..
+        } = self.folder;
+        let (path, unfinished) = (
+            directory.join(self.name),
+            directory.join(format!("{}{UNFINISHED}", self.name)),
+        );
         let written = write(disk, &unfinished, head, parts)
             .and_then(|occupied| disk.rename(&unfinished, &path).map(|()| occupied))
             .and_then(|occupied| disk.sync_directory(directory).map(|()| occupied));
@@ -240,8 +293,12 @@ impl Room<'_> {
         self.is_kept = true;
         let mut kept = self.folder.kept();
         kept.forget(self.name, self.folder.owner);
-        kept.charge(&(self.folder.owner)(self.name).unwrap_or_default(), occupied);
-        kept.files.insert(self.name.to_owned(), Stage::Kept { bytes: occupied });
+        kept.charge(
+            &(self.folder.owner)(self.name).unwrap_or_default(),
+            occupied,
+        );
+        kept.files
+            .insert(self.name.to_owned(), Stage::Kept { bytes: occupied });
     }
 }
 
@@ -256,7 +313,10 @@ impl Drop for Room<'_> {
 /// What it occupies.
 fn write(disk: &Disk, path: &Path, head: &[u8], parts: &[&[u8]]) -> io::Result<u64> {
     let file = disk.create(path)?;
-    let mut pieces: Vec<_> = std::iter::once(head).chain(parts.iter().copied()).map(io::IoSlice::new).collect();
+    let mut pieces: Vec<_> = std::iter::once(head)
+        .chain(parts.iter().copied())
+        .map(io::IoSlice::new)
+        .collect();
     file.write_pieces_at(&mut pieces, 0)?;
     file.sync()?;
     Ok(volume::occupied(&file.stat()?))

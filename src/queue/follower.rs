@@ -58,7 +58,10 @@ pub(super) struct Kept {
 
 impl Saved {
     pub(super) fn position(&self, person_type: PersonType) -> u64 {
-        self.positions.get(usize::from(person_type.number())).copied().unwrap_or(0)
+        self.positions
+            .get(usize::from(person_type.number()))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// What the log held when this was written.
@@ -78,13 +81,25 @@ impl Kept {
         self.saved.is_none()
     }
 
-    pub(super) fn load(disk: &Disk, directory: &Path, destination: &str, lane: Lane, epoch: &str) -> io::Result<Kept> {
+    pub(super) fn load(
+        disk: &Disk,
+        directory: &Path,
+        destination: &str,
+        lane: Lane,
+        epoch: &str,
+    ) -> io::Result<Kept> {
         match Slots::open(disk, &path(directory, destination, lane), CURSOR_BYTES) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept { slots: None, saved: None }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept {
+                slots: None,
+                saved: None,
+            }),
             Err(error) => Err(error),
             Ok((slots, text)) => {
                 let saved = text.and_then(|text| serde_json::from_slice::<Saved>(&text).ok());
-                Ok(Kept { slots: Some(slots), saved: saved.filter(|saved| saved.epoch == epoch) })
+                Ok(Kept {
+                    slots: Some(slots),
+                    saved: saved.filter(|saved| saved.epoch == epoch),
+                })
             }
         }
     }
@@ -96,11 +111,20 @@ pub(super) fn path(directory: &Path, destination: &str, lane: Lane) -> PathBuf {
 
 impl Follower {
     /// Takes up where the slot says; joins at the end where there is none. `replays` become durable together with that.
-    pub(super) fn open(log: &Log, destination: &str, lane: Lane, kept: Kept, replays: Vec<Replay>) -> io::Result<Follower> {
+    pub(super) fn open(
+        log: &Log,
+        destination: &str,
+        lane: Lane,
+        kept: Kept,
+        replays: Vec<Replay>,
+    ) -> io::Result<Follower> {
         let end = log.counts();
         let mut progress = match kept.saved {
             Some(saved) => Progress::at(saved.joined, saved.positions, saved.tally, saved.replays),
-            None => Progress::joining(Joined { sequence: end.last(), records: end.lane(lane) }),
+            None => Progress::joining(Joined {
+                sequence: end.last(),
+                records: end.lane(lane),
+            }),
         };
         progress.replays.extend(replays);
         reconcile(log, lane, &mut progress)?;
@@ -111,7 +135,12 @@ impl Follower {
                 slots.write_both(&saved)?;
                 slots
             }
-            None => Slots::create(&log.disk, path(&log.directory, destination, lane), CURSOR_BYTES, &saved)?,
+            None => Slots::create(
+                &log.disk,
+                path(&log.directory, destination, lane),
+                CURSOR_BYTES,
+                &saved,
+            )?,
         };
         progress.change = Change::None;
         let durable = AtomicU64::new(needed(&progress));
@@ -137,7 +166,9 @@ impl Follower {
 
     /// Records that count for it, answered or not.
     pub(super) fn accepted(&self, log: &Log, progress: &Progress) -> u64 {
-        log.counts().lane(self.lane).saturating_sub(progress.joined.records)
+        log.counts()
+            .lane(self.lane)
+            .saturating_sub(progress.joined.records)
     }
 
     /// A lane without records must not hold segments because nobody is connected for it.
@@ -191,7 +222,9 @@ impl Follower {
 const REPLAYS_MAX: usize = 8;
 
 fn needed(progress: &Progress) -> u64 {
-    progress.position().min(progress.replays_from().saturating_sub(1))
+    progress
+        .position()
+        .min(progress.replays_from().saturating_sub(1))
 }
 
 fn text(log: &Log, progress: &Progress) -> io::Result<Vec<u8>> {
@@ -219,9 +252,19 @@ pub(super) fn everything(log: &Log) -> Option<Replay> {
 
 /// Replays of what has come back, for a cursor that may have counted it as rotten.
 pub(super) fn of_returned(saved: &Saved, returned: &[Stretch]) -> Vec<Replay> {
-    let since = returned.iter().filter(|stretch| stretch.to > saved.joined.sequence);
+    let since = returned
+        .iter()
+        .filter(|stretch| stretch.to > saved.joined.sequence);
     let from = |stretch: &Stretch| stretch.from.max(saved.joined.sequence + 1);
-    since.map(|stretch| Replay::new(uuid::Uuid::new_v4().simple().to_string(), from(stretch), stretch.to)).collect()
+    since
+        .map(|stretch| {
+            Replay::new(
+                uuid::Uuid::new_v4().simple().to_string(),
+                from(stretch),
+                stretch.to,
+            )
+        })
+        .collect()
 }
 
 /// A cursor that stands before or in a gap of the log is moved behind it, and what it had not passed is counted.
@@ -239,8 +282,16 @@ fn reconcile(log: &Log, lane: Lane, progress: &mut Progress) -> io::Result<()> {
     if positions == before {
         return Ok(());
     }
-    let waiting = log.waiting(lane, |person_type| positions.get(usize::from(person_type.number())).copied().unwrap_or(0))?;
-    let accepted = log.counts().lane(lane).saturating_sub(progress.joined.records);
+    let waiting = log.waiting(lane, |person_type| {
+        positions
+            .get(usize::from(person_type.number()))
+            .copied()
+            .unwrap_or(0)
+    })?;
+    let accepted = log
+        .counts()
+        .lane(lane)
+        .saturating_sub(progress.joined.records);
     let missing = accepted.saturating_sub(waiting + progress.tally.total());
     let mut tally = progress.tally.clone();
     if missing > 0 {
@@ -248,6 +299,11 @@ fn reconcile(log: &Log, lane: Lane, progress: &mut Progress) -> io::Result<()> {
         // All that stood there, whoever had it: each lane by itself knows only its own.
         gone.into_iter().for_each(|gone| log.rotted(gone));
     }
-    *progress = Progress::at(progress.joined, positions, tally, std::mem::take(&mut progress.replays));
+    *progress = Progress::at(
+        progress.joined,
+        positions,
+        tally,
+        std::mem::take(&mut progress.replays),
+    );
     Ok(())
 }

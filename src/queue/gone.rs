@@ -67,7 +67,10 @@ pub(super) fn joined(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
     stretches.sort_by_key(|stretch| stretch.from);
     let mut joined: Vec<Stretch> = Vec::new();
     for stretch in stretches {
-        match joined.last_mut().filter(|before| stretch.from <= before.to + 1) {
+        match joined
+            .last_mut()
+            .filter(|before| stretch.from <= before.to + 1)
+        {
             Some(before) => before.to = before.to.max(stretch.to),
             None => joined.push(stretch),
         }
@@ -80,11 +83,21 @@ pub(super) fn without(gone: &[Stretch], returned: &[Stretch]) -> Vec<Stretch> {
     let mut left = gone.to_vec();
     for back in returned {
         let halves = |stretch: Stretch| {
-            let before = Stretch { from: stretch.from, to: stretch.to.min(back.from - 1) };
-            let behind = Stretch { from: stretch.from.max(back.to + 1), to: stretch.to };
+            let before = Stretch {
+                from: stretch.from,
+                to: stretch.to.min(back.from - 1),
+            };
+            let behind = Stretch {
+                from: stretch.from.max(back.to + 1),
+                to: stretch.to,
+            };
             [before, behind]
         };
-        left = left.into_iter().flat_map(halves).filter(|stretch| stretch.from <= stretch.to).collect();
+        left = left
+            .into_iter()
+            .flat_map(halves)
+            .filter(|stretch| stretch.from <= stretch.to)
+            .collect();
     }
     joined(left)
 }
@@ -94,14 +107,23 @@ mod tests {
     use super::*;
 
     fn stretches(bounds: &[(u64, u64)]) -> Vec<Stretch> {
-        bounds.iter().map(|(from, to)| Stretch { from: *from, to: *to }).collect()
+        bounds
+            .iter()
+            .map(|(from, to)| Stretch {
+                from: *from,
+                to: *to,
+            })
+            .collect()
     }
 
     #[test]
     fn what_has_come_back_is_gone_no_more_and_the_rest_still_is() {
         let gone = joined(stretches(&[(20, 30), (1, 5), (6, 9), (25, 40)]));
         assert_eq!(gone, stretches(&[(1, 9), (20, 40)]));
-        assert_eq!(without(&gone, &stretches(&[(4, 6), (20, 40)])), stretches(&[(1, 3), (7, 9)]));
+        assert_eq!(
+            without(&gone, &stretches(&[(4, 6), (20, 40)])),
+            stretches(&[(1, 3), (7, 9)])
+        );
         assert_eq!(without(&gone, &[]), gone);
     }
 }

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use super::intake::Pending;
 use super::layout::{
-    BLOCK, Counts, Entry, GROUP_HEADER, GroupHeader, PictureEntry, RECORD_HEADER, RecordHeader, block_after, seeded,
+    BLOCK, Counts, Entry, GROUP_HEADER, GroupHeader, PictureEntry, RECORD_HEADER, RecordHeader,
+    block_after, seeded,
 };
 use super::segment::{pictures_offset, record_end};
 use crate::event::Lane;
@@ -40,7 +41,11 @@ enum Piece<'a> {
 
 /// What a record takes at most, wherever it comes to stand.
 pub(super) fn record_bytes(pending: &Pending) -> u64 {
-    let pictures = if pending.present.is_empty() { 0 } else { pending.pictures_bytes() + 2 * BLOCK };
+    let pictures = if pending.present.is_empty() {
+        0
+    } else {
+        pending.pictures_bytes() + 2 * BLOCK
+    };
     RECORD_HEADER as u64 + pending.event.len() as u64 + 8 + pictures
 }
 
@@ -52,9 +57,17 @@ pub(super) fn group_bytes(group: &[Pending]) -> u64 {
 /// Lays a group out; `counts` is moved behind it. Without records it is the witness of the group before it.
 pub(super) fn lay_out<'a>(records: &'a [Pending], place: Place, counts: &mut Counts) -> Group<'a> {
     let before = *counts;
-    let mut group = Group { place, own: Vec::with_capacity(BLOCK as usize), pieces: Vec::new(), bytes: 0, entries: Vec::new() };
+    let mut group = Group {
+        place,
+        own: Vec::with_capacity(BLOCK as usize),
+        pieces: Vec::new(),
+        bytes: 0,
+        entries: Vec::new(),
+    };
     group.push(&[0; GROUP_HEADER]);
-    records.iter().for_each(|record| group.push_record(record, counts));
+    records
+        .iter()
+        .for_each(|record| group.push_record(record, counts));
     group.fill_to(block_after(group.bytes));
     let header = GroupHeader {
         bytes: group.bytes,
@@ -106,17 +119,30 @@ impl<'a> Group<'a> {
         let pictures = pictures_offset(offset, event_bytes);
         let mut at = pictures;
         for (number, entry) in header.pictures.iter_mut().enumerate() {
-            let known = pending.pictures.get(number).zip(pending.picture_crcs.get(number)).zip(pending.digests.get(number));
-            let Some(((picture, crc), digest)) = known else { continue };
+            let known = pending
+                .pictures
+                .get(number)
+                .zip(pending.picture_crcs.get(number))
+                .zip(pending.digests.get(number));
+            let Some(((picture, crc), digest)) = known else {
+                continue;
+            };
             let bytes = u32::try_from(picture.len()).unwrap_or(u32::MAX);
-            *entry = PictureEntry { bytes, crc: seeded(nonce, at, *crc), digest: *digest };
+            *entry = PictureEntry {
+                bytes,
+                crc: seeded(nonce, at, *crc),
+                digest: *digest,
+            };
             at += picture.len() as u64;
         }
         self.push(&header.encode(nonce, offset));
         self.push(&pending.event);
         if header.pictures_bytes() > 0 {
             self.fill_to(pictures - self.place.offset);
-            pending.pictures.iter().for_each(|picture| self.push_picture(picture));
+            pending
+                .pictures
+                .iter()
+                .for_each(|picture| self.push_picture(picture));
         }
         self.fill_to(record_end(offset, event_bytes, header.pictures_bytes()) - self.place.offset);
         counts.add(pending.lane, pending.person_type, 1);

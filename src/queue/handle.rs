@@ -79,8 +79,15 @@ impl Queue {
     pub fn open(settings: Settings, destinations: &[&str]) -> Result<Queue, OpenError> {
         let (inner, threads) = open::open(settings, destinations)?;
         let epoch = super::follower::hex(&inner.log.epoch).into();
-        let running = Arc::new(Running { inner: inner.clone(), threads: Mutex::new(Some(threads)) });
-        Ok(Queue { inner, epoch, running })
+        let running = Arc::new(Running {
+            inner: inner.clone(),
+            threads: Mutex::new(Some(threads)),
+        });
+        Ok(Queue {
+            inner,
+            epoch,
+            running,
+        })
     }
 
     /// Which log this is: made once for this disk, 32 hex digits.
@@ -107,50 +114,86 @@ impl Queue {
     /// The place of a configured destination in a lane; `None` if there is no such destination, or it was taken before.
     pub fn cursor(&self, destination: &str, lane: Lane) -> Option<Cursor> {
         let follower = self.inner.follower(destination, lane)?;
-        let was_taken = follower.taken.swap(true, std::sync::atomic::Ordering::AcqRel);
+        let was_taken = follower
+            .taken
+            .swap(true, std::sync::atomic::Ordering::AcqRel);
         (!was_taken).then(|| Cursor::new(self.inner.clone(), follower.clone()))
     }
 
     /// What the destination `store` has settled in a lane.
     pub fn verdicts(&self, lane: Lane) -> Verdicts {
         let store = |lane| self.inner.follower(super::follower::STORE, lane).cloned();
-        Verdicts::new(store(Lane::Urgent).zip(store(Lane::Normal)).map(|(urgent, normal)| [urgent, normal]), lane)
+        Verdicts::new(
+            store(Lane::Urgent)
+                .zip(store(Lane::Normal))
+                .map(|(urgent, normal)| [urgent, normal]),
+            lane,
+        )
     }
 
     /// Hands out again to a destination what was received in the last `period` before the log was opened, and was answered since: what
     /// a destination without a memory of its own may have lost with the process. As [`Queue::replay`].
-    pub fn replay_before_start(&self, destination: &str, period: std::time::Duration) -> Option<String> {
+    pub fn replay_before_start(
+        &self,
+        destination: &str,
+        period: std::time::Duration,
+    ) -> Option<String> {
         let last = self.inner.last_at_start;
         let received_at = self.inner.log.received_at(last)?;
-        let since = Timestamp(received_at.0.saturating_sub(i64::try_from(period.as_millis()).unwrap_or(i64::MAX)));
+        let since = Timestamp(
+            received_at
+                .0
+                .saturating_sub(i64::try_from(period.as_millis()).unwrap_or(i64::MAX)),
+        );
         let follower = self.inner.follower(destination, Lane::Normal)?;
-        let from =
-            self.inner.log.received_since(since).inspect_err(|error| tracing::error!(%error, "the queue cannot be read")).ok()?;
-        (from <= last).then(|| follower.attach(from, last)).flatten()
+        let from = self
+            .inner
+            .log
+            .received_since(since)
+            .inspect_err(|error| tracing::error!(%error, "the queue cannot be read"))
+            .ok()?;
+        (from <= last)
+            .then(|| follower.attach(from, last))
+            .flatten()
     }
 
     /// Hands out again to a destination what was received at `since` or later and was answered since. Returns the id that goes with
     /// it; `None` if there is nothing, no such destination, or eight replays are under way.
     pub fn replay(&self, destination: &str, since: Timestamp) -> Option<String> {
         let follower = self.inner.follower(destination, Lane::Normal)?;
-        let from =
-            self.inner.log.received_since(since).inspect_err(|error| tracing::error!(%error, "the queue cannot be read")).ok()?;
+        let from = self
+            .inner
+            .log
+            .received_since(since)
+            .inspect_err(|error| tracing::error!(%error, "the queue cannot be read"))
+            .ok()?;
         follower.attach(from, self.inner.log.counts().last())
     }
 
     /// What the destination `store` has settled without a gap, by [`Lane::number`] and [`PersonType::number`]: the last record of each.
     pub fn settled(&self) -> [[u64; PersonType::ALL.len()]; Lane::ALL.len()] {
         let mut settled = [[0; PersonType::ALL.len()]; Lane::ALL.len()];
-        for store in Lane::ALL.iter().filter_map(|lane| self.inner.follower(super::follower::STORE, *lane)) {
+        for store in Lane::ALL
+            .iter()
+            .filter_map(|lane| self.inner.follower(super::follower::STORE, *lane))
+        {
             let positions = store.progress().positions();
-            let of_lane = settled.get_mut(usize::from(store.lane.number())).into_iter().flatten();
-            of_lane.zip(positions).for_each(|(through, position)| *through = position);
+            let of_lane = settled
+                .get_mut(usize::from(store.lane.number()))
+                .into_iter()
+                .flatten();
+            of_lane
+                .zip(positions)
+                .for_each(|(through, position)| *through = position);
         }
         settled
     }
 
     /// How many records came after a sequence, by [`Feed`], and the last of them. An error where the disk does not read an index now.
-    pub fn accepted_after(&self, after: Sequence) -> std::io::Result<(Sequence, [u64; Feed::ALL.len()])> {
+    pub fn accepted_after(
+        &self,
+        after: Sequence,
+    ) -> std::io::Result<(Sequence, [u64; Feed::ALL.len()])> {
         self.inner.log.count_feeds(after.0)
     }
 
@@ -176,7 +219,12 @@ impl Queue {
     /// Writes what was handed over, then the cursors, and lets go of the directory. Further appends are refused; cursors hand
     /// out nothing new. The second call returns at once.
     pub async fn shutdown(&self) {
-        let threads = self.running.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let threads = self
+            .running
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(threads) = threads else { return };
         let inner = self.inner.clone();
         // A panic in there was logged by its thread.

@@ -40,7 +40,9 @@ pub(super) struct Inner {
 
 impl Inner {
     pub(super) fn follower(&self, destination: &str, lane: Lane) -> Option<&Arc<Follower>> {
-        self.followers.iter().find(|follower| follower.destination == destination && follower.lane == lane)
+        self.followers
+            .iter()
+            .find(|follower| follower.destination == destination && follower.lane == lane)
     }
 
     pub(super) fn is_poisoned(&self) -> bool {
@@ -90,14 +92,22 @@ pub(super) struct Syncing {
 impl Syncing {
     pub(super) fn took(&self, took: Duration) {
         self.last_at.store(Timestamp::now().0, Ordering::Relaxed);
-        self.last_micros.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_micros.store(
+            u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
         crate::metrics::queue_synced(took);
     }
 
     /// When the last one ended and how long it took.
     pub(super) fn last(&self) -> Option<(Timestamp, Duration)> {
         let at = self.last_at.load(Ordering::Relaxed);
-        (at != 0).then(|| (Timestamp(at), Duration::from_micros(self.last_micros.load(Ordering::Relaxed))))
+        (at != 0).then(|| {
+            (
+                Timestamp(at),
+                Duration::from_micros(self.last_micros.load(Ordering::Relaxed)),
+            )
+        })
     }
 }
 
@@ -117,6 +127,10 @@ impl Closing {
     /// Waits that long, or until closed: true if closed.
     pub(super) fn wait(&self, at_most: Duration) -> bool {
         let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.told.wait_timeout_while(closed, at_most, |closed| !*closed).unwrap_or_else(PoisonError::into_inner).0
+        *self
+            .told
+            .wait_timeout_while(closed, at_most, |closed| !*closed)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 }

@@ -111,7 +111,9 @@ impl Report {
     pub fn is_sound(&self) -> bool {
         let exact = |cursor: &CursorSummary| cursor.counted.as_ref().is_some_and(Counted::is_exact);
         let places = [&self.rotten, &self.rotten_pictures, &self.unread];
-        self.missing.is_empty() && places.iter().all(|places| places.is_empty()) && self.cursors.iter().all(exact)
+        self.missing.is_empty()
+            && places.iter().all(|places| places.is_empty())
+            && self.cursors.iter().all(exact)
     }
 }
 
@@ -120,18 +122,28 @@ pub fn status(data_dir: &Path) -> Result<Overview, OpenError> {
     let directory = data_dir.join(DIRECTORY);
     let manifest = peek(&directory)?;
     let segments = load(&directory)?;
-    let summaries = segments.iter().map(summary).collect::<io::Result<_>>().map_err(OpenError::io("reading", &directory))?;
+    let summaries = segments
+        .iter()
+        .map(summary)
+        .collect::<io::Result<_>>()
+        .map_err(OpenError::io("reading", &directory))?;
     Ok(Overview {
         epoch: manifest.epoch.clone(),
         is_clean: manifest.clean,
-        is_locked: matches!(lock(&Disk::default(), data_dir), Err(OpenError::Locked { .. })),
+        is_locked: matches!(
+            lock(&Disk::default(), data_dir),
+            Err(OpenError::Locked { .. })
+        ),
         cursors: cursors(&directory, &manifest, &segments)?,
         segments: summaries,
     })
 }
 
 /// Shows every record, oldest first, until `visit` says that it has enough (`false`).
-pub fn records(data_dir: &Path, mut visit: impl FnMut(RecordSummary) -> bool) -> Result<(), OpenError> {
+pub fn records(
+    data_dir: &Path,
+    mut visit: impl FnMut(RecordSummary) -> bool,
+) -> Result<(), OpenError> {
     let mut goes_on = true;
     for segment in load(&data_dir.join(DIRECTORY))? {
         let seen = segment.visit(segment.base(), |sequence, entry| {
@@ -151,11 +163,18 @@ pub fn verify(data_dir: &Path) -> Result<Report, OpenError> {
     let directory = data_dir.join(DIRECTORY);
     let manifest = peek(&directory)?;
     // While the gateway runs: the log grows behind its end, and its beginning goes once cursors are past it.
-    let end = saved(&directory, &manifest)?.iter().filter_map(|(.., saved)| Some(saved.as_ref()?.log().last())).max().unwrap_or(0);
+    let end = saved(&directory, &manifest)?
+        .iter()
+        .filter_map(|(.., saved)| Some(saved.as_ref()?.log().last()))
+        .max()
+        .unwrap_or(0);
     let segments = load(&directory)?;
     let saved = saved(&directory, &manifest)?;
-    let mut report =
-        Report { missing: missing(&saved, &segments, end), cursors: counted(&directory, saved, &segments)?, ..Report::default() };
+    let mut report = Report {
+        missing: missing(&saved, &segments, end),
+        cursors: counted(&directory, saved, &segments)?,
+        ..Report::default()
+    };
     for segment in &segments {
         let mut entries = Vec::with_capacity(segment.records());
         let seen = segment.visit(segment.base(), |sequence, entry| {
@@ -185,7 +204,9 @@ pub fn forget(data_dir: &Path, destination: &str) -> Result<(), OpenError> {
     for lane in Lane::ALL {
         let cursor = path(&directory, destination, *lane);
         match disk.remove(&cursor) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(OpenError::io("removing", &cursor)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::io("removing", &cursor)(error));
+            }
             _ => {}
         }
     }
@@ -195,21 +216,38 @@ pub fn forget(data_dir: &Path, destination: &str) -> Result<(), OpenError> {
 fn peek(directory: &Path) -> Result<Manifest, OpenError> {
     let path = manifest::path(directory);
     if !path.try_exists().map_err(OpenError::io("reading", &path))? {
-        return Err(OpenError::Missing { path: directory.to_owned() });
+        return Err(OpenError::Missing {
+            path: directory.to_owned(),
+        });
     }
-    let manifest = Manifest::peek(&Disk::default(), directory).map_err(OpenError::io("reading", &path))?;
-    manifest.ok_or_else(|| OpenError::io("reading", &path)(io::Error::new(io::ErrorKind::InvalidData, "neither slot is valid")))
+    let manifest =
+        Manifest::peek(&Disk::default(), directory).map_err(OpenError::io("reading", &path))?;
+    manifest.ok_or_else(|| {
+        OpenError::io("reading", &path)(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "neither slot is valid",
+        ))
+    })
 }
 
 /// Every segment with its records, as recovery would find them, without writing.
 fn load(directory: &Path) -> Result<Vec<Segment>, OpenError> {
     let segments = recover::list(&Disk::default(), directory)?;
-    let starts: Vec<Counts> = segments.iter().map(|segment| segment.header.before).collect();
+    let starts: Vec<Counts> = segments
+        .iter()
+        .map(|segment| segment.header.before)
+        .collect();
     for (place, segment) in segments.iter().enumerate() {
         let read = |source| OpenError::io("reading", &segment.path)(source);
         if !segment.load_trailer().map_err(read)? {
-            let durable = starts.get(place + 1).map_or(Durable::AsWitnessed, |next| Durable::Through(*next));
-            segment.set_entries(scan::segment(&segment.file, &segment.header, durable).map_err(read)?.entries);
+            let durable = starts
+                .get(place + 1)
+                .map_or(Durable::AsWitnessed, |next| Durable::Through(*next));
+            segment.set_entries(
+                scan::segment(&segment.file, &segment.header, durable)
+                    .map_err(read)?
+                    .entries,
+            );
         }
     }
     Ok(segments)
@@ -247,17 +285,25 @@ fn record(sequence: u64, entry: &Entry) -> RecordSummary {
     }
 }
 
-fn cursors(directory: &Path, manifest: &Manifest, segments: &[Segment]) -> Result<Vec<CursorSummary>, OpenError> {
+fn cursors(
+    directory: &Path,
+    manifest: &Manifest,
+    segments: &[Segment],
+) -> Result<Vec<CursorSummary>, OpenError> {
     counted(directory, saved(directory, manifest)?, segments)
 }
 
 /// Every cursor's slot; `None` where neither can be read.
-fn saved(directory: &Path, manifest: &Manifest) -> Result<Vec<(String, Lane, Option<Saved>)>, OpenError> {
+fn saved(
+    directory: &Path,
+    manifest: &Manifest,
+) -> Result<Vec<(String, Lane, Option<Saved>)>, OpenError> {
     let mut found = Vec::new();
     for destination in &manifest.destinations {
         for lane in Lane::ALL {
             let path = path(directory, destination, *lane);
-            let text = Slots::peek(&Disk::default(), &path, CURSOR_BYTES).map_err(OpenError::io("reading", &path))?;
+            let text = Slots::peek(&Disk::default(), &path, CURSOR_BYTES)
+                .map_err(OpenError::io("reading", &path))?;
             let saved = text.and_then(|text| serde_json::from_slice::<Saved>(&text).ok());
             found.push((destination.clone(), *lane, saved));
         }
@@ -271,19 +317,43 @@ fn counted(
     segments: &[Segment],
 ) -> Result<Vec<CursorSummary>, OpenError> {
     let summary = |(destination, lane, saved): (String, Lane, Option<Saved>)| {
-        let counted = saved.map(|saved| count(lane, &saved, segments)).transpose()?;
-        Ok(CursorSummary { destination, lane, counted })
+        let counted = saved
+            .map(|saved| count(lane, &saved, segments))
+            .transpose()?;
+        Ok(CursorSummary {
+            destination,
+            lane,
+            counted,
+        })
     };
-    saved.into_iter().map(summary).collect::<io::Result<_>>().map_err(OpenError::io("reading", directory))
+    saved
+        .into_iter()
+        .map(summary)
+        .collect::<io::Result<_>>()
+        .map_err(OpenError::io("reading", directory))
 }
 
 /// Sequences that stand in no segment, as far as a cursor still has them before it.
-fn missing(saved: &[(String, Lane, Option<Saved>)], segments: &[Segment], end: u64) -> Vec<RangeInclusive<u64>> {
+fn missing(
+    saved: &[(String, Lane, Option<Saved>)],
+    segments: &[Segment],
+    end: u64,
+) -> Vec<RangeInclusive<u64>> {
     let saved = saved.iter().filter_map(|(.., saved)| saved.as_ref());
-    let positions = saved.flat_map(|saved| PersonType::ALL.iter().map(|person_type| saved.position(*person_type)));
-    let Some(mut through) = positions.min() else { return Vec::new() };
+    let positions = saved.flat_map(|saved| {
+        PersonType::ALL
+            .iter()
+            .map(|person_type| saved.position(*person_type))
+    });
+    let Some(mut through) = positions.min() else {
+        return Vec::new();
+    };
     let mut missing = Vec::new();
-    for (base, last) in segments.iter().map(|segment| (segment.base(), segment.through().last())).chain([(end + 1, end)]) {
+    for (base, last) in segments
+        .iter()
+        .map(|segment| (segment.base(), segment.through().last()))
+        .chain([(end + 1, end)])
+    {
         if base > through + 1 {
             missing.push(through + 1..=base - 1);
         }
@@ -297,19 +367,37 @@ fn count(lane: Lane, saved: &Saved, segments: &[Segment]) -> io::Result<Counted>
     let (mut waiting, mut through) = (0, None::<Counts>);
     for segment in segments {
         let before = segment.header.before;
-        if let Some(through) = through.replace(segment.through()).filter(|through| through.last() < before.last()) {
+        if let Some(through) = through
+            .replace(segment.through())
+            .filter(|through| through.last() < before.last())
+        {
             let is_before = |person_type: PersonType| saved.position(person_type) <= through.last();
-            let types = PersonType::ALL.iter().copied().filter(|person_type| is_before(*person_type));
-            let records = |person_type| before.of(lane, person_type).saturating_sub(through.of(lane, person_type));
+            let types = PersonType::ALL
+                .iter()
+                .copied()
+                .filter(|person_type| is_before(*person_type));
+            let records = |person_type| {
+                before
+                    .of(lane, person_type)
+                    .saturating_sub(through.of(lane, person_type))
+            };
             waiting += types.map(records).sum::<u64>();
         }
         segment.visit(segment.base(), |sequence, entry| {
-            waiting += u64::from(entry.lane == lane && sequence > saved.position(entry.person_type));
+            waiting +=
+                u64::from(entry.lane == lane && sequence > saved.position(entry.person_type));
             true
         })?;
     }
-    let ever = segments.last().map_or_else(|| saved.log(), |segment| segment.through()).lane(lane);
-    Ok(Counted { accepted: ever.saturating_sub(saved.joined.records), tally: saved.tally.clone(), waiting })
+    let ever = segments
+        .last()
+        .map_or_else(|| saved.log(), |segment| segment.through())
+        .lane(lane);
+    Ok(Counted {
+        accepted: ever.saturating_sub(saved.joined.records),
+        tally: saved.tally.clone(),
+        waiting,
+    })
 }
 
 fn check(segment: &Segment, sequence: u64, entry: &Entry, report: &mut Report) {

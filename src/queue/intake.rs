@@ -14,7 +14,9 @@ use tokio::sync::oneshot;
 use self::allowance::{Allowance, Granted};
 use super::layout::{KINDS, RECORD_HEADER};
 use super::{AppendError, Appended, Entry};
-use crate::event::{EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Sharer, Timestamp};
+use crate::event::{
+    EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Sharer, Timestamp,
+};
 use crate::in_turn::InTurn;
 
 mod allowance;
@@ -56,7 +58,10 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn pictures_bytes(&self) -> u64 {
-        self.pictures.iter().map(|picture| picture.len() as u64).sum()
+        self.pictures
+            .iter()
+            .map(|picture| picture.len() as u64)
+            .sum()
     }
 }
 
@@ -94,9 +99,16 @@ impl Intake {
     }
 
     /// Hands an entry over once there is room for it; the answer comes through the receiver.
-    pub(super) async fn hand_over(&self, entry: Entry) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+    pub(super) async fn hand_over(
+        &self,
+        entry: Entry,
+    ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
         let event = serde_json::to_vec(&entry.event).map_err(|_| AppendError::Unwritable)?;
-        let pictures: usize = entry.pictures.iter().map(|picture| picture.bytes.len()).sum();
+        let pictures: usize = entry
+            .pictures
+            .iter()
+            .map(|picture| picture.bytes.len())
+            .sum();
         let (room, most) = match entry.event.feed {
             Feed::History => (&self.history, HISTORY_BYTES),
             Feed::Realtime | Feed::Platform => (&self.live, LIVE_BYTES),
@@ -138,11 +150,20 @@ impl Intake {
             if queues.closed {
                 return Work::Closed;
             }
-            queues = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                Some(left) if left.is_zero() => return Work::Idle,
-                Some(left) => self.arrived.wait_timeout(queues, left).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.arrived.wait(queues).unwrap_or_else(PoisonError::into_inner),
-            };
+            queues =
+                match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                    Some(left) if left.is_zero() => return Work::Idle,
+                    Some(left) => {
+                        self.arrived
+                            .wait_timeout(queues, left)
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .0
+                    }
+                    None => self
+                        .arrived
+                        .wait(queues)
+                        .unwrap_or_else(PoisonError::into_inner),
+                };
         }
     }
 
@@ -177,11 +198,17 @@ impl Queues {
 }
 
 fn pending(entry: Entry, event: Vec<u8>, reply: Reply, room: Granted) -> Pending {
-    let Entry { event: parsed, pictures, lane, live_revision } = entry;
+    let Entry {
+        event: parsed,
+        pictures,
+        lane,
+        live_revision,
+    } = entry;
     let digests = std::array::from_fn(|number| {
         let kind = u8::try_from(number).ok().and_then(PictureKind::from_number);
         let reference = kind.and_then(|kind| parsed.pictures.get(kind));
-        let digest = reference.and_then(|reference| u32::from_str_radix(reference.sha256.get(..8)?, 16).ok());
+        let digest = reference
+            .and_then(|reference| u32::from_str_radix(reference.sha256.get(..8)?, 16).ok());
         digest.map_or(0, |digest| digest.max(1))
     });
     let mut pending = Pending {

@@ -36,7 +36,11 @@ pub(super) fn run(inner: &Arc<Inner>) {
             Err(error) => inner.log.outages.began(TIDYING, &error),
         }
         let waiting = super::status::bytes(inner).waiting;
-        inner.growth.lock().unwrap_or_else(PoisonError::into_inner).sample(waiting);
+        inner
+            .growth
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sample(waiting);
     }
 }
 
@@ -48,11 +52,18 @@ fn tidy(inner: &Inner) -> io::Result<()> {
     }
     if deleted {
         let oldest = inner.log.oldest().unwrap_or(0);
-        for exceptions in inner.followers.iter().filter_map(|follower| follower.exceptions.as_ref()) {
+        for exceptions in inner
+            .followers
+            .iter()
+            .filter_map(|follower| follower.exceptions.as_ref())
+        {
             exceptions.prune(oldest)?;
         }
     }
     // One that cannot be read holds back no other.
-    let punched: Vec<_> = space::punchable(inner).iter().map(|segment| space::punch(inner, segment)).collect();
+    let punched: Vec<_> = space::punchable(inner)
+        .iter()
+        .map(|segment| space::punch(inner, segment))
+        .collect();
     punched.into_iter().collect()
 }

@@ -62,7 +62,13 @@ fn framed(magic: u32, nonce: u64, offset: u64, body: &[u8]) -> Vec<u8> {
 }
 
 /// The fields behind a valid frame of `length` bytes.
-fn unframed(magic: u32, nonce: u64, offset: u64, bytes: &[u8], length: usize) -> Option<Fields<'_>> {
+fn unframed(
+    magic: u32,
+    nonce: u64,
+    offset: u64,
+    bytes: &[u8],
+    length: usize,
+) -> Option<Fields<'_>> {
     let mut fields = Fields(bytes.get(..length)?);
     let (found, crc) = (fields.u32()?, fields.u32()?);
     (found == magic && crc == checksum(nonce, offset, fields.0)).then_some(fields)
@@ -115,7 +121,10 @@ impl Counts {
     }
 
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
-        self.0.iter().flatten().for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
+        self.0
+            .iter()
+            .flatten()
+            .for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
     }
 
     pub(super) fn decode(fields: &mut Fields<'_>) -> Option<Counts> {

@@ -20,13 +20,18 @@ pub(super) struct Lock {
 /// Takes it, or says that another process has it.
 pub(super) fn lock(disk: &Disk, data_dir: &Path) -> Result<Lock, OpenError> {
     let path = data_dir.join("lock");
-    let file = disk.open_or_create(&path).map_err(OpenError::io("opening", &path))?;
+    let file = disk
+        .open_or_create(&path)
+        .map_err(OpenError::io("opening", &path))?;
     if !file.lock().map_err(OpenError::io("locking", &path))? {
         return Err(OpenError::Locked { path });
     }
 
     let folder = lock_folder(disk, &data_dir.join(DIRECTORY))?;
-    Ok(Lock { _file: file, _folder: folder })
+    Ok(Lock {
+        _file: file,
+        _folder: folder,
+    })
 }
 
 /// `None` where there is no folder yet, or its file system locks files only (NFS).
@@ -38,7 +43,9 @@ fn lock_folder(disk: &Disk, path: &Path) -> Result<Option<File>, OpenError> {
 
     match folder.lock() {
         Ok(true) => Ok(Some(folder)),
-        Ok(false) => Err(OpenError::Locked { path: path.to_owned() }),
+        Ok(false) => Err(OpenError::Locked {
+            path: path.to_owned(),
+        }),
         Err(error) if locks_files_only(&error) => Ok(None),
         Err(error) => Err(OpenError::io("locking", path)(error)),
     }
@@ -46,8 +53,16 @@ fn lock_folder(disk: &Disk, path: &Path) -> Result<Option<File>, OpenError> {
 
 fn locks_files_only(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
-    let answers = [Errno::BADF, Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL];
-    answers.iter().any(|answer| error.raw_os_error() == Some(answer.raw_os_error()))
+    let answers = [
+        Errno::BADF,
+        Errno::NOLCK,
+        Errno::OPNOTSUPP,
+        Errno::NOSYS,
+        Errno::INVAL,
+    ];
+    answers
+        .iter()
+        .any(|answer| error.raw_os_error() == Some(answer.raw_os_error()))
 }
 
 /// The same, past a command that only looks whether it is locked.

@@ -66,8 +66,21 @@ impl Log {
         counts: Counts,
     ) -> io::Result<Log> {
         let names = disk.open_to_read(&directory)?;
-        let (state, grown) = (Mutex::new(State { segments, counts }), watch::Sender::new(counts));
-        Ok(Log { directory, names, disk, outages: Arc::default(), unread_max, epoch, state, grown, rotten: Mutex::default() })
+        let (state, grown) = (
+            Mutex::new(State { segments, counts }),
+            watch::Sender::new(counts),
+        );
+        Ok(Log {
+            directory,
+            names,
+            disk,
+            outages: Arc::default(),
+            unread_max,
+            epoch,
+            state,
+            grown,
+            rotten: Mutex::default(),
+        })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -90,7 +103,12 @@ impl Log {
     }
 
     /// Shows synced records to everyone. An error where nobody would find them.
-    pub(super) fn publish(&self, segment: &Segment, entries: Vec<Entry>, counts: Counts) -> io::Result<()> {
+    pub(super) fn publish(
+        &self,
+        segment: &Segment,
+        entries: Vec<Entry>,
+        counts: Counts,
+    ) -> io::Result<()> {
         let mut state = self.state();
         segment.push(entries)?;
         state.counts = counts;
@@ -105,25 +123,41 @@ impl Log {
         if sequence > state.counts.last() {
             return None;
         }
-        let next = state.segments.partition_point(|segment| segment.base() <= sequence);
-        let previous = next.checked_sub(1).and_then(|previous| state.segments.get(previous));
+        let next = state
+            .segments
+            .partition_point(|segment| segment.base() <= sequence);
+        let previous = next
+            .checked_sub(1)
+            .and_then(|previous| state.segments.get(previous));
         let before = previous.map(|segment| segment.through());
         if let (Some(previous), Some(through)) = (previous, before)
             && through.last() >= sequence
         {
             return Some(Part::Segment(previous.clone()));
         }
-        let after = state.segments.get(next).map_or(state.counts, |segment| segment.header.before);
+        let after = state
+            .segments
+            .get(next)
+            .map_or(state.counts, |segment| segment.header.before);
         // Before the oldest segment stands what was deleted in its time: nothing of it is missing.
         let first = before.map_or(sequence, |before| before.last() + 1);
-        Some(Part::Gap(Box::new(Gap { first, last: after.last(), before: before.unwrap_or(after), after })))
+        Some(Part::Gap(Box::new(Gap {
+            first,
+            last: after.last(),
+            before: before.unwrap_or(after),
+            after,
+        })))
     }
 
     /// What the log held up to `sequence`.
     pub(super) fn counts_through(&self, sequence: u64) -> io::Result<Counts> {
         match self.part(sequence) {
             None => Ok(self.counts()),
-            Some(Part::Gap(gap)) => Ok(if sequence >= gap.last { gap.after } else { gap.before }),
+            Some(Part::Gap(gap)) => Ok(if sequence >= gap.last {
+                gap.after
+            } else {
+                gap.before
+            }),
             Some(Part::Segment(segment)) => {
                 let mut counts = segment.header.before;
                 segment.visit(segment.base(), |at, entry| {
@@ -139,7 +173,11 @@ impl Log {
     }
 
     /// Records of one lane above the positions of their types.
-    pub(super) fn waiting(&self, lane: Lane, position: impl Fn(PersonType) -> u64) -> io::Result<u64> {
+    pub(super) fn waiting(
+        &self,
+        lane: Lane,
+        position: impl Fn(PersonType) -> u64,
+    ) -> io::Result<u64> {
         let end = self.counts();
         let mut known: Option<(u64, Counts)> = None;
         let mut waiting = 0;
@@ -150,7 +188,9 @@ impl Log {
                 _ => self.counts_through(at)?,
             };
             known = Some((at, counts));
-            waiting += end.of(lane, *person_type).saturating_sub(counts.of(lane, *person_type));
+            waiting += end
+                .of(lane, *person_type)
+                .saturating_sub(counts.of(lane, *person_type));
         }
         Ok(waiting)
     }
@@ -158,7 +198,10 @@ impl Log {
     /// The first sequence at or after which records were received at `since` or later, as far as the clock was right.
     pub(super) fn received_since(&self, since: Timestamp) -> io::Result<u64> {
         let segments: Vec<_> = self.state().segments.iter().cloned().collect();
-        for segment in segments.iter().filter(|segment| segment.received_through() >= since) {
+        for segment in segments
+            .iter()
+            .filter(|segment| segment.received_through() >= since)
+        {
             let mut found = None;
             segment.visit(segment.base(), |sequence, entry| {
                 found = (!entry.lost && entry.received_at >= since).then_some(sequence);
@@ -198,7 +241,9 @@ impl Log {
 
     /// When a record came; `None` where it is not there, or its segment cannot be read.
     pub(super) fn received_at(&self, wanted: u64) -> Option<Timestamp> {
-        let Part::Segment(segment) = self.part(wanted)? else { return None };
+        let Part::Segment(segment) = self.part(wanted)? else {
+            return None;
+        };
         let mut found = None;
         let seen = segment.visit(wanted, |sequence, entry| {
             found = (sequence == wanted && !entry.lost).then_some(entry.received_at);
@@ -209,25 +254,44 @@ impl Log {
 
     /// What all segments occupy.
     pub(super) fn allocated(&self) -> u64 {
-        self.state().segments.iter().map(|segment| segment.allocated.load(Ordering::Relaxed)).sum()
+        self.state()
+            .segments
+            .iter()
+            .map(|segment| segment.allocated.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Counts records that are gone, once, however many cursors come by.
     pub(super) fn rotted(&self, gone: RangeInclusive<u64>) {
         let (first, last) = (*gone.start(), *gone.end());
-        let records = self.rotten.lock().unwrap_or_else(PoisonError::into_inner).add(gone);
+        let records = self
+            .rotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(gone);
         if records > 0 {
             crate::metrics::queue_rotten(records);
-            tracing::error!(first, last, records, "records of the queue are rotten and were stepped over");
+            tracing::error!(
+                first,
+                last,
+                records,
+                "records of the queue are rotten and were stepped over"
+            );
         }
     }
 
     /// Whether somebody has come by it and found it gone.
     pub(super) fn is_rotten(&self, sequence: u64) -> bool {
-        self.rotten.lock().unwrap_or_else(PoisonError::into_inner).contains(sequence)
+        self.rotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(sequence)
     }
 
     pub(super) fn rotten_records(&self) -> u64 {
-        self.rotten.lock().unwrap_or_else(PoisonError::into_inner).records()
+        self.rotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .records()
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn path(directory: &Path) -> PathBuf {
 
 impl Manifest {
     /// The manifest and its file, made new where it is missing; `segments_epoch` is the one that a segment tells.
-    pub(super) fn open(disk: &Disk, directory: &Path, segments_epoch: Option<[u8; 16]>) -> Result<(Manifest, Slots), OpenError> {
+    pub(super) fn open(
+        disk: &Disk,
+        directory: &Path,
+        segments_epoch: Option<[u8; 16]>,
+    ) -> Result<(Manifest, Slots), OpenError> {
         let path = path(directory);
         let (slots, text) = match Slots::open(disk, &path, MANIFEST_BYTES) {
             Ok((slots, text)) => (Some(slots), text),
@@ -47,10 +51,15 @@ impl Manifest {
         };
         let manifest = match text.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok()) {
             Some(manifest) if manifest.version > VERSION => {
-                return Err(OpenError::Newer { path, found: manifest.version, known: VERSION });
+                return Err(OpenError::Newer {
+                    path,
+                    found: manifest.version,
+                    known: VERSION,
+                });
             }
             Some(manifest) => manifest,
-            None => Manifest::anew(disk, directory, segments_epoch).map_err(OpenError::io("listing", directory))?,
+            None => Manifest::anew(disk, directory, segments_epoch)
+                .map_err(OpenError::io("listing", directory))?,
         };
         let text = manifest.text();
         let slots = match slots {
@@ -72,19 +81,36 @@ impl Manifest {
     }
 
     pub(super) fn epoch_bytes(&self) -> [u8; 16] {
-        u128::from_str_radix(&self.epoch, 16).unwrap_or_default().to_be_bytes()
+        u128::from_str_radix(&self.epoch, 16)
+            .unwrap_or_default()
+            .to_be_bytes()
     }
 
-    fn anew(disk: &Disk, directory: &Path, segments_epoch: Option<[u8; 16]>) -> io::Result<Manifest> {
+    fn anew(
+        disk: &Disk,
+        directory: &Path,
+        segments_epoch: Option<[u8; 16]>,
+    ) -> io::Result<Manifest> {
         let epoch = segments_epoch.unwrap_or_else(|| uuid::Uuid::new_v4().into_bytes());
         let mut destinations = Vec::new();
         for path in disk.list(directory)? {
             let path = path?;
             let suffix = format!("-{}", Lane::Normal);
-            let destination = path.file_name().and_then(|name| name.to_str()?.strip_prefix("cursor-")?.strip_suffix(&suffix));
+            let destination = path.file_name().and_then(|name| {
+                name.to_str()?
+                    .strip_prefix("cursor-")?
+                    .strip_suffix(&suffix)
+            });
             destinations.extend(destination.map(str::to_owned));
         }
         destinations.sort();
-        Ok(Manifest { version: VERSION, epoch: hex(&epoch), clean: false, destinations, gone: Vec::new(), next_segment: 0 })
+        Ok(Manifest {
+            version: VERSION,
+            epoch: hex(&epoch),
+            clean: false,
+            destinations,
+            gone: Vec::new(),
+            next_segment: 0,
+        })
     }
 }

@@ -40,7 +40,10 @@ pub(super) struct Threads {
     keeper: JoinHandle<()>,
 }
 
-pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inner>, Threads), OpenError> {
+pub(super) fn open(
+    settings: Settings,
+    destinations: &[&str],
+) -> Result<(Arc<Inner>, Threads), OpenError> {
     let directory = settings.data_dir.join(DIRECTORY);
     let disk = settings.disk.with_spare_descriptors();
     // Events hold names, and pictures: they are not for every user of the machine.
@@ -49,25 +52,48 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     // A segment in the making when the process ended: it never had a name.
     let _ = disk.remove(&directory.join(FRESH));
     let found = recover::list(&disk, &directory)?;
-    let (mut manifest, mut slots) = Manifest::open(&disk, &directory, found.first().map(|segment| segment.header.epoch))?;
+    let (mut manifest, mut slots) = Manifest::open(
+        &disk,
+        &directory,
+        found.first().map(|segment| segment.header.epoch),
+    )?;
     let recovered = recover::recover(&disk, &directory, found)?;
     recovered.age(&Clock::open(&disk, &settings.data_dir));
     let kept = load(&disk, &directory, &manifest, destinations)?;
-    let counts = kept.iter().map(|(_, _, kept)| kept.log()).fold(recovered.counts, most);
-    let log = Log::open(directory.clone(), disk, settings.unread_max, manifest.epoch_bytes(), recovered.segments, counts);
+    let counts = kept
+        .iter()
+        .map(|(_, _, kept)| kept.log())
+        .fold(recovered.counts, most);
+    let log = Log::open(
+        directory.clone(),
+        disk,
+        settings.unread_max,
+        manifest.epoch_bytes(),
+        recovered.segments,
+        counts,
+    );
     let log = log.map_err(OpenError::io("opening", &directory))?;
-    recovered.rotten.into_iter().for_each(|gone| log.rotted(gone));
+    recovered
+        .rotten
+        .into_iter()
+        .for_each(|gone| log.rotted(gone));
     let number = manifest.next_segment.max(recovered.number);
     manifest.next_segment = number;
 
     let gone = step_over(&log, &manifest, destinations, &kept);
     if gone != manifest.gone {
         manifest.gone = gone;
-        slots.write_both(&manifest.text()).map_err(OpenError::io("writing", &manifest::path(&directory)))?;
+        slots
+            .write_both(&manifest.text())
+            .map_err(OpenError::io("writing", &manifest::path(&directory)))?;
     }
     let returned = gone::returned(&log, &manifest.gone);
     for Stretch { from, to } in &returned {
-        tracing::error!(from, to, "records that counted as rotten stand in a segment again: they go out as a replay");
+        tracing::error!(
+            from,
+            to,
+            "records that counted as rotten stand in a segment again: they go out as a replay"
+        );
     }
     let followers = follow(&log, &manifest, destinations, kept, &returned)?;
     manifest.gone = gone::without(&manifest.gone, &returned);
@@ -76,7 +102,9 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
     let was_clean = manifest.clean || log.counts().last() == 0;
     manifest.clean = false;
     manifest.destinations = destinations.iter().map(|name| (*name).to_owned()).collect();
-    slots.write_both(&manifest.text()).map_err(OpenError::io("writing", &manifest::path(&directory)))?;
+    slots
+        .write_both(&manifest.text())
+        .map_err(OpenError::io("writing", &manifest::path(&directory)))?;
     let inner = Arc::new(Inner {
         last_at_start: log.counts().last(),
         settings,
@@ -93,18 +121,41 @@ pub(super) fn open(settings: Settings, destinations: &[&str]) -> Result<(Arc<Inn
         closing: Default::default(),
         growth: Default::default(),
     });
-    let mut duplicates = Duplicates::new(inner.settings.dedupe_window, inner.settings.dedupe_max_events);
-    duplicates.load(&inner.log).map_err(OpenError::io("reading the indexes of", &directory))?;
-    let threads = start(&inner, Writer::new(inner.clone(), duplicates, recovered.unsealed, number, recovered.write))
-        .map_err(OpenError::io("starting a thread for", &directory))?;
+    let mut duplicates = Duplicates::new(
+        inner.settings.dedupe_window,
+        inner.settings.dedupe_max_events,
+    );
+    duplicates
+        .load(&inner.log)
+        .map_err(OpenError::io("reading the indexes of", &directory))?;
+    let threads = start(
+        &inner,
+        Writer::new(
+            inner.clone(),
+            duplicates,
+            recovered.unsealed,
+            number,
+            recovered.write,
+        ),
+    )
+    .map_err(OpenError::io("starting a thread for", &directory))?;
     Ok((inner, threads))
 }
 
 type KeptCursor = (String, Lane, Kept);
 
 /// The slots of every destination, of those that are configured and of those that once were.
-fn load(disk: &Disk, directory: &Path, manifest: &Manifest, destinations: &[&str]) -> Result<Vec<KeptCursor>, OpenError> {
-    let former = manifest.destinations.iter().map(String::as_str).filter(|name| !destinations.contains(name));
+fn load(
+    disk: &Disk,
+    directory: &Path,
+    manifest: &Manifest,
+    destinations: &[&str],
+) -> Result<Vec<KeptCursor>, OpenError> {
+    let former = manifest
+        .destinations
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !destinations.contains(name));
     let mut kept = Vec::new();
     for destination in destinations.iter().copied().chain(former) {
         // The normal lane first: it carries the replay where either is unreadable, and must do so before the other joins anew.
@@ -112,7 +163,11 @@ fn load(disk: &Disk, directory: &Path, manifest: &Manifest, destinations: &[&str
             let path = super::follower::path(directory, destination, lane);
             let slots = Kept::load(disk, directory, destination, lane, &manifest.epoch);
             let mut slots = slots.map_err(OpenError::io("reading", &path))?;
-            if !manifest.destinations.iter().any(|known| known == destination) {
+            if !manifest
+                .destinations
+                .iter()
+                .any(|known| known == destination)
+            {
                 // From a time before it was switched off: it joins anew.
                 slots.saved = None;
             }
@@ -130,26 +185,41 @@ fn follow(
     kept: Vec<KeptCursor>,
     returned: &[Stretch],
 ) -> Result<Vec<Arc<Follower>>, OpenError> {
-    let is_lost = |name: &str| kept.iter().any(|(destination, _, kept)| destination == name && kept.is_unreadable());
-    let mut replays: Vec<String> = manifest.destinations.iter().filter(|name| is_lost(name)).cloned().collect();
+    let is_lost = |name: &str| {
+        kept.iter()
+            .any(|(destination, _, kept)| destination == name && kept.is_unreadable())
+    };
+    let mut replays: Vec<String> = manifest
+        .destinations
+        .iter()
+        .filter(|name| is_lost(name))
+        .cloned()
+        .collect();
     nothing_waits(log, destinations, &kept)?;
     let mut followers = Vec::new();
     for (destination, lane, kept) in kept {
         if !destinations.contains(&destination.as_str()) {
             continue;
         }
-        let replay = replays.iter().position(|name| *name == destination).filter(|_| lane == Lane::Normal);
+        let replay = replays
+            .iter()
+            .position(|name| *name == destination)
+            .filter(|_| lane == Lane::Normal);
         let again: Vec<_> = match (&kept.saved, replay) {
             (_, Some(place)) => {
                 let name = replays.swap_remove(place);
-                tracing::error!(destination.name = name, "a cursor is unreadable: everything that is kept goes out again");
+                tracing::error!(
+                    destination.name = name,
+                    "a cursor is unreadable: everything that is kept goes out again"
+                );
                 everything(log).into_iter().collect()
             }
             (Some(saved), None) if lane == Lane::Normal => follower::of_returned(saved, returned),
             _ => Vec::new(),
         };
         let path = super::follower::path(&log.directory, &destination, lane);
-        let follower = Follower::open(log, &destination, lane, kept, again).map_err(OpenError::io("writing", &path))?;
+        let follower = Follower::open(log, &destination, lane, kept, again)
+            .map_err(OpenError::io("writing", &path))?;
         followers.push(Arc::new(follower));
     }
     Ok(followers)
@@ -158,7 +228,10 @@ fn follow(
 /// Whether a destination that is not configured any more has had everything, in both lanes.
 fn nothing_waits(log: &Log, destinations: &[&str], kept: &[KeptCursor]) -> Result<(), OpenError> {
     let mut waiting: BTreeMap<&str, u64> = BTreeMap::new();
-    for (destination, lane, kept) in kept.iter().filter(|(name, ..)| !destinations.contains(&name.as_str())) {
+    for (destination, lane, kept) in kept
+        .iter()
+        .filter(|(name, ..)| !destinations.contains(&name.as_str()))
+    {
         let Some(saved) = &kept.saved else { continue };
         let of_lane = log
             .waiting(*lane, |person_type| saved.position(person_type))
@@ -167,16 +240,33 @@ fn nothing_waits(log: &Log, destinations: &[&str], kept: &[KeptCursor]) -> Resul
     }
     match waiting.into_iter().find(|(_, waiting)| *waiting > 0) {
         None => Ok(()),
-        Some((destination, waiting)) => Err(OpenError::Waiting { destination: destination.to_owned(), waiting }),
+        Some((destination, waiting)) => Err(OpenError::Waiting {
+            destination: destination.to_owned(),
+            waiting,
+        }),
     }
 }
 
 /// What the log lacks before any cursor that is to count it, and what it lacked before.
-fn step_over(log: &Log, manifest: &Manifest, destinations: &[&str], kept: &[KeptCursor]) -> Vec<Stretch> {
-    let followed = kept.iter().filter(|(name, ..)| destinations.contains(&name.as_str()));
+fn step_over(
+    log: &Log,
+    manifest: &Manifest,
+    destinations: &[&str],
+    kept: &[KeptCursor],
+) -> Vec<Stretch> {
+    let followed = kept
+        .iter()
+        .filter(|(name, ..)| destinations.contains(&name.as_str()));
     let saved = followed.filter_map(|(_, _, kept)| kept.saved.as_ref());
-    let positions = saved.flat_map(|saved| PersonType::ALL.iter().map(|person_type| saved.position(*person_type)));
-    let missing = positions.min().map(|position| gone::missing(log, position)).unwrap_or_default();
+    let positions = saved.flat_map(|saved| {
+        PersonType::ALL
+            .iter()
+            .map(|person_type| saved.position(*person_type))
+    });
+    let missing = positions
+        .min()
+        .map(|position| gone::missing(log, position))
+        .unwrap_or_default();
     gone::joined(manifest.gone.iter().copied().chain(missing).collect())
 }
 
@@ -190,11 +280,15 @@ fn most(left: Counts, right: Counts) -> Counts {
 
 fn start(inner: &Arc<Inner>, writer: Writer) -> std::io::Result<Threads> {
     let (of_writer, of_keeper) = (Watch(inner.clone()), Watch(inner.clone()));
-    let writer = std::thread::Builder::new().name("queue-writer".to_owned()).spawn(move || {
-        let _watch = of_writer;
-        writer.run();
-    })?;
-    let keeper = std::thread::Builder::new().name("queue-keeper".to_owned()).spawn(move || super::keeper::run(&of_keeper.0))?;
+    let writer = std::thread::Builder::new()
+        .name("queue-writer".to_owned())
+        .spawn(move || {
+            let _watch = of_writer;
+            writer.run();
+        })?;
+    let keeper = std::thread::Builder::new()
+        .name("queue-keeper".to_owned())
+        .spawn(move || super::keeper::run(&of_keeper.0))?;
     Ok(Threads { writer, keeper })
 }
 
@@ -221,14 +315,26 @@ pub(super) fn close(inner: &Inner, threads: Threads) {
     if !inner.is_poisoned() && writer.is_ok() && keeper.is_ok() {
         write_last(inner);
     }
-    inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    inner
+        .lock
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
 }
 
 fn write_last(inner: &Inner) {
-    let mut manifest = inner.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut manifest = inner
+        .manifest
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let (manifest, slots): &mut (Manifest, Slots) = &mut manifest;
     manifest.clean = true;
-    let newest = inner.log.state().segments.back().map_or(0, |segment| segment.header.number);
+    let newest = inner
+        .log
+        .state()
+        .segments
+        .back()
+        .map_or(0, |segment| segment.header.number);
     manifest.next_segment = manifest.next_segment.max(newest + 1);
     // Each says how far the log has come, also where nothing of it was answered.
     for follower in &inner.followers {

@@ -39,10 +39,17 @@ impl Outages {
     /// For how long the disk has been seen to do everything else: from the first such attempt on, without one in between that says otherwise.
     pub(super) fn alone_for(&self, what: &str, is_alone: bool) -> Duration {
         let mut open = self.open();
-        let Some(outage) = open.get_mut(what) else { return Duration::ZERO };
+        let Some(outage) = open.get_mut(what) else {
+            return Duration::ZERO;
+        };
 
-        outage.alone_since = outage.alone_since.or_else(|| Some(Instant::now())).filter(|_| is_alone);
-        outage.alone_since.map_or(Duration::ZERO, |since| since.elapsed())
+        outage.alone_since = outage
+            .alone_since
+            .or_else(|| Some(Instant::now()))
+            .filter(|_| is_alone);
+        outage
+            .alone_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// It is not tried any more.
@@ -72,7 +79,10 @@ impl Outages {
 
     /// For people: what, and why.
     pub(super) fn all(&self) -> Vec<String> {
-        self.open().iter().map(|(what, outage)| format!("{what}: {}", outage.error)).collect()
+        self.open()
+            .iter()
+            .map(|(what, outage)| format!("{what}: {}", outage.error))
+            .collect()
     }
 
     fn remove<T>(&self, remove: impl FnOnce(&mut BTreeMap<String, Outage>) -> T) -> T {

@@ -38,7 +38,9 @@ impl Tally {
         match outcome {
             Outcome::Delivered => self.delivered += records,
             Outcome::SetAside => self.set_aside += records,
-            Outcome::Expired { rule } => *self.expired.entry(rule.to_owned()).or_default() += records,
+            Outcome::Expired { rule } => {
+                *self.expired.entry(rule.to_owned()).or_default() += records
+            }
         }
     }
 }
@@ -93,12 +95,32 @@ struct Open {
 
 impl Progress {
     pub(super) fn joining(joined: Joined) -> Progress {
-        Progress::at(joined, [joined.sequence; TYPES], Tally::default(), Vec::new())
+        Progress::at(
+            joined,
+            [joined.sequence; TYPES],
+            Tally::default(),
+            Vec::new(),
+        )
     }
 
-    pub(super) fn at(joined: Joined, positions: [u64; TYPES], tally: Tally, replays: Vec<Replay>) -> Progress {
-        let tracks = positions.map(|position| Track { position, scanned: position, open: BTreeMap::new() });
-        Progress { joined, tracks, tally, replays, change: Change::Answered }
+    pub(super) fn at(
+        joined: Joined,
+        positions: [u64; TYPES],
+        tally: Tally,
+        replays: Vec<Replay>,
+    ) -> Progress {
+        let tracks = positions.map(|position| Track {
+            position,
+            scanned: position,
+            open: BTreeMap::new(),
+        });
+        Progress {
+            joined,
+            tracks,
+            tally,
+            replays,
+            change: Change::Answered,
+        }
     }
 
     pub(super) fn positions(&self) -> [u64; TYPES] {
@@ -112,7 +134,11 @@ impl Progress {
 
     /// The lowest sequence that a replay still needs.
     pub(super) fn replays_from(&self) -> u64 {
-        self.replays.iter().map(Replay::position).min().unwrap_or(u64::MAX)
+        self.replays
+            .iter()
+            .map(Replay::position)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Where reading for a type starts: behind what was handed out.
@@ -121,13 +147,29 @@ impl Progress {
     }
 
     /// Whether a record that was read is to be handed out: it is new, or was handed out before and has no answer yet.
-    pub(super) fn offer(&mut self, sequence: u64, person_type: PersonType, received_at: Timestamp, records: u64) -> bool {
+    pub(super) fn offer(
+        &mut self,
+        sequence: u64,
+        person_type: PersonType,
+        received_at: Timestamp,
+        records: u64,
+    ) -> bool {
         let track = self.track_mut(person_type);
         if sequence <= track.scanned {
-            return track.open.get(&sequence).is_some_and(|open| open.outcome.is_none());
+            return track
+                .open
+                .get(&sequence)
+                .is_some_and(|open| open.outcome.is_none());
         }
         track.scanned = sequence;
-        track.open.insert(sequence, Open { received_at, records, outcome: None });
+        track.open.insert(
+            sequence,
+            Open {
+                received_at,
+                records,
+                outcome: None,
+            },
+        );
         true
     }
 
@@ -144,14 +186,22 @@ impl Progress {
     /// Where a lane of `records` has nothing waiting, there is nothing up to `end`, whether or not somebody reads it.
     pub(super) fn pass_if_done(&mut self, records: u64, end: u64) {
         if self.joined.records + self.tally.total() == records {
-            PersonType::ALL.iter().for_each(|person_type| self.pass(*person_type, end));
+            PersonType::ALL
+                .iter()
+                .for_each(|person_type| self.pass(*person_type, end));
         }
     }
 
     /// Takes the answer of a record that was handed out; false if none is waiting for one.
     pub(super) fn answer(&mut self, sequence: u64, outcome: Outcome) -> bool {
         for track in &mut self.tracks {
-            let Some(open) = track.open.get_mut(&sequence).filter(|open| open.outcome.is_none()) else { continue };
+            let Some(open) = track
+                .open
+                .get_mut(&sequence)
+                .filter(|open| open.outcome.is_none())
+            else {
+                continue;
+            };
             open.outcome = Some(outcome);
             track.settle(&mut self.tally);
             self.change = Change::Answered;
@@ -162,26 +212,37 @@ impl Progress {
 
     /// A record of a replay was read: whether it is to be handed out.
     pub(super) fn offer_replayed(&mut self, id: &str, sequence: u64) -> bool {
-        self.replays.iter_mut().find(|replay| replay.id == id).is_some_and(|replay| replay.offer(sequence))
+        self.replays
+            .iter_mut()
+            .find(|replay| replay.id == id)
+            .is_some_and(|replay| replay.offer(sequence))
     }
 
     /// There is nothing more in a replay up to `through`.
     pub(super) fn pass_replayed(&mut self, id: &str, through: u64) {
-        self.replays.iter_mut().filter(|replay| replay.id == id).for_each(|replay| replay.pass(through));
+        self.replays
+            .iter_mut()
+            .filter(|replay| replay.id == id)
+            .for_each(|replay| replay.pass(through));
         self.replays.retain(|replay| !replay.is_over());
         self.change = Change::Answered;
     }
 
     /// Ends the replays of what is no longer there.
     pub(super) fn give_up_replays(&mut self, through: u64) {
-        self.replays.iter_mut().for_each(|replay| replay.give_up(through));
+        self.replays
+            .iter_mut()
+            .for_each(|replay| replay.give_up(through));
         self.replays.retain(|replay| !replay.is_over());
         self.change = Change::Answered;
     }
 
     /// Takes the answer of a replayed record.
     pub(super) fn answer_replayed(&mut self, sequence: u64) -> bool {
-        let answered = self.replays.iter_mut().any(|replay| replay.answer(sequence));
+        let answered = self
+            .replays
+            .iter_mut()
+            .any(|replay| replay.answer(sequence));
         self.replays.retain(|replay| !replay.is_over());
         if answered {
             self.change = Change::Answered;
@@ -190,7 +251,13 @@ impl Progress {
     }
 
     /// Ends a record by a rule, whether it was handed out or not.
-    pub(super) fn expire(&mut self, sequence: u64, person_type: PersonType, received_at: Timestamp, rule: &'static str) {
+    pub(super) fn expire(
+        &mut self,
+        sequence: u64,
+        person_type: PersonType,
+        received_at: Timestamp,
+        rule: &'static str,
+    ) {
         if self.offer(sequence, person_type, received_at, 1) {
             self.answer(sequence, Outcome::Expired { rule });
         }
@@ -198,25 +265,38 @@ impl Progress {
 
     /// The lowest sequence of a type that was handed out and has no answer.
     pub(super) fn lowest_unanswered(&self, person_type: PersonType) -> Option<u64> {
-        self.track(person_type).unanswered().next().map(|(sequence, _)| sequence)
+        self.track(person_type)
+            .unanswered()
+            .next()
+            .map(|(sequence, _)| sequence)
     }
 
     /// When the oldest record came that was handed out and has no answer, and its sequence.
     pub(super) fn oldest_unanswered(&self) -> Option<(u64, Timestamp)> {
-        self.tracks.iter().filter_map(|track| track.unanswered().next()).map(|(at, open)| (at, open.received_at)).min()
+        self.tracks
+            .iter()
+            .filter_map(|track| track.unanswered().next())
+            .map(|(at, open)| (at, open.received_at))
+            .min()
     }
 
     /// Whether the live record of this sequence and type was answered.
     pub(super) fn is_answered(&self, sequence: u64, person_type: PersonType) -> bool {
         let track = self.track(person_type);
-        sequence <= track.position || track.open.get(&sequence).is_some_and(|open| open.outcome.is_some())
+        sequence <= track.position
+            || track
+                .open
+                .get(&sequence)
+                .is_some_and(|open| open.outcome.is_some())
     }
 
     /// What became of records until now, those answered ahead of a position among them.
     pub(super) fn answered(&self) -> Tally {
         let mut tally = self.tally.clone();
         for open in self.tracks.iter().flat_map(|track| track.open.values()) {
-            open.outcome.into_iter().for_each(|outcome| tally.add(outcome, open.records));
+            open.outcome
+                .into_iter()
+                .for_each(|outcome| tally.add(outcome, open.records));
         }
         tally
     }
@@ -237,13 +317,18 @@ impl Progress {
 
 impl Track {
     fn unanswered(&self) -> impl Iterator<Item = (u64, &Open)> {
-        self.open.iter().filter(|(_, open)| open.outcome.is_none()).map(|(sequence, open)| (*sequence, open))
+        self.open
+            .iter()
+            .filter(|(_, open)| open.outcome.is_none())
+            .map(|(sequence, open)| (*sequence, open))
     }
 
     /// Moves the position over what has its answer.
     fn settle(&mut self, tally: &mut Tally) {
         while let Some(first) = self.open.first_entry() {
-            let Some(outcome) = first.get().outcome else { return };
+            let Some(outcome) = first.get().outcome else {
+                return;
+            };
             let (sequence, open) = first.remove_entry();
             tally.add(outcome, open.records);
             self.position = sequence;

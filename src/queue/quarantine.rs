@@ -36,18 +36,37 @@ pub enum NotKept {
 }
 
 impl Quarantine {
-    pub fn open(disk: &Disk, data_dir: &Path, settings: &config::Quarantine) -> io::Result<Quarantine> {
-        let quota = Quota { max_bytes: settings.max_bytes, share_bytes: settings.max_bytes / 4, rank: Rank::Last };
-        let folder = Folder::open(disk, &data_dir.join("quarantine"), quota, |name| parse(name).map(|(_, peer)| owner(peer)))?;
+    pub fn open(
+        disk: &Disk,
+        data_dir: &Path,
+        settings: &config::Quarantine,
+    ) -> io::Result<Quarantine> {
+        let quota = Quota {
+            max_bytes: settings.max_bytes,
+            share_bytes: settings.max_bytes / 4,
+            rank: Rank::Last,
+        };
+        let folder = Folder::open(disk, &data_dir.join("quarantine"), quota, |name| {
+            parse(name).map(|(_, peer)| owner(peer))
+        })?;
         let (files, bytes) = folder.usage();
         metrics::quarantine(bytes);
-        Ok(Quarantine { keep: settings.keep, folder, count: AtomicU64::new(files as u64) })
+        Ok(Quarantine {
+            keep: settings.keep,
+            folder,
+            count: AtomicU64::new(files as u64),
+        })
     }
 
     /// Keeps `body`, on disk when it returns. Blocks for two syncs.
     pub fn keep(&self, source: &Source, refusal: &Refusal, body: &[u8]) -> Result<(), NotKept> {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!("{:013}-{count:06}-{}-{}", source.received_at.0.max(0), refusal.code.as_str(), source.peer);
+        let name = format!(
+            "{:013}-{count:06}-{}-{}",
+            source.received_at.0.max(0),
+            refusal.code.as_str(),
+            source.peer
+        );
         let head = json!({
             "received_at": source.received_at,
             "feed": source.feed,
@@ -72,7 +91,9 @@ impl Quarantine {
 
     /// Ends what has been kept for its time, and sees what an operator has taken away by hand. Looks at every file.
     pub fn review(&self, clock: &Clock) {
-        self.folder.review(|name| parse(name).is_some_and(|(received, _)| clock.age(received) > self.keep));
+        self.folder.review(|name| {
+            parse(name).is_some_and(|(received, _)| clock.age(received) > self.keep)
+        });
         metrics::quarantine(self.folder.usage().1);
     }
 }
@@ -118,30 +139,42 @@ mod tests {
     }
 
     fn open(directory: &Path) -> Quarantine {
-        let settings = config::Quarantine { max_bytes: 40_000, keep: Duration::from_millis(1_000) };
+        let settings = config::Quarantine {
+            max_bytes: 40_000,
+            keep: Duration::from_millis(1_000),
+        };
         Quarantine::open(&Disk::default(), directory, &settings).unwrap()
     }
 
     fn names(directory: &Path) -> Vec<String> {
         let folder = std::fs::read_dir(directory.join("quarantine")).unwrap();
-        folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        folder
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     #[test]
     fn a_kept_body_is_there_after_a_restart_and_ends_after_its_time() {
         let directory = tempfile::tempdir().unwrap();
         let refusal = Refusal::new(Code::JsonInvalid, "expected value");
-        open(directory.path()).keep(&source("fe80::1", 5_000), &refusal, b"{nonsense").unwrap();
+        open(directory.path())
+            .keep(&source("fe80::1", 5_000), &refusal, b"{nonsense")
+            .unwrap();
         let again = open(directory.path());
         let kept = names(directory.path());
         assert_eq!(kept, ["0000000005000-000001-json_invalid-fe80::1"]);
-        let text = std::fs::read_to_string(directory.path().join("quarantine").join(&kept[0])).unwrap();
+        let text =
+            std::fs::read_to_string(directory.path().join("quarantine").join(&kept[0])).unwrap();
         assert!(text.ends_with("\n{nonsense"), "{text}");
         let at = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(2_000));
         let time = at.clone();
         let clock = Clock::with(&Disk::default(), directory.path(), move || {
             let now = time.load(Ordering::Relaxed);
-            Reading { wall_ms: now, uptime_ms: now, boot: String::new() }
+            Reading {
+                wall_ms: now,
+                uptime_ms: now,
+                boot: String::new(),
+            }
         });
         clock.look();
         again.review(&clock);
@@ -158,15 +191,36 @@ mod tests {
         let quarantine = open(directory.path());
         let refusal = Refusal::new(Code::JsonInvalid, "expected value");
         let full = |kept| matches!(kept, Err(NotKept::Full(Full::Share { limit: 10_000, .. })));
-        quarantine.keep(&source("a", 1), &refusal, &[b'x'; 1_000]).unwrap();
-        quarantine.keep(&source("a", 2), &refusal, &[b'x'; 1_000]).unwrap();
-        assert!(full(quarantine.keep(&source("a", 3), &refusal, &[b'x'; 1_000])), "what it occupies counts, not its bytes");
-        quarantine.keep(&source("b", 4), &refusal, &[b'x'; 1_000]).unwrap();
+        quarantine
+            .keep(&source("a", 1), &refusal, &[b'x'; 1_000])
+            .unwrap();
+        quarantine
+            .keep(&source("a", 2), &refusal, &[b'x'; 1_000])
+            .unwrap();
+        assert!(
+            full(quarantine.keep(&source("a", 3), &refusal, &[b'x'; 1_000])),
+            "what it occupies counts, not its bytes"
+        );
+        quarantine
+            .keep(&source("b", 4), &refusal, &[b'x'; 1_000])
+            .unwrap();
 
         // A network of IPv6 addresses is one source, also for whoever counts them after a start.
-        quarantine.keep(&source("2001:db8::1", 5), &refusal, &[b'x'; 1_000]).unwrap();
-        quarantine.keep(&source("2001:db8::2", 6), &refusal, &[b'x'; 1_000]).unwrap();
-        assert!(full(quarantine.keep(&source("2001:db8::3", 7), &refusal, &[b'x'; 1_000])));
-        assert!(full(open(directory.path()).keep(&source("2001:db8::4", 8), &refusal, &[b'x'; 1_000])));
+        quarantine
+            .keep(&source("2001:db8::1", 5), &refusal, &[b'x'; 1_000])
+            .unwrap();
+        quarantine
+            .keep(&source("2001:db8::2", 6), &refusal, &[b'x'; 1_000])
+            .unwrap();
+        assert!(full(quarantine.keep(
+            &source("2001:db8::3", 7),
+            &refusal,
+            &[b'x'; 1_000]
+        )));
+        assert!(full(open(directory.path()).keep(
+            &source("2001:db8::4", 8),
+            &refusal,
+            &[b'x'; 1_000]
+        )));
     }
 }

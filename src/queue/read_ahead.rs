@@ -36,12 +36,23 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new(types: TypeSet, next: u64) -> Line {
         let (ready, through, asked) = (VecDeque::new(), next.saturating_sub(1), Asked::default());
-        Line { types, next, ready, through, at_end: None, asked, index: None }
+        Line {
+            types,
+            next,
+            ready,
+            through,
+            at_end: None,
+            asked,
+            index: None,
+        }
     }
 
     /// Forgets what was read ahead.
     pub(super) fn restart(&mut self, next: u64) {
-        *self = Line { index: self.index.take(), ..Line::new(self.types, next) };
+        *self = Line {
+            index: self.index.take(),
+            ..Line::new(self.types, next)
+        };
     }
 
     /// `end` is the log's, when the read began; `level`, how many records of the lane there were.
@@ -138,7 +149,12 @@ impl Reads {
         let (inner, number) = (Arc::clone(inner), self.last);
         self.running.spawn_blocking(move || {
             let batch = record::read(&inner.log, &want);
-            Read { number, end, want, batch }
+            Read {
+                number,
+                end,
+                want,
+                batch,
+            }
         });
     }
 

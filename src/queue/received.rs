@@ -36,18 +36,29 @@ impl Received {
     /// Takes up the counts where they were, and sets the metrics to them. A file of another log, or none, counts from the log alone.
     pub fn open(disk: Disk, data_dir: &Path, queue: Queue) -> io::Result<Received> {
         let path = data_dir.join("queue/received.json");
-        let found = disk.read_if_there(&path)?.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-        let mut kept = found.filter(|kept| kept.epoch == queue.epoch()).unwrap_or_default();
+        let found = disk
+            .read_if_there(&path)?
+            .and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+        let mut kept = found
+            .filter(|kept| kept.epoch == queue.epoch())
+            .unwrap_or_default();
         kept.epoch = queue.epoch().to_owned();
         kept.catch_up(&queue)?;
-        for (outcome, counts) in
-            [(Outcome::Accepted, &kept.accepted), (Outcome::Duplicate, &kept.duplicate), (Outcome::Quarantined, &kept.quarantined)]
-        {
+        for (outcome, counts) in [
+            (Outcome::Accepted, &kept.accepted),
+            (Outcome::Duplicate, &kept.duplicate),
+            (Outcome::Quarantined, &kept.quarantined),
+        ] {
             for feed in Feed::ALL {
                 metrics::events_before(*feed, outcome, counts.get(feed).copied().unwrap_or(0));
             }
         }
-        Ok(Received { disk, path, queue, kept: Mutex::new(kept) })
+        Ok(Received {
+            disk,
+            path,
+            queue,
+            kept: Mutex::new(kept),
+        })
     }
 
     pub fn duplicate(&self, feed: Feed) {
@@ -80,7 +91,11 @@ impl Kept {
     fn catch_up(&mut self, queue: &Queue) -> io::Result<()> {
         let (through, by_feed) = queue.accepted_after(Sequence(self.through))?;
         self.through = through.0;
-        for (feed, count) in Feed::ALL.iter().zip(by_feed).filter(|(_, count)| *count > 0) {
+        for (feed, count) in Feed::ALL
+            .iter()
+            .zip(by_feed)
+            .filter(|(_, count)| *count > 0)
+        {
             *self.accepted.entry(*feed).or_default() += count;
         }
         Ok(())

@@ -14,7 +14,9 @@ use super::layout::{Counts, Entry, RecordHeader};
 use super::log::{Gap, Log, Part};
 use super::outages::Outages;
 use super::segment::{ReadError, Segment};
-use crate::event::{Lane, NoPictures, PersonType, Picture, ReadPictures, Reading, Record, Sequence};
+use crate::event::{
+    Lane, NoPictures, PersonType, Picture, ReadPictures, Reading, Record, Sequence,
+};
 use crate::fault;
 
 /// Records read ahead at once.
@@ -48,7 +50,11 @@ impl ReadPictures for Pictures {
         Box::pin(async move {
             let read = tokio::task::spawn_blocking(move || self.read_now()).await;
             // Where the runtime goes down, nobody will look at the answer.
-            let not_now = || Err(NoPictures::NotNow(io::Error::from(io::ErrorKind::Interrupted).to_string()));
+            let not_now = || {
+                Err(NoPictures::NotNow(
+                    io::Error::from(io::ErrorKind::Interrupted).to_string(),
+                ))
+            };
             fault::joined(read).unwrap_or_else(not_now)
         })
     }
@@ -62,8 +68,12 @@ impl Pictures {
     /// Checked, all of them.
     fn read_now(&self) -> Result<Vec<Picture>, NoPictures> {
         let read = self.segment.read_pictures(self.offset, &self.header);
-        let read =
-            self.asking.judge(&self.segment, read, || format!("the pictures of record {} at {}", self.sequence, self.offset));
+        let read = self.asking.judge(&self.segment, read, || {
+            format!(
+                "the pictures of record {} at {}",
+                self.sequence, self.offset
+            )
+        });
 
         read.map_err(|error| match error {
             ReadError::Unanswered(..) => NoPictures::NotNow(error.to_string()),
@@ -72,14 +82,24 @@ impl Pictures {
     }
 }
 
-fn read_record(log: &Log, segment: &Arc<Segment>, reader: &Arc<str>, sequence: u64, entry: &Entry) -> Result<Record, ReadError> {
+fn read_record(
+    log: &Log,
+    segment: &Arc<Segment>,
+    reader: &Arc<str>,
+    sequence: u64,
+    entry: &Entry,
+) -> Result<Record, ReadError> {
     let asking = Asking::of(log, reader);
     let read = match segment.read(sequence, entry) {
         // Another cursor has waited for it.
-        Err(ReadError::Unanswered(..)) if log.is_rotten(sequence) => Err(ReadError::Rotten(sequence)),
+        Err(ReadError::Unanswered(..)) if log.is_rotten(sequence) => {
+            Err(ReadError::Rotten(sequence))
+        }
         read => read,
     };
-    let (header, event) = asking.judge(segment, read, || format!("record {sequence} at {}", entry.offset))?;
+    let (header, event) = asking.judge(segment, read, || {
+        format!("record {sequence} at {}", entry.offset)
+    })?;
 
     Ok(Record {
         sequence: Sequence(sequence),
@@ -93,19 +113,41 @@ fn read_record(log: &Log, segment: &Arc<Segment>, reader: &Arc<str>, sequence: u
         has_pictures: !header.present.is_empty(),
         replay: None,
         appended_before_this_process: false,
-        picture_reader: Arc::new(Pictures { sequence, header, segment: Arc::clone(segment), offset: entry.offset, asking }),
+        picture_reader: Arc::new(Pictures {
+            sequence,
+            header,
+            segment: Arc::clone(segment),
+            offset: entry.offset,
+            asking,
+        }),
     })
 }
 
 impl Asking {
     fn of(log: &Log, reader: &Arc<str>) -> Asking {
-        Asking { reader: Arc::clone(reader), outages: Arc::clone(&log.outages), unread_max: log.unread_max }
+        Asking {
+            reader: Arc::clone(reader),
+            outages: Arc::clone(&log.outages),
+            unread_max: log.unread_max,
+        }
     }
 
     /// What a read came to: whether the disk answers is said, and what it does not read for long enough, while it reads other places of the
     /// same file, is given up.
-    fn judge<T>(&self, segment: &Segment, read: Result<T, ReadError>, of: impl Fn() -> String) -> Result<T, ReadError> {
-        let what = || format!("{}: reading {} of {}", self.reader, of(), segment.path.display());
+    fn judge<T>(
+        &self,
+        segment: &Segment,
+        read: Result<T, ReadError>,
+        of: impl Fn() -> String,
+    ) -> Result<T, ReadError> {
+        let what = || {
+            format!(
+                "{}: reading {} of {}",
+                self.reader,
+                of(),
+                segment.path.display()
+            )
+        };
         let (sequence, error) = match read {
             Err(ReadError::Unanswered(sequence, error)) => (sequence, error),
             read => {
@@ -120,7 +162,10 @@ impl Asking {
         }
 
         tracing::error!(what, %error, "the disk reads other places and not this one: it is given up, and counts as rotten");
-        Err(ReadError::GivenUp(format!("given up after {} s of {what}: {error}", self.unread_max.as_secs())))
+        Err(ReadError::GivenUp(format!(
+            "given up after {} s of {what}: {error}",
+            self.unread_max.as_secs()
+        )))
     }
 
     /// Whether there is no more sense in asking again.
@@ -177,7 +222,10 @@ impl TypeSet {
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = PersonType> {
-        PersonType::ALL.iter().copied().filter(move |person_type| self.contains(*person_type))
+        PersonType::ALL
+            .iter()
+            .copied()
+            .filter(move |person_type| self.contains(*person_type))
     }
 }
 
@@ -215,10 +263,17 @@ fn lost(lane: Lane, types: TypeSet, before: &Counts, after: &Counts) -> Vec<Item
     let mut sequence = after.last();
     let mut items = Vec::new();
     for person_type in PersonType::ALL.iter().copied() {
-        let records = after.of(lane, person_type).saturating_sub(before.of(lane, person_type)).min(left);
+        let records = after
+            .of(lane, person_type)
+            .saturating_sub(before.of(lane, person_type))
+            .min(left);
         left -= records;
         if records > 0 && types.contains(person_type) {
-            items.push(Item::Rotten { sequence, person_type, records });
+            items.push(Item::Rotten {
+                sequence,
+                person_type,
+                records,
+            });
             sequence -= 1;
         }
     }
@@ -228,11 +283,20 @@ fn lost(lane: Lane, types: TypeSet, before: &Counts, after: &Counts) -> Vec<Item
 
 /// Reads on from `want.from`, up to the end of a segment at most.
 pub(super) fn read(log: &Log, want: &Want) -> io::Result<Batch> {
-    let mut batch = Batch { items: Vec::new(), through: want.through, index: None };
+    let mut batch = Batch {
+        items: Vec::new(),
+        through: want.through,
+        index: None,
+    };
     match log.part(want.from) {
         None => {}
         Some(Part::Gap(gap)) => {
-            let Gap { first, last, before, after } = *gap;
+            let Gap {
+                first,
+                last,
+                before,
+                after,
+            } = *gap;
             batch.through = last.min(want.through);
             if let Some(lane) = want.lane.filter(|_| last <= want.through) {
                 batch.items = lost(lane, want.types, &before, &after);
@@ -246,7 +310,12 @@ pub(super) fn read(log: &Log, want: &Want) -> io::Result<Batch> {
     Ok(batch)
 }
 
-fn read_segment(log: &Log, segment: &Arc<Segment>, want: &Want, batch: &mut Batch) -> io::Result<()> {
+fn read_segment(
+    log: &Log,
+    segment: &Arc<Segment>,
+    want: &Want,
+    batch: &mut Batch,
+) -> io::Result<()> {
     batch.index = hold_index(log, segment, want)?;
     batch.through = segment.through().last().min(want.through);
     let mut chosen = Vec::new();
@@ -256,7 +325,8 @@ fn read_segment(log: &Log, segment: &Arc<Segment>, want: &Want, batch: &mut Batc
         if sequence > end {
             return false;
         }
-        if want.lane.is_none_or(|lane| lane == entry.lane) && want.types.contains(entry.person_type) {
+        if want.lane.is_none_or(|lane| lane == entry.lane) && want.types.contains(entry.person_type)
+        {
             bytes += entry.event_bytes as usize;
             if chosen.len() == BATCH_RECORDS || (bytes > BATCH_BYTES && !chosen.is_empty()) {
                 batch.through = sequence - 1;
@@ -267,8 +337,16 @@ fn read_segment(log: &Log, segment: &Arc<Segment>, want: &Want, batch: &mut Batc
         true
     })?;
     for (sequence, entry) in chosen {
-        let rotten = Item::Rotten { sequence, person_type: entry.person_type, records: 1 };
-        let read = if entry.lost { Ok(None) } else { read_record(log, segment, &want.reader, sequence, &entry).map(Some) };
+        let rotten = Item::Rotten {
+            sequence,
+            person_type: entry.person_type,
+            records: 1,
+        };
+        let read = if entry.lost {
+            Ok(None)
+        } else {
+            read_record(log, segment, &want.reader, sequence, &entry).map(Some)
+        };
         let item = match read {
             Ok(None) => rotten,
             Ok(Some(record)) => Item::Record(Box::new(record)),
@@ -290,7 +368,9 @@ fn read_segment(log: &Log, segment: &Arc<Segment>, want: &Want, batch: &mut Batc
 
 /// Where the disk has lost the index, the records tell the same.
 fn hold_index(log: &Log, segment: &Segment, want: &Want) -> io::Result<Option<Arc<Vec<Entry>>>> {
-    let held = segment.hold_index().map_err(|error| ReadError::Unanswered(want.from, error));
+    let held = segment
+        .hold_index()
+        .map_err(|error| ReadError::Unanswered(want.from, error));
 
     match Asking::of(log, &want.reader).judge(segment, held, || "the index".to_owned()) {
         Ok(index) => Ok(index),
@@ -304,5 +384,7 @@ fn hold_index(log: &Log, segment: &Segment, want: &Want) -> io::Result<Option<Ar
 
 /// How long to leave a disk alone that did not answer so many times.
 pub(super) fn ask_again_after(attempts: u32) -> Duration {
-    ASK_AGAIN.saturating_mul(1 << attempts.min(10)).min(ASK_AGAIN_MAX)
+    ASK_AGAIN
+        .saturating_mul(1 << attempts.min(10))
+        .min(ASK_AGAIN_MAX)
 }

@@ -25,7 +25,13 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn new(id: String, from: u64, to: u64) -> Replay {
-        Replay { id, next: from, to, scanned: from, open: BTreeMap::new() }
+        Replay {
+            id,
+            next: from,
+            to,
+            scanned: from,
+            open: BTreeMap::new(),
+        }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -56,7 +62,9 @@ impl Replay {
 
     /// Takes the answer of a record that was handed out.
     pub(super) fn answer(&mut self, sequence: u64) -> bool {
-        let Some(answered) = self.open.get_mut(&sequence).filter(|answered| !**answered) else { return false };
+        let Some(answered) = self.open.get_mut(&sequence).filter(|answered| !**answered) else {
+            return false;
+        };
         *answered = true;
         self.settle();
         true

@@ -59,8 +59,10 @@ mod tests {
     #[test]
     fn a_record_counts_once_however_it_is_come_by() {
         let mut rotten = Rotten::default();
-        let found: Vec<u64> =
-            [5..=9, 5..=9, 7..=7, 1..=6, 20..=20, 10..=19, 1..=25].into_iter().map(|gone| rotten.add(gone)).collect();
+        let found: Vec<u64> = [5..=9, 5..=9, 7..=7, 1..=6, 20..=20, 10..=19, 1..=25]
+            .into_iter()
+            .map(|gone| rotten.add(gone))
+            .collect();
         assert_eq!(found, [5, 0, 0, 4, 1, 10, 5]);
         assert_eq!(rotten.records(), 25);
     }

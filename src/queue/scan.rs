@@ -10,8 +10,8 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use super::layout::{
-    BLOCK, Counts, Entry, GROUP_HEADER, GROUP_MAGIC, GroupHeader, RECORD_HEADER, RECORD_MAGIC, RecordHeader, SegmentHeader,
-    Trailer, block_after, checksum,
+    BLOCK, Counts, Entry, GROUP_HEADER, GROUP_MAGIC, GroupHeader, RECORD_HEADER, RECORD_MAGIC,
+    RecordHeader, SegmentHeader, Trailer, block_after, checksum,
 };
 use super::segment::{FIRST_GROUP, pictures_offset, record_end};
 use crate::disk::File;
@@ -47,7 +47,11 @@ pub(super) fn segment(file: &File, header: &SegmentHeader, durable: Durable) -> 
 }
 
 /// The records of a sealed segment whose index does not validate, or is not read: so nothing is read there.
-pub(super) fn sealed(file: &File, header: &SegmentHeader, trailer: &Trailer) -> io::Result<Vec<Entry>> {
+pub(super) fn sealed(
+    file: &File,
+    header: &SegmentHeader,
+    trailer: &Trailer,
+) -> io::Result<Vec<Entry>> {
     let length = file.length()?.min(trailer.index_offset);
     Ok(scan(file, header, Durable::Through(trailer.through), length)?.entries)
 }
@@ -105,7 +109,9 @@ impl Scanner<'_> {
             at = match (self.group(&bytes, at), self.record(&bytes, at)) {
                 (Some(next), _) | (None, Some(next)) => next,
                 // Between two groups there is at most the rest of a block.
-                (None, None) if !at.is_multiple_of(BLOCK) && self.is_group(block_after(at))? => block_after(at),
+                (None, None) if !at.is_multiple_of(BLOCK) && self.is_group(block_after(at))? => {
+                    block_after(at)
+                }
                 (None, None) => match self.next_magic(at + 8)? {
                     Some(next) => next,
                     None => break,
@@ -123,7 +129,11 @@ impl Scanner<'_> {
         }
         self.write = group.write;
         self.durable = self.durable.max(group.durable_through);
-        let next = if group.records == 0 { at + group.bytes.max(BLOCK) } else { at + GROUP_HEADER as u64 };
+        let next = if group.records == 0 {
+            at + group.bytes.max(BLOCK)
+        } else {
+            at + GROUP_HEADER as u64
+        };
         self.end = self.end.max(next);
         Some(next)
     }
@@ -152,15 +162,27 @@ impl Scanner<'_> {
         if next_sequence > self.last.saturating_add(1) {
             return false;
         }
-        let Some(missing) = next_sequence.checked_sub(self.through.last() + 1).filter(|missing| *missing < GAP_MAX) else {
+        let Some(missing) = next_sequence
+            .checked_sub(self.through.last() + 1)
+            .filter(|missing| *missing < GAP_MAX)
+        else {
             return false;
         };
-        let urgent = urgent_before.saturating_sub(self.through.lane(Lane::Urgent)).min(missing);
+        let urgent = urgent_before
+            .saturating_sub(self.through.lane(Lane::Urgent))
+            .min(missing);
         if missing > 0 {
-            self.gaps.push((self.end, self.through.last() + 1..=self.through.last() + missing));
+            self.gaps.push((
+                self.end,
+                self.through.last() + 1..=self.through.last() + missing,
+            ));
         }
         for number in 0..missing {
-            let lost = Entry::lost(if number < urgent { Lane::Urgent } else { Lane::Normal });
+            let lost = Entry::lost(if number < urgent {
+                Lane::Urgent
+            } else {
+                Lane::Normal
+            });
             self.through.add(lost.lane, lost.person_type, 1);
             self.entries.push(lost);
         }
@@ -169,7 +191,10 @@ impl Scanner<'_> {
 
     /// Judges what was not known to be synced, and cuts the torn tail.
     fn finish(mut self) -> io::Result<Scan> {
-        let synced = self.gaps.iter().filter(|(before, _)| *before < self.durable);
+        let synced = self
+            .gaps
+            .iter()
+            .filter(|(before, _)| *before < self.durable);
         let mut rotten: Vec<_> = synced.map(|(_, missing)| missing.clone()).collect();
         let mut whole = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
@@ -191,15 +216,24 @@ impl Scanner<'_> {
                 }
             }
         }
-        Ok(Scan { entries: self.entries, end: block_after(self.end), write: self.write + 1, rotten })
+        Ok(Scan {
+            entries: self.entries,
+            end: block_after(self.end),
+            write: self.write + 1,
+            rotten,
+        })
     }
 
     /// Whether event and pictures hold: only asked of what nothing witnesses as synced.
     fn is_whole(&self, entry: &Entry) -> io::Result<bool> {
         let header = self.read(entry.offset, RECORD_HEADER)?;
-        let Some(header) = RecordHeader::decode(&header, self.nonce, entry.offset) else { return Ok(false) };
+        let Some(header) = RecordHeader::decode(&header, self.nonce, entry.offset) else {
+            return Ok(false);
+        };
         let at = entry.offset + RECORD_HEADER as u64;
-        if checksum(self.nonce, at, &self.read(at, header.event_bytes as usize)?) != header.event_crc {
+        if checksum(self.nonce, at, &self.read(at, header.event_bytes as usize)?)
+            != header.event_crc
+        {
             return Ok(false);
         }
         let mut at = pictures_offset(entry.offset, header.event_bytes);
@@ -222,7 +256,9 @@ impl Scanner<'_> {
         let mut at = from.next_multiple_of(8);
         while at < self.length {
             let chunk = self.read(at, CHUNK)?;
-            let found = chunk.chunks_exact(8).position(|word| word.starts_with(&group) || word.starts_with(&record));
+            let found = chunk
+                .chunks_exact(8)
+                .position(|word| word.starts_with(&group) || word.starts_with(&record));
             if let Some(found) = found {
                 return Ok(Some(at + found as u64 * 8));
             }
@@ -233,7 +269,9 @@ impl Scanner<'_> {
 
     /// Up to `length` bytes; fewer at the end of the file.
     fn read(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
-        let there = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX).min(length);
+        let there = usize::try_from(self.length.saturating_sub(at))
+            .unwrap_or(usize::MAX)
+            .min(length);
         let mut bytes = vec![0; there];
         self.file.read_exact_at(&mut bytes, at)?;
         Ok(bytes)
@@ -247,16 +285,31 @@ mod tests {
     use crate::event::{PersonType, Timestamp};
 
     fn group(offset: u64, write: u64, next_sequence: u64) -> (u64, Vec<u8>) {
-        let header = GroupHeader { bytes: BLOCK, records: 0, write, next_sequence, urgent_before: 0, durable_through: offset };
+        let header = GroupHeader {
+            bytes: BLOCK,
+            records: 0,
+            write,
+            next_sequence,
+            urgent_before: 0,
+            durable_through: offset,
+        };
         (offset, header.encode(7, offset))
     }
 
     #[test]
     fn what_was_rolled_back_at_the_end_of_a_segment_takes_no_number_of_the_next() {
         let dir = tempfile::tempdir().unwrap();
-        let file = Disk::default().create(&dir.path().join("segment-0000000001")).unwrap();
-        let header =
-            SegmentHeader { number: 1, nonce: 7, epoch: [0; 16], write: 1, created_at: Timestamp(1), before: Counts::default() };
+        let file = Disk::default()
+            .create(&dir.path().join("segment-0000000001"))
+            .unwrap();
+        let header = SegmentHeader {
+            number: 1,
+            nonce: 7,
+            epoch: [0; 16],
+            write: 1,
+            created_at: Timestamp(1),
+            before: Counts::default(),
+        };
         for (offset, bytes) in [group(FIRST_GROUP, 1, 3), group(FIRST_GROUP + BLOCK, 2, 6)] {
             file.write_at(&bytes, offset).unwrap();
         }
@@ -264,7 +317,19 @@ mod tests {
         let mut next = Counts::default();
         next.add(Lane::Normal, PersonType::Visitor, 2);
 
-        assert_eq!(segment(&file, &header, Durable::Through(next)).unwrap().entries.len(), 2);
-        assert_eq!(segment(&file, &header, Durable::AsWitnessed).unwrap().entries.len(), 5);
+        assert_eq!(
+            segment(&file, &header, Durable::Through(next))
+                .unwrap()
+                .entries
+                .len(),
+            2
+        );
+        assert_eq!(
+            segment(&file, &header, Durable::AsWitnessed)
+                .unwrap()
+                .entries
+                .len(),
+            5
+        );
     }
 }

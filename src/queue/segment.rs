@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::layout::{
-    BLOCK, Counts, Entry, Fields, INDEX_ENTRY, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, TRAILER, Trailer,
-    block_after, checksum,
+    BLOCK, Counts, Entry, Fields, INDEX_ENTRY, RECORD_HEADER, RecordHeader, SEGMENT_HEADER,
+    SegmentHeader, TRAILER, Trailer, block_after, checksum,
 };
 use super::scan;
 use crate::disk::{Disk, File};
@@ -86,14 +86,18 @@ pub(super) enum ReadError {
 impl Segment {
     /// A segment as found on disk, its contents not yet known.
     pub(super) fn open(disk: &Disk, path: PathBuf) -> io::Result<Found> {
-        let Some(file) = disk.open_if_there(&path)? else { return Ok(Found::Nothing) };
+        let Some(file) = disk.open_if_there(&path)? else {
+            return Ok(Found::Nothing);
+        };
         for copy in [0, BLOCK] {
             let mut bytes = [0; SEGMENT_HEADER];
             if !file.read_if_long_enough(&mut bytes, copy)? {
                 continue;
             }
             match SegmentHeader::decode(&bytes) {
-                Some(Ok(header)) => return Ok(Found::Segment(Box::new(Segment::new(path, file, header)?))),
+                Some(Ok(header)) => {
+                    return Ok(Found::Segment(Box::new(Segment::new(path, file, header)?)));
+                }
                 Some(Err(version)) => return Ok(Found::Newer(version)),
                 None => {}
             }
@@ -103,7 +107,11 @@ impl Segment {
 
     pub(super) fn new(path: PathBuf, file: File, header: SegmentHeader) -> io::Result<Segment> {
         let allocated = AtomicU64::new(file.allocated()?);
-        let contents = Contents::Open { entries: Vec::new(), through: header.before, received_through: Timestamp(i64::MIN) };
+        let contents = Contents::Open {
+            entries: Vec::new(),
+            through: header.before,
+            received_through: Timestamp(i64::MIN),
+        };
         Ok(Segment {
             path,
             header,
@@ -119,29 +127,48 @@ impl Segment {
 
     /// Reads the trailer, if there is a valid one.
     pub(super) fn load_trailer(&self) -> io::Result<bool> {
-        let Some(offset) = self.file.length()?.checked_sub(BLOCK) else { return Ok(false) };
+        let Some(offset) = self.file.length()?.checked_sub(BLOCK) else {
+            return Ok(false);
+        };
         let mut bytes = [0; TRAILER];
         if !self.file.read_if_long_enough(&mut bytes, offset)? {
             return Ok(false);
         }
-        let trailer = Trailer::decode(&bytes, self.header.nonce, offset).filter(|trailer| trailer.number == self.header.number);
-        let Some(trailer) = trailer else { return Ok(false) };
-        *self.contents() = Contents::Sealed { trailer, index: Weak::new() };
+        let trailer = Trailer::decode(&bytes, self.header.nonce, offset)
+            .filter(|trailer| trailer.number == self.header.number);
+        let Some(trailer) = trailer else {
+            return Ok(false);
+        };
+        *self.contents() = Contents::Sealed {
+            trailer,
+            index: Weak::new(),
+        };
         Ok(true)
     }
 
     /// Takes what a scan found as the contents.
     pub(super) fn set_entries(&self, entries: Vec<Entry>) {
-        *self.contents() =
-            Contents::Open { entries: Vec::new(), through: self.header.before, received_through: Timestamp(i64::MIN) };
+        *self.contents() = Contents::Open {
+            entries: Vec::new(),
+            through: self.header.before,
+            received_through: Timestamp(i64::MIN),
+        };
         let _ = self.push(entries);
     }
 
     /// Adds records that are durable now. An error where it is sealed: they would stand where nobody looks for them.
     pub(super) fn push(&self, added: Vec<Entry>) -> io::Result<()> {
         let mut contents = self.contents();
-        let Contents::Open { entries, through, received_through } = &mut *contents else {
-            return Err(io::Error::other(format!("{} was written to after its end", self.path.display())));
+        let Contents::Open {
+            entries,
+            through,
+            received_through,
+        } = &mut *contents
+        else {
+            return Err(io::Error::other(format!(
+                "{} was written to after its end",
+                self.path.display()
+            )));
         };
         for entry in added {
             through.add(entry.lane, entry.person_type, 1);
@@ -160,7 +187,11 @@ impl Segment {
         let mut index = Vec::new();
         let trailer = match &*self.contents() {
             Contents::Sealed { .. } => return Ok(()),
-            Contents::Open { entries, through, received_through } => {
+            Contents::Open {
+                entries,
+                through,
+                received_through,
+            } => {
                 entries.iter().for_each(|entry| entry.encode(&mut index));
                 Trailer {
                     number: self.header.number,
@@ -174,14 +205,20 @@ impl Segment {
             }
         };
         let index_end = block_after(index_offset + index.len() as u64);
-        let offset = length.and_then(|length| length.checked_sub(BLOCK)).filter(|last| *last >= index_end).unwrap_or(index_end);
+        let offset = length
+            .and_then(|length| length.checked_sub(BLOCK))
+            .filter(|last| *last >= index_end)
+            .unwrap_or(index_end);
         let mut last = trailer.encode(self.header.nonce, offset);
         last.resize(BLOCK as usize, 0);
         self.file.write_at(&index, index_offset)?;
         self.file.write_at(&last, offset)?;
         self.file.set_length(offset + BLOCK)?;
         self.file.sync()?;
-        *self.contents() = Contents::Sealed { trailer, index: Weak::new() };
+        *self.contents() = Contents::Sealed {
+            trailer,
+            index: Weak::new(),
+        };
         self.measure();
         Ok(())
     }
@@ -217,7 +254,9 @@ impl Segment {
 
     pub(super) fn received_through(&self) -> Timestamp {
         match &*self.contents() {
-            Contents::Open { received_through, .. } => *received_through,
+            Contents::Open {
+                received_through, ..
+            } => *received_through,
             Contents::Sealed { trailer, .. } => trailer.received_through,
         }
     }
@@ -245,22 +284,40 @@ impl Segment {
 
     /// Shows the records from `from` on, in order, until `visit` says that it has enough (`false`). No lock is held meanwhile: `visit` may ask this
     /// segment whatever it likes, and the writer goes on.
-    pub(super) fn visit(&self, from: u64, mut visit: impl FnMut(u64, &Entry) -> bool) -> io::Result<()> {
+    pub(super) fn visit(
+        &self,
+        from: u64,
+        mut visit: impl FnMut(u64, &Entry) -> bool,
+    ) -> io::Result<()> {
         let mut skip = usize::try_from(from.saturating_sub(self.base())).unwrap_or(usize::MAX);
 
         let index = loop {
             let shown: Vec<Entry> = match &*self.contents() {
-                Contents::Open { entries, .. } => entries.iter().skip(skip).take(SHOWN_AT_ONCE).cloned().collect(),
+                Contents::Open { entries, .. } => entries
+                    .iter()
+                    .skip(skip)
+                    .take(SHOWN_AT_ONCE)
+                    .cloned()
+                    .collect(),
                 Contents::Sealed { index, .. } => break index.upgrade(),
             };
-            if shown.is_empty() || !shown.iter().zip(self.base() + skip as u64..).all(|(entry, sequence)| visit(sequence, entry)) {
+            if shown.is_empty()
+                || !shown
+                    .iter()
+                    .zip(self.base() + skip as u64..)
+                    .all(|(entry, sequence)| visit(sequence, entry))
+            {
                 return Ok(());
             }
             skip += shown.len();
         };
 
         let index = index.map_or_else(|| self.load_index(), Ok)?;
-        let _ = index.iter().skip(skip).zip(self.base() + skip as u64..).all(|(entry, sequence)| visit(sequence, entry));
+        let _ = index
+            .iter()
+            .skip(skip)
+            .zip(self.base() + skip as u64..)
+            .all(|(entry, sequence)| visit(sequence, entry));
         Ok(())
     }
 
@@ -291,7 +348,9 @@ impl Segment {
             Ok(None) => scan::sealed(&self.file, &self.header, &trailer),
             read => read.map(Option::unwrap_or_default),
         };
-        let loaded = loaded.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.path.display())))?;
+        let loaded = loaded.map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
+        })?;
         let loaded = Arc::new(loaded);
         if let Contents::Sealed { index, .. } = &mut *self.contents() {
             *index = Arc::downgrade(&loaded);
@@ -302,32 +361,60 @@ impl Segment {
     /// The index as written, if its checksum holds.
     pub(super) fn read_index(&self, trailer: &Trailer) -> io::Result<Option<Vec<Entry>>> {
         let mut bytes = vec![0; trailer.entries as usize * INDEX_ENTRY];
-        if !self.file.read_if_long_enough(&mut bytes, trailer.index_offset)? {
+        if !self
+            .file
+            .read_if_long_enough(&mut bytes, trailer.index_offset)?
+        {
             return Ok(None);
         }
         if checksum(self.header.nonce, trailer.index_offset, &bytes) != trailer.index_crc {
             return Ok(None);
         }
         let mut fields = Fields(&bytes);
-        Ok((0..trailer.entries).map(|_| Entry::decode(&mut fields)).collect())
+        Ok((0..trailer.entries)
+            .map(|_| Entry::decode(&mut fields))
+            .collect())
     }
 
     /// A record's header and event, checked.
-    pub(super) fn read(&self, sequence: u64, entry: &Entry) -> Result<(RecordHeader, Bytes), ReadError> {
+    pub(super) fn read(
+        &self,
+        sequence: u64,
+        entry: &Entry,
+    ) -> Result<(RecordHeader, Bytes), ReadError> {
         let rotten = || ReadError::Rotten(sequence);
         let mut bytes = vec![0; RECORD_HEADER + entry.event_bytes as usize];
-        if !self.file.read_if_long_enough(&mut bytes, entry.offset).map_err(|error| ReadError::Unanswered(sequence, error))? {
+        if !self
+            .file
+            .read_if_long_enough(&mut bytes, entry.offset)
+            .map_err(|error| ReadError::Unanswered(sequence, error))?
+        {
             return Err(rotten());
         }
-        let header = RecordHeader::decode(&bytes, self.header.nonce, entry.offset).filter(|header| header.sequence == sequence);
-        let header = header.filter(|header| header.event_bytes == entry.event_bytes).ok_or_else(rotten)?;
+        let header = RecordHeader::decode(&bytes, self.header.nonce, entry.offset)
+            .filter(|header| header.sequence == sequence);
+        let header = header
+            .filter(|header| header.event_bytes == entry.event_bytes)
+            .ok_or_else(rotten)?;
         let event = Bytes::from(bytes).slice(RECORD_HEADER..);
-        let crc = checksum(self.header.nonce, entry.offset + RECORD_HEADER as u64, &event);
-        if crc == header.event_crc { Ok((header, event)) } else { Err(rotten()) }
+        let crc = checksum(
+            self.header.nonce,
+            entry.offset + RECORD_HEADER as u64,
+            &event,
+        );
+        if crc == header.event_crc {
+            Ok((header, event))
+        } else {
+            Err(rotten())
+        }
     }
 
     /// A record's pictures, checked.
-    pub(super) fn read_pictures(&self, offset: u64, header: &RecordHeader) -> Result<Vec<Picture>, ReadError> {
+    pub(super) fn read_pictures(
+        &self,
+        offset: u64,
+        header: &RecordHeader,
+    ) -> Result<Vec<Picture>, ReadError> {
         let mut place = pictures_offset(offset, header.event_bytes);
         let mut pictures = Vec::new();
         for (kind, picture) in header.present() {
@@ -341,7 +428,10 @@ impl Segment {
             if !is_there || checksum(self.header.nonce, place, &bytes) != picture.crc {
                 return Err(failed());
             }
-            pictures.push(Picture { kind, bytes: Bytes::from(bytes) });
+            pictures.push(Picture {
+                kind,
+                bytes: Bytes::from(bytes),
+            });
             place += u64::from(picture.bytes);
         }
         Ok(pictures)
@@ -350,7 +440,11 @@ impl Segment {
     /// Whether the disk reads this file at all: its header, and not out of the page cache.
     pub(super) fn is_answering(&self) -> bool {
         self.file.forget_cached();
-        let is_read = |copy: &u64| self.file.read_exact_at(&mut [0; SEGMENT_HEADER], *copy).is_ok();
+        let is_read = |copy: &u64| {
+            self.file
+                .read_exact_at(&mut [0; SEGMENT_HEADER], *copy)
+                .is_ok()
+        };
         [0, BLOCK].iter().any(is_read)
     }
 
@@ -381,9 +475,16 @@ mod tests {
     fn what_is_sealed_takes_no_record_any_more() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("segment-0000000001");
-        let header =
-            SegmentHeader { number: 1, nonce: 7, epoch: [0; 16], write: 1, created_at: Timestamp(1), before: Counts::default() };
-        let segment = Segment::new(path.clone(), Disk::default().create(&path).unwrap(), header).unwrap();
+        let header = SegmentHeader {
+            number: 1,
+            nonce: 7,
+            epoch: [0; 16],
+            write: 1,
+            created_at: Timestamp(1),
+            before: Counts::default(),
+        };
+        let segment =
+            Segment::new(path.clone(), Disk::default().create(&path).unwrap(), header).unwrap();
         segment.push(vec![Entry::lost(Lane::Normal)]).unwrap();
         segment.seal(FIRST_GROUP, None, 2).unwrap();
         segment.push(vec![Entry::lost(Lane::Normal)]).unwrap_err();

@@ -65,7 +65,8 @@ impl Settings {
 
     /// As many files may be open for segments: a full log, and one beyond it that is being made.
     pub fn segments_max(&self) -> usize {
-        usize::try_from(self.max_bytes.div_ceil(self.segment_bytes.max(1)) + 1).unwrap_or(usize::MAX)
+        usize::try_from(self.max_bytes.div_ceil(self.segment_bytes.max(1)) + 1)
+            .unwrap_or(usize::MAX)
     }
 
     /// What stays free on the file system for cursors, verdicts and set-aside records.
@@ -75,12 +76,18 @@ impl Settings {
 }
 
 fn segment_bytes(max_bytes: u64) -> u64 {
-    let wanted = SEGMENT_BYTES.min(max_bytes / SEGMENTS_MIN).max(max_bytes / SEGMENTS_MAX);
+    let wanted = SEGMENT_BYTES
+        .min(max_bytes / SEGMENTS_MIN)
+        .max(max_bytes / SEGMENTS_MAX);
     (wanted / BLOCK * BLOCK).max(4 * BLOCK)
 }
 
 fn sends_inline(destination: &Destination) -> bool {
-    destination.is_bus() && destination.routes.iter().any(|(_, route)| route.pictures == PicturePolicy::Inline)
+    destination.is_bus()
+        && destination
+            .routes
+            .iter()
+            .any(|(_, route)| route.pictures == PicturePolicy::Inline)
 }
 
 impl From<&Config> for Settings {
@@ -91,7 +98,13 @@ impl From<&Config> for Settings {
             dedupe_window: config.normalize.dedupe_window,
             dedupe_max_events: config.normalize.dedupe_max_events,
             keep_pictures: config.send.destinations.iter().any(sends_inline),
-            copies: config.send.destinations.iter().filter(|other| !other.is_bus()).map(|copy| copy.name.to_string()).collect(),
+            copies: config
+                .send
+                .destinations
+                .iter()
+                .filter(|other| !other.is_bus())
+                .map(|copy| copy.name.to_string())
+                .collect(),
             ..Settings::new(&config.data_dir, config.queue.max_bytes)
         }
     }
@@ -103,7 +116,11 @@ pub enum OpenError {
     #[error("{} is in use by another process", .path.display())]
     Locked { path: PathBuf },
     #[error("{} was written by a later version (format {found}, this program knows {known})", .path.display())]
-    Newer { path: PathBuf, found: u32, known: u32 },
+    Newer {
+        path: PathBuf,
+        found: u32,
+        known: u32,
+    },
     /// Switched off with records waiting.
     #[error(
         "{waiting} records wait for {destination:?}, which is not configured; to give them up: boxbridge queue forget {destination}"
@@ -123,6 +140,10 @@ pub enum OpenError {
 impl OpenError {
     /// Says what was being done to which path.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-        move |source| OpenError::Io { doing, path: path.to_owned(), source }
+        move |source| OpenError::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
     }
 }

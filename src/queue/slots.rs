@@ -26,7 +26,11 @@ impl Slots {
         let fresh = path.with_extension("new");
         let file = disk.create(&fresh)?;
         file.fill(0, 2 * bytes)?;
-        let mut slots = Slots { file, bytes, generation: 0 };
+        let mut slots = Slots {
+            file,
+            bytes,
+            generation: 0,
+        };
         slots.write_both(text)?;
         slots.file.rename(&path)?;
         disk.sync_directory(path.parent().unwrap_or(Path::new("/")))?;
@@ -34,10 +38,22 @@ impl Slots {
     }
 
     /// The file and the newest text that validates; `None` for the text if neither does. A file that is not there is an error.
-    pub(super) fn open(disk: &Disk, path: &Path, bytes: u64) -> io::Result<(Slots, Option<Vec<u8>>)> {
+    pub(super) fn open(
+        disk: &Disk,
+        path: &Path,
+        bytes: u64,
+    ) -> io::Result<(Slots, Option<Vec<u8>>)> {
         let file = disk.open_if_there(path)?.ok_or(io::ErrorKind::NotFound)?;
-        let (generation, text) = newest(&file, bytes)?.map_or((0, None), |(generation, text)| (generation, Some(text)));
-        Ok((Slots { file, bytes, generation }, text))
+        let (generation, text) =
+            newest(&file, bytes)?.map_or((0, None), |(generation, text)| (generation, Some(text)));
+        Ok((
+            Slots {
+                file,
+                bytes,
+                generation,
+            },
+            text,
+        ))
     }
 
     /// The newest text that validates, without any claim to the file.
@@ -49,7 +65,11 @@ impl Slots {
     pub(super) fn write(&mut self, text: &[u8]) -> io::Result<()> {
         let room = (self.bytes as usize).saturating_sub(HEADER);
         if text.len() > room {
-            let message = format!("{}: {} bytes do not fit into a slot of {room}", self.file.path().display(), text.len());
+            let message = format!(
+                "{}: {} bytes do not fit into a slot of {room}",
+                self.file.path().display(),
+                text.len()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let generation = self.generation + 1;
@@ -83,7 +103,9 @@ fn newest(file: &File, bytes: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
             continue;
         }
         if let Some((generation, text)) = decode(&slot, offset)
-            && newest.as_ref().is_none_or(|(newest, _)| generation > *newest)
+            && newest
+                .as_ref()
+                .is_none_or(|(newest, _)| generation > *newest)
         {
             newest = Some((generation, text));
         }

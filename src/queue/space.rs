@@ -41,7 +41,10 @@ impl Trouble {
     /// Of a call on what holds records, or their names: broken, unless the error says that the call was never tried.
     pub(super) fn of(doing: &str, file: &File, error: std::io::Error) -> Trouble {
         match disk::is_passing(&error) {
-            true => Trouble::not_now(format!("{doing} {}: {error}", file.path().display()), &error),
+            true => Trouble::not_now(
+                format!("{doing} {}: {error}", file.path().display()),
+                &error,
+            ),
             false => Trouble::Broken(error),
         }
     }
@@ -73,7 +76,11 @@ pub(super) fn make_room(inner: &Inner, wanted: u64) -> Result<(), Trouble> {
             continue;
         }
         if inner.settings.on_full == OnFull::Refuse || !expire_oldest(inner).map_err(failed)? {
-            return Err(disk.map_or(Trouble::Full { used, limit }, |reason| Trouble::DiskFull { reason }));
+            return Err(
+                disk.map_or(Trouble::Full { used, limit }, |reason| Trouble::DiskFull {
+                    reason,
+                }),
+            );
         }
     }
 }
@@ -81,11 +88,22 @@ pub(super) fn make_room(inner: &Inner, wanted: u64) -> Result<(), Trouble> {
 /// What the file system has too little of for a segment of so many bytes. What it does not tell is left to the attempt.
 pub(super) fn missing(inner: &Inner, wanted: u64) -> Option<String> {
     let room = inner.log.disk.free_space(&inner.log.directory).ok()?;
-    if room.files.is_some_and(|files| files.available < RESERVE_FILES) {
-        return Some(format!("the file system of {} has no room for more files", inner.log.directory.display()));
+    if room
+        .files
+        .is_some_and(|files| files.available < RESERVE_FILES)
+    {
+        return Some(format!(
+            "the file system of {} has no room for more files",
+            inner.log.directory.display()
+        ));
     }
     let needed = wanted.saturating_add(inner.settings.reserve_bytes());
-    (room.bytes < needed).then(|| format!("the file system of {} is full", inner.log.directory.display()))
+    (room.bytes < needed).then(|| {
+        format!(
+            "the file system of {} is full",
+            inner.log.directory.display()
+        )
+    })
 }
 
 /// Writes every slot with that much change. A failure loses nothing: what is not written repeats after a crash, holds back the
@@ -94,7 +112,12 @@ pub(super) fn flush(inner: &Inner, change: Change) -> bool {
     let mut is_written = true;
     for follower in &inner.followers {
         follower.pass_if_done(&inner.log);
-        let what = || format!("writing the cursor of {}, {}", follower.destination, follower.lane);
+        let what = || {
+            format!(
+                "writing the cursor of {}, {}",
+                follower.destination, follower.lane
+            )
+        };
         match follower.flush(&inner.log, change) {
             Ok(false) => {}
             Ok(true) => inner.log.outages.over(what),
@@ -109,17 +132,32 @@ pub(super) fn flush(inner: &Inner, change: Change) -> bool {
 
 /// Deletes the oldest segment if nobody needs it and `may_go` agrees.
 pub(super) fn delete_oldest(inner: &Inner, may_go: impl Fn(&Segment) -> bool) -> io::Result<bool> {
-    let passed = inner.followers.iter().map(|follower| follower.durable()).min().unwrap_or(u64::MAX);
+    let passed = inner
+        .followers
+        .iter()
+        .map(|follower| follower.durable())
+        .min()
+        .unwrap_or(u64::MAX);
     let oldest = {
         let state = inner.log.state();
         let oldest = state.segments.front().filter(|_| state.segments.len() > 1);
-        oldest.filter(|oldest| oldest.is_sealed() && oldest.through().last() <= passed && may_go(oldest)).cloned()
+        oldest
+            .filter(|oldest| {
+                oldest.is_sealed() && oldest.through().last() <= passed && may_go(oldest)
+            })
+            .cloned()
     };
-    let Some(oldest) = oldest else { return Ok(false) };
+    let Some(oldest) = oldest else {
+        return Ok(false);
+    };
     remove(inner, &oldest.path)?;
     // Known as long as it occupies room. Writer and keeper may be at the same one.
     let mut state = inner.log.state();
-    if state.segments.front().is_some_and(|front| Arc::ptr_eq(front, &oldest)) {
+    if state
+        .segments
+        .front()
+        .is_some_and(|front| Arc::ptr_eq(front, &oldest))
+    {
         state.segments.pop_front();
     }
     drop(state);
@@ -144,9 +182,15 @@ fn remove(inner: &Inner, path: &Path) -> io::Result<()> {
 fn expire_oldest(inner: &Inner) -> io::Result<bool> {
     let oldest = {
         let state = inner.log.state();
-        state.segments.front().filter(|_| state.segments.len() > 1).cloned()
+        state
+            .segments
+            .front()
+            .filter(|_| state.segments.len() > 1)
+            .cloned()
     };
-    let Some(oldest) = oldest else { return Ok(false) };
+    let Some(oldest) = oldest else {
+        return Ok(false);
+    };
     let last = oldest.through().last();
     for follower in &inner.followers {
         let mut progress = follower.progress();
@@ -156,10 +200,15 @@ fn expire_oldest(inner: &Inner) -> io::Result<bool> {
             }
             true
         })?;
-        PersonType::ALL.iter().for_each(|person_type| progress.pass(*person_type, last));
+        PersonType::ALL
+            .iter()
+            .for_each(|person_type| progress.pass(*person_type, last));
         progress.give_up_replays(last);
     }
-    tracing::error!(through = last, "the queue is full: its oldest records were given up, as on_full says");
+    tracing::error!(
+        through = last,
+        "the queue is full: its oldest records were given up, as on_full says"
+    );
     flush(inner, Change::Passed);
     delete_oldest(inner, |_| true)
 }
@@ -171,7 +220,14 @@ pub(super) fn punch(inner: &Inner, segment: &Segment) -> io::Result<()> {
     segment.visit(segment.base(), |_, entry| {
         if entry.pictures_bytes > 0 && !entry.lost {
             let start = super::segment::pictures_offset(entry.offset, entry.event_bytes);
-            ranges.push((start, super::segment::record_end(entry.offset, entry.event_bytes, entry.pictures_bytes.into()) - start));
+            ranges.push((
+                start,
+                super::segment::record_end(
+                    entry.offset,
+                    entry.event_bytes,
+                    entry.pictures_bytes.into(),
+                ) - start,
+            ));
         }
         true
     })?;
@@ -189,13 +245,26 @@ pub(super) fn punch(inner: &Inner, segment: &Segment) -> io::Result<()> {
 
 /// Sealed segments whose pictures nobody needs any more.
 pub(super) fn punchable(inner: &Inner) -> Vec<Arc<Segment>> {
-    let takes_pictures =
-        |follower: &&Arc<Follower>| follower.exceptions.is_some() || inner.settings.copies.contains(&follower.destination);
+    let takes_pictures = |follower: &&Arc<Follower>| {
+        follower.exceptions.is_some() || inner.settings.copies.contains(&follower.destination)
+    };
     let stores = inner.followers.iter().filter(takes_pictures);
-    let Some(passed) = stores.map(|store| store.durable()).min().filter(|_| !inner.settings.keep_pictures) else {
+    let Some(passed) = stores
+        .map(|store| store.durable())
+        .min()
+        .filter(|_| !inner.settings.keep_pictures)
+    else {
         return Vec::new();
     };
     let state = inner.log.state();
-    let is_whole = |segment: &&Arc<Segment>| segment.is_sealed() && !segment.given_back.load(Ordering::Acquire);
-    state.segments.iter().filter(is_whole).filter(|segment| segment.through().last() <= passed).cloned().collect()
+    let is_whole = |segment: &&Arc<Segment>| {
+        segment.is_sealed() && !segment.given_back.load(Ordering::Acquire)
+    };
+    state
+        .segments
+        .iter()
+        .filter(is_whole)
+        .filter(|segment| segment.through().last() <= passed)
+        .cloned()
+        .collect()
 }

@@ -71,9 +71,19 @@ pub struct FollowerStatus {
 
 pub(super) fn status(inner: &Inner) -> Status {
     let bytes = bytes(inner);
-    let growth = inner.growth.lock().unwrap_or_else(PoisonError::into_inner).bytes_per_second();
-    let available = inner.log.disk.free_space(&inner.log.directory).ok().map(|room| room.bytes);
-    let disk_available = available.map(|bytes| bytes.saturating_sub(inner.settings.reserve_bytes()));
+    let growth = inner
+        .growth
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .bytes_per_second();
+    let available = inner
+        .log
+        .disk
+        .free_space(&inner.log.directory)
+        .ok()
+        .map(|room| room.bytes);
+    let disk_available =
+        available.map(|bytes| bytes.saturating_sub(inner.settings.reserve_bytes()));
     // What is only kept gives way.
     let on_disk = disk_available.map_or(u64::MAX, |available| available.saturating_add(bytes.kept));
     let room = bytes.limit.saturating_sub(bytes.waiting).min(on_disk);
@@ -90,7 +100,11 @@ pub(super) fn status(inner: &Inner) -> Status {
         last_sync: inner.syncing.last(),
         oldest: inner.log.oldest().map(Sequence),
         newest: Sequence(inner.log.counts().last()),
-        followers: inner.followers.iter().map(|follower| of(inner, follower)).collect(),
+        followers: inner
+            .followers
+            .iter()
+            .map(|follower| of(inner, follower))
+            .collect(),
     }
 }
 
@@ -100,7 +114,11 @@ fn of(inner: &Inner, follower: &super::follower::Follower) -> FollowerStatus {
     let accepted = follower.accepted(&inner.log, &progress);
     let tally = progress.answered();
     let waiting = accepted.saturating_sub(tally.total());
-    let oldest_waiting = if waiting == 0 { None } else { oldest_waiting(&inner.log, follower.lane, &progress) };
+    let oldest_waiting = if waiting == 0 {
+        None
+    } else {
+        oldest_waiting(&inner.log, follower.lane, &progress)
+    };
     let replays = progress.replays.len();
     FollowerStatus {
         destination: follower.destination.clone(),
@@ -117,7 +135,10 @@ fn of(inner: &Inner, follower: &super::follower::Follower) -> FollowerStatus {
 fn oldest_waiting(log: &Log, lane: Lane, progress: &Progress) -> Option<Timestamp> {
     let open = progress.oldest_unanswered();
     let scanned = |person_type: PersonType| progress.scanned(person_type);
-    let unread = PersonType::ALL.iter().map(|person_type| scanned(*person_type)).min()?;
+    let unread = PersonType::ALL
+        .iter()
+        .map(|person_type| scanned(*person_type))
+        .min()?;
     if let Some((sequence, received_at)) = open
         && sequence <= unread
     {
@@ -135,12 +156,17 @@ fn oldest_waiting(log: &Log, lane: Lane, progress: &Progress) -> Option<Timestam
         };
         let mut found = None;
         let seen = segment.visit(from, |sequence, entry| {
-            let is_ours = entry.lane == lane && !entry.lost && sequence > scanned(entry.person_type);
+            let is_ours =
+                entry.lane == lane && !entry.lost && sequence > scanned(entry.person_type);
             found = is_ours.then_some((sequence, entry.received_at));
             found.is_none()
         });
         if let (Ok(()), Some(found)) = (seen, found) {
-            return open.into_iter().chain([found]).min().map(|(_, received_at)| received_at);
+            return open
+                .into_iter()
+                .chain([found])
+                .min()
+                .map(|(_, received_at)| received_at);
         }
         from = segment.through().last() + 1;
     }
@@ -152,18 +178,38 @@ const LOOK_AHEAD_SEGMENTS: usize = 16;
 /// As of now, not as of the last append: whoever is taken out of a load balancer gets none, and would stay out for ever.
 fn is_full(inner: &Inner, bytes: &SpaceUsed) -> bool {
     let wanted = inner.settings.segment_bytes;
-    let has_no_room = bytes.waiting + wanted > bytes.limit || space::missing(inner, wanted).is_some();
-    let is_open = inner.log.state().segments.back().is_some_and(|segment| !segment.is_sealed());
-    has_no_room && inner.settings.on_full == OnFull::Refuse && (!is_open || inner.full.load(Ordering::Relaxed))
+    let has_no_room =
+        bytes.waiting + wanted > bytes.limit || space::missing(inner, wanted).is_some();
+    let is_open = inner
+        .log
+        .state()
+        .segments
+        .back()
+        .is_some_and(|segment| !segment.is_sealed());
+    has_no_room
+        && inner.settings.on_full == OnFull::Refuse
+        && (!is_open || inner.full.load(Ordering::Relaxed))
 }
 
 pub(super) fn bytes(inner: &Inner) -> SpaceUsed {
-    let passed = inner.followers.iter().map(|follower| follower.progress().position()).min().unwrap_or(u64::MAX);
+    let passed = inner
+        .followers
+        .iter()
+        .map(|follower| follower.progress().position())
+        .min()
+        .unwrap_or(u64::MAX);
     let limit = inner.settings.max_bytes;
-    let mut used = SpaceUsed { limit, ..SpaceUsed::default() };
+    let mut used = SpaceUsed {
+        limit,
+        ..SpaceUsed::default()
+    };
     for segment in &inner.log.state().segments {
         let bytes = segment.allocated.load(Ordering::Relaxed);
-        if segment.through().last() > passed { used.waiting += bytes } else { used.kept += bytes }
+        if segment.through().last() > passed {
+            used.waiting += bytes
+        } else {
+            used.kept += bytes
+        }
     }
     used.free = limit.saturating_sub(used.waiting + used.kept);
     used

@@ -26,7 +26,9 @@ pub struct Verdicts {
 impl Verdicts {
     /// `store` by [`Lane::number`].
     pub(super) fn new(store: Option<[Arc<Follower>; Lane::ALL.len()]>, lane: Lane) -> Verdicts {
-        let of_lane = store.as_ref().map(|lanes| &lanes[usize::from(lane.number())]);
+        let of_lane = store
+            .as_ref()
+            .map(|lanes| &lanes[usize::from(lane.number())]);
         let changed = match of_lane.and_then(|store| store.exceptions.as_ref()) {
             Some(exceptions) => exceptions.settled.subscribe(),
             None => watch::channel(0).1,
@@ -36,13 +38,25 @@ impl Verdicts {
 
     /// What became of a record's pictures; `None` while the store has not settled it. Where there is no store, nothing is
     /// waited for.
-    pub fn of(&self, sequence: Sequence, lane: Lane, person_type: PersonType) -> Option<PictureVerdict> {
-        let Some(lanes) = &self.store else { return Some(PictureVerdict::default()) };
+    pub fn of(
+        &self,
+        sequence: Sequence,
+        lane: Lane,
+        person_type: PersonType,
+    ) -> Option<PictureVerdict> {
+        let Some(lanes) = &self.store else {
+            return Some(PictureVerdict::default());
+        };
         let store = &lanes[usize::from(lane.number())];
         store
             .progress()
             .is_answered(sequence.0, person_type)
-            .then(|| store.exceptions.as_ref().map_or_else(PictureVerdict::default, |all| all.of(sequence.0)))
+            .then(|| {
+                store
+                    .exceptions
+                    .as_ref()
+                    .map_or_else(PictureVerdict::default, |all| all.of(sequence.0))
+            })
     }
 
     /// Waits until the store has settled more than at the last call. Cancel-safe.
@@ -101,8 +115,19 @@ impl Exceptions {
                 runs.add(first, last, verdict);
             }
         }
-        let file = Mutex::new(Appended { file, end, room: length, is_named: false });
-        Ok(Exceptions { disk: disk.clone(), path, runs: Mutex::new(runs), file, settled: watch::Sender::new(0) })
+        let file = Mutex::new(Appended {
+            file,
+            end,
+            room: length,
+            is_named: false,
+        });
+        Ok(Exceptions {
+            disk: disk.clone(),
+            path,
+            runs: Mutex::new(runs),
+            file,
+            settled: watch::Sender::new(0),
+        })
     }
 
     /// A record is settled; its verdict is remembered, and written by the next flush.
@@ -122,7 +147,9 @@ impl Exceptions {
     fn of(&self, sequence: u64) -> PictureVerdict {
         let runs = self.runs();
         let run = runs.by_first.range(..=sequence).next_back();
-        run.filter(|(_, (last, _))| sequence <= *last).map(|(_, (_, verdict))| *verdict).unwrap_or_default()
+        run.filter(|(_, (last, _))| sequence <= *last)
+            .map(|(_, (_, verdict))| *verdict)
+            .unwrap_or_default()
     }
 
     /// Makes durable what is not.
@@ -132,7 +159,9 @@ impl Exceptions {
         if unwritten.is_empty() {
             return Ok(());
         }
-        let written = self.name(&mut appended).and_then(|()| appended.append(&unwritten));
+        let written = self
+            .name(&mut appended)
+            .and_then(|()| appended.append(&unwritten));
         if written.is_err() {
             self.runs().unwritten.splice(0..0, unwritten);
         }
@@ -160,14 +189,20 @@ impl Exceptions {
         file.rename(&self.path)?;
         let end = bytes.len() as u64;
         // From here on the old file has no name: whatever becomes of the sync, it is not written any more.
-        *appended = Appended { file, end, room: end, is_named: false };
+        *appended = Appended {
+            file,
+            end,
+            room: end,
+            is_named: false,
+        };
         self.name(&mut appended)
     }
 
     /// Nothing in a file counts before its name is durable.
     fn name(&self, appended: &mut Appended) -> io::Result<()> {
         if !appended.is_named {
-            self.disk.sync_directory(self.path.parent().unwrap_or(Path::new("/")))?;
+            self.disk
+                .sync_directory(self.path.parent().unwrap_or(Path::new("/")))?;
             appended.is_named = true;
         }
         Ok(())
@@ -203,7 +238,9 @@ impl Runs {
 impl Appended {
     fn append(&mut self, unwritten: &[(u64, PictureVerdict)]) -> io::Result<()> {
         let mut runs = Runs::default();
-        unwritten.iter().for_each(|(sequence, verdict)| runs.add(*sequence, *sequence, *verdict));
+        unwritten
+            .iter()
+            .for_each(|(sequence, verdict)| runs.add(*sequence, *sequence, *verdict));
         let mut bytes = Vec::new();
         for (first, (last, verdict)) in &runs.by_first {
             let offset = self.end + bytes.len() as u64;
@@ -238,6 +275,9 @@ fn decode(entry: &[u8], offset: u64) -> Option<(u64, u64, PictureVerdict)> {
     let (first, last) = (fields.u64()?, fields.u64()?);
     let [missing, not_stored, _, _] = fields.take()?;
     let crc = fields.u32()?;
-    let verdict = PictureVerdict { missing: PictureSet(missing), not_stored: PictureSet(not_stored) };
+    let verdict = PictureVerdict {
+        missing: PictureSet(missing),
+        not_stored: PictureSet(not_stored),
+    };
     (crc == checksum(0, offset, entry.get(..ENTRY - 4)?)).then_some((first, last, verdict))
 }

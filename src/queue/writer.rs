@@ -66,7 +66,8 @@ struct Wanted {
 impl Active {
     /// Whether a group fits and leaves room for its witness, the index and the trailer.
     fn has_room(&self, wanted: Wanted) -> bool {
-        self.end + wanted.bytes + BLOCK + Segment::seal_bytes(self.records + wanted.records) <= self.length
+        self.end + wanted.bytes + BLOCK + Segment::seal_bytes(self.records + wanted.records)
+            <= self.length
     }
 }
 
@@ -77,7 +78,13 @@ struct Sorted {
 }
 
 impl Writer {
-    pub(super) fn new(inner: Arc<Inner>, duplicates: Duplicates, unsealed: Vec<Unsealed>, number: u64, write: u64) -> Writer {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        duplicates: Duplicates,
+        unsealed: Vec<Unsealed>,
+        number: u64,
+        write: u64,
+    ) -> Writer {
         let counts = inner.log.counts();
         let due = (!unsealed.is_empty()).then(|| Instant::now() + TRY_AGAIN);
         Writer {
@@ -113,28 +120,46 @@ impl Writer {
     fn write_group(&mut self, pending: Vec<Pending>) {
         let Sorted { group, repeats } = self.sort(pending);
         if group.is_empty() {
-            repeats.into_iter().for_each(|(reply, original)| answer(reply, Ok(Appended::Duplicate(Sequence(original)))));
+            repeats.into_iter().for_each(|(reply, original)| {
+                answer(reply, Ok(Appended::Duplicate(Sequence(original))))
+            });
             return;
         }
         let first = self.counts.last() + 1;
-        let wanted = Wanted { bytes: group::group_bytes(&group), records: group.len() };
+        let wanted = Wanted {
+            bytes: group::group_bytes(&group),
+            records: group.len(),
+        };
         let result = self.commit(&group, wanted);
         let refusal = self.judge(result, wanted).err();
         if refusal.is_some() {
             self.duplicates.forget_last(group.len());
         }
         for (sequence, pending) in (first..).zip(group) {
-            answer(pending.reply, refusal.clone().map_or(Ok(Appended::Stored(Sequence(sequence))), Err));
+            answer(
+                pending.reply,
+                refusal
+                    .clone()
+                    .map_or(Ok(Appended::Stored(Sequence(sequence))), Err),
+            );
         }
         for (reply, original) in repeats {
             // One that repeats a record of this group has no original where the group was not written.
-            let refusal = refusal.clone().filter(|_| original >= first || self.inner.is_poisoned());
-            answer(reply, refusal.map_or(Ok(Appended::Duplicate(Sequence(original))), Err));
+            let refusal = refusal
+                .clone()
+                .filter(|_| original >= first || self.inner.is_poisoned());
+            answer(
+                reply,
+                refusal.map_or(Ok(Appended::Duplicate(Sequence(original))), Err),
+            );
         }
     }
 
     fn sort(&mut self, pending: Vec<Pending>) -> Sorted {
-        let mut sorted = Sorted { group: Vec::with_capacity(pending.len()), repeats: Vec::new() };
+        let mut sorted = Sorted {
+            group: Vec::with_capacity(pending.len()),
+            repeats: Vec::new(),
+        };
         let mut next = self.counts.last() + 1;
         for pending in pending {
             match self.duplicates.original(&pending) {
@@ -153,11 +178,16 @@ impl Writer {
         self.find_room(wanted)?;
         let mut counts = self.counts;
         let entries = self.append(group, &mut counts)?;
-        let Some(active) = &mut self.active else { return Ok(()) };
+        let Some(active) = &mut self.active else {
+            return Ok(());
+        };
         active.records += group.len();
         self.counts = counts;
         self.needs_witness = true;
-        self.inner.log.publish(&active.segment, entries, counts).map_err(Trouble::Broken)?;
+        self.inner
+            .log
+            .publish(&active.segment, entries, counts)
+            .map_err(Trouble::Broken)?;
         self.due = Some(Instant::now() + IDLE);
         Ok(())
     }
@@ -167,7 +197,13 @@ impl Writer {
         let log = &self.inner.log;
         let refusal = match result {
             // What is smaller than what was refused may fit where that does not.
-            Ok(()) if self.refused.is_some_and(|refused| refused.bytes > wanted.bytes && !self.has_room(refused)) => return Ok(()),
+            Ok(())
+                if self.refused.is_some_and(|refused| {
+                    refused.bytes > wanted.bytes && !self.has_room(refused)
+                }) =>
+            {
+                return Ok(());
+            }
             Ok(()) => {
                 self.refused = None;
                 self.inner.full.store(false, Ordering::Relaxed);
@@ -188,8 +224,15 @@ impl Writer {
                 return Err(AppendError::Poisoned);
             }
         };
-        self.inner.full.store(!matches!(refusal, AppendError::NotNow { .. }), Ordering::Relaxed);
-        self.refused = Some(self.refused.filter(|refused| refused.bytes > wanted.bytes).unwrap_or(wanted));
+        self.inner.full.store(
+            !matches!(refusal, AppendError::NotNow { .. }),
+            Ordering::Relaxed,
+        );
+        self.refused = Some(
+            self.refused
+                .filter(|refused| refused.bytes > wanted.bytes)
+                .unwrap_or(wanted),
+        );
         // Not before the witness that may be due sooner.
         let again = Instant::now() + TRY_AGAIN;
         self.due = Some(self.due.map_or(again, |due| due.min(again)));
@@ -198,14 +241,21 @@ impl Writer {
 
     /// Writes and syncs one group.
     fn append(&mut self, group: &[Pending], counts: &mut Counts) -> Result<Vec<Entry>, Trouble> {
-        let Some(active) = &mut self.active else { return Ok(Vec::new()) };
-        let place =
-            Place { nonce: active.segment.header.nonce, offset: active.end, write: self.write, durable_through: active.end };
+        let Some(active) = &mut self.active else {
+            return Ok(Vec::new());
+        };
+        let place = Place {
+            nonce: active.segment.header.nonce,
+            offset: active.end,
+            write: self.write,
+            durable_through: active.end,
+        };
         // Also where it fails: what a failed write left must not pass for part of the next.
         self.write += 1;
         let group = group::lay_out(group, place, counts);
         let file = &active.segment.file;
-        file.write_pieces_at(&mut group.slices(), active.end).map_err(|error| Trouble::of("writing to", file, error))?;
+        file.write_pieces_at(&mut group.slices(), active.end)
+            .map_err(|error| Trouble::of("writing to", file, error))?;
         let started = Instant::now();
         let synced = file.sync();
         self.inner.syncing.took(started.elapsed());
@@ -222,7 +272,11 @@ impl Writer {
         // First, since it has its room already, whatever there is none for.
         let mut result = self.witness();
         if !matches!(result, Err(Trouble::Broken(_))) {
-            let found = if self.refused.is_some() { self.find_room(wanted) } else { self.seal_older() };
+            let found = if self.refused.is_some() {
+                self.find_room(wanted)
+            } else {
+                self.seal_older()
+            };
             result = found.and(result);
         }
         self.due = (!self.unsealed.is_empty()).then(|| Instant::now() + TRY_AGAIN);

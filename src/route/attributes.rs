@@ -29,7 +29,11 @@ pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'st
         ("recordedtime", event.received_at.to_string()),
     ]);
 
-    attributes.extend(moment.act_before.map(|time| ("actbefore", time.to_string())));
+    attributes.extend(
+        moment
+            .act_before
+            .map(|time| ("actbefore", time.to_string())),
+    );
     attributes.extend(moment.replay.map(|replay| ("replay", replay.to_owned())));
     attributes.push(("sequence", format!("{:020}", moment.sequence.number)));
     attributes
@@ -52,7 +56,9 @@ fn pictures(event: &Event, moment: Moment<'_>) -> &'static str {
         _ if moment.is_dropped || kinds.peek().is_none() => "none",
         PicturesNow::Pending => "pending",
         PicturesNow::Settled(verdict) => {
-            match kinds.any(|kind| verdict.missing.contains(kind) || verdict.not_stored.contains(kind)) {
+            match kinds
+                .any(|kind| verdict.missing.contains(kind) || verdict.not_stored.contains(kind))
+            {
                 true => "incomplete",
                 false => "stored",
             }

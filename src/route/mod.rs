@@ -14,7 +14,8 @@ use std::time::Duration;
 use crate::config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
 use crate::event::document::Table;
 use crate::event::{
-    Act, ClockSource, Dialect, Event, Feed, Lane, Message, Object, PersonType, Picture, PictureVerdict, Sequence, Timestamp,
+    Act, ClockSource, Dialect, Event, Feed, Lane, Message, Object, PersonType, Picture,
+    PictureVerdict, Sequence, Timestamp,
 };
 
 mod attributes;
@@ -71,7 +72,12 @@ pub enum PicturesNow {
 impl Router {
     /// `epoch` is the log's: sequences count within it. `tables` rebuilds the vendor's own document.
     pub fn new(routes: &Routes, places: PictureLocations, epoch: &str, tables: Tables) -> Router {
-        Router { routes: routes.clone(), places, epoch: epoch.to_owned(), tables }
+        Router {
+            routes: routes.clone(),
+            places,
+            epoch: epoch.to_owned(),
+            tables,
+        }
     }
 
     /// The lane of an event that arrives: urgent only if its route says so and one may still act on it.
@@ -90,7 +96,11 @@ impl Router {
             Feed::Platform => occurred_within(event, live_for),
             Feed::History => false,
         };
-        if is_live { Act::Before(event.received_at.plus(live_for)) } else { Act::Never }
+        if is_live {
+            Act::Before(event.received_at.plus(live_for))
+        } else {
+            Act::Never
+        }
     }
 
     /// Until when one may act on an event that is sent; `None`: it is for the record only.
@@ -111,11 +121,18 @@ impl Router {
     pub fn mqtt(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
         let is_live = matches!(self.still(event, sending), Still::Live(_));
-        let template = if is_live { &route.mqtt_topic } else { &route.mqtt_late_topic };
+        let template = if is_live {
+            &route.mqtt_topic
+        } else {
+            &route.mqtt_late_topic
+        };
         let topic = topic::render(template.as_ref()?, event);
 
         let expires_in = route.mqtt_expiry.map(|expiry| left_of(expiry, sending.age));
-        Some(Message { expires_in, ..self.message(event, sending, route, topic, String::new()) })
+        Some(Message {
+            expires_in,
+            ..self.message(event, sending, route, topic, String::new())
+        })
     }
 
     /// The message for Kafka; `None` if this type has no route there.
@@ -134,14 +151,20 @@ impl Router {
 
         let object = |Picture { kind, bytes }| {
             let reference = event.pictures.get(kind)?;
-            Some(Object { kind, key: reference.key.clone(), media_type: reference.media_type.clone(), bytes })
+            Some(Object {
+                kind,
+                key: reference.key.clone(),
+                media_type: reference.media_type.clone(),
+                bytes,
+            })
         };
         pictures.into_iter().filter_map(object).collect()
     }
 
     /// Whether this event's pictures go to the store: it has some, and its route does not drop them.
     pub fn stores(&self, event: &Event) -> bool {
-        self.routes.of(event.person_type).pictures != PicturePolicy::Drop && event.pictures.iter().next().is_some()
+        self.routes.of(event.person_type).pictures != PicturePolicy::Drop
+            && event.pictures.iter().next().is_some()
     }
 
     /// How long an event of this type waits for its pictures.
@@ -166,13 +189,24 @@ impl Router {
             template.parts.iter().map(text).collect()
         };
 
-        let routed = self.routes.iter().filter_map(|(person_type, route)| Some((person_type, route.kafka_topic.as_ref()?)));
-        routed.flat_map(|(person_type, template)| Feed::ALL.iter().map(move |feed| topic(template, person_type, *feed))).collect()
+        let routed = self
+            .routes
+            .iter()
+            .filter_map(|(person_type, route)| Some((person_type, route.kafka_topic.as_ref()?)));
+        routed
+            .flat_map(|(person_type, template)| {
+                Feed::ALL
+                    .iter()
+                    .map(move |feed| topic(template, person_type, *feed))
+            })
+            .collect()
     }
 
     /// Whether one may still act on an event at the moment of sending.
     fn still(&self, event: &Event, sending: &Sending<'_>) -> Still {
-        let Some(act_before) = self.act_before(event, sending.replay) else { return Still::Never };
+        let Some(act_before) = self.act_before(event, sending.replay) else {
+            return Still::Never;
+        };
         if sending.now > act_before {
             return Still::Over(act_before);
         }
@@ -180,19 +214,32 @@ impl Router {
         // Nothing is sent before it is received: if it seems so, the clock went back, and nobody knows how late it is.
         let is_known = sending.now.since(event.received_at) >= -CLOCK_STEP_MS;
         // A clock that was ahead and was set back shows the same times again: then only the age tells that the moment is long over.
-        let live_for = Duration::from_millis(u64::try_from(act_before.since(event.received_at)).unwrap_or(0));
+        let live_for =
+            Duration::from_millis(u64::try_from(act_before.since(event.received_at)).unwrap_or(0));
         match is_known && sending.age <= live_for {
             true => Still::Live(act_before),
             false => Still::Never,
         }
     }
 
-    fn message(&self, event: &Event, sending: &Sending<'_>, route: &Route, topic: String, key: String) -> Message {
+    fn message(
+        &self,
+        event: &Event,
+        sending: &Sending<'_>,
+        route: &Route,
+        topic: String,
+        key: String,
+    ) -> Message {
         let moment = Moment {
             act_before: self.still(event, sending).said(),
             replay: sending.replay,
-            sequence: SequenceInEpoch { epoch: &self.epoch, number: sending.sequence.0 },
-            base: self.places.of(sending.sequence, sending.lane, event.person_type),
+            sequence: SequenceInEpoch {
+                epoch: &self.epoch,
+                number: sending.sequence.0,
+            },
+            base: self
+                .places
+                .of(sending.sequence, sending.lane, event.person_type),
             pictures: sending.pictures,
             is_dropped: route.pictures == PicturePolicy::Drop,
             inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),

@@ -10,8 +10,8 @@ use super::PicturesNow;
 use super::picture_locations::Base;
 use crate::event::document::{self, Table};
 use crate::event::{
-    Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture, PictureKind, PictureReference, PictureState,
-    Quality, Revision, Timestamp, Warning,
+    Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture, PictureKind,
+    PictureReference, PictureState, Quality, Revision, Timestamp, Warning,
 };
 
 pub(super) const SCHEMA: &str = "boxbridge.match.v1";
@@ -97,7 +97,12 @@ pub(super) struct Moment<'a> {
 }
 
 pub(super) fn boxbridge(event: &Event, moment: Moment<'_>) -> Bytes {
-    let sent = |kind| event.pictures.get(kind).map(|picture| moment.picture(kind, picture));
+    let sent = |kind| {
+        event
+            .pictures
+            .get(kind)
+            .map(|picture| moment.picture(kind, picture))
+    };
     write(&Payload {
         schema: SCHEMA,
         id: event.id,
@@ -143,17 +148,28 @@ impl<'a> Moment<'a> {
     fn picture(&self, kind: PictureKind, picture: &'a PictureReference) -> PictureSent<'a> {
         let state = match self.pictures {
             _ if self.is_dropped => PictureState::Dropped,
-            PicturesNow::Settled(verdict) if verdict.missing.contains(kind) => PictureState::Missing,
-            PicturesNow::Settled(verdict) if verdict.not_stored.contains(kind) => PictureState::NotStored,
+            PicturesNow::Settled(verdict) if verdict.missing.contains(kind) => {
+                PictureState::Missing
+            }
+            PicturesNow::Settled(verdict) if verdict.not_stored.contains(kind) => {
+                PictureState::NotStored
+            }
             _ => picture.state,
         };
 
-        let will_lie = !matches!(state, PictureState::Dropped | PictureState::Missing | PictureState::NotStored);
+        let will_lie = !matches!(
+            state,
+            PictureState::Dropped | PictureState::Missing | PictureState::NotStored
+        );
 
         PictureSent {
             key: self.base.key(&picture.key),
             uri: will_lie.then(|| self.base.uri(&picture.key)),
-            url: if will_lie { self.base.url(&picture.key) } else { None },
+            url: if will_lie {
+                self.base.url(&picture.key)
+            } else {
+                None
+            },
             stored: will_lie && matches!(self.pictures, PicturesNow::Settled(_)),
             sha256: &picture.sha256,
             bytes: picture.bytes,
@@ -161,16 +177,23 @@ impl<'a> Moment<'a> {
             width: picture.width,
             height: picture.height,
             state,
-            base64: self.inline.map(|pictures| bytes_of(pictures, kind).map(Base64)),
+            base64: self
+                .inline
+                .map(|pictures| bytes_of(pictures, kind).map(Base64)),
         }
     }
 }
 
 fn bytes_of(pictures: &[Picture], kind: PictureKind) -> Option<&[u8]> {
-    pictures.iter().find(|picture| picture.kind == kind).map(|picture| &*picture.bytes)
+    pictures
+        .iter()
+        .find(|picture| picture.kind == kind)
+        .map(|picture| &*picture.bytes)
 }
 
 /// Writing an event cannot fail: its keys are strings and its numbers finite.
 fn write(payload: &impl Serialize) -> Bytes {
-    serde_json::to_vec(payload).map(Bytes::from).unwrap_or_default()
+    serde_json::to_vec(payload)
+        .map(Bytes::from)
+        .unwrap_or_default()
 }

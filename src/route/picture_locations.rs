@@ -45,22 +45,51 @@ impl PictureLocations {
     /// working directory. For a bucket, `prefix` is as the store writes it.
     pub fn new(store: &Store, root: &Path, prefix: &str) -> PictureLocations {
         let (prefix, uri) = match &store.url {
-            StoreUrl::File(_) => (String::new(), format!("file://{}/", encode_path(root).trim_end_matches('/'))),
-            StoreUrl::S3(bucket) if prefix.is_empty() => (String::new(), format!("s3://{}/", bucket.name)),
+            StoreUrl::File(_) => (
+                String::new(),
+                format!("file://{}/", encode_path(root).trim_end_matches('/')),
+            ),
+            StoreUrl::S3(bucket) if prefix.is_empty() => {
+                (String::new(), format!("s3://{}/", bucket.name))
+            }
             StoreUrl::S3(bucket) => (format!("{prefix}/"), format!("s3://{}/", bucket.name)),
         };
 
-        let url = store.public_url.as_ref().map(|url| format!("{}/{}", url.trim_end_matches('/'), encode_path(Path::new(&prefix))));
-        PictureLocations { now: Base { uri: uri + &prefix, url, prefix }, before: Vec::new() }
+        let url = store.public_url.as_ref().map(|url| {
+            format!(
+                "{}/{}",
+                url.trim_end_matches('/'),
+                encode_path(Path::new(&prefix))
+            )
+        });
+        PictureLocations {
+            now: Base {
+                uri: uri + &prefix,
+                url,
+                prefix,
+            },
+            before: Vec::new(),
+        }
     }
 
     /// Adds the former stores: where pictures lay at the last start, what has been settled since, and the oldest record there is.
-    pub fn after(self, last: PictureLocations, settled: Through, oldest: Sequence) -> PictureLocations {
+    pub fn after(
+        self,
+        last: PictureLocations,
+        settled: Through,
+        oldest: Sequence,
+    ) -> PictureLocations {
         let PictureLocations { now, mut before } = last;
         if now.uri != self.now.uri {
             before.push(Former { base: now, settled });
         }
-        before.retain(|former| former.settled.iter().flatten().any(|through| *through >= oldest.0));
+        before.retain(|former| {
+            former
+                .settled
+                .iter()
+                .flatten()
+                .any(|through| *through >= oldest.0)
+        });
         before.drain(..before.len().saturating_sub(FORMER_MAX));
         PictureLocations { before, ..self }
     }
@@ -73,9 +102,14 @@ impl PictureLocations {
     pub(super) fn of(&self, sequence: Sequence, lane: Lane, person_type: PersonType) -> &Base {
         let is_in = |former: &&Former| {
             let of_lane = former.settled.get(usize::from(lane.number()));
-            of_lane.and_then(|types| types.get(usize::from(person_type.number()))).is_some_and(|through| sequence.0 <= *through)
+            of_lane
+                .and_then(|types| types.get(usize::from(person_type.number())))
+                .is_some_and(|through| sequence.0 <= *through)
         };
-        self.before.iter().find(is_in).map_or(&self.now, |former| &former.base)
+        self.before
+            .iter()
+            .find(is_in)
+            .map_or(&self.now, |former| &former.base)
     }
 }
 

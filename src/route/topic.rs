@@ -93,20 +93,33 @@ mod tests {
     use super::*;
 
     fn topic(template: &str, device_id: &str, device_type: &str) -> String {
-        let template = Template::mqtt_topic(template, &[Field::DeviceId, Field::DeviceType]).unwrap();
-        fill(&template, |field| if field == Field::DeviceId { device_id } else { device_type })
+        let template =
+            Template::mqtt_topic(template, &[Field::DeviceId, Field::DeviceType]).unwrap();
+        fill(&template, |field| {
+            if field == Field::DeviceId {
+                device_id
+            } else {
+                device_type
+            }
+        })
     }
 
     #[test]
     fn separators_wildcards_and_controls_are_encoded_and_chinese_is_not() {
-        assert_eq!(topic("a/{device.id}", "a/../+#%\0\r\n", ""), "a/a%2F..%2F%2B%23%25%00%0D%0A");
+        assert_eq!(
+            topic("a/{device.id}", "a/../+#%\0\r\n", ""),
+            "a/a%2F..%2F%2B%23%25%00%0D%0A"
+        );
         assert_eq!(topic("a/{device.id}", "东门 1", ""), "a/东门 1");
         assert_eq!(topic("a/{device.id}/b", "", ""), "a/%/b");
     }
 
     #[test]
     fn a_dollar_never_begins_a_level() {
-        assert_eq!(topic("{device.id}/x", "$SYS/broker", ""), "%24SYS%2Fbroker/x");
+        assert_eq!(
+            topic("{device.id}/x", "$SYS/broker", ""),
+            "%24SYS%2Fbroker/x"
+        );
         assert_eq!(topic("a/{device.id}", "$SYS", ""), "a/%24SYS");
         assert_eq!(topic("a/{device.id}/b", "$$x$", ""), "a/%24$x$/b");
         assert_eq!(topic("a/x{device.id}", "$x", ""), "a/x$x");

@@ -21,7 +21,10 @@ mod broker {
 
     pub(super) enum Running {}
 
-    pub(super) fn start(_config: &config::Embedded, _connections_max: usize) -> Result<(Running, Addresses), StartError> {
+    pub(super) fn start(
+        _config: &config::Embedded,
+        _connections_max: usize,
+    ) -> Result<(Running, Addresses), StartError> {
         Err(StartError::NotBuilt)
     }
 
@@ -47,7 +50,11 @@ mod broker {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {address} ({key})")]
-    Listen { address: SocketAddr, key: &'static str, source: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        key: &'static str,
+        source: std::io::Error,
+    },
     #[error("the MQTT broker in this process does not start: {0}")]
     Broker(String),
     #[error(
@@ -71,7 +78,10 @@ pub struct Embedded {
 
 impl Embedded {
     /// Returns when it listens; it holds at most so many connections. May be called from within a runtime: the broker has its own.
-    pub fn start(config: &config::Embedded, connections_max: usize) -> Result<Embedded, StartError> {
+    pub fn start(
+        config: &config::Embedded,
+        connections_max: usize,
+    ) -> Result<Embedded, StartError> {
         let (running, addresses) = broker::start(config, connections_max)?;
         Ok(Embedded { running, addresses })
     }
@@ -88,11 +98,22 @@ impl Embedded {
     pub fn reached_by(&self, settings: config::Mqtt) -> config::Mqtt {
         let address = config::reached(self.addresses.tcp);
         let host = address.ip().to_string();
-        let broker = config::Broker { transport: MqttTransport::Tcp, host, port: address.port(), path: String::new() };
+        let broker = config::Broker {
+            transport: MqttTransport::Tcp,
+            host,
+            port: address.port(),
+            path: String::new(),
+        };
         let (username, password) = self.login();
         // Version 5 limits what is on its way, so that a ping never waits behind a thousand events for one slow subscriber; and it says what
         // nobody heard. Subscribers speak the version that they like.
-        config::Mqtt { broker: Some(broker), version: MqttVersion::V5, username: Some(username), password, ..settings }
+        config::Mqtt {
+            broker: Some(broker),
+            version: MqttVersion::V5,
+            username: Some(username),
+            password,
+            ..settings
+        }
     }
 
     /// The user and password that may publish; made with the process.

@@ -46,7 +46,11 @@ pub struct Limits {
 
 impl Limits {
     pub fn of(config: &config::Send) -> Limits {
-        Limits { window_records: config.window_records, window_bytes: config.window_bytes, stall_timeout: config.stall_timeout }
+        Limits {
+            window_records: config.window_records,
+            window_bytes: config.window_bytes,
+            stall_timeout: config.stall_timeout,
+        }
     }
 }
 
@@ -83,14 +87,19 @@ const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 impl Kafka {
     /// `topics` are those that the routes can name in advance: they are looked up, or made, at each connect.
     pub fn new(config: config::Kafka, topics: Vec<String>, limits: Limits) -> Kafka {
-        Kafka { shared: Arc::new(Shared::new(config, topics, limits)) }
+        Kafka {
+            shared: Arc::new(Shared::new(config, topics, limits)),
+        }
     }
 
     /// What `check --online` shows: the brokers, each topic as they have it, and whether they would take what we send. Makes nothing.
     pub async fn probe(&self) -> Result<Probe, ConnectError> {
         let found = topics::look_up(&self.shared, self.shared.names(), Missing::Report).await?;
         let produce = probe::produce(&self.shared, &found.topics).await;
-        Ok(Probe { produce, ..found.into_probe() })
+        Ok(Probe {
+            produce,
+            ..found.into_probe()
+        })
     }
 }
 
@@ -103,8 +112,13 @@ impl Destination for Kafka {
         let found = topics::look_up(&shared, shared.names(), shared.missing()).await?;
         shared.fit_batches(found.topics.values());
         // librdkafka reads certificates and starts its threads before it comes back.
-        let started = tokio::task::spawn_blocking(move || Session::start(shared, lane, found.topics)).await;
-        started.unwrap_or_else(|_| Err(ConnectError { message: format!("kafka: the producer was not made: {Fault}") }))
+        let started =
+            tokio::task::spawn_blocking(move || Session::start(shared, lane, found.topics)).await;
+        started.unwrap_or_else(|_| {
+            Err(ConnectError {
+                message: format!("kafka: the producer was not made: {Fault}"),
+            })
+        })
     }
 }
 
@@ -113,7 +127,15 @@ impl Shared {
         let (names, batch_bytes) = (Mutex::new(topics), Mutex::new(BATCH_BYTES));
         let lookups = Semaphore::new(LOOKUPS_MAX);
         let patience = std::array::from_fn(|_| Patience::new(limits.stall_timeout));
-        Shared { config, limits, names, batch_bytes, lookups, is_refused: Default::default(), patience }
+        Shared {
+            config,
+            limits,
+            names,
+            batch_bytes,
+            lookups,
+            is_refused: Default::default(),
+            patience,
+        }
     }
 
     fn is_refused(&self, lane: Lane) -> bool {
@@ -129,11 +151,18 @@ impl Shared {
     }
 
     fn missing(&self) -> Missing {
-        if self.config.create_topics { Missing::Make } else { Missing::Report }
+        if self.config.create_topics {
+            Missing::Make
+        } else {
+            Missing::Report
+        }
     }
 
     fn names(&self) -> Vec<String> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn remember(&self, name: &str) {
@@ -144,21 +173,34 @@ impl Shared {
     }
 
     fn batch_bytes(&self) -> usize {
-        *self.batch_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .batch_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A broker weighs the whole batch against the topic's limit, so no batch may be larger than the smallest topic takes. Batches
     /// never grow again: where we may not read the limits, what a refusal taught must not be forgotten.
     fn fit_batches<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>) {
-        let smallest = topics.into_iter().filter_map(Topic::max_bytes).min().unwrap_or(BATCH_BYTES);
-        let mut batch_bytes = self.batch_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let smallest = topics
+            .into_iter()
+            .filter_map(Topic::max_bytes)
+            .min()
+            .unwrap_or(BATCH_BYTES);
+        let mut batch_bytes = self
+            .batch_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *batch_bytes = smallest.clamp(FRAME_BYTES, *batch_bytes);
     }
 
     /// The brokers refused a batch as too large, and a message of `bytes` was in it. `true`: it can have been the batch; the next
     /// session makes smaller ones. `false`: the message was alone, and is too large itself.
     fn shrink_batches(&self, bytes: usize) -> bool {
-        let mut batch_bytes = self.batch_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch_bytes = self
+            .batch_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let shared = bytes.saturating_mul(2) < *batch_bytes;
         if shared {
             *batch_bytes = (*batch_bytes / 4).max(FRAME_BYTES);
@@ -177,7 +219,10 @@ impl Shared {
             .set("allow.auto.create.topics", "false")
             // Back within a second once the brokers are; the default doubles up to 10 s.
             .set("reconnect.backoff.max.ms", "1000")
-            .set("socket.connection.setup.timeout.ms", milliseconds(ADDRESS_TIMEOUT))
+            .set(
+                "socket.connection.setup.timeout.ms",
+                milliseconds(ADDRESS_TIMEOUT),
+            )
             .set("socket.keepalive.enable", "true")
             .set("security.protocol", security_protocol(config));
 
@@ -222,10 +267,18 @@ impl Shared {
             // For so long a topic may be unknown before its messages fail; by default longer than a session may be silent.
             .set("topic.metadata.propagation.max.ms", "5000")
             // Ours is checked before producing; this one must only not be smaller, whatever the framing.
-            .set("message.max.bytes", (self.config.max_message_bytes + 64 * 1024).max(BATCH_BYTES).to_string())
+            .set(
+                "message.max.bytes",
+                (self.config.max_message_bytes + 64 * 1024)
+                    .max(BATCH_BYTES)
+                    .to_string(),
+            )
             .set("batch.size", batch_bytes.to_string())
             // Each topic that answers nothing may leave a window of small messages behind.
-            .set("queue.buffering.max.messages", (self.limits.window_records * WINDOWS).to_string())
+            .set(
+                "queue.buffering.max.messages",
+                (self.limits.window_records * WINDOWS).to_string(),
+            )
             .set("queue.buffering.max.kbytes", buffer_kib.to_string())
             .set("linger.ms", milliseconds(linger))
             .set("compression.type", &self.config.compression)
@@ -265,7 +318,11 @@ mod tests {
             linger: Duration::from_millis(5),
             compression: "lz4".to_owned(),
         };
-        let limits = Limits { window_records: 60_000, window_bytes: 1 << 30, stall_timeout: Duration::from_secs(15) };
+        let limits = Limits {
+            window_records: 60_000,
+            window_bytes: 1 << 30,
+            stall_timeout: Duration::from_secs(15),
+        };
         Shared::new(config, Vec::new(), limits)
     }
 
@@ -277,15 +334,32 @@ mod tests {
             sessions += 1;
         }
         assert_eq!((sessions, shared.batch_bytes()), (4, 3906));
-        shared.fit_batches([&Topic::There { max_bytes: Some(1_048_588) }, &Topic::There { max_bytes: None }]);
-        assert_eq!(shared.batch_bytes(), 3906, "what a refusal taught is not forgotten");
+        shared.fit_batches([
+            &Topic::There {
+                max_bytes: Some(1_048_588),
+            },
+            &Topic::There { max_bytes: None },
+        ]);
+        assert_eq!(
+            shared.batch_bytes(),
+            3906,
+            "what a refusal taught is not forgotten"
+        );
     }
 
     #[test]
     fn librdkafka_takes_the_widest_settings() {
         for lane in Lane::ALL {
-            shared().producer(*lane, BATCH_BYTES).create_native_config().unwrap();
+            shared()
+                .producer(*lane, BATCH_BYTES)
+                .create_native_config()
+                .unwrap();
         }
-        assert_eq!(shared().producer(Lane::Urgent, BATCH_BYTES).get("linger.ms"), Some("0"));
+        assert_eq!(
+            shared()
+                .producer(Lane::Urgent, BATCH_BYTES)
+                .get("linger.ms"),
+            Some("0")
+        );
     }
 }

@@ -71,7 +71,12 @@ impl Link {
             pauses: Default::default(),
             suspects: Vec::new(),
         };
-        Link { destination, kind, lanes: Mutex::new([state(), state()]), wake: Default::default() }
+        Link {
+            destination,
+            kind,
+            lanes: Mutex::new([state(), state()]),
+            wake: Default::default(),
+        }
     }
 
     /// There is a connection. After a failure it is up only once it is proven: by an answer, or by [`PROVEN`].
@@ -95,7 +100,9 @@ impl Link {
         let before = std::mem::replace(&mut state.condition, Condition::Up);
         state.has_connected = false;
         match before {
-            Condition::Connecting => tracing::info!(destination.name = &*self.destination, %lane, "connected"),
+            Condition::Connecting => {
+                tracing::info!(destination.name = &*self.destination, %lane, "connected")
+            }
             Condition::Down { attempts, .. } if state.outage.ended() => {
                 tracing::info!(destination.name = &*self.destination, %lane, attempts, "destination is back");
             }
@@ -150,7 +157,12 @@ impl Link {
             return;
         }
         let still: Vec<PersonType> = types.collect();
-        let flowing: Vec<PersonType> = state.paused.keys().filter(|paused| !still.contains(paused)).copied().collect();
+        let flowing: Vec<PersonType> = state
+            .paused
+            .keys()
+            .filter(|paused| !still.contains(paused))
+            .copied()
+            .collect();
         for person_type in flowing {
             state.paused.remove(&person_type);
             if state.pauses[usize::from(person_type.number())].ended() {
@@ -175,13 +187,19 @@ impl Link {
 
     /// Whether every lane is connected; single person types may be held back.
     pub fn is_up(&self) -> bool {
-        self.lock().iter().all(|state| state.condition == Condition::Up)
+        self.lock()
+            .iter()
+            .all(|state| state.condition == Condition::Up)
     }
 
     /// The person types that are held back in this lane, and why.
     pub fn paused_types(&self, lane: Lane) -> Vec<(PersonType, String)> {
         let lanes = self.lock();
-        lanes[place(lane)].paused.iter().map(|(person_type, why)| (*person_type, why.clone())).collect()
+        lanes[place(lane)]
+            .paused
+            .iter()
+            .map(|(person_type, why)| (*person_type, why.clone()))
+            .collect()
     }
 
     /// All that does not flow, each in a sentence of its own.
@@ -193,18 +211,29 @@ impl Link {
             Condition::Connecting => Some("connecting".to_owned()),
             Condition::Down { error, .. } => Some(error.clone()),
         };
-        let down: Vec<(&Lane, String)> =
-            Lane::ALL.iter().zip(lanes.iter()).filter_map(|(lane, state)| Some((lane, why(state)?))).collect();
+        let down: Vec<(&Lane, String)> = Lane::ALL
+            .iter()
+            .zip(lanes.iter())
+            .filter_map(|(lane, state)| Some((lane, why(state)?)))
+            .collect();
         let down = match down.as_slice() {
             [] => None,
             [(lane, error)] => Some(format!("{destination} is down in the {lane} lane: {error}")),
             [(_, error), ..] => Some(format!("{destination} is down: {error}")),
         };
         let of_lane = |(lane, state): (&Lane, &State)| -> Vec<String> {
-            let paused = state.paused.iter().map(|(person_type, why)| format!("{person_type} is paused: {why}"));
-            paused.chain(state.suspects.iter().cloned()).map(|trouble| format!("{destination} {lane}: {trouble}")).collect()
+            let paused = state
+                .paused
+                .iter()
+                .map(|(person_type, why)| format!("{person_type} is paused: {why}"));
+            paused
+                .chain(state.suspects.iter().cloned())
+                .map(|trouble| format!("{destination} {lane}: {trouble}"))
+                .collect()
         };
-        down.into_iter().chain(Lane::ALL.iter().zip(lanes.iter()).flat_map(of_lane)).collect()
+        down.into_iter()
+            .chain(Lane::ALL.iter().zip(lanes.iter()).flat_map(of_lane))
+            .collect()
     }
 
     /// A message about this destination.
@@ -213,7 +242,11 @@ impl Link {
     }
 
     fn wake_others(&self, lane: Lane, lanes: &Lanes) {
-        let others = lanes.iter().zip(&self.wake).enumerate().filter(|(other, _)| *other != place(lane));
+        let others = lanes
+            .iter()
+            .zip(&self.wake)
+            .enumerate()
+            .filter(|(other, _)| *other != place(lane));
         for (_, (state, wake)) in others {
             if state.condition != Condition::Up {
                 wake.notify_one();
@@ -222,7 +255,10 @@ impl Link {
     }
 
     fn count(&self, lanes: &Lanes) {
-        metrics::up(&self.destination, lanes.iter().all(|state| state.condition == Condition::Up));
+        metrics::up(
+            &self.destination,
+            lanes.iter().all(|state| state.condition == Condition::Up),
+        );
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {

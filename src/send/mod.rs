@@ -15,7 +15,10 @@ pub trait Destination: Send + Sync + 'static {
     type Session: Session<Message = Self::Message>;
 
     /// One connection for one lane. Bounded in time by the destination's own settings.
-    fn connect(&self, lane: Lane) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
+    fn connect(
+        &self,
+        lane: Lane,
+    ) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
 }
 
 /// One connection for one lane. Dropping it abandons what has no answer yet.
@@ -43,9 +46,16 @@ pub enum Answer {
     /// Taken for good. `heard` is false where the broker says that nobody subscribes (MQTT 5, 0x10).
     Acknowledged { sequence: Sequence, heard: bool },
     /// Not taken, and why.
-    Rejected { sequence: Sequence, rejection: Rejection },
+    Rejected {
+        sequence: Sequence,
+        rejection: Rejection,
+    },
     /// A rule of the config ended it (file store full); the picture state goes with it.
-    Expired { sequence: Sequence, rule: &'static str, verdict: PictureVerdict },
+    Expired {
+        sequence: Sequence,
+        rule: &'static str,
+        verdict: PictureVerdict,
+    },
 }
 
 /// The session is over: nothing more is known of what has no answer.
@@ -59,7 +69,10 @@ pub struct Lost {
 impl Lost {
     /// It may have been a record's doing.
     pub fn unexplained(error: impl Into<String>) -> Lost {
-        Lost { error: error.into(), is_explained: false }
+        Lost {
+            error: error.into(),
+            is_explained: false,
+        }
     }
 }
 
@@ -96,12 +109,22 @@ pub enum Reason {
 impl Reason {
     /// The same record may be taken later, so it is tried again and not set aside.
     pub const fn passes(self) -> bool {
-        matches!(self, Reason::Passing | Reason::TopicUnfit | Reason::Unexplained)
+        matches!(
+            self,
+            Reason::Passing | Reason::TopicUnfit | Reason::Unexplained
+        )
     }
 
     /// Judged by what it is, not by where it goes: nothing is to be learned from it for the next.
     pub const fn is_about_the_record(self) -> bool {
-        matches!(self, Reason::TooLarge | Reason::PayloadRefused | Reason::Missing | Reason::Poison | Reason::Unreadable)
+        matches!(
+            self,
+            Reason::TooLarge
+                | Reason::PayloadRefused
+                | Reason::Missing
+                | Reason::Poison
+                | Reason::Unreadable
+        )
     }
 
     pub const fn as_str(self) -> &'static str {

@@ -75,9 +75,17 @@ pub struct Mqtt {
 impl Mqtt {
     /// A destination at `broker`: the one of the config, or the one in this process. Unreadable certificates are an error here; they
     /// are read again for each connection.
-    pub fn new(config: config::Mqtt, broker: Broker, limits: &config::Send, identity: Identity) -> Result<Mqtt, TlsError> {
-        let window = u16::try_from(limits.window_records).unwrap_or(u16::MAX).max(1);
-        let of_lane = |lane: Lane| Arc::new(Namesake::new(client_id(&config, &identity, lane.as_str())));
+    pub fn new(
+        config: config::Mqtt,
+        broker: Broker,
+        limits: &config::Send,
+        identity: Identity,
+    ) -> Result<Mqtt, TlsError> {
+        let window = u16::try_from(limits.window_records)
+            .unwrap_or(u16::MAX)
+            .max(1);
+        let of_lane =
+            |lane: Lane| Arc::new(Namesake::new(client_id(&config, &identity, lane.as_str())));
         let namesakes = [of_lane(Lane::Urgent), of_lane(Lane::Normal)];
         let addresses = Arc::new(Addresses::of(&broker));
         let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::of(&identity.destination));
@@ -100,12 +108,19 @@ impl Mqtt {
 
     /// Reached at these addresses, whatever its name resolves to.
     pub fn at(self, addresses: Vec<SocketAddr>) -> Mqtt {
-        Mqtt { addresses: Arc::new(Addresses::fixed(&self.broker, addresses)), ..self }
+        Mqtt {
+            addresses: Arc::new(Addresses::fixed(&self.broker, addresses)),
+            ..self
+        }
     }
 
     /// Connects, asks what the broker offers, and leaves; for `check --online`.
     pub async fn probe(&self) -> Result<Offer, ConnectError> {
-        let namesake = Arc::new(Namesake::new(client_id(&self.config, &self.identity, "check")));
+        let namesake = Arc::new(Namesake::new(client_id(
+            &self.config,
+            &self.identity,
+            "check",
+        )));
         let mut connection = Connection::open(self.dial(namesake, None)?).await?;
         // It told what was asked; whether it also takes leave is all the same.
         drop(tokio::time::timeout(FAREWELL, connection.leave()).await);
@@ -118,9 +133,15 @@ impl Mqtt {
             addresses: Arc::clone(&self.addresses),
             route: Route::Name,
             version: self.config.version,
-            tls: self.tls().map_err(|error| ConnectError { message: error.to_string() })?,
+            tls: self.tls().map_err(|error| ConnectError {
+                message: error.to_string(),
+            })?,
             namesake,
-            login: self.config.username.clone().map(|username| (username, self.config.password.clone())),
+            login: self
+                .config
+                .username
+                .clone()
+                .map(|username| (username, self.config.password.clone())),
             will,
             keep_alive: self.config.keep_alive,
             packet_max: self.config.max_packet_bytes,
@@ -132,17 +153,19 @@ impl Mqtt {
     fn tls(&self) -> Result<Option<TlsConfiguration>, TlsError> {
         match self.broker.transport {
             MqttTransport::Tcp | MqttTransport::WebSocket => Ok(None),
-            MqttTransport::Tls | MqttTransport::WebSocketTls => {
-                Ok(Some(TlsConfiguration::Rustls(tls::client_config(&self.config.tls)?)))
-            }
+            MqttTransport::Tls | MqttTransport::WebSocketTls => Ok(Some(TlsConfiguration::Rustls(
+                tls::client_config(&self.config.tls)?,
+            ))),
         }
     }
 
     fn status(&self, lane: Lane) -> Option<Status> {
         match lane {
-            Lane::Urgent if self.greeting.is_on() => {
-                self.config.status_topic.as_ref().map(|topic| Status::new(topic, &self.identity))
-            }
+            Lane::Urgent if self.greeting.is_on() => self
+                .config
+                .status_topic
+                .as_ref()
+                .map(|topic| Status::new(topic, &self.identity)),
             Lane::Urgent => None,
             Lane::Normal => None,
         }
@@ -160,9 +183,15 @@ impl Destination for Mqtt {
 
         let status = self.status(lane);
         let connection = Connection::open(self.dial(namesake, status.clone())?).await?;
-        let offered = connection.offer.packet_max.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+        let offered = connection
+            .offer
+            .packet_max
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or(usize::MAX);
         if offered < PACKET_LEAST {
-            let message = format!("the broker announces a Maximum Packet Size of {offered} bytes: no event fits into that");
+            let message = format!(
+                "the broker announces a Maximum Packet Size of {offered} bytes: no event fits into that"
+            );
             return Err(ConnectError { message });
         }
 
@@ -179,12 +208,19 @@ impl Destination for Mqtt {
         let started = Session::start(connection, limits, status).await;
         match (&started, &topic) {
             (Ok(_), Some(_)) => self.greeting.taken(),
-            (Err(lost), Some(topic)) if !lost.is_explained => self.greeting.cost_a_connection(topic),
+            (Err(lost), Some(topic)) if !lost.is_explained => {
+                self.greeting.cost_a_connection(topic)
+            }
             _ => {}
         }
         started.map_err(|lost| {
             let topic = topic.unwrap_or_default();
-            ConnectError { message: format!("the connection died on the status message, topic {topic}: {}", lost.error) }
+            ConnectError {
+                message: format!(
+                    "the connection died on the status message, topic {topic}: {}",
+                    lost.error
+                ),
+            }
         })
     }
 }

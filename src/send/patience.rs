@@ -29,7 +29,10 @@ struct Grown {
 
 impl Patience {
     pub fn new(first: Duration) -> Patience {
-        Patience { first, grown: Mutex::default() }
+        Patience {
+            first,
+            grown: Mutex::default(),
+        }
     }
 
     /// What an attempt that begins now has.
@@ -57,8 +60,11 @@ impl Patience {
     }
 
     fn at(&self, now: Instant) -> Duration {
-        let is_remembered = |grown: &Grown| now.saturating_duration_since(grown.needed_at) < REMEMBERED + grown.to;
-        self.grown().filter(is_remembered).map_or(self.first, |grown| grown.to)
+        let is_remembered =
+            |grown: &Grown| now.saturating_duration_since(grown.needed_at) < REMEMBERED + grown.to;
+        self.grown()
+            .filter(is_remembered)
+            .map_or(self.first, |grown| grown.to)
     }
 
     fn given_up_at(&self, had: Duration, now: Instant) {

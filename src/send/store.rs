@@ -85,7 +85,11 @@ impl Store {
 
     /// The same by way of `disk`, where it is a folder.
     pub fn on(disk: Disk, config: config::Store) -> Store {
-        Store { disk, config, shared: OnceLock::new() }
+        Store {
+            disk,
+            config,
+            shared: OnceLock::new(),
+        }
     }
 
     /// Whether an object is there, for `reconcile`.
@@ -94,7 +98,10 @@ impl Store {
         let found = match &shared.backend {
             Backend::Files(files) => {
                 let key = key.to_owned();
-                return shared.on_disk(files, move |files| files.exists(&key)).await.map_err(Failure::into_connect_error);
+                return shared
+                    .on_disk(files, move |files| files.exists(&key))
+                    .await
+                    .map_err(Failure::into_connect_error);
             }
             Backend::Bucket { store, .. } => shared.within(store.head(&shared.path(key))).await,
         };
@@ -110,11 +117,21 @@ impl Store {
         let shared = self.shared()?;
         let key = format!("{PROBE}-{}", std::process::id());
         let step = |what: &'static str| {
-            move |failure: Failure| ConnectError { message: format!("store: cannot {what}: {}", failure.detail()) }
+            move |failure: Failure| ConnectError {
+                message: format!("store: cannot {what}: {}", failure.detail()),
+            }
         };
-        shared.write_probe(key.clone()).await.map_err(step("write"))?;
+        shared
+            .write_probe(key.clone())
+            .await
+            .map_err(step("write"))?;
         if shared.read_probe(key.clone()).await.map_err(step("read"))? != PROBE_BYTES {
-            return Err(ConnectError { message: format!("store: wrote {} bytes and read back others", PROBE_BYTES.len()) });
+            return Err(ConnectError {
+                message: format!(
+                    "store: wrote {} bytes and read back others",
+                    PROBE_BYTES.len()
+                ),
+            });
         }
         shared.delete_probe(key).await.map_err(step("delete"))
     }
@@ -141,7 +158,9 @@ impl Store {
         });
         match swept.await {
             Ok(result) => result.map_err(|error| Failure::File(error).into_connect_error()),
-            Err(_) => Err(ConnectError { message: format!("store: the sweep ended early: {Fault}") }),
+            Err(_) => Err(ConnectError {
+                message: format!("store: the sweep ended early: {Fault}"),
+            }),
         }
     }
 
@@ -153,16 +172,33 @@ impl Store {
         let config = &self.config;
         let patience = Patience::new(config.timeout);
         let open = |settings: &config::Bucket| {
-            bucket::open(settings, config.timeout, patience.longest())
-                .map_err(|error| ConnectError { message: format!("store: {error}") })
+            bucket::open(settings, config.timeout, patience.longest()).map_err(|error| {
+                ConnectError {
+                    message: format!("store: {error}"),
+                }
+            })
         };
         let backend = match &config.url {
-            StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(&self.disk, root, config.keep, config.max_bytes)?)),
-            StoreUrl::S3(bucket) => Backend::Bucket { store: open(bucket)?, prefix: bucket.prefix.clone() },
+            StoreUrl::File(root) => Backend::Files(Arc::new(Files::open(
+                &self.disk,
+                root,
+                config.keep,
+                config.max_bytes,
+            )?)),
+            StoreUrl::S3(bucket) => Backend::Bucket {
+                store: open(bucket)?,
+                prefix: bucket.prefix.clone(),
+            },
         };
         let (concurrency, timeout) = (config.concurrency, config.timeout);
 
-        let shared = Shared { backend, known: Known::new(), concurrency, timeout, patience };
+        let shared = Shared {
+            backend,
+            known: Known::new(),
+            concurrency,
+            timeout,
+            patience,
+        };
         Ok(self.shared.get_or_init(|| Arc::new(shared)))
     }
 }
@@ -176,7 +212,10 @@ impl Destination for Store {
     async fn connect(&self, _: Lane) -> Result<Session, ConnectError> {
         let shared = self.shared()?;
         if !matches!(&shared.backend, Backend::Files(files) if !files.has_inodes()) {
-            shared.write_probe(PROBE.to_owned()).await.map_err(Failure::into_connect_error)?;
+            shared
+                .write_probe(PROBE.to_owned())
+                .await
+                .map_err(Failure::into_connect_error)?;
         }
         Ok(Session::new(Arc::clone(shared)))
     }
@@ -203,19 +242,26 @@ impl Failure {
     }
 
     fn into_connect_error(self) -> ConnectError {
-        ConnectError { message: format!("store: {}", self.detail()) }
+        ConnectError {
+            message: format!("store: {}", self.detail()),
+        }
     }
 }
 
 impl Shared {
     fn path(&self, key: &str) -> Path {
         match &self.backend {
-            Backend::Bucket { prefix, .. } if !prefix.is_empty() => Path::from(format!("{prefix}/{key}")),
+            Backend::Bucket { prefix, .. } if !prefix.is_empty() => {
+                Path::from(format!("{prefix}/{key}"))
+            }
             _ => Path::from(key),
         }
     }
 
-    async fn within<T>(&self, call: impl Future<Output = object_store::Result<T>>) -> Result<T, Failure> {
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Failure> {
         match tokio::time::timeout(self.timeout, call).await {
             Ok(result) => result.map_err(Failure::Store),
             Err(_) => Err(Failure::Timeout(self.timeout)),
@@ -223,7 +269,10 @@ impl Shared {
     }
 
     /// The same for an upload. One that was given up says nothing of the object: the next has twice the time.
-    async fn within_patience<T>(&self, upload: impl Future<Output = object_store::Result<T>>) -> Result<T, Failure> {
+    async fn within_patience<T>(
+        &self,
+        upload: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Failure> {
         let (patience, began) = (self.patience.now(), Instant::now());
         match tokio::time::timeout(patience, upload).await {
             Ok(result) => {
@@ -263,25 +312,46 @@ impl Shared {
     ) -> Result<T, Failure> {
         let files = Arc::clone(files);
         let work = tokio::task::spawn_blocking(move || work(&files));
-        let done = tokio::time::timeout(self.timeout, work).await.map_err(|_| Failure::Timeout(self.timeout))?;
-        done.unwrap_or_else(|_| Err(std::io::Error::other(Fault))).map_err(Failure::File)
+        let done = tokio::time::timeout(self.timeout, work)
+            .await
+            .map_err(|_| Failure::Timeout(self.timeout))?;
+        done.unwrap_or_else(|_| Err(std::io::Error::other(Fault)))
+            .map_err(Failure::File)
     }
 
     async fn put_file(&self, files: &Arc<Files>, object: &Object) -> Result<Outcome, String> {
         let (key, bytes) = (object.key.clone(), object.bytes.clone());
-        match self.on_disk(files, move |files| files.put(&key, &bytes)).await {
+        match self
+            .on_disk(files, move |files| files.put(&key, &bytes))
+            .await
+        {
             Ok(true) => Ok(Outcome::Stored),
             Ok(false) => Ok(Outcome::Full),
             // A disk that is full or broken is down: what it says of one file it says of all.
-            Err(failure) => Err(format!("store: cannot write {}: {}", object.key, failure.detail())),
+            Err(failure) => Err(format!(
+                "store: cannot write {}: {}",
+                object.key,
+                failure.detail()
+            )),
         }
     }
 
-    async fn put_object(&self, store: &dyn ObjectStore, object: &Object) -> Result<Outcome, String> {
-        let attributes = Attributes::from_iter([(Attribute::ContentType, object.media_type.clone())]);
-        let options = PutOptions { attributes, ..PutOptions::default() };
+    async fn put_object(
+        &self,
+        store: &dyn ObjectStore,
+        object: &Object,
+    ) -> Result<Outcome, String> {
+        let attributes =
+            Attributes::from_iter([(Attribute::ContentType, object.media_type.clone())]);
+        let options = PutOptions {
+            attributes,
+            ..PutOptions::default()
+        };
         let path = self.path(&object.key);
-        match self.within_patience(store.put_opts(&path, object.bytes.clone().into(), options)).await {
+        match self
+            .within_patience(store.put_opts(&path, object.bytes.clone().into(), options))
+            .await
+        {
             Ok(_) => Ok(Outcome::Stored),
             Err(Failure::Store(error)) if verdict::of(&error) != Verdict::Down => {
                 // Believed only if the store takes an object of ours beside it; else it is the store, and we wait.
@@ -291,7 +361,11 @@ impl Shared {
 
                 let detail = verdict::detail(&error);
                 let is_final = verdict::of(&error) == Verdict::MayBeTheObject;
-                Ok(if is_final { Outcome::Refused(detail) } else { Outcome::NotNow(detail) })
+                Ok(if is_final {
+                    Outcome::Refused(detail)
+                } else {
+                    Outcome::NotNow(detail)
+                })
             }
             Err(failure) => Err(format!("store: {}", failure.detail())),
         }
@@ -299,15 +373,27 @@ impl Shared {
 
     async fn write_probe(&self, key: String) -> Result<(), Failure> {
         match &self.backend {
-            Backend::Files(files) => self.on_disk(files, move |files| files.write_probe(&key, PROBE_BYTES)).await,
-            Backend::Bucket { store, .. } => self.within(store.put(&self.path(&key), PROBE_BYTES.into())).await.map(|_| ()),
+            Backend::Files(files) => {
+                self.on_disk(files, move |files| files.write_probe(&key, PROBE_BYTES))
+                    .await
+            }
+            Backend::Bucket { store, .. } => self
+                .within(store.put(&self.path(&key), PROBE_BYTES.into()))
+                .await
+                .map(|_| ()),
         }
     }
 
     async fn read_probe(&self, key: String) -> Result<Bytes, Failure> {
         match &self.backend {
-            Backend::Files(files) => self.on_disk(files, move |files| files.read(&key)).await.map(Bytes::from),
-            Backend::Bucket { store, .. } => self.within(async { store.get(&self.path(&key)).await?.bytes().await }).await,
+            Backend::Files(files) => self
+                .on_disk(files, move |files| files.read(&key))
+                .await
+                .map(Bytes::from),
+            Backend::Bucket { store, .. } => {
+                self.within(async { store.get(&self.path(&key)).await?.bytes().await })
+                    .await
+            }
         }
     }
 

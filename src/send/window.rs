@@ -137,11 +137,15 @@ impl<T> Window<T> {
             records: self.settings.records.min(session.records).max(1),
             bytes: self.settings.bytes.min(session.bytes).max(1),
         };
-        let finding = self.suspicion.as_mut().and_then(|suspicion| suspicion.reached(now));
-        self.news.extend(finding.map(|(template, finding)| match finding {
-            Finding::Held => News::Held(template),
-            Finding::Paused => News::Paused(template),
-        }));
+        let finding = self
+            .suspicion
+            .as_mut()
+            .and_then(|suspicion| suspicion.reached(now));
+        self.news
+            .extend(finding.map(|(template, finding)| match finding {
+                Finding::Held => News::Held(template),
+                Finding::Paused => News::Paused(template),
+            }));
         self.forget_all();
     }
 
@@ -152,13 +156,22 @@ impl<T> Window<T> {
 
     /// The session is lost; `explained` by a reason that is no record's doing.
     pub fn lost(&mut self, explained: bool, now: Instant) -> Blame {
-        let in_flight = self.submitted.iter().filter_map(|sequence| match self.entries.get(sequence)?.state {
-            State::Submitted { template, at, .. } => Some(Victim { sequence: *sequence, template, submitted_at: at }),
-            _ => None,
-        });
+        let in_flight =
+            self.submitted
+                .iter()
+                .filter_map(|sequence| match self.entries.get(sequence)?.state {
+                    State::Submitted { template, at, .. } => Some(Victim {
+                        sequence: *sequence,
+                        template,
+                        submitted_at: at,
+                    }),
+                    _ => None,
+                });
         let in_flight: Vec<_> = in_flight.collect();
         let suspicion = self.suspicion.as_mut().filter(|_| !explained);
-        let blame = suspicion.map_or(Blame::Connection, |suspicion| suspicion.death(&in_flight, now));
+        let blame = suspicion.map_or(Blame::Connection, |suspicion| {
+            suspicion.death(&in_flight, now)
+        });
         self.forget_all();
         blame
     }
@@ -180,7 +193,14 @@ impl<T> Window<T> {
 
     /// Takes in a record. One that is here already stays as it is, and one behind others that were left is left too.
     pub fn admit(&mut self, traits: Traits<'_>, awaits: Awaits, payload: T, now: Now) {
-        let Traits { sequence, device, person_type, replayed, act_before, held_bytes } = traits;
+        let Traits {
+            sequence,
+            device,
+            person_type,
+            replayed,
+            act_before,
+            held_bytes,
+        } = traits;
         if self.entries.contains_key(&sequence) {
             return;
         }
@@ -195,7 +215,17 @@ impl<T> Window<T> {
             Awaits::PicturesUntil(until) => State::Waiting(Some(until)),
         };
         let device = device.to_owned();
-        let entry = Entry { device, person_type, replayed, act_before, held_bytes, state, attempts: 0, refused: None, payload };
+        let entry = Entry {
+            device,
+            person_type,
+            replayed,
+            act_before,
+            held_bytes,
+            state,
+            attempts: 0,
+            refused: None,
+            payload,
+        };
         let template = self.template(&entry, now);
         if self.is_left(&entry, template, sequence) {
             return;
@@ -224,7 +254,9 @@ impl<T> Window<T> {
 
     /// Its pictures are settled, or it may be tried again.
     pub fn release(&mut self, sequence: Sequence) {
-        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+        let Some(entry) = self.entries.get_mut(&sequence) else {
+            return;
+        };
         let until = match entry.state {
             State::Waiting(until) => until,
             State::Retrying(until) => Some(until),
@@ -239,7 +271,12 @@ impl<T> Window<T> {
 
     /// Ends the waits that are over.
     pub fn tick(&mut self, now: Now) {
-        while let Some((until, sequence)) = self.deadlines.first().copied().filter(|(until, _)| *until <= now.at) {
+        while let Some((until, sequence)) = self
+            .deadlines
+            .first()
+            .copied()
+            .filter(|(until, _)| *until <= now.at)
+        {
             self.deadlines.remove(&(until, sequence));
             self.release(sequence);
         }
@@ -250,9 +287,18 @@ impl<T> Window<T> {
     /// The next moment, after this one, at which time alone changes something.
     pub fn next_moment(&self, now: Instant) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(until, _)| *until);
-        let pauses = self.flows.iter().filter_map(Flow::paused_until).chain(self.stands_still_at());
+        let pauses = self
+            .flows
+            .iter()
+            .filter_map(Flow::paused_until)
+            .chain(self.stands_still_at());
         let trials = self.suspicion.iter().flat_map(Suspicion::next_moments);
-        deadline.into_iter().chain(pauses).chain(trials).filter(|moment| *moment > now).min()
+        deadline
+            .into_iter()
+            .chain(pauses)
+            .chain(trials)
+            .filter(|moment| *moment > now)
+            .min()
     }
 
     /// How long what is handed over now stands behind what is under way.
@@ -262,8 +308,16 @@ impl<T> Window<T> {
 
     /// The oldest live record that may be submitted now, else the oldest replayed one; before them, what is to be tried.
     pub fn next_ready(&mut self, now: Now) -> Option<Sequence> {
-        let records = self.suspicion.as_ref().map_or(self.limits.records, |suspicion| suspicion.trusts(self.limits.records));
-        if self.alone.is_some() || self.submitted.len() >= records || self.submitted_bytes >= self.limits.bytes {
+        let records = self
+            .suspicion
+            .as_ref()
+            .map_or(self.limits.records, |suspicion| {
+                suspicion.trusts(self.limits.records)
+            });
+        if self.alone.is_some()
+            || self.submitted.len() >= records
+            || self.submitted_bytes >= self.limits.bytes
+        {
             return None;
         }
         let flowing = self.next_flowing(now);
@@ -293,7 +347,8 @@ impl<T> Window<T> {
                 continue;
             }
             // What comes behind it would keep the line full.
-            let has_time = template.timeliness == Timeliness::Late || self.submitted_bytes < self.pace.limit();
+            let has_time =
+                template.timeliness == Timeliness::Late || self.submitted_bytes < self.pace.limit();
             return has_time.then_some(sequence);
         }
     }
@@ -302,19 +357,33 @@ impl<T> Window<T> {
     fn is_in_doubt(&self, device: &str) -> bool {
         let is_of_it = |sequence: &Sequence, entry: &Entry<T>| match entry.state {
             State::Submitted { template, .. } => {
-                let is_doubtful = self.flows[template.index()].is_troubled() || self.resubmitted.contains(sequence);
+                let is_doubtful = self.flows[template.index()].is_troubled()
+                    || self.resubmitted.contains(sequence);
                 is_doubtful && entry.device == device
             }
             _ => false,
         };
-        self.submitted.iter().any(|sequence| self.entries.get(sequence).is_some_and(|entry| is_of_it(sequence, entry)))
+        self.submitted.iter().any(|sequence| {
+            self.entries
+                .get(sequence)
+                .is_some_and(|entry| is_of_it(sequence, entry))
+        })
     }
 
     /// Of a record, if it were handed over now.
     fn template(&self, entry: &Entry<T>, now: Now) -> Template {
         let arrives = now.clock.plus(self.expected_wait());
-        let is_live = entry.act_before.is_some_and(|act_before| arrives <= act_before);
-        Template::new(entry.person_type, if is_live { Timeliness::Live } else { Timeliness::Late })
+        let is_live = entry
+            .act_before
+            .is_some_and(|act_before| arrives <= act_before);
+        Template::new(
+            entry.person_type,
+            if is_live {
+                Timeliness::Live
+            } else {
+                Timeliness::Late
+            },
+        )
     }
 
     pub fn payload(&self, sequence: Sequence) -> Option<&T> {
@@ -322,20 +391,36 @@ impl<T> Window<T> {
     }
 
     pub fn payload_mut(&mut self, sequence: Sequence) -> Option<&mut T> {
-        self.entries.get_mut(&sequence).map(|entry| &mut entry.payload)
+        self.entries
+            .get_mut(&sequence)
+            .map(|entry| &mut entry.payload)
     }
 
     /// How often it has been submitted.
     pub fn attempts(&self, sequence: Sequence) -> u32 {
-        self.entries.get(&sequence).map_or(0, |entry| entry.attempts)
+        self.entries
+            .get(&sequence)
+            .map_or(0, |entry| entry.attempts)
     }
 
     /// It is in the session now.
     pub fn submitted(&mut self, sequence: Sequence, bytes: usize, now: Now) {
-        let Some(template) = self.entries.get(&sequence).map(|entry| self.template(entry, now)) else { return };
+        let Some(template) = self
+            .entries
+            .get(&sequence)
+            .map(|entry| self.template(entry, now))
+        else {
+            return;
+        };
         self.leave_place(sequence);
-        let Some(entry) = self.entries.get_mut(&sequence) else { return };
-        entry.state = State::Submitted { template, bytes, at: now.at };
+        let Some(entry) = self.entries.get_mut(&sequence) else {
+            return;
+        };
+        entry.state = State::Submitted {
+            template,
+            bytes,
+            at: now.at,
+        };
         entry.attempts += 1;
         if entry.refused.is_some() {
             self.resubmitted.insert(sequence);
@@ -357,7 +442,9 @@ impl<T> Window<T> {
             self.replayed.bytes -= entry.held_bytes;
         }
         self.live[usize::from(entry.person_type.number())].remove(&sequence);
-        self.suspicion.iter_mut().for_each(|suspicion| suspicion.forget(sequence));
+        self.suspicion
+            .iter_mut()
+            .for_each(|suspicion| suspicion.forget(sequence));
         self.unpark_open();
         Some(entry.payload)
     }
@@ -365,11 +452,21 @@ impl<T> Window<T> {
     /// The destination took it: its template flows, and the connection lives.
     pub fn taken(&mut self, sequence: Sequence, now: Instant) -> Option<T> {
         let entry = self.entries.get(&sequence)?;
-        let State::Submitted { template, bytes, at } = entry.state else { return self.answered(sequence) };
+        let State::Submitted {
+            template,
+            bytes,
+            at,
+        } = entry.state
+        else {
+            return self.answered(sequence);
+        };
         let is_taken_again = self.flows[template.index()].took(entry.refused.is_some());
         let in_flight = self.submitted_bytes - bytes;
-        self.pace.answered(bytes, now.saturating_duration_since(at), in_flight, now);
-        self.suspicion.iter_mut().for_each(|suspicion| suspicion.taken(sequence, template, now));
+        self.pace
+            .answered(bytes, now.saturating_duration_since(at), in_flight, now);
+        self.suspicion
+            .iter_mut()
+            .for_each(|suspicion| suspicion.taken(sequence, template, now));
         if is_taken_again {
             self.news.push_back(News::TakenAgain(template));
         }
@@ -383,7 +480,9 @@ impl<T> Window<T> {
 
     /// The person types that do not flow, on one of their topics.
     pub fn paused(&self) -> impl Iterator<Item = PersonType> {
-        Template::all().filter(|template| self.is_closed(*template)).map(|template| template.person_type)
+        Template::all()
+            .filter(|template| self.is_closed(*template))
+            .map(|template| template.person_type)
     }
 }
 

@@ -19,11 +19,20 @@ struct Machine {
 
 impl Machine {
     fn new(wall_ms: i64) -> Machine {
-        Machine { wall_ms, uptime_ms: 0, boots: 1, history: None }
+        Machine {
+            wall_ms,
+            uptime_ms: 0,
+            boots: 1,
+            history: None,
+        }
     }
 
     fn look(&mut self) {
-        let now = Reading { wall_ms: self.wall_ms, uptime_ms: self.uptime_ms, boot: self.boots.to_string() };
+        let now = Reading {
+            wall_ms: self.wall_ms,
+            uptime_ms: self.uptime_ms,
+            boot: self.boots.to_string(),
+        };
         match &mut self.history {
             Some(history) => {
                 history.look(&now);
@@ -52,13 +61,22 @@ impl Machine {
     }
 
     fn age_ms(&self, time_ms: i64) -> i64 {
-        self.history.as_ref().unwrap().age(self.wall_ms, time_ms).as_millis() as i64
+        self.history
+            .as_ref()
+            .unwrap()
+            .age(self.wall_ms, time_ms)
+            .as_millis() as i64
     }
 
     #[track_caller]
     fn check(&self, time_ms: i64, expected_ms: i64) {
         let age = self.age_ms(time_ms);
-        assert!((age - expected_ms).abs() <= 2 * MINUTE, "{} h instead of {} h", age / HOUR, expected_ms / HOUR);
+        assert!(
+            (age - expected_ms).abs() <= 2 * MINUTE,
+            "{} h instead of {} h",
+            age / HOUR,
+            expected_ms / HOUR
+        );
     }
 }
 
@@ -95,7 +113,10 @@ fn a_machine_without_a_battery_starts_in_1970_and_is_set_later() {
     machine.set(NOW + 12 * DAY);
     let after = machine.run(30 * MINUTE);
     machine.check(meanwhile, 30 * MINUTE);
-    assert!(machine.age_ms(before) <= HOUR, "nobody knows yet whether the clock is right");
+    assert!(
+        machine.age_ms(before) <= HOUR,
+        "nobody knows yet whether the clock is right"
+    );
     machine.run(2 * HOUR);
     machine.check(before, 2 * DAY + 2 * HOUR + 30 * MINUTE);
     machine.check(meanwhile, 2 * HOUR + 30 * MINUTE);
@@ -145,7 +166,10 @@ fn small_steps_add_up_and_many_jumps_stay_bounded() {
         machine.run(3 * MINUTE);
     }
     assert!(machine.history.as_ref().unwrap().jumps.len() <= JUMPS_MAX);
-    assert!(machine.age_ms(stored) <= 1_000 * MINUTE + 6_000 * MINUTE, "in doubt it is younger");
+    assert!(
+        machine.age_ms(stored) <= 1_000 * MINUTE + 6_000 * MINUTE,
+        "in doubt it is younger"
+    );
 }
 
 #[test]

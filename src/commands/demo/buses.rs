@@ -34,8 +34,12 @@ impl MockKafka {
             Err(error) => drop(started.send(Err(error))),
         };
 
-        std::thread::Builder::new().name("mock-kafka".to_owned()).spawn(serve)?;
-        let brokers = start.recv()?.context("librdkafka's mock cluster does not start")?;
+        std::thread::Builder::new()
+            .name("mock-kafka".to_owned())
+            .spawn(serve)?;
+        let brokers = start
+            .recv()?
+            .context("librdkafka's mock cluster does not start")?;
         Ok(MockKafka { brokers, _end: end })
     }
 }
@@ -44,7 +48,9 @@ type Mock = MockCluster<'static, rdkafka::producer::DefaultProducerContext>;
 
 fn mock(topics: &[String]) -> Result<Mock, rdkafka::error::KafkaError> {
     let cluster = MockCluster::new(1)?;
-    topics.iter().try_for_each(|topic| cluster.create_topic(topic, 1, 1))?;
+    topics
+        .iter()
+        .try_for_each(|topic| cluster.create_topic(topic, 1, 1))?;
     Ok(cluster)
 }
 
@@ -81,12 +87,14 @@ impl CuttableLine {
         self.address = listener.local_addr()?;
         (self.stop, self.connections) = (CancellationToken::new(), TaskTracker::new());
 
-        let (stop, connections, broker) = (self.stop.clone(), self.connections.clone(), self.broker);
+        let (stop, connections, broker) =
+            (self.stop.clone(), self.connections.clone(), self.broker);
         self.connections.spawn(async move {
             while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
                 let Ok((here, _)) = accepted else { continue };
                 let stop = stop.clone();
-                connections.spawn(async move { stop.run_until_cancelled(relay(here, broker)).await });
+                connections
+                    .spawn(async move { stop.run_until_cancelled(relay(here, broker)).await });
             }
         });
         Ok(())
@@ -94,7 +102,9 @@ impl CuttableLine {
 }
 
 async fn relay(mut here: TcpStream, broker: SocketAddr) {
-    let Ok(mut there) = TcpStream::connect(broker).await else { return };
+    let Ok(mut there) = TcpStream::connect(broker).await else {
+        return;
+    };
     let _ = (here.set_nodelay(true), there.set_nodelay(true));
     // However it ends, both sides are closed and notice it.
     let _ = copy_bidirectional(&mut here, &mut there).await;

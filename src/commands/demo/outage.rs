@@ -37,7 +37,10 @@ const DONE: &str = ".";
 pub fn check(data_dir: &Path) -> anyhow::Result<()> {
     let path = socket(data_dir);
     if path.as_os_str().len() > PATH_MAX {
-        anyhow::bail!("{} is too long for a socket: choose a shorter --data-dir", path.display());
+        anyhow::bail!(
+            "{} is too long for a socket: choose a shorter --data-dir",
+            path.display()
+        );
     }
     Ok(())
 }
@@ -56,7 +59,8 @@ fn socket(data_dir: &Path) -> PathBuf {
 pub fn listen(data_dir: &Path) -> anyhow::Result<mpsc::Receiver<OutageRequest>> {
     let path = socket(data_dir);
     let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot listen on {}", path.display()))?;
 
     let (requests, taken) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -74,15 +78,32 @@ async fn serve(mut stream: UnixStream, requests: mpsc::Sender<OutageRequest>) {
     if BufReader::new(read).read_line(&mut line).await.is_err() {
         return;
     }
-    let Ok(lasts) = line.trim().parse().map(|milliseconds: u64| Duration::from_millis(milliseconds.max(1))) else { return };
+    let Ok(lasts) = line
+        .trim()
+        .parse()
+        .map(|milliseconds: u64| Duration::from_millis(milliseconds.max(1)))
+    else {
+        return;
+    };
 
     let (teller, mut told) = mpsc::channel(LINES_MAX);
-    if requests.send(OutageRequest { lasts: lasts.min(LASTS_MAX), teller }).await.is_err() {
+    if requests
+        .send(OutageRequest {
+            lasts: lasts.min(LASTS_MAX),
+            teller,
+        })
+        .await
+        .is_err()
+    {
         return;
     }
 
     while let Some(line) = told.recv().await {
-        if write.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+        if write
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .is_err()
+        {
             return;
         }
     }
@@ -95,9 +116,16 @@ pub async fn ask(data_dir: &Path, lasts: Duration) -> anyhow::Result<()> {
     }
 
     let path = socket(data_dir);
-    let nobody = || format!("no demo runs in {}: start one with `boxbridge demo` in another terminal", data_dir.display());
+    let nobody = || {
+        format!(
+            "no demo runs in {}: start one with `boxbridge demo` in another terminal",
+            data_dir.display()
+        )
+    };
     let mut stream = UnixStream::connect(&path).await.with_context(nobody)?;
-    stream.write_all(format!("{}\n", lasts.as_millis()).as_bytes()).await?;
+    stream
+        .write_all(format!("{}\n", lasts.as_millis()).as_bytes())
+        .await?;
 
     let mut lines = BufReader::new(stream).lines();
     while let Some(line) = lines.next_line().await.context("the demo ended")? {

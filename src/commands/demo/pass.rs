@@ -18,7 +18,13 @@ pub struct Pass {
 
 impl Pass {
     pub fn new() -> Pass {
-        Pass { since: Instant::now(), entry: None, mqtt: None, kafka: None, is_shown: false }
+        Pass {
+            since: Instant::now(),
+            entry: None,
+            mqtt: None,
+            kafka: None,
+            is_shown: false,
+        }
     }
 
     /// Notes an arrival; false if the bus had the event already.
@@ -42,13 +48,22 @@ impl Pass {
     pub fn line(&self) -> Option<String> {
         let entry = self.entry.as_ref()?;
         let bus = |name: &str, arrival: &Option<Arrival>| match arrival {
-            Some(arrival) => format!("{name} {:>4}", arrival.arrived_at.since(entry.sent_at).max(0)),
+            Some(arrival) => format!(
+                "{name} {:>4}",
+                arrival.arrived_at.since(entry.sent_at).max(0)
+            ),
             None => paint(ODD, &format!("{name} wait")),
         };
 
         let (mqtt, kafka) = (bus("mqtt", &self.mqtt), bus("kafka", &self.kafka));
-        let answered = entry.answered_at.map_or(0, |answered_at| answered_at.since(entry.sent_at).max(0));
-        Some(format!("{} disk {answered:>3}  {mqtt}  {kafka} ms  {}", head(entry), name(entry)))
+        let answered = entry
+            .answered_at
+            .map_or(0, |answered_at| answered_at.since(entry.sent_at).max(0));
+        Some(format!(
+            "{} disk {answered:>3}  {mqtt}  {kafka} ms  {}",
+            head(entry),
+            name(entry)
+        ))
     }
 
     /// The line for an arrival after the person's own line was shown.
@@ -61,7 +76,11 @@ impl Pass {
             Stream::Elsewhere => "an unexpected topic",
         };
         let bus = arrival.bus.as_str();
-        Some(format!("{} {bus} after {seconds:.1} s, {meaning}  {}", head(entry), name(entry)))
+        Some(format!(
+            "{} {bus} after {seconds:.1} s, {meaning}  {}",
+            head(entry),
+            name(entry)
+        ))
     }
 
     /// The key of the scene picture.
@@ -71,14 +90,24 @@ impl Pass {
     }
 
     pub fn is_urgent(&self) -> bool {
-        self.entry.as_ref().is_some_and(|entry| matches!(entry.person_type, PersonType::Blacklist | PersonType::Vip))
+        self.entry.as_ref().is_some_and(|entry| {
+            matches!(entry.person_type, PersonType::Blacklist | PersonType::Vip)
+        })
     }
 }
 
 /// The line for an answer other than 200.
 pub fn refused(entry: &Entry) -> String {
-    let answer = entry.status.map_or_else(|| entry.reason.clone().unwrap_or_default(), |status| status.to_string());
-    format!("{} {}  {}", head(entry), paint(ALERT, &format!("REFUSED: {answer}")), name(entry))
+    let answer = entry.status.map_or_else(
+        || entry.reason.clone().unwrap_or_default(),
+        |status| status.to_string(),
+    );
+    format!(
+        "{} {}  {}",
+        head(entry),
+        paint(ALERT, &format!("REFUSED: {answer}")),
+        name(entry)
+    )
 }
 
 fn head(entry: &Entry) -> String {
@@ -88,7 +117,11 @@ fn head(entry: &Entry) -> String {
         PersonType::Vip => paint(VIP, "VIP      "),
         other => format!("{:<9}", other.as_str()),
     };
-    format!("{} {word} {:<12}", time.get(11..19).unwrap_or_default(), entry.device)
+    format!(
+        "{} {word} {:<12}",
+        time.get(11..19).unwrap_or_default(),
+        entry.device
+    )
 }
 
 fn name(entry: &Entry) -> &'static str {

@@ -110,7 +110,11 @@ impl Screen {
             return;
         }
 
-        let late = if pass.is_shown { pass.late_line(&arrival) } else { None };
+        let late = if pass.is_shown {
+            pass.late_line(&arrival)
+        } else {
+            None
+        };
         let is_urgent = pass.is_urgent();
         // An event that no box of ours sent does not count. One that is faster than its answer counts with the answer.
         match arrival.bus {
@@ -130,12 +134,16 @@ impl Screen {
 
     /// An event of another box has arrived.
     pub fn arrived_from_another(&mut self) {
-        self.print(&paint(FAINT, "         an event of another box has arrived as well"));
+        self.print(&paint(
+            FAINT,
+            "         an event of another box has arrived as well",
+        ));
     }
 
     /// Shows overdue lines and new counts; called a few times a second.
     pub fn look(&mut self) {
-        self.passes.retain(|_, pass| pass.entry.is_some() || pass.since.elapsed() < FORGOTTEN_AFTER);
+        self.passes
+            .retain(|_, pass| pass.entry.is_some() || pass.since.elapsed() < FORGOTTEN_AFTER);
 
         let is_due = |pass: &&mut Pass| !pass.is_shown && pass.since.elapsed() >= SHOWN_AFTER;
         let mut lines = Vec::new();
@@ -147,7 +155,11 @@ impl Screen {
         }
         lines.iter().for_each(|line| self.print(line));
 
-        if let Some(outage) = self.outage.as_mut().filter(|outage| outage.over.is_none() && outage.told.elapsed() >= TOLD_EVERY) {
+        if let Some(outage) = self
+            .outage
+            .as_mut()
+            .filter(|outage| outage.over.is_none() && outage.told.elapsed() >= TOLD_EVERY)
+        {
             outage.told = Instant::now();
             let progress = self.progress();
             self.voice(&progress);
@@ -160,7 +172,10 @@ impl Screen {
 
     /// How many acknowledged events have not arrived on both buses.
     pub fn waiting(&self) -> usize {
-        self.passes.values().filter(|pass| pass.entry.is_some()).count()
+        self.passes
+            .values()
+            .filter(|pass| pass.entry.is_some())
+            .count()
     }
 
     /// True until all events that an outage held back have arrived.
@@ -171,8 +186,14 @@ impl Screen {
     pub fn outage_begins(&mut self, request: OutageRequest) {
         let now = Instant::now();
         let seconds = request.lasts.as_secs_f64();
-        self.outage =
-            Some(Outage { teller: request.teller, began: now, before: self.counts, told: now, over: None, came: Came::default() });
+        self.outage = Some(Outage {
+            teller: request.teller,
+            began: now,
+            before: self.counts,
+            told: now,
+            over: None,
+            came: Came::default(),
+        });
         self.voice(&format!(
             "the MQTT broker is out of the gateway's reach for {seconds:.0} s; subscribers, Kafka and the boxes go on"
         ));
@@ -180,7 +201,10 @@ impl Screen {
 
     pub fn outage_ends(&mut self) {
         let progress = self.progress();
-        let missing = self.passes.iter().filter(|(_, pass)| pass.entry.is_some() && pass.mqtt.is_none());
+        let missing = self
+            .passes
+            .iter()
+            .filter(|(_, pass)| pass.entry.is_some() && pass.mqtt.is_none());
         let missing = missing.map(|(marker, _)| *marker).collect();
         if let Some(outage) = &mut self.outage {
             outage.over = Some((Instant::now(), missing));
@@ -201,12 +225,17 @@ impl Screen {
             return;
         }
 
-        let Some(pass) = self.passes.remove(&marker) else { return };
+        let Some(pass) = self.passes.remove(&marker) else {
+            return;
+        };
         if let Some(line) = pass.line().filter(|_| !pass.is_shown) {
             self.print(&line);
         }
 
-        let is_alert = pass.entry.as_ref().is_some_and(|entry| entry.person_type == PersonType::Blacklist);
+        let is_alert = pass
+            .entry
+            .as_ref()
+            .is_some_and(|entry| entry.person_type == PersonType::Blacklist);
         if let Some(key) = pass.scene().filter(|_| is_alert) {
             let picture = self.pictures.join(key);
             self.print(&paint(FAINT, &format!("  {}", picture.display())));
@@ -215,8 +244,12 @@ impl Screen {
 
     /// An event that an outage held back has arrived.
     fn caught_up(&mut self, marker: Marker, is_urgent: bool, stream: Stream) {
-        let Some(outage) = &mut self.outage else { return };
-        let Some((since, missing)) = &mut outage.over else { return };
+        let Some(outage) = &mut self.outage else {
+            return;
+        };
+        let Some((since, missing)) = &mut outage.over else {
+            return;
+        };
         if missing.remove(&marker) {
             let came = &mut outage.came;
             came.urgent_first += usize::from(is_urgent && came.live + came.late == came.urgent);
@@ -228,7 +261,15 @@ impl Screen {
             return;
         }
 
-        let (took, Came { urgent, urgent_first, live, late }) = (since.elapsed().as_secs_f64(), &outage.came);
+        let (
+            took,
+            Came {
+                urgent,
+                urgent_first,
+                live,
+                late,
+            },
+        ) = (since.elapsed().as_secs_f64(), &outage.came);
         let refused = self.counts.refused() - outage.before.refused();
         let verdict = format!(
             "{} that waited have arrived, {took:.1} s later: {urgent_first} of {urgent} urgent ones first; {live} live, {late} late; \
@@ -244,8 +285,14 @@ impl Screen {
 
     /// A line about the outage under way.
     fn progress(&self) -> String {
-        let Some(outage) = &self.outage else { return String::new() };
-        let waiting = self.passes.values().filter(|pass| pass.entry.is_some() && pass.mqtt.is_none()).count();
+        let Some(outage) = &self.outage else {
+            return String::new();
+        };
+        let waiting = self
+            .passes
+            .values()
+            .filter(|pass| pass.entry.is_some() && pass.mqtt.is_none())
+            .count();
         let since = |count: fn(&Counts) -> u64| count(&self.counts) - count(&outage.before);
         format!(
             "{:>3.0} s without the MQTT broker: {} accepted, {} refused; {waiting} wait on disk for MQTT, Kafka has {}",
@@ -277,10 +324,19 @@ impl Screen {
     }
 
     fn print_counts(&self) {
-        let Counts { sent, acknowledged, mqtt, kafka } = self.counts;
+        let Counts {
+            sent,
+            acknowledged,
+            mqtt,
+            kafka,
+        } = self.counts;
         if self.is_terminal && sent > 0 {
-            let counts = format!("sent {sent}  acknowledged {acknowledged}  mqtt {mqtt}  kafka {kafka}");
-            self.write(&format!("\r\x1b[2K{}", shown(&paint(FAINT, &counts), &std::io::stdout())));
+            let counts =
+                format!("sent {sent}  acknowledged {acknowledged}  mqtt {mqtt}  kafka {kafka}");
+            self.write(&format!(
+                "\r\x1b[2K{}",
+                shown(&paint(FAINT, &counts), &std::io::stdout())
+            ));
         }
     }
 

@@ -70,34 +70,70 @@ pub struct Site {
 impl Site {
     pub async fn start(options: &Options, set: Vec<(String, String)>) -> anyhow::Result<Site> {
         outage::check(&options.data_dir)?;
-        std::fs::create_dir_all(&options.data_dir).with_context(|| format!("cannot make {}", options.data_dir.display()))?;
+        std::fs::create_dir_all(&options.data_dir)
+            .with_context(|| format!("cannot make {}", options.data_dir.display()))?;
 
-        let own = SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let data_dir = ("data_dir".to_owned(), options.data_dir.display().to_string());
+        let own = SETTINGS
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let data_dir = (
+            "data_dir".to_owned(),
+            options.data_dir.display().to_string(),
+        );
         let mut flags: Vec<_> = own.chain(set).chain([data_dir]).collect();
-        let load = |flags: &[(String, String)]| Config::load(&Layers { flags: flags.to_vec(), ..Layers::default() });
+        let load = |flags: &[(String, String)]| {
+            Config::load(&Layers {
+                flags: flags.to_vec(),
+                ..Layers::default()
+            })
+        };
         let config = load(&flags)?;
 
         let embedded = config.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
-        let embedded = embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
+        let embedded =
+            embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
         let broker = build::start_embedded(&embedded.embedded, SCREENS)?;
-        let line = CuttableLine::open(broker.local_addr()).await.context("cannot listen on 127.0.0.1")?;
+        let line = CuttableLine::open(broker.local_addr())
+            .await
+            .context("cannot listen on 127.0.0.1")?;
         let kafka = MockKafka::start(build::kafka_topics(&config, &config.routes))?;
 
-        flags.push(("send.mqtt.url".to_owned(), format!("mqtt://{}", line.address)));
+        flags.push((
+            "send.mqtt.url".to_owned(),
+            format!("mqtt://{}", line.address),
+        ));
         flags.push(("send.kafka.brokers".to_owned(), kafka.brokers.clone()));
         let mut config = load(&flags)?;
         // Only the gateway may publish on the demo's broker.
-        let ours = config.send.destinations.iter_mut().filter(|destination| *destination.name == *config::MQTT);
+        let ours = config
+            .send
+            .destinations
+            .iter_mut()
+            .filter(|destination| *destination.name == *config::MQTT);
         for destination in ours {
-            let Kind::Mqtt(mqtt) = &mut destination.kind else { continue };
+            let Kind::Mqtt(mqtt) = &mut destination.kind else {
+                continue;
+            };
             let (username, password) = broker.login();
             (mqtt.username, mqtt.password) = (Some(username), password);
         }
 
-        let app = App::start(config.clone(), crate::metrics::install().context("cannot set up metrics")?, Held::default()).await?;
+        let app = App::start(
+            config.clone(),
+            crate::metrics::install().context("cannot set up metrics")?,
+            Held::default(),
+        )
+        .await?;
         let file = |name: &str| options.data_dir.join(name);
-        Ok(Site { config, app, line, broker, kafka, ledger: file("ledger.jsonl"), recording: file("arrivals.jsonl") })
+        Ok(Site {
+            config,
+            app,
+            line,
+            broker,
+            kafka,
+            ledger: file("ledger.jsonl"),
+            recording: file("arrivals.jsonl"),
+        })
     }
 
     /// Runs until the given time or a signal, and judges.
@@ -112,12 +148,38 @@ impl Site {
         screen.introduce(&self.where_to_look(options));
         self.connected().await;
 
-        let boxes = tokio::spawn(simulate::run_watched(self.traffic(options)?, sent, stop.clone()));
-        let Site { config, app, line, broker, kafka, ledger, recording } = self;
+        let boxes = tokio::spawn(simulate::run_watched(
+            self.traffic(options)?,
+            sent,
+            stop.clone(),
+        ));
+        let Site {
+            config,
+            app,
+            line,
+            broker,
+            kafka,
+            ledger,
+            recording,
+        } = self;
 
         let ends = options.at_most.map(|at_most| Instant::now() + at_most);
-        let watch = Watch { screen, line, entries, arrivals, requests, restores: None, ends, stop };
-        let waiting = watch.run(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?).await?;
+        let watch = Watch {
+            screen,
+            line,
+            entries,
+            arrivals,
+            requests,
+            restores: None,
+            ends,
+            stop,
+        };
+        let waiting = watch
+            .run(
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+            )
+            .await?;
 
         let outcome = boxes.await??;
         app.stop().await;
@@ -126,7 +188,11 @@ impl Site {
         outage::end(&options.data_dir);
 
         let report = judge_files(&config, &[ledger], &[recording], Some(READ_MAX)).await?;
-        Ok(End { outcome, report, waiting })
+        Ok(End {
+            outcome,
+            report,
+            waiting,
+        })
     }
 
     /// Waits until the gateway is connected: before that there is nothing to see, although it would accept events.
@@ -139,15 +205,32 @@ impl Site {
 
     fn sources(&self) -> Sources {
         // A guard's screen is on the broker's side of the line.
-        let as_anybody = |mqtt| config::Mqtt { broker: None, username: None, password: Secret::default(), ..mqtt };
+        let as_anybody = |mqtt| config::Mqtt {
+            broker: None,
+            username: None,
+            password: Secret::default(),
+            ..mqtt
+        };
         let mqtt = self.config.send.mqtt().cloned().map(as_anybody);
-        let kafka = self.config.send.kafka().cloned().map(|kafka| (kafka, Timestamp::now()));
-        Sources { mqtt, mqtt_filters: Vec::new(), kafka, rules: Rules::of(&self.config) }
+        let kafka = self
+            .config
+            .send
+            .kafka()
+            .cloned()
+            .map(|kafka| (kafka, Timestamp::now()));
+        Sources {
+            mqtt,
+            mqtt_filters: Vec::new(),
+            kafka,
+            rules: Rules::of(&self.config),
+        }
     }
 
     fn traffic(&self, options: &Options) -> anyhow::Result<simulate::Options> {
         Ok(simulate::Options {
-            url: format!("http://{}/RealTimeEvent", self.app.ingest_address).parse().map_err(anyhow::Error::msg)?,
+            url: format!("http://{}/RealTimeEvent", self.app.ingest_address)
+                .parse()
+                .map_err(anyhow::Error::msg)?,
             boxes: BOXES,
             rate: options.rate,
             duration: options.at_most.unwrap_or(ENDLESS),
@@ -163,25 +246,63 @@ impl Site {
 
     fn where_to_look(&self, options: &Options) -> Vec<(&'static str, String)> {
         let (broker, brokers) = (reached(self.broker.local_addr()), &self.kafka.brokers);
-        let (ingest, admin) = (reached(self.app.ingest_address), reached(self.app.admin_address));
-        let folder = format!("'{}'", options.data_dir.display().to_string().replace('\'', "'\\''"));
+        let (ingest, admin) = (
+            reached(self.app.ingest_address),
+            reached(self.app.admin_address),
+        );
+        let folder = format!(
+            "'{}'",
+            options
+                .data_dir
+                .display()
+                .to_string()
+                .replace('\'', "'\\''")
+        );
         let here = match options.data_dir == std::path::Path::new("data/demo") {
             true => String::new(),
             false => format!(" --data-dir {folder}"),
         };
 
         let topics = build::kafka_topics(&self.config, &self.config.routes);
-        let topic = topics.iter().find(|topic| topic.contains("blacklist")).or(topics.first()).map_or("", String::as_str);
+        let topic = topics
+            .iter()
+            .find(|topic| topic.contains("blacklist"))
+            .or(topics.first())
+            .map_or("", String::as_str);
         // The name it was started by: after a fresh clone it is not in the PATH.
-        let program = std::env::args().next().unwrap_or_else(|| "boxbridge".to_owned());
+        let program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "boxbridge".to_owned());
         vec![
-            ("MQTT", format!("mosquitto_sub -h {} -p {} -v -t 'boxbridge/#'", broker.ip(), broker.port())),
-            ("Kafka", format!("kcat -b {brokers} -C -o beginning -t {topic}    # librdkafka's mock")),
-            ("pictures", format!("{}/pictures/scene/", options.data_dir.display())),
-            ("status", format!("{program} status --watch --url http://{admin}")),
+            (
+                "MQTT",
+                format!(
+                    "mosquitto_sub -h {} -p {} -v -t 'boxbridge/#'",
+                    broker.ip(),
+                    broker.port()
+                ),
+            ),
+            (
+                "Kafka",
+                format!("kcat -b {brokers} -C -o beginning -t {topic}    # librdkafka's mock"),
+            ),
+            (
+                "pictures",
+                format!("{}/pictures/scene/", options.data_dir.display()),
+            ),
+            (
+                "status",
+                format!("{program} status --watch --url http://{admin}"),
+            ),
             ("metrics", format!("curl -s http://{admin}/metrics")),
-            ("be a box", format!("POST http://{ingest}/RealTimeEvent, as the README shows")),
-            ("outage", format!("{program} demo{here} --stop-broker 20s    # in a second terminal")),
+            (
+                "be a box",
+                format!("POST http://{ingest}/RealTimeEvent, as the README shows"),
+            ),
+            (
+                "outage",
+                format!("{program} demo{here} --stop-broker 20s    # in a second terminal"),
+            ),
         ]
     }
 }
@@ -245,7 +366,9 @@ impl Watch {
 
     async fn cut(&mut self, request: OutageRequest) {
         if self.screen.is_in_outage() {
-            let _ = request.teller.try_send("an outage is under way: try again when all that waited has arrived".to_owned());
+            let _ = request.teller.try_send(
+                "an outage is under way: try again when all that waited has arrived".to_owned(),
+            );
             return;
         }
 
@@ -257,7 +380,10 @@ impl Watch {
     async fn restore(&mut self) -> anyhow::Result<()> {
         self.restores = None;
         self.screen.outage_ends();
-        self.line.restore().await.context("the line to the broker cannot be restored")
+        self.line
+            .restore()
+            .await
+            .context("the line to the broker cannot be restored")
     }
 }
 

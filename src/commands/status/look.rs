@@ -54,12 +54,16 @@ pub enum Unreachable {
 impl AdminAddress {
     /// The configured listener's address, as it is reached from this machine.
     pub fn of(listen: SocketAddr) -> AdminAddress {
-        AdminAddress { authority: reached(listen).to_string() }
+        AdminAddress {
+            authority: reached(listen).to_string(),
+        }
     }
 
     pub async fn look(&self) -> Result<Look, Unreachable> {
         let deadline = Instant::now() + PATIENCE;
-        let found = timeout_at(deadline, tokio::net::lookup_host(&self.authority)).await.map_err(|_| Unreachable::Silent)?;
+        let found = timeout_at(deadline, tokio::net::lookup_host(&self.authority))
+            .await
+            .map_err(|_| Unreachable::Silent)?;
         let addresses: Vec<_> = found.map_err(|_| Unreachable::NoSuchHost)?.collect();
 
         // A name such as localhost may have an address of either family, and the gateway may listen on only one.
@@ -79,26 +83,45 @@ impl AdminAddress {
 
         match answer.status {
             200 => {
-                let snapshot = serde_json::from_slice(&answer.body).map_err(|_| Unreachable::Somebody)?;
-                Ok(Look { at: Instant::now(), snapshot })
+                let snapshot =
+                    serde_json::from_slice(&answer.body).map_err(|_| Unreachable::Somebody)?;
+                Ok(Look {
+                    at: Instant::now(),
+                    snapshot,
+                })
             }
             403 => Err(Unreachable::Refused),
             404 => {
                 let ready = self.get(&mut client, "/readyz", deadline).await?;
                 let report: Value = serde_json::from_slice(&ready.body).unwrap_or_default();
-                Err(if report["ready"].is_boolean() { Unreachable::Older } else { Unreachable::Somebody })
+                Err(if report["ready"].is_boolean() {
+                    Unreachable::Older
+                } else {
+                    Unreachable::Somebody
+                })
             }
             _ => Err(Unreachable::Somebody),
         }
     }
 
-    async fn get(&self, client: &mut Client, path: &str, deadline: Instant) -> Result<Answer, Unreachable> {
-        let request = Bytes::from(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.authority));
-        client.send(&[request], deadline).await.map_err(|error| match error {
-            NoAnswer::ConnectFailed => Unreachable::NobodyListens,
-            NoAnswer::Timeout => Unreachable::Silent,
-            NoAnswer::ConnectionLost | NoAnswer::AnswerInvalid => Unreachable::Somebody,
-        })
+    async fn get(
+        &self,
+        client: &mut Client,
+        path: &str,
+        deadline: Instant,
+    ) -> Result<Answer, Unreachable> {
+        let request = Bytes::from(format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n",
+            self.authority
+        ));
+        client
+            .send(&[request], deadline)
+            .await
+            .map_err(|error| match error {
+                NoAnswer::ConnectFailed => Unreachable::NobodyListens,
+                NoAnswer::Timeout => Unreachable::Silent,
+                NoAnswer::ConnectionLost | NoAnswer::AnswerInvalid => Unreachable::Somebody,
+            })
     }
 }
 
@@ -115,15 +138,24 @@ impl FromStr for AdminAddress {
         let allowed = || "must be http://HOST[:PORT], the address of admin.listen".to_owned();
         let rest = url.strip_prefix("http://").ok_or_else(allowed)?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
-        if authority.is_empty() || authority.contains(|c: char| c.is_control() || " /?#@".contains(c)) {
+        if authority.is_empty()
+            || authority.contains(|c: char| c.is_control() || " /?#@".contains(c))
+        {
             return Err(allowed());
         }
 
-        let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        let port = authority
+            .rsplit_once(':')
+            .map(|(_, port)| port)
+            .filter(|port| !port.ends_with(']'));
         match port {
             Some(port) if port.parse::<u16>().is_err() => Err(allowed()),
-            Some(_) => Ok(AdminAddress { authority: authority.to_owned() }),
-            None => Ok(AdminAddress { authority: format!("{authority}:{PORT}") }),
+            Some(_) => Ok(AdminAddress {
+                authority: authority.to_owned(),
+            }),
+            None => Ok(AdminAddress {
+                authority: format!("{authority}:{PORT}"),
+            }),
         }
     }
 }
@@ -140,16 +172,27 @@ mod tests {
             ("http://[::1]", "http://[::1]:9529"),
             ("http://[::1]:1", "http://[::1]:1"),
         ] {
-            assert_eq!(url.parse::<AdminAddress>().map(|place| place.to_string()), Ok(place.to_owned()));
+            assert_eq!(
+                url.parse::<AdminAddress>().map(|place| place.to_string()),
+                Ok(place.to_owned())
+            );
         }
-        for wrong in
-            ["edge-1", "https://edge-1", "http://", "http://edge-1/metrics", "http://edge-1:port", "http://a b", "http://u@h"]
-        {
+        for wrong in [
+            "edge-1",
+            "https://edge-1",
+            "http://",
+            "http://edge-1/metrics",
+            "http://edge-1:port",
+            "http://a b",
+            "http://u@h",
+        ] {
             assert!(wrong.parse::<AdminAddress>().is_err(), "{wrong}");
         }
-        for (listen, place) in
-            [("0.0.0.0:9529", "http://127.0.0.1:9529"), ("[::]:1", "http://127.0.0.1:1"), ("10.0.0.1:1", "http://10.0.0.1:1")]
-        {
+        for (listen, place) in [
+            ("0.0.0.0:9529", "http://127.0.0.1:9529"),
+            ("[::]:1", "http://127.0.0.1:1"),
+            ("10.0.0.1:1", "http://10.0.0.1:1"),
+        ] {
             assert_eq!(AdminAddress::of(listen.parse().unwrap()).to_string(), place);
         }
     }

@@ -79,7 +79,8 @@ pub struct Difference {
 }
 
 /// The outcomes of an event, in the order of the screen.
-pub(super) const OUTCOMES: [&str; 5] = ["accepted", "duplicate", "refused", "aborted", "quarantined"];
+pub(super) const OUTCOMES: [&str; 5] =
+    ["accepted", "duplicate", "refused", "aborted", "quarantined"];
 /// A box waits this long for its answer.
 const BOX_HANGS_UP_SECONDS: f64 = 0.5;
 
@@ -87,7 +88,11 @@ impl Report {
     pub fn of(place: &AdminAddress, before: Option<&Look>, now: &Look) -> Report {
         let span = Span { before, now };
         let snapshot = &now.snapshot;
-        let lanes: Vec<Lane> = snapshot.lanes.iter().map(|lane| lane_of(&span, lane)).collect();
+        let lanes: Vec<Lane> = snapshot
+            .lanes
+            .iter()
+            .map(|lane| lane_of(&span, lane))
+            .collect();
 
         Report {
             url: place.to_string(),
@@ -123,8 +128,12 @@ impl Span<'_> {
     /// A total and its rate. A restarted process continues its totals or begins at zero: then the rate is zero, never negative.
     fn counted(&self, count: impl Fn(&Snapshot) -> u64) -> Counted {
         let total = count(&self.now.snapshot);
-        let since = self.before.map(|before| total.saturating_sub(count(&before.snapshot)));
-        let per_second = since.zip(self.seconds()).map(|(count, seconds)| count as f64 / seconds);
+        let since = self
+            .before
+            .map(|before| total.saturating_sub(count(&before.snapshot)));
+        let per_second = since
+            .zip(self.seconds())
+            .map(|(count, seconds)| count as f64 / seconds);
         Counted { total, per_second }
     }
 
@@ -132,7 +141,9 @@ impl Span<'_> {
     fn timed<'a>(&'a self, buckets: impl Fn(&'a Snapshot) -> Option<&'a Buckets>) -> Buckets {
         let before = self.before.map(|before| buckets(&before.snapshot));
         let now = buckets(&self.now.snapshot);
-        now.zip(before).map(|(now, before)| before.map_or_else(|| now.clone(), |before| now.since(before))).unwrap_or_default()
+        now.zip(before)
+            .map(|(now, before)| before.map_or_else(|| now.clone(), |before| now.since(before)))
+            .unwrap_or_default()
     }
 }
 
@@ -140,10 +151,16 @@ fn events(span: &Span) -> BTreeMap<&'static str, Counted> {
     let [accepted, duplicate, refused, aborted, quarantined] = OUTCOMES;
     BTreeMap::from([
         (accepted, span.counted(|snapshot| snapshot.events.accepted)),
-        (duplicate, span.counted(|snapshot| snapshot.events.duplicate)),
+        (
+            duplicate,
+            span.counted(|snapshot| snapshot.events.duplicate),
+        ),
         (refused, span.counted(|snapshot| snapshot.events.refused)),
         (aborted, span.counted(|snapshot| snapshot.events.aborted)),
-        (quarantined, span.counted(|snapshot| snapshot.events.quarantined)),
+        (
+            quarantined,
+            span.counted(|snapshot| snapshot.events.quarantined),
+        ),
     ])
 }
 
@@ -161,8 +178,15 @@ fn answers(span: &Span) -> Answers {
 }
 
 fn lane_of(span: &Span, lane: &snapshot::Lane) -> Lane {
-    let is_it = |other: &&snapshot::Lane| other.destination == lane.destination && other.lane == lane.lane;
-    let lags = span.timed(|snapshot| snapshot.lanes.iter().find(is_it).map(|lane| &lane.lag_seconds));
+    let is_it =
+        |other: &&snapshot::Lane| other.destination == lane.destination && other.lane == lane.lane;
+    let lags = span.timed(|snapshot| {
+        snapshot
+            .lanes
+            .iter()
+            .find(is_it)
+            .map(|lane| &lane.lag_seconds)
+    });
 
     Lane {
         destination: lane.destination.clone(),
@@ -183,6 +207,10 @@ fn lane_of(span: &Span, lane: &snapshot::Lane) -> Lane {
 fn difference(lane: &Lane) -> Option<Difference> {
     let accounted = lane.delivered + lane.waiting + lane.set_aside + lane.expired;
     let records = i64::try_from(lane.accepted).ok()? - i64::try_from(accounted).ok()?;
-    let found = Difference { destination: lane.destination.clone(), lane: lane.lane.clone(), records };
+    let found = Difference {
+        destination: lane.destination.clone(),
+        lane: lane.lane.clone(),
+        records,
+    };
     Some(found).filter(|difference| difference.records != 0)
 }

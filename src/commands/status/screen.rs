@@ -14,7 +14,10 @@ const INDENT: usize = 10;
 /// Renders the whole screen, painted; each line ends in a line feed.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
-    line(&mut out, &format!("boxbridge {} at {}", report.version, report.url));
+    line(
+        &mut out,
+        &format!("boxbridge {} at {}", report.version, report.url),
+    );
     readiness(&mut out, report);
 
     line(&mut out, "");
@@ -24,9 +27,20 @@ pub fn render(report: &Report) -> String {
     queue(&mut out, report);
 
     if !report.lanes.is_empty() {
-        let longest = report.lanes.iter().map(|lane| lane.destination.len()).max().unwrap_or_default();
+        let longest = report
+            .lanes
+            .iter()
+            .map(|lane| lane.destination.len())
+            .max()
+            .unwrap_or_default();
         let width = longest.max(NAME_WIDTH);
-        line(&mut out, &paint(FAINT, &format!("{:<width$} {:<7}{:<6}{}", "to", "", "lane", LANE_COLUMNS)));
+        line(
+            &mut out,
+            &paint(
+                FAINT,
+                &format!("{:<width$} {:<7}{:<6}{}", "to", "", "lane", LANE_COLUMNS),
+            ),
+        );
         for of_lane in &report.lanes {
             line(&mut out, &lane(of_lane, width));
         }
@@ -35,8 +49,14 @@ pub fn render(report: &Report) -> String {
     pictures(&mut out, report);
 
     if !report.refusals.is_empty() {
-        let refusals: Vec<_> = report.refusals.iter().map(|(code, total)| format!("{code} {}", count(*total))).collect();
-        wrapped(&mut out, "refused", &refusals.join(", "), |text| text.to_owned());
+        let refusals: Vec<_> = report
+            .refusals
+            .iter()
+            .map(|(code, total)| format!("{code} {}", count(*total)))
+            .collect();
+        wrapped(&mut out, "refused", &refusals.join(", "), |text| {
+            text.to_owned()
+        });
     }
 
     for note in &report.notes {
@@ -51,7 +71,11 @@ fn line(out: &mut String, text: &str) {
 }
 
 fn readiness(out: &mut String, report: &Report) {
-    let (word, ink) = if report.ready { ("ready", GOOD) } else { ("NOT READY", BAD) };
+    let (word, ink) = if report.ready {
+        ("ready", GOOD)
+    } else {
+        ("NOT READY", BAD)
+    };
     line(out, &paint(ink, word));
 
     let ink = if report.ready { ODD } else { BAD };
@@ -62,40 +86,83 @@ fn readiness(out: &mut String, report: &Report) {
 
 /// Events on the left, answers on the right.
 fn traffic(out: &mut String, report: &Report) {
-    let span = report.interval_seconds.map_or("".to_owned(), |seconds| format!("of the last {seconds:.1} s"));
+    let span = report.interval_seconds.map_or("".to_owned(), |seconds| {
+        format!("of the last {seconds:.1} s")
+    });
     let answers = &report.answers;
     let is_late = answers.over_500_ms.is_some_and(|share| share > 0.0);
-    let share = answers.over_500_ms.map_or("-".to_owned(), |share| format!("{:.2} %", share * 100.0));
+    let share = answers
+        .over_500_ms
+        .map_or("-".to_owned(), |share| format!("{:.2} %", share * 100.0));
 
     let right = [
         format!("{:<18}{}", "answers p50", bound(answers.p50)),
         format!("{:<18}{}", "answers p99", bound(answers.p99)),
         format!("{:<18}{}", "over 500 ms", paint_if(is_late, BAD, &share)),
         format!("{:<18}{}", "disk sync p99", bound(answers.sync_p99)),
-        format!("{:<18}{} since the start", "answered late", count(answers.late)),
+        format!(
+            "{:<18}{} since the start",
+            "answered late",
+            count(answers.late)
+        ),
         String::new(),
     ];
 
-    line(out, &paint(FAINT, &format!("{:<16}{:>12}{:>10}     {span}", "events", "total", "a second")));
-    let events = OUTCOMES.iter().filter_map(|outcome| report.events.get_key_value(outcome));
-    let rows = events.map(|(word, counted)| (*word, counted)).chain([("status reports", &report.status_reports)]);
+    line(
+        out,
+        &paint(
+            FAINT,
+            &format!(
+                "{:<16}{:>12}{:>10}     {span}",
+                "events", "total", "a second"
+            ),
+        ),
+    );
+    let events = OUTCOMES
+        .iter()
+        .filter_map(|outcome| report.events.get_key_value(outcome));
+    let rows = events
+        .map(|(word, counted)| (*word, counted))
+        .chain([("status reports", &report.status_reports)]);
     for ((word, Counted { total, per_second }), right) in rows.zip(right) {
         let rate = per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}"));
-        line(out, &format!("{word:<16}{:>12}{rate:>10}     {right}", count(*total)));
+        line(
+            out,
+            &format!("{word:<16}{:>12}{rate:>10}     {right}", count(*total)),
+        );
     }
 }
 
 fn queue(out: &mut String, report: &Report) {
-    let Some(queue) = &report.queue else { return line(out, "queue     not open yet") };
+    let Some(queue) = &report.queue else {
+        return line(out, "queue     not open yet");
+    };
 
     let full = queue.full_in_seconds;
-    let until = full.map_or("does not grow".to_owned(), |seconds| format!("full in {}", duration(seconds)));
-    let (waiting, kept, free) = (Size(queue.waiting_bytes), Size(queue.kept_bytes), Size(queue.free_bytes));
+    let until = full.map_or("does not grow".to_owned(), |seconds| {
+        format!("full in {}", duration(seconds))
+    });
+    let (waiting, kept, free) = (
+        Size(queue.waiting_bytes),
+        Size(queue.kept_bytes),
+        Size(queue.free_bytes),
+    );
 
     let is_disk = queue.disk_available_bytes == Some(queue.free_bytes);
-    let of = if is_disk { "on its disk".to_owned() } else { format!("of {}", Size(queue.max_bytes)) };
+    let of = if is_disk {
+        "on its disk".to_owned()
+    } else {
+        format!("of {}", Size(queue.max_bytes))
+    };
     let text = format!("{waiting} waiting, {kept} kept, {free} free {of}; ");
-    line(out, &format!("{:<INDENT$}{text}{}", "queue", paint_if(full.is_some(), ODD, &until)));
+    line(
+        out,
+        &format!(
+            "{:<INDENT$}{text}{}",
+            "queue",
+            paint_if(full.is_some(), ODD, &until)
+        ),
+    );
 }
 
 const LANE_COLUMNS: &str = " accepted delivered waiting oldest   lag p99  aside expired";
@@ -112,10 +179,26 @@ fn lane(lane: &Lane, width: usize) -> String {
     let state = paint(ink, &format!("{state:<7}"));
 
     let is_held = !lane.up || lane.paused > 0;
-    let waiting = paint_if(lane.waiting > 0 && is_held, ODD, &format!("{:>8}", count(lane.waiting)));
-    let aside = paint_if(lane.set_aside > 0, BAD, &format!("{:>7}", count(lane.set_aside)));
-    let expired = paint_if(lane.expired > 0, BAD, &format!("{:>8}", count(lane.expired)));
-    let oldest = if lane.waiting == 0 { "-".to_owned() } else { duration(lane.oldest_seconds) };
+    let waiting = paint_if(
+        lane.waiting > 0 && is_held,
+        ODD,
+        &format!("{:>8}", count(lane.waiting)),
+    );
+    let aside = paint_if(
+        lane.set_aside > 0,
+        BAD,
+        &format!("{:>7}", count(lane.set_aside)),
+    );
+    let expired = paint_if(
+        lane.expired > 0,
+        BAD,
+        &format!("{:>8}", count(lane.expired)),
+    );
+    let oldest = if lane.waiting == 0 {
+        "-".to_owned()
+    } else {
+        duration(lane.oldest_seconds)
+    };
 
     let (accepted, delivered) = (count(lane.accepted), count(lane.delivered));
     format!(
@@ -131,21 +214,40 @@ fn ledger(out: &mut String, report: &Report) {
         return;
     }
     if report.ledger_differences.is_empty() {
-        return line(out, "ledger    adds up: accepted = delivered + waiting + set aside + expired");
+        return line(
+            out,
+            "ledger    adds up: accepted = delivered + waiting + set aside + expired",
+        );
     }
 
     let differences = report.ledger_differences.iter().map(|difference| {
-        let word = if difference.records > 0 { "not accounted for" } else { "more than accepted" };
-        format!("{} {}: {} {word}", difference.destination, difference.lane, difference.records.unsigned_abs())
+        let word = if difference.records > 0 {
+            "not accounted for"
+        } else {
+            "more than accepted"
+        };
+        format!(
+            "{} {}: {} {word}",
+            difference.destination,
+            difference.lane,
+            difference.records.unsigned_abs()
+        )
     });
 
-    let text = format!("DOES NOT ADD UP: {}", differences.collect::<Vec<_>>().join(", "));
+    let text = format!(
+        "DOES NOT ADD UP: {}",
+        differences.collect::<Vec<_>>().join(", ")
+    );
     wrapped(out, "ledger", &text, |text| paint(BAD, text));
 }
 
 fn pictures(out: &mut String, report: &Report) {
-    let taken =
-        report.pictures.taken.iter().filter(|(_, total)| **total > 0).map(|(state, total)| format!("{} {state}", count(*total)));
+    let taken = report
+        .pictures
+        .taken
+        .iter()
+        .filter(|(_, total)| **total > 0)
+        .map(|(state, total)| format!("{} {state}", count(*total)));
     let taken = Some(taken.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty());
 
     let text = format!(
@@ -161,7 +263,9 @@ fn pictures(out: &mut String, report: &Report) {
 fn wrapped(out: &mut String, word: &str, text: &str, paint: impl Fn(&str) -> String) {
     let mut rows = vec![String::new()];
     for part in text.split_whitespace() {
-        let last = rows.last_mut().filter(|row| row.is_empty() || row.chars().count() + 1 + part.chars().count() <= WIDTH - INDENT);
+        let last = rows.last_mut().filter(|row| {
+            row.is_empty() || row.chars().count() + 1 + part.chars().count() <= WIDTH - INDENT
+        });
         match last {
             Some(row) if row.is_empty() => row.push_str(part),
             Some(row) => {
@@ -179,9 +283,18 @@ fn wrapped(out: &mut String, word: &str, text: &str, paint: impl Fn(&str) -> Str
 
 /// A count, exact as long as it fits its column.
 fn count(count: u64) -> String {
-    let units = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M")];
-    let unit = units.iter().find(|(factor, _)| count >= *factor && count >= 10_000_000);
-    unit.map_or_else(|| count.to_string(), |(factor, unit)| format!("{:.2}{unit}", count as f64 / *factor as f64))
+    let units = [
+        (1_000_000_000_000, "T"),
+        (1_000_000_000, "G"),
+        (1_000_000, "M"),
+    ];
+    let unit = units
+        .iter()
+        .find(|(factor, _)| count >= *factor && count >= 10_000_000);
+    unit.map_or_else(
+        || count.to_string(),
+        |(factor, unit)| format!("{:.2}{unit}", count as f64 / *factor as f64),
+    )
 }
 
 fn bound(bound: Option<Bound>) -> String {

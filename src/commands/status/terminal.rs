@@ -22,7 +22,8 @@ pub enum Frames {
 impl Frames {
     /// Draws in place if standard output is a terminal that can.
     pub fn in_place() -> Frames {
-        let can = io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let can = io::stdout().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         if !can || print(ENTER).is_err() {
             return Frames::below("\n");
         }
@@ -30,7 +31,10 @@ impl Frames {
     }
 
     pub fn below(gap: &'static str) -> Frames {
-        Frames::Below { gap, is_first: true }
+        Frames::Below {
+            gap,
+            is_first: true,
+        }
     }
 
     /// Draws a frame, which may be painted.
@@ -39,11 +43,18 @@ impl Frames {
 
         match self {
             Frames::InPlace => {
-                let lines = frame.lines().enumerate().map(|(row, line)| format!("\x1b[{};1H\x1b[2K{line}", row + 1));
+                let lines = frame
+                    .lines()
+                    .enumerate()
+                    .map(|(row, line)| format!("\x1b[{};1H\x1b[2K{line}", row + 1));
                 print(&format!("{}\x1b[J", lines.collect::<String>()))
             }
             Frames::Below { gap, is_first } => {
-                let gap = if std::mem::replace(is_first, false) { "" } else { gap };
+                let gap = if std::mem::replace(is_first, false) {
+                    ""
+                } else {
+                    gap
+                };
                 print(&format!("{gap}{frame}"))
             }
         }

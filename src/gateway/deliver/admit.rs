@@ -34,16 +34,24 @@ where
             sequence: record.sequence,
             device: &device,
             person_type: record.person_type,
-            replayed: if record.replay.is_some() { Replayed::Yes } else { Replayed::No },
+            replayed: if record.replay.is_some() {
+                Replayed::Yes
+            } else {
+                Replayed::No
+            },
             act_before: self.render.act_before(&event, record.replay.as_deref()),
             // As text and parsed.
             held_bytes: record.event.len() * 3,
         };
-        self.backlog.admit(traits, awaits, Admitted::new(record, event), now());
+        self.backlog
+            .admit(traits, awaits, Admitted::new(record, event), now());
     }
 
     fn awaits(&self, record: &Record, event: &Event) -> Awaits {
-        let wait = self.render.waits(event).filter(|_| settled(self.verdicts.as_ref(), record).is_none());
+        let wait = self
+            .render
+            .waits(event)
+            .filter(|_| settled(self.verdicts.as_ref(), record).is_none());
         let wait = match wait {
             None => return Awaits::Nothing,
             Some(PictureWait::For(wait)) => wait,
@@ -60,26 +68,47 @@ where
     async fn set_unreadable_aside(&mut self, record: Record, error: &serde_json::Error) {
         // Not in the parser's words: they quote what it found, which may be a name.
         let detail = format!("{:?} error at byte {}", error.classify(), error.column());
-        let rejection = Rejection { reason: Reason::Unreadable, detail, verdict: PictureVerdict::default() };
+        let rejection = Rejection {
+            reason: Reason::Unreadable,
+            detail,
+            verdict: PictureVerdict::default(),
+        };
         let ending = self.backlog.unreadable(record);
         self.set_aside(ending, &rejection).await;
     }
 
     /// It repeatedly kills the connection, and others of its type do not.
     async fn condemn(&mut self, admitted: Admitted) {
-        let message = self.message(&admitted, now().clock, Duration::ZERO).ok().flatten();
-        let topic = message.as_ref().and_then(|message| self.render.topic(message));
-        let bytes = message.as_ref().map_or(0, |message| self.render.size(message) as u64);
+        let message = self
+            .message(&admitted, now().clock, Duration::ZERO)
+            .ok()
+            .flatten();
+        let topic = message
+            .as_ref()
+            .and_then(|message| self.render.topic(message));
+        let bytes = message
+            .as_ref()
+            .map_or(0, |message| self.render.size(message) as u64);
 
         // As base64, where it has them with it: to know how large it was they need not be read again.
         let Admitted { record, event, .. } = admitted;
         let has_pictures = self.render.needs_pictures(&event);
-        let bytes = bytes + if has_pictures { record.pictures_bytes().div_ceil(3) * 4 } else { 0 };
+        let bytes = bytes
+            + if has_pictures {
+                record.pictures_bytes().div_ceil(3) * 4
+            } else {
+                0
+            };
 
         let name = topic.as_deref().unwrap_or_default();
-        let detail =
-            format!("the connection died on it again and again, and not on others of its type: topic {name}, {bytes} bytes");
-        let rejection = Rejection { reason: Reason::Poison, detail, verdict: PictureVerdict::default() };
+        let detail = format!(
+            "the connection died on it again and again, and not on others of its type: topic {name}, {bytes} bytes"
+        );
+        let rejection = Rejection {
+            reason: Reason::Poison,
+            detail,
+            verdict: PictureVerdict::default(),
+        };
         let ending = self.backlog.condemned(record, topic);
         self.set_aside(ending, &rejection).await;
     }

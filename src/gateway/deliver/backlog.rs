@@ -12,7 +12,9 @@ use super::pictures::Pictures;
 use crate::config;
 use crate::event::{Event, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
 use crate::send::Reason;
-use crate::send::window::{Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Traits, Window};
+use crate::send::window::{
+    Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Traits, Window,
+};
 
 /// Attempts that a condemned record had at least.
 const CONDEMNED_ATTEMPTS: u32 = 3;
@@ -35,7 +37,12 @@ pub(super) struct Admitted {
 
 impl Admitted {
     pub fn new(record: Record, event: Event) -> Admitted {
-        Admitted { record, event, topic: None, pictures: Pictures::default() }
+        Admitted {
+            record,
+            event,
+            topic: None,
+            pictures: Pictures::default(),
+        }
     }
 }
 
@@ -53,7 +60,13 @@ pub(super) struct Ending {
 
 impl Ending {
     fn new(record: Record, topic: Option<String>, attempts: u32, pictures: Vec<Picture>) -> Ending {
-        Ending { sequence: record.sequence, record, topic, attempts, pictures }
+        Ending {
+            sequence: record.sequence,
+            record,
+            topic,
+            attempts,
+            pictures,
+        }
     }
 }
 
@@ -66,15 +79,25 @@ pub(super) enum Refused {
 
 impl<S: Records> Backlog<S> {
     pub fn new(source: S, settings: &config::Send, poison: Poison) -> Backlog<S> {
-        let settings = Limits { records: settings.window_records, bytes: settings.window_bytes };
-        Backlog { source, window: Window::new(settings, poison), settings, poison }
+        let settings = Limits {
+            records: settings.window_records,
+            bytes: settings.window_bytes,
+        };
+        Backlog {
+            source,
+            window: Window::new(settings, poison),
+            settings,
+            poison,
+        }
     }
 
     /// Forgets what sessions have shown: delivery begins, for the first time or after a fault.
     pub(super) fn begin(&mut self) {
         self.window = Window::new(self.settings, self.poison);
         // The new window knows of no type that is not read.
-        PersonType::ALL.iter().for_each(|person_type| self.source.resume(*person_type));
+        PersonType::ALL
+            .iter()
+            .for_each(|person_type| self.source.resume(*person_type));
     }
 
     /// A new session: everything without an outcome comes again.
@@ -110,16 +133,28 @@ impl<S: Records> Backlog<S> {
         self.source.next().await
     }
 
-    pub(super) fn admit(&mut self, traits: Traits<'_>, awaits: Awaits, admitted: Admitted, now: Now) {
+    pub(super) fn admit(
+        &mut self,
+        traits: Traits<'_>,
+        awaits: Awaits,
+        admitted: Admitted,
+        now: Now,
+    ) {
         self.window.admit(traits, awaits, admitted, now);
     }
 
     /// Ends the waits that are over: for pictures that are settled, and for time.
     pub(super) fn end_waits(&mut self, is_settled: impl Fn(&Record) -> bool, now: Now) {
-        let is_settled = |sequence: &Sequence| self.window.payload(*sequence).is_some_and(|admitted| is_settled(&admitted.record));
+        let is_settled = |sequence: &Sequence| {
+            self.window
+                .payload(*sequence)
+                .is_some_and(|admitted| is_settled(&admitted.record))
+        };
         let settled: Vec<_> = self.window.waiting().filter(is_settled).collect();
 
-        settled.into_iter().for_each(|sequence| self.window.release(sequence));
+        settled
+            .into_iter()
+            .for_each(|sequence| self.window.release(sequence));
         self.window.tick(now);
     }
 
@@ -132,7 +167,8 @@ impl<S: Records> Backlog<S> {
                 Reading::Again(from) => self.source.read_again(from),
             }
         }
-        self.source.hold_replays(!self.window.has_room_for_replays());
+        self.source
+            .hold_replays(!self.window.has_room_for_replays());
     }
 
     pub(super) fn next_ready(&mut self, now: Now) -> Option<Sequence> {
@@ -164,19 +200,27 @@ impl<S: Records> Backlog<S> {
 impl<S: Records> Backlog<S> {
     /// The destination took it.
     pub(super) fn delivered(&mut self, sequence: Sequence, now: Instant) -> Option<Admitted> {
-        self.source.settle(sequence, PictureVerdict::default(), Outcome::Delivered);
+        self.source
+            .settle(sequence, PictureVerdict::default(), Outcome::Delivered);
         self.window.taken(sequence, now)
     }
 
     /// The destination does not get it: its route says so.
     pub(super) fn nothing_to_send(&mut self, sequence: Sequence) {
-        self.source.settle(sequence, PictureVerdict::default(), Outcome::Delivered);
+        self.source
+            .settle(sequence, PictureVerdict::default(), Outcome::Delivered);
         self.window.answered(sequence);
     }
 
     /// A rule of the config ended it.
-    pub(super) fn expired(&mut self, sequence: Sequence, verdict: PictureVerdict, rule: &'static str) {
-        self.source.settle(sequence, verdict, Outcome::Expired { rule });
+    pub(super) fn expired(
+        &mut self,
+        sequence: Sequence,
+        verdict: PictureVerdict,
+        rule: &'static str,
+    ) {
+        self.source
+            .settle(sequence, verdict, Outcome::Expired { rule });
         self.window.answered(sequence);
     }
 
@@ -193,9 +237,12 @@ impl<S: Records> Backlog<S> {
 
         match self.window.answered(sequence) {
             None => Refused::Waits(None),
-            Some(Admitted { record, topic, pictures, .. }) => {
-                Refused::Ends(Ending::new(record, topic, attempts, pictures.into_read()))
-            }
+            Some(Admitted {
+                record,
+                topic,
+                pictures,
+                ..
+            }) => Refused::Ends(Ending::new(record, topic, attempts, pictures.into_read())),
         }
     }
 
@@ -217,7 +264,8 @@ impl<S: Records> Backlog<S> {
 
     /// It is durably set aside.
     pub(super) fn set_aside(&mut self, ending: Ending, verdict: PictureVerdict) {
-        self.source.settle(ending.sequence, verdict, Outcome::SetAside);
+        self.source
+            .settle(ending.sequence, verdict, Outcome::SetAside);
         self.window.condemned(ending.sequence);
     }
 }

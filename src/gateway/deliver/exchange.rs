@@ -24,18 +24,31 @@ where
     S: Records,
 {
     /// Why it ended, and whether anything was answered in it.
-    pub(super) async fn exchange(&mut self, mut session: D::Session, stop: &CancellationToken) -> (Lost, bool) {
+    pub(super) async fn exchange(
+        &mut self,
+        mut session: D::Session,
+        stop: &CancellationToken,
+    ) -> (Lost, bool) {
         let mut has_progressed = false;
         // Until then it may be one that connects and dies.
         let mut unproven = Some(Instant::now() + PROVEN);
         loop {
             let now = now();
-            self.backlog.end_waits(|record| settled(self.verdicts.as_ref(), record).is_some(), now);
+            self.backlog.end_waits(
+                |record| settled(self.verdicts.as_ref(), record).is_some(),
+                now,
+            );
             self.submit_ready(&mut session).await;
             self.backlog.make_room(now.at);
             self.tell();
 
-            let moment = self.backlog.window().next_moment(now.at).into_iter().chain(unproven).min();
+            let moment = self
+                .backlog
+                .window()
+                .next_moment(now.at)
+                .into_iter()
+                .chain(unproven)
+                .min();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {
@@ -65,7 +78,9 @@ where
     async fn submit_ready(&mut self, session: &mut D::Session) {
         while self.fetches.has_room() {
             let now = now();
-            let Some(sequence) = self.backlog.next_ready(now) else { return };
+            let Some(sequence) = self.backlog.next_ready(now) else {
+                return;
+            };
             if self.has_pictures(sequence) {
                 self.submit(sequence, session, now).await;
             } else if !self.backlog.hold(sequence, None) {
@@ -75,15 +90,21 @@ where
     }
 
     async fn submit(&mut self, sequence: Sequence, session: &mut D::Session, now: Now) {
-        let Some(admitted) = self.backlog.window().payload(sequence) else { return };
-        let wait = match self.render.act_before(&admitted.event, admitted.record.replay.as_deref()) {
+        let Some(admitted) = self.backlog.window().payload(sequence) else {
+            return;
+        };
+        let wait = match self
+            .render
+            .act_before(&admitted.event, admitted.record.replay.as_deref())
+        {
             Some(_) => self.backlog.window().expected_wait(),
             None => Duration::ZERO,
         };
 
         match self.message(admitted, now.clock, wait) {
             Ok(Some(message)) => {
-                self.backlog.submitted(sequence, self.render.size(&message), now);
+                self.backlog
+                    .submitted(sequence, self.render.size(&message), now);
                 self.note_sent(sequence, &message);
                 session.submit(sequence, message);
             }
@@ -98,7 +119,9 @@ where
 
     /// What the set-aside store may need of it later.
     fn note_sent(&mut self, sequence: Sequence, message: &D::Message) {
-        let Some(admitted) = self.backlog.get_mut(sequence) else { return };
+        let Some(admitted) = self.backlog.get_mut(sequence) else {
+            return;
+        };
         admitted.topic = self.render.topic(message);
         // Where it needs them, they cost nothing more: the session holds the same bytes.
         if !self.render.keeps_pictures() {
@@ -111,22 +134,41 @@ where
             Answer::Acknowledged { sequence, heard } => {
                 let admitted = self.backlog.delivered(sequence, Instant::now());
                 if std::mem::take(&mut self.is_expiring) {
-                    tracing::info!(destination.name = &*self.link.destination, "there is room again");
+                    tracing::info!(
+                        destination.name = &*self.link.destination,
+                        "there is room again"
+                    );
                 }
-                admitted.iter().for_each(|admitted| self.count_delivered(admitted, heard));
+                admitted
+                    .iter()
+                    .for_each(|admitted| self.count_delivered(admitted, heard));
             }
-            Answer::Expired { sequence, rule, verdict } => {
+            Answer::Expired {
+                sequence,
+                rule,
+                verdict,
+            } => {
                 self.backlog.expired(sequence, verdict, rule);
                 if !std::mem::replace(&mut self.is_expiring, true) {
-                    tracing::error!(destination.name = &*self.link.destination, rule, "events go on without what the rule ends");
+                    tracing::error!(
+                        destination.name = &*self.link.destination,
+                        rule,
+                        "events go on without what the rule ends"
+                    );
                 }
             }
-            Answer::Rejected { sequence, rejection } => self.rejected(sequence, &rejection).await,
+            Answer::Rejected {
+                sequence,
+                rejection,
+            } => self.rejected(sequence, &rejection).await,
         }
     }
 
     async fn rejected(&mut self, sequence: Sequence, rejection: &Rejection) {
-        match self.backlog.refused(sequence, rejection.reason, Instant::now()) {
+        match self
+            .backlog
+            .refused(sequence, rejection.reason, Instant::now())
+        {
             Refused::Waits(None) => {}
             Refused::Waits(Some(extent)) => self.say_waiting(sequence, rejection, extent),
             Refused::Ends(ending) => self.set_aside(ending, rejection).await,
@@ -139,7 +181,12 @@ where
             metrics::no_subscriber(self.lane, person_type);
         }
         if admitted.record.replay.is_none() {
-            metrics::lag(&self.link.destination, self.lane, person_type, self.ages.of(&admitted.record));
+            metrics::lag(
+                &self.link.destination,
+                self.lane,
+                person_type,
+                self.ages.of(&admitted.record),
+            );
         }
     }
 }

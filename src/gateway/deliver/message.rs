@@ -21,7 +21,12 @@ where
     S: Records,
 {
     /// What leaves for this record, if it arrives after `wait`; `None` where this destination gets nothing.
-    pub(super) fn message(&self, admitted: &Admitted, now: Timestamp, wait: Duration) -> Result<Option<D::Message>, Rejection> {
+    pub(super) fn message(
+        &self,
+        admitted: &Admitted,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<Option<D::Message>, Rejection> {
         let record = &admitted.record;
         let pictures = self.pictures(admitted)?;
         let sending = Sending {
@@ -30,7 +35,8 @@ where
             now: now.plus(wait),
             age: self.ages.of(record).saturating_add(wait),
             replay: record.replay.as_deref(),
-            pictures: settled(self.verdicts.as_ref(), record).map_or(PicturesNow::Pending, PicturesNow::Settled),
+            pictures: settled(self.verdicts.as_ref(), record)
+                .map_or(PicturesNow::Pending, PicturesNow::Settled),
             inline: &[],
         };
 
@@ -47,10 +53,17 @@ where
     }
 
     fn unsendable(&self, admitted: &Admitted, fault: Fault) -> Rejection {
-        let rejection = Rejection { reason: Reason::Unreadable, detail: fault.to_string(), verdict: PictureVerdict::default() };
+        let rejection = Rejection {
+            reason: Reason::Unreadable,
+            detail: fault.to_string(),
+            verdict: PictureVerdict::default(),
+        };
         if !self.render.keeps_pictures() {
             return rejection;
         }
-        self.render.without_pictures(&admitted.event, fault.to_string()).err().unwrap_or(rejection)
+        self.render
+            .without_pictures(&admitted.event, fault.to_string())
+            .err()
+            .unwrap_or(rejection)
     }
 }

@@ -58,7 +58,9 @@ impl Pictures {
         *self = match pictures {
             Ok(pictures) => Pictures::Read(pictures),
             Err(NoPictures::Lost(error)) => Pictures::Lost(error),
-            Err(NoPictures::NotNow(_)) => Pictures::Unread { attempts: attempts + 1 },
+            Err(NoPictures::NotNow(_)) => Pictures::Unread {
+                attempts: attempts + 1,
+            },
         };
         matches!(self, Pictures::Unread { .. })
     }
@@ -89,19 +91,33 @@ impl Fetches {
         self.last += 1;
         let (record, number, bytes) = (record.clone(), self.last, record.pictures_bytes());
         self.bytes += bytes;
-        self.running.spawn(async move { Fetched { sequence: record.sequence, number, bytes, pictures: record.pictures().await } });
+        self.running.spawn(async move {
+            Fetched {
+                sequence: record.sequence,
+                number,
+                bytes,
+                pictures: record.pictures().await,
+            }
+        });
         self.last
     }
 
     /// The next that ends; pending where none is under way. Cancel-safe.
     pub(super) async fn next(&mut self) -> Fetched {
-        let Some(ended) = self.running.join_next().await else { return std::future::pending().await };
+        let Some(ended) = self.running.join_next().await else {
+            return std::future::pending().await;
+        };
         if ended.is_err() {
             // Of those that are left nobody knows how many bytes they are: all are forgotten with this session.
-            *self = Fetches { last: self.last, ..Fetches::default() };
+            *self = Fetches {
+                last: self.last,
+                ..Fetches::default()
+            };
         }
 
-        let Some(fetched) = fault::joined(ended) else { return std::future::pending().await };
+        let Some(fetched) = fault::joined(ended) else {
+            return std::future::pending().await;
+        };
         self.bytes = self.bytes.saturating_sub(fetched.bytes);
         fetched
     }
@@ -115,8 +131,15 @@ where
 {
     /// Whether a record has what its message carries; else that is on its way.
     pub(super) fn has_pictures(&mut self, sequence: Sequence) -> bool {
-        let Some(admitted) = self.backlog.get_mut(sequence) else { return true };
-        let Admitted { record, event, pictures, .. } = admitted;
+        let Some(admitted) = self.backlog.get_mut(sequence) else {
+            return true;
+        };
+        let Admitted {
+            record,
+            event,
+            pictures,
+            ..
+        } = admitted;
         if !self.render.needs_pictures(event) {
             return true;
         }
@@ -125,15 +148,25 @@ where
             Pictures::Read(_) | Pictures::Lost(_) => return true,
             Pictures::UnderWay { .. } => {}
             Pictures::Unread { attempts } => {
-                *pictures = Pictures::UnderWay { fetch: self.fetches.start(record), attempts };
+                *pictures = Pictures::UnderWay {
+                    fetch: self.fetches.start(record),
+                    attempts,
+                };
             }
         }
         false
     }
 
     pub(super) fn take_pictures(&mut self, fetched: Fetched) {
-        let Fetched { sequence, number, pictures, .. } = fetched;
-        let Some(admitted) = self.backlog.get_mut(sequence) else { return };
+        let Fetched {
+            sequence,
+            number,
+            pictures,
+            ..
+        } = fetched;
+        let Some(admitted) = self.backlog.get_mut(sequence) else {
+            return;
+        };
         let attempts = match admitted.pictures {
             Pictures::UnderWay { fetch, attempts } if fetch == number => attempts,
             // Begun for a session before this one.
@@ -141,7 +174,8 @@ where
         };
 
         if admitted.pictures.take(pictures, attempts) {
-            self.backlog.hold(sequence, Some(Instant::now() + ask_again_after(attempts)));
+            self.backlog
+                .hold(sequence, Some(Instant::now() + ask_again_after(attempts)));
         } else {
             self.backlog.release(sequence);
         }
@@ -149,5 +183,7 @@ where
 }
 
 fn ask_again_after(attempts: u32) -> Duration {
-    ASK_AGAIN.saturating_mul(1 << attempts.min(10)).min(ASK_AGAIN_MAX)
+    ASK_AGAIN
+        .saturating_mul(1 << attempts.min(10))
+        .min(ASK_AGAIN_MAX)
 }

@@ -51,7 +51,11 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         let mut is_said = false;
         while let Err(error) = self.try_to_put_aside(aside).await {
             is_said = true;
-            self.link.down(self.lane, format!("a refused event cannot be set aside, and the destination stops: {error}"), 0);
+            self.link.down(
+                self.lane,
+                format!("a refused event cannot be set aside, and the destination stops: {error}"),
+                0,
+            );
             tokio::time::sleep(ASIDE_PAUSE).await;
         }
 

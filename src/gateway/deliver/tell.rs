@@ -17,7 +17,10 @@ impl<D, R, S: Records> Delivery<D, R, S> {
 
         let window = self.backlog.window();
         self.link.still_paused(self.lane, window.paused());
-        let suspects: Vec<_> = window.suspects().map(|(template, records)| suspected(template, records)).collect();
+        let suspects: Vec<_> = window
+            .suspects()
+            .map(|(template, records)| suspected(template, records))
+            .collect();
         self.link.suspect(self.lane, suspects);
     }
 
@@ -31,7 +34,10 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                 "the connection dies on one event: it is held back, alone, and tried from time to time until another of its type decides"
             ),
             News::Paused(template) => {
-                let why = format!("the connection dies on them, and not on others ({} topic)", kind(template));
+                let why = format!(
+                    "the connection dies on them, and not on others ({} topic)",
+                    kind(template)
+                );
                 self.link.paused(self.lane, template.person_type, why);
             }
             News::TakenAgain(template) => tracing::info!(
@@ -46,7 +52,10 @@ impl<D, R, S: Records> Delivery<D, R, S> {
 
     /// A record was refused, and waits with its device or with its whole type.
     pub(super) fn say_waiting(&self, sequence: Sequence, rejection: &Rejection, extent: Extent) {
-        let (reason, detail) = (rejection.reason.as_str(), self.link.of_its_own(rejection.detail.clone()));
+        let (reason, detail) = (
+            rejection.reason.as_str(),
+            self.link.of_its_own(rejection.detail.clone()),
+        );
         match extent {
             Extent::Device => {
                 let admitted = self.backlog.window().payload(sequence);
@@ -78,7 +87,11 @@ fn kind(template: Template) -> &'static str {
 
 fn suspected(template: Template, records: usize) -> String {
     let person_type = template.person_type;
-    let events = if records == 1 { "1 event".to_owned() } else { format!("{records} events") };
+    let events = if records == 1 {
+        "1 event".to_owned()
+    } else {
+        format!("{records} events")
+    };
     format!(
         "the connection dies on {events} of type {person_type} ({} topic): held back, and tried from time to time",
         kind(template)

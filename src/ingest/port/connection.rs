@@ -37,7 +37,10 @@ pub async fn run<S>(
     stop: &CancellationToken,
 ) -> hyper::Result<()>
 where
-    S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
 {
     // An answer is one small write: it must not wait for the next.
@@ -47,9 +50,14 @@ where
     // A box may hang up right after its last byte. Without this hyper would then drop the handler, and the event.
     builder.half_close(true);
     builder.allow_multiple_spaces_in_request_line_delimiters(true);
-    builder.max_headers(HEADERS_MAX).max_header_size(HEAD_MAX_BYTES).max_buf_size(READ_MAX_BYTES).header_read_timeout(None);
+    builder
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEAD_MAX_BYTES)
+        .max_buf_size(READ_MAX_BYTES)
+        .header_read_timeout(None);
 
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let connection =
+        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
 
     tokio::select! {
@@ -85,7 +93,9 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_request_that_came_behind_another_is_as_old_as_its_first_byte() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let (begun, mut ages) = mpsc::unbounded_channel();
         let (go, gate) = mpsc::unbounded_channel::<()>();
@@ -103,8 +113,18 @@ mod tests {
                 }
             });
 
-            let deadlines = Deadlines { idle: Duration::from_secs(60), head: Duration::from_secs(60) };
-            let _ = run(stream, service, &exchange, deadlines, &CancellationToken::new()).await;
+            let deadlines = Deadlines {
+                idle: Duration::from_secs(60),
+                head: Duration::from_secs(60),
+            };
+            let _ = run(
+                stream,
+                service,
+                &exchange,
+                deadlines,
+                &CancellationToken::new(),
+            )
+            .await;
         });
 
         // Two are read at once; one waits in the kernel, and so does its successor, which came much later.

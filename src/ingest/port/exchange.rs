@@ -60,7 +60,9 @@ impl Exchange {
     pub fn begin(&self) -> InService {
         // Nothing was read since the last request: this one came together with it and waited in our own buffer.
         if self.phase() == Phase::Idle {
-            self.0.waited_ms.store(self.since_the_last_read(), Ordering::Release);
+            self.0
+                .waited_ms
+                .store(self.since_the_last_read(), Ordering::Release);
         }
         self.enter(Phase::Served);
         InService(self.clone())
@@ -78,7 +80,11 @@ impl Exchange {
 
     /// Keeps `held` until the answer to this request is with the kernel, or the connection has ended.
     pub fn hold_until_written(&self, held: Box<dyn Send>) {
-        *self.0.until_written.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        *self
+            .0
+            .until_written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(held);
     }
 
     /// How long the connection has been silent; `None` while a request comes or is served.
@@ -90,7 +96,12 @@ impl Exchange {
     /// Asks the connection to give up its place. It ends at once if its receive buffer is empty.
     pub(super) fn ask_to_leave(&self) {
         self.0.is_asked_to_leave.store(true, Ordering::Release);
-        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reader = self
+            .0
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         reader.into_iter().for_each(Waker::wake);
     }
 
@@ -102,7 +113,10 @@ impl Exchange {
     /// Whether it was asked to leave; takes the question back.
     pub(super) fn takes_the_question(&self, reader: &Waker) -> bool {
         let mut waiting = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.as_ref().is_none_or(|waiting| !waiting.will_wake(reader)) {
+        if waiting
+            .as_ref()
+            .is_none_or(|waiting| !waiting.will_wake(reader))
+        {
             *waiting = Some(reader.clone());
         }
         self.0.is_asked_to_leave.swap(false, Ordering::AcqRel)
@@ -111,7 +125,12 @@ impl Exchange {
     /// The kernel has all bytes of the answer.
     pub(super) fn written(&self) {
         if self.phase() == Phase::Idle {
-            let _given_back = self.0.until_written.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let _given_back = self
+                .0
+                .until_written
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
         }
     }
 
@@ -134,13 +153,19 @@ impl Exchange {
             self.enter(Phase::Head);
             // The first bytes may be older than the last. If they were there when the request before ended, they are as old as the last read.
             let is_next = self.0.was_drained.load(Ordering::Acquire);
-            let waited = if is_next { age } else { age.max(self.since_the_last_read()) };
+            let waited = if is_next {
+                age
+            } else {
+                age.max(self.since_the_last_read())
+            };
             self.0.waited_ms.store(waited, Ordering::Release);
         } else {
             self.0.waited_ms.fetch_max(age, Ordering::AcqRel);
         }
 
-        self.0.came_ms.store(self.now().saturating_sub(age), Ordering::Release);
+        self.0
+            .came_ms
+            .store(self.now().saturating_sub(age), Ordering::Release);
     }
 
     /// The receive buffer is empty.
@@ -149,7 +174,8 @@ impl Exchange {
     }
 
     fn since_the_last_read(&self) -> u64 {
-        self.now().saturating_sub(self.0.came_ms.load(Ordering::Acquire))
+        self.now()
+            .saturating_sub(self.0.came_ms.load(Ordering::Acquire))
     }
 
     fn now(&self) -> u64 {

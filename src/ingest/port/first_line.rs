@@ -27,7 +27,11 @@ impl FirstLine {
         let mut kept = 0;
         for at in 0..bytes.len() {
             let byte = bytes[at];
-            if let Some(byte) = if self.is_over { Some(byte) } else { self.passes(byte) } {
+            if let Some(byte) = if self.is_over {
+                Some(byte)
+            } else {
+                self.passes(byte)
+            } {
                 bytes[kept] = byte;
                 kept += 1;
             }
@@ -59,7 +63,11 @@ impl FirstLine {
 
                 self.words = self.words.saturating_add(u8::from(begins));
                 // A fourth word must not join the third, whose blank was left out: a blank replaces its first letter.
-                Some(if begins && self.words == 4 { b' ' } else { byte })
+                Some(if begins && self.words == 4 {
+                    b' '
+                } else {
+                    byte
+                })
             }
         }
     }
@@ -78,25 +86,42 @@ mod tests {
                 let kept = line.pass(&mut bytes);
                 found.extend_from_slice(&bytes[..kept]);
             }
-            assert_eq!(String::from_utf8(found).unwrap(), passed, "in pieces of {piece}");
+            assert_eq!(
+                String::from_utf8(found).unwrap(),
+                passed,
+                "in pieces of {piece}"
+            );
         }
     }
 
     #[test]
     fn blanks_behind_the_version_are_left_out_of_the_first_line_alone() {
-        check("POST /a HTTP/1.1 \r\nHost: a b \r\n\r\n{} {}", "POST /a HTTP/1.1\r\nHost: a b \r\n\r\n{} {}");
+        check(
+            "POST /a HTTP/1.1 \r\nHost: a b \r\n\r\n{} {}",
+            "POST /a HTTP/1.1\r\nHost: a b \r\n\r\n{} {}",
+        );
         check("POST /a HTTP/1.1 \t \nA: b\n", "POST /a HTTP/1.1\nA: b\n");
-        check("\r\nPOST  /a  HTTP/1.1\r\nX:  y  z\r\n", "\r\nPOST /a HTTP/1.1\r\nX:  y  z\r\n");
-        check("POST /a HTTP/1.1\r\nA: b\r\n\r\n  1 \r\n", "POST /a HTTP/1.1\r\nA: b\r\n\r\n  1 \r\n");
+        check(
+            "\r\nPOST  /a  HTTP/1.1\r\nX:  y  z\r\n",
+            "\r\nPOST /a HTTP/1.1\r\nX:  y  z\r\n",
+        );
+        check(
+            "POST /a HTTP/1.1\r\nA: b\r\n\r\n  1 \r\n",
+            "POST /a HTTP/1.1\r\nA: b\r\n\r\n  1 \r\n",
+        );
     }
 
     #[test]
     fn a_flood_of_blanks_passes_and_is_refused_as_a_head_that_is_too_long() {
         let flood = " ".repeat(BLANKS_MAX + 2_000);
         for line in ["POST /a HTTP/1.1", "POST ", "POST /a "] {
-            let (mut first, mut bytes) = (FirstLine::default(), format!("{line}{flood}").into_bytes());
+            let (mut first, mut bytes) =
+                (FirstLine::default(), format!("{line}{flood}").into_bytes());
             let kept = first.pass(&mut bytes);
-            assert!(first.is_over() && kept == line.len() + 2_000, "{kept} of {line:?}");
+            assert!(
+                first.is_over() && kept == line.len() + 2_000,
+                "{kept} of {line:?}"
+            );
         }
     }
 

@@ -41,7 +41,11 @@ impl Listener {
     /// Binds `address`. `[::]` means every address, IPv4 included; on a kernel without IPv6 it means all of IPv4.
     pub fn bind(address: SocketAddr) -> io::Result<Listener> {
         let is_every = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let socket = match if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() } {
+        let socket = match if address.is_ipv6() {
+            TcpSocket::new_v6()
+        } else {
+            TcpSocket::new_v4()
+        } {
             Err(error) if is_every && Errno::from_io_error(&error) == Some(Errno::AFNOSUPPORT) => {
                 return Listener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())));
             }
@@ -91,8 +95,18 @@ pub struct NewConnection {
 
 impl NewConnection {
     fn of(waiting: Waiting, place: Place) -> NewConnection {
-        let Waiting { stream, address, exchange, .. } = waiting;
-        NewConnection { stream, address, exchange, place }
+        let Waiting {
+            stream,
+            address,
+            exchange,
+            ..
+        } = waiting;
+        NewConnection {
+            stream,
+            address,
+            exchange,
+            place,
+        }
     }
 }
 
@@ -104,7 +118,11 @@ pub trait Port: Send + Sync + 'static {
     fn source(&self, address: IpAddr) -> Option<Sharer>;
 
     /// Serves one connection to its end.
-    fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) -> impl Future<Output = ()> + Send;
+    fn serve(
+        self: Arc<Self>,
+        connection: NewConnection,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send;
 
     /// Refuses a connection for which there is no place, not even in the waiting line.
     fn turn_away(&self, stream: TcpStream, address: IpAddr);
@@ -112,7 +130,12 @@ pub trait Port: Send + Sync + 'static {
 
 /// Accepts until `stop`, and goes on until the connections from before it have their answers, for up to `LAST_ANSWERS`. All run in
 /// `connections`. After the stop they end with their next answer, or when they are idle.
-pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: TaskTracker, stop: CancellationToken) {
+pub async fn serve<P: Port>(
+    listener: &Listener,
+    port: Arc<P>,
+    connections: TaskTracker,
+    stop: CancellationToken,
+) {
     let mut line = WaitingLine::new(Arc::clone(port.places()), port.places().line_max());
     let mut failing = Failing::default();
     let before_stop = TaskTracker::new();
@@ -137,7 +160,8 @@ pub async fn serve<P: Port>(listener: &Listener, port: Arc<P>, connections: Task
                 failing.over();
                 let source = port.source(address.ip().to_canonical());
                 let left = line.push(Waiting::new(stream, address, source));
-                left.into_iter().for_each(|waiting| port.turn_away(waiting.stream, waiting.address.ip()));
+                left.into_iter()
+                    .for_each(|waiting| port.turn_away(waiting.stream, waiting.address.ip()));
             }
             Some(Err(error)) => {
                 failing.again(&error);

@@ -44,7 +44,11 @@ pub struct Place {
 
 impl Places {
     pub fn new(most: usize) -> Arc<Places> {
-        Arc::new(Places { most, taken: Mutex::default(), freed: Notify::new() })
+        Arc::new(Places {
+            most,
+            taken: Mutex::default(),
+            freed: Notify::new(),
+        })
     }
 
     /// How many connections may wait for a place.
@@ -61,10 +65,19 @@ impl Places {
 
         let number = taken.next;
         taken.next += 1;
-        taken.occupants.insert(number, Occupant { source, exchange: exchange.clone() });
+        taken.occupants.insert(
+            number,
+            Occupant {
+                source,
+                exchange: exchange.clone(),
+            },
+        );
         taken.count(source, 1);
 
-        Some(Place { places: Arc::clone(self), number })
+        Some(Place {
+            places: Arc::clone(self),
+            number,
+        })
     }
 
     /// How many connections `source` has.
@@ -80,7 +93,10 @@ impl Places {
 
         let mut silent = Vec::new();
         for occupant in taken.occupants.values() {
-            let (Some(owner), Some(silence)) = (occupant.source, occupant.exchange.silent_for()) else { continue };
+            let (Some(owner), Some(silence)) = (occupant.source, occupant.exchange.silent_for())
+            else {
+                continue;
+            };
             let owned = taken.of(Some(owner));
             if silence >= SILENT_MIN && owned >= least {
                 silent.push((owned, silence, &occupant.exchange));
@@ -88,7 +104,10 @@ impl Places {
         }
 
         silent.sort_unstable_by_key(|(owned, silence, _)| std::cmp::Reverse((*owned, *silence)));
-        silent.iter().take(count).for_each(|(_, _, exchange)| exchange.ask_to_leave());
+        silent
+            .iter()
+            .take(count)
+            .for_each(|(_, _, exchange)| exchange.ask_to_leave());
     }
 
     /// Resolves when a place may have become free since the last time.
@@ -114,12 +133,20 @@ impl Places {
 
 impl Taken {
     fn of(&self, source: Option<Sharer>) -> usize {
-        source.and_then(|source| self.by_source.get(&source)).copied().unwrap_or(0)
+        source
+            .and_then(|source| self.by_source.get(&source))
+            .copied()
+            .unwrap_or(0)
     }
 
     fn count(&mut self, source: Option<Sharer>, change: isize) {
         let Some(source) = source else { return };
-        let count = self.by_source.get(&source).copied().unwrap_or(0).saturating_add_signed(change);
+        let count = self
+            .by_source
+            .get(&source)
+            .copied()
+            .unwrap_or(0)
+            .saturating_add_signed(change);
 
         if count == 0 {
             self.by_source.remove(&source);
@@ -133,7 +160,9 @@ impl Place {
     /// Notes whose connection it is, once its proxy has said so.
     pub fn belongs_to(&self, source: Sharer) {
         let mut taken = self.places.taken();
-        let Some(occupant) = taken.occupants.get_mut(&self.number) else { return };
+        let Some(occupant) = taken.occupants.get_mut(&self.number) else {
+            return;
+        };
         let before = occupant.source.replace(source);
         taken.count(before, -1);
         taken.count(Some(source), 1);
@@ -143,7 +172,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        let source = taken.occupants.remove(&self.number).and_then(|occupant| occupant.source);
+        let source = taken
+            .occupants
+            .remove(&self.number)
+            .and_then(|occupant| occupant.source);
         taken.count(source, -1);
 
         drop(taken);

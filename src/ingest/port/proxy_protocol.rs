@@ -51,7 +51,9 @@ pub async fn read(stream: &mut TcpStream) -> Result<Said, NoHeader> {
     }
 
     if !start.starts_with(V1) {
-        return Err(NoHeader::Invalid("neither its signature nor the word PROXY at the beginning"));
+        return Err(NoHeader::Invalid(
+            "neither its signature nor the word PROXY at the beginning",
+        ));
     }
     line(stream, &start).await
 }
@@ -90,11 +92,17 @@ fn said_in_binary(version_and_command: u8, family: u8, addresses: &[u8]) -> Resu
     let short = NoHeader::Invalid("it is too short for its addresses");
     match family {
         0x11 => {
-            let source = addresses.get(..12).and_then(|addresses| addresses.first_chunk::<4>()).ok_or(short)?;
+            let source = addresses
+                .get(..12)
+                .and_then(|addresses| addresses.first_chunk::<4>())
+                .ok_or(short)?;
             Ok(Said::Source(Ipv4Addr::from(*source).into()))
         }
         0x21 => {
-            let source = addresses.get(..36).and_then(|addresses| addresses.first_chunk::<16>()).ok_or(short)?;
+            let source = addresses
+                .get(..36)
+                .and_then(|addresses| addresses.first_chunk::<16>())
+                .ok_or(short)?;
             Ok(Said::Source(Ipv6Addr::from(*source).to_canonical()))
         }
         // Unspecified, UDP, UNIX: such a source sends no HTTP over TCP/IP.
@@ -130,8 +138,13 @@ async fn line(stream: &mut TcpStream, start: &[u8]) -> Result<Said, NoHeader> {
 
 /// `PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n`
 fn said_in_line(line: &[u8]) -> Result<Said, NoHeader> {
-    let invalid = || NoHeader::Invalid("its line is not PROXY TCP4|TCP6|UNKNOWN, two addresses and two ports");
-    let line = line.strip_suffix(b"\r\n").and_then(|line| std::str::from_utf8(line).ok()).ok_or_else(invalid)?;
+    let invalid = || {
+        NoHeader::Invalid("its line is not PROXY TCP4|TCP6|UNKNOWN, two addresses and two ports")
+    };
+    let line = line
+        .strip_suffix(b"\r\n")
+        .and_then(|line| std::str::from_utf8(line).ok())
+        .ok_or_else(invalid)?;
 
     let mut words = line.split(' ');
     let (_proxy, protocol) = (words.next(), words.next());
@@ -144,12 +157,18 @@ fn said_in_line(line: &[u8]) -> Result<Said, NoHeader> {
         _ => return Err(invalid()),
     };
 
-    let is_whole = destination.is_some() && is_port(next()) && is_port(next()) && words.next().is_none();
-    source.filter(|_| is_whole).map(Said::Source).ok_or_else(invalid)
+    let is_whole =
+        destination.is_some() && is_port(next()) && is_port(next()) && words.next().is_none();
+    source
+        .filter(|_| is_whole)
+        .map(Said::Source)
+        .ok_or_else(invalid)
 }
 
 fn address<A: std::str::FromStr + Into<IpAddr>>(text: &str) -> Option<IpAddr> {
-    text.parse::<A>().ok().map(|address| address.into().to_canonical())
+    text.parse::<A>()
+        .ok()
+        .map(|address| address.into().to_canonical())
 }
 
 fn is_port(text: &str) -> bool {

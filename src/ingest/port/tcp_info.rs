@@ -18,7 +18,13 @@ pub fn age(stream: &TcpStream) -> Duration {
 
     // SAFETY: the descriptor is open for as long as `stream` is borrowed, and the kernel writes at most `length` bytes.
     let failed = unsafe {
-        libc::getsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut length)
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
     };
 
     if failed != 0 {

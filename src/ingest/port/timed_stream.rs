@@ -37,10 +37,24 @@ pub struct TimedStream {
 }
 
 impl TimedStream {
-    pub fn new(stream: TcpStream, exchange: Exchange, idle_timeout: Duration, head_timeout: Duration) -> TimedStream {
+    pub fn new(
+        stream: TcpStream,
+        exchange: Exchange,
+        idle_timeout: Duration,
+        head_timeout: Duration,
+    ) -> TimedStream {
         let deadline = Box::pin(tokio::time::sleep(idle_timeout));
         let first_line = FirstLine::default();
-        TimedStream { stream, exchange, first_line, idle_timeout, head_timeout, phase: Phase::Idle, deadline, unread: None }
+        TimedStream {
+            stream,
+            exchange,
+            first_line,
+            idle_timeout,
+            head_timeout,
+            phase: Phase::Idle,
+            deadline,
+            unread: None,
+        }
     }
 
     /// Starts the deadline of a new phase. A request that came in one piece may have been served since the last call.
@@ -48,13 +62,21 @@ impl TimedStream {
         let phase = self.exchange.phase();
         if phase != self.phase {
             self.phase = phase;
-            let timeout = if phase == Phase::Head { self.head_timeout } else { self.idle_timeout };
+            let timeout = if phase == Phase::Head {
+                self.head_timeout
+            } else {
+                self.idle_timeout
+            };
             self.deadline.as_mut().reset(Instant::now() + timeout);
         }
     }
 
     /// Reads at least one byte that passes the first line's filter; nothing at the end of the stream.
-    fn poll_read_some(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read_some(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
@@ -76,9 +98,15 @@ impl TimedStream {
         let is_idle = self.phase == Phase::Idle;
         if is_idle
             && self.exchange.takes_the_question(context.waker())
-            && self.exchange.silent_for().is_some_and(|it| it >= SILENT_MIN)
+            && self
+                .exchange
+                .silent_for()
+                .is_some_and(|it| it >= SILENT_MIN)
         {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "silent while others wait for a place")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "silent while others wait for a place",
+            )));
         }
 
         ready!(self.deadline.as_mut().poll(context));
@@ -86,25 +114,41 @@ impl TimedStream {
     }
 
     /// Waits for the kernel to take a write, but not longer than `UNREAD_MAX`.
-    fn poll_taken<T>(&mut self, context: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn poll_taken<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if write.is_ready() {
             return write;
         }
 
-        let unread = self.unread.get_or_insert_with(|| Box::pin(tokio::time::sleep(UNREAD_MAX)));
+        let unread = self
+            .unread
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(UNREAD_MAX)));
         ready!(unread.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer is not read")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the answer is not read",
+        )))
     }
 }
 
 impl AsyncRead for TimedStream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.keep_up();
 
         let mut first = [0];
 
-        match this.stream.poll_peek(context, &mut ReadBuf::new(&mut first)) {
+        match this
+            .stream
+            .poll_peek(context, &mut ReadBuf::new(&mut first))
+        {
             Poll::Ready(Ok(1..)) => {
                 // Ask before the read: once there is room in the kernel, the rest of the body follows at once and makes the stream look young.
                 this.exchange.found(tcp_info::age(&this.stream));
@@ -130,7 +174,11 @@ fn no_request() -> io::Error {
 }
 
 impl AsyncWrite for TimedStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.poll_taken(context, write)
     }

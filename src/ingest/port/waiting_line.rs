@@ -28,7 +28,13 @@ pub struct Waiting {
 
 impl Waiting {
     pub fn new(stream: TcpStream, address: SocketAddr, source: Option<Sharer>) -> Waiting {
-        Waiting { stream, address, exchange: Exchange::default(), source, since: Instant::now() }
+        Waiting {
+            stream,
+            address,
+            exchange: Exchange::default(),
+            source,
+            since: Instant::now(),
+        }
     }
 }
 
@@ -41,7 +47,11 @@ pub struct WaitingLine {
 
 impl WaitingLine {
     pub fn new(places: Arc<Places>, most: usize) -> WaitingLine {
-        WaitingLine { places, most, waiting: Vec::new() }
+        WaitingLine {
+            places,
+            most,
+            waiting: Vec::new(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -61,13 +71,17 @@ impl WaitingLine {
         }
 
         let (source, _) = in_line.into_iter().max_by_key(|(_, count)| *count)?;
-        let newest = self.waiting.iter().rposition(|waiting| waiting.source == source)?;
+        let newest = self
+            .waiting
+            .iter()
+            .rposition(|waiting| waiting.source == source)?;
         Some(self.waiting.remove(newest))
     }
 
     /// The next connection that gets a place. If there is none, silent connections are asked to leave.
     pub fn next(&mut self) -> Option<(Waiting, Place)> {
-        let fewest = (0..self.waiting.len()).min_by_key(|index| self.places.of(self.waiting[*index].source))?;
+        let fewest = (0..self.waiting.len())
+            .min_by_key(|index| self.places.of(self.waiting[*index].source))?;
 
         let first = &self.waiting[fewest];
         match self.places.take(first.source, &first.exchange) {

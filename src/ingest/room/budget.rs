@@ -39,11 +39,20 @@ pub struct Held {
 
 impl Budget {
     pub fn new(limit: usize, wait: Duration) -> Arc<Budget> {
-        Arc::new(Budget { limit, wait, in_use: Mutex::default(), released: Notify::new() })
+        Arc::new(Budget {
+            limit,
+            wait,
+            in_use: Mutex::default(),
+            released: Notify::new(),
+        })
     }
 
     pub fn hold(self: &Arc<Budget>, source: Sharer) -> Arc<Held> {
-        Arc::new(Held { budget: Arc::clone(self), source, bytes: Mutex::new(0) })
+        Arc::new(Held {
+            budget: Arc::clone(self),
+            source,
+            bytes: Mutex::new(0),
+        })
     }
 
     /// What one source may hold when there is no more than that left, and what others leave it before.
@@ -64,7 +73,11 @@ impl Budget {
         let mut in_use = self.in_use.lock();
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
         if in_use.total + bytes > self.open_to(of_source + bytes) {
-            return Err(if of_source + bytes > self.share() { Code::SourceOverBudget } else { Code::OverBudget });
+            return Err(if of_source + bytes > self.share() {
+                Code::SourceOverBudget
+            } else {
+                Code::OverBudget
+            });
         }
         in_use.total += bytes;
         in_use.by_source.insert(source, of_source + bytes);
@@ -74,7 +87,12 @@ impl Budget {
     fn give_back(&self, source: Sharer, bytes: usize) {
         let mut in_use = self.in_use.lock();
         in_use.total = in_use.total.saturating_sub(bytes);
-        let left = in_use.by_source.get(&source).copied().unwrap_or(0).saturating_sub(bytes);
+        let left = in_use
+            .by_source
+            .get(&source)
+            .copied()
+            .unwrap_or(0)
+            .saturating_sub(bytes);
         if left == 0 {
             in_use.by_source.remove(&source);
         } else {
@@ -91,12 +109,18 @@ impl Held {
     pub fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
         let mut held = self.bytes.lock();
         let Budget { limit, .. } = *self.budget;
-        let bytes = bytes.next_multiple_of(STEP).min(limit - self.budget.share());
-        let Some(more) = bytes.checked_sub(*held).filter(|more| *more > 0) else { return Ok(()) };
+        let bytes = bytes
+            .next_multiple_of(STEP)
+            .min(limit - self.budget.share());
+        let Some(more) = bytes.checked_sub(*held).filter(|more| *more > 0) else {
+            return Ok(());
+        };
         let taken = self.budget.try_take(self.source, more);
         taken.map(|()| *held = bytes).map_err(|code| {
             let message = match code {
-                Code::SourceOverBudget => format!("this source holds its share of the {limit} bytes that may be in flight"),
+                Code::SourceOverBudget => format!(
+                    "this source holds its share of the {limit} bytes that may be in flight"
+                ),
                 _ => format!("all {limit} bytes that may be in flight are in use"),
             };
             Refusal::new(code, message)
@@ -105,7 +129,10 @@ impl Held {
 
     /// The same, waiting at most the budget's patience for others to finish.
     pub async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
-        wait_for_room(&self.budget.released, self.budget.wait, || self.try_grow_to(bytes)).await
+        wait_for_room(&self.budget.released, self.budget.wait, || {
+            self.try_grow_to(bytes)
+        })
+        .await
     }
 }
 
@@ -131,20 +158,36 @@ mod tests {
         let budget = Budget::new(16 * STEP, Duration::ZERO);
         let greedy = [budget.hold(source(19)), budget.hold(source(19))];
         greedy[0].grow_to(11 * STEP).await.unwrap();
-        assert_eq!(greedy[1].grow_to(2 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
+        assert_eq!(
+            greedy[1].grow_to(2 * STEP).await.unwrap_err().code,
+            Code::SourceOverBudget
+        );
         let others = [budget.hold(source(20)), budget.hold(source(20))];
         others[0].grow_to(3 * STEP).await.unwrap();
-        assert_eq!(others[1].grow_to(2 * STEP).await.unwrap_err().code, Code::SourceOverBudget);
+        assert_eq!(
+            others[1].grow_to(2 * STEP).await.unwrap_err().code,
+            Code::SourceOverBudget
+        );
     }
 
     #[tokio::test]
     async fn many_who_flood_leave_some_room_for_who_holds_little() {
         let budget = Budget::new(64 * STEP, Duration::ZERO);
-        let many: Vec<_> = (1..=8).map(|last| budget.hold(Sharer::of([10, 0, 0, last].into()))).collect();
+        let many: Vec<_> = (1..=8)
+            .map(|last| budget.hold(Sharer::of([10, 0, 0, last].into())))
+            .collect();
         for held in &many {
             let _ = held.grow_to(8 * STEP).await;
         }
-        assert_eq!(budget.hold(source(20)).grow_to(12 * STEP).await.unwrap_err().code, Code::OverBudget);
+        assert_eq!(
+            budget
+                .hold(source(20))
+                .grow_to(12 * STEP)
+                .await
+                .unwrap_err()
+                .code,
+            Code::OverBudget
+        );
         budget.hold(source(20)).grow_to(2 * STEP).await.unwrap();
     }
 
@@ -153,7 +196,10 @@ mod tests {
         let budget = Budget::new(32 * STEP, Duration::ZERO);
         let costly = budget.hold(source(19));
         costly.grow_to(100 * STEP).await.unwrap();
-        assert_eq!(budget.hold(source(19)).grow_to(1).await.unwrap_err().code, Code::SourceOverBudget);
+        assert_eq!(
+            budget.hold(source(19)).grow_to(1).await.unwrap_err().code,
+            Code::SourceOverBudget
+        );
         budget.hold(source(20)).grow_to(1).await.unwrap();
     }
 

@@ -49,7 +49,13 @@ pub struct Held {
 
 impl History {
     pub fn new(limit: usize, wait: Duration) -> Arc<History> {
-        Arc::new(History { limit, wait, bodies: Mutex::default(), released: Notify::new(), turn: Arc::new(Semaphore::new(1)) })
+        Arc::new(History {
+            limit,
+            wait,
+            bodies: Mutex::default(),
+            released: Notify::new(),
+            turn: Arc::new(Semaphore::new(1)),
+        })
     }
 
     pub fn hold(self: &Arc<History>) -> Arc<Held> {
@@ -57,8 +63,20 @@ impl History {
         let mut bodies = self.bodies();
         let number = bodies.next;
         bodies.next += 1;
-        bodies.coming.insert(number, Coming { bytes: 0, since: Instant::now(), has_arrived: false, ended: ended.clone() });
-        Arc::new(Held { history: Arc::clone(self), number, ended })
+        bodies.coming.insert(
+            number,
+            Coming {
+                bytes: 0,
+                since: Instant::now(),
+                has_arrived: false,
+                ended: ended.clone(),
+            },
+        );
+        Arc::new(Held {
+            history: Arc::clone(self),
+            number,
+            ended,
+        })
     }
 
     fn bodies(&self) -> MutexGuard<'_, Bodies> {
@@ -69,10 +87,17 @@ impl History {
 impl Bodies {
     /// The one that comes slowest, if `number` is faster.
     fn slowest_but(&self, number: u64) -> Option<&Coming> {
-        let rate = |coming: &Coming| coming.bytes as f64 / coming.since.elapsed().max(RATE_AFTER).as_secs_f64();
-        let rivals = self.coming.values().filter(|coming| !coming.has_arrived && !coming.ended.is_cancelled());
+        let rate = |coming: &Coming| {
+            coming.bytes as f64 / coming.since.elapsed().max(RATE_AFTER).as_secs_f64()
+        };
+        let rivals = self
+            .coming
+            .values()
+            .filter(|coming| !coming.has_arrived && !coming.ended.is_cancelled());
         let is_new = |coming: &Coming| coming.since.elapsed() < RATE_AFTER;
-        let slowest = rivals.filter(|coming| !is_new(coming)).min_by(|a, b| rate(a).total_cmp(&rate(b)))?;
+        let slowest = rivals
+            .filter(|coming| !is_new(coming))
+            .min_by(|a, b| rate(a).total_cmp(&rate(b)))?;
         let own = self.coming.get(&number)?;
         (is_new(own) || rate(slowest) < rate(own)).then_some(slowest)
     }
@@ -81,18 +106,27 @@ impl Bodies {
 impl Held {
     /// Makes it `bytes` in all: the slowest other gives way, or it is waited for at most the budget's patience.
     pub async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
-        wait_for_room(&self.history.released, self.history.wait, || self.try_grow_to(bytes)).await
+        wait_for_room(&self.history.released, self.history.wait, || {
+            self.try_grow_to(bytes)
+        })
+        .await
     }
 
     fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
         let mut bodies = self.history.bodies();
-        let held = bodies.coming.get(&self.number).map_or(0, |coming| coming.bytes);
+        let held = bodies
+            .coming
+            .get(&self.number)
+            .map_or(0, |coming| coming.bytes);
         let more = bytes.saturating_sub(held);
         if bodies.total + more > self.history.limit {
             if let Some(slowest) = bodies.slowest_but(self.number) {
                 slowest.ended.cancel();
             }
-            return Err(Refusal::new(Code::HistoryBusy, "other history bodies take all the room there is"));
+            return Err(Refusal::new(
+                Code::HistoryBusy,
+                "other history bodies take all the room there is",
+            ));
         }
         bodies.total += more;
         if let Some(coming) = bodies.coming.get_mut(&self.number) {
@@ -104,7 +138,10 @@ impl Held {
     /// Resolves when this body has to give way to faster ones.
     pub async fn ended(&self) -> Refusal {
         self.ended.cancelled().await;
-        Refusal::new(Code::HistoryBusy, "faster history bodies take the room of this one")
+        Refusal::new(
+            Code::HistoryBusy,
+            "faster history bodies take the room of this one",
+        )
     }
 
     /// All of it is there: waits for its turn, and keeps it until the permit is dropped.
@@ -119,7 +156,10 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut bodies = self.history.bodies();
-        let bytes = bodies.coming.remove(&self.number).map_or(0, |coming| coming.bytes);
+        let bytes = bodies
+            .coming
+            .remove(&self.number)
+            .map_or(0, |coming| coming.bytes);
         bodies.total = bodies.total.saturating_sub(bytes);
         drop(bodies);
         self.history.released.notify_waiters();

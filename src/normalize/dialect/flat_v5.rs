@@ -15,7 +15,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     word: event::Dialect::FlatV5,
     claims,
     feed: |feed| feed,
-    table: Table { inner: INNER, fields: FIELDS, objects: OBJECTS },
+    table: Table {
+        inner: INNER,
+        fields: FIELDS,
+        objects: OBJECTS,
+    },
     persons: PERSONS,
     person_missing: PersonType::Unknown,
     // photo, rtsp, card: these words need no translation.

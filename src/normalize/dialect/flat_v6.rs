@@ -15,13 +15,22 @@ pub(super) static DIALECT: Dialect = Dialect {
     word: event::Dialect::FlatV6,
     claims,
     feed: |feed| feed,
-    table: Table { inner: INNER, fields: FIELDS, objects: OBJECTS },
+    table: Table {
+        inner: INNER,
+        fields: FIELDS,
+        objects: OBJECTS,
+    },
     persons: PERSONS,
     person_missing: PersonType::Unknown,
     // photo, rtsp, file: these words need no translation.
     devices: &[],
     scale: ScoreScale::Auto,
-    bookkeeping: &["mq_license_key", "post_action", "out_timestamp", "api_version"],
+    bookkeeping: &[
+        "mq_license_key",
+        "post_action",
+        "out_timestamp",
+        "api_version",
+    ],
     history_only: &[],
 };
 

@@ -38,7 +38,12 @@ pub(super) struct Dialect {
     pub history_only: &'static [&'static str],
 }
 
-static DIALECTS: [&Dialect; 4] = [&platform::DIALECT, &nested::DIALECT, &flat_v6::DIALECT, &flat_v5::DIALECT];
+static DIALECTS: [&Dialect; 4] = [
+    &platform::DIALECT,
+    &nested::DIALECT,
+    &flat_v6::DIALECT,
+    &flat_v5::DIALECT,
+];
 
 /// The most fields that a table has.
 pub(super) const FIELDS_MAX: usize = 15;
@@ -73,7 +78,9 @@ const OBJECTS: &[(bool, &str)] = &[
 
 /// The dialect of a document, if it is one.
 pub(super) fn of(object: &JsonObject<'_>) -> Option<&'static Dialect> {
-    DIALECTS.into_iter().find(|dialect| (dialect.claims)(object))
+    DIALECTS
+        .into_iter()
+        .find(|dialect| (dialect.claims)(object))
 }
 
 /// Whether an object is expected there, in any dialect.
@@ -88,7 +95,10 @@ pub fn table(word: event::Dialect) -> &'static Table {
 }
 
 /// [`document::opened`] with the table of the event's dialect.
-pub fn opened(event: &Event, picture: impl Fn(PictureKind, &PictureReference) -> Option<String>) -> Map<String, Value> {
+pub fn opened(
+    event: &Event,
+    picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
+) -> Map<String, Value> {
     document::opened(table(event.dialect), event, picture)
 }
 
@@ -102,17 +112,34 @@ mod tests {
         for dialect in DIALECTS {
             let fields = dialect.table.fields;
             assert!(fields.len() <= FIELDS_MAX, "{}", dialect.word);
-            for needed in
-                [Meaning::IdentityId, Meaning::OccurredAt, Meaning::Score, Meaning::PersonType, Meaning::DeviceIp, Meaning::Box]
-            {
-                assert_eq!(fields.iter().filter(|field| field.meaning == needed).count(), 1, "{} {needed:?}", dialect.word);
+            for needed in [
+                Meaning::IdentityId,
+                Meaning::OccurredAt,
+                Meaning::Score,
+                Meaning::PersonType,
+                Meaning::DeviceIp,
+                Meaning::Box,
+            ] {
+                assert_eq!(
+                    fields
+                        .iter()
+                        .filter(|field| field.meaning == needed)
+                        .count(),
+                    1,
+                    "{} {needed:?}",
+                    dialect.word
+                );
             }
             for field in fields {
-                let of =
-                    |it: fn(&document::Field, &document::Field) -> bool| fields.iter().filter(|other| it(field, other)).count();
+                let of = |it: fn(&document::Field, &document::Field) -> bool| {
+                    fields.iter().filter(|other| it(field, other)).count()
+                };
                 // Under its name `source` knows a field, wherever it stands.
                 assert_eq!(
-                    (of(|a, b| a.meaning == b.meaning), of(|a, b| a.source_key() == b.source_key())),
+                    (
+                        of(|a, b| a.meaning == b.meaning),
+                        of(|a, b| a.source_key() == b.source_key())
+                    ),
                     (1, 1),
                     "{} {}",
                     dialect.word,
@@ -121,6 +148,10 @@ mod tests {
             }
             assert!(is_object(false, dialect.table.inner));
         }
-        assert!(event::Dialect::ALL.iter().all(|word| DIALECTS.iter().any(|dialect| dialect.word == *word)));
+        assert!(
+            event::Dialect::ALL
+                .iter()
+                .all(|word| DIALECTS.iter().any(|dialect| dialect.word == *word))
+        );
     }
 }

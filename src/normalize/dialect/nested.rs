@@ -17,7 +17,11 @@ pub(super) const NESTED: Dialect = Dialect {
     word: event::Dialect::Nested,
     claims,
     feed: |feed| feed,
-    table: Table { inner: INNER, fields: FIELDS, objects: OBJECTS },
+    table: Table {
+        inner: INNER,
+        fields: FIELDS,
+        objects: OBJECTS,
+    },
     persons: PERSONS,
     // The vendor's rule: a missing person type means employee.
     person_missing: PersonType::Employee,
@@ -45,14 +49,31 @@ const FIELDS: &[Field] = &[
     inner("box_fiqa_info", Meaning::BoxQuality),
 ];
 
-const DEVICES: &[(&str, &str)] =
-    &[("0", "gate"), ("1", "capture_camera"), ("2", "ipc_static"), ("3", "ipc_dynamic"), ("4", "door")];
+const DEVICES: &[(&str, &str)] = &[
+    ("0", "gate"),
+    ("1", "capture_camera"),
+    ("2", "ipc_static"),
+    ("3", "ipc_dynamic"),
+    ("4", "door"),
+];
 
-const BOOKKEEPING: &[&str] = &["dev_sno", "ep_id", "want_action", "out_timestamp", "api_version"];
+const BOOKKEEPING: &[&str] = &[
+    "dev_sno",
+    "ep_id",
+    "want_action",
+    "out_timestamp",
+    "api_version",
+];
 const HISTORY_ONLY: &[&str] = &["info", "ir_pic"];
 
 /// Fields at the top of every edition.
-const CORE: [&str; 5] = ["identity_id", "identity_name", "group_name", "timestamp", "score"];
+const CORE: [&str; 5] = [
+    "identity_id",
+    "identity_name",
+    "group_name",
+    "timestamp",
+    "score",
+];
 /// Fields at the top of flat documents: read as this dialect, a flat document would lose its device.
 const FLAT: [&str; 9] = [
     "person_type",
@@ -70,6 +91,10 @@ const FLAT: [&str; 9] = [
 pub(super) fn claims(object: &JsonObject<'_>) -> bool {
     match object.has(INNER) {
         true => CORE.iter().any(|name| object.has(name)),
-        false => object.has("identity_id") && object.has("timestamp") && !FLAT.iter().any(|name| object.has(name)),
+        false => {
+            object.has("identity_id")
+                && object.has("timestamp")
+                && !FLAT.iter().any(|name| object.has(name))
+        }
     }
 }

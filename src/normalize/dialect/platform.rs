@@ -6,7 +6,11 @@ use super::{Dialect, nested};
 use crate::event::Feed;
 use crate::normalize::reading::json_object::JsonObject;
 
-pub(super) static DIALECT: Dialect = Dialect { claims, feed, ..nested::NESTED };
+pub(super) static DIALECT: Dialect = Dialect {
+    claims,
+    feed,
+    ..nested::NESTED
+};
 
 fn claims(object: &JsonObject<'_>) -> bool {
     object.has("device_id") && object.has("identity_info") && nested::claims(object)

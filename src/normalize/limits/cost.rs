@@ -34,7 +34,11 @@ pub struct Cost {
 impl Cost {
     /// The cost of an event with this text.
     pub fn of(body: &[u8]) -> Cost {
-        let mut cost = Cost { body: body.len(), values: 1, ..Cost::default() };
+        let mut cost = Cost {
+            body: body.len(),
+            values: 1,
+            ..Cost::default()
+        };
         let (mut at, mut depth, mut is_inner, mut key) = (0, 0_usize, false, &b""[..]);
 
         while let Some(byte) = body.get(at) {
@@ -46,7 +50,8 @@ impl Cost {
                     if is_key(body, end + 1) {
                         key = text;
                         cost.texts += text.len();
-                    } else if (depth == 1 || (depth == 2 && is_inner)) && is_picture(key, is_inner) {
+                    } else if (depth == 1 || (depth == 2 && is_inner)) && is_picture(key, is_inner)
+                    {
                         cost.pictures += text.len();
                     } else {
                         cost.texts += text.len();
@@ -73,7 +78,10 @@ impl Cost {
 
     /// The whole cost.
     pub fn bytes(&self) -> usize {
-        self.body + PICTURE_COPIES * self.pictures + TEXT_COPIES * self.texts + TREES * self.tree_bytes()
+        self.body
+            + PICTURE_COPIES * self.pictures
+            + TEXT_COPIES * self.texts
+            + TREES * self.tree_bytes()
     }
 
     fn tree_bytes(&self) -> usize {
@@ -89,11 +97,11 @@ pub(in crate::normalize) fn tree_bytes(brackets: usize, values: usize) -> usize 
 /// Whether a text of this name is a picture in the nested dialect, the only one that comes live. In others it counts as a text, which
 /// costs more.
 fn is_picture(name: &[u8], is_inner: bool) -> bool {
-    DIALECT
-        .table
-        .fields
-        .iter()
-        .any(|field| matches!(field.meaning, Meaning::Picture(_)) && field.inner == is_inner && field.name.as_bytes() == name)
+    DIALECT.table.fields.iter().any(|field| {
+        matches!(field.meaning, Meaning::Picture(_))
+            && field.inner == is_inner
+            && field.name.as_bytes() == name
+    })
 }
 
 fn is_key(body: &[u8], behind: usize) -> bool {
@@ -120,11 +128,30 @@ mod tests {
     #[test]
     fn pictures_are_told_by_their_place_and_texts_are_not() {
         let text = "x".repeat(5_000);
-        let costs = |body: String| (Cost::of(body.as_bytes()).pictures, Cost::of(body.as_bytes()).texts > 5_000);
-        assert_eq!(costs(format!(r#"{{"reg_pic" : "{text}"}}"#)), (5_000, false));
-        assert_eq!(costs(format!(r#"{{"ext_data":{{"a":{{}},"spot_pic":"{text}"}}}}"#)), (5_000, false));
-        assert_eq!(costs(format!(r#"{{"other":{{"spot_pic":"{text}"}}}}"#)), (0, true));
-        assert_eq!(costs(format!(r#"{{"ext_data":{{"a":{{"spot_pic":"{text}"}}}}}}"#)), (0, true));
+        let costs = |body: String| {
+            (
+                Cost::of(body.as_bytes()).pictures,
+                Cost::of(body.as_bytes()).texts > 5_000,
+            )
+        };
+        assert_eq!(
+            costs(format!(r#"{{"reg_pic" : "{text}"}}"#)),
+            (5_000, false)
+        );
+        assert_eq!(
+            costs(format!(
+                r#"{{"ext_data":{{"a":{{}},"spot_pic":"{text}"}}}}"#
+            )),
+            (5_000, false)
+        );
+        assert_eq!(
+            costs(format!(r#"{{"other":{{"spot_pic":"{text}"}}}}"#)),
+            (0, true)
+        );
+        assert_eq!(
+            costs(format!(r#"{{"ext_data":{{"a":{{"spot_pic":"{text}"}}}}}}"#)),
+            (0, true)
+        );
         assert_eq!(costs(format!(r#"{{"spot_pic":"{text}"}}"#)), (0, true));
         assert_eq!(costs(format!(r#"["reg_pic","{text}"]"#)), (0, true));
     }
@@ -139,7 +166,10 @@ mod tests {
 
     #[test]
     fn ten_thousand_boxes_with_coordinates_are_no_reason_to_refuse() {
-        let body = format!("[{}]", [r#"{"rect":[1,2,3,4],"score":0.5}"#; 10_000].join(","));
+        let body = format!(
+            "[{}]",
+            [r#"{"rect":[1,2,3,4],"score":0.5}"#; 10_000].join(",")
+        );
         assert!(Cost::of(body.as_bytes()).tree_bytes() < TREE_MAX);
     }
 }

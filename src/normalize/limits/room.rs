@@ -24,17 +24,27 @@ pub(in crate::normalize) struct Taken<'a> {
 
 impl<'a> Taken<'a> {
     pub fn new(room: Room<'a>, bytes_max: usize) -> Taken<'a> {
-        Taken { room, bytes: 0, bytes_max }
+        Taken {
+            room,
+            bytes: 0,
+            bytes_max,
+        }
     }
 
     pub fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
         let bytes = self.bytes.saturating_add(bytes);
         if bytes > self.bytes_max {
-            return Err(Refusal::new(Code::BodyTooLarge, format!("a repair would take more than {} bytes", self.bytes_max)));
+            return Err(Refusal::new(
+                Code::BodyTooLarge,
+                format!("a repair would take more than {} bytes", self.bytes_max),
+            ));
         }
 
         if !(self.room.0)(bytes) {
-            return Err(Refusal::new(Code::OverBudget, "the memory that a repair of this body takes is in use"));
+            return Err(Refusal::new(
+                Code::OverBudget,
+                "the memory that a repair of this body takes is in use",
+            ));
         }
 
         self.bytes = bytes;
@@ -50,7 +60,10 @@ impl<'a> Taken<'a> {
     pub fn read(&self, bytes: usize) -> Result<(), Refusal> {
         match (self.room.0)(self.bytes.saturating_add(bytes)) {
             true => Ok(()),
-            false => Err(Refusal::new(Code::OverBudget, "the memory that this body takes once it is repaired is in use")),
+            false => Err(Refusal::new(
+                Code::OverBudget,
+                "the memory that this body takes once it is repaired is in use",
+            )),
         }
     }
 }

@@ -21,12 +21,22 @@ pub(in crate::normalize) struct Counts {
 
 /// serde_json's own keys for a number and for unread JSON. In a body the first turns an object into a number, and the second parses a
 /// text anew, past every limit. Both come back different from what was sent.
-const RESERVED_KEYS: [&str; 2] = ["$serde_json::private::Number", "$serde_json::private::RawValue"];
+const RESERVED_KEYS: [&str; 2] = [
+    "$serde_json::private::Number",
+    "$serde_json::private::RawValue",
+];
 /// The longest spelling of such a key: every character as `\uXXXX`, in quotes.
 const RESERVED_MAX: usize = 6 * 31 + 2;
 
 /// The first characters of common image types in base64, plain or with every `/` escaped.
-const PICTURE_STARTS: [&[u8]; 6] = [b"/9j/", b"\\/9j\\/", b"data:image", b"iVBORw0KGgo", b"R0lGOD", b"UklGR"];
+const PICTURE_STARTS: [&[u8]; 6] = [
+    b"/9j/",
+    b"\\/9j\\/",
+    b"data:image",
+    b"iVBORw0KGgo",
+    b"R0lGOD",
+    b"UklGR",
+];
 /// A shorter text is no picture: the smallest JPEG there is has 125 bytes.
 const PICTURE_MIN: usize = 160;
 /// The largest double has 309 digits; a shorter literal without an exponent always fits.
@@ -35,16 +45,23 @@ const DIGITS_SAFE: usize = 300;
 pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
     let bytes = text.as_bytes();
     let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let mut counts = Counts { values: 1, ..Counts::default() };
+    let mut counts = Counts {
+        values: 1,
+        ..Counts::default()
+    };
     let (mut at, mut depth, mut events) = (0, 0_usize, 1);
 
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => {
                 let end = string_end(bytes, at + 1)?;
-                counts.pictures += usize::from(is_picture(bytes.get(at + 1..end).unwrap_or_default()));
+                counts.pictures +=
+                    usize::from(is_picture(bytes.get(at + 1..end).unwrap_or_default()));
                 if is_reserved_key(text, at, end) {
-                    return Err(Refusal::new(Code::EventUnrecognized, format!("a key at byte {at} that no box sends")));
+                    return Err(Refusal::new(
+                        Code::EventUnrecognized,
+                        format!("a key at byte {at} that no box sends"),
+                    ));
                 }
                 at = end;
             }
@@ -53,7 +70,10 @@ pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, 
                 counts.values += 1;
                 depth += 1;
                 if depth > limits.depth_max {
-                    return Err(Refusal::new(Code::JsonTooDeep, format!("nested over {} deep at byte {at}", limits.depth_max)));
+                    return Err(Refusal::new(
+                        Code::JsonTooDeep,
+                        format!("nested over {} deep at byte {at}", limits.depth_max),
+                    ));
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
@@ -61,7 +81,10 @@ pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, 
                 counts.values += 1;
                 events += usize::from(is_array && depth == 1);
                 if events > limits.events_max {
-                    return Err(Refusal::new(Code::TooManyEvents, format!("over {} events in one body", limits.events_max)));
+                    return Err(Refusal::new(
+                        Code::TooManyEvents,
+                        format!("over {} events in one body", limits.events_max),
+                    ));
                 }
             }
             b'-' | b'0'..=b'9' => {
@@ -83,8 +106,12 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, Refusal> {
         match (bytes.get(at), bytes.get(at + 1)) {
             (Some(b'"'), _) => return Ok(at),
             (_, Some(b'u')) => {
-                at += unicode_escape(bytes, at)
-                    .ok_or_else(|| Refusal::new(Code::JsonInvalid, format!("half of a surrogate pair at byte {at}")))?;
+                at += unicode_escape(bytes, at).ok_or_else(|| {
+                    Refusal::new(
+                        Code::JsonInvalid,
+                        format!("half of a surrogate pair at byte {at}"),
+                    )
+                })?;
             }
             _ => at += 2,
         }
@@ -95,7 +122,9 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, Refusal> {
 /// The length of the escape `\uXXXX` at `at`, or of the surrogate pair there; `None` for half of a pair.
 pub(in crate::normalize) fn unicode_escape(bytes: &[u8], at: usize) -> Option<usize> {
     match code_unit(bytes, at) {
-        Some(0xd800..=0xdbff) => matches!(code_unit(bytes, at + 6), Some(0xdc00..=0xdfff)).then_some(12),
+        Some(0xd800..=0xdbff) => {
+            matches!(code_unit(bytes, at + 6), Some(0xdc00..=0xdfff)).then_some(12)
+        }
         Some(0xdc00..=0xdfff) => None,
         _ => Some(2),
     }
@@ -108,12 +137,17 @@ fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
 
 fn number_end(text: &str, start: usize) -> Result<usize, Refusal> {
     let rest = text.get(start..).unwrap_or_default();
-    let length =
-        rest.bytes().position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')).unwrap_or(rest.len());
+    let length = rest
+        .bytes()
+        .position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
+        .unwrap_or(rest.len());
 
     let literal = rest.get(..length).unwrap_or_default();
     if is_out_of_range(literal) {
-        return Err(Refusal::new(Code::JsonInvalid, format!("number out of range at byte {start}")));
+        return Err(Refusal::new(
+            Code::JsonInvalid,
+            format!("number out of range at byte {start}"),
+        ));
     }
     Ok(start + length)
 }
@@ -131,8 +165,12 @@ fn is_picture(text: &[u8]) -> bool {
 /// Whether the string with quotes at `start` and `end` is a reserved key.
 fn is_reserved_key(text: &str, start: usize, end: usize) -> bool {
     let quoted = text.get(start..=end).unwrap_or_default();
-    let may_be = quoted.len() <= RESERVED_MAX && (quoted.starts_with("\"$") || quoted.starts_with("\"\\u0024"));
+    let may_be = quoted.len() <= RESERVED_MAX
+        && (quoted.starts_with("\"$") || quoted.starts_with("\"\\u0024"));
     may_be
-        && text.get(end + 1..).is_some_and(|rest| rest.trim_start().starts_with(':'))
-        && serde_json::from_str::<String>(quoted).is_ok_and(|key| RESERVED_KEYS.contains(&key.as_str()))
+        && text
+            .get(end + 1..)
+            .is_some_and(|rest| rest.trim_start().starts_with(':'))
+        && serde_json::from_str::<String>(quoted)
+            .is_ok_and(|key| RESERVED_KEYS.contains(&key.as_str()))
 }

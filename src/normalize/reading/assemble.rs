@@ -10,8 +10,8 @@ use super::sent::SentDocument;
 use crate::config::{ScoreScale, is_site};
 use crate::event::document::{Field, Meaning, normalized};
 use crate::event::{
-    Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Quality, Revision,
-    Timestamp, WarningCode,
+    Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin,
+    PersonType, Quality, Revision, Timestamp, WarningCode,
 };
 use crate::normalize::Context;
 use crate::normalize::repair::notes::Notes;
@@ -23,8 +23,16 @@ const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
 const DEVICE_ID_MAX: usize = 256;
 
 /// The event, still without its revision, and its content digest, of which the revision is made.
-pub(in crate::normalize) fn assemble(mut sent: SentDocument, feed: Feed, context: &Context<'_>) -> (Event, ContentDigest) {
-    let mut event = Assembly { sent: &mut sent, context }.event(feed);
+pub(in crate::normalize) fn assemble(
+    mut sent: SentDocument,
+    feed: Feed,
+    context: &Context<'_>,
+) -> (Event, ContentDigest) {
+    let mut event = Assembly {
+        sent: &mut sent,
+        context,
+    }
+    .event(feed);
     settle(&mut sent, &mut event);
 
     event.extra = sent.extra;
@@ -37,12 +45,19 @@ pub(in crate::normalize) fn assemble(mut sent: SentDocument, feed: Feed, context
 /// Fills `source` with the sent values that the event does not give back.
 fn settle(sent: &mut SentDocument, event: &mut Event) {
     event.source = std::mem::take(&mut sent.source);
-    for (field, value) in sent.dialect.table.fields.iter().zip(std::mem::take(&mut sent.values)) {
+    for (field, value) in sent
+        .dialect
+        .table
+        .fields
+        .iter()
+        .zip(std::mem::take(&mut sent.values))
+    {
         if event.source.contains_key(field.source_key()) {
             continue;
         }
 
-        let is_picture = matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
+        let is_picture =
+            matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
         let null_is_absent = field.null_is_absent(event);
         let as_sent = match value {
             _ if is_picture => None,
@@ -63,7 +78,10 @@ fn settle(sent: &mut SentDocument, event: &mut Event) {
     }
 
     if let Some(instead) = sent.instead_of_inner.take() {
-        event.source.entry(sent.dialect.table.inner).or_insert(instead);
+        event
+            .source
+            .entry(sent.dialect.table.inner)
+            .or_insert(instead);
     }
 }
 
@@ -86,13 +104,22 @@ impl Assembly<'_, '_> {
             received_at,
             act_before: Act::Undecided,
             person_type: self.person_type(),
-            identity: Identity { id: self.text(Meaning::IdentityId), name: self.text(Meaning::IdentityName) },
-            matched: Match { score: self.score(), group: self.group() },
+            identity: Identity {
+                id: self.text(Meaning::IdentityId),
+                name: self.text(Meaning::IdentityName),
+            },
+            matched: Match {
+                score: self.score(),
+                group: self.group(),
+            },
             device: self.device(),
             origin: self.origin(),
             clock,
             pictures: std::mem::take(&mut self.sent.pictures),
-            quality: Quality { camera: self.quality(Meaning::CameraQuality), box_: self.quality(Meaning::BoxQuality) },
+            quality: Quality {
+                camera: self.quality(Meaning::CameraQuality),
+                box_: self.quality(Meaning::BoxQuality),
+            },
             source: Map::new(),
             extra: Map::new(),
             warnings: Vec::new(),
@@ -101,26 +128,49 @@ impl Assembly<'_, '_> {
 
     fn clock(&mut self, feed: Feed, received_at: Timestamp) -> (Timestamp, Clock) {
         let (field, value) = self.sent.get(Meaning::OccurredAt);
-        let (moment, is_text) = (field::moment(value), matches!(value, Some(Value::String(_))));
+        let (moment, is_text) = (
+            field::moment(value),
+            matches!(value, Some(Value::String(_))),
+        );
         let Some(moment) = moment else {
-            self.sent.warnings.add(WarningCode::TimestampInvalid, self.sent.path(field));
-            return (received_at, Clock { from: ClockSource::Gateway, skew_ms: None });
+            self.sent
+                .warnings
+                .add(WarningCode::TimestampInvalid, self.sent.path(field));
+            return (
+                received_at,
+                Clock {
+                    from: ClockSource::Gateway,
+                    skew_ms: None,
+                },
+            );
         };
 
         if is_text {
-            self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field));
+            self.sent
+                .warnings
+                .add(WarningCode::TypeUnexpected, self.sent.path(field));
         }
         if !moment.is_milliseconds {
-            self.sent.warnings.add(WarningCode::TimestampUnit, self.sent.path(field));
+            self.sent
+                .warnings
+                .add(WarningCode::TimestampUnit, self.sent.path(field));
         }
 
         let occurred_at = Timestamp(moment.milliseconds);
         let skew_ms = (feed == Feed::Realtime).then(|| received_at.since(occurred_at));
         if skew_ms.is_some_and(|skew_ms| skew_ms.unsigned_abs() > SKEW_MAX_MS) {
-            self.sent.warnings.add(WarningCode::ClockSkewed, self.sent.path(field));
+            self.sent
+                .warnings
+                .add(WarningCode::ClockSkewed, self.sent.path(field));
         }
 
-        (occurred_at, Clock { from: ClockSource::Box, skew_ms })
+        (
+            occurred_at,
+            Clock {
+                from: ClockSource::Box,
+                skew_ms,
+            },
+        )
     }
 
     fn person_type(&mut self) -> PersonType {
@@ -132,14 +182,22 @@ impl Assembly<'_, '_> {
         match person {
             _ if !is_agreed || self.is_repaired(field) => {}
             Person::Sent(person_type) => return person_type,
-            Person::Defaulted if self.is_default_open() && self.is_whole() && !self.has_person_type_elsewhere() => {
-                self.sent.warnings.add(WarningCode::PersonTypeDefaulted, self.sent.path(field));
+            Person::Defaulted
+                if self.is_default_open()
+                    && self.is_whole()
+                    && !self.has_person_type_elsewhere() =>
+            {
+                self.sent
+                    .warnings
+                    .add(WarningCode::PersonTypeDefaulted, self.sent.path(field));
                 return self.sent.dialect.person_missing;
             }
             Person::Defaulted | Person::Unknown => {}
         }
 
-        self.sent.warnings.add(WarningCode::PersonTypeUnknown, self.sent.path(field));
+        self.sent
+            .warnings
+            .add(WarningCode::PersonTypeUnknown, self.sent.path(field));
         PersonType::Unknown
     }
 
@@ -150,9 +208,15 @@ impl Assembly<'_, '_> {
 
     /// Whether exactly one inner object came, and unrepaired: then a field it lacks was not sent.
     fn is_whole(&self) -> bool {
-        let is_odd = |notes: &Notes| notes.bytes.is_some() || notes.members.values().any(|member| member.key.is_some());
+        let is_odd = |notes: &Notes| {
+            notes.bytes.is_some() || notes.members.values().any(|member| member.key.is_some())
+        };
         let notes = &self.sent.notes;
-        let is_repaired = is_odd(notes) || notes.members.get(self.sent.dialect.table.inner).is_some_and(is_odd);
+        let is_repaired = is_odd(notes)
+            || notes
+                .members
+                .get(self.sent.dialect.table.inner)
+                .is_some_and(is_odd);
         self.sent.instead_of_inner.is_none() && self.sent.inners == 1 && !is_repaired
     }
 
@@ -160,34 +224,47 @@ impl Assembly<'_, '_> {
     fn has_person_type_elsewhere(&self) -> bool {
         let sent = &self.sent;
         sent.extra.iter().any(|(name, value)| {
-            (name != sent.dialect.table.inner && field::names_person(name)) || field::names_person_below(value)
+            (name != sent.dialect.table.inner && field::names_person(name))
+                || field::names_person_below(value)
         }) || sent.values.iter().flatten().any(field::names_person_below)
     }
 
     /// A repaired value counts as unreadable, never as absent.
     fn is_repaired(&self, field: &Field) -> bool {
-        self.sent.notes.of(self.sent.dialect.table.inner, field).is_some_and(Notes::is_another)
+        self.sent
+            .notes
+            .of(self.sent.dialect.table.inner, field)
+            .is_some_and(Notes::is_another)
     }
 
     fn score(&mut self) -> Option<f64> {
         let (field, value) = self.sent.get(Meaning::Score);
-        let (mut score, is_text) = (field::score(value, self.scale()), matches!(value, Some(Value::String(_))));
+        let (mut score, is_text) = (
+            field::score(value, self.scale()),
+            matches!(value, Some(Value::String(_))),
+        );
         if self.is_repaired(field) {
             score = Score::Invalid;
         }
 
         if is_text {
-            self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field));
+            self.sent
+                .warnings
+                .add(WarningCode::TypeUnexpected, self.sent.path(field));
         }
         match score {
             Score::None => None,
             Score::As(score) => Some(score),
             Score::Scaled(score) => {
-                self.sent.warnings.add(WarningCode::ScoreScaled, self.sent.path(field));
+                self.sent
+                    .warnings
+                    .add(WarningCode::ScoreScaled, self.sent.path(field));
                 Some(score)
             }
             Score::Invalid => {
-                self.sent.warnings.add(WarningCode::ScoreInvalid, self.sent.path(field));
+                self.sent
+                    .warnings
+                    .add(WarningCode::ScoreInvalid, self.sent.path(field));
                 None
             }
         }
@@ -203,14 +280,19 @@ impl Assembly<'_, '_> {
 
     /// The group's name. Some firmware sends its id alone, which stays in `extra` as well.
     fn group(&mut self) -> Option<String> {
-        self.text(Meaning::Group).or_else(|| field::text(self.sent.extra.get("group_id")).text)
+        self.text(Meaning::Group)
+            .or_else(|| field::text(self.sent.extra.get("group_id")).text)
     }
 
     fn device(&mut self) -> Device {
         let (ip_field, _) = self.sent.get(Meaning::DeviceIp);
-        let ip = self.text(Meaning::DeviceIp).map(|ip| self.shorten(ip, ip_field));
+        let ip = self
+            .text(Meaning::DeviceIp)
+            .map(|ip| self.shorten(ip, ip_field));
         if ip.is_none() {
-            self.sent.warnings.add(WarningCode::DeviceMissing, self.sent.path(ip_field));
+            self.sent
+                .warnings
+                .add(WarningCode::DeviceMissing, self.sent.path(ip_field));
         }
 
         let (kind_field, kind) = self.sent.get(Meaning::DeviceType);
@@ -218,11 +300,19 @@ impl Assembly<'_, '_> {
         let kind = self.accept(kind, kind_field).unwrap_or_default();
 
         Device {
-            id: ip.clone().unwrap_or_else(|| self.context.source.peer.clone()),
+            id: ip
+                .clone()
+                .unwrap_or_else(|| self.context.source.peer.clone()),
             ip,
             kind: self.shorten(kind, kind_field),
             name: self.text(Meaning::DeviceName),
-            box_id: self.text(Meaning::Box).or_else(|| self.context.source.box_id.clone().filter(|id| !id.is_empty())),
+            box_id: self.text(Meaning::Box).or_else(|| {
+                self.context
+                    .source
+                    .box_id
+                    .clone()
+                    .filter(|id| !id.is_empty())
+            }),
         }
     }
 
@@ -249,7 +339,10 @@ impl Assembly<'_, '_> {
         match value {
             Some(Value::Object(_)) => return value.cloned().unwrap_or_default(),
             None | Some(Value::Null) => {}
-            Some(_) => self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field)),
+            Some(_) => self
+                .sent
+                .warnings
+                .add(WarningCode::TypeUnexpected, self.sent.path(field)),
         }
         Value::Object(Map::new())
     }
@@ -262,10 +355,18 @@ impl Assembly<'_, '_> {
 
     fn accept(&mut self, text: Text, field: &Field) -> Option<String> {
         if text.is_unexpected {
-            self.sent.warnings.add(WarningCode::TypeUnexpected, self.sent.path(field));
+            self.sent
+                .warnings
+                .add(WarningCode::TypeUnexpected, self.sent.path(field));
         }
-        if text.text.as_ref().is_some_and(|text| text.contains(char::is_control)) {
-            self.sent.warnings.add(WarningCode::ControlCharacter, self.sent.path(field));
+        if text
+            .text
+            .as_ref()
+            .is_some_and(|text| text.contains(char::is_control))
+        {
+            self.sent
+                .warnings
+                .add(WarningCode::ControlCharacter, self.sent.path(field));
         }
         text.text
     }
@@ -276,10 +377,14 @@ impl Assembly<'_, '_> {
             return text;
         }
 
-        self.sent.warnings.add(WarningCode::DeviceShortened, self.sent.path(field));
+        self.sent
+            .warnings
+            .add(WarningCode::DeviceShortened, self.sent.path(field));
         let hash = digest::sha256_hex(text.as_bytes());
         let hash = hash.get(..16).unwrap_or_default();
-        let start = text.get(..text.floor_char_boundary(DEVICE_ID_MAX - hash.len() - 1)).unwrap_or_default();
+        let start = text
+            .get(..text.floor_char_boundary(DEVICE_ID_MAX - hash.len() - 1))
+            .unwrap_or_default();
         format!("{start}~{hash}")
     }
 }

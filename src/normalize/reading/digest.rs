@@ -28,13 +28,25 @@ use crate::normalize::dialect::Dialect;
 
 /// Sets the event's id, and returns the digest of its content. All other fields must be set.
 pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> ContentDigest {
-    let content = ContentDigest(canonical_digest(&content(event, dialect), event.source.get(BYTES)));
+    let content = ContentDigest(canonical_digest(
+        &content(event, dialect),
+        event.source.get(BYTES),
+    ));
 
     let time = event.occurred_at.0.to_string();
     let identity = event.identity.id.as_deref().unwrap_or_default();
-    let anonymous = identity.is_empty() || matches!(event.person_type, PersonType::Stranger | PersonType::Unknown);
+    let anonymous = identity.is_empty()
+        || matches!(
+            event.person_type,
+            PersonType::Stranger | PersonType::Unknown
+        );
     let fifth = anonymous.then(|| content.to_hex());
-    let parts = [event.origin.site.as_str(), &event.device.id, &time, identity];
+    let parts = [
+        event.origin.site.as_str(),
+        &event.device.id,
+        &time,
+        identity,
+    ];
 
     event.id = id(parts.into_iter().chain(fifth.as_deref()));
     content
@@ -56,19 +68,32 @@ fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
 
 /// The document whose canonical form is digested.
 fn content(event: &Event, dialect: &Dialect) -> Map<String, Value> {
-    let Dialect { table, bookkeeping, history_only, .. } = dialect;
+    let Dialect {
+        table,
+        bookkeeping,
+        history_only,
+        ..
+    } = dialect;
     let mut document = document::opened(table, event, |_, picture| Some(picture.sha256.clone()));
 
     for name in *bookkeeping {
         document.remove(*name);
     }
     if let Some(inner) = document.get_mut(table.inner).and_then(Value::as_object_mut) {
-        inner.retain(|name, _| !bookkeeping.contains(&name.as_str()) && !history_only.contains(&name.as_str()));
+        inner.retain(|name, _| {
+            !bookkeeping.contains(&name.as_str()) && !history_only.contains(&name.as_str())
+        });
     }
 
     for field in table.fields {
-        let Meaning::Picture(kind) = field.meaning else { continue };
-        let object = if field.inner { document.get_mut(table.inner).and_then(Value::as_object_mut) } else { Some(&mut document) };
+        let Meaning::Picture(kind) = field.meaning else {
+            continue;
+        };
+        let object = if field.inner {
+            document.get_mut(table.inner).and_then(Value::as_object_mut)
+        } else {
+            Some(&mut document)
+        };
         if let Some(object) = object
             && is_empty(event, kind, object.get(field.name))
         {
@@ -107,7 +132,9 @@ fn write(value: &Value, text: &mut Vec<u8>) {
             text.push(b']');
         }
         Value::String(string) => write_string(string, text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => text.extend_from_slice(value.to_string().as_bytes()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            text.extend_from_slice(value.to_string().as_bytes())
+        }
     }
 }
 
@@ -151,9 +178,15 @@ mod tests {
 
     #[test]
     fn the_canonical_form_is_sorted_and_has_no_white_space() {
-        let value: Value = serde_json::from_str(r#"{ "b" : [1, 2.50, "\u0001/é\n"], "a": {"y": null, "x": true} }"#).unwrap();
+        let value: Value = serde_json::from_str(
+            r#"{ "b" : [1, 2.50, "\u0001/é\n"], "a": {"y": null, "x": true} }"#,
+        )
+        .unwrap();
         let mut text = Vec::new();
         write(&value, &mut text);
-        assert_eq!(String::from_utf8(text).unwrap(), r#"{"a":{"x":true,"y":null},"b":[1,2.50,"\u0001/é\n"]}"#);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            r#"{"a":{"x":true,"y":null},"b":[1,2.50,"\u0001/é\n"]}"#
+        );
     }
 }

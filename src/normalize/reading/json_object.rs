@@ -27,7 +27,9 @@ impl<'a> JsonObject<'a> {
     /// Parses a text that is one JSON object. The member `open` is opened too if it is an object.
     pub fn parse(text: &'a str, open: &str) -> Result<JsonObject<'a>, Refusal> {
         // The first try also fails if a member `open` is no object. The second opens nothing, so its error is the text's own.
-        JsonObject::read(text, Some(open)).or_else(|_| JsonObject::read(text, None)?.opened(open)).map_err(invalid)
+        JsonObject::read(text, Some(open))
+            .or_else(|_| JsonObject::read(text, None)?.opened(open))
+            .map_err(invalid)
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -65,13 +67,16 @@ pub(in crate::normalize) fn elements(text: &str) -> Result<Vec<&RawValue>, Refus
 
 /// Whether a text is one JSON value of any kind.
 pub(in crate::normalize) fn check(text: &str) -> Result<(), Refusal> {
-    serde_json::from_str::<&RawValue>(text).map(drop).map_err(invalid)
+    serde_json::from_str::<&RawValue>(text)
+        .map(drop)
+        .map_err(invalid)
 }
 
 /// Whether a JSON text is a string that may hold an encoded object. Looks at its first characters only.
 pub(in crate::normalize) fn may_be_encoded(json: &str) -> bool {
     // A backslash: the first character may be escaped, and is in an object that was encoded twice.
-    json.strip_prefix('"').is_some_and(|inside| inside.trim_start().starts_with(['{', '\\']))
+    json.strip_prefix('"')
+        .is_some_and(|inside| inside.trim_start().starts_with(['{', '\\']))
 }
 
 /// Only for syntax errors: serde_json's message about a wrong type could hold a person's name.
@@ -85,7 +90,10 @@ struct Open<'o>(Option<&'o str>);
 impl<'de> DeserializeSeed<'de> for Open<'_> {
     type Value = JsonObject<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<JsonObject<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<JsonObject<'de>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }

@@ -83,15 +83,21 @@ impl SentDocument {
         let mut texts: Slots<&RawValue> = [None; FIELDS_MAX];
         let inner = sent.take_members(false, object, &mut texts, context)?;
         match inner {
-            Some(Member::Object(inner)) if is_strict && has_encoded(true, &inner) => return Err(Stop::Encoded),
-            Some(Member::Object(inner)) => drop(sent.take_members(true, inner, &mut texts, context)?),
+            Some(Member::Object(inner)) if is_strict && has_encoded(true, &inner) => {
+                return Err(Stop::Encoded);
+            }
+            Some(Member::Object(inner)) => {
+                drop(sent.take_members(true, inner, &mut texts, context)?)
+            }
             Some(Member::Text(text)) => sent.take_instead_of_inner(text, context)?,
             None => sent.instead_of_inner = Some(Value::Null),
         }
 
         let pictures = sent.take_pictures(&mut texts, context);
         for ((index, field), text) in dialect.table.fields.iter().enumerate().zip(texts) {
-            let value = text.map(|text| sent.value(field.inner, field.name, text, context)).transpose()?;
+            let value = text
+                .map(|text| sent.value(field.inner, field.name, text, context))
+                .transpose()?;
             if let Some(slot) = sent.values.get_mut(index) {
                 *slot = value;
             }
@@ -103,7 +109,10 @@ impl SentDocument {
     pub fn get(&self, meaning: Meaning) -> (&'static Field, Option<&Value>) {
         let fields = self.dialect.table.fields;
         match fields.iter().position(|field| field.meaning == meaning) {
-            Some(index) => (&fields[index], self.values.get(index).and_then(Option::as_ref)),
+            Some(index) => (
+                &fields[index],
+                self.values.get(index).and_then(Option::as_ref),
+            ),
             None => (&NOWHERE, None),
         }
     }
@@ -122,8 +131,13 @@ impl SentDocument {
         if !inner {
             return self.extra.insert(name.to_owned(), value).is_some();
         }
-        let inside = self.extra.entry(self.inner()).or_insert_with(|| Value::Object(Map::new()));
-        inside.as_object_mut().is_some_and(|inside| inside.insert(name.to_owned(), value).is_some())
+        let inside = self
+            .extra
+            .entry(self.inner())
+            .or_insert_with(|| Value::Object(Map::new()));
+        inside
+            .as_object_mut()
+            .is_some_and(|inside| inside.insert(name.to_owned(), value).is_some())
     }
 
     /// Puts every member in its place, and returns the inner object.
@@ -140,8 +154,18 @@ impl SentDocument {
             self.inners += usize::from(is_inner);
             self.take_persons(inner, &name, &member);
 
-            let path = || if inner { format!("{}.{name}", dialect.table.inner) } else { name.clone().into_owned() };
-            let known = dialect.table.fields.iter().position(|field| field.inner == inner && field.name == name);
+            let path = || {
+                if inner {
+                    format!("{}.{name}", dialect.table.inner)
+                } else {
+                    name.clone().into_owned()
+                }
+            };
+            let known = dialect
+                .table
+                .fields
+                .iter()
+                .position(|field| field.inner == inner && field.name == name);
             let is_repeated = match (member, known.and_then(|index| texts.get_mut(index))) {
                 (member, _) if is_inner => found.replace(member).is_some(),
                 // Only the inner object is ever opened.
@@ -163,7 +187,11 @@ impl SentDocument {
         Ok(found)
     }
 
-    fn take_instead_of_inner(&mut self, text: &RawValue, context: &Context<'_>) -> Result<(), Refusal> {
+    fn take_instead_of_inner(
+        &mut self,
+        text: &RawValue,
+        context: &Context<'_>,
+    ) -> Result<(), Refusal> {
         let name = self.inner();
         let sent = self.value(false, name, text, context)?;
         self.warnings.add(WarningCode::TypeUnexpected, name);
@@ -177,12 +205,28 @@ impl SentDocument {
     }
 
     /// The value of a member, without embeddings; a text in an object's place is cut if it is long.
-    fn value(&mut self, inner: bool, name: &str, text: &RawValue, context: &Context<'_>) -> Result<Value, Refusal> {
+    fn value(
+        &mut self,
+        inner: bool,
+        name: &str,
+        text: &RawValue,
+        context: &Context<'_>,
+    ) -> Result<Value, Refusal> {
         // The text was parsed before, so this fails only if serde_json disagrees with itself. Neither its message nor the key is repeated:
         // they may be personal.
-        let mut value = serde_json::from_str(text.get())
-            .map_err(|error| Refusal::new(Code::JsonInvalid, format!("not JSON: {:?} error in a value", error.classify())))?;
-        let path = || if inner { format!("{}.{name}", self.dialect.table.inner) } else { name.to_owned() };
+        let mut value = serde_json::from_str(text.get()).map_err(|error| {
+            Refusal::new(
+                Code::JsonInvalid,
+                format!("not JSON: {:?} error in a value", error.classify()),
+            )
+        })?;
+        let path = || {
+            if inner {
+                format!("{}.{name}", self.dialect.table.inner)
+            } else {
+                name.to_owned()
+            }
+        };
 
         let found = embedding::remove(name, &mut value, context)?;
         if found.is_removed || found.is_cut {
@@ -204,8 +248,13 @@ impl SentDocument {
     }
 
     fn could_not_read(&mut self, path: &str) {
-        let refusal =
-            || Refusal::at(Code::EventUnrecognized, path, "accepted, but this is no object, and is not kept whole with the event");
+        let refusal = || {
+            Refusal::at(
+                Code::EventUnrecognized,
+                path,
+                "accepted, but this is no object, and is not kept whole with the event",
+            )
+        };
         self.unread.get_or_insert_with(refusal);
     }
 
@@ -222,7 +271,9 @@ impl SentDocument {
         };
 
         match member {
-            _ if field.inner == inner && name == field.name => self.persons.extend((!inner).then(|| of(member))),
+            _ if field.inner == inner && name == field.name => {
+                self.persons.extend((!inner).then(|| of(member)))
+            }
             Member::Object(object) if field.inner && !inner && name == self.inner() => {
                 let sent = object.members.iter().filter(|(name, _)| name == field.name);
                 let before = self.persons.len();
@@ -232,22 +283,43 @@ impl SentDocument {
                 }
             }
             Member::Text(text) if field.inner && !inner && name == self.inner() => {
-                self.persons.extend(text.get().starts_with(['{', '[', '"']).then_some(Person::Unknown));
+                self.persons.extend(
+                    text.get()
+                        .starts_with(['{', '[', '"'])
+                        .then_some(Person::Unknown),
+                );
             }
             _ => {}
         }
     }
 
-    fn take_pictures(&mut self, texts: &mut Slots<&RawValue>, context: &Context<'_>) -> Vec<Picture> {
+    fn take_pictures(
+        &mut self,
+        texts: &mut Slots<&RawValue>,
+        context: &Context<'_>,
+    ) -> Vec<Picture> {
         let mut pictures = Vec::new();
         let table = &self.dialect.table;
         for (field, text) in table.fields.iter().zip(texts) {
-            let (Meaning::Picture(kind), Some(json)) = (field.meaning, text.map(RawValue::get)) else { continue };
+            let (Meaning::Picture(kind), Some(json)) = (field.meaning, text.map(RawValue::get))
+            else {
+                continue;
+            };
 
-            match picture::read(json, kind, context.source.received_at, context.settings.picture_max_pixels) {
-                Some(picture::ReadPicture { reference, bytes, is_repaired }) => {
+            match picture::read(
+                json,
+                kind,
+                context.source.received_at,
+                context.settings.picture_max_pixels,
+            ) {
+                Some(picture::ReadPicture {
+                    reference,
+                    bytes,
+                    is_repaired,
+                }) => {
                     if is_repaired {
-                        self.warnings.add(WarningCode::Base64Repaired, table.path(field));
+                        self.warnings
+                            .add(WarningCode::Base64Repaired, table.path(field));
                     }
                     if let Some(code) = warning_of(reference.state) {
                         self.warnings.add(code, table.path(field));
@@ -257,7 +329,9 @@ impl SentDocument {
                     *text = None;
                 }
                 None if json.starts_with('"') || json == "null" => {}
-                None => self.warnings.add(WarningCode::TypeUnexpected, table.path(field)),
+                None => self
+                    .warnings
+                    .add(WarningCode::TypeUnexpected, table.path(field)),
             }
         }
         pictures

@@ -18,14 +18,19 @@ pub(in crate::normalize) fn readings(body: &[u8], charset: Option<&str>) -> Vec<
     }
 
     let declared = charset.and_then(|charset| Encoding::for_label(charset.as_bytes()));
-    let mut readings: Vec<_> = declared.into_iter().filter(|declared| *declared != UTF_8).collect();
+    let mut readings: Vec<_> = declared
+        .into_iter()
+        .filter(|declared| *declared != UTF_8)
+        .collect();
     readings.extend([UTF_8, GB18030]);
     readings
 }
 
 /// JSON in UTF-16 has a NUL among its first two bytes, or a byte order mark; in UTF-8 it never has.
 pub(in crate::normalize) fn looks_like_utf_16(body: &[u8]) -> bool {
-    body.iter().take(2).any(|byte| *byte == 0) || body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff")
+    body.iter().take(2).any(|byte| *byte == 0)
+        || body.starts_with(b"\xff\xfe")
+        || body.starts_with(b"\xfe\xff")
 }
 
 /// `None` if the body cannot be read in this encoding.
@@ -42,7 +47,9 @@ pub(in crate::normalize) fn decode<'b>(
     }
 
     let mut decoder = encoding.new_decoder_with_bom_removal();
-    let most = decoder.max_utf8_buffer_length(body.len()).unwrap_or(usize::MAX);
+    let most = decoder
+        .max_utf8_buffer_length(body.len())
+        .unwrap_or(usize::MAX);
     let capacity = most.min(bytes_max.saturating_add(ROOM_TO_END));
     taken.take(capacity)?;
     let mut text = String::with_capacity(capacity);
@@ -52,9 +59,10 @@ pub(in crate::normalize) fn decode<'b>(
         // Two unknown characters differ only in their bytes, and in this encoding the bytes of a string cannot be found again.
         CoderResult::InputEmpty if has_unknown && !encoding.is_ascii_compatible() => Ok(None),
         CoderResult::InputEmpty => Ok(Some(Cow::Owned(text))),
-        CoderResult::OutputFull => {
-            Err(Refusal::new(Code::BodyTooLarge, format!("an event of more than {bytes_max} bytes once it is UTF-8")))
-        }
+        CoderResult::OutputFull => Err(Refusal::new(
+            Code::BodyTooLarge,
+            format!("an event of more than {bytes_max} bytes once it is UTF-8"),
+        )),
     }
 }
 

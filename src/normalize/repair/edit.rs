@@ -16,7 +16,12 @@ pub(super) struct Edit {
 }
 
 /// The text from `from` on, with the edits applied. They must be in the order of the text.
-pub(super) fn apply<'t>(text: &'t str, from: usize, edits: &[Edit], taken: &mut Taken<'_>) -> Result<Cow<'t, str>, Refusal> {
+pub(super) fn apply<'t>(
+    text: &'t str,
+    from: usize,
+    edits: &[Edit],
+    taken: &mut Taken<'_>,
+) -> Result<Cow<'t, str>, Refusal> {
     if edits.is_empty() {
         return Ok(Cow::Borrowed(text.get(from..).unwrap_or_default()));
     }
@@ -48,7 +53,9 @@ pub(super) fn open(text: &str, taken: &mut Taken<'_>) -> Result<Option<(String, 
     let mut text = Cow::Borrowed(text);
     for encoded in 1..=ENCODED_MAX {
         taken.take(text.len())?;
-        let Ok(opened) = serde_json::from_str::<String>(trim(&text)) else { return Ok(None) };
+        let Ok(opened) = serde_json::from_str::<String>(trim(&text)) else {
+            return Ok(None);
+        };
         if encoded > 1 {
             taken.free(text.len());
         }

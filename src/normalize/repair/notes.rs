@@ -37,7 +37,11 @@ pub(in crate::normalize) enum SentBytes {
 
 impl SentBytes {
     pub fn whole(bytes: &[u8]) -> SentBytes {
-        if bytes.len() > KEPT_BYTES { SentBytes::hash(bytes) } else { SentBytes::Whole(bytes.to_vec()) }
+        if bytes.len() > KEPT_BYTES {
+            SentBytes::hash(bytes)
+        } else {
+            SentBytes::Whole(bytes.to_vec())
+        }
     }
 
     pub fn hash(bytes: &[u8]) -> SentBytes {
@@ -60,7 +64,11 @@ impl Notes {
 
     /// The notes of a field's value, in a document whose inner object is named `inner`.
     pub fn of(&self, inner: &str, field: &Field) -> Option<&Notes> {
-        let object = if field.inner { self.members.get(inner)? } else { self };
+        let object = if field.inner {
+            self.members.get(inner)?
+        } else {
+            self
+        };
         object.members.get(field.name)
     }
 
@@ -74,14 +82,23 @@ impl Notes {
         self.visit_below(&mut Vec::new(), false, visit);
     }
 
-    fn visit_below<'n>(&'n self, path: &mut Vec<&'n str>, in_attributes: bool, visit: &mut impl FnMut(&[&'n str], &'n Notes)) {
+    fn visit_below<'n>(
+        &'n self,
+        path: &mut Vec<&'n str>,
+        in_attributes: bool,
+        visit: &mut impl FnMut(&[&'n str], &'n Notes),
+    ) {
         visit(path, self);
         for (name, below) in &self.members {
             if embedding::goes(in_attributes, name) {
                 continue;
             }
             path.push(name);
-            below.visit_below(path, in_attributes || embedding::has_attributes(name), visit);
+            below.visit_below(
+                path,
+                in_attributes || embedding::has_attributes(name),
+                visit,
+            );
             path.pop();
         }
     }
@@ -101,7 +118,8 @@ pub(in crate::normalize) fn dotted(path: &[&str]) -> String {
 
 /// A path as RFC 6901 names it; `None` if it would be too long.
 pub(in crate::normalize) fn pointer(path: &[&str]) -> Option<String> {
-    let step = |pointer: String, name: &&str| pointer + "/" + &name.replace('~', "~0").replace('/', "~1");
+    let step =
+        |pointer: String, name: &&str| pointer + "/" + &name.replace('~', "~0").replace('/', "~1");
     (!is_long(path)).then(|| path.iter().fold(String::new(), step))
 }
 

@@ -17,7 +17,11 @@ pub(in crate::normalize) struct Array<'b> {
 }
 
 /// `body`, read in this encoding, is one array and nothing else, or the answer is `None`.
-pub(in crate::normalize) fn split<'b>(body: &'b [u8], charset: Charset, limits: &Limits) -> Result<Option<Array<'b>>, Refusal> {
+pub(in crate::normalize) fn split<'b>(
+    body: &'b [u8],
+    charset: Charset,
+    limits: &Limits,
+) -> Result<Option<Array<'b>>, Refusal> {
     let mut is_sound = true;
     let mut elements = Vec::new();
     let (mut at, mut start, mut depth) = (0, 1, 0_usize);
@@ -35,7 +39,10 @@ pub(in crate::normalize) fn split<'b>(body: &'b [u8], charset: Charset, limits: 
             _ => {}
         }
         if depth > limits.depth_max {
-            return Err(Refusal::new(Code::JsonTooDeep, format!("nested over {} deep at byte {at}", limits.depth_max)));
+            return Err(Refusal::new(
+                Code::JsonTooDeep,
+                format!("nested over {} deep at byte {at}", limits.depth_max),
+            ));
         }
         let is_end = depth == 0;
         if is_end || (depth == 1 && *byte == b',') {
@@ -43,7 +50,10 @@ pub(in crate::normalize) fn split<'b>(body: &'b [u8], charset: Charset, limits: 
             start = at + 1;
         }
         if elements.len() > limits.events_max + 1 {
-            return Err(Refusal::new(Code::TooManyEvents, format!("over {} events in one body", limits.events_max)));
+            return Err(Refusal::new(
+                Code::TooManyEvents,
+                format!("over {} events in one body", limits.events_max),
+            ));
         }
         at += 1;
         if is_end {
@@ -58,23 +68,37 @@ pub(in crate::normalize) fn split<'b>(body: &'b [u8], charset: Charset, limits: 
         elements.pop();
     }
     if elements.len() > limits.events_max {
-        return Err(Refusal::new(Code::TooManyEvents, format!("over {} events in one body", limits.events_max)));
+        return Err(Refusal::new(
+            Code::TooManyEvents,
+            format!("over {} events in one body", limits.events_max),
+        ));
     }
-    Ok(Some(Array { elements, has_comma, is_sound }))
+    Ok(Some(Array {
+        elements,
+        has_comma,
+        is_sound,
+    }))
 }
 
 /// Whether a string with these quotes follows what a string may follow, and the same before.
 fn may_stand(body: &[u8], from: usize, to: usize) -> bool {
     let before = body.get(..from).unwrap_or_default().trim_ascii_end().last();
-    let behind = body.get(to + 1..).unwrap_or_default().trim_ascii_start().first();
-    matches!(before, Some(b'{' | b'[' | b',' | b':')) && matches!(behind, Some(b'}' | b']' | b',' | b':'))
+    let behind = body
+        .get(to + 1..)
+        .unwrap_or_default()
+        .trim_ascii_start()
+        .first();
+    matches!(before, Some(b'{' | b'[' | b',' | b':'))
+        && matches!(behind, Some(b'}' | b']' | b',' | b':'))
 }
 
 /// The place of the quote that ends the string which starts at `at`.
 fn string_end(body: &[u8], charset: Charset, mut at: usize) -> Option<usize> {
     loop {
         let rest = body.get(at..)?;
-        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\') || !byte.is_ascii())?;
+        let plain = rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\') || !byte.is_ascii())?;
         at += plain;
         at += match body.get(at)? {
             b'"' => return Some(at),

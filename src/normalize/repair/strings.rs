@@ -22,7 +22,11 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
         let key = self.string()?;
         let name = self.unescaped(&key, edits).ok_or(NoRepair::NoJson)?;
         let sent = self.bytes_of(&key)?;
-        let is_taken = sent.is_some() && siblings.members.get(&*name).is_some_and(|other| other.key.is_some() && other.key != sent);
+        let is_taken = sent.is_some()
+            && siblings
+                .members
+                .get(&*name)
+                .is_some_and(|other| other.key.is_some() && other.key != sent);
         if !is_taken {
             return Ok((name, sent));
         }
@@ -43,7 +47,10 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
         {
             return Ok(notes);
         }
-        Ok(Notes { bytes: self.bytes_of(&string)?, ..Notes::default() })
+        Ok(Notes {
+            bytes: self.bytes_of(&string)?,
+            ..Notes::default()
+        })
     }
 
     /// Opens a text where an object belongs; `None` if it is no encoded object. `edits` is how many edits came before the string.
@@ -55,9 +62,17 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
         depth: usize,
     ) -> Result<Option<Notes>, NoRepair> {
         let quoted = self.text.get(..=string.to).unwrap_or_default();
-        let quoted = edit::apply(quoted, string.from, self.edits.get(edits..).unwrap_or_default(), self.taken)?;
-        let opened = edit::open(&quoted, self.taken)?.filter(|(text, _)| edit::trim(text).starts_with('{'));
-        let Some((text, encoded)) = opened else { return Ok(None) };
+        let quoted = edit::apply(
+            quoted,
+            string.from,
+            self.edits.get(edits..).unwrap_or_default(),
+            self.taken,
+        )?;
+        let opened =
+            edit::open(&quoted, self.taken)?.filter(|(text, _)| edit::trim(text).starts_with('{'));
+        let Some((text, encoded)) = opened else {
+            return Ok(None);
+        };
 
         let mut walk = Walk::new(&text, None, self.depth_max, self.changes_left, self.taken);
         let mut notes = match walk.whole(place, depth) {
@@ -65,11 +80,16 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
             Err(NoRepair::NoJson) => return Ok(None),
             Err(refused) => return Err(refused),
         };
-        let Walk { edits: inside, changes_left, .. } = walk;
+        let Walk {
+            edits: inside,
+            changes_left,
+            ..
+        } = walk;
 
         let object = match edit::apply(&text, 0, &inside, self.taken)? {
             Cow::Owned(object) => {
-                self.taken.free(text.len() + inside.iter().map(|edit| edit.text.len()).sum::<usize>());
+                self.taken
+                    .free(text.len() + inside.iter().map(|edit| edit.text.len()).sum::<usize>());
                 object
             }
             Cow::Borrowed(_) => text,
@@ -120,9 +140,18 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
         self.at += 1;
 
         let raw_to = self.raw.as_mut().map(Raw::quote);
-        let raw = self.raw.as_ref().and_then(|raw| raw.bytes.get(raw_from? + 1..raw_to?));
+        let raw = self
+            .raw
+            .as_ref()
+            .and_then(|raw| raw.bytes.get(raw_from? + 1..raw_to?));
         let inside = self.text.get(from + 1..to).unwrap_or_default();
-        Ok(StringToken { from, to, inside, raw, has_half })
+        Ok(StringToken {
+            from,
+            to,
+            inside,
+            raw,
+            has_half,
+        })
     }
 
     /// The text of a string, its escapes and edits applied.
@@ -130,7 +159,11 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
         if !string.inside.contains('\\') {
             return Some(Cow::Borrowed(string.inside));
         }
-        let quoted = edit::replaced(self.text.get(..=string.to)?, string.from, self.edits.get(edits..)?);
+        let quoted = edit::replaced(
+            self.text.get(..=string.to)?,
+            string.from,
+            self.edits.get(edits..)?,
+        );
         serde_json::from_str(&quoted).ok().map(Cow::Owned)
     }
 
@@ -144,7 +177,11 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
         // The bytes are kept here, and in the event as base64.
         self.taken.take(2 * string.sent().len())?;
         // An embedding that is removed from a text must not stay in its bytes.
-        let kept = if embedding::is_named_in(string.inside) { SentBytes::hash } else { SentBytes::whole };
+        let kept = if embedding::is_named_in(string.inside) {
+            SentBytes::hash
+        } else {
+            SentBytes::whole
+        };
         Ok(Some(kept(string.sent())))
     }
 }

@@ -69,7 +69,15 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
         taken: &'k mut Taken<'a>,
     ) -> Walk<'t, 'r, 'k, 'a> {
         let raw = raw.map(|bytes| Raw { bytes, at: 0 });
-        Walk { text, at: 0, raw, edits: Vec::new(), changes_left, depth_max, taken }
+        Walk {
+            text,
+            at: 0,
+            raw,
+            edits: Vec::new(),
+            changes_left,
+            depth_max,
+            taken,
+        }
     }
 
     pub fn take_edits(&mut self) -> Vec<Edit> {
@@ -79,7 +87,11 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
     /// Walks through a text that is one value and nothing else.
     pub fn whole(&mut self, place: Position, depth: usize) -> Result<Notes, NoRepair> {
         let notes = self.value(place, depth)?;
-        if self.next().is_some() { Err(NoRepair::NoJson) } else { Ok(notes) }
+        if self.next().is_some() {
+            Err(NoRepair::NoJson)
+        } else {
+            Ok(notes)
+        }
     }
 
     fn value(&mut self, place: Position, depth: usize) -> Result<Notes, NoRepair> {
@@ -170,8 +182,14 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
     fn word(&mut self) -> Result<Notes, NoRepair> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-        let length = rest.bytes().position(|byte| !is_word(byte)).unwrap_or(rest.len());
-        let word = rest.get(..length).filter(|word| !word.is_empty()).ok_or(NoRepair::NoJson)?;
+        let length = rest
+            .bytes()
+            .position(|byte| !is_word(byte))
+            .unwrap_or(rest.len());
+        let word = rest
+            .get(..length)
+            .filter(|word| !word.is_empty())
+            .ok_or(NoRepair::NoJson)?;
         let from = self.at;
         self.at += length;
 
@@ -182,10 +200,18 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
 
         self.edit(from, self.at, Cow::Borrowed("null"))?;
         let spelling = word.get(..KEPT_BYTES).unwrap_or(word);
-        Ok(Notes { number: Some(spelling.to_owned()), ..Notes::default() })
+        Ok(Notes {
+            number: Some(spelling.to_owned()),
+            ..Notes::default()
+        })
     }
 
-    pub fn edit(&mut self, from: usize, to: usize, text: Cow<'static, str>) -> Result<(), NoRepair> {
+    pub fn edit(
+        &mut self,
+        from: usize,
+        to: usize,
+        text: Cow<'static, str>,
+    ) -> Result<(), NoRepair> {
         self.changed()?;
         self.edits.push(Edit { from, to, text });
         Ok(())
@@ -199,7 +225,9 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
     /// Skips white space; the byte after it.
     pub fn next(&mut self) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.at..)?;
-        let blank = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+        let blank = rest
+            .iter()
+            .position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
         self.at += blank.unwrap_or(rest.len());
         self.text.as_bytes().get(self.at).copied()
     }

@@ -49,8 +49,15 @@ pub(in crate::normalize) struct Removed {
 }
 
 /// Removes the embeddings from the value of the member `name`. An error if there is no memory to read a text in it.
-pub(in crate::normalize) fn remove(name: &str, value: &mut Value, context: &Context<'_>) -> Result<Removed, Refusal> {
-    let mut search = Search { context, found: Removed::default() };
+pub(in crate::normalize) fn remove(
+    name: &str,
+    value: &mut Value,
+    context: &Context<'_>,
+) -> Result<Removed, Refusal> {
+    let mut search = Search {
+        context,
+        found: Removed::default(),
+    };
     search.below(has_attributes(name), 0, value)?;
     Ok(search.found)
 }
@@ -62,15 +69,24 @@ struct Search<'c, 'a> {
 
 impl Search<'_, '_> {
     /// Searches a value. `texts` is how many texts it is within.
-    fn below(&mut self, in_attributes: bool, texts: usize, value: &mut Value) -> Result<(), Refusal> {
+    fn below(
+        &mut self,
+        in_attributes: bool,
+        texts: usize,
+        value: &mut Value,
+    ) -> Result<(), Refusal> {
         match value {
             Value::Object(members) => {
                 let before = members.len();
                 members.retain(|name, _| !goes(in_attributes, name));
                 self.found.is_removed |= members.len() < before;
-                members.iter_mut().try_for_each(|(name, value)| self.below(in_attributes || has_attributes(name), texts, value))
+                members.iter_mut().try_for_each(|(name, value)| {
+                    self.below(in_attributes || has_attributes(name), texts, value)
+                })
             }
-            Value::Array(values) => values.iter_mut().try_for_each(|value| self.below(in_attributes, texts, value)),
+            Value::Array(values) => values
+                .iter_mut()
+                .try_for_each(|value| self.below(in_attributes, texts, value)),
             Value::String(text) => {
                 if let Some(without) = self.without(in_attributes, texts, text)? {
                     *text = without;
@@ -82,9 +98,15 @@ impl Search<'_, '_> {
     }
 
     /// A JSON text without its embeddings; `None` if it has none.
-    fn without(&mut self, in_attributes: bool, texts: usize, text: &str) -> Result<Option<String>, Refusal> {
+    fn without(
+        &mut self,
+        in_attributes: bool,
+        texts: usize,
+        text: &str,
+    ) -> Result<Option<String>, Refusal> {
         // A name may be escaped.
-        let may_hold_one = text.trim_start().starts_with(['{', '[', '"']) && (is_named_in(text) || text.contains("\\u"));
+        let may_hold_one = text.trim_start().starts_with(['{', '[', '"'])
+            && (is_named_in(text) || text.contains("\\u"));
         if !may_hold_one {
             return Ok(None);
         }
@@ -105,7 +127,9 @@ impl Search<'_, '_> {
 
     /// Parses a JSON text; `None` if it is none or breaks a limit.
     fn opened(&self, texts: usize, text: &str) -> Result<Option<Value>, Refusal> {
-        let Ok(counts) = scan::scan(text, &self.context.limits) else { return Ok(None) };
+        let Ok(counts) = scan::scan(text, &self.context.limits) else {
+            return Ok(None);
+        };
         if texts >= TEXTS_MAX || tree_bytes(counts.brackets, counts.values) > TREE_MAX {
             return Ok(None);
         }

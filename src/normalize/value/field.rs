@@ -19,9 +19,18 @@ pub(in crate::normalize) struct Text {
 pub(in crate::normalize) fn text(value: Option<&Value>) -> Text {
     match value {
         None | Some(Value::Null) => Text::default(),
-        Some(Value::String(text)) => Text { text: Some(text.clone()).filter(|text| !text.is_empty()), is_unexpected: false },
-        Some(Value::Number(number)) => Text { text: Some(number.to_string()), is_unexpected: true },
-        Some(_) => Text { text: None, is_unexpected: true },
+        Some(Value::String(text)) => Text {
+            text: Some(text.clone()).filter(|text| !text.is_empty()),
+            is_unexpected: false,
+        },
+        Some(Value::Number(number)) => Text {
+            text: Some(number.to_string()),
+            is_unexpected: true,
+        },
+        Some(_) => Text {
+            text: None,
+            is_unexpected: true,
+        },
     }
 }
 
@@ -48,11 +57,18 @@ pub(in crate::normalize) fn moment(value: Option<&Value>) -> Option<Moment> {
 
     let micros = millionths(&digits)?;
     // `micros` is the sent number times a million, whatever its unit is.
-    [(1_000, false), (1_000_000, true), (1_000_000_000, false)].into_iter().find_map(|(per_millisecond, is_milliseconds)| {
-        let milliseconds = micros / per_millisecond;
-        let is_plausible = PLAUSIBLE.contains(&milliseconds);
-        is_plausible.then(|| Some(Moment { milliseconds: i64::try_from(milliseconds).ok()?, is_milliseconds }))?
-    })
+    [(1_000, false), (1_000_000, true), (1_000_000_000, false)]
+        .into_iter()
+        .find_map(|(per_millisecond, is_milliseconds)| {
+            let milliseconds = micros / per_millisecond;
+            let is_plausible = PLAUSIBLE.contains(&milliseconds);
+            is_plausible.then(|| {
+                Some(Moment {
+                    milliseconds: i64::try_from(milliseconds).ok()?,
+                    is_milliseconds,
+                })
+            })?
+        })
 }
 
 /// A decimal number times a million, rounded down; exact unless it has an exponent.
@@ -60,7 +76,9 @@ fn millionths(digits: &str) -> Option<i128> {
     if digits.contains(['e', 'E']) {
         let value: f64 = digits.parse().ok()?;
         // The plausible range in microseconds ends far below this.
-        return (0.0..1e17).contains(&value).then(|| millionths(&format!("{value:.6}")))?;
+        return (0.0..1e17)
+            .contains(&value)
+            .then(|| millionths(&format!("{value:.6}")))?;
     }
 
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -94,10 +112,19 @@ pub(in crate::normalize) fn score(value: Option<&Value>, scale: ScoreScale) -> S
     };
 
     // Adding zero turns the -0.0 that a box can compute into 0.0.
-    let Some(sent) = sent.filter(|sent: &f64| sent.is_finite()).map(|sent| sent + 0.0) else { return Score::Invalid };
+    let Some(sent) = sent
+        .filter(|sent: &f64| sent.is_finite())
+        .map(|sent| sent + 0.0)
+    else {
+        return Score::Invalid;
+    };
 
     let is_scaled = scale == ScoreScale::Auto && sent > 1.0;
-    let score = if is_scaled || scale == ScoreScale::Hundred { sent / 100.0 } else { sent };
+    let score = if is_scaled || scale == ScoreScale::Hundred {
+        sent / 100.0
+    } else {
+        sent
+    };
     match (0.0..=1.0).contains(&score) {
         false => Score::Invalid,
         true if is_scaled => Score::Scaled(score),
@@ -124,7 +151,9 @@ pub(in crate::normalize) fn person(value: Option<&Value>, words: &[(&str, Person
     };
 
     let known = words.iter().find(|(known, _)| *known == word);
-    known.map_or(Person::Unknown, |(_, person_type)| Person::Sent(*person_type))
+    known.map_or(Person::Unknown, |(_, person_type)| {
+        Person::Sent(*person_type)
+    })
 }
 
 /// The digits of a whole positive number, however it is spelled (`3.0`, `30e-1`); empty for any other. Exact where a float would round.
@@ -135,30 +164,49 @@ fn digits(literal: &str) -> String {
     let significant = digits.trim_end_matches('0');
     let zeros = digits.len() - significant.len();
 
-    let scale = i64::try_from(zeros).ok().zip(i64::try_from(fraction.len()).ok());
-    let scale =
-        scale.zip(exponent.parse().ok()).and_then(|((zeros, fraction), exponent): (_, i64)| exponent.checked_add(zeros - fraction));
-    if scale == Some(0) { significant.trim_start_matches('0').to_owned() } else { String::new() }
+    let scale = i64::try_from(zeros)
+        .ok()
+        .zip(i64::try_from(fraction.len()).ok());
+    let scale = scale
+        .zip(exponent.parse().ok())
+        .and_then(|((zeros, fraction), exponent): (_, i64)| exponent.checked_add(zeros - fraction));
+    if scale == Some(0) {
+        significant.trim_start_matches('0').to_owned()
+    } else {
+        String::new()
+    }
 }
 
 /// Whether a key, in any spelling, names a person type or the object that holds it.
 pub(in crate::normalize) fn names_person(key: &str) -> bool {
-    let letters: String = key.chars().filter(|letter| letter.is_ascii_alphanumeric()).map(|it| it.to_ascii_lowercase()).collect();
+    let letters: String = key
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric())
+        .map(|it| it.to_ascii_lowercase())
+        .collect();
     matches!(letters.as_str(), "persontype" | "usertype" | "extdata")
 }
 
 /// Whether a value contains such a key.
 pub(in crate::normalize) fn names_person_below(value: &Value) -> bool {
     match value {
-        Value::Object(members) => members.iter().any(|(key, value)| names_person(key) || names_person_below(value)),
+        Value::Object(members) => members
+            .iter()
+            .any(|(key, value)| names_person(key) || names_person_below(value)),
         Value::Array(values) => values.iter().any(names_person_below),
         _ => false,
     }
 }
 
 /// The word for a device type. An unknown type is taken as sent.
-pub(in crate::normalize) fn device_type(value: Option<&Value>, words: &'static [(&'static str, &'static str)]) -> Text {
-    let Text { text, is_unexpected } = text(value);
+pub(in crate::normalize) fn device_type(
+    value: Option<&Value>,
+    words: &'static [(&'static str, &'static str)],
+) -> Text {
+    let Text {
+        text,
+        is_unexpected,
+    } = text(value);
     let word = plain(text.as_deref().unwrap_or_default().trim());
     let known = words.iter().find(|(known, _)| *known == word);
     let word = match word.as_str() {
@@ -169,10 +217,14 @@ pub(in crate::normalize) fn device_type(value: Option<&Value>, words: &'static [
 
     // The box's own document prints a bare number where it promises a text.
     let is_unexpected = is_unexpected && !matches!(value, Some(Value::Number(_)));
-    Text { text: Some(word.to_owned()), is_unexpected }
+    Text {
+        text: Some(word.to_owned()),
+        is_unexpected,
+    }
 }
 
 /// A number in its shortest form: `5` for `5.0`. Any other text stays as it is.
 fn plain(text: &str) -> String {
-    text.parse::<f64>().map_or_else(|_| text.to_owned(), |number| number.to_string())
+    text.parse::<f64>()
+        .map_or_else(|_| text.to_owned(), |number| number.to_string())
 }

@@ -17,17 +17,50 @@ pub(in crate::normalize) struct Image {
 pub(in crate::normalize) fn inspect(bytes: &[u8]) -> Image {
     let (extension, media_type, has_end) = match bytes {
         [0xff, 0xd8, 0xff, ..] => ("jpg", "image/jpeg", jpeg_has_end(bytes)),
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => ("png", "image/png", memmem::rfind(bytes, PNG_END).is_some()),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => ("webp", "image/webp", true),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => {
+            ("png", "image/png", memmem::rfind(bytes, PNG_END).is_some())
+        }
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => ("webp", "image/webp", true),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => ("gif", "image/gif", true),
         // The four bytes after the size are reserved and zero: without them every text that starts with BM would be an image.
         [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => ("bmp", "image/bmp", true),
-        _ => return Image { extension: "bin", media_type: "application/octet-stream", size: None, has_end: true },
+        _ => {
+            return Image {
+                extension: "bin",
+                media_type: "application/octet-stream",
+                size: None,
+                has_end: true,
+            };
+        }
     };
 
     let size = imagesize::blob_size(bytes).ok();
-    let size = size.and_then(|size| Some((u32::try_from(size.width).ok()?, u32::try_from(size.height).ok()?)));
-    Image { extension, media_type, size, has_end }
+    let size = size.and_then(|size| {
+        Some((
+            u32::try_from(size.width).ok()?,
+            u32::try_from(size.height).ok()?,
+        ))
+    });
+    Image {
+        extension,
+        media_type,
+        size,
+        has_end,
+    }
 }
 
 /// The type and the checksum of an IEND chunk, which is always empty.
@@ -41,7 +74,9 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
     loop {
         match rest {
             [0xff, 0xff, ..] => rest = rest.get(1..).unwrap_or_default(),
-            [0xff, START_OF_SCAN, scan @ ..] => return memmem::rfind(scan, &[0xff, 0xd9]).is_some(),
+            [0xff, START_OF_SCAN, scan @ ..] => {
+                return memmem::rfind(scan, &[0xff, 0xd9]).is_some();
+            }
             [0xff, _, high, low, ..] => {
                 let length = usize::from(u16::from_be_bytes([*high, *low]));
                 rest = rest.get(2 + length..).unwrap_or_default();

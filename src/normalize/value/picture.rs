@@ -30,22 +30,42 @@ struct Decoded {
 }
 
 /// Reads `json`, the field's value as it stands in the body. `None` if it is no text or holds no picture.
-pub(in crate::normalize) fn read(json: &str, kind: PictureKind, received_at: Timestamp, pixels_max: u64) -> Option<ReadPicture> {
+pub(in crate::normalize) fn read(
+    json: &str,
+    kind: PictureKind,
+    received_at: Timestamp,
+    pixels_max: u64,
+) -> Option<ReadPicture> {
     let quoted = json.strip_prefix('"')?.strip_suffix('"')?;
     if quoted.is_empty() {
         return None;
     }
 
-    let Decoded { bytes, is_base64, is_repaired } = match base64_simd::STANDARD.decode_to_vec(quoted) {
-        Ok(bytes) => Decoded { bytes, is_base64: true, is_repaired: false },
+    let Decoded {
+        bytes,
+        is_base64,
+        is_repaired,
+    } = match base64_simd::STANDARD.decode_to_vec(quoted) {
+        Ok(bytes) => Decoded {
+            bytes,
+            is_base64: true,
+            is_repaired: false,
+        },
         Err(_) => lenient(json, quoted)?,
     };
 
     let image = match is_base64 {
         true => inspect(&bytes),
-        false => Image { extension: "bin", media_type: "application/octet-stream", size: None, has_end: true },
+        false => Image {
+            extension: "bin",
+            media_type: "application/octet-stream",
+            size: None,
+            has_end: true,
+        },
     };
-    let pixels = image.size.map_or(0, |(width, height)| u64::from(width) * u64::from(height));
+    let pixels = image
+        .size
+        .map_or(0, |(width, height)| u64::from(width) * u64::from(height));
     let state = match is_base64 {
         false => PictureState::Undecodable,
         true if pixels > pixels_max => PictureState::Oversize,
@@ -64,13 +84,20 @@ pub(in crate::normalize) fn read(json: &str, kind: PictureKind, received_at: Tim
         state,
     };
 
-    Some(ReadPicture { reference, bytes: Bytes::from(bytes), is_repaired })
+    Some(ReadPicture {
+        reference,
+        bytes: Bytes::from(bytes),
+        is_repaired,
+    })
 }
 
 /// The picture's key. The enrolled photo is the same each time, so its key has no date and it is stored once; the others have a day.
 fn key(kind: PictureKind, sha256: &str, extension: &str, received_at: Timestamp) -> String {
     match kind {
-        PictureKind::Registered => format!("registered/{}/{sha256}.{extension}", sha256.get(..2).unwrap_or_default()),
+        PictureKind::Registered => format!(
+            "registered/{}/{sha256}.{extension}",
+            sha256.get(..2).unwrap_or_default()
+        ),
         _ => {
             let (year, month, day) = received_at.date();
             format!("{kind}/{year:04}/{month:02}/{day:02}/{sha256}.{extension}")
@@ -80,7 +107,9 @@ fn key(kind: PictureKind, sha256: &str, extension: &str, received_at: Timestamp)
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 /// Decodes base64 with line breaks, a `data:` prefix, the URL-safe alphabet, missing padding, JSON's escapes or blanks. `None` if
@@ -100,8 +129,16 @@ fn lenient(json: &str, quoted: &str) -> Option<Decoded> {
     }
 
     Some(match LENIENT.decode(&clean) {
-        Ok(bytes) => Decoded { bytes, is_base64: true, is_repaired },
-        Err(_) => Decoded { bytes: text.into_owned().into_bytes(), is_base64: false, is_repaired: false },
+        Ok(bytes) => Decoded {
+            bytes,
+            is_base64: true,
+            is_repaired,
+        },
+        Err(_) => Decoded {
+            bytes: text.into_owned().into_bytes(),
+            is_base64: false,
+            is_repaired: false,
+        },
     })
 }
 
@@ -111,19 +148,29 @@ fn lenient(json: &str, quoted: &str) -> Option<Decoded> {
 /// every blank is a `+`, except around a line break.
 fn clean(text: &[u8]) -> (Vec<u8>, bool) {
     let is_letter = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii_whitespace());
-    let is_repaired = text.windows(3).any(|three| three[1] == b' ' && is_letter(three.first()) && is_letter(three.last()));
+    let is_repaired = text
+        .windows(3)
+        .any(|three| three[1] == b' ' && is_letter(three.first()) && is_letter(three.last()));
 
     let mut clean = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(byte) = text.get(at) {
-        let run = text.get(at..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let run = text
+            .get(at..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
         let blanks = text.get(at..at + run).unwrap_or_default();
 
         match byte {
             b'-' => clean.push(b'+'),
             b'_' => clean.push(b'/'),
             letter if run == 0 => clean.push(*letter),
-            _ if is_repaired && blanks.iter().all(|blank| *blank == b' ') && clean.last() != Some(&b'=') => {
+            _ if is_repaired
+                && blanks.iter().all(|blank| *blank == b' ')
+                && clean.last() != Some(&b'=') =>
+            {
                 clean.extend(std::iter::repeat_n(b'+', run))
             }
             _ => {}
@@ -138,7 +185,9 @@ fn clean(text: &[u8]) -> (Vec<u8>, bool) {
 fn payload(text: &str) -> &str {
     let text = text.trim_start();
     match text.get(..5) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("data:") => text.split_once(',').map_or(text, |(_, payload)| payload),
+        Some(scheme) if scheme.eq_ignore_ascii_case("data:") => {
+            text.split_once(',').map_or(text, |(_, payload)| payload)
+        }
         _ => text,
     }
 }

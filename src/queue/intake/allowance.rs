@@ -32,7 +32,11 @@ pub(in crate::queue) struct Granted {
 
 impl Allowance {
     pub fn new(bytes: usize) -> Arc<Allowance> {
-        Arc::new(Allowance(Mutex::new(State { free: bytes, is_closed: false, line: InTurn::default() })))
+        Arc::new(Allowance(Mutex::new(State {
+            free: bytes,
+            is_closed: false,
+            line: InTurn::default(),
+        })))
     }
 
     /// So many bytes, which there are in all, once it is their turn; `None` once it is closed.
@@ -44,7 +48,10 @@ impl Allowance {
             }
             if state.line.is_empty() && bytes <= state.free {
                 state.free -= bytes;
-                return Some(Granted { by: Arc::clone(self), bytes });
+                return Some(Granted {
+                    by: Arc::clone(self),
+                    bytes,
+                });
             }
             let (grant, granted) = oneshot::channel();
             state.line.push(sharer, Waiter { bytes, grant });
@@ -68,7 +75,10 @@ impl Allowance {
         };
         // Without the lock: one that has gone meanwhile gives its bytes back here.
         for Waiter { bytes, grant } in next {
-            let _ = grant.send(Granted { by: Arc::clone(self), bytes });
+            let _ = grant.send(Granted {
+                by: Arc::clone(self),
+                bytes,
+            });
         }
     }
 

@@ -17,12 +17,19 @@ fn entry(peer: &str, number: u64) -> Entry {
         "quality": {"camera": {}, "box": {}}, "source": {"x": "x".repeat(1 << 20)}, "extra": {}, "warnings": [],
     }))
     .unwrap();
-    Entry { event, live_revision: None, pictures: Vec::new(), lane: Lane::Normal }
+    Entry {
+        event,
+        live_revision: None,
+        pictures: Vec::new(),
+        lane: Lane::Normal,
+    }
 }
 
 /// The next group, as the writer takes it: who sent each of its records. Its room is free again when this returns.
 fn written(intake: &Intake) -> Vec<String> {
-    let Work::Write(group) = intake.take(4 << 20, Some(Instant::now())) else { return Vec::new() };
+    let Work::Write(group) = intake.take(4 << 20, Some(Instant::now())) else {
+        return Vec::new();
+    };
     let peer = |pending: &Pending| {
         let event: Event = serde_json::from_slice(&pending.event).unwrap();
         event.origin.peer
@@ -38,7 +45,9 @@ async fn a_source_that_fills_the_intake_makes_another_wait_for_two_groups_at_mos
         tokio::spawn(async move { intake.hand_over(entry(peer, number)).await.map(drop) })
     };
     // One megabyte each: 24 fill it, and as many again wait for room.
-    let greedy: Vec<_> = (0..48).map(|number| hand_over("2001:db8::1", number)).collect();
+    let greedy: Vec<_> = (0..48)
+        .map(|number| hand_over("2001:db8::1", number))
+        .collect();
     while greedy.iter().filter(|task| task.is_finished()).count() < 23 {
         tokio::task::yield_now().await;
     }

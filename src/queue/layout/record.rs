@@ -1,6 +1,8 @@
 //! Groups, records and their entries in the index.
 
-use super::{Fields, GROUP_HEADER, GROUP_MAGIC, KINDS, RECORD_HEADER, RECORD_MAGIC, framed, unframed};
+use super::{
+    Fields, GROUP_HEADER, GROUP_MAGIC, KINDS, RECORD_HEADER, RECORD_MAGIC, framed, unframed,
+};
 use crate::event::{EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Timestamp};
 
 /// What stands before the records that were written together.
@@ -85,7 +87,13 @@ impl RecordHeader {
         body.extend_from_slice(&self.received_at.0.to_le_bytes());
         body.extend_from_slice(&self.id.0);
         body.extend_from_slice(&self.revision.0.to_le_bytes());
-        body.extend_from_slice(&[self.feed.number(), self.lane.number(), self.person_type.number(), self.key, self.present.0]);
+        body.extend_from_slice(&[
+            self.feed.number(),
+            self.lane.number(),
+            self.person_type.number(),
+            self.key,
+            self.present.0,
+        ]);
         body.extend_from_slice(&[0; 3]);
         body.extend_from_slice(&self.event_bytes.to_le_bytes());
         body.extend_from_slice(&self.event_crc.to_le_bytes());
@@ -102,13 +110,21 @@ impl RecordHeader {
     pub(in crate::queue) fn decode(bytes: &[u8], nonce: u64, offset: u64) -> Option<RecordHeader> {
         let mut fields = unframed(RECORD_MAGIC, nonce, offset, bytes, RECORD_HEADER)?;
         let (sequence, urgent_before, write) = (fields.u64()?, fields.u64()?, fields.u64()?);
-        let (received_at, id, revision) = (Timestamp(fields.i64()?), EventId(fields.take()?), Revision(fields.u32()?));
+        let (received_at, id, revision) = (
+            Timestamp(fields.i64()?),
+            EventId(fields.take()?),
+            Revision(fields.u32()?),
+        );
         let [feed, lane, person_type, key, present] = fields.take()?;
         fields.take::<3>()?;
         let (event_bytes, event_crc) = (fields.u32()?, fields.u32()?);
         let mut pictures = [PictureEntry::default(); KINDS];
         for picture in &mut pictures {
-            *picture = PictureEntry { bytes: fields.u32()?, crc: fields.u32()?, digest: fields.u32()? };
+            *picture = PictureEntry {
+                bytes: fields.u32()?,
+                crc: fields.u32()?,
+                digest: fields.u32()?,
+            };
         }
         Some(RecordHeader {
             sequence,
@@ -129,13 +145,17 @@ impl RecordHeader {
     }
 
     /// The pictures that are there, in the order in which they lie.
-    pub(in crate::queue) fn present(&self) -> impl Iterator<Item = (PictureKind, PictureEntry)> + '_ {
+    pub(in crate::queue) fn present(
+        &self,
+    ) -> impl Iterator<Item = (PictureKind, PictureEntry)> + '_ {
         let there = PictureKind::ALL.iter().copied().zip(self.pictures);
         there.filter(|(kind, _)| self.present.contains(*kind))
     }
 
     pub(in crate::queue) fn pictures_bytes(&self) -> u64 {
-        self.present().map(|(_, picture)| u64::from(picture.bytes)).sum()
+        self.present()
+            .map(|(_, picture)| u64::from(picture.bytes))
+            .sum()
     }
 
     /// What the index keeps of a record that stands at `offset`.
@@ -194,20 +214,35 @@ impl Entry {
 
     pub(in crate::queue) fn encode(&self, bytes: &mut Vec<u8>) {
         // Offsets are multiples of 8, so 32 bits reach 32 GiB.
-        bytes.extend_from_slice(&u32::try_from(self.offset / 8).unwrap_or(u32::MAX).to_le_bytes());
+        bytes.extend_from_slice(
+            &u32::try_from(self.offset / 8)
+                .unwrap_or(u32::MAX)
+                .to_le_bytes(),
+        );
         bytes.extend_from_slice(&self.event_bytes.to_le_bytes());
         bytes.extend_from_slice(&self.pictures_bytes.to_le_bytes());
-        bytes.extend_from_slice(&[self.feed.number(), self.lane.number(), self.person_type.number(), u8::from(self.lost)]);
+        bytes.extend_from_slice(&[
+            self.feed.number(),
+            self.lane.number(),
+            self.person_type.number(),
+            u8::from(self.lost),
+        ]);
         bytes.extend_from_slice(&self.received_at.0.to_le_bytes());
         bytes.extend_from_slice(&self.id.0);
         bytes.extend_from_slice(&self.revision.0.to_le_bytes());
-        self.digests.iter().for_each(|digest| bytes.extend_from_slice(&digest.to_le_bytes()));
+        self.digests
+            .iter()
+            .for_each(|digest| bytes.extend_from_slice(&digest.to_le_bytes()));
     }
 
     pub(in crate::queue) fn decode(fields: &mut Fields<'_>) -> Option<Entry> {
         let (offset, event_bytes, pictures_bytes) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let [feed, lane, person_type, lost] = fields.take()?;
-        let (received_at, id, revision) = (Timestamp(fields.i64()?), EventId(fields.take()?), Revision(fields.u32()?));
+        let (received_at, id, revision) = (
+            Timestamp(fields.i64()?),
+            EventId(fields.take()?),
+            Revision(fields.u32()?),
+        );
         let mut digests = [0; KINDS];
         for digest in &mut digests {
             *digest = fields.u32()?;

@@ -38,30 +38,58 @@ impl Writer {
     }
 
     pub(super) fn has_room(&self, wanted: Wanted) -> bool {
-        self.next.is_none() && self.active.as_ref().is_some_and(|active| active.has_room(wanted))
+        self.next.is_none()
+            && self
+                .active
+                .as_ref()
+                .is_some_and(|active| active.has_room(wanted))
     }
 
     /// Makes the next segment and goes over to it. One that a failure left waiting may be too small: the one after it is not.
     fn roll(&mut self, wanted: Wanted) -> Result<(), Trouble> {
         self.seal_older()?;
         if self.unsealed.len() >= UNSEALED_MAX {
-            return Err(Trouble::NotNow { reason: "segments cannot be given their index".to_owned() });
+            return Err(Trouble::NotNow {
+                reason: "segments cannot be given their index".to_owned(),
+            });
         }
         let next = match self.next.take() {
             Some(next) => next,
             None => {
-                let needed = FIRST_GROUP + wanted.bytes + BLOCK + Segment::seal_bytes(wanted.records);
-                let length = self.inner.settings.segment_bytes.max(needed.next_multiple_of(BLOCK));
+                let needed =
+                    FIRST_GROUP + wanted.bytes + BLOCK + Segment::seal_bytes(wanted.records);
+                let length = self
+                    .inner
+                    .settings
+                    .segment_bytes
+                    .max(needed.next_multiple_of(BLOCK));
                 space::make_room(&self.inner, length)?;
                 self.create(length)?
             }
         };
         let next = self.next.insert(next);
         let names = &self.inner.log.names;
-        names.sync_directory().map_err(|error| Trouble::of("syncing", names, error))?;
-        self.inner.log.state().segments.push_back(Arc::clone(&next.segment));
-        if let Some(Active { segment, end, length, .. }) = std::mem::replace(&mut self.active, self.next.take()) {
-            self.unsealed.push(Unsealed { segment, end, length: Some(length), write: self.write });
+        names
+            .sync_directory()
+            .map_err(|error| Trouble::of("syncing", names, error))?;
+        self.inner
+            .log
+            .state()
+            .segments
+            .push_back(Arc::clone(&next.segment));
+        if let Some(Active {
+            segment,
+            end,
+            length,
+            ..
+        }) = std::mem::replace(&mut self.active, self.next.take())
+        {
+            self.unsealed.push(Unsealed {
+                segment,
+                end,
+                length: Some(length),
+                write: self.write,
+            });
         }
         self.seal_older()
     }
@@ -95,13 +123,23 @@ impl Writer {
             Err(error) => {
                 // It occupies what others need, and holds nothing.
                 let _ = disk.remove(&fresh);
-                return Err(Trouble::not_now(format!("making {}: {error}", path.display()), &error));
+                return Err(Trouble::not_now(
+                    format!("making {}: {error}", path.display()),
+                    &error,
+                ));
             }
         };
         let named = segment.file.rename(&path);
-        named.map_err(|error| Trouble::not_now(format!("naming {}: {error}", path.display()), &error))?;
+        named.map_err(|error| {
+            Trouble::not_now(format!("naming {}: {error}", path.display()), &error)
+        })?;
         self.number += 1;
-        Ok(Active { segment: Arc::new(segment), end: FIRST_GROUP, length, records: 0 })
+        Ok(Active {
+            segment: Arc::new(segment),
+            end: FIRST_GROUP,
+            length,
+            records: 0,
+        })
     }
 
     /// Gives those before the active one their index. That it cannot be written now costs memory, and a scan after a kill.
@@ -109,7 +147,10 @@ impl Writer {
         let mut left = Vec::new();
         for unsealed in std::mem::take(&mut self.unsealed) {
             let what = || format!("writing the index of {}", unsealed.segment.path.display());
-            match unsealed.segment.seal(unsealed.end, unsealed.length, unsealed.write) {
+            match unsealed
+                .segment
+                .seal(unsealed.end, unsealed.length, unsealed.write)
+            {
                 Ok(()) => self.inner.log.outages.over(what),
                 Err(error) if disk::is_passing(&error) => {
                     self.inner.log.outages.began(what(), &error);
@@ -128,7 +169,12 @@ impl Writer {
             return;
         }
         if let Some(Active { segment, end, .. }) = self.active.take() {
-            self.unsealed.push(Unsealed { segment, end, length: None, write: self.write });
+            self.unsealed.push(Unsealed {
+                segment,
+                end,
+                length: None,
+                write: self.write,
+            });
         }
         if let Err(Trouble::Broken(error)) = self.seal_older() {
             self.inner.poison(&error);

@@ -52,7 +52,10 @@ pub(super) struct Running {
     stop: CancellationToken,
 }
 
-pub(super) fn start(config: &config::Embedded, connections_max: usize) -> Result<(Running, Addresses), StartError> {
+pub(super) fn start(
+    config: &config::Embedded,
+    connections_max: usize,
+) -> Result<(Running, Addresses), StartError> {
     let failed = |error: std::io::Error| StartError::Broker(error.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -61,17 +64,34 @@ pub(super) fn start(config: &config::Embedded, connections_max: usize) -> Result
         .build()
         .map_err(failed)?;
 
-    let password = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let password = format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    );
     let shared = Arc::new(Shared {
         sessions: Sessions::new(),
         admission: Arc::new(Admission::new(connections_max)),
         access: Access::new(USER.to_owned(), password),
     });
 
-    let running = Running { runtime: Some(runtime), shared, stop: CancellationToken::new() };
+    let running = Running {
+        runtime: Some(runtime),
+        shared,
+        stop: CancellationToken::new(),
+    };
     let tcp = running.listen(config.listen, Transport::Tcp, "send.mqtt.embedded.listen")?;
-    let websocket = config.websocket.map(|address| running.listen(address, Transport::WebSocket, "send.mqtt.embedded.websocket"));
-    let addresses = Addresses { tcp, websocket: websocket.transpose()? };
+    let websocket = config.websocket.map(|address| {
+        running.listen(
+            address,
+            Transport::WebSocket,
+            "send.mqtt.embedded.websocket",
+        )
+    });
+    let addresses = Addresses {
+        tcp,
+        websocket: websocket.transpose()?,
+    };
     running.tick();
 
     Ok((running, addresses))
@@ -79,9 +99,20 @@ pub(super) fn start(config: &config::Embedded, connections_max: usize) -> Result
 
 impl Running {
     /// Listens there. The address as it is: the port may have been 0.
-    fn listen(&self, address: SocketAddr, transport: Transport, key: &'static str) -> Result<SocketAddr, StartError> {
-        let refused = |source| StartError::Listen { address, key, source };
-        let Some(runtime) = &self.runtime else { return Ok(address) };
+    fn listen(
+        &self,
+        address: SocketAddr,
+        transport: Transport,
+        key: &'static str,
+    ) -> Result<SocketAddr, StartError> {
+        let refused = |source| StartError::Listen {
+            address,
+            key,
+            source,
+        };
+        let Some(runtime) = &self.runtime else {
+            return Ok(address);
+        };
         let _entered = runtime.enter();
 
         // The port may be bound again at once: a broker that was just stopped leaves connections that are still closing.
@@ -90,9 +121,14 @@ impl Running {
         let listener = TcpListener::from_std(listener).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
 
-        let (listener, shared, stop) = (Arc::new(listener), Arc::clone(&self.shared), self.stop.clone());
+        let (listener, shared, stop) = (
+            Arc::new(listener),
+            Arc::clone(&self.shared),
+            self.stop.clone(),
+        );
         runtime.spawn(fault::keep(key, self.stop.clone(), move || {
-            let (listener, shared, stop) = (Arc::clone(&listener), Arc::clone(&shared), stop.clone());
+            let (listener, shared, stop) =
+                (Arc::clone(&listener), Arc::clone(&shared), stop.clone());
             async move { listener::accept(&listener, transport, shared, stop).await }
         }));
         Ok(address)
@@ -103,7 +139,11 @@ impl Running {
         let ticking = move || {
             let (shared, stop) = (Arc::clone(&shared), stop.clone());
             async move {
-                while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+                while stop
+                    .run_until_cancelled(tokio::time::sleep(TICK))
+                    .await
+                    .is_some()
+                {
                     shared.sessions.tick();
                 }
             }
@@ -114,7 +154,10 @@ impl Running {
     }
 
     pub fn login(&self) -> (String, Secret) {
-        (self.shared.access.user.clone(), Secret::new(self.shared.access.password.clone()))
+        (
+            self.shared.access.user.clone(),
+            Secret::new(self.shared.access.password.clone()),
+        )
     }
 
     pub fn dropped(&self) -> u64 {
@@ -127,7 +170,9 @@ impl Running {
 
     /// Stops the broker. How many messages were not taken. A runtime must not be waited for inside another one, so a thread does it.
     pub fn stop(&mut self) -> usize {
-        let Some(runtime) = self.runtime.take() else { return 0 };
+        let Some(runtime) = self.runtime.take() else {
+            return 0;
+        };
         self.stop.cancel();
 
         let shared = Arc::clone(&self.shared);

@@ -36,12 +36,13 @@ pub(super) enum About {
 /// A timestamp that is no older is one of now, as far as limits of brokers go: they are hours and days.
 const FRESH_MS: i64 = 60_000;
 
-const COMPRESSION: &str = "send.kafka.compression: set it to \"none\", or to what all brokers and this topic take";
+const COMPRESSION: &str =
+    "send.kafka.compression: set it to \"none\", or to what all brokers and this topic take";
 /// Kafka says it of a topic whose messages cannot have headers; brokers of other makes say it of a compression they do not know.
-const OLD_FORMAT: &str =
-    "set message.format.version of this topic to 0.11 or newer (it takes no record headers), or send.kafka.compression to \"none\"";
+const OLD_FORMAT: &str = "set message.format.version of this topic to 0.11 or newer (it takes no record headers), or send.kafka.compression to \"none\"";
 const IDEMPOTENCE: &str = "idempotent writes are needed, so that nothing is lost or overtaken: allow IdempotentWrite on the cluster to the user of send.kafka.username";
-const TOO_OLD: &str = "brokers from Kafka 0.11 on are needed, with idempotent producers and record headers";
+const TOO_OLD: &str =
+    "brokers from Kafka 0.11 on are needed, with idempotent producers and record headers";
 
 pub(super) fn about(code: Code) -> About {
     match code {
@@ -50,17 +51,31 @@ pub(super) fn about(code: Code) -> About {
 
         Code::TopicAuthorizationFailed => About::Topic(Reason::NotAuthorised),
         Code::InvalidTopic => About::Topic(Reason::TopicInvalid),
-        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId => About::Missing,
+        Code::UnknownTopic
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownPartition
+        | Code::UnknownTopicId => About::Missing,
 
         Code::InvalidTimestamp => About::Time,
 
-        Code::UnsupportedCompressionType | Code::BadCompression | Code::InvalidRequest => About::TopicSettings(COMPRESSION),
+        Code::UnsupportedCompressionType | Code::BadCompression | Code::InvalidRequest => {
+            About::TopicSettings(COMPRESSION)
+        }
         Code::UnsupportedForMessageFormat => About::TopicSettings(OLD_FORMAT),
 
-        Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed => About::Cluster(IDEMPOTENCE),
-        Code::UnsupportedVersion | Code::UnsupportedFeature | Code::NotImplemented => About::Cluster(TOO_OLD),
-        Code::InvalidRequiredAcks => About::Cluster("the brokers do not take acks=all, without which nothing is safe"),
-        Code::SaslAuthenticationFailed | Code::IllegalSASLState | Code::UnsupportedSASLMechanism | Code::SecurityDisabled => {
+        Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed => {
+            About::Cluster(IDEMPOTENCE)
+        }
+        Code::UnsupportedVersion | Code::UnsupportedFeature | Code::NotImplemented => {
+            About::Cluster(TOO_OLD)
+        }
+        Code::InvalidRequiredAcks => {
+            About::Cluster("the brokers do not take acks=all, without which nothing is safe")
+        }
+        Code::SaslAuthenticationFailed
+        | Code::IllegalSASLState
+        | Code::UnsupportedSASLMechanism
+        | Code::SecurityDisabled => {
             About::Cluster("send.kafka.security, sasl_mechanism, username and password")
         }
 
@@ -83,7 +98,9 @@ pub(super) fn about(code: Code) -> About {
 pub(super) fn out_of_time(topic: &str, timestamp: Timestamp) -> String {
     let now = Timestamp::now();
     if now.since(timestamp) > FRESH_MS {
-        return format!("the event of {timestamp} is older than message.timestamp.before.max.ms of {topic} allows");
+        return format!(
+            "the event of {timestamp} is older than message.timestamp.before.max.ms of {topic} allows"
+        );
     }
     format!(
         "this gateway's clock says {now}; set it right, or the brokers' clocks, or message.timestamp.after.max.ms and before.max.ms of {topic}"
@@ -118,21 +135,37 @@ mod tests {
         ] {
             assert_eq!(about(code), About::Passing, "{code}");
         }
-        for code in [Code::OutOfOrderSequenceNumber, Code::InvalidProducerEpoch, Code::PurgeQueue, Code::Fatal, Code::Fenced] {
+        for code in [
+            Code::OutOfOrderSequenceNumber,
+            Code::InvalidProducerEpoch,
+            Code::PurgeQueue,
+            Code::Fatal,
+            Code::Fenced,
+        ] {
             assert_eq!(about(code), About::Producer, "{code}");
         }
     }
 
     #[test]
     fn what_is_about_one_topic_holds_back_no_other_and_names_what_to_look_at() {
-        for code in
-            [Code::UnsupportedCompressionType, Code::BadCompression, Code::InvalidRequest, Code::UnsupportedForMessageFormat]
-        {
-            let About::TopicSettings(hint) = about(code) else { panic!("{code}: {:?}", about(code)) };
+        for code in [
+            Code::UnsupportedCompressionType,
+            Code::BadCompression,
+            Code::InvalidRequest,
+            Code::UnsupportedForMessageFormat,
+        ] {
+            let About::TopicSettings(hint) = about(code) else {
+                panic!("{code}: {:?}", about(code))
+            };
             assert!(hint.contains("send.kafka.compression"), "{code}");
         }
-        let About::TopicSettings(hint) = about(Code::UnsupportedForMessageFormat) else { panic!("not the topic's") };
-        assert!(hint.contains("message.format.version of this topic"), "{hint}");
+        let About::TopicSettings(hint) = about(Code::UnsupportedForMessageFormat) else {
+            panic!("not the topic's")
+        };
+        assert!(
+            hint.contains("message.format.version of this topic"),
+            "{hint}"
+        );
         assert_eq!(about(Code::InvalidTimestamp), About::Time);
     }
 
@@ -142,8 +175,15 @@ mod tests {
             About::Cluster(hint) => hint,
             other => panic!("{code}: {other:?}"),
         };
-        for code in [Code::ClusterAuthorizationFailed, Code::TransactionalIdAuthorizationFailed] {
-            assert!(hint(code).contains("IdempotentWrite") && hint(code).contains("send.kafka.username"), "{code}");
+        for code in [
+            Code::ClusterAuthorizationFailed,
+            Code::TransactionalIdAuthorizationFailed,
+        ] {
+            assert!(
+                hint(code).contains("IdempotentWrite")
+                    && hint(code).contains("send.kafka.username"),
+                "{code}"
+            );
         }
         assert!(hint(Code::UnsupportedVersion).contains("Kafka 0.11"));
     }

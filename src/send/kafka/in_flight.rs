@@ -72,7 +72,13 @@ impl InFlight {
     pub(super) fn sent(&mut self, sequence: Sequence, sent: Sent, now: Instant) {
         match self.topics.get_mut(&sent.topic) {
             Some(traffic) => traffic.records += 1,
-            None => drop(self.topics.insert(sent.topic.clone(), Traffic { records: 1, moved: now })),
+            None => drop(self.topics.insert(
+                sent.topic.clone(),
+                Traffic {
+                    records: 1,
+                    moved: now,
+                },
+            )),
         }
         self.sent.insert(sequence, sent);
         self.silent_since.get_or_insert(now);
@@ -80,7 +86,9 @@ impl InFlight {
 
     /// It was submitted again, and the producer still has it: nothing is to be sent.
     pub(super) fn takes_up(&mut self, sequence: Sequence, now: Instant) -> bool {
-        let Some(sent) = self.left_behind.remove(&sequence) else { return false };
+        let Some(sent) = self.left_behind.remove(&sequence) else {
+            return false;
+        };
         self.sent(sequence, sent, now);
         true
     }
@@ -105,7 +113,9 @@ impl InFlight {
     }
 
     fn count_down(&mut self, topic: &str, now: Instant) {
-        let Some(traffic) = self.topics.get_mut(topic) else { return };
+        let Some(traffic) = self.topics.get_mut(topic) else {
+            return;
+        };
         traffic.moved = now;
         traffic.records -= 1;
         if traffic.records == 0 {
@@ -115,24 +125,37 @@ impl InFlight {
 
     /// When the topic that has been silent longest has been so for `patience`.
     pub(super) fn deadline(&self, patience: Duration) -> Option<Instant> {
-        self.topics.values().map(|traffic| traffic.moved + patience).min()
+        self.topics
+            .values()
+            .map(|traffic| traffic.moved + patience)
+            .min()
     }
 
     /// Who has been silent for `patience`, if anybody has.
     pub(super) fn silent(&self, patience: Duration, now: Instant) -> Option<Silent> {
-        let (topic, _) = self.topics.iter().filter(|(_, traffic)| traffic.moved + patience <= now).min_by_key(|(_, t)| t.moved)?;
-        let others_are_answered = self.answered.is_some_and(|answered| answered + patience / 2 > now);
+        let (topic, _) = self
+            .topics
+            .iter()
+            .filter(|(_, traffic)| traffic.moved + patience <= now)
+            .min_by_key(|(_, t)| t.moved)?;
+        let others_are_answered = self
+            .answered
+            .is_some_and(|answered| answered + patience / 2 > now);
         if others_are_answered {
             return Some(Silent::Topic(topic.clone()));
         }
-        let silent_for = self.silent_since.map_or(patience, |since| now.saturating_duration_since(since));
+        let silent_for = self
+            .silent_since
+            .map_or(patience, |since| now.saturating_duration_since(since));
         Some(Silent::All(topic.clone(), silent_for))
     }
 
     /// Leaves behind what this topic has on its way.
     pub(super) fn leave_behind(&mut self, topic: &str) -> Vec<Sequence> {
         let of_topic = self.sent.extract_if(|_, sent| sent.topic == topic);
-        let (mut sequences, left): (Vec<_>, Vec<_>) = of_topic.map(|(sequence, sent)| (sequence, (sequence, sent))).unzip();
+        let (mut sequences, left): (Vec<_>, Vec<_>) = of_topic
+            .map(|(sequence, sent)| (sequence, (sequence, sent)))
+            .unzip();
         self.left_behind.extend(left);
         self.topics.remove(topic);
         sequences.sort_unstable();
@@ -147,7 +170,11 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn sent(topic: &str) -> Sent {
-        Sent { topic: topic.to_owned(), timestamp: Timestamp(0), is_alone: false }
+        Sent {
+            topic: topic.to_owned(),
+            timestamp: Timestamp(0),
+            is_alone: false,
+        }
     }
 
     #[test]
@@ -161,8 +188,14 @@ mod tests {
         assert_eq!(flight.silent(PATIENCE, start + PATIENCE / 2), None);
 
         flight.answered(Sequence(4), start + PATIENCE * 9 / 10);
-        assert_eq!(flight.silent(PATIENCE, start + PATIENCE), Some(Silent::Topic("mute".to_owned())));
-        assert_eq!(flight.silent(PATIENCE, start + PATIENCE * 2), Some(Silent::All("mute".to_owned(), PATIENCE * 11 / 10)));
+        assert_eq!(
+            flight.silent(PATIENCE, start + PATIENCE),
+            Some(Silent::Topic("mute".to_owned()))
+        );
+        assert_eq!(
+            flight.silent(PATIENCE, start + PATIENCE * 2),
+            Some(Silent::All("mute".to_owned(), PATIENCE * 11 / 10))
+        );
     }
 
     #[test]
@@ -171,12 +204,25 @@ mod tests {
         for number in 1..=3 {
             flight.sent(Sequence(number), sent("mute"), now);
         }
-        assert_eq!(flight.leave_behind("mute"), [Sequence(1), Sequence(2), Sequence(3)]);
+        assert_eq!(
+            flight.leave_behind("mute"),
+            [Sequence(1), Sequence(2), Sequence(3)]
+        );
         assert!(flight.is_empty() && !flight.has("mute") && flight.deadline(PATIENCE).is_none());
 
-        assert!(flight.takes_up(Sequence(1), now) && !flight.takes_up(Sequence(1), now) && !flight.takes_up(Sequence(9), now));
-        assert!(flight.answered(Sequence(1), now).is_some() && flight.answered(Sequence(2), now).is_some());
-        assert!(flight.answered(Sequence(2), now).is_none(), "it was answered");
+        assert!(
+            flight.takes_up(Sequence(1), now)
+                && !flight.takes_up(Sequence(1), now)
+                && !flight.takes_up(Sequence(9), now)
+        );
+        assert!(
+            flight.answered(Sequence(1), now).is_some()
+                && flight.answered(Sequence(2), now).is_some()
+        );
+        assert!(
+            flight.answered(Sequence(2), now).is_none(),
+            "it was answered"
+        );
         assert!(flight.is_empty());
     }
 }

@@ -32,11 +32,15 @@ const FATAL_WITHIN: Duration = Duration::from_secs(3);
 const KEY: &str = "boxbridge/check";
 
 pub(super) async fn produce(shared: &Arc<Shared>, topics: &HashMap<String, Topic>) -> Produce {
-    let limits = topics.iter().filter_map(|(name, topic)| Some((name.clone(), topic.max_bytes()?)));
+    let limits = topics
+        .iter()
+        .filter_map(|(name, topic)| Some((name.clone(), topic.max_bytes()?)));
     let target = limits.filter(|(_, limit)| *limit <= LIMIT_MAX).min();
     let shared = Arc::clone(shared);
     let tried = tokio::task::spawn_blocking(move || attempt(&shared, target));
-    tried.await.unwrap_or_else(|error| Produce::Refused(format!("nothing could be sent: {error}")))
+    tried
+        .await
+        .unwrap_or_else(|error| Produce::Refused(format!("nothing could be sent: {error}")))
 }
 
 /// On a thread that may block, as everything does that ends a client.
@@ -46,30 +50,49 @@ fn attempt(shared: &Shared, target: Option<(String, usize)>) -> Produce {
     settings.set("client.id", "boxbridge-check");
     settings
         .set("message.max.bytes", (2 * LIMIT_MAX).to_string())
-        .set("queue.buffering.max.kbytes", (4 * LIMIT_MAX / 1024).to_string());
-    let producer: ThreadedProducer<Listener> = match settings.create_with_context(Listener::new(Some(sender))) {
-        Ok(producer) => producer,
-        Err(error) => return Produce::Refused(format!("the producer cannot be made: {error}")),
-    };
+        .set(
+            "queue.buffering.max.kbytes",
+            (4 * LIMIT_MAX / 1024).to_string(),
+        );
+    let producer: ThreadedProducer<Listener> =
+        match settings.create_with_context(Listener::new(Some(sender))) {
+            Ok(producer) => producer,
+            Err(error) => return Produce::Refused(format!("the producer cannot be made: {error}")),
+        };
 
     let payload = target.as_ref().map(|(_, limit)| oversized(*limit));
     if let (Some((topic, _)), Some(payload)) = (&target, &payload) {
-        let record = BaseRecord::<str, [u8], usize>::with_opaque_to(topic, 0).key(KEY).payload(payload.as_slice());
+        let record = BaseRecord::<str, [u8], usize>::with_opaque_to(topic, 0)
+            .key(KEY)
+            .payload(payload.as_slice());
         if let Err((error, _)) = producer.send(record) {
             return Produce::Refused(format!("topic {topic}: {error}"));
         }
     }
     if target.is_none() {
         // A producer with nothing to send connects to nobody.
-        let _ = producer.client().fetch_metadata(Some(ANY_TOPIC), FATAL_WITHIN);
+        let _ = producer
+            .client()
+            .fetch_metadata(Some(ANY_TOPIC), FATAL_WITHIN);
     }
-    let report = wait(&mut reports, if target.is_some() { ANSWER_WITHIN } else { FATAL_WITHIN });
+    let report = wait(
+        &mut reports,
+        if target.is_some() {
+            ANSWER_WITHIN
+        } else {
+            FATAL_WITHIN
+        },
+    );
     // What is not answered is not to be sent by the end of the producer either.
     producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
     judge(&producer, report, target)
 }
 
-fn judge(producer: &ThreadedProducer<Listener>, report: Option<Report>, target: Option<(String, usize)>) -> Produce {
+fn judge(
+    producer: &ThreadedProducer<Listener>,
+    report: Option<Report>,
+    target: Option<(String, usize)>,
+) -> Produce {
     if let Some(words) = fatal_error(producer) {
         return Produce::Refused(words);
     }
@@ -77,13 +100,21 @@ fn judge(producer: &ThreadedProducer<Listener>, report: Option<Report>, target: 
         (Some(Report::Fatal(reason)), _) => Produce::Refused(reason),
         (Some(Report::Failed { code, .. }), Some((topic, _))) => match about(code) {
             About::Size => Produce::Would { topic },
-            About::TopicSettings(hint) | About::Cluster(hint) => Produce::Refused(format!("topic {topic}: {code}: {hint}")),
+            About::TopicSettings(hint) | About::Cluster(hint) => {
+                Produce::Refused(format!("topic {topic}: {code}: {hint}"))
+            }
             _ => Produce::Refused(format!("topic {topic}: {code}")),
         },
         (Some(Report::Delivered(_)), Some((topic, _))) => Produce::Kept { topic },
         (None, Some((topic, _))) => {
-            let cause = producer.client().context().error().map_or_else(String::new, |cause| format!(", last error: {cause}"));
-            Produce::Refused(format!("topic {topic}: no answer to a produce for {ANSWER_WITHIN:?}{cause}"))
+            let cause = producer
+                .client()
+                .context()
+                .error()
+                .map_or_else(String::new, |cause| format!(", last error: {cause}"));
+            Produce::Refused(format!(
+                "topic {topic}: no answer to a produce for {ANSWER_WITHIN:?}{cause}"
+            ))
         }
         (_, None) => Produce::Untried,
     }

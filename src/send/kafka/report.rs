@@ -49,7 +49,10 @@ const LINES_PER_SECOND: u32 = 5;
 
 impl Listener {
     pub(super) fn new(reports: Option<mpsc::Sender<Report>>) -> Listener {
-        Listener { reports, state: Mutex::default() }
+        Listener {
+            reports,
+            state: Mutex::default(),
+        }
     }
 
     /// The last thing that went wrong.
@@ -76,7 +79,10 @@ impl Listener {
 impl ClientContext for Listener {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
         let mut state = self.state();
-        if state.second.is_none_or(|second| second.elapsed() >= Duration::from_secs(1)) {
+        if state
+            .second
+            .is_none_or(|second| second.elapsed() >= Duration::from_secs(1))
+        {
             state.second = Some(Instant::now());
             state.lines = 0;
         }
@@ -93,7 +99,10 @@ impl ClientContext for Listener {
         if code != Some(RDKafkaErrorCode::AllBrokersDown) || state.error.is_none() {
             state.error = Some(reason.to_owned());
         }
-        state.refused |= matches!(code, Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL));
+        state.refused |= matches!(
+            code,
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
+        );
         drop(state);
         if code == Some(RDKafkaErrorCode::Fatal) {
             self.report(Report::Fatal(reason.to_owned()));

@@ -62,17 +62,26 @@ enum Place {
 const BELIEVED: Duration = Duration::from_secs(5);
 
 impl Session {
-    pub(super) fn start(shared: Arc<Shared>, lane: Lane, topics: HashMap<String, Topic>) -> Result<Session, ConnectError> {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        lane: Lane,
+        topics: HashMap<String, Topic>,
+    ) -> Result<Session, ConnectError> {
         // As many as the producer takes, and one more, for `Report::Fatal`.
         let (sender, reports) = mpsc::channel(shared.limits.window_records * WINDOWS + 1);
         let batch_bytes = shared.batch_bytes();
         let producer = shared
             .producer(lane, batch_bytes)
             .create_with_context(Listener::new(Some(sender)))
-            .map_err(|error: KafkaError| ConnectError { message: format!("kafka: the producer cannot be made: {error}") })?;
+            .map_err(|error: KafkaError| ConnectError {
+                message: format!("kafka: the producer cannot be made: {error}"),
+            })?;
 
         let now = Instant::now();
-        let topics = topics.into_iter().map(|(name, topic)| (name, Place::Known { topic, since: now })).collect();
+        let topics = topics
+            .into_iter()
+            .map(|(name, topic)| (name, Place::Known { topic, since: now }))
+            .collect();
         Ok(Session {
             shared,
             producer: Some(producer),
@@ -93,13 +102,20 @@ impl Session {
         let bytes = wire_bytes(&message);
         let limit = match self.topics.get_mut(&message.topic) {
             Some(Place::LookedUp { waiting }) => return waiting.push_back((sequence, message)),
-            Some(Place::Known { topic: Topic::There { max_bytes: None }, .. }) => usize::MAX,
-            Some(Place::Known { topic: Topic::There { max_bytes: Some(limit) }, since })
-                if bytes <= *limit || since.elapsed() <= BELIEVED =>
-            {
-                *limit
-            }
-            Some(Place::Known { topic: Topic::Refused { reason, detail }, since }) if since.elapsed() <= BELIEVED => {
+            Some(Place::Known {
+                topic: Topic::There { max_bytes: None },
+                ..
+            }) => usize::MAX,
+            Some(Place::Known {
+                topic: Topic::There {
+                    max_bytes: Some(limit),
+                },
+                since,
+            }) if bytes <= *limit || since.elapsed() <= BELIEVED => *limit,
+            Some(Place::Known {
+                topic: Topic::Refused { reason, detail },
+                since,
+            }) if since.elapsed() <= BELIEVED => {
                 let (reason, detail) = (*reason, detail.clone());
                 return self.reject(sequence, reason, detail);
             }
@@ -109,11 +125,16 @@ impl Session {
 
         let ours = self.shared.config.max_message_bytes;
         if bytes > ours {
-            let detail = format!("message of {bytes} bytes is larger than send.kafka.max_message_bytes, {ours} bytes");
+            let detail = format!(
+                "message of {bytes} bytes is larger than send.kafka.max_message_bytes, {ours} bytes"
+            );
             return self.reject(sequence, Reason::TooLarge, detail);
         }
         if bytes > limit {
-            let detail = format!("message of {bytes} bytes is larger than max.message.bytes of {}, {limit} bytes", message.topic);
+            let detail = format!(
+                "message of {bytes} bytes is larger than max.message.bytes of {}, {limit} bytes",
+                message.topic
+            );
             return self.reject(sequence, Reason::TooLarge, detail);
         }
 
@@ -131,7 +152,9 @@ impl Session {
     }
 
     fn produce(&mut self, sequence: Sequence, message: &Message) {
-        let Some(producer) = &self.producer else { return };
+        let Some(producer) = &self.producer else {
+            return;
+        };
         // Every platform with a disk queue has 64 bits.
         let record = BaseRecord::with_opaque_to(&message.topic, sequence.0 as usize)
             .key(message.key.as_bytes())
@@ -140,8 +163,13 @@ impl Session {
             .timestamp(message.timestamp.0);
         let refused = producer.send(record).map_err(|(error, _)| error);
 
-        let is_single = self.shared.is_refused(self.lane) || self.in_flight.is_one_by_one(&message.topic);
-        let sent = Sent { topic: message.topic.clone(), timestamp: message.timestamp, is_alone: is_single || refused.is_err() };
+        let is_single =
+            self.shared.is_refused(self.lane) || self.in_flight.is_one_by_one(&message.topic);
+        let sent = Sent {
+            topic: message.topic.clone(),
+            timestamp: message.timestamp,
+            is_alone: is_single || refused.is_err(),
+        };
         match refused {
             Ok(()) => self.in_flight.sent(sequence, sent, Instant::now()),
             Err(error) => {
@@ -155,9 +183,15 @@ impl Session {
         let name = message.topic.clone();
         self.shared.remember(&name);
         if self.topics.len() >= NAMES_MAX {
-            self.topics.retain(|_, place| matches!(place, Place::LookedUp { .. }));
+            self.topics
+                .retain(|_, place| matches!(place, Place::LookedUp { .. }));
         }
-        self.topics.insert(name.clone(), Place::LookedUp { waiting: VecDeque::from([(sequence, message)]) });
+        self.topics.insert(
+            name.clone(),
+            Place::LookedUp {
+                waiting: VecDeque::from([(sequence, message)]),
+            },
+        );
         let shared = Arc::clone(&self.shared);
         self.lookups.spawn(async move {
             let found = topics::look_up(&shared, vec![name.clone()], shared.missing()).await;
@@ -169,18 +203,29 @@ impl Session {
     fn looked_up(&mut self, name: String, found: Result<Found, ConnectError>) {
         let topic = match found {
             Ok(mut found) => found.topics.remove(&name),
-            Err(error) if self.in_flight.is_empty() => return self.ready.push_back(Err(Lost::unexplained(error.message))),
+            Err(error) if self.in_flight.is_empty() => {
+                return self.ready.push_back(Err(Lost::unexplained(error.message)));
+            }
             // What is on its way says whether the brokers are there: a full line may keep this one question from them.
             Err(error) => return self.give_back(&name, &error.message),
         };
         let topic = topic.unwrap_or(Topic::There { max_bytes: None });
-        if topic.max_bytes().is_some_and(|limit| limit < self.batch_bytes) {
+        if topic
+            .max_bytes()
+            .is_some_and(|limit| limit < self.batch_bytes)
+        {
             self.shared.fit_batches([&topic]);
             // This producer's batches are too large for it; the next session knows the topic from the start.
             let error = format!("kafka: topic {name} takes smaller batches, connecting again");
             return self.ready.push_back(Err(Lost::unexplained(error)));
         }
-        let waiting = self.topics.insert(name, Place::Known { topic, since: Instant::now() });
+        let waiting = self.topics.insert(
+            name,
+            Place::Known {
+                topic,
+                since: Instant::now(),
+            },
+        );
         if let Some(Place::LookedUp { waiting }) = waiting {
             for (sequence, message) in waiting {
                 self.place(sequence, message);
@@ -190,9 +235,15 @@ impl Session {
 
     /// A topic could not be looked up: what waited for it waits with its type.
     fn give_back(&mut self, name: &str, error: &str) {
-        let Some(Place::LookedUp { waiting }) = self.topics.remove(name) else { return };
+        let Some(Place::LookedUp { waiting }) = self.topics.remove(name) else {
+            return;
+        };
         for (sequence, _) in waiting {
-            self.reject(sequence, Reason::TopicUnfit, format!("topic {name} was not looked up: {error}"));
+            self.reject(
+                sequence,
+                Reason::TopicUnfit,
+                format!("topic {name} was not looked up: {error}"),
+            );
         }
     }
 
@@ -204,24 +255,44 @@ impl Session {
             // Where several of a batch were refused, librdkafka says this of each of them, whatever the brokers said: a wrong clock, for one.
             About::Record(_) if !sent.is_alone => {
                 self.in_flight.send_one_by_one(topic);
-                self.reject(sequence, Reason::Passing, format!("{detail} (one of a batch): one at a time will show why"));
+                self.reject(
+                    sequence,
+                    Reason::Passing,
+                    format!("{detail} (one of a batch): one at a time will show why"),
+                );
             }
             About::Record(reason) => self.reject(sequence, reason, detail),
-            About::Size if self.shared.shrink_batches(bytes) => self.lose(format!("{detail} (the batch)")),
-            About::Size => self.reject(sequence, Reason::TooLarge, format!("{detail}: {bytes} bytes")),
+            About::Size if self.shared.shrink_batches(bytes) => {
+                self.lose(format!("{detail} (the batch)"))
+            }
+            About::Size => self.reject(
+                sequence,
+                Reason::TooLarge,
+                format!("{detail}: {bytes} bytes"),
+            ),
             About::Topic(reason) => {
                 self.forget(topic);
                 self.reject(sequence, reason, detail);
             }
             About::Missing => {
                 // Where we may make it: deleted under our feet, and the next message of this topic makes it again.
-                let reason = if self.shared.config.create_topics { Reason::Passing } else { Reason::TopicInvalid };
+                let reason = if self.shared.config.create_topics {
+                    Reason::Passing
+                } else {
+                    Reason::TopicInvalid
+                };
                 self.forget(topic);
                 self.reject(sequence, reason, detail);
             }
             About::Passing => self.reject(sequence, Reason::Passing, detail),
-            About::Time => self.reject(sequence, Reason::TopicUnfit, format!("{detail}: {}", out_of_time(topic, sent.timestamp))),
-            About::TopicSettings(hint) => self.reject(sequence, Reason::TopicUnfit, format!("{detail}: {hint}")),
+            About::Time => self.reject(
+                sequence,
+                Reason::TopicUnfit,
+                format!("{detail}: {}", out_of_time(topic, sent.timestamp)),
+            ),
+            About::TopicSettings(hint) => {
+                self.reject(sequence, Reason::TopicUnfit, format!("{detail}: {hint}"))
+            }
             About::Cluster(hint) => self.refuse_us(format!("{detail}: {hint}")),
             // A producer without rights gives up all its messages first, and says why behind them.
             About::Producer => self.fatal(detail),
@@ -248,13 +319,21 @@ impl Session {
     }
 
     fn reject(&mut self, sequence: Sequence, reason: Reason, detail: String) {
-        let rejection = Rejection { reason, detail, verdict: PictureVerdict::default() };
-        self.ready.push_back(Ok(Answer::Rejected { sequence, rejection }));
+        let rejection = Rejection {
+            reason,
+            detail,
+            verdict: PictureVerdict::default(),
+        };
+        self.ready.push_back(Ok(Answer::Rejected {
+            sequence,
+            rejection,
+        }));
     }
 
     fn lose(&mut self, detail: String) {
         self.is_lost = true;
-        self.ready.push_back(Err(Lost::unexplained(format!("kafka: {detail}"))));
+        self.ready
+            .push_back(Err(Lost::unexplained(format!("kafka: {detail}"))));
     }
 
     /// The next message of this topic looks it up again.
@@ -269,12 +348,22 @@ impl Session {
         match report {
             Report::Delivered(sequence) => {
                 let sent = self.in_flight.answered(sequence, now)?;
-                if !self.held.is_empty() || self.in_flight.is_one_by_one(&sent.topic) || self.shared.is_refused(self.lane) {
+                if !self.held.is_empty()
+                    || self.in_flight.is_one_by_one(&sent.topic)
+                    || self.shared.is_refused(self.lane)
+                {
                     self.taken(&sent.topic);
                 }
-                return Some(Answer::Acknowledged { sequence, heard: true });
+                return Some(Answer::Acknowledged {
+                    sequence,
+                    heard: true,
+                });
             }
-            Report::Failed { sequence, code, bytes } => {
+            Report::Failed {
+                sequence,
+                code,
+                bytes,
+            } => {
                 if let Some(sent) = self.in_flight.answered(sequence, now) {
                     self.fail(sequence, &sent, code, bytes);
                 }
@@ -304,7 +393,9 @@ impl Session {
         let patience = self.shared.patience(self.lane).now();
         let topic = match self.in_flight.silent(stall_timeout, Instant::now()) {
             None => return,
-            Some(Silent::All(_, silent_for)) if silent_for >= patience => return self.give_up(patience),
+            Some(Silent::All(_, silent_for)) if silent_for >= patience => {
+                return self.give_up(patience);
+            }
             Some(Silent::All(topic, _) | Silent::Topic(topic)) => topic,
         };
 
@@ -319,10 +410,15 @@ impl Session {
 
     fn give_up(&mut self, patience: Duration) {
         self.shared.patience(self.lane).given_up(patience);
-        let cause = self.producer.as_ref().and_then(|producer| producer.client().context().error());
+        let cause = self
+            .producer
+            .as_ref()
+            .and_then(|producer| producer.client().context().error());
         let cause = cause.map_or_else(String::new, |cause| format!(", last error: {cause}"));
         let submitted = self.in_flight.len();
-        self.lose(format!("nothing acknowledged for {patience:?} with {submitted} submitted{cause}"));
+        self.lose(format!(
+            "nothing acknowledged for {patience:?} with {submitted} submitted{cause}"
+        ));
     }
 }
 
@@ -330,7 +426,10 @@ impl crate::send::Session for Session {
     type Message = Message;
 
     fn window(&self) -> window::Limits {
-        window::Limits { records: self.shared.limits.window_records, bytes: self.shared.limits.window_bytes }
+        window::Limits {
+            records: self.shared.limits.window_records,
+            bytes: self.shared.limits.window_bytes,
+        }
     }
 
     fn submit(&mut self, sequence: Sequence, message: Message) {
@@ -360,7 +459,9 @@ impl crate::send::Session for Session {
             };
 
             // The sender lives in the producer, and the producer as long as the session.
-            let Some(report) = report else { return Err(Lost::unexplained("kafka: the producer is gone")) };
+            let Some(report) = report else {
+                return Err(Lost::unexplained("kafka: the producer is gone"));
+            };
             if let Some(answer) = self.reported(report) {
                 return Ok(answer);
             }
@@ -371,7 +472,9 @@ impl crate::send::Session for Session {
 impl Drop for Session {
     /// The producer's own end flushes for up to half a second and joins its threads: not on a thread of the runtime.
     fn drop(&mut self) {
-        let Some(producer) = self.producer.take() else { return };
+        let Some(producer) = self.producer.take() else {
+            return;
+        };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(producer))),
             Err(_) => drop(producer),

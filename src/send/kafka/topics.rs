@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use boxbridge_connect::tls;
 use rdkafka::admin::{
-    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication, TopicResult,
+    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication, TopicResult,
 };
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataBroker};
@@ -89,7 +90,10 @@ impl Topic {
     }
 
     fn invalid(detail: String) -> Topic {
-        Topic::Refused { reason: Reason::TopicInvalid, detail }
+        Topic::Refused {
+            reason: Reason::TopicInvalid,
+            detail,
+        }
     }
 }
 
@@ -99,28 +103,52 @@ impl Found {
             .topics
             .into_iter()
             .map(|(name, topic)| match topic {
-                Topic::There { max_bytes } => TopicProbe { name, problem: None, max_message_bytes: max_bytes },
-                Topic::Refused { detail, .. } => TopicProbe { name, problem: Some(detail), max_message_bytes: None },
+                Topic::There { max_bytes } => TopicProbe {
+                    name,
+                    problem: None,
+                    max_message_bytes: max_bytes,
+                },
+                Topic::Refused { detail, .. } => TopicProbe {
+                    name,
+                    problem: Some(detail),
+                    max_message_bytes: None,
+                },
             })
             .collect();
         topics.sort_by(|a, b| a.name.cmp(&b.name));
-        Probe { brokers: self.brokers, topics, produce: Produce::Untried }
+        Probe {
+            brokers: self.brokers,
+            topics,
+            produce: Produce::Untried,
+        }
     }
 }
 
 /// What the brokers say of each of `names`; an error if none of them answers. Takes at most [`CONNECT_TIMEOUT`] and a little.
-pub(super) async fn look_up(shared: &Arc<Shared>, names: Vec<String>, missing: Missing) -> Result<Found, ConnectError> {
+pub(super) async fn look_up(
+    shared: &Arc<Shared>,
+    names: Vec<String>,
+    missing: Missing,
+) -> Result<Found, ConnectError> {
     let _permit = shared.lookups.acquire().await;
     let (shared, runtime) = (Arc::clone(shared), Handle::current());
     // All of it on a thread that may block: the calls, and the end of the clients, which waits for librdkafka's threads.
     let asked = tokio::task::spawn_blocking(move || {
         let start = Instant::now();
-        let asker = Asker { shared, runtime, deadline: start + CONNECT_TIMEOUT };
+        let asker = Asker {
+            shared,
+            runtime,
+            deadline: start + CONNECT_TIMEOUT,
+        };
         let mut found = asker.find(&names)?;
         asker.administer(&mut found.topics, missing, start.elapsed() * PATIENCE);
         Ok(found)
     });
-    asked.await.unwrap_or_else(|_| Err(ConnectError { message: format!("kafka: the topics were not looked up: {Fault}") }))
+    asked.await.unwrap_or_else(|_| {
+        Err(ConnectError {
+            message: format!("kafka: the topics were not looked up: {Fault}"),
+        })
+    })
 }
 
 struct Asker {
@@ -140,7 +168,9 @@ impl Asker {
             .shared
             .client()
             .create_with_context(Listener::new(None))
-            .map_err(|error| ConnectError { message: format!("kafka: the client cannot be made: {error}") })?;
+            .map_err(|error| ConnectError {
+                message: format!("kafka: the client cannot be made: {error}"),
+            })?;
         let metadata = self.ask(&client, names.first().map_or(ANY_TOPIC, String::as_str))?;
         let address = |broker: &MetadataBroker| format!("{}:{}", broker.host(), broker.port());
         let brokers = metadata.brokers().iter().map(address).collect();
@@ -165,7 +195,10 @@ impl Asker {
         // In steps: a wrong password is known long before the time is up. Longer ones on a slow line, where one takes more.
         let mut step = Duration::from_millis(500);
         loop {
-            match client.client().fetch_metadata(Some(topic), self.left().min(step)) {
+            match client
+                .client()
+                .fetch_metadata(Some(topic), self.left().min(step))
+            {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => {
                     step *= 2;
@@ -175,7 +208,9 @@ impl Asker {
                     if listener.is_refused() || self.left().is_zero() {
                         let cause = listener.error().unwrap_or_else(|| error.to_string());
                         let remedy = tls::remedy(&cause, "send.kafka");
-                        return Err(ConnectError { message: format!("kafka: no broker answers: {cause}{remedy}") });
+                        return Err(ConnectError {
+                            message: format!("kafka: no broker answers: {cause}{remedy}"),
+                        });
                     }
                 }
             }
@@ -183,8 +218,19 @@ impl Asker {
     }
 
     /// Makes what is missing, if so asked, and reads the limits; what we may not do or read stays as it is.
-    fn administer(&self, topics: &mut HashMap<String, Topic>, missing: Missing, patience: Duration) {
-        let Ok(admin) = self.shared.client().create_with_context::<_, AdminClient<Listener>>(Listener::new(None)) else { return };
+    fn administer(
+        &self,
+        topics: &mut HashMap<String, Topic>,
+        missing: Missing,
+        patience: Duration,
+    ) {
+        let Ok(admin) = self
+            .shared
+            .client()
+            .create_with_context::<_, AdminClient<Listener>>(Listener::new(None))
+        else {
+            return;
+        };
         if missing == Missing::Make {
             self.make(&admin, topics);
         }
@@ -193,37 +239,84 @@ impl Asker {
 
     fn options(&self, at_most: Duration) -> AdminOptions {
         let timeout = self.left().min(at_most).max(Duration::from_secs(1));
-        AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
+        AdminOptions::new()
+            .request_timeout(Some(timeout))
+            .operation_timeout(Some(timeout))
     }
 
     fn make(&self, admin: &AdminClient<Listener>, topics: &mut HashMap<String, Topic>) {
         let config = &self.shared.config;
-        let is_missing = |topic: &Topic| matches!(topic, Topic::Refused { reason: Reason::TopicInvalid, .. });
-        let names: Vec<String> = topics.iter().filter(|(_, topic)| is_missing(topic)).map(|(name, _)| name.clone()).collect();
+        let is_missing = |topic: &Topic| {
+            matches!(
+                topic,
+                Topic::Refused {
+                    reason: Reason::TopicInvalid,
+                    ..
+                }
+            )
+        };
+        let names: Vec<String> = topics
+            .iter()
+            .filter(|(_, topic)| is_missing(topic))
+            .map(|(name, _)| name.clone())
+            .collect();
         if names.is_empty() {
             return;
         }
-        let topic = |name| NewTopic::new(name, config.partitions, TopicReplication::Fixed(config.replication));
+        let topic = |name| {
+            NewTopic::new(
+                name,
+                config.partitions,
+                TopicReplication::Fixed(config.replication),
+            )
+        };
         let wanted: Vec<_> = names.iter().map(|name| topic(name)).collect();
-        match self.runtime.block_on(admin.create_topics(&wanted, &self.options(CONNECT_TIMEOUT))) {
+        match self
+            .runtime
+            .block_on(admin.create_topics(&wanted, &self.options(CONNECT_TIMEOUT)))
+        {
             Ok(results) => topics.extend(results.into_iter().map(made)),
             Err(error) => topics.extend(names.into_iter().map(|name| {
                 let detail = format!("topic {name} is missing and could not be made: {error}");
-                (name, Topic::Refused { reason: Reason::Passing, detail })
+                (
+                    name,
+                    Topic::Refused {
+                        reason: Reason::Passing,
+                        detail,
+                    },
+                )
             })),
         }
     }
 
-    fn read_limits(&self, admin: &AdminClient<Listener>, topics: &mut HashMap<String, Topic>, patience: Duration) {
-        let there: Vec<String> =
-            topics.iter().filter(|(_, topic)| matches!(topic, Topic::There { .. })).map(|(name, _)| name.clone()).collect();
-        let wanted: Vec<_> = there.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    fn read_limits(
+        &self,
+        admin: &AdminClient<Listener>,
+        topics: &mut HashMap<String, Topic>,
+        patience: Duration,
+    ) {
+        let there: Vec<String> = topics
+            .iter()
+            .filter(|(_, topic)| matches!(topic, Topic::There { .. }))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let wanted: Vec<_> = there
+            .iter()
+            .map(|name| ResourceSpecifier::Topic(name))
+            .collect();
         if wanted.is_empty() {
             return;
         }
-        let Ok(results) = self.runtime.block_on(admin.describe_configs(&wanted, &self.options(patience))) else { return };
+        let Ok(results) = self
+            .runtime
+            .block_on(admin.describe_configs(&wanted, &self.options(patience)))
+        else {
+            return;
+        };
         for resource in results.into_iter().flatten() {
-            let limit = resource.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse().ok());
+            let limit = resource
+                .get("max.message.bytes")
+                .and_then(|entry| entry.value.as_ref()?.parse().ok());
             if let OwnedResourceSpecifier::Topic(name) = resource.specifier {
                 topics.insert(name, Topic::There { max_bytes: limit });
             }
@@ -244,7 +337,10 @@ fn made(result: TopicResult) -> (String, Topic) {
     };
     let reason = match code {
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => Reason::NotAuthorised,
-        Code::InvalidTopic | Code::InvalidPartitions | Code::PolicyViolation | Code::InvalidConfig => Reason::TopicInvalid,
+        Code::InvalidTopic
+        | Code::InvalidPartitions
+        | Code::PolicyViolation
+        | Code::InvalidConfig => Reason::TopicInvalid,
         // Too few brokers for the replication, no controller, no time: later it may work.
         _ => Reason::Passing,
     };
@@ -259,9 +355,10 @@ fn refused(name: &str, code: RDKafkaErrorCode) -> Topic {
             Topic::invalid(format!("topic {name} is missing"))
         }
         RDKafkaErrorCode::InvalidTopic => Topic::invalid(format!("{name} is no name of a topic")),
-        RDKafkaErrorCode::TopicAuthorizationFailed => {
-            Topic::Refused { reason: Reason::NotAuthorised, detail: format!("topic {name}: {code}") }
-        }
+        RDKafkaErrorCode::TopicAuthorizationFailed => Topic::Refused {
+            reason: Reason::NotAuthorised,
+            detail: format!("topic {name}: {code}"),
+        },
         _ => Topic::There { max_bytes: None },
     }
 }

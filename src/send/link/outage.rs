@@ -36,7 +36,8 @@ impl Outage {
     pub(super) fn failed(&mut self, error: &str, now: Instant) -> Option<Say> {
         let began = *self.began.get_or_insert(now);
         self.failures = self.failures.saturating_add(1);
-        self.causes.retain(|(_, said)| now.duration_since(*said) < QUIET);
+        self.causes
+            .retain(|(_, said)| now.duration_since(*said) < QUIET);
 
         let cause = without_particulars(error);
         let is_known = self.causes.iter().any(|(known, _)| *known == cause);
@@ -51,7 +52,11 @@ impl Outage {
         }
         let failures = std::mem::take(&mut self.failures);
         let was_said = std::mem::replace(&mut self.is_said, true);
-        Some(if was_said { Say::OtherCause } else { Say::Fails { failures } })
+        Some(if was_said {
+            Say::OtherCause
+        } else {
+            Say::Fails { failures }
+        })
     }
 
     /// It works: whether that is to be said.
@@ -63,7 +68,11 @@ impl Outage {
 
 /// The same failure may count or name something else each time: "nothing acknowledged, 37 submitted", "PUT …/6aee45cc.jpg in 375ms".
 fn without_particulars(error: &str) -> String {
-    error.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join(" ")
+    error
+        .split_whitespace()
+        .filter(|word| !word.contains(|c: char| c.is_ascii_digit()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -75,11 +84,22 @@ mod tests {
     #[test]
     fn the_first_cause_and_each_other_are_said_once() {
         let (mut outage, now) = (Outage::default(), Instant::now());
-        assert_eq!(outage.failed("refused", now), Some(Say::Fails { failures: 1 }));
+        assert_eq!(
+            outage.failed("refused", now),
+            Some(Say::Fails { failures: 1 })
+        );
         for second in 1..300 {
-            let error = if second % 2 == 0 { "refused" } else { "no answer for 15 s" };
+            let error = if second % 2 == 0 {
+                "refused"
+            } else {
+                "no answer for 15 s"
+            };
             let said = outage.failed(error, now + SECOND * second);
-            assert_eq!(said, (second == 1).then_some(Say::OtherCause), "second {second}");
+            assert_eq!(
+                said,
+                (second == 1).then_some(Say::OtherCause),
+                "second {second}"
+            );
         }
         assert!(outage.ended(), "what was said to fail is said to work");
         assert!(!outage.ended());
@@ -90,10 +110,20 @@ mod tests {
         let (mut outage, start) = (Outage::default(), Instant::now());
         let mut lines = 0;
         for round in 0..36_000 {
-            lines += u32::from(outage.failed(&format!("taken over, round {round}"), start + SECOND / 10 * round).is_some());
+            lines += u32::from(
+                outage
+                    .failed(
+                        &format!("taken over, round {round}"),
+                        start + SECOND / 10 * round,
+                    )
+                    .is_some(),
+            );
             lines += u32::from(outage.ended());
         }
-        assert_eq!(lines, 12, "of an hour, in which it failed ten times a second");
+        assert_eq!(
+            lines, 12,
+            "of an hour, in which it failed ten times a second"
+        );
     }
 
     #[test]
@@ -103,23 +133,41 @@ mod tests {
         assert!(outage.ended());
         let again = start + SECOND * 30;
         assert_eq!(outage.failed("refused", again), None);
-        assert_eq!(outage.failed("refused", again + LASTING), Some(Say::Fails { failures: 2 }));
+        assert_eq!(
+            outage.failed("refused", again + LASTING),
+            Some(Say::Fails { failures: 2 })
+        );
         assert!(outage.ended());
     }
 
     #[test]
     fn the_same_failure_of_another_object_is_the_same_cause() {
         let (mut outage, now) = (Outage::default(), Instant::now());
-        assert!(outage.failed("PUT http://127.0.0.1:9/6a/6aee.jpg in 375.4ms: timed out", now).is_some());
-        assert_eq!(outage.failed("PUT http://127.0.0.1:9/70/703f.jpg in 1.2s: timed out", now), None);
-        assert_eq!(outage.failed("PUT http://127.0.0.1:9/70/703f.jpg in 1.2s: refused", now), Some(Say::OtherCause));
+        assert!(
+            outage
+                .failed(
+                    "PUT http://127.0.0.1:9/6a/6aee.jpg in 375.4ms: timed out",
+                    now
+                )
+                .is_some()
+        );
+        assert_eq!(
+            outage.failed("PUT http://127.0.0.1:9/70/703f.jpg in 1.2s: timed out", now),
+            None
+        );
+        assert_eq!(
+            outage.failed("PUT http://127.0.0.1:9/70/703f.jpg in 1.2s: refused", now),
+            Some(Say::OtherCause)
+        );
     }
 
     #[test]
     fn causes_without_end_are_bounded() {
         let (mut outage, now) = (Outage::default(), Instant::now());
         let words = |number: usize| "x".repeat(number + 1);
-        let lines = (0..1_000_usize).filter(|number| outage.failed(&words(*number), now).is_some()).count();
+        let lines = (0..1_000_usize)
+            .filter(|number| outage.failed(&words(*number), now).is_some())
+            .count();
         assert_eq!(lines, CAUSES_MAX);
     }
 }

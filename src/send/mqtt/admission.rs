@@ -27,7 +27,11 @@ use crate::send::{Reason, Rejection};
 const STRING_MAX: usize = 65_535;
 
 /// Whether this message may be published, on a connection with this limit for a packet.
-pub(super) fn check(message: &Message, version: MqttVersion, packet_max: usize) -> Result<(), Rejection> {
+pub(super) fn check(
+    message: &Message,
+    version: MqttVersion,
+    packet_max: usize,
+) -> Result<(), Rejection> {
     if let Some(fault) = topic_fault(&message.topic) {
         return Err(refused(Reason::TopicInvalid, format!("the topic {fault}")));
     }
@@ -35,39 +39,62 @@ pub(super) fn check(message: &Message, version: MqttVersion, packet_max: usize) 
     if version == MqttVersion::V5
         && let Some((name, _)) = message.attributes.iter().find(|(_, value)| bad(value))
     {
-        return Err(refused(Reason::PayloadRefused, format!("the attribute {name} cannot be written in MQTT")));
+        return Err(refused(
+            Reason::PayloadRefused,
+            format!("the attribute {name} cannot be written in MQTT"),
+        ));
     }
     let size = packet_size(message, version);
     if size > packet_max {
-        return Err(refused(Reason::TooLarge, format!("the packet has {size} bytes, {packet_max} are allowed")));
+        return Err(refused(
+            Reason::TooLarge,
+            format!("the packet has {size} bytes, {packet_max} are allowed"),
+        ));
     }
     Ok(())
 }
 
 /// Whether the payload is smaller than the smallest that the broker is known to refuse.
-pub(super) fn check_learned(message: &Message, refused_bytes: Option<usize>) -> Result<(), Rejection> {
+pub(super) fn check_learned(
+    message: &Message,
+    refused_bytes: Option<usize>,
+) -> Result<(), Rejection> {
     match (message.payload.len(), refused_bytes) {
         (bytes, Some(limit)) if bytes >= limit => Err(refused(
             Reason::TooLarge,
-            format!("the payload has {bytes} bytes, and the broker refused one of {limit} as too large"),
+            format!(
+                "the payload has {bytes} bytes, and the broker refused one of {limit} as too large"
+            ),
         )),
         _ => Ok(()),
     }
 }
 
 pub(super) fn refused(reason: Reason, detail: String) -> Rejection {
-    Rejection { reason, detail, verdict: PictureVerdict::default() }
+    Rejection {
+        reason,
+        detail,
+        verdict: PictureVerdict::default(),
+    }
 }
 
 /// The media type, which MQTT 5 has a property of its own for.
 pub(super) fn content_type(message: &Message) -> Option<&str> {
-    message.attributes.iter().find(|(name, _)| *name == "datacontenttype").map(|(_, value)| value.as_str())
+    message
+        .attributes
+        .iter()
+        .find(|(name, _)| *name == "datacontenttype")
+        .map(|(_, value)| value.as_str())
 }
 
 /// The expiry in whole seconds, rounded up: a message with half a second left is not dead on arrival.
 pub(super) fn expiry_seconds(message: &Message) -> Option<u32> {
     let left = message.expires_in?;
-    Some(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1))
+    Some(
+        u32::try_from(left.as_millis().div_ceil(1000))
+            .unwrap_or(u32::MAX)
+            .max(1),
+    )
 }
 
 fn topic_fault(topic: &str) -> Option<String> {
@@ -77,7 +104,9 @@ fn topic_fault(topic: &str) -> Option<String> {
     if topic.len() > STRING_MAX {
         return Some(format!("has {} bytes, at most {STRING_MAX}", topic.len()));
     }
-    let bad = topic.chars().find(|c| "+#".contains(*c) || is_forbidden(*c))?;
+    let bad = topic
+        .chars()
+        .find(|c| "+#".contains(*c) || is_forbidden(*c))?;
     Some(format!("holds {bad:?}"))
 }
 
@@ -103,7 +132,11 @@ fn packet_size(message: &Message, version: MqttVersion) -> usize {
 fn properties_size(message: &Message) -> usize {
     let expiry = if message.expires_in.is_some() { 5 } else { 0 };
     let content_type = content_type(message).map_or(0, |media_type| 3 + media_type.len());
-    let user: usize = message.attributes.iter().map(|(name, value)| 5 + name.len() + value.len()).sum();
+    let user: usize = message
+        .attributes
+        .iter()
+        .map(|(name, value)| 5 + name.len() + value.len())
+        .sum();
     2 + expiry + content_type + user
 }
 
@@ -131,7 +164,10 @@ mod tests {
         Message {
             topic: topic.to_owned(),
             key: String::new(),
-            attributes: vec![("specversion", "1.0".to_owned()), ("datacontenttype", "application/json".to_owned())],
+            attributes: vec![
+                ("specversion", "1.0".to_owned()),
+                ("datacontenttype", "application/json".to_owned()),
+            ],
             payload: Bytes::from(vec![b'x'; payload]),
             timestamp: Timestamp(0),
             expires_in: Some(Duration::from_millis(1500)),
@@ -139,15 +175,33 @@ mod tests {
     }
 
     fn reason(message: &Message) -> Option<Reason> {
-        check(message, MqttVersion::V5, 10_000).err().map(|rejection| rejection.reason)
+        check(message, MqttVersion::V5, 10_000)
+            .err()
+            .map(|rejection| rejection.reason)
     }
 
     #[test]
     fn a_topic_that_breaks_the_connection_is_refused_before() {
-        for topic in ["", "a/+/b", "a/#", "a\0b", "a\u{7}b", "a\u{85}b", "a\u{FFFE}b", &"x".repeat(65_536)] {
-            assert_eq!(reason(&message(topic, 1)), Some(Reason::TopicInvalid), "{topic:?}");
+        for topic in [
+            "",
+            "a/+/b",
+            "a/#",
+            "a\0b",
+            "a\u{7}b",
+            "a\u{85}b",
+            "a\u{FFFE}b",
+            &"x".repeat(65_536),
+        ] {
+            assert_eq!(
+                reason(&message(topic, 1)),
+                Some(Reason::TopicInvalid),
+                "{topic:?}"
+            );
         }
-        assert_eq!(reason(&message("boxbridge/default/events/vip/大门 1", 1)), None);
+        assert_eq!(
+            reason(&message("boxbridge/default/events/vip/大门 1", 1)),
+            None
+        );
     }
 
     #[test]
@@ -155,21 +209,32 @@ mod tests {
         let mut message = message("a", 1);
         message.attributes.push(("subject", "a\0b".to_owned()));
         assert_eq!(reason(&message), Some(Reason::PayloadRefused));
-        assert!(check(&message, MqttVersion::V3, 10_000).is_ok(), "version 3 has no attributes");
+        assert!(
+            check(&message, MqttVersion::V3, 10_000).is_ok(),
+            "version 3 has no attributes"
+        );
     }
 
     #[test]
     fn a_packet_too_large_names_both_sizes() {
-        let rejection = check(&message("a", 20_000), MqttVersion::V3, 10_000).expect_err("too large");
+        let rejection =
+            check(&message("a", 20_000), MqttVersion::V3, 10_000).expect_err("too large");
         assert_eq!(rejection.reason, Reason::TooLarge);
-        assert_eq!(rejection.detail, "the packet has 20009 bytes, 10000 are allowed");
+        assert_eq!(
+            rejection.detail,
+            "the packet has 20009 bytes, 10000 are allowed"
+        );
     }
 
     #[test]
     fn the_size_is_the_librarys_own() {
         for payload in [0, 1, 50, 126, 16_300, 20_000, 3_000_000] {
             let message = message("topic", payload);
-            let mut v3 = rumqttc::mqttbytes::v4::Publish::from_bytes("topic", QoS::AtLeastOnce, message.payload.clone());
+            let mut v3 = rumqttc::mqttbytes::v4::Publish::from_bytes(
+                "topic",
+                QoS::AtLeastOnce,
+                message.payload.clone(),
+            );
             v3.pkid = 1;
             assert_eq!(packet_size(&message, MqttVersion::V3), v3.size());
             let properties = super::super::v5::properties(&message);

@@ -122,12 +122,19 @@ pub(super) enum Culprit {
 
 impl Loss {
     pub fn of(error: impl Into<String>) -> Loss {
-        Loss { error: error.into(), cause: Cause::Unknown, end: End::Other }
+        Loss {
+            error: error.into(),
+            cause: Cause::Unknown,
+            end: End::Other,
+        }
     }
 
     /// It is over, and the broker did not end it.
     pub fn elsewhere(error: impl Into<String>) -> Loss {
-        Loss { cause: Cause::Elsewhere, ..Loss::of(error) }
+        Loss {
+            cause: Cause::Elsewhere,
+            ..Loss::of(error)
+        }
     }
 }
 
@@ -164,23 +171,40 @@ impl Connection {
         let at = url(&dial.broker);
         let failed = |error: String| {
             let remedy = tls::remedy(&error, "send.mqtt");
-            ConnectError { message: format!("cannot connect to {at}: {error}{remedy}") }
+            ConnectError {
+                message: format!("cannot connect to {at}: {error}{remedy}"),
+            }
         };
 
         let found = dial.addresses.find(deadline).await.map_err(failed)?;
         let relay = dial.choose(&found, deadline).await.map_err(failed)?;
         let address = match &dial.route {
             Route::Address(address) => *address,
-            Route::Name => found.first().copied().ok_or_else(|| failed("no address".to_owned()))?,
-            Route::Relay(_) => relay.as_ref().map(|(address, _)| *address).ok_or_else(|| failed("no address".to_owned()))?,
+            Route::Name => found
+                .first()
+                .copied()
+                .ok_or_else(|| failed("no address".to_owned()))?,
+            Route::Relay(_) => relay
+                .as_ref()
+                .map(|(address, _)| *address)
+                .ok_or_else(|| failed("no address".to_owned()))?,
         };
         let opened = dial.connect(deadline).await;
         dial.addresses.answered(address, opened.is_ok());
         // Where a name stands for several, or for one that nobody sees, the address is said as well.
         let known = dial.broker.host.parse::<IpAddr>().is_ok();
-        let tried = |error: String| if known { failed(error) } else { failed(format!("{error} (tried {address})")) };
+        let tried = |error: String| {
+            if known {
+                failed(error)
+            } else {
+                failed(format!("{error} (tried {address})"))
+            }
+        };
         let connection = opened.map_err(tried)?;
-        Ok(Connection { _relay: relay.map(|(_, relay)| relay), ..connection })
+        Ok(Connection {
+            _relay: relay.map(|(_, relay)| relay),
+            ..connection
+        })
     }
 
     /// Hands a message over for QoS 1, never retained; false if the connection is over.
@@ -246,7 +270,11 @@ async fn pump(mut protocol: impl Protocol, notices: mpsc::Sender<Notice>, namesa
     }
 
     if let Some(connected) = connected {
-        let end = if loss.end == End::HungUp && owed > 0 { End::Other } else { loss.end };
+        let end = if loss.end == End::HungUp && owed > 0 {
+            End::Other
+        } else {
+            loss.end
+        };
         if let Some(said) = namesake.ended(end, connected.elapsed()) {
             loss.error = said;
         }
@@ -263,18 +291,33 @@ pub(super) fn url(broker: &Broker) -> String {
         MqttTransport::WebSocket => "ws",
         MqttTransport::WebSocketTls => "wss",
     };
-    let host = if broker.host.contains(':') { format!("[{}]", broker.host) } else { broker.host.clone() };
-    let path = if is_websocket(broker) { broker.path.as_str() } else { "" };
+    let host = if broker.host.contains(':') {
+        format!("[{}]", broker.host)
+    } else {
+        broker.host.clone()
+    };
+    let path = if is_websocket(broker) {
+        broker.path.as_str()
+    } else {
+        ""
+    };
     format!("{scheme}://{host}:{}{path}", broker.port)
 }
 
 fn is_websocket(broker: &Broker) -> bool {
-    matches!(broker.transport, MqttTransport::WebSocket | MqttTransport::WebSocketTls)
+    matches!(
+        broker.transport,
+        MqttTransport::WebSocket | MqttTransport::WebSocketTls
+    )
 }
 
 impl Dial {
     /// Among several addresses, the one that answers: the client library would wait for the first.
-    async fn choose(&mut self, found: &[SocketAddr], deadline: Instant) -> Result<Option<(SocketAddr, Relay)>, String> {
+    async fn choose(
+        &mut self,
+        found: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<Option<(SocketAddr, Relay)>, String> {
         if found.len() == 1 && !self.addresses.is_fixed() {
             return Ok(None);
         }
@@ -283,7 +326,8 @@ impl Dial {
             self.route = Route::Address(address);
             return Ok(None);
         }
-        let relay = Relay::start(stream).map_err(|error| format!("{address}: no way through the loopback: {error}"))?;
+        let relay = Relay::start(stream)
+            .map_err(|error| format!("{address}: no way through the loopback: {error}"))?;
         self.route = Route::Relay(relay.proxy());
         Ok(Some((address, relay)))
     }
@@ -298,20 +342,37 @@ impl Dial {
         let (client, poll) = match self.version {
             MqttVersion::V3 => {
                 let (client, protocol) = v3::open(self, requests);
-                (Client::V3(client), tokio::spawn(pump(protocol, sender, namesake)))
+                (
+                    Client::V3(client),
+                    tokio::spawn(pump(protocol, sender, namesake)),
+                )
             }
             MqttVersion::V5 => {
                 let (client, protocol) = v5::open(self, requests);
-                (Client::V5(client), tokio::spawn(pump(protocol, sender, namesake)))
+                (
+                    Client::V5(client),
+                    tokio::spawn(pump(protocol, sender, namesake)),
+                )
             }
         };
         let poll = AbortOnDropHandle::new(poll);
 
         match tokio::time::timeout_at(deadline, notices.recv()).await {
-            Ok(Some(Notice::Connected(offer))) if !offer.qos_1 => Err("the broker does not offer QoS 1".to_owned()),
-            Ok(Some(Notice::Connected(offer))) => Ok(Connection { client, notices, offer, _poll: poll, _relay: None }),
+            Ok(Some(Notice::Connected(offer))) if !offer.qos_1 => {
+                Err("the broker does not offer QoS 1".to_owned())
+            }
+            Ok(Some(Notice::Connected(offer))) => Ok(Connection {
+                client,
+                notices,
+                offer,
+                _poll: poll,
+                _relay: None,
+            }),
             Ok(Some(Notice::Lost(loss))) => Err(loss.error),
-            Ok(_) => Err("its answer cannot be read: does it speak the version of send.mqtt.version?".to_owned()),
+            Ok(_) => Err(
+                "its answer cannot be read: does it speak the version of send.mqtt.version?"
+                    .to_owned(),
+            ),
             Err(_) => Err(format!("no answer for {:?}", self.timeout)),
         }
     }
@@ -326,11 +387,19 @@ impl Dial {
     }
 
     pub fn port(&self) -> u16 {
-        if let Route::Address(address) = &self.route { address.port() } else { self.broker.port }
+        if let Route::Address(address) = &self.route {
+            address.port()
+        } else {
+            self.broker.port
+        }
     }
 
     pub fn proxy(&self) -> Option<Proxy> {
-        if let Route::Relay(proxy) = &self.route { Some(proxy.clone()) } else { None }
+        if let Route::Relay(proxy) = &self.route {
+            Some(proxy.clone())
+        } else {
+            None
+        }
     }
 
     pub fn transport(&self) -> Transport {
@@ -353,6 +422,9 @@ pub(super) fn is_of_the_line(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
     matches!(
         error.kind(),
-        ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown
+        ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
     )
 }

@@ -30,14 +30,22 @@ impl Learned {
 impl LearnedSize {
     /// The smallest payload that the broker is known to refuse.
     pub fn refused(&self) -> Option<usize> {
-        self.0.lock().filter(Learned::counts).map(|learned| learned.refused)
+        self.0
+            .lock()
+            .filter(Learned::counts)
+            .map(|learned| learned.refused)
     }
 
     /// The broker refused a payload of so many bytes as too large.
     pub fn refuses(&self, bytes: usize) {
         let mut learned = self.0.lock();
-        let refused = learned.filter(Learned::counts).map_or(bytes, |known| known.refused.min(bytes));
-        *learned = Some(Learned { refused, at: Instant::now() });
+        let refused = learned
+            .filter(Learned::counts)
+            .map_or(bytes, |known| known.refused.min(bytes));
+        *learned = Some(Learned {
+            refused,
+            at: Instant::now(),
+        });
     }
 
     /// The broker took a payload of so many bytes: a smaller one that it refused was refused for something else.

@@ -31,7 +31,13 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub fn new(limit: usize) -> Ledger {
-        Ledger { limit: limit.max(1), entries: VecDeque::new(), before: 0, published: 0, places: HashMap::new() }
+        Ledger {
+            limit: limit.max(1),
+            entries: VecDeque::new(),
+            before: 0,
+            published: 0,
+            places: HashMap::new(),
+        }
     }
 
     pub fn has_room(&self) -> bool {
@@ -84,7 +90,10 @@ mod tests {
     use super::*;
 
     fn record(number: u64) -> Cargo {
-        Cargo::Record { sequence: Sequence(number), bytes: 1 }
+        Cargo::Record {
+            sequence: Sequence(number),
+            bytes: 1,
+        }
     }
 
     fn filled(limit: usize, records: u64) -> Ledger {

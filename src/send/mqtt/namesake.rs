@@ -45,7 +45,10 @@ pub(super) enum End {
 
 impl Namesake {
     pub(super) fn new(client_id: String) -> Namesake {
-        Namesake { client_id, seen: Mutex::default() }
+        Namesake {
+            client_id,
+            seen: Mutex::default(),
+        }
     }
 
     pub(super) fn client_id(&self) -> &str {
@@ -82,8 +85,12 @@ impl Namesake {
     pub(super) fn pause(&self, chance: f64) -> Duration {
         let seen = *self.seen.lock();
         let told = doubled(seen.takeovers, PAUSE_LAST);
-        let guessed = doubled((seen.hang_ups + 1).saturating_sub(HANG_UPS), PAUSE_LAST_GUESSED);
-        told.max(guessed).mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+        let guessed = doubled(
+            (seen.hang_ups + 1).saturating_sub(HANG_UPS),
+            PAUSE_LAST_GUESSED,
+        );
+        told.max(guessed)
+            .mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
     }
 }
 
@@ -92,13 +99,20 @@ pub(super) fn is_hang_up(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
     matches!(
         error.kind(),
-        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::BrokenPipe
     )
 }
 
 fn doubled(times: u32, last: Duration) -> Duration {
     let doublings = times.checked_sub(1);
-    doublings.map_or(Duration::ZERO, |doublings| PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(last))
+    doublings.map_or(Duration::ZERO, |doublings| {
+        PAUSE_FIRST
+            .saturating_mul(2_u32.saturating_pow(doublings))
+            .min(last)
+    })
 }
 
 #[cfg(test)]
@@ -119,7 +133,10 @@ mod tests {
     fn whoever_is_thrown_out_comes_back_ever_more_slowly() {
         let namesake = Namesake::new("boxbridge-1-urgent".to_owned());
         assert_eq!(namesake.pause(1.0), Duration::ZERO);
-        assert_eq!(pauses(&namesake, End::TakenOver, 8), [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(
+            pauses(&namesake, End::TakenOver, 8),
+            [1, 2, 4, 8, 16, 32, 60, 60]
+        );
         assert_eq!(namesake.pause(0.0), PAUSE_LAST / 2);
         namesake.ended(End::Other, PAUSE_LAST * ALONE_PAUSES);
         assert_eq!(namesake.pause(1.0), Duration::ZERO, "it was alone");
@@ -131,9 +148,16 @@ mod tests {
         assert_eq!(namesake.ended(End::HungUp, SHORT), None);
         assert_eq!(pauses(&namesake, End::HungUp, 7), [0, 1, 2, 4, 8, 8, 8]);
         let said = namesake.ended(End::HungUp, SHORT).unwrap_or_default();
-        assert!(said.contains("if another client connects as \"boxbridge-1-urgent\""), "{said}");
+        assert!(
+            said.contains("if another client connects as \"boxbridge-1-urgent\""),
+            "{said}"
+        );
         let said = namesake.ended(End::TakenOver, SHORT).unwrap_or_default();
-        assert!(said.starts_with("another client has connected as") && said.contains("copy of this data_dir"), "{said}");
+        assert!(
+            said.starts_with("another client has connected as")
+                && said.contains("copy of this data_dir"),
+            "{said}"
+        );
         assert_eq!(namesake.ended(End::Other, SHORT), None);
     }
 }

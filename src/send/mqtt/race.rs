@@ -30,11 +30,19 @@ pub(super) struct Addresses {
 
 impl Addresses {
     pub(super) fn of(broker: &Broker) -> Addresses {
-        Addresses { host: broker.host.clone(), port: broker.port, fixed: None, doubtful: Mutex::default() }
+        Addresses {
+            host: broker.host.clone(),
+            port: broker.port,
+            fixed: None,
+            doubtful: Mutex::default(),
+        }
     }
 
     pub(super) fn fixed(broker: &Broker, addresses: Vec<SocketAddr>) -> Addresses {
-        Addresses { fixed: Some(addresses), ..Addresses::of(broker) }
+        Addresses {
+            fixed: Some(addresses),
+            ..Addresses::of(broker)
+        }
     }
 
     pub(super) fn is_fixed(&self) -> bool {
@@ -46,9 +54,13 @@ impl Addresses {
         let mut found = match &self.fixed {
             Some(fixed) => fixed.clone(),
             None => {
-                let found = timeout_at(deadline, lookup_host((self.host.as_str(), self.port))).await;
-                let found = found.map_err(|_| format!("no answer to the look-up of {}", self.host))?;
-                found.map_err(|error| format!("{} has no address: {error}", self.host))?.collect()
+                let found =
+                    timeout_at(deadline, lookup_host((self.host.as_str(), self.port))).await;
+                let found =
+                    found.map_err(|_| format!("no answer to the look-up of {}", self.host))?;
+                found
+                    .map_err(|error| format!("{} has no address: {error}", self.host))?
+                    .collect()
             }
         };
         let mut seen = std::collections::HashSet::new();
@@ -78,16 +90,27 @@ impl Addresses {
 
 /// The families in turn, beginning with that of the first: where one family leads nowhere, the other is tried second.
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let is_first_family = |address: &SocketAddr| addresses.first().is_some_and(|first| first.is_ipv4() == address.is_ipv4());
+    let is_first_family = |address: &SocketAddr| {
+        addresses
+            .first()
+            .is_some_and(|first| first.is_ipv4() == address.is_ipv4())
+    };
     let (ours, others): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(is_first_family);
     let mut others = others.into_iter();
-    let mut ordered: Vec<_> = ours.into_iter().flat_map(|ours| [Some(ours), others.next()]).flatten().collect();
+    let mut ordered: Vec<_> = ours
+        .into_iter()
+        .flat_map(|ours| [Some(ours), others.next()])
+        .flatten()
+        .collect();
     ordered.extend(others);
     ordered
 }
 
 /// The first of them to take a connection; or what each of them did.
-pub(super) async fn race(addresses: &[SocketAddr], deadline: Instant) -> Result<(SocketAddr, TcpStream), String> {
+pub(super) async fn race(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<(SocketAddr, TcpStream), String> {
     let mut waiting = addresses.iter().copied();
     let mut silent = Vec::new();
     let mut failed = Vec::new();
@@ -131,7 +154,9 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
 
     fn addresses(text: &[&str]) -> Vec<SocketAddr> {
-        text.iter().map(|address| address.parse().unwrap()).collect()
+        text.iter()
+            .map(|address| address.parse().unwrap())
+            .collect()
     }
 
     fn broker(host: &str) -> Broker {
@@ -153,17 +178,31 @@ mod tests {
     }
 
     async fn refusing() -> SocketAddr {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap()
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap()
     }
 
     #[tokio::test]
     async fn a_silent_address_does_not_keep_from_the_next() {
         let (silent, _listener, _kept) = black_hole().await;
-        let (refusing, open) = (refusing().await, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+        let (refusing, open) = (
+            refusing().await,
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
+        );
         let open_address = open.local_addr().unwrap();
-        for order in [vec![silent, open_address], vec![silent, refusing, silent, open_address], vec![open_address, silent]] {
+        for order in [
+            vec![silent, open_address],
+            vec![silent, refusing, silent, open_address],
+            vec![open_address, silent],
+        ] {
             let (won, stream) = race(&order, Instant::now() + LONG).await.unwrap();
-            assert_eq!((won, stream.peer_addr().unwrap()), (open_address, open_address));
+            assert_eq!(
+                (won, stream.peer_addr().unwrap()),
+                (open_address, open_address)
+            );
         }
     }
 
@@ -171,28 +210,58 @@ mod tests {
     async fn what_each_address_did_is_said() {
         let (silent, _listener, _kept) = black_hole().await;
         let refusing = refusing().await;
-        let error = race(&[silent, refusing], Instant::now() + STAGGER * 4).await.unwrap_err();
-        assert!(error.contains(&format!("{silent}: silent")) && error.contains(&format!("{refusing}: ")), "{error}");
+        let error = race(&[silent, refusing], Instant::now() + STAGGER * 4)
+            .await
+            .unwrap_err();
+        assert!(
+            error.contains(&format!("{silent}: silent"))
+                && error.contains(&format!("{refusing}: ")),
+            "{error}"
+        );
         assert!(error.contains("refused"), "{error}");
     }
 
     #[tokio::test]
     async fn families_take_turns_and_the_doubtful_comes_last() {
-        let given = addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "[::3]:1", "127.0.0.1:1", "127.0.0.2:1"]);
+        let given = addresses(&[
+            "[::1]:1",
+            "[::2]:1",
+            "[::1]:1",
+            "[::3]:1",
+            "127.0.0.1:1",
+            "127.0.0.2:1",
+        ]);
         let found = Addresses::fixed(&broker("b"), given);
-        let order = addresses(&["[::1]:1", "127.0.0.1:1", "[::2]:1", "127.0.0.2:1", "[::3]:1"]);
+        let order = addresses(&[
+            "[::1]:1",
+            "127.0.0.1:1",
+            "[::2]:1",
+            "127.0.0.2:1",
+            "[::3]:1",
+        ]);
         assert_eq!(found.find(Instant::now() + LONG).await, Ok(order.clone()));
         found.answered(order[0], false);
-        assert_eq!(found.find(Instant::now() + LONG).await.unwrap().last(), Some(&order[0]));
+        assert_eq!(
+            found.find(Instant::now() + LONG).await.unwrap().last(),
+            Some(&order[0])
+        );
         found.answered(order[0], true);
         assert_eq!(found.find(Instant::now() + LONG).await, Ok(order));
     }
 
     #[tokio::test]
     async fn a_name_without_an_address_is_said() {
-        let error = Addresses::of(&broker("no-such-name.invalid")).find(Instant::now() + LONG).await.unwrap_err();
-        assert!(error.starts_with("no-such-name.invalid has no address: "), "{error}");
-        let found = Addresses::of(&broker("[::1]")).find(Instant::now() + LONG).await;
+        let error = Addresses::of(&broker("no-such-name.invalid"))
+            .find(Instant::now() + LONG)
+            .await
+            .unwrap_err();
+        assert!(
+            error.starts_with("no-such-name.invalid has no address: "),
+            "{error}"
+        );
+        let found = Addresses::of(&broker("[::1]"))
+            .find(Instant::now() + LONG)
+            .await;
         assert_eq!(found, Ok(addresses(&["[::1]:1883"])));
     }
 }

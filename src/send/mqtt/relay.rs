@@ -46,24 +46,36 @@ impl Relay {
             // Whichever side ends it, both learn it.
             drop(pass(listener, connection, &expected).await);
         });
-        Ok(Relay { port, word, _task: AbortOnDropHandle::new(task) })
+        Ok(Relay {
+            port,
+            word,
+            _task: AbortOnDropHandle::new(task),
+        })
     }
 
     pub(super) fn proxy(&self) -> Proxy {
         Proxy {
             ty: ProxyType::Http,
-            auth: ProxyAuth::Basic { username: USER.to_owned(), password: self.word.clone() },
+            auth: ProxyAuth::Basic {
+                username: USER.to_owned(),
+                password: self.word.clone(),
+            },
             addr: Ipv4Addr::LOCALHOST.to_string(),
             port: self.port,
         }
     }
 }
 
-async fn pass(listener: TcpListener, mut connection: TcpStream, expected: &str) -> std::io::Result<()> {
+async fn pass(
+    listener: TcpListener,
+    mut connection: TcpStream,
+    expected: &str,
+) -> std::io::Result<()> {
     loop {
         let (mut ours, _) = listener.accept().await?;
         let asked = tokio::time::timeout(ASKS_WITHIN, request(&mut ours)).await;
-        let is_ours = asked.is_ok_and(|request| request.is_ok_and(|request| request.contains(expected)));
+        let is_ours =
+            asked.is_ok_and(|request| request.is_ok_and(|request| request.contains(expected)));
         if !is_ours {
             continue;
         }
@@ -91,17 +103,31 @@ mod tests {
     #[tokio::test]
     async fn only_whoever_knows_the_word_gets_the_connection() {
         let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let relay = Relay::start(TcpStream::connect(broker.local_addr().unwrap()).await.unwrap()).unwrap();
+        let relay = Relay::start(
+            TcpStream::connect(broker.local_addr().unwrap())
+                .await
+                .unwrap(),
+        )
+        .unwrap();
         let (mut accepted, _) = broker.accept().await.unwrap();
         let at = (Ipv4Addr::LOCALHOST, relay.port);
 
         let mut stranger = TcpStream::connect(at).await.unwrap();
-        stranger.write_all(b"CONNECT broker:1883 HTTP/1.1\r\nProxy-Authorization: Basic Ym94\r\n\r\n").await.unwrap();
-        assert_eq!(stranger.read(&mut [0; 16]).await.unwrap_or(0), 0, "shut out");
+        stranger
+            .write_all(b"CONNECT broker:1883 HTTP/1.1\r\nProxy-Authorization: Basic Ym94\r\n\r\n")
+            .await
+            .unwrap();
+        assert_eq!(
+            stranger.read(&mut [0; 16]).await.unwrap_or(0),
+            0,
+            "shut out"
+        );
 
         let mut library = TcpStream::connect(at).await.unwrap();
         let word = STANDARD.encode(format!("{USER}:{}", relay.word));
-        let request = format!("CONNECT broker:1883 HTTP/1.1\r\nProxy-Authorization: Basic {word}\r\n\r\nhello");
+        let request = format!(
+            "CONNECT broker:1883 HTTP/1.1\r\nProxy-Authorization: Basic {word}\r\n\r\nhello"
+        );
         library.write_all(request.as_bytes()).await.unwrap();
         let mut bytes = [0; 5];
         accepted.read_exact(&mut bytes).await.unwrap();

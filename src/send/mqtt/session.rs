@@ -63,7 +63,11 @@ pub(super) struct Limits {
 impl Session {
     /// Says "online" first, where this connection carries the status, and waits for the answer: what the connection dies on before is the status
     /// and no record.
-    pub(super) async fn start(connection: Connection, limits: Limits, status: Option<Status>) -> Result<Session, Lost> {
+    pub(super) async fn start(
+        connection: Connection,
+        limits: Limits,
+        status: Option<Status>,
+    ) -> Result<Session, Lost> {
         let mut session = Session {
             connection,
             ledger: Ledger::new(limits.window),
@@ -110,7 +114,8 @@ impl Session {
         if accepted {
             self.ledger.submitted(cargo);
         } else {
-            self.lost.get_or_insert_with(|| Lost::unexplained("the connection takes nothing more"));
+            self.lost
+                .get_or_insert_with(|| Lost::unexplained("the connection takes nothing more"));
         }
     }
 
@@ -156,28 +161,42 @@ impl Session {
     /// before is one that does not answer this record.
     fn give_up(&self) -> Loss {
         if self.ledger.is_empty() {
-            return Loss::elsewhere(format!("the broker did not answer a ping for {:?}", self.limits.keep_alive));
+            return Loss::elsewhere(format!(
+                "the broker did not answer a ping for {:?}",
+                self.limits.keep_alive
+            ));
         }
         let patience = self.patience;
         if self.ponged.is_some_and(|ponged| ponged > self.progress) {
-            return Loss::of(format!("no answer for {patience:?}, though the broker answers pings"));
+            return Loss::of(format!(
+                "no answer for {patience:?}, though the broker answers pings"
+            ));
         }
 
         self.limits.patience.given_up(patience);
-        Loss::elsewhere(format!("no progress for {patience:?}, and the broker owes an answer"))
+        Loss::elsewhere(format!(
+            "no progress for {patience:?}, and the broker owes an answer"
+        ))
     }
 
     fn answered(&mut self, cargo: Cargo, verdict: Verdict) {
         match (cargo, verdict) {
             (Cargo::Record { sequence, bytes }, Verdict::Taken { heard }) => {
                 self.limits.learned_size.takes(bytes);
-                self.answers.push_back(Answer::Acknowledged { sequence, heard });
+                self.answers
+                    .push_back(Answer::Acknowledged { sequence, heard });
             }
             (Cargo::Record { sequence, .. }, Verdict::Refused(reason, detail)) => {
-                self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, detail) });
+                self.answers.push_back(Answer::Rejected {
+                    sequence,
+                    rejection: refused(reason, detail),
+                });
             }
             (Cargo::Status, Verdict::Refused(_, detail)) => {
-                warn!(destination.name = &*self.limits.destination, "the status message was not taken: {detail}");
+                warn!(
+                    destination.name = &*self.limits.destination,
+                    "the status message was not taken: {detail}"
+                );
             }
             (Cargo::Status, Verdict::Taken { .. }) => {}
         }
@@ -185,8 +204,12 @@ impl Session {
 
     fn lose(&mut self, loss: Loss) {
         let culprit = match loss.cause {
-            Cause::Publication(Culprit::Oldest, reason) => self.ledger.oldest().map(|oldest| (oldest, reason)),
-            Cause::Publication(Culprit::Only, reason) => self.ledger.only().map(|only| (only, reason)),
+            Cause::Publication(Culprit::Oldest, reason) => {
+                self.ledger.oldest().map(|oldest| (oldest, reason))
+            }
+            Cause::Publication(Culprit::Only, reason) => {
+                self.ledger.only().map(|only| (only, reason))
+            }
             Cause::Unknown | Cause::Elsewhere => None,
         };
         let is_explained = matches!(loss.cause, Cause::Elsewhere);
@@ -194,9 +217,15 @@ impl Session {
             if reason == Reason::TooLarge {
                 self.limits.learned_size.refuses(bytes);
             }
-            self.answers.push_back(Answer::Rejected { sequence, rejection: refused(reason, loss.error.clone()) });
+            self.answers.push_back(Answer::Rejected {
+                sequence,
+                rejection: refused(reason, loss.error.clone()),
+            });
         }
-        self.lost = Some(Lost { error: loss.error, is_explained });
+        self.lost = Some(Lost {
+            error: loss.error,
+            is_explained,
+        });
     }
 
     /// Until the ledger is empty or the connection over.
@@ -222,14 +251,20 @@ impl crate::send::Session for Session {
     type Message = Message;
 
     fn window(&self) -> window::Limits {
-        window::Limits { records: self.limits.window, bytes: usize::MAX }
+        window::Limits {
+            records: self.limits.window,
+            bytes: usize::MAX,
+        }
     }
 
     fn submit(&mut self, sequence: Sequence, message: Message) {
         let checked = check(&message, self.limits.version, self.limits.packet_max);
         match checked.and_then(|()| check_learned(&message, self.limits.learned_size.refused())) {
             Ok(()) => self.backlog.push_back((sequence, message)),
-            Err(rejection) => self.answers.push_back(Answer::Rejected { sequence, rejection }),
+            Err(rejection) => self.answers.push_back(Answer::Rejected {
+                sequence,
+                rejection,
+            }),
         }
         if self.lost.is_none() {
             self.publish();
@@ -249,10 +284,17 @@ impl crate::send::Session for Session {
     }
 
     async fn finish(&mut self) {
-        if tokio::time::timeout(super::FAREWELL, self.say_goodbye()).await.is_err() {
-            debug!(destination.name = &*self.limits.destination, "the broker did not answer the goodbye");
+        if tokio::time::timeout(super::FAREWELL, self.say_goodbye())
+            .await
+            .is_err()
+        {
+            debug!(
+                destination.name = &*self.limits.destination,
+                "the broker did not answer the goodbye"
+            );
         }
-        self.lost.get_or_insert_with(|| Lost::unexplained("the session is finished"));
+        self.lost
+            .get_or_insert_with(|| Lost::unexplained("the session is finished"));
     }
 }
 

@@ -49,7 +49,10 @@ struct Past {
 
 impl Greeting {
     pub fn of(destination: &Arc<str>) -> Greeting {
-        Greeting { destination: Arc::clone(destination), past: Mutex::default() }
+        Greeting {
+            destination: Arc::clone(destination),
+            past: Mutex::default(),
+        }
     }
 
     /// Whether the next session begins with it.
@@ -60,7 +63,10 @@ impl Greeting {
     /// It was answered.
     pub fn taken(&self) {
         if self.past(|past| std::mem::take(past).is_said) {
-            tracing::info!(destination.name = &*self.destination, "the status message is taken again");
+            tracing::info!(
+                destination.name = &*self.destination,
+                "the status message is taken again"
+            );
         }
     }
 
@@ -105,12 +111,26 @@ impl Status {
             // The config allows no third field in this topic.
             Part::Field(_) => encoded(&identity.site),
         };
-        Status { topic: template.parts.iter().map(level).collect(), identity: identity.clone() }
+        Status {
+            topic: template.parts.iter().map(level).collect(),
+            identity: identity.clone(),
+        }
     }
 
     pub fn payload(&self, status: Presence) -> Vec<u8> {
-        let Identity { site, gateway, started, .. } = &self.identity;
-        let payload = Payload { status, site, gateway, version: env!("CARGO_PKG_VERSION"), since: *started };
+        let Identity {
+            site,
+            gateway,
+            started,
+            ..
+        } = &self.identity;
+        let payload = Payload {
+            status,
+            site,
+            gateway,
+            version: env!("CARGO_PKG_VERSION"),
+            since: *started,
+        };
         serde_json::to_vec(&payload).unwrap_or_default()
     }
 }
@@ -121,7 +141,11 @@ fn encoded(value: &str) -> String {
     for c in value.chars() {
         if "%+#/".contains(c) || is_forbidden(c) || (c == '$' && level.is_empty()) {
             let mut bytes = [0; 4];
-            level.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
+            level.extend(
+                c.encode_utf8(&mut bytes)
+                    .bytes()
+                    .map(|byte| format!("%{byte:02X}")),
+            );
         } else {
             level.push(c);
         }
@@ -142,13 +166,28 @@ mod tests {
             instance: String::new(),
             started: Timestamp(0),
         };
-        let template =
-            Template::parse("boxbridge/{site}/gateways/{gateway}/status", &[Field::Site, Field::Gateway]).expect("a template");
+        let template = Template::parse(
+            "boxbridge/{site}/gateways/{gateway}/status",
+            &[Field::Site, Field::Gateway],
+        )
+        .expect("a template");
         let status = Status::new(&template, &identity);
         assert_eq!(status.topic, "boxbridge/lobby/gateways/a%2Fb%23%0A/status");
-        let named = |gateway: &str| Status::new(&template, &Identity { gateway: gateway.to_owned(), ..identity.clone() }).topic;
+        let named = |gateway: &str| {
+            Status::new(
+                &template,
+                &Identity {
+                    gateway: gateway.to_owned(),
+                    ..identity.clone()
+                },
+            )
+            .topic
+        };
         assert_eq!(named("$x$"), "boxbridge/lobby/gateways/%24x$/status");
-        assert_eq!(named("\u{fffe}"), "boxbridge/lobby/gateways/%EF%BF%BE/status");
+        assert_eq!(
+            named("\u{fffe}"),
+            "boxbridge/lobby/gateways/%EF%BF%BE/status"
+        );
         let payload = String::from_utf8(status.payload(Presence::Online)).expect("UTF-8");
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(

@@ -5,13 +5,15 @@
 
 use bytes::Bytes;
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions, Outgoing, Packet,
-    QoS, StateError,
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
+    NetworkOptions, Outgoing, Packet, QoS, StateError,
 };
 
 use crate::event::Message;
 
-use super::connection::{Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict, is_of_the_line};
+use super::connection::{
+    Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict, is_of_the_line,
+};
 use super::namesake::{self, End};
 use super::status::Presence;
 
@@ -35,7 +37,12 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V3) {
         options.set_credentials(username, password.expose());
     }
     if let Some(status) = &dial.will {
-        options.set_last_will(LastWill::new(&status.topic, status.payload(Presence::Offline), QoS::AtLeastOnce, true));
+        options.set_last_will(LastWill::new(
+            &status.topic,
+            status.payload(Presence::Offline),
+            QoS::AtLeastOnce,
+            true,
+        ));
     }
     let (client, mut eventloop) = AsyncClient::new(options, requests);
     let mut network = NetworkOptions::new();
@@ -54,7 +61,9 @@ pub(super) fn publish_retained(client: &AsyncClient, topic: &str, payload: Bytes
 }
 
 fn try_publish(client: &AsyncClient, topic: &str, retain: bool, payload: Bytes) -> bool {
-    client.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_ok()
+    client
+        .try_publish(topic, QoS::AtLeastOnce, retain, payload)
+        .is_ok()
 }
 
 impl Protocol for V3 {
@@ -74,12 +83,16 @@ impl Protocol for V3 {
 
 fn notice(event: &Event) -> Option<Notice> {
     match event {
-        Event::Incoming(Packet::ConnAck(_)) => {
-            Some(Notice::Connected(Offer { receive_maximum: u16::MAX, packet_max: None, retain: true, qos_1: true }))
-        }
-        Event::Incoming(Packet::PubAck(answer)) => {
-            Some(Notice::Answered { packet_id: answer.pkid, verdict: Verdict::Taken { heard: true } })
-        }
+        Event::Incoming(Packet::ConnAck(_)) => Some(Notice::Connected(Offer {
+            receive_maximum: u16::MAX,
+            packet_max: None,
+            retain: true,
+            qos_1: true,
+        })),
+        Event::Incoming(Packet::PubAck(answer)) => Some(Notice::Answered {
+            packet_id: answer.pkid,
+            verdict: Verdict::Taken { heard: true },
+        }),
         Event::Outgoing(Outgoing::Publish(packet_id)) => Some(Notice::Published(*packet_id)),
         Event::Outgoing(Outgoing::PingReq) => Some(Notice::Pinged),
         Event::Incoming(Packet::PingResp) => Some(Notice::Ponged),
@@ -94,12 +107,17 @@ fn loss(error: &ConnectionError) -> Loss {
     {
         return Loss::elsewhere(reason(error));
     }
-    Loss { end: end(error), ..Loss::of(reason(error)) }
+    Loss {
+        end: end(error),
+        ..Loss::of(reason(error))
+    }
 }
 
 fn end(error: &ConnectionError) -> End {
     match error {
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) if namesake::is_hang_up(error) => {
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error))
+            if namesake::is_hang_up(error) =>
+        {
             End::HungUp
         }
         ConnectionError::MqttState(StateError::ConnectionAborted) => End::HungUp,
@@ -110,17 +128,24 @@ fn end(error: &ConnectionError) -> End {
 fn reason(error: &ConnectionError) -> String {
     let (code, hint) = match error {
         ConnectionError::ConnectionRefused(code) => match code {
-            ConnectReturnCode::BadUserNamePassword => (code, " (send.mqtt.username and its password)"),
-            ConnectReturnCode::NotAuthorized => {
-                (code, " (send.mqtt.username and its password, or the broker does not allow the topic of send.mqtt.status_topic)")
+            ConnectReturnCode::BadUserNamePassword => {
+                (code, " (send.mqtt.username and its password)")
             }
+            ConnectReturnCode::NotAuthorized => (
+                code,
+                " (send.mqtt.username and its password, or the broker does not allow the topic of send.mqtt.status_topic)",
+            ),
             ConnectReturnCode::RefusedProtocolVersion => (code, " (send.mqtt.version)"),
             ConnectReturnCode::BadClientId => (code, " (send.mqtt.client_id)"),
             _ => (code, ""),
         },
         // Its own words may repeat the packet.
-        ConnectionError::NotConnAck(_) => return "the broker did not answer with CONNACK".to_owned(),
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => return error.to_string(),
+        ConnectionError::NotConnAck(_) => {
+            return "the broker did not answer with CONNACK".to_owned();
+        }
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
+            return error.to_string();
+        }
         ConnectionError::MqttState(state) => return state.to_string(),
         other => return other.to_string(),
     };

@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties, Packet, PubAck,
-    PubAckReason, PublishProperties,
+    ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill,
+    LastWillProperties, Packet, PubAck, PubAckReason, PublishProperties,
 };
 use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
@@ -16,7 +16,10 @@ use crate::event::Message;
 use crate::send::Reason;
 
 use super::admission::{content_type, expiry_seconds};
-use super::connection::{Cause, Culprit, Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict, is_of_the_line};
+use super::connection::{
+    Cause, Culprit, Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict,
+    is_of_the_line,
+};
 use super::namesake::{self, End};
 use super::status::Presence;
 
@@ -38,7 +41,10 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
         .set_keep_alive(dial.keep_alive())
         .set_connection_timeout(LIBRARY_TIMEOUT_SECONDS)
         .set_outgoing_inflight_upper_limit(dial.window)
-        .set_connect_properties(ConnectProperties { max_packet_size: Some(INCOMING_MAX), ..ConnectProperties::new() });
+        .set_connect_properties(ConnectProperties {
+            max_packet_size: Some(INCOMING_MAX),
+            ..ConnectProperties::new()
+        });
     if let Some(proxy) = dial.proxy() {
         options.set_proxy(proxy);
     }
@@ -56,7 +62,13 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
             user_properties: Vec::new(),
         };
         let payload = status.payload(Presence::Offline);
-        options.set_last_will(LastWill::new(&status.topic, payload, QoS::AtLeastOnce, true, Some(properties)));
+        options.set_last_will(LastWill::new(
+            &status.topic,
+            payload,
+            QoS::AtLeastOnce,
+            true,
+            Some(properties),
+        ));
     }
     let (client, eventloop) = AsyncClient::new(options, requests);
     (client, V5(eventloop))
@@ -64,7 +76,15 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
 
 pub(super) fn publish(client: &AsyncClient, message: Message) -> bool {
     let properties = properties(&message);
-    client.try_publish_with_properties(message.topic, QoS::AtLeastOnce, false, message.payload, properties).is_ok()
+    client
+        .try_publish_with_properties(
+            message.topic,
+            QoS::AtLeastOnce,
+            false,
+            message.payload,
+            properties,
+        )
+        .is_ok()
 }
 
 pub(super) fn publish_retained(client: &AsyncClient, topic: &str, payload: Bytes) -> bool {
@@ -73,7 +93,9 @@ pub(super) fn publish_retained(client: &AsyncClient, topic: &str, payload: Bytes
         content_type: Some("application/json".to_owned()),
         ..PublishProperties::default()
     };
-    client.try_publish_with_properties(topic, QoS::AtLeastOnce, true, payload, properties).is_ok()
+    client
+        .try_publish_with_properties(topic, QoS::AtLeastOnce, true, payload, properties)
+        .is_ok()
 }
 
 /// The CloudEvents attributes as user properties, and what MQTT has words of its own for.
@@ -82,7 +104,11 @@ pub(super) fn properties(message: &Message) -> PublishProperties {
         payload_format_indicator: Some(1),
         message_expiry_interval: expiry_seconds(message),
         content_type: content_type(message).map(str::to_owned),
-        user_properties: message.attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        user_properties: message
+            .attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
         ..PublishProperties::default()
     }
 }
@@ -105,7 +131,10 @@ impl Protocol for V5 {
 fn notice(event: Event) -> Option<Notice> {
     match event {
         Event::Incoming(Packet::ConnAck(answer)) => Some(Notice::Connected(offer(&answer))),
-        Event::Incoming(Packet::PubAck(answer)) => Some(Notice::Answered { packet_id: answer.pkid, verdict: verdict(answer) }),
+        Event::Incoming(Packet::PubAck(answer)) => Some(Notice::Answered {
+            packet_id: answer.pkid,
+            verdict: verdict(answer),
+        }),
         Event::Outgoing(Outgoing::Publish(packet_id)) => Some(Notice::Published(packet_id)),
         Event::Outgoing(Outgoing::PingReq) => Some(Notice::Pinged),
         Event::Incoming(Packet::PingResp(_)) => Some(Notice::Ponged),
@@ -117,7 +146,9 @@ fn notice(event: Event) -> Option<Notice> {
 fn offer(answer: &ConnAck) -> Offer {
     let properties = answer.properties.as_ref();
     Offer {
-        receive_maximum: properties.and_then(|properties| properties.receive_max).unwrap_or(u16::MAX),
+        receive_maximum: properties
+            .and_then(|properties| properties.receive_max)
+            .unwrap_or(u16::MAX),
         packet_max: properties.and_then(|properties| properties.max_packet_size),
         retain: properties.and_then(|properties| properties.retain_available) != Some(0),
         qos_1: properties.and_then(|properties| properties.max_qos) != Some(0),
@@ -133,37 +164,61 @@ fn verdict(answer: PubAck) -> Verdict {
         PubAckReason::TopicNameInvalid => Reason::TopicInvalid,
         PubAckReason::PayloadFormatInvalid => Reason::PayloadRefused,
         PubAckReason::PacketIdentifierInUse | PubAckReason::QuotaExceeded => Reason::Passing,
-        PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => Reason::Unexplained,
+        PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => {
+            Reason::Unexplained
+        }
     };
-    let words = answer.properties.and_then(|properties| properties.reason_string).map(|words| format!(": {words}"));
-    Verdict::Refused(reason, format!("the broker answered {:?}{}", answer.reason, words.unwrap_or_default()))
+    let words = answer
+        .properties
+        .and_then(|properties| properties.reason_string)
+        .map(|words| format!(": {words}"));
+    Verdict::Refused(
+        reason,
+        format!(
+            "the broker answered {:?}{}",
+            answer.reason,
+            words.unwrap_or_default()
+        ),
+    )
 }
 
 fn loss(error: &ConnectionError) -> Loss {
     match error {
         ConnectionError::ConnectionRefused(code) => Loss::of(refusal(*code)),
-        ConnectionError::MqttState(StateError::Deserialization(CodecError::InvalidConnectReturnCode(PACKET_TOO_LARGE))) => Loss {
+        ConnectionError::MqttState(StateError::Deserialization(
+            CodecError::InvalidConnectReturnCode(PACKET_TOO_LARGE),
+        )) => Loss {
             cause: Cause::Publication(Culprit::Oldest, Reason::TooLarge),
             ..Loss::of("the broker answered PacketTooLarge to a publication")
         },
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            let words = reason_string.as_ref().map_or_else(String::new, |words| format!(": {words}"));
+        ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code,
+            reason_string,
+        }) => {
+            let words = reason_string
+                .as_ref()
+                .map_or_else(String::new, |words| format!(": {words}"));
             let is_taken_over = *reason_code == DisconnectReasonCode::SessionTakenOver;
             Loss {
                 error: format!("the broker disconnected: {reason_code:?}{words}"),
                 cause: blamed(*reason_code),
-                end: if is_taken_over { End::TakenOver } else { End::Other },
+                end: if is_taken_over {
+                    End::TakenOver
+                } else {
+                    End::Other
+                },
             }
         }
         // Its own words may repeat the packet.
         ConnectionError::NotConnAck(_) => Loss::of("the broker did not answer with CONNACK"),
         ConnectionError::Io(io)
-        | ConnectionError::MqttState(StateError::Io(io) | StateError::Deserialization(CodecError::Io(io)))
-            if is_of_the_line(io) =>
-        {
-            Loss::elsewhere(cause(error))
-        }
-        other => Loss { end: end(other), ..Loss::of(cause(other)) },
+        | ConnectionError::MqttState(
+            StateError::Io(io) | StateError::Deserialization(CodecError::Io(io)),
+        ) if is_of_the_line(io) => Loss::elsewhere(cause(error)),
+        other => Loss {
+            end: end(other),
+            ..Loss::of(cause(other))
+        },
     }
 }
 
@@ -171,9 +226,9 @@ fn loss(error: &ConnectionError) -> Loss {
 fn cause(error: &ConnectionError) -> String {
     match error {
         ConnectionError::Io(error)
-        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(CodecError::Io(error))) => {
-            error.to_string()
-        }
+        | ConnectionError::MqttState(
+            StateError::Io(error) | StateError::Deserialization(CodecError::Io(error)),
+        ) => error.to_string(),
         ConnectionError::MqttState(state) => state.to_string(),
         other => other.to_string(),
     }
@@ -183,8 +238,12 @@ fn cause(error: &ConnectionError) -> String {
 fn blamed(code: DisconnectReasonCode) -> Cause {
     match code {
         DisconnectReasonCode::PacketTooLarge => Cause::Publication(Culprit::Only, Reason::TooLarge),
-        DisconnectReasonCode::TopicNameInvalid => Cause::Publication(Culprit::Only, Reason::TopicInvalid),
-        DisconnectReasonCode::PayloadFormatInvalid => Cause::Publication(Culprit::Only, Reason::PayloadRefused),
+        DisconnectReasonCode::TopicNameInvalid => {
+            Cause::Publication(Culprit::Only, Reason::TopicInvalid)
+        }
+        DisconnectReasonCode::PayloadFormatInvalid => {
+            Cause::Publication(Culprit::Only, Reason::PayloadRefused)
+        }
         DisconnectReasonCode::SessionTakenOver
         | DisconnectReasonCode::ServerShuttingDown
         | DisconnectReasonCode::ServerBusy
@@ -202,11 +261,9 @@ fn blamed(code: DisconnectReasonCode) -> Cause {
 fn end(error: &ConnectionError) -> End {
     match error {
         ConnectionError::Io(error)
-        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(CodecError::Io(error)))
-            if namesake::is_hang_up(error) =>
-        {
-            End::HungUp
-        }
+        | ConnectionError::MqttState(
+            StateError::Io(error) | StateError::Deserialization(CodecError::Io(error)),
+        ) if namesake::is_hang_up(error) => End::HungUp,
         ConnectionError::MqttState(StateError::ConnectionAborted) => End::HungUp,
         _ => End::Other,
     }
@@ -219,8 +276,11 @@ fn refusal(code: ConnectReturnCode) -> String {
             " (send.mqtt.username and its password, or the broker does not allow the topic of send.mqtt.status_topic)"
         }
         ConnectReturnCode::RetainNotSupported => " (set send.mqtt.status_topic to \"\")",
-        ConnectReturnCode::RefusedProtocolVersion | ConnectReturnCode::UnsupportedProtocolVersion => " (send.mqtt.version)",
-        ConnectReturnCode::BadClientId | ConnectReturnCode::ClientIdentifierNotValid => " (send.mqtt.client_id)",
+        ConnectReturnCode::RefusedProtocolVersion
+        | ConnectReturnCode::UnsupportedProtocolVersion => " (send.mqtt.version)",
+        ConnectReturnCode::BadClientId | ConnectReturnCode::ClientIdentifierNotValid => {
+            " (send.mqtt.client_id)"
+        }
         _ => "",
     };
     format!("the broker refused: {code:?}{hint}")
@@ -233,11 +293,23 @@ mod tests {
     #[test]
     fn a_session_that_was_taken_over_is_known_from_one_that_was_hung_up() {
         let end_of = |state| loss(&ConnectionError::MqttState(state)).end;
-        let disconnect = |reason_code| StateError::ServerDisconnect { reason_code, reason_string: None };
-        assert_eq!(end_of(disconnect(DisconnectReasonCode::SessionTakenOver)), End::TakenOver);
-        assert_eq!(end_of(disconnect(DisconnectReasonCode::ServerShuttingDown)), End::Other);
+        let disconnect = |reason_code| StateError::ServerDisconnect {
+            reason_code,
+            reason_string: None,
+        };
+        assert_eq!(
+            end_of(disconnect(DisconnectReasonCode::SessionTakenOver)),
+            End::TakenOver
+        );
+        assert_eq!(
+            end_of(disconnect(DisconnectReasonCode::ServerShuttingDown)),
+            End::Other
+        );
         assert_eq!(end_of(StateError::ConnectionAborted), End::HungUp);
-        assert_eq!(end_of(StateError::Io(std::io::ErrorKind::ConnectionReset.into())), End::HungUp);
+        assert_eq!(
+            end_of(StateError::Io(std::io::ErrorKind::ConnectionReset.into())),
+            End::HungUp
+        );
         assert_eq!(end_of(StateError::AwaitPingResp), End::Other);
     }
 }

@@ -50,13 +50,28 @@ const DEPTH_MAX: usize = 6;
 const OURS: [&str; 4] = ["registered", "scene", "face", "infrared"];
 
 impl Files {
-    pub(super) fn open(disk: &Disk, root: &Path, keep: Duration, max_bytes: u64) -> Result<Files, ConnectError> {
-        let failed =
-            |error: &dyn std::fmt::Display| ConnectError { message: format!("store: cannot use {}: {error}", root.display()) };
+    pub(super) fn open(
+        disk: &Disk,
+        root: &Path,
+        keep: Duration,
+        max_bytes: u64,
+    ) -> Result<Files, ConnectError> {
+        let failed = |error: &dyn std::fmt::Display| ConnectError {
+            message: format!("store: cannot use {}: {error}", root.display()),
+        };
         make_root(disk, root).map_err(|error| failed(&error))?;
 
         let (used, came, unfinished) = Default::default();
-        Ok(Files { disk: disk.clone(), root: root.to_owned(), keep, max_bytes, used, came, folders: Mutex::default(), unfinished })
+        Ok(Files {
+            disk: disk.clone(),
+            root: root.to_owned(),
+            keep,
+            max_bytes,
+            used,
+            came,
+            folders: Mutex::default(),
+            unfinished,
+        })
     }
 
     pub(super) fn exists(&self, key: &str) -> io::Result<bool> {
@@ -87,17 +102,28 @@ impl Files {
     pub(super) fn put(&self, key: &str, bytes: &[u8]) -> io::Result<bool> {
         let path = self.root.join(key);
         let wanted = volume::cost(bytes.len() as u64);
-        let replaced = self.disk.stat(&path).map_or(0, |metadata| volume::occupied(&metadata));
+        let replaced = self
+            .disk
+            .stat(&path)
+            .map_or(0, |metadata| volume::occupied(&metadata));
 
         // Taken before it is written, so that two writers never share the same room.
         let before = self.used.fetch_add(wanted, Ordering::Relaxed);
         let fits = before + wanted <= self.max_bytes + replaced && self.has_inodes();
-        let written = if fits { self.write(&path, bytes) } else { Ok(0) };
+        let written = if fits {
+            self.write(&path, bytes)
+        } else {
+            Ok(0)
+        };
 
         let occupied = written.as_ref().copied().unwrap_or(0);
         self.came.fetch_add(occupied, Ordering::Relaxed);
         self.used.fetch_add(occupied, Ordering::Relaxed);
-        self.gone(if occupied > 0 { wanted + replaced } else { wanted });
+        self.gone(if occupied > 0 {
+            wanted + replaced
+        } else {
+            wanted
+        });
         written.map(|_| fits)
     }
 
@@ -112,7 +138,11 @@ impl Files {
     }
 
     fn gone(&self, bytes: u64) {
-        let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(bytes)));
+        let _ = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                Some(used.saturating_sub(bytes))
+            });
     }
 
     /// Writes a file whole and synced. The bytes that it occupies now.
@@ -126,7 +156,10 @@ impl Files {
             begun => begun?,
         };
 
-        let written = file.write_at(bytes, 0).and_then(|()| file.sync()).and_then(|()| file.rename(path));
+        let written = file
+            .write_at(bytes, 0)
+            .and_then(|()| file.sync())
+            .and_then(|()| file.rename(path));
         if written.is_err() {
             let _ = self.disk.remove(file.path());
         }
@@ -187,12 +220,25 @@ impl Files {
     /// Counts what is there and removes what is too old. Blocks for as long as it takes to look at every file.
     pub(super) fn sweep(&self, known: &Known, clock: &Clock) -> io::Result<()> {
         clock.look();
-        let mut sweep = Sweep { files: self, known, clock, kept: 0, removed: 0 };
+        let mut sweep = Sweep {
+            files: self,
+            known,
+            clock,
+            kept: 0,
+            removed: 0,
+        };
         self.came.store(0, Ordering::Relaxed);
         sweep.folder(&self.root, 0)?;
 
-        self.used.store(sweep.kept + self.came.load(Ordering::Relaxed), Ordering::Relaxed);
-        tracing::info!(bytes = sweep.kept, removed = sweep.removed, "picture store swept");
+        self.used.store(
+            sweep.kept + self.came.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        tracing::info!(
+            bytes = sweep.kept,
+            removed = sweep.removed,
+            "picture store swept"
+        );
         Ok(())
     }
 }
@@ -211,7 +257,9 @@ impl Sweep<'_> {
         for path in self.files.disk.list(folder)? {
             // A file that vanishes under us is no error, and neither is one that we may not touch.
             let Ok(path) = path else { continue };
-            let Ok(metadata) = self.files.disk.stat(&path) else { continue };
+            let Ok(metadata) = self.files.disk.stat(&path) else {
+                continue;
+            };
             if depth == 0 && !is_ours(&path) {
                 continue;
             }
@@ -229,8 +277,14 @@ impl Sweep<'_> {
     }
 
     fn file(&mut self, path: &Path, metadata: &Metadata) {
-        let is_unfinished = path.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&(UNFINISHED as u8)));
-        let limit = if is_unfinished { LEFT_BEHIND } else { self.files.keep + REMEMBERED };
+        let is_unfinished = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().contains(&(UNFINISHED as u8)));
+        let limit = if is_unfinished {
+            LEFT_BEHIND
+        } else {
+            self.files.keep + REMEMBERED
+        };
         let is_over = written(metadata).is_some_and(|written| self.clock.age(written) > limit);
 
         if is_over && self.remove(path, metadata) {
@@ -241,10 +295,22 @@ impl Sweep<'_> {
     }
 
     fn remove(&self, path: &Path, seen: &Metadata) -> bool {
-        let Some(key) = path.strip_prefix(&self.files.root).ok().and_then(Path::to_str) else { return false };
+        let Some(key) = path
+            .strip_prefix(&self.files.root)
+            .ok()
+            .and_then(Path::to_str)
+        else {
+            return false;
+        };
         // Held until the file is gone: an upload of the same picture waits for us.
-        let Some(_claim) = self.known.claim_to_remove(key) else { return false };
-        let is_unchanged = self.files.disk.stat(path).is_ok_and(|now| written(&now) == written(seen));
+        let Some(_claim) = self.known.claim_to_remove(key) else {
+            return false;
+        };
+        let is_unchanged = self
+            .files
+            .disk
+            .stat(path)
+            .is_ok_and(|now| written(&now) == written(seen));
         is_unchanged && self.files.disk.remove(path).is_ok()
     }
 
@@ -268,7 +334,10 @@ fn written(metadata: &Metadata) -> Option<Timestamp> {
 /// nothing in it is somebody else's.
 fn make_root(disk: &Disk, root: &Path) -> io::Result<()> {
     if disk.is_directory(root)? {
-        match disk.list(root)?.all(|path| path.is_ok_and(|path| is_ours(&path))) {
+        match disk
+            .list(root)?
+            .all(|path| path.is_ok_and(|path| is_ours(&path)))
+        {
             true => volume::close(root),
             false => volume::warn_if_open(root),
         }
@@ -282,7 +351,9 @@ fn make_root(disk: &Disk, root: &Path) -> io::Result<()> {
 }
 
 fn is_ours(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| OURS.contains(&name) || name.starts_with(super::PROBE))
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| OURS.contains(&name) || name.starts_with(super::PROBE))
 }
 
 fn make_synced(disk: &Disk, folder: &Path) -> io::Result<()> {
@@ -299,7 +370,11 @@ fn make_synced(disk: &Disk, folder: &Path) -> io::Result<()> {
 /// now.
 fn make(disk: &Disk, folder: &Path) -> io::Result<bool> {
     let made = match disk.make_directory(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && disk.is_directory(folder)? => false,
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists && disk.is_directory(folder)? =>
+        {
+            false
+        }
         made => made.map(|()| true)?,
     };
     sync_parent(disk, folder)?;

@@ -61,8 +61,17 @@ pub(super) struct Ours {
 
 impl Known {
     pub(super) fn new() -> Known {
-        let (registered, others) = (Generations::new(REGISTERED_MAX), Generations::new(OTHERS_MAX));
-        Known { state: Arc::new(Mutex::new(State { registered, others, underway: HashMap::new() })) }
+        let (registered, others) = (
+            Generations::new(REGISTERED_MAX),
+            Generations::new(OTHERS_MAX),
+        );
+        Known {
+            state: Arc::new(Mutex::new(State {
+                registered,
+                others,
+                underway: HashMap::new(),
+            })),
+        }
     }
 
     pub(super) fn is_stored(&self, kind: PictureKind, key: &str) -> bool {
@@ -94,14 +103,22 @@ impl Known {
         let id = id(key);
         let mut state = lock(&self.state);
         let kinds = [PictureKind::Registered, PictureKind::Scene];
-        let wanted = state.underway.contains_key(&id) || kinds.iter().any(|kind| state.generations(*kind).contains(&id));
+        let wanted = state.underway.contains_key(&id)
+            || kinds
+                .iter()
+                .any(|kind| state.generations(*kind).contains(&id));
         (!wanted).then(|| self.take(&mut state, PictureKind::Scene, id))
     }
 
     fn take(&self, state: &mut State, kind: PictureKind, id: Id) -> Ours {
         let (done, waiting) = watch::channel(());
         state.underway.insert(id, waiting);
-        Ours { state: Arc::clone(&self.state), id, kind, _done: done }
+        Ours {
+            state: Arc::clone(&self.state),
+            id,
+            kind,
+            _done: done,
+        }
     }
 }
 
@@ -129,7 +146,11 @@ impl State {
 
 impl Generations {
     fn new(max: usize) -> Generations {
-        Generations { max, younger: HashMap::new(), older: HashMap::new() }
+        Generations {
+            max,
+            younger: HashMap::new(),
+            older: HashMap::new(),
+        }
     }
 
     fn insert(&mut self, id: Id) {
@@ -141,7 +162,9 @@ impl Generations {
 
     fn contains(&self, id: &Id) -> bool {
         let stored = self.younger.get(id).or_else(|| self.older.get(id));
-        stored.is_some_and(|stored| u128::from(clock::uptime_ms().abs_diff(*stored)) < REMEMBERED.as_millis())
+        stored.is_some_and(|stored| {
+            u128::from(clock::uptime_ms().abs_diff(*stored)) < REMEMBERED.as_millis()
+        })
     }
 }
 
@@ -163,12 +186,16 @@ mod tests {
     #[tokio::test]
     async fn an_object_is_on_its_way_once_and_whoever_waits_takes_over_a_failure() {
         let known = Known::new();
-        let Claim::Ours(first) = known.claim(KIND, "a").await else { panic!("stored") };
+        let Claim::Ours(first) = known.claim(KIND, "a").await else {
+            panic!("stored")
+        };
         assert!(known.claim_to_remove("a").is_none());
         let mut second = std::pin::pin!(known.claim(KIND, "a"));
         assert!(at_once(&mut second).await.is_none());
         drop(first);
-        let Claim::Ours(second) = second.await else { panic!("stored") };
+        let Claim::Ours(second) = second.await else {
+            panic!("stored")
+        };
         second.stored();
         assert!(matches!(known.claim(KIND, "a").await, Claim::Stored));
         assert!(known.is_stored(KIND, "a") && !known.is_stored(KIND, "b"));

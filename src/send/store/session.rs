@@ -42,7 +42,13 @@ const RECORDS_PER_UPLOAD: usize = 4;
 impl Session {
     pub(super) fn new(shared: Arc<Shared>) -> Session {
         let permits = Arc::new(Semaphore::new(shared.concurrency));
-        Session { shared, permits, uploads: JoinSet::new(), records: HashMap::new(), ready: VecDeque::new() }
+        Session {
+            shared,
+            permits,
+            uploads: JoinSet::new(),
+            records: HashMap::new(),
+            ready: VecDeque::new(),
+        }
     }
 
     fn upload(&mut self, sequence: Sequence, object: Object) {
@@ -55,7 +61,9 @@ impl Session {
     }
 
     fn settle(&mut self, sequence: Sequence, kind: PictureKind, outcome: Outcome) {
-        let Some(record) = self.records.get_mut(&sequence) else { return };
+        let Some(record) = self.records.get_mut(&sequence) else {
+            return;
+        };
         record.left = record.left.saturating_sub(1);
         match outcome {
             Outcome::Stored => {}
@@ -79,19 +87,40 @@ impl Record {
     fn into_answer(self, sequence: Sequence) -> Answer {
         if let Some(detail) = self.not_now {
             // All of it comes again; what is stored by then is known.
-            let rejection = Rejection { reason: Reason::Passing, detail, verdict: PictureVerdict::default() };
-            return Answer::Rejected { sequence, rejection };
+            let rejection = Rejection {
+                reason: Reason::Passing,
+                detail,
+                verdict: PictureVerdict::default(),
+            };
+            return Answer::Rejected {
+                sequence,
+                rejection,
+            };
         }
 
         let verdict = self.verdict;
         if !verdict.missing.is_empty() {
-            let rejection = Rejection { reason: Reason::Missing, detail: self.refusals.join("; "), verdict };
-            return Answer::Rejected { sequence, rejection };
+            let rejection = Rejection {
+                reason: Reason::Missing,
+                detail: self.refusals.join("; "),
+                verdict,
+            };
+            return Answer::Rejected {
+                sequence,
+                rejection,
+            };
         }
         if !verdict.not_stored.is_empty() {
-            return Answer::Expired { sequence, rule: "max_bytes", verdict };
+            return Answer::Expired {
+                sequence,
+                rule: "max_bytes",
+                verdict,
+            };
         }
-        Answer::Acknowledged { sequence, heard: true }
+        Answer::Acknowledged {
+            sequence,
+            heard: true,
+        }
     }
 }
 
@@ -99,15 +128,22 @@ impl crate::send::Session for Session {
     type Message = Vec<Object>;
 
     fn window(&self) -> Limits {
-        Limits { records: self.shared.concurrency * RECORDS_PER_UPLOAD, bytes: usize::MAX }
+        Limits {
+            records: self.shared.concurrency * RECORDS_PER_UPLOAD,
+            bytes: usize::MAX,
+        }
     }
 
     fn submit(&mut self, sequence: Sequence, objects: Vec<Object>) {
-        let (stored, wanted): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|object| self.shared.known.is_stored(object.kind, &object.key));
+        let (stored, wanted): (Vec<_>, Vec<_>) = objects
+            .into_iter()
+            .partition(|object| self.shared.known.is_stored(object.kind, &object.key));
         metrics::pictures_saved(stored.iter().map(|object| object.bytes.len() as u64).sum());
 
-        let record = Record { left: wanted.len(), ..Record::default() };
+        let record = Record {
+            left: wanted.len(),
+            ..Record::default()
+        };
         if wanted.is_empty() {
             return self.ready.push_back(record.into_answer(sequence));
         }
@@ -126,7 +162,11 @@ impl crate::send::Session for Session {
             match self.uploads.join_next().await {
                 Some(Ok((sequence, kind, Ok(outcome)))) => self.settle(sequence, kind, outcome),
                 Some(Ok((_, _, Err(error)))) => return Err(Lost::unexplained(error)),
-                Some(Err(_)) => return Err(Lost::unexplained(format!("store: an upload ended early: {Fault}"))),
+                Some(Err(_)) => {
+                    return Err(Lost::unexplained(format!(
+                        "store: an upload ended early: {Fault}"
+                    )));
+                }
                 // Nothing is on its way, and nothing will be until the next submit.
                 None => std::future::pending().await,
             }

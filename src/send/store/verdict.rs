@@ -38,10 +38,16 @@ const NEVER_ABOUT_OBJECTS: [&str; 13] = [
 
 pub(super) fn of(error: &Error) -> Verdict {
     let text = error_text(error);
-    let Some(status) = status(&text) else { return Verdict::Down };
+    let Some(status) = status(&text) else {
+        return Verdict::Down;
+    };
 
     let about_us = element(&text, "Code").is_some_and(|code| NEVER_ABOUT_OBJECTS.contains(&code));
-    if ABOUT_OBJECTS.contains(&status) && !about_us { Verdict::MayBeTheObject } else { Verdict::MayPass }
+    if ABOUT_OBJECTS.contains(&status) && !about_us {
+        Verdict::MayBeTheObject
+    } else {
+        Verdict::MayPass
+    }
 }
 
 /// The store's own words, in one line.
@@ -49,7 +55,8 @@ pub(super) fn detail(error: &Error) -> String {
     let text = error_text(error);
     match (status(&text), element(&text, "Code")) {
         (Some(status), Some(code)) => {
-            let message = element(&text, "Message").map_or_else(String::new, |message| format!(": {message}"));
+            let message = element(&text, "Message")
+                .map_or_else(String::new, |message| format!(": {message}"));
             shortened(&format!("status {status} {code}{message}"))
         }
         _ => shortened(&text),
@@ -60,12 +67,21 @@ pub(super) fn detail(error: &Error) -> String {
 pub(super) fn remedy(detail: &str) -> String {
     let says = |words: &[&str]| words.iter().any(|word| detail.contains(word));
     // Where a machine's role is asked for: nobody has said who we are.
-    if says(&["169.254.169.254", "169.254.170.2", "/latest/api/token", "/latest/meta-data"]) {
+    if says(&[
+        "169.254.169.254",
+        "169.254.170.2",
+        "/latest/api/token",
+        "/latest/meta-data",
+    ]) {
         return " (nothing says who we are: set send.store.access_key_id and its secret, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
                 or give the machine a role)"
             .to_owned();
     }
-    if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"]) {
+    if says(&[
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "AuthorizationHeaderMalformed",
+    ]) {
         return " (send.store.access_key_id, its secret, and send.store.region)".to_owned();
     }
     if says(&["NoSuchBucket"]) {
@@ -103,7 +119,10 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn shortened(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     match line.char_indices().nth(400) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None => line,
@@ -115,32 +134,64 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Verdict) {
-        let error = Error::Generic { store: "S3", source: text.to_owned().into() };
+        let error = Error::Generic {
+            store: "S3",
+            source: text.to_owned().into(),
+        };
         assert_eq!(of(&error), expected, "{text}");
     }
 
     #[test]
     fn only_a_refusal_that_can_be_about_the_object_is_put_to_the_test() {
         let answer = |status: &str, code: &str| {
-            format!("Server returned non-2xx status code: {status}: <?xml?><Error><Code>{code}</Code><Message>m</Message></Error>")
+            format!(
+                "Server returned non-2xx status code: {status}: <?xml?><Error><Code>{code}</Code><Message>m</Message></Error>"
+            )
         };
-        check(&answer("400 Bad Request", "EntityTooLarge"), Verdict::MayBeTheObject);
-        check(&answer("403 Forbidden", "AccessDenied"), Verdict::MayBeTheObject);
-        check("Server returned non-2xx status code: 413 Payload Too Large: <html>", Verdict::MayBeTheObject);
-        check(&answer("403 Forbidden", "InvalidAccessKeyId"), Verdict::MayPass);
-        check(&answer("403 Forbidden", "RequestTimeTooSkewed"), Verdict::MayPass);
+        check(
+            &answer("400 Bad Request", "EntityTooLarge"),
+            Verdict::MayBeTheObject,
+        );
+        check(
+            &answer("403 Forbidden", "AccessDenied"),
+            Verdict::MayBeTheObject,
+        );
+        check(
+            "Server returned non-2xx status code: 413 Payload Too Large: <html>",
+            Verdict::MayBeTheObject,
+        );
+        check(
+            &answer("403 Forbidden", "InvalidAccessKeyId"),
+            Verdict::MayPass,
+        );
+        check(
+            &answer("403 Forbidden", "RequestTimeTooSkewed"),
+            Verdict::MayPass,
+        );
         check(&answer("403 Forbidden", "QuotaExceeded"), Verdict::MayPass);
         check(&answer("404 Not Found", "NoSuchBucket"), Verdict::MayPass);
-        check(&answer("503 Service Unavailable", "SlowDown"), Verdict::MayPass);
+        check(
+            &answer("503 Service Unavailable", "SlowDown"),
+            Verdict::MayPass,
+        );
         check("HTTP error: connection refused", Verdict::Down);
     }
 
     #[test]
     fn the_detail_is_one_short_line() {
-        let body = format!("<Error><Code>AccessDenied</Code><Message>{}</Message></Error>", "no\n".repeat(500));
-        let error = Error::Generic { store: "S3", source: format!("status code: 403 Forbidden: {body}").into() };
+        let body = format!(
+            "<Error><Code>AccessDenied</Code><Message>{}</Message></Error>",
+            "no\n".repeat(500)
+        );
+        let error = Error::Generic {
+            store: "S3",
+            source: format!("status code: 403 Forbidden: {body}").into(),
+        };
         let detail = detail(&error);
-        assert!(detail.starts_with("status 403 AccessDenied: no no"), "{detail}");
+        assert!(
+            detail.starts_with("status 403 AccessDenied: no no"),
+            "{detail}"
+        );
         assert!(detail.chars().count() <= 401 && !detail.contains('\n'));
     }
 }

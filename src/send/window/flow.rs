@@ -57,8 +57,14 @@ pub enum Course {
 }
 
 impl Flow {
-    pub const OPEN: Flow =
-        Flow { state: State::Open, minute_began: None, refusals: 0, trouble: Trouble::None, said: None, taken: 0 };
+    pub const OPEN: Flow = Flow {
+        state: State::Open,
+        minute_began: None,
+        refusals: 0,
+        trouble: Trouble::None,
+        said: None,
+        taken: 0,
+    };
 
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
@@ -98,7 +104,10 @@ impl Flow {
 
     /// A record waits. Whether that is to be said: the first time, and after a recovery at most once a minute.
     pub fn is_news(&mut self, now: Instant) -> bool {
-        let is_news = self.trouble == Trouble::None && self.said.is_none_or(|said| now.duration_since(said) > MINUTE);
+        let is_news = self.trouble == Trouble::None
+            && self
+                .said
+                .is_none_or(|said| now.duration_since(said) > MINUTE);
         if is_news {
             (self.said, self.trouble) = (Some(now), Trouble::Said);
         } else if self.trouble == Trouble::None {
@@ -109,7 +118,11 @@ impl Flow {
 
     /// A record of it was refused, after so many tries; whether it counts, or is no other matter than one that waits already.
     pub fn refused(&mut self, reason: Reason, tries: u32, counts: bool, now: Instant) -> Course {
-        let last = if reason.passes() { PASSING_LAST } else { PAUSE_LAST };
+        let last = if reason.passes() {
+            PASSING_LAST
+        } else {
+            PAUSE_LAST
+        };
         let pause = match self.state {
             // Several were on their way.
             State::Paused { .. } => return Course::Pause,
@@ -117,7 +130,10 @@ impl Flow {
             // The next record would be refused as well.
             State::Open if reason == Reason::TopicUnfit => PAUSE_FIRST,
             State::Open => {
-                if self.minute_began.is_none_or(|began| now.duration_since(began) > MINUTE) {
+                if self
+                    .minute_began
+                    .is_none_or(|began| now.duration_since(began) > MINUTE)
+                {
                     (self.minute_began, self.refusals) = (Some(now), 0);
                 }
                 self.refusals += u32::from(counts);
@@ -128,7 +144,10 @@ impl Flow {
                 }
             }
         };
-        self.state = State::Paused { until: now + pause, pause };
+        self.state = State::Paused {
+            until: now + pause,
+            pause,
+        };
         // What comes behind it is sent one by one.
         self.trouble = self.trouble.max(Trouble::Silent);
         Course::Pause

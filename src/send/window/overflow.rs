@@ -54,7 +54,9 @@ impl Left {
     }
 
     pub(super) fn has_of_device(&self, device: &str, sequence: Sequence) -> bool {
-        self.devices.get(device).is_some_and(|lowest| *lowest <= sequence)
+        self.devices
+            .get(device)
+            .is_some_and(|lowest| *lowest <= sequence)
     }
 
     pub(super) fn has_of_template(&self, template: Template, sequence: Sequence) -> bool {
@@ -66,7 +68,8 @@ impl<T> Window<T> {
     /// Whether another record may be read.
     pub fn has_room(&self) -> bool {
         let is_too_far = |person_type: &PersonType| {
-            self.span(*person_type) >= self.settings.records as u64 * SPAN && !self.is_past_held(*person_type)
+            self.span(*person_type) >= self.settings.records as u64 * SPAN
+                && !self.is_past_held(*person_type)
         };
         self.entries.len() < self.settings.records * READ_AHEAD
             && self.held_bytes < self.settings.bytes
@@ -75,12 +78,17 @@ impl<T> Window<T> {
 
     /// Whether another replayed record may be read: half of the window is for live ones.
     pub fn has_room_for_replays(&self) -> bool {
-        2 * self.replayed.records < self.settings.records * READ_AHEAD && 2 * self.replayed.bytes < self.settings.bytes
+        2 * self.replayed.records < self.settings.records * READ_AHEAD
+            && 2 * self.replayed.bytes < self.settings.bytes
     }
 
     /// Leaves what fills the window and does not flow, and says how reading goes on.
     pub fn make_room(&mut self, now: Instant) -> Vec<Reading> {
-        self.full_since = if self.has_room() { None } else { self.full_since.or(Some(now)) };
+        self.full_since = if self.has_room() {
+            None
+        } else {
+            self.full_since.or(Some(now))
+        };
         if let Some(since) = self.full_since {
             self.leave_held_back(now.saturating_duration_since(since) >= STILL);
         }
@@ -92,12 +100,15 @@ impl<T> Window<T> {
 
     /// When a full window is known to stand still.
     pub(super) fn stands_still_at(&self) -> Option<Instant> {
-        self.full_since.filter(|_| !self.waiting.is_empty()).map(|since| since + STILL)
+        self.full_since
+            .filter(|_| !self.waiting.is_empty())
+            .map(|since| since + STILL)
     }
 
     /// Whether this record is to be left: others before it were, of its device or template.
     pub(super) fn is_left(&self, entry: &Entry<T>, template: Template, sequence: Sequence) -> bool {
-        let is_left = self.left.has_of_template(template, sequence) || self.left.has_of_device(&entry.device, sequence);
+        let is_left = self.left.has_of_template(template, sequence)
+            || self.left.has_of_device(&entry.device, sequence);
         is_left && entry.replayed == Replayed::No && !self.is_held(sequence)
     }
 
@@ -113,18 +124,35 @@ impl<T> Window<T> {
     fn leave_held_back(&mut self, is_still: bool) {
         let holders = self.held_back(is_still);
         let share = |limit: usize| limit / 2 / holders.len().max(1);
-        let share = Limits { records: share(self.settings.records * READ_AHEAD), bytes: share(self.settings.bytes) };
+        let share = Limits {
+            records: share(self.settings.records * READ_AHEAD),
+            bytes: share(self.settings.bytes),
+        };
         for (holder, records) in holders {
             let mut bytes = 0;
             let fits = |sequence: &&Sequence| {
-                bytes += self.entries.get(sequence).map_or(0, |entry| entry.held_bytes);
+                bytes += self
+                    .entries
+                    .get(sequence)
+                    .map_or(0, |entry| entry.held_bytes);
                 bytes <= share.bytes
             };
-            let kept = records.iter().take(share.records).take_while(fits).count().max(1);
+            let kept = records
+                .iter()
+                .take(share.records)
+                .take_while(fits)
+                .count()
+                .max(1);
 
-            let Some(lowest) = records.get(kept) else { continue };
+            let Some(lowest) = records.get(kept) else {
+                continue;
+            };
             self.left.note(holder, *lowest);
-            records.iter().skip(kept).rev().for_each(|sequence| self.leave(*sequence));
+            records
+                .iter()
+                .skip(kept)
+                .rev()
+                .for_each(|sequence| self.leave(*sequence));
         }
     }
 
@@ -133,25 +161,41 @@ impl<T> Window<T> {
         let closed = Template::all().filter(|template| self.is_closed(*template));
         let templates = closed.map(|template| {
             let parked = self.parked[template.index()].iter().copied();
-            (Holder::Template(template), parked.filter(|sequence| self.is_live(*sequence) && !self.is_held(*sequence)).collect())
+            (
+                Holder::Template(template),
+                parked
+                    .filter(|sequence| self.is_live(*sequence) && !self.is_held(*sequence))
+                    .collect(),
+            )
         });
 
         let awaiting = self.waiting.iter().filter(|_| is_still);
         let heads = self.retrying.iter().chain(awaiting).filter_map(|sequence| {
             let device = &self.entries.get(sequence)?.device;
-            let queue = self.devices.get(device).filter(|queue| queue.front() == Some(sequence))?;
+            let queue = self
+                .devices
+                .get(device)
+                .filter(|queue| queue.front() == Some(sequence))?;
             self.is_stopped(device).then_some((device, queue))
         });
         let devices = heads.map(|(device, queue)| {
-            let live = queue.iter().copied().filter(|sequence| self.is_live(*sequence));
+            let live = queue
+                .iter()
+                .copied()
+                .filter(|sequence| self.is_live(*sequence));
             (Holder::Device(device.clone()), live.collect())
         });
-        templates.chain(devices).filter(|(_, records): &(_, Vec<_>)| records.len() > 1).collect()
+        templates
+            .chain(devices)
+            .filter(|(_, records): &(_, Vec<_>)| records.len() > 1)
+            .collect()
     }
 
     /// Where reading begins again, once of something that was left nothing stands here any more.
     fn take_up(&mut self) -> Option<Sequence> {
-        let is_spent = |template: &Template| self.left.templates[template.index()].is_some() && !self.has_parked(*template);
+        let is_spent = |template: &Template| {
+            self.left.templates[template.index()].is_some() && !self.has_parked(*template)
+        };
         let spent: Vec<_> = Template::all().filter(is_spent).collect();
         if spent.is_empty() && !self.left.devices.keys().any(|device| self.is_spent(device)) {
             return None;
@@ -159,19 +203,31 @@ impl<T> Window<T> {
 
         // Devices that flow come with it, or each would have the same read once more.
         let devices = std::mem::take(&mut self.left.devices);
-        let (free, held): (HashMap<_, _>, _) =
-            devices.into_iter().partition(|(device, _)| self.is_spent(device) || !self.is_stopped(device));
+        let (free, held): (HashMap<_, _>, _) = devices
+            .into_iter()
+            .partition(|(device, _)| self.is_spent(device) || !self.is_stopped(device));
         self.left.devices = held;
-        let templates = spent.into_iter().filter_map(|template| self.left.templates[template.index()].take());
+        let templates = spent
+            .into_iter()
+            .filter_map(|template| self.left.templates[template.index()].take());
         let from = templates.chain(free.into_values()).min()?;
 
         // What stands here from there on has its place among what comes.
         let is_unsent = |sequence: &Sequence| {
-            let is_unsent = |entry: &Entry<T>| entry.attempts == 0 && entry.replayed == Replayed::No;
+            let is_unsent =
+                |entry: &Entry<T>| entry.attempts == 0 && entry.replayed == Replayed::No;
             self.entries.get(sequence).is_some_and(is_unsent) && !self.is_held(*sequence)
         };
-        let unsent: Vec<_> = self.entries.range(from..).map(|(sequence, _)| *sequence).filter(is_unsent).collect();
-        unsent.into_iter().rev().for_each(|sequence| self.leave(sequence));
+        let unsent: Vec<_> = self
+            .entries
+            .range(from..)
+            .map(|(sequence, _)| *sequence)
+            .filter(is_unsent)
+            .collect();
+        unsent
+            .into_iter()
+            .rev()
+            .for_each(|sequence| self.leave(sequence));
 
         for (live, newest) in self.live.iter_mut().zip(&mut self.newest) {
             live.retain(|sequence| *sequence < from || self.entries.contains_key(sequence));
@@ -183,9 +239,14 @@ impl<T> Window<T> {
     fn bound_spans(&mut self) -> Vec<Reading> {
         let mut readings = Vec::new();
         for person_type in PersonType::ALL {
-            let (span, unread) = (self.span(*person_type), self.unread[usize::from(person_type.number())]);
+            let (span, unread) = (
+                self.span(*person_type),
+                self.unread[usize::from(person_type.number())],
+            );
             let reading = match unread {
-                false if span >= SPAN_HELD && self.is_past_held(*person_type) => Reading::Pause(*person_type),
+                false if span >= SPAN_HELD && self.is_past_held(*person_type) => {
+                    Reading::Pause(*person_type)
+                }
                 true if span < SPAN_HELD / 2 => Reading::Resume(*person_type),
                 _ => continue,
             };
@@ -198,25 +259,35 @@ impl<T> Window<T> {
     /// From the oldest of a type that has no answer to the newest that was read.
     fn span(&self, person_type: PersonType) -> u64 {
         let number = usize::from(person_type.number());
-        self.live[number].first().map_or(0, |oldest| self.newest[number].0.saturating_sub(oldest.0))
+        self.live[number]
+            .first()
+            .map_or(0, |oldest| self.newest[number].0.saturating_sub(oldest.0))
     }
 
     /// Whether the oldest of a type is one that does not flow.
     fn is_past_held(&self, person_type: PersonType) -> bool {
-        let Some(oldest) = self.live[usize::from(person_type.number())].first() else { return false };
-        self.entries.get(oldest).is_none_or(|entry| match entry.state {
-            State::Submitted { .. } => false,
-            State::Queued => self.is_stopped(&entry.device),
-            State::Waiting(_) | State::Retrying(_) | State::Parked(_) => true,
-        })
+        let Some(oldest) = self.live[usize::from(person_type.number())].first() else {
+            return false;
+        };
+        self.entries
+            .get(oldest)
+            .is_none_or(|entry| match entry.state {
+                State::Submitted { .. } => false,
+                State::Queued => self.is_stopped(&entry.device),
+                State::Waiting(_) | State::Retrying(_) | State::Parked(_) => true,
+            })
     }
 
     fn is_live(&self, sequence: Sequence) -> bool {
-        self.entries.get(&sequence).is_some_and(|entry| entry.replayed == Replayed::No)
+        self.entries
+            .get(&sequence)
+            .is_some_and(|entry| entry.replayed == Replayed::No)
     }
 
     fn has_parked(&self, template: Template) -> bool {
-        self.parked[template.index()].iter().any(|sequence| self.is_live(*sequence) && !self.is_held(*sequence))
+        self.parked[template.index()]
+            .iter()
+            .any(|sequence| self.is_live(*sequence) && !self.is_held(*sequence))
     }
 
     /// Whether the first record of this device waits.
@@ -228,6 +299,9 @@ impl<T> Window<T> {
 
     /// Whether nothing of this device is left here but replayed records.
     fn is_spent(&self, device: &str) -> bool {
-        self.devices.get(device).and_then(|queue| queue.back()).is_none_or(|newest| !self.is_live(*newest))
+        self.devices
+            .get(device)
+            .and_then(|queue| queue.back())
+            .is_none_or(|newest| !self.is_live(*newest))
     }
 }

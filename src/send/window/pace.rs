@@ -55,11 +55,19 @@ impl Pace {
 
     /// So much is in flight now that something was handed over.
     pub fn submitted(&mut self, in_flight: usize, now: Instant) {
-        if self.round.is_none() && self.seen_at.is_some_and(|seen_at| now.saturating_duration_since(seen_at) > BELIEVED) {
+        if self.round.is_none()
+            && self
+                .seen_at
+                .is_some_and(|seen_at| now.saturating_duration_since(seen_at) > BELIEVED)
+        {
             (self.rate, self.seen_at) = (None, None);
         }
         if self.round.is_none() && in_flight >= FILLED {
-            self.round = Some(Round { began: now, in_flight, answered: 0 });
+            self.round = Some(Round {
+                began: now,
+                in_flight,
+                answered: 0,
+            });
         }
     }
 
@@ -74,9 +82,23 @@ impl Pace {
         }
         // What a moment carries is beyond any window: no division by nothing.
         let seen = round.answered as f64 / took.as_secs_f64().max(0.000_1);
-        self.rate = Some(self.rate.map_or(seen, |rate| if seen > rate { seen } else { f64::midpoint(rate, seen) }).max(1.0));
+        self.rate = Some(
+            self.rate
+                .map_or(seen, |rate| {
+                    if seen > rate {
+                        seen
+                    } else {
+                        f64::midpoint(rate, seen)
+                    }
+                })
+                .max(1.0),
+        );
         self.seen_at = Some(now);
-        self.round = (in_flight >= FILLED).then_some(Round { began: now, in_flight, answered: 0 });
+        self.round = (in_flight >= FILLED).then_some(Round {
+            began: now,
+            in_flight,
+            answered: 0,
+        });
     }
 }
 
@@ -88,7 +110,8 @@ mod tests {
     fn fill(line: f64, round_trip: Duration, messages: usize) -> (Pace, Duration) {
         const BYTES: usize = 2_000;
         let (mut pace, mut now, start) = (Pace::default(), Instant::now(), Instant::now());
-        let (mut in_flight, mut free_at, mut longest) = (std::collections::VecDeque::new(), start, Duration::ZERO);
+        let (mut in_flight, mut free_at, mut longest) =
+            (std::collections::VecDeque::new(), start, Duration::ZERO);
         let mut sent = 0;
         while sent < messages || !in_flight.is_empty() {
             while sent < messages && in_flight.len() * BYTES < pace.limit() {
@@ -97,7 +120,9 @@ mod tests {
                 sent += 1;
                 pace.submitted(in_flight.len() * BYTES, now);
             }
-            let Some((submitted, answered)) = in_flight.pop_front() else { break };
+            let Some((submitted, answered)) = in_flight.pop_front() else {
+                break;
+            };
             now = now.max(answered);
             longest = longest.max(now - submitted);
             pace.answered(BYTES, now - submitted, in_flight.len() * BYTES, now);
@@ -111,7 +136,10 @@ mod tests {
         assert!(longest < Duration::from_secs(4), "{longest:?}");
         assert_eq!(pace.limit(), ALWAYS);
         let wait = pace.wait(50_000);
-        assert!(wait > Duration::from_millis(1_500) && wait < Duration::from_millis(2_500), "{wait:?}");
+        assert!(
+            wait > Duration::from_millis(1_500) && wait < Duration::from_millis(2_500),
+            "{wait:?}"
+        );
     }
 
     #[test]
@@ -119,7 +147,11 @@ mod tests {
         for round_trip in [1, 50, 300].map(Duration::from_millis) {
             let (pace, _) = fill(10_000_000.0, round_trip, 50_000);
             let carried = 10_000_000.0 * round_trip.as_secs_f64();
-            assert!(pace.limit() as f64 > carried, "{round_trip:?}: {} bytes, the line carries {carried}", pace.limit());
+            assert!(
+                pace.limit() as f64 > carried,
+                "{round_trip:?}: {} bytes, the line carries {carried}",
+                pace.limit()
+            );
         }
     }
 
@@ -141,7 +173,12 @@ mod tests {
         for second in 1..100 {
             let now = now + Duration::from_secs(second);
             pace.submitted(2_000, now);
-            pace.answered(2_000, Duration::from_millis(50), 0, now + Duration::from_millis(50));
+            pace.answered(
+                2_000,
+                Duration::from_millis(50),
+                0,
+                now + Duration::from_millis(50),
+            );
         }
         assert_eq!((pace.limit(), pace.wait(ALWAYS)), (ALWAYS, Duration::ZERO));
     }

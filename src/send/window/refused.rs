@@ -31,13 +31,21 @@ pub enum Extent {
 impl<T> Window<T> {
     /// The destination refused it.
     pub fn refused(&mut self, sequence: Sequence, reason: Reason, now: Instant) -> Consequence {
-        self.suspicion.iter_mut().for_each(|suspicion| suspicion.answered(sequence));
+        self.suspicion
+            .iter_mut()
+            .for_each(|suspicion| suspicion.answered(sequence));
         let waits_already = self.waits_for_another_try(sequence);
-        let Some(entry) = self.entries.get_mut(&sequence) else { return Consequence::Wait(None) };
-        let State::Submitted { template, .. } = entry.state else { return Consequence::Wait(None) };
+        let Some(entry) = self.entries.get_mut(&sequence) else {
+            return Consequence::Wait(None);
+        };
+        let State::Submitted { template, .. } = entry.state else {
+            return Consequence::Wait(None);
+        };
         let flow = &mut self.flows[template.index()];
         let (_, taken_before) = *entry.refused.get_or_insert((template, flow.taken));
-        let is_odd_one_out = reason == Reason::Unexplained && entry.attempts >= UNEXPLAINED_TRIES && flow.taken > taken_before;
+        let is_odd_one_out = reason == Reason::Unexplained
+            && entry.attempts >= UNEXPLAINED_TRIES
+            && flow.taken > taken_before;
         if reason.is_about_the_record() || is_odd_one_out {
             flow.came_through();
             return Consequence::SetAside;
@@ -67,6 +75,8 @@ impl<T> Window<T> {
     /// Whether the device of this record has another that was refused, and waits.
     fn waits_for_another_try(&self, sequence: Sequence) -> bool {
         let device = |sequence: &Sequence| self.entries.get(sequence).map(|entry| &entry.device);
-        self.retrying.iter().any(|other| device(other) == device(&sequence))
+        self.retrying
+            .iter()
+            .any(|other| device(other) == device(&sequence))
     }
 }

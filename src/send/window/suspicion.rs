@@ -103,7 +103,11 @@ struct Deaths {
 
 impl Deaths {
     fn count(&mut self, is_prompt: bool) {
-        let deaths = if is_prompt { &mut self.clear } else { &mut self.crashes };
+        let deaths = if is_prompt {
+            &mut self.clear
+        } else {
+            &mut self.crashes
+        };
         *deaths += 1;
     }
 
@@ -154,7 +158,11 @@ impl Gate {
 
     /// Those with the fewest deaths first: one that came under suspicion by chance is not to wait behind one that kills each time.
     fn by_deaths(&self) -> Vec<Sequence> {
-        let mut killers: Vec<_> = self.killers.iter().map(|(sequence, deaths)| (deaths.total(), *sequence)).collect();
+        let mut killers: Vec<_> = self
+            .killers
+            .iter()
+            .map(|(sequence, deaths)| (deaths.total(), *sequence))
+            .collect();
         killers.sort_unstable();
         killers.into_iter().map(|(_, sequence)| sequence).collect()
     }
@@ -174,7 +182,9 @@ impl Suspicion {
 
     /// Whether this record is held back, but for a trial.
     pub fn holds(&self, sequence: Sequence) -> bool {
-        self.gates.values().any(|gate| gate.killers.contains_key(&sequence))
+        self.gates
+            .values()
+            .any(|gate| gate.killers.contains_key(&sequence))
     }
 
     /// Whether records of this template wait for a trial to pass.
@@ -189,18 +199,26 @@ impl Suspicion {
 
     /// Records that are held back, of templates that do not wait as a whole.
     pub fn held(&self) -> impl Iterator<Item = (Template, usize)> {
-        let held = self.gates.iter().filter(|(_, gate)| gate.said != Some(Finding::Paused));
+        let held = self
+            .gates
+            .iter()
+            .filter(|(_, gate)| gate.said != Some(Finding::Paused));
         held.map(|(template, gate)| (*template, gate.killers.len()))
     }
 
     /// The records held back of a template, in the order in which they are tried.
     pub fn killers(&self, template: Template) -> Vec<Sequence> {
-        self.gates.get(&template).map_or_else(Vec::new, Gate::by_deaths)
+        self.gates
+            .get(&template)
+            .map_or_else(Vec::new, Gate::by_deaths)
     }
 
     /// Records that died twice in company: each is to be sent alone.
     pub fn isolated(&self) -> Vec<Sequence> {
-        let isolated = self.marks.iter().filter(|(_, mark)| mark.in_company >= COMPANY_BEFORE_ISOLATION);
+        let isolated = self
+            .marks
+            .iter()
+            .filter(|(_, mark)| mark.in_company >= COMPANY_BEFORE_ISOLATION);
         let mut isolated: Vec<_> = isolated.map(|(sequence, _)| *sequence).collect();
         isolated.sort_unstable();
         isolated
@@ -210,17 +228,22 @@ impl Suspicion {
     pub fn trials(&self, now: Instant) -> Vec<Trial> {
         let mut gates: Vec<_> = self.gates.iter().collect();
         gates.sort_by_key(|(_, gate)| gate.until);
-        let trial = |(template, gate): (&Template, &Gate)| match (gate.is_open, self.due(gate) <= now) {
-            (true, true) => gate.by_deaths().first().map(|sequence| Trial::Of(*sequence)),
-            (false, true) => Some(Trial::Another(*template)),
-            (false, false) if gate.killers.len() == 1 => Some(Trial::Successor(*template)),
-            (_, false) => None,
-        };
+        let trial =
+            |(template, gate): (&Template, &Gate)| match (gate.is_open, self.due(gate) <= now) {
+                (true, true) => gate
+                    .by_deaths()
+                    .first()
+                    .map(|sequence| Trial::Of(*sequence)),
+                (false, true) => Some(Trial::Another(*template)),
+                (false, false) if gate.killers.len() == 1 => Some(Trial::Successor(*template)),
+                (_, false) => None,
+            };
         gates.into_iter().filter_map(trial).collect()
     }
 
     fn due(&self, gate: &Gate) -> Instant {
-        self.listens_until.map_or(gate.until, |listens_until| listens_until.max(gate.until))
+        self.listens_until
+            .map_or(gate.until, |listens_until| listens_until.max(gate.until))
     }
 
     /// When the trials are due.
@@ -235,16 +258,34 @@ impl Suspicion {
             return Blame::Connection;
         }
         self.trust = Some(1);
-        if let [Victim { sequence, template, submitted_at }] = *submitted {
-            let last = self.gates.get_mut(&template).map(|gate| std::mem::replace(&mut gate.answered_before, self.answered));
-            let among_the_living = last.is_some_and(|answered_before| self.answered > answered_before);
+        if let [
+            Victim {
+                sequence,
+                template,
+                submitted_at,
+            },
+        ] = *submitted
+        {
+            let last = self
+                .gates
+                .get_mut(&template)
+                .map(|gate| std::mem::replace(&mut gate.answered_before, self.answered));
+            let among_the_living =
+                last.is_some_and(|answered_before| self.answered > answered_before);
             let is_prompt = now.saturating_duration_since(submitted_at) < PROMPT;
-            let death = Death { template, sequence, is_prompt, among_the_living };
+            let death = Death {
+                template,
+                sequence,
+                is_prompt,
+                among_the_living,
+            };
             self.last_death = Some(death);
             return self.death_alone(death, now);
         }
         // Whoever was not there this time is not what kills again and again.
-        self.marks.retain(|sequence, mark| mark.alone.total() > 0 || submitted.iter().any(|victim| victim.sequence == *sequence));
+        self.marks.retain(|sequence, mark| {
+            mark.alone.total() > 0 || submitted.iter().any(|victim| victim.sequence == *sequence)
+        });
         for victim in submitted {
             self.marks.entry(victim.sequence).or_default().in_company += 1;
         }
@@ -252,10 +293,20 @@ impl Suspicion {
     }
 
     fn death_alone(&mut self, death: Death, now: Instant) -> Blame {
-        let Death { template, sequence, is_prompt, among_the_living } = death;
+        let Death {
+            template,
+            sequence,
+            is_prompt,
+            among_the_living,
+        } = death;
         // It kills under another topic now: what it did under the first says nothing of this one.
-        self.gates.retain(|other, gate| *other == template || gate.outlives(sequence));
-        if let Some(deaths) = self.gates.get_mut(&template).and_then(|gate| gate.killers.get_mut(&sequence)) {
+        self.gates
+            .retain(|other, gate| *other == template || gate.outlives(sequence));
+        if let Some(deaths) = self
+            .gates
+            .get_mut(&template)
+            .and_then(|gate| gate.killers.get_mut(&sequence))
+        {
             deaths.count(is_prompt);
             return self.killed_again(template, among_the_living, now);
         }
@@ -266,7 +317,10 @@ impl Suspicion {
             return Blame::Record;
         }
         self.marks.remove(&sequence);
-        let gate = self.gates.entry(template).or_insert_with(|| Gate::new(now, self.answered));
+        let gate = self
+            .gates
+            .entry(template)
+            .or_insert_with(|| Gate::new(now, self.answered));
         if gate.killers.len() < KILLERS_MAX {
             gate.killers.insert(sequence, deaths);
         }
@@ -277,27 +331,49 @@ impl Suspicion {
         if gate.killers.len() > NEIGHBOURS && (among_the_living || gate.is_established) {
             gate.pause = (gate.pause * 2).min(PAUSE_LAST);
         }
-        if is_learning || among_the_living { Blame::Record } else { Blame::Connection }
+        if is_learning || among_the_living {
+            Blame::Record
+        } else {
+            Blame::Connection
+        }
     }
 
     /// Where nothing else passes it may be the destination, and what comes back is not to wait: only then the pause stays short.
     fn killed_again(&mut self, template: Template, among_the_living: bool, now: Instant) -> Blame {
-        let Some(gate) = self.gates.get_mut(&template) else { return Blame::Connection };
+        let Some(gate) = self.gates.get_mut(&template) else {
+            return Blame::Connection;
+        };
         let is_itself = among_the_living || gate.is_established;
         gate.until = now + gate.pause;
         if is_itself {
             gate.pause = (gate.pause * 2).min(PAUSE_LAST);
         }
-        if is_itself { Blame::Record } else { Blame::Connection }
+        if is_itself {
+            Blame::Record
+        } else {
+            Blame::Connection
+        }
     }
 
     /// The destination was not there: the last death may have been its own.
     pub fn unreachable(&mut self) {
-        let Some(Death { template, sequence, is_prompt, .. }) = self.last_death.take() else { return };
+        let Some(Death {
+            template,
+            sequence,
+            is_prompt,
+            ..
+        }) = self.last_death.take()
+        else {
+            return;
+        };
         let gate = self.gates.get_mut(&template);
         let is_open = gate.as_ref().is_some_and(|gate| gate.is_open);
         let killer = gate.and_then(|gate| gate.killers.get_mut(&sequence));
-        let Some(deaths) = killer.or_else(|| self.marks.get_mut(&sequence).map(|mark| &mut mark.alone)) else { return };
+        let Some(deaths) =
+            killer.or_else(|| self.marks.get_mut(&sequence).map(|mark| &mut mark.alone))
+        else {
+            return;
+        };
         if is_prompt {
             deaths.clear = deaths.clear.saturating_sub(1);
             deaths.crashes += 1;
@@ -310,18 +386,27 @@ impl Suspicion {
     /// The destination is there; what its last death says now.
     pub fn reached(&mut self, now: Instant) -> Option<(Template, Finding)> {
         self.listens_until = Some(now + LISTEN);
-        let death = self.last_death.take().filter(|death| death.among_the_living)?;
+        let death = self
+            .last_death
+            .take()
+            .filter(|death| death.among_the_living)?;
         let needed = DEATHS_BEFORE_CONDEMNATION + self.accidents_since(now);
         let gate = self.gates.get_mut(&death.template)?;
         gate.is_established = true;
         if gate.is_open {
-            let is_proven = |deaths: &Deaths| deaths.clear >= needed || deaths.total() >= CRASHES_BEFORE_CONDEMNATION;
+            let is_proven = |deaths: &Deaths| {
+                deaths.clear >= needed || deaths.total() >= CRASHES_BEFORE_CONDEMNATION
+            };
             if gate.killers.get(&death.sequence).is_some_and(is_proven) {
                 self.condemned.insert(death.sequence);
             }
             return None;
         }
-        let finding = if gate.killers.len() > 1 { Finding::Paused } else { Finding::Held };
+        let finding = if gate.killers.len() > 1 {
+            Finding::Paused
+        } else {
+            Finding::Held
+        };
         (gate.said.replace(finding) < Some(finding)).then_some((death.template, finding))
     }
 
@@ -354,7 +439,10 @@ impl Suspicion {
 
     /// A record was taken: its template is none that is refused.
     pub fn taken(&mut self, sequence: Sequence, template: Template, now: Instant) {
-        let died_alone = self.marks.get(&sequence).is_some_and(|mark| mark.alone.total() > 0);
+        let died_alone = self
+            .marks
+            .get(&sequence)
+            .is_some_and(|mark| mark.alone.total() > 0);
         if died_alone || self.holds(sequence) {
             self.accident(now);
         }

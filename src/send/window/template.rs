@@ -22,16 +22,22 @@ impl Template {
     pub const COUNT: usize = 2 * PersonType::ALL.len();
 
     pub fn new(person_type: PersonType, timeliness: Timeliness) -> Template {
-        Template { person_type, timeliness }
+        Template {
+            person_type,
+            timeliness,
+        }
     }
 
     pub fn all() -> impl Iterator<Item = Template> {
-        let both = |person_type: &PersonType| [Timeliness::Live, Timeliness::Late].map(|t| Template::new(*person_type, t));
+        let both = |person_type: &PersonType| {
+            [Timeliness::Live, Timeliness::Late].map(|t| Template::new(*person_type, t))
+        };
         PersonType::ALL.iter().flat_map(both)
     }
 
     /// Below [`Template::COUNT`].
     pub fn index(self) -> usize {
-        2 * usize::from(self.person_type.number()) + usize::from(self.timeliness == Timeliness::Late)
+        2 * usize::from(self.person_type.number())
+            + usize::from(self.timeliness == Timeliness::Late)
     }
 }

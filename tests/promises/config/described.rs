@@ -19,7 +19,11 @@ fn collect(path: &str, schema: &Value, settings: &mut BTreeMap<String, Value>) {
         return;
     };
     for (name, schema) in properties {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
         collect(&path, schema, settings);
     }
 }
@@ -35,13 +39,23 @@ const ALL_ON: [(&str, &str); 5] = [
 
 /// Whether a value is taken, as far as the setting itself goes; if not, what is said.
 fn taken(key: &str, value: &str) -> Result<(), String> {
-    let all = ALL_ON.into_iter().filter(|(on, _)| *on != key).chain([(key, value)]);
+    let all = ALL_ON
+        .into_iter()
+        .filter(|(on, _)| *on != key)
+        .chain([(key, value)]);
     let variable = |key: &str| format!("BOXBRIDGE_{}", key.to_uppercase().replace('.', "__"));
-    let environment = all.map(|(key, value)| (variable(key), value.to_owned())).collect();
-    let found = Config::load(&Layers { environment, ..Layers::default() });
+    let environment = all
+        .map(|(key, value)| (variable(key), value.to_owned()))
+        .collect();
+    let found = Config::load(&Layers {
+        environment,
+        ..Layers::default()
+    });
 
     let said = found.map_or_else(|problems| problems.to_string(), |_| String::new());
-    let of_it = said.lines().find(|line| line.starts_with(&format!("config: {key} = ")));
+    let of_it = said
+        .lines()
+        .find(|line| line.starts_with(&format!("config: {key} = ")));
     of_it.map_or(Ok(()), |line| Err(line.to_owned()))
 }
 
@@ -55,8 +69,15 @@ fn every_setting_of_the_shipped_file_says_what_it_may_be_and_what_for() {
             section = format!("{}.", name.split(']').next().unwrap());
         } else if let Some((key, rest)) = line.split_once(" = ") {
             let key = format!("{section}{}", key.trim());
-            let setting = settings.get(&key).unwrap_or_else(|| panic!("{key} is not in the schema"));
-            assert!(setting["type"].is_string() || setting["type"].is_array() || setting["enum"].is_array(), "{key}: {setting}");
+            let setting = settings
+                .get(&key)
+                .unwrap_or_else(|| panic!("{key} is not in the schema"));
+            assert!(
+                setting["type"].is_string()
+                    || setting["type"].is_array()
+                    || setting["enum"].is_array(),
+                "{key}: {setting}"
+            );
             if let Some((_, comment)) = rest.rsplit_once(" # ") {
                 assert_eq!(setting["description"], comment.trim(), "{key}");
             }
@@ -65,7 +86,12 @@ fn every_setting_of_the_shipped_file_says_what_it_may_be_and_what_for() {
     }
     assert!(keys > 80, "only {keys} keys");
     for (key, setting) in settings.iter().filter(|(key, _)| key.starts_with("route.")) {
-        assert!(setting["description"].as_str().is_some_and(|text| text.len() > 3), "{key} has no description");
+        assert!(
+            setting["description"]
+                .as_str()
+                .is_some_and(|text| text.len() > 3),
+            "{key} has no description"
+        );
     }
 }
 
@@ -73,11 +99,24 @@ fn every_setting_of_the_shipped_file_says_what_it_may_be_and_what_for() {
 fn a_comment_names_every_word_that_its_setting_takes() {
     for (key, setting) in settings() {
         let comment = setting["description"].as_str().unwrap_or_default();
-        for word in setting["enum"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let named = comment.split(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).any(|found| found == word);
-            assert!(named, "{key} takes {word:?}, and its comment says: {comment}");
+        for word in setting["enum"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            let named = comment
+                .split(|c: char| !(c.is_alphanumeric() || "-_".contains(c)))
+                .any(|found| found == word);
+            assert!(
+                named,
+                "{key} takes {word:?}, and its comment says: {comment}"
+            );
         }
-        if setting["pattern"].as_str().is_some_and(|pattern| pattern.contains("forever")) {
+        if setting["pattern"]
+            .as_str()
+            .is_some_and(|pattern| pattern.contains("forever"))
+        {
             assert!(comment.contains("forever"), "{key}: {comment}");
         }
     }
@@ -92,7 +131,10 @@ fn what_the_schema_allows_is_what_the_reader_takes() {
             assert_eq!(taken(&key, value), Ok(()), "{key} = {value}: {setting}");
         }
         for value in &bad {
-            assert!(taken(&key, value).is_err(), "{key} = {value} is taken: {setting}");
+            assert!(
+                taken(&key, value).is_err(),
+                "{key} = {value} is taken: {setting}"
+            );
         }
         checked += usize::from(!good.is_empty());
     }
@@ -104,26 +146,61 @@ fn limits(setting: &Value) -> (Vec<String>, Vec<String>) {
     let text = |name: &str| setting[name].as_str();
     if let Some(words) = setting["enum"].as_array() {
         return (
-            words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect(),
+            words
+                .iter()
+                .map(|word| {
+                    word.as_str()
+                        .map_or_else(|| word.to_string(), str::to_owned)
+                })
+                .collect(),
             words_no_one_takes(),
         );
     }
     if setting["type"] == json!("boolean") {
-        return (vec!["true".to_owned(), "false".to_owned()], words_no_one_takes());
+        return (
+            vec!["true".to_owned(), "false".to_owned()],
+            words_no_one_takes(),
+        );
     }
     if let (Some(least), Some(most)) = (setting["minimum"].as_i64(), setting["maximum"].as_i64()) {
         let good = [least.to_string(), most.to_string()].into_iter();
-        let of_size = [text("x-minimum"), text("x-maximum")].into_iter().flatten().map(str::to_owned);
-        return (good.chain(of_size).collect(), vec![(least - 1).to_string(), (most + 1).to_string(), "many".to_owned()]);
+        let of_size = [text("x-minimum"), text("x-maximum")]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned);
+        return (
+            good.chain(of_size).collect(),
+            vec![
+                (least - 1).to_string(),
+                (most + 1).to_string(),
+                "many".to_owned(),
+            ],
+        );
     }
     if let (Some(least), Some(most)) = (text("x-minimum"), text("x-maximum")) {
         let or = text("pattern").filter(|pattern| pattern.contains("|forever"));
-        let good = [least, most].into_iter().chain(or.map(|_| "forever")).map(str::to_owned).collect();
-        let (least, most) = (config::duration(least).unwrap(), config::duration(most).unwrap());
+        let good = [least, most]
+            .into_iter()
+            .chain(or.map(|_| "forever"))
+            .map(str::to_owned)
+            .collect();
+        let (least, most) = (
+            config::duration(least).unwrap(),
+            config::duration(most).unwrap(),
+        );
         let millisecond = Duration::from_millis(1);
-        let beyond = [least.checked_sub(millisecond), most.checked_add(millisecond).filter(|_| or.is_none())];
-        let bad = beyond.into_iter().flatten().map(|duration| format!("{}ms", duration.as_millis()));
-        return (good, bad.chain(["5".to_owned(), "for ever".to_owned()]).collect());
+        let beyond = [
+            least.checked_sub(millisecond),
+            most.checked_add(millisecond).filter(|_| or.is_none()),
+        ];
+        let bad = beyond
+            .into_iter()
+            .flatten()
+            .map(|duration| format!("{}ms", duration.as_millis()));
+        return (
+            good,
+            bad.chain(["5".to_owned(), "for ever".to_owned()]).collect(),
+        );
     }
     (Vec::new(), Vec::new())
 }
@@ -163,21 +240,50 @@ fn the_schema_tells_words_ranges_and_units() {
         assert_eq!(settings[key]["enum"], words, "{key}");
     }
 
-    let pattern = |key: &str| settings[key]["pattern"].as_str().unwrap_or_default().to_owned();
+    let pattern = |key: &str| {
+        settings[key]["pattern"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
     assert_eq!(pattern("ingest.drain_delay"), "^(([0-9]+(ms|s|m|h|d))+)$");
-    assert_eq!(pattern("route.default.picture_wait"), "^(([0-9]+(ms|s|m|h|d))+|forever)$");
-    assert!(pattern("queue.max_bytes").contains("GiB") && pattern("send.kafka.max_message_bytes").contains("MB"));
-    assert_eq!((pattern("site"), pattern("send.mqtt.url")), ("^[a-z0-9-]{1,32}$".to_owned(), String::new()));
+    assert_eq!(
+        pattern("route.default.picture_wait"),
+        "^(([0-9]+(ms|s|m|h|d))+|forever)$"
+    );
+    assert!(
+        pattern("queue.max_bytes").contains("GiB")
+            && pattern("send.kafka.max_message_bytes").contains("MB")
+    );
+    assert_eq!(
+        (pattern("site"), pattern("send.mqtt.url")),
+        ("^[a-z0-9-]{1,32}$".to_owned(), String::new())
+    );
 
     let deadline = &settings["ingest.answer_deadline"];
-    assert_eq!((&deadline["x-minimum"], &deadline["x-maximum"]), (&json!("10ms"), &json!("1m")));
-    let queue = &settings["queue.max_bytes"];
-    assert_eq!((&queue["minimum"], &queue["x-maximum"], &queue["x-unit"]), (&json!(256 << 20), &json!("64TiB"), &json!("bytes")));
-    assert_eq!(settings["ingest.body_min_rate"]["x-unit"], "bytes per second");
     assert_eq!(
-        (&settings["send.kafka.replication"]["minimum"], &settings["send.kafka.replication"]["maximum"]),
+        (&deadline["x-minimum"], &deadline["x-maximum"]),
+        (&json!("10ms"), &json!("1m"))
+    );
+    let queue = &settings["queue.max_bytes"];
+    assert_eq!(
+        (&queue["minimum"], &queue["x-maximum"], &queue["x-unit"]),
+        (&json!(256 << 20), &json!("64TiB"), &json!("bytes"))
+    );
+    assert_eq!(
+        settings["ingest.body_min_rate"]["x-unit"],
+        "bytes per second"
+    );
+    assert_eq!(
+        (
+            &settings["send.kafka.replication"]["minimum"],
+            &settings["send.kafka.replication"]["maximum"]
+        ),
         (&json!(-1), &json!(100))
     );
     assert_eq!(settings["send.mqtt.password"]["writeOnly"], true);
-    assert_eq!(settings["route.default.kafka_topic"]["x-fields"], json!(["person_type", "site", "feed"]));
+    assert_eq!(
+        settings["route.default.kafka_topic"]["x-fields"],
+        json!(["person_type", "site", "feed"])
+    );
 }

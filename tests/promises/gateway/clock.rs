@@ -64,7 +64,12 @@ async fn records_from_before_the_clock_was_right_can_be_replayed_for_their_time(
     let seven_hours_ago = (1..=20).map(|number| (number, now - 60 * DAY_MS - 7 * HOUR_MS));
     let one_hour_ago = (21..=40).map(|number| (number, now - 60 * DAY_MS - HOUR_MS));
     for (number, received_ms) in seven_hours_ago.chain(one_hour_ago).chain([(41, now)]) {
-        let mut entry = entry(number, PersonType::Visitor, Lane::Normal, &[picture(PictureKind::Face, number, 5_000)]);
+        let mut entry = entry(
+            number,
+            PersonType::Visitor,
+            Lane::Normal,
+            &[picture(PictureKind::Face, number, 5_000)],
+        );
         entry.event.received_at = Timestamp(received_ms);
         step(queue.append(entry)).await.unwrap();
     }
@@ -72,7 +77,11 @@ async fn records_from_before_the_clock_was_right_can_be_replayed_for_their_time(
     queue.shutdown().await;
 
     let hours = Duration::from_secs(3 * 3_600);
-    let settings = Settings { replay_window: hours, upkeep_interval: Duration::from_millis(10), ..settings(directory.path()) };
+    let settings = Settings {
+        replay_window: hours,
+        upkeep_interval: Duration::from_millis(10),
+        ..settings(directory.path())
+    };
     let queue = Queue::open(settings, &["mqtt"]).unwrap();
     let oldest = || queue.status().oldest.unwrap().0;
     step(async {
@@ -82,7 +91,11 @@ async fn records_from_before_the_clock_was_right_can_be_replayed_for_their_time(
     })
     .await;
     assert!(nothing(std::future::pending::<()>()).await);
-    assert!(oldest() <= 21, "what came one hour ago is kept for three: {}", oldest());
+    assert!(
+        oldest() <= 21,
+        "what came one hour ago is kept for three: {}",
+        oldest()
+    );
     queue.shutdown().await;
 }
 
@@ -100,10 +113,13 @@ fn a_disk_that_does_not_answer_once_makes_no_jump_of_the_clock_forgotten() {
 
         let is_failing = Arc::new(AtomicBool::new(true));
         let asked = Arc::clone(&is_failing);
-        let disk = Disk::failing(move |made, _| match made == call && asked.load(Ordering::Relaxed) {
-            true => Err(std::io::Error::from_raw_os_error(5)),
-            false => Ok(()),
-        });
+        let disk =
+            Disk::failing(
+                move |made, _| match made == call && asked.load(Ordering::Relaxed) {
+                    true => Err(std::io::Error::from_raw_os_error(5)),
+                    false => Ok(()),
+                },
+            );
         let clock = machine.clock_on(&disk, directory.path());
         assert!(!clock.look(), "what is not read is not written over");
         machine.run(&clock, 2 * HOUR_MS);
@@ -111,13 +127,17 @@ fn a_disk_that_does_not_answer_once_makes_no_jump_of_the_clock_forgotten() {
         assert!(clock.look());
         for clock in [clock, machine.clock(directory.path())] {
             let age = clock.age(before);
-            assert!(age < Duration::from_secs(4 * 3_600), "{call:?}: three hours, and not {age:?}");
+            assert!(
+                age < Duration::from_secs(4 * 3_600),
+                "{call:?}: three hours, and not {age:?}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn an_event_that_came_while_the_clock_was_ahead_is_not_new_when_the_clock_shows_its_time_again() {
+async fn an_event_that_came_while_the_clock_was_ahead_is_not_new_when_the_clock_shows_its_time_again()
+ {
     let directory = tempfile::tempdir().unwrap();
     let machine = Machine::new(Timestamp::now().0 + HOUR_MS);
     let clock = Arc::new(machine.clock(directory.path()));
@@ -133,8 +153,16 @@ async fn an_event_that_came_while_the_clock_was_ahead_is_not_new_when_the_clock_
     let queue = Queue::open(settings(directory.path()), &["mqtt"]).unwrap();
     let ages = Ages::new(clock, queue.newest());
     let record = step(queue.cursor("mqtt", Lane::Urgent).unwrap().next()).await;
-    assert_eq!(record.received_at.0, machine.wall_ms.load(Ordering::Relaxed), "the clock shows its time");
-    assert!(ages.of(&record) >= Duration::from_secs(3_500), "{:?}", ages.of(&record));
+    assert_eq!(
+        record.received_at.0,
+        machine.wall_ms.load(Ordering::Relaxed),
+        "the clock shows its time"
+    );
+    assert!(
+        ages.of(&record) >= Duration::from_secs(3_500),
+        "{:?}",
+        ages.of(&record)
+    );
     queue.shutdown().await;
 }
 
@@ -148,7 +176,10 @@ fn many_that_ask_at_once_are_no_jump_of_the_clock() {
             scope.spawn(|| (0..50_000).for_each(|_| _ = clock.age(before)));
         }
     });
-    assert!(clock.age_at_most(before) <= Duration::from_millis(Timestamp::now().since(before).unsigned_abs() + 1_000));
+    assert!(
+        clock.age_at_most(before)
+            <= Duration::from_millis(Timestamp::now().since(before).unsigned_abs() + 1_000)
+    );
 }
 
 /// A machine whose clock can be set.
@@ -160,7 +191,11 @@ pub struct Machine {
 
 impl Machine {
     pub fn new(wall_ms: i64) -> Machine {
-        Machine { wall_ms: Arc::new(AtomicI64::new(wall_ms)), uptime_ms: Arc::default(), boot: "first".to_owned() }
+        Machine {
+            wall_ms: Arc::new(AtomicI64::new(wall_ms)),
+            uptime_ms: Arc::default(),
+            boot: "first".to_owned(),
+        }
     }
 
     /// This one, as it was so long ago, by a clock that was so far behind.
@@ -182,7 +217,11 @@ impl Machine {
     }
 
     fn clock_on(&self, disk: &Disk, data_dir: &Path) -> Clock {
-        let (wall, uptime, boot) = (Arc::clone(&self.wall_ms), Arc::clone(&self.uptime_ms), self.boot.clone());
+        let (wall, uptime, boot) = (
+            Arc::clone(&self.wall_ms),
+            Arc::clone(&self.uptime_ms),
+            self.boot.clone(),
+        );
         Clock::with(disk, data_dir, move || Reading {
             wall_ms: wall.load(Ordering::Relaxed),
             uptime_ms: uptime.load(Ordering::Relaxed),
@@ -208,5 +247,10 @@ impl Machine {
 
 fn set_time(path: &Path, wall_ms: i64) {
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(wall_ms as u64);
-    std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
 }

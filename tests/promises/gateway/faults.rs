@@ -8,7 +8,9 @@ use boxbridge::app::{build, keep_delivering};
 use boxbridge::clock::Clock;
 use boxbridge::config::{Config, Layers};
 use boxbridge::disk::Disk;
-use boxbridge::event::{Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source};
+use boxbridge::event::{
+    Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source,
+};
 use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus};
 use boxbridge::ingest::{self, Accept, Listener, Received, Room, Service};
 use boxbridge::queue::aside::Aside;
@@ -50,8 +52,15 @@ impl Destination for Faulty {
         let number = self.connects.fetch_add(1, Ordering::Relaxed);
         assert!(number > 0, "a fault while connecting");
         let troubles = self.link.troubles().join(", ");
-        assert!(number > 3 || troubles.contains("fault"), "{troubles:?} is not what an operator has to know");
-        Ok(FaultySession { number, submitted: Vec::new(), delivered: self.delivered.clone() })
+        assert!(
+            number > 3 || troubles.contains("fault"),
+            "{troubles:?} is not what an operator has to know"
+        );
+        Ok(FaultySession {
+            number,
+            submitted: Vec::new(),
+            delivered: self.delivered.clone(),
+        })
     }
 }
 
@@ -59,7 +68,10 @@ impl Session for FaultySession {
     type Message = Message;
 
     fn window(&self) -> Limits {
-        Limits { records: 10, bytes: 1 << 20 }
+        Limits {
+            records: 10,
+            bytes: 1 << 20,
+        }
     }
 
     fn submit(&mut self, sequence: Sequence, _: Message) {
@@ -74,7 +86,10 @@ impl Session for FaultySession {
         assert!(self.number > 2, "a fault while waiting");
         let sequence = self.submitted.remove(0);
         self.delivered.send(sequence).await.unwrap();
-        Ok(Answer::Acknowledged { sequence, heard: true })
+        Ok(Answer::Acknowledged {
+            sequence,
+            heard: true,
+        })
     }
 }
 
@@ -83,25 +98,44 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     let (folder, config) = (directory(), defaults());
     let queue = Queue::open(settings(folder.path()), &["mqtt"]).unwrap();
     for number in 1..=3 {
-        step(queue.append(entry(number, PersonType::Employee, Lane::Normal, &[]))).await.unwrap();
+        step(queue.append(entry(number, PersonType::Employee, Lane::Normal, &[])))
+            .await
+            .unwrap();
     }
     let link = Arc::new(Link::new("mqtt", "mqtt"));
     link.connected(Lane::Urgent);
     link.up(Lane::Urgent);
     let (delivered, mut arrived) = tokio::sync::mpsc::channel(10);
-    let render =
-        ToBus::mqtt(Arc::new(Router::new(&config.routes, build::places(&config), queue.epoch(), boxbridge::normalize::table)));
+    let render = ToBus::mqtt(Arc::new(Router::new(
+        &config.routes,
+        build::places(&config),
+        queue.epoch(),
+        boxbridge::normalize::table,
+    )));
     let delivery = Delivery {
         lane: Lane::Normal,
-        destination: Arc::new(Faulty { connects: AtomicU32::new(0), delivered, link: Arc::clone(&link) }),
-        backlog: Backlog::new(queue.cursor("mqtt", Lane::Normal).unwrap(), &config.send, render.poison()),
+        destination: Arc::new(Faulty {
+            connects: AtomicU32::new(0),
+            delivered,
+            link: Arc::clone(&link),
+        }),
+        backlog: Backlog::new(
+            queue.cursor("mqtt", Lane::Normal).unwrap(),
+            &config.send,
+            render.poison(),
+        ),
         render,
         verdicts: None,
-        aside: Arc::new(Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap()),
+        aside: Arc::new(
+            Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap(),
+        ),
         link: Arc::clone(&link),
         retry_max: config.send.retry_max,
         is_expiring: false,
-        ages: Arc::new(Ages::new(Arc::new(Clock::open(&Disk::default(), folder.path())), queue.newest())),
+        ages: Arc::new(Ages::new(
+            Arc::new(Clock::open(&Disk::default(), folder.path())),
+            queue.newest(),
+        )),
         fetches: Fetches::default(),
     };
     let stop = CancellationToken::new();
@@ -120,7 +154,10 @@ fn faulty_disk(thread: &'static str, armed: &Arc<AtomicBool>) -> Disk {
     let armed = Arc::clone(armed);
     Disk::failing(move |_, _| {
         let is_it = std::thread::current().name() == Some(thread);
-        assert!(!(is_it && armed.load(Ordering::Relaxed)), "a fault in {thread}");
+        assert!(
+            !(is_it && armed.load(Ordering::Relaxed)),
+            "a fault in {thread}"
+        );
         Ok(())
     })
 }
@@ -130,15 +167,27 @@ async fn a_panic_in_a_thread_of_the_queue_ends_the_gateway_and_acknowledges_noth
     for thread in ["queue-writer", "queue-keeper"] {
         let (folder, armed) = (directory(), Arc::new(AtomicBool::new(false)));
         let disk = faulty_disk(thread, &armed);
-        let queue = Queue::open(Settings { disk, ..settings(folder.path()) }, &["mqtt"]).unwrap();
+        let queue = Queue::open(
+            Settings {
+                disk,
+                ..settings(folder.path())
+            },
+            &["mqtt"],
+        )
+        .unwrap();
         let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
-        step(queue.append(entry(1, PersonType::Employee, Lane::Normal, &[]))).await.unwrap();
+        step(queue.append(entry(1, PersonType::Employee, Lane::Normal, &[])))
+            .await
+            .unwrap();
         armed.store(true, Ordering::Relaxed);
         // Something to do for either.
         let record = step(cursor.next()).await;
         cursor.answer(record.sequence, boxbridge::queue::Outcome::Delivered);
         let appended = step(queue.append(entry(2, PersonType::Employee, Lane::Normal, &[]))).await;
-        assert!(thread == "queue-keeper" || appended == Err(AppendError::Poisoned), "{appended:?}");
+        assert!(
+            thread == "queue-keeper" || appended == Err(AppendError::Poisoned),
+            "{appended:?}"
+        );
         // On this the process ends, with exit code 74.
         step(queue.poisoned()).await;
         let appended = step(queue.append(entry(3, PersonType::Employee, Lane::Normal, &[]))).await;
@@ -146,8 +195,16 @@ async fn a_panic_in_a_thread_of_the_queue_ends_the_gateway_and_acknowledges_noth
         step(queue.shutdown()).await;
 
         let again = Queue::open(settings(folder.path()), &["mqtt"]).unwrap();
-        let last = again.status().followers.iter().map(|follower| follower.accepted).max();
-        assert!(last >= Some(1), "{thread}: what was acknowledged is there: {last:?}");
+        let last = again
+            .status()
+            .followers
+            .iter()
+            .map(|follower| follower.accepted)
+            .max();
+        assert!(
+            last >= Some(1),
+            "{thread}: what was acknowledged is there: {last:?}"
+        );
         step(again.shutdown()).await;
     }
 }
@@ -186,20 +243,49 @@ async fn a_request_that_meets_a_fault_is_answered_503_and_costs_no_other_anythin
     let stop = CancellationToken::new();
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    let service = Service::new(Arc::new(Behind), defaults().ingest, TaskTracker::new(), CancellationToken::new());
+    let service = Service::new(
+        Arc::new(Behind),
+        defaults().ingest,
+        TaskTracker::new(),
+        CancellationToken::new(),
+    );
     let (connections, ended) = (TaskTracker::new(), stop.clone());
-    let serving = tokio::spawn(async move { ingest::serve(&listener, service, connections, ended).await });
+    let serving =
+        tokio::spawn(async move { ingest::serve(&listener, service, connections, ended).await });
 
-    let post = |body: &str| format!("POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let post = |body: &str| {
+        format!(
+            "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
     let mut beside = TcpStream::connect(address).await.unwrap();
-    assert!(exchange(&mut beside, &post("{}")).await.starts_with("HTTP/1.1 200"));
-    for request in [post("fault"), "GET /RealTimeEvent HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()] {
+    assert!(
+        exchange(&mut beside, &post("{}"))
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    for request in [
+        post("fault"),
+        "GET /RealTimeEvent HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+    ] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let answer = exchange(&mut stream, &request).await;
-        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains(Code::Fault.as_str()), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 503") && answer.contains(Code::Fault.as_str()),
+            "{answer}"
+        );
         assert!(answer.to_lowercase().contains("retry-after"), "{answer}");
-        assert!(exchange(&mut beside, &post("{}")).await.starts_with("HTTP/1.1 200"), "the other connection goes on");
+        assert!(
+            exchange(&mut beside, &post("{}"))
+                .await
+                .starts_with("HTTP/1.1 200"),
+            "the other connection goes on"
+        );
     }
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(20), serving)
+        .await
+        .unwrap()
+        .unwrap();
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use boxbridge::config::{self, StoreUrl};
 use boxbridge::disk::Disk;
-use boxbridge::event::{Code, Feed, Lane, Object, PictureKind, Refusal, Sequence, Source, Timestamp};
+use boxbridge::event::{
+    Code, Feed, Lane, Object, PictureKind, Refusal, Sequence, Source, Timestamp,
+};
 use boxbridge::queue::quarantine::Quarantine;
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
@@ -24,22 +26,53 @@ const MIB: u64 = 1 << 20;
 const UPLOADS_AT_ONCE: usize = 16;
 
 fn quarantine(directory: &Path, max_bytes: u64) -> Quarantine {
-    Quarantine::open(&Disk::default(), directory, &config::Quarantine { max_bytes, keep: Duration::from_secs(3_600) }).unwrap()
+    Quarantine::open(
+        &Disk::default(),
+        directory,
+        &config::Quarantine {
+            max_bytes,
+            keep: Duration::from_secs(3_600),
+        },
+    )
+    .unwrap()
 }
 
 fn source(peer: &str) -> Source {
-    Source { peer: peer.to_owned(), feed: Feed::Realtime, site: None, box_id: None, charset: None, received_at: Timestamp::now() }
+    Source {
+        peer: peer.to_owned(),
+        feed: Feed::Realtime,
+        site: None,
+        box_id: None,
+        charset: None,
+        received_at: Timestamp::now(),
+    }
 }
 
 /// Whether a refused body was kept.
 fn refuse(quarantine: &Quarantine, peer: &str, body: &[u8]) -> bool {
-    quarantine.keep(&source(peer), &Refusal::new(Code::JsonInvalid, "expected value"), body).is_ok()
+    quarantine
+        .keep(
+            &source(peer),
+            &Refusal::new(Code::JsonInvalid, "expected value"),
+            body,
+        )
+        .is_ok()
 }
 
 /// What `du` says that a folder takes.
 fn occupied(folder: &Path) -> u64 {
-    let output = Command::new("du").args(["-s", "--block-size=1"]).arg(folder).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+    let output = Command::new("du")
+        .args(["-s", "--block-size=1"])
+        .arg(folder)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 fn files(folder: &Path) -> usize {
@@ -61,7 +94,11 @@ fn ten_thousand_refusals_of_one_byte_occupy_no_more_than_the_quota() {
     let kept = files(&folder);
     assert!((850..1_024).contains(&kept), "{kept} files");
     // The next to open it counts the same.
-    assert!(!refuse(&self::quarantine(directory.path(), 4 * MIB), "10.0.0.6", b"{"));
+    assert!(!refuse(
+        &self::quarantine(directory.path(), 4 * MIB),
+        "10.0.0.6",
+        b"{"
+    ));
 }
 
 #[test]
@@ -69,12 +106,20 @@ fn a_refusal_beside_fifty_thousand_others_costs_about_the_same_as_beside_ten() {
     // In memory, where syncs cost nothing and cannot hide a search.
     let memory = Path::new("/dev/shm");
     let make = |others: usize| {
-        let directory = if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() };
+        let directory = if memory.is_dir() {
+            tempfile::tempdir_in(memory).unwrap()
+        } else {
+            tempfile::tempdir().unwrap()
+        };
         let folder = directory.path().join("quarantine");
         std::fs::create_dir(&folder).unwrap();
         for number in 0..others {
             std::fs::write(
-                folder.join(format!("{:013}-{number:06}-json_invalid-10.0.0.{}", Timestamp::now().0, number % 200)),
+                folder.join(format!(
+                    "{:013}-{number:06}-json_invalid-10.0.0.{}",
+                    Timestamp::now().0,
+                    number % 200
+                )),
                 "{}\n{",
             )
             .unwrap();
@@ -92,7 +137,10 @@ fn a_refusal_beside_fifty_thousand_others_costs_about_the_same_as_beside_ten() {
     };
     let (few, many) = (make(10), make(50_000));
     let (beside_few, beside_many) = (fastest(&few.1), fastest(&many.1));
-    assert!(beside_many < beside_few * 8, "{beside_many:?} instead of {beside_few:?}");
+    assert!(
+        beside_many < beside_few * 8,
+        "{beside_many:?} instead of {beside_few:?}"
+    );
 
     // When it is full, too.
     let full = |directory: &tempfile::TempDir| quarantine(directory.path(), 4_096);
@@ -105,7 +153,10 @@ fn a_refusal_beside_fifty_thousand_others_costs_about_the_same_as_beside_ten() {
         rounds.min().unwrap()
     };
     let (beside_few, beside_many) = (refused(&full(&few.0)), refused(&full(&many.0)));
-    assert!(beside_many < beside_few * 8, "full: {beside_many:?} instead of {beside_few:?}");
+    assert!(
+        beside_many < beside_few * 8,
+        "full: {beside_many:?} instead of {beside_few:?}"
+    );
 }
 
 #[tokio::test]
@@ -121,17 +172,27 @@ async fn tiny_pictures_count_as_what_they_occupy() {
 
 #[tokio::test]
 async fn a_file_system_that_runs_out_of_inodes_ends_pictures_by_their_rule() {
-    let volume = tokio::task::spawn_blocking(|| Volume::with_inodes(400)).await.unwrap();
+    let volume = tokio::task::spawn_blocking(|| Volume::with_inodes(400))
+        .await
+        .unwrap();
     let store = store(&volume.path().join("pictures"), 1 << 30);
     let mut session = store.connect(Lane::Normal).await.unwrap();
     let stored = store_tiny(&mut session, 0..500).await;
     // Each upload looks before it writes: as many as are under way at once may pass together.
     let most = 300 + UPLOADS_AT_ONCE;
-    assert!((200..=most).contains(&stored), "{stored} were stored, and a quarter of 400 inodes is left to others");
+    assert!(
+        (200..=most).contains(&stored),
+        "{stored} were stored, and a quarter of 400 inodes is left to others"
+    );
     // Others take the rest: still no reason to wait.
-    let rest = (0..).find(|number| std::fs::write(volume.path().join(format!("other-{number}")), "").is_err()).unwrap();
+    let rest = (0..)
+        .find(|number| std::fs::write(volume.path().join(format!("other-{number}")), "").is_err())
+        .unwrap();
     assert!(rest > 50, "{rest}");
-    assert_eq!(store_tiny(&mut store.connect(Lane::Urgent).await.unwrap(), 600..603).await, 0);
+    assert_eq!(
+        store_tiny(&mut store.connect(Lane::Urgent).await.unwrap(), 600..603).await,
+        0
+    );
 }
 
 #[test]
@@ -139,33 +200,49 @@ fn events_go_on_where_the_pictures_file_system_has_no_inodes_left() {
     let volume = Volume::with_inodes(60);
     let url = format!("file://{}/pictures", volume.path().display());
     let listen = format!("127.0.0.1:{}", free_port());
-    let gateway = Gateway::start(&[("SEND__STORE__URL", &url), ("SEND__MQTT__EMBEDDED__LISTEN", &listen)]);
+    let gateway = Gateway::start(&[
+        ("SEND__STORE__URL", &url),
+        ("SEND__MQTT__EMBEDDED__LISTEN", &listen),
+    ]);
     for number in 0..80_u8 {
         let mut event = event(&number.to_string(), json!(2), "192.168.1.9");
-        event["ext_data"]["spot_pic"] =
-            json!(["QUJD", "QUJE", "QUJF"][usize::from(number) % 3].to_owned() + &format!("{number:04}"));
+        event["ext_data"]["spot_pic"] = json!(
+            ["QUJD", "QUJE", "QUJF"][usize::from(number) % 3].to_owned() + &format!("{number:04}")
+        );
         assert_eq!(gateway.post("/RealTimeEvent", &event).status, 200);
     }
     gateway.wait_delivered();
     let metrics = gateway.metrics();
     let sum = |name: &str, label: &str| {
-        metrics.iter().filter(|(key, _)| key.starts_with(name) && key.contains(label)).map(|(_, value)| *value).sum::<f64>()
+        metrics
+            .iter()
+            .filter(|(key, _)| key.starts_with(name) && key.contains(label))
+            .map(|(_, value)| *value)
+            .sum::<f64>()
     };
     assert!(sum("boxbridge_send_expired_total{", "rule=\"max_bytes\"") > 20.0);
     let delivered = metrics.iter().filter(|(key, _)| {
-        key.starts_with("boxbridge_send_records_total{") && key.contains("destination=\"mqtt\"") && key.contains("delivered")
+        key.starts_with("boxbridge_send_records_total{")
+            && key.contains("destination=\"mqtt\"")
+            && key.contains("delivered")
     });
     assert_eq!(delivered.map(|(_, value)| *value).sum::<f64>(), 80.0);
 }
 
 #[test]
 fn what_is_kept_is_for_no_other_user_of_the_machine() {
-    let mut gateway = Gateway::start(&[("SEND__MQTT__EMBEDDED__LISTEN", &format!("127.0.0.1:{}", free_port()))]);
+    let mut gateway = Gateway::start(&[(
+        "SEND__MQTT__EMBEDDED__LISTEN",
+        &format!("127.0.0.1:{}", free_port()),
+    )]);
     let data = gateway.data_dir();
     let mut with_picture = event("1", json!(2), "192.168.1.9");
     with_picture["ext_data"]["spot_pic"] = json!("QUJDREVGRw==");
     assert_eq!(gateway.post("/RealTimeEvent", &with_picture).status, 200);
-    assert_eq!(gateway.post_bytes("/RealTimeEvent", b"{nonsense").status, 400);
+    assert_eq!(
+        gateway.post_bytes("/RealTimeEvent", b"{nonsense").status,
+        400
+    );
     gateway.wait_delivered();
     assert_eq!(gateway.stop(), Some(0));
     let open: Vec<_> = open_to_others(&data);
@@ -177,7 +254,12 @@ fn what_is_kept_is_for_no_other_user_of_the_machine() {
     gateway.restart();
     gateway.wait_delivered();
     for folder in &folders {
-        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", folder.display());
+        assert_eq!(
+            folder.metadata().unwrap().permissions().mode() & 0o777,
+            0o700,
+            "{}",
+            folder.display()
+        );
     }
 }
 
@@ -196,10 +278,21 @@ async fn a_folder_that_others_use_as_well_is_left_as_it_is() {
     machine.run(&clock, DAY_MS / 12);
     machine.go_on(100 * DAY_MS);
     store.sweep(&clock).await.unwrap();
-    assert!(theirs.exists() && root.join("somebody's/empty").exists(), "it is not ours to remove, however old");
-    assert_eq!(store_tiny(&mut session, 0..1).await, 1, "and takes none of our room");
+    assert!(
+        theirs.exists() && root.join("somebody's/empty").exists(),
+        "it is not ours to remove, however old"
+    );
+    assert_eq!(
+        store_tiny(&mut session, 0..1).await,
+        1,
+        "and takes none of our room"
+    );
     assert_eq!(root.metadata().unwrap().permissions().mode() & 0o777, 0o755);
-    assert_eq!(open_to_others(&root.join("scene")), Vec::<String>::new(), "what is ours is closed below it");
+    assert_eq!(
+        open_to_others(&root.join("scene")),
+        Vec::<String>::new(),
+        "what is ours is closed below it"
+    );
 }
 
 pub fn store(root: &Path, max_bytes: u64) -> Store {
@@ -218,16 +311,27 @@ pub fn key(number: usize) -> String {
 }
 
 /// Stores pictures of one byte; how many had room.
-pub async fn store_tiny(session: &mut impl Session<Message = Vec<Object>>, numbers: Range<usize>) -> usize {
+pub async fn store_tiny(
+    session: &mut impl Session<Message = Vec<Object>>,
+    numbers: Range<usize>,
+) -> usize {
     let count = numbers.len();
     for number in numbers {
         let (key, bytes) = (key(number), vec![b'x'].into());
-        let object = Object { kind: PictureKind::Scene, key, media_type: "image/jpeg".to_owned(), bytes };
+        let object = Object {
+            kind: PictureKind::Scene,
+            key,
+            media_type: "image/jpeg".to_owned(),
+            bytes,
+        };
         session.submit(Sequence(number as u64 + 1), vec![object]);
     }
     let mut stored = 0;
     for _ in 0..count {
-        match tokio::time::timeout(Duration::from_secs(60), session.next()).await.expect("no answer") {
+        match tokio::time::timeout(Duration::from_secs(60), session.next())
+            .await
+            .expect("no answer")
+        {
             Ok(Answer::Acknowledged { .. }) => stored += 1,
             Ok(Answer::Expired { rule, .. }) => assert_eq!(rule, "max_bytes"),
             answer => panic!("{answer:?}"),
@@ -247,10 +351,18 @@ fn open_to_others(folder: &Path) -> Vec<String> {
     while let Some(path) = left.pop() {
         let metadata = path.symlink_metadata().unwrap();
         if metadata.permissions().mode() & 0o077 != 0 {
-            open.push(format!("{:o} {}", metadata.permissions().mode() & 0o777, path.display()));
+            open.push(format!(
+                "{:o} {}",
+                metadata.permissions().mode() & 0o777,
+                path.display()
+            ));
         }
         if metadata.is_dir() {
-            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            left.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         }
     }
     open

@@ -19,7 +19,11 @@ const BETWEEN_KILLS: Duration = Duration::from_millis(700);
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
     let mut site = Site::start("kills", &[]);
-    let options = simulate::Options { rate: 100.0, patience: Duration::from_secs(2), ..simulate::Options::default() };
+    let options = simulate::Options {
+        rate: 100.0,
+        patience: Duration::from_secs(2),
+        ..simulate::Options::default()
+    };
     let run = Run::start(&site, options).await;
     for _ in 0..20 {
         // The stimulus: boxes send.
@@ -42,8 +46,11 @@ async fn what_lay_in_the_kernel_is_as_old_as_that_and_goes_late() {
     let mosquitto = Mosquitto::start();
     let url = format!("mqtt://{}", mosquitto.address());
     let mut subscriber = Subscriber::start(mosquitto.address(), "boxbridge/#").await;
-    let gateway =
-        Gateway::start(&[("SEND__MQTT__URL", &url), ("ROUTE__DEFAULT__LIVE_FOR", "2s"), ("ROUTE__DEFAULT__PICTURE_WAIT", "1s")]);
+    let gateway = Gateway::start(&[
+        ("SEND__MQTT__URL", &url),
+        ("ROUTE__DEFAULT__LIVE_FOR", "2s"),
+        ("ROUTE__DEFAULT__PICTURE_WAIT", "1s"),
+    ]);
     gateway.signal("STOP");
     let mut body = event("1", json!(1), "gate");
     // More than the kernel takes for an unread connection: the rest comes, and is young, only when the first is read.
@@ -51,7 +58,10 @@ async fn what_lay_in_the_kernel_is_as_old_as_that_and_goes_late() {
     let sent_at = Timestamp::now();
     body["timestamp"] = json!(sent_at.0);
     let (ingest, request) = (gateway.ingest, body.to_string());
-    let head = format!("POST /RealTimeEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n", request.len());
+    let head = format!(
+        "POST /RealTimeEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n",
+        request.len()
+    );
     let mut stream = std::net::TcpStream::connect(ingest).unwrap();
     // The head is in the kernel from here on. The rest by a thread: the kernel does not take all of it.
     stream.write_all(head.as_bytes()).unwrap();
@@ -75,12 +85,21 @@ async fn what_lay_in_the_kernel_is_as_old_as_that_and_goes_late() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_stop_and_start_loses_and_doubles_nothing() {
     let mut site = Site::start("stops", &[("INGEST__DRAIN_DELAY", "200ms")]);
-    let options = simulate::Options { rate: 100.0, patience: Duration::from_secs(2), ..simulate::Options::default() };
+    let options = simulate::Options {
+        rate: 100.0,
+        patience: Duration::from_secs(2),
+        ..simulate::Options::default()
+    };
     let run = Run::start(&site, options).await;
     for _ in 0..3 {
         // The stimulus: boxes send.
         tokio::time::sleep(BETWEEN_KILLS).await;
-        assert_eq!(tokio::task::block_in_place(|| site.gateway.stop()), Some(0), "{}", site.gateway.log());
+        assert_eq!(
+            tokio::task::block_in_place(|| site.gateway.stop()),
+            Some(0),
+            "{}",
+            site.gateway.log()
+        );
         tokio::task::block_in_place(|| site.gateway.restart());
     }
     let (_, report) = run.finish(&site).await;

@@ -27,7 +27,11 @@ async fn over_a_thin_line_nothing_arrives_stale_on_a_live_topic_and_nothing_is_l
     let mut subscriber = Subscriber::start(broker.address(), "boxbridge/+/+/employee/#").await;
     let url = format!("mqtt://{}", thin_line::to(broker.address(), THIN));
     // What is promised here is not how fast boxes are answered, and the machine may be busy.
-    let settings = [("SEND__MQTT__URL", url.as_str()), ("ROUTE__DEFAULT__LIVE_FOR", "5s"), ("INGEST__ANSWER_DEADLINE", "4s")];
+    let settings = [
+        ("SEND__MQTT__URL", url.as_str()),
+        ("ROUTE__DEFAULT__LIVE_FOR", "5s"),
+        ("INGEST__ANSWER_DEADLINE", "4s"),
+    ];
     let gateway = Gateway::start(&settings);
     for number in 0..EVENTS {
         let mut event = event(&number.to_string(), json!(1), "gate");
@@ -46,18 +50,28 @@ async fn over_a_thin_line_nothing_arrives_stale_on_a_live_topic_and_nothing_is_l
         let payload: Value = serde_json::from_slice(&received.payload).unwrap();
         let act_before: Timestamp = serde_json::from_value(payload["act_before"].clone()).unwrap();
         let over = now.since(act_before);
-        assert!(over < TOLERANCE_MS, "live, and {over} ms too late, after {live} live and {late} late ones");
+        assert!(
+            over < TOLERANCE_MS,
+            "live, and {over} ms too late, after {live} live and {late} late ones"
+        );
     }
     assert!(live > 10 && late > 10, "{live} live, {late} late");
-    tokio::time::timeout(Duration::from_secs(20), async { tokio::task::block_in_place(|| gateway.wait_delivered()) })
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(20), async {
+        tokio::task::block_in_place(|| gateway.wait_delivered())
+    })
+    .await
+    .unwrap();
 }
 
 /// Nothing set aside, everywhere.
 fn nothing_is_set_aside(gateway: &Gateway) {
-    let is_aside = |(key, value): (String, f64)| key.contains("outcome=\"set_aside\"") && value > 0.0;
-    assert!(!gateway.metrics().into_iter().any(is_aside), "{}", gateway.log());
+    let is_aside =
+        |(key, value): (String, f64)| key.contains("outcome=\"set_aside\"") && value > 0.0;
+    assert!(
+        !gateway.metrics().into_iter().any(is_aside),
+        "{}",
+        gateway.log()
+    );
 }
 
 #[test]
@@ -78,19 +92,38 @@ fn a_message_that_a_thin_line_carries_for_longer_than_the_stall_timeout_arrives_
         large["remark"] = "x".repeat(600_000).into();
         assert_eq!(gateway.post("/RealTimeEvent", &large).status, 200);
         for number in 0..5 {
-            assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), "door")).status, 200);
+            assert_eq!(
+                gateway
+                    .post(
+                        "/RealTimeEvent",
+                        &event(&number.to_string(), json!(1), "door")
+                    )
+                    .status,
+                200
+            );
         }
-        let is_waiting = |(key, value): (String, f64)| key.starts_with("boxbridge_queue_waiting_records") && value > 0.0;
-        wait_until("it arrives", || !gateway.metrics().into_iter().any(is_waiting));
+        let is_waiting = |(key, value): (String, f64)| {
+            key.starts_with("boxbridge_queue_waiting_records") && value > 0.0
+        };
+        wait_until("it arrives", || {
+            !gateway.metrics().into_iter().any(is_waiting)
+        });
         nothing_is_set_aside(&gateway);
-        assert!(!gateway.log().contains("the connection dies on"), "{}", gateway.log());
+        assert!(
+            !gateway.log().contains("the connection dies on"),
+            "{}",
+            gateway.log()
+        );
     }
 }
 
 #[test]
 fn pictures_that_a_thin_line_carries_for_longer_than_the_timeout_are_stored() {
     let server = Server::start();
-    let line = thin_line::to(format!("127.0.0.1:{}", server.port).parse().unwrap(), 20_000);
+    let line = thin_line::to(
+        format!("127.0.0.1:{}", server.port).parse().unwrap(),
+        20_000,
+    );
     let gateway = Gateway::start(&[
         ("SEND__STORE__URL", &format!("s3://{BUCKET}/thin")),
         ("SEND__STORE__ENDPOINT", &format!("http://{line}")),
@@ -106,7 +139,9 @@ fn pictures_that_a_thin_line_carries_for_longer_than_the_timeout_are_stored() {
         event["ext_data"]["spot_pic"] = STANDARD.encode([number; 140_000]).into();
         assert_eq!(gateway.post("/RealTimeEvent", &event).status, 200);
     }
-    wait_until("the store gives up at first", || gateway.log().contains("no answer within 2s"));
+    wait_until("the store gives up at first", || {
+        gateway.log().contains("no answer within 2s")
+    });
     gateway.wait_delivered();
     nothing_is_set_aside(&gateway);
 }

@@ -23,16 +23,34 @@ fn an_accepted_event_is_answered_as_the_vendor_prints_it() {
     let sent = event("666666", json!(5), "192.168.1.243");
     let answer = gateway.post("/RealTimeEvent", &sent);
     assert_eq!(answer.status, 200);
-    assert_eq!((&answer.body["status"], &answer.body["message"]), (&json!(0), &json!("SUCCESS")));
-    assert!(answer.body["event_id"].as_str().is_some_and(|id| id.len() == 36 && id.as_bytes()[14] == b'8'), "{:?}", answer.body);
+    assert_eq!(
+        (&answer.body["status"], &answer.body["message"]),
+        (&json!(0), &json!("SUCCESS"))
+    );
+    assert!(
+        answer.body["event_id"]
+            .as_str()
+            .is_some_and(|id| id.len() == 36 && id.as_bytes()[14] == b'8'),
+        "{:?}",
+        answer.body
+    );
     for (key, value) in sent.as_object().unwrap() {
         assert_eq!(&answer.body[key], value, "{key}");
     }
     let again = gateway.post("/realtimeevent/", &sent);
-    assert_eq!((again.status, &again.body["event_id"]), (200, &answer.body["event_id"]));
+    assert_eq!(
+        (again.status, &again.body["event_id"]),
+        (200, &answer.body["event_id"])
+    );
     let metrics = gateway.metrics();
-    assert_eq!(metrics["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"accepted\"}"], 1.0);
-    assert_eq!(metrics["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"duplicate\"}"], 1.0);
+    assert_eq!(
+        metrics["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"accepted\"}"],
+        1.0
+    );
+    assert_eq!(
+        metrics["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"duplicate\"}"],
+        1.0
+    );
 }
 
 #[test]
@@ -74,17 +92,34 @@ fn every_broken_request_gets_its_answer() {
     ];
     for (name, request, status) in cases {
         let answer = gateway.raw(request.as_bytes());
-        assert_eq!(answer.as_ref().map(|answer| answer.status), Some(*status), "{name}: {answer:?}");
+        assert_eq!(
+            answer.as_ref().map(|answer| answer.status),
+            Some(*status),
+            "{name}: {answer:?}"
+        );
     }
-    assert!(gateway.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").is_none_or(|answer| answer.status == 400), "HTTP/2 is not spoken");
-    assert_eq!(gateway.post_bytes("/RealTimeEvent", body.as_bytes()).status, 200);
+    assert!(
+        gateway
+            .raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .is_none_or(|answer| answer.status == 400),
+        "HTTP/2 is not spoken"
+    );
+    assert_eq!(
+        gateway.post_bytes("/RealTimeEvent", body.as_bytes()).status,
+        200
+    );
 }
 
 #[test]
 fn a_kept_connection_has_the_idle_time_also_after_a_request_in_one_piece() {
-    let gateway = Gateway::start(&[("INGEST__HEADER_TIMEOUT", "1s"), ("INGEST__IDLE_TIMEOUT", "1m")]);
+    let gateway = Gateway::start(&[
+        ("INGEST__HEADER_TIMEOUT", "1s"),
+        ("INGEST__IDLE_TIMEOUT", "1m"),
+    ]);
     let mut stream = std::net::TcpStream::connect(gateway.ingest).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     let request = "GET /RealTimeEvent HTTP/1.1\r\nHost: a\r\n\r\n";
     stream.set_nodelay(true).unwrap();
     let mut answered = |pieces: &[&str]| {
@@ -95,7 +130,11 @@ fn a_kept_connection_has_the_idle_time_also_after_a_request_in_one_piece() {
         }
         let mut answer = [0; 512];
         let length = stream.read(&mut answer).unwrap();
-        assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{:?}", String::from_utf8_lossy(&answer[..length]));
+        assert!(
+            answer[..length].starts_with(b"HTTP/1.1 200"),
+            "{:?}",
+            String::from_utf8_lossy(&answer[..length])
+        );
     };
     answered(&[request]);
     // The stimulus: silence for longer than a head may take.
@@ -115,26 +154,58 @@ fn what_is_not_an_event_is_refused_with_a_reason_and_kept() {
         ("", b"{\"identity_id\": 007}", 400, "json_invalid"),
         ("", b"{} {}", 400, "json_invalid"),
         ("", deep.as_bytes(), 400, "json_too_deep"),
-        ("", b"{\"identity_name\": \xc0\xd7}", 400, "encoding_invalid"),
+        (
+            "",
+            b"{\"identity_name\": \xc0\xd7}",
+            400,
+            "encoding_invalid",
+        ),
         ("", b"42", 422, "event_unrecognized"),
         ("", b"{}", 422, "event_unrecognized"),
-        ("Content-Type: application/x-www-form-urlencoded\r\n", b"a=b", 415, "media_type_unsupported"),
-        ("Content-Encoding: br\r\n", b"{}", 415, "content_encoding_unsupported"),
+        (
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+            b"a=b",
+            415,
+            "media_type_unsupported",
+        ),
+        (
+            "Content-Encoding: br\r\n",
+            b"{}",
+            415,
+            "content_encoding_unsupported",
+        ),
     ];
     for (head, body, status, code) in cases {
-        let mut request =
-            format!("POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\n{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+        let mut request = format!(
+            "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\n{head}Content-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
         request.extend_from_slice(body);
         let answer = gateway.raw(&request).expect("an answer");
-        assert_eq!((answer.status, answer.body["code"].as_str()), (*status, Some(*code)), "{:?}", String::from_utf8_lossy(body));
-        assert!(answer.body["message"].as_str().is_some_and(|message| !message.is_empty()));
+        assert_eq!(
+            (answer.status, answer.body["code"].as_str()),
+            (*status, Some(*code)),
+            "{:?}",
+            String::from_utf8_lossy(body)
+        );
+        assert!(
+            answer.body["message"]
+                .as_str()
+                .is_some_and(|message| !message.is_empty())
+        );
     }
     let kept = files(&gateway.data_dir().join("quarantine"));
     assert_eq!(kept.len(), cases.len());
     for (_, body, _, _) in cases {
-        assert!(kept.values().any(|file| file.ends_with(body)), "{:?} is not kept", String::from_utf8_lossy(body));
+        assert!(
+            kept.values().any(|file| file.ends_with(body)),
+            "{:?} is not kept",
+            String::from_utf8_lossy(body)
+        );
     }
-    let refused = gateway.metrics()["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"refused\"}"];
+    let refused =
+        gateway.metrics()["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"refused\"}"];
     assert_eq!(refused, cases.len() as f64);
 }
 
@@ -142,26 +213,57 @@ fn what_is_not_an_event_is_refused_with_a_reason_and_kept() {
 fn history_that_is_not_understood_is_kept_and_never_comes_again() {
     let gateway = gateway();
     let answer = gateway.post_bytes("/HistoryEvent", b"{nonsense");
-    assert_eq!((answer.status, &answer.body["status"], &answer.body["event_id"]), (200, &json!(0), &Value::Null));
+    assert_eq!(
+        (
+            answer.status,
+            &answer.body["status"],
+            &answer.body["event_id"]
+        ),
+        (200, &json!(0), &Value::Null)
+    );
     assert_eq!(answer.body["code"], "json_invalid");
     assert_eq!(files(&gateway.data_dir().join("quarantine")).len(), 1);
     let mixed = json!([event("1", json!(1), "10.0.0.1"), {"no": "event"}, event("2", json!(1), "10.0.0.1")]);
     let answer = gateway.post("/HistoryEvent", &mixed);
     assert_eq!(answer.status, 200);
-    let codes: Vec<_> = answer.body["events"].as_array().unwrap().iter().map(|part| part["status"].as_u64().unwrap()).collect();
+    let codes: Vec<_> = answer.body["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["status"].as_u64().unwrap())
+        .collect();
     assert_eq!(codes, [0, 422, 0]);
     let metrics = gateway.metrics();
-    assert_eq!(metrics["boxbridge_ingest_events_total{feed=\"history\",outcome=\"quarantined\"}"], 2.0);
-    assert_eq!(metrics["boxbridge_ingest_events_total{feed=\"history\",outcome=\"accepted\"}"], 2.0);
+    assert_eq!(
+        metrics["boxbridge_ingest_events_total{feed=\"history\",outcome=\"quarantined\"}"],
+        2.0
+    );
+    assert_eq!(
+        metrics["boxbridge_ingest_events_total{feed=\"history\",outcome=\"accepted\"}"],
+        2.0
+    );
 }
 
 #[test]
 fn history_that_finds_no_room_in_quarantine_is_asked_to_come_again() {
-    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("INGEST__QUARANTINE__MAX_BYTES", "0")]);
+    let gateway = Gateway::start(&[
+        ("SEND__MQTT__URL", "mqtt://127.0.0.1:9"),
+        ("INGEST__QUARANTINE__MAX_BYTES", "0"),
+    ]);
     let answer = gateway.post_bytes("/HistoryEvent", b"{nonsense");
-    assert_eq!((answer.status, answer.body["code"].as_str()), (503, Some("quarantine_full")));
-    assert!(answer.head.to_lowercase().contains("retry-after: "), "{}", answer.head);
-    assert_eq!(gateway.post_bytes("/RealTimeEvent", b"{nonsense").status, 400);
+    assert_eq!(
+        (answer.status, answer.body["code"].as_str()),
+        (503, Some("quarantine_full"))
+    );
+    assert!(
+        answer.head.to_lowercase().contains("retry-after: "),
+        "{}",
+        answer.head
+    );
+    assert_eq!(
+        gateway.post_bytes("/RealTimeEvent", b"{nonsense").status,
+        400
+    );
 }
 
 #[test]
@@ -169,8 +271,12 @@ fn a_body_over_the_limit_is_refused_before_it_is_sent_and_after() {
     let gateway = gateway();
     let over = vec![b' '; (8 << 20) + 1];
     let answer = gateway.post_bytes("/RealTimeEvent", &over);
-    assert_eq!((answer.status, answer.body["code"].as_str()), (413, Some("body_too_large")));
-    let mut chunked = b"POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    assert_eq!(
+        (answer.status, answer.body["code"].as_str()),
+        (413, Some("body_too_large"))
+    );
+    let mut chunked =
+        b"POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     chunked.extend_from_slice(format!("{:x}\r\n", over.len()).as_bytes());
     chunked.extend_from_slice(&over);
     assert_eq!(gateway.raw(&chunked).map(|answer| answer.status), Some(413));
@@ -179,13 +285,30 @@ fn a_body_over_the_limit_is_refused_before_it_is_sent_and_after() {
 #[test]
 fn a_browser_or_load_balancer_sees_that_it_is_there() {
     let gateway = gateway();
-    for path in ["/RealTimeEvent", "/historyevent/", "/DeviceStatus", "/SophonFogStatus"] {
-        let answer = gateway.raw(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
-        assert_eq!((answer.status, answer.body), (200, json!({"message": "boxbridge", "ready": true})), "{path}");
+    for path in [
+        "/RealTimeEvent",
+        "/historyevent/",
+        "/DeviceStatus",
+        "/SophonFogStatus",
+    ] {
+        let answer = gateway
+            .raw(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes())
+            .unwrap();
+        assert_eq!(
+            (answer.status, answer.body),
+            (200, json!({"message": "boxbridge", "ready": true})),
+            "{path}"
+        );
     }
     let status = gateway.post("/DeviceStatus", &json!({"dev_sno": "x", "sub_devices": []}));
-    assert_eq!((status.status, status.body), (200, json!({"status": 0, "message": "SUCCESS"})));
-    assert_eq!(gateway.metrics()["boxbridge_ingest_events_total{feed=\"status\",outcome=\"accepted\"}"], 1.0);
+    assert_eq!(
+        (status.status, status.body),
+        (200, json!({"status": 0, "message": "SUCCESS"}))
+    );
+    assert_eq!(
+        gateway.metrics()["boxbridge_ingest_events_total{feed=\"status\",outcome=\"accepted\"}"],
+        1.0
+    );
 }
 
 #[test]
@@ -218,18 +341,31 @@ fn a_body_that_ends_early_is_counted_and_not_stored() {
         assert!(std::time::Instant::now() < deadline);
         std::thread::yield_now();
     }
-    assert_eq!(gateway.metrics()["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"accepted\"}"], 0.0);
+    assert_eq!(
+        gateway.metrics()["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"accepted\"}"],
+        0.0
+    );
 }
 
 #[test]
 fn an_array_is_answered_event_by_event() {
     let gateway = gateway();
-    let answer = gateway.post("/RealTimeEvent", &json!([event("1", json!(1), "a"), [], event("2", json!(2), "a")]));
+    let answer = gateway.post(
+        "/RealTimeEvent",
+        &json!([event("1", json!(1), "a"), [], event("2", json!(2), "a")]),
+    );
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.body["events"][0]["event_id"], answer.body["event_id"]);
+    assert_eq!(
+        answer.body["events"][0]["event_id"],
+        answer.body["event_id"]
+    );
     assert_eq!(answer.body["events"][1]["code"], "event_unrecognized");
     let nothing = gateway.post("/RealTimeEvent", &json!([{}, {}]));
-    assert_eq!((nothing.status, nothing.body["code"].as_str()), (422, Some("event_unrecognized")));
-    let refused = gateway.metrics()["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"refused\"}"];
+    assert_eq!(
+        (nothing.status, nothing.body["code"].as_str()),
+        (422, Some("event_unrecognized"))
+    );
+    let refused =
+        gateway.metrics()["boxbridge_ingest_events_total{feed=\"realtime\",outcome=\"refused\"}"];
     assert_eq!(refused, 3.0);
 }

@@ -31,7 +31,10 @@ const MEMORY_MAX_KIB: u64 = 256 * 1024;
 
 fn gateway() -> Gateway {
     // No bus: what is measured is the way in. Nor is the disk of a test machine.
-    Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("INGEST__ANSWER_DEADLINE", "7s")])
+    Gateway::start(&[
+        ("SEND__MQTT__URL", "mqtt://127.0.0.1:9"),
+        ("INGEST__ANSWER_DEADLINE", "7s"),
+    ])
 }
 
 async fn connect(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
@@ -53,7 +56,11 @@ async fn post(from: Ipv4Addr, to: SocketAddr, request: &[u8]) -> Option<u16> {
             let mut answer = Vec::new();
             reader.read_to_end(&mut answer).await.ok().map(|_| answer)
         });
-        String::from_utf8_lossy(&answer?).split(' ').nth(1)?.parse().ok()
+        String::from_utf8_lossy(&answer?)
+            .split(' ')
+            .nth(1)?
+            .parse()
+            .ok()
     };
     tokio::time::timeout(PATIENCE, exchange).await.ok()?
 }
@@ -95,7 +102,10 @@ async fn good_boxes(to: SocketAddr) -> Arc<Good> {
                     _ => &good.lost,
                 };
                 count.fetch_add(1, Ordering::Relaxed);
-                good.late.fetch_add(u32::from(start.elapsed() > Duration::from_millis(500)), Ordering::Relaxed);
+                good.late.fetch_add(
+                    u32::from(start.elapsed() > Duration::from_millis(500)),
+                    Ordering::Relaxed,
+                );
             }
         })
     });
@@ -106,10 +116,16 @@ async fn good_boxes(to: SocketAddr) -> Arc<Good> {
 }
 
 /// The good boxes beside `neighbour`, which goes on until it is told to end.
-async fn judge<F: Future<Output = ()> + Send + 'static>(name: &str, neighbour: impl Fn(SocketAddr, Arc<AtomicBool>) -> Vec<F>) {
+async fn judge<F: Future<Output = ()> + Send + 'static>(
+    name: &str,
+    neighbour: impl Fn(SocketAddr, Arc<AtomicBool>) -> Vec<F>,
+) {
     let gateway = gateway();
     let is_over = Arc::new(AtomicBool::new(false));
-    let neighbours: Vec<_> = neighbour(gateway.ingest, Arc::clone(&is_over)).into_iter().map(tokio::spawn).collect();
+    let neighbours: Vec<_> = neighbour(gateway.ingest, Arc::clone(&is_over))
+        .into_iter()
+        .map(tokio::spawn)
+        .collect();
     let good = good_boxes(gateway.ingest).await;
     is_over.store(true, Ordering::Release);
     neighbours.iter().for_each(tokio::task::JoinHandle::abort);
@@ -117,15 +133,28 @@ async fn judge<F: Future<Output = ()> + Send + 'static>(name: &str, neighbour: i
 }
 
 fn verdict(name: &str, gateway: &Gateway, good: &Good) {
-    let [taken, lost, late] = [&good.taken, &good.lost, &good.late].map(|count| count.load(Ordering::Relaxed));
+    let [taken, lost, late] =
+        [&good.taken, &good.lost, &good.late].map(|count| count.load(Ordering::Relaxed));
     let memory = gateway.peak_memory_kib();
-    println!("{name}: {taken} taken, {lost} lost, {late} over 500 ms, at most {} MiB", memory / 1024);
-    assert_eq!((taken, lost), (u32::from(BOXES) * EVENTS, 0), "{name}; the gateway says:\n{}", gateway.log());
+    println!(
+        "{name}: {taken} taken, {lost} lost, {late} over 500 ms, at most {} MiB",
+        memory / 1024
+    );
+    assert_eq!(
+        (taken, lost),
+        (u32::from(BOXES) * EVENTS, 0),
+        "{name}; the gateway says:\n{}",
+        gateway.log()
+    );
     assert!(memory < MEMORY_MAX_KIB, "{name}: {memory} KiB");
 }
 
 /// So many connections of so many addresses over which `request` is sent again and again, and its answers read.
-fn senders(count: u8, addresses: u8, request: Vec<u8>) -> impl Fn(SocketAddr, Arc<AtomicBool>) -> Vec<BoxFuture> {
+fn senders(
+    count: u8,
+    addresses: u8,
+    request: Vec<u8>,
+) -> impl Fn(SocketAddr, Arc<AtomicBool>) -> Vec<BoxFuture> {
     let request = Arc::new(request);
     move |to, is_over| {
         let sender = |number| {
@@ -168,12 +197,23 @@ async fn idle_connections_of_one_address_cost_the_others_nothing() {
 fn many_values(count: usize) -> Vec<u8> {
     let mut event = event("1", json!(1), "10.0.0.1");
     event["x"] = "here".into();
-    request("/RealTimeEvent", &event.to_string().replace("\"here\"", &format!("[{}]", vec![r#"{"":0}"#; count].join(","))))
+    request(
+        "/RealTimeEvent",
+        &event.to_string().replace(
+            "\"here\"",
+            &format!("[{}]", vec![r#"{"":0}"#; count].join(",")),
+        ),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_cost_a_hundred_times_their_text_cost_the_others_nothing() {
-    for (connections, addresses, values) in [(4, 1, 49_000), (16, 1, 30_000), (64, 16, 30_000), (128, 1, 49_000)] {
+    for (connections, addresses, values) in [
+        (4, 1, 49_000),
+        (16, 1, 30_000),
+        (64, 16, 30_000),
+        (128, 1, 49_000),
+    ] {
         let name = format!("{connections} connections of {addresses} × {values} values");
         judge(&name, senders(connections, addresses, many_values(values))).await;
     }
@@ -185,7 +225,11 @@ async fn bodies_of_much_text_cost_the_others_nothing() {
     event["x"] = "text ".repeat(1_580_000).into();
     for addresses in [1, 16] {
         let name = format!("64 × 7.9 MB of text from {addresses}");
-        judge(&name, senders(64, addresses, request("/RealTimeEvent", &event.to_string()))).await;
+        judge(
+            &name,
+            senders(64, addresses, request("/RealTimeEvent", &event.to_string())),
+        )
+        .await;
     }
 }
 
@@ -200,7 +244,9 @@ async fn answers_that_nobody_reads_cost_the_others_nothing() {
             let mut open = Vec::new();
             // One after the other, each as soon as the one before has its answer: so none is refused.
             while open.len() < 40 {
-                let Ok(mut stream) = connect(NEIGHBOUR, to).await else { continue };
+                let Ok(mut stream) = connect(NEIGHBOUR, to).await else {
+                    continue;
+                };
                 let _ = stream.write_all(&request).await;
                 let _ = stream.readable().await;
                 open.push(stream);
@@ -214,7 +260,10 @@ async fn answers_that_nobody_reads_cost_the_others_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_that_drips_keeps_no_other_history_away() {
     let gateway = gateway();
-    let head = format!("POST /HistoryEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n[", 60 << 20);
+    let head = format!(
+        "POST /HistoryEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n[",
+        60 << 20
+    );
     let dripping = tokio::spawn(async move {
         let mut stream = connect(NEIGHBOUR, gateway.ingest).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -226,9 +275,17 @@ async fn a_history_that_drips_keeps_no_other_history_away() {
     let body = |number: u32| request("/HistoryEvent", &good_event(number, NEIGHBOUR));
     for number in 0..10 {
         let address = Ipv4Addr::new(127, 0, 1, 1);
-        assert_eq!(post(address, gateway.ingest, &body(number)).await, Some(200), "{number}: {}", gateway.log());
+        assert_eq!(
+            post(address, gateway.ingest, &body(number)).await,
+            Some(200),
+            "{number}: {}",
+            gateway.log()
+        );
     }
-    assert!(!dripping.is_finished(), "it has done nothing that it would be ended for");
+    assert!(
+        !dripping.is_finished(),
+        "it has done nothing that it would be ended for"
+    );
     dripping.abort();
 }
 
@@ -239,7 +296,10 @@ async fn a_history_that_finds_the_room_taken_ends_the_slowest_which_comes_again(
         ("INGEST__HISTORY_BODY_MAX_BYTES", "1MiB"),
         ("INGEST__IN_FLIGHT_WAIT", "5s"),
     ]);
-    let head = format!("POST /HistoryEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n", 1 << 20);
+    let head = format!(
+        "POST /HistoryEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n",
+        1 << 20
+    );
     let mut slow = Vec::new();
     // Two of a megabyte fill the room but for a little.
     for _ in 0..2 {
@@ -252,7 +312,12 @@ async fn a_history_that_finds_the_room_taken_ends_the_slowest_which_comes_again(
     // The stimulus: both have been slow for long enough to be ended for it.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let body = request("/HistoryEvent", &good_event(1, NEIGHBOUR));
-    assert_eq!(post(Ipv4Addr::new(127, 0, 1, 1), gateway.ingest, &body).await, Some(200), "{}", gateway.log());
+    assert_eq!(
+        post(Ipv4Addr::new(127, 0, 1, 1), gateway.ingest, &body).await,
+        Some(200),
+        "{}",
+        gateway.log()
+    );
     let busy = gateway.metrics()["boxbridge_ingest_refusals_total{code=\"history_busy\"}"];
     assert_eq!(busy, 1.0, "one of the two has given way");
 }
@@ -262,13 +327,21 @@ async fn histories_of_much_text_cost_no_more_memory_than_there_is() {
     let mut event = event("1", json!(1), "10.0.0.1");
     event["x"] = "text ".repeat(1_580_000).into();
     let body = format!("[{}]", vec![event.to_string(); 8].join(","));
-    judge("4 × 63 MB of history", senders(4, 4, request("/HistoryEvent", &body))).await;
+    judge(
+        "4 × 63 MB of history",
+        senders(4, 4, request("/HistoryEvent", &body)),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_of_millions_of_elements_cost_no_more_memory_than_there_is() {
     let body = format!("[{}1]", r#"{"a":1},"#.repeat(2_000_000));
-    judge("16 × 2,000,000 elements of one address", senders(16, 1, request("/HistoryEvent", &body))).await;
+    judge(
+        "16 × 2,000,000 elements of one address",
+        senders(16, 1, request("/HistoryEvent", &body)),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,8 +349,20 @@ async fn live_and_history_together_cost_no_more_memory_than_there_is() {
     let mut event = event("1", json!(1), "10.0.0.1");
     event["x"] = "text ".repeat(1_580_000).into();
     let live = senders(32, 16, request("/RealTimeEvent", &event.to_string()));
-    let history = senders(4, 4, request("/HistoryEvent", &format!("[{}]", vec![event.to_string(); 8].join(","))));
-    let both = |to, is_over: Arc<AtomicBool>| live(to, is_over.clone()).into_iter().chain(history(to, is_over)).collect();
+    let history = senders(
+        4,
+        4,
+        request(
+            "/HistoryEvent",
+            &format!("[{}]", vec![event.to_string(); 8].join(",")),
+        ),
+    );
+    let both = |to, is_over: Arc<AtomicBool>| {
+        live(to, is_over.clone())
+            .into_iter()
+            .chain(history(to, is_over))
+            .collect()
+    };
     judge("32 × 7.9 MB and 4 × 63 MB of history", both).await;
 }
 
@@ -290,7 +375,10 @@ async fn histories_of_sixteen_boxes_behind_one_address_all_get_in() {
             event["ext_data"]["spot_pic"] = format!("/9j/{}", "QUJD".repeat(87_500)).into();
             event.to_string()
         });
-        request("/HistoryEvent", &format!("[{}]", events.collect::<Vec<_>>().join(",")))
+        request(
+            "/HistoryEvent",
+            &format!("[{}]", events.collect::<Vec<_>>().join(",")),
+        )
     };
     let boxes: Vec<_> = (0..16)
         .map(|number| {
@@ -305,7 +393,10 @@ async fn histories_of_sixteen_boxes_behind_one_address_all_get_in() {
 
     let good = good_boxes(gateway.ingest).await;
     for resent in boxes {
-        tokio::time::timeout(RESENT_WITHIN, resent).await.expect("a box that asks again gets in").unwrap();
+        tokio::time::timeout(RESENT_WITHIN, resent)
+            .await
+            .expect("a box that asks again gets in")
+            .unwrap();
     }
     verdict("16 histories of 14 MB", &gateway, &good);
 }
@@ -317,7 +408,9 @@ async fn a_connection_whose_answers_are_not_read_ends() {
     let requests = "GET /RealTimeEvent HTTP/1.1\r\nHost: box\r\n\r\n".repeat(1_000);
     // Until both kernels are full of what nobody reads, and the gateway has waited long enough.
     let ended = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
-    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the connection ends");
+    tokio::time::timeout(Duration::from_secs(60), ended)
+        .await
+        .expect("the connection ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -329,14 +422,17 @@ async fn a_first_line_of_nothing_but_blanks_ends_however_fast_they_come() {
             stream.write_all(beginning.as_bytes()).await.unwrap();
             let blanks = blank.repeat(16 * 1024);
             let ended = async { while stream.write_all(blanks.as_bytes()).await.is_ok() {} };
-            tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap_or_else(|_| panic!("{beginning:?} {blank:?}"));
+            tokio::time::timeout(Duration::from_secs(60), ended)
+                .await
+                .unwrap_or_else(|_| panic!("{beginning:?} {blank:?}"));
         }
     }
 }
 
 /// Whether the other side has read all that was written here: nothing waits in either kernel.
 fn is_read(stream: &TcpStream) -> bool {
-    let [here, there] = [stream.local_addr(), stream.peer_addr()].map(|address| format!("{:04X}", address.unwrap().port()));
+    let [here, there] = [stream.local_addr(), stream.peer_addr()]
+        .map(|address| format!("{:04X}", address.unwrap().port()));
     let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
     connections.lines().skip(1).all(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 /// As the vendor's document prints it.
 pub fn sample() -> Value {
-    serde_json::from_str(include_str!("../../normalize/realtime-vendor-sample.json")).expect("the sample is JSON")
+    serde_json::from_str(include_str!("../../normalize/realtime-vendor-sample.json"))
+        .expect("the sample is JSON")
 }
 
 /// A document of the nested shape: any known field may be missing, or hold any value at all; unknown ones join.
@@ -16,8 +17,12 @@ pub fn any_document() -> impl Strategy<Value = Value> {
     (top, inner, any_picture(), any::<bool>()).prop_map(|(top, inner, picture, is_pictured)| {
         let mut document = top.into_iter().collect::<Map<_, _>>();
         // What makes it a document of this dialect, if nothing else does.
-        document.entry("identity_id").or_insert_with(|| json!("666666"));
-        document.entry("timestamp").or_insert_with(|| json!(1_566_016_554_020_u64));
+        document
+            .entry("identity_id")
+            .or_insert_with(|| json!("666666"));
+        document
+            .entry("timestamp")
+            .or_insert_with(|| json!(1_566_016_554_020_u64));
         document.extend(inner.map(|inner| ("ext_data".to_owned(), inner)));
         if is_pictured {
             document.insert("reg_pic".to_owned(), Value::String(picture));
@@ -62,21 +67,32 @@ pub fn any_flat_document() -> impl Strategy<Value = Value> {
             "post_action",
             "group_id",
         ],
-        ["media_device_ip", "media_device_type", "media_device_name", "media_device_url"],
+        [
+            "media_device_ip",
+            "media_device_type",
+            "media_device_name",
+            "media_device_url",
+        ],
     );
-    let of = |inner_name: &'static str, (time, top, inner): (&'static str, [&'static str; 12], [&'static str; 4])| {
-        let name =
-            |names: Vec<&'static str>| prop_oneof![6 => prop::sample::select(names).prop_map(str::to_owned), 1 => unknown_name()];
-        let top = prop::collection::btree_map(name(top.to_vec()), any_value(), 0..9);
-        let inner = prop::collection::btree_map(name(inner.to_vec()), any_value(), 0..5).prop_map(object);
-        (top, prop_oneof![8 => inner, 1 => any_value()]).prop_map(move |(top, inner)| {
-            let mut document = top.into_iter().collect::<Map<_, _>>();
-            document.entry("identity_id").or_insert_with(|| json!("666666"));
-            document.entry(time).or_insert_with(|| json!(1_566_016_554_020_u64));
-            document.insert(inner_name.to_owned(), inner);
-            Value::Object(document)
-        })
-    };
+    let of =
+        |inner_name: &'static str,
+         (time, top, inner): (&'static str, [&'static str; 12], [&'static str; 4])| {
+            let name = |names: Vec<&'static str>| prop_oneof![6 => prop::sample::select(names).prop_map(str::to_owned), 1 => unknown_name()];
+            let top = prop::collection::btree_map(name(top.to_vec()), any_value(), 0..9);
+            let inner = prop::collection::btree_map(name(inner.to_vec()), any_value(), 0..5)
+                .prop_map(object);
+            (top, prop_oneof![8 => inner, 1 => any_value()]).prop_map(move |(top, inner)| {
+                let mut document = top.into_iter().collect::<Map<_, _>>();
+                document
+                    .entry("identity_id")
+                    .or_insert_with(|| json!("666666"));
+                document
+                    .entry(time)
+                    .or_insert_with(|| json!(1_566_016_554_020_u64));
+                document.insert(inner_name.to_owned(), inner);
+                Value::Object(document)
+            })
+        };
     prop_oneof![of("ep_info", V5), of("media_device_info", V6)]
 }
 
@@ -85,8 +101,17 @@ fn object(members: std::collections::BTreeMap<String, Value>) -> Value {
 }
 
 fn top_name() -> impl Strategy<Value = String> {
-    const KNOWN: [&str; 9] =
-        ["identity_id", "identity_name", "group_name", "group_id", "timestamp", "score", "reg_pic", "device_id", "identity_info"];
+    const KNOWN: [&str; 9] = [
+        "identity_id",
+        "identity_name",
+        "group_name",
+        "group_id",
+        "timestamp",
+        "score",
+        "reg_pic",
+        "device_id",
+        "identity_info",
+    ];
     prop_oneof![6 => prop::sample::select(&KNOWN[..]).prop_map(str::to_owned), 1 => unknown_name()]
 }
 
@@ -110,23 +135,54 @@ fn inner_name() -> impl Strategy<Value = String> {
 
 /// Never one that marks a flat document or an embedding.
 fn unknown_name() -> impl Strategy<Value = String> {
-    prop_oneof![Just("reported_peroid".to_owned()), Just(String::new()), "x[a-z\"\\\\é ]{0,6}"]
+    prop_oneof![
+        Just("reported_peroid".to_owned()),
+        Just(String::new()),
+        "x[a-z\"\\\\é ]{0,6}"
+    ]
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
     let number = prop_oneof![
         (-10_i64..10).prop_map(Value::from),
         (0.0..101.0_f64).prop_map(Value::from),
-        prop::sample::select(&["1566016554020", "1602612036.3828533", "1.50", "1E2", "-0.0", "123456789012345678901234567890"][..])
-            .prop_map(|digits| serde_json::from_str(digits).expect("it is a number")),
+        prop::sample::select(
+            &[
+                "1566016554020",
+                "1602612036.3828533",
+                "1.50",
+                "1E2",
+                "-0.0",
+                "123456789012345678901234567890"
+            ][..]
+        )
+        .prop_map(|digits| serde_json::from_str(digits).expect("it is a number")),
     ];
     let text = prop_oneof![
-        prop::sample::select(&["", " ", "1", "3", "vip", "0", "192.168.1.243", "87.5", "stranger", "小明"][..])
-            .prop_map(str::to_owned),
+        prop::sample::select(
+            &[
+                "",
+                " ",
+                "1",
+                "3",
+                "vip",
+                "0",
+                "192.168.1.243",
+                "87.5",
+                "stranger",
+                "小明"
+            ][..]
+        )
+        .prop_map(str::to_owned),
         any::<String>(),
         any_picture(),
     ];
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), number, text.prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        number,
+        text.prop_map(Value::from)
+    ];
     leaf.prop_recursive(3, 12, 4, |value| {
         prop_oneof![
             prop::collection::vec(value.clone(), 0..4).prop_map(Value::from),
@@ -141,8 +197,15 @@ fn any_picture() -> impl Strategy<Value = String> {
         let plain = base64_simd::STANDARD.encode_to_string(&bytes);
         match spelling {
             0 => format!("data:image/jpeg;base64,{plain}"),
-            1 => plain.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line) + "\r\n").collect(),
-            2 => plain.trim_end_matches('=').replace('+', "-").replace('/', "_"),
+            1 => plain
+                .as_bytes()
+                .chunks(76)
+                .map(|line| String::from_utf8_lossy(line) + "\r\n")
+                .collect(),
+            2 => plain
+                .trim_end_matches('=')
+                .replace('+', "-")
+                .replace('/', "_"),
             _ => plain,
         }
     })
@@ -151,8 +214,16 @@ fn any_picture() -> impl Strategy<Value = String> {
 /// The document with every text that is base64 in any spelling written in one, since spelling is all that may differ.
 pub fn comparable(document: &Value) -> Value {
     let mut document = document.clone();
-    const FLAT: [&str; 8] =
-        ["reg_pic", "spot_pic", "recognize_face", "ir_pic", "reg_image", "spot_image", "recognize_face_image", "ir_image"];
+    const FLAT: [&str; 8] = [
+        "reg_pic",
+        "spot_pic",
+        "recognize_face",
+        "ir_pic",
+        "reg_image",
+        "spot_image",
+        "recognize_face_image",
+        "ir_image",
+    ];
     let nested = ["spot_pic", "recognize_face", "ir_pic"].map(|name| (Some("ext_data"), name));
     for (inner, name) in FLAT.map(|name| (None, name)).into_iter().chain(nested) {
         let object = match inner {
@@ -161,7 +232,10 @@ pub fn comparable(document: &Value) -> Value {
         };
         if let Some(Value::String(text)) = object.and_then(|object| object.get_mut(name)) {
             let payload = text.strip_prefix("data:image/jpeg;base64,").unwrap_or(text);
-            let clean = payload.replace(|c: char| c.is_ascii_whitespace(), "").replace('-', "+").replace('_', "/");
+            let clean = payload
+                .replace(|c: char| c.is_ascii_whitespace(), "")
+                .replace('-', "+")
+                .replace('_', "/");
             let clean = clean.trim_end_matches('=');
             use base64::Engine;
             let lenient = base64::engine::GeneralPurpose::new(

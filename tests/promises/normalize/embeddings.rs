@@ -36,11 +36,22 @@ fn no_embedding_passes_in_a_text_of_whatever_field() {
     ] {
         for times in 1..6 {
             let value = json!({"kept": "K", "list": [in_a_text(&attributes, times)]});
-            for value in [in_a_text(&attributes, times), value.clone(), in_a_text(&value, 1)] {
-                let normalized = one(with(path, &value).to_string().as_bytes(), &source(Feed::Realtime));
+            for value in [
+                in_a_text(&attributes, times),
+                value.clone(),
+                in_a_text(&value, 1),
+            ] {
+                let normalized = one(
+                    with(path, &value).to_string().as_bytes(),
+                    &source(Feed::Realtime),
+                );
                 let event = serde_json::to_string(&normalized.event).unwrap();
                 assert!(!event.contains(EMBEDDING), "{path} {times}: {event}");
-                let is_said = normalized.event.warnings.iter().any(|warning| warning.code == WarningCode::EmbeddingRemoved);
+                let is_said = normalized
+                    .event
+                    .warnings
+                    .iter()
+                    .any(|warning| warning.code == WarningCode::EmbeddingRemoved);
                 assert!(is_said, "{path} {times}: {event}");
             }
         }
@@ -49,9 +60,27 @@ fn no_embedding_passes_in_a_text_of_whatever_field() {
 
 #[test]
 fn the_rest_of_such_a_text_stays_and_a_text_without_one_stays_as_it_is() {
-    let extra = |text: &str| one(with("/x", &json!(text)).to_string().as_bytes(), &source(Feed::Realtime)).event.extra["x"].clone();
-    assert_eq!(extra(r#"{"b":1.50,"feature_binary":"RU1C","a":"小"}"#), json!(r#"{"a":"小","b":1.50}"#));
-    for text in [r#"{ "b":1, "a":"\u5c0f" }"#, "featured guest", r#"["feature"]"#, r#"{"feature":[1,2]}"#, "{", "\\u"] {
+    let extra = |text: &str| {
+        one(
+            with("/x", &json!(text)).to_string().as_bytes(),
+            &source(Feed::Realtime),
+        )
+        .event
+        .extra["x"]
+            .clone()
+    };
+    assert_eq!(
+        extra(r#"{"b":1.50,"feature_binary":"RU1C","a":"小"}"#),
+        json!(r#"{"a":"小","b":1.50}"#)
+    );
+    for text in [
+        r#"{ "b":1, "a":"\u5c0f" }"#,
+        "featured guest",
+        r#"["feature"]"#,
+        r#"{"feature":[1,2]}"#,
+        "{",
+        "\\u",
+    ] {
         assert_eq!(extra(text), json!(text), "{text}");
     }
 }
@@ -59,10 +88,17 @@ fn the_rest_of_such_a_text_stays_and_a_text_without_one_stays_as_it_is() {
 #[test]
 fn a_text_that_cannot_be_read_is_cut_off_before_an_embedding_and_its_body_is_kept() {
     for path in ["/x", "/ext_data"] {
-        let broken = format!(r#"{{"person_type":3,"recognize_face_attr":{{"age":30,"feature":"{EMBEDDING}"#);
-        let normalized = one(with(path, &json!(broken)).to_string().as_bytes(), &source(Feed::Realtime));
+        let broken =
+            format!(r#"{{"person_type":3,"recognize_face_attr":{{"age":30,"feature":"{EMBEDDING}"#);
+        let normalized = one(
+            with(path, &json!(broken)).to_string().as_bytes(),
+            &source(Feed::Realtime),
+        );
         let event = serde_json::to_string(&normalized.event).unwrap();
-        assert!(!event.contains(EMBEDDING) && event.contains("recognize_face_attr"), "{event}");
+        assert!(
+            !event.contains(EMBEDDING) && event.contains("recognize_face_attr"),
+            "{event}"
+        );
         assert!(normalized.unread.is_some());
     }
 }
@@ -70,15 +106,34 @@ fn a_text_that_cannot_be_read_is_cut_off_before_an_embedding_and_its_body_is_kep
 #[test]
 fn an_embedding_in_a_text_that_is_not_utf_8_does_not_stay_in_its_bytes() {
     let text = format!(r#"{{\"name\":\"@\",\"feature_binary\":\"{EMBEDDING}\"}}"#);
-    let body = with("/x", &json!("here")).to_string().replace("here", &text).into_bytes();
+    let body = with("/x", &json!("here"))
+        .to_string()
+        .replace("here", &text)
+        .into_bytes();
     let at = body.iter().position(|byte| *byte == b'@').unwrap();
     let body = [&body[..at], b"\xc0\xc0", &body[at + 1..]].concat();
-    let source = Source { charset: Some("gbk".to_owned()), ..source(Feed::Realtime) };
+    let source = Source {
+        charset: Some("gbk".to_owned()),
+        ..source(Feed::Realtime)
+    };
     let event = serde_json::to_value(&one(&body, &source).event).unwrap();
     assert!(!event.to_string().contains(EMBEDDING), "{event}");
-    let bytes = event["source"]["$bytes"].as_object().unwrap_or_else(|| panic!("{event}")).values();
-    let bytes: Vec<_> = bytes.map(|it| base64_simd::STANDARD.decode_to_vec(it.as_str().unwrap()).unwrap()).collect();
-    assert!(bytes.iter().all(|bytes| !String::from_utf8_lossy(bytes).contains(EMBEDDING)));
+    let bytes = event["source"]["$bytes"]
+        .as_object()
+        .unwrap_or_else(|| panic!("{event}"))
+        .values();
+    let bytes: Vec<_> = bytes
+        .map(|it| {
+            base64_simd::STANDARD
+                .decode_to_vec(it.as_str().unwrap())
+                .unwrap()
+        })
+        .collect();
+    assert!(
+        bytes
+            .iter()
+            .all(|bytes| !String::from_utf8_lossy(bytes).contains(EMBEDDING))
+    );
 }
 
 #[test]
@@ -88,7 +143,15 @@ fn a_text_is_read_for_embeddings_only_where_there_is_memory_for_it() {
     let body = Bytes::from(with("/x", &json!(text)).to_string());
     let code = |bytes: usize| {
         let has_room = |asked: usize| asked <= bytes;
-        normalize(&body, &Context { room: Room(&has_room), ..context(&source) }).map(drop).map_err(|refusal| refusal.code.as_str())
+        normalize(
+            &body,
+            &Context {
+                room: Room(&has_room),
+                ..context(&source)
+            },
+        )
+        .map(drop)
+        .map_err(|refusal| refusal.code.as_str())
     };
     assert_eq!(code(1 << 20), Err("over_budget"));
     assert_eq!(code(64 << 20), Ok(()));

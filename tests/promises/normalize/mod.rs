@@ -20,7 +20,12 @@ mod embeddings;
 mod person_type;
 mod repaired;
 
-pub const LIMITS: Limits = Limits { depth_max: 64, events_max: 100, pictures_max: 16, event_max_bytes: 8 << 20 };
+pub const LIMITS: Limits = Limits {
+    depth_max: 64,
+    events_max: 100,
+    pictures_max: 16,
+    event_max_bytes: 8 << 20,
+};
 
 pub const SETTINGS: config::Normalize = config::Normalize {
     dedupe_window: Duration::from_secs(600),
@@ -41,7 +46,14 @@ pub fn source(feed: Feed) -> Source {
 }
 
 pub fn context(source: &Source) -> Context<'_> {
-    Context { source, site: "default", gateway: "edge-1", settings: &SETTINGS, limits: LIMITS, room: Room(&|_| true) }
+    Context {
+        source,
+        site: "default",
+        gateway: "edge-1",
+        settings: &SETTINGS,
+        limits: LIMITS,
+        room: Room(&|_| true),
+    }
 }
 
 /// The body's events, or why there is none; one by one.
@@ -65,14 +77,37 @@ pub fn one(body: &[u8], source: &Source) -> Normalized {
 
 /// Every case's name, feed and body.
 pub fn cases() -> Vec<(String, Source, Vec<u8>)> {
-    let files = std::fs::read_dir(folder()).expect("tests/normalize is there").map(|entry| entry.expect("it can be listed").path());
+    let files = std::fs::read_dir(folder())
+        .expect("tests/normalize is there")
+        .map(|entry| entry.expect("it can be listed").path());
     let mut cases: Vec<_> = files
-        .filter_map(|path| Some((path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned(), path)))
+        .filter_map(|path| {
+            Some((
+                path.file_name()?
+                    .to_str()?
+                    .strip_suffix(".json")?
+                    .to_owned(),
+                path,
+            ))
+        })
         .filter(|(name, _)| !name.ends_with(".expected"))
         .map(|(name, path)| {
-            let feed = if name.starts_with("history") { Feed::History } else { Feed::Realtime };
-            let charset = name.split_once("-charset-").map(|(_, charset)| charset.to_owned());
-            (name, Source { charset, ..source(feed) }, std::fs::read(path).expect("the case can be read"))
+            let feed = if name.starts_with("history") {
+                Feed::History
+            } else {
+                Feed::Realtime
+            };
+            let charset = name
+                .split_once("-charset-")
+                .map(|(_, charset)| charset.to_owned());
+            (
+                name,
+                Source {
+                    charset,
+                    ..source(feed)
+                },
+                std::fs::read(path).expect("the case can be read"),
+            )
         })
         .collect();
     cases.sort_by(|one, other| one.0.cmp(&other.0));
@@ -88,7 +123,11 @@ fn every_case_becomes_what_is_expected_of_it() {
     let mut wrong = Vec::new();
     for (name, source, body) in cases() {
         let results = events(&body, &source);
-        assert_eq!(name.starts_with("refused"), results.iter().all(Result::is_err), "{name}");
+        assert_eq!(
+            name.starts_with("refused"),
+            results.iter().all(Result::is_err),
+            "{name}"
+        );
         let shown: Vec<Value> = results.iter().map(show).collect();
         let found = serde_json::to_string_pretty(&shown).expect("a value can be written") + "\n";
         let path = folder().join(format!("{name}.expected.json"));
@@ -98,12 +137,22 @@ fn every_case_becomes_what_is_expected_of_it() {
             wrong.push(format!("{name}: {found}"));
         }
     }
-    assert!(wrong.is_empty(), "{} cases differ, UPDATE=1 accepts what is found:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} cases differ, UPDATE=1 accepts what is found:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 fn show(result: &Result<Normalized, Refusal>) -> Value {
     match result {
-        Ok(Normalized { event, pictures, content, unread }) => json!({
+        Ok(Normalized {
+            event,
+            pictures,
+            content,
+            unread,
+        }) => json!({
             "event": event,
             "content": content.to_hex(),
             "unread": unread.as_ref().map(|why| json!([why.code.as_str(), why.field])),
@@ -116,10 +165,21 @@ fn show(result: &Result<Normalized, Refusal>) -> Value {
 }
 
 /// The document made again from an event and its pictures.
-pub fn rebuilt(Normalized { event, pictures, .. }: &Normalized) -> Value {
-    let bytes = |kind| pictures.iter().find(|picture: &&Picture| picture.kind == kind).map(|picture| picture.bytes.clone());
+pub fn rebuilt(
+    Normalized {
+        event, pictures, ..
+    }: &Normalized,
+) -> Value {
+    let bytes = |kind| {
+        pictures
+            .iter()
+            .find(|picture: &&Picture| picture.kind == kind)
+            .map(|picture| picture.bytes.clone())
+    };
     let table = boxbridge::normalize::table(event.dialect);
-    Value::Object(document::rebuild(table, event, |kind, picture| bytes(kind).map(|bytes| document::picture_text(picture, &bytes))))
+    Value::Object(document::rebuild(table, event, |kind, picture| {
+        bytes(kind).map(|bytes| document::picture_text(picture, &bytes))
+    }))
 }
 
 #[test]
@@ -127,7 +187,11 @@ fn an_event_survives_being_written_and_read() {
     for (name, source, body) in cases() {
         for Normalized { event, .. } in events(&body, &source).into_iter().flatten() {
             let text = serde_json::to_vec(&event).expect("an event can be written");
-            assert_eq!(serde_json::from_slice::<Event>(&text).expect("and read"), event, "{name}");
+            assert_eq!(
+                serde_json::from_slice::<Event>(&text).expect("and read"),
+                event,
+                "{name}"
+            );
         }
     }
 }
@@ -152,25 +216,36 @@ fn both_feeds_make_the_same_id_of_the_same_content() {
         document["ext_data"]["ir_pic"] = json!("AAAA");
         document["reg_pic"] = Value::Null;
         let history = one(document.to_string().as_bytes(), &source(Feed::History));
-        assert_eq!((realtime.event.id, realtime.content), (history.event.id, history.content));
+        assert_eq!(
+            (realtime.event.id, realtime.content),
+            (history.event.id, history.content)
+        );
         document["ext_data"]["box_fiqa_info"]["info"] = json!({ "clarity": 0.5 });
         let other = one(document.to_string().as_bytes(), &source(Feed::History));
-        assert_ne!(realtime.content, other.content, "what else it says is content");
+        assert_ne!(
+            realtime.content, other.content,
+            "what else it says is content"
+        );
     }
 }
 
 #[test]
 fn every_dialect_makes_the_same_id_of_the_same_match() {
-    let nested =
-        json!({"identity_id": "7", "timestamp": 1_566_016_554_020_u64, "ext_data": {"person_type": 1, "device_ip": "10.0.0.1"}});
-    let flat_v5 =
-        json!({"identity_id": "7", "timestamp": 1_566_016_554_020_u64, "person_type": 1, "ep_info": {"ep_ip": "10.0.0.1"}});
+    let nested = json!({"identity_id": "7", "timestamp": 1_566_016_554_020_u64, "ext_data": {"person_type": 1, "device_ip": "10.0.0.1"}});
+    let flat_v5 = json!({"identity_id": "7", "timestamp": 1_566_016_554_020_u64, "person_type": 1, "ep_info": {"ep_ip": "10.0.0.1"}});
     let flat_v6 = json!({
         "identity_id": "7", "in_timestamp": 1_566_016_554_020_u64, "user_type": "employee", "media_device_info": {"media_device_ip": "10.0.0.1"},
     });
-    let [nested, flat_v5, flat_v6] = [nested, flat_v5, flat_v6].map(|document| event(&document, Feed::History));
-    assert_eq!((flat_v5.id, flat_v5.person_type), (nested.id, nested.person_type));
-    assert_eq!((flat_v6.id, flat_v6.person_type), (nested.id, nested.person_type));
+    let [nested, flat_v5, flat_v6] =
+        [nested, flat_v5, flat_v6].map(|document| event(&document, Feed::History));
+    assert_eq!(
+        (flat_v5.id, flat_v5.person_type),
+        (nested.id, nested.person_type)
+    );
+    assert_eq!(
+        (flat_v6.id, flat_v6.person_type),
+        (nested.id, nested.person_type)
+    );
 }
 
 #[test]
@@ -196,27 +271,53 @@ fn a_known_person_keeps_the_id_when_the_content_changes() {
 fn the_url_names_site_and_box() {
     let body = documents::sample().to_string();
     let named = |site: &str, box_id: &str| {
-        let source = Source { site: Some(site.to_owned()), box_id: Some(box_id.to_owned()), ..source(Feed::Realtime) };
+        let source = Source {
+            site: Some(site.to_owned()),
+            box_id: Some(box_id.to_owned()),
+            ..source(Feed::Realtime)
+        };
         one(body.as_bytes(), &source)
     };
     let lobby = named("lobby", "box-7");
-    assert_eq!((lobby.event.origin.site.as_str(), lobby.event.device.box_id.as_deref()), ("lobby", Some("box-7")));
-    assert_eq!(rebuilt(&lobby), documents::sample(), "what only the URL said is not in the document");
+    assert_eq!(
+        (
+            lobby.event.origin.site.as_str(),
+            lobby.event.device.box_id.as_deref()
+        ),
+        ("lobby", Some("box-7"))
+    );
+    assert_eq!(
+        rebuilt(&lobby),
+        documents::sample(),
+        "what only the URL said is not in the document"
+    );
     assert_ne!(lobby.event.id, named("hall", "box-7").event.id);
     let odd = named("../Lobby", "").event;
-    assert_eq!((odd.origin.site.as_str(), odd.device.box_id), ("default", None));
-    assert!(odd.warnings.iter().any(|warning| warning.code.as_str() == "site_invalid"));
+    assert_eq!(
+        (odd.origin.site.as_str(), odd.device.box_id),
+        ("default", None)
+    );
+    assert!(
+        odd.warnings
+            .iter()
+            .any(|warning| warning.code.as_str() == "site_invalid")
+    );
 }
 
 #[test]
 fn an_array_fails_element_by_element_and_returns_the_text() {
     let body = Bytes::from(format!("[ {{\"a\": 1}} ,{}]", documents::sample()));
     let source = source(Feed::History);
-    let Ok(Batch::Many(elements)) = normalize(&body, &context(&source)) else { panic!("an array is many") };
+    let Ok(Batch::Many(elements)) = normalize(&body, &context(&source)) else {
+        panic!("an array is many")
+    };
     let results: Vec<_> = elements.collect();
     let (text, refused) = &results[0];
     let refusal = refused.as_ref().expect_err("it is no event");
-    assert_eq!((refusal.code.as_str(), &text[..]), ("event_unrecognized", &b"{\"a\": 1}"[..]));
+    assert_eq!(
+        (refusal.code.as_str(), &text[..]),
+        ("event_unrecognized", &b"{\"a\": 1}"[..])
+    );
     assert!(results[1].1.is_ok());
 }
 
@@ -224,25 +325,46 @@ fn an_array_fails_element_by_element_and_returns_the_text() {
 fn one_event_of_too_many_bytes_or_values_is_refused() {
     let limits = |body: &str, event_max_bytes| {
         let source = source(Feed::History);
-        let limits = Limits { event_max_bytes, ..LIMITS };
-        normalize(&Bytes::copy_from_slice(body.as_bytes()), &Context { limits, ..context(&source) })
-            .map(drop)
-            .map_err(|it| it.code.status())
+        let limits = Limits {
+            event_max_bytes,
+            ..LIMITS
+        };
+        normalize(
+            &Bytes::copy_from_slice(body.as_bytes()),
+            &Context {
+                limits,
+                ..context(&source)
+            },
+        )
+        .map(drop)
+        .map_err(|it| it.code.status())
     };
     assert_eq!(limits(&documents::sample().to_string(), 100), Err(413));
-    let values =
-        |count: usize| documents::sample().to_string().replace("\"reg_pic\":\"\"", &format!("\"x\":[{}1]", "1,".repeat(count)));
+    let values = |count: usize| {
+        documents::sample().to_string().replace(
+            "\"reg_pic\":\"\"",
+            &format!("\"x\":[{}1]", "1,".repeat(count)),
+        )
+    };
     assert_eq!(limits(&values(90_000), 8 << 20), Ok(()));
     assert_eq!(limits(&values(220_000), 8 << 20), Err(413));
     // Each of these is a tree of its own.
-    let objects = |count: usize| values(0).replace("[1]", &format!("[{}1]", "{\"\":0},".repeat(count)));
-    assert_eq!(limits(&objects(10_000), 8 << 20), Ok(()), "as many as a crowded scene has boxes");
+    let objects =
+        |count: usize| values(0).replace("[1]", &format!("[{}1]", "{\"\":0},".repeat(count)));
+    assert_eq!(
+        limits(&objects(10_000), 8 << 20),
+        Ok(()),
+        "as many as a crowded scene has boxes"
+    );
     assert_eq!(limits(&objects(49_000), 8 << 20), Err(413));
 }
 
 /// What JSON is made of, in any order.
 fn json_like() -> impl Strategy<Value = Vec<u8>> {
-    proptest::collection::vec(proptest::sample::select(&b"{}[]\",:\\u0d8e1-. ntrue"[..]), 0..40)
+    proptest::collection::vec(
+        proptest::sample::select(&b"{}[]\",:\\u0d8e1-. ntrue"[..]),
+        0..40,
+    )
 }
 
 proptest! {

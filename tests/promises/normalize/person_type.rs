@@ -119,15 +119,31 @@ const INSTEAD: &[(&[u8], bool)] = &[
 ];
 
 /// Before and behind a document.
-const AROUND: &[(&[u8], &[u8])] = &[(b"", b""), (b"\xef\xbb\xbf ", b"\r\n"), (b"[", b"]"), (b"[", b",]"), (b"[0,", b"]")];
-const NAMES: &[&[u8]] = &[b"\"\xe5\xb0\x8f\"", b"\"\xd0\xa1\xc3\xf7\"", b"\"\xb3\x5c\"", b"\"\\ud800\"", b"null"];
+const AROUND: &[(&[u8], &[u8])] = &[
+    (b"", b""),
+    (b"\xef\xbb\xbf ", b"\r\n"),
+    (b"[", b"]"),
+    (b"[", b",]"),
+    (b"[0,", b"]"),
+];
+const NAMES: &[&[u8]] = &[
+    b"\"\xe5\xb0\x8f\"",
+    b"\"\xd0\xa1\xc3\xf7\"",
+    b"\"\xb3\x5c\"",
+    b"\"\\ud800\"",
+    b"null",
+];
 const SCORES: &[&[u8]] = &[b"0.5", b"NaN", b"1e999"];
 
 type Member = ((&'static [u8], Key), (&'static [u8], Says));
 
 #[derive(Clone, Debug)]
 enum Inner {
-    Object { members: Vec<Member>, below: bool, encoded: usize },
+    Object {
+        members: Vec<Member>,
+        below: bool,
+        encoded: usize,
+    },
     Instead((&'static [u8], bool)),
 }
 
@@ -167,16 +183,18 @@ fn document() -> impl Strategy<Value = Document> {
         prop::bool::weighted(0.2),
         prop_oneof![6 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)],
     )
-        .prop_map(|(inners, top, (before, behind), name, score, comma, cut)| Document {
-            inners,
-            top,
-            before,
-            behind,
-            name,
-            score,
-            comma,
-            cut,
-        })
+        .prop_map(
+            |(inners, top, (before, behind), name, score, comma, cut)| Document {
+                inners,
+                top,
+                before,
+                behind,
+                name,
+                score,
+                comma,
+                cut,
+            },
+        )
 }
 
 fn put((key, value): (&[u8], &[u8]), body: &mut Vec<u8>) {
@@ -184,8 +202,11 @@ fn put((key, value): (&[u8], &[u8]), body: &mut Vec<u8>) {
 }
 
 fn in_a_text(json: &[u8]) -> Vec<u8> {
-    let escaped =
-        json.iter().flat_map(|byte| [&b"\\"[..], &[*byte]].concat().split_off(usize::from(!matches!(byte, b'"' | b'\\'))));
+    let escaped = json.iter().flat_map(|byte| {
+        [&b"\\"[..], &[*byte]]
+            .concat()
+            .split_off(usize::from(!matches!(byte, b'"' | b'\\')))
+    });
     [b"\"", &escaped.collect::<Vec<_>>()[..], b"\""].concat()
 }
 
@@ -193,11 +214,20 @@ impl Inner {
     fn written(&self) -> Vec<u8> {
         match self {
             Inner::Instead((value, _)) => value.to_vec(),
-            Inner::Object { members, below, encoded } => {
+            Inner::Object {
+                members,
+                below,
+                encoded,
+            } => {
                 let mut object = b"{".to_vec();
-                members.iter().for_each(|((key, _), (value, _))| put((key, value), &mut object));
+                members
+                    .iter()
+                    .for_each(|((key, _), (value, _))| put((key, value), &mut object));
                 if *below {
-                    put((b"box_fiqa_info", b"{\"x\":[{\"person_type\":3}]}"), &mut object);
+                    put(
+                        (b"box_fiqa_info", b"{\"x\":[{\"person_type\":3}]}"),
+                        &mut object,
+                    );
                 }
                 object.extend(b"\"device_ip\":\"10.0.0.1\"}");
                 (0..*encoded).fold(object, |object, _| in_a_text(&object))
@@ -213,7 +243,10 @@ impl Inner {
         match self {
             Inner::Instead((_, may_be_one)) => Vec::from_iter(may_be_one.then_some(Nonsense)),
             Inner::Object { members, .. } if self.is_object() => {
-                let sent = members.iter().filter(|((_, key), _)| *key == Key::Exact).map(|(_, (_, says))| *says);
+                let sent = members
+                    .iter()
+                    .filter(|((_, key), _)| *key == Key::Exact)
+                    .map(|(_, (_, says))| *says);
                 let sent: Vec<_> = sent.collect();
                 if sent.is_empty() { vec![Nothing] } else { sent }
             }
@@ -223,7 +256,9 @@ impl Inner {
 
     fn has_another(&self) -> bool {
         match self {
-            Inner::Object { members, below, .. } => *below || members.iter().any(|((_, key), _)| *key == Key::Near),
+            Inner::Object { members, below, .. } => {
+                *below || members.iter().any(|((_, key), _)| *key == Key::Near)
+            }
             Inner::Instead(_) => false,
         }
     }
@@ -235,8 +270,12 @@ impl Document {
         put((b"identity_id", b"\"7\""), &mut body);
         put((b"identity_name", self.name), &mut body);
         put((b"timestamp", b"1566016554020"), &mut body);
-        self.top.iter().for_each(|((key, _), (value, _))| put((key, value), &mut body));
-        self.inners.iter().for_each(|((key, _), inner)| put((key, &inner.written()), &mut body));
+        self.top
+            .iter()
+            .for_each(|((key, _), (value, _))| put((key, value), &mut body));
+        self.inners
+            .iter()
+            .for_each(|((key, _), inner)| put((key, &inner.written()), &mut body));
         let end = if self.comma { &b",}"[..] } else { b"}" };
         body.extend([b"\"score\":", self.score, end, self.behind].concat());
         if let Some(cut) = self.cut {
@@ -248,7 +287,12 @@ impl Document {
 
     /// The one type that it may become beside `unknown`, and whether it must.
     fn may_become(&self) -> Option<(PersonType, bool)> {
-        let inners: Vec<_> = self.inners.iter().filter(|((_, key), _)| *key == Key::Exact).map(|(_, inner)| inner).collect();
+        let inners: Vec<_> = self
+            .inners
+            .iter()
+            .filter(|((_, key), _)| *key == Key::Exact)
+            .map(|(_, inner)| inner)
+            .collect();
         if self.cut.is_some() || !inners.last()?.is_object() {
             return None;
         }
@@ -259,14 +303,22 @@ impl Document {
         }
         // Nobody can read a text in two encodings at once.
         let is_mixed = std::str::from_utf8(self.name).is_err()
-            && self.inners.iter().any(|(_, inner)| std::str::from_utf8(&inner.written()).is_err());
+            && self
+                .inners
+                .iter()
+                .any(|(_, inner)| std::str::from_utf8(&inner.written()).is_err());
         let is_plain = self.inners.len() == 1 && says.len() == 1 && !is_mixed;
         match first {
             Type(person_type) => Some((person_type, is_plain)),
             Nonsense => None,
             Nothing => {
-                let has_another = self.inners.iter().any(|((_, key), inner)| *key == Key::Near || inner.has_another());
-                let is_alone = inners.len() == 1 && !has_another && self.top.is_none_or(|((_, key), _)| key == Key::Other);
+                let has_another = self
+                    .inners
+                    .iter()
+                    .any(|((_, key), inner)| *key == Key::Near || inner.has_another());
+                let is_alone = inners.len() == 1
+                    && !has_another
+                    && self.top.is_none_or(|((_, key), _)| key == Key::Other);
                 is_alone.then_some((Employee, false))
             }
         }
@@ -276,14 +328,24 @@ impl Document {
 /// A flat document of these members, and what may become of it.
 fn flat(members: &[Member], encoded: usize) -> (Vec<u8>, Option<PersonType>) {
     let mut body = b"{\"identity_id\":\"7\",\"timestamp\":1566016554020,".to_vec();
-    members.iter().for_each(|((key, _), (value, _))| put((key, value), &mut body));
-    let device = (0..encoded).fold(b"{\"ep_ip\":\"10.0.0.1\",\"person_type\":1}".to_vec(), |device, _| in_a_text(&device));
+    members
+        .iter()
+        .for_each(|((key, _), (value, _))| put((key, value), &mut body));
+    let device = (0..encoded).fold(
+        b"{\"ep_ip\":\"10.0.0.1\",\"person_type\":1}".to_vec(),
+        |device, _| in_a_text(&device),
+    );
     body.extend([b"\"ep_info\":", &device[..], b"}"].concat());
 
-    let sent = members.iter().filter(|((_, key), _)| *key == Key::Exact).map(|(_, (_, says))| *says);
+    let sent = members
+        .iter()
+        .filter(|((_, key), _)| *key == Key::Exact)
+        .map(|(_, (_, says))| *says);
     let sent: Vec<_> = sent.collect();
     let may_become = match sent.first() {
-        Some(Type(person_type)) if sent.iter().all(|says| *says == Type(*person_type)) => Some(*person_type),
+        Some(Type(person_type)) if sent.iter().all(|says| *says == Type(*person_type)) => {
+            Some(*person_type)
+        }
         _ => None,
     };
     (body, may_become)
@@ -326,7 +388,12 @@ proptest! {
 
 #[test]
 fn a_person_type_that_was_not_sent_is_an_employee_by_the_vendors_rule() {
-    for sent in ["{}", r#"{"person_type":null}"#, r#"{"person_type":""}"#, r#"{"other":{"kind":"employee"}}"#] {
+    for sent in [
+        "{}",
+        r#"{"person_type":null}"#,
+        r#"{"person_type":""}"#,
+        r#"{"other":{"kind":"employee"}}"#,
+    ] {
         let body = format!(r#"{{"identity_id":"7","timestamp":1566016554020,"ext_data":{sent}}}"#);
         let event = super::one(body.as_bytes(), &source(Feed::Realtime)).event;
         assert_eq!(event.person_type, Employee, "{sent}");

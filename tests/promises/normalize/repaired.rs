@@ -11,20 +11,44 @@ use crate::normalize::documents;
 
 /// Puts the inner object where it is one, or the text that it has become, into a text.
 fn encode_inner(document: &mut Value) {
-    if let Some(inner) = document.get_mut("ext_data").filter(|inner| inner.is_object() || inner.is_string()) {
+    if let Some(inner) = document
+        .get_mut("ext_data")
+        .filter(|inner| inner.is_object() || inner.is_string())
+    {
         *inner = Value::String(inner.to_string());
     }
 }
 
 fn is_repaired(event: &Event) -> bool {
-    const REPAIRS: [WarningCode; 4] =
-        [WarningCode::NumberInvalid, WarningCode::EncodingInvalid, WarningCode::JsonRepaired, WarningCode::TypeUnexpected];
-    event.warnings.iter().any(|warning| REPAIRS.contains(&warning.code))
+    const REPAIRS: [WarningCode; 4] = [
+        WarningCode::NumberInvalid,
+        WarningCode::EncodingInvalid,
+        WarningCode::JsonRepaired,
+        WarningCode::TypeUnexpected,
+    ];
+    event
+        .warnings
+        .iter()
+        .any(|warning| REPAIRS.contains(&warning.code))
 }
 
 /// What no JSON has, and what a repair looks at.
-const ODD: &[&[u8]] =
-    &[b"NaN", b"-Infinity", b"1e999", b",", b"\"", b"\\", b"\\ud800", b"\xd0\xa1", b"\xff", b"\x81\x5c", b"{", b"]", b"\\\"", b" "];
+const ODD: &[&[u8]] = &[
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b",",
+    b"\"",
+    b"\\",
+    b"\\ud800",
+    b"\xd0\xa1",
+    b"\xff",
+    b"\x81\x5c",
+    b"{",
+    b"]",
+    b"\\\"",
+    b" ",
+];
 
 #[test]
 fn a_repair_asks_for_its_memory_first_and_a_sound_body_for_none() {
@@ -32,24 +56,49 @@ fn a_repair_asks_for_its_memory_first_and_a_sound_body_for_none() {
     let broken = sound.replace("0.6231614351272583", "NaN");
     let code = |body: &str, bytes: usize| {
         let has_room = |asked: usize| asked <= bytes;
-        let context = Context { room: Room(&has_room), ..context(&source) };
-        normalize(&Bytes::copy_from_slice(body.as_bytes()), &context).map(drop).map_err(|refusal| refusal.code)
+        let context = Context {
+            room: Room(&has_room),
+            ..context(&source)
+        };
+        normalize(&Bytes::copy_from_slice(body.as_bytes()), &context)
+            .map(drop)
+            .map_err(|refusal| refusal.code)
     };
     assert_eq!(code(&sound, 0), Ok(()));
     assert_eq!(code(&broken, 0), Err(Code::OverBudget));
-    assert_eq!(code(&broken, broken.len() + 4), Err(Code::OverBudget), "what is repaired is to be read as well");
-    assert_eq!(code(&broken, broken.len() + 4_096 + Cost::of(sound.as_bytes()).bytes()), Ok(()));
+    assert_eq!(
+        code(&broken, broken.len() + 4),
+        Err(Code::OverBudget),
+        "what is repaired is to be read as well"
+    );
+    assert_eq!(
+        code(
+            &broken,
+            broken.len() + 4_096 + Cost::of(sound.as_bytes()).bytes()
+        ),
+        Ok(())
+    );
 }
 
 #[test]
 fn an_object_that_came_as_a_text_is_the_object_it_is() {
-    let sound = one(documents::sample().to_string().as_bytes(), &source(Feed::Realtime));
+    let sound = one(
+        documents::sample().to_string().as_bytes(),
+        &source(Feed::Realtime),
+    );
     let mut document = documents::sample();
     for _ in 0..2 {
         encode_inner(&mut document);
         let encoded = one(document.to_string().as_bytes(), &source(Feed::Realtime));
-        assert_eq!((encoded.event.id, encoded.content), (sound.event.id, sound.content));
-        assert_eq!(rebuilt(&encoded)["ext_data"].as_str().map(str::is_empty), Some(false), "and is encoded again");
+        assert_eq!(
+            (encoded.event.id, encoded.content),
+            (sound.event.id, sound.content)
+        );
+        assert_eq!(
+            rebuilt(&encoded)["ext_data"].as_str().map(str::is_empty),
+            Some(false),
+            "and is encoded again"
+        );
     }
 }
 
@@ -57,15 +106,24 @@ fn an_object_that_came_as_a_text_is_the_object_it_is() {
 fn two_names_never_become_one() {
     let named = |name: &[u8]| {
         let body = documents::sample().to_string().into_bytes();
-        let at = body.windows(6).position(|six| six == "小明".as_bytes()).expect("the sample's name");
+        let at = body
+            .windows(6)
+            .position(|six| six == "小明".as_bytes())
+            .expect("the sample's name");
         let body = [&body[..at], name, &body[at + 6..]].concat();
         one(&body, &source(Feed::Realtime))
     };
     let (one, other) = (named(b"\xff"), named(b"\xfe"));
     assert_eq!(one.event.identity.name, other.event.identity.name);
-    assert_ne!((one.content, one.event.source), (other.content, other.event.source));
+    assert_ne!(
+        (one.content, one.event.source),
+        (other.content, other.event.source)
+    );
     assert_ne!(named(b"\\ud800").content, named(b"\\ud801").content);
-    assert_ne!(named(&[b'\xff'; 5_000]).content, named(&[b'\xfe'; 5_000]).content);
+    assert_ne!(
+        named(&[b'\xff'; 5_000]).content,
+        named(&[b'\xfe'; 5_000]).content
+    );
 }
 
 proptest! {

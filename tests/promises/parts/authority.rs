@@ -13,6 +13,14 @@ pub fn make(directory: &Path) {
         printf 'subjectAltName=IP:127.0.0.1,DNS:localhost' > extensions
         openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out server.pem
         cat server.key server.pem ca.pem > keystore.pem";
-    let output = Command::new("sh").args(["-ec", script]).current_dir(directory).output().unwrap();
-    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("sh")
+        .args(["-ec", script])
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "openssl: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -17,15 +17,26 @@ impl BlackHole {
     }
 
     pub async fn dig_at(address: SocketAddr) -> BlackHole {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.expect("a socket");
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }
+        .expect("a socket");
         socket.bind(address).expect("a free port");
         let listener = socket.listen(1).expect("it listens");
         let address = listener.local_addr().expect("its address");
         let mut kept = Vec::new();
-        while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(250), TcpStream::connect(address)).await {
+        while let Ok(Ok(stream)) =
+            tokio::time::timeout(Duration::from_millis(250), TcpStream::connect(address)).await
+        {
             kept.push(stream);
             assert!(kept.len() < 100, "its backlog is never full");
         }
-        BlackHole { address, _listener: listener, _kept: kept }
+        BlackHole {
+            address,
+            _listener: listener,
+            _kept: kept,
+        }
     }
 }

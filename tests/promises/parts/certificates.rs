@@ -27,12 +27,16 @@ extendedKeyUsage = clientAuth
 
 impl Certificates {
     pub fn make() -> Certificates {
-        let certificates = Certificates { directory: tempfile::tempdir().expect("a temporary directory") };
+        let certificates = Certificates {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+        };
         std::fs::write(certificates.file("openssl.cnf"), CONFIG).expect("openssl.cnf");
         certificates.openssl("authority", &[]);
         for name in ["server", "client"] {
             let authority = [certificates.authority(), certificates.file("authority.key")];
-            let [certificate, key] = authority.each_ref().map(|path| path.to_str().expect("UTF-8"));
+            let [certificate, key] = authority
+                .each_ref()
+                .map(|path| path.to_str().expect("UTF-8"));
             certificates.openssl(name, &["-CA", certificate, "-CAkey", key]);
         }
         certificates
@@ -57,12 +61,38 @@ impl Certificates {
     fn openssl(&self, name: &str, more: &[&str]) {
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
         let output = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-            .args(["-config", &text(&self.file("openssl.cnf")), "-extensions", name, "-subj", &format!("/CN=boxbridge {name}")])
-            .args(["-keyout", &text(&self.file(&format!("{name}.key"))), "-out", &text(&self.file(&format!("{name}.pem")))])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+            ])
+            .args([
+                "-config",
+                &text(&self.file("openssl.cnf")),
+                "-extensions",
+                name,
+                "-subj",
+                &format!("/CN=boxbridge {name}"),
+            ])
+            .args([
+                "-keyout",
+                &text(&self.file(&format!("{name}.key"))),
+                "-out",
+                &text(&self.file(&format!("{name}.pem"))),
+            ])
             .args(more)
             .output()
             .expect("openssl is installed");
-        assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "openssl: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }

@@ -22,7 +22,10 @@ impl Child {
         let output = File::options().create(true).append(true).open(log).unwrap();
         // setpriv is of util-linux: the child gets a SIGKILL when the thread that started it ends.
         let mut wrapped = Command::new("setpriv");
-        wrapped.args(["--pdeathsig", "SIGKILL"]).arg(command.get_program()).args(command.get_args());
+        wrapped
+            .args(["--pdeathsig", "SIGKILL"])
+            .arg(command.get_program())
+            .args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => wrapped.env(name, value),
@@ -32,8 +35,14 @@ impl Child {
         if let Some(directory) = command.get_current_dir() {
             wrapped.current_dir(directory);
         }
-        wrapped.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-        Child { process: keeper_spawn(wrapped), log: log.to_owned() }
+        wrapped
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output);
+        Child {
+            process: keeper_spawn(wrapped),
+            log: log.to_owned(),
+        }
     }
 
     /// It holds its connections and answers nothing, until [`Child::resume`].
@@ -44,7 +53,10 @@ impl Child {
         self.wait_until("all threads stopped", Duration::from_secs(20), || {
             let stopped = |task: std::fs::DirEntry| {
                 let status = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-                status.rsplit(')').next().is_some_and(|fields| fields.trim_start().starts_with('T'))
+                status
+                    .rsplit(')')
+                    .next()
+                    .is_some_and(|fields| fields.trim_start().starts_with('T'))
             };
             std::fs::read_dir(&tasks).unwrap().flatten().all(stopped)
         });
@@ -56,7 +68,10 @@ impl Child {
 
     pub fn signal(&self, name: &str) {
         let pid = self.process.id().to_string();
-        let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().unwrap();
+        let status = Command::new("sh")
+            .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid])
+            .status()
+            .unwrap();
         assert!(status.success(), "kill -s {name} {pid}");
     }
 
@@ -77,7 +92,11 @@ impl Child {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(Instant::now() < deadline, "does not end; its log ends:\n{}", self.log_end());
+            assert!(
+                Instant::now() < deadline,
+                "does not end; its log ends:\n{}",
+                self.log_end()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -88,7 +107,10 @@ impl Child {
         while !ready() {
             let ended = self.process.try_wait().unwrap();
             if ended.is_some() || Instant::now() > deadline {
-                panic!("{what}: not there within {at_most:?} (ended: {ended:?}); its log ends:\n{}", self.log_end());
+                panic!(
+                    "{what}: not there within {at_most:?} (ended: {ended:?}); its log ends:\n{}",
+                    self.log_end()
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -126,10 +148,16 @@ pub fn free_port() -> u16 {
 
 /// The folder of an installed part, such as `kafka-4.4.0`.
 pub fn installed(part: &str) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
+        || Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"),
+        PathBuf::from,
+    );
     let folder = cache.join("boxbridge-test").join(part);
-    assert!(folder.is_dir(), "{} is missing: run tests/install/parts (make test does)", folder.display());
+    assert!(
+        folder.is_dir(),
+        "{} is missing: run tests/install/parts (make test does)",
+        folder.display()
+    );
     folder
 }
 

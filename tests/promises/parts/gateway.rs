@@ -41,7 +41,9 @@ impl Gateway {
     /// The same with so many file descriptors, and no right to more.
     pub fn start_limited(descriptors: u32, settings: Settings) -> Gateway {
         let mut command = Command::new("prlimit");
-        command.arg(format!("--nofile={descriptors}:{descriptors}")).arg(env!("CARGO_BIN_EXE_boxbridge"));
+        command
+            .arg(format!("--nofile={descriptors}:{descriptors}"))
+            .arg(env!("CARGO_BIN_EXE_boxbridge"));
         Gateway::start_as(command, settings)
     }
 
@@ -51,16 +53,31 @@ impl Gateway {
         let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
         command.current_dir(directory.path());
         let own = [
-            ("DATA_DIR", directory.path().join("data").display().to_string()),
+            (
+                "DATA_DIR",
+                directory.path().join("data").display().to_string(),
+            ),
             ("INGEST__LISTEN", ingest.to_string()),
             ("ADMIN__LISTEN", admin.to_string()),
             ("GATEWAY", "edge-1".to_owned()),
             ("LOG__FORMAT", "json".to_owned()),
         ];
-        let given = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        command.envs(own.into_iter().chain(given).map(|(name, value)| (format!("BOXBRIDGE_{name}"), value)));
+        let given = settings
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        command.envs(
+            own.into_iter()
+                .chain(given)
+                .map(|(name, value)| (format!("BOXBRIDGE_{name}"), value)),
+        );
         let child = Child::start(&command, &directory.path().join("log"));
-        let mut gateway = Gateway { child, command, directory, ingest, admin };
+        let mut gateway = Gateway {
+            child,
+            command,
+            directory,
+            ingest,
+            admin,
+        };
         gateway.wait_ready();
         gateway
     }
@@ -112,7 +129,10 @@ impl Gateway {
     /// The most it ever held, by the kernel's count.
     pub fn peak_memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
@@ -136,7 +156,14 @@ impl Gateway {
             command.env(name, value.unwrap());
         });
         let output = command.output().unwrap();
-        (format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)), output.status.code())
+        (
+            format!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            ),
+            output.status.code(),
+        )
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {
@@ -149,8 +176,11 @@ impl Gateway {
 
     /// The same; `None` where the connection ends without one.
     pub fn try_post(&self, path: &str, body: &[u8]) -> Option<Answer> {
-        let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())
-            .into_bytes();
+        let mut bytes = format!(
+            "POST {path} HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
         bytes.extend_from_slice(body);
         request(self.ingest, &bytes)
     }
@@ -181,12 +211,19 @@ impl Gateway {
             let waiting: BTreeMap<_, _> = self
                 .metrics()
                 .into_iter()
-                .filter(|(name, value)| name.starts_with("boxbridge_queue_waiting_records") && *value > 0.0)
+                .filter(|(name, value)| {
+                    name.starts_with("boxbridge_queue_waiting_records") && *value > 0.0
+                })
                 .collect();
             if waiting.is_empty() {
                 return;
             }
-            assert!(Instant::now() < deadline, "still waiting: {waiting:?}; {}\n{}", self.ready(), self.child.log_end());
+            assert!(
+                Instant::now() < deadline,
+                "still waiting: {waiting:?}; {}\n{}",
+                self.ready(),
+                self.child.log_end()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -204,7 +241,10 @@ pub fn event(identity: &str, person_type: Value, device: &str) -> Value {
         "ext_data": {"person_type": person_type, "grab_fiqa_info": {}, "device_ip": device, "box_fiqa_info": {}, "device_type": "0", "spot_pic": ""},
     });
     if event["ext_data"]["person_type"].is_null() {
-        event["ext_data"].as_object_mut().unwrap().remove("person_type");
+        event["ext_data"]
+            .as_object_mut()
+            .unwrap()
+            .remove("person_type");
     }
     event
 }
@@ -245,11 +285,18 @@ fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
             let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
             let length = head
                 .lines()
-                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.trim().parse::<usize>().ok())
+                .find_map(|line| {
+                    line.to_lowercase()
+                        .strip_prefix("content-length: ")?
+                        .trim()
+                        .parse::<usize>()
+                        .ok()
+                })
                 .unwrap_or(0);
             if bytes.len() >= end + 4 + length {
                 let status = head.split(' ').nth(1)?.parse().ok()?;
-                let body = serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or(Value::Null);
+                let body = serde_json::from_slice(&bytes[end + 4..end + 4 + length])
+                    .unwrap_or(Value::Null);
                 return Some(Answer { status, head, body });
             }
         }

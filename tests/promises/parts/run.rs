@@ -28,10 +28,16 @@ impl Run {
         let sources = Sources {
             mqtt: config.send.mqtt().cloned(),
             mqtt_filters: Vec::new(),
-            kafka: config.send.kafka().cloned().map(|kafka| (kafka, Timestamp::now())),
+            kafka: config
+                .send
+                .kafka()
+                .cloned()
+                .map(|kafka| (kafka, Timestamp::now())),
             rules: Rules::of(&config),
         };
-        let recorder = Recorder::start(sources, &directory.path().join("arrivals")).await.unwrap();
+        let recorder = Recorder::start(sources, &directory.path().join("arrivals"))
+            .await
+            .unwrap();
         let stop = CancellationToken::new();
         let options = simulate::Options {
             url: site.gateway.url().parse().unwrap(),
@@ -40,7 +46,12 @@ impl Run {
             ..options
         };
         let boxes = tokio::spawn(simulate_until(options, stop.clone()));
-        Run { directory, recorder, boxes, stop }
+        Run {
+            directory,
+            recorder,
+            boxes,
+            stop,
+        }
     }
 
     /// The boxes stop, everything is delivered, and the verdict.
@@ -50,8 +61,13 @@ impl Run {
         site.gateway.wait_delivered();
         self.recorder.wait_for_quiet(QUIET, None).await;
         self.recorder.finish().await.unwrap();
-        let (ledger, arrivals) = (self.directory.path().join("ledger"), self.directory.path().join("arrivals"));
-        let report = judge_files(&site.config(), &[ledger], &[arrivals], Some(u64::MAX)).await.unwrap();
+        let (ledger, arrivals) = (
+            self.directory.path().join("ledger"),
+            self.directory.path().join("arrivals"),
+        );
+        let report = judge_files(&site.config(), &[ledger], &[arrivals], Some(u64::MAX))
+            .await
+            .unwrap();
         (outcome, report)
     }
 }

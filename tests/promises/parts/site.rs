@@ -38,22 +38,51 @@ impl Site {
         let own = [
             ("SEND__MQTT__URL", format!("mqtt://{}", mosquitto.address())),
             ("SEND__KAFKA__BROKERS", kafka.address()),
-            ("ROUTE__DEFAULT__KAFKA_TOPIC", format!("{name}.{{person_type}}")),
+            (
+                "ROUTE__DEFAULT__KAFKA_TOPIC",
+                format!("{name}.{{person_type}}"),
+            ),
             ("SEND__STORE__URL", format!("s3://{}/lobby", s3::BUCKET)),
             ("SEND__STORE__ENDPOINT", store.endpoint()),
             ("SEND__STORE__ACCESS_KEY_ID", s3::KEY_ID.to_owned()),
             ("SEND__STORE__SECRET_ACCESS_KEY", s3::SECRET.to_owned()),
         ];
-        let given = settings.iter().map(|(key, value)| (*key, (*value).to_owned()));
-        let settings: Vec<_> = own.into_iter().chain(given).map(|(key, value)| (key.to_owned(), value)).collect();
-        let gateway = Gateway::start(&settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>());
-        Site { gateway, mosquitto, store, own_kafka, name, settings }
+        let given = settings
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned()));
+        let settings: Vec<_> = own
+            .into_iter()
+            .chain(given)
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        let gateway = Gateway::start(
+            &settings
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect::<Vec<_>>(),
+        );
+        Site {
+            gateway,
+            mosquitto,
+            store,
+            own_kafka,
+            name,
+            settings,
+        }
     }
 
     /// What the gateway's own settings say.
     pub fn config(&self) -> Config {
-        let environment = self.settings.iter().map(|(key, value)| (format!("BOXBRIDGE_{key}"), value.clone())).collect();
-        Config::load(&Layers { environment, ..Layers::default() }).unwrap()
+        let environment = self
+            .settings
+            .iter()
+            .map(|(key, value)| (format!("BOXBRIDGE_{key}"), value.clone()))
+            .collect();
+        Config::load(&Layers {
+            environment,
+            ..Layers::default()
+        })
+        .unwrap()
     }
 
     /// Silent, not gone: they accept connections and never answer.
@@ -65,29 +94,42 @@ impl Site {
 
     pub fn everything_up(&mut self) {
         self.mosquitto.thaw();
-        self.own_kafka.as_mut().expect("a Kafka of its own").resume();
+        self.own_kafka
+            .as_mut()
+            .expect("a Kafka of its own")
+            .resume();
         self.store.restart();
     }
 
     /// The events of one person type on Kafka, from the beginning.
     pub async fn on_kafka(&self, person_type: &str, count: usize) -> Vec<super::kafka::Received> {
-        self.own_kafka.as_ref().unwrap_or_else(|| Broker::shared()).read(&format!("{}.{person_type}", self.name), count).await
+        self.own_kafka
+            .as_ref()
+            .unwrap_or_else(|| Broker::shared())
+            .read(&format!("{}.{person_type}", self.name), count)
+            .await
     }
 
     /// The object that a `uri` of an event names.
     pub fn object(&self, uri: &str) -> Option<Vec<u8>> {
-        let key = uri.strip_prefix(&format!("s3://{}/", s3::BUCKET)).unwrap_or_else(|| panic!("{uri} is not in the bucket"));
+        let key = uri
+            .strip_prefix(&format!("s3://{}/", s3::BUCKET))
+            .unwrap_or_else(|| panic!("{uri} is not in the bucket"));
         std::fs::read(self.store.file(key)).ok()
     }
 }
 
 /// A small JPEG that is different for every `seed`: start, a size, entropy, end.
 pub fn jpeg(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut picture =
-        vec![0xff, 0xd8, 0xff, 0xc0, 0x00, 0x11, 0x08, 0x02, 0x80, 0x01, 0xe0, 0x03, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
+    let mut picture = vec![
+        0xff, 0xd8, 0xff, 0xc0, 0x00, 0x11, 0x08, 0x02, 0x80, 0x01, 0xe0, 0x03, 1, 0x22, 0, 2,
+        0x11, 1, 3, 0x11, 1,
+    ];
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     while picture.len() + 2 < bytes {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         // 0xff would begin a marker.
         picture.push((state >> 33) as u8 & 0x7f);
     }

@@ -75,8 +75,15 @@ impl Subscriber {
         };
         let connection = AbortOnDropHandle::new(connection);
         let confirmed = tokio::time::timeout(PATIENCE, subscribed.recv()).await;
-        assert_eq!(confirmed, Ok(Some(())), "the broker does not confirm the subscription");
-        Subscriber { received, _connection: connection }
+        assert_eq!(
+            confirmed,
+            Ok(Some(())),
+            "the broker does not confirm the subscription"
+        );
+        Subscriber {
+            received,
+            _connection: connection,
+        }
     }
 
     /// The next `count` messages.
@@ -87,7 +94,10 @@ impl Subscriber {
                 Ok(Some(message)) => messages.push(message),
                 _ => {
                     let last: VecDeque<_> = messages.iter().rev().take(3).collect();
-                    panic!("{} of {count} messages came, the last: {last:?}", messages.len());
+                    panic!(
+                        "{} of {count} messages came, the last: {last:?}",
+                        messages.len()
+                    );
                 }
             }
         }
@@ -138,11 +148,14 @@ impl Wire {
 async fn collect_v5(wire: Wire) {
     use v5::mqttbytes::v5::{ConnectProperties, Packet};
     let mut options = v5::MqttOptions::new(&wire.id, wire.place(), wire.address.port());
-    options.set_transport(wire.transport()).set_clean_start(false).set_connect_properties(ConnectProperties {
-        session_expiry_interval: Some(3_600),
-        max_packet_size: Some(PACKET_MAX),
-        ..ConnectProperties::new()
-    });
+    options
+        .set_transport(wire.transport())
+        .set_clean_start(false)
+        .set_connect_properties(ConnectProperties {
+            session_expiry_interval: Some(3_600),
+            max_packet_size: Some(PACKET_MAX),
+            ..ConnectProperties::new()
+        });
     if let Some((name, password)) = &wire.login {
         options.set_credentials(name, password);
     }
@@ -174,18 +187,27 @@ async fn collect_v5(wire: Wire) {
 
 async fn collect_v3(wire: Wire) {
     let mut options = MqttOptions::new(&wire.id, wire.place(), wire.address.port());
-    options.set_transport(wire.transport()).set_clean_session(false).set_max_packet_size(PACKET_MAX as usize, PACKET_MAX as usize);
+    options
+        .set_transport(wire.transport())
+        .set_clean_session(false)
+        .set_max_packet_size(PACKET_MAX as usize, PACKET_MAX as usize);
     if let Some((name, password)) = &wire.login {
         options.set_credentials(name, password);
     }
     let (client, mut eventloop) = AsyncClient::new(options, 10);
     loop {
         match eventloop.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => drop(client.try_subscribe(&wire.filter, QoS::AtLeastOnce)),
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                drop(client.try_subscribe(&wire.filter, QoS::AtLeastOnce))
+            }
             Ok(Event::Incoming(Packet::SubAck(_))) => drop(wire.ready.try_send(())),
             Ok(Event::Incoming(Packet::Publish(publish))) => {
-                let message =
-                    Received { topic: publish.topic, payload: publish.payload, retain: publish.retain, ..Received::default() };
+                let message = Received {
+                    topic: publish.topic,
+                    payload: publish.payload,
+                    retain: publish.retain,
+                    ..Received::default()
+                };
                 drop(wire.sender.send(message).await);
             }
             Ok(_) => {}

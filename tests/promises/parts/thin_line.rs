@@ -12,7 +12,9 @@ pub fn to(broker: SocketAddr, bytes_per_second: u64) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let Ok(server) = TcpStream::connect(broker) else { continue };
+            let Ok(server) = TcpStream::connect(broker) else {
+                continue;
+            };
             let (back_from, back_to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
             std::thread::spawn(move || carry(client, server, Some(bytes_per_second)));
             std::thread::spawn(move || carry(back_from, back_to, None));
@@ -26,7 +28,8 @@ fn carry(mut from: TcpStream, mut to: TcpStream, bytes_per_second: Option<u64>) 
     let mut free_at = Instant::now();
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         if let Some(rate) = bytes_per_second {
-            free_at = free_at.max(Instant::now()) + Duration::from_secs_f64(count as f64 / rate as f64);
+            free_at =
+                free_at.max(Instant::now()) + Duration::from_secs_f64(count as f64 / rate as f64);
             std::thread::sleep(free_at.saturating_duration_since(Instant::now()));
         }
         if to.write_all(&buffer[..count]).is_err() {

@@ -17,13 +17,18 @@ impl Volume {
     pub fn with_inodes(inodes: u64) -> Volume {
         let log = tempfile::tempdir().unwrap();
         let mut command = Command::new("unshare");
-        let script =
-            format!("mount -t tmpfs -o nr_inodes={inodes},size=256m,mode=700 tmpfs /mnt && touch /mnt/mounted && exec sleep 600");
+        let script = format!(
+            "mount -t tmpfs -o nr_inodes={inodes},size=256m,mode=700 tmpfs /mnt && touch /mnt/mounted && exec sleep 600"
+        );
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
         let child = Child::start(&command, &log.path().join("log"));
         let mut volume = Volume { child, _log: log };
         let mounted = volume.path().join("mounted");
-        volume.child.wait_until("a small file system", Duration::from_secs(20), || mounted.exists());
+        volume
+            .child
+            .wait_until("a small file system", Duration::from_secs(20), || {
+                mounted.exists()
+            });
         std::fs::remove_file(mounted).unwrap();
         volume
     }

@@ -25,18 +25,26 @@ async fn receiver(router: Router) -> simulate::Receiver {
 }
 
 async fn take(State(taken): State<Taken>, body: axum::body::Bytes) -> String {
-    let body = body.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(&body);
+    let body = body
+        .strip_prefix(b"\xef\xbb\xbf".as_slice())
+        .unwrap_or(&body);
     let event: Value = serde_json::from_slice(body).unwrap();
     let marker = |event: &Value| {
-        let marker = event["ext_data"]["simulate_id"].as_str().or(event["simulate_id"].as_str()).unwrap();
+        let marker = event["ext_data"]["simulate_id"]
+            .as_str()
+            .or(event["simulate_id"].as_str())
+            .unwrap();
         taken.0.lock().unwrap().push(marker.to_owned());
     };
     let id = |number: usize| EventId([u8::try_from(number).unwrap_or_default(); 16]);
     match &event {
         Value::Array(events) => {
             events.iter().for_each(marker);
-            let events: Vec<_> = (0..events.len()).map(|number| json!({"status": 0, "event_id": id(number)})).collect();
-            json!({"status": 0, "message": "SUCCESS", "event_id": id(0), "events": events}).to_string()
+            let events: Vec<_> = (0..events.len())
+                .map(|number| json!({"status": 0, "event_id": id(number)}))
+                .collect();
+            json!({"status": 0, "message": "SUCCESS", "event_id": id(0), "events": events})
+                .to_string()
         }
         event => {
             marker(event);
@@ -46,20 +54,33 @@ async fn take(State(taken): State<Taken>, body: axum::body::Bytes) -> String {
 }
 
 fn taking(taken: &Taken) -> Router {
-    Router::new().fallback(take).with_state(taken.clone()).layer(axum::extract::DefaultBodyLimit::max(64 << 20))
+    Router::new()
+        .fallback(take)
+        .with_state(taken.clone())
+        .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
 }
 
 fn read(ledger: &Path) -> Vec<Entry> {
     let text = std::fs::read_to_string(ledger).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 async fn send(options: Options) -> Outcome {
-    simulate::run_until(options, CancellationToken::new()).await.unwrap()
+    simulate::run_until(options, CancellationToken::new())
+        .await
+        .unwrap()
 }
 
 fn patient(url: simulate::Receiver) -> Options {
-    Options { url, patience: Duration::from_secs(60), rate: 100_000.0, picture_bytes: 1_000, ..Options::default() }
+    Options {
+        url,
+        patience: Duration::from_secs(60),
+        rate: 100_000.0,
+        picture_bytes: 1_000,
+        ..Options::default()
+    }
 }
 
 #[tokio::test]
@@ -80,13 +101,34 @@ async fn every_event_that_is_sent_stands_in_the_ledger_with_its_answer() {
     };
     let outcome = send(options).await;
     let entries = read(&ledger);
-    assert_eq!((outcome.requests, outcome.events, outcome.acknowledged), (300, 525, 525), "{outcome}");
-    let markers: BTreeSet<_> = entries.iter().map(|entry| entry.marker.to_string()).collect();
+    assert_eq!(
+        (outcome.requests, outcome.events, outcome.acknowledged),
+        (300, 525, 525),
+        "{outcome}"
+    );
+    let markers: BTreeSet<_> = entries
+        .iter()
+        .map(|entry| entry.marker.to_string())
+        .collect();
     assert_eq!(markers, taken.0.lock().unwrap().iter().cloned().collect());
     assert_eq!(markers.len(), 525);
-    assert_eq!(entries.iter().map(|entry| entry.marker.number).max(), Some(524), "markers are dense");
-    assert!(entries.iter().all(|entry| entry.event_id.is_some() && entry.is_acknowledged()));
-    assert_eq!(entries.iter().filter(|entry| entry.feed == Feed::History).count(), 300);
+    assert_eq!(
+        entries.iter().map(|entry| entry.marker.number).max(),
+        Some(524),
+        "markers are dense"
+    );
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.event_id.is_some() && entry.is_acknowledged())
+    );
+    assert_eq!(
+        entries
+            .iter()
+            .filter(|entry| entry.feed == Feed::History)
+            .count(),
+        300
+    );
 }
 
 #[tokio::test]
@@ -94,17 +136,37 @@ async fn a_devices_events_arrive_in_the_order_of_their_sequence() {
     let taken = Taken::default();
     let folder = tempfile::tempdir().unwrap();
     let ledger = folder.path().join("run.jsonl");
-    let options = Options { count: Some(200), boxes: 3, ledger: Some(ledger.clone()), ..patient(receiver(taking(&taken)).await) };
+    let options = Options {
+        count: Some(200),
+        boxes: 3,
+        ledger: Some(ledger.clone()),
+        ..patient(receiver(taking(&taken)).await)
+    };
     send(options).await;
     let entries = read(&ledger);
     let arrived = taken.0.lock().unwrap().clone();
-    for device in entries.iter().map(|entry| &entry.device).collect::<BTreeSet<_>>() {
-        let mut events: Vec<_> = entries.iter().filter(|entry| entry.device == *device).collect();
-        let position = |entry: &Entry| arrived.iter().position(|marker| *marker == entry.marker.to_string());
+    for device in entries
+        .iter()
+        .map(|entry| &entry.device)
+        .collect::<BTreeSet<_>>()
+    {
+        let mut events: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.device == *device)
+            .collect();
+        let position = |entry: &Entry| {
+            arrived
+                .iter()
+                .position(|marker| *marker == entry.marker.to_string())
+        };
         events.sort_by_key(|entry| position(entry));
         let sequences: Vec<_> = events.iter().map(|entry| entry.sequence).collect();
         assert_eq!(sequences, (0..events.len() as u32).collect::<Vec<_>>());
-        assert!(events.windows(2).all(|pair| pair[0].occurred_at < pair[1].occurred_at));
+        assert!(
+            events
+                .windows(2)
+                .all(|pair| pair[0].occurred_at < pair[1].occurred_at)
+        );
     }
 }
 
@@ -115,11 +177,24 @@ async fn the_same_seed_sends_the_same_people_and_registered_pictures() {
     let mut seen = Vec::new();
     for run in ["first", "second"] {
         let ledger = folder.path().join(run);
-        send(Options { count: Some(50), boxes: 5, seed: Some(7), ledger: Some(ledger.clone()), ..patient(url.clone()) }).await;
+        send(Options {
+            count: Some(50),
+            boxes: 5,
+            seed: Some(7),
+            ledger: Some(ledger.clone()),
+            ..patient(url.clone())
+        })
+        .await;
         let mut entries = read(&ledger);
         entries.sort_by_key(|entry| entry.marker);
         let registered = boxbridge::event::PictureKind::Registered;
-        let person = |entry: Entry| (entry.person_type, entry.score.to_bits(), entry.pictures.get(&registered).cloned());
+        let person = |entry: Entry| {
+            (
+                entry.person_type,
+                entry.score.to_bits(),
+                entry.pictures.get(&registered).cloned(),
+            )
+        };
         seen.push(entries.into_iter().map(person).collect::<Vec<_>>());
     }
     assert_eq!(seen[0], seen[1]);
@@ -129,18 +204,41 @@ async fn the_same_seed_sends_the_same_people_and_registered_pictures() {
 async fn what_is_not_answered_or_refused_is_never_called_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = folder.path().join("run.jsonl");
-    let refusing = Router::new().fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, r#"{"code": "queue_full"}"#) });
+    let refusing = Router::new()
+        .fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, r#"{"code": "queue_full"}"#) });
     let silent = Router::new().fallback(|| async { std::future::pending::<StatusCode>().await });
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let urls = [receiver(refusing).await, receiver(silent).await, format!("http://{nobody}").parse().unwrap()];
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let urls = [
+        receiver(refusing).await,
+        receiver(silent).await,
+        format!("http://{nobody}").parse().unwrap(),
+    ];
     // Only the silent one needs a patience that ends.
-    let told = [(Some(503), "queue_full", 60_000), (None, "timeout", 100), (None, "connect_failed", 60_000)];
+    let told = [
+        (Some(503), "queue_full", 60_000),
+        (None, "timeout", 100),
+        (None, "connect_failed", 60_000),
+    ];
     for (url, (status, reason, patience)) in urls.into_iter().zip(told) {
         let patience = Duration::from_millis(patience);
-        let outcome = send(Options { count: Some(3), boxes: 3, ledger: Some(ledger.clone()), patience, ..patient(url) }).await;
+        let outcome = send(Options {
+            count: Some(3),
+            boxes: 3,
+            ledger: Some(ledger.clone()),
+            patience,
+            ..patient(url)
+        })
+        .await;
         assert_eq!((outcome.events, outcome.acknowledged), (3, 0));
         for entry in read(&ledger) {
-            assert_eq!((entry.status, entry.reason.as_deref()), (status, Some(reason)));
+            assert_eq!(
+                (entry.status, entry.reason.as_deref()),
+                (status, Some(reason))
+            );
             assert!(!entry.is_acknowledged());
         }
     }
@@ -150,7 +248,11 @@ async fn what_is_not_answered_or_refused_is_never_called_acknowledged() {
 async fn a_run_that_is_stopped_tells_what_was_sent_until_then() {
     let stop = CancellationToken::new();
     let taken = Taken::default();
-    let options = Options { rate: 10.0, count: Some(1_000_000), ..patient(receiver(taking(&taken)).await) };
+    let options = Options {
+        rate: 10.0,
+        count: Some(1_000_000),
+        ..patient(receiver(taking(&taken)).await)
+    };
     let run = tokio::spawn(simulate::run_until(options, stop.clone()));
     while taken.0.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;

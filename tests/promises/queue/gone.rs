@@ -10,15 +10,24 @@ use boxbridge::disk::{Call, Disk};
 use boxbridge::event::{Lane, PersonType, PictureKind};
 use boxbridge::queue::{Cursor, Outcome, Queue, Settings, inspect};
 
-use crate::queue::support::{copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, step};
+use crate::queue::support::{
+    copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, step,
+};
 
 const RECORDS: u64 = 30;
 const ANSWERED: usize = 4;
 const ENOENT: i32 = 2;
-const TYPES: [PersonType; 3] = [PersonType::Employee, PersonType::Unknown, PersonType::Visitor];
+const TYPES: [PersonType; 3] = [
+    PersonType::Employee,
+    PersonType::Unknown,
+    PersonType::Visitor,
+];
 
 fn small(dir: &Path) -> Settings {
-    Settings { segment_bytes: 44 << 10, ..settings(dir) }
+    Settings {
+        segment_bytes: 44 << 10,
+        ..settings(dir)
+    }
 }
 
 /// Records of every type in some segments, one in five urgent, the first of which a destination has had. Properly stopped.
@@ -26,10 +35,16 @@ async fn store() -> tempfile::TempDir {
     let dir = directory();
     let queue = Queue::open(small(dir.path()), &["mqtt"]).unwrap();
     for number in 1..=RECORDS {
-        let lane = if number.is_multiple_of(5) { Lane::Urgent } else { Lane::Normal };
+        let lane = if number.is_multiple_of(5) {
+            Lane::Urgent
+        } else {
+            Lane::Normal
+        };
         let person_type = TYPES[number as usize % TYPES.len()];
         let pictures = [picture(PictureKind::Face, number, 3_000)];
-        step(queue.append(entry(number, person_type, lane, &pictures))).await.unwrap();
+        step(queue.append(entry(number, person_type, lane, &pictures)))
+            .await
+            .unwrap();
     }
     drain(&mut queue.cursor("mqtt", Lane::Normal).unwrap(), ANSWERED).await;
     queue.shutdown().await;
@@ -52,8 +67,19 @@ fn cursors(queue: &Queue) -> [Cursor; 2] {
 }
 
 /// Takes out what comes, until nothing waits or `enough` have come.
-async fn take(queue: &Queue, [first, second]: &mut [Cursor; 2], enough: usize, came: &mut BTreeSet<u64>) {
-    let waits = || queue.status().followers.iter().any(|follower| follower.waiting > 0 || follower.replays > 0);
+async fn take(
+    queue: &Queue,
+    [first, second]: &mut [Cursor; 2],
+    enough: usize,
+    came: &mut BTreeSet<u64>,
+) {
+    let waits = || {
+        queue
+            .status()
+            .followers
+            .iter()
+            .any(|follower| follower.waiting > 0 || follower.replays > 0)
+    };
     let mut taken = 0;
     while taken < enough && waits() {
         let (record, cursor) = tokio::select! {
@@ -87,16 +113,27 @@ async fn a_segment_that_is_moved_away_and_comes_back_is_delivered_and_the_books_
             let away = copy.path().join("away");
             std::fs::rename(&path, &away).unwrap();
             let report = inspect::verify(copy.path()).unwrap();
-            assert!(!report.is_sound() && report.missing.len() == 1, "{what}: {report:?}");
+            assert!(
+                !report.is_sound() && report.missing.len() == 1,
+                "{what}: {report:?}"
+            );
 
-            let mut came = (1..=ANSWERED as u64 + 1).filter(|number| *number != 5).collect();
+            let mut came = (1..=ANSWERED as u64 + 1)
+                .filter(|number| *number != 5)
+                .collect();
             let copy = without_the_segment(copy, ends, &mut came, &what).await;
-            std::fs::rename(copy.path().join("away"), copy.path().join("queue").join(segment.file_name().unwrap())).unwrap();
+            std::fs::rename(
+                copy.path().join("away"),
+                copy.path().join("queue").join(segment.file_name().unwrap()),
+            )
+            .unwrap();
 
             let queue = Queue::open(small(copy.path()), &["mqtt"]).unwrap();
             take(&queue, &mut cursors(&queue), usize::MAX, &mut came).await;
             queue.shutdown().await;
-            let lost: Vec<_> = (1..=RECORDS).filter(|number| !came.contains(number)).collect();
+            let lost: Vec<_> = (1..=RECORDS)
+                .filter(|number| !came.contains(number))
+                .collect();
             assert!(lost.is_empty(), "{what}: {lost:?} never came");
             is_exact(copy.path(), &what);
         }
@@ -104,7 +141,12 @@ async fn a_segment_that_is_moved_away_and_comes_back_is_delivered_and_the_books_
 }
 
 /// A life of the gateway without it.
-async fn without_the_segment(copy: tempfile::TempDir, ends: Ends, came: &mut BTreeSet<u64>, what: &str) -> tempfile::TempDir {
+async fn without_the_segment(
+    copy: tempfile::TempDir,
+    ends: Ends,
+    came: &mut BTreeSet<u64>,
+    what: &str,
+) -> tempfile::TempDir {
     let queue = Queue::open(small(copy.path()), &["mqtt"]).unwrap();
     let enough = match ends {
         Ends::AtOnce => 0,
@@ -115,7 +157,9 @@ async fn without_the_segment(copy: tempfile::TempDir, ends: Ends, came: &mut BTr
     take(&queue, &mut cursors, enough, came).await;
     if matches!(ends, Ends::Done) {
         // It goes on where the log has ended, also where its end is what is gone.
-        step(queue.append(entry(RECORDS + 1, PersonType::Employee, Lane::Normal, &[]))).await.unwrap();
+        step(queue.append(entry(RECORDS + 1, PersonType::Employee, Lane::Normal, &[])))
+            .await
+            .unwrap();
         take(&queue, &mut cursors, usize::MAX, came).await;
         queue.shutdown().await;
         is_exact(copy.path(), what);
@@ -130,7 +174,8 @@ async fn without_the_segment(copy: tempfile::TempDir, ends: Ends, came: &mut BTr
 #[tokio::test]
 async fn a_file_that_its_folder_lists_and_that_is_not_found_refuses_the_start_and_costs_nothing() {
     let store = store().await;
-    let others = ["manifest", "cursor-mqtt-normal", "cursor-mqtt-urgent"].map(|name| store.path().join("queue").join(name));
+    let others = ["manifest", "cursor-mqtt-normal", "cursor-mqtt-urgent"]
+        .map(|name| store.path().join("queue").join(name));
     for path in files(store.path(), "segment-").into_iter().chain(others) {
         for call in [Call::Open, Call::Stat] {
             let what = format!("{call:?} {}", path.display());
@@ -141,14 +186,35 @@ async fn a_file_that_its_folder_lists_and_that_is_not_found_refuses_the_start_an
             copy_directory(store.path(), copy.path());
             let path = copy.path().join("queue").join(path.file_name().unwrap());
 
-            let error = Queue::open(Settings { disk: not_found(call, &path, u32::MAX), ..small(copy.path()) }, &["mqtt"]);
-            let error = error.err().unwrap_or_else(|| panic!("{what}: it started")).to_string();
-            assert!(error.contains(&path.display().to_string()), "{what}: {error}");
+            let error = Queue::open(
+                Settings {
+                    disk: not_found(call, &path, u32::MAX),
+                    ..small(copy.path())
+                },
+                &["mqtt"],
+            );
+            let error = error
+                .err()
+                .unwrap_or_else(|| panic!("{what}: it started"))
+                .to_string();
+            assert!(
+                error.contains(&path.display().to_string()),
+                "{what}: {error}"
+            );
 
             // Once only, it is asked again.
             let times = if call == Call::Open { 1 } else { 0 };
-            let queue = Queue::open(Settings { disk: not_found(call, &path, times), ..small(copy.path()) }, &["mqtt"]).unwrap();
-            let mut came = (1..=ANSWERED as u64 + 1).filter(|number| *number != 5).collect();
+            let queue = Queue::open(
+                Settings {
+                    disk: not_found(call, &path, times),
+                    ..small(copy.path())
+                },
+                &["mqtt"],
+            )
+            .unwrap();
+            let mut came = (1..=ANSWERED as u64 + 1)
+                .filter(|number| *number != 5)
+                .collect();
             take(&queue, &mut cursors(&queue), usize::MAX, &mut came).await;
             assert_eq!(came.len() as u64, RECORDS, "{what}: {came:?}");
             assert_eq!(queue.status().rotten_records, 0, "{what}");
@@ -161,8 +227,10 @@ async fn a_file_that_its_folder_lists_and_that_is_not_found_refuses_the_start_an
 /// A disk that does not find what is there, so many times.
 fn not_found(call: Call, path: &Path, times: u32) -> Disk {
     let (path, failed): (PathBuf, _) = (path.to_owned(), Arc::new(AtomicU32::new(0)));
-    Disk::failing(move |made, at| match made == call && at == path && failed.fetch_add(1, Ordering::SeqCst) < times {
-        true => Err(std::io::Error::from_raw_os_error(ENOENT)),
-        false => Ok(()),
+    Disk::failing(move |made, at| {
+        match made == call && at == path && failed.fetch_add(1, Ordering::SeqCst) < times {
+            true => Err(std::io::Error::from_raw_os_error(ENOENT)),
+            false => Ok(()),
+        }
     })
 }

@@ -8,10 +8,16 @@ use boxbridge::event::{Lane, PersonType, PictureKind, PictureVerdict, Sequence};
 use boxbridge::queue::{AppendError, Appended, Cursor, Outcome, Queue, Record, Settings, inspect};
 use proptest::prelude::*;
 
-use crate::queue::support::{directory, entry, event_number, files, killed, picture, settings, step};
+use crate::queue::support::{
+    directory, entry, event_number, files, killed, picture, settings, step,
+};
 
-const FOLLOWERS: [(&str, Lane); 4] =
-    [("mqtt", Lane::Urgent), ("mqtt", Lane::Normal), ("store", Lane::Urgent), ("store", Lane::Normal)];
+const FOLLOWERS: [(&str, Lane); 4] = [
+    ("mqtt", Lane::Urgent),
+    ("mqtt", Lane::Normal),
+    ("store", Lane::Urgent),
+    ("store", Lane::Normal),
+];
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -115,12 +121,21 @@ struct World {
 
 fn tiny(dir: &Path) -> Settings {
     let upkeep_interval = Duration::from_millis(2);
-    Settings { segment_bytes: 32 << 10, max_bytes: 3 << 20, replay_window: Duration::ZERO, upkeep_interval, ..settings(dir) }
+    Settings {
+        segment_bytes: 32 << 10,
+        max_bytes: 3 << 20,
+        replay_window: Duration::ZERO,
+        upkeep_interval,
+        ..settings(dir)
+    }
 }
 
 fn start(dir: &Path) -> (Queue, Vec<Cursor>) {
     let queue = Queue::open(tiny(dir), &["mqtt", "store"]).expect("every start ends in serving");
-    let cursors = FOLLOWERS.iter().map(|(name, lane)| queue.cursor(name, *lane).unwrap()).collect();
+    let cursors = FOLLOWERS
+        .iter()
+        .map(|(name, lane)| queue.cursor(name, *lane).unwrap())
+        .collect();
     (queue, cursors)
 }
 
@@ -129,13 +144,31 @@ impl World {
         let dir = directory();
         let (queue, cursors) = start(dir.path());
         let seats = FOLLOWERS.iter().map(|_| Seat::default()).collect();
-        World { dir, queue, cursors, seats, records: Vec::new(), rots: 0 }
+        World {
+            dir,
+            queue,
+            cursors,
+            seats,
+            records: Vec::new(),
+            rots: 0,
+        }
     }
 
     async fn act(&mut self, action: &Action) {
         match action {
-            Action::Append { records, person_type, lane, picture } => {
-                self.append(*records, PersonType::ALL[*person_type], Lane::ALL[*lane], *picture).await;
+            Action::Append {
+                records,
+                person_type,
+                lane,
+                picture,
+            } => {
+                self.append(
+                    *records,
+                    PersonType::ALL[*person_type],
+                    Lane::ALL[*lane],
+                    *picture,
+                )
+                .await;
             }
             Action::Read { follower, records } => {
                 for _ in 0..*records {
@@ -144,7 +177,12 @@ impl World {
                     }
                 }
             }
-            Action::Answer { follower, which, records, outcome } => {
+            Action::Answer {
+                follower,
+                which,
+                records,
+                outcome,
+            } => {
                 (0..*records).for_each(|_| self.answer(*follower, *which, *outcome));
             }
             Action::Rewind { follower } => {
@@ -153,11 +191,19 @@ impl World {
                 seat.handed.clear();
                 seat.last.clear();
             }
-            Action::Pause { follower, person_type } => {
+            Action::Pause {
+                follower,
+                person_type,
+            } => {
                 self.cursors[*follower].pause(PersonType::ALL[*person_type]);
-                self.seats[*follower].paused.insert(PersonType::ALL[*person_type]);
+                self.seats[*follower]
+                    .paused
+                    .insert(PersonType::ALL[*person_type]);
             }
-            Action::Resume { follower, person_type } => self.resume(*follower, PersonType::ALL[*person_type]),
+            Action::Resume {
+                follower,
+                person_type,
+            } => self.resume(*follower, PersonType::ALL[*person_type]),
             // The stimulus: time for the keeper, whatever it makes of it. The list is right before and after.
             Action::Upkeep => tokio::time::sleep(Duration::from_millis(10)).await,
             Action::Stop => self.stop().await,
@@ -166,12 +212,31 @@ impl World {
         self.check_identity();
     }
 
-    async fn append(&mut self, records: usize, person_type: PersonType, lane: Lane, has_picture: bool) {
+    async fn append(
+        &mut self,
+        records: usize,
+        person_type: PersonType,
+        lane: Lane,
+        has_picture: bool,
+    ) {
         for _ in 0..records {
             let number = self.records.len() as u64 + 1;
-            let pictures: Vec<_> = has_picture.then(|| picture(PictureKind::Scene, number, 3000)).into_iter().collect();
-            match step(self.queue.append(entry(number, person_type, lane, &pictures))).await {
-                Ok(Appended::Stored(sequence)) => self.records.push(Known { sequence, person_type, lane, has_picture }),
+            let pictures: Vec<_> = has_picture
+                .then(|| picture(PictureKind::Scene, number, 3000))
+                .into_iter()
+                .collect();
+            match step(
+                self.queue
+                    .append(entry(number, person_type, lane, &pictures)),
+            )
+            .await
+            {
+                Ok(Appended::Stored(sequence)) => self.records.push(Known {
+                    sequence,
+                    person_type,
+                    lane,
+                    has_picture,
+                }),
                 Err(AppendError::Full { .. }) => return,
                 other => panic!("{other:?}"),
             }
@@ -184,9 +249,15 @@ impl World {
         let is_due = |(number, record): &(u64, &Known)| {
             record.lane == FOLLOWERS[follower].1
                 && !seat.paused.contains(&record.person_type)
-                && ![&seat.answered, &seat.perhaps, &seat.handed].iter().any(|set| set.contains(number))
+                && ![&seat.answered, &seat.perhaps, &seat.handed]
+                    .iter()
+                    .any(|set| set.contains(number))
         };
-        (1..).zip(&self.records).filter(is_due).map(|(number, _)| number).collect()
+        (1..)
+            .zip(&self.records)
+            .filter(is_due)
+            .map(|(number, _)| number)
+            .collect()
     }
 
     /// Reads one record, if one is due.
@@ -198,14 +269,22 @@ impl World {
         let record = match self.rots {
             0 => step(self.cursors[follower].next()).await,
             // What is due may have rotted.
-            _ => match tokio::time::timeout(Duration::from_millis(100), self.cursors[follower].next()).await {
+            _ => match tokio::time::timeout(
+                Duration::from_millis(100),
+                self.cursors[follower].next(),
+            )
+            .await
+            {
                 Ok(record) => record,
                 Err(_) => return false,
             },
         };
         let number = event_number(&record);
         let known = &self.records[number as usize - 1];
-        assert_eq!((record.person_type, record.lane), (known.person_type, known.lane));
+        assert_eq!(
+            (record.person_type, record.lane),
+            (known.person_type, known.lane)
+        );
         assert!(self.rots > 0 || record.sequence == known.sequence);
         if record.replay.is_some() {
             assert!(self.rots > 0, "only an unreadable cursor repeats");
@@ -224,21 +303,39 @@ impl World {
 
     fn check_order(&self, follower: usize, number: u64, due: &[u64]) {
         let (seat, known) = (&self.seats[follower], &self.records[number as usize - 1]);
-        assert!(!seat.paused.contains(&known.person_type), "{number} is paused");
+        assert!(
+            !seat.paused.contains(&known.person_type),
+            "{number} is paused"
+        );
         assert!(!seat.answered.contains(&number), "{number} was answered");
         assert!(!seat.handed.contains(&number), "{number} came twice");
-        assert!(seat.last.get(&known.person_type).is_none_or(|last| *last < number), "{number} came out of order");
-        let overtaken = due.iter().find(|due| **due < number && self.records[**due as usize - 1].person_type == known.person_type);
-        assert!(self.rots > 0 || overtaken.is_none(), "{number} overtook {overtaken:?}");
+        assert!(
+            seat.last
+                .get(&known.person_type)
+                .is_none_or(|last| *last < number),
+            "{number} came out of order"
+        );
+        let overtaken = due.iter().find(|due| {
+            **due < number && self.records[**due as usize - 1].person_type == known.person_type
+        });
+        assert!(
+            self.rots > 0 || overtaken.is_none(),
+            "{number} overtook {overtaken:?}"
+        );
     }
 
     async fn check_pictures(&self, number: u64, record: &Record) {
         let known = &self.records[number as usize - 1];
         assert_eq!(record.has_pictures, known.has_picture);
-        let is_given_up =
-            self.seats.iter().zip(FOLLOWERS).any(|(seat, (name, _))| name == "store" && seat.ever_answered.contains(&number));
+        let is_given_up = self
+            .seats
+            .iter()
+            .zip(FOLLOWERS)
+            .any(|(seat, (name, _))| name == "store" && seat.ever_answered.contains(&number));
         match record.pictures().await {
-            Ok(pictures) if known.has_picture => assert_eq!(pictures, [picture(PictureKind::Scene, number, 3000)]),
+            Ok(pictures) if known.has_picture => {
+                assert_eq!(pictures, [picture(PictureKind::Scene, number, 3000)])
+            }
             Ok(pictures) => assert!(pictures.is_empty()),
             Err(error) => assert!(is_given_up || self.rots > 0, "{error}"),
         }
@@ -246,8 +343,19 @@ impl World {
 
     fn answer(&mut self, follower: usize, which: usize, outcome: usize) {
         let seat = &mut self.seats[follower];
-        let Some(number) = seat.handed.iter().nth(which % seat.handed.len().max(1)).copied() else { return };
-        let outcome = [Outcome::Delivered, Outcome::SetAside, Outcome::Expired { rule: "keep" }][outcome];
+        let Some(number) = seat
+            .handed
+            .iter()
+            .nth(which % seat.handed.len().max(1))
+            .copied()
+        else {
+            return;
+        };
+        let outcome = [
+            Outcome::Delivered,
+            Outcome::SetAside,
+            Outcome::Expired { rule: "keep" },
+        ][outcome];
         let mut verdict = PictureVerdict::default();
         if outcome == Outcome::SetAside {
             verdict.missing.insert(PictureKind::Scene);
@@ -262,7 +370,8 @@ impl World {
         self.cursors[follower].resume(person_type);
         let (seat, records) = (&mut self.seats[follower], &self.records);
         if seat.paused.remove(&person_type) {
-            seat.handed.retain(|number| records[*number as usize - 1].person_type != person_type);
+            seat.handed
+                .retain(|number| records[*number as usize - 1].person_type != person_type);
             seat.last.remove(&person_type);
         }
     }
@@ -272,7 +381,13 @@ impl World {
         self.queue.shutdown().await;
         (self.queue, self.cursors) = start(self.dir.path());
         let counts = |followers: &[boxbridge::queue::FollowerStatus]| {
-            let counts = followers.iter().map(|follower| (follower.destination.clone(), follower.lane, follower.accepted));
+            let counts = followers.iter().map(|follower| {
+                (
+                    follower.destination.clone(),
+                    follower.lane,
+                    follower.accepted,
+                )
+            });
             let mut counts: Vec<_> = counts.collect();
             counts.sort();
             counts
@@ -309,16 +424,29 @@ impl World {
     fn check_identity(&self) {
         for follower in self.queue.status().followers {
             assert_eq!(follower.accepted, follower.tally.total() + follower.waiting);
-            let appended = self.records.iter().filter(|record| record.lane == follower.lane).count() as u64;
-            assert!(self.rots > 0 || follower.accepted == appended, "{} of {appended}", follower.accepted);
-            assert!(self.rots > 0 || !follower.tally.expired.contains_key("rotten"), "{follower:?}");
+            let appended = self
+                .records
+                .iter()
+                .filter(|record| record.lane == follower.lane)
+                .count() as u64;
+            assert!(
+                self.rots > 0 || follower.accepted == appended,
+                "{} of {appended}",
+                follower.accepted
+            );
+            assert!(
+                self.rots > 0 || !follower.tally.expired.contains_key("rotten"),
+                "{follower:?}"
+            );
         }
     }
 
     /// Everything that has no answer still comes.
     async fn finish(mut self) {
         for follower in 0..FOLLOWERS.len() {
-            PersonType::ALL.iter().for_each(|person_type| self.resume(follower, *person_type));
+            PersonType::ALL
+                .iter()
+                .for_each(|person_type| self.resume(follower, *person_type));
             self.cursors[follower].rewind();
             self.seats[follower].handed.clear();
             self.seats[follower].last.clear();
@@ -326,7 +454,11 @@ impl World {
                 self.answer(follower, 0, 0);
             }
             let lost = self.due(follower).len();
-            assert!(lost <= self.rots, "{lost} lost by {} flipped bits", self.rots);
+            assert!(
+                lost <= self.rots,
+                "{lost} lost by {} flipped bits",
+                self.rots
+            );
         }
         self.check_identity();
         self.queue.shutdown().await;
@@ -337,13 +469,30 @@ impl World {
 
 /// Writes behind the last thing in the newest segment what a cut off write could have left there.
 fn tear(dir: &Path, seed: u64) {
-    let Some(path) = files(dir, "segment-").pop() else { return };
+    let Some(path) = files(dir, "segment-").pop() else {
+        return;
+    };
     let mut bytes = std::fs::read(&path).unwrap();
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| (last + 1).next_multiple_of(4096));
-    let elsewhere = bytes[8192.min(bytes.len())..].iter().copied().take(8192).collect::<Vec<_>>();
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| (last + 1).next_multiple_of(4096));
+    let elsewhere = bytes[8192.min(bytes.len())..]
+        .iter()
+        .copied()
+        .take(8192)
+        .collect::<Vec<_>>();
     let noise = picture(PictureKind::Face, seed, 4096).bytes;
-    let torn = if seed.is_multiple_of(2) { [elsewhere, noise.to_vec()].concat() } else { [noise.to_vec(), elsewhere].concat() };
-    bytes.iter_mut().skip(end).zip(torn).for_each(|(byte, torn)| *byte = torn);
+    let torn = if seed.is_multiple_of(2) {
+        [elsewhere, noise.to_vec()].concat()
+    } else {
+        [noise.to_vec(), elsewhere].concat()
+    };
+    bytes
+        .iter_mut()
+        .skip(end)
+        .zip(torn)
+        .for_each(|(byte, torn)| *byte = torn);
     std::fs::write(&path, bytes).unwrap();
 }
 
@@ -351,7 +500,9 @@ fn rot(dir: &Path, file: usize, place: usize) {
     let all = files(dir, "");
     let path = &all[file % all.len()];
     let mut bytes = std::fs::read(path).unwrap();
-    let used: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place] != 0).collect();
+    let used: Vec<usize> = (0..bytes.len())
+        .filter(|place| bytes[*place] != 0)
+        .collect();
     if let Some(place) = used.get(place % used.len().max(1)) {
         bytes[*place] ^= 1 << (place % 8);
         std::fs::write(path, bytes).unwrap();
@@ -360,7 +511,10 @@ fn rot(dir: &Path, file: usize, place: usize) {
 
 /// Enough to find what was planted, in a few seconds; more where `PROPTEST_CASES` says so.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150)
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(150)
 }
 
 proptest! {

@@ -7,7 +7,10 @@ use boxbridge::disk::{Call, Disk};
 use boxbridge::event::{Lane, PersonType, PictureKind};
 use boxbridge::queue::{Outcome, Queue, ROTTEN, Settings};
 
-use crate::queue::support::{copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, sizes, step};
+use crate::queue::support::{
+    copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, sizes,
+    step,
+};
 
 const RECORDS: u64 = 10;
 const ANSWERED: u64 = 3;
@@ -15,7 +18,10 @@ const ANSWERED: u64 = 3;
 const LAST: u64 = 1000;
 
 fn tiny(dir: &Path) -> Settings {
-    Settings { segment_bytes: 44 << 10, ..settings(dir) }
+    Settings {
+        segment_bytes: 44 << 10,
+        ..settings(dir)
+    }
 }
 
 /// Some records in some segments, three of them delivered: as a kill would leave it, and as a proper stop does.
@@ -24,14 +30,23 @@ async fn stores() -> [tempfile::TempDir; 2] {
     let queue = Queue::open(tiny(dir.path()), &["mqtt"]).unwrap();
     for number in 1..=RECORDS {
         // One with a picture stands before the last: its rot must be stepped over, not only to the next block.
-        let pictures = if number.is_multiple_of(2) { Vec::new() } else { vec![picture(PictureKind::Face, number, 300)] };
-        step(queue.append(entry(number, PersonType::Employee, Lane::Normal, &pictures))).await.unwrap();
+        let pictures = if number.is_multiple_of(2) {
+            Vec::new()
+        } else {
+            vec![picture(PictureKind::Face, number, 300)]
+        };
+        step(queue.append(entry(number, PersonType::Employee, Lane::Normal, &pictures)))
+            .await
+            .unwrap();
     }
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     drain(&mut cursor, ANSWERED as usize).await;
     let late = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !is_at_rest(dir.path()).await {
-        assert!(std::time::Instant::now() < late, "the last group gets no witness, or the cursor is not written");
+        assert!(
+            std::time::Instant::now() < late,
+            "the last group gets no witness, or the cursor is not written"
+        );
     }
 
     let killed = killed(dir.path());
@@ -44,7 +59,12 @@ async fn is_at_rest(dir: &Path) -> bool {
     let copy = killed(dir);
     let segment = files(copy.path(), "segment-").pop().unwrap();
     let mut bytes = std::fs::read(&segment).unwrap();
-    let Some(last_event) = bytes.windows(11).rposition(|window| window == b"received_at") else { return false };
+    let Some(last_event) = bytes
+        .windows(11)
+        .rposition(|window| window == b"received_at")
+    else {
+        return false;
+    };
     bytes[last_event] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
 
@@ -61,14 +81,24 @@ struct Outcomes {
 /// Opens a damaged store and takes out what is there.
 async fn recover(dir: &Path, what: &str) -> Outcomes {
     let queue = Queue::open(tiny(dir), &["mqtt"]).unwrap_or_else(|error| panic!("{what}: {error}"));
-    step(queue.append(entry(LAST, PersonType::Employee, Lane::Normal, &[]))).await.unwrap();
+    step(queue.append(entry(LAST, PersonType::Employee, Lane::Normal, &[])))
+        .await
+        .unwrap();
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
-    let mut outcomes = Outcomes { came: BTreeSet::new(), rotten: 0, unreadable_pictures: 0 };
+    let mut outcomes = Outcomes {
+        came: BTreeSet::new(),
+        rotten: 0,
+        unreadable_pictures: 0,
+    };
     loop {
         let record = step(cursor.next()).await;
         let number = event_number(&record);
         match record.pictures().await {
-            Ok(pictures) if record.has_pictures => assert_eq!(pictures, [picture(PictureKind::Face, number, 300)], "{what}"),
+            Ok(pictures) if record.has_pictures => assert_eq!(
+                pictures,
+                [picture(PictureKind::Face, number, 300)],
+                "{what}"
+            ),
             Ok(_) => {}
             Err(_) => outcomes.unreadable_pictures += 1,
         }
@@ -81,36 +111,61 @@ async fn recover(dir: &Path, what: &str) -> Outcomes {
     let status = queue.status();
     let (accepted, answered, waiting) = sizes(&status, "mqtt", Lane::Normal);
     assert_eq!((accepted, waiting), (answered, 0), "{what}: {status:?}");
-    let normal = status.followers.iter().find(|follower| follower.lane == Lane::Normal).unwrap();
+    let normal = status
+        .followers
+        .iter()
+        .find(|follower| follower.lane == Lane::Normal)
+        .unwrap();
     outcomes.rotten = normal.tally.expired.get(ROTTEN).copied().unwrap_or(0);
-    assert!(status.rotten_records >= outcomes.rotten, "{what}: not alarmed");
+    assert!(
+        status.rotten_records >= outcomes.rotten,
+        "{what}: not alarmed"
+    );
     queue.shutdown().await;
     outcomes
 }
 
 /// Every file of the queue, with its bytes.
 fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    files(dir, "").into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    files(dir, "")
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
 }
 
 #[tokio::test]
 async fn one_flipped_byte_costs_at_most_one_record_and_it_is_counted() {
     // Every byte takes a minute: one in five, unless all are asked for.
-    let stride = if std::env::var_os("BOXBRIDGE_TEST_ALL_BYTES").is_some() { 1 } else { 5 };
+    let stride = if std::env::var_os("BOXBRIDGE_TEST_ALL_BYTES").is_some() {
+        1
+    } else {
+        5
+    };
     for store in stores().await {
         for (path, bytes) in contents(store.path()) {
             // Of the bytes that hold something, and of each stretch that does not.
-            let places = (0..bytes.len()).filter(|place| (bytes[*place] != 0 && place % stride == 0) || place % 509 == 0);
+            let places = (0..bytes.len())
+                .filter(|place| (bytes[*place] != 0 && place % stride == 0) || place % 509 == 0);
             for place in places {
                 let what = format!("{} at {place}", path.display());
                 let copy = directory();
                 copy_directory(store.path(), copy.path());
                 let mut flipped = bytes.clone();
                 flipped[place] ^= 1 << (place % 8);
-                std::fs::write(copy.path().join("queue").join(path.file_name().unwrap()), flipped).unwrap();
+                std::fs::write(
+                    copy.path().join("queue").join(path.file_name().unwrap()),
+                    flipped,
+                )
+                .unwrap();
                 let found = recover(copy.path(), &what).await;
-                let missing = (ANSWERED + 1..=RECORDS).filter(|number| !found.came.contains(number)).count() as u64;
-                assert!(missing + found.unreadable_pictures <= 1, "{what}: {:?} came", found.came);
+                let missing = (ANSWERED + 1..=RECORDS)
+                    .filter(|number| !found.came.contains(number))
+                    .count() as u64;
+                assert!(
+                    missing + found.unreadable_pictures <= 1,
+                    "{what}: {:?} came",
+                    found.came
+                );
                 assert!(missing <= found.rotten, "{what}: lost and not counted");
             }
         }
@@ -123,7 +178,15 @@ async fn larger_damage_costs_what_it_hit_and_the_rest_is_delivered() {
         let segments = files(store.path(), "segment-");
         assert!(segments.len() >= 3, "{segments:?}");
         for (place, path) in segments.iter().enumerate() {
-            for damage in ["deleted", "emptied", "cut", "copied", "swapped", "no index", "headers gone"] {
+            for damage in [
+                "deleted",
+                "emptied",
+                "cut",
+                "copied",
+                "swapped",
+                "no index",
+                "headers gone",
+            ] {
                 let what = format!("{damage} {}", path.display());
                 let copy = directory();
                 copy_directory(store.path(), copy.path());
@@ -151,11 +214,21 @@ async fn larger_damage_costs_what_it_hit_and_the_rest_is_delivered() {
                     }
                 }
                 let found = recover(copy.path(), &what).await;
-                let missing = (ANSWERED + 1..=RECORDS).filter(|number| !found.came.contains(number)).count() as u64;
-                let expected = if matches!(damage, "copied" | "swapped" | "no index") { 0 } else { 5 };
+                let missing = (ANSWERED + 1..=RECORDS)
+                    .filter(|number| !found.came.contains(number))
+                    .count() as u64;
+                let expected = if matches!(damage, "copied" | "swapped" | "no index") {
+                    0
+                } else {
+                    5
+                };
                 assert!(missing <= expected, "{what}: {:?} came", found.came);
                 // The tail of the last segment may be taken for one that never was synced.
-                assert!(missing <= found.rotten || place + 1 == segments.len(), "{what}: {missing} lost, {} counted", found.rotten);
+                assert!(
+                    missing <= found.rotten || place + 1 == segments.len(),
+                    "{what}: {missing} lost, {} counted",
+                    found.rotten
+                );
             }
         }
     }
@@ -166,31 +239,62 @@ async fn a_torn_tail_is_cut_without_alarm_and_a_whole_one_is_kept() {
     let dir = directory();
     let fails = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let asked = fails.clone();
-    let disk = Disk::failing(move |call, _| match call == Call::Sync && asked.load(std::sync::atomic::Ordering::SeqCst) {
-        true => Err(std::io::Error::from_raw_os_error(5)),
-        false => Ok(()),
+    let disk = Disk::failing(move |call, _| {
+        match call == Call::Sync && asked.load(std::sync::atomic::Ordering::SeqCst) {
+            true => Err(std::io::Error::from_raw_os_error(5)),
+            false => Ok(()),
+        }
     });
-    let queue = Queue::open(Settings { disk, ..tiny(dir.path()) }, &["mqtt"]).unwrap();
-    step(queue.append(entry(1, PersonType::Employee, Lane::Normal, &[]))).await.unwrap();
+    let queue = Queue::open(
+        Settings {
+            disk,
+            ..tiny(dir.path())
+        },
+        &["mqtt"],
+    )
+    .unwrap();
+    step(queue.append(entry(1, PersonType::Employee, Lane::Normal, &[])))
+        .await
+        .unwrap();
     // Written, but never synced: nobody was told of it.
     fails.store(true, std::sync::atomic::Ordering::SeqCst);
     let pictures = [picture(PictureKind::Face, 2, 300)];
-    step(queue.append(entry(2, PersonType::Employee, Lane::Normal, &pictures))).await.unwrap_err();
+    step(queue.append(entry(2, PersonType::Employee, Lane::Normal, &pictures)))
+        .await
+        .unwrap_err();
     queue.shutdown().await;
     let segment = files(dir.path(), "segment-").pop().unwrap();
     let bytes = std::fs::read(&segment).unwrap();
-    let position = |what: &[u8]| bytes.windows(what.len()).rposition(|window| window == what).unwrap();
-    for (torn, came) in
-        [(None, vec![1, 2, LAST]), (Some(b"received_at".as_slice()), vec![1, LAST]), (Some(&pictures[0].bytes[..]), vec![1, LAST])]
-    {
+    let position = |what: &[u8]| {
+        bytes
+            .windows(what.len())
+            .rposition(|window| window == what)
+            .unwrap()
+    };
+    for (torn, came) in [
+        (None, vec![1, 2, LAST]),
+        (Some(b"received_at".as_slice()), vec![1, LAST]),
+        (Some(&pictures[0].bytes[..]), vec![1, LAST]),
+    ] {
         let copy = directory();
         copy_directory(dir.path(), copy.path());
         if let Some(torn) = torn {
             let mut bytes = bytes.clone();
             bytes[position(torn) + 3] ^= 1;
-            std::fs::write(copy.path().join("queue").join(segment.file_name().unwrap()), bytes).unwrap();
+            std::fs::write(
+                copy.path().join("queue").join(segment.file_name().unwrap()),
+                bytes,
+            )
+            .unwrap();
         }
         let found = recover(copy.path(), "torn").await;
-        assert_eq!((found.came.into_iter().collect::<Vec<_>>(), found.rotten, found.unreadable_pictures), (came, 0, 0));
+        assert_eq!(
+            (
+                found.came.into_iter().collect::<Vec<_>>(),
+                found.rotten,
+                found.unreadable_pictures
+            ),
+            (came, 0, 0)
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use boxbridge::event::{
-    Clock, ClockSource, Device, Event, EventId, Feed, Lane, PersonType, Picture, PictureKind, PictureReference, PictureState,
-    Revision, Timestamp,
+    Clock, ClockSource, Device, Event, EventId, Feed, Lane, PersonType, Picture, PictureKind,
+    PictureReference, PictureState, Revision, Timestamp,
 };
 use boxbridge::queue::{Cursor, Entry, Outcome, Queue, Record, Settings, Status};
 use sha2::{Digest, Sha256};
@@ -15,12 +15,16 @@ use sha2::{Digest, Sha256};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn step<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("the queue did not answer")
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("the queue did not answer")
 }
 
 /// What is not there yet after a moment: for "nothing comes" only.
 pub async fn nothing<T>(future: impl Future<Output = T>) -> bool {
-    tokio::time::timeout(Duration::from_millis(50), future).await.is_err()
+    tokio::time::timeout(Duration::from_millis(50), future)
+        .await
+        .is_err()
 }
 
 /// Until something is so that nobody tells.
@@ -35,7 +39,10 @@ pub async fn until(what: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
 
 /// Segments of 64 KiB in a budget of 16 MiB.
 pub fn settings(dir: &Path) -> Settings {
-    Settings { segment_bytes: 64 << 10, ..Settings::new(dir, 16 << 20) }
+    Settings {
+        segment_bytes: 64 << 10,
+        ..Settings::new(dir, 16 << 20)
+    }
 }
 
 pub fn open(dir: &Path, destinations: &[&str]) -> Queue {
@@ -50,7 +57,10 @@ pub fn picture(kind: PictureKind, seed: u64, bytes: usize) -> Picture {
         state ^= state << 17;
         state as u8
     });
-    Picture { kind, bytes: noise.take(bytes).collect::<Vec<u8>>().into() }
+    Picture {
+        kind,
+        bytes: noise.take(bytes).collect::<Vec<u8>>().into(),
+    }
 }
 
 pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Picture]) -> Entry {
@@ -67,9 +77,15 @@ pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Pictu
         person_type,
         identity: Default::default(),
         matched: Default::default(),
-        device: Device { id: "192.168.1.1".to_owned(), ..Device::default() },
+        device: Device {
+            id: "192.168.1.1".to_owned(),
+            ..Device::default()
+        },
         origin: Default::default(),
-        clock: Clock { from: ClockSource::Box, skew_ms: None },
+        clock: Clock {
+            from: ClockSource::Box,
+            skew_ms: None,
+        },
         pictures: Default::default(),
         quality: Default::default(),
         source: Default::default(),
@@ -77,7 +93,10 @@ pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Pictu
         warnings: Vec::new(),
     };
     for picture in pictures {
-        let digest: String = Sha256::digest(&picture.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest: String = Sha256::digest(&picture.bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         *event.pictures.slot(picture.kind) = Some(PictureReference {
             key: digest.clone(),
             sha256: digest,
@@ -88,7 +107,12 @@ pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Pictu
             state: PictureState::Ok,
         });
     }
-    Entry { event, pictures: pictures.to_vec(), lane, live_revision: None }
+    Entry {
+        event,
+        pictures: pictures.to_vec(),
+        lane,
+        live_revision: None,
+    }
 }
 
 /// The number that [`entry`] was made with.
@@ -99,7 +123,10 @@ pub fn event_number(record: &Record) -> u64 {
 
 /// (accepted, answered, waiting)
 pub fn sizes(status: &Status, destination: &str, lane: Lane) -> (u64, u64, u64) {
-    let follower = status.followers.iter().find(|follower| follower.destination == destination && follower.lane == lane);
+    let follower = status
+        .followers
+        .iter()
+        .find(|follower| follower.destination == destination && follower.lane == lane);
     let follower = follower.expect("a follower");
     (follower.accepted, follower.tally.total(), follower.waiting)
 }
@@ -124,15 +151,24 @@ pub fn killed(dir: &Path) -> tempfile::TempDir {
 
 /// In memory where there is such a place: some tests open some thousand queues.
 pub fn directory() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("a directory")
 }
 
 /// Copying takes a moment in which the keeper works on. What is durable first is copied last: verdicts, then cursors, then
 /// what they allow to be deleted.
 pub fn copy_directory(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
-    let mut entries: Vec<_> = std::fs::read_dir(from).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
-    let rank = |path: &Path| match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
+    let mut entries: Vec<_> = std::fs::read_dir(from)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    let rank = |path: &Path| match path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+    {
         name if name.starts_with("cursor-") => 1,
         name if name.starts_with("verdicts-") => 2,
         _ => 0,
@@ -153,8 +189,12 @@ pub fn copy_directory(from: &Path, to: &Path) {
 pub fn files(dir: &Path, prefix: &str) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir.join("queue")).expect("a directory");
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<_> =
-        paths.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))).collect();
+    let mut files: Vec<_> = paths
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+        })
+        .collect();
     files.sort();
     files
 }

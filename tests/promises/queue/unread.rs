@@ -10,7 +10,9 @@ use boxbridge::disk::Disk;
 use boxbridge::event::{EventId, Lane, NoPictures, PersonType, PictureKind, Timestamp};
 use boxbridge::queue::{Entry, Queue, ROTTEN, Settings, inspect};
 
-use crate::queue::support::{directory, drain, entry, files, nothing, picture, settings, sizes, step};
+use crate::queue::support::{
+    directory, drain, entry, files, nothing, picture, settings, sizes, step,
+};
 
 /// A disk with bad sectors, and places that it does not answer for at all.
 #[derive(Clone, Default)]
@@ -31,7 +33,9 @@ impl Sectors {
         Disk::default().with_bad_places(move |path, range| {
             let is_bad = || {
                 let bad = sectors.bad.lock().unwrap();
-                bad.as_ref().is_some_and(|bad| bad.file == path && bad.place.is_none_or(|place| range.contains(&place)))
+                bad.as_ref().is_some_and(|bad| {
+                    bad.file == path && bad.place.is_none_or(|place| range.contains(&place))
+                })
             };
             while is_bad() && sectors.hangs.load(Ordering::SeqCst) {
                 // The stimulus: the disk does not answer.
@@ -42,7 +46,10 @@ impl Sectors {
     }
 
     fn break_at(&self, file: &Path, place: Option<u64>) {
-        *self.bad.lock().unwrap() = Some(Bad { file: file.to_owned(), place });
+        *self.bad.lock().unwrap() = Some(Bad {
+            file: file.to_owned(),
+            place,
+        });
     }
 
     fn heal(&self) {
@@ -61,12 +68,19 @@ impl Drop for Hanging {
 struct Hanging(Sectors);
 
 fn large(number: u64, person_type: PersonType) -> Entry {
-    entry(number, person_type, Lane::Normal, &[picture(PictureKind::Face, number, 5_000)])
+    entry(
+        number,
+        person_type,
+        Lane::Normal,
+        &[picture(PictureKind::Face, number, 5_000)],
+    )
 }
 
 async fn append(queue: &Queue, numbers: impl IntoIterator<Item = u64>, person_type: PersonType) {
     for number in numbers {
-        step(queue.append(large(number, person_type))).await.unwrap();
+        step(queue.append(large(number, person_type)))
+            .await
+            .unwrap();
     }
 }
 
@@ -74,7 +88,9 @@ async fn append(queue: &Queue, numbers: impl IntoIterator<Item = u64>, person_ty
 fn place_of(dir: &Path, bytes: &[u8]) -> (PathBuf, u64) {
     let found = files(dir, "segment-").into_iter().find_map(|file| {
         let all = std::fs::read(&file).unwrap();
-        let place = all.windows(bytes.len()).position(|window| window == bytes)?;
+        let place = all
+            .windows(bytes.len())
+            .position(|window| window == bytes)?;
         Some((file, place as u64))
     });
     found.expect("it is in the log")
@@ -87,7 +103,11 @@ fn event_place(dir: &Path, number: u64) -> (PathBuf, u64) {
 }
 
 fn opened(dir: &Path, sectors: &Sectors, unread_max: Duration) -> Queue {
-    let settings = Settings { disk: sectors.disk(), unread_max, ..settings(dir) };
+    let settings = Settings {
+        disk: sectors.disk(),
+        unread_max,
+        ..settings(dir)
+    };
     Queue::open(settings, &["mqtt", "kafka"]).unwrap()
 }
 
@@ -103,7 +123,9 @@ async fn a_replay_from_a_place_that_the_disk_does_not_answer_for_holds_back_noth
     let first = files(dir.path(), "segment-").remove(0);
 
     // The read for the replay hangs when the live event comes, and later it is one that failed and is asked again.
-    queue.replay("mqtt", Timestamp(0)).expect("there is something to replay");
+    queue
+        .replay("mqtt", Timestamp(0))
+        .expect("there is something to replay");
     for hangs in [true, false] {
         let _hanging = Hanging(sectors.clone());
         sectors.hangs.store(hangs, Ordering::SeqCst);
@@ -121,7 +143,8 @@ async fn a_replay_from_a_place_that_the_disk_does_not_answer_for_holds_back_noth
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_type_that_catches_up_from_a_place_that_the_disk_does_not_answer_for_holds_back_no_other() {
+async fn a_type_that_catches_up_from_a_place_that_the_disk_does_not_answer_for_holds_back_no_other()
+{
     let (dir, sectors) = (directory(), Sectors::default());
     let queue = opened(dir.path(), &sectors, HOUR);
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
@@ -149,25 +172,43 @@ async fn a_place_that_cannot_be_read_is_named_with_who_waits_for_it_and_nothing_
     let (dir, sectors) = (directory(), Sectors::default());
     let queue = opened(dir.path(), &sectors, HOUR);
     append(&queue, 1..=10, PersonType::Visitor).await;
-    step(queue.append(entry(11, PersonType::Blacklist, Lane::Urgent, &[]))).await.unwrap();
+    step(queue.append(entry(11, PersonType::Blacklist, Lane::Urgent, &[])))
+        .await
+        .unwrap();
     let (file, place) = event_place(dir.path(), 5);
     sectors.break_at(&file, Some(place));
 
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     assert_eq!(drain(&mut cursor, 4).await, [1, 2, 3, 4]);
-    assert!(nothing(cursor.next()).await, "of which device it tells is not known, and nothing may overtake it");
-    assert_eq!(drain(&mut queue.cursor("mqtt", Lane::Urgent).unwrap(), 1).await, [11]);
-    let said = |outage: &String| outage.starts_with("mqtt, normal: reading record 5 at ") && outage.contains("segment-");
-    assert!(queue.status().outages.iter().any(said), "{:?}", queue.status().outages);
+    assert!(
+        nothing(cursor.next()).await,
+        "of which device it tells is not known, and nothing may overtake it"
+    );
+    assert_eq!(
+        drain(&mut queue.cursor("mqtt", Lane::Urgent).unwrap(), 1).await,
+        [11]
+    );
+    let said = |outage: &String| {
+        outage.starts_with("mqtt, normal: reading record 5 at ") && outage.contains("segment-")
+    };
+    assert!(
+        queue.status().outages.iter().any(said),
+        "{:?}",
+        queue.status().outages
+    );
 
     sectors.heal();
     assert_eq!(drain(&mut cursor, 6).await, [5, 6, 7, 8, 9, 10]);
-    assert_eq!((queue.status().rotten_records, queue.status().outages), (0, Vec::new()));
+    assert_eq!(
+        (queue.status().rotten_records, queue.status().outages),
+        (0, Vec::new())
+    );
     queue.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_place_that_cannot_be_read_for_long_while_the_disk_reads_others_counts_as_rotten_and_the_rest_goes_on() {
+async fn a_place_that_cannot_be_read_for_long_while_the_disk_reads_others_counts_as_rotten_and_the_rest_goes_on()
+ {
     let (dir, sectors) = (directory(), Sectors::default());
     let queue = opened(dir.path(), &sectors, Duration::from_millis(300));
     append(&queue, 1..=10, PersonType::Visitor).await;
@@ -177,14 +218,23 @@ async fn a_place_that_cannot_be_read_for_long_while_the_disk_reads_others_counts
     for destination in ["mqtt", "kafka"] {
         let mut cursor = queue.cursor(destination, Lane::Normal).unwrap();
         assert_eq!(drain(&mut cursor, 9).await, [1, 2, 3, 4, 6, 7, 8, 9, 10]);
-        assert_eq!(sizes(&queue.status(), destination, Lane::Normal), (10, 10, 0));
+        assert_eq!(
+            sizes(&queue.status(), destination, Lane::Normal),
+            (10, 10, 0)
+        );
     }
     let status = queue.status();
     let expired = |destination: &str| {
-        let follower = status.followers.iter().find(|it| it.destination == destination && it.lane == Lane::Normal);
+        let follower = status
+            .followers
+            .iter()
+            .find(|it| it.destination == destination && it.lane == Lane::Normal);
         follower.unwrap().tally.expired.get(ROTTEN).copied()
     };
-    assert_eq!((expired("mqtt"), expired("kafka"), status.rotten_records), (Some(1), Some(1), 1));
+    assert_eq!(
+        (expired("mqtt"), expired("kafka"), status.rotten_records),
+        (Some(1), Some(1), 1)
+    );
     assert_eq!(status.outages, Vec::<String>::new());
     queue.shutdown().await;
 }
@@ -198,16 +248,31 @@ async fn pictures_that_cannot_be_read_for_long_are_given_up_with_their_place() {
     sectors.break_at(&file, Some(place));
 
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
-    let records = [step(cursor.next()).await, step(cursor.next()).await, step(cursor.next()).await];
-    assert_eq!(step(records[2].pictures()).await.unwrap().len(), 1, "the next one is there");
-    assert!(matches!(step(records[1].pictures()).await, Err(NoPictures::NotNow(_))));
+    let records = [
+        step(cursor.next()).await,
+        step(cursor.next()).await,
+        step(cursor.next()).await,
+    ];
+    assert_eq!(
+        step(records[2].pictures()).await.unwrap().len(),
+        1,
+        "the next one is there"
+    );
+    assert!(matches!(
+        step(records[1].pictures()).await,
+        Err(NoPictures::NotNow(_))
+    ));
     let given_up = loop {
         match step(records[1].pictures()).await {
             Err(NoPictures::NotNow(_)) => tokio::task::yield_now().await,
             given_up => break given_up.unwrap_err().to_string(),
         }
     };
-    assert!(given_up.contains("the pictures of record 2 at ") && given_up.contains("segment-0000000001"), "{given_up}");
+    assert!(
+        given_up.contains("the pictures of record 2 at ")
+            && given_up.contains("segment-0000000001"),
+        "{given_up}"
+    );
     queue.shutdown().await;
 }
 
@@ -225,7 +290,10 @@ async fn a_disk_that_answers_nothing_is_never_given_up() {
     let begun = std::time::Instant::now();
     while begun.elapsed() < Duration::from_secs(1) {
         assert!(nothing(cursor.next()).await);
-        assert!(matches!(step(first.pictures()).await, Err(NoPictures::NotNow(_))));
+        assert!(matches!(
+            step(first.pictures()).await,
+            Err(NoPictures::NotNow(_))
+        ));
     }
 
     sectors.heal();
@@ -243,12 +311,22 @@ async fn an_index_that_cannot_be_read_for_long_is_told_by_the_records() {
     let overview = inspect::status(dir.path()).unwrap();
     assert!(overview.segments.len() >= 2);
 
-    let settings = Settings { dedupe_window: Duration::ZERO, ..settings(dir.path()) };
-    let settings = Settings { disk: sectors.disk(), unread_max: Duration::from_millis(300), ..settings };
+    let settings = Settings {
+        dedupe_window: Duration::ZERO,
+        ..settings(dir.path())
+    };
+    let settings = Settings {
+        disk: sectors.disk(),
+        unread_max: Duration::from_millis(300),
+        ..settings
+    };
     let queue = Queue::open(settings, &["mqtt", "kafka"]).unwrap();
     // At the stop the last one was cut behind its trailer: before that block stands its index.
     let last = overview.segments.last().unwrap();
-    sectors.break_at(&last.path, Some(std::fs::metadata(&last.path).unwrap().len() - 2 * 4096));
+    sectors.break_at(
+        &last.path,
+        Some(std::fs::metadata(&last.path).unwrap().len() - 2 * 4096),
+    );
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     assert_eq!(drain(&mut cursor, 20).await, (1..=20).collect::<Vec<_>>());
     assert_eq!(queue.status().rotten_records, 0);

@@ -23,10 +23,18 @@ struct Counted {
     last: Mutex<String>,
 }
 
-fn disk(counted: &Arc<Counted>, errno: i32, fails: impl Fn(Call, &str) -> bool + Send + Sync + 'static) -> Disk {
+fn disk(
+    counted: &Arc<Counted>,
+    errno: i32,
+    fails: impl Fn(Call, &str) -> bool + Send + Sync + 'static,
+) -> Disk {
     let counted = Arc::clone(counted);
     Disk::failing(move |call, path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if call == Call::Write && name.starts_with("segment-") {
             counted.writes.fetch_add(1, Ordering::SeqCst);
             counted.last.lock().unwrap().clone_from(&name);
@@ -47,8 +55,17 @@ fn large(number: u64) -> Entry {
 #[tokio::test]
 async fn an_index_that_cannot_be_written_does_not_make_the_log_grow() {
     let (dir, counted) = (directory(), Arc::new(Counted::default()));
-    let disk = disk(&counted, ENOSPC, |call, name| call == Call::SetLength && name == "segment-0000000001");
-    let queue = Queue::open(Settings { disk, ..settings(dir.path()) }, &["mqtt"]).unwrap();
+    let disk = disk(&counted, ENOSPC, |call, name| {
+        call == Call::SetLength && name == "segment-0000000001"
+    });
+    let queue = Queue::open(
+        Settings {
+            disk,
+            ..settings(dir.path())
+        },
+        &["mqtt"],
+    )
+    .unwrap();
     counted.is_failing.store(true, Ordering::SeqCst);
     for number in 1.. {
         step(queue.append(large(number))).await.unwrap();
@@ -63,18 +80,37 @@ async fn an_index_that_cannot_be_written_does_not_make_the_log_grow() {
     until(|| "it is tried again".to_owned(), || attempts() >= begun).await;
     let before = counted.writes.load(Ordering::SeqCst);
     let tried = attempts();
-    until(|| "it is tried again and again".to_owned(), || attempts() >= tried + 5).await;
-    let (written, tried) = (counted.writes.load(Ordering::SeqCst) - before, attempts() - tried);
+    until(
+        || "it is tried again and again".to_owned(),
+        || attempts() >= tried + 5,
+    )
+    .await;
+    let (written, tried) = (
+        counted.writes.load(Ordering::SeqCst) - before,
+        attempts() - tried,
+    );
     // Two pieces each time, and those of an attempt that is under way.
-    assert!(written <= 2 * tried + 2, "{written} writes in {tried} attempts");
+    assert!(
+        written <= 2 * tried + 2,
+        "{written} writes in {tried} attempts"
+    );
     queue.shutdown().await;
 }
 
 #[tokio::test]
 async fn the_last_group_has_its_witness_although_there_is_no_room_for_the_next_segment() {
     let (dir, counted) = (directory(), Arc::new(Counted::default()));
-    let disk = disk(&counted, EIO, |call, name| call == Call::Create && name == "fresh");
-    let queue = Queue::open(Settings { disk, ..settings(dir.path()) }, &["mqtt"]).unwrap();
+    let disk = disk(&counted, EIO, |call, name| {
+        call == Call::Create && name == "fresh"
+    });
+    let queue = Queue::open(
+        Settings {
+            disk,
+            ..settings(dir.path())
+        },
+        &["mqtt"],
+    )
+    .unwrap();
     step(queue.append(large(1))).await.unwrap();
     counted.is_failing.store(true, Ordering::SeqCst);
     for number in 2.. {
@@ -86,12 +122,26 @@ async fn the_last_group_has_its_witness_although_there_is_no_room_for_the_next_s
     }
 
     // What is smaller fits, and is answered: so it has a witness.
-    step(queue.append(entry(1_000, PersonType::Visitor, Lane::Normal, &[]))).await.unwrap();
+    step(queue.append(entry(1_000, PersonType::Visitor, Lane::Normal, &[])))
+        .await
+        .unwrap();
     let before = counted.writes.load(Ordering::SeqCst);
-    until(|| "its witness".to_owned(), || counted.writes.load(Ordering::SeqCst) > before).await;
+    until(
+        || "its witness".to_owned(),
+        || counted.writes.load(Ordering::SeqCst) > before,
+    )
+    .await;
     let attempts = counted.attempts.load(Ordering::SeqCst);
-    until(|| "it is tried again and again".to_owned(), || counted.attempts.load(Ordering::SeqCst) >= attempts + 2).await;
-    assert_eq!(counted.writes.load(Ordering::SeqCst), before + 1, "one witness");
+    until(
+        || "it is tried again and again".to_owned(),
+        || counted.attempts.load(Ordering::SeqCst) >= attempts + 2,
+    )
+    .await;
+    assert_eq!(
+        counted.writes.load(Ordering::SeqCst),
+        before + 1,
+        "one witness"
+    );
     assert!(queue.status().is_refused);
     queue.shutdown().await;
 }

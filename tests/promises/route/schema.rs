@@ -7,7 +7,11 @@ use serde_json::Value;
 /// Every way in which a value breaks a schema.
 pub fn problems(schema: &Value, value: &Value) -> Vec<String> {
     let mut problems = Vec::new();
-    Check { root: schema, problems: &mut problems }.value(schema, value, "$");
+    Check {
+        root: schema,
+        problems: &mut problems,
+    }
+    .value(schema, value, "$");
     problems
 }
 
@@ -15,17 +19,29 @@ pub fn problems(schema: &Value, value: &Value) -> Vec<String> {
 pub fn is_strict(schema: &Value) {
     if let Some(members) = schema.as_object() {
         let described = members.get("properties").and_then(Value::as_object);
-        for name in members.get("required").and_then(Value::as_array).into_iter().flatten() {
+        for name in members
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             let name = name.as_str().unwrap();
             assert!(
                 described.is_some_and(|described| described.contains_key(name)),
                 "{name} is required and not described: {schema}"
             );
         }
-        assert!(described.is_none() || members.contains_key("type"), "properties without a type: {schema}");
+        assert!(
+            described.is_none() || members.contains_key("type"),
+            "properties without a type: {schema}"
+        );
     }
     // `properties` itself is no schema: its keys are names.
-    let below = schema.as_object().into_iter().flatten().filter(|(keyword, _)| *keyword != "required" && *keyword != "enum");
+    let below = schema
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(keyword, _)| *keyword != "required" && *keyword != "enum");
     for (keyword, value) in below {
         match (keyword.as_str(), value) {
             ("properties" | "$defs", Value::Object(named)) => named.values().for_each(is_strict),
@@ -44,34 +60,77 @@ impl Check<'_> {
     fn value(&mut self, schema: &Value, value: &Value, path: &str) {
         for (keyword, rule) in schema.as_object().expect("a schema is an object") {
             if !self.holds(keyword, rule, schema, value, path) {
-                self.problems.push(format!("{path}: {value} breaks {keyword} {rule}"));
+                self.problems
+                    .push(format!("{path}: {value} breaks {keyword} {rule}"));
             }
         }
     }
 
-    fn holds(&mut self, keyword: &str, rule: &Value, schema: &Value, value: &Value, path: &str) -> bool {
+    fn holds(
+        &mut self,
+        keyword: &str,
+        rule: &Value,
+        schema: &Value,
+        value: &Value,
+        path: &str,
+    ) -> bool {
         match keyword {
-            "$schema" | "$id" | "$defs" | "title" | "description" | "examples" | "format" | "additionalProperties" => true,
-            "type" => rule.as_array().map_or_else(|| is(rule, value), |types| types.iter().any(|rule| is(rule, value))),
+            "$schema"
+            | "$id"
+            | "$defs"
+            | "title"
+            | "description"
+            | "examples"
+            | "format"
+            | "additionalProperties" => true,
+            "type" => rule.as_array().map_or_else(
+                || is(rule, value),
+                |types| types.iter().any(|rule| is(rule, value)),
+            ),
             "const" => value == rule,
             "pattern" => value.as_str().is_none_or(|text| self.matches(rule, text)),
-            "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().expect("a minimum is a number")),
-            "maximum" => value.as_f64().is_none_or(|number| number <= rule.as_f64().expect("a maximum is a number")),
-            "minLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 >= rule.as_u64().expect("a length")),
-            "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().expect("a length")),
+            "minimum" => value
+                .as_f64()
+                .is_none_or(|number| number >= rule.as_f64().expect("a minimum is a number")),
+            "maximum" => value
+                .as_f64()
+                .is_none_or(|number| number <= rule.as_f64().expect("a maximum is a number")),
+            "minLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() as u64 >= rule.as_u64().expect("a length")),
+            "maxLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().expect("a length")),
             "anyOf" => rule.as_array().expect("a list").iter().any(|schema| {
                 let mut problems = Vec::new();
-                Check { root: self.root, problems: &mut problems }.value(schema, value, path);
+                Check {
+                    root: self.root,
+                    problems: &mut problems,
+                }
+                .value(schema, value, path);
                 problems.is_empty()
             }),
             "$ref" => {
-                let pointer = rule.as_str().and_then(|rule| rule.strip_prefix('#')).expect("a local reference");
-                self.value(self.root.pointer(pointer).expect("it is there"), value, path);
+                let pointer = rule
+                    .as_str()
+                    .and_then(|rule| rule.strip_prefix('#'))
+                    .expect("a local reference");
+                self.value(
+                    self.root.pointer(pointer).expect("it is there"),
+                    value,
+                    path,
+                );
                 true
             }
             "required" => {
-                let names = rule.as_array().expect("a list").iter().filter_map(Value::as_str);
-                value.as_object().is_none_or(|members| names.into_iter().all(|name| members.contains_key(name)))
+                let names = rule
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .filter_map(Value::as_str);
+                value
+                    .as_object()
+                    .is_none_or(|members| names.into_iter().all(|name| members.contains_key(name)))
             }
             "properties" => {
                 for (name, value) in value.as_object().into_iter().flatten() {
@@ -79,13 +138,19 @@ impl Check<'_> {
                         None if schema.get("additionalProperties") == Some(&Value::Bool(true)) => {}
                         Some(schema) => self.value(schema, value, &format!("{path}.{name}")),
                         // Consumers ignore what they do not know, but we must not send it.
-                        None => self.problems.push(format!("{path}.{name} is not in the schema")),
+                        None => self
+                            .problems
+                            .push(format!("{path}.{name} is not in the schema")),
                     }
                 }
                 true
             }
             "items" => {
-                value.as_array().into_iter().flatten().for_each(|value| self.value(rule, value, &format!("{path}[]")));
+                value
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .for_each(|value| self.value(rule, value, &format!("{path}[]")));
                 true
             }
             _ => panic!("{keyword} of {schema} is not checked here"),
@@ -95,7 +160,10 @@ impl Check<'_> {
     /// The few patterns of our schema: `^`, `$`, classes, counts in braces, `+` and literals.
     fn matches(&self, pattern: &Value, text: &str) -> bool {
         let pattern = pattern.as_str().expect("a pattern is a text");
-        let pattern = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')).expect("it is anchored");
+        let pattern = pattern
+            .strip_prefix('^')
+            .and_then(|rest| rest.strip_suffix('$'))
+            .expect("it is anchored");
         let mut rest = text.chars().peekable();
         let mut atoms = pattern.chars().peekable();
         while let Some(first) = atoms.next() {
@@ -112,7 +180,10 @@ impl Check<'_> {
                 Some('{') => {
                     let count: String = atoms.by_ref().skip(1).take_while(|c| *c != '}').collect();
                     let (least, most) = count.split_once(',').unwrap_or((&count, &count));
-                    (least.parse().expect("a count"), most.parse().expect("a count"))
+                    (
+                        least.parse().expect("a count"),
+                        most.parse().expect("a count"),
+                    )
                 }
                 _ => (1, 1),
             };
@@ -131,8 +202,12 @@ impl Check<'_> {
 fn in_class(class: &str, character: char) -> bool {
     let class: Vec<char> = class.chars().collect();
     let ranges = class.windows(3).filter(|window| window[1] == '-');
-    let is_literal = class.contains(&character) && (character != '-' || class.last() == Some(&'-') || class == ['-']);
-    is_literal || ranges.into_iter().any(|window| (window[0]..=window[2]).contains(&character))
+    let is_literal = class.contains(&character)
+        && (character != '-' || class.last() == Some(&'-') || class == ['-']);
+    is_literal
+        || ranges
+            .into_iter()
+            .any(|window| (window[0]..=window[2]).contains(&character))
 }
 
 fn is(kind: &Value, value: &Value) -> bool {

@@ -20,7 +20,8 @@ impl BadSector {
         let sector = self.clone();
         Disk::default().with_bad_places(move |path, range| {
             let mut bytes = vec![0; (range.end - range.start) as usize];
-            let read = std::fs::File::open(path).and_then(|file| file.read_exact_at(&mut bytes, range.start));
+            let read = std::fs::File::open(path)
+                .and_then(|file| file.read_exact_at(&mut bytes, range.start));
             if read.is_err() || bytes.is_empty() || bytes.iter().any(|byte| *byte != 2) {
                 return false;
             }
@@ -46,36 +47,73 @@ impl Drop for BadSector {
     }
 }
 
-const PICTURED: [(i64, PersonType, &str); 5] =
-    [(1, EMPLOYEE, "gate"), (2, EMPLOYEE, "gate"), (3, EMPLOYEE, "door"), (4, EMPLOYEE, "gate"), (5, STRANGER, "door")];
+const PICTURED: [(i64, PersonType, &str); 5] = [
+    (1, EMPLOYEE, "gate"),
+    (2, EMPLOYEE, "gate"),
+    (3, EMPLOYEE, "door"),
+    (4, EMPLOYEE, "gate"),
+    (5, STRANGER, "door"),
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_that_the_disk_does_not_read_holds_its_device_and_no_other() {
     for hangs in [false, true] {
         let sector = BadSector::default();
         sector.set(true, hangs);
-        let rig = Rig::on(Source::DiskLog(sector.disk()), Plain(true), 1_000, &PICTURED, |_| Mood::Takes).await;
+        let rig = Rig::on(
+            Source::DiskLog(sector.disk()),
+            Plain(true),
+            1_000,
+            &PICTURED,
+            |_| Mood::Takes,
+        )
+        .await;
         rig.wait(3, 0).await;
-        let numbers = |rig: &Rig| rig.taken().iter().map(|sent| sent.number).collect::<Vec<_>>();
+        let numbers = |rig: &Rig| {
+            rig.taken()
+                .iter()
+                .map(|sent| sent.number)
+                .collect::<Vec<_>>()
+        };
         let mut taken = numbers(&rig);
         taken.sort();
         assert_eq!(taken, [1, 3, 5]);
         // What was taken meanwhile is booked: it does not come again.
         let deadline = Instant::now() + PATIENCE;
-        let delivered = || rig.queue.status().followers.iter().map(|follower| follower.tally.delivered).sum::<u64>();
+        let delivered = || {
+            rig.queue
+                .status()
+                .followers
+                .iter()
+                .map(|follower| follower.tally.delivered)
+                .sum::<u64>()
+        };
         while delivered() < 3 {
             assert!(Instant::now() < deadline, "{} booked", delivered());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let is_said = || rig.queue.status().outages.iter().any(|outage| outage.contains("the pictures of record 2 at "));
+        let is_said = || {
+            rig.queue
+                .status()
+                .outages
+                .iter()
+                .any(|outage| outage.contains("the pictures of record 2 at "))
+        };
         while !hangs && !is_said() {
-            assert!(Instant::now() < deadline, "{:?}", rig.queue.status().outages);
+            assert!(
+                Instant::now() < deadline,
+                "{:?}",
+                rig.queue.status().outages
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
 
         sector.set(false, false);
         rig.wait(5, 0).await;
-        let of_gate: Vec<_> = numbers(&rig).into_iter().filter(|number| [1, 2, 4].contains(number)).collect();
+        let of_gate: Vec<_> = numbers(&rig)
+            .into_iter()
+            .filter(|number| [1, 2, 4].contains(number))
+            .collect();
         assert_eq!(of_gate, [1, 2, 4]);
     }
 }
@@ -85,7 +123,14 @@ async fn a_stop_is_heard_while_the_disk_does_not_answer() {
     for hangs in [false, true] {
         let sector = BadSector::default();
         sector.set(true, hangs);
-        let mut rig = Rig::on(Source::DiskLog(sector.disk()), Plain(true), 1_000, &PICTURED[..2], |_| Mood::Takes).await;
+        let mut rig = Rig::on(
+            Source::DiskLog(sector.disk()),
+            Plain(true),
+            1_000,
+            &PICTURED[..2],
+            |_| Mood::Takes,
+        )
+        .await;
         rig.wait(1, 0).await;
         rig.stop.cancel();
         let ended = tokio::time::timeout(PATIENCE, rig.delivering.take().unwrap()).await;

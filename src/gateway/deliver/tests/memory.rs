@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::event::{Event, Lane, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence, Timestamp};
+use crate::event::{
+    Event, Lane, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence, Timestamp,
+};
 use crate::gateway::Records;
 use crate::queue::Tally;
 
@@ -54,7 +56,11 @@ impl Memory {
     }
 
     pub(super) fn reader(&self) -> Reader {
-        Reader { memory: self.clone(), next: 0, paused: Vec::new() }
+        Reader {
+            memory: self.clone(),
+            next: 0,
+            paused: Vec::new(),
+        }
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -63,7 +69,9 @@ impl Memory {
             match outcome {
                 Outcome::Delivered => tally.delivered += 1,
                 Outcome::SetAside => tally.set_aside += 1,
-                Outcome::Expired { rule } => *tally.expired.entry((*rule).to_owned()).or_default() += 1,
+                Outcome::Expired { rule } => {
+                    *tally.expired.entry((*rule).to_owned()).or_default() += 1
+                }
             }
         }
         tally
@@ -110,7 +118,14 @@ impl Records for Reader {
     }
 
     fn settle(&mut self, sequence: Sequence, _verdict: PictureVerdict, outcome: Outcome) {
-        let before = self.memory.0.list.lock().unwrap().outcomes.insert(sequence, outcome);
+        let before = self
+            .memory
+            .0
+            .list
+            .lock()
+            .unwrap()
+            .outcomes
+            .insert(sequence, outcome);
         assert_eq!(before, None, "{sequence} ends twice");
     }
 }

@@ -36,7 +36,11 @@ impl Destination for Arc<Moody> {
     type Session = Line;
 
     async fn connect(&self, _lane: Lane) -> Result<Line, ConnectError> {
-        Ok(Line { moody: Arc::clone(self), wire: VecDeque::new(), is_lost: false })
+        Ok(Line {
+            moody: Arc::clone(self),
+            wire: VecDeque::new(),
+            is_lost: false,
+        })
     }
 }
 
@@ -50,7 +54,10 @@ impl Session for Line {
     type Message = Sent;
 
     fn window(&self) -> Limits {
-        Limits { records: 1_000, bytes: usize::MAX }
+        Limits {
+            records: 1_000,
+            bytes: usize::MAX,
+        }
     }
 
     fn submit(&mut self, sequence: Sequence, message: Sent) {
@@ -63,11 +70,20 @@ impl Session for Line {
         if self.is_lost {
             std::future::pending::<()>().await;
         }
-        let Some((sequence, sent)) = self.wire.pop_front() else { return std::future::pending().await };
+        let Some((sequence, sent)) = self.wire.pop_front() else {
+            return std::future::pending().await;
+        };
         match (self.moody.mood)(&sent) {
             Mood::Takes => {
-                self.moody.taken.lock().unwrap().push((sent, Instant::now()));
-                Ok(Answer::Acknowledged { sequence, heard: true })
+                self.moody
+                    .taken
+                    .lock()
+                    .unwrap()
+                    .push((sent, Instant::now()));
+                Ok(Answer::Acknowledged {
+                    sequence,
+                    heard: true,
+                })
             }
             Mood::RefusesForNow => Ok(rejected(sequence, Reason::Passing)),
             Mood::Forbids => Ok(rejected(sequence, Reason::NotAuthorised)),
@@ -80,6 +96,13 @@ impl Session for Line {
 }
 
 fn rejected(sequence: Sequence, reason: Reason) -> Answer {
-    let rejection = Rejection { reason, detail: "not this one".to_owned(), verdict: PictureVerdict::default() };
-    Answer::Rejected { sequence, rejection }
+    let rejection = Rejection {
+        reason,
+        detail: "not this one".to_owned(),
+        verdict: PictureVerdict::default(),
+    };
+    Answer::Rejected {
+        sequence,
+        rejection,
+    }
 }

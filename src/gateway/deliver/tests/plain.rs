@@ -39,7 +39,12 @@ impl Render for Plain {
         Ok(Vec::new())
     }
 
-    fn message(&self, event: &Event, _sending: &Sending<'_>, pictures: Vec<Picture>) -> Option<Sent> {
+    fn message(
+        &self,
+        event: &Event,
+        _sending: &Sending<'_>,
+        pictures: Vec<Picture>,
+    ) -> Option<Sent> {
         Some(Sent {
             number: event.occurred_at.0,
             person_type: event.person_type,

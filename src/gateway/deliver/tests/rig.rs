@@ -12,7 +12,9 @@ use super::plain::Plain;
 use crate::clock::Clock;
 use crate::config::{self, Config, Layers};
 use crate::disk::Disk;
-use crate::event::{Event, EventId, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp};
+use crate::event::{
+    Event, EventId, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp,
+};
 use crate::gateway::{Ages, Backlog, Delivery, Fetches, Records, Render as _, deliver};
 use crate::queue::aside::Aside;
 use crate::queue::{Entry, Queue, Settings, Tally};
@@ -62,7 +64,10 @@ fn event(number: i64, person_type: PersonType, device: &str) -> Event {
 }
 
 impl Rig {
-    pub(super) async fn start(events: &[(i64, PersonType, &str)], mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static) -> Rig {
+    pub(super) async fn start(
+        events: &[(i64, PersonType, &str)],
+        mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static,
+    ) -> Rig {
         Rig::start_with(1_000, events, mood).await
     }
 
@@ -72,7 +77,14 @@ impl Rig {
         events: &[(i64, PersonType, &str)],
         mood: impl Fn(&Sent) -> Mood + Send + Sync + 'static,
     ) -> Rig {
-        Rig::on(Source::DiskLog(Disk::default()), Plain(false), window_records, events, mood).await
+        Rig::on(
+            Source::DiskLog(Disk::default()),
+            Plain(false),
+            window_records,
+            events,
+            mood,
+        )
+        .await
     }
 
     pub(super) async fn on(
@@ -87,9 +99,19 @@ impl Rig {
             Source::DiskLog(disk) => (disk, None),
             Source::Memory => (Disk::default(), Some(Memory::default())),
         };
-        let queue = Queue::open(Settings { disk, ..Settings::new(directory.path(), 64 << 20) }, &["mqtt"]).unwrap();
+        let queue = Queue::open(
+            Settings {
+                disk,
+                ..Settings::new(directory.path(), 64 << 20)
+            },
+            &["mqtt"],
+        )
+        .unwrap();
         let mut rig = Rig {
-            moody: Arc::new(Moody { mood: Box::new(mood), taken: Arc::default() }),
+            moody: Arc::new(Moody {
+                mood: Box::new(mood),
+                taken: Arc::default(),
+            }),
             link: Arc::new(Link::new("mqtt", "mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
@@ -102,15 +124,27 @@ impl Rig {
             rig.append(*number, *person_type, device).await;
         }
 
-        let settings = config::Send { window_records, ..Config::load(&Layers::default()).unwrap().send };
+        let settings = config::Send {
+            window_records,
+            ..Config::load(&Layers::default()).unwrap().send
+        };
         rig.delivering = Some(match &rig.memory {
-            None => rig.deliver(rig.queue.cursor("mqtt", Lane::Normal).unwrap(), render, settings),
+            None => rig.deliver(
+                rig.queue.cursor("mqtt", Lane::Normal).unwrap(),
+                render,
+                settings,
+            ),
             Some(memory) => rig.deliver(memory.reader(), render, settings),
         });
         rig
     }
 
-    fn deliver(&self, source: impl Records, render: Plain, settings: config::Send) -> tokio::task::JoinHandle<()> {
+    fn deliver(
+        &self,
+        source: impl Records,
+        render: Plain,
+        settings: config::Send,
+    ) -> tokio::task::JoinHandle<()> {
         let (disk, folder) = (Disk::default(), self.directory.path());
         let mut delivery = Delivery {
             lane: Lane::Normal,
@@ -120,7 +154,10 @@ impl Rig {
             verdicts: None,
             aside: Arc::new(Aside::open(&disk, folder, self.queue.epoch(), 1 << 20).unwrap()),
             link: Arc::clone(&self.link),
-            ages: Arc::new(Ages::new(Arc::new(Clock::open(&disk, folder)), self.queue.newest())),
+            ages: Arc::new(Ages::new(
+                Arc::new(Clock::open(&disk, folder)),
+                self.queue.newest(),
+            )),
             retry_max: settings.retry_max,
             fetches: Fetches::default(),
             is_expiring: false,
@@ -132,11 +169,19 @@ impl Rig {
     pub(super) async fn append(&self, number: i64, person_type: PersonType, device: &str) {
         let event = event(number, person_type, device);
         let bytes = vec![number.unsigned_abs() as u8; 5_000].into();
-        let pictures = vec![Picture { kind: PictureKind::Face, bytes }];
+        let pictures = vec![Picture {
+            kind: PictureKind::Face,
+            bytes,
+        }];
         if let Some(memory) = &self.memory {
             return memory.append(&event, pictures);
         }
-        let entry = Entry { event, live_revision: None, pictures, lane: Lane::Normal };
+        let entry = Entry {
+            event,
+            live_revision: None,
+            pictures,
+            lane: Lane::Normal,
+        };
         self.queue.append(entry).await.unwrap();
     }
 
@@ -145,7 +190,12 @@ impl Rig {
             return memory.tally();
         }
         let status = self.queue.status();
-        status.followers.into_iter().find(|follower| follower.lane == Lane::Normal).unwrap().tally
+        status
+            .followers
+            .into_iter()
+            .find(|follower| follower.lane == Lane::Normal)
+            .unwrap()
+            .tally
     }
 
     pub(super) async fn until(&self, is_so: impl Fn() -> bool) {
@@ -166,7 +216,10 @@ impl Rig {
                 let last = self.moody.taken.lock().unwrap().last().map(|(_, at)| *at);
                 return last.map_or(Duration::ZERO, |last| last - self.started);
             }
-            assert!(Instant::now() < deadline, "{taken} of {delivered} delivered, {tally:?}");
+            assert!(
+                Instant::now() < deadline,
+                "{taken} of {delivered} delivered, {tally:?}"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -176,7 +229,11 @@ impl Rig {
         let deadline = Instant::now() + PATIENCE;
         for number in numbers {
             while !self.taken().iter().any(|sent| sent.number == number) {
-                assert!(Instant::now() < deadline, "{number} never came: {:?}", self.tally());
+                assert!(
+                    Instant::now() < deadline,
+                    "{number} never came: {:?}",
+                    self.tally()
+                );
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
@@ -185,16 +242,31 @@ impl Rig {
     /// Each device's events came in the order of their numbers.
     pub(super) fn assert_order(&self) {
         let mut of_devices: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-        self.taken().into_iter().for_each(|sent| of_devices.entry(sent.device).or_default().push(sent.number));
-        assert!(of_devices.values().all(|numbers| numbers.is_sorted()), "{of_devices:?}");
+        self.taken()
+            .into_iter()
+            .for_each(|sent| of_devices.entry(sent.device).or_default().push(sent.number));
+        assert!(
+            of_devices.values().all(|numbers| numbers.is_sorted()),
+            "{of_devices:?}"
+        );
     }
 
     pub(super) fn taken(&self) -> Vec<Sent> {
-        self.moody.taken.lock().unwrap().iter().map(|(sent, _)| sent.clone()).collect()
+        self.moody
+            .taken
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(sent, _)| sent.clone())
+            .collect()
     }
 
     pub(super) fn set_aside(&self) -> String {
         let folder = std::fs::read_dir(self.directory.path().join("aside")).unwrap();
-        folder.map(|file| String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap()).into_owned()).collect()
+        folder
+            .map(|file| {
+                String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap()).into_owned()
+            })
+            .collect()
     }
 }

@@ -11,7 +11,9 @@ fn sources() -> [Source; 2] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_source_everything_is_delivered_once_in_order_and_with_its_pictures() {
     for source in sources() {
-        let events: Vec<_> = (1..=50).map(|number| (number, EMPLOYEE, ["gate", "door"][number as usize % 2])).collect();
+        let events: Vec<_> = (1..=50)
+            .map(|number| (number, EMPLOYEE, ["gate", "door"][number as usize % 2]))
+            .collect();
         let rig = Rig::on(source, Plain(true), 10, &events, |_| Mood::Takes).await;
         rig.until(|| rig.tally().delivered == 50).await;
         rig.append(51, STRANGER, "gate").await;
@@ -25,13 +27,24 @@ async fn whatever_the_source_everything_is_delivered_once_in_order_and_with_its_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_the_source_a_record_that_kills_the_connection_is_set_aside_and_the_others_arrive() {
+async fn whatever_the_source_a_record_that_kills_the_connection_is_set_aside_and_the_others_arrive()
+{
     for source in sources() {
         let events: Vec<_> = (1..=6).map(|number| (number, EMPLOYEE, "gate")).collect();
-        let mood = |sent: &Sent| if sent.number == 2 { Mood::HangsUp } else { Mood::Takes };
+        let mood = |sent: &Sent| {
+            if sent.number == 2 {
+                Mood::HangsUp
+            } else {
+                Mood::Takes
+            }
+        };
         let rig = Rig::on(source, Plain(false), 1_000, &events, mood).await;
         rig.wait(5, 1).await;
-        assert!(rig.set_aside().contains(r#""reason":"poison""#), "{}", rig.set_aside());
+        assert!(
+            rig.set_aside().contains(r#""reason":"poison""#),
+            "{}",
+            rig.set_aside()
+        );
     }
 }
 
@@ -40,9 +53,13 @@ async fn whatever_the_source_what_was_left_unread_for_a_refused_device_is_read_a
     for source in sources() {
         let over_quota = Arc::new(AtomicBool::new(true));
         let refused = (1..=300).map(|number| (number, EMPLOYEE, "gate"));
-        let events: Vec<_> = refused.chain((301..=320).map(|number| (number, EMPLOYEE, "door"))).collect();
+        let events: Vec<_> = refused
+            .chain((301..=320).map(|number| (number, EMPLOYEE, "door")))
+            .collect();
         let is_over_quota = Arc::clone(&over_quota);
-        let mood = move |sent: &Sent| match sent.device == "gate" && is_over_quota.load(Ordering::Relaxed) {
+        let mood = move |sent: &Sent| match sent.device == "gate"
+            && is_over_quota.load(Ordering::Relaxed)
+        {
             true => Mood::RefusesForNow,
             false => Mood::Takes,
         };
@@ -57,22 +74,30 @@ async fn whatever_the_source_what_was_left_unread_for_a_refused_device_is_read_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_the_source_a_forbidden_topic_sets_aside_what_was_refused_and_the_rest_arrives_later() {
+async fn whatever_the_source_a_forbidden_topic_sets_aside_what_was_refused_and_the_rest_arrives_later()
+ {
     for source in sources() {
         let forbidden = Arc::new(AtomicBool::new(true));
         let late = (1..=400).map(|number| (number, EMPLOYEE, "gate"));
-        let events: Vec<_> = late.chain((1..=20).map(|number| (LIVE + number, EMPLOYEE, "gate"))).collect();
+        let events: Vec<_> = late
+            .chain((1..=20).map(|number| (LIVE + number, EMPLOYEE, "gate")))
+            .collect();
         let is_forbidden = Arc::clone(&forbidden);
-        let mood = move |sent: &Sent| match sent.number < LIVE && is_forbidden.load(Ordering::Relaxed) {
-            true => Mood::Forbids,
-            false => Mood::Takes,
-        };
+        let mood =
+            move |sent: &Sent| match sent.number < LIVE && is_forbidden.load(Ordering::Relaxed) {
+                true => Mood::Forbids,
+                false => Mood::Takes,
+            };
         let rig = Rig::on(source, Plain(false), 20, &events, mood).await;
         rig.wait_for(LIVE + 1..=LIVE + 20).await;
 
         forbidden.store(false, Ordering::Relaxed);
         rig.until(|| rig.tally().total() == 420).await;
         assert_eq!(rig.taken().len() as u64, rig.tally().delivered);
-        assert!(rig.tally().set_aside > 0 && rig.tally().set_aside < 100, "{:?}", rig.tally());
+        assert!(
+            rig.tally().set_aside > 0 && rig.tally().set_aside < 100,
+            "{:?}",
+            rig.tally()
+        );
     }
 }

@@ -12,8 +12,13 @@ impl SentDocument {
         // The document is rebuilt by these warnings, so they come first: a flood of others must not crowd them out.
         let no_number = |notes: Option<&Notes>| notes.is_some_and(|notes| notes.number.is_some());
         let table = &self.dialect.table;
-        for field in table.fields.iter().filter(|field| no_number(notes.of(table.inner, field))) {
-            self.warnings.add(WarningCode::NumberInvalid, table.path(field));
+        for field in table
+            .fields
+            .iter()
+            .filter(|field| no_number(notes.of(table.inner, field)))
+        {
+            self.warnings
+                .add(WarningCode::NumberInvalid, table.path(field));
         }
 
         notes.visit(&mut |path, note| self.take_note(path, note));
@@ -23,22 +28,34 @@ impl SentDocument {
     fn take_note(&mut self, path: &[&str], note: &Notes) {
         if let Some(spelling) = &note.number {
             self.warnings.add(WarningCode::NumberInvalid, dotted(path));
-            if let Some(name) = self.known(path).map(str::to_owned).or_else(|| pointer(path)) {
+            if let Some(name) = self
+                .known(path)
+                .map(str::to_owned)
+                .or_else(|| pointer(path))
+            {
                 self.source.insert(name, Value::String(spelling.clone()));
             }
         }
 
         for (before, kept) in [("", &note.bytes), ("#", &note.key)] {
             if let Some(kept) = kept {
-                self.warnings.add(WarningCode::EncodingInvalid, dotted(path));
-                self.take_bytes(pointer(path).map(|pointer| format!("{before}{pointer}")), path, kept);
+                self.warnings
+                    .add(WarningCode::EncodingInvalid, dotted(path));
+                self.take_bytes(
+                    pointer(path).map(|pointer| format!("{before}{pointer}")),
+                    path,
+                    kept,
+                );
             }
         }
 
         if note.encoded > 0 {
             self.warnings.add(WarningCode::TypeUnexpected, dotted(path));
             if let Some(name) = path.last() {
-                self.source.insert((*name).to_owned(), serde_json::json!({ ENCODED: note.encoded }));
+                self.source.insert(
+                    (*name).to_owned(),
+                    serde_json::json!({ ENCODED: note.encoded }),
+                );
             }
         }
 
@@ -49,12 +66,20 @@ impl SentDocument {
 
     fn take_bytes(&mut self, place: Option<String>, path: &[&str], kept: &SentBytes) {
         if place.is_none() || matches!(kept, SentBytes::Hash(_)) {
-            let refusal =
-                || Refusal::at(Code::EncodingInvalid, dotted(path), "accepted, but its bytes are not kept with the event");
+            let refusal = || {
+                Refusal::at(
+                    Code::EncodingInvalid,
+                    dotted(path),
+                    "accepted, but its bytes are not kept with the event",
+                )
+            };
             self.unread.get_or_insert_with(refusal);
         }
 
-        let bytes = self.source.entry(BYTES).or_insert_with(|| Value::Object(Map::new()));
+        let bytes = self
+            .source
+            .entry(BYTES)
+            .or_insert_with(|| Value::Object(Map::new()));
         if let (Some(place), Some(bytes)) = (place, bytes.as_object_mut()) {
             bytes.insert(place, kept.to_base64().into());
         }
@@ -64,7 +89,12 @@ impl SentDocument {
     fn known(&self, path: &[&str]) -> Option<&'static str> {
         let inner = self.inner();
         let of = |is_inner, name| {
-            let field = self.dialect.table.fields.iter().find(|field| field.inner == is_inner && field.name == name);
+            let field = self
+                .dialect
+                .table
+                .fields
+                .iter()
+                .find(|field| field.inner == is_inner && field.name == name);
             field.map(Field::source_key)
         };
 

@@ -30,7 +30,12 @@ pub(super) struct Access {
 
 impl Access {
     pub fn new(user: String, password: String) -> Access {
-        Access { user, password, publishers: Mutex::default(), refused_publications: AtomicU64::new(0) }
+        Access {
+            user,
+            password,
+            publishers: Mutex::default(),
+            refused_publications: AtomicU64::new(0),
+        }
     }
 
     /// What the client may be, or the reason why it may not connect.
@@ -42,7 +47,8 @@ impl Access {
             && *user == self.user
         {
             // Our own session speaks version 5, whatever the settings say of brokers.
-            let is_gateway = connect.version == Version::V5 && *password == *self.password.as_bytes();
+            let is_gateway =
+                connect.version == Version::V5 && *password == *self.password.as_bytes();
             return is_gateway.then_some(Role::Gateway).ok_or(reason::BAD_LOGIN);
         }
 
@@ -55,7 +61,9 @@ impl Access {
                 return Err(reason::NOT_AUTHORISED);
             }
         }
-        slot.becomes_client().then_some(Role::Client).ok_or(reason::QUOTA)
+        slot.becomes_client()
+            .then_some(Role::Client)
+            .ok_or(reason::QUOTA)
     }
 
     /// Counts what a client published, and says so.
@@ -78,7 +86,9 @@ impl Access {
     /// A publisher's connection ended. Whether it was the newest with its client id; now there is none.
     pub fn publisher_disconnected(&self, client_id: &str, connection: u64) -> bool {
         let mut publishers = self.publishers();
-        let is_newest = publishers.get(client_id).is_some_and(|(number, _)| *number == connection);
+        let is_newest = publishers
+            .get(client_id)
+            .is_some_and(|(number, _)| *number == connection);
         is_newest && publishers.remove(client_id).is_some()
     }
 

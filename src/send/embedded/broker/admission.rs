@@ -89,7 +89,11 @@ impl Admission {
     pub fn new(slots: usize) -> Admission {
         let others_max = (slots / 8).clamp(*OTHERS.start(), *OTHERS.end());
         let clients_max = slots.saturating_sub(2 * others_max).clamp(1, CLIENTS_MAX);
-        Admission { clients_max, others_max, connections: Mutex::default() }
+        Admission {
+            clients_max,
+            others_max,
+            connections: Mutex::default(),
+        }
     }
 
     /// `None` where even those that were told to close have not closed yet.
@@ -99,7 +103,8 @@ impl Admission {
         if connections.count(|connection| connection.state != State::Client) >= self.others_max {
             connections.close_a_connecting(from);
             let all = connections.count(|connection| connection.state != State::Client);
-            let own = connections.count(|connection| connection.has_no_role() && connection.from == from);
+            let own =
+                connections.count(|connection| connection.has_no_role() && connection.from == from);
             // The last slots are for addresses that do not open faster than they close.
             if all >= 2 * self.others_max || own >= self.others_max * 3 / 2 {
                 return None;
@@ -108,13 +113,26 @@ impl Admission {
 
         connections.last_number += 1;
         let (number, closing) = (connections.last_number, Arc::new(CloseSignal::default()));
-        connections.all.push(Connection { number, from, state: State::Connecting, closing: Arc::clone(&closing) });
-        Some(Slot { number, closing, admission: Arc::clone(self) })
+        connections.all.push(Connection {
+            number,
+            from,
+            state: State::Connecting,
+            closing: Arc::clone(&closing),
+        });
+        Some(Slot {
+            number,
+            closing,
+            admission: Arc::clone(self),
+        })
     }
 
     /// Returns once all connections are closed, but for the gateway's own.
     pub async fn are_closed(&self) {
-        while self.lock().count(|connection| connection.state != State::Gateway) > 0 {
+        while self
+            .lock()
+            .count(|connection| connection.state != State::Gateway)
+            > 0
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -126,15 +144,27 @@ impl Admission {
 
 impl Connections {
     fn count(&self, which: impl Fn(&Connection) -> bool) -> usize {
-        self.all.iter().filter(|connection| which(connection)).count()
+        self.all
+            .iter()
+            .filter(|connection| which(connection))
+            .count()
     }
 
     /// Of the connections without a CONNECT, closes the oldest of the address with most of them, where one more comes from `comes_from`. Those
     /// that were told to close and have not yet are counted, so that no other address pays for them.
     fn close_a_connecting(&mut self, comes_from: Sharer) {
-        let without_role = self.all.iter().filter(|connection| connection.has_no_role()).map(|connection| (connection.from, 1));
+        let without_role = self
+            .all
+            .iter()
+            .filter(|connection| connection.has_no_role())
+            .map(|connection| (connection.from, 1));
         let greediest = greediest(without_role.chain([(comes_from, 1)]));
-        self.close_first(|connection| connection.state == State::Connecting && Some(connection.from) == greediest, reason::SILENT);
+        self.close_first(
+            |connection| {
+                connection.state == State::Connecting && Some(connection.from) == greediest
+            },
+            reason::SILENT,
+        );
     }
 
     /// Closes the oldest of these.
@@ -152,19 +182,33 @@ impl Connections {
             return true;
         }
 
-        let clients = self.all.iter().filter(|connection| is_client(connection)).map(|connection| (connection.from, 1));
-        let Some(greediest) = greediest(clients) else { return false };
-        let of = |address: Sharer| self.count(|connection| is_client(connection) && connection.from == address);
+        let clients = self
+            .all
+            .iter()
+            .filter(|connection| is_client(connection))
+            .map(|connection| (connection.from, 1));
+        let Some(greediest) = greediest(clients) else {
+            return false;
+        };
+        let of = |address: Sharer| {
+            self.count(|connection| is_client(connection) && connection.from == address)
+        };
         if of(greediest) <= of(from) + 1 {
             return false;
         }
 
-        self.close_first(|connection| is_client(connection) && connection.from == greediest, reason::QUOTA);
+        self.close_first(
+            |connection| is_client(connection) && connection.from == greediest,
+            reason::QUOTA,
+        );
         true
     }
 
     fn set_state(&mut self, number: u64, state: State) {
-        self.all.iter_mut().filter(|connection| connection.number == number).for_each(|connection| connection.state = state);
+        self.all
+            .iter_mut()
+            .filter(|connection| connection.number == number)
+            .for_each(|connection| connection.state = state);
     }
 }
 
@@ -172,7 +216,13 @@ impl Slot {
     /// It said CONNECT: whether there is a slot for one more client.
     pub fn becomes_client(&self) -> bool {
         let mut connections = self.admission.lock();
-        let Some(own) = connections.all.iter().find(|connection| connection.number == self.number) else { return false };
+        let Some(own) = connections
+            .all
+            .iter()
+            .find(|connection| connection.number == self.number)
+        else {
+            return false;
+        };
         let from = own.from;
 
         let has_room = connections.has_room_for(from, self.admission.clients_max);
@@ -189,7 +239,10 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.admission.lock().all.retain(|connection| connection.number != self.number);
+        self.admission
+            .lock()
+            .all
+            .retain(|connection| connection.number != self.number);
     }
 }
 
@@ -214,10 +267,14 @@ mod tests {
         let admission = Arc::new(Admission::new(SLOTS));
         let gateway = admission.admit(address(1)).expect("a slot");
         gateway.becomes_gateway();
-        let silent: Vec<_> = (0..admission.others_max).map(|_| admission.admit(address(1)).expect("a slot")).collect();
+        let silent: Vec<_> = (0..admission.others_max)
+            .map(|_| admission.admit(address(1)).expect("a slot"))
+            .collect();
         assert!(is_closed(&silent[0]) && !is_closed(&silent[1]) && !is_closed(&gateway));
         // Those that were told and do not close are bounded.
-        let more = (0..1_000).map_while(|_| admission.admit(address(1))).collect::<Vec<_>>();
+        let more = (0..1_000)
+            .map_while(|_| admission.admit(address(1)))
+            .collect::<Vec<_>>();
         assert!(more.len() + silent.len() < 2 * admission.others_max);
     }
 
@@ -226,7 +283,9 @@ mod tests {
         let admission = Arc::new(Admission::new(SLOTS));
         let slow = admission.admit(address(2)).expect("a slot");
         // They are told to close, and do not.
-        let flood: Vec<_> = (0..1_000).map_while(|_| admission.admit(address(1))).collect();
+        let flood: Vec<_> = (0..1_000)
+            .map_while(|_| admission.admit(address(1)))
+            .collect();
         assert!(flood.len() > admission.others_max && !is_closed(&slow));
         let other = admission.admit(address(3)).expect("a slot beside them");
         assert!(!is_closed(&slow) && !is_closed(&other));
@@ -236,7 +295,9 @@ mod tests {
     fn the_address_with_most_slots_gives_one_up_and_a_slot_is_given_back() {
         let admission = Arc::new(Admission::new(SLOTS));
         let admit = |last: u8| admission.admit(address(last)).filter(Slot::becomes_client);
-        let mut many: Vec<_> = (0..admission.clients_max).map(|_| admit(1).expect("a slot")).collect();
+        let mut many: Vec<_> = (0..admission.clients_max)
+            .map(|_| admit(1).expect("a slot"))
+            .collect();
         assert!(admit(1).is_none(), "the same address has enough");
         let other = admit(2).expect("another's slot");
         assert!(is_closed(&many[0]) && !is_closed(&many[1]) && !is_closed(&other));

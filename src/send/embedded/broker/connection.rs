@@ -39,7 +39,10 @@ struct Disconnected {
 
 impl Disconnected {
     fn because(reason: u8) -> Disconnected {
-        Disconnected { reason: Some(reason), ..Disconnected::default() }
+        Disconnected {
+            reason: Some(reason),
+            ..Disconnected::default()
+        }
     }
 }
 
@@ -69,7 +72,9 @@ where
     };
     let connect = match connect {
         Ok(Ok(connect)) => connect,
-        Ok(Err(ConnectError::Refused(version, reason))) => return refuse(&mut writer, version, reason).await,
+        Ok(Err(ConnectError::Refused(version, reason))) => {
+            return refuse(&mut writer, version, reason).await;
+        }
         Ok(Err(ConnectError::Garbage)) | Err(_) => return,
     };
 
@@ -79,7 +84,15 @@ where
         Err(reason) => return refuse(&mut writer, version, reason).await,
     };
     let outbox = Outbox::new(version);
-    let established = Established { shared: &shared, slot: &slot, from, version, reader, writer: &mut writer, outbox };
+    let established = Established {
+        shared: &shared,
+        slot: &slot,
+        from,
+        version,
+        reader,
+        writer: &mut writer,
+        outbox,
+    };
     let reason = match role {
         Role::Client => established.subscriber(connect).await,
         Role::Gateway => established.publisher(connect).await,
@@ -87,7 +100,13 @@ where
 
     // A packet that was begun cannot be followed by another.
     if let Some(reason) = reason.filter(|_| !writer.is_mid_packet()) {
-        drop(timeout(GOODBYE_WITHIN, writer.write(&Reply::Disconnect(reason).encode(version))).await);
+        drop(
+            timeout(
+                GOODBYE_WITHIN,
+                writer.write(&Reply::Disconnect(reason).encode(version)),
+            )
+            .await,
+        );
     }
     drop(timeout(GOODBYE_WITHIN, writer.close()).await);
 }
@@ -106,13 +125,19 @@ async fn connect(reader: &mut (impl AsyncRead + Unpin)) -> Result<Connect, Conne
 }
 
 /// The next packet, within the client's keep alive.
-async fn frame(reader: &mut (impl AsyncRead + Unpin), role: Role, keep_alive: Duration) -> Result<Frame, Disconnected> {
+async fn frame(
+    reader: &mut (impl AsyncRead + Unpin),
+    role: Role,
+    keep_alive: Duration,
+) -> Result<Frame, Disconnected> {
     let read = incoming::read(reader, role);
     let frame = if keep_alive.is_zero() {
         read.await
     } else {
         // MQTT 5, 3.1.2.10: one and a half times.
-        timeout(keep_alive * 3 / 2, read).await.map_err(|_| Disconnected::because(reason::SILENT))?
+        timeout(keep_alive * 3 / 2, read)
+            .await
+            .map_err(|_| Disconnected::because(reason::SILENT))?
     };
 
     frame.map_err(|error| match error.kind() {

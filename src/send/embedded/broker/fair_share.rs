@@ -15,7 +15,9 @@ pub(super) fn greediest(holders: impl IntoIterator<Item = (Sharer, usize)>) -> O
         shares.entry(address).or_insert((position, 0)).1 += count;
     }
 
-    let most = shares.into_iter().max_by_key(|(_, (position, count))| (*count, Reverse(*position)));
+    let most = shares
+        .into_iter()
+        .max_by_key(|(_, (position, count))| (*count, Reverse(*position)));
     most.map(|(address, _)| address)
 }
 
@@ -30,7 +32,13 @@ mod tests {
     #[test]
     fn the_greediest_is_who_holds_most_in_all_and_the_first_of_several() {
         assert_eq!(greediest([]), None);
-        assert_eq!(greediest([(address(1), 3), (address(2), 2), (address(2), 2)]), Some(address(2)));
-        assert_eq!(greediest([(address(2), 1), (address(1), 1), (address(3), 1)]), Some(address(2)));
+        assert_eq!(
+            greediest([(address(1), 3), (address(2), 2), (address(2), 2)]),
+            Some(address(2))
+        );
+        assert_eq!(
+            greediest([(address(2), 1), (address(1), 1), (address(3), 1)]),
+            Some(address(2))
+        );
     }
 }

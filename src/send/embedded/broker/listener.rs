@@ -34,7 +34,12 @@ pub(super) enum Transport {
 }
 
 /// Accepts connections until `stop`.
-pub(super) async fn accept(listener: &TcpListener, transport: Transport, shared: Arc<Shared>, stop: CancellationToken) {
+pub(super) async fn accept(
+    listener: &TcpListener,
+    transport: Transport,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
     let mut is_failing = false;
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
@@ -43,7 +48,13 @@ pub(super) async fn accept(listener: &TcpListener, transport: Transport, shared:
                     info!("the embedded broker accepts connections again");
                 }
                 if let Some(slot) = shared.admission.admit(from.ip()) {
-                    tokio::spawn(serve(stream, from.ip(), transport, slot, Arc::clone(&shared)));
+                    tokio::spawn(serve(
+                        stream,
+                        from.ip(),
+                        transport,
+                        slot,
+                        Arc::clone(&shared),
+                    ));
                 }
             }
             Err(error) => {
@@ -56,7 +67,13 @@ pub(super) async fn accept(listener: &TcpListener, transport: Transport, shared:
     }
 }
 
-async fn serve(stream: TcpStream, from: IpAddr, transport: Transport, slot: Slot, shared: Arc<Shared>) {
+async fn serve(
+    stream: TcpStream,
+    from: IpAddr,
+    transport: Transport,
+    slot: Slot,
+    shared: Arc<Shared>,
+) {
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
     let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE_IDLE);
@@ -85,22 +102,39 @@ async fn upgrade(stream: TcpStream) -> Option<Socket> {
         .max_frame_size(Some(most))
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER);
-    let accepted = async_tungstenite::tokio::accept_hdr_async_with_config(stream, choose_protocol, Some(config)).await;
+    let accepted = async_tungstenite::tokio::accept_hdr_async_with_config(
+        stream,
+        choose_protocol,
+        Some(config),
+    )
+    .await;
     accepted.ok().map(WsStream::new)
 }
 
 /// The subprotocol has to be MQTT (MQTT 5, 6).
 #[expect(clippy::result_large_err, reason = "the library's own signature")]
-fn choose_protocol(request: &Request, mut response: Response) -> Result<Response, HttpResponse<Option<String>>> {
-    let offered = request.headers().get_all(SUBPROTOCOL).iter().filter_map(|value| value.to_str().ok());
+fn choose_protocol(
+    request: &Request,
+    mut response: Response,
+) -> Result<Response, HttpResponse<Option<String>>> {
+    let offered = request
+        .headers()
+        .get_all(SUBPROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let mut words = offered.flat_map(|value| value.split(',')).map(str::trim);
-    match words.find(|word| ["mqtt", "mqttv3.1"].contains(word)).map(HeaderValue::from_str) {
+    match words
+        .find(|word| ["mqtt", "mqttv3.1"].contains(word))
+        .map(HeaderValue::from_str)
+    {
         Some(Ok(word)) => {
             response.headers_mut().append(SUBPROTOCOL, word);
             Ok(response)
         }
         _ => {
-            let mut refusal = HttpResponse::new(Some("this is MQTT: ask for the subprotocol mqtt".to_owned()));
+            let mut refusal = HttpResponse::new(Some(
+                "this is MQTT: ask for the subprotocol mqtt".to_owned(),
+            ));
             *refusal.status_mut() = StatusCode::BAD_REQUEST;
             Err(refusal)
         }

@@ -104,12 +104,23 @@ impl Sessions {
     /// Returns once somebody has subscribed.
     pub async fn subscribed(&self) {
         // The sender is our own, so this cannot fail.
-        drop(self.subscribed.subscribe().wait_for(|subscribed| *subscribed).await);
+        drop(
+            self.subscribed
+                .subscribe()
+                .wait_for(|subscribed| *subscribed)
+                .await,
+        );
     }
 
     /// Hands a publication to all who want it, with its QoS and whether it is retained. Waits for slow subscribers, within reason, unless it is
     /// an alert.
-    pub async fn publish(&self, message: Arc<Message>, (qos, retain): (u8, bool), priority: Priority, answer: Answer) {
+    pub async fn publish(
+        &self,
+        message: Arc<Message>,
+        (qos, retain): (u8, bool),
+        priority: Priority,
+        answer: Answer,
+    ) {
         loop {
             let moved = self.moved.notified();
             {
@@ -124,7 +135,13 @@ impl Sessions {
         }
     }
 
-    fn fan_out(&self, inner: &mut Inner, message: &Arc<Message>, (qos, retain, priority): (u8, bool, Priority), answer: Answer) {
+    fn fan_out(
+        &self,
+        inner: &mut Inner,
+        message: &Arc<Message>,
+        (qos, retain, priority): (u8, bool, Priority),
+        answer: Answer,
+    ) {
         let mut told = Vec::new();
         for (client_id, session) in &mut inner.sessions {
             if let Some(delivery) = session.delivery(message, qos, retain) {
@@ -149,9 +166,19 @@ impl Sessions {
     /// The session that holds most loses its oldest messages, until there is room.
     fn make_room(&self, inner: &mut Inner) {
         while self.held.bytes() > HELD_MAX {
-            let Some((client_id, session)) = inner.sessions.iter_mut().max_by_key(|(_, session)| session.bytes()) else { return };
+            let Some((client_id, session)) = inner
+                .sessions
+                .iter_mut()
+                .max_by_key(|(_, session)| session.bytes())
+            else {
+                return;
+            };
             let dropped = session.give_way();
-            self.count_dropped(client_id, dropped, "it held most of what the broker may hold");
+            self.count_dropped(
+                client_id,
+                dropped,
+                "it held most of what the broker may hold",
+            );
             if dropped == 0 {
                 // What is held is on its way to somebody, retained or remembered: none of it can be dropped here.
                 return;
@@ -172,48 +199,83 @@ impl Sessions {
         let dropped = before + messages as u64;
         // Each doubling once: for a subscriber that stands still it is thousands a second.
         if before.checked_ilog2() != dropped.checked_ilog2() {
-            warn!(subscriber, dropped, "the embedded broker dropped messages of a subscriber: {why}");
+            warn!(
+                subscriber,
+                dropped, "the embedded broker dropped messages of a subscriber: {why}"
+            );
         }
     }
 
     /// A client connected. Its earlier connection is closed; its session goes on, unless it wants a new one.
-    pub fn connect(&self, client_id: &str, connection: ConnectionHandle, clean_start: bool, asked: Option<Duration>) -> Resumption {
+    pub fn connect(
+        &self,
+        client_id: &str,
+        connection: ConnectionHandle,
+        clean_start: bool,
+        asked: Option<Duration>,
+    ) -> Resumption {
         let mut inner = self.lock();
         inner.last_number += 1;
         let number = inner.last_number;
 
-        if let Some(before) = inner.sessions.get(client_id).and_then(|session| session.connection.as_ref()) {
+        if let Some(before) = inner
+            .sessions
+            .get(client_id)
+            .and_then(|session| session.connection.as_ref())
+        {
             before.closing.close(reason::TAKEN_OVER);
         }
         // One that was to end with its connection ends here, too, if that is taken over (MQTT-3.1.2-6).
-        if clean_start || inner.sessions.get(client_id).is_some_and(|session| session.kept_for.is_zero()) {
+        if clean_start
+            || inner
+                .sessions
+                .get(client_id)
+                .is_some_and(|session| session.kept_for.is_zero())
+        {
             inner.sessions.remove(client_id);
         }
 
         let is_present = inner.sessions.contains_key(client_id);
-        let session = inner.sessions.entry(client_id.to_owned()).or_insert_with(|| Session::new(number, connection.from));
+        let session = inner
+            .sessions
+            .entry(client_id.to_owned())
+            .or_insert_with(|| Session::new(number, connection.from));
         session.disconnected();
         session.from = connection.from;
         session.kept_for = asked.unwrap_or(KEPT_FOR).min(KEPT_FOR);
         connection.wake.notify_one();
         session.connection = Some(connection);
-        Resumption { is_present, kept_for: session.kept_for }
+        Resumption {
+            is_present,
+            kept_for: session.kept_for,
+        }
     }
 
     /// A connection ended; in MQTT 5 its client may have said how long its session is kept.
     pub fn disconnect(&self, client_id: &str, connection: u64, asked: Option<Duration>) {
         let mut inner = self.lock();
-        let Some(session) = inner.session(client_id, connection) else { return };
+        let Some(session) = inner.session(client_id, connection) else {
+            return;
+        };
         session.disconnected();
         // A session that was to end with its connection cannot be kept by its DISCONNECT.
         if !session.kept_for.is_zero() {
             session.kept_for = asked.map_or(session.kept_for, |asked| asked.min(KEPT_FOR));
         }
         if session.kept_for.is_zero() {
-            self.end_session(&mut inner, client_id, "its session ended with its connection");
+            self.end_session(
+                &mut inner,
+                client_id,
+                "its session ended with its connection",
+            );
         }
 
-        while inner.sessions.values().filter(|session| session.connection.is_none()).count() > OFFLINE_MAX
+        while inner
+            .sessions
+            .values()
+            .filter(|session| session.connection.is_none())
+            .count()
+            > OFFLINE_MAX
             && let Some(client_id) = quota::offline_session(&inner.sessions)
         {
             self.end_session(&mut inner, &client_id, "too many sessions are offline");
@@ -224,7 +286,9 @@ impl Sessions {
 
     /// Ends a session, and its connection with it.
     fn end_session(&self, inner: &mut Inner, client_id: &str, why: &str) {
-        let Some(session) = inner.sessions.remove(client_id) else { return };
+        let Some(session) = inner.sessions.remove(client_id) else {
+            return;
+        };
         if let Some(connection) = &session.connection {
             connection.closing.close(reason::QUOTA);
         }
@@ -262,9 +326,15 @@ impl Sessions {
         inner.credits.retain(|_, credit| !credit.is_whole());
 
         let now = Instant::now();
-        let is_over = |session: &Session| session.connection.is_none() && now.duration_since(session.since) >= session.kept_for;
-        let over: Vec<String> =
-            inner.sessions.iter().filter(|(_, session)| is_over(session)).map(|(client_id, _)| client_id.clone()).collect();
+        let is_over = |session: &Session| {
+            session.connection.is_none() && now.duration_since(session.since) >= session.kept_for
+        };
+        let over: Vec<String> = inner
+            .sessions
+            .iter()
+            .filter(|(_, session)| is_over(session))
+            .map(|(client_id, _)| client_id.clone())
+            .collect();
         for client_id in over {
             self.end_session(&mut inner, &client_id, "nobody came back for its session");
         }
@@ -275,14 +345,21 @@ impl Sessions {
         let late = tokio::time::Instant::now() + at_most;
         loop {
             let moved = self.moved.notified();
-            let is_done = self.lock().sessions.values().all(|session| session.connection.is_none() || session.depth() == 0);
+            let is_done = self
+                .lock()
+                .sessions
+                .values()
+                .all(|session| session.connection.is_none() || session.depth() == 0);
             if is_done || tokio::time::timeout_at(late, moved).await.is_err() {
                 break;
             }
         }
 
         let inner = self.lock();
-        let connections = inner.sessions.values().filter_map(|session| session.connection.as_ref());
+        let connections = inner
+            .sessions
+            .values()
+            .filter_map(|session| session.connection.as_ref());
         connections.for_each(|connection| connection.closing.close(reason::SHUTTING_DOWN));
         inner.sessions.values().map(Session::depth).sum()
     }
@@ -297,18 +374,32 @@ impl Inner {
     /// The session, if this is its connection.
     fn session(&mut self, client_id: &str, connection: u64) -> Option<&mut Session> {
         let session = self.sessions.get_mut(client_id)?;
-        session.connection.as_ref().is_some_and(|own| own.number == connection).then_some(session)
+        session
+            .connection
+            .as_ref()
+            .is_some_and(|own| own.number == connection)
+            .then_some(session)
     }
 
     /// Whether a subscriber of this topic is full and waited for, or those who are not there yet could not be told later.
     fn holds_back(&mut self, topic: &str) -> bool {
-        if self.startup_backlog.as_ref().is_some_and(|backlog| backlog.is_full(Priority::Normal)) {
+        if self
+            .startup_backlog
+            .as_ref()
+            .is_some_and(|backlog| backlog.is_full(Priority::Normal))
+        {
             return true;
         }
         let wants = |session: &Session| {
-            session.subscriptions.iter().any(|subscription| topic_filter::matches(&subscription.request.filter, topic))
+            session
+                .subscriptions
+                .iter()
+                .any(|subscription| topic_filter::matches(&subscription.request.filter, topic))
         };
-        let subscribers = self.sessions.values_mut().filter(|session| session.connection.is_some() && wants(session));
+        let subscribers = self
+            .sessions
+            .values_mut()
+            .filter(|session| session.connection.is_some() && wants(session));
         backpressure::holds_back(subscribers.collect(), &mut self.credits, LOOK_AGAIN)
     }
 }

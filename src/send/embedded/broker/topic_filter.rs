@@ -21,7 +21,11 @@ pub(super) fn check(filter: &str) -> Result<(), Fault> {
             return Err(Fault::Invalid);
         }
     }
-    if filter.is_empty() || filter.contains('\0') { Err(Fault::Invalid) } else { Ok(()) }
+    if filter.is_empty() || filter.contains('\0') {
+        Err(Fault::Invalid)
+    } else {
+        Ok(())
+    }
 }
 
 /// For a legal filter.

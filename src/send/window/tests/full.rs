@@ -3,10 +3,24 @@
 use super::*;
 
 /// Admits from this sequence on for as long as there is room; the next one.
-fn fill(window: &mut Window<()>, from: u64, device: &str, person_type: PersonType, now: Instant) -> u64 {
+fn fill(
+    window: &mut Window<()>,
+    from: u64,
+    device: &str,
+    person_type: PersonType,
+    now: Instant,
+) -> u64 {
     let mut sequence = from;
     while window.has_room() {
-        window.admit(Traits { person_type, ..record(sequence, device) }, Awaits::Nothing, (), at(now));
+        window.admit(
+            Traits {
+                person_type,
+                ..record(sequence, device)
+            },
+            Awaits::Nothing,
+            (),
+            at(now),
+        );
         submit_all(window);
         sequence += 1;
         assert!(sequence < from + 10_000, "what is left takes room no more");
@@ -27,7 +41,11 @@ fn behind_a_refused_record_of_one_type_thousands_of_another_leave_room_and_come_
     let next = fill(&mut window, 2, "gate", PersonType::Stranger, now);
     assert_eq!(window.make_room(now), [], "nothing is read again yet");
     assert!(window.has_room());
-    assert_eq!(window.attempts(Sequence(1)), 1, "the refused one stands where it stood");
+    assert_eq!(
+        window.attempts(Sequence(1)),
+        1,
+        "the refused one stands where it stood"
+    );
 
     admit(&mut window, next, "door");
     assert_eq!(submit_all(&mut window), [next]);
@@ -38,11 +56,16 @@ fn behind_a_refused_record_of_one_type_thousands_of_another_leave_room_and_come_
     let mut again = Vec::new();
     while again.is_empty() {
         let taken = submit_all(&mut window);
-        taken.iter().for_each(|sequence| _ = window.taken(Sequence(*sequence), now));
+        taken
+            .iter()
+            .for_each(|sequence| _ = window.taken(Sequence(*sequence), now));
         order.extend(taken);
         again = window.make_room(now);
     }
-    assert!(order.iter().copied().eq(1..=order.len() as u64), "{order:?}");
+    assert!(
+        order.iter().copied().eq(1..=order.len() as u64),
+        "{order:?}"
+    );
     assert_eq!(again, [Reading::Again(Sequence(order.len() as u64 + 1))]);
 }
 
@@ -60,7 +83,10 @@ fn one_device_that_is_refused_for_now_pauses_no_type_and_speaks_for_none_that_is
 
     // Many devices: now the type is paused, and all of them are asked in turn.
     let devices: Vec<_> = (30..45).map(|number| number.to_string()).collect();
-    devices.iter().zip(30..).for_each(|(device, sequence)| admit(&mut window, sequence, device));
+    devices
+        .iter()
+        .zip(30..)
+        .for_each(|(device, sequence)| admit(&mut window, sequence, device));
     for sequence in submit_all(&mut window) {
         assert!(!refuse(&mut window, sequence, Reason::Passing, now));
     }
@@ -70,7 +96,9 @@ fn one_device_that_is_refused_for_now_pauses_no_type_and_speaks_for_none_that_is
         now += MINUTE;
         window.tick(at(now));
         let probe = submit_all(&mut window);
-        probe.iter().for_each(|sequence| _ = refuse(&mut window, *sequence, Reason::Passing, now));
+        probe
+            .iter()
+            .for_each(|sequence| _ = refuse(&mut window, *sequence, Reason::Passing, now));
         probes.extend(probe);
     }
     assert_eq!(probes.len(), 16, "{probes:?}");
@@ -83,8 +111,13 @@ fn a_full_window_that_waits_for_one_devices_pictures_lets_another_device_pass() 
     window.admit(record(1, "gate"), Awaits::Pictures, (), at(now));
     let next = fill(&mut window, 2, "gate", PersonType::Stranger, now);
     assert_eq!(window.make_room(now), []);
-    assert!(!window.has_room(), "a slow store is no reason to read the log twice");
-    let Some(moment) = window.next_moment(now) else { panic!("it never looks again") };
+    assert!(
+        !window.has_room(),
+        "a slow store is no reason to read the log twice"
+    );
+    let Some(moment) = window.next_moment(now) else {
+        panic!("it never looks again")
+    };
     assert_eq!(window.make_room(moment), []);
     admit(&mut window, next, "door");
     assert_eq!(submit_all(&mut window), [next]);
@@ -102,14 +135,25 @@ fn a_late_topic_that_is_paused_leaves_room_for_the_live_one_and_follows_once_it_
         submit_all(&mut window);
     }
     window.make_room(now);
-    window.admit(Traits { act_before: Some(Timestamp(60_000)), ..record(1_000, "gate") }, Awaits::Nothing, (), at(now));
+    window.admit(
+        Traits {
+            act_before: Some(Timestamp(60_000)),
+            ..record(1_000, "gate")
+        },
+        Awaits::Nothing,
+        (),
+        at(now),
+    );
     assert_eq!(submit_all(&mut window), [1_000], "the alert");
 
     window.tick(at(now + MINUTE));
     assert_eq!(submit_all(&mut window), [11], "the probe");
     window.taken(Sequence(11), now);
     let again = window.make_room(now);
-    assert!(matches!(again.as_slice(), [Reading::Again(from)] if (12..100).contains(&from.0)), "{again:?}");
+    assert!(
+        matches!(again.as_slice(), [Reading::Again(from)] if (12..100).contains(&from.0)),
+        "{again:?}"
+    );
 }
 
 #[test]
@@ -143,7 +187,15 @@ fn replays_that_stand_still_leave_half_of_the_window_to_what_is_live() {
     let mut sequence = 0;
     while window.has_room_for_replays() {
         sequence += 1;
-        window.admit(Traits { replayed: Replayed::Yes, ..record(sequence, "gate") }, Awaits::Pictures, (), at(now));
+        window.admit(
+            Traits {
+                replayed: Replayed::Yes,
+                ..record(sequence, "gate")
+            },
+            Awaits::Pictures,
+            (),
+            at(now),
+        );
     }
     assert!((30..50).contains(&sequence), "{sequence}");
     assert!(window.has_room());
@@ -153,21 +205,43 @@ fn replays_that_stand_still_leave_half_of_the_window_to_what_is_live() {
 fn what_became_too_late_goes_late_past_a_record_that_is_held() {
     let mut window = window(20);
     let mut now = Instant::now();
-    let live = |sequence| Traits { act_before: Some(Timestamp(60_000)), ..record(sequence, "gate") };
+    let live = |sequence| Traits {
+        act_before: Some(Timestamp(60_000)),
+        ..record(sequence, "gate")
+    };
     // It kills the connection twice, alone.
     for _ in 0..2 {
-        window.open(Limits { records: 20, bytes: 1 << 20 }, now);
+        window.open(
+            Limits {
+                records: 20,
+                bytes: 1 << 20,
+            },
+            now,
+        );
         window.admit(live(1), Awaits::Nothing, (), at(now));
         assert_eq!(submit_all(&mut window), [1]);
         window.lost(false, now);
         now += Duration::from_millis(100);
     }
-    window.open(Limits { records: 20, bytes: 1 << 20 }, now);
+    window.open(
+        Limits {
+            records: 20,
+            bytes: 1 << 20,
+        },
+        now,
+    );
     (1..=3).for_each(|sequence| window.admit(live(sequence), Awaits::Nothing, (), at(now)));
     assert!(window.is_held(Sequence(1)));
     assert_eq!(submit_all(&mut window), [2], "the successor, tried alone");
     window.refused(Sequence(2), Reason::Passing, now);
-    let late = Now { at: now, clock: Timestamp(60_001) };
+    let late = Now {
+        at: now,
+        clock: Timestamp(60_001),
+    };
     window.tick(late);
-    assert!(window.parked[Template::new(TYPE, Timeliness::Live).index()].iter().eq([&Sequence(1)]));
+    assert!(
+        window.parked[Template::new(TYPE, Timeliness::Live).index()]
+            .iter()
+            .eq([&Sequence(1)])
+    );
 }

@@ -26,9 +26,17 @@ fn neighbours_that_kill_do_not_clear_each_other() {
         let mut world = World::new(items(EMPLOYEE, 12, &poison, 1), &[], 7);
         world.run(world.start + MINUTE * 5);
         world.assert_delivered(Duration::from_secs(10), &format!("{poison:?}"));
-        assert!(world.aside.iter().all(|sequence| poison.contains(sequence)), "{:?}", world.aside);
+        assert!(
+            world.aside.iter().all(|sequence| poison.contains(sequence)),
+            "{:?}",
+            world.aside
+        );
         // The last may wait for a successor to decide.
-        assert!(world.aside.len() + 1 >= poison.len(), "{poison:?}: {:?}", world.aside);
+        assert!(
+            world.aside.len() + 1 >= poison.len(),
+            "{poison:?}: {:?}",
+            world.aside
+        );
         world.items.extend(items(EMPLOYEE, 3, &[], 1));
         world.run(world.now + MINUTE * 5);
         assert_eq!(world.aside, poison.into_iter().collect());
@@ -42,8 +50,18 @@ fn one_event_of_a_type_that_is_denied_holds_back_nobody_and_is_never_set_aside()
     let mut world = World::new(all, &[PersonType::Stranger], 3);
     world.run(world.start + MINUTE * 30);
     world.assert_delivered(Duration::from_secs(5), "one stranger");
-    assert_eq!(world.said.get(&PersonType::Stranger), Some(&News::Held(Template::new(PersonType::Stranger, Timeliness::Late))));
-    assert!(world.aside.is_empty() && world.sessions < 60, "{} sessions in half an hour", world.sessions);
+    assert_eq!(
+        world.said.get(&PersonType::Stranger),
+        Some(&News::Held(Template::new(
+            PersonType::Stranger,
+            Timeliness::Late
+        )))
+    );
+    assert!(
+        world.aside.is_empty() && world.sessions < 60,
+        "{} sessions in half an hour",
+        world.sessions
+    );
     world.denied.clear();
     world.run(world.now + MINUTE * 2);
     assert!(world.is_settled(1), "the permission came");
@@ -52,13 +70,25 @@ fn one_event_of_a_type_that_is_denied_holds_back_nobody_and_is_never_set_aside()
 #[test]
 fn a_denied_type_is_paused_said_and_flows_again_in_order() {
     let mut all = items(&[PersonType::Stranger], 30, &[], 1);
-    all.extend(items(&[PersonType::Employee, PersonType::Stranger], 60, &[], 2));
+    all.extend(items(
+        &[PersonType::Employee, PersonType::Stranger],
+        60,
+        &[],
+        2,
+    ));
     let mut world = World::new(all, &[PersonType::Stranger], 3);
     world.run(world.start + MINUTE * 30);
     world.assert_delivered(Duration::from_secs(10), "strangers denied");
     let stranger = Template::new(PersonType::Stranger, Timeliness::Late);
-    assert_eq!(world.said.get(&PersonType::Stranger), Some(&News::Paused(stranger)));
-    assert!(world.aside.is_empty() && world.sessions < 100, "{} sessions in half an hour", world.sessions);
+    assert_eq!(
+        world.said.get(&PersonType::Stranger),
+        Some(&News::Paused(stranger))
+    );
+    assert!(
+        world.aside.is_empty() && world.sessions < 100,
+        "{} sessions in half an hour",
+        world.sessions
+    );
     world.denied.clear();
     world.run(world.now + MINUTE * 3);
     assert_eq!(world.window.paused().count(), 0);
@@ -72,10 +102,24 @@ fn a_replay_that_kills_is_found_out_though_live_ones_keep_passing() {
     let mut now = Instant::now();
     let mut live = 10;
     for _ in 0..8 {
-        window.open(Limits { records: 10, bytes: 1 << 20 }, now);
+        window.open(
+            Limits {
+                records: 10,
+                bytes: 1 << 20,
+            },
+            now,
+        );
         let mut answered = 0;
         loop {
-            window.admit(Traits { replayed: Replayed::Yes, ..record(1, "gate") }, Awaits::Nothing, (), at(now));
+            window.admit(
+                Traits {
+                    replayed: Replayed::Yes,
+                    ..record(1, "gate")
+                },
+                Awaits::Nothing,
+                (),
+                at(now),
+            );
             live += 1;
             window.admit(record(live, "door"), Awaits::Nothing, (), at(now));
             let mut submitted = Vec::new();
@@ -84,7 +128,10 @@ fn a_replay_that_kills_is_found_out_though_live_ones_keep_passing() {
                 submitted.push(sequence.0);
             }
             now += Duration::from_millis(50);
-            submitted.iter().filter(|sequence| **sequence != 1).for_each(|sequence| _ = window.taken(Sequence(*sequence), now));
+            submitted
+                .iter()
+                .filter(|sequence| **sequence != 1)
+                .for_each(|sequence| _ = window.taken(Sequence(*sequence), now));
             answered += 1;
             if submitted.contains(&1) || answered > 100 {
                 break;
@@ -95,7 +142,13 @@ fn a_replay_that_kills_is_found_out_though_live_ones_keep_passing() {
             return;
         }
     }
-    window.open(Limits { records: 10, bytes: 1 << 20 }, now);
+    window.open(
+        Limits {
+            records: 10,
+            bytes: 1 << 20,
+        },
+        now,
+    );
     assert!(window.is_condemned(Sequence(1)), "it was never found out");
 }
 
@@ -104,7 +157,13 @@ fn a_reason_that_the_broker_gives_for_itself_makes_nobody_a_suspect() {
     let mut window = window(10);
     let now = Instant::now();
     for _ in 0..20 {
-        window.open(Limits { records: 10, bytes: 1 << 20 }, now);
+        window.open(
+            Limits {
+                records: 10,
+                bytes: 1 << 20,
+            },
+            now,
+        );
         admit(&mut window, 1, "gate");
         assert_eq!(submit_all(&mut window), [1]);
         assert_eq!(window.lost(true, now), Blame::Connection);
@@ -118,13 +177,22 @@ fn nothing_innocent_is_ever_set_aside_and_everything_innocent_arrives_in_order()
     for seed in 0..120_u64 {
         let types = &PersonType::ALL[..3 + (seed % 4) as usize];
         let denied = &types[..(seed % 3) as usize];
-        let poison: Vec<_> = (0..seed % 4).map(|n| 1 + (seed * 31 + n * (1 + seed % 7)) % 60).collect();
+        let poison: Vec<_> = (0..seed % 4)
+            .map(|n| 1 + (seed * 31 + n * (1 + seed % 7)) % 60)
+            .collect();
         let mut world = World::new(items(types, 60, &poison, seed), denied, seed);
         let story = format!("seed {seed}, poison {poison:?}, denied {denied:?}");
         let weathers = [Weather::Calm, Weather::Killed, Weather::DiesOnAll];
-        let (first, second) = (weathers[(seed / 4 % 3) as usize], weathers[(seed / 12 % 3) as usize]);
+        let (first, second) = (
+            weathers[(seed / 4 % 3) as usize],
+            weathers[(seed / 12 % 3) as usize],
+        );
         // Fewer than the deaths that condemn: with more, all three on the same record, nobody could tell.
-        world.flaps = if [first, second].contains(&Weather::DiesOnAll) { 0 } else { (seed % 3) as u32 };
+        world.flaps = if [first, second].contains(&Weather::DiesOnAll) {
+            0
+        } else {
+            (seed % 3) as u32
+        };
         for (weather, period) in [(first, 40), (Weather::Calm, 20), (second, 90)] {
             world.weather = weather;
             let end = world.now + Duration::from_secs(period);
@@ -135,7 +203,11 @@ fn nothing_innocent_is_ever_set_aside_and_everything_innocent_arrives_in_order()
         world.run(end);
         world.assert_delivered(MINUTE * 30, &story);
         world.assert_order(&story);
-        assert!(world.aside.is_subset(&world.poison()), "{story}: {:?} set aside", world.aside);
+        assert!(
+            world.aside.is_subset(&world.poison()),
+            "{story}: {:?} set aside",
+            world.aside
+        );
         // Whoever waits for a successor gets one, and then all is decided.
         for _ in 0..4 {
             world.items.extend(items(types, 30, &[], seed));
@@ -143,7 +215,11 @@ fn nothing_innocent_is_ever_set_aside_and_everything_innocent_arrives_in_order()
             world.run(end);
         }
         let denied: BTreeSet<_> = denied.iter().copied().collect();
-        let found: BTreeSet<_> = world.poison().into_iter().filter(|s| !denied.contains(&world.item(*s).person_type)).collect();
+        let found: BTreeSet<_> = world
+            .poison()
+            .into_iter()
+            .filter(|s| !denied.contains(&world.item(*s).person_type))
+            .collect();
         assert_eq!(world.aside, found, "{story}");
     }
 }
@@ -153,10 +229,15 @@ fn in_calm_weather_the_others_flow_within_ten_seconds() {
     for seed in 0..120_u64 {
         let types = &PersonType::ALL[..3 + (seed % 4) as usize];
         let denied = &types[..(seed % 3) as usize];
-        let poison: Vec<_> = (0..seed % 4).map(|n| 1 + (seed * 31 + n * (1 + seed % 7)) % 60).collect();
+        let poison: Vec<_> = (0..seed % 4)
+            .map(|n| 1 + (seed * 31 + n * (1 + seed % 7)) % 60)
+            .collect();
         let mut world = World::new(items(types, 60, &poison, seed), denied, seed);
         world.run(world.start + MINUTE);
-        world.assert_delivered(Duration::from_secs(10), &format!("seed {seed}, poison {poison:?}, denied {denied:?}"));
+        world.assert_delivered(
+            Duration::from_secs(10),
+            &format!("seed {seed}, poison {poison:?}, denied {denied:?}"),
+        );
     }
 }
 
@@ -167,13 +248,29 @@ fn an_outage_pauses_nobody_and_is_over_when_it_is_over() {
             let mut world = World::new(items(PersonType::ALL, 60, &[], seed), &[], seed);
             world.weather = weather;
             world.run(world.start + MINUTE * 10);
-            assert!(!world.said.values().any(|news| matches!(news, News::Paused(_))), "{weather:?}: {:?}", world.said);
+            assert!(
+                !world
+                    .said
+                    .values()
+                    .any(|news| matches!(news, News::Paused(_))),
+                "{weather:?}: {:?}",
+                world.said
+            );
             world.weather = Weather::Calm;
             world.start = world.now;
-            let left: Vec<_> = (1..=60).filter(|sequence| !world.is_settled(*sequence)).collect();
+            let left: Vec<_> = (1..=60)
+                .filter(|sequence| !world.is_settled(*sequence))
+                .collect();
             world.run(world.now + MINUTE);
-            let took = world.delivered.iter().filter(|(sequence, _)| left.contains(sequence)).map(|(_, at)| *at - world.start);
-            assert!(took.max().unwrap_or_default() < Duration::from_secs(10), "{weather:?}, seed {seed}");
+            let took = world
+                .delivered
+                .iter()
+                .filter(|(sequence, _)| left.contains(sequence))
+                .map(|(_, at)| *at - world.start);
+            assert!(
+                took.max().unwrap_or_default() < Duration::from_secs(10),
+                "{weather:?}, seed {seed}"
+            );
             assert!(world.aside.is_empty());
         }
     }
@@ -194,7 +291,13 @@ fn a_line_that_breaks_of_itself_is_taken_for_a_record_less_than_once_in_a_thousa
 
 /// Of a lone record that the connection dies on, among others that pass: how many deaths it takes.
 fn deaths_until_condemned(window: &mut Window<()>, dies_after: Duration) -> u64 {
-    let (limits, mut now) = (Limits { records: 10, bytes: 1 << 20 }, Instant::now());
+    let (limits, mut now) = (
+        Limits {
+            records: 10,
+            bytes: 1 << 20,
+        },
+        Instant::now(),
+    );
     for round in 1..30 {
         window.open(limits, now);
         if window.is_condemned(Sequence(1)) {
@@ -204,7 +307,9 @@ fn deaths_until_condemned(window: &mut Window<()>, dies_after: Duration) -> u64 
         window.admit(record(10 + round, "door"), Awaits::Nothing, (), at(now));
         loop {
             let Some(sequence) = window.next_ready(at(now)) else {
-                now = window.next_moment(now).unwrap_or_else(|| panic!("no trial comes"));
+                now = window
+                    .next_moment(now)
+                    .unwrap_or_else(|| panic!("no trial comes"));
                 continue;
             };
             window.submitted(sequence, 1, at(now));
@@ -220,15 +325,34 @@ fn deaths_until_condemned(window: &mut Window<()>, dies_after: Duration) -> u64 
 }
 
 #[test]
-fn a_line_that_goes_silent_or_was_seen_to_break_by_itself_needs_more_deaths_than_a_broker_that_hangs_up() {
-    assert_eq!(deaths_until_condemned(&mut window(10), Duration::from_millis(50)), 3, "it hangs up at once");
-    assert_eq!(deaths_until_condemned(&mut window(10), Duration::from_secs(15)), 10, "nobody answers until our patience ends");
+fn a_line_that_goes_silent_or_was_seen_to_break_by_itself_needs_more_deaths_than_a_broker_that_hangs_up()
+ {
+    assert_eq!(
+        deaths_until_condemned(&mut window(10), Duration::from_millis(50)),
+        3,
+        "it hangs up at once"
+    );
+    assert_eq!(
+        deaths_until_condemned(&mut window(10), Duration::from_secs(15)),
+        10,
+        "nobody answers until our patience ends"
+    );
 
     let mut window = window(10);
     let now = Instant::now();
     for _ in 0..2 {
-        window.open(Limits { records: 10, bytes: 1 << 20 }, now);
+        window.open(
+            Limits {
+                records: 10,
+                bytes: 1 << 20,
+            },
+            now,
+        );
         window.lost(false, now);
     }
-    assert_eq!(deaths_until_condemned(&mut window, Duration::from_millis(50)), 5, "it broke twice with nothing on it");
+    assert_eq!(
+        deaths_until_condemned(&mut window, Duration::from_millis(50)),
+        5,
+        "it broke twice with nothing on it"
+    );
 }

@@ -70,7 +70,10 @@ fn one_of(chance: &mut u64, of: u64) -> u64 {
 }
 
 fn limits() -> Limits {
-    Limits { records: RECORDS, bytes: 1 << 20 }
+    Limits {
+        records: RECORDS,
+        bytes: 1 << 20,
+    }
 }
 
 impl Post {
@@ -104,7 +107,13 @@ impl Post {
     fn run(&mut self) {
         let end = self.now + MINUTE * 30;
         while self.settled.len() < self.items.len() {
-            assert!(self.now < end, "{}: {} of {} settled in half an hour", self.story, self.settled.len(), self.items.len());
+            assert!(
+                self.now < end,
+                "{}: {} of {} settled in half an hour",
+                self.story,
+                self.settled.len(),
+                self.items.len()
+            );
             let now = at(self.now);
             self.window.tick(now);
             while let Some(sequence) = self.window.next_ready(now) {
@@ -112,11 +121,15 @@ impl Post {
                 self.wire.push_back(sequence.0);
             }
             for reading in self.window.make_room(self.now) {
-                let Reading::Again(from) = reading else { panic!("{}: {reading:?}", self.story) };
+                let Reading::Again(from) = reading else {
+                    panic!("{}: {reading:?}", self.story)
+                };
                 self.read = self.read.min(from.0 as usize - 1);
             }
             let closed: Vec<_> = self.window.paused().collect();
-            closed.into_iter().for_each(|person_type| _ = self.closed.insert(person_type, self.now));
+            closed
+                .into_iter()
+                .for_each(|person_type| _ = self.closed.insert(person_type, self.now));
             // Sometimes an answer comes between two records.
             if self.read_one() && (self.wire.is_empty() || one_of(&mut self.chance, 5) > 0) {
                 continue;
@@ -129,18 +142,30 @@ impl Post {
     }
 
     fn read_one(&mut self) -> bool {
-        while self.window.has_room() && self.items.get(self.read).is_some_and(|item| item.at <= self.now) {
+        while self.window.has_room()
+            && self
+                .items
+                .get(self.read)
+                .is_some_and(|item| item.at <= self.now)
+        {
             self.read += 1;
             let sequence = self.read as u64;
             if self.settled.contains(&sequence) {
                 continue;
             }
-            let Item { device, person_type, .. } = self.item(sequence);
+            let Item {
+                device,
+                person_type,
+                ..
+            } = self.item(sequence);
             if self.window.is_held(Sequence(sequence)) {
                 self.held.insert(sequence);
             }
             let device = device.to_string();
-            let traits = Traits { person_type, ..record(sequence, &device) };
+            let traits = Traits {
+                person_type,
+                ..record(sequence, &device)
+            };
             self.window.admit(traits, Awaits::Nothing, (), at(self.now));
             return true;
         }
@@ -148,20 +173,38 @@ impl Post {
     }
 
     fn wait(&mut self, end: Instant) {
-        let next = self.items.get(self.read).filter(|_| self.window.has_room()).map(|item| item.at.max(self.now));
-        let moment = self.window.next_moment(self.now).into_iter().chain(next).min();
+        let next = self
+            .items
+            .get(self.read)
+            .filter(|_| self.window.has_room())
+            .map(|item| item.at.max(self.now));
+        let moment = self
+            .window
+            .next_moment(self.now)
+            .into_iter()
+            .chain(next)
+            .min();
         self.now = moment.unwrap_or(end);
     }
 
     fn answer(&mut self, sequence: u64) {
         self.now += ROUND_TRIP;
-        if self.dies.is_some_and(|dies| one_of(&mut self.chance, dies) == 0) {
+        if self
+            .dies
+            .is_some_and(|dies| one_of(&mut self.chance, dies) == 0)
+        {
             return self.die();
         }
-        let Item { device, person_type, .. } = self.item(sequence);
+        let Item {
+            device,
+            person_type,
+            ..
+        } = self.item(sequence);
         let is_on = |refusal: &&Refusal| refusal.from <= self.now && self.now < refusal.until;
         let no = self.refusals.iter().filter(is_on).map(|refusal| refusal.of);
-        let no: Vec<_> = no.filter(|of| [Of::Device(device), Of::Type(person_type)].contains(of)).collect();
+        let no: Vec<_> = no
+            .filter(|of| [Of::Device(device), Of::Type(person_type)].contains(of))
+            .collect();
         let reason = match no.as_slice() {
             [] => {
                 self.assert_no_overtaking(sequence);
@@ -174,11 +217,21 @@ impl Post {
             [Of::Type(_), ..] => Reason::NotAuthorised,
         };
         if self.refused.insert(sequence) {
-            let beside: Vec<_> = self.wire.iter().copied().filter(|other| self.item(*other).device == device).collect();
+            let beside: Vec<_> = self
+                .wire
+                .iter()
+                .copied()
+                .filter(|other| self.item(*other).device == device)
+                .collect();
             self.overtakes.entry(sequence).or_default().extend(beside);
         }
         if refuse(&mut self.window, sequence, reason, self.now) {
-            assert_eq!(reason, Reason::NotAuthorised, "{}: what passes is never set aside", self.story);
+            assert_eq!(
+                reason,
+                Reason::NotAuthorised,
+                "{}: what passes is never set aside",
+                self.story
+            );
             self.settled.insert(sequence);
         }
     }
@@ -200,13 +253,26 @@ impl Post {
         let item = self.item(sequence);
         for before in 1..sequence {
             let other = self.item(before);
-            if other.device != item.device || self.settled.contains(&before) || self.held.contains(&before) {
+            if other.device != item.device
+                || self.settled.contains(&before)
+                || self.held.contains(&before)
+            {
                 continue;
             }
-            let was_paused = self.closed.get(&other.person_type).is_some_and(|closed| *closed >= other.at);
-            let may = self.overtakes.get(&before).is_some_and(|overtakers| overtakers.contains(&sequence));
+            let was_paused = self
+                .closed
+                .get(&other.person_type)
+                .is_some_and(|closed| *closed >= other.at);
+            let may = self
+                .overtakes
+                .get(&before)
+                .is_some_and(|overtakers| overtakers.contains(&sequence));
             let is_other_topic = other.person_type != item.person_type;
-            assert!(may || (was_paused && is_other_topic), "{}: {sequence} {item:?} overtakes {before} {other:?}", self.story);
+            assert!(
+                may || (was_paused && is_other_topic),
+                "{}: {sequence} {item:?} overtakes {before} {other:?}",
+                self.story
+            );
         }
     }
 
@@ -214,12 +280,22 @@ impl Post {
     fn assert_nobody_is_silenced(&self) {
         for (sequence, arrived) in &self.delivered {
             let item = self.item(*sequence);
-            let is_refused = |refusal: &Refusal| [Of::Device(item.device), Of::Type(item.person_type)].contains(&refusal.of);
-            let was_paused = self.closed.get(&item.person_type).is_some_and(|closed| *closed >= item.at);
+            let is_refused = |refusal: &Refusal| {
+                [Of::Device(item.device), Of::Type(item.person_type)].contains(&refusal.of)
+            };
+            let was_paused = self
+                .closed
+                .get(&item.person_type)
+                .is_some_and(|closed| *closed >= item.at);
             if self.refusals.iter().any(is_refused) || was_paused {
                 continue;
             }
-            assert!(*arrived - item.at < SOON, "{}: {sequence} {item:?} took {:?}", self.story, *arrived - item.at);
+            assert!(
+                *arrived - item.at < SOON,
+                "{}: {sequence} {item:?} took {:?}",
+                self.story,
+                *arrived - item.at
+            );
         }
     }
 }
@@ -236,7 +312,11 @@ fn items(count: u64, seed: u64) -> Vec<Item> {
 }
 
 fn refusal(of: Of, start: Instant, from: u64, until: u64) -> Refusal {
-    Refusal { of, from: start + Duration::from_secs(from), until: start + Duration::from_secs(until) }
+    Refusal {
+        of,
+        from: start + Duration::from_secs(from),
+        until: start + Duration::from_secs(until),
+    }
 }
 
 #[test]
@@ -261,7 +341,12 @@ fn a_type_that_is_forbidden_keeps_its_order_and_silences_no_other() {
     for seed in 0..16 {
         let items = items(1_200, seed);
         let start = items[0].at;
-        let mut refusals = vec![refusal(Of::Type(PersonType::ALL[(seed % 4) as usize]), start, 2, 45)];
+        let mut refusals = vec![refusal(
+            Of::Type(PersonType::ALL[(seed % 4) as usize]),
+            start,
+            2,
+            45,
+        )];
         if seed % 2 == 1 {
             refusals.push(refusal(Of::Device(2), start, 10, 30));
         }
@@ -279,7 +364,12 @@ fn order_holds_over_refusals_deaths_and_restarts_together() {
         let refusals = vec![
             refusal(Of::Device(seed % 5), start, 2, 25),
             refusal(Of::Device((seed + 1) % 5), start, 20, 30),
-            refusal(Of::Type(PersonType::ALL[(seed % 4) as usize]), start, 10, 10 + seed % 20),
+            refusal(
+                Of::Type(PersonType::ALL[(seed % 4) as usize]),
+                start,
+                10,
+                10 + seed % 20,
+            ),
         ];
         let mut post = Post::new(items, refusals, seed, "everything");
         post.dies = Some(100 + seed);

@@ -56,7 +56,13 @@ impl World {
     pub fn new(items: Vec<Item>, denied: &[PersonType], seed: u64) -> World {
         let start = Instant::now();
         World {
-            window: Window::new(Limits { records: 50, bytes: 1 << 20 }, Poison::Possible),
+            window: Window::new(
+                Limits {
+                    records: 50,
+                    bytes: 1 << 20,
+                },
+                Poison::Possible,
+            ),
             now: start,
             start,
             items,
@@ -84,7 +90,10 @@ impl World {
     }
 
     fn at(&self) -> Now {
-        Now { at: self.now, clock: Timestamp(0) }
+        Now {
+            at: self.now,
+            clock: Timestamp(0),
+        }
     }
 
     pub fn item(&self, sequence: u64) -> Item {
@@ -105,7 +114,13 @@ impl World {
                 self.window.unreachable();
                 Blame::Connection
             } else {
-                self.window.open(Limits { records: 1000, bytes: 1 << 20 }, self.now);
+                self.window.open(
+                    Limits {
+                        records: 1000,
+                        bytes: 1 << 20,
+                    },
+                    self.now,
+                );
                 self.sessions += 1;
                 self.take_news();
                 let before = self.delivered.len();
@@ -124,7 +139,8 @@ impl World {
                 Blame::Record => self.now += RETRY_FIRST,
                 Blame::Connection => {
                     attempts += 1;
-                    self.now += (RETRY_FIRST * 2_u32.saturating_pow(attempts.min(16))).min(RETRY_MAX);
+                    self.now +=
+                        (RETRY_FIRST * 2_u32.saturating_pow(attempts.min(16))).min(RETRY_MAX);
                 }
             }
         }
@@ -151,7 +167,11 @@ impl World {
                 }
             }
             self.take_news();
-            self.waited.extend(Template::all().filter(|template| self.window.is_closed(*template)).map(|t| t.person_type));
+            self.waited.extend(
+                Template::all()
+                    .filter(|template| self.window.is_closed(*template))
+                    .map(|t| t.person_type),
+            );
             if self.read_one(&mut read) {
                 // Sometimes an answer comes between two records.
                 if !self.one_in(5) {
@@ -170,7 +190,11 @@ impl World {
                     self.window.taken(Sequence(sequence), self.now);
                 }
                 None if read < self.items.len() => {}
-                None => match self.window.next_moment(self.now).filter(|moment| *moment < end) {
+                None => match self
+                    .window
+                    .next_moment(self.now)
+                    .filter(|moment| *moment < end)
+                {
                     Some(moment) => self.now = moment,
                     None => {
                         self.now = end;
@@ -186,7 +210,10 @@ impl World {
         let is_refused = item.is_poison || self.denied.contains(&item.person_type);
         let is_flap = self.flaps > 0 && self.one_in(self.flaps_one_in);
         self.flaps -= u32::from(is_flap);
-        is_refused || is_flap || self.weather == Weather::DiesOnAll || (self.weather == Weather::Killed && self.one_in(3))
+        is_refused
+            || is_flap
+            || self.weather == Weather::DiesOnAll
+            || (self.weather == Weather::Killed && self.one_in(3))
     }
 
     /// Reads the next record that is to be had; false if there is none.
@@ -208,7 +235,10 @@ impl World {
                 self.held.insert(sequence);
             }
             let device = item.device.to_string();
-            let traits = Traits { person_type: item.person_type, ..record(sequence, &device) };
+            let traits = Traits {
+                person_type: item.person_type,
+                ..record(sequence, &device)
+            };
             self.window.admit(traits, Awaits::Nothing, (), self.at());
             return true;
         }
@@ -225,32 +255,60 @@ impl World {
     fn innocents(&self) -> Vec<u64> {
         let numbers = 1..=self.items.len() as u64;
         numbers
-            .filter(|sequence| !self.item(*sequence).is_poison && !self.denied.contains(&self.item(*sequence).person_type))
+            .filter(|sequence| {
+                !self.item(*sequence).is_poison
+                    && !self.denied.contains(&self.item(*sequence).person_type)
+            })
             .collect()
     }
 
     pub fn poison(&self) -> BTreeSet<u64> {
-        (1..=self.items.len() as u64).filter(|sequence| self.item(*sequence).is_poison).collect()
+        (1..=self.items.len() as u64)
+            .filter(|sequence| self.item(*sequence).is_poison)
+            .collect()
     }
 
     pub fn assert_delivered(&self, within: Duration, story: &str) {
         for sequence in self.innocents() {
-            let arrived = self.delivered.iter().find(|(other, _)| *other == sequence).map(|(_, at)| *at - self.start);
-            assert!(arrived.is_some_and(|took| took < within), "{story}: {sequence} {:?} arrived {arrived:?}", self.item(sequence));
+            let arrived = self
+                .delivered
+                .iter()
+                .find(|(other, _)| *other == sequence)
+                .map(|(_, at)| *at - self.start);
+            assert!(
+                arrived.is_some_and(|took| took < within),
+                "{story}: {sequence} {:?} arrived {arrived:?}",
+                self.item(sequence)
+            );
         }
     }
 
     /// Per device; what waited with its template may have been overtaken by other types, and a suspect by all.
     pub fn assert_order(&self, story: &str) {
         for device in 0..4 {
-            let of_device = self.delivered.iter().map(|(sequence, _)| *sequence).filter(|s| self.item(*s).device == device);
-            let of_device: Vec<_> = of_device.filter(|sequence| !self.held.contains(sequence)).collect();
+            let of_device = self
+                .delivered
+                .iter()
+                .map(|(sequence, _)| *sequence)
+                .filter(|s| self.item(*s).device == device);
+            let of_device: Vec<_> = of_device
+                .filter(|sequence| !self.held.contains(sequence))
+                .collect();
             let is_in_order = |of_type: &dyn Fn(PersonType) -> bool| {
-                of_device.iter().filter(|sequence| of_type(self.item(**sequence).person_type)).is_sorted()
+                of_device
+                    .iter()
+                    .filter(|sequence| of_type(self.item(**sequence).person_type))
+                    .is_sorted()
             };
-            assert!(is_in_order(&|person_type| !self.waited.contains(&person_type)), "{story}: device {device}: {of_device:?}");
+            assert!(
+                is_in_order(&|person_type| !self.waited.contains(&person_type)),
+                "{story}: device {device}: {of_device:?}"
+            );
             for one in PersonType::ALL {
-                assert!(is_in_order(&|person_type| person_type == *one), "{story}: device {device}, {one}: {of_device:?}");
+                assert!(
+                    is_in_order(&|person_type| person_type == *one),
+                    "{story}: device {device}, {one}: {of_device:?}"
+                );
             }
         }
     }

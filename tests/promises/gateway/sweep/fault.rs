@@ -17,7 +17,9 @@ const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 const EDQUOT: i32 = 122;
 
-pub const ERRNOS: [i32; 9] = [ENOENT, EMFILE, ENFILE, ENOSPC, EDQUOT, EIO, EINTR, ENOMEM, EACCES];
+pub const ERRNOS: [i32; 9] = [
+    ENOENT, EMFILE, ENFILE, ENOSPC, EDQUOT, EIO, EINTR, ENOMEM, EACCES,
+];
 
 /// The call with this number, counted from 1, fails; for good: and every later one of its kind, until the next start.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +31,11 @@ pub struct Fault {
 
 impl Fault {
     pub fn none() -> Fault {
-        Fault { call: 0, errno: 0, for_good: false }
+        Fault {
+            call: 0,
+            errno: 0,
+            for_good: false,
+        }
     }
 }
 
@@ -44,8 +50,16 @@ impl Seen {
     fn new(call: Call, path: &Path) -> Seen {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // One of many like it; the directory of the test by another name each time.
-        let name = if name.starts_with(".tmp") { "data_dir".into() } else { name };
-        let file: String = name.chars().filter(|character| !character.is_ascii_digit()).take(24).collect();
+        let name = if name.starts_with(".tmp") {
+            "data_dir".into()
+        } else {
+            name
+        };
+        let file: String = name
+            .chars()
+            .filter(|character| !character.is_ascii_digit())
+            .take(24)
+            .collect();
         Seen { call, file }
     }
 
@@ -70,7 +84,12 @@ pub struct Faulty {
 
 impl Faulty {
     pub fn new(fault: Fault) -> Faulty {
-        Faulty { fault, seen: Arc::default(), failed: Arc::default(), is_cured: Arc::default() }
+        Faulty {
+            fault,
+            seen: Arc::default(),
+            failed: Arc::default(),
+            is_cured: Arc::default(),
+        }
     }
 
     pub fn disk(&self) -> Disk {
@@ -84,12 +103,19 @@ impl Faulty {
 
     /// What had failed works again; what is to fail still will.
     pub fn restart(&self) {
-        self.is_cured.store(!self.failed().is_empty(), Ordering::SeqCst);
+        self.is_cured
+            .store(!self.failed().is_empty(), Ordering::SeqCst);
     }
 
     /// The first calls that failed.
     pub fn failed(&self) -> Vec<Seen> {
-        self.failed.lock().unwrap().iter().take(3).cloned().collect()
+        self.failed
+            .lock()
+            .unwrap()
+            .iter()
+            .take(3)
+            .cloned()
+            .collect()
     }
 
     /// Whether the log itself was hit in a way that it must not trust the disk after: a sync, or a write that says more than "not now".
@@ -103,7 +129,11 @@ impl Faulty {
             Call::SetLength => is_broken,
             _ => false,
         };
-        self.failed.lock().unwrap().iter().any(|seen| seen.is_log() && breaks(seen))
+        self.failed
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|seen| seen.is_log() && breaks(seen))
     }
 
     fn allowed(&self, seen: Seen) -> io::Result<()> {

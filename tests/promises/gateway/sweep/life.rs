@@ -13,7 +13,8 @@ use boxbridge::app::untaken::Untaken;
 use boxbridge::clock::{Clock, Reading};
 use boxbridge::config::{self, StoreUrl};
 use boxbridge::event::{
-    Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal, Sequence, Source, Timestamp,
+    Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal,
+    Sequence, Source, Timestamp,
 };
 use boxbridge::queue::aside::{Aside, SetAside};
 use boxbridge::queue::quarantine::Quarantine;
@@ -24,7 +25,9 @@ use boxbridge::send::{Answer, Destination, Session};
 
 use super::Plan;
 use super::fault::{Faulty, Seen};
-use crate::queue::support::{directory, entry, event_number, files, killed, picture, settings, sizes, step, until};
+use crate::queue::support::{
+    directory, entry, event_number, files, killed, picture, settings, sizes, step, until,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -96,21 +99,38 @@ pub async fn live(plan: Plan) -> Lived {
         assert!(plan.fault.call > 0, "a start on a healthy disk");
     }
     let must_take_all = has_started && !plan.fault.for_good && !books.was_poisoned;
-    assert!(!must_take_all || books.taken.len() as u64 == EVENTS, "took {} in the end", books.taken.len());
+    assert!(
+        !must_take_all || books.taken.len() as u64 == EVENTS,
+        "took {} in the end",
+        books.taken.len()
+    );
     let left = left.as_ref().unwrap_or(&dir).path();
     faulty.restart();
     if let Ok(mut gateway) = start(left, settings_of(left, &faulty)) {
         gateway.live_on(plan, &mut books).await;
     }
     let calls = faulty.seen();
-    assert!(!books.was_poisoned || faulty.may_poison(), "poisoned by {:?}", faulty.failed());
+    assert!(
+        !books.was_poisoned || faulty.may_poison(),
+        "poisoned by {:?}",
+        faulty.failed()
+    );
     live_again(left, &mut books).await;
-    Lived { calls, was_poisoned: books.was_poisoned }
+    Lived {
+        calls,
+        was_poisoned: books.was_poisoned,
+    }
 }
 
 fn settings_of(dir: &Path, faulty: &Faulty) -> Settings {
     let (upkeep_interval, replay_window) = (Duration::from_millis(2), Duration::ZERO);
-    Settings { segment_bytes: 128 << 10, upkeep_interval, replay_window, disk: faulty.disk(), ..settings(dir) }
+    Settings {
+        segment_bytes: 128 << 10,
+        upkeep_interval,
+        replay_window,
+        disk: faulty.disk(),
+        ..settings(dir)
+    }
 }
 
 fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
@@ -118,17 +138,42 @@ fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
     let queue = Queue::open(settings, &DESTINATIONS)?;
     build::instance(&disk, dir)?;
     let aside = Aside::open(&disk, dir, queue.epoch(), 1 << 20)?;
-    let quarantine = Quarantine::open(&disk, dir, &config::Quarantine { max_bytes: 1 << 20, keep: Duration::from_secs(3600) })?;
+    let quarantine = Quarantine::open(
+        &disk,
+        dir,
+        &config::Quarantine {
+            max_bytes: 1 << 20,
+            keep: Duration::from_secs(3600),
+        },
+    )?;
     let received = Received::open(disk.clone(), dir, queue.clone())?;
     let store = Store::on(disk.clone(), store_settings(dir));
     let untaken = Untaken::of(&disk, dir);
     let wall_ms = Arc::new(AtomicI64::new(NOON_MS));
     let now = Arc::clone(&wall_ms);
-    let reading = move || Reading { wall_ms: now.load(Ordering::Relaxed), uptime_ms: HOUR_MS, boot: "first".to_owned() };
+    let reading = move || Reading {
+        wall_ms: now.load(Ordering::Relaxed),
+        uptime_ms: HOUR_MS,
+        boot: "first".to_owned(),
+    };
     let clock = Clock::with(&disk, dir, reading);
-    let places = DESTINATIONS.iter().flat_map(|name| Lane::ALL.iter().map(|lane| (*name, *lane)));
-    let cursors = places.map(|(name, lane)| (name, lane, queue.cursor(name, lane).unwrap())).collect();
-    Ok(Gateway { queue, aside, quarantine, received, store, clock, wall_ms, untaken, cursors })
+    let places = DESTINATIONS
+        .iter()
+        .flat_map(|name| Lane::ALL.iter().map(|lane| (*name, *lane)));
+    let cursors = places
+        .map(|(name, lane)| (name, lane, queue.cursor(name, lane).unwrap()))
+        .collect();
+    Ok(Gateway {
+        queue,
+        aside,
+        quarantine,
+        received,
+        store,
+        clock,
+        wall_ms,
+        untaken,
+        cursors,
+    })
 }
 
 fn event(number: u64) -> Entry {
@@ -156,8 +201,14 @@ impl Gateway {
         self.drain("store", plan, books).await;
         self.drain("mqtt", plan, books).await;
         let many = files(dir, "segment-").len();
-        let _ =
-            tokio::time::timeout(MOMENT, until(|| "deleted".to_owned(), || many < 2 || files(dir, "segment-").len() < many)).await;
+        let _ = tokio::time::timeout(
+            MOMENT,
+            until(
+                || "deleted".to_owned(),
+                || many < 2 || files(dir, "segment-").len() < many,
+            ),
+        )
+        .await;
         self.refuse(tries, books).await;
         self.store_picture(plan, books).await;
         for _ in 0..tries {
@@ -170,9 +221,22 @@ impl Gateway {
         books.was_poisoned |= self.queue.status().is_poisoned;
         if !plan.fault.for_good && !books.was_poisoned {
             let status = || self.queue.status();
-            let what = || format!("all is well again: {:?} after {:?}", status().outages, faulty.failed());
+            let what = || {
+                format!(
+                    "all is well again: {:?} after {:?}",
+                    status().outages,
+                    faulty.failed()
+                )
+            };
             until(what, || status().outages.is_empty() && !status().is_refused).await;
-            assert!(status().followers.iter().all(|follower| follower.waiting == 0), "{:?}", status());
+            assert!(
+                status()
+                    .followers
+                    .iter()
+                    .all(|follower| follower.waiting == 0),
+                "{:?}",
+                status()
+            );
         }
     }
 
@@ -183,7 +247,10 @@ impl Gateway {
         for destination in DESTINATIONS {
             self.drain(destination, plan, books).await;
         }
-        assert!(!books.is_untaken_noted || self.untaken.is_noted(), "what the broker had not handed over");
+        assert!(
+            !books.is_untaken_noted || self.untaken.is_noted(),
+            "what the broker had not handed over"
+        );
         self.wall_ms.fetch_add(JUMP_MS, Ordering::Relaxed);
         self.clock.look();
         self.queue.shutdown().await;
@@ -191,7 +258,12 @@ impl Gateway {
     }
 
     /// Five at once, so that some share a group.
-    async fn append(&mut self, numbers: std::ops::RangeInclusive<u64>, tries: usize, books: &mut Books) {
+    async fn append(
+        &mut self,
+        numbers: std::ops::RangeInclusive<u64>,
+        tries: usize,
+        books: &mut Books,
+    ) {
         let numbers: Vec<u64> = numbers.collect();
         for some in numbers.chunks(5) {
             let mut left = some.to_vec();
@@ -204,7 +276,10 @@ impl Gateway {
                 while let Some(append) = appends.join_next().await {
                     match append.unwrap() {
                         (number, Ok(_)) => drop(books.taken.insert(number)),
-                        (number, Err(AppendError::NotNow { .. } | AppendError::DiskFull { .. })) => {
+                        (
+                            number,
+                            Err(AppendError::NotNow { .. } | AppendError::DiskFull { .. }),
+                        ) => {
                             books.refused.insert(number);
                             left.push(number);
                         }
@@ -222,12 +297,24 @@ impl Gateway {
     }
 
     async fn drain(&mut self, destination: &str, plan: Plan, books: &mut Books) {
-        let patience = if plan.fault.for_good || books.was_poisoned { MOMENT } else { MOMENT * 20 };
+        let patience = if plan.fault.for_good || books.was_poisoned {
+            MOMENT
+        } else {
+            MOMENT * 20
+        };
         let (queue, aside) = (&self.queue, &self.aside);
-        for (name, lane, cursor) in self.cursors.iter_mut().filter(|(name, ..)| *name == destination) {
+        for (name, lane, cursor) in self
+            .cursors
+            .iter_mut()
+            .filter(|(name, ..)| *name == destination)
+        {
             while sizes(&queue.status(), name, *lane).2 > 0 {
-                let Ok(record) = tokio::time::timeout(patience, cursor.next()).await else { break };
-                let Ok(pictures) = tokio::time::timeout(patience, record.pictures()).await else { break };
+                let Ok(record) = tokio::time::timeout(patience, cursor.next()).await else {
+                    break;
+                };
+                let Ok(pictures) = tokio::time::timeout(patience, record.pictures()).await else {
+                    break;
+                };
                 // What is punched is no longer asked for by anybody but us.
                 if let Ok(pictures) = pictures {
                     assert_eq!(pictures, event(event_number(&record)).pictures);
@@ -235,7 +322,11 @@ impl Gateway {
                 if !answer(cursor, &record, name, aside, books) {
                     break;
                 }
-                books.came.entry(name).or_default().insert(event_number(&record));
+                books
+                    .came
+                    .entry(name)
+                    .or_default()
+                    .insert(event_number(&record));
             }
         }
     }
@@ -243,7 +334,9 @@ impl Gateway {
     /// As `deliver` does: a session after the other, until it is acknowledged.
     async fn store_picture(&mut self, plan: Plan, books: &mut Books) {
         for _ in 0..if plan.fault.for_good { 2 } else { 20 } {
-            let Ok(mut session) = step(self.store.connect(Lane::Normal)).await else { continue };
+            let Ok(mut session) = step(self.store.connect(Lane::Normal)).await else {
+                continue;
+            };
             session.submit(Sequence(1), vec![object()]);
             match step(session.next()).await {
                 Ok(Answer::Acknowledged { .. }) => books.is_stored = true,
@@ -252,7 +345,10 @@ impl Gateway {
             }
             break;
         }
-        assert!(books.is_stored || plan.fault.for_good, "a picture is put off for good");
+        assert!(
+            books.is_stored || plan.fault.for_good,
+            "a picture is put off for good"
+        );
     }
 
     /// Two hours on, which is noted.
@@ -273,7 +369,11 @@ impl Gateway {
             received_at: Timestamp::now(),
         };
         let refusal = Refusal::new(Code::JsonInvalid, "expected value");
-        books.is_quarantined = (0..tries).any(|_| self.quarantine.keep(&source, &refusal, REFUSED_BODY).is_ok());
+        books.is_quarantined = (0..tries).any(|_| {
+            self.quarantine
+                .keep(&source, &refusal, REFUSED_BODY)
+                .is_ok()
+        });
     }
 }
 
@@ -290,11 +390,22 @@ fn store_settings(dir: &Path) -> config::Store {
 
 fn object() -> Object {
     let bytes = picture(PictureKind::Face, 77, 6_000).bytes;
-    Object { kind: PictureKind::Face, key: "face/2026/11/28/ab12.jpg".to_owned(), media_type: "image/jpeg".to_owned(), bytes }
+    Object {
+        kind: PictureKind::Face,
+        key: "face/2026/11/28/ab12.jpg".to_owned(),
+        media_type: "image/jpeg".to_owned(),
+        bytes,
+    }
 }
 
 /// Takes the record, or sets it aside; false where that does not work.
-fn answer(cursor: &mut Cursor, record: &Record, name: &'static str, aside: &Aside, books: &mut Books) -> bool {
+fn answer(
+    cursor: &mut Cursor,
+    record: &Record,
+    name: &'static str,
+    aside: &Aside,
+    books: &mut Books,
+) -> bool {
     let number = event_number(record);
     if name == "store" && number.is_multiple_of(10) {
         let mut verdict = PictureVerdict::default();
@@ -330,31 +441,66 @@ fn answer(cursor: &mut Cursor, record: &Record, name: &'static str, aside: &Asid
 
 /// On a disk that is well.
 async fn live_again(dir: &Path, books: &mut Books) {
-    let settings = Settings { segment_bytes: 128 << 10, ..settings(dir) };
-    let mut gateway = start(dir, settings).unwrap_or_else(|error| panic!("the next start: {error:#}"));
-    assert_eq!(gateway.aside.usage().0, usize::from(books.is_set_aside), "set aside");
+    let settings = Settings {
+        segment_bytes: 128 << 10,
+        ..settings(dir)
+    };
+    let mut gateway =
+        start(dir, settings).unwrap_or_else(|error| panic!("the next start: {error:#}"));
+    assert_eq!(
+        gateway.aside.usage().0,
+        usize::from(books.is_set_aside),
+        "set aside"
+    );
     let body = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.ends_with(REFUSED_BODY));
-    let kept = std::fs::read_dir(dir.join("quarantine")).unwrap().filter(|entry| body(&entry.as_ref().unwrap().path())).count();
-    assert!(kept >= usize::from(books.is_quarantined), "a refused body that was kept");
+    let kept = std::fs::read_dir(dir.join("quarantine"))
+        .unwrap()
+        .filter(|entry| body(&entry.as_ref().unwrap().path()))
+        .count();
+    assert!(
+        kept >= usize::from(books.is_quarantined),
+        "a refused body that was kept"
+    );
     let stored = std::fs::read(dir.join("pictures").join(object().key));
-    assert!(!books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes), "a picture that was stored");
+    assert!(
+        !books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes),
+        "a picture that was stored"
+    );
     let noted = std::fs::read_to_string(dir.join("clock")).unwrap_or_default();
-    assert!(!books.is_jump_noted || noted.contains(&format!("\"by_ms\":{JUMP_MS}")), "a jump of the clock that was noted: {noted}");
-    assert!(!books.is_untaken_noted || gateway.untaken.is_noted(), "what the broker had not handed over");
+    assert!(
+        !books.is_jump_noted || noted.contains(&format!("\"by_ms\":{JUMP_MS}")),
+        "a jump of the clock that was noted: {noted}"
+    );
+    assert!(
+        !books.is_untaken_noted || gateway.untaken.is_noted(),
+        "what the broker had not handed over"
+    );
     let fresh = EVENTS + MORE + 1;
-    step(gateway.queue.append(event(fresh))).await.expect("a disk that is well takes events");
+    step(gateway.queue.append(event(fresh)))
+        .await
+        .expect("a disk that is well takes events");
     books.taken.insert(fresh);
     for (name, lane, cursor) in &mut gateway.cursors {
         let status = gateway.queue.status();
         for _ in 0..sizes(&status, name, *lane).2 {
             let record = step(cursor.next()).await;
-            books.came.entry(name).or_default().insert(event_number(&record));
+            books
+                .came
+                .entry(name)
+                .or_default()
+                .insert(event_number(&record));
             cursor.answer(record.sequence, Outcome::Delivered);
         }
     }
     let status = gateway.queue.status();
     assert_eq!(status.rotten_records, 0);
-    assert!(status.followers.iter().all(|follower| follower.waiting == 0 && follower.tally.expired.is_empty()), "{status:?}");
+    assert!(
+        status
+            .followers
+            .iter()
+            .all(|follower| follower.waiting == 0 && follower.tally.expired.is_empty()),
+        "{status:?}"
+    );
     gateway.queue.shutdown().await;
     let report = inspect::verify(dir).unwrap();
     assert!(report.is_sound() && report.lost == 0, "{report:?}");
@@ -362,7 +508,13 @@ async fn live_again(dir: &Path, books: &mut Books) {
         let came = books.came.get(name).cloned().unwrap_or_default();
         let lost: Vec<_> = books.taken.difference(&came).collect();
         assert!(lost.is_empty(), "answered, and lost for {name}: {lost:?}");
-        let unasked = books.refused.iter().find(|number| came.contains(number) && !books.taken.contains(number));
-        assert!(books.was_poisoned || unasked.is_none(), "refused, and came all the same: {unasked:?}");
+        let unasked = books
+            .refused
+            .iter()
+            .find(|number| came.contains(number) && !books.taken.contains(number));
+        assert!(
+            books.was_poisoned || unasked.is_none(),
+            "refused, and came all the same: {unasked:?}"
+        );
     }
 }

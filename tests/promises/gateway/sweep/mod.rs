@@ -28,11 +28,19 @@ struct Plan {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_call_fails_nothing_that_was_answered_is_lost_and_the_books_are_exact() {
-    let healthy = live(Plan { fault: Fault::none(), end: End::Kill }).await;
+    let healthy = live(Plan {
+        fault: Fault::none(),
+        end: End::Kill,
+    })
+    .await;
     let calls = healthy.calls;
     let kinds: BTreeSet<_> = calls.iter().map(Seen::kind).collect();
     println!("{} calls, {} kinds: {kinds:?}", calls.len(), kinds.len());
-    let plans = if std::env::var_os("BOXBRIDGE_TEST_ALL_CALLS").is_some() { every(calls.len()) } else { sample(&calls) };
+    let plans = if std::env::var_os("BOXBRIDGE_TEST_ALL_CALLS").is_some() {
+        every(calls.len())
+    } else {
+        sample(&calls)
+    };
     println!("{} lives", plans.len());
     let (slots, mut lives) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
     for plan in plans {
@@ -51,15 +59,27 @@ async fn whatever_call_fails_nothing_that_was_answered_is_lost_and_the_books_are
         }
     }
     println!("{poisoned} of them ended poisoned");
-    assert!(failed.is_empty(), "{} lives went wrong:\n{}", failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} lives went wrong:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
 }
 
 /// Every call with every errno, once and for good, ended by a stop and by a kill.
 fn every(calls: usize) -> Vec<Plan> {
     let mut plans = Vec::new();
     for call in 1..=calls as u64 {
-        for (errno, for_good) in fault::ERRNOS.iter().flat_map(|errno| [(*errno, false), (*errno, true)]) {
-            let fault = Fault { call, errno, for_good };
+        for (errno, for_good) in fault::ERRNOS
+            .iter()
+            .flat_map(|errno| [(*errno, false), (*errno, true)])
+        {
+            let fault = Fault {
+                call,
+                errno,
+                for_good,
+            };
             plans.extend([End::Stop, End::Kill].map(|end| Plan { fault, end }));
         }
     }
@@ -68,8 +88,15 @@ fn every(calls: usize) -> Vec<Plan> {
 
 /// Every call once, and every kind of call with half of the errnos.
 fn sample(calls: &[Seen]) -> Vec<Plan> {
-    let given = std::env::var("BOXBRIDGE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
+    let given = std::env::var("BOXBRIDGE_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64
+    });
     println!("BOXBRIDGE_TEST_SEED={seed}");
     let mut state = seed | 1;
     let mut draw = move |below: usize| {
@@ -84,13 +111,27 @@ fn sample(calls: &[Seen]) -> Vec<Plan> {
     }
     let mut faults: Vec<Fault> = Vec::new();
     for call in 1..=calls.len() as u64 {
-        faults.push(Fault { call, errno: fault::ERRNOS[draw(fault::ERRNOS.len())], for_good: draw(2) == 1 });
+        faults.push(Fault {
+            call,
+            errno: fault::ERRNOS[draw(fault::ERRNOS.len())],
+            for_good: draw(2) == 1,
+        });
     }
     for numbers in of_kind.values() {
         for _ in 0..fault::ERRNOS.len() / 2 {
             let errno = fault::ERRNOS[draw(fault::ERRNOS.len())];
-            faults.push(Fault { call: numbers[draw(numbers.len())], errno, for_good: draw(2) == 1 });
+            faults.push(Fault {
+                call: numbers[draw(numbers.len())],
+                errno,
+                for_good: draw(2) == 1,
+            });
         }
     }
-    faults.into_iter().map(|fault| Plan { fault, end: if draw(2) == 1 { End::Kill } else { End::Stop } }).collect()
+    faults
+        .into_iter()
+        .map(|fault| Plan {
+            fault,
+            end: if draw(2) == 1 { End::Kill } else { End::Stop },
+        })
+        .collect()
 }

@@ -19,7 +19,10 @@ fn folders(folder: &str) -> Vec<PathBuf> {
     let mut found = vec![root().join(folder)];
     let mut next = 0;
     while let Some(folder) = found.get(next) {
-        let inner = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        let inner = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir());
         found.extend(inner.collect::<Vec<_>>());
         next += 1;
     }
@@ -28,11 +31,18 @@ fn folders(folder: &str) -> Vec<PathBuf> {
 
 /// Every file below a folder whose name ends so: its path from the root, and its text.
 fn texts(folder: &str, end: &str) -> Vec<(String, String)> {
-    let entries = folders(folder).into_iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let entries = folders(folder)
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap());
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
         .filter(|path| path.is_file() && path.to_string_lossy().ends_with(end))
-        .map(|path| (path.strip_prefix(root()).unwrap().display().to_string(), std::fs::read_to_string(&path).unwrap()))
+        .map(|path| {
+            (
+                path.strip_prefix(root()).unwrap().display().to_string(),
+                std::fs::read_to_string(&path).unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -47,7 +57,10 @@ fn all_code() -> impl Iterator<Item = (String, String)> {
 /// What the product is made of.
 fn library() -> impl Iterator<Item = (String, String)> {
     let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/");
-    ["src", "crates"].into_iter().flat_map(rust_files).filter(move |(path, _)| !is_test(path))
+    ["src", "crates"]
+        .into_iter()
+        .flat_map(rust_files)
+        .filter(move |(path, _)| !is_test(path))
 }
 
 /// The lines of a file that are neither comments nor an item of its tests.

@@ -12,7 +12,8 @@ const RELEASES: [&str; 2] = ["1.27.0", "1.37.0"];
 fn helm_lint_finds_nothing() {
     for (name, values) in matrix() {
         let output = helm(&["lint", "--strict", CHART, "--values", "-"], &values);
-        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name}: {said}");
     }
 }
@@ -23,7 +24,8 @@ fn every_object_is_one_that_kubernetes_knows_to_the_last_field() {
     for (name, values) in matrix() {
         let rendered = try_render(&values).unwrap_or_else(|problems| panic!("{name}: {problems}"));
         for release in RELEASES {
-            objects += kubeconform(&rendered.text, release).unwrap_or_else(|said| panic!("{name}, Kubernetes {release}: {said}"));
+            objects += kubeconform(&rendered.text, release)
+                .unwrap_or_else(|said| panic!("{name}, Kubernetes {release}: {said}"));
         }
     }
     assert!(objects > 100, "only {objects} objects");
@@ -31,12 +33,19 @@ fn every_object_is_one_that_kubernetes_knows_to_the_last_field() {
 
 #[test]
 fn a_field_that_kubernetes_does_not_know_would_be_found() {
-    let rendered = render("serviceMonitor: {enabled: true}\nnetworkPolicy: {metricsFrom: [{namespaceSelector: {}}]}");
-    for (field, wrong) in
-        [("sessionAffinity:", "sesionAffinity:"), ("maxUnavailable: 1", "maxUnavailble: 1"), ("jobLabel:", "jobLable:")]
-    {
+    let rendered = render(
+        "serviceMonitor: {enabled: true}\nnetworkPolicy: {metricsFrom: [{namespaceSelector: {}}]}",
+    );
+    for (field, wrong) in [
+        ("sessionAffinity:", "sesionAffinity:"),
+        ("maxUnavailable: 1", "maxUnavailble: 1"),
+        ("jobLabel:", "jobLable:"),
+    ] {
         let found = kubeconform(&rendered.text.replace(field, wrong), RELEASES[0]);
-        assert!(found.is_err_and(|said| said.contains(wrong.split(':').next().unwrap())), "{wrong} is accepted");
+        assert!(
+            found.is_err_and(|said| said.contains(wrong.split(':').next().unwrap())),
+            "{wrong} is accepted"
+        );
     }
 }
 
@@ -44,9 +53,20 @@ fn a_field_that_kubernetes_does_not_know_would_be_found() {
 fn kubeconform(objects: &str, release: &str) -> Result<usize, String> {
     let schemas = installed("kubernetes-schemas-1.37.0");
     let mut command = Command::new(installed("kubeconform-0.8.0").join("kubeconform"));
-    command.args(["-strict", "-output", "json", "-verbose", "-kubernetes-version", release]);
+    command.args([
+        "-strict",
+        "-output",
+        "json",
+        "-verbose",
+        "-kubernetes-version",
+        release,
+    ]);
     for folder in ["{{.NormalizedKubernetesVersion}}", "crds"] {
-        command.arg("-schema-location").arg(schemas.join(folder).join("{{.ResourceKind}}{{.KindSuffix}}.json"));
+        command.arg("-schema-location").arg(
+            schemas
+                .join(folder)
+                .join("{{.ResourceKind}}{{.KindSuffix}}.json"),
+        );
     }
     let output = run(&mut command, objects);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

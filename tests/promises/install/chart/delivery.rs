@@ -25,24 +25,47 @@ impl Installed {
         let settings = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(settings.path(), rendered.settings()).unwrap();
         let gateway = Gateway::start(&[("CONFIG", settings.path().to_str().unwrap()), SECRET]);
-        Installed { rendered, settings, gateway }
+        Installed {
+            rendered,
+            settings,
+            gateway,
+        }
     }
 
     /// The test pod's own command and environment, with the Service's name replaced by an address, and `change` made to it.
     fn helm_test(&self, change: impl FnOnce(&str) -> String) -> Result<String, String> {
         let container = &self.rendered.object("Pod", "boxbridge-test")["spec"]["containers"][0];
         let folder = tempfile::tempdir().unwrap();
-        let words: Vec<_> = container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-        let script = words[2].replace("http://boxbridge:9528", &format!("http://{}", self.gateway.ingest));
+        let words: Vec<_> = container["command"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap())
+            .collect();
+        let script = words[2].replace(
+            "http://boxbridge:9528",
+            &format!("http://{}", self.gateway.ingest),
+        );
         assert_ne!(script, words[2]);
         let binaries = Path::new(env!("CARGO_BIN_EXE_boxbridge")).parent().unwrap();
         let mut command = Command::new(words[0]);
-        command.args([words[1], &change(&script)]).current_dir(folder.path()).env_clear().envs(environment(container));
-        command.env("BOXBRIDGE_CONFIG", self.settings.path()).env("PATH", format!("{}:/usr/bin:/bin", binaries.display()));
+        command
+            .args([words[1], &change(&script)])
+            .current_dir(folder.path())
+            .env_clear()
+            .envs(environment(container));
+        command
+            .env("BOXBRIDGE_CONFIG", self.settings.path())
+            .env("PATH", format!("{}:/usr/bin:/bin", binaries.display()));
         command.env(format!("BOXBRIDGE_{}", SECRET.0), SECRET.1);
         let output = run(&mut command, "");
-        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        if output.status.success() { Ok(said.into_owned()) } else { Err(said.into_owned()) }
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            Ok(said.into_owned())
+        } else {
+            Err(said.into_owned())
+        }
     }
 }
 
@@ -61,27 +84,49 @@ route: {{default: {{kafka_topic: \"helm-test.{{person_type}}\"}}}}",
         store.endpoint(),
         s3::KEY_ID,
     ));
-    let said = installed.helm_test(str::to_owned).unwrap_or_else(|said| panic!("{said}"));
+    let said = installed
+        .helm_test(str::to_owned)
+        .unwrap_or_else(|said| panic!("{said}"));
     assert!(said.contains("1 events sent, 1 acknowledged"), "{said}");
     for place in ["mqtt", "kafka", "store"] {
-        let line = said.lines().find(|line| line.starts_with(place)).unwrap_or_else(|| panic!("no {place}: {said}"));
+        let line = said
+            .lines()
+            .find(|line| line.starts_with(place))
+            .unwrap_or_else(|| panic!("no {place}: {said}"));
         let words: Vec<_> = line.split_whitespace().collect();
         assert!(words[1] == words[3] && words[1] != "0", "not all: {said}");
     }
-    let accepted = |name: &str| name.contains("feed=\"history\"") && name.contains("outcome=\"accepted\"");
+    let accepted =
+        |name: &str| name.contains("feed=\"history\"") && name.contains("outcome=\"accepted\"");
     let metrics = installed.gateway.metrics();
-    let events = metrics.iter().filter(|(name, _)| name.starts_with("boxbridge_ingest_events_total{") && accepted(name));
-    assert_eq!(events.map(|(_, count)| count).sum::<f64>(), 1.0, "on the history feed: nobody may act on it");
+    let events = metrics
+        .iter()
+        .filter(|(name, _)| name.starts_with("boxbridge_ingest_events_total{") && accepted(name));
+    assert_eq!(
+        events.map(|(_, count)| count).sum::<f64>(),
+        1.0,
+        "on the history feed: nobody may act on it"
+    );
 }
 
 #[test]
 fn helm_test_fails_where_nothing_arrives() {
     let (mosquitto, elsewhere) = (Mosquitto::start(), Mosquitto::start());
-    let mut installed = Installed::with(&format!("send: {{mqtt: {{url: \"mqtt://{}\"}}}}", mosquitto.address()));
-    let listen_elsewhere = format!("export BOXBRIDGE_SEND__MQTT__URL=mqtt://{}\n", elsewhere.address());
-    let said = installed.helm_test(|script| listen_elsewhere + &script.replace("--for 60s", "--for 3s")).unwrap_err();
+    let mut installed = Installed::with(&format!(
+        "send: {{mqtt: {{url: \"mqtt://{}\"}}}}",
+        mosquitto.address()
+    ));
+    let listen_elsewhere = format!(
+        "export BOXBRIDGE_SEND__MQTT__URL=mqtt://{}\n",
+        elsewhere.address()
+    );
+    let said = installed
+        .helm_test(|script| listen_elsewhere + &script.replace("--for 60s", "--for 3s"))
+        .unwrap_err();
     assert!(said.contains("0 of 1 received"), "{said}");
     installed.gateway.kill();
-    let said = installed.helm_test(|script| script.replace("--for 60s", "--for 3s")).unwrap_err();
+    let said = installed
+        .helm_test(|script| script.replace("--for 60s", "--for 3s"))
+        .unwrap_err();
     assert!(said.contains("nobody answered at "), "{said}");
 }

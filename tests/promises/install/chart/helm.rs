@@ -20,7 +20,8 @@ pub struct Rendered {
 
 /// The objects made from these values on top of the minimal ones; as release and in namespace `boxbridge`.
 pub fn render(values: &str) -> Rendered {
-    template(&["--values", MINIMAL], values).unwrap_or_else(|problems| panic!("{values}: {problems}"))
+    template(&["--values", MINIMAL], values)
+        .unwrap_or_else(|problems| panic!("{values}: {problems}"))
 }
 
 /// The same from these values alone, or what Helm says on standard error.
@@ -33,17 +34,28 @@ fn template(more: &[&str], values: &str) -> Result<Rendered, String> {
     let output = helm(&[&arguments, more, &["--values", "-"]].concat(), values);
     let text = String::from_utf8(output.stdout).unwrap();
     match output.status.success() {
-        true => Ok(Rendered { objects: documents(&text), text }),
+        true => Ok(Rendered {
+            objects: documents(&text),
+            text,
+        }),
         false => Err(String::from_utf8(output.stderr).unwrap()),
     }
 }
 
 pub fn helm(arguments: &[&str], input: &str) -> Output {
-    run(Command::new(installed("helm-3.22.0").join("helm")).args(arguments), input)
+    run(
+        Command::new(installed("helm-3.22.0").join("helm")).args(arguments),
+        input,
+    )
 }
 
 pub fn run(command: &mut Command, input: &str) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     // It may end without reading everything.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
@@ -52,30 +64,55 @@ pub fn run(command: &mut Command, input: &str) -> Output {
 /// Every set of values that must hold, by its file's name.
 pub fn matrix() -> Vec<(String, String)> {
     let found = yaml_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart"));
-    let rows: Vec<_> = found.into_iter().map(|path| (path.display().to_string(), std::fs::read_to_string(path).unwrap())).collect();
+    let rows: Vec<_> = found
+        .into_iter()
+        .map(|path| {
+            (
+                path.display().to_string(),
+                std::fs::read_to_string(path).unwrap(),
+            )
+        })
+        .collect();
     assert!(rows.len() >= 8, "only {} rows", rows.len());
     rows
 }
 
 pub fn yaml_files(folder: &Path) -> Vec<PathBuf> {
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()
+    let paths = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .collect()
 }
 
 pub fn documents(text: &str) -> Vec<Value> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    documents.into_iter().filter(|document| !document.is_null()).collect()
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .collect()
 }
 
 impl Rendered {
     pub fn all(&self, kind: &str) -> Vec<&Value> {
-        self.objects.iter().filter(|object| object["kind"] == kind).collect()
+        self.objects
+            .iter()
+            .filter(|object| object["kind"] == kind)
+            .collect()
     }
 
     /// The object of this kind and name; panics where there is none.
     pub fn object(&self, kind: &str, name: &str) -> &Value {
         let named = |object: &&&Value| object["metadata"]["name"] == name;
-        self.all(kind).iter().find(named).unwrap_or_else(|| panic!("no {kind} {name} in\n{}", self.text))
+        self.all(kind)
+            .iter()
+            .find(named)
+            .unwrap_or_else(|| panic!("no {kind} {name} in\n{}", self.text))
     }
 
     pub fn stateful_set(&self) -> &Value {
@@ -96,7 +133,9 @@ impl Rendered {
 
     /// The boxbridge.toml that the pods see.
     pub fn settings(&self) -> &str {
-        self.object("ConfigMap", "boxbridge")["data"]["boxbridge.toml"].as_str().unwrap()
+        self.object("ConfigMap", "boxbridge")["data"]["boxbridge.toml"]
+            .as_str()
+            .unwrap()
     }
 }
 
@@ -104,12 +143,29 @@ impl Rendered {
 pub fn environment(container: &Value) -> Vec<(String, String)> {
     let variable = |variable: &Value| {
         let from = &variable["valueFrom"];
-        let secret = from
-            .pointer("/secretKeyRef")
-            .map(|reference| format!("from-{}-{}", reference["name"].as_str().unwrap(), reference["key"].as_str().unwrap()));
-        let pod = from.pointer("/fieldRef/fieldPath").filter(|path| **path == "metadata.name").map(|_| "boxbridge-0".to_owned());
-        let value = secret.or(pod).unwrap_or_else(|| variable["value"].as_str().unwrap().replace("$(POD_NAME)", "boxbridge-0"));
+        let secret = from.pointer("/secretKeyRef").map(|reference| {
+            format!(
+                "from-{}-{}",
+                reference["name"].as_str().unwrap(),
+                reference["key"].as_str().unwrap()
+            )
+        });
+        let pod = from
+            .pointer("/fieldRef/fieldPath")
+            .filter(|path| **path == "metadata.name")
+            .map(|_| "boxbridge-0".to_owned());
+        let value = secret.or(pod).unwrap_or_else(|| {
+            variable["value"]
+                .as_str()
+                .unwrap()
+                .replace("$(POD_NAME)", "boxbridge-0")
+        });
         (variable["name"].as_str().unwrap().to_owned(), value)
     };
-    container["env"].as_array().into_iter().flatten().map(variable).collect()
+    container["env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(variable)
+        .collect()
 }

@@ -6,9 +6,15 @@ use super::helm::render;
 
 fn volume(values: &str) -> String {
     let rendered = render(values);
-    let claims = rendered.stateful_set()["volumeClaimTemplates"].as_array().unwrap().clone();
+    let claims = rendered.stateful_set()["volumeClaimTemplates"]
+        .as_array()
+        .unwrap()
+        .clone();
     assert_eq!(claims.len(), 1);
-    claims[0]["spec"]["resources"]["requests"]["storage"].to_string().trim_matches('"').to_owned()
+    claims[0]["spec"]["resources"]["requests"]["storage"]
+        .to_string()
+        .trim_matches('"')
+        .to_owned()
 }
 
 #[test]
@@ -24,10 +30,20 @@ fn there_are_two_replicas_that_share_nothing() {
             "app.kubernetes.io/name": "boxbridge", "app.kubernetes.io/instance": "boxbridge", "app.kubernetes.io/component": "gateway",
         })
     );
-    let spread: Vec<_> = rendered.pod()["topologySpreadConstraints"].as_array().unwrap().iter().collect();
+    let spread: Vec<_> = rendered.pod()["topologySpreadConstraints"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .collect();
     assert_eq!(spread.len(), 2);
-    for (constraint, key) in spread.iter().zip(["kubernetes.io/hostname", "topology.kubernetes.io/zone"]) {
-        assert_eq!((&constraint["topologyKey"], &constraint["labelSelector"]), (&json!(key), &set["selector"]));
+    for (constraint, key) in spread
+        .iter()
+        .zip(["kubernetes.io/hostname", "topology.kubernetes.io/zone"])
+    {
+        assert_eq!(
+            (&constraint["topologyKey"], &constraint["labelSelector"]),
+            (&json!(key), &set["selector"])
+        );
     }
 }
 
@@ -57,7 +73,9 @@ fn volumes_outlive_the_release_and_the_replicas() {
     let claim = &rendered.stateful_set()["volumeClaimTemplates"][0]["spec"];
     assert_eq!(claim["accessModes"], json!(["ReadWriteOnce"]));
     assert_eq!(claim.get("storageClassName"), None, "the cluster's default");
-    let class = |values: &str| render(values).stateful_set()["volumeClaimTemplates"][0]["spec"]["storageClassName"].clone();
+    let class = |values: &str| {
+        render(values).stateful_set()["volumeClaimTemplates"][0]["spec"]["storageClassName"].clone()
+    };
     assert_eq!(class("persistence: {storageClass: fast}"), "fast");
     assert_eq!(class("persistence: {storageClass: \"-\"}"), "");
 }
@@ -71,7 +89,11 @@ fn there_is_more_time_to_end_than_draining_takes() {
         ("ingest: {drain_delay: 1500ms}", 17),
         ("terminationGracePeriodSeconds: 26", 26),
     ] {
-        assert_eq!(render(values).pod()["terminationGracePeriodSeconds"], seconds, "{values}");
+        assert_eq!(
+            render(values).pod()["terminationGracePeriodSeconds"],
+            seconds,
+            "{values}"
+        );
     }
     assert!(render("").settings().contains("drain_delay = \"15s\""));
 }
@@ -81,12 +103,25 @@ fn probes_need_no_token_and_a_restart_comes_late() {
     let rendered = render("admin: {listen: \"0.0.0.0:9700\"}");
     let container = rendered.container();
     for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
-        assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "admin"}), "no header, no host: the pod's address");
+        assert_eq!(
+            container[probe]["httpGet"],
+            json!({"path": path, "port": "admin"}),
+            "no header, no host: the pod's address"
+        );
     }
     let liveness = &container["livenessProbe"];
-    let patience = liveness["periodSeconds"].as_u64().unwrap() * liveness["failureThreshold"].as_u64().unwrap();
-    assert!(patience >= 300, "a restart loses what boxes send meanwhile: {patience} s");
-    assert!(container["ports"].as_array().unwrap().contains(&json!({"name": "admin", "containerPort": 9700})));
+    let patience = liveness["periodSeconds"].as_u64().unwrap()
+        * liveness["failureThreshold"].as_u64().unwrap();
+    assert!(
+        patience >= 300,
+        "a restart loses what boxes send meanwhile: {patience} s"
+    );
+    assert!(
+        container["ports"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({"name": "admin", "containerPort": 9700}))
+    );
     let said = render("readinessProbe: {periodSeconds: 2}");
     assert_eq!(said.container()["readinessProbe"]["periodSeconds"], 2);
 }
@@ -94,20 +129,41 @@ fn probes_need_no_token_and_a_restart_comes_late() {
 #[test]
 fn pods_may_do_nothing_but_their_work() {
     let rendered = render("");
-    let pods = [rendered.pod(), &rendered.object("Pod", "boxbridge-test")["spec"]];
+    let pods = [
+        rendered.pod(),
+        &rendered.object("Pod", "boxbridge-test")["spec"],
+    ];
     for pod in pods {
         let context = &pod["securityContext"];
-        assert_eq!((&context["runAsNonRoot"], &context["seccompProfile"]["type"]), (&json!(true), &json!("RuntimeDefault")));
+        assert_eq!(
+            (&context["runAsNonRoot"], &context["seccompProfile"]["type"]),
+            (&json!(true), &json!("RuntimeDefault"))
+        );
         let ids = ["runAsUser", "runAsGroup", "fsGroup"].map(|key| context[key].as_u64().unwrap());
         assert!(ids.iter().all(|id| *id >= 10_000), "{ids:?}");
         assert_eq!(
             pod["containers"][0]["securityContext"],
             json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
         );
-        assert_eq!((&pod["automountServiceAccountToken"], &pod["enableServiceLinks"]), (&json!(false), &json!(false)));
+        assert_eq!(
+            (
+                &pod["automountServiceAccountToken"],
+                &pod["enableServiceLinks"]
+            ),
+            (&json!(false), &json!(false))
+        );
     }
-    assert_eq!(rendered.object("ServiceAccount", "boxbridge")["automountServiceAccountToken"], false);
-    for kind in ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Secret"] {
+    assert_eq!(
+        rendered.object("ServiceAccount", "boxbridge")["automountServiceAccountToken"],
+        false
+    );
+    for kind in [
+        "Role",
+        "RoleBinding",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Secret",
+    ] {
         assert!(rendered.all(kind).is_empty(), "{kind}");
     }
 }
@@ -118,16 +174,26 @@ fn memory_has_room_over_the_256_mib_that_the_program_promises() {
     let resources = &rendered.container()["resources"];
     assert_eq!(resources["limits"]["memory"], "384Mi");
     assert_eq!(resources["requests"]["memory"], "384Mi");
-    assert_eq!(resources["limits"].get("cpu"), None, "a throttled gateway answers late");
+    assert_eq!(
+        resources["limits"].get("cpu"),
+        None,
+        "a throttled gateway answers late"
+    );
 }
 
 #[test]
 fn changed_settings_roll_the_pods_and_nothing_else_does() {
     let checksum = |values: &str| {
         let rendered = render(values);
-        rendered.stateful_set()["template"]["metadata"]["annotations"]["checksum/config"].as_str().unwrap().to_owned()
+        rendered.stateful_set()["template"]["metadata"]["annotations"]["checksum/config"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
-    assert_eq!(checksum(""), checksum("service: {type: NodePort}\nreplicas: 3"));
+    assert_eq!(
+        checksum(""),
+        checksum("service: {type: NodePort}\nreplicas: 3")
+    );
     assert_ne!(checksum(""), checksum("send: {kafka: {linger: 10ms}}"));
 }
 
@@ -135,23 +201,54 @@ fn changed_settings_roll_the_pods_and_nothing_else_does() {
 fn pods_take_what_chart_users_expect_to_give() {
     let rendered = render(include_str!("../../../chart/extras.yaml"));
     let (pod, container) = (rendered.pod(), rendered.container());
-    let has = |list: &Value, name: &str| list.as_array().unwrap().iter().any(|item| item["name"] == name);
-    assert!(has(&container["env"], "BOXBRIDGE_SEND__KAFKA__LINGER") && has(&container["env"], "AWS_SECRET_ACCESS_KEY"));
+    let has = |list: &Value, name: &str| {
+        list.as_array()
+            .unwrap()
+            .iter()
+            .any(|item| item["name"] == name)
+    };
+    assert!(
+        has(&container["env"], "BOXBRIDGE_SEND__KAFKA__LINGER")
+            && has(&container["env"], "AWS_SECRET_ACCESS_KEY")
+    );
     assert!(has(&container["volumeMounts"], "mqtt-tls") && has(&pod["volumes"], "mqtt-tls"));
     assert_eq!(container["envFrom"][0]["configMapRef"]["name"], "proxy");
-    assert!(container["image"].as_str().unwrap().starts_with("registry.example.com/boxbridge@sha256:0123"));
+    assert!(
+        container["image"]
+            .as_str()
+            .unwrap()
+            .starts_with("registry.example.com/boxbridge@sha256:0123")
+    );
     assert_eq!(container["resources"]["limits"]["memory"], "1Gi");
-    assert_eq!((&pod["serviceAccountName"], &pod["priorityClassName"]), (&json!("boxes"), &json!("high")));
     assert_eq!(
-        (&pod["imagePullSecrets"][0]["name"], &pod["nodeSelector"]["kubernetes.io/arch"]),
+        (&pod["serviceAccountName"], &pod["priorityClassName"]),
+        (&json!("boxes"), &json!("high"))
+    );
+    assert_eq!(
+        (
+            &pod["imagePullSecrets"][0]["name"],
+            &pod["nodeSelector"]["kubernetes.io/arch"]
+        ),
         (&json!("regcred"), &json!("arm64"))
     );
-    assert_eq!((&pod["tolerations"][0]["key"], pod["affinity"].is_object()), (&json!("edge"), true));
+    assert_eq!(
+        (&pod["tolerations"][0]["key"], pod["affinity"].is_object()),
+        (&json!("edge"), true)
+    );
     let spread = &pod["topologySpreadConstraints"];
-    assert_eq!((spread.as_array().unwrap().len(), &spread[0]["topologyKey"]), (1, &json!("rack")));
-    assert_eq!(spread[0]["labelSelector"], rendered.stateful_set()["selector"]);
+    assert_eq!(
+        (spread.as_array().unwrap().len(), &spread[0]["topologyKey"]),
+        (1, &json!("rack"))
+    );
+    assert_eq!(
+        spread[0]["labelSelector"],
+        rendered.stateful_set()["selector"]
+    );
     let template = &rendered.stateful_set()["template"]["metadata"];
-    assert_eq!((&template["labels"]["zone"], &template["labels"]["team"]), (&json!("edge"), &json!("doors")));
+    assert_eq!(
+        (&template["labels"]["zone"], &template["labels"]["team"]),
+        (&json!("edge"), &json!("doors"))
+    );
     assert_eq!(template["annotations"]["sidecar.istio.io/inject"], "false");
     let set = &rendered.object("StatefulSet", "boxbridge")["metadata"];
     assert_eq!(set["annotations"]["reloader.stakater.com/auto"], "true");

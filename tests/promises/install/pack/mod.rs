@@ -19,37 +19,64 @@ fn text(path: &str) -> String {
 
 /// What it printed; panics if it could not be started or failed.
 fn succeeds(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error} (make test installs it)"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error} (make test installs it)"));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{command:?}: {}\n{said}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{said}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     said
 }
 
 /// The first word behind `before` in a file.
 fn word_behind(path: &str, before: &str) -> String {
     let text = text(path);
-    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{path} has no {before:?}"));
-    rest.split(|c: char| c.is_whitespace() || c == '"').next().unwrap().to_owned()
+    let (_, rest) = text
+        .split_once(before)
+        .unwrap_or_else(|| panic!("{path} has no {before:?}"));
+    rest.split(|c: char| c.is_whitespace() || c == '"')
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
 fn the_dockerfile_and_the_workflows_have_no_lint() {
     succeeds(Command::new(installed("hadolint-2.15.1").join("hadolint")).arg(file("Dockerfile")));
-    succeeds(Command::new(installed("actionlint-1.7.12").join("actionlint")).current_dir(env!("CARGO_MANIFEST_DIR")));
+    succeeds(
+        Command::new(installed("actionlint-1.7.12").join("actionlint"))
+            .current_dir(env!("CARGO_MANIFEST_DIR")),
+    );
 }
 
 #[test]
 fn image_package_and_release_are_made_with_the_versions_that_are_tested() {
     let toolchain = word_behind("rust-toolchain.toml", "channel = \"");
-    assert_eq!(word_behind("Dockerfile", "FROM rust:"), format!("{toolchain}-slim-bookworm"));
+    assert_eq!(
+        word_behind("Dockerfile", "FROM rust:"),
+        format!("{toolchain}-slim-bookworm")
+    );
     let cargo_deb = word_behind("tests/install/parts", "cargo_deb=cargo-deb-");
-    assert_eq!(word_behind("Dockerfile", "--no-default-features --version "), cargo_deb);
+    assert_eq!(
+        word_behind("Dockerfile", "--no-default-features --version "),
+        cargo_deb
+    );
     assert_eq!(word_behind("Makefile", "CARGO_DEB := "), cargo_deb);
     let cargo_deny = word_behind("tests/install/parts", "cargo_deny=cargo-deny-");
     assert_eq!(word_behind("Makefile", "CARGO_DENY := "), cargo_deny);
     let version = env!("CARGO_PKG_VERSION");
-    assert!(text("config/debian/changelog").starts_with(&format!("boxbridge ({version}-1) ")), "the changelog is not of {version}");
-    assert_eq!(word_behind("docker-compose.yml", "image: boxbridge:"), version);
+    assert!(
+        text("config/debian/changelog").starts_with(&format!("boxbridge ({version}-1) ")),
+        "the changelog is not of {version}"
+    );
+    assert_eq!(
+        word_behind("docker-compose.yml", "image: boxbridge:"),
+        version
+    );
     assert_eq!(word_behind("docker-compose.yml", "VERSION: "), version);
 }
 
@@ -58,7 +85,11 @@ fn image_package_and_release_are_made_with_the_versions_that_are_tested() {
 fn our_tree_holds_only_licences_and_sources_that_we_allow() {
     let deny = installed("cargo-deny-0.20.2").join("bin/cargo-deny");
     let arguments = ["--locked", "check", "bans", "licenses", "sources"];
-    succeeds(Command::new(deny).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")));
+    succeeds(
+        Command::new(deny)
+            .args(arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR")),
+    );
 }
 
 /// A workflow that can write releases runs only what was looked at.
@@ -66,12 +97,22 @@ fn our_tree_holds_only_licences_and_sources_that_we_allow() {
 fn every_action_of_the_workflows_is_pinned_by_its_commit() {
     for workflow in ["test", "release"] {
         let text = text(&format!(".github/workflows/{workflow}.yml"));
-        for line in text.lines().filter_map(|line| line.split_once("uses: ").map(|(_, used)| used)) {
+        for line in text
+            .lines()
+            .filter_map(|line| line.split_once("uses: ").map(|(_, used)| used))
+        {
             let commit = line.split(['@', ' ']).nth(1).unwrap_or_default();
-            let is_pinned = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-            assert!(is_pinned || line.starts_with("./"), "{workflow}.yml: {line}");
+            let is_pinned =
+                commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(
+                is_pinned || line.starts_with("./"),
+                "{workflow}.yml: {line}"
+            );
         }
-        assert!(text.contains("\npermissions:\n  contents: read\n"), "{workflow}.yml may more than it says");
+        assert!(
+            text.contains("\npermissions:\n  contents: read\n"),
+            "{workflow}.yml may more than it says"
+        );
     }
 }
 
@@ -79,18 +120,37 @@ fn every_action_of_the_workflows_is_pinned_by_its_commit() {
 fn the_image_holds_every_library_that_the_binary_needs() {
     let linked = succeeds(Command::new("ldd").arg(env!("CARGO_BIN_EXE_boxbridge")));
     // Of the base image: the C library and the compiler's.
-    let packages = linked.lines().filter_map(|line| line.split("=> ").nth(1)?.split(' ').next()).map(package_of);
-    let runtime = text("Dockerfile").split("FROM debian:").nth(1).unwrap().to_owned();
-    let missing: Vec<_> =
-        packages.filter(|package| !["libc6", "libgcc-s1"].contains(&&**package) && !runtime.contains(&**package)).collect();
+    let packages = linked
+        .lines()
+        .filter_map(|line| line.split("=> ").nth(1)?.split(' ').next())
+        .map(package_of);
+    let runtime = text("Dockerfile")
+        .split("FROM debian:")
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let missing: Vec<_> = packages
+        .filter(|package| {
+            !["libc6", "libgcc-s1"].contains(&&**package) && !runtime.contains(&**package)
+        })
+        .collect();
     assert!(missing.is_empty(), "the image lacks {missing:?}");
 }
 
 /// The Debian package that a library came with; merged /usr or not, and without the marks of architecture and of 64-bit time.
 fn package_of(library: &str) -> String {
     let name = Path::new(library).file_name().unwrap();
-    let found = succeeds(Command::new("dpkg").arg("--search").arg(Path::new("*/").join(name)));
-    found.split(':').next().unwrap().trim_end_matches("t64").to_owned()
+    let found = succeeds(
+        Command::new("dpkg")
+            .arg("--search")
+            .arg(Path::new("*/").join(name)),
+    );
+    found
+        .split(':')
+        .next()
+        .unwrap()
+        .trim_end_matches("t64")
+        .to_owned()
 }
 
 /// Cargo takes the manifest, and all that is compiled in is there.
@@ -99,20 +159,43 @@ fn the_image_is_built_from_all_it_needs_and_no_data() {
     let context = tempfile::tempdir().unwrap();
     let ignore = text(".dockerignore");
     for path in ignore.lines().filter_map(|line| line.strip_prefix('!')) {
-        succeeds(Command::new("cp").arg("-r").arg(file(path)).arg(context.path().join(path)));
+        succeeds(
+            Command::new("cp")
+                .arg("-r")
+                .arg(file(path))
+                .arg(context.path().join(path)),
+        );
     }
     assert!(!context.path().join("data").exists() && !context.path().join("target").exists());
     // Asked for a program that is not there, cargo reads the whole manifest and builds nothing.
     let mut cargo = Command::new(env!("CARGO"));
-    let output = cargo.args(["run", "--offline", "--locked", "--bin", "nonesuch"]).current_dir(&context).output().unwrap();
+    let output = cargo
+        .args(["run", "--offline", "--locked", "--bin", "nonesuch"])
+        .current_dir(&context)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("no bin target named `nonesuch`"), "{said}");
 
     let ours = ["src", "crates"].map(|folder| context.path().join(folder));
-    let sources = succeeds(Command::new("grep").args(["-rEo", "include_(str|bytes)!\\(\"[^\"]+"]).args(ours));
+    let sources = succeeds(
+        Command::new("grep")
+            .args(["-rEo", "include_(str|bytes)!\\(\"[^\"]+"])
+            .args(ours),
+    );
     assert!(sources.lines().count() >= 2, "{sources}");
-    for (source, included) in sources.lines().map(|line| line.split_once(":include_").unwrap()) {
-        let included = Path::new(source).parent().unwrap().join(included.split('"').nth(1).unwrap());
-        assert!(included.is_file(), "{source} includes {}, which .dockerignore keeps away", included.display());
+    for (source, included) in sources
+        .lines()
+        .map(|line| line.split_once(":include_").unwrap())
+    {
+        let included = Path::new(source)
+            .parent()
+            .unwrap()
+            .join(included.split('"').nth(1).unwrap());
+        assert!(
+            included.is_file(),
+            "{source} includes {}, which .dockerignore keeps away",
+            included.display()
+        );
     }
 }

@@ -22,16 +22,27 @@ impl Service {
     fn start() -> Service {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(file("tests/debian/service_manager"));
-        command.current_dir(directory.path()).args(["notify", env!("CARGO_BIN_EXE_boxbridge"), "--config", "settings.toml"]);
+        command.current_dir(directory.path()).args([
+            "notify",
+            env!("CARGO_BIN_EXE_boxbridge"),
+            "--config",
+            "settings.toml",
+        ]);
         let ingest = write_settings(directory.path(), "127.0.0.1", free_port());
         let manager = Child::start(&command, &directory.path().join("log"));
-        let service = Service { manager, directory, ingest };
+        let service = Service {
+            manager,
+            directory,
+            ingest,
+        };
         service.wait_started(1);
         service
     }
 
     fn wait_started(&self, times: usize) {
-        wait_until("the service is started", || self.log().matches("'READY': '1'").count() >= times);
+        wait_until("the service is started", || {
+            self.log().matches("'READY': '1'").count() >= times
+        });
     }
 
     fn log(&self) -> String {
@@ -41,7 +52,9 @@ impl Service {
     /// Boxes that send as they do, each over a connection of its own, while the service ends by `signal` and comes back, five times.
     async fn loaded_while(&self, signal: &str) -> Outcome {
         let options = Options {
-            url: format!("http://{}", SocketAddr::from(([127, 0, 0, 1], self.ingest))).parse().unwrap(),
+            url: format!("http://{}", SocketAddr::from(([127, 0, 0, 1], self.ingest)))
+                .parse()
+                .unwrap(),
             rate: 200.0,
             duration: Duration::from_secs(3_600),
             patience: Duration::from_secs(20),
@@ -83,7 +96,12 @@ fn started_means_that_boxes_are_answered() {
 async fn a_restart_refuses_no_box() {
     let service = Service::start();
     let outcome = service.loaded_while("HUP").await;
-    assert_eq!(outcome.acknowledged, outcome.events, "{outcome}\n{}", service.log());
+    assert_eq!(
+        outcome.acknowledged,
+        outcome.events,
+        "{outcome}\n{}",
+        service.log()
+    );
     assert_eq!(service.log().matches("held the boxes' port").count(), 5);
 }
 
@@ -91,8 +109,17 @@ async fn a_restart_refuses_no_box() {
 async fn a_kill_refuses_no_box_and_cuts_off_only_those_that_were_being_answered() {
     let service = Service::start();
     let outcome = service.loaded_while("USR1").await;
-    let cut_off = outcome.statuses.get("connection_lost").copied().unwrap_or_default();
-    assert_eq!(outcome.acknowledged + cut_off, outcome.events, "{outcome}\n{}", service.log());
+    let cut_off = outcome
+        .statuses
+        .get("connection_lost")
+        .copied()
+        .unwrap_or_default();
+    assert_eq!(
+        outcome.acknowledged + cut_off,
+        outcome.events,
+        "{outcome}\n{}",
+        service.log()
+    );
     assert!(cut_off <= 5 * 20 && outcome.acknowledged > 200, "{outcome}");
 }
 
@@ -102,18 +129,33 @@ fn a_changed_address_is_listened_on_and_the_old_one_given_up() {
     let changed = write_settings(service.directory.path(), "127.0.0.1", free_port());
     service.manager.signal("HUP");
     service.wait_started(2);
-    assert!(listens(changed) && !listens(service.ingest), "{}", service.log());
+    assert!(
+        listens(changed) && !listens(service.ingest),
+        "{}",
+        service.log()
+    );
     // The same port on every address, while the manager may still hold it on one.
     write_settings(service.directory.path(), "0.0.0.0", changed);
     service.manager.signal("HUP");
     service.wait_started(3);
-    assert!(listens(changed) && !service.log().contains("cannot start"), "{}", service.log());
+    assert!(
+        listens(changed) && !service.log().contains("cannot start"),
+        "{}",
+        service.log()
+    );
 }
 
 #[test]
 fn the_unit_asks_for_it() {
     let unit = text("config/debian/boxbridge.service");
-    for line in ["Type=notify", "FileDescriptorStoreMax=1", "RestartSec=100ms"] {
-        assert!(unit.lines().any(|found| found == line), "{line} is not in the unit");
+    for line in [
+        "Type=notify",
+        "FileDescriptorStoreMax=1",
+        "RestartSec=100ms",
+    ] {
+        assert!(
+            unit.lines().any(|found| found == line),
+            "{line} is not in the unit"
+        );
     }
 }

@@ -13,7 +13,13 @@ use crate::parts::site::{base64, jpeg, wait_until};
 use crate::parts::subscriber::Subscriber;
 
 fn start(mosquitto: &Mosquitto) -> Gateway {
-    Gateway::start(&[("SEND__MQTT__URL", &format!("mqtt://{}", mosquitto.address())), ("QUEUE__MAX_BYTES", "256MiB")])
+    Gateway::start(&[
+        (
+            "SEND__MQTT__URL",
+            &format!("mqtt://{}", mosquitto.address()),
+        ),
+        ("QUEUE__MAX_BYTES", "256MiB"),
+    ])
 }
 
 fn with_picture(identity: &str, person_type: Value, device: &str) -> Value {
@@ -28,8 +34,18 @@ fn an_hour_in_a_moment(gateway: &Gateway) {
         let body = with_picture(&"i".repeat(number + 1), json!(person_type), "gate");
         assert_eq!(gateway.post("/RealTimeEvent", &body).status, 200);
     }
-    assert_eq!(gateway.post("/RealTimeEvent", &with_picture("i", json!(1), "gate")).status, 200);
-    assert_eq!(gateway.post("/HistoryEvent", &event("of yesterday", json!(1), "door")).status, 200);
+    assert_eq!(
+        gateway
+            .post("/RealTimeEvent", &with_picture("i", json!(1), "gate"))
+            .status,
+        200
+    );
+    assert_eq!(
+        gateway
+            .post("/HistoryEvent", &event("of yesterday", json!(1), "door"))
+            .status,
+        200
+    );
     gateway.wait_delivered();
 }
 
@@ -41,23 +57,41 @@ async fn every_query_finds_its_series_at_a_live_gateway_and_nothing_fires_there(
     let prometheus = Prometheus::start(gateway.admin, &rules_file());
     an_hour_in_a_moment(&gateway);
     wait_until("five scrapes", || {
-        let scrapes = prometheus.query("count_over_time(boxbridge_build_info[1m])").unwrap();
-        scrapes.first().is_some_and(|one| one["value"][1].as_str().unwrap().parse::<u32>().unwrap() >= 5)
+        let scrapes = prometheus
+            .query("count_over_time(boxbridge_build_info[1m])")
+            .unwrap();
+        scrapes
+            .first()
+            .is_some_and(|one| one["value"][1].as_str().unwrap().parse::<u32>().unwrap() >= 5)
     });
     // Before the first scrape there was none: that the rules know better by now is one evaluation away.
-    let is_known = |rule: &Value| rule["name"] == "BoxbridgeNoGateway" && rule["state"] == "inactive";
-    wait_until("the rules know the gateway", || prometheus.rules().iter().any(is_known));
+    let is_known =
+        |rule: &Value| rule["name"] == "BoxbridgeNoGateway" && rule["state"] == "inactive";
+    wait_until("the rules know the gateway", || {
+        prometheus.rules().iter().any(is_known)
+    });
     // A first segment is a trend, to a rule that has seen nothing else: that one has ten minutes to look on.
-    let is_silent =
-        |rule: &Value| rule["state"] == "inactive" || (rule["name"] == "BoxbridgeQueueFilling" && rule["state"] == "pending");
+    let is_silent = |rule: &Value| {
+        rule["state"] == "inactive"
+            || (rule["name"] == "BoxbridgeQueueFilling" && rule["state"] == "pending")
+    };
     let loaded = prometheus.rules();
     assert_eq!(loaded.len(), rules().len());
-    let wrong: Vec<_> = loaded.iter().filter(|rule| rule["health"] != "ok" || !is_silent(rule)).collect();
+    let wrong: Vec<_> = loaded
+        .iter()
+        .filter(|rule| rule["health"] != "ok" || !is_silent(rule))
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 
     let mut asked = BTreeSet::new();
-    for expression in rules().into_iter().map(|rule| rule.expression).chain(dashboard_queries()) {
-        prometheus.query(&expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    for expression in rules()
+        .into_iter()
+        .map(|rule| rule.expression)
+        .chain(dashboard_queries())
+    {
+        prometheus
+            .query(&expression)
+            .unwrap_or_else(|error| panic!("{expression}: {error}"));
         asked.extend(selectors(&expression));
     }
     assert!(asked.len() > 50, "{asked:?}");
@@ -68,16 +102,32 @@ async fn every_query_finds_its_series_at_a_live_gateway_and_nothing_fires_there(
         assert!(!series.is_empty(), "{text} selects nothing");
         for (label, words) in selector.wanted.iter().filter(|_| text == selector.text) {
             for word in words {
-                assert!(series.iter().any(|one| one["metric"][label] == word.as_str()), "{text}: no {label} {word}");
+                assert!(
+                    series
+                        .iter()
+                        .any(|one| one["metric"][label] == word.as_str()),
+                    "{text}: no {label} {word}"
+                );
             }
         }
     }
-    let names = prometheus.query("count by (__name__) ({__name__=~\"boxbridge_.*\"})").unwrap();
-    let names: BTreeSet<_> = names.iter().map(|one| one["metric"]["__name__"].as_str().unwrap().to_owned()).collect();
+    let names = prometheus
+        .query("count by (__name__) ({__name__=~\"boxbridge_.*\"})")
+        .unwrap();
+    let names: BTreeSet<_> = names
+        .iter()
+        .map(|one| one["metric"]["__name__"].as_str().unwrap().to_owned())
+        .collect();
     let page = std::fs::read_to_string(file("docs/operations.md")).unwrap();
-    for word in page.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).filter(|word| word.starts_with("boxbridge_")) {
+    for word in page
+        .split(|c: char| !(c.is_ascii_lowercase() || c == '_'))
+        .filter(|word| word.starts_with("boxbridge_"))
+    {
         let histogram = format!("{word}_bucket");
-        assert!(names.contains(word) || names.contains(&histogram) || word.ends_with('_'), "the page names {word}");
+        assert!(
+            names.contains(word) || names.contains(&histogram) || word.ends_with('_'),
+            "the page names {word}"
+        );
     }
 }
 
@@ -89,23 +139,46 @@ async fn metrics_pass_the_linter_count_by_person_type_and_come_down_again() {
     let (said, is_content) = promtool(&["check", "metrics"], &get(gateway.admin, "/metrics"));
     assert!(is_content && said.is_empty(), "{said}");
     let metrics = gateway.metrics();
-    for (person_type, count) in
-        [("employee", 2.0), ("visitor", 1.0), ("blacklist", 1.0), ("stranger", 1.0), ("vip", 1.0), ("unknown", 1.0)]
-    {
-        assert_eq!(metrics[&format!("boxbridge_ingest_accepted_total{{person_type=\"{person_type}\"}}")], count, "{person_type}");
+    for (person_type, count) in [
+        ("employee", 2.0),
+        ("visitor", 1.0),
+        ("blacklist", 1.0),
+        ("stranger", 1.0),
+        ("vip", 1.0),
+        ("unknown", 1.0),
+    ] {
+        assert_eq!(
+            metrics[&format!("boxbridge_ingest_accepted_total{{person_type=\"{person_type}\"}}")],
+            count,
+            "{person_type}"
+        );
     }
     assert_eq!(metrics["boxbridge_queue_max_bytes"], f64::from(256 << 20));
-    wait_until("no connection is counted", || gateway.metrics()["boxbridge_ingest_connections"] == 0.0);
+    wait_until("no connection is counted", || {
+        gateway.metrics()["boxbridge_ingest_connections"] == 0.0
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_nobody_hears_is_counted_and_yesterdays_is_not() {
     let mosquitto = Mosquitto::start();
     let gateway = start(&mosquitto);
-    assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(3), "gate")).status, 200);
-    assert_eq!(gateway.post("/HistoryEvent", &event("2", json!(3), "door")).status, 200);
+    assert_eq!(
+        gateway
+            .post("/RealTimeEvent", &event("1", json!(3), "gate"))
+            .status,
+        200
+    );
+    assert_eq!(
+        gateway
+            .post("/HistoryEvent", &event("2", json!(3), "door"))
+            .status,
+        200
+    );
     gateway.wait_delivered();
-    let of = |name: &str| gateway.metrics()[&format!("boxbridge_send_{name}_total{{person_type=\"blacklist\"}}")];
+    let of = |name: &str| {
+        gateway.metrics()[&format!("boxbridge_send_{name}_total{{person_type=\"blacklist\"}}")]
+    };
     assert_eq!((of("alerts_unheard"), of("no_subscriber")), (1.0, 2.0));
 }
 
@@ -120,7 +193,12 @@ fn every_scrape_adds_up_however_many_look_at_once() {
             scope.spawn(move || {
                 for number in 0.. {
                     assert_eq!(
-                        gateway.post("/RealTimeEvent", &event(&format!("{number}"), json!(number % 5 + 1), device)).status,
+                        gateway
+                            .post(
+                                "/RealTimeEvent",
+                                &event(&format!("{number}"), json!(number % 5 + 1), device)
+                            )
+                            .status,
                         200
                     );
                     if Instant::now() > until {
@@ -133,11 +211,18 @@ fn every_scrape_adds_up_however_many_look_at_once() {
             scope.spawn(|| {
                 while Instant::now() < until {
                     let metrics = gateway.metrics();
-                    for labels in ["mqtt", "store"].map(|name| format!("destination=\"{name}\",lane=\"normal\"")) {
-                        let ended = ["delivered", "set_aside", "expired"]
-                            .map(|outcome| metrics[&format!("boxbridge_send_records_total{{{labels},outcome=\"{outcome}\"}}")]);
-                        let waiting = metrics[&format!("boxbridge_queue_waiting_records{{{labels}}}")];
-                        let accepted = metrics[&format!("boxbridge_send_accepted_total{{{labels}}}")];
+                    for labels in ["mqtt", "store"]
+                        .map(|name| format!("destination=\"{name}\",lane=\"normal\""))
+                    {
+                        let ended = ["delivered", "set_aside", "expired"].map(|outcome| {
+                            metrics[&format!(
+                                "boxbridge_send_records_total{{{labels},outcome=\"{outcome}\"}}"
+                            )]
+                        });
+                        let waiting =
+                            metrics[&format!("boxbridge_queue_waiting_records{{{labels}}}")];
+                        let accepted =
+                            metrics[&format!("boxbridge_send_accepted_total{{{labels}}}")];
                         assert_eq!(ended.iter().sum::<f64>() + waiting, accepted, "{labels}");
                     }
                 }
@@ -148,13 +233,24 @@ fn every_scrape_adds_up_however_many_look_at_once() {
 
 #[test]
 fn metrics_say_why_a_gateway_is_not_ready() {
-    let mut gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9"), ("INGEST__DRAIN_DELAY", "2s")]);
+    let mut gateway = Gateway::start(&[
+        ("SEND__MQTT__URL", "mqtt://127.0.0.1:9"),
+        ("INGEST__DRAIN_DELAY", "2s"),
+    ]);
     let holds = |gateway: &Gateway| -> Vec<String> {
-        let causes = gateway.metrics().into_iter().filter(|(name, _)| name.starts_with("boxbridge_ingest_not_ready"));
-        causes.filter(|(_, is_so)| *is_so == 1.0).map(|(name, _)| name).collect()
+        let causes = gateway
+            .metrics()
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("boxbridge_ingest_not_ready"));
+        causes
+            .filter(|(_, is_so)| *is_so == 1.0)
+            .map(|(name, _)| name)
+            .collect()
     };
     assert_eq!(holds(&gateway), [""; 0]);
     gateway.signal("TERM");
-    wait_until("draining", || holds(&gateway) == ["boxbridge_ingest_not_ready{cause=\"draining\"}"]);
+    wait_until("draining", || {
+        holds(&gateway) == ["boxbridge_ingest_not_ready{cause=\"draining\"}"]
+    });
     assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
 }

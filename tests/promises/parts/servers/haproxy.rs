@@ -39,7 +39,11 @@ impl Haproxy {
             Says::Forwarded => ("http", "http-request add-header Forwarded for=%[src]", ""),
             Says::ProxyV1 => ("tcp", "", "send-proxy"),
             Says::ProxyV2 => ("tcp", "", "send-proxy-v2"),
-            Says::ProxyV2WithTlvs => ("tcp", "unique-id-format %ci", "send-proxy-v2 proxy-v2-options unique-id,crc32c"),
+            Says::ProxyV2WithTlvs => (
+                "tcp",
+                "unique-id-format %ci",
+                "send-proxy-v2 proxy-v2-options unique-id,crc32c",
+            ),
             Says::Nothing => ("http", "", ""),
         };
         let config = format!(
@@ -49,14 +53,25 @@ impl Haproxy {
         let file = directory.path().join("haproxy.cfg");
         std::fs::write(&file, config).unwrap();
         let mut command = Command::new(EXECUTABLE);
-        command.args(["-db", "-f"]).arg(&file).current_dir(directory.path());
+        command
+            .args(["-db", "-f"])
+            .arg(&file)
+            .current_dir(directory.path());
         let mut child = Child::start(&command, &directory.path().join("log"));
-        child.wait_until("haproxy", Duration::from_secs(20), || listens(address.port()));
-        Haproxy { child, _directory: directory, address }
+        child.wait_until("haproxy", Duration::from_secs(20), || {
+            listens(address.port())
+        });
+        Haproxy {
+            child,
+            _directory: directory,
+            address,
+        }
     }
 
     /// Whether it has found the gateway well.
     pub fn has_checked(&self) -> bool {
-        self.child.log_end().contains("Health check for server boxes/gateway succeeded")
+        self.child
+            .log_end()
+            .contains("Health check for server boxes/gateway succeeded")
     }
 }

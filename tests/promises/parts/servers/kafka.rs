@@ -12,7 +12,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -78,27 +80,51 @@ impl Broker {
         (broker, line.unwrap())
     }
 
-    fn start_with(security: Security, bytes_per_second: Option<u64>) -> (Broker, Option<SocketAddr>) {
+    fn start_with(
+        security: Security,
+        bytes_per_second: Option<u64>,
+    ) -> (Broker, Option<SocketAddr>) {
         let directory = tempfile::tempdir().unwrap();
-        let [port, controller, sasl_port, ssl_port, sasl_ssl_port] = std::array::from_fn(|_| free_port());
+        let [port, controller, sasl_port, ssl_port, sasl_ssl_port] =
+            std::array::from_fn(|_| free_port());
         let mut settings = settings(directory.path(), port, controller);
-        let line = bytes_per_second.map(|rate| thin_line::to((Ipv4Addr::LOCALHOST, port).into(), rate));
+        let line =
+            bytes_per_second.map(|rate| thin_line::to((Ipv4Addr::LOCALHOST, port).into(), rate));
         if let Some(line) = line {
             // Clients go where the broker says that it is.
-            settings.insert("advertised.listeners".to_owned(), format!("PLAINTEXT://{line}"));
+            settings.insert(
+                "advertised.listeners".to_owned(),
+                format!("PLAINTEXT://{line}"),
+            );
         }
         if security == Security::All {
             authority::make(directory.path());
-            secure(&mut settings, directory.path(), [port, controller, sasl_port, ssl_port, sasl_ssl_port]);
+            secure(
+                &mut settings,
+                directory.path(),
+                [port, controller, sasl_port, ssl_port, sasl_ssl_port],
+            );
         }
-        let properties: String = settings.iter().fold(String::new(), |mut text, (key, value)| {
-            writeln!(text, "{key}={value}").unwrap();
-            text
-        });
+        let properties: String = settings
+            .iter()
+            .fold(String::new(), |mut text, (key, value)| {
+                writeln!(text, "{key}={value}").unwrap();
+                text
+            });
         std::fs::write(directory.path().join("server.properties"), properties).unwrap();
         format(directory.path(), security);
-        let child = Child::start(&java(directory.path(), "kafka.Kafka"), &directory.path().join("log"));
-        let mut broker = Broker { child, directory, port, sasl_port, ssl_port, sasl_ssl_port };
+        let child = Child::start(
+            &java(directory.path(), "kafka.Kafka"),
+            &directory.path().join("log"),
+        );
+        let mut broker = Broker {
+            child,
+            directory,
+            port,
+            sasl_port,
+            ssl_port,
+            sasl_ssl_port,
+        };
         broker.wait();
         (broker, line)
     }
@@ -118,7 +144,10 @@ impl Broker {
 
     /// Starts it again after [`Broker::kill`], with its data on the same ports; [`Broker::wait`] waits until it answers.
     pub fn start_again(&mut self) {
-        self.child = Child::start(&java(self.directory.path(), "kafka.Kafka"), &self.directory.path().join("log"));
+        self.child = Child::start(
+            &java(self.directory.path(), "kafka.Kafka"),
+            &self.directory.path().join("log"),
+        );
     }
 
     /// It accepts connections and answers nothing, until [`Broker::resume`].
@@ -133,14 +162,16 @@ impl Broker {
     /// Waits until it answers a client.
     pub fn wait(&mut self) {
         let (port, address) = (self.port, self.address());
-        self.child.wait_until("Kafka", WAIT, || listens(port) && answers(&address));
+        self.child
+            .wait_until("Kafka", WAIT, || listens(port) && answers(&address));
     }
 
     /// Makes a topic with settings such as `max.message.bytes`.
     pub async fn make_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let topic = settings
-            .iter()
-            .fold(NewTopic::new(name, partitions, TopicReplication::Fixed(1)), |topic, (key, value)| topic.set(key, value));
+        let topic = settings.iter().fold(
+            NewTopic::new(name, partitions, TopicReplication::Fixed(1)),
+            |topic, (key, value)| topic.set(key, value),
+        );
         let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
         for result in admin.create_topics([&topic], &options).await.unwrap() {
@@ -173,7 +204,10 @@ impl Broker {
 
     /// Reads a topic from its beginning until there are `count` messages; panics if they do not come.
     pub async fn read(&self, topic: &str, count: usize) -> Vec<Received> {
-        self.read_until(topic, &format!("{count} messages"), move |messages| messages.len() >= count).await
+        self.read_until(topic, &format!("{count} messages"), move |messages| {
+            messages.len() >= count
+        })
+        .await
     }
 
     /// Reads a topic from its beginning until `enough` says so; panics if that does not come. Messages of one partition are in order.
@@ -184,31 +218,50 @@ impl Broker {
         enough: impl Fn(&[Received]) -> bool + Send + 'static,
     ) -> Vec<Received> {
         let (address, topic, what) = (self.address(), topic.to_owned(), what.to_owned());
-        tokio::task::spawn_blocking(move || read_until(&address, &topic, &what, enough)).await.unwrap()
+        tokio::task::spawn_blocking(move || read_until(&address, &topic, &what, enough))
+            .await
+            .unwrap()
     }
 }
 
 fn client(address: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", address).set("allow.auto.create.topics", "false").set("log_level", "2");
+    config
+        .set("bootstrap.servers", address)
+        .set("allow.auto.create.topics", "false")
+        .set("log_level", "2");
     config
 }
 
 fn consumer(address: &str) -> BaseConsumer {
-    client(address).set("group.id", "tests").set("enable.auto.commit", "false").create().unwrap()
+    client(address)
+        .set("group.id", "tests")
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap()
 }
 
 fn answers(address: &str) -> bool {
-    consumer(address).fetch_metadata(None, Duration::from_secs(2)).is_ok_and(|metadata| !metadata.brokers().is_empty())
+    consumer(address)
+        .fetch_metadata(None, Duration::from_secs(2))
+        .is_ok_and(|metadata| !metadata.brokers().is_empty())
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Option<usize> {
     let metadata = consumer.fetch_metadata(Some(topic), WAIT).unwrap();
-    let topic = metadata.topics().first().filter(|topic| topic.error().is_none())?;
+    let topic = metadata
+        .topics()
+        .first()
+        .filter(|topic| topic.error().is_none())?;
     Some(topic.partitions().len()).filter(|count| *count > 0)
 }
 
-fn read_until(address: &str, topic: &str, what: &str, enough: impl Fn(&[Received]) -> bool) -> Vec<Received> {
+fn read_until(
+    address: &str,
+    topic: &str,
+    what: &str,
+    enough: impl Fn(&[Received]) -> bool,
+) -> Vec<Received> {
     let deadline = Instant::now() + WAIT;
     let consumer = consumer(address);
     let mut count = None;
@@ -218,12 +271,18 @@ fn read_until(address: &str, topic: &str, what: &str, enough: impl Fn(&[Received
     }
     let mut assignment = TopicPartitionList::new();
     for partition in 0..count.unwrap() {
-        assignment.add_partition_offset(topic, partition as i32, Offset::Beginning).unwrap();
+        assignment
+            .add_partition_offset(topic, partition as i32, Offset::Beginning)
+            .unwrap();
     }
     consumer.assign(&assignment).unwrap();
     let mut messages = Vec::new();
     while !enough(&messages) {
-        assert!(Instant::now() < deadline, "topic {topic}: {what} did not come, only {}", messages.len());
+        assert!(
+            Instant::now() < deadline,
+            "topic {topic}: {what} did not come, only {}",
+            messages.len()
+        );
         // A broker that restarts is an error here and no more.
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) {
             messages.push(received(&message));
@@ -234,8 +293,12 @@ fn read_until(address: &str, topic: &str, what: &str, enough: impl Fn(&[Received
 
 fn received(message: &impl Message) -> Received {
     let headers = message.headers().map_or_else(BTreeMap::new, |headers| {
-        let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap_or_default().to_vec()).unwrap();
-        headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
+        let text =
+            |value: Option<&[u8]>| String::from_utf8(value.unwrap_or_default().to_vec()).unwrap();
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), text(header.value)))
+            .collect()
     });
     Received {
         partition: message.partition(),
@@ -256,7 +319,10 @@ fn settings(directory: &Path, port: u16, controller: u16) -> BTreeMap<String, St
         ("controller.quorum.voters", &quorum),
         ("controller.listener.names", "CONTROLLER"),
         ("listeners", &listeners),
-        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+        (
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        ),
         ("inter.broker.listener.name", "PLAINTEXT"),
         ("log.dirs", &data),
         ("num.partitions", "1"),
@@ -280,10 +346,17 @@ fn settings(directory: &Path, port: u16, controller: u16) -> BTreeMap<String, St
         ("auto.create.topics.enable", "true"),
         ("log.segment.bytes", "16777216"),
     ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }
 
-fn secure(settings: &mut BTreeMap<String, String>, directory: &Path, [port, controller, sasl, ssl, sasl_ssl]: [u16; 5]) {
+fn secure(
+    settings: &mut BTreeMap<String, String>,
+    directory: &Path,
+    [port, controller, sasl, ssl, sasl_ssl]: [u16; 5],
+) {
     let plain = format!(
         "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{USER}\" password=\"{PASSWORD}\" user_{USER}=\"{PASSWORD}\";"
     );
@@ -301,18 +374,32 @@ fn secure(settings: &mut BTreeMap<String, String>, directory: &Path, [port, cont
     );
     set("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512".to_owned());
     for listener in ["sasl_plaintext", "sasl_ssl"] {
-        set(&format!("listener.name.{listener}.plain.sasl.jaas.config"), plain.clone());
-        set(&format!("listener.name.{listener}.scram-sha-512.sasl.jaas.config"), scram.clone());
+        set(
+            &format!("listener.name.{listener}.plain.sasl.jaas.config"),
+            plain.clone(),
+        );
+        set(
+            &format!("listener.name.{listener}.scram-sha-512.sasl.jaas.config"),
+            scram.clone(),
+        );
     }
     set("ssl.keystore.type", "PEM".to_owned());
-    set("ssl.keystore.location", directory.join("keystore.pem").display().to_string());
+    set(
+        "ssl.keystore.location",
+        directory.join("keystore.pem").display().to_string(),
+    );
 }
 
 fn format(directory: &Path, security: Security) {
     let mut command = java(directory, "kafka.tools.StorageTool");
-    command.args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"]).arg(directory.join("server.properties"));
+    command
+        .args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"])
+        .arg(directory.join("server.properties"));
     if security == Security::All {
-        command.args(["--add-scram", &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]")]);
+        command.args([
+            "--add-scram",
+            &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
+        ]);
     }
     let output = command.output().unwrap();
     assert!(
@@ -327,7 +414,12 @@ fn format(directory: &Path, security: Security) {
 fn java(directory: &Path, class: &str) -> Command {
     let mut command = Command::new("java");
     // The class path is relative, for the shared class archive, which knows it by its words.
-    command.current_dir(installed("kafka-4.4.0")).args(["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.current_dir(installed("kafka-4.4.0")).args([
+        "-Xms64m",
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+    ]);
     command.args([
         "-Xshare:auto",
         "-XX:SharedArchiveFile=kafka.jsa",

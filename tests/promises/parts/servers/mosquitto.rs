@@ -33,7 +33,13 @@ pub struct Settings<'a> {
 
 impl Default for Settings<'_> {
     fn default() -> Self {
-        Settings { listeners: &[Listener::Tcp], users: &[], acl: "", lines: &[], certificates: None }
+        Settings {
+            listeners: &[Listener::Tcp],
+            users: &[],
+            acl: "",
+            lines: &[],
+            certificates: None,
+        }
     }
 }
 
@@ -53,12 +59,19 @@ impl Mosquitto {
     }
 
     pub fn with(settings: &Settings) -> Mosquitto {
-        assert!(Path::new(EXECUTABLE).exists(), "{EXECUTABLE} is missing: apt-get install mosquitto");
+        assert!(
+            Path::new(EXECUTABLE).exists(),
+            "{EXECUTABLE} is missing: apt-get install mosquitto"
+        );
         // A free port may be taken by another test before mosquitto has it.
         for _ in 0..5 {
             let directory = tempfile::tempdir().expect("a temporary directory");
             let addresses = settings.listeners.iter().map(|_| free_address()).collect();
-            let mut mosquitto = Mosquitto { directory, addresses, process: None };
+            let mut mosquitto = Mosquitto {
+                directory,
+                addresses,
+                process: None,
+            };
             mosquitto.configure(settings);
             if mosquitto.try_run() {
                 return mosquitto;
@@ -107,7 +120,11 @@ impl Mosquitto {
 
     /// The same broker again, on the same ports.
     pub fn run(&mut self) {
-        assert!(self.try_run(), "mosquitto does not start again: {}", self.log());
+        assert!(
+            self.try_run(),
+            "mosquitto does not start again: {}",
+            self.log()
+        );
     }
 
     fn configure(&self, settings: &Settings) {
@@ -123,7 +140,10 @@ impl Mosquitto {
             lines.push("allow_anonymous true".to_owned());
         } else {
             self.write_passwords(settings.users);
-            lines.push(format!("allow_anonymous false\npassword_file {}", self.file("passwords").display()));
+            lines.push(format!(
+                "allow_anonymous false\npassword_file {}",
+                self.file("passwords").display()
+            ));
         }
         if !settings.acl.is_empty() {
             std::fs::write(self.file("acl"), settings.acl).expect("acl");
@@ -138,10 +158,16 @@ impl Mosquitto {
     }
 
     fn write_passwords(&self, users: &[(&str, &str)]) {
-        let lines: String = users.iter().map(|(name, password)| format!("{name}:{password}\n")).collect();
+        let lines: String = users
+            .iter()
+            .map(|(name, password)| format!("{name}:{password}\n"))
+            .collect();
         std::fs::write(self.file("passwords"), lines).expect("passwords");
-        let status =
-            Command::new("mosquitto_passwd").arg("-U").arg(self.file("passwords")).status().expect("mosquitto_passwd runs");
+        let status = Command::new("mosquitto_passwd")
+            .arg("-U")
+            .arg(self.file("passwords"))
+            .status()
+            .expect("mosquitto_passwd runs");
         assert!(status.success(), "mosquitto_passwd: {status}");
     }
 
@@ -157,9 +183,17 @@ impl Mosquitto {
         let process = self.process.insert(child);
         let deadline = Instant::now() + PATIENCE;
         let addresses = &self.addresses;
-        let all_answer = || addresses.iter().all(|address| TcpStream::connect(address).is_ok());
+        let all_answer = || {
+            addresses
+                .iter()
+                .all(|address| TcpStream::connect(address).is_ok())
+        };
         while Instant::now() < deadline {
-            if process.try_wait().expect("its state can be asked").is_some() {
+            if process
+                .try_wait()
+                .expect("its state can be asked")
+                .is_some()
+            {
                 return false;
             }
             if all_answer() {
@@ -172,7 +206,11 @@ impl Mosquitto {
 
     fn signal(&self, name: &str) {
         let Some(process) = &self.process else { return };
-        let status = Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()).status().expect("kill runs");
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(process.id().to_string())
+            .status()
+            .expect("kill runs");
         assert!(status.success(), "kill -{name}: {status}");
     }
 
@@ -204,7 +242,10 @@ fn listener_lines(listener: Listener, certificates: Option<&Certificates>) -> Ve
     if matches!(listener, Listener::WebSocket | Listener::WebSocketTls) {
         lines.push("protocol websockets".to_owned());
     }
-    if matches!(listener, Listener::Tls | Listener::WebSocketTls | Listener::MutualTls) {
+    if matches!(
+        listener,
+        Listener::Tls | Listener::WebSocketTls | Listener::MutualTls
+    ) {
         let certificates = certificates.expect("a TLS listener needs certificates");
         let (certificate, key) = certificates.server();
         lines.push(format!("certfile {}", certificate.display()));

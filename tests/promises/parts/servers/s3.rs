@@ -47,24 +47,44 @@ impl Server {
         let port = free_port();
         let mut command = Command::new(installed("versitygw-1.8.0").join("versitygw"));
         command
-            .args(["--port", &format!("127.0.0.1:{port}"), "--health", "/health", "--quiet"])
+            .args([
+                "--port",
+                &format!("127.0.0.1:{port}"),
+                "--health",
+                "/health",
+                "--quiet",
+            ])
             .env("ROOT_ACCESS_KEY", KEY_ID)
             .env("ROOT_SECRET_KEY", SECRET)
             .current_dir(directory.path());
         if encryption == Encryption::Tls {
             authority::make(directory.path());
             let file = |name| directory.path().join(name);
-            command.arg("--cert").arg(file("server.pem")).arg("--key").arg(file("server.key"));
+            command
+                .arg("--cert")
+                .arg(file("server.pem"))
+                .arg("--key")
+                .arg(file("server.key"));
         }
         command.arg("posix").arg(&objects);
         let child = Child::start(&command, &directory.path().join("log"));
-        let mut server = Server { child, command, port, directory, encryption };
+        let mut server = Server {
+            child,
+            command,
+            port,
+            directory,
+            encryption,
+        };
         server.wait();
         server
     }
 
     pub fn endpoint(&self) -> String {
-        let scheme = if self.encryption == Encryption::Tls { "https" } else { "http" };
+        let scheme = if self.encryption == Encryption::Tls {
+            "https"
+        } else {
+            "http"
+        };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
@@ -107,16 +127,26 @@ impl Server {
     fn wait(&mut self) {
         let (port, encryption) = (self.port, self.encryption);
         // Behind TLS, that it listens has to do.
-        let ready = || if encryption == Encryption::Tls { listens(port) } else { healthy(port) };
-        self.child.wait_until("versitygw", Duration::from_secs(20), ready);
+        let ready = || {
+            if encryption == Encryption::Tls {
+                listens(port)
+            } else {
+                healthy(port)
+            }
+        };
+        self.child
+            .wait_until("versitygw", Duration::from_secs(20), ready);
     }
 }
 
 fn healthy(port: u16) -> bool {
     use std::io::{Read, Write};
-    let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
     let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
-    let _ = stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let _ =
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     answer.starts_with("HTTP/1.1 200")
@@ -124,12 +154,22 @@ fn healthy(port: u16) -> bool {
 
 /// The endpoint of a server that takes any request, keeps nothing, and answers 413 to bodies over the limit; it ends with the test.
 pub async fn refusing(limit: Arc<AtomicUsize>) -> String {
-    answering("413 Payload Too Large", "<Error><Code>EntityTooLarge</Code><Message>too large for us</Message></Error>", limit).await
+    answering(
+        "413 Payload Too Large",
+        "<Error><Code>EntityTooLarge</Code><Message>too large for us</Message></Error>",
+        limit,
+    )
+    .await
 }
 
 /// The same with a fault of its own.
 pub async fn failing(limit: Arc<AtomicUsize>) -> String {
-    answering("500 Internal Server Error", "<Error><Code>InternalError</Code><Message>a bad disk</Message></Error>", limit).await
+    answering(
+        "500 Internal Server Error",
+        "<Error><Code>InternalError</Code><Message>a bad disk</Message></Error>",
+        limit,
+    )
+    .await
 }
 
 async fn answering(status: &'static str, error: &'static str, limit: Arc<AtomicUsize>) -> String {
@@ -160,7 +200,10 @@ async fn answer(stream: TcpStream, status: &str, error: &str, limit: Arc<AtomicU
         }
         stream.read_exact(&mut vec![0; length]).await.unwrap();
         let answer = match length > limit.load(Ordering::Relaxed) {
-            true => format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{error}", error.len()),
+            true => format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{error}",
+                error.len()
+            ),
             false => "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n".to_owned(),
         };
         stream.write_all(answer.as_bytes()).await.unwrap();

@@ -35,7 +35,10 @@ impl StubBroker {
     /// Its threads end with the process.
     pub fn start(react: impl Fn(&Publication) -> Reaction + Send + Sync + 'static) -> StubBroker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let broker = StubBroker { address: listener.local_addr().unwrap(), taken: Arc::default() };
+        let broker = StubBroker {
+            address: listener.local_addr().unwrap(),
+            taken: Arc::default(),
+        };
         let (react, taken): (Arc<React>, _) = (Arc::new(react), Arc::clone(&broker.taken));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -64,19 +67,27 @@ fn serve(mut stream: TcpStream, react: &React, taken: &Mutex<Vec<Publication>>) 
         match kind >> 4 {
             // CONNECT: the name of the protocol, then its version.
             1 => {
-                let answer: &[u8] = if *body.get(6)? == 5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+                let answer: &[u8] = if *body.get(6)? == 5 {
+                    &[0x20, 3, 0, 0, 0]
+                } else {
+                    &[0x20, 2, 0, 0]
+                };
                 stream.write_all(answer).ok()?;
             }
             3 => {
                 let topic_bytes = usize::from(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
                 let topic = String::from_utf8_lossy(body.get(2..2 + topic_bytes)?).into_owned();
-                let [high, low] = *body.get(2 + topic_bytes..4 + topic_bytes)? else { return None };
+                let [high, low] = *body.get(2 + topic_bytes..4 + topic_bytes)? else {
+                    return None;
+                };
                 let text = String::from_utf8_lossy(&body).into_owned();
                 let publication = Publication { topic, text };
                 match react(&publication) {
                     Reaction::HangUp => return None,
                     Reaction::Ignore => {}
-                    Reaction::Refuse(code) => stream.write_all(&[0x40, 4, high, low, code, 0]).ok()?,
+                    Reaction::Refuse(code) => {
+                        stream.write_all(&[0x40, 4, high, low, code, 0]).ok()?
+                    }
                     Reaction::Take => {
                         taken.lock().unwrap().push(publication);
                         stream.write_all(&[0x40, 2, high, low]).ok()?;

@@ -30,8 +30,14 @@ pub struct Gateway {
 
 impl Gateway {
     pub async fn start(folder: PathBuf) -> (Gateway, Receiver) {
-        let gateway = Gateway { folder, outgoing: Arc::default() };
-        let router = Router::new().fallback(take).with_state(gateway.clone()).layer(DefaultBodyLimit::max(8 << 20));
+        let gateway = Gateway {
+            folder,
+            outgoing: Arc::default(),
+        };
+        let router = Router::new()
+            .fallback(take)
+            .with_state(gateway.clone())
+            .layer(DefaultBodyLimit::max(8 << 20));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -44,7 +50,9 @@ impl Gateway {
     }
 
     fn store(&self, kind: &str, base64: &Value) -> Value {
-        let Some(text) = base64.as_str().filter(|text| !text.is_empty()) else { return Value::Null };
+        let Some(text) = base64.as_str().filter(|text| !text.is_empty()) else {
+            return Value::Null;
+        };
         let bytes = BASE64_STANDARD.decode(text).unwrap();
         let sha256 = content_hash::of(&bytes);
         let key = match kind {
@@ -89,6 +97,10 @@ async fn take(State(gateway): State<Gateway>, body: axum::body::Bytes) -> String
     });
     let mqtt_topic = format!("boxbridge/default/events/{person_type}/{device}");
     let kafka_topic = format!("boxbridge.events.{person_type}");
-    gateway.outgoing.lock().unwrap().push(Outgoing { mqtt_topic, kafka_topic, payload });
+    gateway.outgoing.lock().unwrap().push(Outgoing {
+        mqtt_topic,
+        kafka_topic,
+        payload,
+    });
     json!({"status": 0, "message": "SUCCESS", "event_id": id}).to_string()
 }

@@ -6,15 +6,27 @@ use super::planted::{Run, check, picture};
 
 #[test]
 fn an_object_deleted_is_dangling_where_a_message_claims_it() {
-    let report = check(|run| run.delete_object(&picture(105)), &[("dangling", 1)], false);
+    let report = check(
+        |run| run.delete_object(&picture(105)),
+        &[("dangling", 1)],
+        false,
+    );
     assert!(report.store.unwrap().dangling.examples[0].ends_with("of event 0000abcd-5"));
     // The registered picture is one object of many events.
-    check(|run| run.delete_object(&picture(1)), &[("dangling", 1)], false);
+    check(
+        |run| run.delete_object(&picture(1)),
+        &[("dangling", 1)],
+        false,
+    );
 }
 
 #[test]
 fn an_object_under_another_key_than_the_message_says_is_dangling() {
-    check(|run| run.said(5, PictureKind::Scene).key = Some(format!("face/{}.jpg", picture(105))), &[("dangling", 1)], false);
+    check(
+        |run| run.said(5, PictureKind::Scene).key = Some(format!("face/{}.jpg", picture(105))),
+        &[("dangling", 1)],
+        false,
+    );
 }
 
 #[test]
@@ -25,7 +37,11 @@ fn an_object_that_is_announced_and_not_there_yet_is_pending() {
     };
     let report = check(pending, &[("pending", 1)], true);
     assert!(!report.passes_strictly());
-    check(|run| run.said(5, PictureKind::Scene).stored = Some(false), &[], true);
+    check(
+        |run| run.said(5, PictureKind::Scene).stored = Some(false),
+        &[],
+        true,
+    );
 }
 
 #[test]
@@ -51,7 +67,12 @@ fn a_picture_that_no_message_speaks_of_and_that_is_not_there_is_lost() {
 
 #[test]
 fn an_object_of_another_size_or_content_is_wrong() {
-    let object = |run: &mut Run| run.objects.iter().position(|object| object.key.contains(&picture(105))).unwrap();
+    let object = |run: &mut Run| {
+        run.objects
+            .iter()
+            .position(|object| object.key.contains(&picture(105)))
+            .unwrap()
+    };
     let shorter = |run: &mut Run| {
         let place = object(run);
         run.objects[place].bytes = 1_999;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use boxbridge::config::{Config, Layers};
 use boxbridge::event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
 use boxbridge_proof::reconcile::{
-    Arrival, Bus, Delivered, DeliveredPicture, Finding, Recorded, Report, Rules, StoredObject, Stream, judge,
+    Arrival, Bus, Delivered, DeliveredPicture, Finding, Recorded, Report, Rules, StoredObject,
+    Stream, judge,
 };
 use boxbridge_proof::simulate::{Entry, Marker, Sent};
 
@@ -22,17 +23,36 @@ pub fn picture(number: u32) -> String {
 /// Two devices take turns; everybody is an employee, but for a VIP now and then.
 pub fn entry(number: u32) -> Entry {
     Entry {
-        marker: Marker { run: 0xabcd, number },
+        marker: Marker {
+            run: 0xabcd,
+            number,
+        },
         feed: Feed::Realtime,
         device: format!("192.168.1.{}", 1 + number % 2),
         sequence: number / 2,
-        person_type: if number % 10 == 9 { PersonType::Vip } else { PersonType::Employee },
+        person_type: if number % 10 == 9 {
+            PersonType::Vip
+        } else {
+            PersonType::Employee
+        },
         identity: format!("person {number}"),
         score: 0.6231,
         occurred_at: Timestamp(1_566_016_554_020 + i64::from(number)),
         pictures: BTreeMap::from([
-            (PictureKind::Registered, Sent { sha256: picture(1), bytes: 1_000 }),
-            (PictureKind::Scene, Sent { sha256: picture(100 + number), bytes: 2_000 }),
+            (
+                PictureKind::Registered,
+                Sent {
+                    sha256: picture(1),
+                    bytes: 1_000,
+                },
+            ),
+            (
+                PictureKind::Scene,
+                Sent {
+                    sha256: picture(100 + number),
+                    bytes: 2_000,
+                },
+            ),
         ]),
         sent_at: Timestamp(1_566_016_554_500),
         answered_at: Some(Timestamp(1_566_016_554_501)),
@@ -100,10 +120,18 @@ impl Run {
         let mut objects = BTreeMap::new();
         for (kind, sent) in ledger.iter().flat_map(|entry| &entry.pictures) {
             let key = key(*kind, &sent.sha256);
-            let object = StoredObject { key: key.clone(), bytes: sent.bytes, sha256: Some(sent.sha256.clone()) };
+            let object = StoredObject {
+                key: key.clone(),
+                bytes: sent.bytes,
+                sha256: Some(sent.sha256.clone()),
+            };
             objects.insert(key, object);
         }
-        Run { ledger, arrivals, objects: objects.into_values().collect() }
+        Run {
+            ledger,
+            arrivals,
+            objects: objects.into_values().collect(),
+        }
     }
 
     pub fn planted(fault: impl FnOnce(&mut Run)) -> Report {
@@ -113,7 +141,8 @@ impl Run {
     }
 
     pub fn judge(self) -> Report {
-        let lines = std::iter::once(Recorded::Listening(Bus::Mqtt)).chain(self.arrivals.into_iter().map(Recorded::Arrival));
+        let lines = std::iter::once(Recorded::Listening(Bus::Mqtt))
+            .chain(self.arrivals.into_iter().map(Recorded::Arrival));
         judge(rules(), self.ledger, lines, Some(self.objects))
     }
 
@@ -150,7 +179,11 @@ pub fn found(report: &Report) -> Vec<(&'static str, u64)> {
         ("pending", &store.pending),
         ("given up", &store.given_up),
     ];
-    findings.into_iter().filter(|(_, finding)| finding.count > 0).map(|(name, finding)| (name, finding.count)).collect()
+    findings
+        .into_iter()
+        .filter(|(_, finding)| finding.count > 0)
+        .map(|(name, finding)| (name, finding.count))
+        .collect()
 }
 
 #[track_caller]

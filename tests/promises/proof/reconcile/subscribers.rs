@@ -41,14 +41,21 @@ impl Mosquitto {
     fn start() -> Mosquitto {
         for _ in 0..5 {
             let folder = tempfile::tempdir().unwrap();
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let address = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap();
             let lines = format!(
                 "listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 1000000\n",
                 address.port()
             );
             std::fs::write(folder.path().join("mosquitto.conf"), lines).unwrap();
             let process = Mosquitto::spawn(&folder);
-            let mut mosquitto = Mosquitto { process, address, folder };
+            let mut mosquitto = Mosquitto {
+                process,
+                address,
+                folder,
+            };
             if mosquitto.is_up() {
                 return mosquitto;
             }
@@ -58,8 +65,14 @@ impl Mosquitto {
 
     fn spawn(folder: &tempfile::TempDir) -> Child {
         let mut command = Command::new("/usr/sbin/mosquitto");
-        command.arg("-c").arg(folder.path().join("mosquitto.conf")).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("mosquitto is missing: apt-get install mosquitto")
+        command
+            .arg("-c")
+            .arg(folder.path().join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+            .spawn()
+            .expect("mosquitto is missing: apt-get install mosquitto")
     }
 
     fn is_up(&mut self) -> bool {
@@ -86,11 +99,17 @@ impl Mosquitto {
         let mut settings = MqttOptions::new("stand-in", "127.0.0.1", self.address.port());
         settings.set_keep_alive(Duration::from_secs(30));
         let (client, mut eventloop) = AsyncClient::new(settings, 10);
-        let messages: Vec<_> = outgoing.iter().map(|out| (out.mqtt_topic.clone(), out.payload.to_string())).collect();
+        let messages: Vec<_> = outgoing
+            .iter()
+            .map(|out| (out.mqtt_topic.clone(), out.payload.to_string()))
+            .collect();
         let count = messages.len();
         let publishing = tokio::spawn(async move {
             for (topic, payload) in messages {
-                client.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
+                client
+                    .publish(topic, QoS::AtLeastOnce, false, payload)
+                    .await
+                    .unwrap();
             }
             client
         });
@@ -134,9 +153,15 @@ impl Sent {
             ledger: Some(ledger.clone()),
             ..simulate::Options::default()
         };
-        let outcome = simulate::run_until(options, CancellationToken::new()).await.unwrap();
+        let outcome = simulate::run_until(options, CancellationToken::new())
+            .await
+            .unwrap();
         assert_eq!(outcome.acknowledged, EVENTS);
-        Sent { folder, gateway, ledger }
+        Sent {
+            folder,
+            gateway,
+            ledger,
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -150,19 +175,40 @@ impl Sent {
     /// The verdict over what was recorded, and the pictures.
     async fn judge(&self, arrivals: &str) -> Report {
         let ledger = self.ledger.display().to_string();
-        let options = options(&["--ledger", &ledger, "--arrivals", arrivals, "--store", &self.store()]);
-        reconcile::run_until(options, Layers::default(), CancellationToken::new(), |_| {}).await.unwrap()
+        let options = options(&[
+            "--ledger",
+            &ledger,
+            "--arrivals",
+            arrivals,
+            "--store",
+            &self.store(),
+        ]);
+        reconcile::run_until(options, Layers::default(), CancellationToken::new(), |_| {})
+            .await
+            .unwrap()
     }
 }
 
 fn layers(key: &str, value: String) -> Layers {
-    Layers { flags: vec![(key.to_owned(), value)], ..Layers::default() }
+    Layers {
+        flags: vec![(key.to_owned(), value)],
+        ..Layers::default()
+    }
 }
 
 async fn record_mqtt(mosquitto: &Mosquitto, file: &str) -> Recorder {
-    let config = Config::load(&layers("send.mqtt.url", format!("mqtt://{}", mosquitto.address))).unwrap();
+    let config = Config::load(&layers(
+        "send.mqtt.url",
+        format!("mqtt://{}", mosquitto.address),
+    ))
+    .unwrap();
     let rules = Rules::of(&config);
-    let sources = Sources { mqtt: config.send.mqtt().cloned(), mqtt_filters: Vec::new(), kafka: None, rules };
+    let sources = Sources {
+        mqtt: config.send.mqtt().cloned(),
+        mqtt_filters: Vec::new(),
+        kafka: None,
+        rules,
+    };
     Recorder::start(sources, file.as_ref()).await.unwrap()
 }
 
@@ -174,33 +220,54 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
 
     let mut recorder = record_mqtt(&mosquitto, &good).await;
     mosquitto.publish(&sent.gateway.outgoing()).await;
-    recorder.wait_until(|progress| progress.messages >= EVENTS).await;
+    recorder
+        .wait_until(|progress| progress.messages >= EVENTS)
+        .await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&good).await;
     assert!(report.passes_strictly(), "{report}");
     assert_eq!(report.buses[&Bus::Mqtt].received, EVENTS);
-    assert!(report.store.as_ref().unwrap().verified > EVENTS, "the content of every picture was compared");
+    assert!(
+        report.store.as_ref().unwrap().verified > EVENTS,
+        "the content of every picture was compared"
+    );
 
     let mut outgoing = sent.gateway.outgoing();
-    let scene = outgoing[150].payload["pictures"]["scene"]["key"].as_str().unwrap().to_owned();
+    let scene = outgoing[150].payload["pictures"]["scene"]["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     std::fs::remove_file(sent.gateway.folder.join(scene)).unwrap();
     outgoing[120].payload["person_type"] = json!("unknown");
     let again = outgoing[60].clone();
     outgoing.push(again);
-    let device = |out: &Outgoing| (out.payload["device"]["id"].clone(), out.payload["person_type"].clone());
+    let device = |out: &Outgoing| {
+        (
+            out.payload["device"]["id"].clone(),
+            out.payload["person_type"].clone(),
+        )
+    };
     let pair = (10..50).find_map(|first| {
-        (first + 1..50).find(|second| device(&outgoing[first]) == device(&outgoing[*second])).map(|second| (first, second))
+        (first + 1..50)
+            .find(|second| device(&outgoing[first]) == device(&outgoing[*second]))
+            .map(|second| (first, second))
     });
     let (first, second) = pair.unwrap();
     outgoing.swap(first, second);
     outgoing.remove(90);
     let mut recorder = record_mqtt(&mosquitto, &bad).await;
     mosquitto.publish(&outgoing).await;
-    recorder.wait_until(|progress| progress.messages >= outgoing.len() as u64).await;
+    recorder
+        .wait_until(|progress| progress.messages >= outgoing.len() as u64)
+        .await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&bad).await;
     let bus = &report.buses[&Bus::Mqtt];
-    assert_eq!((bus.lost.count, bus.duplicated.count, bus.wrong.count), (1, 1, 1), "{report}");
+    assert_eq!(
+        (bus.lost.count, bus.duplicated.count, bus.wrong.count),
+        (1, 1, 1),
+        "{report}"
+    );
     assert!(bus.reordered.count >= 1, "{report}");
     assert_eq!(report.store.as_ref().unwrap().dangling.count, 1, "{report}");
     assert!(!report.passes());
@@ -215,21 +282,43 @@ async fn a_broker_that_forgot_its_subscriber_is_listened_to_again_and_the_gap_is
     mosquitto.restart();
     recorder.wait_until(|progress| progress.gaps == 1).await;
     mosquitto.publish(&sent.gateway.outgoing()).await;
-    recorder.wait_until(|progress| progress.messages >= EVENTS).await;
+    recorder
+        .wait_until(|progress| progress.messages >= EVENTS)
+        .await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&arrivals).await;
-    assert!(report.passes_strictly() && report.warnings[0].contains("its own session"), "{report}");
+    assert!(
+        report.passes_strictly() && report.warnings[0].contains("its own session"),
+        "{report}"
+    );
 }
 
 #[tokio::test]
 async fn listening_and_judging_are_one_command() {
     let mosquitto = Mosquitto::start();
     let sent = Sent::new().await;
-    let (ledger, url) = (sent.ledger.display().to_string(), format!("mqtt://{}", mosquitto.address));
-    let options = options(&["--ledger", &ledger, "--mqtt", &url, "--store", &sent.store(), "--until-quiet", "2s"]);
+    let (ledger, url) = (
+        sent.ledger.display().to_string(),
+        format!("mqtt://{}", mosquitto.address),
+    );
+    let options = options(&[
+        "--ledger",
+        &ledger,
+        "--mqtt",
+        &url,
+        "--store",
+        &sent.store(),
+        "--until-quiet",
+        "2s",
+    ]);
     let (ready, is_ready) = tokio::sync::oneshot::channel();
     let tell = move |_: &std::path::Path| ready.send(()).unwrap();
-    let verdict = tokio::spawn(reconcile::run_until(options, Layers::default(), CancellationToken::new(), tell));
+    let verdict = tokio::spawn(reconcile::run_until(
+        options,
+        Layers::default(),
+        CancellationToken::new(),
+        tell,
+    ));
     is_ready.await.unwrap();
     mosquitto.publish(&sent.gateway.outgoing()).await;
     let report = verdict.await.unwrap().unwrap();
@@ -238,26 +327,47 @@ async fn listening_and_judging_are_one_command() {
 
 #[tokio::test]
 async fn a_broker_that_is_not_there_is_an_error_and_no_verdict() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("arrivals.jsonl").display().to_string();
     let options = options(&["--mqtt", &format!("mqtt://{nobody}"), "--record", &record]);
-    let error = reconcile::run_until(options, Layers::default(), CancellationToken::new(), |_| {}).await.unwrap_err();
+    let error = reconcile::run_until(options, Layers::default(), CancellationToken::new(), |_| {})
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains(&nobody.to_string()), "{error}");
 }
 
 #[tokio::test]
 async fn a_recording_never_overwrites_what_is_to_be_read() {
     let same = options(&["--mqtt", "--arrivals", "a.jsonl", "--record", "a.jsonl"]);
-    let error = reconcile::run_until(same, Layers::default(), CancellationToken::new(), |_| {}).await.unwrap_err();
+    let error = reconcile::run_until(same, Layers::default(), CancellationToken::new(), |_| {})
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("overwrite"), "{error}");
 }
 
 #[tokio::test]
 async fn a_comparison_of_nothing_is_an_error_and_not_a_success() {
-    for words in [vec![], vec!["--ledger", "a.jsonl"], vec!["--arrivals", "a.jsonl"]] {
-        let error = reconcile::run_until(options(&words), Layers::default(), CancellationToken::new(), |_| {}).await.unwrap_err();
-        assert!(error.to_string().starts_with("nothing to compare"), "{error}");
+    for words in [
+        vec![],
+        vec!["--ledger", "a.jsonl"],
+        vec!["--arrivals", "a.jsonl"],
+    ] {
+        let error = reconcile::run_until(
+            options(&words),
+            Layers::default(),
+            CancellationToken::new(),
+            |_| {},
+        )
+        .await
+        .unwrap_err();
+        assert!(
+            error.to_string().starts_with("nothing to compare"),
+            "{error}"
+        );
     }
 }
 
@@ -279,7 +389,9 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     // The mock cluster cannot leave its thread.
     let cluster = std::thread::spawn(move || {
         let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
-        cluster.create_topic("boxbridge.events.employee", 3, 1).unwrap();
+        cluster
+            .create_topic("boxbridge.events.employee", 3, 1)
+            .unwrap();
         tell.send(cluster.bootstrap_servers()).unwrap();
         let _ = ended.recv();
     });
@@ -287,13 +399,22 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     let config = Config::load(&layers("send.kafka.brokers", brokers.clone())).unwrap();
     let since = boxbridge::event::Timestamp::now();
     let rules = Rules::of(&config);
-    let sources =
-        Sources { mqtt: None, mqtt_filters: Vec::new(), kafka: config.send.kafka().cloned().map(|kafka| (kafka, since)), rules };
+    let sources = Sources {
+        mqtt: None,
+        mqtt_filters: Vec::new(),
+        kafka: config.send.kafka().cloned().map(|kafka| (kafka, since)),
+        rules,
+    };
     let arrivals = sent.path("kafka.jsonl");
     let mut recorder = Recorder::start(sources, arrivals.as_ref()).await.unwrap();
-    let producer: BaseProducer = rdkafka::ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+    let producer: BaseProducer = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", &brokers)
+        .create()
+        .unwrap();
     produce(&producer, &sent.gateway.outgoing());
-    recorder.wait_until(|progress| progress.messages >= EVENTS).await;
+    recorder
+        .wait_until(|progress| progress.messages >= EVENTS)
+        .await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&arrivals).await;
     assert!(report.passes_strictly(), "{report}");

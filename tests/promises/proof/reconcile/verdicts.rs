@@ -21,13 +21,20 @@ fn a_run_in_which_all_went_well_has_no_findings() {
 fn a_message_removed_is_lost() {
     let report = check(|run| drop(run.arrivals.remove(7)), &[("lost", 1)], false);
     let example = &report.buses[&Bus::Mqtt].lost.examples[0];
-    assert!(example.starts_with("event 0000abcd-7 (employee, realtime, device 192.168.1.2, sequence 3)"), "{example}");
+    assert!(
+        example
+            .starts_with("event 0000abcd-7 (employee, realtime, device 192.168.1.2, sequence 3)"),
+        "{example}"
+    );
 }
 
 #[test]
 fn a_ledger_that_is_compared_with_nothing_does_not_pass() {
     let report = judge(rules(), [entry(0)], [], None);
-    assert!(!report.passes() && report.to_string().contains("nothing was compared"), "{report}");
+    assert!(
+        !report.passes() && report.to_string().contains("nothing was compared"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -35,7 +42,10 @@ fn a_slip_on_the_command_line_costs_neither_ledger_nor_recording() {
     let folder = tempfile::tempdir().unwrap();
     let reconcile = |arguments: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_boxbridge"));
-        command.current_dir(&folder).arg("reconcile").args(arguments.split(' '));
+        command
+            .current_dir(&folder)
+            .arg("reconcile")
+            .args(arguments.split(' '));
         let output = command.output().unwrap();
         assert!(!output.status.success(), "{arguments}");
         String::from_utf8_lossy(&output.stderr).into_owned()
@@ -53,7 +63,11 @@ fn a_slip_on_the_command_line_costs_neither_ledger_nor_recording() {
     std::fs::write(folder.path().join("none.jsonl"), "").unwrap();
     reconcile("--arrivals none.jsonl --ledger none.jsonl");
     for file in ["run.jsonl", "old.jsonl"] {
-        assert_eq!(std::fs::read_to_string(folder.path().join(file)).unwrap(), "kept\n", "{file}");
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join(file)).unwrap(),
+            "kept\n",
+            "{file}"
+        );
     }
 }
 
@@ -64,7 +78,10 @@ fn a_bus_that_was_listened_to_and_gave_nothing_lost_everything() {
 
 #[test]
 fn a_message_twice_is_one_duplicate_however_often_it_came() {
-    let twice = |run: &mut Run| run.arrivals.extend([run.arrivals[3].clone(), run.arrivals[3].clone()]);
+    let twice = |run: &mut Run| {
+        run.arrivals
+            .extend([run.arrivals[3].clone(), run.arrivals[3].clone()])
+    };
     let report = check(twice, &[("duplicated", 1)], true);
     assert!(!report.passes_strictly());
 }
@@ -121,9 +138,14 @@ fn what_was_not_acknowledged_may_be_missing_or_come_at_any_time() {
 #[test]
 fn a_run_of_which_nothing_was_acknowledged_proves_nothing() {
     let mut run = Run::good();
-    run.ledger.iter_mut().for_each(|entry| entry.status = Some(503));
+    run.ledger
+        .iter_mut()
+        .for_each(|entry| entry.status = Some(503));
     let report = run.judge();
-    assert!(!report.passes() && report.warnings[0].contains("nothing to lose"), "{report}");
+    assert!(
+        !report.passes() && report.warnings[0].contains("nothing to lose"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -133,7 +155,9 @@ fn two_runs_have_orders_of_their_own() {
         let mut ledger = run.ledger.clone();
         ledger.iter_mut().for_each(|entry| other(&mut entry.marker));
         let mut arrivals = run.arrivals.clone();
-        arrivals.iter_mut().for_each(|arrival| other(&mut arrival.marker));
+        arrivals
+            .iter_mut()
+            .for_each(|arrival| other(&mut arrival.marker));
         run.ledger.extend(ledger);
         run.arrivals.extend(arrivals);
     };
@@ -147,18 +171,30 @@ fn another_content_is_wrong_and_the_field_is_named() {
         ("id", |run| run.delivered(5).id = Some(EventId([99; 16]))),
         ("revision", |run| run.delivered(5).revision = None),
         ("feed", |run| run.delivered(5).feed = Some(Feed::Platform)),
-        ("device.id", |run| run.delivered(5).device = Some("192.168.1.1".to_owned())),
-        ("person_type", |run| run.delivered(5).person_type = Some(PersonType::Vip)),
-        ("identity.id", |run| run.delivered(5).identity = Some("person 6".to_owned())),
+        ("device.id", |run| {
+            run.delivered(5).device = Some("192.168.1.1".to_owned())
+        }),
+        ("person_type", |run| {
+            run.delivered(5).person_type = Some(PersonType::Vip)
+        }),
+        ("identity.id", |run| {
+            run.delivered(5).identity = Some("person 6".to_owned())
+        }),
         ("match.score", |run| run.delivered(5).score = Some(0.63)),
-        ("occurred_at", |run| run.delivered(5).occurred_at = Some(Timestamp(1_566_016_554_026))),
+        ("occurred_at", |run| {
+            run.delivered(5).occurred_at = Some(Timestamp(1_566_016_554_026))
+        }),
         ("topic", |run| run.arrivals[5].stream = Stream::Elsewhere),
         ("pictures.face", |run| {
             let scene = run.said(5, PictureKind::Scene).clone();
             run.delivered(5).pictures.insert(PictureKind::Face, scene);
         }),
-        ("pictures.scene.bytes", |run| run.said(5, PictureKind::Scene).bytes = Some(1_999)),
-        ("pictures.scene.key", |run| run.said(5, PictureKind::Scene).key = None),
+        ("pictures.scene.bytes", |run| {
+            run.said(5, PictureKind::Scene).bytes = Some(1_999)
+        }),
+        ("pictures.scene.key", |run| {
+            run.said(5, PictureKind::Scene).key = None
+        }),
         ("pictures.scene.sha256", |run| {
             let other = run.said(7, PictureKind::Scene).clone();
             *run.said(5, PictureKind::Scene) = other;
@@ -168,7 +204,11 @@ fn another_content_is_wrong_and_the_field_is_named() {
         let report = Run::planted(fault);
         let wrong = &report.buses[&Bus::Mqtt].wrong;
         assert_eq!(wrong.count, 1, "{field}: {report}");
-        assert!(wrong.examples[0].ends_with(&format!(": {field}")), "{field}: {}", wrong.examples[0]);
+        assert!(
+            wrong.examples[0].ends_with(&format!(": {field}")),
+            "{field}: {}",
+            wrong.examples[0]
+        );
         assert!(!report.passes());
     }
     check(
@@ -202,7 +242,8 @@ fn what_history_told_first_comes_live_as_another_revision() {
             let mut record = run.arrivals[5].clone();
             record.stream = Stream::Late;
             let event = record.event.as_mut().unwrap();
-            (event.act_before, event.feed, event.revision) = (None, Some(Feed::History), Some(Revision(revision)));
+            (event.act_before, event.feed, event.revision) =
+                (None, Some(Feed::History), Some(Revision(revision)));
             run.arrivals.insert(5, record);
         }
     };
@@ -212,8 +253,16 @@ fn what_history_told_first_comes_live_as_another_revision() {
 
 #[test]
 fn nothing_that_one_may_not_act_on_may_be_on_a_live_topic() {
-    check(|run| run.delivered(5).act_before = None, &[("stale", 1)], false);
-    check(|run| run.arrivals[5].retained = true, &[("stale", 1)], false);
+    check(
+        |run| run.delivered(5).act_before = None,
+        &[("stale", 1)],
+        false,
+    );
+    check(
+        |run| run.arrivals[5].retained = true,
+        &[("stale", 1)],
+        false,
+    );
     let late = |run: &mut Run| {
         run.delivered(5).act_before = None;
         run.arrivals[5].stream = Stream::Late;
@@ -254,18 +303,36 @@ fn a_marker_that_the_ledger_lacks_is_unexpected_and_another_run_is_foreign() {
 #[test]
 fn a_gap_of_the_subscribers_own_is_said() {
     let run = Run::good();
-    let lines = [Recorded::Listening(Bus::Mqtt), Recorded::Gap(Bus::Mqtt), Recorded::Foreign(Bus::Mqtt)];
+    let lines = [
+        Recorded::Listening(Bus::Mqtt),
+        Recorded::Gap(Bus::Mqtt),
+        Recorded::Foreign(Bus::Mqtt),
+    ];
     let report = judge(rules(), run.ledger, lines, None);
     assert_eq!(report.warnings.len(), 1);
-    assert_eq!((report.buses[&Bus::Mqtt].foreign, report.buses[&Bus::Mqtt].lost.count), (1, 40));
+    assert_eq!(
+        (
+            report.buses[&Bus::Mqtt].foreign,
+            report.buses[&Bus::Mqtt].lost.count
+        ),
+        (1, 40)
+    );
     assert!(report.store.is_none());
 }
 
 #[test]
 fn a_type_that_is_not_routed_to_a_bus_is_not_missed_there() {
     let flags = vec![("route.vip.kafka_topic".to_owned(), String::new())];
-    let layers = Layers { flags, ..Layers::default() };
+    let layers = Layers {
+        flags,
+        ..Layers::default()
+    };
     let rules = Rules::of(&Config::load(&layers).unwrap());
-    let report = judge(rules, Run::good().ledger, [Recorded::Listening(Bus::Kafka)], None);
+    let report = judge(
+        rules,
+        Run::good().ledger,
+        [Recorded::Listening(Bus::Kafka)],
+        None,
+    );
     assert_eq!(report.buses[&Bus::Kafka].lost.count, 36);
 }

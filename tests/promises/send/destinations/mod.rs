@@ -31,31 +31,52 @@ impl Twice {
     async fn start(name: &str) -> Twice {
         let (mosquitto, guards) = (Mosquitto::start(), Mosquitto::start());
         let hq = tokio::task::block_in_place(|| Broker::start(Security::None));
-        hq.make_topic(SMALL, 1, &[("max.message.bytes", "100")]).await;
+        hq.make_topic(SMALL, 1, &[("max.message.bytes", "100")])
+            .await;
 
         let topics = format!("{name}.{{person_type}}");
         let settings = [
             ("SEND__MQTT__URL", format!("mqtt://{}", mosquitto.address())),
-            ("SEND__KAFKA__BROKERS", tokio::task::block_in_place(|| Broker::shared().address())),
+            (
+                "SEND__KAFKA__BROKERS",
+                tokio::task::block_in_place(|| Broker::shared().address()),
+            ),
             ("ROUTE__DEFAULT__KAFKA_TOPIC", topics),
             ("SEND__GUARDS__KIND", "mqtt".to_owned()),
             ("SEND__GUARDS__URL", format!("mqtt://{}", guards.address())),
             ("ROUTE__GUARDS__DEFAULT__MQTT_TOPIC", String::new()),
             ("ROUTE__GUARDS__DEFAULT__MQTT_LATE_TOPIC", String::new()),
-            ("ROUTE__GUARDS__VIP__MQTT_TOPIC", "guards/{device.id}".to_owned()),
+            (
+                "ROUTE__GUARDS__VIP__MQTT_TOPIC",
+                "guards/{device.id}".to_owned(),
+            ),
             ("SEND__KAFKA_HQ__KIND", "kafka".to_owned()),
             ("SEND__KAFKA_HQ__BROKERS", hq.address()),
             ("ROUTE__KAFKA_HQ__DEFAULT__KAFKA_TOPIC", String::new()),
-            ("ROUTE__KAFKA_HQ__BLACKLIST__KAFKA_TOPIC", "hq.{person_type}".to_owned()),
+            (
+                "ROUTE__KAFKA_HQ__BLACKLIST__KAFKA_TOPIC",
+                "hq.{person_type}".to_owned(),
+            ),
             ("ROUTE__KAFKA_HQ__VIP__KAFKA_TOPIC", SMALL.to_owned()),
         ];
-        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let gateway = tokio::task::block_in_place(|| Gateway::start(&settings));
-        Twice { gateway, mosquitto, guards, hq }
+        Twice {
+            gateway,
+            mosquitto,
+            guards,
+            hq,
+        }
     }
 
     fn post(&self, identity: &str, person_type: u8) {
-        let answer = self.gateway.post("/RealTimeEvent", &event(identity, json!(person_type), "gate"));
+        let answer = self.gateway.post(
+            "/RealTimeEvent",
+            &event(identity, json!(person_type), "gate"),
+        );
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
@@ -63,13 +84,25 @@ impl Twice {
     fn count(&self, name: &str, destination: &str, and: &str) -> f64 {
         let label = format!("destination=\"{destination}\"");
         let metrics = self.gateway.metrics();
-        let of_it = |key: &str| key.starts_with(&format!("{name}{{")) && key.contains(&label) && key.contains(and);
-        metrics.iter().filter(|(key, _)| of_it(key)).map(|(_, value)| value).sum()
+        let of_it = |key: &str| {
+            key.starts_with(&format!("{name}{{")) && key.contains(&label) && key.contains(and)
+        };
+        metrics
+            .iter()
+            .filter(|(key, _)| of_it(key))
+            .map(|(_, value)| value)
+            .sum()
     }
 
     /// Accepted, delivered, set aside, waiting.
     fn ledger(&self, destination: &str) -> [f64; 4] {
-        let ended = |outcome: &str| self.count("boxbridge_send_records_total", destination, &format!("outcome=\"{outcome}\""));
+        let ended = |outcome: &str| {
+            self.count(
+                "boxbridge_send_records_total",
+                destination,
+                &format!("outcome=\"{outcome}\""),
+            )
+        };
         [
             self.count("boxbridge_send_accepted_total", destination, ""),
             ended("delivered"),
@@ -80,7 +113,9 @@ impl Twice {
 
     fn aside(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.gateway.data_dir().join("aside")).unwrap();
-        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 }
 
@@ -91,11 +126,15 @@ async fn identities(subscriber: &mut Subscriber, count: usize) -> BTreeMap<Strin
         let event: Value = serde_json::from_slice(payload).unwrap();
         event["identity"]["id"].as_str().unwrap().to_owned()
     };
-    received.into_iter().map(|message| (identity(&message.payload), message.topic)).collect()
+    received
+        .into_iter()
+        .map(|message| (identity(&message.payload), message.topic))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_that_is_down_holds_no_other() {
+async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_that_is_down_holds_no_other()
+ {
     let mut twice = Twice::start("twice").await;
     let mut everybody = Subscriber::start(twice.mosquitto.address(), "boxbridge/+/events/#").await;
     let mut guards = Subscriber::start(twice.guards.address(), "guards/#").await;
@@ -106,22 +145,59 @@ async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_tha
         twice.post("b1", BLACKLIST);
         twice.gateway.wait_delivered();
     });
-    assert_eq!(identities(&mut everybody, 3).await.into_keys().collect::<Vec<_>>(), ["b1", "e1", "v1"]);
-    assert_eq!(identities(&mut guards, 1).await, BTreeMap::from([("v1".to_owned(), "guards/gate".to_owned())]));
+    assert_eq!(
+        identities(&mut everybody, 3)
+            .await
+            .into_keys()
+            .collect::<Vec<_>>(),
+        ["b1", "e1", "v1"]
+    );
+    assert_eq!(
+        identities(&mut guards, 1).await,
+        BTreeMap::from([("v1".to_owned(), "guards/gate".to_owned())])
+    );
     for person_type in ["employee", "vip", "blacklist"] {
-        assert_eq!(Broker::shared().read(&format!("twice.{person_type}"), 1).await.len(), 1);
+        assert_eq!(
+            Broker::shared()
+                .read(&format!("twice.{person_type}"), 1)
+                .await
+                .len(),
+            1
+        );
     }
     assert_eq!(twice.hq.read("hq.blacklist", 1).await.len(), 1);
 
     // What it refuses is set aside under its name, and known again after a restart.
     for destination in ["mqtt", "kafka", "store", "guards"] {
-        assert_eq!(twice.ledger(destination), [3.0, 3.0, 0.0, 0.0], "{destination}");
+        assert_eq!(
+            twice.ledger(destination),
+            [3.0, 3.0, 0.0, 0.0],
+            "{destination}"
+        );
     }
     assert_eq!(twice.ledger("kafka-hq"), [3.0, 2.0, 1.0, 0.0]);
-    assert!(matches!(twice.aside().as_slice(), [name] if name.ends_with("-kafka-hq-urgent")), "{:?}", twice.aside());
-    let kinds = [("mqtt", "mqtt"), ("guards", "mqtt"), ("kafka", "kafka"), ("kafka-hq", "kafka"), ("store", "store")];
+    assert!(
+        matches!(twice.aside().as_slice(), [name] if name.ends_with("-kafka-hq-urgent")),
+        "{:?}",
+        twice.aside()
+    );
+    let kinds = [
+        ("mqtt", "mqtt"),
+        ("guards", "mqtt"),
+        ("kafka", "kafka"),
+        ("kafka-hq", "kafka"),
+        ("store", "store"),
+    ];
     for (destination, kind) in kinds {
-        assert_eq!(twice.count("boxbridge_send_destination_info", destination, &format!("kind=\"{kind}\"")), 1.0, "{destination}");
+        assert_eq!(
+            twice.count(
+                "boxbridge_send_destination_info",
+                destination,
+                &format!("kind=\"{kind}\"")
+            ),
+            1.0,
+            "{destination}"
+        );
     }
 
     tokio::task::block_in_place(|| {
@@ -129,18 +205,42 @@ async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_tha
         twice.post("e2", EMPLOYEE);
         twice.post("b2", BLACKLIST);
         let others = ["mqtt", "kafka", "store", "guards"];
-        wait_until("the others have all", || others.iter().all(|other| twice.ledger(other) == [5.0, 5.0, 0.0, 0.0]));
-        wait_until("it is down", || twice.gateway.ready()["destinations"]["kafka-hq"] == "down");
+        wait_until("the others have all", || {
+            others
+                .iter()
+                .all(|other| twice.ledger(other) == [5.0, 5.0, 0.0, 0.0])
+        });
+        wait_until("it is down", || {
+            twice.gateway.ready()["destinations"]["kafka-hq"] == "down"
+        });
     });
     // Employees have no topic there, so nothing of e2 has to wait for a connection.
     let [accepted, delivered, set_aside, waiting] = twice.ledger("kafka-hq");
     assert_eq!((accepted, delivered + set_aside + waiting), (5.0, 5.0));
-    assert_eq!(twice.count("boxbridge_queue_waiting_records", "kafka-hq", "lane=\"urgent\""), 1.0, "b2 waits");
+    assert_eq!(
+        twice.count(
+            "boxbridge_queue_waiting_records",
+            "kafka-hq",
+            "lane=\"urgent\""
+        ),
+        1.0,
+        "b2 waits"
+    );
     let ready = twice.gateway.ready();
-    assert_eq!((&ready["ready"], &ready["destinations"]["guards"]), (&json!(true), &json!("up")), "{ready}");
-    assert!(ready["reasons"].to_string().contains("kafka-hq is down"), "{ready}");
+    assert_eq!(
+        (&ready["ready"], &ready["destinations"]["guards"]),
+        (&json!(true), &json!("up")),
+        "{ready}"
+    );
+    assert!(
+        ready["reasons"].to_string().contains("kafka-hq is down"),
+        "{ready}"
+    );
     let (screen, _) = tokio::task::block_in_place(|| twice.gateway.run(&["status"]));
-    assert!(screen.contains("kafka-hq down   urgent") && screen.contains("guards   up     urgent"), "{screen}");
+    assert!(
+        screen.contains("kafka-hq down   urgent") && screen.contains("guards   up     urgent"),
+        "{screen}"
+    );
 
     tokio::task::block_in_place(|| {
         twice.gateway.kill_and_restart();
@@ -148,45 +248,89 @@ async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_tha
         twice.hq.wait();
         twice.gateway.wait_delivered();
     });
-    assert_eq!(identities(&mut everybody, 2).await.into_keys().collect::<Vec<_>>(), ["b2", "e2"]);
+    assert_eq!(
+        identities(&mut everybody, 2)
+            .await
+            .into_keys()
+            .collect::<Vec<_>>(),
+        ["b2", "e2"]
+    );
     assert_eq!(twice.ledger("kafka-hq"), [5.0, 4.0, 1.0, 0.0]);
     assert_eq!(twice.ledger("guards"), [5.0, 5.0, 0.0, 0.0]);
     assert!(twice.hq.read("hq.blacklist", 2).await.len() >= 2);
-    assert_eq!(twice.hq.partitions("hq.employee"), None, "it gets no employees, and no topic for them");
+    assert_eq!(
+        twice.hq.partitions("hq.employee"),
+        None,
+        "it gets no employees, and no topic for them"
+    );
     assert!(guards.received().is_empty(), "only a VIP is for the guards");
-    assert_eq!(twice.gateway.metrics()["boxbridge_queue_aside_records"], 1.0);
+    assert_eq!(
+        twice.gateway.metrics()["boxbridge_queue_aside_records"],
+        1.0
+    );
 
     let (said, code) = tokio::task::block_in_place(|| twice.gateway.run(&["check", "--online"]));
     let lines = |start: &str| said.lines().filter(|line| line.starts_with(start)).count();
     let small = lines("kafka-hq  PROBLEM: topic hq.small takes messages of 100 B");
-    assert_eq!((lines("kafka     ok: "), lines("guards    ok: "), small, code), (1, 1, 1, Some(1)), "{said}");
+    assert_eq!(
+        (
+            lines("kafka     ok: "),
+            lines("guards    ok: "),
+            small,
+            code
+        ),
+        (1, 1, 1, Some(1)),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_taken_away_with_events_waiting_is_named_and_can_be_forgotten() {
     let mosquitto = Mosquitto::start();
     let url = format!("mqtt://{}", mosquitto.address());
-    let settings = [("SEND__MQTT__URL", url.as_str()), ("SEND__HQ__KIND", "kafka"), ("SEND__HQ__BROKERS", "127.0.0.1:9")];
+    let settings = [
+        ("SEND__MQTT__URL", url.as_str()),
+        ("SEND__HQ__KIND", "kafka"),
+        ("SEND__HQ__BROKERS", "127.0.0.1:9"),
+    ];
     let mut gateway = tokio::task::block_in_place(|| Gateway::start(&settings));
     tokio::task::block_in_place(|| {
-        assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(EMPLOYEE), "gate")).status, 200);
+        assert_eq!(
+            gateway
+                .post("/RealTimeEvent", &event("1", json!(EMPLOYEE), "gate"))
+                .status,
+            200
+        );
         gateway.stop();
     });
 
     let without = ["--set", "send.hq.brokers="];
-    let run = |command: &[&str]| tokio::task::block_in_place(|| gateway.run(&[command, without.as_slice()].concat()));
+    let run = |command: &[&str]| {
+        tokio::task::block_in_place(|| gateway.run(&[command, without.as_slice()].concat()))
+    };
     let (said, code) = run(&[]);
     assert!(
-        said.contains("1 records wait for \\\"hq\\\"") && said.contains("boxbridge queue forget hq") && code == Some(1),
+        said.contains("1 records wait for \\\"hq\\\"")
+            && said.contains("boxbridge queue forget hq")
+            && code == Some(1),
         "{said}"
     );
     let (said, _) = run(&["queue", "status"]);
     assert!(said.contains("hq"), "{said}");
 
     let (said, code) = tokio::task::block_in_place(|| gateway.run(&["queue", "forget", "hq"]));
-    assert!(said.contains("hq is still configured") && code == Some(1), "{said}");
+    assert!(
+        said.contains("hq is still configured") && code == Some(1),
+        "{said}"
+    );
     let (said, code) = run(&["queue", "forget", "hq"]);
-    assert!(said.contains("hq is forgotten, and with it 1 records") && code == Some(0), "{said}");
+    assert!(
+        said.contains("hq is forgotten, and with it 1 records") && code == Some(0),
+        "{said}"
+    );
     let (said, _) = run(&["queue", "status", "--json"]);
-    assert!(!said.contains("\"hq\"") && said.contains("\"mqtt\""), "{said}");
+    assert!(
+        !said.contains("\"hq\"") && said.contains("\"mqtt\""),
+        "{said}"
+    );
 }

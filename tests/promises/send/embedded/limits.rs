@@ -21,13 +21,20 @@ fn start(settings: &[(&str, &str)]) -> (Gateway, SocketAddr) {
     let all: Vec<_> = settings
         .iter()
         .copied()
-        .chain([("SEND__MQTT__EMBEDDED__LISTEN", listen.as_str()), ("INGEST__ANSWER_DEADLINE", "5s")])
+        .chain([
+            ("SEND__MQTT__EMBEDDED__LISTEN", listen.as_str()),
+            ("INGEST__ANSWER_DEADLINE", "5s"),
+        ])
         .collect();
     (Gateway::start(&all), address)
 }
 
 fn dropped(gateway: &Gateway) -> f64 {
-    gateway.metrics().get("boxbridge_send_embedded_dropped_total").copied().unwrap_or_default()
+    gateway
+        .metrics()
+        .get("boxbridge_send_embedded_dropped_total")
+        .copied()
+        .unwrap_or_default()
 }
 
 fn assert_small(gateway: &Gateway) {
@@ -38,7 +45,16 @@ fn assert_small(gateway: &Gateway) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_that_stops_reading_costs_a_bounded_memory_whatever_the_pictures() {
     let (gateway, address) = start(&[("ROUTE__DEFAULT__PICTURES", "inline")]);
-    let (mut stopped, _) = Raw::connect(address, 5, Hello { id: "stopped", keeps_session: true, ..Hello::default() }).await;
+    let (mut stopped, _) = Raw::connect(
+        address,
+        5,
+        Hello {
+            id: "stopped",
+            keeps_session: true,
+            ..Hello::default()
+        },
+    )
+    .await;
     assert_eq!(stopped.subscribe("#").await, 1);
     let mut body = event("1", json!(1), "gate");
     body["ext_data"]["spot_pic"] = base64(&jpeg(1, 1_500_000));
@@ -51,7 +67,11 @@ async fn a_subscriber_that_stops_reading_costs_a_bounded_memory_whatever_the_pic
     // 400 MB of messages would wait for it.
     assert_small(&gateway);
     wait_until("what it missed is counted", || dropped(&gateway) > 0.0);
-    assert!(gateway.log().contains("it held most of what the broker may hold"));
+    assert!(
+        gateway
+            .log()
+            .contains("it held most of what the broker may hold")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,19 +79,49 @@ async fn abandoned_sessions_cost_a_bounded_memory_and_the_one_that_comes_back_fi
     let (gateway, address) = start(&[]);
     for number in 0..1_500 {
         let id = format!("screen-{number}");
-        let (mut screen, _) = Raw::connect(address, 5, Hello { id: &id, keeps_session: true, ..Hello::default() }).await;
+        let (mut screen, _) = Raw::connect(
+            address,
+            5,
+            Hello {
+                id: &id,
+                keeps_session: true,
+                ..Hello::default()
+            },
+        )
+        .await;
         assert_eq!(screen.subscribe("boxbridge/+/events/#").await, 1);
     }
     for number in 0..1_200 {
-        assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), "gate")).status, 200);
+        assert_eq!(
+            gateway
+                .post(
+                    "/RealTimeEvent",
+                    &event(&number.to_string(), json!(1), "gate")
+                )
+                .status,
+            200
+        );
     }
     gateway.wait_delivered();
     assert_small(&gateway);
-    let hello = Hello { id: "screen-1499", keeps_session: true, ..Hello::default() };
+    let hello = Hello {
+        id: "screen-1499",
+        keeps_session: true,
+        ..Hello::default()
+    };
     let (mut screen, welcome) = Raw::connect(address, 5, hello).await;
     assert_eq!(welcome[0], 1, "its session is there");
     screen.until(0x32).await;
-    let (_, welcome) = Raw::connect(address, 5, Hello { id: "screen-1", keeps_session: true, ..Hello::default() }).await;
+    let (_, welcome) = Raw::connect(
+        address,
+        5,
+        Hello {
+            id: "screen-1",
+            keeps_session: true,
+            ..Hello::default()
+        },
+    )
+    .await;
     assert_eq!(welcome[0], 0, "one of 1,500 that left long before is not");
     wait_until("what they missed is counted", || dropped(&gateway) > 0.0);
 }
@@ -80,14 +130,34 @@ async fn abandoned_sessions_cost_a_bounded_memory_and_the_one_that_comes_back_fi
 async fn retained_messages_of_a_client_cost_nothing() {
     let (gateway, address) = start(&[]);
     let payload = vec![b'x'; 1 << 20];
-    let (mut client, _) = Raw::connect(address, 5, Hello { id: "client", ..Hello::default() }).await;
+    let (mut client, _) = Raw::connect(
+        address,
+        5,
+        Hello {
+            id: "client",
+            ..Hello::default()
+        },
+    )
+    .await;
     for number in 0..400 {
-        client.publish(&format!("boxbridge/default/events/vip/{number}"), &payload, 1, true).await;
+        client
+            .publish(
+                &format!("boxbridge/default/events/vip/{number}"),
+                &payload,
+                1,
+                true,
+            )
+            .await;
         assert_eq!(client.until(0x40).await, [0, 7, 0x87]);
     }
     assert_small(&gateway);
     assert_eq!(client.subscribe("boxbridge/+/events/#").await, 1);
-    assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(1), "gate")).status, 200);
+    assert_eq!(
+        gateway
+            .post("/RealTimeEvent", &event("1", json!(1), "gate"))
+            .status,
+        200
+    );
     let (first, body) = client.receive().await;
     assert!(
         first == 0x32 && body.windows(13).any(|part| part == b"employee/gate"),
@@ -98,13 +168,23 @@ async fn retained_messages_of_a_client_cost_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_take_neither_the_logs_descriptors_nor_a_subscribers_place() {
     let (gateway, address) = start(&[]);
-    let limited = Command::new("prlimit").args(["--pid", &gateway.id().to_string(), "--nofile=1024:1024"]).status().unwrap();
+    let limited = Command::new("prlimit")
+        .args(["--pid", &gateway.id().to_string(), "--nofile=1024:1024"])
+        .status()
+        .unwrap();
     assert!(limited.success());
     let mut silent = Vec::new();
     for _ in 0..1_000 {
-        silent.push(Raw { stream: tokio::net::TcpStream::connect(address).await.unwrap(), version: 5 });
+        silent.push(Raw {
+            stream: tokio::net::TcpStream::connect(address).await.unwrap(),
+            version: 5,
+        });
     }
-    let open = || std::fs::read_dir(format!("/proc/{}/fd", gateway.id())).unwrap().count();
+    let open = || {
+        std::fs::read_dir(format!("/proc/{}/fd", gateway.id()))
+            .unwrap()
+            .count()
+    };
     wait_until("most of them are let go", || open() < 500);
     // With all of them, and others that keep coming: a subscriber finds its place, events are taken, the log rolls.
     let flood = tokio::spawn(async move {

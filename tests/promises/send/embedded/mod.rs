@@ -29,21 +29,35 @@ const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 const PLACES: usize = 100;
 
 fn start() -> Embedded {
-    let config = config::Embedded { listen: ANYWHERE, websocket: Some(ANYWHERE) };
+    let config = config::Embedded {
+        listen: ANYWHERE,
+        websocket: Some(ANYWHERE),
+    };
     Embedded::start(&config, PLACES).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The gateway, as it reaches its own broker.
 fn gateway(broker: &Embedded) -> mqtt::Mqtt {
     let (user, password) = broker.login();
-    destination(&at(broker.local_addr()), &[("mqtt.username", &*user), ("mqtt.password", password.expose())])
+    destination(
+        &at(broker.local_addr()),
+        &[
+            ("mqtt.username", &*user),
+            ("mqtt.password", password.expose()),
+        ],
+    )
 }
 
 async fn session(broker: &Embedded, lane: Lane) -> mqtt::Session {
     connect(&gateway(broker), lane).await
 }
 
-async fn subscriber(broker: &Embedded, over: Over, version: MqttVersion, filter: &str) -> Subscriber {
+async fn subscriber(
+    broker: &Embedded,
+    over: Over,
+    version: MqttVersion,
+    filter: &str,
+) -> Subscriber {
     let address = match over {
         Over::Tcp => broker.local_addr(),
         Over::WebSocket => broker.websocket_addr().expect("a WebSocket listener"),
@@ -62,12 +76,21 @@ async fn every_kind_of_subscriber_gets_every_publication() {
             let mut subscriber = subscriber(&broker, over, version, &format!("{place}/+")).await;
             let mut session = connect(&mqtt, Lane::Normal).await;
             let mut sent = message(&format!("{place}/1"), vec![b'x'; 500_000]);
-            sent.attributes = vec![("specversion", "1.0".to_owned()), ("datacontenttype", "application/json".to_owned())];
+            sent.attributes = vec![
+                ("specversion", "1.0".to_owned()),
+                ("datacontenttype", "application/json".to_owned()),
+            ];
             session.submit(Sequence(1), sent.clone());
             assert_eq!(answer(&mut session).await, acknowledged(1));
             let received = subscriber.receive_one().await;
-            assert_eq!((&received.topic, &received.payload, received.retain), (&sent.topic, &sent.payload, false));
-            assert_eq!(received.attributes.len(), if version == MqttVersion::V5 { 2 } else { 0 });
+            assert_eq!(
+                (&received.topic, &received.payload, received.retain),
+                (&sent.topic, &sent.payload, false)
+            );
+            assert_eq!(
+                received.attributes.len(),
+                if version == MqttVersion::V5 { 2 } else { 0 }
+            );
         }
     }
 }
@@ -79,13 +102,25 @@ async fn the_status_is_retained_and_told_to_whoever_comes_later() {
     urgent.submit(Sequence(1), message("events/1", "{}"));
     answer(&mut urgent).await;
     for version in [MqttVersion::V3, MqttVersion::V5] {
-        let received = subscriber(&broker, Over::Tcp, version, "#").await.receive_one().await;
-        assert!(received.retain && received.text().contains(r#""status":"online""#), "{received:?}");
+        let received = subscriber(&broker, Over::Tcp, version, "#")
+            .await
+            .receive_one()
+            .await;
+        assert!(
+            received.retain && received.text().contains(r#""status":"online""#),
+            "{received:?}"
+        );
     }
     let mut screen = subscriber(&broker, Over::Tcp, MqttVersion::V5, "boxbridge/#").await;
     screen.receive_one().await;
     drop(urgent);
-    assert!(screen.receive_one().await.text().contains(r#""status":"offline""#));
+    assert!(
+        screen
+            .receive_one()
+            .await
+            .text()
+            .contains(r#""status":"offline""#)
+    );
 }
 
 #[tokio::test]
@@ -93,7 +128,13 @@ async fn what_nobody_hears_is_acknowledged_as_such() {
     let broker = start();
     let mut session = session(&broker, Lane::Normal).await;
     session.submit(Sequence(1), message("events/1", "{}"));
-    assert_eq!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), heard: false });
+    assert_eq!(
+        answer(&mut session).await,
+        Answer::Acknowledged {
+            sequence: Sequence(1),
+            heard: false
+        }
+    );
     let mut subscriber = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     session.submit(Sequence(2), message("events/1", "{}"));
     assert_eq!(answer(&mut session).await, acknowledged(2));
@@ -104,11 +145,27 @@ async fn what_nobody_hears_is_acknowledged_as_such() {
 #[tokio::test]
 async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
     let first = start();
-    let config = config::Embedded { listen: first.local_addr(), websocket: None };
-    let error = Embedded::start(&config, PLACES).err().expect("it is busy").to_string();
-    assert!(error.contains(&first.local_addr().to_string()) && error.contains("send.mqtt.embedded.listen"), "{error}");
-    let config = config::Embedded { listen: ANYWHERE, websocket: first.websocket_addr() };
-    let error = Embedded::start(&config, PLACES).err().expect("it is busy").to_string();
+    let config = config::Embedded {
+        listen: first.local_addr(),
+        websocket: None,
+    };
+    let error = Embedded::start(&config, PLACES)
+        .err()
+        .expect("it is busy")
+        .to_string();
+    assert!(
+        error.contains(&first.local_addr().to_string())
+            && error.contains("send.mqtt.embedded.listen"),
+        "{error}"
+    );
+    let config = config::Embedded {
+        listen: ANYWHERE,
+        websocket: first.websocket_addr(),
+    };
+    let error = Embedded::start(&config, PLACES)
+        .err()
+        .expect("it is busy")
+        .to_string();
     assert!(error.contains("send.mqtt.embedded.websocket"), "{error}");
 }
 
@@ -119,7 +176,14 @@ async fn it_ends_and_starts_again_on_the_same_port() {
     let mut session = session(&first, Lane::Normal).await;
     first.stop();
     lost(&mut session).await;
-    let again = Embedded::start(&config::Embedded { listen: address, websocket: None }, PLACES).expect("the port is free");
+    let again = Embedded::start(
+        &config::Embedded {
+            listen: address,
+            websocket: None,
+        },
+        PLACES,
+    )
+    .expect("the port is free");
     assert_eq!(again.local_addr(), address);
 }
 
@@ -129,7 +193,9 @@ async fn one_can_wait_for_the_first_subscriber() {
     let nobody = tokio::time::timeout(Duration::ZERO, broker.subscribed()).await;
     assert!(nobody.is_err(), "nobody has subscribed");
     let _subscriber = subscriber(&broker, Over::Tcp, MqttVersion::V5, "#").await;
-    tokio::time::timeout(Duration::from_secs(10), broker.subscribed()).await.expect("somebody has");
+    tokio::time::timeout(Duration::from_secs(10), broker.subscribed())
+        .await
+        .expect("somebody has");
 }
 
 /// Submits so many, numbered, and sees each acknowledged.
@@ -143,7 +209,12 @@ async fn publish(session: &mut mqtt::Session, count: u64) {
 }
 
 fn assert_all_in_order(received: &[Received], count: u64) {
-    assert!(received.iter().filter_map(|received| received.text().parse::<u64>().ok()).eq(1..=count));
+    assert!(
+        received
+            .iter()
+            .filter_map(|received| received.text().parse::<u64>().ok())
+            .eq(1..=count)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,12 +228,18 @@ async fn a_listening_subscriber_gets_everything_in_order() {
 }
 
 /// A subscriber that pauses after each message, or (without a pause) never acknowledges any; the task counts what came up to `count`.
-async fn reluctant(broker: &Embedded, pause: Option<Duration>, count: u64) -> AbortOnDropHandle<u64> {
+async fn reluctant(
+    broker: &Embedded,
+    pause: Option<Duration>,
+    count: u64,
+) -> AbortOnDropHandle<u64> {
     let address = broker.local_addr();
     let mut options = v5::MqttOptions::new("reluctant", address.ip().to_string(), address.port());
     options.set_manual_acks(pause.is_none());
     let (client, mut eventloop) = v5::AsyncClient::new(options, 10);
-    client.try_subscribe("events/#", QoS::AtLeastOnce).expect("room for one request");
+    client
+        .try_subscribe("events/#", QoS::AtLeastOnce)
+        .expect("room for one request");
     let (ready, mut subscribed) = tokio::sync::mpsc::channel(1);
     let reader = tokio::spawn(async move {
         let mut came = 0;
@@ -196,8 +273,13 @@ async fn a_slow_subscriber_sets_the_pace_and_misses_nothing() {
     for number in 1..=MESSAGES {
         assert_eq!(answer(&mut session).await, acknowledged(number));
     }
-    let came = tokio::time::timeout(Duration::from_secs(30), reader).await.expect("all come in time");
-    assert_eq!((came.expect("the reader ends"), broker.dropped()), (MESSAGES, 0));
+    let came = tokio::time::timeout(Duration::from_secs(30), reader)
+        .await
+        .expect("all come in time");
+    assert_eq!(
+        (came.expect("the reader ends"), broker.dropped()),
+        (MESSAGES, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,5 +291,8 @@ async fn a_subscriber_that_takes_nothing_holds_up_nobody() {
     let mut session = session(&broker, Lane::Normal).await;
     publish(&mut session, MESSAGES).await;
     assert_all_in_order(&subscriber.receive(MESSAGES as usize).await, MESSAGES);
-    assert!(broker.dropped() > 0, "what the frozen one missed is counted");
+    assert!(
+        broker.dropped() > 0,
+        "what the frozen one missed is counted"
+    );
 }

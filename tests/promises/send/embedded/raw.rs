@@ -28,7 +28,9 @@ pub struct Hello<'a> {
 /// A connection that has said nothing yet, from this address of the loopback.
 pub async fn silent(from: u8, address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind((Ipv4Addr::new(127, 0, 0, from), 0).into()).unwrap();
+    socket
+        .bind((Ipv4Addr::new(127, 0, 0, from), 0).into())
+        .unwrap();
     socket.connect(address).await.unwrap()
 }
 
@@ -39,8 +41,16 @@ impl Raw {
     }
 
     /// The same, from this address of the loopback.
-    pub async fn connect_from(from: u8, address: SocketAddr, version: u8, hello: Hello<'_>) -> (Raw, Vec<u8>) {
-        let mut raw = Raw { stream: silent(from, address).await, version };
+    pub async fn connect_from(
+        from: u8,
+        address: SocketAddr,
+        version: u8,
+        hello: Hello<'_>,
+    ) -> (Raw, Vec<u8>) {
+        let mut raw = Raw {
+            stream: silent(from, address).await,
+            version,
+        };
         let answer = raw.hello(hello).await;
         (raw, answer)
     }
@@ -51,7 +61,11 @@ impl Raw {
         let mut flags = if hello.keeps_session { 0 } else { 2 };
         let mut properties = Vec::new();
         if version >= 5 {
-            let expiry: &[u8] = if hello.keeps_session { &[0x11, 0, 0, 0x0e, 0x10] } else { &[] };
+            let expiry: &[u8] = if hello.keeps_session {
+                &[0x11, 0, 0, 0x0e, 0x10]
+            } else {
+                &[]
+            };
             properties.push((expiry.len() + hello.properties.len()) as u8);
             properties.extend(expiry);
             properties.extend(hello.properties);
@@ -121,7 +135,10 @@ impl Raw {
 
     /// The next packet: its first byte and its body.
     pub async fn receive(&mut self) -> (u8, Vec<u8>) {
-        tokio::time::timeout(PATIENCE, self.next()).await.expect("a packet comes").expect("the connection lives")
+        tokio::time::timeout(PATIENCE, self.next())
+            .await
+            .expect("a packet comes")
+            .expect("the connection lives")
     }
 
     /// The body of the next packet of this kind; what comes before is passed over.
@@ -154,7 +171,9 @@ impl Raw {
     /// Waits for the other side to close.
     pub async fn closed(&mut self) {
         let closed = async { while self.next().await.is_some() {} };
-        tokio::time::timeout(PATIENCE, closed).await.expect("it is closed");
+        tokio::time::timeout(PATIENCE, closed)
+            .await
+            .expect("it is closed");
     }
 }
 

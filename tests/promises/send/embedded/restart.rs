@@ -17,7 +17,8 @@ use crate::send::mqtt::{acknowledged, answer, message};
 const ALERTS: u64 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_there_waits_for_none() {
+async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_there_waits_for_none()
+{
     let broker = start();
     let mut there = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/+").await;
     let mut urgent = session(&broker, Lane::Urgent).await;
@@ -26,7 +27,11 @@ async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_th
         urgent.submit(Sequence(number), message("events/1", number.to_string()));
         assert_eq!(answer(&mut urgent).await, acknowledged(number));
         assert_eq!(there.receive_one().await.text(), number.to_string());
-        assert!(sent.elapsed() < Duration::from_secs(1), "{:?}", sent.elapsed());
+        assert!(
+            sent.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            sent.elapsed()
+        );
     }
     // The stimulus: they come back two seconds later.
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -34,7 +39,13 @@ async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_th
     assert_all_in_order(&back.receive(ALERTS as usize).await, ALERTS);
     urgent.submit(Sequence(ALERTS + 1), message("events/1", "next"));
     answer(&mut urgent).await;
-    assert_eq!((back.receive_one().await.text(), there.receive_one().await.text()), ("next", "next"));
+    assert_eq!(
+        (
+            back.receive_one().await.text(),
+            there.receive_one().await.text()
+        ),
+        ("next", "next")
+    );
     assert!(back.received().is_empty() && there.received().is_empty());
 }
 
@@ -49,7 +60,13 @@ async fn an_alert_is_called_heard_when_somebody_comes_for_it_and_unheard_when_no
     let mut back = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     assert_eq!(back.receive_one().await.topic, "events/1");
     assert_eq!(answer(&mut urgent).await, acknowledged(1));
-    assert_eq!(answer(&mut urgent).await, Answer::Acknowledged { sequence: Sequence(2), heard: false });
+    assert_eq!(
+        answer(&mut urgent).await,
+        Answer::Acknowledged {
+            sequence: Sequence(2),
+            heard: false
+        }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,10 +93,21 @@ async fn a_backlog_at_the_start_takes_no_alerts_place_and_is_not_lost_either() {
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut archive = subscriber(&broker, Over::Tcp, MqttVersion::V5, "late/#").await;
     let numbers = |received: Vec<crate::parts::subscriber::Received>| -> Vec<u64> {
-        received.iter().map(|received| received.text().parse().unwrap()).collect()
+        received
+            .iter()
+            .map(|received| received.text().parse().unwrap())
+            .collect()
     };
-    assert!(numbers(guard.receive(ALERTS as usize).await).into_iter().eq(1..=ALERTS));
-    assert!(numbers(archive.receive(WAITING as usize).await).into_iter().eq(1..=WAITING));
+    assert!(
+        numbers(guard.receive(ALERTS as usize).await)
+            .into_iter()
+            .eq(1..=ALERTS)
+    );
+    assert!(
+        numbers(archive.receive(WAITING as usize).await)
+            .into_iter()
+            .eq(1..=WAITING)
+    );
     draining.await.unwrap();
     assert_eq!(broker.dropped(), 0);
 }
@@ -89,7 +117,10 @@ async fn a_subscriber_who_comes_back_to_a_restarted_gateway_misses_no_alert() {
     let port = free_port();
     let listen = format!("127.0.0.1:{port}");
     // A machine that is busy with other tests is no broken promise.
-    let settings = [("SEND__MQTT__EMBEDDED__LISTEN", listen.as_str()), ("INGEST__ANSWER_DEADLINE", "5s")];
+    let settings = [
+        ("SEND__MQTT__EMBEDDED__LISTEN", listen.as_str()),
+        ("INGEST__ANSWER_DEADLINE", "5s"),
+    ];
     let mut gateway = Gateway::start(&settings);
     let address = ([127, 0, 0, 1], port).into();
     // This one is there for all of it, but for the moments in which it tries again.
@@ -102,13 +133,19 @@ async fn a_subscriber_who_comes_back_to_a_restarted_gateway_misses_no_alert() {
         }
         for number in 0..ALERTS {
             let person = format!("{round}-{number}");
-            assert_eq!(gateway.post("/RealTimeEvent", &event(&person, json!(3), "gate")).status, 200);
+            assert_eq!(
+                gateway
+                    .post("/RealTimeEvent", &event(&person, json!(3), "gate"))
+                    .status,
+                200
+            );
             people.push(person);
         }
     }
     let mut heard = std::collections::BTreeSet::new();
     while heard.len() < people.len() {
-        let payload: serde_json::Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
+        let payload: serde_json::Value =
+            serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
         heard.insert(payload["identity"]["id"].as_str().unwrap().to_owned());
     }
     assert!(people.iter().all(|person| heard.contains(person)));
@@ -119,12 +156,24 @@ async fn what_waits_for_a_session_at_a_clean_stop_is_published_again_after_it() 
     let port = free_port();
     let address: std::net::SocketAddr = ([127, 0, 0, 1], port).into();
     let listen = address.to_string();
-    let mut gateway = Gateway::start(&[("SEND__MQTT__EMBEDDED__LISTEN", &listen), ("INGEST__ANSWER_DEADLINE", "5s")]);
-    let hello = Hello { id: "screen", keeps_session: true, ..Hello::default() };
+    let mut gateway = Gateway::start(&[
+        ("SEND__MQTT__EMBEDDED__LISTEN", &listen),
+        ("INGEST__ANSWER_DEADLINE", "5s"),
+    ]);
+    let hello = Hello {
+        id: "screen",
+        keeps_session: true,
+        ..Hello::default()
+    };
     let (mut screen, _) = Raw::connect(address, 5, hello).await;
     assert_eq!(screen.subscribe("boxbridge/+/events/#").await, 1);
     drop(screen);
-    assert_eq!(gateway.post("/RealTimeEvent", &event("1", json!(3), "gate")).status, 200);
+    assert_eq!(
+        gateway
+            .post("/RealTimeEvent", &event("1", json!(3), "gate"))
+            .status,
+        200
+    );
     gateway.wait_delivered();
     assert_eq!(gateway.stop(), Some(0));
     gateway.restart();
@@ -139,5 +188,13 @@ async fn what_waits_for_a_session_at_a_clean_stop_is_published_again_after_it() 
     gateway.restart();
     let _subscriber = Subscriber::start(address, "boxbridge/#").await;
     assert_eq!(gateway.stop(), Some(0));
-    assert_eq!(gateway.log().matches("its last 60 s are published again").count(), 1, "{}", gateway.log());
+    assert_eq!(
+        gateway
+            .log()
+            .matches("its last 60 s are published again")
+            .count(),
+        1,
+        "{}",
+        gateway.log()
+    );
 }

@@ -14,7 +14,11 @@ use crate::parts::subscriber::Over;
 use crate::send::mqtt::{acknowledged, answer, message};
 
 fn keeping(id: &str) -> Hello<'_> {
-    Hello { id, keeps_session: true, ..Hello::default() }
+    Hello {
+        id,
+        keeps_session: true,
+        ..Hello::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,27 +42,55 @@ async fn what_was_not_acknowledged_comes_again_and_first_and_what_came_meanwhile
         first.closed().await;
         drop(second);
         urgent.submit(Sequence(3), message("events/1", "3"));
-        assert_eq!(answer(&mut urgent).await, acknowledged(3), "it waits for the session");
-        let (mut third, welcome) = Raw::connect(broker.local_addr(), version, keeping("screen")).await;
+        assert_eq!(
+            answer(&mut urgent).await,
+            acknowledged(3),
+            "it waits for the session"
+        );
+        let (mut third, welcome) =
+            Raw::connect(broker.local_addr(), version, keeping("screen")).await;
         assert_eq!(welcome[0], 1);
         for number in 1..=3 {
             let (kind, body) = third.receive().await;
             assert_eq!(body.last(), Some(&(b'0' + number)));
             // The second one may have been sent the third message before it was missed.
-            assert!(kind == 0x3a || number == 3, "marked as sent before: {kind:#x}");
+            assert!(
+                kind == 0x3a || number == 3,
+                "marked as sent before: {kind:#x}"
+            );
         }
         // A clean start forgets it all.
-        let (mut fourth, welcome) = Raw::connect(broker.local_addr(), version, Hello { id: "screen", ..Hello::default() }).await;
+        let (mut fourth, welcome) = Raw::connect(
+            broker.local_addr(),
+            version,
+            Hello {
+                id: "screen",
+                ..Hello::default()
+            },
+        )
+        .await;
         assert_eq!(welcome[0], 0);
         fourth.send(0xc0, &[]).await;
-        assert_eq!(fourth.receive().await.0, 0xd0, "a pong, and no message before it");
+        assert_eq!(
+            fourth.receive().await.0,
+            0xd0,
+            "a pong, and no message before it"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_unsubscribes_hears_no_more_and_a_session_without_keeping_ends_with_its_connection() {
     let broker = start();
-    let (mut client, _) = Raw::connect(broker.local_addr(), 5, Hello { id: "client", ..Hello::default() }).await;
+    let (mut client, _) = Raw::connect(
+        broker.local_addr(),
+        5,
+        Hello {
+            id: "client",
+            ..Hello::default()
+        },
+    )
+    .await;
     assert_eq!(client.subscribe("events/#").await, 1);
     client.send(0xa2, b"\0\x09\0\0\x08events/#\0\x01x").await;
     assert_eq!(client.until(0xb0).await, [0, 9, 0, 0, 0x11]);
@@ -79,14 +111,20 @@ async fn garbage_and_half_packets_cost_their_sender_only() {
     let connect = b"\x10\x0e\0\x04MQTT\x05\x02\0\0\0\0\x01c";
     let mut seed = 1_u64;
     let mut random = move || {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as u8
     };
     let mut halves = Vec::new();
     for round in 0..300 {
         let mut stream = TcpStream::connect(broker.local_addr()).await.unwrap();
         // Often behind a CONNECT, often as a packet of a known kind with a length of its own.
-        let mut bytes = if round % 2 == 0 { connect.to_vec() } else { Vec::new() };
+        let mut bytes = if round % 2 == 0 {
+            connect.to_vec()
+        } else {
+            Vec::new()
+        };
         let garbage: Vec<u8> = (0..random() % 64).map(|_| random()).collect();
         if round % 3 == 0 {
             bytes.extend([random() & 0xf0 | 2, garbage.len() as u8]);
@@ -118,7 +156,10 @@ async fn a_connect_that_drips_is_cut_off_in_time() {
         }
     });
     // 119 bytes at this pace would be 36 s.
-    tokio::time::timeout(Duration::from_secs(20), drip).await.expect("it is cut off").expect("the drip ends");
+    tokio::time::timeout(Duration::from_secs(20), drip)
+        .await
+        .expect("it is cut off")
+        .expect("the drip ends");
     drop(reader);
 }
 
@@ -128,7 +169,15 @@ async fn with_all_places_taken_a_client_is_told_and_the_gateway_comes_in() {
     let mut clients = Vec::new();
     let refused = loop {
         let id = format!("client-{}", clients.len());
-        let (client, welcome) = Raw::connect(broker.local_addr(), 5, Hello { id: &id, ..Hello::default() }).await;
+        let (client, welcome) = Raw::connect(
+            broker.local_addr(),
+            5,
+            Hello {
+                id: &id,
+                ..Hello::default()
+            },
+        )
+        .await;
         if welcome[1] != 0 {
             break welcome[1];
         }
@@ -145,12 +194,22 @@ async fn with_all_places_taken_a_client_is_told_and_the_gateway_comes_in() {
     clients.pop();
     let welcome = async {
         loop {
-            let (_client, welcome) = Raw::connect(broker.local_addr(), 4, Hello { id: "next", ..Hello::default() }).await;
+            let (_client, welcome) = Raw::connect(
+                broker.local_addr(),
+                4,
+                Hello {
+                    id: "next",
+                    ..Hello::default()
+                },
+            )
+            .await;
             if welcome[1] == 0 {
                 return;
             }
             assert_eq!(welcome[1], 3, "unavailable, in the words of 3.1.1");
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), welcome).await.expect("a place for the next");
+    tokio::time::timeout(Duration::from_secs(20), welcome)
+        .await
+        .expect("a place for the next");
 }

@@ -41,11 +41,15 @@ async fn alerts_come_in_time_whoever_else_is_slow() {
         worst = worst.max(sent.elapsed());
         late += u32::from(sent.elapsed() > Duration::from_secs(1));
     }
-    assert!(worst < IN_TIME && late < 10, "the slowest took {worst:?}, {late} more than a second");
+    assert!(
+        worst < IN_TIME && late < 10,
+        "the slowest took {worst:?}, {late} more than a second"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_subscriber_holds_the_normal_lane_back_for_a_bounded_time_and_then_loses_its_own_only() {
+async fn a_slow_subscriber_holds_the_normal_lane_back_for_a_bounded_time_and_then_loses_its_own_only()
+ {
     const MESSAGES: u64 = 2_000;
     let broker = start();
     let _slow = reluctant(&broker, Some(SLOW), u64::MAX).await;
@@ -55,7 +59,11 @@ async fn a_slow_subscriber_holds_the_normal_lane_back_for_a_bounded_time_and_the
     publish(&mut session, MESSAGES).await;
     assert_all_in_order(&fast.receive(MESSAGES as usize).await, MESSAGES);
     // At the slow one's pace it would be 80 s.
-    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        began.elapsed()
+    );
     assert!(broker.dropped() > 0, "what the slow one misses is counted");
 }
 
@@ -67,7 +75,13 @@ async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_
     let mut session = session(&broker, Lane::Normal).await;
     // In the first seconds after a start each would be told what the others have. They are over when this is answered.
     session.submit(Sequence(1), message("nobody/1", "{}"));
-    assert_eq!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), heard: false });
+    assert_eq!(
+        answer(&mut session).await,
+        Answer::Acknowledged {
+            sequence: Sequence(1),
+            heard: false
+        }
+    );
     let mut fast = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut stopped = Vec::new();
     let began = Instant::now();
@@ -75,7 +89,16 @@ async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_
         if number <= STOPPED {
             // Each is full a message after the one before it, and takes nothing from then on.
             let id = format!("stopped-{number}");
-            let (mut client, _) = Raw::connect_from(2, broker.local_addr(), 5, Hello { id: &id, ..Hello::default() }).await;
+            let (mut client, _) = Raw::connect_from(
+                2,
+                broker.local_addr(),
+                5,
+                Hello {
+                    id: &id,
+                    ..Hello::default()
+                },
+            )
+            .await;
             assert_eq!(client.subscribe("events/#").await, 1);
             stopped.push(client);
         }
@@ -84,7 +107,11 @@ async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_
         assert_eq!(fast.receive_one().await.text(), number.to_string());
     }
     // A second for each would be 50.
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +128,15 @@ async fn a_lone_slow_subscriber_costs_the_gateway_no_connection_whichever_versio
         ("SEND__MQTT__KEEP_ALIVE", "5s"),
         ("INGEST__ANSWER_DEADLINE", "5s"),
     ]);
-    let (mut page, _) = Raw::connect(address, 4, Hello { id: "page", ..Hello::default() }).await;
+    let (mut page, _) = Raw::connect(
+        address,
+        4,
+        Hello {
+            id: "page",
+            ..Hello::default()
+        },
+    )
+    .await;
     assert_eq!(page.subscribe("boxbridge/+/+/employee/#").await, 1);
     let gateway = Arc::new(gateway);
     let posters: Vec<_> = (0..4)
@@ -109,7 +144,15 @@ async fn a_lone_slow_subscriber_costs_the_gateway_no_connection_whichever_versio
             let gateway = Arc::clone(&gateway);
             tokio::task::spawn_blocking(move || {
                 for number in (poster..EVENTS).step_by(4) {
-                    assert_eq!(gateway.post("/HistoryEvent", &event(&number.to_string(), json!(1), "gate")).status, 200);
+                    assert_eq!(
+                        gateway
+                            .post(
+                                "/HistoryEvent",
+                                &event(&number.to_string(), json!(1), "gate")
+                            )
+                            .status,
+                        200
+                    );
                 }
             })
         })
@@ -130,5 +173,9 @@ async fn a_lone_slow_subscriber_costs_the_gateway_no_connection_whichever_versio
         poster.await.unwrap();
     }
     assert_eq!(came, EVENTS, "none is sent again");
-    assert!(!gateway.log().contains("destination is down"), "{}", gateway.log());
+    assert!(
+        !gateway.log().contains("destination is down"),
+        "{}",
+        gateway.log()
+    );
 }

@@ -50,42 +50,76 @@ async fn whatever_a_device_is_called_a_wildcard_hears_it_on_both_brokers() {
         .map(|name| {
             let mut document = documents::sample();
             document["device_ip"] = json!(name);
-            router.mqtt(&normalize::event(&document, Feed::Realtime), &route::at(0)).expect("it has a topic")
+            router
+                .mqtt(&normalize::event(&document, Feed::Realtime), &route::at(0))
+                .expect("it has a topic")
         })
         .collect();
-    for (address, mqtt) in
-        [(broker.local_addr(), gateway(&broker)), (mosquitto.address(), destination(&at(mosquitto.address()), &[]))]
-    {
+    for (address, mqtt) in [
+        (broker.local_addr(), gateway(&broker)),
+        (
+            mosquitto.address(),
+            destination(&at(mosquitto.address()), &[]),
+        ),
+    ] {
         let mut subscribers = Vec::new();
-        for (version, filter) in
-            [(MqttVersion::V5, "boxbridge/#"), (MqttVersion::V3, "boxbridge/+/+/+/+"), (MqttVersion::V5, "+/+/+/+/#")]
-        {
+        for (version, filter) in [
+            (MqttVersion::V5, "boxbridge/#"),
+            (MqttVersion::V3, "boxbridge/+/+/+/+"),
+            (MqttVersion::V5, "+/+/+/+/#"),
+        ] {
             subscribers.push(Subscriber::by(address, Over::Tcp, version, None, filter).await);
         }
         let mut session = connect(&mqtt, Lane::Normal).await;
         for (number, message) in (1..).zip(&messages) {
             session.submit(Sequence(number), message.clone());
-            assert_eq!(answer(&mut session).await, acknowledged(number), "{} at {address}", message.topic);
+            assert_eq!(
+                answer(&mut session).await,
+                acknowledged(number),
+                "{} at {address}",
+                message.topic
+            );
         }
         for subscriber in &mut subscribers {
             for message in &messages {
-                assert_eq!(subscriber.receive_one().await.topic, message.topic, "at {address}");
+                assert_eq!(
+                    subscriber.receive_one().await.topic,
+                    message.topic,
+                    "at {address}"
+                );
             }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_as_long_as_mqtt_allows_arrives_and_a_longer_one_is_refused_without_the_connection() {
+async fn a_topic_as_long_as_mqtt_allows_arrives_and_a_longer_one_is_refused_without_the_connection()
+{
     let broker = start();
-    let mut subscriber = Subscriber::by(broker.local_addr(), Over::Tcp, MqttVersion::V5, None, "long/#").await;
+    let mut subscriber = Subscriber::by(
+        broker.local_addr(),
+        Over::Tcp,
+        MqttVersion::V5,
+        None,
+        "long/#",
+    )
+    .await;
     let mut session = connect(&gateway(&broker), Lane::Normal).await;
     let longest = format!("long/{}", "x".repeat(65_530));
     session.submit(Sequence(1), crate::send::mqtt::message(&longest, "{}"));
     assert_eq!(answer(&mut session).await, acknowledged(1));
     assert_eq!(subscriber.receive_one().await.topic, longest);
-    session.submit(Sequence(2), crate::send::mqtt::message(&format!("{longest}x"), "{}"));
-    assert!(matches!(answer(&mut session).await, Answer::Rejected { sequence: Sequence(2), .. }));
+    session.submit(
+        Sequence(2),
+        crate::send::mqtt::message(&format!("{longest}x"), "{}"),
+    );
+    assert!(matches!(
+        answer(&mut session).await,
+        Answer::Rejected {
+            sequence: Sequence(2),
+            ..
+        }
+    ));
     session.submit(Sequence(3), crate::send::mqtt::message("long//", "{}"));
     assert_eq!(answer(&mut session).await, acknowledged(3));
     assert_eq!(subscriber.receive_one().await.topic, "long//");
@@ -95,8 +129,19 @@ async fn a_topic_as_long_as_mqtt_allows_arrives_and_a_longer_one_is_refused_with
 async fn a_shared_subscription_is_refused_by_its_name_and_not_granted_and_forgotten() {
     let broker = start();
     for (version, refused) in [(5, 0x9e), (4, 0x80)] {
-        let (mut client, hello) = Raw::connect(broker.local_addr(), version, Hello { id: "client", ..Hello::default() }).await;
-        assert!(version == 4 || hello.windows(2).any(|pair| pair == [0x2a, 0]), "CONNACK says so already: {hello:?}");
+        let (mut client, hello) = Raw::connect(
+            broker.local_addr(),
+            version,
+            Hello {
+                id: "client",
+                ..Hello::default()
+            },
+        )
+        .await;
+        assert!(
+            version == 4 || hello.windows(2).any(|pair| pair == [0x2a, 0]),
+            "CONNACK says so already: {hello:?}"
+        );
         for filter in ["$share/group/boxbridge/#", "$share//x", "$share"] {
             assert_eq!(client.subscribe(filter).await, refused, "{filter}");
         }

@@ -14,7 +14,10 @@ use crate::parts::kafka::{Broker, Received, USER};
 
 pub const WAIT: Duration = Duration::from_secs(60);
 
-pub async fn mock() -> (MockCluster<'static, DefaultProducerContext>, <Kafka as Destination>::Session) {
+pub async fn mock() -> (
+    MockCluster<'static, DefaultProducerContext>,
+    <Kafka as Destination>::Session,
+) {
     let (cluster, kafka) = mocked();
     let session = kafka.connect(Lane::Urgent).await.unwrap();
     (cluster, session)
@@ -43,21 +46,39 @@ pub fn settings(brokers: String) -> config::Kafka {
     }
 }
 
-pub fn login(broker: &Broker, mechanism: &str, encrypted: bool, port: u16, password: &str) -> config::Kafka {
+pub fn login(
+    broker: &Broker,
+    mechanism: &str,
+    encrypted: bool,
+    port: u16,
+    password: &str,
+) -> config::Kafka {
     let mut config = settings(format!("127.0.0.1:{port}"));
     let password = config::Secret::new(password);
-    config.sasl = Some(config::Sasl { mechanism: mechanism.to_owned(), username: USER.to_owned(), password });
+    config.sasl = Some(config::Sasl {
+        mechanism: mechanism.to_owned(),
+        username: USER.to_owned(),
+        password,
+    });
     config.encrypted = encrypted;
     config.tls.ca_file = Some(broker.ca_file());
     config
 }
 
 pub fn limits(stall_timeout: Duration) -> Limits {
-    Limits { window_records: 1_000, window_bytes: 16 << 20, stall_timeout }
+    Limits {
+        window_records: 1_000,
+        window_bytes: 16 << 20,
+        stall_timeout,
+    }
 }
 
 pub fn kafka(config: config::Kafka, topics: &[&str]) -> Kafka {
-    Kafka::new(config, topics.iter().map(|topic| (*topic).to_owned()).collect(), limits(Duration::from_secs(30)))
+    Kafka::new(
+        config,
+        topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        limits(Duration::from_secs(30)),
+    )
 }
 
 pub async fn shared() -> &'static Broker {
@@ -83,12 +104,18 @@ pub fn message(topic: &str, key: &str, number: u64, bytes: usize) -> Message {
         noise ^= noise << 17;
         b' ' + (noise % 90) as u8
     });
-    let attributes =
-        [("specversion", "1.0"), ("id", &number.to_string()), ("datacontenttype", "application/json"), ("subject", "小明")];
+    let attributes = [
+        ("specversion", "1.0"),
+        ("id", &number.to_string()),
+        ("datacontenttype", "application/json"),
+        ("subject", "小明"),
+    ];
     Message {
         topic: topic.to_owned(),
         key: key.to_owned(),
-        attributes: attributes.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        attributes: attributes
+            .map(|(name, value)| (name, value.to_owned()))
+            .to_vec(),
         payload: payload.into(),
         timestamp: Timestamp(Timestamp::now().0 - 1_000 + number as i64),
         expires_in: None,
@@ -100,7 +127,12 @@ pub fn number(received: &Received) -> u64 {
 }
 
 pub fn number_of(payload: &[u8]) -> u64 {
-    String::from_utf8_lossy(payload).split(' ').next().unwrap().parse().unwrap()
+    String::from_utf8_lossy(payload)
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 pub fn numbers(received: &[Received]) -> BTreeSet<u64> {
@@ -126,11 +158,16 @@ pub async fn next(session: &mut impl Session) -> Answer {
 }
 
 pub async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
-    tokio::time::timeout(WAIT, session.next()).await.expect("no answer")
+    tokio::time::timeout(WAIT, session.next())
+        .await
+        .expect("no answer")
 }
 
 /// Submits within the window, in order, and returns what was acknowledged; anything else fails the test.
-pub async fn deliver(session: &mut impl Session<Message = Message>, messages: &[Message]) -> BTreeSet<u64> {
+pub async fn deliver(
+    session: &mut impl Session<Message = Message>,
+    messages: &[Message],
+) -> BTreeSet<u64> {
     let mut acknowledged = BTreeSet::new();
     let mut in_flight = 0;
     for message in messages {
@@ -147,11 +184,20 @@ pub async fn deliver(session: &mut impl Session<Message = Message>, messages: &[
 
 /// Delivers as the gateway does: after each loss a new session gets what has no answer yet, from the lowest on; what waits with its topic is tried again.
 pub async fn deliver_through_losses(kafka: &Kafka, messages: &[Message]) {
-    let mut open: BTreeMap<u64, &Message> = messages.iter().map(|message| (number_of(&message.payload), message)).collect();
+    let mut open: BTreeMap<u64, &Message> = messages
+        .iter()
+        .map(|message| (number_of(&message.payload), message))
+        .collect();
     let deadline = tokio::time::Instant::now() + WAIT;
     while !open.is_empty() {
-        assert!(tokio::time::Instant::now() < deadline, "{} are not delivered", open.len());
-        let Ok(mut session) = kafka.connect(Lane::Normal).await else { continue };
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{} are not delivered",
+            open.len()
+        );
+        let Ok(mut session) = kafka.connect(Lane::Normal).await else {
+            continue;
+        };
         for (number, message) in &open {
             session.submit(Sequence(*number), (*message).clone());
         }
@@ -159,7 +205,10 @@ pub async fn deliver_through_losses(kafka: &Kafka, messages: &[Message]) {
             match answer_or_loss(&mut session).await {
                 Ok(Answer::Acknowledged { sequence, .. }) => drop(open.remove(&sequence.0)),
                 Err(_) => break,
-                Ok(Answer::Rejected { sequence, rejection }) if rejection.reason == Reason::TopicUnfit => {
+                Ok(Answer::Rejected {
+                    sequence,
+                    rejection,
+                }) if rejection.reason == Reason::TopicUnfit => {
                     session.submit(sequence, open[&sequence.0].clone());
                 }
                 answer => panic!("{answer:?}"),
@@ -184,7 +233,9 @@ pub async fn answers(session: &mut impl Session, count: usize) -> BTreeMap<u64, 
     for _ in 0..count {
         let answer = next(session).await;
         match &answer {
-            Answer::Acknowledged { sequence, .. } | Answer::Rejected { sequence, .. } => answers.insert(sequence.0, answer),
+            Answer::Acknowledged { sequence, .. } | Answer::Rejected { sequence, .. } => {
+                answers.insert(sequence.0, answer)
+            }
             _ => panic!("{answer:?}"),
         };
     }
@@ -192,7 +243,10 @@ pub async fn answers(session: &mut impl Session, count: usize) -> BTreeMap<u64, 
 }
 
 pub fn acknowledged(number: u64) -> Answer {
-    Answer::Acknowledged { sequence: Sequence(number), heard: true }
+    Answer::Acknowledged {
+        sequence: Sequence(number),
+        heard: true,
+    }
 }
 
 pub fn refused(answer: &Answer, reason: Reason) -> &str {
@@ -204,5 +258,8 @@ pub fn refused(answer: &Answer, reason: Reason) -> &str {
 
 /// Why the session is over; any other answer fails the test.
 pub async fn lost(session: &mut impl Session) -> String {
-    answer_or_loss(session).await.expect_err("the session ends").error
+    answer_or_loss(session)
+        .await
+        .expect_err("the session ends")
+        .error
 }

@@ -12,7 +12,10 @@ use crate::parts::subscriber::Subscriber;
 
 fn reason(answer: &Answer) -> Option<(u64, Reason)> {
     match answer {
-        Answer::Rejected { sequence, rejection } => Some((sequence.0, rejection.reason)),
+        Answer::Rejected {
+            sequence,
+            rejection,
+        } => Some((sequence.0, rejection.reason)),
         _ => None,
     }
 }
@@ -23,8 +26,11 @@ async fn a_message_carries_its_attributes_its_type_and_its_expiry() {
     let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
     let mut sent = message("events/vip/大门 1", "{\"name\":\"小明\"}");
-    sent.attributes =
-        vec![("specversion", "1.0".to_owned()), ("datacontenttype", "application/json".to_owned()), ("subject", "vip".to_owned())];
+    sent.attributes = vec![
+        ("specversion", "1.0".to_owned()),
+        ("datacontenttype", "application/json".to_owned()),
+        ("subject", "vip".to_owned()),
+    ];
     sent.expires_in = Some(Duration::from_secs(600));
     session.submit(Sequence(1), sent.clone());
     assert_eq!(answer(&mut session).await, acknowledged(1));
@@ -34,8 +40,18 @@ async fn a_message_carries_its_attributes_its_type_and_its_expiry() {
     assert_eq!(received.payload, sent.payload);
     assert_eq!(received.content_type.as_deref(), Some("application/json"));
     assert_eq!(received.payload_format, Some(1));
-    assert!(received.expiry_seconds.is_some_and(|seconds| seconds <= 600), "{:?}", received.expiry_seconds);
-    let attributes: Vec<_> = sent.attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    assert!(
+        received
+            .expiry_seconds
+            .is_some_and(|seconds| seconds <= 600),
+        "{:?}",
+        received.expiry_seconds
+    );
+    let attributes: Vec<_> = sent
+        .attributes
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     assert_eq!(received.attributes, attributes);
 }
 
@@ -43,13 +59,24 @@ async fn a_message_carries_its_attributes_its_type_and_its_expiry() {
 async fn version_3_sends_the_payload_alone() {
     let broker = Mosquitto::start();
     let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
-    let mut session = connect(&destination(&at(broker.address()), &[("mqtt.version", "3")]), Lane::Normal).await;
+    let mut session = connect(
+        &destination(&at(broker.address()), &[("mqtt.version", "3")]),
+        Lane::Normal,
+    )
+    .await;
     let mut sent = message("events/vip/1", "{}");
     sent.attributes = vec![("datacontenttype", "application/json".to_owned())];
     session.submit(Sequence(1), sent);
     assert_eq!(answer(&mut session).await, acknowledged(1));
     let received = subscriber.receive_one().await;
-    assert_eq!((received.text(), &received.content_type, received.attributes.len()), ("{}", &None, 0));
+    assert_eq!(
+        (
+            received.text(),
+            &received.content_type,
+            received.attributes.len()
+        ),
+        ("{}", &None, 0)
+    );
 }
 
 #[tokio::test]
@@ -57,12 +84,21 @@ async fn a_message_that_nobody_hears_is_acknowledged_as_such() {
     let broker = Mosquitto::start();
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
     session.submit(Sequence(1), message("events/vip/1", "{}"));
-    assert_eq!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), heard: false });
+    assert_eq!(
+        answer(&mut session).await,
+        Answer::Acknowledged {
+            sequence: Sequence(1),
+            heard: false
+        }
+    );
 }
 
 #[tokio::test]
 async fn a_topic_that_the_acl_denies_is_not_authorised_and_its_neighbours_pass() {
-    let broker = Mosquitto::with(&Settings { acl: "topic readwrite allowed/#\n", ..Settings::default() });
+    let broker = Mosquitto::with(&Settings {
+        acl: "topic readwrite allowed/#\n",
+        ..Settings::default()
+    });
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
     for (number, topic) in [(1, "allowed/1"), (2, "denied/1"), (3, "allowed/2")] {
         session.submit(Sequence(number), message(topic, "{}"));
@@ -71,52 +107,107 @@ async fn a_topic_that_the_acl_denies_is_not_authorised_and_its_neighbours_pass()
     for _ in 0..3 {
         answers.push(answer(&mut session).await);
     }
-    assert_eq!(answers.iter().filter_map(reason).collect::<Vec<_>>(), [(2, Reason::NotAuthorised)], "{answers:?}");
+    assert_eq!(
+        answers.iter().filter_map(reason).collect::<Vec<_>>(),
+        [(2, Reason::NotAuthorised)],
+        "{answers:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_message_over_our_limit_never_reaches_the_connection() {
     let broker = Mosquitto::start();
     for version in ["3", "5"] {
-        let mqtt = destination(&at(broker.address()), &[("mqtt.version", version), ("mqtt.max_packet_bytes", "1KiB")]);
+        let mqtt = destination(
+            &at(broker.address()),
+            &[("mqtt.version", version), ("mqtt.max_packet_bytes", "1KiB")],
+        );
         let mut session = connect(&mqtt, Lane::Normal).await;
         session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
         session.submit(Sequence(2), message("events/1", "{}"));
-        let Answer::Rejected { sequence: Sequence(1), rejection } = answer(&mut session).await else { panic!("1 is too large") };
+        let Answer::Rejected {
+            sequence: Sequence(1),
+            rejection,
+        } = answer(&mut session).await
+        else {
+            panic!("1 is too large")
+        };
         assert_eq!(rejection.reason, Reason::TooLarge);
-        assert!(rejection.detail.contains("1024") && rejection.detail.contains("20"), "{}", rejection.detail);
-        assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(2), .. }));
+        assert!(
+            rejection.detail.contains("1024") && rejection.detail.contains("20"),
+            "{}",
+            rejection.detail
+        );
+        assert!(matches!(
+            answer(&mut session).await,
+            Answer::Acknowledged {
+                sequence: Sequence(2),
+                ..
+            }
+        ));
     }
 }
 
 #[tokio::test]
 async fn a_message_over_the_brokers_announced_limit_never_reaches_the_connection() {
-    let broker = Mosquitto::with(&Settings { lines: &["max_packet_size 1000"], ..Settings::default() });
+    let broker = Mosquitto::with(&Settings {
+        lines: &["max_packet_size 1000"],
+        ..Settings::default()
+    });
     let mqtt = destination(&at(broker.address()), &[]);
     assert_eq!(mqtt.probe().await.expect("an offer").packet_max, Some(1000));
     let mut session = connect(&mqtt, Lane::Normal).await;
     session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
     session.submit(Sequence(2), message("events/1", "{}"));
-    assert_eq!(reason(&answer(&mut session).await), Some((1, Reason::TooLarge)));
-    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(2), .. }));
+    assert_eq!(
+        reason(&answer(&mut session).await),
+        Some((1, Reason::TooLarge))
+    );
+    assert!(matches!(
+        answer(&mut session).await,
+        Answer::Acknowledged {
+            sequence: Sequence(2),
+            ..
+        }
+    ));
 }
 
 #[tokio::test]
 async fn a_broker_that_announces_a_limit_below_any_event_is_down_and_named() {
     // Our CONNECT fits into it.
-    let broker = Mosquitto::with(&Settings { lines: &["max_packet_size 200"], ..Settings::default() });
-    let error = destination(&at(broker.address()), &[]).connect(Lane::Normal).await.err().expect("nothing fits");
-    assert!(error.message.contains("Maximum Packet Size of 200 bytes"), "{}", error.message);
+    let broker = Mosquitto::with(&Settings {
+        lines: &["max_packet_size 200"],
+        ..Settings::default()
+    });
+    let error = destination(&at(broker.address()), &[])
+        .connect(Lane::Normal)
+        .await
+        .err()
+        .expect("nothing fits");
+    assert!(
+        error.message.contains("Maximum Packet Size of 200 bytes"),
+        "{}",
+        error.message
+    );
 }
 
 #[tokio::test]
 async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbours() {
-    let broker = Mosquitto::with(&Settings { lines: &["message_size_limit 1000"], ..Settings::default() });
+    let broker = Mosquitto::with(&Settings {
+        lines: &["message_size_limit 1000"],
+        ..Settings::default()
+    });
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
     for (number, bytes) in [(1, 10), (2, 2000), (3, 10)] {
         session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
     }
-    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), .. }));
+    assert!(matches!(
+        answer(&mut session).await,
+        Answer::Acknowledged {
+            sequence: Sequence(1),
+            ..
+        }
+    ));
     let second = answer(&mut session).await;
     assert_eq!(reason(&second), Some((2, Reason::TooLarge)), "{second:?}");
     lost(&mut session).await;
@@ -124,20 +215,35 @@ async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbou
 
 #[tokio::test]
 async fn a_secret_limit_costs_one_connection_and_not_one_for_each_message() {
-    let broker = Mosquitto::with(&Settings { lines: &["message_size_limit 1000"], ..Settings::default() });
+    let broker = Mosquitto::with(&Settings {
+        lines: &["message_size_limit 1000"],
+        ..Settings::default()
+    });
     let mqtt = destination(&at(broker.address()), &[]);
     let mut session = connect(&mqtt, Lane::Normal).await;
     session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
-    assert_eq!(reason(&answer(&mut session).await), Some((1, Reason::TooLarge)));
+    assert_eq!(
+        reason(&answer(&mut session).await),
+        Some((1, Reason::TooLarge))
+    );
     lost(&mut session).await;
 
     let mut session = connect(&mqtt, Lane::Normal).await;
     for number in 2..=20 {
         session.submit(Sequence(number), message("events/1", vec![b'x'; 2000]));
-        assert_eq!(reason(&answer(&mut session).await), Some((number, Reason::TooLarge)));
+        assert_eq!(
+            reason(&answer(&mut session).await),
+            Some((number, Reason::TooLarge))
+        );
     }
     session.submit(Sequence(21), message("events/1", vec![b'x'; 999]));
-    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(21), .. }));
+    assert!(matches!(
+        answer(&mut session).await,
+        Answer::Acknowledged {
+            sequence: Sequence(21),
+            ..
+        }
+    ));
 }
 
 #[tokio::test]
@@ -147,20 +253,36 @@ async fn a_hostile_topic_is_refused_and_the_connection_lives() {
     let topics = ["", "a/+/b", "a/#", "a\0b", "a\u{1}b"];
     for (number, topic) in (1..).zip(topics) {
         session.submit(Sequence(number), message(topic, "{}"));
-        assert_eq!(reason(&answer(&mut session).await), Some((number, Reason::TopicInvalid)), "{topic:?}");
+        assert_eq!(
+            reason(&answer(&mut session).await),
+            Some((number, Reason::TopicInvalid)),
+            "{topic:?}"
+        );
     }
     session.submit(Sequence(9), message("events/1", "{}"));
-    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(9), .. }));
+    assert!(matches!(
+        answer(&mut session).await,
+        Answer::Acknowledged {
+            sequence: Sequence(9),
+            ..
+        }
+    ));
 }
 
 #[tokio::test]
 async fn a_frozen_broker_is_noticed() {
     for version in ["3", "5"] {
         let broker = Mosquitto::start();
-        let mqtt = destination(&at(broker.address()), &[("stall_timeout", "1s"), ("mqtt.version", version)]);
+        let mqtt = destination(
+            &at(broker.address()),
+            &[("stall_timeout", "1s"), ("mqtt.version", version)],
+        );
         let mut session = connect(&mqtt, Lane::Normal).await;
         session.submit(Sequence(1), message("events/1", "{}"));
-        assert!(matches!(answer(&mut session).await, Answer::Acknowledged { .. }));
+        assert!(matches!(
+            answer(&mut session).await,
+            Answer::Acknowledged { .. }
+        ));
         broker.freeze();
         for number in 2..50 {
             session.submit(Sequence(number), message("events/1", vec![b'x'; 400_000]));
@@ -185,8 +307,14 @@ async fn that_we_gave_up_tells_nothing_of_a_record_unless_the_broker_answers_a_p
     frozen.submit(Sequence(1), message("events/1", "{}"));
 
     let (ignored, frozen) = tokio::join!(lost(&mut ignored), lost(&mut frozen));
-    assert_eq!(ignored.error, "no answer for 8s, though the broker answers pings");
-    assert_eq!(frozen.error, "no progress for 8s, and the broker owes an answer");
+    assert_eq!(
+        ignored.error,
+        "no answer for 8s, though the broker answers pings"
+    );
+    assert_eq!(
+        frozen.error,
+        "no progress for 8s, and the broker owes an answer"
+    );
     assert_eq!((ignored.is_explained, frozen.is_explained), (false, true));
 }
 
@@ -195,8 +323,13 @@ async fn an_idle_connection_to_a_frozen_broker_is_noticed() {
     for version in ["3", "5"] {
         let broker = Mosquitto::start();
         let settings = [("mqtt.keep_alive", "5s"), ("mqtt.version", version)];
-        let mut session = connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
+        let mut session =
+            connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
         broker.freeze();
-        assert_eq!(lost(&mut session).await.error, "the broker did not answer a ping for 5s", "version {version}");
+        assert_eq!(
+            lost(&mut session).await.error,
+            "the broker did not answer a ping for 5s",
+            "version {version}"
+        );
     }
 }

@@ -26,7 +26,12 @@ struct Sender {
 
 impl Sender {
     fn new(mqtt: Mqtt) -> Sender {
-        Sender { mqtt, lowest: 1, above: BTreeSet::new(), losses: 0 }
+        Sender {
+            mqtt,
+            lowest: 1,
+            above: BTreeSet::new(),
+            losses: 0,
+        }
     }
 
     /// Sends 1 to `MESSAGES`, calling `at_answer` with the lowest without an answer after each.
@@ -46,12 +51,18 @@ impl Sender {
         let mut next = self.lowest;
         while self.lowest <= MESSAGES {
             while next <= MESSAGES && next < self.lowest + window {
-                session.submit(Sequence(next), message("events/1", format!("{next} {}", "x".repeat(PADDING))));
+                session.submit(
+                    Sequence(next),
+                    message("events/1", format!("{next} {}", "x".repeat(PADDING))),
+                );
                 next += 1;
             }
             match answer_or_loss(session).await {
                 Ok(Answer::Acknowledged { sequence, .. }) => {
-                    assert!(answered.insert(sequence), "{sequence} is answered twice in one session");
+                    assert!(
+                        answered.insert(sequence),
+                        "{sequence} is answered twice in one session"
+                    );
                     self.acknowledged(sequence.0);
                     at_answer(self.lowest);
                 }
@@ -73,13 +84,22 @@ impl Sender {
 }
 
 fn number(received: &Received) -> u64 {
-    received.text().split(' ').next().and_then(|word| word.parse().ok()).expect("a number")
+    received
+        .text()
+        .split(' ')
+        .next()
+        .and_then(|word| word.parse().ok())
+        .expect("a number")
 }
 
 /// The numbers that came, each where it came first.
 fn firsts(received: &[Received]) -> Vec<u64> {
     let mut seen = BTreeSet::new();
-    received.iter().map(number).filter(|number| seen.insert(*number)).collect()
+    received
+        .iter()
+        .map(number)
+        .filter(|number| seen.insert(*number))
+        .collect()
 }
 
 /// Waits for the last, and gives all.
@@ -92,9 +112,15 @@ async fn receive_all(subscriber: &mut Subscriber) -> Vec<Received> {
 }
 
 async fn restarts_lose_nothing(version: &str) {
-    let mut broker = Mosquitto::with(&Settings { lines: &["persistence true"], ..Settings::default() });
+    let mut broker = Mosquitto::with(&Settings {
+        lines: &["persistence true"],
+        ..Settings::default()
+    });
     let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
-    let mut sender = Sender::new(destination(&at(broker.address()), &[("mqtt.version", version)]));
+    let mut sender = Sender::new(destination(
+        &at(broker.address()),
+        &[("mqtt.version", version)],
+    ));
     let mut restarts = vec![MESSAGES * 8 / 10, MESSAGES / 2, MESSAGES / 5];
     sender
         .send(|lowest| {
@@ -105,8 +131,15 @@ async fn restarts_lose_nothing(version: &str) {
             }
         })
         .await;
-    assert!(restarts.is_empty() && sender.losses >= 3, "{} losses", sender.losses);
-    assert_eq!(firsts(&receive_all(&mut subscriber).await), (1..=MESSAGES).collect::<Vec<_>>());
+    assert!(
+        restarts.is_empty() && sender.losses >= 3,
+        "{} losses",
+        sender.losses
+    );
+    assert_eq!(
+        firsts(&receive_all(&mut subscriber).await),
+        (1..=MESSAGES).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,12 +170,19 @@ async fn a_killed_broker_gets_everything_that_it_has_not_acknowledged() {
     assert!(sender.losses >= 5, "{} losses", sender.losses);
     // What a killed broker had acknowledged and not passed on is its own loss, but nothing overtakes.
     let firsts = firsts(&subscriber.received());
-    assert!(firsts.is_sorted(), "{:?}", firsts.windows(2).find(|pair| pair[0] > pair[1]));
+    assert!(
+        firsts.is_sorted(),
+        "{:?}",
+        firsts.windows(2).find(|pair| pair[0] > pair[1])
+    );
 }
 
 #[tokio::test]
 async fn a_small_receive_maximum_is_kept_to() {
-    let broker = Mosquitto::with(&Settings { lines: &["max_inflight_messages 3"], ..Settings::default() });
+    let broker = Mosquitto::with(&Settings {
+        lines: &["max_inflight_messages 3"],
+        ..Settings::default()
+    });
     let mqtt = destination(&at(broker.address()), &[]);
     assert_eq!(mqtt.probe().await.expect("an offer").receive_maximum, 3);
     let mut session = connect(&mqtt, Lane::Urgent).await;
@@ -152,6 +192,8 @@ async fn a_small_receive_maximum_is_kept_to() {
         session.submit(Sequence(number), message("events/1", "{}"));
     }
     for number in 1..=500 {
-        assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(n), .. } if n == number));
+        assert!(
+            matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(n), .. } if n == number)
+        );
     }
 }

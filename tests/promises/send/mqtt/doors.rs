@@ -9,7 +9,9 @@ use boxbridge::send::{Answer, Destination as _, Session as _};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use super::{PATIENCE, acknowledged, answer, at, connect, destination, identity, message, refused, settings};
+use super::{
+    PATIENCE, acknowledged, answer, at, connect, destination, identity, message, refused, settings,
+};
 use crate::parts::black_hole::BlackHole;
 use crate::parts::certificates::Certificates;
 use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
@@ -26,9 +28,18 @@ async fn opens(broker: &Mosquitto, url: &str, settings: &[(&str, &str)]) {
             session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
         }
         for number in 1..=3 {
-            assert_eq!(answer(&mut session).await, acknowledged(number), "{url} version {version}");
+            assert_eq!(
+                answer(&mut session).await,
+                acknowledged(number),
+                "{url} version {version}"
+            );
         }
-        let sizes: Vec<_> = subscriber.receive(3).await.iter().map(|received| received.payload.len()).collect();
+        let sizes: Vec<_> = subscriber
+            .receive(3)
+            .await
+            .iter()
+            .map(|received| received.payload.len())
+            .collect();
         assert_eq!(sizes, [20, 1_000_000, 20]);
     }
 }
@@ -43,17 +54,42 @@ async fn tls_with_an_authority_of_ones_own() {
         ..Settings::default()
     });
     let settings = [("mqtt.ca_file", authority.to_str().expect("UTF-8"))];
-    opens(&broker, &format!("mqtts://{}", broker.address_of(1)), &settings).await;
-    opens(&broker, &format!("mqtts://localhost:{}", broker.address_of(1).port()), &settings).await;
-    opens(&broker, &format!("wss://{}/mqtt", broker.address_of(2)), &settings).await;
+    opens(
+        &broker,
+        &format!("mqtts://{}", broker.address_of(1)),
+        &settings,
+    )
+    .await;
+    opens(
+        &broker,
+        &format!("mqtts://localhost:{}", broker.address_of(1).port()),
+        &settings,
+    )
+    .await;
+    opens(
+        &broker,
+        &format!("wss://{}/mqtt", broker.address_of(2)),
+        &settings,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn websockets() {
-    let broker = Mosquitto::with(&Settings { listeners: &[Listener::Tcp, Listener::WebSocket], ..Settings::default() });
+    let broker = Mosquitto::with(&Settings {
+        listeners: &[Listener::Tcp, Listener::WebSocket],
+        ..Settings::default()
+    });
     let url = format!("ws://{}/mqtt", broker.address_of(1));
     opens(&broker, &url, &[]).await;
-    let mut subscriber = Subscriber::by(broker.address_of(1), Over::WebSocket, MqttVersion::V5, None, "events/#").await;
+    let mut subscriber = Subscriber::by(
+        broker.address_of(1),
+        Over::WebSocket,
+        MqttVersion::V5,
+        None,
+        "events/#",
+    )
+    .await;
     let mut session = connect(&destination(&url, &[]), Lane::Normal).await;
     session.submit(Sequence(1), message("events/1", "{}"));
     assert_eq!(answer(&mut session).await, acknowledged(1));
@@ -69,9 +105,20 @@ async fn a_broker_of_another_authority_is_not_trusted() {
         ..Settings::default()
     });
     let others = others.authority();
-    for url in [format!("mqtts://{}", broker.address()), format!("wss://{}/mqtt", broker.address_of(1))] {
-        let error = refused(&destination(&url, &[("mqtt.ca_file", others.to_str().expect("UTF-8"))])).await;
-        assert!(error.contains(&url) && error.contains("(send.mqtt.ca_file does not hold the authority"), "{error}");
+    for url in [
+        format!("mqtts://{}", broker.address()),
+        format!("wss://{}/mqtt", broker.address_of(1)),
+    ] {
+        let error = refused(&destination(
+            &url,
+            &[("mqtt.ca_file", others.to_str().expect("UTF-8"))],
+        ))
+        .await;
+        assert!(
+            error.contains(&url)
+                && error.contains("(send.mqtt.ca_file does not hold the authority"),
+            "{error}"
+        );
     }
 }
 
@@ -85,32 +132,68 @@ async fn a_broker_that_asks_for_a_certificate_gets_ours() {
     });
     let authority = certificates.authority();
     let (certificate, key) = certificates.client();
-    let [authority, certificate, key] = [&authority, &certificate, &key].map(|path| path.to_str().expect("UTF-8"));
+    let [authority, certificate, key] =
+        [&authority, &certificate, &key].map(|path| path.to_str().expect("UTF-8"));
     let url = format!("mqtts://{}", broker.address_of(1));
-    let ours = [("mqtt.ca_file", authority), ("mqtt.cert_file", certificate), ("mqtt.key_file", key)];
+    let ours = [
+        ("mqtt.ca_file", authority),
+        ("mqtt.cert_file", certificate),
+        ("mqtt.key_file", key),
+    ];
     opens(&broker, &url, &ours).await;
     let error = refused(&destination(&url, &[("mqtt.ca_file", authority)])).await;
-    assert!(error.contains("(the other side may want send.mqtt.cert_file and key_file)"), "{error}");
+    assert!(
+        error.contains("(the other side may want send.mqtt.cert_file and key_file)"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_password_opens_and_a_wrong_one_is_said_to_be_wrong() {
-    let broker = Mosquitto::with(&Settings { users: &[("gateway", "right"), ("screen", "pass")], ..Settings::default() });
+    let broker = Mosquitto::with(&Settings {
+        users: &[("gateway", "right"), ("screen", "pass")],
+        ..Settings::default()
+    });
     for version in ["3", "5"] {
-        let settings = [("mqtt.version", version), ("mqtt.username", "gateway"), ("mqtt.password", "right")];
-        let mut subscriber =
-            Subscriber::by(broker.address(), Over::Tcp, MqttVersion::V5, Some(("screen", "pass")), "events/#").await;
-        let mut session = connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
+        let settings = [
+            ("mqtt.version", version),
+            ("mqtt.username", "gateway"),
+            ("mqtt.password", "right"),
+        ];
+        let mut subscriber = Subscriber::by(
+            broker.address(),
+            Over::Tcp,
+            MqttVersion::V5,
+            Some(("screen", "pass")),
+            "events/#",
+        )
+        .await;
+        let mut session =
+            connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
         session.submit(Sequence(1), message("events/1", "{}"));
         assert_eq!(answer(&mut session).await, acknowledged(1));
         assert_eq!(subscriber.receive_one().await.text(), "{}");
 
-        let settings = [("mqtt.version", version), ("mqtt.username", "gateway"), ("mqtt.password", "secret-and-wrong")];
+        let settings = [
+            ("mqtt.version", version),
+            ("mqtt.username", "gateway"),
+            ("mqtt.password", "secret-and-wrong"),
+        ];
         let error = refused(&destination(&at(broker.address()), &settings)).await;
-        assert!(error.contains("send.mqtt.username and its password"), "{error}");
+        assert!(
+            error.contains("send.mqtt.username and its password"),
+            "{error}"
+        );
         assert!(!error.contains("secret-and-wrong"), "{error}");
-        let error = refused(&destination(&at(broker.address()), &[("mqtt.version", version)])).await;
-        assert!(error.contains("send.mqtt.username and its password"), "{error}");
+        let error = refused(&destination(
+            &at(broker.address()),
+            &[("mqtt.version", version)],
+        ))
+        .await;
+        assert!(
+            error.contains("send.mqtt.username and its password"),
+            "{error}"
+        );
     }
 }
 
@@ -122,7 +205,10 @@ fn a_file_that_holds_no_certificate_is_named_where_it_came_after_the_settings_we
     let mut mqtt = send.mqtt().cloned().expect("mqtt is on");
     mqtt.tls.ca_file = Some(file.path().to_owned());
     let broker = mqtt.broker.clone().expect("a broker");
-    let error = Mqtt::new(mqtt, broker, &send, identity()).err().expect("no certificate").to_string();
+    let error = Mqtt::new(mqtt, broker, &send, identity())
+        .err()
+        .expect("no certificate")
+        .to_string();
     assert_eq!(error, format!("{path} holds no certificate"));
 }
 
@@ -131,17 +217,42 @@ async fn a_broker_that_is_not_there_is_named() {
     let mut broker = Mosquitto::start();
     broker.stop();
     for version in ["3", "5"] {
-        let error = refused(&destination(&at(broker.address()), &[("mqtt.version", version)])).await;
-        assert!(error.contains(&at(broker.address())) && error.contains("refused"), "{error}");
+        let error = refused(&destination(
+            &at(broker.address()),
+            &[("mqtt.version", version)],
+        ))
+        .await;
+        assert!(
+            error.contains(&at(broker.address())) && error.contains("refused"),
+            "{error}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_probe_says_what_the_broker_offers() {
-    let lines = ["max_inflight_messages 20", "max_packet_size 100000", "retain_available true"];
-    let broker = Mosquitto::with(&Settings { lines: &lines, ..Settings::default() });
-    let offer = destination(&at(broker.address()), &[]).probe().await.expect("an offer");
-    assert_eq!((offer.receive_maximum, offer.packet_max, offer.retain, offer.qos_1), (20, Some(100_000), true, true));
+    let lines = [
+        "max_inflight_messages 20",
+        "max_packet_size 100000",
+        "retain_available true",
+    ];
+    let broker = Mosquitto::with(&Settings {
+        lines: &lines,
+        ..Settings::default()
+    });
+    let offer = destination(&at(broker.address()), &[])
+        .probe()
+        .await
+        .expect("an offer");
+    assert_eq!(
+        (
+            offer.receive_maximum,
+            offer.packet_max,
+            offer.retain,
+            offer.qos_1
+        ),
+        (20, Some(100_000), true, true)
+    );
 }
 
 #[tokio::test]
@@ -149,7 +260,12 @@ async fn a_name_whose_first_address_is_a_black_hole_is_reached_at_the_next() {
     let certificates = Certificates::make();
     let authority = certificates.authority();
     let broker = Mosquitto::with(&Settings {
-        listeners: &[Listener::Tcp, Listener::Tls, Listener::WebSocket, Listener::WebSocketTls],
+        listeners: &[
+            Listener::Tcp,
+            Listener::Tls,
+            Listener::WebSocket,
+            Listener::WebSocketTls,
+        ],
         certificates: Some(&certificates),
         ..Settings::default()
     });
@@ -157,9 +273,18 @@ async fn a_name_whose_first_address_is_a_black_hole_is_reached_at_the_next() {
     let silent = hole.address;
     let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
     for version in ["3", "5"] {
-        let settings = [("mqtt.ca_file", authority.to_str().expect("UTF-8")), ("mqtt.version", version)];
-        for (door, url) in
-            ["mqtt://localhost", "mqtts://localhost", "ws://localhost/mqtt", "wss://localhost/mqtt"].iter().enumerate()
+        let settings = [
+            ("mqtt.ca_file", authority.to_str().expect("UTF-8")),
+            ("mqtt.version", version),
+        ];
+        for (door, url) in [
+            "mqtt://localhost",
+            "mqtts://localhost",
+            "ws://localhost/mqtt",
+            "wss://localhost/mqtt",
+        ]
+        .iter()
+        .enumerate()
         {
             let mqtt = destination(url, &settings).at(vec![silent, broker.address_of(door)]);
             let mut session = connect(&mqtt, Lane::Normal).await;
@@ -167,16 +292,34 @@ async fn a_name_whose_first_address_is_a_black_hole_is_reached_at_the_next() {
                 session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
             }
             for number in 1..=3 {
-                assert_eq!(answer(&mut session).await, acknowledged(number), "{url} version {version}");
+                assert_eq!(
+                    answer(&mut session).await,
+                    acknowledged(number),
+                    "{url} version {version}"
+                );
             }
-            let sizes: Vec<_> = subscriber.receive(3).await.iter().map(|received| received.payload.len()).collect();
+            let sizes: Vec<_> = subscriber
+                .receive(3)
+                .await
+                .iter()
+                .map(|received| received.payload.len())
+                .collect();
             assert_eq!(sizes, [20, 1_000_000, 20], "{url} version {version}");
             session.finish().await;
         }
         // Whichever address answers, it has to be the one that the operator named.
-        for (door, url) in [(1, "mqtts://broker.example"), (3, "wss://broker.example/mqtt")] {
-            let error = refused(&destination(url, &settings).at(vec![silent, broker.address_of(door)])).await;
-            assert!(error.contains("invalid peer certificate") && error.contains(&broker.address_of(door).to_string()), "{error}");
+        for (door, url) in [
+            (1, "mqtts://broker.example"),
+            (3, "wss://broker.example/mqtt"),
+        ] {
+            let error =
+                refused(&destination(url, &settings).at(vec![silent, broker.address_of(door)]))
+                    .await;
+            assert!(
+                error.contains("invalid peer certificate")
+                    && error.contains(&broker.address_of(door).to_string()),
+                "{error}"
+            );
         }
     }
 }
@@ -186,13 +329,21 @@ async fn a_name_whose_first_address_is_a_black_hole_is_reached_at_the_next() {
 async fn the_name_is_sent_to_whichever_address_answers() {
     let hole = BlackHole::dig(Ipv4Addr::LOCALHOST.into()).await;
     let silent = hole.address;
-    for (url, is_encrypted) in
-        [("mqtts://broker.example", true), ("wss://broker.example/mqtt", true), ("ws://broker.example:81/mqtt", false)]
-    {
-        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-        let mqtt = destination(url, &[]).at(vec![silent, server.local_addr().expect("its address")]);
+    for (url, is_encrypted) in [
+        ("mqtts://broker.example", true),
+        ("wss://broker.example/mqtt", true),
+        ("ws://broker.example:81/mqtt", false),
+    ] {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let mqtt =
+            destination(url, &[]).at(vec![silent, server.local_addr().expect("its address")]);
         let connecting = tokio::spawn(async move { mqtt.connect(Lane::Normal).await.map(drop) });
-        let (mut stream, _) = tokio::time::timeout(PATIENCE, server.accept()).await.expect("it comes").expect("a connection");
+        let (mut stream, _) = tokio::time::timeout(PATIENCE, server.accept())
+            .await
+            .expect("it comes")
+            .expect("a connection");
         let mut first = vec![0; 2_048];
         let count = stream.read(&mut first).await.expect("its first bytes");
         first.truncate(count);
@@ -200,12 +351,25 @@ async fn the_name_is_sent_to_whichever_address_answers() {
             true => {
                 let mut acceptor = rustls::server::Acceptor::default();
                 acceptor.read_tls(&mut first.as_slice()).expect("TLS");
-                let accepted = acceptor.accept().unwrap_or_else(|_| panic!("no ClientHello")).expect("a whole ClientHello");
+                let accepted = acceptor
+                    .accept()
+                    .unwrap_or_else(|_| panic!("no ClientHello"))
+                    .expect("a whole ClientHello");
                 accepted.client_hello().server_name().map(str::to_owned)
             }
-            false => String::from_utf8_lossy(&first).lines().find_map(|line| line.strip_prefix("Host: ").map(str::to_owned)),
+            false => String::from_utf8_lossy(&first)
+                .lines()
+                .find_map(|line| line.strip_prefix("Host: ").map(str::to_owned)),
         };
-        assert_eq!(name.as_deref(), Some(if is_encrypted { "broker.example" } else { "broker.example:81" }), "{url}");
+        assert_eq!(
+            name.as_deref(),
+            Some(if is_encrypted {
+                "broker.example"
+            } else {
+                "broker.example:81"
+            }),
+            "{url}"
+        );
         connecting.abort();
     }
 }
@@ -213,24 +377,44 @@ async fn the_name_is_sent_to_whichever_address_answers() {
 #[tokio::test]
 async fn an_address_behind_which_no_broker_answers_comes_last_the_next_time() {
     let broker = Mosquitto::start();
-    let mute = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let mute = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a free port");
     let mqtt = destination("mqtt://broker.example", &[("stall_timeout", "1s")]);
     let mute_address = mute.local_addr().expect("its address");
     let mqtt = mqtt.at(vec![mute_address, broker.address()]);
     let error = refused(&mqtt).await;
-    assert!(error.contains(&format!("no answer for 1s (tried {mute_address})")), "{error}");
+    assert!(
+        error.contains(&format!("no answer for 1s (tried {mute_address})")),
+        "{error}"
+    );
     let mut session = connect(&mqtt, Lane::Normal).await;
     session.submit(Sequence(1), message("events/1", "{}"));
-    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { .. }));
+    assert!(matches!(
+        answer(&mut session).await,
+        Answer::Acknowledged { .. }
+    ));
 }
 
 #[tokio::test]
 async fn every_address_that_was_tried_is_named() {
     let hole = BlackHole::dig(Ipv4Addr::LOCALHOST.into()).await;
     let silent = hole.address;
-    let refusing = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port").local_addr().expect("its address");
-    let mqtt = destination("mqtts://broker.example", &[("stall_timeout", "1s")]).at(vec![silent, refusing]);
+    let refusing = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a free port")
+        .local_addr()
+        .expect("its address");
+    let mqtt = destination("mqtts://broker.example", &[("stall_timeout", "1s")])
+        .at(vec![silent, refusing]);
     let error = refused(&mqtt).await;
-    assert!(error.starts_with("cannot connect to mqtts://broker.example:8883: "), "{error}");
-    assert!(error.contains(&format!("{silent}: silent")) && error.contains(&format!("{refusing}: Connection refused")), "{error}");
+    assert!(
+        error.starts_with("cannot connect to mqtts://broker.example:8883: "),
+        "{error}"
+    );
+    assert!(
+        error.contains(&format!("{silent}: silent"))
+            && error.contains(&format!("{refusing}: Connection refused")),
+        "{error}"
+    );
 }

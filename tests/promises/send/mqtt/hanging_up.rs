@@ -15,13 +15,18 @@ use crate::parts::subscriber::Subscriber;
 
 /// A gateway whose boxes are patient: what is promised here is not how fast they are answered, and the machine may be busy.
 fn gateway(url: &str, version: &str) -> Gateway {
-    Gateway::start(&[("SEND__MQTT__URL", url), ("SEND__MQTT__VERSION", version), ("INGEST__ANSWER_DEADLINE", "4s")])
+    Gateway::start(&[
+        ("SEND__MQTT__URL", url),
+        ("SEND__MQTT__VERSION", version),
+        ("INGEST__ANSWER_DEADLINE", "4s"),
+    ])
 }
 
 fn set_aside(gateway: &Gateway) -> f64 {
     let metrics = gateway.metrics();
     let of = |(key, _): &(&String, &f64)| {
-        key.starts_with("boxbridge_send_records_total{destination=\"mqtt\"") && key.contains("outcome=\"set_aside\"")
+        key.starts_with("boxbridge_send_records_total{destination=\"mqtt\"")
+            && key.contains("outcome=\"set_aside\"")
     };
     metrics.iter().filter(of).map(|(_, value)| value).sum()
 }
@@ -35,31 +40,57 @@ fn large(identity: &str) -> serde_json::Value {
 
 /// Of the events on one topic level, in the order in which they came.
 fn events<'a>(taken: &'a [Publication], level: &'a str) -> impl Iterator<Item = &'a Publication> {
-    taken.iter().filter(move |publication| publication.topic.contains(level))
+    taken
+        .iter()
+        .filter(move |publication| publication.topic.contains(level))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_too_large_for_a_broker_that_only_hangs_up_are_set_aside_and_the_others_arrive() {
     for (version, neighbours) in [("3", 1), ("3", 2)] {
-        let broker = Mosquitto::with(&Settings { lines: &["max_packet_size 30000"], ..Settings::default() });
+        let broker = Mosquitto::with(&Settings {
+            lines: &["max_packet_size 30000"],
+            ..Settings::default()
+        });
         let mut subscriber = Subscriber::start(broker.address(), "boxbridge/+/events/#").await;
         let url = format!("mqtt://{}", broker.address());
         let gateway = gateway(&url, version);
         for number in 0..neighbours {
-            assert_eq!(gateway.post("/RealTimeEvent", &large(&format!("large-{number}"))).status, 200);
+            assert_eq!(
+                gateway
+                    .post("/RealTimeEvent", &large(&format!("large-{number}")))
+                    .status,
+                200
+            );
         }
         for number in 0..10 {
-            assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), "gate")).status, 200);
+            assert_eq!(
+                gateway
+                    .post(
+                        "/RealTimeEvent",
+                        &event(&number.to_string(), json!(1), "gate")
+                    )
+                    .status,
+                200
+            );
         }
         subscriber.receive(10).await;
-        wait_until("they are set aside", || set_aside(&gateway) == f64::from(neighbours));
+        wait_until("they are set aside", || {
+            set_aside(&gateway) == f64::from(neighbours)
+        });
         gateway.wait_delivered();
         for (_, bytes) in files(&gateway.data_dir().join("aside")) {
             let text = String::from_utf8_lossy(&bytes);
-            assert!(text.contains(r#""reason":"poison""#) && text.contains("topic boxbridge/default/"), "{text:.500}");
+            assert!(
+                text.contains(r#""reason":"poison""#) && text.contains("topic boxbridge/default/"),
+                "{text:.500}"
+            );
         }
         let log = gateway.log();
-        assert!(log.contains("event set aside") && log.contains("\"person_type\":\"employee\""), "{log}");
+        assert!(
+            log.contains("event set aside") && log.contains("\"person_type\":\"employee\""),
+            "{log}"
+        );
     }
 }
 
@@ -69,19 +100,45 @@ fn one_stranger_whose_topic_is_denied_by_hanging_up_holds_back_no_employee() {
         let is_denied = Arc::new(AtomicBool::new(true));
         let denies = Arc::clone(&is_denied);
         let broker = StubBroker::start(move |publication| {
-            let is_refused = publication.topic.contains("/stranger/") && denies.load(Ordering::Relaxed);
-            if is_refused { Reaction::HangUp } else { Reaction::Take }
+            let is_refused =
+                publication.topic.contains("/stranger/") && denies.load(Ordering::Relaxed);
+            if is_refused {
+                Reaction::HangUp
+            } else {
+                Reaction::Take
+            }
         });
         let gateway = gateway(&broker.url(), version);
-        assert_eq!(gateway.post("/RealTimeEvent", &event("stranger", json!(4), "gate")).status, 200);
+        assert_eq!(
+            gateway
+                .post("/RealTimeEvent", &event("stranger", json!(4), "gate"))
+                .status,
+            200
+        );
         for number in 0..20 {
-            assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), "gate")).status, 200);
+            assert_eq!(
+                gateway
+                    .post(
+                        "/RealTimeEvent",
+                        &event(&number.to_string(), json!(1), "gate")
+                    )
+                    .status,
+                200
+            );
         }
-        wait_until("the employees arrive", || events(&broker.taken(), "/employee/").count() == 20);
-        wait_until("it is a reason shown", || gateway.ready()["reasons"].to_string().contains("dies on 1 event of type stranger"));
+        wait_until("the employees arrive", || {
+            events(&broker.taken(), "/employee/").count() == 20
+        });
+        wait_until("it is a reason shown", || {
+            gateway.ready()["reasons"]
+                .to_string()
+                .contains("dies on 1 event of type stranger")
+        });
         assert_eq!(set_aside(&gateway), 0.0);
         is_denied.store(false, Ordering::Relaxed);
-        wait_until("the stranger arrives", || events(&broker.taken(), "/stranger/").count() == 1);
+        wait_until("the stranger arrives", || {
+            events(&broker.taken(), "/stranger/").count() == 1
+        });
     }
 }
 
@@ -91,36 +148,81 @@ fn a_type_whose_topic_is_denied_by_hanging_up_is_paused_and_said_and_flows_again
     let denies = Arc::clone(&is_denied);
     let broker = StubBroker::start(move |publication| {
         let is_refused = publication.topic.contains("/stranger/") && denies.load(Ordering::Relaxed);
-        if is_refused { Reaction::HangUp } else { Reaction::Take }
+        if is_refused {
+            Reaction::HangUp
+        } else {
+            Reaction::Take
+        }
     });
     let gateway = gateway(&broker.url(), "5");
     for number in 0..40 {
         let person_type = json!(if number % 2 == 0 { 4 } else { 1 });
-        assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), person_type, "gate")).status, 200);
+        assert_eq!(
+            gateway
+                .post(
+                    "/RealTimeEvent",
+                    &event(&number.to_string(), person_type, "gate")
+                )
+                .status,
+            200
+        );
     }
-    wait_until("the employees arrive", || events(&broker.taken(), "/employee/").count() == 20);
-    wait_until("it is said", || gateway.log().contains("the connection dies on them, and not on others"));
-    assert!(gateway.ready()["reasons"].to_string().contains("stranger is paused"), "{}", gateway.ready());
+    wait_until("the employees arrive", || {
+        events(&broker.taken(), "/employee/").count() == 20
+    });
+    wait_until("it is said", || {
+        gateway
+            .log()
+            .contains("the connection dies on them, and not on others")
+    });
+    assert!(
+        gateway.ready()["reasons"]
+            .to_string()
+            .contains("stranger is paused"),
+        "{}",
+        gateway.ready()
+    );
     assert_eq!(set_aside(&gateway), 0.0);
     is_denied.store(false, Ordering::Relaxed);
-    wait_until("the strangers arrive", || events(&broker.taken(), "/stranger/").count() == 20);
-    wait_until("and that is said", || gateway.log().contains("events of this type flow again"));
+    wait_until("the strangers arrive", || {
+        events(&broker.taken(), "/stranger/").count() == 20
+    });
+    wait_until("and that is said", || {
+        gateway.log().contains("events of this type flow again")
+    });
 }
 
 #[test]
 fn a_broker_that_hangs_up_on_the_status_costs_no_alert() {
     for version in ["3", "5"] {
-        let broker =
-            StubBroker::start(|publication| if publication.topic.ends_with("/status") { Reaction::HangUp } else { Reaction::Take });
+        let broker = StubBroker::start(|publication| {
+            if publication.topic.ends_with("/status") {
+                Reaction::HangUp
+            } else {
+                Reaction::Take
+            }
+        });
         let gateway = gateway(&broker.url(), version);
         for number in 0..5 {
-            assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(3), "gate")).status, 200);
+            assert_eq!(
+                gateway
+                    .post(
+                        "/RealTimeEvent",
+                        &event(&number.to_string(), json!(3), "gate")
+                    )
+                    .status,
+                200
+            );
         }
-        wait_until("the alerts arrive", || events(&broker.taken(), "/blacklist/").count() == 5);
+        wait_until("the alerts arrive", || {
+            events(&broker.taken(), "/blacklist/").count() == 5
+        });
         let log = gateway.log();
         assert_eq!(log.matches("it is switched off").count(), 1, "{log}");
         assert_eq!(set_aside(&gateway), 0.0);
-        wait_until("it is up", || gateway.ready()["destinations"]["mqtt"] == "up");
+        wait_until("it is up", || {
+            gateway.ready()["destinations"]["mqtt"] == "up"
+        });
     }
 }
 
@@ -131,13 +233,26 @@ fn what_a_broker_refuses_over_quota_is_tried_until_it_is_taken_in_order() {
     let first = OnceLock::new();
     let broker = StubBroker::start(move |publication| {
         let is_event = publication.topic.contains("/events/");
-        let is_refused = is_event && first.get_or_init(Instant::now).elapsed() < Duration::from_secs(2);
-        if is_refused { Reaction::Refuse(QUOTA) } else { Reaction::Take }
+        let is_refused =
+            is_event && first.get_or_init(Instant::now).elapsed() < Duration::from_secs(2);
+        if is_refused {
+            Reaction::Refuse(QUOTA)
+        } else {
+            Reaction::Take
+        }
     });
     let gateway = gateway(&broker.url(), "5");
     for number in 0..90 {
         let device = ["gate", "door", "yard"][number % 3];
-        assert_eq!(gateway.post("/RealTimeEvent", &event(&number.to_string(), json!(1), device)).status, 200);
+        assert_eq!(
+            gateway
+                .post(
+                    "/RealTimeEvent",
+                    &event(&number.to_string(), json!(1), device)
+                )
+                .status,
+            200
+        );
     }
     gateway.wait_delivered();
     assert_eq!(set_aside(&gateway), 0.0);
@@ -145,13 +260,23 @@ fn what_a_broker_refuses_over_quota_is_tried_until_it_is_taken_in_order() {
     for publication in events(&broker.taken(), "/events/") {
         let (_, rest) = publication.text.split_once(r#""number":"#).unwrap();
         let number = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
-        of_devices.entry(publication.topic.clone()).or_default().push(number.parse().unwrap());
+        of_devices
+            .entry(publication.topic.clone())
+            .or_default()
+            .push(number.parse().unwrap());
     }
     assert_eq!(of_devices.values().map(Vec::len).sum::<usize>(), 90);
-    assert!(of_devices.values().all(|numbers| numbers.is_sorted()), "{of_devices:?}");
+    assert!(
+        of_devices.values().all(|numbers| numbers.is_sorted()),
+        "{of_devices:?}"
+    );
     let log = gateway.log();
     assert!(log.contains("the broker answered QuotaExceeded"), "{log}");
-    assert_eq!(log.matches("what was refused for now is taken").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("what was refused for now is taken").count(),
+        1,
+        "{log}"
+    );
 }
 
 #[test]
@@ -159,18 +284,31 @@ fn a_broker_that_is_killed_again_and_again_with_events_in_flight_sets_nothing_as
     let mut broker = Mosquitto::start();
     let url = format!("mqtt://{}", broker.address());
     let gateway = gateway(&url, "5");
-    let delivered =
-        || gateway.metrics()["boxbridge_send_records_total{destination=\"mqtt\",lane=\"normal\",outcome=\"delivered\"}"];
+    let delivered = || gateway.metrics()["boxbridge_send_records_total{destination=\"mqtt\",lane=\"normal\",outcome=\"delivered\"}"];
     for round in 0..12_u32 {
         for number in 0..30 {
             let identity = format!("{round}-{number}");
-            assert_eq!(gateway.post("/RealTimeEvent", &event(&identity, json!(1 + number % 5), "gate")).status, 200);
+            assert_eq!(
+                gateway
+                    .post(
+                        "/RealTimeEvent",
+                        &event(&identity, json!(1 + number % 5), "gate")
+                    )
+                    .status,
+                200
+            );
         }
-        wait_until("some are delivered", || delivered() >= f64::from(round * 10));
+        wait_until("some are delivered", || {
+            delivered() >= f64::from(round * 10)
+        });
         broker.kill();
         broker.run();
     }
     gateway.wait_delivered();
     assert_eq!(set_aside(&gateway), 0.0);
-    assert!(!gateway.log().contains("the connection dies on them"), "{}", gateway.log());
+    assert!(
+        !gateway.log().contains("the connection dies on them"),
+        "{}",
+        gateway.log()
+    );
 }

@@ -20,12 +20,31 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The settings of an operator who writes this URL, and these below `send`.
 fn settings(url: &str, settings: &[(&str, &str)]) -> config::Send {
-    let (secrets, plain): (Vec<_>, Vec<_>) = settings.iter().partition(|(key, _)| *key == "mqtt.password");
-    let mut flags: Vec<_> = plain.iter().map(|(key, value)| (format!("send.{key}"), (*value).to_owned())).collect();
+    let (secrets, plain): (Vec<_>, Vec<_>) = settings
+        .iter()
+        .partition(|(key, _)| *key == "mqtt.password");
+    let mut flags: Vec<_> = plain
+        .iter()
+        .map(|(key, value)| (format!("send.{key}"), (*value).to_owned()))
+        .collect();
     flags.push(("send.mqtt.url".to_owned(), url.to_owned()));
-    let environment = secrets.iter().map(|(_, value)| ("BOXBRIDGE_SEND__MQTT__PASSWORD".to_owned(), (*value).to_owned())).collect();
-    let layers = Layers { file: None, environment, flags };
-    Config::load(&layers).unwrap_or_else(|problems| panic!("{problems}")).send
+    let environment = secrets
+        .iter()
+        .map(|(_, value)| {
+            (
+                "BOXBRIDGE_SEND__MQTT__PASSWORD".to_owned(),
+                (*value).to_owned(),
+            )
+        })
+        .collect();
+    let layers = Layers {
+        file: None,
+        environment,
+        flags,
+    };
+    Config::load(&layers)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .send
 }
 
 fn identity() -> Identity {
@@ -51,11 +70,15 @@ pub fn at(address: SocketAddr) -> String {
 }
 
 pub async fn connect(mqtt: &Mqtt, lane: Lane) -> boxbridge::send::mqtt::Session {
-    mqtt.connect(lane).await.unwrap_or_else(|error| panic!("{error}"))
+    mqtt.connect(lane)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 async fn refused(mqtt: &Mqtt) -> String {
-    let attempt = tokio::time::timeout(PATIENCE, mqtt.connect(Lane::Normal)).await.expect("an attempt ends");
+    let attempt = tokio::time::timeout(PATIENCE, mqtt.connect(Lane::Normal))
+        .await
+        .expect("an attempt ends");
     attempt.err().expect("it is refused").message
 }
 
@@ -68,7 +91,9 @@ pub async fn lost(session: &mut impl Session) -> Lost {
 }
 
 pub async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
-    tokio::time::timeout(PATIENCE, session.next()).await.expect("an answer comes")
+    tokio::time::timeout(PATIENCE, session.next())
+        .await
+        .expect("an answer comes")
 }
 
 pub fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
@@ -83,5 +108,8 @@ pub fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
 }
 
 pub fn acknowledged(number: u64) -> Answer {
-    Answer::Acknowledged { sequence: Sequence(number), heard: true }
+    Answer::Acknowledged {
+        sequence: Sequence(number),
+        heard: true,
+    }
 }

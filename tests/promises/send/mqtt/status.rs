@@ -11,7 +11,9 @@ const TOPIC: &str = "boxbridge/lobby/gateways/edge-1/status";
 
 fn payload(status: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!(r#"{{"status":"{status}","site":"lobby","gateway":"edge-1","version":"{version}","since":"2019-08-17T04:35:54.020Z"}}"#)
+    format!(
+        r#"{{"status":"{status}","site":"lobby","gateway":"edge-1","version":"{version}","since":"2019-08-17T04:35:54.020Z"}}"#
+    )
 }
 
 /// The next status that comes, retained or not.
@@ -31,8 +33,14 @@ async fn a_gateway_is_online_until_it_dies() {
         assert_eq!(next_status(&mut subscriber).await, payload("online"));
         drop(session); // Without a word, as a killed process.
         assert_eq!(next_status(&mut subscriber).await, payload("offline"));
-        let late = Subscriber::start(broker.address(), TOPIC).await.receive_one().await;
-        assert_eq!((late.text(), late.retain), (payload("offline").as_str(), true));
+        let late = Subscriber::start(broker.address(), TOPIC)
+            .await
+            .receive_one()
+            .await;
+        assert_eq!(
+            (late.text(), late.retain),
+            (payload("offline").as_str(), true)
+        );
     }
 }
 
@@ -41,14 +49,33 @@ async fn a_gateway_that_stops_says_so_itself() {
     for version in ["3", "5"] {
         let broker = Mosquitto::start();
         let mut subscriber = Subscriber::start(broker.address(), "boxbridge/+/gateways/#").await;
-        let mut session = connect(&destination(&at(broker.address()), &[("mqtt.version", version)]), Lane::Urgent).await;
+        let mut session = connect(
+            &destination(&at(broker.address()), &[("mqtt.version", version)]),
+            Lane::Urgent,
+        )
+        .await;
         session.submit(Sequence(1), message("events/1", "{}"));
         session.finish().await;
-        assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), .. }));
+        assert!(matches!(
+            answer(&mut session).await,
+            Answer::Acknowledged {
+                sequence: Sequence(1),
+                ..
+            }
+        ));
         let mut fence = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
         fence.submit(Sequence(1), message("boxbridge/lobby/gateways/fence", "{}"));
-        let said: Vec<_> = subscriber.receive(3).await.iter().map(|received| received.text().to_owned()).collect();
-        assert_eq!(said, [payload("online"), payload("offline"), "{}".to_owned()], "and its last will is not published");
+        let said: Vec<_> = subscriber
+            .receive(3)
+            .await
+            .iter()
+            .map(|received| received.text().to_owned())
+            .collect();
+        assert_eq!(
+            said,
+            [payload("online"), payload("offline"), "{}".to_owned()],
+            "and its last will is not published"
+        );
     }
 }
 
@@ -71,24 +98,50 @@ async fn only_the_status_is_retained_and_only_the_urgent_lane_carries_it() {
     let broker = Mosquitto::start();
     let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
     let mqtt = destination(&at(broker.address()), &[]);
-    let (mut normal, mut urgent) = (connect(&mqtt, Lane::Normal).await, connect(&mqtt, Lane::Urgent).await);
+    let (mut normal, mut urgent) = (
+        connect(&mqtt, Lane::Normal).await,
+        connect(&mqtt, Lane::Urgent).await,
+    );
     for session in [&mut normal, &mut urgent] {
         session.submit(Sequence(1), message("events/1", "{}"));
         assert_eq!(answer(session).await, acknowledged(1));
     }
-    assert!(subscriber.receive(2).await.iter().all(|received| !received.retain));
+    assert!(
+        subscriber
+            .receive(2)
+            .await
+            .iter()
+            .all(|received| !received.retain)
+    );
     drop(normal);
 
     let mut late = Subscriber::start(broker.address(), "#").await;
     urgent.submit(Sequence(2), message("events/fence", "{}"));
-    let received: Vec<_> = late.receive(2).await.into_iter().map(|received| (received.topic, received.retain)).collect();
-    assert_eq!(received, [(TOPIC.to_owned(), true), ("events/fence".to_owned(), false)]);
+    let received: Vec<_> = late
+        .receive(2)
+        .await
+        .into_iter()
+        .map(|received| (received.topic, received.retain))
+        .collect();
+    assert_eq!(
+        received,
+        [(TOPIC.to_owned(), true), ("events/fence".to_owned(), false)]
+    );
 }
 
 #[tokio::test]
 async fn a_status_that_the_broker_does_not_allow_holds_back_no_event() {
-    let broker = Mosquitto::with(&Settings { acl: "topic readwrite events/#\n", ..Settings::default() });
+    let broker = Mosquitto::with(&Settings {
+        acl: "topic readwrite events/#\n",
+        ..Settings::default()
+    });
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Urgent).await;
     session.submit(Sequence(1), message("events/1", "{}"));
-    assert!(matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(1), .. }));
+    assert!(matches!(
+        answer(&mut session).await,
+        Answer::Acknowledged {
+            sequence: Sequence(1),
+            ..
+        }
+    ));
 }

@@ -31,13 +31,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 #[tokio::test]
 async fn a_folder_holds_the_pictures_byte_by_byte() {
     let (directory, store) = folder_store(1 << 30);
-    let objects =
-        [object(PictureKind::Registered, 1, 5_000), object(PictureKind::Scene, 2, 70_000), object(PictureKind::Face, 3, 0)];
+    let objects = [
+        object(PictureKind::Registered, 1, 5_000),
+        object(PictureKind::Scene, 2, 70_000),
+        object(PictureKind::Face, 3, 0),
+    ];
     let mut session = store.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(7), objects.to_vec());
     session.submit(Sequence(8), Vec::new());
     let answers = answers(&mut session, 2).await;
-    assert_eq!(answers, BTreeMap::from([(7, acknowledged(7)), (8, acknowledged(8))]));
+    assert_eq!(
+        answers,
+        BTreeMap::from([(7, acknowledged(7)), (8, acknowledged(8))])
+    );
     let root = directory.path().join("pictures");
     for object in &objects {
         assert_eq!(std::fs::read(root.join(&object.key)).unwrap(), object.bytes);
@@ -58,7 +64,10 @@ async fn the_same_picture_is_written_once_a_day() {
         urgent.submit(Sequence(number), vec![object.clone()]);
         normal.submit(Sequence(number), vec![object.clone()]);
     }
-    assert_eq!(answers(&mut urgent, 20).await.len() + answers(&mut normal, 20).await.len(), 40);
+    assert_eq!(
+        answers(&mut urgent, 20).await.len() + answers(&mut normal, 20).await.len(),
+        40
+    );
     // A second store of it would have to write it.
     std::fs::remove_file(&path).unwrap();
     normal.submit(Sequence(21), vec![object]);
@@ -73,10 +82,26 @@ async fn a_full_folder_takes_what_it_has_already_and_ends_the_rest_by_its_rule()
     let mut session = store.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(1), vec![object(PictureKind::Scene, 1, 9_000)]);
     assert_eq!(next(&mut session).await, acknowledged(1));
-    session.submit(Sequence(2), vec![object(PictureKind::Scene, 1, 9_000), object(PictureKind::Face, 2, 9_000)]);
-    let Answer::Expired { sequence, rule, verdict } = next(&mut session).await else { panic!("not expired") };
+    session.submit(
+        Sequence(2),
+        vec![
+            object(PictureKind::Scene, 1, 9_000),
+            object(PictureKind::Face, 2, 9_000),
+        ],
+    );
+    let Answer::Expired {
+        sequence,
+        rule,
+        verdict,
+    } = next(&mut session).await
+    else {
+        panic!("not expired")
+    };
     assert_eq!((sequence, rule), (Sequence(2), "max_bytes"));
-    assert!(verdict.not_stored.contains(PictureKind::Face) && !verdict.not_stored.contains(PictureKind::Scene));
+    assert!(
+        verdict.not_stored.contains(PictureKind::Face)
+            && !verdict.not_stored.contains(PictureKind::Scene)
+    );
     assert!(verdict.missing.is_empty());
     session.submit(Sequence(3), vec![object(PictureKind::Face, 3, 900)]);
     assert_eq!(next(&mut session).await, acknowledged(3));
@@ -85,7 +110,11 @@ async fn a_full_folder_takes_what_it_has_already_and_ends_the_rest_by_its_rule()
 #[tokio::test]
 async fn what_lies_there_at_the_start_counts() {
     let (directory, store) = folder_store(10_000);
-    write(&directory.path().join("pictures/scene/2020/01/01/old.jpg"), 9_500, Duration::ZERO);
+    write(
+        &directory.path().join("pictures/scene/2020/01/01/old.jpg"),
+        9_500,
+        Duration::ZERO,
+    );
     let mut session = store.connect(Lane::Normal).await.unwrap();
     assert!(store.sweep(&clock(directory.path()).0).await.unwrap());
     session.submit(Sequence(1), vec![object(PictureKind::Face, 2, 900)]);
@@ -96,8 +125,12 @@ async fn what_lies_there_at_the_start_counts() {
 async fn pictures_older_than_keep_go_and_others_stay() {
     let (directory, store) = folder_store(40_000);
     let root = directory.path().join("pictures");
-    let [old, young, left_behind] =
-        ["scene/2020/01/01/old.jpg", "scene/2020/01/02/young.jpg", "scene/2020/01/02/half.jpg#1"].map(|key| root.join(key));
+    let [old, young, left_behind] = [
+        "scene/2020/01/01/old.jpg",
+        "scene/2020/01/02/young.jpg",
+        "scene/2020/01/02/half.jpg#1",
+    ]
+    .map(|key| root.join(key));
     // Two days to keep, and one more: so long ago may the picture have been named last without being written again.
     write(&old, 5_000, 3 * DAY + DAY / 2);
     write(&young, 4_000, 3 * DAY - DAY / 2);
@@ -105,13 +138,20 @@ async fn pictures_older_than_keep_go_and_others_stay() {
     let mut session = store.connect(Lane::Normal).await.unwrap();
     let (clock, wait) = clock(directory.path());
     store.sweep(&clock).await.unwrap();
-    assert!(old.exists() && left_behind.exists(), "nobody knows yet whether the clock is right");
+    assert!(
+        old.exists() && left_behind.exists(),
+        "nobody knows yet whether the clock is right"
+    );
     wait(Duration::from_secs(2 * 3_600));
     store.sweep(&clock).await.unwrap();
     assert!(!old.exists() && !old.parent().unwrap().exists() && !left_behind.exists());
     assert!(young.exists());
     session.submit(Sequence(1), vec![object(PictureKind::Face, 2, 5_500)]);
-    assert_eq!(next(&mut session).await, acknowledged(1), "the room is free again");
+    assert_eq!(
+        next(&mut session).await,
+        acknowledged(1),
+        "the room is free again"
+    );
 }
 
 #[tokio::test]
@@ -120,7 +160,10 @@ async fn a_folder_that_cannot_be_written_is_waited_for() {
     let blocked = directory.path().join("pictures");
     std::fs::write(&blocked, "a file where the folder should be").unwrap();
     let error = store.connect(Lane::Normal).await.err().unwrap().to_string();
-    assert!(error.starts_with(&format!("store: cannot use {}", blocked.display())), "{error}");
+    assert!(
+        error.starts_with(&format!("store: cannot use {}", blocked.display())),
+        "{error}"
+    );
     std::fs::remove_file(&blocked).unwrap();
     let mut session = store.connect(Lane::Normal).await.unwrap();
     std::fs::write(blocked.join("face"), "a file where a folder should be").unwrap();
@@ -133,13 +176,22 @@ async fn a_bucket_holds_the_pictures_byte_by_byte_with_their_media_type() {
     let server = server().await;
     let store = bucket_store(&server, |_| {});
     store.probe().await.unwrap();
-    let objects = [object(PictureKind::Registered, 1, 5_000), object(PictureKind::Scene, 2, 400_000)];
+    let objects = [
+        object(PictureKind::Registered, 1, 5_000),
+        object(PictureKind::Scene, 2, 400_000),
+    ];
     let mut session = store.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(1), objects.to_vec());
     assert_eq!(next(&mut session).await, acknowledged(1));
     for object in &objects {
-        assert_eq!(std::fs::read(server.file(&format!("site/one/{}", object.key))).unwrap(), object.bytes);
-        assert_eq!(server.media_type(&format!("site/one/{}", object.key)), "image/jpeg");
+        assert_eq!(
+            std::fs::read(server.file(&format!("site/one/{}", object.key))).unwrap(),
+            object.bytes
+        );
+        assert_eq!(
+            server.media_type(&format!("site/one/{}", object.key)),
+            "image/jpeg"
+        );
         assert!(store.exists(&object.key).await.unwrap());
     }
     assert!(!store.exists("registered/aa/none.jpg").await.unwrap());
@@ -153,7 +205,10 @@ async fn key_uri_and_url_of_an_event_name_the_object_whatever_the_prefix_is_made
     let mqtt = format!("127.0.0.1:{}", free_port());
     // object_store encodes a part of this, and drops the empty part.
     let gateway = Gateway::start(&[
-        ("SEND__STORE__URL", &format!("s3://{BUCKET}/lobby~1//Büro 2")),
+        (
+            "SEND__STORE__URL",
+            &format!("s3://{BUCKET}/lobby~1//Büro 2"),
+        ),
         ("SEND__STORE__ENDPOINT", &server.endpoint()),
         ("SEND__STORE__ACCESS_KEY_ID", KEY_ID),
         ("SEND__STORE__SECRET_ACCESS_KEY", SECRET),
@@ -171,12 +226,22 @@ async fn key_uri_and_url_of_an_event_name_the_object_whatever_the_prefix_is_made
 
     let key = picture["key"].as_str().unwrap();
     let bucket = boxbridge_connect::bucket::open(&bucket(server.endpoint()), WAIT, WAIT).unwrap();
-    let object = bucket.get(&object_store::path::Path::parse(key).unwrap()).await.unwrap().bytes().await.unwrap();
+    let object = bucket
+        .get(&object_store::path::Path::parse(key).unwrap())
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
     assert_eq!(object, content);
     assert_eq!(picture["uri"], format!("s3://{BUCKET}/{key}"));
     let url = picture["url"].as_str().unwrap();
     let path = url.strip_prefix(&format!("http://{cdn}")).unwrap();
-    assert_eq!(tokio::task::block_in_place(|| get(cdn, path)), content, "{url}");
+    assert_eq!(
+        tokio::task::block_in_place(|| get(cdn, path)),
+        content,
+        "{url}"
+    );
 }
 
 /// Serves the files of a folder below `/faces`.
@@ -187,10 +252,20 @@ async fn web_server(folder: PathBuf) -> SocketAddr {
         let mut path = Vec::new();
         let mut bytes = uri.path().trim_start_matches("/faces/").bytes();
         while let Some(byte) = bytes.next() {
-            let digits: Vec<u8> = if byte == b'%' { bytes.by_ref().take(2).collect() } else { Vec::new() };
-            path.push(std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(byte));
+            let digits: Vec<u8> = if byte == b'%' {
+                bytes.by_ref().take(2).collect()
+            } else {
+                Vec::new()
+            };
+            path.push(
+                std::str::from_utf8(&digits)
+                    .ok()
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+                    .unwrap_or(byte),
+            );
         }
-        std::fs::read(folder.join(String::from_utf8(path).unwrap())).unwrap_or_else(|error| error.to_string().into_bytes())
+        std::fs::read(folder.join(String::from_utf8(path).unwrap()))
+            .unwrap_or_else(|error| error.to_string().into_bytes())
     };
     let router = axum::Router::new().fallback(serve);
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -202,7 +277,9 @@ async fn a_store_killed_in_the_middle_gets_every_picture_when_it_is_back() {
     let mut server = server().await;
     let store = bucket_store(&server, |config| config.timeout = Duration::from_secs(2));
     let mut session = store.connect(Lane::Normal).await.unwrap();
-    let objects: Vec<_> = (1..=60).map(|number| object(PictureKind::Scene, number, 20_000)).collect();
+    let objects: Vec<_> = (1..=60)
+        .map(|number| object(PictureKind::Scene, number, 20_000))
+        .collect();
     for (object, number) in objects.iter().zip(1..) {
         session.submit(Sequence(number), vec![object.clone()]);
     }
@@ -227,7 +304,10 @@ async fn a_store_killed_in_the_middle_gets_every_picture_when_it_is_back() {
         assert!(settle(&answer_or_loss(&mut session).await, &mut open));
     }
     for object in objects {
-        assert_eq!(std::fs::read(server.file(&format!("site/one/{}", object.key))).unwrap(), object.bytes);
+        assert_eq!(
+            std::fs::read(server.file(&format!("site/one/{}", object.key))).unwrap(),
+            object.bytes
+        );
     }
 }
 
@@ -259,15 +339,27 @@ async fn a_bucket_that_is_not_ours_to_write_is_waited_for_and_says_why() {
     };
     let error = refused(|bucket| bucket.name = "elsewhere".to_owned()).await;
     assert!(error.contains("NoSuchBucket"), "{error}");
-    let error = refused(|bucket| bucket.credentials = Some((KEY_ID.to_owned(), Secret::new("wrong")))).await;
-    assert!(error.contains("SignatureDoesNotMatch") && !error.contains("wrong"), "{error}");
-    let error = refused(|bucket| bucket.credentials = Some(("nobody".to_owned(), Secret::new(SECRET)))).await;
-    assert!(error.contains("No user exists with the provided access key") && !error.contains(SECRET), "{error}");
+    let error =
+        refused(|bucket| bucket.credentials = Some((KEY_ID.to_owned(), Secret::new("wrong"))))
+            .await;
+    assert!(
+        error.contains("SignatureDoesNotMatch") && !error.contains("wrong"),
+        "{error}"
+    );
+    let error =
+        refused(|bucket| bucket.credentials = Some(("nobody".to_owned(), Secret::new(SECRET))))
+            .await;
+    assert!(
+        error.contains("No user exists with the provided access key") && !error.contains(SECRET),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone() {
-    let server = tokio::task::spawn_blocking(Server::start_encrypted).await.unwrap();
+    let server = tokio::task::spawn_blocking(Server::start_encrypted)
+        .await
+        .unwrap();
     let trusting = |ca_file| {
         bucket_store(&server, |config| {
             if let StoreUrl::S3(bucket) = &mut config.url {
@@ -277,12 +369,19 @@ async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone
     };
     trusting(Some(server.ca_file())).probe().await.unwrap();
     let error = trusting(None).probe().await.unwrap_err().to_string();
-    assert!(error.contains("certificate") && error.contains("(send.store.ca_file does not hold the authority"), "{error}");
+    assert!(
+        error.contains("certificate")
+            && error.contains("(send.store.ca_file does not hold the authority"),
+        "{error}"
+    );
 }
 
 fn folder_store(max_bytes: u64) -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::new(settings(StoreUrl::File(directory.path().join("pictures")), max_bytes));
+    let store = Store::new(settings(
+        StoreUrl::File(directory.path().join("pictures")),
+        max_bytes,
+    ));
     (directory, store)
 }
 
@@ -304,9 +403,15 @@ fn clock(data_dir: &Path) -> (Arc<Clock>, impl Fn(Duration)) {
     let now_ms = Timestamp::now().0;
     let clock = Clock::with(&Disk::default(), data_dir, move || {
         let passed_ms = passed.load(Ordering::Relaxed);
-        Reading { wall_ms: now_ms + passed_ms, uptime_ms: passed_ms, boot: "first".to_owned() }
+        Reading {
+            wall_ms: now_ms + passed_ms,
+            uptime_ms: passed_ms,
+            boot: "first".to_owned(),
+        }
     });
-    (Arc::new(clock), move |time: Duration| _ = passed_ms.fetch_add(time.as_millis() as i64, Ordering::Relaxed))
+    (Arc::new(clock), move |time: Duration| {
+        _ = passed_ms.fetch_add(time.as_millis() as i64, Ordering::Relaxed)
+    })
 }
 
 fn bucket_store(server: &Server, change: impl FnOnce(&mut config::Store)) -> Store {
@@ -337,19 +442,31 @@ async fn server() -> Server {
 }
 
 fn object(kind: PictureKind, number: u8, bytes: usize) -> Object {
-    let folder = if kind == PictureKind::Registered { "registered/ab".to_owned() } else { format!("{kind}/2026/11/22") };
+    let folder = if kind == PictureKind::Registered {
+        "registered/ab".to_owned()
+    } else {
+        format!("{kind}/2026/11/22")
+    };
     Object {
         kind,
         key: format!("{folder}/{number:064x}.jpg"),
         media_type: "image/jpeg".to_owned(),
-        bytes: (0..bytes).map(|index| (index as u8).wrapping_mul(31).wrapping_add(number)).collect::<Vec<_>>().into(),
+        bytes: (0..bytes)
+            .map(|index| (index as u8).wrapping_mul(31).wrapping_add(number))
+            .collect::<Vec<_>>()
+            .into(),
     }
 }
 
 fn write(path: &Path, bytes: usize, age: Duration) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, vec![1; bytes]).unwrap();
-    std::fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(SystemTime::now() - age)
+        .unwrap();
 }
 
 async fn next(session: &mut impl Session) -> Answer {
@@ -358,15 +475,23 @@ async fn next(session: &mut impl Session) -> Answer {
 
 /// Why the session is over; an answer fails the test.
 async fn lost(session: &mut impl Session) -> String {
-    answer_or_loss(session).await.expect_err("the session ends").error
+    answer_or_loss(session)
+        .await
+        .expect_err("the session ends")
+        .error
 }
 
 async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
-    tokio::time::timeout(WAIT, session.next()).await.expect("no answer")
+    tokio::time::timeout(WAIT, session.next())
+        .await
+        .expect("no answer")
 }
 
 fn acknowledged(number: u64) -> Answer {
-    Answer::Acknowledged { sequence: Sequence(number), heard: true }
+    Answer::Acknowledged {
+        sequence: Sequence(number),
+        heard: true,
+    }
 }
 
 async fn answers(session: &mut impl Session, count: usize) -> BTreeMap<u64, Answer> {

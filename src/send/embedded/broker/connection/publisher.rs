@@ -30,11 +30,27 @@ where
         let id = connect.client_id;
         self.shared.access.publisher_connected(&id, self.slot);
 
-        let priority = if id.ends_with(Lane::Urgent.as_str()) { Priority::Alert } else { Priority::Normal };
+        let priority = if id.ends_with(Lane::Urgent.as_str()) {
+            Priority::Alert
+        } else {
+            Priority::Normal
+        };
         // Alerts may wait for their answers in the first seconds. The others wait in the gateway, so that its pings do not wait behind them.
-        let receive_maximum = if priority == Priority::Alert { u16::MAX } else { NORMAL_MAX };
-        let limits = Some(Limits { receive_maximum, packet_max: PACKET_MAX });
-        let connack = Reply::Connected { is_present: false, expiry_seconds: None, assigned: None, limits };
+        let receive_maximum = if priority == Priority::Alert {
+            u16::MAX
+        } else {
+            NORMAL_MAX
+        };
+        let limits = Some(Limits {
+            receive_maximum,
+            packet_max: PACKET_MAX,
+        });
+        let connack = Reply::Connected {
+            is_present: false,
+            expiry_seconds: None,
+            assigned: None,
+            limits,
+        };
 
         let outbox = Arc::new(self.outbox);
         let disconnected = match self.writer.write(&connack.encode(self.version)).await {
@@ -46,8 +62,14 @@ where
             },
         };
 
-        let is_newest = self.shared.access.publisher_disconnected(&id, self.slot.number);
-        if let Some(will) = connect.will.filter(|_| is_newest && !disconnected.is_orderly) {
+        let is_newest = self
+            .shared
+            .access
+            .publisher_disconnected(&id, self.slot.number);
+        if let Some(will) = connect
+            .will
+            .filter(|_| is_newest && !disconnected.is_orderly)
+        {
             publish_will(&self.shared.sessions, &will).await;
         }
         disconnected.reason
@@ -55,9 +77,22 @@ where
 }
 
 async fn publish_will(sessions: &Sessions, will: &Will) {
-    let message = Message::will(&will.topic, &will.payload, will.is_text, will.content_type.as_deref(), &sessions.held);
+    let message = Message::will(
+        &will.topic,
+        &will.payload,
+        will.is_text,
+        will.content_type.as_deref(),
+        &sessions.held,
+    );
     if let Some(message) = message {
-        sessions.publish(message, (will.qos, will.retain), Priority::Alert, Box::new(|_| {})).await;
+        sessions
+            .publish(
+                message,
+                (will.qos, will.retain),
+                Priority::Alert,
+                Box::new(|_| {}),
+            )
+            .await;
     }
 }
 
@@ -79,24 +114,45 @@ async fn publications(
         let first = packet.first().copied().unwrap_or_default();
         if first >> 4 == PUBLISH {
             let packet = packet.freeze();
-            let Some(publication) = Publication::parse(first, packet.slice(body..), &sessions.held) else {
+            let Some(publication) = Publication::parse(first, packet.slice(body..), &sessions.held)
+            else {
                 return Disconnected::because(reason::MALFORMED);
             };
-            let Publication { message, qos, retain, packet_id } = publication;
+            let Publication {
+                message,
+                qos,
+                retain,
+                packet_id,
+            } = publication;
             let outbox = Arc::clone(outbox);
             let answer = move |is_heard: bool| {
-                let reason = if is_heard { reason::SUCCESS } else { reason::NO_SUBSCRIBERS };
+                let reason = if is_heard {
+                    reason::SUCCESS
+                } else {
+                    reason::NO_SUBSCRIBERS
+                };
                 if qos > 0 {
-                    outbox.put(&Reply::Published { packet_id, qos, reason });
+                    outbox.put(&Reply::Published {
+                        packet_id,
+                        qos,
+                        reason,
+                    });
                 }
             };
-            sessions.publish(message, (qos, retain), priority, Box::new(answer)).await;
+            sessions
+                .publish(message, (qos, retain), priority, Box::new(answer))
+                .await;
             continue;
         }
 
         match Request::parse(packet, outbox.version()) {
             Ok(Request::Ping) => outbox.put(&Reply::Pong),
-            Ok(Request::Disconnect { with_will, .. }) => return Disconnected { is_orderly: !with_will, ..Disconnected::default() },
+            Ok(Request::Disconnect { with_will, .. }) => {
+                return Disconnected {
+                    is_orderly: !with_will,
+                    ..Disconnected::default()
+                };
+            }
             // It does not subscribe, and QoS 2 it does not publish.
             _ => return Disconnected::because(reason::MALFORMED),
         }

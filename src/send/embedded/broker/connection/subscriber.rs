@@ -34,7 +34,8 @@ struct SessionGuard<'a> {
 
 impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
-        self.sessions.disconnect(self.id, self.connection, self.expiry);
+        self.sessions
+            .disconnect(self.id, self.connection, self.expiry);
     }
 }
 
@@ -44,7 +45,10 @@ where
 {
     /// Serves a subscriber to its end. The reason that it is to be told then.
     pub(super) async fn subscriber(mut self, connect: Connect) -> Option<u8> {
-        let assigned = connect.client_id.is_empty().then(|| uuid::Uuid::new_v4().simple().to_string());
+        let assigned = connect
+            .client_id
+            .is_empty()
+            .then(|| uuid::Uuid::new_v4().simple().to_string());
         let id = assigned.clone().unwrap_or(connect.client_id);
         // They may hold a whole packet each, as long as the connection lives.
         drop((connect.login, connect.will));
@@ -57,20 +61,44 @@ where
             closing: Arc::clone(&self.slot.closing),
             receive_maximum: connect.receive_maximum,
         };
-        let asked = connect.expiry_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        let asked = connect
+            .expiry_seconds
+            .map(|seconds| Duration::from_secs(seconds.into()));
         let resumption = sessions.connect(&id, handle, connect.clean_start, asked);
-        let mut guard = SessionGuard { sessions, id: &id, connection: self.slot.number, expiry: None };
+        let mut guard = SessionGuard {
+            sessions,
+            id: &id,
+            connection: self.slot.number,
+            expiry: None,
+        };
 
         // The client is told how long its session is kept where that is not what it asked for.
         let kept = u32::try_from(resumption.kept_for.as_secs()).unwrap_or(u32::MAX);
         let expiry_seconds = Some(kept).filter(|kept| connect.expiry_seconds != Some(*kept));
-        let connack = Reply::Connected { is_present: resumption.is_present, expiry_seconds, assigned, limits: None };
+        let connack = Reply::Connected {
+            is_present: resumption.is_present,
+            expiry_seconds,
+            assigned,
+            limits: None,
+        };
 
-        let client = Client { id: &id, connection: self.slot.number, packet_max: connect.packet_max };
+        let client = Client {
+            id: &id,
+            connection: self.slot.number,
+            packet_max: connect.packet_max,
+        };
         let disconnected = match self.writer.write(&connack.encode(self.version)).await {
             Err(_) => Disconnected::default(),
             Ok(()) => {
-                let Established { shared, from, outbox, reader, writer, slot, .. } = &mut self;
+                let Established {
+                    shared,
+                    from,
+                    outbox,
+                    reader,
+                    writer,
+                    slot,
+                    ..
+                } = &mut self;
                 tokio::select! {
                     reason = slot.closing.closed() => Disconnected::because(reason),
                     disconnected = requests(reader, connect.keep_alive, &client, (shared, *from), outbox) => disconnected,
@@ -98,7 +126,11 @@ async fn requests(
             Ok(Frame::Publication { qos, packet_id }) => {
                 shared.access.refuse_publication("publication", from);
                 if qos > 0 {
-                    outbox.put(&Reply::Published { packet_id, qos, reason: reason::NOT_AUTHORISED });
+                    outbox.put(&Reply::Published {
+                        packet_id,
+                        qos,
+                        reason: reason::NOT_AUTHORISED,
+                    });
                 }
                 continue;
             }
@@ -108,7 +140,11 @@ async fn requests(
         let request = match Request::parse(packet, outbox.version()) {
             Ok(Request::Disconnect { expiry_seconds, .. }) => {
                 let expiry = expiry_seconds.map(|seconds| Duration::from_secs(seconds.into()));
-                return Disconnected { is_orderly: true, expiry, reason: None };
+                return Disconnected {
+                    is_orderly: true,
+                    expiry,
+                    reason: None,
+                };
             }
             Ok(request) => request,
             Err(reason) => return Disconnected::because(reason),
@@ -128,7 +164,11 @@ fn answer(request: Request, client: &Client<'_>, sessions: &Sessions) -> Option<
         }
         Request::Ping => Some(Reply::Pong),
         Request::Release(packet_id) => Some(Reply::Released(packet_id)),
-        Request::Subscribe { packet_id, id, requests } => {
+        Request::Subscribe {
+            packet_id,
+            id,
+            requests,
+        } => {
             let reasons = sessions.subscribe(client.id, client.connection, id, requests);
             Some(Reply::Subscribed { packet_id, reasons })
         }
@@ -141,7 +181,12 @@ fn answer(request: Request, client: &Client<'_>, sessions: &Sessions) -> Option<
 }
 
 /// Writes what waits for a subscriber, as long as it takes it.
-async fn deliveries<Io>(writer: &mut Writer<Io>, client: &Client<'_>, sessions: &Sessions, outbox: &Outbox) -> Disconnected
+async fn deliveries<Io>(
+    writer: &mut Writer<Io>,
+    client: &Client<'_>,
+    sessions: &Sessions,
+    outbox: &Outbox,
+) -> Disconnected
 where
     Io: AsyncWrite,
 {
@@ -155,8 +200,19 @@ where
 
         let written = match sessions.next(client.id, client.connection) {
             Some((delivery, packet_id)) => {
-                let Delivery { message, retain, is_again, subscriptions, .. } = &delivery;
-                let options = PublishOptions { retain: *retain, is_again: *is_again, packet_id, subscriptions };
+                let Delivery {
+                    message,
+                    retain,
+                    is_again,
+                    subscriptions,
+                    ..
+                } = &delivery;
+                let options = PublishOptions {
+                    retain: *retain,
+                    is_again: *is_again,
+                    packet_id,
+                    subscriptions,
+                };
                 let head = publish_head(message, options, outbox.version());
                 if head.len() + message.payload.len() > packet_max {
                     sessions.too_large(client.id, client.connection, packet_id);

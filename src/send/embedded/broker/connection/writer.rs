@@ -41,7 +41,12 @@ struct Replies {
 
 impl Outbox {
     pub fn new(version: Version) -> Outbox {
-        Outbox { version, replies: Mutex::default(), wake: Arc::default(), taken: Notify::new() }
+        Outbox {
+            version,
+            replies: Mutex::default(),
+            wake: Arc::default(),
+            taken: Notify::new(),
+        }
     }
 
     /// The connection's.
@@ -92,7 +97,10 @@ pub(super) struct Writer<Io> {
 
 impl<Io: AsyncWrite> Writer<Io> {
     pub fn new(write: WriteHalf<Io>) -> Writer<Io> {
-        Writer { io: BufWriter::with_capacity(BUFFER, write), is_mid_packet: false }
+        Writer {
+            io: BufWriter::with_capacity(BUFFER, write),
+            is_mid_packet: false,
+        }
     }
 
     /// A packet was begun and not ended: nothing can follow.
@@ -113,14 +121,18 @@ impl<Io: AsyncWrite> Writer<Io> {
     pub async fn put_all(&mut self, head: &[u8], payload: &[u8]) -> std::io::Result<()> {
         self.is_mid_packet = true;
         for piece in std::iter::once(head).chain(payload.chunks(PIECE)) {
-            timeout(WRITTEN_WITHIN, self.io.write_all(piece)).await.map_err(std::io::Error::from)??;
+            timeout(WRITTEN_WITHIN, self.io.write_all(piece))
+                .await
+                .map_err(std::io::Error::from)??;
         }
         self.is_mid_packet = false;
         Ok(())
     }
 
     pub async fn flush(&mut self) -> std::io::Result<()> {
-        timeout(WRITTEN_WITHIN, self.io.flush()).await.map_err(std::io::Error::from)?
+        timeout(WRITTEN_WITHIN, self.io.flush())
+            .await
+            .map_err(std::io::Error::from)?
     }
 
     pub async fn close(&mut self) {

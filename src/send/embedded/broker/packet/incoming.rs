@@ -52,7 +52,10 @@ pub(in super::super) enum Role {
 }
 
 /// Reads the next packet. Not cancel-safe.
-pub(in super::super) async fn read(from: &mut (impl AsyncRead + Unpin), role: Role) -> io::Result<Frame> {
+pub(in super::super) async fn read(
+    from: &mut (impl AsyncRead + Unpin),
+    role: Role,
+) -> io::Result<Frame> {
     let mut packet = BytesMut::with_capacity(64);
     let first = from.read_u8().await?;
     packet.put_u8(first);
@@ -81,7 +84,8 @@ pub(in super::super) async fn read(from: &mut (impl AsyncRead + Unpin), role: Ro
 
     let body = packet.len();
     packet.resize(body + usize::try_from(length).unwrap_or_default(), 0);
-    from.read_exact(packet.get_mut(body..).unwrap_or_default()).await?;
+    from.read_exact(packet.get_mut(body..).unwrap_or_default())
+        .await?;
     Ok(Frame::Whole { packet, body })
 }
 
@@ -91,14 +95,21 @@ async fn skip(from: &mut (impl AsyncRead + Unpin), qos: u8, length: u32) -> io::
     pass(from, topic.into()).await?;
     let packet_id = if qos > 0 { from.read_u16().await? } else { 0 };
     let read = 2 + u32::from(topic) + if qos > 0 { 2 } else { 0 };
-    let rest = length.checked_sub(read).filter(|_| qos < 3).ok_or_else(malformed)?;
+    let rest = length
+        .checked_sub(read)
+        .filter(|_| qos < 3)
+        .ok_or_else(malformed)?;
     pass(from, rest).await?;
     Ok(Frame::Publication { qos, packet_id })
 }
 
 async fn pass(from: &mut (impl AsyncRead + Unpin), bytes: u32) -> io::Result<()> {
     let passed = tokio::io::copy(&mut from.take(bytes.into()), &mut tokio::io::sink()).await?;
-    if passed < u64::from(bytes) { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    if passed < u64::from(bytes) {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    } else {
+        Ok(())
+    }
 }
 
 fn malformed() -> io::Error {
@@ -148,12 +159,17 @@ impl Connect {
             return Err(ConnectError::Garbage);
         }
         let length = usize::from(head.try_get_u16().unwrap_or_default());
-        let (Some(name), Some(level)) = (head.get(..length), head.get(length)) else { return Err(ConnectError::Garbage) };
+        let (Some(name), Some(level)) = (head.get(..length), head.get(length)) else {
+            return Err(ConnectError::Garbage);
+        };
 
         match (name, level) {
             (b"MQTT", 5) => Connect::parse_v5(packet, body + 2 + length + 1),
             (b"MQTT", 4) | (b"MQIsdp", 3) => Connect::parse_v3(packet),
-            (b"MQTT" | b"MQIsdp", _) => Err(ConnectError::Refused(Version::V3, reason::VERSION_UNSUPPORTED)),
+            (b"MQTT" | b"MQIsdp", _) => Err(ConnectError::Refused(
+                Version::V3,
+                reason::VERSION_UNSUPPORTED,
+            )),
             _ => Err(ConnectError::Garbage),
         }
     }
@@ -162,7 +178,10 @@ impl Connect {
         match v3::Codec::new(0).decode(&mut packet) {
             Ok(Some((v3::Packet::Connect(connect), _))) => Ok(Connect::of_v3(*connect)),
             // Empty, without a clean session (MQTT-3.1.3-8).
-            Err(DecodeError::InvalidClientId) => Err(ConnectError::Refused(Version::V3, reason::CLIENT_ID_INVALID)),
+            Err(DecodeError::InvalidClientId) => Err(ConnectError::Refused(
+                Version::V3,
+                reason::CLIENT_ID_INVALID,
+            )),
             _ => Err(ConnectError::Garbage),
         }
     }
@@ -201,7 +220,12 @@ impl Connect {
             expiry_seconds: connect.clean_session.then_some(0),
             receive_maximum: u16::MAX,
             packet_max: u32::MAX,
-            login: connect.username.map(|name| (name.to_string(), connect.password.unwrap_or_default().to_vec())),
+            login: connect.username.map(|name| {
+                (
+                    name.to_string(),
+                    connect.password.unwrap_or_default().to_vec(),
+                )
+            }),
             will,
             has_method: false,
         }
@@ -224,7 +248,12 @@ impl Connect {
             expiry_seconds: Some(connect.session_expiry_interval_secs),
             receive_maximum: connect.receive_max.map_or(u16::MAX, u16::from),
             packet_max: connect.max_packet_size.map_or(u32::MAX, u32::from),
-            login: connect.username.map(|name| (name.to_string(), connect.password.unwrap_or_default().to_vec())),
+            login: connect.username.map(|name| {
+                (
+                    name.to_string(),
+                    connect.password.unwrap_or_default().to_vec(),
+                )
+            }),
             will,
             has_method: connect.auth_method.is_some(),
         }
@@ -236,10 +265,20 @@ impl Connect {
 pub(in super::super) enum Request {
     Acknowledged(u16),
     Release(u16),
-    Subscribe { packet_id: u16, id: Option<u32>, requests: Vec<SubscriptionRequest> },
-    Unsubscribe { packet_id: u16, filters: Vec<String> },
+    Subscribe {
+        packet_id: u16,
+        id: Option<u32>,
+        requests: Vec<SubscriptionRequest>,
+    },
+    Unsubscribe {
+        packet_id: u16,
+        filters: Vec<String>,
+    },
     Ping,
-    Disconnect { expiry_seconds: Option<u32>, with_will: bool },
+    Disconnect {
+        expiry_seconds: Option<u32>,
+        with_will: bool,
+    },
 }
 
 /// One subscription, as asked for. Filters are copies: a slice would hold its whole packet.
@@ -263,31 +302,56 @@ impl Request {
     /// The reason why not, if it is malformed or no packet that belongs here.
     pub fn parse(mut packet: BytesMut, version: Version) -> Result<Request, u8> {
         let request = match version {
-            Version::V3 => v3::Codec::new(0).decode(&mut packet).ok().flatten().map(|(packet, _)| Request::of_v3(packet)),
-            Version::V5 => v5::Codec::new(0, 0).decode(&mut packet).ok().flatten().map(|(packet, _)| Request::of_v5(packet)),
+            Version::V3 => v3::Codec::new(0)
+                .decode(&mut packet)
+                .ok()
+                .flatten()
+                .map(|(packet, _)| Request::of_v3(packet)),
+            Version::V5 => v5::Codec::new(0, 0)
+                .decode(&mut packet)
+                .ok()
+                .flatten()
+                .map(|(packet, _)| Request::of_v5(packet)),
         };
-        request.ok_or(reason::MALFORMED)?.ok_or(reason::PROTOCOL_ERROR)
+        request
+            .ok_or(reason::MALFORMED)?
+            .ok_or(reason::PROTOCOL_ERROR)
     }
 
     fn of_v3(packet: v3::Packet) -> Option<Request> {
         Some(match packet {
             v3::Packet::PublishAck { packet_id } => Request::Acknowledged(packet_id.get()),
             v3::Packet::PublishRelease { packet_id } => Request::Release(packet_id.get()),
-            v3::Packet::Subscribe { packet_id, topic_filters } => {
-                let requests = topic_filters.iter().map(|(filter, qos)| SubscriptionRequest {
-                    filter: filter.to_string(),
-                    qos: (*qos).into(),
-                    retain_as_published: false,
-                    retain_handling: RetainHandling::Always,
-                });
-                Request::Subscribe { packet_id: packet_id.get(), id: None, requests: requests.collect() }
+            v3::Packet::Subscribe {
+                packet_id,
+                topic_filters,
+            } => {
+                let requests = topic_filters
+                    .iter()
+                    .map(|(filter, qos)| SubscriptionRequest {
+                        filter: filter.to_string(),
+                        qos: (*qos).into(),
+                        retain_as_published: false,
+                        retain_handling: RetainHandling::Always,
+                    });
+                Request::Subscribe {
+                    packet_id: packet_id.get(),
+                    id: None,
+                    requests: requests.collect(),
+                }
             }
-            v3::Packet::Unsubscribe { packet_id, topic_filters } => Request::Unsubscribe {
+            v3::Packet::Unsubscribe {
+                packet_id,
+                topic_filters,
+            } => Request::Unsubscribe {
                 packet_id: packet_id.get(),
                 filters: topic_filters.iter().map(ToString::to_string).collect(),
             },
             v3::Packet::PingRequest => Request::Ping,
-            v3::Packet::Disconnect => Request::Disconnect { expiry_seconds: None, with_will: false },
+            v3::Packet::Disconnect => Request::Disconnect {
+                expiry_seconds: None,
+                with_will: false,
+            },
             _ => return None,
         })
     }
@@ -297,27 +361,40 @@ impl Request {
             v5::Packet::PublishAck(answer) => Request::Acknowledged(answer.packet_id.get()),
             v5::Packet::PublishRelease(release) => Request::Release(release.packet_id.get()),
             v5::Packet::Subscribe(subscribe) => {
-                let requests = subscribe.topic_filters.iter().map(|(filter, options)| SubscriptionRequest {
-                    filter: filter.to_string(),
-                    qos: options.qos.into(),
-                    retain_as_published: options.retain_as_published,
-                    retain_handling: match options.retain_handling {
-                        v5::RetainHandling::AtSubscribe => RetainHandling::Always,
-                        v5::RetainHandling::AtSubscribeNew => RetainHandling::IfNew,
-                        v5::RetainHandling::NoAtSubscribe => RetainHandling::Never,
-                    },
-                });
+                let requests =
+                    subscribe
+                        .topic_filters
+                        .iter()
+                        .map(|(filter, options)| SubscriptionRequest {
+                            filter: filter.to_string(),
+                            qos: options.qos.into(),
+                            retain_as_published: options.retain_as_published,
+                            retain_handling: match options.retain_handling {
+                                v5::RetainHandling::AtSubscribe => RetainHandling::Always,
+                                v5::RetainHandling::AtSubscribeNew => RetainHandling::IfNew,
+                                v5::RetainHandling::NoAtSubscribe => RetainHandling::Never,
+                            },
+                        });
                 let id = subscribe.id.map(NonZeroU32::get);
-                Request::Subscribe { packet_id: subscribe.packet_id.get(), id, requests: requests.collect() }
+                Request::Subscribe {
+                    packet_id: subscribe.packet_id.get(),
+                    id,
+                    requests: requests.collect(),
+                }
             }
             v5::Packet::Unsubscribe(unsubscribe) => Request::Unsubscribe {
                 packet_id: unsubscribe.packet_id.get(),
-                filters: unsubscribe.topic_filters.iter().map(ToString::to_string).collect(),
+                filters: unsubscribe
+                    .topic_filters
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
             },
             v5::Packet::PingRequest => Request::Ping,
             v5::Packet::Disconnect(disconnect) => Request::Disconnect {
                 expiry_seconds: disconnect.session_expiry_interval_secs,
-                with_will: disconnect.reason_code == v5::DisconnectReasonCode::DisconnectWithWillMessage,
+                with_will: disconnect.reason_code
+                    == v5::DisconnectReasonCode::DisconnectWithWillMessage,
             },
             _ => return None,
         })

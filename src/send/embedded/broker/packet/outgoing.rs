@@ -40,12 +40,27 @@ pub(in super::super) struct Limits {
 /// What the broker says, but for publications.
 #[derive(Debug)]
 pub(in super::super) enum Reply {
-    Connected { is_present: bool, expiry_seconds: Option<u32>, assigned: Option<String>, limits: Option<Limits> },
+    Connected {
+        is_present: bool,
+        expiry_seconds: Option<u32>,
+        assigned: Option<String>,
+        limits: Option<Limits>,
+    },
     Refused(u8),
-    Published { packet_id: u16, qos: u8, reason: u8 },
+    Published {
+        packet_id: u16,
+        qos: u8,
+        reason: u8,
+    },
     Released(u16),
-    Subscribed { packet_id: u16, reasons: Vec<u8> },
-    Unsubscribed { packet_id: u16, reasons: Vec<u8> },
+    Subscribed {
+        packet_id: u16,
+        reasons: Vec<u8>,
+    },
+    Unsubscribed {
+        packet_id: u16,
+        reasons: Vec<u8>,
+    },
     Pong,
     Disconnect(u8),
 }
@@ -56,7 +71,12 @@ impl Reply {
         let is_v5 = version == Version::V5;
         let mut body = BytesMut::new();
         let first = match self {
-            Reply::Connected { is_present, expiry_seconds, assigned, limits } => {
+            Reply::Connected {
+                is_present,
+                expiry_seconds,
+                assigned,
+                limits,
+            } => {
                 body.put_slice(&[u8::from(*is_present), reason::SUCCESS]);
                 if is_v5 {
                     put_offer(*expiry_seconds, assigned.as_deref(), *limits, &mut body);
@@ -71,7 +91,11 @@ impl Reply {
                 body.put_slice(&[0, refusal_v3(*reason)]);
                 0x20
             }
-            Reply::Published { packet_id, qos, reason } => {
+            Reply::Published {
+                packet_id,
+                qos,
+                reason,
+            } => {
                 body.put_u16(*packet_id);
                 if is_v5 && *reason != reason::SUCCESS {
                     body.put_u8(*reason);
@@ -87,7 +111,12 @@ impl Reply {
                 0x90
             }
             Reply::Unsubscribed { packet_id, reasons } => {
-                put_reasons(*packet_id, if is_v5 { reasons } else { &[] }, is_v5, &mut body);
+                put_reasons(
+                    *packet_id,
+                    if is_v5 { reasons } else { &[] },
+                    is_v5,
+                    &mut body,
+                );
                 0xB0
             }
             Reply::Pong => 0xD0,
@@ -101,7 +130,12 @@ impl Reply {
     }
 }
 
-fn put_offer(expiry_seconds: Option<u32>, assigned: Option<&str>, limits: Option<Limits>, body: &mut BytesMut) {
+fn put_offer(
+    expiry_seconds: Option<u32>,
+    assigned: Option<&str>,
+    limits: Option<Limits>,
+    body: &mut BytesMut,
+) {
     // Shared subscriptions are not available.
     let mut properties = BytesMut::from(&[0x2A, 0][..]);
     if let Some(seconds) = expiry_seconds {
@@ -163,7 +197,11 @@ pub(in super::super) struct PublishOptions<'a> {
 }
 
 /// A PUBLISH packet up to its payload, which follows as it is: it is never copied.
-pub(in super::super) fn publish_head(message: &Message, options: PublishOptions, version: Version) -> BytesMut {
+pub(in super::super) fn publish_head(
+    message: &Message,
+    options: PublishOptions,
+    version: Version,
+) -> BytesMut {
     let mut variable = BytesMut::with_capacity(message.topic.len() + 256);
     variable.put_u16(u16::try_from(message.topic.len()).unwrap_or(u16::MAX));
     variable.put_slice(message.topic.as_bytes());
@@ -176,7 +214,10 @@ pub(in super::super) fn publish_head(message: &Message, options: PublishOptions,
     let mut head = BytesMut::with_capacity(variable.len() + 5);
     let qos = u8::from(options.packet_id > 0);
     head.put_u8(0x30 | u8::from(options.is_again) << 3 | qos << 1 | u8::from(options.retain));
-    put_variable_length(u32::try_from(variable.len() + message.payload.len()).unwrap_or_default(), &mut head);
+    put_variable_length(
+        u32::try_from(variable.len() + message.payload.len()).unwrap_or_default(),
+        &mut head,
+    );
     head.put_slice(&variable);
     head
 }

@@ -66,20 +66,44 @@ impl Publication {
         let properties = take(&mut body, length)?;
         let is_legal = qos < 3 && !topic.is_empty() && !topic.contains(['+', '#', '\0']);
         let message = is_legal.then(|| Message::new(topic, properties, body, held))??;
-        Some(Publication { message, qos, retain: first & 1 == 1, packet_id })
+        Some(Publication {
+            message,
+            qos,
+            retain: first & 1 == 1,
+            packet_id,
+        })
     }
 }
 
 impl Message {
-    fn new(topic: String, properties: Bytes, payload: Bytes, held: &HeldBytes) -> Option<Arc<Message>> {
+    fn new(
+        topic: String,
+        properties: Bytes,
+        payload: Bytes,
+        held: &HeldBytes,
+    ) -> Option<Arc<Message>> {
         let expiry = expiry(&properties)?;
         let weight = topic.len() + properties.len() + payload.len() + OVERHEAD;
         held.0.fetch_add(weight, Ordering::Relaxed);
-        Some(Arc::new(Message { topic, payload, properties, expiry, came: Instant::now(), weight, held: held.clone() }))
+        Some(Arc::new(Message {
+            topic,
+            payload,
+            properties,
+            expiry,
+            came: Instant::now(),
+            weight,
+            held: held.clone(),
+        }))
     }
 
     /// A last will: of its properties those that a gateway sends.
-    pub fn will(topic: &str, payload: &[u8], is_text: bool, content_type: Option<&str>, held: &HeldBytes) -> Option<Arc<Message>> {
+    pub fn will(
+        topic: &str,
+        payload: &[u8],
+        is_text: bool,
+        content_type: Option<&str>,
+        held: &HeldBytes,
+    ) -> Option<Arc<Message>> {
         let mut properties = BytesMut::new();
         if is_text {
             properties.put_slice(&[PAYLOAD_FORMAT, 1]);
@@ -89,12 +113,19 @@ impl Message {
             properties.put_u16(u16::try_from(word.len()).ok()?);
             properties.put_slice(word.as_bytes());
         }
-        Message::new(topic.to_owned(), properties.freeze(), Bytes::copy_from_slice(payload), held)
+        Message::new(
+            topic.to_owned(),
+            properties.freeze(),
+            Bytes::copy_from_slice(payload),
+            held,
+        )
     }
 
     /// Its publisher does not want it delivered any more.
     pub fn is_over(&self) -> bool {
-        self.expiry.as_ref().is_some_and(|(_, lasts)| self.came.elapsed() >= *lasts)
+        self.expiry
+            .as_ref()
+            .is_some_and(|(_, lasts)| self.came.elapsed() >= *lasts)
     }
 
     /// As a block with its length in front, with the identifiers of the subscriptions that it matched.
@@ -109,7 +140,10 @@ impl Message {
         block.put_slice(&self.properties);
         if let Some((position, lasts)) = &self.expiry {
             // Rounded up: zero would mean "now" and not "a moment".
-            let left = lasts.saturating_sub(self.came.elapsed()).as_millis().div_ceil(1_000);
+            let left = lasts
+                .saturating_sub(self.came.elapsed())
+                .as_millis()
+                .div_ceil(1_000);
             let left = u32::try_from(left).unwrap_or(u32::MAX).max(1);
             if let Some(four) = block.get_mut(begins + position.start..begins + position.end) {
                 four.copy_from_slice(&left.to_be_bytes());
@@ -129,7 +163,12 @@ fn expiry(properties: &Bytes) -> Option<Option<(Range<usize>, Duration)>> {
         let at = properties.len() - rest.len();
         match id {
             PAYLOAD_FORMAT => drop(take(&mut rest, 1)?),
-            EXPIRY => found = Some((at..at + 4, Duration::from_secs(rest.try_get_u32().ok()?.into()))),
+            EXPIRY => {
+                found = Some((
+                    at..at + 4,
+                    Duration::from_secs(rest.try_get_u32().ok()?.into()),
+                ))
+            }
             // Content type, response topic, correlation data: a length and so many bytes; a user property: two of them.
             CONTENT_TYPE | 0x08 | 0x09 => drop(take_counted(&mut rest)?),
             0x26 => drop((take_counted(&mut rest)?, take_counted(&mut rest)?)),
@@ -184,9 +223,16 @@ mod tests {
     fn a_publication_goes_through_as_it_came_with_its_time_running() {
         let held = HeldBytes::default();
         let body = b"\0\x01a\0\x07\x0b\x02\0\0\0\x3c\x26\0\x01k\0\0payload";
-        let publication = Publication::parse(0x33, Bytes::from_static(body), &held).expect("it is legal");
-        assert_eq!((publication.qos, publication.retain, publication.packet_id), (1, true, 7));
-        assert_eq!((&*publication.message.topic, &*publication.message.payload), ("a", &b"payload"[..]));
+        let publication =
+            Publication::parse(0x33, Bytes::from_static(body), &held).expect("it is legal");
+        assert_eq!(
+            (publication.qos, publication.retain, publication.packet_id),
+            (1, true, 7)
+        );
+        assert_eq!(
+            (&*publication.message.topic, &*publication.message.payload),
+            ("a", &b"payload"[..])
+        );
         let mut block = BytesMut::new();
         publication.message.write_properties(&[200], &mut block);
         assert_eq!(&block[..], b"\x0e\x0b\xc8\x01\x02\0\0\0\x3c\x26\0\x01k\0\0");

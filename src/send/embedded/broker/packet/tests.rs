@@ -21,7 +21,9 @@ const SOUND: [&[u8]; 9] = [
 fn whatever_bytes_come_the_reader_says_so_and_goes_on() {
     let mut seed = 7_u64;
     let mut random = move |below: usize| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % below
     };
     let (mut sound, mut read) = (0, 0);
@@ -43,9 +45,14 @@ fn whatever_bytes_come_the_reader_says_so_and_goes_on() {
         sound += usize::from(round % 10 == 0);
         let packet = || BytesMut::from(&bytes[..]);
         let connect = Connect::parse(packet(), 2).is_ok();
-        let request = [Version::V3, Version::V5].map(|version| Request::parse(packet(), version).is_ok());
+        let request =
+            [Version::V3, Version::V5].map(|version| Request::parse(packet(), version).is_ok());
         read += usize::from(round % 10 == 0 && (connect || request.contains(&true)));
-        drop(Publication::parse(bytes[0], packet().freeze().slice(2.min(bytes.len())..), &HeldBytes::default()));
+        drop(Publication::parse(
+            bytes[0],
+            packet().freeze().slice(2.min(bytes.len())..),
+            &HeldBytes::default(),
+        ));
     }
     assert_eq!(read, sound, "what is sound is read");
 }

@@ -29,7 +29,11 @@ const CREDIT: Duration = Duration::from_secs(4);
 const REGAINED: u32 = 10;
 
 /// Whether the lane waits for one of these connected subscribers, and looks again after `look_again`.
-pub(super) fn holds_back(mut there: Vec<&mut Session>, credits: &mut HashMap<Sharer, Credit>, look_again: Duration) -> bool {
+pub(super) fn holds_back(
+    mut there: Vec<&mut Session>,
+    credits: &mut HashMap<Sharer, Credit>,
+    look_again: Duration,
+) -> bool {
     let is_full = |session: &Session| session.depth() >= FULL || session.bytes() >= FULL_BYTES;
     let others_wait = there.iter().any(|session| !is_full(session));
 
@@ -68,7 +72,11 @@ pub(super) struct Credit {
 
 impl Default for Credit {
     fn default() -> Credit {
-        Credit { left: CREDIT, looked: Instant::now(), is_used: false }
+        Credit {
+            left: CREDIT,
+            looked: Instant::now(),
+            is_used: false,
+        }
     }
 }
 
@@ -107,7 +115,12 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { taken: 0, since: Instant::now(), in_the_way: None, given_up: false }
+        Pace {
+            taken: 0,
+            since: Instant::now(),
+            in_the_way: None,
+            given_up: false,
+        }
     }
 }
 
@@ -162,7 +175,10 @@ mod tests {
         pace.has_room(FULL - 1);
         assert!(!pace.holds_back(false), "it has not caught up");
         pace.has_room(FULL / 4);
-        assert!(!pace.holds_back(false), "it took nothing: what waited for it was dropped");
+        assert!(
+            !pace.holds_back(false),
+            "it took nothing: what waited for it was dropped"
+        );
         pace.took();
         pace.has_room(FULL / 4);
         assert!(pace.holds_back(false));
@@ -178,7 +194,10 @@ mod tests {
             is_left
         };
         assert!((0..4).all(|_| after(SECOND)));
-        assert!(!after(SECOND * 100), "it was in use at the last look; not for longer than between two looks");
+        assert!(
+            !after(SECOND * 100),
+            "it was in use at the last look; not for longer than between two looks"
+        );
         credit.is_used = false;
         credit.looked -= SECOND;
         assert!(credit.is_left(SECOND) && credit.left <= SECOND / 5);

@@ -10,11 +10,22 @@ use crate::event::Sharer;
 
 /// The client whose session ends, so that a client at this address may subscribe to one more filter: an offline session of the same
 /// address, or one of the address with most subscriptions, if that one has more than this even then. `None` where there is no such session.
-pub(super) fn session_for_a_subscription(sessions: &HashMap<String, Session>, from: Sharer) -> Option<String> {
+pub(super) fn session_for_a_subscription(
+    sessions: &HashMap<String, Session>,
+    from: Sharer,
+) -> Option<String> {
     let of = |address: Sharer| -> usize {
-        sessions.values().filter(|session| session.from == address).map(|session| session.subscriptions.len()).sum()
+        sessions
+            .values()
+            .filter(|session| session.from == address)
+            .map(|session| session.subscriptions.len())
+            .sum()
     };
-    let greediest = greediest(sessions.values().map(|session| (session.from, session.subscriptions.len())))?;
+    let greediest = greediest(
+        sessions
+            .values()
+            .map(|session| (session.from, session.subscriptions.len())),
+    )?;
     let (most, own) = (of(greediest), of(from));
 
     let may_end = |session: &Session| {
@@ -25,15 +36,27 @@ pub(super) fn session_for_a_subscription(sessions: &HashMap<String, Session>, fr
     };
 
     let candidates = sessions.iter().filter(|(_, session)| may_end(session));
-    let first = candidates.min_by_key(|(_, session)| (session.from == from, session.connection.is_some(), session.since));
+    let first = candidates.min_by_key(|(_, session)| {
+        (
+            session.from == from,
+            session.connection.is_some(),
+            session.since,
+        )
+    });
     first.map(|(client_id, _)| client_id.clone())
 }
 
 /// The client whose offline session ends, where there are too many: of the address with most of them, the one that left first.
 pub(super) fn offline_session(sessions: &HashMap<String, Session>) -> Option<String> {
-    let offline = || sessions.iter().filter(|(_, session)| session.connection.is_none());
+    let offline = || {
+        sessions
+            .iter()
+            .filter(|(_, session)| session.connection.is_none())
+    };
     let greediest = greediest(offline().map(|(_, session)| (session.from, 1)))?;
 
-    let first = offline().filter(|(_, session)| session.from == greediest).min_by_key(|(_, session)| session.since);
+    let first = offline()
+        .filter(|(_, session)| session.from == greediest)
+        .min_by_key(|(_, session)| session.since);
     first.map(|(client_id, _)| client_id.clone())
 }

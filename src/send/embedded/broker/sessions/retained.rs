@@ -22,13 +22,17 @@ impl RetainedMessages {
         if message.payload.is_empty() {
             self.by_topic.remove(&message.topic);
         } else if self.by_topic.len() < TOPICS_MAX || self.by_topic.contains_key(&message.topic) {
-            self.by_topic.insert(message.topic.clone(), (Arc::clone(message), qos));
+            self.by_topic
+                .insert(message.topic.clone(), (Arc::clone(message), qos));
         }
     }
 
     /// Those whose topics match, with their QoS.
     pub fn matching(&self, filter: &str) -> impl Iterator<Item = (&Arc<Message>, u8)> {
-        let matching = self.by_topic.values().filter(move |(message, _)| topic_filter::matches(filter, &message.topic));
+        let matching = self
+            .by_topic
+            .values()
+            .filter(move |(message, _)| topic_filter::matches(filter, &message.topic));
         matching.map(|(message, qos)| (message, *qos))
     }
 }

@@ -87,13 +87,17 @@ impl Session {
 
     /// It has a subscription with this very filter.
     pub fn has(&self, filter: &str) -> bool {
-        self.subscriptions.iter().any(|subscription| subscription.request.filter == filter)
+        self.subscriptions
+            .iter()
+            .any(|subscription| subscription.request.filter == filter)
     }
 
     /// How this message would go to it, if it wants it.
     pub fn delivery(&self, message: &Arc<Message>, qos: u8, is_retained: bool) -> Option<Delivery> {
         let mut delivery: Option<Delivery> = None;
-        let matches = |subscription: &&Subscription| topic_filter::matches(&subscription.request.filter, &message.topic);
+        let matches = |subscription: &&Subscription| {
+            topic_filter::matches(&subscription.request.filter, &message.topic)
+        };
         for subscription in self.subscriptions.iter().filter(matches) {
             let request = &subscription.request;
             let delivery = delivery.get_or_insert_with(|| Delivery {
@@ -165,7 +169,10 @@ impl Session {
         self.connection = None;
         self.since = Instant::now();
         while let Some((_, delivery)) = self.in_flight.pop_back() {
-            self.waiting.push_front(Delivery { is_again: true, ..delivery });
+            self.waiting.push_front(Delivery {
+                is_again: true,
+                ..delivery
+            });
         }
     }
 
@@ -192,7 +199,10 @@ impl Session {
     }
 
     fn drop_oldest(&mut self, count: usize) -> usize {
-        let oldest: Vec<_> = self.waiting.drain(..count.min(self.waiting.len())).collect();
+        let oldest: Vec<_> = self
+            .waiting
+            .drain(..count.min(self.waiting.len()))
+            .collect();
         oldest.iter().for_each(|delivery| self.forget(delivery));
         oldest.len()
     }

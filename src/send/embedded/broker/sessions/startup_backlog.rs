@@ -48,7 +48,12 @@ struct Remembered {
 
 impl StartupBacklog {
     pub fn new() -> StartupBacklog {
-        StartupBacklog { ends: Instant::now() + LASTS, publications: Vec::new(), alerts: Room::default(), others: Room::default() }
+        StartupBacklog {
+            ends: Instant::now() + LASTS,
+            publications: Vec::new(),
+            alerts: Room::default(),
+            others: Room::default(),
+        }
     }
 
     pub fn is_over(&self) -> bool {
@@ -65,7 +70,14 @@ impl StartupBacklog {
     }
 
     /// Answers now, if somebody was told or there is no room to remember it; else later.
-    pub fn remember(&mut self, message: &Arc<Message>, qos: u8, priority: Priority, mut told: Vec<u64>, answer: Answer) {
+    pub fn remember(
+        &mut self,
+        message: &Arc<Message>,
+        qos: u8,
+        priority: Priority,
+        mut told: Vec<u64>,
+        answer: Answer,
+    ) {
         let has_room = !self.is_full(priority);
         let unanswered = if told.is_empty() && has_room {
             Some(answer)
@@ -79,17 +91,33 @@ impl StartupBacklog {
             room.count += 1;
             room.bytes += message.weight + MARK * told.len();
             told.sort_unstable();
-            self.publications.push(Remembered { message: Arc::clone(message), qos, priority, told, unanswered });
+            self.publications.push(Remembered {
+                message: Arc::clone(message),
+                qos,
+                priority,
+                told,
+                unanswered,
+            });
         }
     }
 
     /// Somebody subscribed: queues what it has missed so far. How many older messages had to go for that.
     pub fn tell(&mut self, session: &mut Session) -> usize {
-        let StartupBacklog { publications, alerts, others, .. } = self;
+        let StartupBacklog {
+            publications,
+            alerts,
+            others,
+            ..
+        } = self;
         let mut dropped = 0;
         for publication in publications {
-            let Err(position) = publication.told.binary_search(&session.number) else { continue };
-            let Some(delivery) = session.delivery(&publication.message, publication.qos, false) else { continue };
+            let Err(position) = publication.told.binary_search(&session.number) else {
+                continue;
+            };
+            let Some(delivery) = session.delivery(&publication.message, publication.qos, false)
+            else {
+                continue;
+            };
 
             dropped += usize::from(session.push(delivery));
             publication.told.insert(position, session.number);
@@ -113,6 +141,9 @@ impl StartupBacklog {
 
     /// What nobody has heard is answered so.
     pub fn end(self) {
-        self.publications.into_iter().filter_map(|publication| publication.unanswered).for_each(|answer| answer(false));
+        self.publications
+            .into_iter()
+            .filter_map(|publication| publication.unanswered)
+            .for_each(|answer| answer(false));
     }
 }

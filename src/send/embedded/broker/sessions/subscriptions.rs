@@ -20,7 +20,13 @@ const ALL_SUBSCRIPTIONS_MAX: usize = 4_096;
 
 impl Sessions {
     /// The answer to each filter.
-    pub fn subscribe(&self, client_id: &str, connection: u64, id: Option<u32>, requests: Vec<SubscriptionRequest>) -> Vec<u8> {
+    pub fn subscribe(
+        &self,
+        client_id: &str,
+        connection: u64,
+        id: Option<u32>,
+        requests: Vec<SubscriptionRequest>,
+    ) -> Vec<u8> {
         let mut inner = self.lock();
         let mut grant = |(position, request): (usize, SubscriptionRequest)| {
             // More than a session may have is not even looked at.
@@ -32,10 +38,18 @@ impl Sessions {
         };
         let reasons: Vec<u8> = requests.into_iter().enumerate().map(&mut grant).collect();
 
-        let Inner { sessions, startup_backlog, .. } = &mut *inner;
+        let Inner {
+            sessions,
+            startup_backlog,
+            ..
+        } = &mut *inner;
         if let (Some(backlog), Some(session)) = (startup_backlog, sessions.get_mut(client_id)) {
             let dropped = backlog.tell(session);
-            self.count_dropped(client_id, dropped, "more came at the start than it may have waiting");
+            self.count_dropped(
+                client_id,
+                dropped,
+                "more came at the start than it may have waiting",
+            );
         }
         self.make_room(&mut inner);
         drop(inner);
@@ -48,7 +62,9 @@ impl Sessions {
 
     /// Where all subscriptions are taken, one that is new may end a session.
     fn make_room_for_subscription(&self, inner: &mut Inner, client_id: &str, filter: &str) {
-        let Some(session) = inner.sessions.get(client_id) else { return };
+        let Some(session) = inner.sessions.get(client_id) else {
+            return;
+        };
         let is_one_more = !session.has(filter) && session.subscriptions.len() < SUBSCRIPTIONS_MAX;
         if is_one_more
             && inner.subscriptions() >= ALL_SUBSCRIPTIONS_MAX
@@ -70,7 +86,13 @@ impl Sessions {
             });
         }
 
-        let answer = |filter: &String| if ended.remove(filter.as_str()) { reason::SUCCESS } else { reason::NO_SUBSCRIPTION };
+        let answer = |filter: &String| {
+            if ended.remove(filter.as_str()) {
+                reason::SUCCESS
+            } else {
+                reason::NO_SUBSCRIPTION
+            }
+        };
         filters.iter().map(answer).collect()
     }
 }
@@ -96,16 +118,33 @@ impl Inner {
 
     /// Of all sessions.
     fn subscriptions(&self) -> usize {
-        self.sessions.values().map(|session| session.subscriptions.len()).sum()
+        self.sessions
+            .values()
+            .map(|session| session.subscriptions.len())
+            .sum()
     }
 }
 
 /// Puts a legal subscription in the place of an earlier one with the same filter. The QoS that is granted, or that there are too many.
-fn grant(session: &mut Session, all: usize, retained: &RetainedMessages, subscription: Subscription) -> u8 {
+fn grant(
+    session: &mut Session,
+    all: usize,
+    retained: &RetainedMessages,
+    subscription: Subscription,
+) -> u8 {
     let Subscription { request, id } = &subscription;
     let is_other = |other: &Subscription| other.request.filter != request.filter;
-    let others = session.subscriptions.iter().filter(|other| is_other(other)).count();
-    let bytes: usize = session.subscriptions.iter().filter(|other| is_other(other)).map(|other| other.request.filter.len()).sum();
+    let others = session
+        .subscriptions
+        .iter()
+        .filter(|other| is_other(other))
+        .count();
+    let bytes: usize = session
+        .subscriptions
+        .iter()
+        .filter(|other| is_other(other))
+        .map(|other| other.request.filter.len())
+        .sum();
 
     let is_new = others == session.subscriptions.len();
     let is_one_too_many = is_new && (others >= SUBSCRIPTIONS_MAX || all >= ALL_SUBSCRIPTIONS_MAX);
@@ -113,7 +152,9 @@ fn grant(session: &mut Session, all: usize, retained: &RetainedMessages, subscri
         return reason::QUOTA;
     }
 
-    if request.retain_handling == RetainHandling::Always || (request.retain_handling == RetainHandling::IfNew && is_new) {
+    if request.retain_handling == RetainHandling::Always
+        || (request.retain_handling == RetainHandling::IfNew && is_new)
+    {
         for (message, qos) in retained.matching(&request.filter) {
             session.push(Delivery {
                 message: Arc::clone(message),

@@ -7,10 +7,26 @@ fn what_is_on_its_way_to_others_costs_a_subscriber_without_a_backlog_nothing() {
     let sessions = Sessions::new();
     let half = vec![0; HELD_MAX / 2 + 1];
     // HeldBytes as by a writer in the middle of it.
-    let _under_way: Vec<_> =
-        (0..2).map(|_| Message::will("boxbridge/default/events/vip/gate", &half, false, None, &sessions.held).unwrap()).collect();
+    let _under_way: Vec<_> = (0..2)
+        .map(|_| {
+            Message::will(
+                "boxbridge/default/events/vip/gate",
+                &half,
+                false,
+                None,
+                &sessions.held,
+            )
+            .unwrap()
+        })
+        .collect();
     let from = Sharer::of_peer("127.0.0.1");
-    let connection = ConnectionHandle { number: 1, from, wake: Arc::default(), closing: Arc::default(), receive_maximum: 10 };
+    let connection = ConnectionHandle {
+        number: 1,
+        from,
+        wake: Arc::default(),
+        closing: Arc::default(),
+        receive_maximum: 10,
+    };
     sessions.connect("screen", connection, true, None);
 
     sessions.make_room(&mut sessions.lock());
