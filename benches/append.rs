@@ -11,11 +11,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use boxbridge::event::{
+use boxbridge::queue::{Entry, Queue, Settings};
+use boxbridge_event::{
     Clock, ClockSource, Device, Event, EventId, Feed, Lane, PersonType, Picture, PictureKind,
     Revision, Timestamp,
 };
-use boxbridge::queue::{Entry, Queue, Settings};
 
 const PICTURE_BYTES: usize = 200_000;
 const RECORDS: usize = 1_024;

@@ -6,10 +6,10 @@
 
 use std::time::Instant;
 
-use boxbridge::config::{Config, Layers};
-use boxbridge::event::{Lane, Message, Sequence, Timestamp};
 use boxbridge::send::mqtt::{Identity, Mqtt};
 use boxbridge::send::{Answer, Destination, Session};
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{Lane, Message, Sequence, Timestamp};
 use bytes::Bytes;
 
 const MESSAGES: u64 = 100_000;

@@ -9,9 +9,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use boxbridge::config::{self, ScoreScale};
-use boxbridge::event::{Feed, Source, Timestamp};
 use boxbridge::normalize::{Batch, Context, Limits, Room, normalize};
+use boxbridge_config::ScoreScale;
+use boxbridge_event::{Feed, Source, Timestamp};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ const PICTURE_BYTES: usize = 75_000;
 
 fn main() {
     let body = body();
-    let settings = config::Normalize {
+    let settings = boxbridge_config::Normalize {
         dedupe_window: Duration::ZERO,
         dedupe_max_events: 1,
         score_scale: ScoreScale::Auto,

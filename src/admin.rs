@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::event::Sharer;
 use crate::ingest::port::{self, Deadlines, NewConnection, Places, Port};
+use boxbridge_event::Sharer;
 
 mod health;
 mod local;

@@ -11,8 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Health, Phase};
-use crate::clock::Clock;
-use crate::config::Config;
 use crate::fault::Fault;
 use crate::gateway::{Ages, Gateway, Turns};
 use crate::ingest::{self, Listener, Port, Service};
@@ -24,6 +22,8 @@ use crate::queue::received::Received;
 use crate::queue::{self, Queue};
 use crate::route::Router;
 use crate::send::embedded::Embedded;
+use crate::system::clock::Clock;
+use boxbridge_config::Config;
 
 use descriptors::Shares;
 use destinations::Start;

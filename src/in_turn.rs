@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 pub struct InTurn<T> {
     waiting: HashMap<Sharer, VecDeque<T>>,

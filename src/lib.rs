@@ -24,12 +24,6 @@ pub mod metrics; // every metric of the process
 
 // What several of these need.
 pub mod charset; // how far a character reaches in bytes that are not UTF-8
-pub mod clock; // how old something is, by a wall clock that may be set
-pub mod disk; // the way to the file system
 pub mod fault; // a panic of ours ends one thing, and is said
 pub mod in_turn; // what waits, in turn by source
-pub mod memory; // what is freed goes back to the system
-pub mod volume; // what a file occupies, and who may read it
-
-pub use boxbridge_config as config; // raw settings → checked Config
-pub use boxbridge_event as event; // the nouns that cross stages
+pub mod system; // the operating system: files, room, time, memory

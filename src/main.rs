@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use boxbridge::commands::{self, EXIT_CONFIG, EXIT_UNAVAILABLE};
-use boxbridge::config::{Config, Layers};
+use boxbridge_config::{Config, Layers};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -66,7 +66,7 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    boxbridge::memory::return_what_is_freed();
+    boxbridge::system::memory::return_what_is_freed();
     let matches = Arguments::command()
         .try_get_matches()
         .unwrap_or_else(|error| refuse_arguments(&error));

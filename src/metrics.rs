@@ -10,11 +10,11 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::config::{self, Config};
-use crate::event::{
+use crate::queue::{SpaceUsed, Status};
+use boxbridge_config::Config;
+use boxbridge_event::{
     Code, Feed, Lane, PersonType, PictureKind, PictureState, Timestamp, WarningCode,
 };
-use crate::queue::{SpaceUsed, Status};
 
 mod counts;
 mod histogram;
@@ -449,7 +449,7 @@ pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
     let of_store = queue
         .followers
         .iter()
-        .filter(|follower| follower.destination == config::STORE);
+        .filter(|follower| follower.destination == boxbridge_config::STORE);
     gauge!(PICTURES_WAITING).set(
         of_store
             .map(|follower| follower.waiting as f64)

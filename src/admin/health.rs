@@ -11,11 +11,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use crate::clock::Clock;
-use crate::event::Timestamp;
 use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::link::Link;
+use crate::system::clock::Clock;
+use boxbridge_event::Timestamp;
 
 /// The phases of the process, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

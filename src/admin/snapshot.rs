@@ -9,7 +9,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
-use crate::config;
 use crate::metrics::{Buckets, COUNTS, Outcome};
 use crate::queue::{self, FollowerStatus, Status};
 
@@ -141,7 +140,7 @@ impl Health {
                 taken: COUNTS.pictures(),
                 waiting: lanes
                     .iter()
-                    .filter(|lane| lane.destination == config::STORE)
+                    .filter(|lane| lane.destination == boxbridge_config::STORE)
                     .map(|lane| lane.waiting)
                     .sum(),
                 saved_bytes: COUNTS.pictures_saved_bytes.get(),
@@ -202,8 +201,8 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Sequence;
     use crate::queue::SpaceUsed;
+    use boxbridge_event::Sequence;
 
     fn status(disk_available: Option<u64>) -> Status {
         Status {

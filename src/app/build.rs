@@ -10,10 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::listen::cannot_listen;
 use super::stage::Stage;
 use super::untaken::Untaken;
-use crate::clock::Clock;
-use crate::config::{self, Config, Routes, StoreUrl};
-use crate::disk::Disk;
-use crate::event::Timestamp;
 use crate::metrics;
 use crate::normalize;
 use crate::queue::Queue;
@@ -22,6 +18,10 @@ use crate::send::embedded::{Embedded, StartError};
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{Identity, Mqtt};
 use crate::send::store::{self, Store};
+use crate::system::clock::Clock;
+use crate::system::disk::Disk;
+use boxbridge_config::{Config, Routes, StoreUrl};
+use boxbridge_event::Timestamp;
 
 /// What the embedded broker may have taken and lost with the process: published again after an unclean stop.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ pub fn destination_names(config: &Config) -> Vec<Arc<str>> {
 pub fn mqtt(
     config: &Config,
     name: &Arc<str>,
-    settings: &config::Mqtt,
+    settings: &boxbridge_config::Mqtt,
     instance: &str,
     embedded: Option<&Embedded>,
 ) -> anyhow::Result<Option<Mqtt>> {
@@ -64,7 +64,7 @@ pub fn mqtt(
     Ok(Some(Mqtt::new(settings, broker, &config.send, identity)?))
 }
 
-pub fn kafka(config: &Config, settings: &config::Kafka, routes: &Routes) -> Kafka {
+pub fn kafka(config: &Config, settings: &boxbridge_config::Kafka, routes: &Routes) -> Kafka {
     Kafka::new(
         settings.clone(),
         kafka_topics(config, routes),
@@ -100,7 +100,10 @@ pub fn embedded(config: &Config, places: usize) -> anyhow::Result<Option<Embedde
     }
 }
 
-pub fn start_embedded(settings: &config::Embedded, places: usize) -> anyhow::Result<Embedded> {
+pub fn start_embedded(
+    settings: &boxbridge_config::Embedded,
+    places: usize,
+) -> anyhow::Result<Embedded> {
     Embedded::start(settings, places).map_err(|error| match error {
         StartError::Listen {
             address,
@@ -149,7 +152,7 @@ pub async fn look_after(
             () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
         }
         if queue
-            .replay_before_start(config::MQTT, LOST_WITH_MEMORY)
+            .replay_before_start(boxbridge_config::MQTT, LOST_WITH_MEMORY)
             .is_some()
         {
             tracing::warn!(

@@ -5,8 +5,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::Config;
 use crate::queue;
+use boxbridge_config::Config;
 
 /// For everything but segments and connections: cursors, stores and their uploads, brokers, set-aside and quarantine files, the runtime.
 const OWN: usize = 160;

@@ -9,10 +9,6 @@ use anyhow::Context;
 
 use super::build;
 use super::stage::{Stage, keep_delivering};
-use crate::clock::Clock;
-use crate::config::{self, Config, Kind};
-use crate::disk::Disk;
-use crate::event::Lane;
 use crate::gateway::{Ages, Backlog, Delivery, Fetches, Render, ToBus, ToStore};
 use crate::normalize;
 use crate::queue::Queue;
@@ -24,10 +20,14 @@ use crate::send::kafka::Kafka;
 use crate::send::link::Link;
 use crate::send::mqtt::Mqtt;
 use crate::send::store::Store;
+use crate::system::clock::Clock;
+use crate::system::disk::Disk;
+use boxbridge_config::{Config, Kind};
+use boxbridge_event::Lane;
 
 /// A destination that can be connected to.
 pub(super) struct Ready<'a> {
-    settings: &'a config::Destination,
+    settings: &'a boxbridge_config::Destination,
     client: Client,
 }
 
@@ -102,7 +102,7 @@ impl Start<'_> {
 
     fn loops<D, R>(
         &self,
-        settings: &config::Destination,
+        settings: &boxbridge_config::Destination,
         destination: Arc<D>,
         render: impl Fn() -> R,
     ) -> Arc<Link>

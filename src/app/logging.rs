@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 
 use crate::commands::colour::are_shown;
-use crate::config::{Log, LogFormat};
+use boxbridge_config::{Log, LogFormat};
 
 /// Libraries whose own words are noise at our levels, or worse: tungstenite logs whole messages at trace. Whatever the setting says.
 const QUIET: &str = "rmqtt_codec=error,tungstenite=error,async_tungstenite=error,ws_stream_tungstenite=error,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";

@@ -9,8 +9,8 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{App, Held, logging, service_manager};
-use crate::config::Config;
 use crate::{commands, fault, metrics};
+use boxbridge_config::Config;
 
 /// sysexits.h EX_IOERR: the disk failed a sync, and its contents must be read again before anything is promised.
 const EXIT_POISONED: u8 = 74;

@@ -6,11 +6,11 @@
 use std::io;
 use std::path::Path;
 
-use crate::config::{self, Config};
-use crate::disk::Disk;
-use crate::event::Sequence;
 use crate::queue::Queue;
 use crate::route::PictureLocations;
+use crate::system::disk::Disk;
+use boxbridge_config::Config;
+use boxbridge_event::Sequence;
 
 /// As configured, with what is known of before. To be asked before the store's cursor moves.
 pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> PictureLocations {
@@ -34,7 +34,7 @@ pub fn places(config: &Config, disk: &Disk, queue: &Queue) -> PictureLocations {
             .status()
             .followers
             .iter()
-            .filter(|follower| follower.destination == config::STORE)
+            .filter(|follower| follower.destination == boxbridge_config::STORE)
             .map(|of| of.waiting)
             .sum::<u64>();
         tracing::warn!(

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
+use crate::system::disk::Disk;
 
 const NAME: &str = "embedded.untaken";
 

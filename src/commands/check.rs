@@ -13,13 +13,13 @@ use clap::Args;
 
 use super::{refuse, say};
 use crate::app::build;
-use crate::config::{
-    Config, Destination, Format, Kind, Mqtt, PicturePolicy, Problems, Routes, StoreUrl,
-};
-use crate::event::Size;
 use crate::send::kafka::{Probe, Produce};
 use crate::send::said_of;
 use crate::send::store::Store;
+use boxbridge_config::{
+    Config, Destination, Format, Kind, Mqtt, PicturePolicy, Problems, Routes, StoreUrl,
+};
+use boxbridge_event::Size;
 
 /// A broker that has not answered by then counts as down.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use boxbridge_proof::reconcile;
 
-use crate::config::Problems;
+use boxbridge_config::Problems;
 
 pub mod check;
 pub mod colour;

@@ -8,7 +8,7 @@ use boxbridge_proof::{reconcile, simulate};
 use tokio_util::sync::CancellationToken;
 
 use super::{note, say};
-use crate::config::Layers;
+use boxbridge_config::Layers;
 
 /// Sends events and prints the outcome. An error if nobody answered at all.
 pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::{Reader, complain, say};
 use crate::app::build;
-use crate::config::Config;
-use crate::event::{PersonType, Sequence, Size};
 use crate::queue::OpenError;
 use crate::queue::inspect::{self, Counted, CursorSummary, Overview, RecordSummary, Report};
+use boxbridge_config::Config;
+use boxbridge_event::{PersonType, Sequence, Size};
 
 #[derive(Args)]
 #[command(after_help = "Examples:

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::say;
-use crate::{config, route};
+use crate::route;
 
 #[derive(Args)]
 #[command(
@@ -31,7 +31,7 @@ enum Which {
 pub fn run(options: &Options) -> ExitCode {
     match options.which {
         Which::Event => say(route::EVENT_SCHEMA.trim_end()),
-        Which::Config => say(&format!("{:#}", config::schema())),
+        Which::Config => say(&format!("{:#}", boxbridge_config::schema())),
     };
     ExitCode::SUCCESS
 }

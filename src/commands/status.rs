@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{EXIT_UNAVAILABLE, complain, refuse};
-use crate::config::{Config, Problems};
+use boxbridge_config::{Config, Problems};
 
 mod look;
 mod report;

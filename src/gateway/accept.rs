@@ -6,8 +6,6 @@ use bytes::Bytes;
 
 use super::turns::Turns;
 use super::work::{One, Part, Taken, Work};
-use crate::config::Config;
-use crate::event::{Act, Code, Feed, Receipt, Refusal, Reply, Revision, Source};
 use crate::ingest::{Accept, Received as Body, Room};
 use crate::metrics::{self, Outcome};
 use crate::normalize::{Element, Normalized};
@@ -15,6 +13,8 @@ use crate::queue::quarantine::{NotKept, Quarantine};
 use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
+use boxbridge_config::Config;
+use boxbridge_event::{Act, Code, Feed, Receipt, Refusal, Reply, Revision, Source};
 
 /// What the boxes' side of the process works with.
 pub struct Gateway {

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
-use crate::event::{Record, Sequence};
+use crate::system::clock::Clock;
+use boxbridge_event::{Record, Sequence};
 
 /// One every five seconds for an hour; of older ones there are fewer.
 const MARKS_MAX: usize = 720;
@@ -68,7 +68,7 @@ impl Ages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Disk;
+    use crate::system::disk::Disk;
 
     #[test]
     fn a_record_is_as_old_as_the_moment_at_which_it_was_there() {

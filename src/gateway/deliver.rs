@@ -22,12 +22,12 @@ mod tell;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ages, Render};
-use crate::event::{Lane, Timestamp};
 use crate::queue::Verdicts;
 use crate::queue::aside::Aside;
 use crate::send::link::Link;
 use crate::send::window::{Blame, Now};
 use crate::send::{ConnectError, Destination, Session};
+use boxbridge_event::{Lane, Timestamp};
 
 pub use backlog::Backlog;
 pub use pictures::Fetches;

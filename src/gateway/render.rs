@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::config::PictureWait;
-use crate::event::{Event, Message, Object, Picture, PictureSet, PictureVerdict, Timestamp};
 use crate::route::{Router, Sending};
 use crate::send::window::Poison;
 use crate::send::{Reason, Rejection};
+use boxbridge_config::PictureWait;
+use boxbridge_event::{Event, Message, Object, Picture, PictureSet, PictureVerdict, Timestamp};
 
 /// Record → message, for one kind of destination.
 pub trait Render: Send + Sync + 'static {

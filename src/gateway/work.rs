@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 use super::accept::Gateway;
 use super::turns::Turns;
-use crate::config::Config;
-use crate::event::{Code, Event, Refusal, Source};
 use crate::fault::{self, Fault};
 use crate::ingest::Room;
 use crate::normalize;
 use crate::normalize::{
     Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize,
 };
+use boxbridge_config::Config;
+use boxbridge_event::{Code, Event, Refusal, Source};
 
 /// A sender sees what was understood of its event; more than this is nobody's to read, and would be in memory until it was.
 const ECHO_MAX: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use hyper::header::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::event::{Code, Receipt, Refusal, Reply};
+use boxbridge_event::{Code, Receipt, Refusal, Reply};
 
 /// The answer to a body that is on disk: 200.
 pub fn reply(reply: &Reply, connection: Connection) -> Response {

@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use super::document_end::DocumentEnd;
 use super::room::Room;
 use crate::charset::Charset;
-use crate::config;
-use crate::event::{Code, Refusal};
+use boxbridge_event::{Code, Refusal};
 
 /// The minimum rate counts from here on: a slow start is not an attack.
 const RATE_GRACE: Duration = Duration::from_secs(5);
@@ -56,7 +55,7 @@ pub struct Arrived {
 pub async fn read(
     body: &mut Body,
     length: Length,
-    settings: &config::Ingest,
+    settings: &boxbridge_config::Ingest,
     room: &Room,
 ) -> Result<Arrived, Incomplete> {
     let start = Instant::now();
@@ -139,7 +138,7 @@ async fn make_room(
 }
 
 /// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.
-fn deadline(start: Instant, received: usize, settings: &config::Ingest) -> Instant {
+fn deadline(start: Instant, received: usize, settings: &boxbridge_config::Ingest) -> Instant {
     let at_rate = Duration::from_secs_f64(received as f64 / settings.body_min_rate.max(1) as f64);
     start + settings.body_timeout.min(RATE_GRACE.max(at_rate))
 }

@@ -16,9 +16,9 @@ use super::path::Path;
 use super::room::Room;
 use super::service::Service;
 use super::{Accept, Received};
-use crate::event::{Code, Refusal, Reply, Source};
 use crate::fault;
 use crate::metrics::{self, Outcome};
+use boxbridge_event::{Code, Refusal, Reply, Source};
 
 /// A body that has arrived, with its request and the memory it holds.
 pub(super) struct Upload {

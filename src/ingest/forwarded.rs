@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName};
 
-use crate::config::{ForwardedBy, Networks};
+use boxbridge_config::{ForwardedBy, Networks};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 

@@ -19,10 +19,9 @@ use super::room::Room;
 use super::service::{Peer, Service};
 use super::{Accept, Received};
 use crate::charset::Charset;
-use crate::config;
-use crate::event::{Code, Feed, Refusal, Sharer, Source, Timestamp};
 use crate::fault;
 use crate::metrics;
+use boxbridge_event::{Code, Feed, Refusal, Sharer, Source, Timestamp};
 
 /// A request whose body has not been read yet.
 pub(super) struct RequestHead {
@@ -115,7 +114,7 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
     }
 }
 
-fn unknown_path(settings: &config::Ingest, request: &RequestHead) -> Refusal {
+fn unknown_path(settings: &boxbridge_config::Ingest, request: &RequestHead) -> Refusal {
     let known = settings.realtime_paths.join(" ");
     let shown = request.shown();
     Refusal::new(

@@ -6,7 +6,7 @@ use hyper::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING,
 };
 
-use crate::event::{Code, Refusal};
+use boxbridge_event::{Code, Refusal};
 
 /// RFC 9110 §4.1 asks for at least 8,000.
 const URI_MAX: usize = 8 * 1024;

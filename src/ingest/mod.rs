@@ -27,7 +27,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 use crate::charset::Charset;
-use crate::event::{Code, Refusal, Reply, Source};
+use boxbridge_event::{Code, Refusal, Reply, Source};
 
 pub use port::{Listener, Port, STOP_MAX, serve};
 pub use room::Room;

@@ -5,8 +5,6 @@
 
 use std::borrow::Cow;
 
-use crate::config;
-
 /// The boxes' paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
@@ -34,7 +32,7 @@ impl Path {
         }
     }
 
-    pub fn of(uri: &hyper::Uri, settings: &config::Ingest) -> Option<Path> {
+    pub fn of(uri: &hyper::Uri, settings: &boxbridge_config::Ingest) -> Option<Path> {
         let path = meant(uri.path());
 
         let among = |paths: &[String]| paths.iter().any(|known| known.eq_ignore_ascii_case(&path));

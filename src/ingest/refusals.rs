@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::event::{Code, Sharer};
+use boxbridge_event::{Code, Sharer};
 
 const EVERY: Duration = Duration::from_secs(60);
 /// When so many sources are remembered, others get no line.

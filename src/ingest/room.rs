@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::event::Refusal;
+use boxbridge_event::Refusal;
 
 mod budget;
 mod history;

@@ -18,9 +18,9 @@ use super::port::{self, Deadlines, Exchange, NewConnection, NoHeader, Place, Pla
 use super::refusals::Refusals;
 use super::room::{Budget, History};
 use super::{Accept, answer};
-use crate::config::{self, ForwardedBy};
-use crate::event::{Code, Sharer};
 use crate::metrics;
+use boxbridge_config::ForwardedBy;
+use boxbridge_event::{Code, Sharer};
 
 /// Stands for the path in the log where no request was read.
 const NO_PATH: &str = "?";
@@ -28,7 +28,7 @@ const NO_PATH: &str = "?";
 /// The state that all connections of the boxes share.
 pub struct Service<A> {
     pub(super) accept: Arc<A>,
-    pub(super) settings: config::Ingest,
+    pub(super) settings: boxbridge_config::Ingest,
     places: Arc<Places>,
     pub(super) realtime: Arc<Budget>,
     pub(super) history: Arc<History>,
@@ -53,7 +53,7 @@ impl<A: Accept> Service<A> {
     /// The work on bodies runs in `commits`, which outlives connections. Once `leaving`, each connection ends with its answer.
     pub fn new(
         accept: Arc<A>,
-        settings: config::Ingest,
+        settings: boxbridge_config::Ingest,
         commits: TaskTracker,
         leaving: CancellationToken,
     ) -> Arc<Service<A>> {

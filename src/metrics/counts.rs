@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::histogram::{Buckets, Histogram};
 use super::{ANSWER_EDGES, LAG_EDGES, Outcome, SYNC_EDGES, TAKEN};
-use crate::event::{Code, Lane, PictureState};
+use boxbridge_event::{Code, Lane, PictureState};
 
 pub static COUNTS: Counts = Counts::new();
 

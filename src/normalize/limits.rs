@@ -1,7 +1,5 @@
 //! The limits of one body. Each is checked before anything is allocated.
 
-use crate::config;
-
 pub(super) mod cost;
 pub(super) mod room;
 pub(super) mod scan;
@@ -20,8 +18,8 @@ pub struct Limits {
 
 impl Limits {
     /// The limits of the config.
-    pub fn of(ingest: &config::Ingest) -> Limits {
-        let config::Ingest {
+    pub fn of(ingest: &boxbridge_config::Ingest) -> Limits {
+        let boxbridge_config::Ingest {
             depth_max,
             events_max,
             pictures_max,

@@ -14,8 +14,7 @@
 use bytes::Bytes;
 
 use crate::charset::Charset;
-use crate::config;
-use crate::event::{Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode};
+use boxbridge_event::{Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode};
 
 mod dialect;
 mod limits;
@@ -35,7 +34,7 @@ pub struct Context<'a> {
     /// The config's site, used if the URL names none.
     pub site: &'a str,
     pub gateway: &'a str,
-    pub settings: &'a config::Normalize,
+    pub settings: &'a boxbridge_config::Normalize,
     pub limits: Limits,
     pub room: Room<'a>,
 }

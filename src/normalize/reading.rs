@@ -12,7 +12,7 @@ use super::limits::scan;
 use super::repair::notes::Notes;
 use super::repair::{self, decode};
 use super::{Context, Normalized, trimmed};
-use crate::event::{Code, Refusal, Warning, WarningCode};
+use boxbridge_event::{Code, Refusal, Warning, WarningCode};
 
 mod assemble;
 pub(super) mod digest;

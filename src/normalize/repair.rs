@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use self::notes::Notes;
 use self::walk::{NoRepair, Position, Walk};
 use super::limits::room::Taken;
-use crate::event::Refusal;
+use boxbridge_event::Refusal;
 
 pub(super) mod decode;
 mod edit;

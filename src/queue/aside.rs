@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::folder::{Folder, Full, PutError, Quota};
-use crate::disk::Disk;
-use crate::event::{Lane, Picture, Sequence, Timestamp};
 use crate::metrics;
-use crate::volume::Rank;
+use crate::system::disk::Disk;
+use crate::system::volume::Rank;
+use boxbridge_event::{Lane, Picture, Sequence, Timestamp};
 
 pub struct Aside {
     epoch: String,

@@ -15,7 +15,7 @@ use super::layout::Counts;
 use super::progress::ROTTEN;
 use super::read_ahead::{Asked, Line, Read, Reads, Replayed};
 use super::record::{Item, TypeSet, Want};
-use crate::event::{Lane, Outcome, PersonType, PictureVerdict, Record, Sequence, Timestamp};
+use boxbridge_event::{Lane, Outcome, PersonType, PictureVerdict, Record, Sequence, Timestamp};
 
 /// One destination's place in one lane. Owned by one delivery loop.
 pub struct Cursor {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::intake::Pending;
 use super::layout::{Entry, KINDS};
 use super::log::Log;
-use crate::event::{EventId, Revision};
+use boxbridge_event::{EventId, Revision};
 
 /// What two records have in common if the second may repeat the first.
 type Key = (EventId, Revision);

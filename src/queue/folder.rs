@@ -13,9 +13,9 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::disk::Disk;
-use crate::event::Size;
-use crate::volume::{self, Rank};
+use crate::system::disk::Disk;
+use crate::system::volume::{self, Rank};
+use boxbridge_event::Size;
 
 /// The ending of a file that is being written; such files are removed at start.
 const UNFINISHED: &str = ".unfinished";

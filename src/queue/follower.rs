@@ -19,8 +19,8 @@ use super::progress::{Change, Joined, Progress, ROTTEN, Tally};
 use super::replay::Replay;
 use super::slots::{CURSOR_BYTES, Slots};
 use super::verdicts::Exceptions;
-use crate::disk::Disk;
-use crate::event::{Lane, PersonType};
+use crate::system::disk::Disk;
+use boxbridge_event::{Lane, PersonType};
 
 /// The destination whose verdicts on pictures the others wait for.
 pub(super) const STORE: &str = "store";

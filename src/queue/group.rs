@@ -12,7 +12,7 @@ use super::layout::{
     block_after, seeded,
 };
 use super::segment::{pictures_offset, record_end};
-use crate::event::Lane;
+use boxbridge_event::Lane;
 
 /// Where a group goes.
 #[derive(Clone, Copy)]

@@ -12,7 +12,9 @@ use super::open::{self, Threads};
 use super::settings::{OpenError, Settings};
 use super::status::{self, Status};
 use super::verdicts::Verdicts;
-use crate::event::{Event, Feed, Lane, PersonType, Picture, Revision, Sequence, Size, Timestamp};
+use boxbridge_event::{
+    Event, Feed, Lane, PersonType, Picture, Revision, Sequence, Size, Timestamp,
+};
 
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use super::log::Log;
 use super::manifest::Manifest;
 use super::settings::Settings;
 use super::slots::Slots;
-use crate::event::{Lane, Timestamp};
+use boxbridge_event::{Lane, Timestamp};
 
 pub(super) struct Inner {
     pub settings: Settings,

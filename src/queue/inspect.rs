@@ -19,8 +19,8 @@ use super::scan::{self, Durable};
 use super::segment::{ReadError, Segment};
 use super::settings::OpenError;
 use super::slots::{CURSOR_BYTES, MANIFEST_BYTES, Slots};
-use crate::disk::Disk;
-use crate::event::{EventId, Feed, Lane, PersonType, Revision, Sequence, Timestamp};
+use crate::system::disk::Disk;
+use boxbridge_event::{EventId, Feed, Lane, PersonType, Revision, Sequence, Timestamp};
 
 /// A segment as it lies on disk.
 #[derive(Clone, Debug)]

@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 use self::allowance::{Allowance, Granted};
 use super::layout::{KINDS, RECORD_HEADER};
 use super::{AppendError, Appended, Entry};
-use crate::event::{
+use crate::in_turn::InTurn;
+use boxbridge_event::{
     EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Sharer, Timestamp,
 };
-use crate::in_turn::InTurn;
 
 mod allowance;
 

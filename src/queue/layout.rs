@@ -4,7 +4,7 @@
 //! stands at, does not hold; so stale blocks, copied blocks and hostile bodies that imitate records read as nothing. All numbers
 //! are little-endian. Deliberately does no IO; the drawing of the whole stands in `queue/mod.rs`.
 
-use crate::event::{Lane, PersonType, Timestamp};
+use boxbridge_event::{Lane, PersonType, Timestamp};
 
 mod record;
 

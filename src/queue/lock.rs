@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::open::DIRECTORY;
 use super::settings::OpenError;
-use crate::disk::{Disk, File};
+use crate::system::disk::{Disk, File};
 
 /// The data directory is ours alone, for as long as this lives.
 pub(super) struct Lock {

@@ -17,8 +17,8 @@ use super::layout::{Counts, Entry};
 use super::outages::Outages;
 use super::rotten::Rotten;
 use super::segment::Segment;
-use crate::disk::{Disk, File};
-use crate::event::{Feed, Lane, PersonType, Sequence, Timestamp};
+use crate::system::disk::{Disk, File};
+use boxbridge_event::{Feed, Lane, PersonType, Sequence, Timestamp};
 
 pub(super) struct Log {
     pub directory: PathBuf,

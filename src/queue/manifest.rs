@@ -13,8 +13,8 @@ use super::gone::Stretch;
 use super::layout::VERSION;
 use super::settings::OpenError;
 use super::slots::{MANIFEST_BYTES, Slots};
-use crate::disk::Disk;
-use crate::event::Lane;
+use crate::system::disk::Disk;
+use boxbridge_event::Lane;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Manifest {

@@ -81,7 +81,7 @@
 //!
 //! # What fails
 //!
-//! Every call goes through [`crate::disk`], and any of them may fail. There are three answers:
+//! Every call goes through [`crate::system::disk`], and any of them may fail. There are three answers:
 //!
 //! - **full**: no room in the budget, on the disk, or for another file. Refused, until what is delivered made room;
 //! - **not now**: everything else that says nothing of what the disk holds, such as no descriptor, no memory, no right, no answer to a
@@ -131,7 +131,7 @@
 //! # Room
 //!
 //! A segment goes (`space.rs`) when every cursor has **durably** passed it, no replay needs it, and its replay window is over or
-//! room is wanted. Ages count by uptime; at start, by the wall clock without its jumps (`crate::clock`). So a clock that is set deletes
+//! room is wanted. Ages count by uptime; at start, by the wall clock without its jumps (`crate::system::clock`). So a clock that is set deletes
 //! nothing. The newest segment always stays: it knows where the log ends. Should it be lost all the same, each slot says how far
 //! the log had come, so no sequence is ever given twice.
 //!
@@ -187,4 +187,4 @@ pub use space::ON_FULL;
 pub use status::{FollowerStatus, SpaceUsed, Status};
 pub use verdicts::Verdicts;
 
-pub use crate::event::{Outcome, Record};
+pub use boxbridge_event::{Outcome, Record};

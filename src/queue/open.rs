@@ -25,11 +25,11 @@ use super::settings::{OpenError, Settings};
 use super::slots::Slots;
 use super::space;
 use super::writer::Writer;
-use crate::clock::Clock;
-use crate::disk::Disk;
-use crate::event::{Lane, PersonType};
 use crate::fault::Fault;
-use crate::volume;
+use crate::system::clock::Clock;
+use crate::system::disk::Disk;
+use crate::system::volume;
+use boxbridge_event::{Lane, PersonType};
 
 /// The directory below `data_dir`.
 pub(super) const DIRECTORY: &str = "queue";

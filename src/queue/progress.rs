@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::TYPES;
 use super::replay::Replay;
-use crate::event::{Outcome, PersonType, Timestamp};
+use boxbridge_event::{Outcome, PersonType, Timestamp};
 
 /// The rule under which records end that can no longer be read.
 pub const ROTTEN: &str = "rotten";

@@ -13,12 +13,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::folder::{Folder, Full, PutError, Quota};
-use crate::clock::Clock;
-use crate::config;
-use crate::disk::Disk;
-use crate::event::{Code, Refusal, Sharer, Source, Timestamp};
 use crate::metrics;
-use crate::volume::Rank;
+use crate::system::clock::Clock;
+use crate::system::disk::Disk;
+use crate::system::volume::Rank;
+use boxbridge_event::{Code, Refusal, Sharer, Source, Timestamp};
 
 pub struct Quarantine {
     keep: Duration,
@@ -39,7 +38,7 @@ impl Quarantine {
     pub fn open(
         disk: &Disk,
         data_dir: &Path,
-        settings: &config::Quarantine,
+        settings: &boxbridge_config::Quarantine,
     ) -> io::Result<Quarantine> {
         let quota = Quota {
             max_bytes: settings.max_bytes,
@@ -124,8 +123,8 @@ fn owner(peer: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Reading;
-    use crate::event::Feed;
+    use crate::system::clock::Reading;
+    use boxbridge_event::Feed;
 
     fn source(peer: &str, received_at: i64) -> Source {
         Source {
@@ -139,7 +138,7 @@ mod tests {
     }
 
     fn open(directory: &Path) -> Quarantine {
-        let settings = config::Quarantine {
+        let settings = boxbridge_config::Quarantine {
             max_bytes: 40_000,
             keep: Duration::from_millis(1_000),
         };

@@ -11,9 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::Queue;
-use crate::disk::Disk;
-use crate::event::{Feed, Sequence};
 use crate::metrics::{self, Outcome};
+use crate::system::disk::Disk;
+use boxbridge_event::{Feed, Sequence};
 
 pub struct Received {
     disk: Disk,

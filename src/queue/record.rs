@@ -14,10 +14,10 @@ use super::layout::{Counts, Entry, RecordHeader};
 use super::log::{Gap, Log, Part};
 use super::outages::Outages;
 use super::segment::{ReadError, Segment};
-use crate::event::{
+use crate::fault;
+use boxbridge_event::{
     Lane, NoPictures, PersonType, Picture, ReadPictures, Reading, Record, Sequence,
 };
-use crate::fault;
 
 /// Records read ahead at once.
 const BATCH_RECORDS: usize = 64;

@@ -15,8 +15,8 @@ use super::scan::{self, Durable};
 use super::segment::{Found, Segment};
 use super::settings::OpenError;
 use super::writer::Unsealed;
-use crate::clock::Clock;
-use crate::disk::{self, Disk};
+use crate::system::clock::Clock;
+use crate::system::disk::{self, Disk};
 
 pub(super) const SEGMENT_PREFIX: &str = "segment-";
 /// A segment that is not part of the log.

@@ -14,8 +14,8 @@ use super::layout::{
     RecordHeader, SegmentHeader, Trailer, block_after, checksum,
 };
 use super::segment::{FIRST_GROUP, pictures_offset, record_end};
-use crate::disk::File;
-use crate::event::Lane;
+use crate::system::disk::File;
+use boxbridge_event::Lane;
 
 /// What a segment holds.
 pub(super) struct Scan {
@@ -281,8 +281,8 @@ impl Scanner<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Disk;
-    use crate::event::{PersonType, Timestamp};
+    use crate::system::disk::Disk;
+    use boxbridge_event::{PersonType, Timestamp};
 
     fn group(offset: u64, write: u64, next_sequence: u64) -> (u64, Vec<u8>) {
         let header = GroupHeader {

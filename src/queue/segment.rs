@@ -17,8 +17,8 @@ use super::layout::{
     SegmentHeader, TRAILER, Trailer, block_after, checksum,
 };
 use super::scan;
-use crate::disk::{Disk, File};
-use crate::event::{Picture, Timestamp};
+use crate::system::disk::{Disk, File};
+use boxbridge_event::{Picture, Timestamp};
 
 /// Where the first group of a segment stands: behind both copies of the header.
 pub(super) const FIRST_GROUP: u64 = 2 * BLOCK;
@@ -469,7 +469,7 @@ pub(super) fn record_end(offset: u64, event_bytes: u32, pictures_bytes: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Lane;
+    use boxbridge_event::Lane;
 
     #[test]
     fn what_is_sealed_takes_no_record_any_more() {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layout::BLOCK;
-use crate::config::{Config, Destination, OnFull, PicturePolicy};
-use crate::disk::Disk;
+use crate::system::disk::Disk;
+use boxbridge_config::{Config, Destination, OnFull, PicturePolicy};
 
 /// What the queue needs to know. Every bound that is not here stands beside what it bounds.
 #[derive(Clone, Debug)]

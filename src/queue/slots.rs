@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::layout::{BLOCK, Fields, checksum};
-use crate::disk::{Disk, File};
+use crate::system::disk::{Disk, File};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"BXC1");
 /// magic, crc, generation, length.

@@ -13,9 +13,9 @@ use super::follower::Follower;
 use super::inner::Inner;
 use super::progress::Change;
 use super::segment::Segment;
-use crate::config::OnFull;
-use crate::disk::{self, File};
-use crate::event::PersonType;
+use crate::system::disk::{self, File};
+use boxbridge_config::OnFull;
+use boxbridge_event::PersonType;
 
 /// The rule under which records end that had to make room.
 pub const ON_FULL: &str = "on_full";

@@ -12,8 +12,8 @@ use super::inner::Inner;
 use super::log::{Log, Part};
 use super::progress::{Progress, Tally};
 use super::space::{self, APPENDING};
-use crate::config::OnFull;
-use crate::event::{Lane, PersonType, Sequence, Timestamp};
+use boxbridge_config::OnFull;
+use boxbridge_event::{Lane, PersonType, Sequence, Timestamp};
 
 /// A group that takes longer makes the queue "stalled": by then a box has hung up.
 const STALLED: Duration = Duration::from_millis(400);

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 
 use super::follower::Follower;
 use super::layout::{BLOCK, Fields, checksum};
-use crate::disk::{Disk, File};
-use crate::event::{Lane, PersonType, PictureSet, PictureVerdict, Sequence};
+use crate::system::disk::{Disk, File};
+use boxbridge_event::{Lane, PersonType, PictureSet, PictureVerdict, Sequence};
 
 /// What the destination `store` has settled. Wakes for one lane, and answers for both: a replay in `normal` carries urgent records.
 #[derive(Clone)]

@@ -17,7 +17,7 @@ use super::layout::{BLOCK, Counts, Entry};
 use super::segment::Segment;
 use super::space::{APPENDING, Trouble};
 use super::{AppendError, Appended};
-use crate::event::Sequence;
+use boxbridge_event::Sequence;
 
 mod roll;
 

@@ -4,8 +4,8 @@
 
 use super::payload::{Moment, SCHEMA};
 use super::{PicturesNow, topic};
-use crate::config::Format;
-use crate::event::{Event, PictureKind};
+use boxbridge_config::Format;
+use boxbridge_event::{Event, PictureKind};
 
 pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'static str, String)> {
     let mut attributes = vec![

@@ -11,9 +11,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
-use crate::event::document::Table;
-use crate::event::{
+use boxbridge_config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
+use boxbridge_event::document::Table;
+use boxbridge_event::{
     Act, ClockSource, Dialect, Event, Feed, Lane, Message, Object, PersonType, Picture,
     PictureVerdict, Sequence, Timestamp,
 };

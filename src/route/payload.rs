@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::PicturesNow;
 use super::picture_locations::Base;
-use crate::event::document::{self, Table};
-use crate::event::{
+use boxbridge_event::document::{self, Table};
+use boxbridge_event::{
     Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture, PictureKind,
     PictureReference, PictureState, Quality, Revision, Timestamp, Warning,
 };

@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::topic::encode_segment;
-use crate::config::{Store, StoreUrl};
-use crate::event::{Lane, PersonType, Sequence};
+use boxbridge_config::{Store, StoreUrl};
+use boxbridge_event::{Lane, PersonType, Sequence};
 
 /// For each lane and person type, by their numbers: a sequence up to which all records are meant.
 pub type Through = [[u64; PersonType::ALL.len()]; Lane::ALL.len()];

@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
-use crate::config::{Field, Part, Template};
-use crate::event::Event;
+use boxbridge_config::{Field, Part, Template};
+use boxbridge_event::Event;
 
 /// A template filled in from an event.
 pub(super) fn render(template: &Template, event: &Event) -> String {

@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{self, MqttTransport, MqttVersion, Secret};
+use boxbridge_config::{MqttTransport, MqttVersion, Secret};
 
 #[cfg(feature = "embedded-broker")]
 mod broker;
@@ -17,12 +17,12 @@ mod broker {
     //! The program was built without the broker: it says so when it is asked for.
 
     use super::{Addresses, StartError};
-    use crate::config::{self, Secret};
+    use boxbridge_config::Secret;
 
     pub(super) enum Running {}
 
     pub(super) fn start(
-        _config: &config::Embedded,
+        _config: &boxbridge_config::Embedded,
         _connections_max: usize,
     ) -> Result<(Running, Addresses), StartError> {
         Err(StartError::NotBuilt)
@@ -79,7 +79,7 @@ pub struct Embedded {
 impl Embedded {
     /// Returns when it listens; it holds at most so many connections. May be called from within a runtime: the broker has its own.
     pub fn start(
-        config: &config::Embedded,
+        config: &boxbridge_config::Embedded,
         connections_max: usize,
     ) -> Result<Embedded, StartError> {
         let (running, addresses) = broker::start(config, connections_max)?;
@@ -95,10 +95,10 @@ impl Embedded {
     }
 
     /// The same settings, as our own sessions reach it: as the only one who may publish, in MQTT 5.
-    pub fn reached_by(&self, settings: config::Mqtt) -> config::Mqtt {
-        let address = config::reached(self.addresses.tcp);
+    pub fn reached_by(&self, settings: boxbridge_config::Mqtt) -> boxbridge_config::Mqtt {
+        let address = boxbridge_config::reached(self.addresses.tcp);
         let host = address.ip().to_string();
-        let broker = config::Broker {
+        let broker = boxbridge_config::Broker {
             transport: MqttTransport::Tcp,
             host,
             port: address.port(),
@@ -107,7 +107,7 @@ impl Embedded {
         let (username, password) = self.login();
         // Version 5 limits what is on its way, so that a ping never waits behind a thousand events for one slow subscriber; and it says what
         // nobody heard. Subscribers speak the version that they like.
-        config::Mqtt {
+        boxbridge_config::Mqtt {
             broker: Some(broker),
             version: MqttVersion::V5,
             username: Some(username),

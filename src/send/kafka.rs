@@ -14,9 +14,8 @@ use tokio::sync::Semaphore;
 
 use super::patience::Patience;
 use super::{ConnectError, Destination};
-use crate::config;
-use crate::event::{Lane, Message};
 use crate::fault::Fault;
+use boxbridge_event::{Lane, Message};
 
 mod failure;
 mod in_flight;
@@ -45,7 +44,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub fn of(config: &config::Send) -> Limits {
+    pub fn of(config: &boxbridge_config::Send) -> Limits {
         Limits {
             window_records: config.window_records,
             window_bytes: config.window_bytes,
@@ -55,7 +54,7 @@ impl Limits {
 }
 
 struct Shared {
-    config: config::Kafka,
+    config: boxbridge_config::Kafka,
     limits: Limits,
     /// Every topic seen so far: those that the routes can name in advance, and those that a message named since.
     names: Mutex<Vec<String>>,
@@ -86,7 +85,7 @@ const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl Kafka {
     /// `topics` are those that the routes can name in advance: they are looked up, or made, at each connect.
-    pub fn new(config: config::Kafka, topics: Vec<String>, limits: Limits) -> Kafka {
+    pub fn new(config: boxbridge_config::Kafka, topics: Vec<String>, limits: Limits) -> Kafka {
         Kafka {
             shared: Arc::new(Shared::new(config, topics, limits)),
         }
@@ -123,7 +122,7 @@ impl Destination for Kafka {
 }
 
 impl Shared {
-    fn new(config: config::Kafka, topics: Vec<String>, limits: Limits) -> Shared {
+    fn new(config: boxbridge_config::Kafka, topics: Vec<String>, limits: Limits) -> Shared {
         let (names, batch_bytes) = (Mutex::new(topics), Mutex::new(BATCH_BYTES));
         let lookups = Semaphore::new(LOOKUPS_MAX);
         let patience = std::array::from_fn(|_| Patience::new(limits.stall_timeout));
@@ -288,7 +287,7 @@ impl Shared {
     }
 }
 
-fn security_protocol(config: &config::Kafka) -> &'static str {
+fn security_protocol(config: &boxbridge_config::Kafka) -> &'static str {
     match (config.encrypted, config.sasl.is_some()) {
         (false, false) => "plaintext",
         (true, false) => "ssl",
@@ -306,14 +305,14 @@ mod tests {
     use super::*;
 
     fn shared() -> Shared {
-        let config = config::Kafka {
+        let config = boxbridge_config::Kafka {
             brokers: "127.0.0.1:1".to_owned(),
             create_topics: true,
             partitions: 1,
             replication: 1,
             encrypted: false,
             sasl: None,
-            tls: config::Tls::default(),
+            tls: boxbridge_config::Tls::default(),
             max_message_bytes: 1_000_000,
             linger: Duration::from_millis(5),
             compression: "lz4".to_owned(),

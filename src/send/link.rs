@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::event::{Lane, PersonType};
 use crate::metrics;
+use boxbridge_event::{Lane, PersonType};
 
 mod outage;
 #[cfg(test)]

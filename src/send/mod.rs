@@ -6,11 +6,11 @@
 
 use std::future::Future;
 
-use crate::event::{Lane, PictureVerdict, Sequence};
+use boxbridge_event::{Lane, PictureVerdict, Sequence};
 
 /// A place that records are delivered to.
 pub trait Destination: Send + Sync + 'static {
-    /// What it takes: [`crate::event::Message`] or a record's [`crate::event::Object`]s.
+    /// What it takes: [`boxbridge_event::Message`] or a record's [`boxbridge_event::Object`]s.
     type Message: Send + 'static;
     type Session: Session<Message = Self::Message>;
 

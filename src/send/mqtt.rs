@@ -11,8 +11,8 @@ use std::time::Duration;
 use boxbridge_connect::tls::{self, TlsError};
 use rumqttc::TlsConfiguration;
 
-use crate::config::{self, Broker, MqttTransport};
-use crate::event::{Lane, Message, Timestamp};
+use boxbridge_config::{Broker, MqttTransport};
+use boxbridge_event::{Lane, Message, Timestamp};
 
 use super::patience::Patience;
 use super::{ConnectError, Destination};
@@ -58,7 +58,7 @@ pub struct Identity {
 }
 
 pub struct Mqtt {
-    config: config::Mqtt,
+    config: boxbridge_config::Mqtt,
     broker: Broker,
     addresses: Arc<Addresses>,
     identity: Identity,
@@ -76,9 +76,9 @@ impl Mqtt {
     /// A destination at `broker`: the one of the config, or the one in this process. Unreadable certificates are an error here; they
     /// are read again for each connection.
     pub fn new(
-        config: config::Mqtt,
+        config: boxbridge_config::Mqtt,
         broker: Broker,
-        limits: &config::Send,
+        limits: &boxbridge_config::Send,
         identity: Identity,
     ) -> Result<Mqtt, TlsError> {
         let window = u16::try_from(limits.window_records)
@@ -225,9 +225,9 @@ impl Destination for Mqtt {
     }
 }
 
-fn client_id(config: &config::Mqtt, identity: &Identity, suffix: &str) -> String {
+fn client_id(config: &boxbridge_config::Mqtt, identity: &Identity, suffix: &str) -> String {
     let usual = || match &*identity.destination {
-        config::MQTT => format!("boxbridge-{}", identity.instance),
+        boxbridge_config::MQTT => format!("boxbridge-{}", identity.instance),
         name => format!("boxbridge-{}-{name}", identity.instance),
     };
     let prefix = config.client_id.clone().unwrap_or_else(usual);

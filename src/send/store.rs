@@ -15,12 +15,12 @@ use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOption
 
 use super::patience::Patience;
 use super::{ConnectError, Destination};
-use crate::clock::Clock;
-use crate::config::{self, StoreUrl};
-use crate::disk::Disk;
-use crate::event::{Lane, Object};
 use crate::fault::Fault;
 use crate::metrics;
+use crate::system::clock::Clock;
+use crate::system::disk::Disk;
+use boxbridge_config::StoreUrl;
+use boxbridge_event::{Lane, Object};
 
 mod files;
 mod known;
@@ -37,7 +37,7 @@ use verdict::Verdict;
 /// The folder or bucket of `[send.store]`.
 pub struct Store {
     disk: Disk,
-    config: config::Store,
+    config: boxbridge_config::Store,
     /// Made at the first connect: until then the disk may not be mounted.
     shared: OnceLock<Arc<Shared>>,
 }
@@ -79,12 +79,12 @@ const PROBE: &str = "boxbridge-probe";
 const PROBE_BYTES: &[u8] = b"boxbridge writes its pictures here\n";
 
 impl Store {
-    pub fn new(config: config::Store) -> Store {
+    pub fn new(config: boxbridge_config::Store) -> Store {
         Store::on(Disk::default(), config)
     }
 
     /// The same by way of `disk`, where it is a folder.
-    pub fn on(disk: Disk, config: config::Store) -> Store {
+    pub fn on(disk: Disk, config: boxbridge_config::Store) -> Store {
         Store {
             disk,
             config,
@@ -171,7 +171,7 @@ impl Store {
 
         let config = &self.config;
         let patience = Patience::new(config.timeout);
-        let open = |settings: &config::Bucket| {
+        let open = |settings: &boxbridge_config::Bucket| {
             bucket::open(settings, config.timeout, patience.longest()).map_err(|error| {
                 ConnectError {
                     message: format!("store: {error}"),

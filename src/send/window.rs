@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use crate::event::{PersonType, Sequence, Timestamp};
+use boxbridge_event::{PersonType, Sequence, Timestamp};
 
 mod entry;
 mod flow;

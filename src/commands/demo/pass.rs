@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use crate::commands::colour::{ALERT, ODD, VIP, paint};
-use crate::event::{PersonType, PictureKind};
+use boxbridge_event::{PersonType, PictureKind};
 use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
 use boxbridge_proof::simulate::{self, Entry};
 

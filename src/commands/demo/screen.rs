@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::outage::{self, OutageRequest};
 use super::pass::{self, Pass};
 use crate::commands::colour::{FAINT, VOICE, paint, shown};
-use crate::event::PersonType;
+use boxbridge_event::PersonType;
 use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
 use boxbridge_proof::simulate::{Entry, Marker};
 

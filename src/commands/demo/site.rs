@@ -14,9 +14,9 @@ use super::buses::{CuttableLine, MockKafka};
 use super::outage::{self, OutageRequest};
 use super::screen::Screen;
 use crate::app::{App, Held, build};
-use crate::config::{self, Config, Kind, Layers, Secret, reached};
-use crate::event::Timestamp;
 use crate::send::embedded::Embedded;
+use boxbridge_config::{Config, Kind, Layers, Secret, reached};
+use boxbridge_event::Timestamp;
 use boxbridge_proof::reconcile::{Bus, Recorded, Recorder, Report, Rules, Sources, judge_files};
 use boxbridge_proof::simulate::{self, Entry, Outcome};
 
@@ -109,7 +109,7 @@ impl Site {
             .send
             .destinations
             .iter_mut()
-            .filter(|destination| *destination.name == *config::MQTT);
+            .filter(|destination| *destination.name == *boxbridge_config::MQTT);
         for destination in ours {
             let Kind::Mqtt(mqtt) = &mut destination.kind else {
                 continue;
@@ -205,7 +205,7 @@ impl Site {
 
     fn sources(&self) -> Sources {
         // A guard's screen is on the broker's side of the line.
-        let as_anybody = |mqtt| config::Mqtt {
+        let as_anybody = |mqtt| boxbridge_config::Mqtt {
             broker: None,
             username: None,
             password: Secret::default(),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::admin::snapshot::Snapshot;
-use crate::config::reached;
+use boxbridge_config::reached;
 use boxbridge_proof::simulate::client::{Answer, Client, Connection, NoAnswer};
 
 /// The time for all answers together. A container's health check allows a few seconds for the whole command.

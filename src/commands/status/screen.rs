@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::report::{Counted, Lane, OUTCOMES, Report};
 use crate::commands::colour::{BAD, FAINT, GOOD, ODD, paint, paint_if};
-use crate::event::Size;
 use crate::metrics::Bound;
+use boxbridge_event::Size;
 
 const WIDTH: usize = 80;
 /// The width of the words before a line's text.

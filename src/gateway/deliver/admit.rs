@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::backlog::Admitted;
 use super::{Delivery, Records, now};
-use crate::config::PictureWait;
-use crate::event::{Event, PictureVerdict, Record};
 use crate::gateway::Render;
 use crate::queue::Verdicts;
 use crate::send::window::{Awaits, Replayed, Traits};
 use crate::send::{Destination, Reason, Rejection};
+use boxbridge_config::PictureWait;
+use boxbridge_event::{Event, PictureVerdict, Record};
 
 impl<D, R, S> Delivery<D, R, S>
 where

@@ -9,12 +9,11 @@ use std::time::Instant;
 
 use super::Records;
 use super::pictures::Pictures;
-use crate::config;
-use crate::event::{Event, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
 use crate::send::Reason;
 use crate::send::window::{
     Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Traits, Window,
 };
+use boxbridge_event::{Event, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
 
 /// Attempts that a condemned record had at least.
 const CONDEMNED_ATTEMPTS: u32 = 3;
@@ -78,7 +77,7 @@ pub(super) enum Refused {
 }
 
 impl<S: Records> Backlog<S> {
-    pub fn new(source: S, settings: &config::Send, poison: Poison) -> Backlog<S> {
+    pub fn new(source: S, settings: &boxbridge_config::Send, poison: Poison) -> Backlog<S> {
         let settings = Limits {
             records: settings.window_records,
             bytes: settings.window_bytes,

@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 use super::admit::settled;
 use super::backlog::{Admitted, Refused};
 use super::{Delivery, Records, now};
-use crate::event::Sequence;
 use crate::gateway::Render;
 use crate::metrics;
 use crate::queue::Verdicts;
 use crate::send::link::PROVEN;
 use crate::send::window::Now;
 use crate::send::{Answer, Destination, Lost, Rejection, Session};
+use boxbridge_event::Sequence;
 
 impl<D, R, S> Delivery<D, R, S>
 where

@@ -8,11 +8,11 @@ use super::admit::settled;
 use super::backlog::Admitted;
 use super::pictures::Pictures;
 use super::{Delivery, Records};
-use crate::event::{Picture, PictureVerdict, Timestamp};
 use crate::fault::{self, Fault};
 use crate::gateway::Render;
 use crate::route::{PicturesNow, Sending};
 use crate::send::{Destination, Reason, Rejection};
+use boxbridge_event::{Picture, PictureVerdict, Timestamp};
 
 impl<D, R, S> Delivery<D, R, S>
 where

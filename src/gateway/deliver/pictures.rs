@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 use super::backlog::Admitted;
 use super::{Delivery, Records};
-use crate::event::{NoPictures, Picture, Record, Sequence};
 use crate::fault;
 use crate::gateway::Render;
 use crate::send::Destination;
+use boxbridge_event::{NoPictures, Picture, Record, Sequence};
 
 /// Places of a disk that hang are few, and each takes a thread and its pictures' memory.
 const FETCHES_MAX: usize = 4;

@@ -5,8 +5,8 @@
 
 use std::future::Future;
 
-use crate::event::{Outcome, PersonType, PictureVerdict, Record, Sequence};
 use crate::queue::Cursor;
+use boxbridge_event::{Outcome, PersonType, PictureVerdict, Record, Sequence};
 
 /// The records of one lane, for one destination.
 ///

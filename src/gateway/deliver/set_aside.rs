@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::backlog::Ending;
 use super::{Delivery, Records};
-use crate::event::Timestamp;
 use crate::fault::Fault;
 use crate::queue::aside::SetAside;
 use crate::send::Rejection;
+use boxbridge_event::Timestamp;
 
 /// How long a blocked set-aside store is left alone.
 const ASIDE_PAUSE: Duration = Duration::from_secs(1);

@@ -4,9 +4,9 @@
 //! Deliberately never an event's content, nor more of it than its topic.
 
 use super::{Delivery, Records};
-use crate::event::Sequence;
 use crate::send::Rejection;
 use crate::send::window::{Extent, News, Template, Timeliness};
+use boxbridge_event::Sequence;
 
 impl<D, R, S: Records> Delivery<D, R, S> {
     /// Says what the window found out, and shows what waits.

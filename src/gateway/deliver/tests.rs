@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::event::PersonType;
+use boxbridge_event::PersonType;
 
 use moody::{Mood, Sent};
 use plain::{LIVE, Plain};

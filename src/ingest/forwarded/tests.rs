@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Config, Layers};
+use boxbridge_config::{Config, Layers};
 
 const PROXY: &str = "10.0.0.1";
 

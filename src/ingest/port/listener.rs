@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::exchange::Exchange;
 use super::places::{Place, Places};
 use super::waiting_line::{Waiting, WaitingLine};
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// The pause after an accept that failed for want of descriptors or memory: other connections must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

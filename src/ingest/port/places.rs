@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::exchange::Exchange;
 use super::timed_stream::SILENT_MIN;
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// One in this many places is kept for sources that have few.
 const LAST_PART: usize = 8;

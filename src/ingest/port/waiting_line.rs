@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::places::{Place, Places};
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// Longer than any box waits, and long enough for a silent connection to count as silent.
 const WAIT_MAX: Duration = Duration::from_secs(6);

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::wait_for_room;
-use crate::event::{Code, Refusal, Sharer};
+use boxbridge_event::{Code, Refusal, Sharer};
 
 /// Large enough that a usual body takes a few steps, small enough that a share is not taken by headers alone.
 const STEP: usize = 64 * 1024;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::wait_for_room;
-use crate::event::{Code, Refusal};
+use boxbridge_event::{Code, Refusal};
 
 /// A body has had its chance to be fast after this.
 const RATE_AFTER: Duration = Duration::from_secs(1);

@@ -3,16 +3,16 @@
 //! It has no group, and the vendor does not say what a document without a person type means.
 
 use super::{Dialect, OBJECTS, PERSONS};
-use crate::config::ScoreScale;
-use crate::event::document::{Field, Meaning, Table, inner, top};
-use crate::event::{self, PersonType, PictureKind};
 use crate::normalize::dialect::nested;
 use crate::normalize::reading::json_object::JsonObject;
+use boxbridge_config::ScoreScale;
+use boxbridge_event::document::{Field, Meaning, Table, inner, top};
+use boxbridge_event::{PersonType, PictureKind};
 
 pub(super) const INNER: &str = "ep_info";
 
 pub(super) static DIALECT: Dialect = Dialect {
-    word: event::Dialect::FlatV5,
+    word: boxbridge_event::Dialect::FlatV5,
     claims,
     feed: |feed| feed,
     table: Table {

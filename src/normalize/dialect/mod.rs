@@ -7,9 +7,9 @@
 use serde_json::{Map, Value};
 
 use super::reading::json_object::JsonObject;
-use crate::config::ScoreScale;
-use crate::event::document::{self, Table};
-use crate::event::{self, Event, Feed, PersonType, PictureKind, PictureReference};
+use boxbridge_config::ScoreScale;
+use boxbridge_event::document::{self, Table};
+use boxbridge_event::{Event, Feed, PersonType, PictureKind, PictureReference};
 
 mod flat_v5;
 mod flat_v6;
@@ -19,7 +19,7 @@ mod platform;
 #[derive(Debug)]
 pub(super) struct Dialect {
     /// The dialect's name in the event.
-    pub word: event::Dialect,
+    pub word: boxbridge_event::Dialect,
     pub claims: fn(&JsonObject<'_>) -> bool,
     /// The event's feed, given the feed that it came on.
     pub feed: fn(Feed) -> Feed,
@@ -89,7 +89,7 @@ pub(super) fn is_object(inner: bool, name: &str) -> bool {
 }
 
 /// The table that rebuilds documents of a dialect.
-pub fn table(word: event::Dialect) -> &'static Table {
+pub fn table(word: boxbridge_event::Dialect) -> &'static Table {
     let dialect = DIALECTS.into_iter().find(|dialect| dialect.word == word);
     &dialect.unwrap_or(&nested::DIALECT).table
 }
@@ -105,7 +105,7 @@ pub fn opened(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::document::Meaning;
+    use boxbridge_event::document::Meaning;
 
     #[test]
     fn every_dialect_has_the_fields_that_an_event_needs_and_no_meaning_twice() {
@@ -149,7 +149,7 @@ mod tests {
             assert!(is_object(false, dialect.table.inner));
         }
         assert!(
-            event::Dialect::ALL
+            boxbridge_event::Dialect::ALL
                 .iter()
                 .all(|word| DIALECTS.iter().any(|dialect| dialect.word == *word))
         );

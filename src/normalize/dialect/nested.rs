@@ -3,10 +3,10 @@
 //! The document does not say which of the two it is; the path that the box posts to does.
 
 use super::{Dialect, OBJECTS, PERSONS};
-use crate::config::ScoreScale;
-use crate::event::document::{Field, Meaning, Table, inner, top};
-use crate::event::{self, PersonType, PictureKind};
 use crate::normalize::reading::json_object::JsonObject;
+use boxbridge_config::ScoreScale;
+use boxbridge_event::document::{Field, Meaning, Table, inner, top};
+use boxbridge_event::{PersonType, PictureKind};
 
 pub(in crate::normalize) const INNER: &str = "ext_data";
 
@@ -14,7 +14,7 @@ pub(in crate::normalize) static DIALECT: Dialect = NESTED;
 
 /// What other dialects of this shape begin with.
 pub(super) const NESTED: Dialect = Dialect {
-    word: event::Dialect::Nested,
+    word: boxbridge_event::Dialect::Nested,
     claims,
     feed: |feed| feed,
     table: Table {

@@ -3,8 +3,8 @@
 //! These two fields stay in `extra`. The device's id is its IP address on every feed, so that one match has one id.
 
 use super::{Dialect, nested};
-use crate::event::Feed;
 use crate::normalize::reading::json_object::JsonObject;
+use boxbridge_event::Feed;
 
 pub(super) static DIALECT: Dialect = Dialect {
     claims,

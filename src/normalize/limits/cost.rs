@@ -5,8 +5,8 @@
 
 use memchr::memchr2;
 
-use crate::event::document::Meaning;
 use crate::normalize::dialect::nested::{DIALECT, INNER};
+use boxbridge_event::document::Meaning;
 
 /// An object is a tree node with room for eleven members, however few it has; a list takes less.
 const BRACKET_BYTES: usize = 640;

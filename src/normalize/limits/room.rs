@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::event::{Code, Refusal};
+use boxbridge_event::{Code, Refusal};
 
 /// Asks the body's budget whether this many bytes in all may be used beyond the cost of the body.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@
 use memchr::memchr2;
 
 use super::Limits;
-use crate::event::{Code, Refusal};
+use boxbridge_event::{Code, Refusal};
 
 /// The counts of a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

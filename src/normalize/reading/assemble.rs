@@ -7,15 +7,15 @@ use serde_json::{Map, Value};
 
 use super::digest;
 use super::sent::SentDocument;
-use crate::config::{ScoreScale, is_site};
-use crate::event::document::{Field, Meaning, normalized};
-use crate::event::{
-    Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin,
-    PersonType, Quality, Revision, Timestamp, WarningCode,
-};
 use crate::normalize::Context;
 use crate::normalize::repair::notes::Notes;
 use crate::normalize::value::field::{self, Person, Score, Text};
+use boxbridge_config::{ScoreScale, is_site};
+use boxbridge_event::document::{Field, Meaning, normalized};
+use boxbridge_event::{
+    Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin,
+    PersonType, Quality, Revision, Timestamp, WarningCode,
+};
 
 /// NTP keeps a clock within milliseconds; a clock that is off by more than this was never set.
 const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;

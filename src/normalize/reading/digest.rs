@@ -6,7 +6,7 @@
 //! its inner object; fields of its history alone (`ext_data.info` and `ext_data.ir_pic`) left out. Canonical: UTF-8, no white space, keys
 //! sorted by their UTF-8 bytes, numbers spelled as sent, strings escaped as serde_json does it (`\"` `\\` `\b` `\f` `\n` `\r` `\t`, other controls `\u00xx` in lower case, nothing else). Objects that came as
 //! a text are the objects they are. Where `source` has `$bytes`, a line feed and its canonical JSON follow. The event's revision
-//! is made of it once it is decided whether one may act on it ([`crate::event::Event::decide`]).
+//! is made of it once it is decided whether one may act on it ([`boxbridge_event::Event::decide`]).
 //!
 //! **Id** = UUIDv8 of the first 16 bytes of SHA-256 over site, device id, time in milliseconds as decimal digits and identity id,
 //! each as its length (4 bytes, big-endian) and its UTF-8. For strangers, unknown types and an empty identity a fifth part joins,
@@ -22,9 +22,9 @@
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::event::document::{self, BYTES, Meaning};
-use crate::event::{ContentDigest, Event, EventId, PersonType, PictureKind};
 use crate::normalize::dialect::Dialect;
+use boxbridge_event::document::{self, BYTES, Meaning};
+use boxbridge_event::{ContentDigest, Event, EventId, PersonType, PictureKind};
 
 /// Sets the event's id, and returns the digest of its content. All other fields must be set.
 pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> ContentDigest {

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::event::{Code, Refusal};
+use boxbridge_event::{Code, Refusal};
 
 #[derive(Debug)]
 pub(in crate::normalize) struct JsonObject<'a> {

@@ -11,13 +11,13 @@ use serde_json::{Map, Value};
 use super::Stop;
 use super::json_object::{self as object, JsonObject, Member};
 use super::warnings::Warnings;
-use crate::event::document::{self, Field, Meaning};
-use crate::event::{Code, Picture, PictureState, Pictures, Refusal, WarningCode};
 use crate::normalize::dialect::{Dialect, FIELDS_MAX, is_object};
 use crate::normalize::repair::notes::Notes;
 use crate::normalize::value::field::{self, Person};
 use crate::normalize::value::{embedding, picture};
 use crate::normalize::{Context, KEPT_BYTES};
+use boxbridge_event::document::{self, Field, Meaning};
+use boxbridge_event::{Code, Picture, PictureState, Pictures, Refusal, WarningCode};
 
 mod repairs;
 

@@ -1,6 +1,6 @@
 //! The warnings of one event: each kind once per field, and no more than [`MAX`], whatever a box sends.
 
-use crate::event::{Warning, WarningCode};
+use boxbridge_event::{Warning, WarningCode};
 
 #[derive(Debug, Default)]
 pub(in crate::normalize) struct Warnings(Vec<Warning>);

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use encoding_rs::{CoderResult, Encoding, GB18030, UTF_8};
 
-use crate::event::{Code, Refusal};
 use crate::normalize::limits::room::Taken;
+use boxbridge_event::{Code, Refusal};
 
 /// The encodings to try: UTF-8 alone if the body is valid, else the declared charset, then UTF-8 with U+FFFD, then GB18030, which
 /// Chinese firmware writes without declaring it.

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::event::Refusal;
 use crate::normalize::limits::room::Taken;
+use boxbridge_event::Refusal;
 
 /// An object may be encoded as a text twice; more is an attack.
 const ENCODED_MAX: u8 = 2;

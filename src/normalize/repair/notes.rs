@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::event::document::Field;
 use crate::normalize::KEPT_BYTES;
 use crate::normalize::value::embedding;
+use boxbridge_event::document::Field;
 
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::normalize) struct Notes {

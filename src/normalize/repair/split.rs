@@ -5,8 +5,8 @@
 //! says.
 
 use crate::charset::Charset;
-use crate::event::{Code, Refusal};
 use crate::normalize::Limits;
+use boxbridge_event::{Code, Refusal};
 
 pub(in crate::normalize) struct Array<'b> {
     pub elements: Vec<&'b [u8]>,

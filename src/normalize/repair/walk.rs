@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use super::edit::Edit;
 use super::notes::Notes;
 use super::string_token::Raw;
-use crate::event::{Code, Refusal};
 use crate::normalize::KEPT_BYTES;
 use crate::normalize::dialect::is_object;
 use crate::normalize::dialect::nested::INNER;
 use crate::normalize::limits::room::Taken;
 use crate::normalize::limits::scan;
 use crate::normalize::reading::json_object as object;
+use boxbridge_event::{Code, Refusal};
 
 /// The most memory that a note takes: a node of a tree, with room for eleven.
 const NOTE_BYTES: usize = 2 << 10;

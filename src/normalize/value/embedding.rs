@@ -7,11 +7,11 @@
 use memchr::memmem;
 use serde_json::Value;
 
-use crate::event::Refusal;
 use crate::normalize::Context;
 use crate::normalize::limits::cost::{Cost, TREE_MAX, tree_bytes};
 use crate::normalize::limits::room::Taken;
 use crate::normalize::limits::scan;
+use boxbridge_event::Refusal;
 
 const ALWAYS: [&str; 2] = ["feature_binary", "feature_base64_str"];
 const IN_ATTRIBUTES: &str = "feature";

@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use crate::config::ScoreScale;
-use crate::event::PersonType;
+use boxbridge_config::ScoreScale;
+use boxbridge_event::PersonType;
 
 /// A text, and whether a value of another type was sent instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

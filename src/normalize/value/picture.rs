@@ -11,8 +11,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 
 use super::image::{Image, inspect};
-use crate::event::{PictureKind, PictureReference, PictureState, Timestamp};
 use crate::normalize::reading::digest::sha256_hex;
+use boxbridge_event::{PictureKind, PictureReference, PictureState, Timestamp};
 
 /// A picture taken out of a document.
 pub(in crate::normalize) struct ReadPicture {

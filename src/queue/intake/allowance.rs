@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::event::Sharer;
 use crate::in_turn::InTurn;
+use boxbridge_event::Sharer;
 
 pub(super) struct Allowance(Mutex<State>);
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::event::Event;
+use boxbridge_event::Event;
 
 fn entry(peer: &str, number: u64) -> Entry {
     let event: Event = serde_json::from_value(json!({

@@ -3,7 +3,9 @@
 use super::{
     Fields, GROUP_HEADER, GROUP_MAGIC, KINDS, RECORD_HEADER, RECORD_MAGIC, framed, unframed,
 };
-use crate::event::{EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Timestamp};
+use boxbridge_event::{
+    EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Timestamp,
+};
 
 /// What stands before the records that were written together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

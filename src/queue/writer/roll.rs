@@ -9,12 +9,12 @@
 use std::sync::Arc;
 
 use super::{Active, Wanted, Writer};
-use crate::disk;
-use crate::event::Timestamp;
 use crate::queue::layout::{BLOCK, SegmentHeader};
 use crate::queue::recover::{FRESH, segment_path};
 use crate::queue::segment::{FIRST_GROUP, Segment};
 use crate::queue::space::{self, Trouble};
+use crate::system::disk;
+use boxbridge_event::Timestamp;
 
 /// A segment that holds all that it ever will, and whose index is only in memory so far.
 pub(in crate::queue) struct Unsealed {

@@ -12,8 +12,8 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Addresses, StartError};
-use crate::config::{self, Secret};
 use crate::fault;
+use boxbridge_config::Secret;
 
 mod access;
 mod admission;
@@ -53,7 +53,7 @@ pub(super) struct Running {
 }
 
 pub(super) fn start(
-    config: &config::Embedded,
+    config: &boxbridge_config::Embedded,
     connections_max: usize,
 ) -> Result<(Running, Addresses), StartError> {
     let failed = |error: std::io::Error| StartError::Broker(error.to_string());

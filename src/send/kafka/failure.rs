@@ -7,8 +7,8 @@
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::event::Timestamp;
 use crate::send::Reason;
+use boxbridge_event::Timestamp;
 
 /// What an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

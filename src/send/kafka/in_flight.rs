@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::{Sequence, Timestamp};
+use boxbridge_event::{Sequence, Timestamp};
 
 #[derive(Default)]
 pub(super) struct InFlight {

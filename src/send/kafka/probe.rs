@@ -19,7 +19,7 @@ use super::report::{Listener, Report};
 use super::session::fatal_error;
 use super::topics::{ANY_TOPIC, Produce, Topic};
 use super::{FRAME_BYTES, Shared};
-use crate::event::Lane;
+use boxbridge_event::Lane;
 
 /// A limit over this is not tried: nobody wants so much sent by a check.
 const LIMIT_MAX: usize = 4 << 20;

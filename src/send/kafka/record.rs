@@ -3,7 +3,7 @@
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::FRAME_BYTES;
-use crate::event::Message;
+use boxbridge_event::Message;
 
 /// CloudEvents' binary mode: `ce_<name>`, and the media type under Kafka's own name.
 pub(super) fn headers(message: &Message) -> OwnedHeaders {

@@ -13,7 +13,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use tokio::sync::mpsc;
 
-use crate::event::Sequence;
+use boxbridge_event::Sequence;
 
 /// What became of a message, or of the producer.
 pub(super) enum Report {

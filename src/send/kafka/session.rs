@@ -20,9 +20,9 @@ use super::record::{headers, wire_bytes};
 use super::report::{Listener, Report};
 use super::topics::{self, Found, Topic};
 use super::{NAMES_MAX, Shared, WINDOWS};
-use crate::event::{Lane, Message, PictureVerdict, Sequence};
 use crate::send::window;
 use crate::send::{Answer, ConnectError, Lost, Reason, Rejection};
+use boxbridge_event::{Lane, Message, PictureVerdict, Sequence};
 
 /// One connection of ours to the brokers, for one lane.
 pub struct Session {

@@ -19,9 +19,9 @@
 //! | 0x95 | (no code of a PUBACK, but mosquitto's) packet too large | [`Reason::TooLarge`] | the record, and the connection: set aside; its size is remembered, so that the next one costs no connection |
 //! | another | nothing, by the standard | the connection is lost | its records are suspects |
 
-use crate::config::MqttVersion;
-use crate::event::{Message, PictureVerdict};
 use crate::send::{Reason, Rejection};
+use boxbridge_config::MqttVersion;
+use boxbridge_event::{Message, PictureVerdict};
 
 /// A string of the protocol has two bytes of length.
 const STRING_MAX: usize = 65_535;
@@ -158,7 +158,7 @@ mod tests {
     use rumqttc::QoS;
 
     use super::*;
-    use crate::event::Timestamp;
+    use boxbridge_event::Timestamp;
 
     fn message(topic: &str, payload: usize) -> Message {
         Message {

@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{Broker, MqttTransport, MqttVersion, Secret};
-use crate::event::Message;
 use crate::send::{ConnectError, Reason};
+use boxbridge_config::{Broker, MqttTransport, MqttVersion, Secret};
+use boxbridge_event::Message;
 
 use super::namesake::{End, Namesake};
 use super::race::{Addresses, race};

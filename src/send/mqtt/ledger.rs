@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::event::Sequence;
+use boxbridge_event::Sequence;
 
 /// What a publication carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

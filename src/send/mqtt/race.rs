@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::config::Broker;
+use boxbridge_config::Broker;
 
 /// Before the next address is tried beside those that have not answered yet (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);

@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::config::MqttVersion;
-use crate::event::{Message, Sequence};
 use crate::send::patience::Patience;
 use crate::send::window;
 use crate::send::{Answer, Lost, Reason};
+use boxbridge_config::MqttVersion;
+use boxbridge_event::{Message, Sequence};
 
 use super::admission::{check, check_learned, refused};
 use super::connection::{Cause, Connection, Culprit, Loss, Notice, Verdict};

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::{Field, Part, Template};
-use crate::event::Timestamp;
+use boxbridge_config::{Field, Part, Template};
+use boxbridge_event::Timestamp;
 
 use super::Identity;
 use super::admission::is_forbidden;

@@ -9,7 +9,7 @@ use rumqttc::{
     NetworkOptions, Outgoing, Packet, QoS, StateError,
 };
 
-use crate::event::Message;
+use boxbridge_event::Message;
 
 use super::connection::{
     Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict, is_of_the_line,

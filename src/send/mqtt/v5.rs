@@ -12,8 +12,8 @@ use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, Outgoing};
 
-use crate::event::Message;
 use crate::send::Reason;
+use boxbridge_event::Message;
 
 use super::admission::{content_type, expiry_seconds};
 use super::connection::{

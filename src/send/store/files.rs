@@ -16,11 +16,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::known::{Known, REMEMBERED};
-use crate::clock::Clock;
-use crate::disk::{Disk, File};
-use crate::event::Timestamp;
 use crate::send::ConnectError;
-use crate::volume::{self, Rank};
+use crate::system::clock::Clock;
+use crate::system::disk::{Disk, File};
+use crate::system::volume::{self, Rank};
+use boxbridge_event::Timestamp;
 
 pub(super) struct Files {
     disk: Disk,

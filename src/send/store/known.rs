@@ -11,8 +11,8 @@ use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::clock;
-use crate::event::PictureKind;
+use crate::system::clock;
+use boxbridge_event::PictureKind;
 
 /// How long we believe that an object is still there. The store keeps an object at least so long after it was named.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(86_400);

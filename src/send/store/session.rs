@@ -10,11 +10,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{Outcome, Shared};
-use crate::event::{Object, PictureKind, PictureVerdict, Sequence};
 use crate::fault::Fault;
 use crate::metrics;
 use crate::send::window::Limits;
 use crate::send::{Answer, Lost, Reason, Rejection};
+use boxbridge_event::{Object, PictureKind, PictureVerdict, Sequence};
 
 /// One lane's uploads; dropping it ends those on their way.
 pub struct Session {

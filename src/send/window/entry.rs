@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::template::Template;
-use crate::event::{PersonType, Sequence, Timestamp};
+use boxbridge_event::{PersonType, Sequence, Timestamp};
 
 /// Whether a record is sent for the second time, by an operator's or a restart's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::template::Template;
 use super::{Entry, Limits, READ_AHEAD, Replayed, State, Window};
-use crate::event::{PersonType, Sequence};
+use boxbridge_event::{PersonType, Sequence};
 
 /// How far the newest of a type may be from its oldest unanswered one that flows, as a multiple of the window: what a crash can send twice.
 const SPAN: u64 = 16;

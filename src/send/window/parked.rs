@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::suspicion::{Suspicion, Trial};
 use super::template::{Template, Timeliness};
 use super::{Entry, Now, State, Window};
-use crate::event::Sequence;
+use boxbridge_event::Sequence;
 
 impl<T> Window<T> {
     /// Whether this record is the one that the connection dies on: to be set aside instead of admitted.
@@ -290,7 +290,7 @@ impl<T> Window<T> {
                 return;
             }
             State::Waiting(Some(until)) | State::Retrying(until) => {
-                drop(self.deadlines.remove(&(until, sequence)))
+                self.deadlines.remove(&(until, sequence));
             }
             State::Waiting(None) | State::Queued => {}
         }

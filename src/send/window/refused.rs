@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::flow::Course;
 use super::template::Template;
 use super::{State, Window};
-use crate::event::Sequence;
 use crate::send::Reason;
+use boxbridge_event::Sequence;
 
 /// A record that alone is refused so often without a reason, while others of its template are taken, is itself the reason: half a minute.
 const UNEXPLAINED_TRIES: u32 = 6;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::template::Template;
-use crate::event::Sequence;
+use boxbridge_event::Sequence;
 
 /// Deaths alone after which a record is held back.
 const DEATHS_BEFORE_SUSPICION: u32 = 2;

@@ -2,7 +2,7 @@
 //!
 //! Deliberately not the topic itself: a permission is given for a pattern, and devices come and go.
 
-use crate::event::PersonType;
+use boxbridge_event::PersonType;
 
 /// Whether a record still says that one may act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use boxbridge::config::{self, Config, DEFAULTS, Layers};
+use boxbridge_config::{Config, DEFAULTS, Layers};
 use serde_json::{Value, json};
 
 /// Every setting by its dotted key.
 fn settings() -> BTreeMap<String, Value> {
     let mut settings = BTreeMap::new();
-    collect("", &config::schema(), &mut settings);
+    collect("", &boxbridge_config::schema(), &mut settings);
     settings
 }
 
@@ -185,8 +185,8 @@ fn limits(setting: &Value) -> (Vec<String>, Vec<String>) {
             .map(str::to_owned)
             .collect();
         let (least, most) = (
-            config::duration(least).unwrap(),
-            config::duration(most).unwrap(),
+            boxbridge_config::duration(least).unwrap(),
+            boxbridge_config::duration(most).unwrap(),
         );
         let millisecond = Duration::from_millis(1);
         let beyond = [

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use boxbridge::config::{Bucket, Config, DEFAULTS, Layers, StoreUrl};
-use boxbridge::event::{Lane, PersonType};
+use boxbridge_config::{Bucket, Config, DEFAULTS, Layers, StoreUrl};
+use boxbridge_event::{Lane, PersonType};
 
 fn load(file: Option<PathBuf>, environment: &[(&str, &str)]) -> Result<Config, String> {
     let environment = environment

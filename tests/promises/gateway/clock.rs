@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use boxbridge::clock::{Clock, Reading, uptime_ms};
-use boxbridge::disk::{Call, Disk};
-use boxbridge::event::{Lane, PersonType, PictureKind, Timestamp};
 use boxbridge::gateway::Ages;
 use boxbridge::queue::{Queue, Settings};
 use boxbridge::send::Destination;
+use boxbridge::system::clock::{Clock, Reading, uptime_ms};
+use boxbridge::system::disk::{Call, Disk};
+use boxbridge_event::{Lane, PersonType, PictureKind, Timestamp};
 
 use super::kept::{self, key, store_tiny};
 use crate::queue::support::{drain, entry, nothing, picture, settings, step};

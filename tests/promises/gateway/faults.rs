@@ -5,12 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use boxbridge::app::{build, keep_delivering};
-use boxbridge::clock::Clock;
-use boxbridge::config::{Config, Layers};
-use boxbridge::disk::Disk;
-use boxbridge::event::{
-    Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source,
-};
 use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus};
 use boxbridge::ingest::{self, Accept, Listener, Received, Room, Service};
 use boxbridge::queue::aside::Aside;
@@ -19,6 +13,10 @@ use boxbridge::route::Router;
 use boxbridge::send::link::Link;
 use boxbridge::send::window::Limits;
 use boxbridge::send::{Answer, ConnectError, Destination, Lost, Session};
+use boxbridge::system::clock::Clock;
+use boxbridge::system::disk::Disk;
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{Code, Lane, Message, PersonType, Receipt, Refusal, Reply, Sequence, Source};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -216,7 +214,7 @@ impl Accept for Behind {
     async fn accept(&self, _: Source, body: Received, _: Room) -> Result<Reply, Refusal> {
         assert!(body.bytes != "fault", "a fault in the work on a body");
         Ok(Reply::One(Receipt {
-            event_id: boxbridge::event::EventId([1; 16]),
+            event_id: boxbridge_event::EventId([1; 16]),
             is_duplicate: false,
             document: serde_json::Map::new(),
         }))

@@ -7,14 +7,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use boxbridge::config::{self, StoreUrl};
-use boxbridge::disk::Disk;
-use boxbridge::event::{
-    Code, Feed, Lane, Object, PictureKind, Refusal, Sequence, Source, Timestamp,
-};
 use boxbridge::queue::quarantine::Quarantine;
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
+use boxbridge::system::disk::Disk;
+use boxbridge_config::StoreUrl;
+use boxbridge_event::{
+    Code, Feed, Lane, Object, PictureKind, Refusal, Sequence, Source, Timestamp,
+};
 use serde_json::json;
 
 use super::clock::{DAY_MS, Machine};
@@ -29,7 +29,7 @@ fn quarantine(directory: &Path, max_bytes: u64) -> Quarantine {
     Quarantine::open(
         &Disk::default(),
         directory,
-        &config::Quarantine {
+        &boxbridge_config::Quarantine {
             max_bytes,
             keep: Duration::from_secs(3_600),
         },
@@ -296,7 +296,7 @@ async fn a_folder_that_others_use_as_well_is_left_as_it_is() {
 }
 
 pub fn store(root: &Path, max_bytes: u64) -> Store {
-    Store::new(config::Store {
+    Store::new(boxbridge_config::Store {
         url: StoreUrl::File(root.to_owned()),
         public_url: None,
         concurrency: UPLOADS_AT_ONCE,

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use boxbridge::event::Timestamp;
+use boxbridge_event::Timestamp;
 use boxbridge_proof::simulate;
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use boxbridge::event::Timestamp;
+use boxbridge_event::Timestamp;
 use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};

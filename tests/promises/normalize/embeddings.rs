@@ -1,7 +1,7 @@
 //! Face embeddings never leave the gateway, in whatever a box wraps them.
 
-use boxbridge::event::{Feed, Source, WarningCode};
 use boxbridge::normalize::{Context, Room, normalize};
+use boxbridge_event::{Feed, Source, WarningCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
 

@@ -8,9 +8,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use boxbridge::config::{self, ScoreScale};
-use boxbridge::event::{Event, Feed, Picture, Refusal, Source, Timestamp, document};
 use boxbridge::normalize::{Batch, Context, Limits, Normalized, Room, normalize};
+use boxbridge_config::ScoreScale;
+use boxbridge_event::{Event, Feed, Picture, Refusal, Source, Timestamp, document};
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub const LIMITS: Limits = Limits {
     event_max_bytes: 8 << 20,
 };
 
-pub const SETTINGS: config::Normalize = config::Normalize {
+pub const SETTINGS: boxbridge_config::Normalize = boxbridge_config::Normalize {
     dedupe_window: Duration::from_secs(600),
     dedupe_max_events: 200_000,
     score_scale: ScoreScale::Auto,

@@ -2,7 +2,7 @@
 //!
 //! Documents are put together from pieces whose meaning is known, so that what may come of one is told without reading it.
 
-use boxbridge::event::{Feed, PersonType};
+use boxbridge_event::{Feed, PersonType};
 use proptest::prelude::*;
 
 use super::{events, source};

@@ -1,7 +1,7 @@
 //! What the field really sends: broken in ways that are known, read all the same, and said.
 
-use boxbridge::event::{Code, Event, Feed, Source, WarningCode};
 use boxbridge::normalize::{Batch, Context, Cost, Normalized, Room, normalize};
+use boxbridge_event::{Code, Event, Feed, Source, WarningCode};
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};

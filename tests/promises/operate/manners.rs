@@ -334,7 +334,7 @@ async fn every_address_of_ipv6_is_every_address_of_ipv4_as_well() {
         has_ipv6
     );
     assert_eq!(
-        boxbridge::config::reached(listener.local_addr().unwrap()).to_string(),
+        boxbridge_config::reached(listener.local_addr().unwrap()).to_string(),
         format!("127.0.0.1:{port}")
     );
 }

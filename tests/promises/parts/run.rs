@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boxbridge::event::Timestamp;
+use boxbridge_event::Timestamp;
 use boxbridge_proof::reconcile::{Recorder, Report, Rules, Sources, judge_files};
 use boxbridge_proof::simulate::{self, Outcome};
 use tokio_util::sync::CancellationToken;

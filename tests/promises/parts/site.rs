@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boxbridge::config::{Config, Layers};
+use boxbridge_config::{Config, Layers};
 use serde_json::Value;
 
 use super::gateway::Gateway;

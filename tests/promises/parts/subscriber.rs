@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use boxbridge::config::MqttVersion;
+use boxbridge_config::MqttVersion;
 use bytes::Bytes;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, Transport, v5};
 use tokio::sync::mpsc;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use boxbridge::event::{EventId, Feed};
+use boxbridge_event::{EventId, Feed};
 use boxbridge_proof::simulate::{self, Entry, FirmwareMix, Options, Outcome};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -187,7 +187,7 @@ async fn the_same_seed_sends_the_same_people_and_registered_pictures() {
         .await;
         let mut entries = read(&ledger);
         entries.sort_by_key(|entry| entry.marker);
-        let registered = boxbridge::event::PictureKind::Registered;
+        let registered = boxbridge_event::PictureKind::Registered;
         let person = |entry: Entry| {
             (
                 entry.person_type,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use boxbridge::event::{
+use boxbridge::queue::{Appended, OpenError, Outcome, Queue, inspect};
+use boxbridge_event::{
     Lane, PersonType, PictureKind, PictureSet, PictureVerdict, Sequence, Timestamp,
 };
-use boxbridge::queue::{Appended, OpenError, Outcome, Queue, inspect};
 
 use crate::queue::support::{
     drain, entry, event_number, files, killed, nothing, open, picture, settings, sizes, step,

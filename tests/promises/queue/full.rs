@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use boxbridge::config::OnFull;
-use boxbridge::disk::{Call, Disk};
-use boxbridge::event::{
+use boxbridge::queue::{AppendError, Appended, Entry, ON_FULL, Outcome, Queue, Settings};
+use boxbridge::system::disk::{Call, Disk};
+use boxbridge_config::OnFull;
+use boxbridge_event::{
     Act, ContentDigest, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp,
 };
-use boxbridge::queue::{AppendError, Appended, Entry, ON_FULL, Outcome, Queue, Settings};
 
 use crate::queue::support::{
     drain, entry, event_number, killed, open, picture, settings, sizes, step,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use boxbridge::disk::{Call, Disk};
-use boxbridge::event::{Lane, PersonType, PictureKind};
 use boxbridge::queue::{Cursor, Outcome, Queue, Settings, inspect};
+use boxbridge::system::disk::{Call, Disk};
+use boxbridge_event::{Lane, PersonType, PictureKind};
 
 use crate::queue::support::{
     copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, step,

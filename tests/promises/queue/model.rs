@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use boxbridge::event::{Lane, PersonType, PictureKind, PictureVerdict, Sequence};
 use boxbridge::queue::{AppendError, Appended, Cursor, Outcome, Queue, Record, Settings, inspect};
+use boxbridge_event::{Lane, PersonType, PictureKind, PictureVerdict, Sequence};
 use proptest::prelude::*;
 
 use crate::queue::support::{

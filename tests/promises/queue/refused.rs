@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use boxbridge::disk::{Call, Disk};
-use boxbridge::event::{Lane, NoPictures, PersonType, PictureKind};
 use boxbridge::queue::{AppendError, Outcome, Queue, ROTTEN, Settings, inspect};
+use boxbridge::system::disk::{Call, Disk};
+use boxbridge_event::{Lane, NoPictures, PersonType, PictureKind};
 
 use crate::parts::volume::Volume;
 use crate::queue::support::{

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use boxbridge::disk::{Call, Disk};
-use boxbridge::event::{Lane, PersonType, PictureKind};
 use boxbridge::queue::{Outcome, Queue, ROTTEN, Settings};
+use boxbridge::system::disk::{Call, Disk};
+use boxbridge_event::{Lane, PersonType, PictureKind};
 
 use crate::queue::support::{
     copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, sizes,

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use boxbridge::event::{
+use boxbridge::queue::{Cursor, Entry, Outcome, Queue, Record, Settings, Status};
+use boxbridge_event::{
     Clock, ClockSource, Device, Event, EventId, Feed, Lane, PersonType, Picture, PictureKind,
     PictureReference, PictureState, Revision, Timestamp,
 };
-use boxbridge::queue::{Cursor, Entry, Outcome, Queue, Record, Settings, Status};
 use sha2::{Digest, Sha256};
 
 /// Nothing in these tests takes that long; it bounds what would hang.

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use boxbridge::disk::Disk;
-use boxbridge::event::{EventId, Lane, NoPictures, PersonType, PictureKind, Timestamp};
 use boxbridge::queue::{Entry, Queue, ROTTEN, Settings, inspect};
+use boxbridge::system::disk::Disk;
+use boxbridge_event::{EventId, Lane, NoPictures, PersonType, PictureKind, Timestamp};
 
 use crate::queue::support::{
     directory, drain, entry, files, nothing, picture, settings, sizes, step,

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use boxbridge::disk::{Call, Disk};
-use boxbridge::event::{Lane, PersonType, PictureKind};
 use boxbridge::queue::{AppendError, Entry, Queue, Settings};
+use boxbridge::system::disk::{Call, Disk};
+use boxbridge_event::{Lane, PersonType, PictureKind};
 
 use crate::queue::support::{directory, entry, settings, step, until};
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use boxbridge::app::build;
-use boxbridge::config::{Config, Layers};
-use boxbridge::event::{
+use boxbridge::normalize::Normalized;
+use boxbridge::route::{EVENT_SCHEMA, PicturesNow, Router, Sending};
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{
     Act, Event, Feed, Lane, Message, Picture, PictureKind, PictureSet, PictureVerdict, Sequence,
     Timestamp,
 };
-use boxbridge::normalize::Normalized;
-use boxbridge::route::{EVENT_SCHEMA, PicturesNow, Router, Sending};
 use serde_json::{Value, json};
 
 use super::schema;
@@ -603,7 +603,7 @@ fn a_message_is_dated_now_where_the_clock_ran_ahead_when_it_came() {
 fn attributes_say_what_the_body_says() {
     let router = router(&[]);
     let event = Event {
-        device: boxbridge::event::Device {
+        device: boxbridge_event::Device {
             id: "门/1".to_owned(),
             ..pictured().event.device
         },

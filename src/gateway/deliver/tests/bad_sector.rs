@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::rig::Source;
 use super::*;
-use crate::disk::Disk;
+use crate::system::disk::Disk;
 
 /// Where the picture of the second event lies the disk does not read, or not even answer.
 #[derive(Clone, Default)]

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::event::{
-    Event, Lane, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence, Timestamp,
-};
 use crate::gateway::Records;
 use crate::queue::Tally;
+use boxbridge_event::{
+    Event, Lane, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence, Timestamp,
+};
 
 #[derive(Clone, Default)]
 pub(super) struct Memory(Arc<Shared>);

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{Lane, PersonType, PictureVerdict, Sequence};
 use crate::send::window::Limits;
 use crate::send::{Answer, ConnectError, Destination, Lost, Reason, Rejection, Session};
+use boxbridge_event::{Lane, PersonType, PictureVerdict, Sequence};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::Sent;
-use crate::config::PictureWait;
-use crate::event::{Event, Picture, Timestamp};
 use crate::gateway::Render;
 use crate::route::Sending;
 use crate::send::Rejection;
 use crate::send::window::Poison;
+use boxbridge_config::PictureWait;
+use boxbridge_event::{Event, Picture, Timestamp};
 
 /// Whether messages carry pictures.
 pub(super) struct Plain(pub(super) bool);

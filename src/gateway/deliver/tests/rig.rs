@@ -9,16 +9,16 @@ use tokio_util::sync::CancellationToken;
 use super::memory::Memory;
 use super::moody::{Mood, Moody, Sent};
 use super::plain::Plain;
-use crate::clock::Clock;
-use crate::config::{self, Config, Layers};
-use crate::disk::Disk;
-use crate::event::{
-    Event, EventId, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp,
-};
 use crate::gateway::{Ages, Backlog, Delivery, Fetches, Records, Render as _, deliver};
 use crate::queue::aside::Aside;
 use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::link::Link;
+use crate::system::clock::Clock;
+use crate::system::disk::Disk;
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{
+    Event, EventId, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp,
+};
 
 /// It bounds what would hang; nothing here takes that long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -124,7 +124,7 @@ impl Rig {
             rig.append(*number, *person_type, device).await;
         }
 
-        let settings = config::Send {
+        let settings = boxbridge_config::Send {
             window_records,
             ..Config::load(&Layers::default()).unwrap().send
         };
@@ -143,7 +143,7 @@ impl Rig {
         &self,
         source: impl Records,
         render: Plain,
-        settings: config::Send,
+        settings: boxbridge_config::Send,
     ) -> tokio::task::JoinHandle<()> {
         let (disk, folder) = (Disk::default(), self.directory.path());
         let mut delivery = Delivery {

@@ -2,7 +2,7 @@
 
 use super::rig::Source;
 use super::*;
-use crate::disk::Disk;
+use crate::system::disk::Disk;
 
 fn sources() -> [Source; 2] {
     [Source::DiskLog(Disk::default()), Source::Memory]

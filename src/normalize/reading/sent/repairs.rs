@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::SentDocument;
-use crate::event::document::{BYTES, ENCODED, Field};
-use crate::event::{Code, Refusal, WarningCode};
 use crate::normalize::repair::notes::{Notes, SentBytes, dotted, pointer};
+use boxbridge_event::document::{BYTES, ENCODED, Field};
+use boxbridge_event::{Code, Refusal, WarningCode};
 
 impl SentDocument {
     pub(super) fn take_notes(&mut self, notes: Notes) {

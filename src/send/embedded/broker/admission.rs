@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fair_share::greediest;
 use super::packet::outgoing::reason;
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// Clients at a time: the screens and gates of a large site. Each may have its whole queue waiting.
 const CLIENTS_MAX: usize = 512;

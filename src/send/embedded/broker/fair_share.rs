@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// The address with most of what these hold; among several with as much, the one that comes first.
 pub(super) fn greediest(holders: impl IntoIterator<Item = (Sharer, usize)>) -> Option<Sharer> {

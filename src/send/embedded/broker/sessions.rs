@@ -16,7 +16,7 @@ use tracing::warn;
 use super::packet::outgoing::reason;
 use super::packet::publication::{HeldBytes, Message};
 use super::topic_filter;
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 mod backpressure;
 mod quota;

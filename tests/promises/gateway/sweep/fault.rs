@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use boxbridge::disk::{Call, Disk};
+use boxbridge::system::disk::{Call, Disk};
 
 const ENOENT: i32 = 2;
 const EINTR: i32 = 4;

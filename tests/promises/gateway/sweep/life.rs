@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use boxbridge::app::build;
 use boxbridge::app::untaken::Untaken;
-use boxbridge::clock::{Clock, Reading};
-use boxbridge::config::{self, StoreUrl};
-use boxbridge::event::{
-    Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal,
-    Sequence, Source, Timestamp,
-};
 use boxbridge::queue::aside::{Aside, SetAside};
 use boxbridge::queue::quarantine::Quarantine;
 use boxbridge::queue::received::Received;
 use boxbridge::queue::{AppendError, Cursor, Entry, Outcome, Queue, Record, Settings, inspect};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
+use boxbridge::system::clock::{Clock, Reading};
+use boxbridge_config::StoreUrl;
+use boxbridge_event::{
+    Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal,
+    Sequence, Source, Timestamp,
+};
 
 use super::Plan;
 use super::fault::{Faulty, Seen};
@@ -141,7 +141,7 @@ fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
     let quarantine = Quarantine::open(
         &disk,
         dir,
-        &config::Quarantine {
+        &boxbridge_config::Quarantine {
             max_bytes: 1 << 20,
             keep: Duration::from_secs(3600),
         },
@@ -377,8 +377,8 @@ impl Gateway {
     }
 }
 
-fn store_settings(dir: &Path) -> config::Store {
-    config::Store {
+fn store_settings(dir: &Path) -> boxbridge_config::Store {
+    boxbridge_config::Store {
         url: StoreUrl::File(dir.join("pictures")),
         public_url: None,
         concurrency: 4,

@@ -72,8 +72,7 @@ fn pure_stages_have_no_clock_no_disk_and_no_async() {
         "rustix::",
         "libc::",
         "metrics::",
-        "crate::clock",
-        "crate::disk",
+        "crate::system",
     ];
     for (path, text) in library()
         .filter(|(path, _)| path.starts_with("src/normalize/") || path.starts_with("src/route/"))
@@ -227,7 +226,7 @@ fn what_keeps_something_asks_the_file_system_by_way_of_the_disk() {
         .filter(|(path, _)| path.starts_with("src/queue/") || path.starts_with("src/send/store"))
     {
         for word in words {
-            // `crate::disk::File` has none of these.
+            // `crate::system::disk::File` has none of these.
             let named = code(&text)
                 .into_iter()
                 .find(|line| line.contains(word) && !line.ends_with("fs::Metadata;"));

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use boxbridge::config::{Config, Kind, Layers};
-use boxbridge::event::PersonType;
+use boxbridge_config::{Config, Kind, Layers};
+use boxbridge_event::PersonType;
 use serde_json::Value;
 
 use super::helm::{CHART, Rendered, environment, matrix, render, try_render};
@@ -186,7 +186,7 @@ fn the_charts_defaults_are_the_programs_but_for_these() {
     let mut values: Value =
         serde_saphyr::from_str(&std::fs::read_to_string(format!("{CHART}/values.yaml")).unwrap())
             .unwrap();
-    let program = boxbridge::config::schema();
+    let program = boxbridge_config::schema();
     let mut differing = Vec::new();
     for section in [
         "site",

@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use boxbridge::config;
 use serde_json::{Map, Value, json};
 
 use super::helm::CHART;
@@ -55,7 +54,7 @@ fn values_take_every_setting_of_the_program_and_no_other() {
 }
 
 fn with_settings(mut values: Value) -> Value {
-    let program = config::schema();
+    let program = boxbridge_config::schema();
     for name in SETTINGS {
         values["properties"][name] = program["properties"][name].clone();
     }

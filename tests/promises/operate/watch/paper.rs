@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use boxbridge::event::Code;
+use boxbridge_event::Code;
 
 use super::files::{alerts, dashboard, file, rules, rules_file, yaml};
 use crate::parts::prometheus::promtool;

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use boxbridge::event::{EventId, PersonType, Timestamp};
+use boxbridge_event::{EventId, PersonType, Timestamp};
 use boxbridge_proof::content_hash;
 use boxbridge_proof::simulate::Receiver;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Every verdict over pictures, by a fault planted into a good run.
 
-use boxbridge::event::{PictureKind, PictureState};
+use boxbridge_event::{PictureKind, PictureState};
 
 use super::planted::{Run, check, picture};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use boxbridge::config::{Config, Layers};
-use boxbridge::event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
 use boxbridge_proof::reconcile::{
     Arrival, Bus, Delivered, DeliveredPicture, Finding, Recorded, Report, Rules, StoredObject,
     Stream, judge,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boxbridge::config::{Config, Layers};
+use boxbridge_config::{Config, Layers};
 use boxbridge_proof::reconcile::{self, Bus, Options, Recorder, Report, Rules, Sources};
 use boxbridge_proof::simulate;
 use clap::Parser;
@@ -397,7 +397,7 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     });
     let brokers = told.recv().unwrap();
     let config = Config::load(&layers("send.kafka.brokers", brokers.clone())).unwrap();
-    let since = boxbridge::event::Timestamp::now();
+    let since = boxbridge_event::Timestamp::now();
     let rules = Rules::of(&config);
     let sources = Sources {
         mqtt: None,

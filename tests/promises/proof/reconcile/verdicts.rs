@@ -1,7 +1,7 @@
 //! Every verdict over messages, by a fault planted into a good run.
 
-use boxbridge::config::{Config, Layers};
-use boxbridge::event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
 use boxbridge_proof::reconcile::{Bus, Recorded, Rules, Stream, judge};
 use boxbridge_proof::simulate::Marker;
 

@@ -1,7 +1,7 @@
 //! What a destination's settings and routes start from, and how they are written: in a file, in the environment, as flags.
 
-use boxbridge::config::{Config, Kind, Layers, PicturePolicy, schema};
-use boxbridge::event::PersonType;
+use boxbridge_config::{Config, Kind, Layers, PicturePolicy, schema};
+use boxbridge_event::PersonType;
 use serde_json::json;
 
 fn load(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Config {

@@ -13,11 +13,11 @@ mod topics;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use boxbridge::config::{self, MqttVersion};
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::Session as _;
 use boxbridge::send::embedded::Embedded;
 use boxbridge::send::{Answer, mqtt};
+use boxbridge_config::MqttVersion;
+use boxbridge_event::{Lane, Sequence};
 use rumqttc::v5::{self, mqttbytes::QoS};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -29,7 +29,7 @@ const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 const PLACES: usize = 100;
 
 fn start() -> Embedded {
-    let config = config::Embedded {
+    let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: Some(ANYWHERE),
     };
@@ -145,7 +145,7 @@ async fn what_nobody_hears_is_acknowledged_as_such() {
 #[tokio::test]
 async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
     let first = start();
-    let config = config::Embedded {
+    let config = boxbridge_config::Embedded {
         listen: first.local_addr(),
         websocket: None,
     };
@@ -158,7 +158,7 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
             && error.contains("send.mqtt.embedded.listen"),
         "{error}"
     );
-    let config = config::Embedded {
+    let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: first.websocket_addr(),
     };
@@ -177,7 +177,7 @@ async fn it_ends_and_starts_again_on_the_same_port() {
     first.stop();
     lost(&mut session).await;
     let again = Embedded::start(
-        &config::Embedded {
+        &boxbridge_config::Embedded {
             listen: address,
             websocket: None,
         },

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use boxbridge::config::MqttVersion;
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::Session as _;
+use boxbridge_config::MqttVersion;
+use boxbridge_event::{Lane, Sequence};
 
 use super::raw::{Hello, Raw};
 use super::{gateway, session, start, subscriber};

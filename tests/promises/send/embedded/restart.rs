@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use boxbridge::config::MqttVersion;
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::{Answer, Session as _};
+use boxbridge_config::MqttVersion;
+use boxbridge_event::{Lane, Sequence};
 use serde_json::json;
 
 use super::raw::{Hello, Raw};

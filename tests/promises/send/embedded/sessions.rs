@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use boxbridge::config::MqttVersion;
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::Session as _;
+use boxbridge_config::MqttVersion;
+use boxbridge_event::{Lane, Sequence};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

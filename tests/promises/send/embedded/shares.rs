@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::Session as _;
+use boxbridge_event::{Lane, Sequence};
 use tokio::io::AsyncReadExt;
 
 use super::raw::{Hello, Raw, silent};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::Session as _;
+use boxbridge_event::{Lane, Sequence};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::raw::{Hello, Raw, silent};

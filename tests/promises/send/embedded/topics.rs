@@ -1,8 +1,8 @@
 //! Topics made of what boxes send, on the embedded broker and on mosquitto: a subscriber with a wildcard hears all of them.
 
-use boxbridge::config::MqttVersion;
-use boxbridge::event::{Feed, Lane, Sequence};
 use boxbridge::send::{Answer, Session as _};
+use boxbridge_config::MqttVersion;
+use boxbridge_event::{Feed, Lane, Sequence};
 use serde_json::json;
 
 use super::raw::{Hello, Raw};

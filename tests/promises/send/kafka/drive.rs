@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use boxbridge::config;
-use boxbridge::event::{Lane, Message, Sequence, Timestamp};
 use boxbridge::send::kafka::{Kafka, Limits};
 use boxbridge::send::{Answer, Destination, Lost, Reason, Session};
+use boxbridge_event::{Lane, Message, Sequence, Timestamp};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
@@ -31,15 +30,15 @@ pub fn mocked() -> (MockCluster<'static, DefaultProducerContext>, Kafka) {
     (cluster, kafka)
 }
 
-pub fn settings(brokers: String) -> config::Kafka {
-    config::Kafka {
+pub fn settings(brokers: String) -> boxbridge_config::Kafka {
+    boxbridge_config::Kafka {
         brokers,
         create_topics: true,
         partitions: 6,
         replication: -1,
         encrypted: false,
         sasl: None,
-        tls: config::Tls::default(),
+        tls: boxbridge_config::Tls::default(),
         max_message_bytes: 1_000_000,
         linger: Duration::from_millis(5),
         compression: "lz4".to_owned(),
@@ -52,10 +51,10 @@ pub fn login(
     encrypted: bool,
     port: u16,
     password: &str,
-) -> config::Kafka {
+) -> boxbridge_config::Kafka {
     let mut config = settings(format!("127.0.0.1:{port}"));
-    let password = config::Secret::new(password);
-    config.sasl = Some(config::Sasl {
+    let password = boxbridge_config::Secret::new(password);
+    config.sasl = Some(boxbridge_config::Sasl {
         mechanism: mechanism.to_owned(),
         username: USER.to_owned(),
         password,
@@ -73,7 +72,7 @@ pub fn limits(stall_timeout: Duration) -> Limits {
     }
 }
 
-pub fn kafka(config: config::Kafka, topics: &[&str]) -> Kafka {
+pub fn kafka(config: boxbridge_config::Kafka, topics: &[&str]) -> Kafka {
     Kafka::new(
         config,
         topics.iter().map(|topic| (*topic).to_owned()).collect(),

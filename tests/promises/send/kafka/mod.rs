@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::kafka::{Kafka, Produce};
 use boxbridge::send::{Answer, Destination, Reason, Session};
+use boxbridge_event::{Lane, Sequence};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::parts::kafka::{Broker, PASSWORD, Security};

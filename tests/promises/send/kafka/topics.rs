@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use boxbridge::event::{Lane, Sequence, Timestamp};
 use boxbridge::send::kafka::Kafka;
 use boxbridge::send::{Answer, Destination, Reason, Session};
+use boxbridge_event::{Lane, Sequence, Timestamp};
 use rdkafka::mocking::MockCluster;
 use serde_json::json;
 

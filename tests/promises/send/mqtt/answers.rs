@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::{Answer, Destination, Reason, Session};
+use boxbridge_event::{Lane, Sequence};
 
 use super::{acknowledged, answer, at, connect, destination, lost, message};
 use crate::parts::mosquitto::{Mosquitto, Settings};

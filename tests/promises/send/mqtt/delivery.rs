@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::mqtt::{Mqtt, Session};
 use boxbridge::send::{Answer, Destination, Session as _};
+use boxbridge_event::{Lane, Sequence};
 
 use super::{answer, answer_or_loss, at, connect, destination, message};
 use crate::parts::mosquitto::{Mosquitto, Settings};

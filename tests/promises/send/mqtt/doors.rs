@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use boxbridge::config::MqttVersion;
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::mqtt::Mqtt;
 use boxbridge::send::{Answer, Destination as _, Session as _};
+use boxbridge_config::MqttVersion;
+use boxbridge_event::{Lane, Sequence};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 

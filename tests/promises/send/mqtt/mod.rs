@@ -9,17 +9,17 @@ mod status;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use boxbridge::config::{self, Config, Layers};
-use boxbridge::event::{Lane, Message, Sequence, Timestamp};
 use boxbridge::send::mqtt::{Identity, Mqtt};
 use boxbridge::send::{Answer, Destination, Lost, Session};
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{Lane, Message, Sequence, Timestamp};
 use bytes::Bytes;
 
 /// A wait that is longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The settings of an operator who writes this URL, and these below `send`.
-fn settings(url: &str, settings: &[(&str, &str)]) -> config::Send {
+fn settings(url: &str, settings: &[(&str, &str)]) -> boxbridge_config::Send {
     let (secrets, plain): (Vec<_>, Vec<_>) = settings
         .iter()
         .partition(|(key, _)| *key == "mqtt.password");

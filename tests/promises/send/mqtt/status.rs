@@ -1,7 +1,7 @@
 //! The status message, and that nothing else is ever retained.
 
-use boxbridge::event::{Lane, Sequence};
 use boxbridge::send::{Answer, Session as _};
+use boxbridge_event::{Lane, Sequence};
 
 use super::{acknowledged, answer, at, connect, destination, message};
 use crate::parts::mosquitto::{Mosquitto, Settings};

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use boxbridge::clock::{Clock, Reading};
-use boxbridge::config::{self, Secret, StoreUrl};
-use boxbridge::disk::Disk;
-use boxbridge::event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Lost, Session};
+use boxbridge::system::clock::{Clock, Reading};
+use boxbridge::system::disk::Disk;
+use boxbridge_config::{Secret, StoreUrl};
+use boxbridge_event::{Lane, Object, PictureKind, Sequence, Timestamp};
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 
@@ -329,7 +329,7 @@ async fn a_store_that_falls_silent_loses_the_session() {
 #[tokio::test]
 async fn a_bucket_that_is_not_ours_to_write_is_waited_for_and_says_why() {
     let server = server().await;
-    let refused = |change: fn(&mut config::Bucket)| {
+    let refused = |change: fn(&mut boxbridge_config::Bucket)| {
         let store = bucket_store(&server, |config| {
             if let StoreUrl::S3(bucket) = &mut config.url {
                 change(bucket);
@@ -385,8 +385,8 @@ fn folder_store(max_bytes: u64) -> (tempfile::TempDir, Store) {
     (directory, store)
 }
 
-fn settings(url: StoreUrl, max_bytes: u64) -> config::Store {
-    config::Store {
+fn settings(url: StoreUrl, max_bytes: u64) -> boxbridge_config::Store {
+    boxbridge_config::Store {
         url,
         public_url: Some("https://pictures.example".to_owned()),
         concurrency: 16,
@@ -414,18 +414,18 @@ fn clock(data_dir: &Path) -> (Arc<Clock>, impl Fn(Duration)) {
     })
 }
 
-fn bucket_store(server: &Server, change: impl FnOnce(&mut config::Store)) -> Store {
+fn bucket_store(server: &Server, change: impl FnOnce(&mut boxbridge_config::Store)) -> Store {
     store_at(server.endpoint(), change)
 }
 
-fn store_at(endpoint: String, change: impl FnOnce(&mut config::Store)) -> Store {
+fn store_at(endpoint: String, change: impl FnOnce(&mut boxbridge_config::Store)) -> Store {
     let mut config = settings(StoreUrl::S3(bucket(endpoint)), 1 << 30);
     change(&mut config);
     Store::new(config)
 }
 
-fn bucket(endpoint: String) -> config::Bucket {
-    config::Bucket {
+fn bucket(endpoint: String) -> boxbridge_config::Bucket {
+    boxbridge_config::Bucket {
         name: BUCKET.to_owned(),
         prefix: "site/one".to_owned(),
         endpoint: Some(endpoint),

@@ -1,9 +1,9 @@
 //! A picture store that moves, as its setting changes between two starts: every link of a backlog opens.
 
 use boxbridge::app::build;
-use boxbridge::config::{Config, Layers};
-use boxbridge::event::{Lane, PersonType, Sequence};
 use boxbridge::route::{PictureLocations, Through};
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{Lane, PersonType, Sequence};
 use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use boxbridge::event::{Lane, PictureKind, Sequence};
 use boxbridge::send::{Answer, Destination, Reason, Session};
+use boxbridge_event::{Lane, PictureKind, Sequence};
 
 use super::{acknowledged, lost, next, object, store_at};
 use crate::parts::s3::{failing, refusing};

@@ -15,7 +15,7 @@ use super::super::packet::publication::{Message, Publication};
 use super::super::sessions::{Priority, Sessions};
 use super::writer::{Outbox, Writer};
 use super::{Disconnected, Established, frame};
-use crate::event::Lane;
+use boxbridge_event::Lane;
 
 /// Publications of the normal lane without an answer: three seconds' worth for the slowest subscriber that is waited for.
 const NORMAL_MAX: u16 = 64;

@@ -15,7 +15,7 @@ use super::super::packet::outgoing::{PublishOptions, Reply, publish_head, reason
 use super::super::sessions::{ConnectionHandle, Delivery, Sessions};
 use super::writer::{Outbox, Writer};
 use super::{Disconnected, Established, frame};
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// The client, as the sessions know it.
 struct Client<'a> {

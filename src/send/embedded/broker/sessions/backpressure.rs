@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::session::Session;
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// Messages waiting for a subscriber at which the lane waits for it: far from what its queue holds, few enough that what comes behind
 /// them is still live.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::super::fair_share::greediest;
 use super::session::Session;
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// The client whose session ends, so that a client at this address may subscribe to one more filter: an offline session of the same
 /// address, or one of the address with most subscriptions, if that one has more than this even then. `None` where there is no such session.

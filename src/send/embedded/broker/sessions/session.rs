@@ -14,7 +14,7 @@ use super::super::packet::incoming::SubscriptionRequest;
 use super::super::packet::publication::Message;
 use super::super::topic_filter;
 use super::backpressure::Pace;
-use crate::event::Sharer;
+use boxbridge_event::Sharer;
 
 /// Messages that wait for one subscriber; beyond it the oldest goes.
 const WAITING_MAX: usize = 1000;

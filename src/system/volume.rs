@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::disk::Disk;
+use crate::system::disk::Disk;
 
 /// The block size of nearly every file system; if it is larger, `st_blocks` shows it.
 const BLOCK: u64 = 4_096;

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::disk::Disk;
-use crate::event::Timestamp;
+use crate::system::disk::Disk;
+use boxbridge_event::Timestamp;
 
 mod history;
 

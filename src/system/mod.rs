@@ -1,0 +1,8 @@
+//! The operating system, as the rest of us sees it: files, room, time, memory.
+//!
+//! Deliberately knows nothing of events: whatever is here could serve another program.
+
+pub mod clock; // how old something is, by a wall clock that may be set
+pub mod disk; // the way to the file system
+pub mod memory; // what is freed goes back to the system
+pub mod volume; // what a file occupies, and who may read it
