@@ -195,9 +195,20 @@ pub async fn farewell(embedded: Option<Arc<Embedded>>, noted: Untaken) {
     }
 }
 
-/// The file store's own upkeep: what is over its time goes.
-pub(super) fn keep_store_clean(store: Arc<Store>, clock: Arc<Clock>, stage: &Stage) {
+/// The file store's own upkeep: what was written is synced, and what is over its time goes.
+pub(super) fn keep_store(store: Arc<Store>, clock: Arc<Clock>, stage: &Stage) {
     let stop = stage.stop.clone();
+    stage.keep("store.sync", {
+        let (store, stop) = (Arc::clone(&store), stop.clone());
+        move || {
+            let (store, stop) = (Arc::clone(&store), stop.clone());
+            async move {
+                stop.run_until_cancelled(store.keep_synced())
+                    .await
+                    .unwrap_or_default()
+            }
+        }
+    });
     stage.keep("store.keep", move || {
         let (store, clock, stop) = (Arc::clone(&store), Arc::clone(&clock), stop.clone());
         async move {

@@ -90,7 +90,7 @@ impl Start<'_> {
 
         match client {
             Client::Store(store) => {
-                build::keep_store_clean(Arc::clone(&store), Arc::clone(self.clock), self.stage);
+                build::keep_store(Arc::clone(&store), Arc::clone(self.clock), self.stage);
                 self.loops(settings, store, || ToStore(Arc::clone(&router)))
             }
             Client::Mqtt(mqtt) => self.loops(settings, mqtt, || ToBus::mqtt(Arc::clone(&router))),

@@ -1,6 +1,7 @@
 //! Pictures → the picture store: a folder or an S3 bucket. Of the gateway the only place that knows object_store.
 //!
-//! Promises: a record is acknowledged when every picture of it lies in the store, synced if it is a folder; the same picture is not
+//! Promises: a record is acknowledged when every picture of it lies in the store; what of a folder is durable by then says
+//! [`Store::written`]; the same picture is not
 //! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
 //! given up only if the store refuses it and takes another in its place; one that fails in the store while others do not is tried again alone. Deliberately makes no bucket, and reads
 //! nothing back but for `check` and `reconcile`.
@@ -19,9 +20,11 @@ use crate::fault::Fault;
 use crate::metrics;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
+use crate::system::written::Written;
 use boxbridge_config::StoreUrl;
 use boxbridge_event::{Lane, Object};
 
+mod batch;
 mod files;
 mod known;
 mod session;
@@ -30,6 +33,7 @@ mod verdict;
 pub use boxbridge_connect::bucket::prefix;
 pub use session::Session;
 
+use batch::Batch;
 use files::Files;
 use known::{Claim, Known};
 use verdict::Verdict;
@@ -38,6 +42,8 @@ use verdict::Verdict;
 pub struct Store {
     disk: Disk,
     config: boxbridge_config::Store,
+    /// Of a folder whose pictures are synced in batches.
+    written: Option<Arc<Written>>,
     /// Made at the first connect: until then the disk may not be mounted.
     shared: OnceLock<Arc<Shared>>,
 }
@@ -85,9 +91,11 @@ impl Store {
 
     /// The same by way of `disk`, where it is a folder.
     pub fn on(disk: Disk, config: boxbridge_config::Store) -> Store {
+        let in_batches = matches!(config.url, StoreUrl::File(_)) && batch::is_possible();
         Store {
             disk,
             config,
+            written: in_batches.then(Arc::default),
             shared: OnceLock::new(),
         }
     }
@@ -149,6 +157,39 @@ impl Store {
         }
     }
 
+    /// How much of what it wrote is durable; `None` where a picture is durable once it is stored.
+    pub fn written(&self) -> Option<&Arc<Written>> {
+        self.written.as_ref()
+    }
+
+    /// Syncs what was written, every second or 64 MiB, for as long as it is polled.
+    pub async fn keep_synced(&self) {
+        while self.written.is_some() {
+            match self.shared.get().and_then(|shared| shared.batch()) {
+                Some(batch) => batch.due().await,
+                None => tokio::time::sleep(batch::BATCH_TIME).await,
+            }
+            self.sync().await;
+        }
+    }
+
+    /// Syncs what was written until now.
+    pub async fn sync(&self) {
+        let Some(shared) = self.shared.get().map(Arc::clone) else {
+            return;
+        };
+        let synced = tokio::task::spawn_blocking(move || {
+            let forget = || shared.known.forget();
+            shared.batch().map_or(Ok(()), |batch| batch.sync(forget))
+        });
+        if let Ok(Err(error)) = synced.await {
+            tracing::error!(
+                %error,
+                "the picture store's disk failed a sync: what was written since the last one is written again"
+            );
+        }
+    }
+
     /// One round of [`Store::keep_clean`]; `false` if there is nothing to sweep.
     pub async fn sweep(&self, clock: &Arc<Clock>) -> Result<bool, ConnectError> {
         let (shared, clock) = (Arc::clone(self.shared()?), Arc::clone(clock));
@@ -184,6 +225,7 @@ impl Store {
                 root,
                 config.keep,
                 config.max_bytes,
+                self.written.clone(),
             )?)),
             StoreUrl::S3(bucket) => Backend::Bucket {
                 store: open(bucket)?,
@@ -249,6 +291,13 @@ impl Failure {
 }
 
 impl Shared {
+    fn batch(&self) -> Option<&Batch> {
+        match &self.backend {
+            Backend::Files(files) => files.batch(),
+            Backend::Bucket { .. } => None,
+        }
+    }
+
     fn path(&self, key: &str) -> Path {
         match &self.backend {
             Backend::Bucket { prefix, .. } if !prefix.is_empty() => {
@@ -298,8 +347,11 @@ impl Shared {
             Backend::Bucket { store, .. } => self.put_object(store.as_ref(), &object).await?,
         };
 
-        if outcome == Outcome::Stored {
-            claim.stored();
+        if outcome == Outcome::Stored && !claim.stored() {
+            return Err(format!(
+                "store: the disk failed a sync while {} was written",
+                object.key
+            ));
         }
         Ok(outcome)
     }

@@ -28,6 +28,7 @@ pub enum Call {
     Write,
     Sync,
     SyncDirectory,
+    SyncFileSystem,
     Allocate,
     Punch,
     SetLength,

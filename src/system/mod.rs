@@ -6,3 +6,4 @@ pub mod clock; // how old something is, by a wall clock that may be set
 pub mod disk; // the way to the file system
 pub mod memory; // what is freed goes back to the system
 pub mod volume; // what a file occupies, and who may read it
+pub mod written; // how much of what was written is on the disk

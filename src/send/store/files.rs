@@ -1,7 +1,7 @@
 //! The file store: a folder that is kept within its budget and its age.
 //!
-//! Promises: a picture is synced, with every folder above it, before it counts as stored, and never stands under its name in
-//! part. Nobody but us can read it (files 0600, folders 0700); a root that is open and not ours to close is said in the log. All pictures
+//! Promises: a picture counts as stored once it stands whole under its name, and as durable once it is synced, with every folder
+//! above it: in batches (`batch.rs`), or at once where the kernel does not tell what a batch lost. Nobody but us can read it (files 0600, folders 0700); a root that is open and not ours to close is said in the log. All pictures
 //! occupy no more than the budget, and leave the file system some inodes. A picture is removed only when it is older than `keep`, by a clock
 //! whose jumps do not count, and nothing we sent in that time named it. Files that are not ours are neither counted nor touched.
 //! Deliberately never makes room for a new picture by removing an old one.
@@ -10,16 +10,19 @@ use std::collections::HashSet;
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::batch::{Batch, Write};
 use super::known::{Known, REMEMBERED};
 use crate::send::ConnectError;
 use crate::system::clock::Clock;
 use crate::system::disk::{Disk, File};
 use crate::system::volume::{self, Rank};
+use crate::system::written::Written;
 use boxbridge_event::Timestamp;
 
 pub(super) struct Files {
@@ -35,6 +38,8 @@ pub(super) struct Files {
     folders: Mutex<HashSet<PathBuf>>,
     /// Tells unfinished files of one picture apart.
     unfinished: AtomicU64,
+    /// What is synced together; without it each picture is synced by itself.
+    batch: Option<Batch>,
 }
 
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
@@ -55,6 +60,7 @@ impl Files {
         root: &Path,
         keep: Duration,
         max_bytes: u64,
+        written: Option<Arc<Written>>,
     ) -> Result<Files, ConnectError> {
         let failed = |error: &dyn std::fmt::Display| ConnectError {
             message: format!("store: cannot use {}: {error}", root.display()),
@@ -71,7 +77,12 @@ impl Files {
             came,
             folders: Mutex::default(),
             unfinished,
+            batch: written.map(|written| Batch::new(disk, root, written)),
         })
+    }
+
+    pub(super) fn batch(&self) -> Option<&Batch> {
+        self.batch.as_ref()
     }
 
     pub(super) fn exists(&self, key: &str) -> io::Result<bool> {
@@ -98,7 +109,8 @@ impl Files {
         Ok(())
     }
 
-    /// Stores a picture, synced; `false` if there is no room for it. Blocks on the disk.
+    /// Stores a picture; `false` if there is no room for it. It is synced when the batch is. Blocks on the
+    /// disk.
     pub(super) fn put(&self, key: &str, bytes: &[u8]) -> io::Result<bool> {
         let path = self.root.join(key);
         let wanted = volume::cost(bytes.len() as u64);
@@ -111,7 +123,7 @@ impl Files {
         let before = self.used.fetch_add(wanted, Ordering::Relaxed);
         let fits = before + wanted <= self.max_bytes + replaced && self.has_inodes();
         let written = if fits {
-            self.write(&path, bytes)
+            self.write(&path, bytes, self.batch())
         } else {
             Ok(0)
         };
@@ -130,7 +142,7 @@ impl Files {
     /// Shows whether we may write.
     pub(super) fn write_probe(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
         self.prepare()?;
-        self.write(&self.root.join(key), bytes).map(|_| ())
+        self.write(&self.root.join(key), bytes, None).map(|_| ())
     }
 
     pub(super) fn has_inodes(&self) -> bool {
@@ -145,8 +157,9 @@ impl Files {
             });
     }
 
-    /// Writes a file whole and synced. The bytes that it occupies now.
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<u64> {
+    /// Writes a file whole: it is synced with the batch, or at once. The bytes that it occupies now.
+    fn write(&self, path: &Path, bytes: &[u8], batch: Option<&Batch>) -> io::Result<u64> {
+        let in_batch = batch.map(Batch::begin).transpose()?;
         let mut file = match self.begin(path) {
             // Somebody removed the folder that we remember.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -156,17 +169,35 @@ impl Files {
             begun => begun?,
         };
 
-        let written = file
-            .write_at(bytes, 0)
-            .and_then(|()| file.sync())
-            .and_then(|()| file.rename(path));
+        let written = self.fill(&mut file, path, bytes, in_batch);
         if written.is_err() {
             let _ = self.disk.remove(file.path());
         }
-        written?;
+        written
+    }
 
-        sync_parent(&self.disk, path)?;
-        Ok(volume::occupied(&file.stat()?))
+    fn fill(
+        &self,
+        file: &mut File,
+        path: &Path,
+        bytes: &[u8],
+        in_batch: Option<Write<'_>>,
+    ) -> io::Result<u64> {
+        file.write_at(bytes, 0)?;
+        let metadata = file.stat()?;
+
+        match in_batch.filter(|write| write.covers(&metadata)) {
+            Some(write) => {
+                file.rename(path)?;
+                write.done(bytes.len() as u64);
+            }
+            None => {
+                file.sync()?;
+                file.rename(path)?;
+                sync_parent(&self.disk, path)?;
+            }
+        }
+        Ok(volume::occupied(&metadata))
     }
 
     /// A file that nobody else writes, beside where the picture will stand.

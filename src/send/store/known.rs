@@ -31,6 +31,8 @@ struct State {
     others: Generations,
     /// Uploads in progress; the channel closes when one ends.
     underway: HashMap<Id, watch::Receiver<()>>,
+    /// How often everything was forgotten.
+    forgotten: u64,
 }
 
 /// The first half of the SHA-256 of a key: a key itself is three times as long.
@@ -56,6 +58,8 @@ pub(super) struct Ours {
     state: Arc<Mutex<State>>,
     id: Id,
     kind: PictureKind,
+    /// As it was when the claim was made.
+    forgotten: u64,
     _done: watch::Sender<()>,
 }
 
@@ -70,12 +74,21 @@ impl Known {
                 registered,
                 others,
                 underway: HashMap::new(),
+                forgotten: 0,
             })),
         }
     }
 
     pub(super) fn is_stored(&self, kind: PictureKind, key: &str) -> bool {
         lock(&self.state).generations(kind).contains(&id(key))
+    }
+
+    /// Nothing is believed any more, nor what is on its way now.
+    pub(super) fn forget(&self) {
+        let mut state = lock(&self.state);
+        state.forgotten += 1;
+        state.registered = Generations::new(REGISTERED_MAX);
+        state.others = Generations::new(OTHERS_MAX);
     }
 
     /// Waits while another stores it.
@@ -117,15 +130,21 @@ impl Known {
             state: Arc::clone(&self.state),
             id,
             kind,
+            forgotten: state.forgotten,
             _done: done,
         }
     }
 }
 
 impl Ours {
-    /// It is there now.
-    pub(super) fn stored(self) {
-        lock(&self.state).generations(self.kind).insert(self.id);
+    /// It is there now; false if all that was written until now may be lost.
+    pub(super) fn stored(self) -> bool {
+        let mut state = lock(&self.state);
+        let is_believed = state.forgotten == self.forgotten;
+        if is_believed {
+            state.generations(self.kind).insert(self.id);
+        }
+        is_believed
     }
 }
 
@@ -196,10 +215,27 @@ mod tests {
         let Claim::Ours(second) = second.await else {
             panic!("stored")
         };
-        second.stored();
+        assert!(second.stored());
         assert!(matches!(known.claim(KIND, "a").await, Claim::Stored));
         assert!(known.is_stored(KIND, "a") && !known.is_stored(KIND, "b"));
         assert!(known.claim_to_remove("a").is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_stored_again_and_so_is_what_was_on_its_way() {
+        let known = Known::new();
+        let Claim::Ours(before) = known.claim(KIND, "a").await else {
+            panic!("stored")
+        };
+        assert!(before.stored());
+        let Claim::Ours(meanwhile) = known.claim(KIND, "b").await else {
+            panic!("stored")
+        };
+
+        known.forget();
+
+        assert!(!meanwhile.stored());
+        assert!(!known.is_stored(KIND, "a") && !known.is_stored(KIND, "b"));
     }
 
     #[test]

@@ -6,9 +6,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::batch::Batch;
 use super::{Outcome, Shared};
 use crate::fault::Fault;
 use crate::metrics;
@@ -24,6 +25,8 @@ pub struct Session {
     records: HashMap<Sequence, Record>,
     /// Answers that are waiting to be asked for.
     ready: VecDeque<Answer>,
+    /// Of the disk, where pictures are synced in batches.
+    failures: Option<watch::Receiver<Option<String>>>,
 }
 
 /// A record that has no answer yet.
@@ -42,12 +45,14 @@ const RECORDS_PER_UPLOAD: usize = 4;
 impl Session {
     pub(super) fn new(shared: Arc<Shared>) -> Session {
         let permits = Arc::new(Semaphore::new(shared.concurrency));
+        let failures = shared.batch().map(Batch::failures);
         Session {
             shared,
             permits,
             uploads: JoinSet::new(),
             records: HashMap::new(),
             ready: VecDeque::new(),
+            failures,
         }
     }
 
@@ -58,6 +63,14 @@ impl Session {
             let _permit = permits.acquire().await;
             (sequence, kind, shared.put(object).await)
         });
+    }
+
+    /// What the disk said of a sync that failed since this session began: what was stored in it may be lost.
+    fn failed_sync(&self) -> Option<String> {
+        let failures = self.failures.as_ref()?;
+        let has_failed = failures.has_changed().unwrap_or(false);
+        let error = has_failed.then(|| failures.borrow().clone()).flatten()?;
+        Some(format!("store: the disk failed a sync: {error}"))
     }
 
     fn settle(&mut self, sequence: Sequence, kind: PictureKind, outcome: Outcome) {
@@ -155,11 +168,18 @@ impl crate::send::Session for Session {
 
     async fn next(&mut self) -> Result<Answer, Lost> {
         loop {
+            if let Some(error) = self.failed_sync() {
+                return Err(Lost::unexplained(error));
+            }
             if let Some(answer) = self.ready.pop_front() {
                 return Ok(answer);
             }
 
-            match self.uploads.join_next().await {
+            let ended = tokio::select! {
+                () = another(&mut self.failures) => continue,
+                ended = self.uploads.join_next() => ended,
+            };
+            match ended {
                 Some(Ok((sequence, kind, Ok(outcome)))) => self.settle(sequence, kind, outcome),
                 Some(Ok((_, _, Err(error)))) => return Err(Lost::unexplained(error)),
                 Some(Err(_)) => {
@@ -168,8 +188,19 @@ impl crate::send::Session for Session {
                     )));
                 }
                 // Nothing is on its way, and nothing will be until the next submit.
-                None => std::future::pending().await,
+                None => another(&mut self.failures).await,
             }
         }
     }
+}
+
+/// Waits for the next failed sync, which stays to be seen.
+async fn another(failures: &mut Option<watch::Receiver<Option<String>>>) {
+    let Some(failures) = failures else {
+        return std::future::pending().await;
+    };
+    if failures.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    failures.mark_changed();
 }

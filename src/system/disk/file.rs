@@ -92,6 +92,12 @@ impl File {
         self.call(Call::SyncDirectory, || self.file.sync_all())
     }
 
+    /// syncfs: everything that was written to the file system on which it lies. Since Linux 5.8 it fails if
+    /// anything could not be written since this file was opened.
+    pub fn sync_file_system(&self) -> io::Result<()> {
+        self.call(Call::SyncFileSystem, || Ok(rustix::fs::syncfs(&self.file)?))
+    }
+
     /// Allocates the first `bytes` bytes, so that a full disk shows now. If the file system cannot, zeros are written.
     pub fn allocate(&self, bytes: u64) -> io::Result<()> {
         let allocated = self.call(Call::Allocate, || {

@@ -22,6 +22,7 @@ use crate::parts::gateway::{Gateway, event, get};
 use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server};
 use crate::parts::subscriber::Subscriber;
 
+mod batches;
 mod moves;
 mod one_picture;
 
