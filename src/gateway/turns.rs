@@ -1,7 +1,7 @@
 //! Work on bodies, off the threads that accept and answer: in turn by source, on so many threads as there are cores, or as a disk can use.
 //!
 //! Promises: a source that sends costly bodies makes others wait for one of them at most, not for all. Where nothing waits, work begins at
-//! once. Deliberately interrupts nothing: what one body may cost is bounded before.
+//! once; short work then stays where it is. Deliberately interrupts nothing: what one body may cost is bounded before.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,6 +41,22 @@ impl Turns {
         Turns::new(16)
     }
 
+    /// The same for work that costs less than handing it to another thread and back: where nobody works, it is done at once, on this
+    /// thread. One at a time, so that another thread is left for whoever connects meanwhile.
+    pub async fn run_short<T: Send + 'static>(
+        self: &Arc<Turns>,
+        source: Sharer,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        if !self.begin_alone() {
+            return self.run(source, work).await;
+        }
+
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        self.leave();
+        done.ok()
+    }
+
     /// Does `work` when it is its source's turn; `None` if it panicked.
     pub async fn run<T: Send + 'static>(
         self: &Arc<Turns>,
@@ -69,6 +85,24 @@ impl Turns {
         while let Some(job) = worker.next() {
             // A panic is one job's: its sender learns of it by its channel, and the hook has logged it.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+        }
+    }
+
+    fn begin_alone(&self) -> bool {
+        let mut waiting = self.waiting();
+        let is_alone = waiting.workers == 0 && waiting.jobs.is_empty();
+        waiting.workers += usize::from(is_alone);
+        is_alone
+    }
+
+    /// What came meanwhile is done by another thread.
+    fn leave(self: &Arc<Turns>) {
+        let mut waiting = self.waiting();
+        if waiting.jobs.is_empty() {
+            waiting.workers -= 1;
+        } else {
+            let turns = Arc::clone(self);
+            tokio::task::spawn_blocking(move || turns.work());
         }
     }
 
@@ -131,6 +165,31 @@ mod tests {
             assert!(task.await.unwrap());
         }
         assert_eq!(*done.lock().unwrap(), [greedy, other, greedy, greedy]);
+    }
+
+    #[tokio::test]
+    async fn short_work_stays_on_its_thread_where_nobody_works_and_leaves_none_waiting() {
+        let (turns, source) = (Turns::new(1), Sharer::of_peer("10.0.0.1"));
+        let this = std::thread::current().id();
+        let here = move || std::thread::current().id() == this;
+        assert_eq!(turns.run_short(source, here).await, Some(true));
+
+        // What is handed over while it works is done by another thread, once it is through.
+        let inner = Arc::clone(&turns);
+        let handed_over = turns.run_short(source, move || {
+            let mut later = Box::pin(async move { inner.run_short(source, here).await });
+            let waker = std::task::Waker::noop();
+            let mut context = std::task::Context::from_waker(waker);
+            assert!(later.as_mut().poll(&mut context).is_pending());
+            later
+        });
+        let later = handed_over.await.unwrap();
+        assert_eq!(later.await, Some(false));
+        assert_eq!(
+            turns.run_short(source, || -> u8 { panic!("as if") }).await,
+            None
+        );
+        assert_eq!(turns.run_short(source, here).await, Some(true));
     }
 
     #[tokio::test]

@@ -20,6 +20,8 @@ use boxbridge_event::{Code, Event, Refusal, Source};
 
 /// A sender sees what was understood of its event; more than this is nobody's to read, and would be in memory until it was.
 const ECHO_MAX: usize = 64 * 1024;
+/// So much is taken apart in a millisecond, a camera's usual 200 KB in a third of one.
+const SHORT: usize = 512 * 1024;
 /// How often work may find that it needs more than it has: once before it begins, and a few times in a repair.
 const TURNS_MAX: usize = 16;
 
@@ -68,6 +70,15 @@ enum Turn {
     Needs(usize, Part),
 }
 
+impl Part {
+    fn text(&self) -> &Bytes {
+        match self {
+            Part::Whole(text) => text,
+            Part::Element { element, .. } => &element.text,
+        }
+    }
+}
+
 impl Work {
     pub fn new(gateway: &Gateway, source: &Source, room: &Room) -> Work {
         let shared = Shared {
@@ -84,11 +95,14 @@ impl Work {
     pub async fn take_apart(&self, mut part: Part) -> Result<Taken, Refusal> {
         for _ in 0..TURNS_MAX {
             let shared = Arc::clone(&self.shared);
-            match self
-                .turns
-                .run(self.shared.source.sharer(), move || shared.turn(part))
-                .await
-            {
+            let (source, is_short) = (self.shared.source.sharer(), part.text().len() <= SHORT);
+            let turn = move || shared.turn(part);
+            let came_to = if is_short {
+                self.turns.run_short(source, turn).await
+            } else {
+                self.turns.run(source, turn).await
+            };
+            match came_to {
                 None => break,
                 Some(Turn::Done(taken)) => return Ok(taken),
                 Some(Turn::Needs(bytes, again)) => {

@@ -22,7 +22,7 @@ use crate::system::clock::Clock;
 use crate::system::disk::Disk;
 use crate::system::written::Written;
 use boxbridge_config::StoreUrl;
-use boxbridge_event::{Lane, Object};
+use boxbridge_event::{Lane, Object, PictureKind};
 
 mod batch;
 mod files;
@@ -335,25 +335,48 @@ impl Shared {
         }
     }
 
-    /// The store has it, from now or from before; an error means that the store is down.
-    async fn put(&self, object: Object) -> Result<Outcome, String> {
-        let Claim::Ours(claim) = self.known.claim(object.kind, &object.key).await else {
-            metrics::pictures_saved(object.bytes.len() as u64);
-            return Ok(Outcome::Stored);
-        };
-
-        let outcome = match &self.backend {
-            Backend::Files(files) => self.put_file(files, &object).await?,
-            Backend::Bucket { store, .. } => self.put_object(store.as_ref(), &object).await?,
-        };
-
-        if outcome == Outcome::Stored && !claim.stored() {
-            return Err(format!(
-                "store: the disk failed a sync while {} was written",
-                object.key
-            ));
+    /// What is put in one go: into a folder all pictures of a record, into a bucket each by itself.
+    fn uploads(&self, mut objects: Vec<Object>) -> Vec<Vec<Object>> {
+        match &self.backend {
+            Backend::Files(_) => {
+                // Whoever claims several does it in this order, so that no two wait for each other.
+                objects.sort_by(|one, other| one.key.cmp(&other.key));
+                objects.dedup_by(|one, other| one.key == other.key);
+                vec![objects]
+            }
+            Backend::Bucket { .. } => objects.into_iter().map(|object| vec![object]).collect(),
         }
-        Ok(outcome)
+    }
+
+    /// Puts what is not there yet, and says what became of each; an error means that the store is down.
+    async fn put(&self, objects: Vec<Object>) -> Result<Vec<(PictureKind, Outcome)>, String> {
+        let (mut outcomes, mut ours) = (Vec::with_capacity(objects.len()), Vec::new());
+        for object in objects {
+            match self.known.claim(object.kind, &object.key).await {
+                Claim::Ours(claim) => ours.push((claim, object)),
+                Claim::Stored => {
+                    metrics::pictures_saved(object.bytes.len() as u64);
+                    outcomes.push((object.kind, Outcome::Stored));
+                }
+            }
+        }
+
+        let (claims, ours): (Vec<_>, Vec<_>) = ours.into_iter().unzip();
+        let put = match &self.backend {
+            Backend::Files(files) => self.put_files(files, &ours).await?,
+            Backend::Bucket { store, .. } => self.put_objects(store.as_ref(), &ours).await?,
+        };
+
+        for ((claim, object), outcome) in claims.into_iter().zip(&ours).zip(put) {
+            if outcome == Outcome::Stored && !claim.stored() {
+                let key = &object.key;
+                return Err(format!(
+                    "store: the disk failed a sync while {key} was written"
+                ));
+            }
+            outcomes.push((object.kind, outcome));
+        }
+        Ok(outcomes)
     }
 
     /// Work that blocks on the disk goes on when its time is over, but nobody waits for it any more.
@@ -371,21 +394,48 @@ impl Shared {
             .map_err(Failure::File)
     }
 
-    async fn put_file(&self, files: &Arc<Files>, object: &Object) -> Result<Outcome, String> {
-        let (key, bytes) = (object.key.clone(), object.bytes.clone());
-        match self
-            .on_disk(files, move |files| files.put(&key, &bytes))
-            .await
-        {
-            Ok(true) => Ok(Outcome::Stored),
-            Ok(false) => Ok(Outcome::Full),
-            // A disk that is full or broken is down: what it says of one file it says of all.
-            Err(failure) => Err(format!(
-                "store: cannot write {}: {}",
-                object.key,
-                failure.detail()
-            )),
+    /// In one go: each hand-over to another thread costs as much as writing a picture.
+    async fn put_files(
+        &self,
+        files: &Arc<Files>,
+        objects: &[Object],
+    ) -> Result<Vec<Outcome>, String> {
+        let wanted: Vec<_> = objects
+            .iter()
+            .map(|object| (object.key.clone(), object.bytes.clone()))
+            .collect();
+        let put = move |files: &Files| {
+            let mut outcomes = Vec::with_capacity(wanted.len());
+            for (key, bytes) in wanted {
+                match files.put(&key, &bytes) {
+                    Ok(true) => outcomes.push(Outcome::Stored),
+                    Ok(false) => outcomes.push(Outcome::Full),
+                    Err(error) => return Ok(Err((key, error))),
+                }
+            }
+            Ok(Ok(outcomes))
+        };
+
+        // A disk that is full or broken is down: what it says of one file it says of all.
+        let cannot_write =
+            |what: &str, detail: String| format!("store: cannot write {what}: {detail}");
+        match self.on_disk(files, put).await {
+            Ok(Ok(outcomes)) => Ok(outcomes),
+            Ok(Err((key, error))) => Err(cannot_write(&key, error.to_string())),
+            Err(failure) => Err(cannot_write("pictures", failure.detail())),
         }
+    }
+
+    async fn put_objects(
+        &self,
+        store: &dyn ObjectStore,
+        objects: &[Object],
+    ) -> Result<Vec<Outcome>, String> {
+        let mut outcomes = Vec::with_capacity(objects.len());
+        for object in objects {
+            outcomes.push(self.put_object(store, object).await?);
+        }
+        Ok(outcomes)
     }
 
     async fn put_object(

@@ -21,7 +21,7 @@ use boxbridge_event::{Object, PictureKind, PictureVerdict, Sequence};
 pub struct Session {
     shared: Arc<Shared>,
     permits: Arc<Semaphore>,
-    uploads: JoinSet<(Sequence, PictureKind, Result<Outcome, String>)>,
+    uploads: JoinSet<(Sequence, Put)>,
     records: HashMap<Sequence, Record>,
     /// Answers that are waiting to be asked for.
     ready: VecDeque<Answer>,
@@ -29,9 +29,13 @@ pub struct Session {
     failures: Option<watch::Receiver<Option<String>>>,
 }
 
+/// What became of pictures that were put in one go.
+type Put = Result<Vec<(PictureKind, Outcome)>, String>;
+
 /// A record that has no answer yet.
 #[derive(Default)]
 struct Record {
+    /// Uploads that have not ended.
     left: usize,
     verdict: PictureVerdict,
     refusals: Vec<String>,
@@ -56,12 +60,11 @@ impl Session {
         }
     }
 
-    fn upload(&mut self, sequence: Sequence, object: Object) {
+    fn upload(&mut self, sequence: Sequence, objects: Vec<Object>) {
         let (shared, permits) = (Arc::clone(&self.shared), Arc::clone(&self.permits));
         self.uploads.spawn(async move {
-            let kind = object.kind;
             let _permit = permits.acquire().await;
-            (sequence, kind, shared.put(object).await)
+            (sequence, shared.put(objects).await)
         });
     }
 
@@ -73,19 +76,13 @@ impl Session {
         Some(format!("store: the disk failed a sync: {error}"))
     }
 
-    fn settle(&mut self, sequence: Sequence, kind: PictureKind, outcome: Outcome) {
+    fn settle(&mut self, sequence: Sequence, outcomes: Vec<(PictureKind, Outcome)>) {
         let Some(record) = self.records.get_mut(&sequence) else {
             return;
         };
         record.left = record.left.saturating_sub(1);
-        match outcome {
-            Outcome::Stored => {}
-            Outcome::Full => record.verdict.not_stored.insert(kind),
-            Outcome::Refused(detail) => {
-                record.verdict.missing.insert(kind);
-                record.refusals.push(format!("{kind}: {detail}"));
-            }
-            Outcome::NotNow(detail) => record.not_now = Some(format!("{kind}: {detail}")),
+        for (kind, outcome) in outcomes {
+            record.note(kind, outcome);
         }
 
         if record.left == 0
@@ -97,6 +94,18 @@ impl Session {
 }
 
 impl Record {
+    fn note(&mut self, kind: PictureKind, outcome: Outcome) {
+        match outcome {
+            Outcome::Stored => {}
+            Outcome::Full => self.verdict.not_stored.insert(kind),
+            Outcome::Refused(detail) => {
+                self.verdict.missing.insert(kind);
+                self.refusals.push(format!("{kind}: {detail}"));
+            }
+            Outcome::NotNow(detail) => self.not_now = Some(format!("{kind}: {detail}")),
+        }
+    }
+
     fn into_answer(self, sequence: Sequence) -> Answer {
         if let Some(detail) = self.not_now {
             // All of it comes again; what is stored by then is known.
@@ -153,16 +162,19 @@ impl crate::send::Session for Session {
             .partition(|object| self.shared.known.is_stored(object.kind, &object.key));
         metrics::pictures_saved(stored.iter().map(|object| object.bytes.len() as u64).sum());
 
+        if wanted.is_empty() {
+            let answer = Record::default().into_answer(sequence);
+            return self.ready.push_back(answer);
+        }
+
+        let uploads = self.shared.uploads(wanted);
         let record = Record {
-            left: wanted.len(),
+            left: uploads.len(),
             ..Record::default()
         };
-        if wanted.is_empty() {
-            return self.ready.push_back(record.into_answer(sequence));
-        }
         self.records.insert(sequence, record);
-        for object in wanted {
-            self.upload(sequence, object);
+        for objects in uploads {
+            self.upload(sequence, objects);
         }
     }
 
@@ -180,8 +192,8 @@ impl crate::send::Session for Session {
                 ended = self.uploads.join_next() => ended,
             };
             match ended {
-                Some(Ok((sequence, kind, Ok(outcome)))) => self.settle(sequence, kind, outcome),
-                Some(Ok((_, _, Err(error)))) => return Err(Lost::unexplained(error)),
+                Some(Ok((sequence, Ok(outcomes)))) => self.settle(sequence, outcomes),
+                Some(Ok((_, Err(error)))) => return Err(Lost::unexplained(error)),
                 Some(Err(_)) => {
                     return Err(Lost::unexplained(format!(
                         "store: an upload ended early: {Fault}"
