@@ -132,10 +132,24 @@ impl Start<'_> {
                 ages: Arc::clone(self.ages),
                 fetches: Fetches::default(),
             };
-            self.stage
-                .tasks
-                .spawn(keep_delivering(delivery, self.stage.stop.clone()));
+            self.stage.tasks.spawn_on(
+                keep_delivering(delivery, self.stage.stop.clone()),
+                out(),
+            );
         }
         link
     }
+}
+
+fn out() -> &'static tokio::runtime::Handle {
+    static OUT: std::sync::OnceLock<tokio::runtime::Runtime> = std::sync::OnceLock::new();
+    OUT.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("deliver")
+            .enable_all()
+            .build()
+            .expect("threads")
+    })
+    .handle()
 }
