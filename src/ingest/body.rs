@@ -21,8 +21,10 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 32 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
 
-/// The first buffer of a body: a usual body fills it a few times.
+/// The memory that a body holds at first: a usual body takes a few times as much.
 const FIRST_BYTES: usize = 64 * 1024;
+/// A usual body is shorter: a few pictures.
+const USUAL_BYTES: usize = 512 * 1024;
 
 /// Bytes that form a whole document and are followed by this much silence are the body, whatever length was declared.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
@@ -59,82 +61,111 @@ pub async fn read(
     room: &Room,
 ) -> Result<Arrived, Incomplete> {
     let start = Instant::now();
-    let mut bytes = Vec::new();
+    let mut buffer = Buffer::new(length);
     let mut end = DocumentEnd::new(length.charset);
     let mut was_looked_at = false;
 
     loop {
-        let deadline = deadline(start, bytes.len(), settings);
-        let may_end = length.may_be_wrong && !was_looked_at && !bytes.is_empty();
+        // If the length may be wrong, each pause is a reason to look for the document's end, once.
+        let deadline = deadline(start, buffer.bytes.len(), settings);
+        let may_end = length.may_be_wrong && !was_looked_at && !buffer.bytes.is_empty();
         let look = if may_end {
             deadline.min(Instant::now() + SILENCE_MAX)
         } else {
             deadline
         };
+
         let frame = tokio::select! {
             refusal = room.ended() => return Err(Incomplete::Refused(refusal)),
             frame = tokio::time::timeout_at(look, body.frame()) => frame,
         };
-
-        let frame = match frame {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(None) => return Ok(arrived(bytes, false)),
-            Ok(Some(Err(_))) if length.may_be_wrong && end.is_whole(&bytes) => {
-                return Ok(arrived(bytes, true));
+        match frame {
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    let taken = buffer.take(&data, room).await;
+                    taken.map_err(Incomplete::Refused)?;
+                    was_looked_at = false;
+                }
             }
-            Ok(Some(Err(_))) => return Err(Incomplete::Aborted),
-            Err(_) if may_end && end.is_whole(&bytes) => return Ok(arrived(bytes, true)),
-            Err(_) if look < deadline => {
+            Ok(None) => return Ok(buffer.arrived(false)),
+            Ok(Some(Err(_))) => {
+                let is_whole = length.may_be_wrong && end.is_whole(&buffer.bytes).await;
+                return is_whole
+                    .then(|| buffer.arrived(true))
+                    .ok_or(Incomplete::Aborted);
+            }
+            Err(_) => {
+                if may_end && end.is_whole(&buffer.bytes).await {
+                    return Ok(buffer.arrived(true));
+                }
+                if look >= deadline {
+                    let refusal = too_slow(buffer.bytes.len(), start);
+                    return Err(Incomplete::Refused(refusal));
+                }
                 was_looked_at = true;
-                continue;
             }
-            Err(_) => return Err(Incomplete::Refused(too_slow(bytes.len(), start))),
-        };
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-
-        if bytes.len() + data.len() > length.limit {
-            return Err(Incomplete::Refused(too_large(
-                length.limit,
-                length.declared,
-            )));
         }
-        make_room(&mut bytes, data.len(), length, room)
-            .await
-            .map_err(Incomplete::Refused)?;
-        bytes.extend_from_slice(&data);
-        was_looked_at = false;
     }
 }
 
-fn arrived(bytes: Vec<u8>, is_early: bool) -> Arrived {
-    Arrived {
-        bytes: bytes.into(),
-        is_early,
-    }
-}
-
-/// Makes room for `more` bytes, and holds the buffer's memory. Each buffer is twice as large as the one before, up to the body's length.
-async fn make_room(
-    bytes: &mut Vec<u8>,
-    more: usize,
+/// The bytes of a body that have come.
+struct Buffer {
+    bytes: Vec<u8>,
     length: Length,
-    room: &Room,
-) -> Result<(), Refusal> {
-    let needed = bytes.len() + more;
-    if needed <= bytes.capacity() {
-        return Ok(());
+    /// How much memory the room holds for them.
+    held: usize,
+}
+
+impl Buffer {
+    fn new(length: Length) -> Buffer {
+        Buffer {
+            bytes: Vec::new(),
+            length,
+            held: 0,
+        }
     }
 
-    let declared = length
-        .declared
-        .and_then(|length| usize::try_from(length).ok());
-    let whole = declared.unwrap_or(length.limit).clamp(needed, length.limit);
-    let capacity = (2 * bytes.capacity()).max(FIRST_BYTES).clamp(needed, whole);
-    room.grow_to(capacity).await?;
-    bytes.reserve_exact(capacity - bytes.len());
-    Ok(())
+    async fn take(&mut self, data: &[u8], room: &Room) -> Result<(), Refusal> {
+        let Length {
+            limit, declared, ..
+        } = self.length;
+        let needed = self.bytes.len() + data.len();
+        if needed > limit {
+            return Err(too_large(limit, declared));
+        }
+
+        self.hold(needed, room).await?;
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Holds memory for `needed` bytes, and makes room for them. What is held doubles each time, up to the body's length, so that a
+    /// slow sender holds little. A usual body is given its whole length at once and is never copied as it grows: pages that nothing
+    /// was written to take no memory.
+    async fn hold(&mut self, needed: usize, room: &Room) -> Result<(), Refusal> {
+        let limit = self.length.limit;
+        let declared = self.length.declared.map(usize::try_from);
+        let declared = declared.and_then(Result::ok);
+
+        if needed > self.held {
+            let whole = declared.unwrap_or(limit).clamp(needed, limit);
+            self.held = (2 * self.held).max(FIRST_BYTES).clamp(needed, whole);
+            room.grow_to(self.held).await?;
+        }
+        if needed > self.bytes.capacity() {
+            let usual = declared.unwrap_or(0).min(USUAL_BYTES);
+            let capacity = self.held.max(usual);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        Ok(())
+    }
+
+    fn arrived(self, is_early: bool) -> Arrived {
+        Arrived {
+            bytes: self.bytes.into(),
+            is_early,
+        }
+    }
 }
 
 /// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.
