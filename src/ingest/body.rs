@@ -21,10 +21,8 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 32 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
 
-/// The memory that a body holds at first: a usual body takes a few times as much.
+/// The first buffer of a body: a usual body fills it a few times.
 const FIRST_BYTES: usize = 64 * 1024;
-/// A usual body is shorter: a few pictures.
-const USUAL_BYTES: usize = 512 * 1024;
 
 /// Bytes that form a whole document and are followed by this much silence are the body, whatever length was declared.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
@@ -60,104 +58,104 @@ pub async fn read(
     settings: &boxbridge_config::Ingest,
     room: &Room,
 ) -> Result<Arrived, Incomplete> {
-    let start = Instant::now();
-    let mut buffer = Buffer::new(length);
-    let mut end = DocumentEnd::new(length.charset);
-    let mut was_looked_at = false;
+    let mut reading = Reading {
+        start: Instant::now(),
+        length,
+        settings,
+        bytes: Vec::new(),
+        end: DocumentEnd::new(length.charset),
+        was_looked_at: false,
+    };
 
     loop {
-        // If the length may be wrong, each pause is a reason to look for the document's end, once.
-        let deadline = deadline(start, buffer.bytes.len(), settings);
-        let may_end = length.may_be_wrong && !was_looked_at && !buffer.bytes.is_empty();
-        let look = if may_end {
-            deadline.min(Instant::now() + SILENCE_MAX)
-        } else {
-            deadline
-        };
-
+        let deadline = reading.deadline();
+        let wake = reading.pause().map_or(deadline, |end| deadline.min(end));
         let frame = tokio::select! {
             refusal = room.ended() => return Err(Incomplete::Refused(refusal)),
-            frame = tokio::time::timeout_at(look, body.frame()) => frame,
+            frame = tokio::time::timeout_at(wake, body.frame()) => frame,
         };
-        match frame {
+
+        let has_closed = match frame {
+            Ok(None) => return Ok(reading.arrived(false)),
             Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    let taken = buffer.take(&data, room).await;
-                    taken.map_err(Incomplete::Refused)?;
-                    was_looked_at = false;
-                }
+                let data = frame.into_data().unwrap_or_default();
+                let taken = reading.take(&data, room).await;
+                taken.map_err(Incomplete::Refused)?;
+                continue;
             }
-            Ok(None) => return Ok(buffer.arrived(false)),
-            Ok(Some(Err(_))) => {
-                let is_whole = length.may_be_wrong && end.is_whole(&buffer.bytes).await;
-                return is_whole
-                    .then(|| buffer.arrived(true))
-                    .ok_or(Incomplete::Aborted);
-            }
-            Err(_) => {
-                if may_end && end.is_whole(&buffer.bytes).await {
-                    return Ok(buffer.arrived(true));
-                }
-                if look >= deadline {
-                    let refusal = too_slow(buffer.bytes.len(), start);
-                    return Err(Incomplete::Refused(refusal));
-                }
-                was_looked_at = true;
-            }
+            Ok(Some(Err(_))) => true,
+            Err(_) => false,
+        };
+
+        if reading.is_whole().await {
+            return Ok(reading.arrived(true));
+        }
+        if has_closed {
+            return Err(Incomplete::Aborted);
+        }
+        if wake == deadline {
+            return Err(Incomplete::Refused(reading.too_slow()));
         }
     }
 }
 
-/// The bytes of a body that have come.
-struct Buffer {
-    bytes: Vec<u8>,
+/// A body that is coming.
+struct Reading<'a> {
+    start: Instant,
     length: Length,
-    /// How much memory the room holds for them.
-    held: usize,
+    settings: &'a boxbridge_config::Ingest,
+    bytes: Vec<u8>,
+    end: DocumentEnd,
+    /// The document's end was sought in all bytes that are here.
+    was_looked_at: bool,
 }
 
-impl Buffer {
-    fn new(length: Length) -> Buffer {
-        Buffer {
-            bytes: Vec::new(),
-            length,
-            held: 0,
-        }
-    }
-
+impl Reading<'_> {
     async fn take(&mut self, data: &[u8], room: &Room) -> Result<(), Refusal> {
-        let Length {
-            limit, declared, ..
-        } = self.length;
         let needed = self.bytes.len() + data.len();
-        if needed > limit {
-            return Err(too_large(limit, declared));
+        if needed > self.length.limit {
+            return Err(too_large(self.length.limit, self.length.declared));
         }
 
-        self.hold(needed, room).await?;
-        self.bytes.extend_from_slice(data);
-        Ok(())
-    }
-
-    /// Holds memory for `needed` bytes, and makes room for them. What is held doubles each time, up to the body's length, so that a
-    /// slow sender holds little. A usual body is given its whole length at once and is never copied as it grows: pages that nothing
-    /// was written to take no memory.
-    async fn hold(&mut self, needed: usize, room: &Room) -> Result<(), Refusal> {
-        let limit = self.length.limit;
-        let declared = self.length.declared.map(usize::try_from);
-        let declared = declared.and_then(Result::ok);
-
-        if needed > self.held {
-            let whole = declared.unwrap_or(limit).clamp(needed, limit);
-            self.held = (2 * self.held).max(FIRST_BYTES).clamp(needed, whole);
-            room.grow_to(self.held).await?;
-        }
         if needed > self.bytes.capacity() {
-            let usual = declared.unwrap_or(0).min(USUAL_BYTES);
-            let capacity = self.held.max(usual);
+            let capacity = self.next_capacity(needed);
+            room.grow_to(capacity).await?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
+
+        self.bytes.extend_from_slice(data);
+        self.was_looked_at &= data.is_empty();
         Ok(())
+    }
+
+    /// Twice as much as before, up to the body's length: a slow sender holds little. (The whole length at once would save nothing that can
+    /// be measured: the allocator grows most buffers where they are.)
+    fn next_capacity(&self, needed: usize) -> usize {
+        let limit = self.length.limit;
+        let declared = self.length.declared.map(usize::try_from);
+        let whole = declared.and_then(Result::ok).unwrap_or(limit);
+
+        let twice = (2 * self.bytes.capacity()).max(FIRST_BYTES);
+        twice.clamp(needed, whole.clamp(needed, limit))
+    }
+
+    /// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.
+    fn deadline(&self) -> Instant {
+        let rate = self.settings.body_min_rate.max(1) as f64;
+        let at_rate = Duration::from_secs_f64(self.bytes.len() as f64 / rate);
+        self.start + self.settings.body_timeout.min(RATE_GRACE.max(at_rate))
+    }
+
+    /// Until when the sender may be silent before the document's end is sought.
+    fn pause(&self) -> Option<Instant> {
+        let may_end = self.length.may_be_wrong && !self.was_looked_at && !self.bytes.is_empty();
+        may_end.then(|| Instant::now() + SILENCE_MAX)
+    }
+
+    /// Whether the bytes are one whole document, whatever length was declared.
+    async fn is_whole(&mut self) -> bool {
+        self.was_looked_at = true;
+        self.length.may_be_wrong && self.end.is_whole(&self.bytes).await
     }
 
     fn arrived(self, is_early: bool) -> Arrived {
@@ -166,20 +164,15 @@ impl Buffer {
             is_early,
         }
     }
-}
 
-/// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.
-fn deadline(start: Instant, received: usize, settings: &boxbridge_config::Ingest) -> Instant {
-    let at_rate = Duration::from_secs_f64(received as f64 / settings.body_min_rate.max(1) as f64);
-    start + settings.body_timeout.min(RATE_GRACE.max(at_rate))
-}
-
-fn too_slow(received: usize, start: Instant) -> Refusal {
-    let message = format!(
-        "the body came too slowly: {received} bytes in {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
-    Refusal::new(Code::BodyTimeout, message)
+    fn too_slow(&self) -> Refusal {
+        let message = format!(
+            "the body came too slowly: {} bytes in {:.1} s",
+            self.bytes.len(),
+            self.start.elapsed().as_secs_f64()
+        );
+        Refusal::new(Code::BodyTimeout, message)
+    }
 }
 
 pub fn too_large(limit: usize, declared: Option<u64>) -> Refusal {
