@@ -90,6 +90,9 @@ impl Start<'_> {
 
         match client {
             Client::Store(store) => {
+                if let Some(written) = store.written() {
+                    self.queue.stand_on(&settings.name, written);
+                }
                 build::keep_store(Arc::clone(&store), Arc::clone(self.clock), self.stage);
                 self.loops(settings, store, || ToStore(Arc::clone(&router)))
             }
@@ -132,10 +135,9 @@ impl Start<'_> {
                 ages: Arc::clone(self.ages),
                 fetches: Fetches::default(),
             };
-            self.stage.tasks.spawn_on(
-                keep_delivering(delivery, self.stage.stop.clone()),
-                out(),
-            );
+            self.stage
+                .tasks
+                .spawn_on(keep_delivering(delivery, self.stage.stop.clone()), out());
         }
         link
     }

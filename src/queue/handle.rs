@@ -18,6 +18,7 @@ use super::open::{self, Threads};
 use super::open_queue::OpenQueue;
 use super::settings::Settings;
 use super::status::{self, Status};
+use crate::system::written::Written;
 use boxbridge_event::{Feed, Lane, PersonType, Sequence, Timestamp};
 
 /// An open queue. Clones are the same queue.
@@ -169,6 +170,14 @@ impl Queue {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// From now on the cursor of this destination passes a record on disk only once what it wrote for it is durable.
+    pub fn stand_on(&self, destination: &str, written: &Arc<Written>) {
+        let lanes = self.open.subscriptions.iter();
+        lanes
+            .filter(|lane| lane.destination == destination)
+            .for_each(|lane| lane.stand_on(written));
     }
 
     /// Writes everything that was handed over, then the cursors, and lets go of the directory. Further appends are refused; cursors hand

@@ -71,5 +71,6 @@ fn expire_oldest(log: &Log, subscriptions: &Subscriptions) -> io::Result<bool> {
         "the queue is full: its oldest records were given up, as on_full says"
     );
     subscriptions.flush(log, Change::Passed);
+    subscriptions.flush_given_up(log)?;
     space::delete_oldest(log, subscriptions.durable(), |_| true)
 }

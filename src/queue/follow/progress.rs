@@ -146,6 +146,11 @@ impl Progress {
         self.track(person_type).scanned
     }
 
+    /// The last sequence that was handed out or passed, of any type.
+    pub fn handed_out(&self) -> u64 {
+        self.used().map(|track| track.scanned).max().unwrap_or(0)
+    }
+
     /// Whether a record that was read is to be handed out: it is new, or was handed out before and has no answer yet.
     pub fn offer(
         &mut self,

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -14,19 +15,22 @@ use super::replay::Replay;
 use super::saved::{FoundSlots, Saved, cursor_path};
 use super::verdict_log::VerdictLog;
 use crate::queue::log::{CURSOR_BYTES, Log, Part, Slots};
+use crate::system::written::Written;
 use boxbridge_event::{Lane, PersonType};
 
 /// The destination whose verdicts on pictures the others wait for.
 pub const STORE: &str = "store";
 
-/// So many fit into a slot.
-const REPLAYS_MAX: usize = 8;
+/// So many fit into a slot, beside one of our own.
+const REPLAYS_MAX: usize = 7;
 
 pub struct Subscription {
     pub destination: String,
     pub lane: Lane,
     progress: Mutex<Progress>,
-    slots: Mutex<Slots>,
+    kept: Mutex<Kept>,
+    /// Of a store that syncs in batches: how much of what it wrote is durable.
+    written: OnceLock<Arc<Written>>,
     /// One less than the lowest sequence the slot on disk still needs.
     durable: AtomicU64,
     /// Wakes the cursor when a replay is attached.
@@ -35,6 +39,23 @@ pub struct Subscription {
     pub taken: AtomicBool,
     /// Of the store only.
     pub verdicts: Option<VerdictLog>,
+}
+
+/// What is kept on disk.
+struct Kept {
+    slots: Slots,
+    /// What the slot is to say once so many files of the store are durable.
+    unsynced: Option<(u64, Slot)>,
+    /// Failed syncs of the store after which everything went to it again.
+    losses: u64,
+    /// The replay that carried it.
+    again: Option<String>,
+}
+
+struct Slot {
+    text: Vec<u8>,
+    /// What is needed no more once it is written.
+    durable: u64,
 }
 
 impl Subscription {
@@ -76,7 +97,13 @@ impl Subscription {
             lane,
             durable: AtomicU64::new(passed(&progress)),
             progress: Mutex::new(progress),
-            slots: Mutex::new(slots),
+            kept: Mutex::new(Kept {
+                slots,
+                unsynced: None,
+                losses: 0,
+                again: None,
+            }),
+            written: OnceLock::new(),
             attached: Notify::new(),
             taken: AtomicBool::new(false),
             verdicts,
@@ -99,25 +126,114 @@ impl Subscription {
         progress.pass_if_done(counts.lane(self.lane), counts.last());
     }
 
+    /// From now on the slot says no more than what is durable of the files that its destination writes.
+    pub fn stand_on(&self, written: &Arc<Written>) {
+        self.kept.lock().losses = written.losses();
+        let _ = self.written.set(Arc::clone(written));
+    }
+
     /// Writes the slot if that much changed; verdicts first, since nothing may pass them unwritten. True if it was written.
     pub fn flush(&self, log: &Log, change: Change) -> io::Result<bool> {
-        let mut slots = self.slots.lock();
-        let (text, durable) = {
-            let mut progress = self.progress();
-            if progress.change < change || progress.change == Change::None {
-                return Ok(false);
-            }
-            progress.change = Change::None;
-            (Saved::of(log, &progress).text()?, passed(&progress))
-        };
+        let mut kept = self.kept.lock();
+        match self.durable_slot(&mut kept, log, change)? {
+            Some(slot) => self.write(&mut kept, slot).map(|()| true),
+            None => Ok(false),
+        }
+    }
 
+    /// The same at once, for records that were given up: whether their pictures are durable does not matter any more.
+    pub fn flush_given_up(&self, log: &Log) -> io::Result<()> {
+        let mut kept = self.kept.lock();
+        let unsynced = kept.unsynced.take().map(|(_, slot)| slot);
+        match self.slot(log, Change::Passed)?.or(unsynced) {
+            Some(slot) if kept.losses == self.losses() => self.write(&mut kept, slot),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&self, kept: &mut Kept, slot: Slot) -> io::Result<()> {
         let verdicts = self.verdicts.as_ref().map_or(Ok(()), VerdictLog::flush);
-        let written = verdicts.and_then(|()| slots.write(&text));
+        let written = verdicts.and_then(|()| kept.slots.write(&slot.text));
         match written {
-            Ok(()) => self.durable.store(durable, Ordering::Release),
+            Ok(()) => self.durable.store(slot.durable, Ordering::Release),
             Err(_) => self.progress().change = Change::Answered,
         }
-        written.map(|()| true)
+        written
+    }
+
+    /// What the slot may say now, if that is news.
+    fn durable_slot(&self, kept: &mut Kept, log: &Log, change: Change) -> io::Result<Option<Slot>> {
+        let Some(written) = self.written.get() else {
+            return self.slot(log, change);
+        };
+        if kept.losses != written.losses() {
+            // Not before everything that may be lost is on its way again.
+            return Ok(None);
+        }
+
+        if kept.unsynced.is_none() {
+            let slot = self.slot(log, change)?;
+            // Counted afterwards: by now everything is written that the slot stands on.
+            kept.unsynced = slot.map(|slot| (written.count(), slot));
+        }
+        let is_durable = |(count, _): &mut (u64, Slot)| written.is_durable(*count);
+        Ok(kept.unsynced.take_if(is_durable).map(|(_, slot)| slot))
+    }
+
+    /// The slot as the progress is now, if that much changed.
+    fn slot(&self, log: &Log, change: Change) -> io::Result<Option<Slot>> {
+        let mut progress = self.progress();
+        if progress.change < change || progress.change == Change::None {
+            return Ok(None);
+        }
+        progress.change = Change::None;
+        Ok(Some(Slot {
+            text: Saved::of(log, &progress).text()?,
+            durable: passed(&progress),
+        }))
+    }
+
+    /// The failed syncs after which nothing was sent again yet.
+    pub fn has_losses(&self) -> bool {
+        let losses = self.written.get().map(|written| written.losses());
+        losses.is_some_and(|losses| losses != self.kept.lock().losses)
+    }
+
+    /// Sends again what a failed sync may have lost, `from` there on, and makes that durable. Takes the place of an earlier one.
+    pub fn send_again(&self, log: &Log, from: u64, to: u64) -> io::Result<()> {
+        let mut kept = self.kept.lock();
+        let losses = self.losses();
+        {
+            let mut progress = self.progress();
+            let earlier = kept.again.take();
+            progress
+                .replays
+                .retain(|replay| Some(&replay.id) != earlier.as_ref());
+            if from <= to {
+                let replay = Replay::new(from, to);
+                kept.again = Some(replay.id.clone());
+                progress.replays.push(replay);
+            }
+            progress.change = Change::Answered;
+        }
+
+        if let Some(slot) = self.slot(log, Change::Answered)? {
+            self.write(&mut kept, slot)?;
+        }
+        kept.forget_unsynced(losses);
+        self.attached.notify_one();
+        Ok(())
+    }
+
+    /// Another lane sends again what this one may have lost.
+    pub fn is_sent_again(&self) {
+        let losses = self.losses();
+        self.kept.lock().forget_unsynced(losses);
+        self.progress().change = Change::Answered;
+    }
+
+    fn losses(&self) -> u64 {
+        self.written.get().map_or(0, |written| written.losses())
     }
 
     /// Everything up to here is needed no more, whatever happens.
@@ -139,6 +255,13 @@ impl Subscription {
         drop(progress);
         self.attached.notify_one();
         Some(id)
+    }
+}
+
+impl Kept {
+    fn forget_unsynced(&mut self, losses: u64) {
+        self.unsynced = None;
+        self.losses = losses;
     }
 }
 

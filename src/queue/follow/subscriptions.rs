@@ -56,7 +56,7 @@ impl Subscriptions {
     /// Writes every slot with that much change. A failure loses nothing: what is not written repeats after a crash, holds back the
     /// segments that it needs, and is written with the next change. True if all is on disk.
     pub fn flush(&self, log: &Log, change: Change) -> bool {
-        let mut is_written = true;
+        let mut is_written = self.send_lost_again(log);
         for each in self.iter() {
             each.pass_if_done(log);
             let what = || format!("writing the cursor of {}, {}", each.destination, each.lane);
@@ -70,6 +70,44 @@ impl Subscriptions {
             }
         }
         is_written
+    }
+
+    /// After a failed sync of a store: what it had, and may have lost, goes to it again. A replay does that, in the normal lane for
+    /// both; until its slot is on disk, neither lane's says more than before.
+    fn send_lost_again(&self, log: &Log) -> bool {
+        let mut is_written = true;
+        for normal in self
+            .iter()
+            .filter(|each| each.lane == Lane::Normal && each.has_losses())
+        {
+            let lanes = [Some(normal), self.of(&normal.destination, Lane::Urgent)];
+            let lanes = lanes.into_iter().flatten();
+            let from = lanes.clone().map(|lane| lane.durable()).min().unwrap_or(0) + 1;
+            let to = lanes
+                .map(|lane| lane.progress().handed_out())
+                .max()
+                .unwrap_or(0);
+
+            let what = || format!("sending again what {} may have lost", normal.destination);
+            match normal.send_again(log, from, to) {
+                Ok(()) => {
+                    log.outages.over(what);
+                    if let Some(urgent) = self.of(&normal.destination, Lane::Urgent) {
+                        urgent.is_sent_again();
+                    }
+                }
+                Err(error) => {
+                    is_written = false;
+                    log.outages.began(what(), &error);
+                }
+            }
+        }
+        is_written
+    }
+
+    /// Writes the slots though their stores' last batch may not be synced: for records that were given up.
+    pub fn flush_given_up(&self, log: &Log) -> io::Result<()> {
+        self.iter().try_for_each(|each| each.flush_given_up(log))
     }
 
     /// Ends every record of a segment that somebody still waits for, and the replays of it.

@@ -76,7 +76,9 @@ fn write_last(queue: &OpenQueue) {
         let mut progress = subscription.progress();
         progress.change = progress.change.max(Change::Passed);
     }
-    if !queue.subscriptions.flush(log, Change::Passed) {
+    // Twice: the first writes what waited for a sync of the store, the second what came since.
+    let flush = || queue.subscriptions.flush(log, Change::Passed);
+    if !(flush() && flush()) {
         tracing::error!(path = %log.directory.display(), "cursors could not be written at the end: some records go out again");
     } else if let Err(error) = slots.write_both(&manifest.text()) {
         tracing::warn!(%error, path = %manifest::path(&log.directory).display(), "the next start takes this stop for a crash");
