@@ -185,6 +185,9 @@ mod tests {
         });
         let later = handed_over.await.unwrap();
         assert_eq!(later.await, Some(false));
+        while turns.waiting().workers > 0 {
+            tokio::task::yield_now().await;
+        }
         assert_eq!(
             turns.run_short(source, || -> u8 { panic!("as if") }).await,
             None

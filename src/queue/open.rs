@@ -15,7 +15,8 @@ use super::log::gone::{self, Stretch};
 use super::log::recover::{self, Recovered};
 use super::log::segments::State;
 use super::log::{
-    DIRECTORY, FRESH, Lock, Log, Manifest, OpenError, Slots, Unsealed, lock_patiently, manifest,
+    DIRECTORY, FRESH, Lock, Log, Manifest, OpenError, Recent, Slots, Unsealed, lock_patiently,
+    manifest,
 };
 use super::open_queue::OpenQueue;
 use super::settings::Settings;
@@ -126,6 +127,7 @@ fn take_up(
         directory.clone(),
         found.disk,
         settings.unread_max,
+        Recent::new(settings.recent_event_bytes, settings.recent_picture_bytes),
         manifest.epoch_bytes(),
         state,
     );

@@ -33,6 +33,9 @@ pub struct Settings {
     pub upkeep_interval: Duration,
     /// How long a place is asked again that the disk does not read while it reads others; then what stood there is lost.
     pub unread_max: Duration,
+    /// Of the newest records so much stays in memory, for cursors that keep up.
+    pub recent_event_bytes: usize,
+    pub recent_picture_bytes: usize,
     pub disk: Disk,
 }
 
@@ -43,6 +46,10 @@ const SEGMENTS_MAX: u64 = 512;
 /// A cable, a path or a controller that fails is back by then, and takes all of a disk with it: one place that fails for so long is a
 /// sector that has lost its bytes. Until then nothing else of its lane goes, alerts included, for nobody knows of which device it tells.
 const UNREAD_MAX: Duration = Duration::from_secs(600);
+/// A second of 700 events.
+const RECENT_EVENT_BYTES: usize = 1 << 20;
+/// What some groups hold: the store is at them within milliseconds, or it is behind and reads the disk.
+const RECENT_PICTURE_BYTES: usize = 8 << 20;
 /// At least so many fit into the budget, so that one that is still needed holds back little of it.
 const SEGMENTS_MIN: u64 = 16;
 
@@ -61,6 +68,8 @@ impl Settings {
             copies: Vec::new(),
             upkeep_interval: Duration::from_secs(1),
             unread_max: UNREAD_MAX,
+            recent_event_bytes: RECENT_EVENT_BYTES,
+            recent_picture_bytes: RECENT_PICTURE_BYTES,
             disk: Disk::default(),
         }
     }

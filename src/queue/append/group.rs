@@ -31,6 +31,8 @@ pub struct Group<'a> {
     pieces: Vec<Piece<'a>>,
     bytes: u64,
     pub entries: Vec<IndexEntry>,
+    /// And where they stand in the segment.
+    pub headers: Vec<(RecordHeader, u64)>,
 }
 
 enum Piece<'a> {
@@ -52,6 +54,7 @@ pub fn lay_out<'a>(records: &'a [Pending], target: Target, counts: &mut Counts) 
         pieces: Vec::new(),
         bytes: 0,
         entries: Vec::new(),
+        headers: Vec::with_capacity(records.len()),
     };
 
     group.push(&[0; GROUP_HEADER]);
@@ -104,6 +107,7 @@ impl<'a> Group<'a> {
             }
         }
         self.fill_to(record_end(offset, header.event_bytes, pictures_bytes) - self.target.offset);
+        self.headers.push((header, offset));
     }
 
     fn push(&mut self, bytes: &[u8]) {

@@ -9,7 +9,7 @@ use super::allowance::Granted;
 use super::entry::{AppendError, Appended, Entry};
 use crate::queue::format::{BLOCK, KINDS, RECORD_HEADER};
 use boxbridge_event::{
-    Event, EventId, Feed, Lane, PersonType, PictureKind, PictureSet, Revision, Timestamp,
+    Event, EventId, Feed, Lane, PersonType, Picture, PictureKind, PictureSet, Revision, Timestamp,
 };
 
 pub type Reply = oneshot::Sender<Result<Appended, AppendError>>;
@@ -76,6 +76,18 @@ impl Pending {
             }
         }
         pending
+    }
+
+    /// In the order of [`PictureKind::ALL`].
+    pub fn take_pictures(&mut self) -> Vec<Picture> {
+        let kinds = PictureKind::ALL.iter().copied();
+        let present = kinds.filter(|kind| self.present.contains(*kind));
+        let pictures = present.filter_map(|kind| {
+            let place = self.pictures.get_mut(usize::from(kind.number()))?;
+            let bytes = std::mem::take(&mut place.bytes);
+            Some(Picture { kind, bytes })
+        });
+        pictures.collect()
     }
 
     pub fn pictures_bytes(&self) -> u64 {

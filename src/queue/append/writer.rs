@@ -18,8 +18,8 @@ use super::intake::{Intake, Next};
 use super::pending::{Pending, Reply};
 use super::trouble::Trouble;
 use crate::queue::follow::Subscriptions;
-use crate::queue::format::{BLOCK, Counts, IndexEntry};
-use crate::queue::log::{Log, Segment, Unsealed};
+use crate::queue::format::{BLOCK, Counts, IndexEntry, RecordHeader};
+use crate::queue::log::{Log, RecentRecord, Segment, Unsealed};
 use boxbridge_event::Sequence;
 
 mod roll;
@@ -85,6 +85,14 @@ impl Active {
     }
 }
 
+/// What a group added to its segment.
+#[derive(Default)]
+struct Appends {
+    entries: Vec<IndexEntry>,
+    /// And where they stand.
+    headers: Vec<(RecordHeader, u64)>,
+}
+
 /// Records of a group, and those that repeat one of them or one before.
 struct Sorted {
     group: Vec<Pending>,
@@ -139,11 +147,11 @@ impl Writer {
     }
 
     fn write_group(&mut self, pending: Vec<Pending>) {
-        let Sorted { group, repeats } = self.sort(pending);
+        let Sorted { mut group, repeats } = self.sort(pending);
         let first = self.counts.last() + 1;
         let refusal = match group.is_empty() {
             true => None,
-            false => self.try_to_write(&group).err(),
+            false => self.try_to_write(&mut group).err(),
         };
 
         for (sequence, pending) in (first..).zip(group) {
@@ -179,7 +187,7 @@ impl Writer {
         sorted
     }
 
-    fn try_to_write(&mut self, group: &[Pending]) -> Result<(), AppendError> {
+    fn try_to_write(&mut self, group: &mut [Pending]) -> Result<(), AppendError> {
         let wanted = Wanted {
             bytes: group::group_bytes(group),
             records: group.len(),
@@ -192,11 +200,11 @@ impl Writer {
         judged
     }
 
-    fn commit(&mut self, group: &[Pending], wanted: Wanted) -> Result<(), Trouble> {
+    fn commit(&mut self, group: &mut [Pending], wanted: Wanted) -> Result<(), Trouble> {
         self.find_room(wanted)?;
 
         let mut counts = self.counts;
-        let entries = self.append(group, &mut counts)?;
+        let Appends { entries, headers } = self.append(group, &mut counts)?;
         let Some(active) = &mut self.active else {
             return Ok(());
         };
@@ -204,6 +212,17 @@ impl Writer {
         self.counts = counts;
         self.needs_witness = true;
 
+        let records = headers.into_iter().zip(group);
+        let recent = records.map(|((header, offset), pending)| {
+            let record = RecentRecord {
+                header,
+                segment: Arc::downgrade(&active.segment),
+                offset,
+                event: std::mem::take(&mut pending.event).into(),
+            };
+            (record, pending.take_pictures())
+        });
+        self.shared.log.recent.push(recent);
         let published = self.shared.log.publish(&active.segment, entries, counts);
         published.map_err(Trouble::Broken)?;
         self.due = Some(Instant::now() + IDLE);
@@ -211,13 +230,9 @@ impl Writer {
     }
 
     /// Writes and syncs one group.
-    fn append(
-        &mut self,
-        group: &[Pending],
-        counts: &mut Counts,
-    ) -> Result<Vec<IndexEntry>, Trouble> {
+    fn append(&mut self, group: &[Pending], counts: &mut Counts) -> Result<Appends, Trouble> {
         let Some(active) = &mut self.active else {
-            return Ok(Vec::new());
+            return Ok(Appends::default());
         };
         let target = Target {
             nonce: active.segment.header.nonce,
@@ -239,7 +254,10 @@ impl Writer {
         // Any error: the page cache may now show bytes that the disk does not have.
         synced.map_err(Trouble::Broken)?;
         active.end += group.bytes();
-        Ok(group.entries)
+        Ok(Appends {
+            entries: group.entries,
+            headers: group.headers,
+        })
     }
 
     /// What an attempt means for those who wait for it. Where it failed, the next one is due though nobody may ask.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::progress::ROTTEN;
 use super::read_ahead::{Asked, Line, Read, Reads, Replayed};
-use super::record_reader::{Item, TypeSet, Want};
+use super::record_reader::{Item, TypeSet, Want, read_recent};
 use super::subscription::Subscription;
 use crate::queue::format::Counts;
 use crate::queue::log::Log;
@@ -54,7 +54,7 @@ impl Cursor {
         subscription: Arc<Subscription>,
         urgent: Option<Arc<Subscription>>,
     ) -> Cursor {
-        let grown = log.grown();
+        let grown = log.grown(subscription.lane);
         // One line from the lowest place: a device's records come in order whatever their types. What a type has behind it is stepped over.
         let types = TypeSet::ALL;
         let lines = vec![Line::new(types, unread(&subscription, types))];
@@ -81,7 +81,9 @@ impl Cursor {
             if let Some(record) = self.hand_out() {
                 return record;
             }
-            self.start_reading();
+            if self.start_reading() {
+                continue;
+            }
 
             let again = self
                 .lines
@@ -306,7 +308,9 @@ impl Cursor {
             .any(|line| line.next <= end && !line.asked.is_unanswered())
     }
 
-    fn start_reading(&mut self) {
+    /// True if something was found in memory.
+    fn start_reading(&mut self) -> bool {
+        let mut has_found = false;
         let end = *self.grown.borrow_and_update();
         let level = end.lane(self.subscription.lane);
 
@@ -338,14 +342,23 @@ impl Cursor {
                 from,
                 through,
             };
-            if let Some(line) = self.lines.get_mut(place) {
-                self.reads.start(&mut line.asked, &self.log, end, want);
+            let Some(line) = self.lines.get_mut(place) else {
+                continue;
+            };
+            let recent = line.asked.is_idle().then(|| read_recent(&self.log, &want));
+            match recent.flatten() {
+                Some(batch) => {
+                    line.take(batch, end, level);
+                    has_found = true;
+                }
+                None => self.reads.start(&mut line.asked, &self.log, end, want),
             }
         }
 
         if !self.has_unread() {
             self.read_replay(end);
         }
+        has_found
     }
 
     /// Nothing of this lane was added: the line is at the end again without reading.

@@ -89,6 +89,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Nothing is under way, and the disk answered the last time.
+    pub fn is_idle(&self) -> bool {
+        self.read.is_none() && self.attempts == 0
+    }
+
     pub fn is_under_way(&self) -> bool {
         self.read.is_some()
     }

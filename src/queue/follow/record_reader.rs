@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::fault;
 use crate::queue::format::{Counts, IndexEntry, RecordHeader};
-use crate::queue::log::{Gap, Log, Outages, Part, ReadError, Segment};
+use crate::queue::log::{Gap, Log, Outages, Part, ReadError, Recent, Segment};
 use boxbridge_event::{
     Lane, NoPictures, PersonType, Picture, ReadPictures, Reading, Record, Sequence,
 };
@@ -24,6 +26,7 @@ const BATCH_BYTES: usize = 256 << 10;
 
 /// The pictures of one record of the log.
 struct Pictures {
+    recent: Arc<Recent>,
     sequence: u64,
     header: RecordHeader,
     segment: Arc<Segment>,
@@ -45,6 +48,10 @@ const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
 
 impl ReadPictures for Pictures {
     fn read(self: Arc<Self>) -> Reading {
+        if let Some(pictures) = self.recent.pictures(self.sequence) {
+            return Box::pin(std::future::ready(Ok(pictures)));
+        }
+
         Box::pin(async move {
             let read = tokio::task::spawn_blocking(move || self.read_now()).await;
             // Where the runtime goes down, nobody will look at the answer.
@@ -99,8 +106,19 @@ fn read_record(
         format!("record {sequence} at {}", entry.offset)
     })?;
 
-    Ok(Record {
-        sequence: Sequence(sequence),
+    let at = (Arc::clone(segment), entry.offset);
+    Ok(record(log, header, at, event, asking))
+}
+
+fn record(
+    log: &Log,
+    header: RecordHeader,
+    (segment, offset): (Arc<Segment>, u64),
+    event: Bytes,
+    asking: Asking,
+) -> Record {
+    Record {
+        sequence: Sequence(header.sequence),
         received_at: header.received_at,
         id: header.id,
         revision: header.revision,
@@ -112,13 +130,14 @@ fn read_record(
         replay: None,
         appended_before_this_process: false,
         picture_reader: Arc::new(Pictures {
-            sequence,
+            recent: Arc::clone(&log.recent),
+            sequence: header.sequence,
             header,
-            segment: Arc::clone(segment),
-            offset: entry.offset,
+            segment,
+            offset,
             asking,
         }),
-    })
+    }
 }
 
 impl Asking {
@@ -190,6 +209,12 @@ pub struct Want {
     pub from: u64,
     /// The last one.
     pub through: u64,
+}
+
+impl Want {
+    fn takes(&self, lane: Lane, person_type: PersonType) -> bool {
+        self.lane.is_none_or(|wanted| wanted == lane) && self.types.contains(person_type)
+    }
 }
 
 /// A set of person types, one bit each.
@@ -279,6 +304,38 @@ fn lost(lane: Lane, types: TypeSet, before: &Counts, after: &Counts) -> Vec<Item
     items
 }
 
+/// The same as [`read`], where it begins in memory.
+pub fn read_recent(log: &Log, want: &Want) -> Option<Batch> {
+    let mut batch = Batch {
+        items: Vec::new(),
+        through: want.from.saturating_sub(1),
+        index: None,
+    };
+    let mut bytes = 0;
+    log.recent.visit(want.from, |recent| {
+        let header = &recent.header;
+        let is_wanted = want.takes(header.lane, header.person_type);
+        bytes += if is_wanted { recent.event.len() } else { 0 };
+        let is_full = batch.items.len() == BATCH_RECORDS || bytes > BATCH_BYTES;
+        if header.sequence > want.through || (is_wanted && is_full && !batch.items.is_empty()) {
+            return false;
+        }
+        let Some(segment) = recent.segment.upgrade() else {
+            return false;
+        };
+
+        batch.through = header.sequence;
+        if is_wanted {
+            let at = (segment, recent.offset);
+            let asking = Asking::of(log, &want.reader);
+            let record = record(log, header.clone(), at, recent.event.clone(), asking);
+            batch.items.push(Item::Record(Box::new(record)));
+        }
+        true
+    });
+    (batch.through >= want.from).then_some(batch)
+}
+
 /// Reads on from `want.from`, up to the end of a segment at most.
 pub fn read(log: &Log, want: &Want) -> io::Result<Batch> {
     let mut batch = Batch {
@@ -323,8 +380,7 @@ fn read_segment(
         if sequence > end {
             return false;
         }
-        if want.lane.is_none_or(|lane| lane == entry.lane) && want.types.contains(entry.person_type)
-        {
+        if want.takes(entry.lane, entry.person_type) {
             bytes += entry.event_bytes as usize;
             if chosen.len() == BATCH_RECORDS || (bytes > BATCH_BYTES && !chosen.is_empty()) {
                 batch.through = sequence - 1;

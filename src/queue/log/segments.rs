@@ -15,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::outages::Outages;
+use super::recent::Recent;
 use super::rotten::Rotten;
 use super::segment::Segment;
 use crate::queue::format::{Counts, IndexEntry};
@@ -27,13 +28,14 @@ pub struct Log {
     pub names: File,
     pub disk: Disk,
     pub outages: Arc<Outages>,
+    pub recent: Arc<Recent>,
     /// How long a place is asked again that the disk does not read while it reads others.
     pub unread_max: Duration,
     pub epoch: [u8; 16],
     /// The last sequence that was there at start.
     pub last_at_start: u64,
     state: Mutex<State>,
-    grown: watch::Sender<Counts>,
+    grown: Grown,
     rotten: Mutex<Rotten>,
     poisoned: watch::Sender<bool>,
 }
@@ -43,6 +45,28 @@ pub struct State {
     pub segments: VecDeque<Arc<Segment>>,
     /// What the log ever held, durably.
     pub counts: Counts,
+}
+
+/// Told apart by lane: nobody wakes for a record that is not his.
+struct Grown {
+    urgent: watch::Sender<Counts>,
+    normal: watch::Sender<Counts>,
+}
+
+impl Grown {
+    fn at(counts: Counts) -> Grown {
+        Grown {
+            urgent: watch::Sender::new(counts),
+            normal: watch::Sender::new(counts),
+        }
+    }
+
+    fn of(&self, lane: Lane) -> &watch::Sender<Counts> {
+        match lane {
+            Lane::Urgent => &self.urgent,
+            Lane::Normal => &self.normal,
+        }
+    }
 }
 
 /// Records that are gone.
@@ -75,6 +99,7 @@ impl Log {
         directory: PathBuf,
         disk: Disk,
         unread_max: Duration,
+        recent: Recent,
         epoch: [u8; 16],
         state: State,
     ) -> io::Result<Log> {
@@ -84,10 +109,11 @@ impl Log {
             names,
             disk,
             outages: Arc::default(),
+            recent: Arc::new(recent),
             unread_max,
             epoch,
             last_at_start: state.counts.last(),
-            grown: watch::Sender::new(state.counts),
+            grown: Grown::at(state.counts),
             state: Mutex::new(state),
             rotten: Mutex::default(),
             poisoned: watch::Sender::new(false),
@@ -113,9 +139,9 @@ impl Log {
         self.state().segments.iter().cloned().collect()
     }
 
-    /// Tells what is durable whenever it grows.
-    pub fn grown(&self) -> watch::Receiver<Counts> {
-        self.grown.subscribe()
+    /// Tells what is durable whenever a record of this lane is.
+    pub fn grown(&self, lane: Lane) -> watch::Receiver<Counts> {
+        self.grown.of(lane).subscribe()
     }
 
     /// Shows synced records to everyone. An error where nobody would find them.
@@ -127,10 +153,14 @@ impl Log {
     ) -> io::Result<()> {
         let mut state = self.state();
         segment.push(entries)?;
-        state.counts = counts;
+        let before = std::mem::replace(&mut state.counts, counts);
         drop(state);
 
-        self.grown.send_replace(counts);
+        for lane in Lane::ALL {
+            if counts.lane(*lane) > before.lane(*lane) {
+                self.grown.of(*lane).send_replace(counts);
+            }
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ mod basic;
 mod full;
 mod gone;
 mod model;
+mod recent;
 mod refused;
 mod rot;
 pub mod support;

@@ -37,10 +37,12 @@ pub async fn until(what: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Segments of 64 KiB in a budget of 16 MiB.
+/// Segments of 64 KiB in a budget of 16 MiB, and nothing in memory: what comes out is what the disk holds.
 pub fn settings(dir: &Path) -> Settings {
     Settings {
         segment_bytes: 64 << 10,
+        recent_event_bytes: 0,
+        recent_picture_bytes: 0,
         ..Settings::new(dir, 16 << 20)
     }
 }
