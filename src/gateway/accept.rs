@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::turns::Turns;
 use super::work::{One, Part, Taken, Work};
+use crate::gateway::ReceivedCounts;
+use crate::gateway::kept::{NotKept, Quarantine};
 use crate::ingest::{Accept, Received as Body, Room};
 use crate::metrics::{self, Outcome};
 use crate::normalize::{Element, Normalized};
-use crate::queue::quarantine::{NotKept, Quarantine};
-use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
 use boxbridge_config::Config;
@@ -22,7 +22,7 @@ pub struct Gateway {
     pub queue: Queue,
     pub quarantine: Arc<Quarantine>,
     pub router: Arc<Router>,
-    pub received: Arc<Received>,
+    pub received: Arc<ReceivedCounts>,
     pub turns: Arc<Turns>,
     /// Bodies on their way into quarantine.
     pub keeping: Arc<Turns>,
