@@ -272,7 +272,7 @@ async fn a_hostile_topic_is_refused_and_the_connection_lives() {
 #[tokio::test]
 async fn a_frozen_broker_is_noticed() {
     for version in ["3", "5"] {
-        let broker = Mosquitto::start();
+        let mut broker = Mosquitto::start();
         let mqtt = destination(
             &at(broker.address()),
             &[("stall_timeout", "1s"), ("mqtt.version", version)],
@@ -299,7 +299,7 @@ async fn a_frozen_broker_is_noticed() {
 async fn that_we_gave_up_tells_nothing_of_a_record_unless_the_broker_answers_a_ping_behind_it() {
     let settings = [("stall_timeout", "8s"), ("mqtt.keep_alive", "5s")];
     let stub = StubBroker::start(|_| Reaction::Ignore);
-    let broker = Mosquitto::start();
+    let mut broker = Mosquitto::start();
     let mut ignored = connect(&destination(&stub.url(), &settings), Lane::Normal).await;
     let mut frozen = connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
     broker.freeze();
@@ -321,7 +321,7 @@ async fn that_we_gave_up_tells_nothing_of_a_record_unless_the_broker_answers_a_p
 #[tokio::test]
 async fn an_idle_connection_to_a_frozen_broker_is_noticed() {
     for version in ["3", "5"] {
-        let broker = Mosquitto::start();
+        let mut broker = Mosquitto::start();
         let settings = [("mqtt.keep_alive", "5s"), ("mqtt.version", version)];
         let mut session =
             connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;

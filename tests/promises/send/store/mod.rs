@@ -11,6 +11,7 @@ use boxbridge_event::{Object, PictureKind};
 use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server};
 use crate::send::session::next;
 
+mod copies;
 mod in_a_bucket;
 mod in_a_folder;
 mod moves;
