@@ -42,6 +42,12 @@ pub struct Ledger {
     pub waiting: u64,
 }
 
+impl Ledger {
+    pub fn ended(&self) -> u64 {
+        self.delivered + self.set_aside + self.expired
+    }
+}
+
 impl Gateway {
     /// Running and ready.
     pub fn start(settings: Settings) -> Gateway {
@@ -238,19 +244,13 @@ impl Gateway {
     pub fn wait_delivered(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let waiting: BTreeMap<_, _> = self
-                .metrics()
-                .into_iter()
-                .filter(|(name, value)| {
-                    name.starts_with("boxbridge_queue_waiting_records") && *value > 0.0
-                })
-                .collect();
-            if waiting.is_empty() {
+            let waiting = self.sum("boxbridge_queue_waiting_records", &[]);
+            if waiting == 0.0 {
                 return;
             }
             assert!(
                 Instant::now() < deadline,
-                "still waiting: {waiting:?}; {}\n{}",
+                "{waiting} still wait: {}\n{}",
                 self.ready(),
                 self.child.log_end()
             );
