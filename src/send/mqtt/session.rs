@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::send::patience::Patience;
+use crate::send::patience::{Patience, until};
 use crate::send::window;
 use crate::send::{Answer, Lost, Reason};
 use boxbridge_config::MqttVersion;
@@ -334,12 +334,5 @@ impl crate::send::Session for Session {
 
         self.lost
             .get_or_insert_with(|| Lost::unexplained("the session is finished"));
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
