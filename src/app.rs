@@ -12,13 +12,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Health, Phase};
 use crate::fault::Fault;
+use crate::gateway::ReceivedCounts;
+use crate::gateway::kept::{Aside, Quarantine};
 use crate::gateway::{Ages, Gateway, Turns};
 use crate::ingest::{self, Listener, Port, Service};
 use crate::metrics;
 use crate::normalize;
-use crate::queue::aside::Aside;
-use crate::queue::quarantine::Quarantine;
-use crate::queue::received::Received;
 use crate::queue::{self, Queue};
 use crate::route::Router;
 use crate::send::embedded::Embedded;
@@ -62,7 +61,7 @@ pub struct App {
     config: Arc<Config>,
     health: Arc<Health>,
     queue: Queue,
-    received: Arc<Received>,
+    received: Arc<ReceivedCounts>,
     /// From SIGTERM on: every answer is its connection's last.
     leaving: CancellationToken,
     /// What each stage stops by, and what has to end then.
@@ -170,7 +169,7 @@ impl App {
 
         let received = tokio::task::spawn_blocking({
             let (disk, data_dir, queue) = (disk.clone(), config.data_dir.clone(), queue.clone());
-            move || Received::open(disk, &data_dir, queue)
+            move || ReceivedCounts::open(disk, &data_dir, queue)
         });
         let received = received
             .await
@@ -293,7 +292,7 @@ fn start_admin(
 }
 
 /// Counts that are a few seconds old are better than a start that waits for them: a failure is said, and tried again.
-async fn save(received: &Arc<Received>) {
+async fn save(received: &Arc<ReceivedCounts>) {
     let received = Arc::clone(received);
     if let Ok(Err(error)) = tokio::task::spawn_blocking(move || received.save()).await {
         tracing::warn!(%error, "the counts of received events could not be saved");
@@ -305,7 +304,7 @@ struct Upkeep {
     health: Arc<Health>,
     quarantine: Arc<Quarantine>,
     aside: Arc<Aside>,
-    received: Arc<Received>,
+    received: Arc<ReceivedCounts>,
     clock: Arc<Clock>,
     ages: Arc<Ages>,
     queue: Queue,

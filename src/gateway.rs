@@ -3,6 +3,8 @@
 mod accept;
 mod ages;
 mod deliver;
+pub mod kept;
+mod received;
 mod render;
 mod turns;
 mod work;
@@ -10,5 +12,6 @@ mod work;
 pub use accept::Gateway;
 pub use ages::Ages;
 pub use deliver::{Backlog, Delivery, Fetches, Records, deliver};
+pub use received::ReceivedCounts;
 pub use render::{Render, ToBus, ToStore};
 pub use turns::Turns;

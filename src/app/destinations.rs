@@ -9,10 +9,10 @@ use anyhow::Context;
 
 use super::build;
 use super::stage::{Stage, keep_delivering};
+use crate::gateway::kept::Aside;
 use crate::gateway::{Ages, Backlog, Delivery, Fetches, Render, ToBus, ToStore};
 use crate::normalize;
 use crate::queue::Queue;
-use crate::queue::aside::Aside;
 use crate::route::{PictureLocations, Router};
 use crate::send::Destination;
 use crate::send::embedded::Embedded;

@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::turns::Turns;
 use super::work::{One, Part, Taken, Work};
+use crate::gateway::ReceivedCounts;
+use crate::gateway::kept::{NotKept, Quarantine};
 use crate::ingest::{Accept, Received as Body, Room};
 use crate::metrics::{self, Outcome};
 use crate::normalize::{Element, Normalized};
-use crate::queue::quarantine::{NotKept, Quarantine};
-use crate::queue::received::Received;
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
 use boxbridge_config::Config;
@@ -22,7 +22,7 @@ pub struct Gateway {
     pub queue: Queue,
     pub quarantine: Arc<Quarantine>,
     pub router: Arc<Router>,
-    pub received: Arc<Received>,
+    pub received: Arc<ReceivedCounts>,
     pub turns: Arc<Turns>,
     /// Bodies on their way into quarantine.
     pub keeping: Arc<Turns>,
@@ -33,16 +33,11 @@ pub struct Gateway {
 impl Accept for Gateway {
     /// The straight line of the way in.
     async fn accept(&self, source: Source, body: Body, room: Room) -> Result<Reply, Refusal> {
-        let may_be_short = body.may_be_short();
-        let work = Work::new(self, &source, &room);
+        let work = Work::new(self, &source, &room, body.may_be_short());
         match work.take_apart(Part::Whole(body.bytes)).await? {
             Taken::One(one) => Ok(Reply::One(self.append(&source, *one).await?)),
             Taken::Many(elements) => self.many(&source, elements, &work).await,
-            Taken::None(refusal, body) => {
-                let refusal =
-                    Body::explain(may_be_short, &body, source.charset.as_deref(), refusal);
-                self.refuse(source, body, refusal).await
-            }
+            Taken::None(refusal, body) => self.refuse(source, body, refusal).await,
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use boxbridge::app::{build, keep_delivering};
+use boxbridge::gateway::kept::Aside;
 use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus};
 use boxbridge::ingest::{self, Accept, Listener, Received, Room, Service};
-use boxbridge::queue::aside::Aside;
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;
