@@ -38,6 +38,10 @@ async fn a_connection_that_is_refused_says_why() {
         );
         let error = wrong.connect(Lane::Normal).await.err().unwrap().to_string();
         assert!(error.contains("uthentication failed"), "{error}");
+        assert!(
+            error.contains("(send.kafka.security, sasl_mechanism, username and password)"),
+            "{error}"
+        );
         assert!(!error.contains("wrong"), "{error}");
     }
     let mut untrusted = login(broker, "PLAIN", true, broker.sasl_ssl_port, PASSWORD);
@@ -53,11 +57,14 @@ async fn a_connection_that_is_refused_says_why() {
         "{error}"
     );
     let nobody = format!("127.0.0.1:{}", crate::parts::child::free_port());
-    let error = kafka(settings(nobody), &["t"])
+    let error = kafka(settings(nobody.clone()), &["t"])
         .connect(Lane::Normal)
         .await
         .err()
         .unwrap()
         .to_string();
-    assert!(error.contains("Connection refused"), "{error}");
+    assert!(
+        error.starts_with(&nobody) && error.contains("Connection refused"),
+        "{error}"
+    );
 }

@@ -1,7 +1,6 @@
 //! Refusals by what can be done about them: about a record, a topic, or us; and a check that finds them beforehand.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::drive::*;
 use boxbridge::send::kafka::Produce;
@@ -157,34 +156,28 @@ async fn a_refusal_that_is_about_us_holds_the_destination_back_and_names_the_set
     }
 }
 
+/// That one record is tried alone is shown by `send::kafka::session`.
 #[tokio::test(flavor = "multi_thread")]
-async fn brokers_that_refuse_us_are_asked_with_one_record_at_a_time() {
+async fn brokers_that_refuse_us_cost_a_session_each_time_and_no_record() {
     let (cluster, kafka) = mocked();
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION;
-    for round in 0..2 {
+    let messages: Vec<_> = (1..=20)
+        .map(|number| message("mocked", "k", number, 10))
+        .collect();
+    for _ in 0..2 {
         cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
         let mut session = kafka.connect(Lane::Urgent).await.unwrap();
-        session.submit(Sequence(1), message("mocked", "k", 1, 10));
-        for number in 2..=20 {
-            session.submit(Sequence(number), message("mocked", "k", number, 10));
+        for (number, message) in (1..).zip(&messages) {
+            session.submit(Sequence(number), message.clone());
         }
-        if round == 1 {
-            assert!(
-                lost(&mut session)
-                    .await
-                    .error
-                    .contains("brokers from Kafka 0.11 on")
-            );
-            // One was sent, so one was refused: the others never left.
-            assert!(
-                tokio::time::timeout(Duration::from_secs(1), session.next())
-                    .await
-                    .is_err()
-            );
-            return;
-        }
-        while answer_or_loss(&mut session).await.is_ok() {}
+        let said = lost(&mut session).await.error;
+        assert!(said.contains("brokers from Kafka 0.11 on"), "{said}");
+        let again = lost(&mut session).await.error;
+        assert_eq!(again, said, "a session that is over stays over");
     }
+
+    let mut session = kafka.connect(Lane::Urgent).await.unwrap();
+    assert_eq!(deliver(&mut session, &messages).await.len(), 20);
 }
 
 #[tokio::test]
