@@ -1,8 +1,8 @@
 //! What was delivered against what was sent, field by field. Names the fields that differ, never their values.
 
-use super::bus::Stream;
 use super::expected::{Expected, ExpectedEvent, Index, hash, ten_thousandths};
-use super::recording::{Arrival, Delivered};
+use crate::reconcile::destination::Stream;
+use crate::reconcile::recording::{Arrival, Delivered, DeliveredPicture};
 use boxbridge_event::PictureKind;
 
 /// The fields of this arrival that are not as they were sent; none if all is well. Id and revision are learnt from the first
@@ -96,23 +96,24 @@ fn picture(
         (None, Some(_)) | (Some(_), None) => return Some(format!("pictures.{kind}")),
     };
 
-    let said_of = said
-        .sha256
-        .as_deref()
-        .and_then(|sha256| expected.find_picture(sha256));
-    let is_key = match (&said.key, &said.sha256) {
-        (Some(key), Some(sha256)) => key.contains(sha256.as_str()),
-        (None, _) => said.stored != Some(true),
-        (Some(_), None) => false,
-    };
-
+    let sha256 = said.sha256.as_deref();
+    let said_of = sha256.and_then(|sha256| expected.find_picture(sha256));
     if said_of != Some(index) {
         Some(format!("pictures.{kind}.sha256"))
     } else if said.bytes != Some(u64::from(sent.bytes)) {
         Some(format!("pictures.{kind}.bytes"))
-    } else if !is_key {
+    } else if !is_named_by_content(said) {
         Some(format!("pictures.{kind}.key"))
     } else {
         None
+    }
+}
+
+/// Whether the key holds the content's hash. A picture that is not stored needs no key.
+fn is_named_by_content(said: &DeliveredPicture) -> bool {
+    match (&said.key, &said.sha256) {
+        (Some(key), Some(sha256)) => key.contains(sha256.as_str()),
+        (None, _) => said.stored != Some(true),
+        (Some(_), None) => false,
     }
 }

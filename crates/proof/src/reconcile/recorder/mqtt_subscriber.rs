@@ -12,10 +12,9 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::Error;
-use super::bus::Bus;
-use super::recording::Recorded;
 use super::sink::Sink;
+use crate::reconcile::Error;
+use crate::reconcile::recording::Recorded;
 use boxbridge_config::{self as config, Broker, MqttTransport};
 
 /// How long the first connection and subscription may take.
@@ -33,9 +32,10 @@ pub async fn listen(
     sink: Sink,
 ) -> Result<JoinHandle<Result<(), Error>>, Error> {
     let broker = mqtt.broker.clone().unwrap_or_else(|| embedded(mqtt));
-    let address = format!("{}:{}", broker.host, broker.port);
-    let failed = |reason: String| Error::Mqtt {
-        broker: address.clone(),
+    let (bus, address) = (sink.bus.clone(), format!("{}:{}", broker.host, broker.port));
+    let failed = move |reason: String| Error::Listen {
+        bus: bus.clone(),
+        address: address.clone(),
         reason,
     };
 
@@ -43,7 +43,6 @@ pub async fn listen(
     let (client, eventloop) = AsyncClient::new(options, 16);
     let (ready, subscribed) = oneshot::channel();
     let subscriber = Subscriber {
-        address: address.clone(),
         client,
         filters,
         sink,
@@ -52,7 +51,8 @@ pub async fn listen(
         session: Session::New,
     };
 
-    let listener = tokio::spawn(subscriber.run(eventloop));
+    let gave_up = failed.clone();
+    let listener = tokio::spawn(async move { subscriber.run(eventloop).await.map_err(gave_up) });
     match tokio::time::timeout(READY_WITHIN, subscribed).await {
         Ok(Ok(Ok(()))) => Ok(listener),
         Ok(Ok(Err(reason))) => Err(failed(reason)),
@@ -65,10 +65,11 @@ pub async fn listen(
 
 /// The broker inside the gateway, where the settings name no other.
 fn embedded(mqtt: &config::Mqtt) -> Broker {
+    let listen = config::reached(mqtt.embedded.listen);
     Broker {
         transport: MqttTransport::Tcp,
-        host: mqtt.embedded.listen.ip().to_string(),
-        port: mqtt.embedded.listen.port(),
+        host: listen.ip().to_string(),
+        port: listen.port(),
         path: String::new(),
     }
 }
@@ -105,8 +106,6 @@ fn client_id() -> String {
 }
 
 struct Subscriber {
-    /// For messages.
-    address: String,
     client: AsyncClient,
     filters: Vec<String>,
     sink: Sink,
@@ -127,7 +126,8 @@ enum Session {
 }
 
 impl Subscriber {
-    async fn run(mut self, mut eventloop: EventLoop) -> Result<(), Error> {
+    /// An error says why listening is over.
+    async fn run(mut self, mut eventloop: EventLoop) -> Result<(), String> {
         let stop = self.sink.stop.clone();
 
         // `poll` must not be cut off and called again; here it is cut off once, at the end.
@@ -136,10 +136,7 @@ impl Subscriber {
                 Ok(Event::Incoming(packet)) => {
                     if let Err(reason) = self.packet(packet).await {
                         stop.cancel();
-                        return Err(Error::Mqtt {
-                            broker: self.address,
-                            reason,
-                        });
+                        return Err(reason);
                     }
                 }
                 Ok(Event::Outgoing(_)) => {}
@@ -157,18 +154,14 @@ impl Subscriber {
         Ok(())
     }
 
-    /// An error says why listening is over.
     async fn packet(&mut self, packet: Packet) -> Result<(), String> {
         match packet {
             Packet::ConnAck(answer) => self.connected(answer.session_present),
             Packet::SubAck(answer) => self.subscribed(&answer.return_codes).await,
             Packet::Publish(message) => {
                 let topic = String::from_utf8_lossy(&message.topic);
-                let (payload, retained) = (&message.payload, message.retain);
-                let rules = &self.sink.rules;
-                self.sink
-                    .put(Recorded::read(Bus::Mqtt, &topic, payload, retained, rules))
-                    .await;
+                let line = self.sink.read(&topic, &message.payload, message.retain);
+                self.sink.put(line).await;
                 Ok(())
             }
             _ => Ok(()),
@@ -205,7 +198,7 @@ impl Subscriber {
         }
         if self.session == Session::Lost && told.is_ok() {
             // Noted only now: one who sees it knows that we listen again.
-            self.sink.put(Recorded::Gap(Bus::Mqtt)).await;
+            self.sink.put(Recorded::Gap(self.sink.bus.clone())).await;
         }
         told
     }

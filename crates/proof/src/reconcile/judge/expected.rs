@@ -2,7 +2,7 @@
 //!
 //! 10 million events fit: with two pictures each, of which one is the registered one, a million took 165 MB in all (measured), so
 //! ten million take about 1.6 GB. Two pictures are the same if the first 64 bits of their SHA-256 are, texts if 32 bits of a hash
-//! are. Deliberately knows nothing of arrivals: those are one byte an event and bus, in [`super::witness`].
+//! are. Deliberately knows nothing of arrivals or objects: the witnesses keep a byte an event and bus, five bytes a picture and store.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -82,25 +82,20 @@ pub struct ExpectedPicture {
     pub bytes: u32,
     /// The first event that shows it, to name it by.
     pub event: Index,
-    /// The key that messages gave it, and the one it was found under, as hashes; 0 = none.
+    /// A hash of the key that messages gave it; 0 = none.
     pub claimed_key: u32,
-    pub found_key: u32,
     pub marks: Marks,
 }
 
-/// What is known of a picture, one bit each.
+/// What messages say of a picture, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks(pub u8);
+pub struct Marks(u8);
 
 impl Marks {
-    /// An acknowledged event shows it.
-    pub const EXPECTED: Marks = Marks(1);
     /// A message says `stored` true, or false, or that it will not come.
-    pub const CLAIMED: Marks = Marks(2);
-    pub const PENDING: Marks = Marks(4);
-    pub const GIVEN_UP: Marks = Marks(8);
-    /// The object has another size or content.
-    pub const WRONG: Marks = Marks(16);
+    pub const CLAIMED: Marks = Marks(1);
+    pub const PENDING: Marks = Marks(2);
+    pub const GIVEN_UP: Marks = Marks(4);
 
     pub fn set(&mut self, marks: Marks) {
         self.0 |= marks.0;
@@ -123,7 +118,7 @@ pub enum Found {
 impl Expected {
     /// Takes a line of a ledger; one with the same marker again (the same event on two feeds) joins the first. False for a
     /// marker that cannot be.
-    pub fn add(&mut self, entry: &Entry, stores_pictures: bool) -> bool {
+    pub fn add(&mut self, entry: &Entry) -> bool {
         if entry.marker.number > NUMBER_MAX || self.events.len() >= NUMBER_MAX as usize {
             return false;
         }
@@ -138,14 +133,6 @@ impl Expected {
         *revision = revision.or(entry.revision);
         let second = event.other_feed.or(Some(entry.feed));
         event.other_feed = second.filter(|feed| *feed != event.feed);
-
-        if entry.is_acknowledged() && stores_pictures {
-            for index in event.pictures {
-                if let Some(picture) = self.pictures.get_mut(index as usize) {
-                    picture.marks.set(Marks::EXPECTED);
-                }
-            }
-        }
         true
     }
 
@@ -170,17 +157,7 @@ impl Expected {
     }
 
     fn insert(&mut self, entry: &Entry, index: Index) {
-        let mut pictures = [NONE; 4];
-        for (kind, picture) in &entry.pictures {
-            let Some(sha256) = short(&picture.sha256) else {
-                continue;
-            };
-            let picture = self.intern_picture(sha256, picture.bytes, index);
-            if let Some(slot) = pictures.get_mut(usize::from(kind.number())) {
-                *slot = picture;
-            }
-        }
-
+        let pictures = self.intern_pictures(entry, index);
         let device = self.intern_device(&entry.device);
         self.events.push(ExpectedEvent {
             marker: entry.marker,
@@ -199,6 +176,21 @@ impl Expected {
         });
     }
 
+    /// By kind.
+    fn intern_pictures(&mut self, entry: &Entry, event: Index) -> [Index; 4] {
+        let mut pictures = [NONE; 4];
+        for (kind, picture) in &entry.pictures {
+            let Some(sha256) = short(&picture.sha256) else {
+                continue;
+            };
+            let picture = self.intern_picture(sha256, picture.bytes, event);
+            if let Some(slot) = pictures.get_mut(usize::from(kind.number())) {
+                *slot = picture;
+            }
+        }
+        pictures
+    }
+
     fn intern_picture(&mut self, sha256: u64, bytes: u64, event: Index) -> Index {
         if let Some(index) = self.picture_indexes.get(&sha256) {
             return *index;
@@ -210,7 +202,6 @@ impl Expected {
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             event,
             claimed_key: 0,
-            found_key: 0,
             marks: Marks::default(),
         });
         self.picture_indexes.insert(sha256, index);
@@ -250,6 +241,11 @@ impl Expected {
 }
 
 impl ExpectedEvent {
+    /// All that were sent.
+    pub fn pictures(&self) -> impl Iterator<Item = Index> {
+        self.pictures.into_iter().filter(|index| *index != NONE)
+    }
+
     pub fn picture(&self, kind: PictureKind) -> Option<Index> {
         let picture = self.pictures.get(usize::from(kind.number()));
         picture.copied().filter(|index| *index != NONE)
@@ -280,7 +276,8 @@ mod tests {
     fn ten_million_events_fit_into_memory() {
         let event = size_of::<ExpectedEvent>() + size_of::<Index>();
         // A hash table that is between half and seven eighths full.
-        let picture = size_of::<ExpectedPicture>() + 2 * (size_of::<(u64, Index)>() + 1);
+        let found = size_of::<Index>() + size_of::<bool>();
+        let picture = size_of::<ExpectedPicture>() + found + 2 * (size_of::<(u64, Index)>() + 1);
         assert!(
             event <= 96 && picture <= 72,
             "{event} bytes an event, {picture} bytes a picture"

@@ -1,6 +1,6 @@
 //! The ways in which firmwares write events: what differs from one box to the next.
 
-use super::film::Spelling;
+use crate::simulate::film::Spelling;
 
 macro_rules! firmwares {
     ($($(#[$doc:meta])* $variant:ident,)+) => {

@@ -1,22 +1,29 @@
-//! Where the listeners put what they received: one bounded channel to the recorder.
+//! Where a listener puts what it received: one bounded channel to the recorder, shared by all listeners.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::recording::Recorded;
-use super::rules::Rules;
+use crate::reconcile::recording::Recorded;
+use crate::reconcile::rules::BusRules;
 
-/// Where listeners put their lines.
+/// One bus's end of the channel.
 #[derive(Clone)]
 pub struct Sink {
     pub lines: mpsc::Sender<Recorded>,
-    pub rules: Arc<Rules>,
+    /// The destination's name.
+    pub bus: String,
+    pub rules: Arc<BusRules>,
     pub stop: CancellationToken,
 }
 
 impl Sink {
+    /// What a message on this bus comes to.
+    pub fn read(&self, topic: &str, payload: &[u8], retained: bool) -> Recorded {
+        Recorded::read(&self.bus, topic, payload, retained, &self.rules)
+    }
+
     /// Waits for room. When nobody takes lines any more, the recording is over.
     pub async fn put(&self, line: Recorded) {
         if self.lines.send(line).await.is_err() {

@@ -1,18 +1,21 @@
 //! What one bus has shown of each event: one byte an event, and the highest sequence per order.
+//!
+//! Promises: an event counts once in each finding, however often it came. Deliberately knows nothing of the other buses.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::bus::{Bus, Stream};
 use super::expected::{Expected, ExpectedEvent, Index, hash};
-use super::recording::Arrival;
-use super::report::BusReport;
-use super::rules::Rules;
+use crate::reconcile::destination::{BusKind, Stream};
+use crate::reconcile::recording::Arrival;
+use crate::reconcile::report::BusReport;
+use crate::reconcile::rules::BusRules;
 use boxbridge_event::{Feed, Lane};
 
-#[derive(Default)]
-pub struct Witness {
+pub struct BusWitness {
     /// How often the subscriber lost its session.
     pub gaps: u64,
+    rules: Arc<BusRules>,
     report: BusReport,
     /// Per event of the ledger.
     seen: Vec<Seen>,
@@ -52,7 +55,20 @@ impl Seen {
     }
 }
 
-impl Witness {
+impl BusWitness {
+    pub fn new(rules: Arc<BusRules>) -> BusWitness {
+        BusWitness {
+            gaps: 0,
+            report: BusReport {
+                kind: rules.kind,
+                ..BusReport::default()
+            },
+            rules,
+            seen: Vec::new(),
+            highest: HashMap::new(),
+        }
+    }
+
     /// A message of somebody else.
     pub fn foreign(&mut self) {
         self.report.messages += 1;
@@ -78,10 +94,10 @@ impl Witness {
     ) {
         self.report.messages += 1;
         self.seen.resize(expected.events.len(), Seen::default());
-        let Some(seen) = self.seen.get_mut(index) else {
+        let Some(event) = expected.events.get(index) else {
             return;
         };
-        let Some(event) = expected.events.get(index) else {
+        let Some(seen) = self.seen.get_mut(index) else {
             return;
         };
 
@@ -91,18 +107,15 @@ impl Witness {
             report.unacknowledged.add(name);
         }
         if !wrong.is_empty() && seen.mark(Seen::WRONG) {
-            report
-                .wrong
-                .add(|| format!("{}: {}", name(), wrong.join(", ")));
+            let fields = wrong.join(", ");
+            report.wrong.add(|| format!("{}: {fields}", name()));
         }
-        if is_stale(arrival) && seen.mark(Seen::STALE) {
-            report
-                .stale
-                .add(|| format!("{} on {}", name(), arrival.topic));
+        if is_stale(self.rules.kind, arrival) && seen.mark(Seen::STALE) {
+            let topic = &arrival.topic;
+            report.stale.add(|| format!("{} on {topic}", name()));
         }
 
-        let is_replay = arrival.event.as_ref().is_some_and(|event| event.replay);
-        if !is_replay {
+        if !arrival.is_replay() {
             self.sent(expected, index, arrival, lane);
         } else if seen.mark(Seen::REPLAYED) {
             report.replayed.add(name);
@@ -111,15 +124,15 @@ impl Witness {
 
     /// An event that is no replay: whether it came once, in time and in order.
     fn sent(&mut self, expected: &Expected, index: usize, arrival: &Arrival, lane: Lane) {
-        let Some(seen) = self.seen.get_mut(index) else {
-            return;
-        };
         let Some(event) = expected.events.get(index) else {
             return;
         };
-        let delivered = arrival.event.as_ref();
+        let Some(seen) = self.seen.get_mut(index) else {
+            return;
+        };
 
         // What history told first still rings when it comes live.
+        let delivered = arrival.event.as_ref();
         let is_live = delivered.is_none_or(|delivered| delivered.act_before.is_some());
         let is_first = seen.0 & (Seen::SENT | Seen::SENT_LIVE) == 0;
         let is_repeated = !seen.mark(if is_live { Seen::SENT_LIVE } else { Seen::SENT });
@@ -127,10 +140,9 @@ impl Witness {
             self.report.duplicated.add(|| describe(expected, event));
         }
 
-        let feed = delivered
-            .and_then(|delivered| delivered.feed)
-            .unwrap_or(event.feed);
-        if !is_repeated && arrival.stream == Stream::Late && feed != Feed::History {
+        let feed = delivered.and_then(|delivered| delivered.feed);
+        let is_history = feed.unwrap_or(event.feed) == Feed::History;
+        if !is_repeated && arrival.stream == Stream::Late && !is_history {
             self.report.late.add(|| describe(expected, event));
         }
 
@@ -145,10 +157,9 @@ impl Witness {
             device: event.device,
             lane,
             stream: arrival.stream,
-            topic: if arrival.bus == Bus::Kafka {
-                hash(&arrival.topic)
-            } else {
-                0
+            topic: match self.rules.kind {
+                BusKind::Kafka => hash(&arrival.topic),
+                BusKind::Mqtt => 0,
             },
         };
 
@@ -163,10 +174,10 @@ impl Witness {
     }
 
     /// What did not come is known only at the end.
-    pub fn conclude(mut self, bus: Bus, rules: &Rules, expected: &Expected) -> BusReport {
+    pub fn conclude(mut self, expected: &Expected) -> BusReport {
         self.seen.resize(expected.events.len(), Seen::default());
         for (event, seen) in expected.events.iter().zip(&self.seen) {
-            if event.is_acknowledged && rules.expects(bus, event.person_type, event.feed) {
+            if event.is_acknowledged && self.rules.expects(event.person_type, event.feed) {
                 self.report.expected += 1;
                 match seen.0 & Seen::ARRIVED {
                     0 => self.report.lost.add(|| describe(expected, event)),
@@ -179,12 +190,11 @@ impl Witness {
 }
 
 /// Something on a live MQTT topic that nobody may act on.
-fn is_stale(arrival: &Arrival) -> bool {
-    let cannot_act = arrival
-        .event
-        .as_ref()
-        .is_some_and(|event| event.act_before.is_none());
-    arrival.bus == Bus::Mqtt && (arrival.retained || (arrival.stream == Stream::Live && cannot_act))
+fn is_stale(kind: BusKind, arrival: &Arrival) -> bool {
+    let event = arrival.event.as_ref();
+    let cannot_act = event.is_some_and(|event| event.act_before.is_none());
+    let is_live = arrival.stream == Stream::Live;
+    kind == BusKind::Mqtt && (arrival.retained || (is_live && cannot_act))
 }
 
 /// How an event is named in a finding: enough to find it in the ledger, nothing of a person.

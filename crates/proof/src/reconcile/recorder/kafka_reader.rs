@@ -11,10 +11,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::task::JoinHandle;
 
-use super::Error;
-use super::bus::Bus;
-use super::recording::Recorded;
 use super::sink::Sink;
+use crate::reconcile::Error;
 use boxbridge_config as config;
 use boxbridge_event::Timestamp;
 
@@ -30,9 +28,10 @@ pub async fn listen(
     since: Timestamp,
     sink: Sink,
 ) -> Result<JoinHandle<Result<(), Error>>, Error> {
-    let brokers = kafka.brokers.clone();
-    let failed = move |error: KafkaError| Error::Kafka {
-        brokers: brokers.clone(),
+    let (bus, address) = (sink.bus.clone(), kafka.brokers.clone());
+    let failed = move |error: KafkaError| Error::Listen {
+        bus: bus.clone(),
+        address: address.clone(),
         reason: error.to_string(),
     };
 
@@ -98,14 +97,8 @@ impl Reader {
             match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     let (topic, payload) = (message.topic(), message.payload().unwrap_or_default());
-                    let rules = &self.sink.rules;
-                    self.sink.put_blocking(Recorded::read(
-                        Bus::Kafka,
-                        topic,
-                        payload,
-                        false,
-                        rules,
-                    ));
+                    self.sink
+                        .put_blocking(self.sink.read(topic, payload, false));
                 }
                 Some(Err(error)) if is_final(&error) => {
                     self.sink.stop.cancel();
@@ -120,17 +113,7 @@ impl Reader {
 
     /// Takes up every partition that is not read yet.
     fn look(&mut self, begin: Begin) -> Result<(), KafkaError> {
-        let metadata = self.consumer.fetch_metadata(None, ANSWER_WITHIN)?;
-        let topics = metadata.topics().iter();
-        let mut found = TopicPartitionList::new();
-        for topic in topics.filter(|topic| self.sink.rules.is_kafka_topic(topic.name())) {
-            for partition in topic.partitions() {
-                let (name, number) = (topic.name(), partition.id());
-                if !self.known.contains(&(name.to_owned(), number)) {
-                    found.add_partition_offset(name, number, Offset::Offset(self.since.0))?;
-                }
-            }
-        }
+        let mut found = self.new_partitions()?;
         if found.count() == 0 {
             return Ok(());
         }
@@ -152,23 +135,36 @@ impl Reader {
         Ok(())
     }
 
+    /// Those of our topics that are not read yet, each with the time to begin at.
+    fn new_partitions(&self) -> Result<TopicPartitionList, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(None, ANSWER_WITHIN)?;
+        let mut found = TopicPartitionList::new();
+
+        let topics = metadata.topics().iter();
+        for topic in topics.filter(|topic| self.sink.rules.is_kafka_topic(topic.name())) {
+            for partition in topic.partitions() {
+                let (name, number) = (topic.name(), partition.id());
+                if !self.known.contains(&(name.to_owned(), number)) {
+                    found.add_partition_offset(name, number, Offset::Offset(self.since.0))?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// The first offset at or after the time; the end, where nothing is as young as that.
     fn at_time(&self, partitions: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
-        // The ends before the times: what comes in between is then after the end, and read.
+        let consumer = &self.consumer;
         let elements = partitions.elements();
-        let end = |topic: &str, partition| {
-            let watermarks = self
-                .consumer
-                .fetch_watermarks(topic, partition, ANSWER_WITHIN);
-            watermarks.map(|(_, end)| end)
-        };
-        let ends = elements
-            .iter()
-            .map(|element| end(element.topic(), element.partition()));
-        let ends: Vec<_> = ends.collect::<Result<_, _>>()?;
-        let times = self
-            .consumer
-            .offsets_for_times(partitions.clone(), ANSWER_WITHIN)?;
+
+        // The ends before the times: what comes in between is then after the end, and read.
+        let watermarks = elements.iter().map(|element| {
+            consumer.fetch_watermarks(element.topic(), element.partition(), ANSWER_WITHIN)
+        });
+        let ends: Vec<i64> = watermarks
+            .map(|watermarks| watermarks.map(|(_, end)| end))
+            .collect::<Result<_, _>>()?;
+        let times = consumer.offsets_for_times(partitions.clone(), ANSWER_WITHIN)?;
 
         let mut from = TopicPartitionList::new();
         for (element, end) in elements.iter().zip(ends) {
@@ -229,6 +225,12 @@ fn settings(kafka: &config::Kafka) -> ClientConfig {
         .set("fetch.message.max.bytes", "16777216")
         .set("queued.max.messages.kbytes", "65536");
 
+    secure(&mut settings, kafka);
+    settings
+}
+
+/// Who is believed, and who we are.
+fn secure(settings: &mut ClientConfig, kafka: &config::Kafka) {
     let files = [
         ("ssl.ca.location", &kafka.tls.ca_file),
         ("ssl.certificate.location", &kafka.tls.cert_file),
@@ -245,13 +247,10 @@ fn settings(kafka: &config::Kafka) -> ClientConfig {
         settings.set("sasl.username", &sasl.username);
         settings.set("sasl.password", sasl.password.expose());
     }
-    settings
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rdkafka::mocking::MockCluster;
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
@@ -268,17 +267,20 @@ mod tests {
         cluster.partition_leader(topic, 0, None).unwrap();
 
         let flags = vec![("send.kafka.brokers".to_owned(), cluster.bootstrap_servers())];
-        let config = Config::load(&Layers {
+        let layers = Layers {
             flags,
             ..Layers::default()
-        })
-        .unwrap();
+        };
+        let config = Config::load(&layers).unwrap();
+
         let (lines, _taken) = mpsc::channel(1);
         let sink = Sink {
             lines,
-            rules: Arc::new(Rules::of(&config)),
+            bus: "kafka".to_owned(),
+            rules: Rules::of(&config).bus("kafka").cloned().unwrap(),
             stop: CancellationToken::new(),
         };
+
         let kafka = config.send.kafka().cloned().unwrap();
         let mut reader = Reader {
             consumer: settings(&kafka).create().unwrap(),
@@ -288,6 +290,7 @@ mod tests {
         };
         let error = reader.look(Begin::AtTime).expect_err("no leader");
         assert!(is_settling(&error), "{error:?}");
+
         let begun = std::thread::spawn(move || reader.begin().map(|()| reader.known.len()));
         cluster.partition_leader(topic, 0, Some(1)).unwrap();
         assert_eq!(begun.join().unwrap(), Ok(1));
