@@ -134,11 +134,9 @@ fn spell_out(before: &str, text: &str, paths: &mut Vec<String>) -> usize {
 /// The file that a path ends in.
 fn found_in(modules: &Modules, path: &str) -> Option<String> {
     let ends = path.match_indices('/').map(|(at, _)| at);
-    let modules_on_the_way = ends.chain([path.len()]).map(|end| &path[..end]);
-    let module = modules_on_the_way
-        .filter(|module| modules.contains_key(*module))
-        .next_back()
-        .unwrap_or("");
+    let on_the_way = ends.chain([path.len()]).map(|end| &path[..end]);
+    let mut known = on_the_way.filter(|module| modules.contains_key(*module));
+    let module = known.next_back().unwrap_or("");
     if !is_folder(modules, module) {
         return Some(owner(modules, module));
     }

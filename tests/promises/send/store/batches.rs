@@ -11,7 +11,8 @@ use boxbridge::system::disk::{Call, Disk};
 use boxbridge_config::StoreUrl;
 use boxbridge_event::{Lane, PictureKind, Sequence};
 
-use super::{acknowledged, answers, lost, next, object, settings};
+use super::{answers, object, settings};
+use crate::send::session::{acknowledged, lost, next};
 
 #[tokio::test]
 async fn pictures_are_visible_at_once_and_synced_together() {
@@ -76,7 +77,7 @@ async fn after_a_failed_sync_the_session_is_lost_and_everything_is_written_again
     assert_eq!(written.losses(), 1);
     assert!(!written.is_durable(1));
     for session in [&mut session, &mut other] {
-        let error = lost(session).await;
+        let error = lost(session).await.error;
         assert!(error.contains("failed a sync"), "{error}");
     }
 
