@@ -142,16 +142,3 @@ impl Start<'_> {
         link
     }
 }
-
-fn out() -> &'static tokio::runtime::Handle {
-    static OUT: std::sync::OnceLock<tokio::runtime::Runtime> = std::sync::OnceLock::new();
-    OUT.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("deliver")
-            .enable_all()
-            .build()
-            .expect("threads")
-    })
-    .handle()
-}

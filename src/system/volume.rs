@@ -38,6 +38,11 @@ pub fn occupied(metadata: &Metadata) -> u64 {
     cost(metadata.len()).max(metadata.blocks().saturating_mul(512).saturating_add(ENTRY))
 }
 
+/// The number of the file system that a file lies on.
+pub fn device(metadata: &Metadata) -> u64 {
+    metadata.dev()
+}
+
 /// Whether the file system of `path` can hold one more file of this rank. True if it counts no inodes or does not answer: then the write
 /// itself will tell.
 pub fn has_inodes(disk: &Disk, path: &Path, rank: Rank) -> bool {

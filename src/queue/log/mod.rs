@@ -4,7 +4,6 @@
 //! error that names the file. Deliberately knows nobody who appends or follows: it is told what is needed no more.
 
 pub mod gone;
-mod lock;
 pub mod manifest;
 mod open_error;
 mod outages;
@@ -17,8 +16,10 @@ pub mod segments;
 mod slots;
 pub mod space;
 
+/// The directory of the log, below `data_dir`.
+pub const DIRECTORY: &str = "queue";
+
 pub use gone::Stretch;
-pub use lock::{DIRECTORY, Lock, lock, lock_patiently};
 pub use manifest::Manifest;
 pub use open_error::OpenError;
 pub use outages::Outages;

@@ -7,7 +7,6 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::system::disk::{Disk, File};
+use crate::system::volume;
 use crate::system::written::Written;
 
 /// A power cut makes us write so much again, and the log keeps so much longer.
@@ -80,7 +80,7 @@ impl Batch {
             Some(root) => root.device,
             None => {
                 let folder = self.disk.open_to_read(&self.root)?;
-                let device = folder.stat()?.dev();
+                let device = volume::device(&folder.stat()?);
                 let folder = Arc::new(folder);
                 state.root = Some(Root { folder, device });
                 device
@@ -146,7 +146,7 @@ impl Batch {
 impl Write<'_> {
     /// Whether the batch's sync covers a file of this file system.
     pub(super) fn covers(&self, metadata: &Metadata) -> bool {
-        metadata.dev() == self.device
+        volume::device(metadata) == self.device
     }
 
     /// It stands under its name.

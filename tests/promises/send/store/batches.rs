@@ -50,6 +50,7 @@ async fn what_is_written_is_synced_soon_without_another_picture() {
         session.submit(Sequence(1), vec![object(PictureKind::Scene, 1, 9_000)]);
         next(&mut session).await;
         while !written.is_durable(1) {
+            // The pause between two looks.
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
