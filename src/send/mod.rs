@@ -116,6 +116,11 @@ impl Reason {
         )
     }
 
+    /// Judged by its content. Where everything is refused so, it is a matter of settings.
+    pub const fn is_about_its_content(self) -> bool {
+        matches!(self, Reason::TooLarge | Reason::PayloadRefused)
+    }
+
     /// The record itself is refused, wherever it goes: the next one may well be taken.
     pub const fn is_about_the_record(self) -> bool {
         matches!(
