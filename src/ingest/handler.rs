@@ -7,15 +7,15 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 
 use super::answer::{self, Connection};
 use super::body::{self, Incomplete, Length};
 use super::commit::{Upload, commit};
-use super::forwarded;
 use super::head;
 use super::path::{self, Path};
 use super::room::Room;
+use super::sender::Sender;
 use super::service::{Peer, Service};
 use super::{Accept, Received};
 use crate::charset::Charset;
@@ -176,23 +176,8 @@ impl Drop for Unfinished {
 }
 
 impl<A: Accept> Service<A> {
-    fn sender(&self, peer: &Peer, headers: &HeaderMap) -> forwarded::Sender {
-        match peer.is_proxy {
-            true => forwarded::sender(
-                peer.address,
-                headers,
-                self.settings.forwarded_by,
-                &self.settings.trusted_proxies,
-            ),
-            false => forwarded::Sender {
-                address: peer.address,
-                hidden: None,
-            },
-        }
-    }
-
     /// Whether the request may go on, as far as its head says.
-    fn judge(&self, request: &RequestHead, sender: forwarded::Sender) -> Result<(), Refusal> {
+    fn judge(&self, request: &RequestHead, sender: Sender) -> Result<(), Refusal> {
         head::check(&request.parts)?;
 
         match (&request.parts.method, request.path) {
@@ -214,23 +199,6 @@ impl<A: Accept> Service<A> {
         }
     }
 
-    /// Whether `sender`, which came from `peer`, may send events.
-    fn admit(&self, peer: &Peer, sender: forwarded::Sender) -> Result<(), Refusal> {
-        if let Some(hidden) = sender.hidden {
-            let why = hidden.as_str();
-            self.silent_proxy.call_once(|| {
-                tracing::warn!(proxy = %peer.address, why, "a proxy does not say who is behind it (ingest.forwarded_by): all of them share its own address's limits; this is said once");
-            });
-        }
-
-        let (address, allowed) = (sender.address, &self.settings.allowed_networks);
-        if allowed.is_empty() || allowed.contains(address) {
-            return Ok(());
-        }
-        let message = format!("{address} is in none of the networks that boxes may send from");
-        Err(Refusal::new(Code::SourceForbidden, message))
-    }
-
     /// How large the body may be, and the memory that it is read into.
     fn room_for(&self, request: &RequestHead) -> (usize, Room) {
         match request.path {
@@ -248,8 +216,8 @@ impl<A: Accept> Service<A> {
     /// Refuses a request whose body is not read. The connection ends once the sender has had time to read why.
     fn refuse_unread(&self, request: &RequestHead, refusal: &Refusal, body: Body) -> Response {
         metrics::refused(request.feed(), refusal.code);
-        self.refusals
-            .say(request.sender, &request.shown(), refusal.code);
+        let (sender, path) = (request.sender, request.shown());
+        self.refusals.say(sender, &path, refusal.code);
         tokio::spawn(body::drain(body));
         answer::refusal(refusal, Connection::Close)
     }

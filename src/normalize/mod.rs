@@ -6,7 +6,8 @@
 //! pixel, and knows neither routes nor duplicates.
 //!
 //! A body passes `limits` before anything is allocated, then `reading`: it is parsed once, recognised by a `dialect`, taken apart and
-//! assembled, and gets its id. `value` has a file for each kind of value.
+//! assembled, and gets its id. A shape of document that boxes send is one file of `dialect`: how it is known, its fields, its words. A kind
+//! of value is one file of `value`. What a route leaves out of an event is not here: `normalize` keeps all that came.
 //!
 //! A body that this strict reading refuses passes `repair`, which returns a text and notes of its changes. The strict reading then reads
 //! that text, with every limit. Memory for a repair is asked for first ([`Room`]).

@@ -203,6 +203,7 @@ impl SentDocument {
         for ((index, field), text) in fields.iter().enumerate().zip(texts) {
             let Some(text) = text else { continue };
             let value = self.value(field.inner, field.name, text, context)?;
+
             if let Some(slot) = self.values.get_mut(index) {
                 *slot = Some(value);
             }

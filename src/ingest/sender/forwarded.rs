@@ -10,33 +10,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName};
 
+use super::{Hidden, Sender};
 use boxbridge_config::{ForwardedBy, Networks};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// The sender of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sender {
-    pub address: IpAddr,
-    /// Why nobody knows who is behind `address`, which is a trusted proxy.
-    pub hidden: Option<Hidden>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hidden {
-    /// The proxy did not write the header.
-    Missing,
-    Unreadable,
-}
-
-impl Hidden {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Hidden::Missing => "missing",
-            Hidden::Unreadable => "unreadable",
-        }
-    }
-}
 
 /// Who sent a request that came from the trusted `proxy`.
 pub fn sender(proxy: IpAddr, headers: &HeaderMap, by: ForwardedBy, trusted: &Networks) -> Sender {
