@@ -176,7 +176,7 @@ pub(in crate::normalize) fn sha256_hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Computed by other means, so that whoever reads the contract can make the same ids.
+    /// Computed by other means, so the contract alone is enough to make the same ids.
     #[test]
     fn an_id_can_be_made_again_from_the_contract() {
         let made = id(["default", "192.168.1.243", "1566016554020", "666666"].into_iter());
