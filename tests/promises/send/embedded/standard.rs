@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::raw::{Hello, Raw, silent};
 use super::{session, start};
-use crate::send::mqtt::{acknowledged, answer, message};
+use crate::send::mqtt::{acknowledged, message, next};
 
 const MALFORMED: u8 = 0x81;
 const PROTOCOL_ERROR: u8 = 0x82;
@@ -212,7 +212,7 @@ async fn receive_maximum_packet_size_and_subscription_identifiers_are_kept_to() 
     ];
     for (number, text) in (1..).zip(texts) {
         urgent.submit(Sequence(number), message("events/1", text));
-        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+        assert_eq!(next(&mut urgent).await, acknowledged(number));
     }
     let mut ids = Vec::new();
     for expected in [b"1", b"2"] {
@@ -247,7 +247,7 @@ async fn retained_messages_come_as_a_subscription_asks() {
     let broker = start();
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "{}"));
-    answer(&mut urgent).await;
+    next(&mut urgent).await;
     let (mut client, _) = Raw::connect(broker.local_addr(), 5, Hello::named("client")).await;
     // Always, if it is new, never: the first two subscriptions of each filter.
     let mut number = 1;
@@ -268,7 +268,7 @@ async fn retained_messages_come_as_a_subscription_asks() {
                         // What is published now comes behind what is retained.
                         number += 1;
                         urgent.submit(Sequence(number), message("boxbridge/next", "{}"));
-                        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+                        assert_eq!(next(&mut urgent).await, acknowledged(number));
                     }
                     (0x32, _) => break,
                     (other, _) => panic!("{other:#x}"),
