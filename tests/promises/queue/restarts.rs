@@ -221,11 +221,9 @@ async fn a_lost_cursor_repeats_its_own_lane_alone_and_what_is_still_to_do_is_cou
         let queue = open(dir.path(), &["mqtt"]);
         let to_replay = || {
             let status = queue.status();
-            let followers = status.followers.iter();
-            let normal = followers
-                .filter(|follower| follower.lane == Lane::Normal)
-                .next()
-                .unwrap();
+            let mut followers = status.followers.iter();
+            let normal = followers.find(|follower| follower.lane == Lane::Normal);
+            let normal = normal.unwrap();
             (normal.replaying, normal.oldest_waiting.is_some())
         };
         assert_eq!(to_replay(), (6, true), "{lost}");
