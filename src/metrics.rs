@@ -74,6 +74,8 @@ names! {
     histogram SYNC = "boxbridge_queue_sync_seconds";
     /// Records that a destination has not answered yet.
     gauge WAITING = "boxbridge_queue_waiting_records";
+    /// Records that a replay has still to deliver; they are outside the counts of what was accepted.
+    gauge REPLAYING = "boxbridge_queue_replaying_records";
     /// Age of the oldest record that waits; 0 where none does.
     gauge OLDEST = "boxbridge_queue_oldest_seconds";
     /// What the disk does not do at the moment and is asked again; /readyz names each, and who waits for it.
@@ -114,7 +116,7 @@ names! {
     counter SAVED = "boxbridge_send_pictures_saved_bytes_total";
     /// Records whose pictures wait for the store.
     gauge PICTURES_WAITING = "boxbridge_send_pictures_waiting";
-    /// Messages that the broker in this process gave up for a slow subscriber.
+    /// Messages that the broker in this process dropped before a subscriber took them.
     counter EMBEDDED_DROPPED = "boxbridge_send_embedded_dropped_total";
     /// Person types of which events wait at a destination since it refused them.
     gauge PAUSED = "boxbridge_send_paused";
@@ -417,6 +419,7 @@ pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
         ];
         counter!(ACCEPTED, &labels).absolute(follower.accepted);
         gauge!(WAITING, &labels).set(follower.waiting as f64);
+        gauge!(REPLAYING, &labels).set(follower.replaying as f64);
         gauge!(OLDEST, &labels).set(
             follower
                 .oldest_waiting

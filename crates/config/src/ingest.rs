@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::reader::Reader;
+use crate::reader::units::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 use crate::reader::units::{written, written_size};
 use crate::values::networks::Networks;
-use crate::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 
 #[derive(Clone, Debug)]
 pub struct Ingest {
@@ -17,7 +17,7 @@ pub struct Ingest {
     pub status_paths: Vec<String>,
     /// Where boxes may POST from; empty = from everywhere.
     pub allowed_networks: Networks,
-    /// They are believed when they say who is behind them.
+    /// We believe them about the client behind them.
     pub trusted_proxies: Networks,
     pub forwarded_by: ForwardedBy,
     pub drain_delay: Duration,
@@ -38,7 +38,7 @@ pub struct Ingest {
     pub quarantine: Quarantine,
 }
 
-/// How trusted proxies say who is behind them. One way: a client can write what its proxy does not.
+/// How trusted proxies name the client behind them. Exactly one way counts: any other header may come from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedBy {
     XForwardedFor,

@@ -41,20 +41,18 @@ impl Rules {
         let mut rules = Rules::of_the_usual_three(&config.routes);
         for destination in &config.send.destinations {
             let (name, routes) = (destination.name.to_string(), destination.routes.clone());
-            match BusKind::of(&destination.kind) {
-                Some(kind) => {
-                    let bus = Arc::new(BusRules { kind, routes });
-                    rules.buses.insert(name, bus);
-                }
-                None => {
-                    rules.stores.insert(name, routes);
-                }
+
+            if let Some(kind) = BusKind::of(&destination.kind) {
+                let bus = Arc::new(BusRules { kind, routes });
+                rules.buses.insert(name, bus);
+            } else {
+                rules.stores.insert(name, routes);
             }
         }
         rules
     }
 
-    /// `mqtt`, `kafka` and `store` are judged where they are off, too: a recording may be older than the config.
+    /// `mqtt`, `kafka` and `store` have rules even where they are off: a recording may be older than the config.
     fn of_the_usual_three(base: &Routes) -> Rules {
         let bus = |kind: BusKind| {
             let routes = base.clone();
@@ -88,8 +86,8 @@ impl Rules {
 }
 
 impl BusRules {
-    /// Whether an acknowledged event of this kind must arrive there. Where a type has no late topic, an event that was too
-    /// late for the live one is missing all the same: nobody received it.
+    /// Whether an acknowledged event of this kind must arrive there. A type without a late topic loses its late events: nobody
+    /// receives them, so they count as missing.
     pub fn expects(&self, person_type: PersonType, feed: Feed) -> bool {
         let route = self.routes.of(person_type);
         match (self.kind, feed) {

@@ -15,11 +15,11 @@ use super::report::Report;
 use super::rules::Rules;
 use super::{Error, Options, lines, store_reader};
 use crate::simulate::Entry;
-use crate::terminal::Line;
+use crate::terminal::Terminal;
 use boxbridge_config::{Config, Destination, Kind, Layers};
 use boxbridge_event::Timestamp;
 
-/// A ledger's first event was received at most this long before it was noted, by clocks that may differ.
+/// Kafka is read from this long before the ledger begins: clocks differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// Listens until quiet, until the time is over or until `stop`, and judges. Without a ledger the verdict is empty: then only
@@ -30,8 +30,8 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(&Listening),
 ) -> Result<Report, Error> {
-    let line = Line::for_people(options.json);
-    reconcile(options, layers, stop, ready, line).await
+    let terminal = Terminal::for_people(options.json);
+    reconcile(options, layers, stop, ready, terminal).await
 }
 
 /// The same with nothing on the terminal.
@@ -41,7 +41,7 @@ pub async fn run_until(
     stop: CancellationToken,
     ready: impl FnOnce(&Listening),
 ) -> Result<Report, Error> {
-    reconcile(options, layers, stop, ready, Line::Hidden).await
+    reconcile(options, layers, stop, ready, Terminal::Hidden).await
 }
 
 /// Every subscription stands: what is sent from now on is not missed.
@@ -76,7 +76,7 @@ async fn reconcile(
     layers: Layers,
     stop: CancellationToken,
     ready: impl FnOnce(&Listening),
-    line: Line,
+    terminal: Terminal,
 ) -> Result<Report, Error> {
     let config = Config::load(&options.over(layers))?;
     let plan = Plan::of(&options, &config)?;
@@ -90,7 +90,7 @@ async fn reconcile(
         let (sources, has_mqtt) = (plan.sources(&config), plan.has_mqtt());
         let recorder = Recorder::start(sources, &file).await?;
         ready(&listening);
-        listen(&options, recorder, has_mqtt, &stop, line).await?;
+        listen(&options, recorder, has_mqtt, &stop, terminal).await?;
     }
 
     let kept = recordings.last().filter(|_| !plan.buses.is_empty());
@@ -210,7 +210,7 @@ fn begin(options: &Options) -> Option<Timestamp> {
         .min()
 }
 
-/// After an hour of listening, a slip in a ledger's name must not cost the hour: what was recorded is named.
+/// A slip in a ledger's name must not cost an hour of listening, so the error names the recording.
 fn are_there(ledgers: &[PathBuf], recorded: Option<&PathBuf>) -> Result<(), Error> {
     let Some(missing) = ledgers.iter().find(|ledger| !ledger.exists()) else {
         return Ok(());
@@ -225,7 +225,7 @@ fn are_there(ledgers: &[PathBuf], recorded: Option<&PathBuf>) -> Result<(), Erro
     })
 }
 
-/// What ledgers and recordings on disk come to, and these stores of the config, of each of which so many pictures are read.
+/// The verdict over ledgers and recordings on disk and these stores of the config; reads `read` pictures of each store.
 pub async fn judge_files(
     config: &Config,
     ledgers: &[PathBuf],
@@ -298,12 +298,12 @@ async fn listen(
     mut recorder: Recorder,
     has_mqtt: bool,
     stop: &CancellationToken,
-    line: Line,
+    terminal: Terminal,
 ) -> Result<(), Error> {
     let started = Instant::now();
     let quiet = options.until_quiet;
     let (over, progress) = (CancellationToken::new(), recorder.progress());
-    let drawing = line.draw(over.clone(), move || describe(&progress.borrow(), quiet));
+    let drawing = terminal.draw(over.clone(), move || describe(&progress.borrow(), quiet));
     let drawing = tokio::spawn(drawing);
 
     // Without MQTT, a ledger that is there already means that the run is over: what there is comes at once, or there is nothing.

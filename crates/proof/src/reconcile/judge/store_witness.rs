@@ -98,7 +98,7 @@ impl StoreWitness {
         report
     }
 
-    /// A link that leads nowhere does so, however many others of the same content lead there.
+    /// Each further key must lead to an object of its own: another copy of the content does not repair its link.
     fn conclude_further(
         &self,
         report: &mut StoreReport,
@@ -108,6 +108,7 @@ impl StoreWitness {
         for (index, key, marks) in claims {
             let picture = expected.pictures.get(index as usize);
             let picture = picture.filter(|_| !self.is_there(index, key));
+
             if let Some(picture) = picture
                 && let Some(finding) = absent(report, marks, false)
             {
@@ -146,7 +147,7 @@ fn wanted(store: &str, rules: &Rules, expected: &Expected) -> Vec<bool> {
     wanted
 }
 
-/// What it is called that an object is not there; nothing, where neither messages nor ledger count on it.
+/// The finding for an absent object; `None` if neither messages nor ledger expect it.
 fn absent(report: &mut StoreReport, marks: Marks, is_wanted: bool) -> Option<&mut Finding> {
     if marks.has(Marks::CLAIMED) {
         Some(&mut report.dangling)

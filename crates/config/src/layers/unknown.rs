@@ -1,20 +1,14 @@
-//! Keys that no setting has: each is named, with the one that was probably meant, and taken out, so that the rest is checked all the same.
+//! Unknown keys: each is reported, with a guess at the key that was meant, and removed, so that the rest can be checked.
 //!
-//! A guess is only made where it is close: one that is far off sends people looking in the wrong place.
+//! Deliberately guesses only a close key: a far one sends people looking in the wrong place.
 
 use serde_json::{Map, Value};
 
-use super::layers::{Layer, Problem, variable};
-use crate::send::names;
+use super::environment::variable;
+use super::problem::{Layer, Problem};
 
-/// Says what is unknown in `layer`, and takes it out.
+/// Reports every unknown key of `layer`, and removes it.
 pub(crate) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
-    // What is no destination has no routes either: that is said once.
-    let nameless = names::without_kind(layer, known);
-    if let Some(routes) = layer.get_mut("route").and_then(Value::as_object_mut) {
-        routes.retain(|name, _| !nameless.contains(name));
-    }
-
     Search {
         known,
         from,
@@ -24,7 +18,7 @@ pub(crate) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: 
 }
 
 struct Search<'a> {
-    /// All of them.
+    /// The whole tree of known keys.
     known: &'a Value,
     from: Layer,
     problems: &'a mut Vec<Problem>,
@@ -58,7 +52,7 @@ impl Search<'_> {
         });
     }
 
-    /// What is said of a key that is not known.
+    /// The report for an unknown key.
     fn unknown(
         &self,
         known: &Map<String, Value>,
@@ -71,10 +65,9 @@ impl Search<'_> {
             false if section.is_empty() => format!("key {key:?} at the top"),
             false => format!("key {key:?} in [{section}]"),
         };
-        let (from, hint) = (
-            self.from.as_str(),
-            self.hint(known, section, key, is_section),
-        );
+
+        let hint = self.hint(known, section, key, is_section);
+        let from = self.from.as_str();
         format!("unknown {what} of {from}{hint}")
     }
 
@@ -86,15 +79,8 @@ impl Search<'_> {
         key: &str,
         is_section: bool,
     ) -> String {
-        if self.from == Layer::Environment
-            && let Some(path) = self
-                .paths(|path| run_together(path) == run_together(&join(section, key)))
-                .first()
-        {
-            return format!(
-                ", did you mean {} (two underscores between section and key)",
-                variable(path)
-            );
+        if let Some(variable) = self.separated(section, key) {
+            return format!(", did you mean {variable} (two underscores between section and key)");
         }
 
         let alike = known
@@ -107,20 +93,31 @@ impl Search<'_> {
             };
         }
 
-        // Elsewhere, but not once for every person type.
+        let places = self.elsewhere(key);
+        match places.is_empty() {
+            true => self.of_no_destination(section, key, is_section),
+            false => format!(", did you mean {}", places.join(" or ")),
+        }
+    }
+
+    /// The known variable that differs from this one only in its underscores.
+    fn separated(&self, section: &str, key: &str) -> Option<String> {
+        let meant = run_together(&join(section, key));
+        let of_environment = Some(()).filter(|()| self.from == Layer::Environment);
+        let paths = of_environment.map(|()| self.paths(|path| run_together(path) == meant))?;
+        paths.first().map(|path| variable(path))
+    }
+
+    /// The other sections that have such a key. Of the routes only the default is named: every person type has the same keys.
+    fn elsewhere(&self, key: &str) -> Vec<String> {
         let places = self.paths(|path| {
             let is_last = path.rsplit_once('.').is_some_and(|(_, last)| last == key);
             is_last && (!path.starts_with("route.") || path.starts_with("route.default."))
         });
-        if places.is_empty() {
-            return self.of_no_destination(section, key, is_section);
-        }
-
-        let places: Vec<_> = places.iter().map(|path| self.written(path)).collect();
-        format!(", did you mean {}", places.join(" or "))
+        places.iter().map(|path| self.written(path)).collect()
     }
 
-    /// What a section lacks to be a destination, or the route of one.
+    /// A hint for a section that looks like a destination or its route.
     fn of_no_destination(&self, section: &str, key: &str, is_section: bool) -> String {
         match section {
             "send" if is_section && self.from == Layer::Environment => {
@@ -137,7 +134,7 @@ impl Search<'_> {
         }
     }
 
-    /// A key as one writes it there.
+    /// A key as one writes it in this source.
     fn written(&self, path: &str) -> String {
         let is_section = self
             .known
@@ -180,7 +177,7 @@ fn run_together(path: &str) -> String {
     path.replace(['.', '_', '-'], "")
 }
 
-/// The known word that is one slip away, or two in a long one; a swap of neighbours is one.
+/// The known word at most one slip away, or two for a long word. Swapped neighbours are one slip.
 pub(crate) fn nearest<'a>(known: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a str> {
     let slips = (key.chars().count() / 3).clamp(1, 2);
     let near = known
