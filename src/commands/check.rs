@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{refuse, say};
-use crate::app::build;
+use crate::app::destinations;
 use crate::send::kafka::{Probe, Produce};
 use crate::send::said_of;
 use crate::send::store::Store;
@@ -170,13 +170,13 @@ async fn probe(destination: &Destination, config: &Config) -> Option<Result<Stri
                 within(async { store.probe().await.map_err(|error| error.to_string()) }).await;
             Some(found.map(|()| "written, read back and deleted a probe".to_owned()))
         }
-        Kind::Mqtt(settings) => match build::mqtt(config, name, settings, "check", None) {
+        Kind::Mqtt(settings) => match destinations::mqtt(config, name, settings.clone(), "check") {
             Ok(None) => None,
             Ok(Some(mqtt)) => Some(probe_mqtt(&mqtt, largest_message(config, routes)).await),
             Err(error) => Some(Err(format!("send.{name}: {error:#}"))),
         },
         Kind::Kafka(settings) => {
-            let kafka = build::kafka(config, settings, routes);
+            let kafka = destinations::kafka(config, settings, routes);
             Some(
                 probe_kafka(
                     &kafka,

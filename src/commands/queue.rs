@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Reader, complain, say};
-use crate::app::build;
+use crate::app::destinations;
 use crate::queue::OpenError;
 use crate::queue::inspect::{self, Counted, CursorSummary, Overview, RecordSummary, Report};
 use boxbridge_config::Config;
@@ -108,7 +108,7 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
 
 /// Gives up the events that wait for a destination. It must be switched off, and known to the queue.
 fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
-    if build::destination_names(config)
+    if destinations::names(config)
         .iter()
         .any(|configured| **configured == *name)
     {

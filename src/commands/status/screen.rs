@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::report::{Counted, Lane, OUTCOMES, Report};
+use super::report::{Counted, Lane, Report};
 use crate::commands::colour::{BAD, FAINT, GOOD, ODD, paint, paint_if};
-use crate::metrics::Bound;
+use crate::metrics::{Bound, Outcome};
 use boxbridge_event::Size;
 
 const WIDTH: usize = 80;
@@ -118,9 +118,9 @@ fn traffic(out: &mut String, report: &Report) {
             ),
         ),
     );
-    let events = OUTCOMES
+    let events = Outcome::ALL
         .iter()
-        .filter_map(|outcome| report.events.get_key_value(outcome));
+        .filter_map(|outcome| report.events.get_key_value(outcome.as_str()));
     let rows = events
         .map(|(word, counted)| (*word, counted))
         .chain([("status reports", &report.status_reports)]);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use boxbridge::app::build;
-use boxbridge::app::untaken::Untaken;
+use boxbridge::app;
+use boxbridge::app::embedded_broker::Untaken;
 use boxbridge::queue::aside::{Aside, SetAside};
 use boxbridge::queue::quarantine::Quarantine;
 use boxbridge::queue::received::Received;
@@ -136,7 +136,7 @@ fn settings_of(dir: &Path, faulty: &Faulty) -> Settings {
 fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
     let disk = settings.disk.clone();
     let queue = Queue::open(settings, &DESTINATIONS)?;
-    build::instance(&disk, dir)?;
+    app::instance(&disk, dir)?;
     let aside = Aside::open(&disk, dir, queue.epoch(), 1 << 20)?;
     let quarantine = Quarantine::open(
         &disk,
