@@ -4,6 +4,8 @@
 BUILD_PACKAGES := g++:g++ make:make pkg-config:pkg-config libssl-dev zlib1g-dev
 TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:default-jre-headless mvn:maven openssl:openssl setpriv:util-linux script:bsdutils \
 	haproxy:haproxy promtool:prometheus docker-compose:docker-compose systemd-analyze:systemd ip:iproute2 dpkg-shlibdeps:dpkg-dev pip3:python3-pip
+# Of what the tests need, what the bench needs.
+BENCH_PACKAGES := mosquitto:mosquitto java:default-jre-headless mvn:maven setpriv:util-linux pip3:python3-pip
 # The profile of everything, so that dependencies are built once; what is shipped is built with `--profile dist`.
 PROFILE := --release
 ARGS ?=
@@ -11,7 +13,7 @@ CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 DENY := "$${XDG_CACHE_HOME:-$$HOME/.cache}/boxbridge-test/cargo-deny-$(CARGO_DENY)/bin/cargo-deny" --locked
 
-.PHONY: demo run build test lint advisories parts rust deb
+.PHONY: demo run build test bench lint advisories parts rust deb
 .NOTPARALLEL:
 
 # A whole site in one process, to look at; ARGS="--rate 5", say.
@@ -34,6 +36,12 @@ deb: rust
 # The tests' own lines come last.
 test: lint parts
 	cargo test $(PROFILE)
+
+# The gateway beside the plain loop: ten minutes on two cores. ARGS="--quick" is a minute, ARGS="--only durable" some of its rows.
+bench: rust
+	tests/install/packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+	for part in kafka versitygw peer; do tests/install/parts $$part || exit; done
+	cargo bench --bench gateway -- $(ARGS)
 
 lint: rust
 	tests/install/packages $(BUILD_PACKAGES)

@@ -4,10 +4,11 @@ mod accept;
 mod ages;
 mod count;
 mod deliver;
+pub mod kept;
 mod render;
 
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
-pub use count::Counter;
+pub use count::{Counter, ReceivedCounts};
 pub use deliver::{Backlog, Delivery, Fetches, Records, deliver};
 pub use render::{Render, ToBus, ToStore};

@@ -10,10 +10,8 @@ use anyhow::Context;
 
 use super::destinations;
 use crate::fault::Fault;
-use crate::gateway::Ages;
-use crate::queue::aside::Aside;
-use crate::queue::quarantine::Quarantine;
-use crate::queue::received::Received;
+use crate::gateway::kept::{Aside, Quarantine};
+use crate::gateway::{Ages, ReceivedCounts};
 use crate::queue::{self, Queue};
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
@@ -32,7 +30,7 @@ pub(super) struct DataDir {
     pub ages: Arc<Ages>,
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
-    pub received: Arc<Received>,
+    pub received: Arc<ReceivedCounts>,
 }
 
 /// Opens the queue for the destinations of the settings. May take long: it reads what a crash left behind.
@@ -76,9 +74,13 @@ impl DataDir {
     }
 }
 
-async fn open_received(disk: &Disk, data_dir: &Path, queue: &Queue) -> anyhow::Result<Received> {
+async fn open_received(
+    disk: &Disk,
+    data_dir: &Path,
+    queue: &Queue,
+) -> anyhow::Result<ReceivedCounts> {
     let (disk, data_dir, queue) = (disk.clone(), data_dir.to_owned(), queue.clone());
-    tokio::task::spawn_blocking(move || Received::open(disk, &data_dir, queue))
+    tokio::task::spawn_blocking(move || ReceivedCounts::open(disk, &data_dir, queue))
         .await
         .map_err(|_| Fault)?
         .context("cannot read the counts in queue/received.json")

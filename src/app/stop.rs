@@ -15,9 +15,9 @@ use super::embedded_broker::EmbeddedBroker;
 use super::tasks::Tasks;
 use super::upkeep;
 use crate::admin::Phase;
+use crate::gateway::ReceivedCounts;
 use crate::ingest;
 use crate::queue::Queue;
-use crate::queue::received::Received;
 
 /// From the end of `drain_delay` to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -29,7 +29,7 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 pub(super) struct Running {
     pub admin: Tasks,
     pub queue: Option<Queue>,
-    pub received: Option<Arc<Received>>,
+    pub received: Option<Arc<ReceivedCounts>>,
     pub embedded: Option<EmbeddedBroker>,
     pub deliveries: Tasks,
     pub ingest: Tasks,

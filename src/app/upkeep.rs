@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::data_dir::DataDir;
 use crate::admin::Health;
-use crate::queue::received::Received;
+use crate::gateway::ReceivedCounts;
 
 const EVERY: Duration = Duration::from_secs(5);
 /// How often the files of quarantine and set-aside store are looked at: what is over its time goes.
@@ -79,7 +79,7 @@ impl Upkeep {
 
 /// Saves the counts of received events. A failure is logged, and the next save tries again: counts that are a few seconds old are better
 /// than a gateway that waits for them.
-pub(super) async fn save(received: &Arc<Received>) {
+pub(super) async fn save(received: &Arc<ReceivedCounts>) {
     let received = Arc::clone(received);
     if let Ok(Err(error)) = tokio::task::spawn_blocking(move || received.save()).await {
         tracing::warn!(%error, "the counts of received events could not be saved");

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::count::Counter;
+use super::kept::{NotKept, Quarantine};
 use crate::ingest::{self, Accept, Received as Body, Room};
 use crate::metrics;
 use crate::normalize::Normalized;
-use crate::queue::quarantine::{NotKept, Quarantine};
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
 use boxbridge_config::Config;
@@ -43,16 +43,11 @@ pub struct Gateway {
 impl Accept for Gateway {
     /// The straight line of the way in.
     async fn accept(&self, source: Source, body: Body, room: Room) -> Result<Reply, Refusal> {
-        let may_be_short = body.may_be_short();
-        let parser = Parser::new(self, &source, &room);
+        let parser = Parser::new(self, &source, &room, body.may_be_short());
         match parser.parse(Part::Whole(body.bytes)).await? {
             Parsed::Event(event) => Ok(Reply::One(self.append(&source, *event).await?)),
             Parsed::Array(elements) => self.array(&source, elements, &parser).await,
-            Parsed::Refused(refusal, body) => {
-                let charset = source.charset.as_deref();
-                let refusal = Body::explain(may_be_short, &body, charset, refusal);
-                self.refuse(source, body, refusal).await
-            }
+            Parsed::Refused(refusal, body) => self.refuse(source, body, refusal).await,
         }
     }
 

@@ -1,25 +1,28 @@
 //! Counts what became of each event and of each request that brought none: the one place that does.
 //!
 //! Promises: received = accepted + duplicate + quarantined + refused + aborted, and each counts once, in the metrics and in the counts that
-//! outlive the process ([`Received`]). Deliberately counts nothing that happens after the answer: cursors count deliveries.
+//! outlive the process ([`ReceivedCounts`]). Deliberately counts nothing that happens after the answer: cursors count deliveries.
 
 use std::sync::Arc;
 
 use crate::ingest::Ended;
 use crate::metrics::{self, Outcome};
-use crate::queue::received::Received;
 use boxbridge_event::{Feed, PersonType};
 
+mod received;
+
+pub use received::ReceivedCounts;
+
 pub struct Counter {
-    received: Arc<Received>,
+    received: Arc<ReceivedCounts>,
 }
 
 impl Counter {
-    pub fn new(received: Arc<Received>) -> Counter {
+    pub fn new(received: Arc<ReceivedCounts>) -> Counter {
         Counter { received }
     }
 
-    /// A new event is on disk. [`Received`] counts it from the log itself.
+    /// A new event is on disk. [`ReceivedCounts`] counts it from the log itself.
     pub fn accepted(&self, feed: Feed, person_type: PersonType) {
         metrics::event(feed.as_str(), Outcome::Accepted);
         metrics::accepted(person_type);

@@ -22,8 +22,8 @@ mod tell;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ages, Render};
+use crate::gateway::kept::Aside;
 use crate::queue::Verdicts;
-use crate::queue::aside::Aside;
 use crate::send::link::Link;
 use crate::send::window::{Blame, Now};
 use crate::send::{ConnectError, Destination, Session};

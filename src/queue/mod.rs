@@ -144,10 +144,8 @@
 //! duplicates. Pictures are not copied: `pwritev` takes them from where the request left them, and whoever appends has
 //! computed their CRCs, so the one writer only waits for the disk.
 
-pub mod aside;
 mod cursor;
 mod duplicates;
-mod folder;
 mod follower;
 mod gone;
 mod group;
@@ -163,9 +161,7 @@ mod manifest;
 mod open;
 mod outages;
 mod progress;
-pub mod quarantine;
 mod read_ahead;
-pub mod received;
 mod record;
 mod recover;
 mod replay;

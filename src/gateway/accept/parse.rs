@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{Gateway, Workers};
 use crate::fault::{self, Fault};
-use crate::ingest::Room;
+use crate::ingest::{Received, Room};
 use crate::normalize;
 use crate::normalize::{
     Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize,
@@ -35,6 +35,7 @@ struct Shared {
     config: Arc<Config>,
     source: Source,
     room: Room,
+    may_be_short: bool,
 }
 
 /// Text to parse.
@@ -70,11 +71,13 @@ enum Turn {
 }
 
 impl Parser {
-    pub fn new(gateway: &Gateway, source: &Source, room: &Room) -> Parser {
+    /// `may_be_short`: the body may end before its document does.
+    pub fn new(gateway: &Gateway, source: &Source, room: &Room, may_be_short: bool) -> Parser {
         let shared = Shared {
             config: Arc::clone(&gateway.config),
             source: source.clone(),
             room: room.clone(),
+            may_be_short,
         };
         Parser {
             workers: Arc::clone(&gateway.parsers),
@@ -117,8 +120,22 @@ impl Shared {
 
         match (parsed, lacks.into_inner()) {
             (Err(_), lacks) if lacks > 0 => Turn::Needs(lacks, part),
-            (Err(refusal), _) => Turn::Done(Parsed::Refused(refusal, part.text().clone())),
+            (Err(refusal), _) => {
+                let refusal = self.explained(refusal, &part);
+                Turn::Done(Parsed::Refused(refusal, part.text().clone()))
+            }
             (Ok(parsed), _) => Turn::Done(parsed),
+        }
+    }
+
+    /// A whole body that is refused may be one that its sender cut off.
+    fn explained(&self, refusal: Refusal, part: &Part) -> Refusal {
+        match part {
+            Part::Whole(body) => {
+                let charset = self.source.charset.as_deref();
+                Received::explain(self.may_be_short, body, charset, refusal)
+            }
+            Part::Element { .. } => refusal,
         }
     }
 

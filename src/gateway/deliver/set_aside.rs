@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::backlog::Ending;
 use super::{Delivery, Records};
 use crate::fault::Fault;
-use crate::queue::aside::SetAside;
+use crate::gateway::kept::SetAside;
 use crate::send::Rejection;
 use boxbridge_event::Timestamp;
 

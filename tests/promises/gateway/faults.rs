@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use boxbridge::app::destinations::picture_store;
 use boxbridge::app::keep_delivering;
+use boxbridge::gateway::kept::Aside;
 use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus};
 use boxbridge::ingest::{self, Accept, Ended, Listener, Received, Room, Service};
-use boxbridge::queue::aside::Aside;
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;

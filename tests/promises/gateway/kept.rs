@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use boxbridge::queue::quarantine::Quarantine;
+use boxbridge::gateway::kept::Quarantine;
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
 use boxbridge::system::disk::Disk;

@@ -366,6 +366,30 @@ async fn live_and_history_together_cost_no_more_memory_than_there_is() {
     judge("32 × 7.9 MB and 4 × 63 MB of history", both).await;
 }
 
+/// An event as costly as one may be: much text, many values, and a comma that has to be repaired.
+fn costly_event() -> String {
+    let mut event = event("1", json!(1), "10.0.0.1");
+    event["x"] = "text ".repeat(1_500_000).into();
+    event["y"] = "here".into();
+    let values = format!("[{}]", vec![r#"{"":0}"#; 30_000].join(","));
+    let event = event.to_string().replace("\"here\"", &values);
+    format!("{},}}", event.strip_suffix('}').unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_and_history_of_costly_events_cost_no_more_memory_than_there_is() {
+    let live = senders(32, 16, request("/RealTimeEvent", &costly_event()));
+    let costly = format!("[{}]", vec![costly_event(); 8].join(","));
+    let history = senders(4, 4, request("/HistoryEvent", &costly));
+    let both = |to, is_over: Arc<AtomicBool>| {
+        live(to, is_over.clone())
+            .into_iter()
+            .chain(history(to, is_over))
+            .collect()
+    };
+    judge("32 × 7.8 MB and 4 × 63 MB of costly history", both).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_of_sixteen_boxes_behind_one_address_all_get_in() {
     let gateway = gateway();

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use boxbridge::app;
 use boxbridge::app::embedded_broker::Untaken;
-use boxbridge::queue::aside::{Aside, SetAside};
-use boxbridge::queue::quarantine::Quarantine;
-use boxbridge::queue::received::Received;
+use boxbridge::gateway::ReceivedCounts;
+use boxbridge::gateway::kept::{Aside, Quarantine, SetAside};
 use boxbridge::queue::{AppendError, Cursor, Entry, Outcome, Queue, Record, Settings, inspect};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
@@ -73,7 +72,7 @@ struct Gateway {
     queue: Queue,
     aside: Aside,
     quarantine: Quarantine,
-    received: Received,
+    received: ReceivedCounts,
     store: Store,
     clock: Clock,
     wall_ms: Arc<AtomicI64>,
@@ -146,7 +145,7 @@ fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
             keep: Duration::from_secs(3600),
         },
     )?;
-    let received = Received::open(disk.clone(), dir, queue.clone())?;
+    let received = ReceivedCounts::open(disk.clone(), dir, queue.clone())?;
     let store = Store::on(disk.clone(), store_settings(dir));
     let untaken = Untaken::of(&disk, dir);
     let wall_ms = Arc::new(AtomicI64::new(NOON_MS));

@@ -222,8 +222,14 @@ fn what_keeps_something_asks_the_file_system_by_way_of_the_disk() {
         "path.exists()",
         "path.is_dir()",
     ];
-    for (path, text) in library()
-        .filter(|(path, _)| path.starts_with("src/queue/") || path.starts_with("src/send/store"))
+    let keepers = [
+        "src/queue/",
+        "src/gateway/kept/",
+        "src/gateway/received",
+        "src/send/store",
+    ];
+    for (path, text) in
+        library().filter(|(path, _)| keepers.iter().any(|keeper| path.starts_with(keeper)))
     {
         for word in words {
             // `crate::system::disk::File` has none of these.

@@ -1,9 +1,8 @@
 //! The same with the real parts: simulate sends, mosquitto and Kafka carry, a folder keeps, reconcile judges.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use boxbridge_config::{Config, Layers};
 use boxbridge_proof::reconcile::{self, Bus, Options, Recorder, Report, Rules, Sources};
@@ -18,6 +17,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::gateway::{Gateway, Outgoing};
+use crate::parts::mosquitto::Mosquitto;
 
 const EVENTS: u64 = 200;
 
@@ -31,103 +31,33 @@ fn options(words: &[&str]) -> Options {
     Line::parse_from(std::iter::once("reconcile").chain(words.iter().copied())).options
 }
 
-struct Mosquitto {
-    process: Child,
-    address: SocketAddr,
-    folder: tempfile::TempDir,
-}
-
-impl Mosquitto {
-    fn start() -> Mosquitto {
-        for _ in 0..5 {
-            let folder = tempfile::tempdir().unwrap();
-            let address = TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap();
-            let lines = format!(
-                "listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 1000000\n",
-                address.port()
-            );
-            std::fs::write(folder.path().join("mosquitto.conf"), lines).unwrap();
-            let process = Mosquitto::spawn(&folder);
-            let mut mosquitto = Mosquitto {
-                process,
-                address,
-                folder,
-            };
-            if mosquitto.is_up() {
-                return mosquitto;
-            }
-        }
-        panic!("mosquitto does not start");
-    }
-
-    fn spawn(folder: &tempfile::TempDir) -> Child {
-        let mut command = Command::new("/usr/sbin/mosquitto");
-        command
-            .arg("-c")
-            .arg(folder.path().join("mosquitto.conf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command
-            .spawn()
-            .expect("mosquitto is missing: apt-get install mosquitto")
-    }
-
-    fn is_up(&mut self) -> bool {
-        let until = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < until && self.process.try_wait().unwrap().is_none() {
-            if TcpStream::connect(self.address).is_ok() {
-                return true;
-            }
-            std::thread::yield_now();
-        }
-        false
-    }
-
-    /// kill -9, and the same again: it knows nobody any more.
-    fn restart(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        self.process = Mosquitto::spawn(&self.folder);
-        assert!(self.is_up());
-    }
-
-    /// Publishes everything, in order, and returns when the broker has acknowledged all of it.
-    async fn publish(&self, outgoing: &[Outgoing]) {
-        let mut settings = MqttOptions::new("stand-in", "127.0.0.1", self.address.port());
-        settings.set_keep_alive(Duration::from_secs(30));
-        let (client, mut eventloop) = AsyncClient::new(settings, 10);
-        let messages: Vec<_> = outgoing
-            .iter()
-            .map(|out| (out.mqtt_topic.clone(), out.payload.to_string()))
-            .collect();
-        let count = messages.len();
-        let publishing = tokio::spawn(async move {
-            for (topic, payload) in messages {
-                client
-                    .publish(topic, QoS::AtLeastOnce, false, payload)
-                    .await
-                    .unwrap();
-            }
+/// Publishes everything, in order, and returns when the broker has acknowledged all of it.
+async fn publish(mosquitto: &Mosquitto, outgoing: &[Outgoing]) {
+    let mut settings = MqttOptions::new("stand-in", "127.0.0.1", mosquitto.address().port());
+    settings.set_keep_alive(Duration::from_secs(30));
+    let (client, mut eventloop) = AsyncClient::new(settings, 10);
+    let messages: Vec<_> = outgoing
+        .iter()
+        .map(|out| (out.mqtt_topic.clone(), out.payload.to_string()))
+        .collect();
+    let count = messages.len();
+    let publishing = tokio::spawn(async move {
+        for (topic, payload) in messages {
             client
-        });
-        let mut acknowledged = 0;
-        while acknowledged < count {
-            if let Event::Incoming(Packet::PubAck(_)) = eventloop.poll().await.unwrap() {
-                acknowledged += 1;
-            }
+                .publish(topic, QoS::AtLeastOnce, false, payload)
+                .await
+                .unwrap();
         }
-        drop(publishing.await);
-    }
-}
+        client
+    });
 
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    let mut acknowledged = 0;
+    while acknowledged < count {
+        if let Event::Incoming(Packet::PubAck(_)) = eventloop.poll().await.unwrap() {
+            acknowledged += 1;
+        }
     }
+    drop(publishing.await);
 }
 
 /// A run up to the point where the messages leave.
@@ -199,7 +129,7 @@ fn layers(key: &str, value: String) -> Layers {
 async fn record_mqtt(mosquitto: &Mosquitto, file: &str) -> Recorder {
     let config = Config::load(&layers(
         "send.mqtt.url",
-        format!("mqtt://{}", mosquitto.address),
+        format!("mqtt://{}", mosquitto.address()),
     ))
     .unwrap();
     let rules = Rules::of(&config);
@@ -219,7 +149,7 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
     let (good, bad) = (sent.path("good.jsonl"), sent.path("bad.jsonl"));
 
     let mut recorder = record_mqtt(&mosquitto, &good).await;
-    mosquitto.publish(&sent.gateway.outgoing()).await;
+    publish(&mosquitto, &sent.gateway.outgoing()).await;
     recorder
         .wait_until(|progress| progress.messages >= EVENTS)
         .await;
@@ -256,7 +186,7 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
     outgoing.swap(first, second);
     outgoing.remove(90);
     let mut recorder = record_mqtt(&mosquitto, &bad).await;
-    mosquitto.publish(&outgoing).await;
+    publish(&mosquitto, &outgoing).await;
     recorder
         .wait_until(|progress| progress.messages >= outgoing.len() as u64)
         .await;
@@ -279,9 +209,11 @@ async fn a_broker_that_forgot_its_subscriber_is_listened_to_again_and_the_gap_is
     let sent = Sent::new().await;
     let arrivals = sent.path("arrivals.jsonl");
     let mut recorder = record_mqtt(&mosquitto, &arrivals).await;
-    mosquitto.restart();
+    // It knows nobody any more.
+    mosquitto.kill();
+    mosquitto.run();
     recorder.wait_until(|progress| progress.gaps == 1).await;
-    mosquitto.publish(&sent.gateway.outgoing()).await;
+    publish(&mosquitto, &sent.gateway.outgoing()).await;
     recorder
         .wait_until(|progress| progress.messages >= EVENTS)
         .await;
@@ -299,7 +231,7 @@ async fn listening_and_judging_are_one_command() {
     let sent = Sent::new().await;
     let (ledger, url) = (
         sent.ledger.display().to_string(),
-        format!("mqtt://{}", mosquitto.address),
+        format!("mqtt://{}", mosquitto.address()),
     );
     let options = options(&[
         "--ledger",
@@ -320,7 +252,7 @@ async fn listening_and_judging_are_one_command() {
         tell,
     ));
     is_ready.await.unwrap();
-    mosquitto.publish(&sent.gateway.outgoing()).await;
+    publish(&mosquitto, &sent.gateway.outgoing()).await;
     let report = verdict.await.unwrap().unwrap();
     assert!(report.passes_strictly(), "{report}");
 }

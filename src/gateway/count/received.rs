@@ -1,4 +1,4 @@
-//! What became of events at the door, counted across restarts.
+//! The counts of events at the door that outlive the process.
 //!
 //! Promises: accepted is exact, since it is counted from the log itself beyond the last save; duplicates and quarantined ones may lack those of
 //! the last seconds before a kill. Refused and aborted requests are not kept: they start at 0 with the process.
@@ -10,12 +10,12 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::Queue;
 use crate::metrics::{self, Outcome};
+use crate::queue::Queue;
 use crate::system::disk::Disk;
 use boxbridge_event::{Feed, Sequence};
 
-pub struct Received {
+pub struct ReceivedCounts {
     disk: Disk,
     path: PathBuf,
     queue: Queue,
@@ -32,9 +32,9 @@ struct Kept {
     quarantined: BTreeMap<Feed, u64>,
 }
 
-impl Received {
+impl ReceivedCounts {
     /// Takes up the counts where they were, and sets the metrics to them. A file of another log, or none, counts from the log alone.
-    pub fn open(disk: Disk, data_dir: &Path, queue: Queue) -> io::Result<Received> {
+    pub fn open(disk: Disk, data_dir: &Path, queue: Queue) -> io::Result<ReceivedCounts> {
         let path = data_dir.join("queue/received.json");
         let found = disk
             .read_if_there(&path)?
@@ -53,7 +53,7 @@ impl Received {
                 metrics::events_before(*feed, outcome, counts.get(feed).copied().unwrap_or(0));
             }
         }
-        Ok(Received {
+        Ok(ReceivedCounts {
             disk,
             path,
             queue,

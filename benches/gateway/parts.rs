@@ -1,0 +1,46 @@
+//! The real brokers and stores that the promises are tested against, started when a row first wants them.
+
+#![allow(dead_code, reason = "tests want more of them")]
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+
+#[path = "../../tests/promises/parts/authority.rs"]
+pub mod authority;
+#[path = "../../tests/promises/parts/certificates.rs"]
+pub mod certificates;
+#[path = "../../tests/promises/parts/child.rs"]
+pub mod child;
+#[path = "../../tests/promises/parts/servers/kafka.rs"]
+pub mod kafka;
+#[path = "../../tests/promises/parts/servers/mosquitto.rs"]
+pub mod mosquitto;
+#[path = "../../tests/promises/parts/servers/s3.rs"]
+pub mod s3;
+#[path = "../../tests/promises/parts/thin_line.rs"]
+pub mod thin_line;
+
+#[derive(Default)]
+pub struct Parts {
+    mosquitto: OnceCell<mosquitto::Mosquitto>,
+    kafka: OnceCell<kafka::Broker>,
+    bucket: OnceCell<s3::Server>,
+}
+
+impl Parts {
+    pub fn mosquitto(&self) -> SocketAddr {
+        self.mosquitto
+            .get_or_init(mosquitto::Mosquitto::start)
+            .address()
+    }
+
+    pub fn kafka(&self) -> String {
+        let start = || kafka::Broker::start(kafka::Security::None);
+        self.kafka.get_or_init(start).address()
+    }
+
+    /// The endpoint of versitygw.
+    pub fn bucket(&self) -> String {
+        self.bucket.get_or_init(s3::Server::start).endpoint()
+    }
+}

@@ -1,0 +1,256 @@
+//! A server under test, as a process of its own: how it is started, and what it has used.
+//!
+//! Promises: its figures are those of its process with all threads, as the kernel counts them; brokers and boxes are not in them.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::parts::child::{Child, free_port, installed, listens};
+use crate::parts::{Parts, s3};
+
+/// What stands on the boxes' side of the wire.
+#[derive(Clone)]
+pub enum Subject {
+    PlainLoop,
+    Gateway(Sinks),
+    /// An afternoon's FastAPI, to both brokers, with pictures in files.
+    Peer,
+}
+
+/// Where a gateway delivers to.
+#[derive(Clone, Copy)]
+pub struct Sinks {
+    pub mqtt: Mqtt,
+    pub kafka: bool,
+    pub store: Store,
+    /// Neither stored nor sent.
+    pub drops_pictures: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mqtt {
+    Mosquitto,
+    /// Connected, and no event has a topic there: a gateway without any bus is refused.
+    Idle,
+    /// Nobody listens at its address.
+    Away,
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    File,
+    Bucket,
+    /// Nobody listens at its address.
+    Away,
+}
+
+impl Sinks {
+    /// Request → durable record, and no further.
+    pub const AWAY: Sinks = Sinks {
+        mqtt: Mqtt::Away,
+        kafka: false,
+        store: Store::Away,
+        drops_pictures: false,
+    };
+    pub const ALL: Sinks = Sinks {
+        mqtt: Mqtt::Mosquitto,
+        kafka: true,
+        store: Store::File,
+        drops_pictures: false,
+    };
+
+    fn settings(self, parts: &Parts) -> Vec<String> {
+        let mqtt = match self.mqtt {
+            Mqtt::Mosquitto | Mqtt::Idle => format!("mqtt://{}", parts.mosquitto()),
+            Mqtt::Away => "mqtt://127.0.0.1:1".to_owned(),
+            Mqtt::Off => String::new(),
+        };
+        let mut settings = vec![format!("send.mqtt.url={mqtt}")];
+        if self.mqtt == Mqtt::Idle {
+            settings.extend(
+                ["mqtt_topic", "mqtt_late_topic"].map(|key| format!("route.default.{key}=")),
+            );
+        }
+        if self.kafka {
+            settings.push(format!("send.kafka.brokers={}", parts.kafka()));
+        }
+        if self.drops_pictures {
+            settings.push("route.default.pictures=drop".to_owned());
+        }
+
+        let endpoint = match self.store {
+            Store::File => return settings,
+            Store::Bucket => parts.bucket(),
+            Store::Away => "http://127.0.0.1:1".to_owned(),
+        };
+        settings.extend([
+            format!("send.store.url=s3://{}", s3::BUCKET),
+            format!("send.store.endpoint={endpoint}"),
+            format!("send.store.access_key_id={}", s3::KEY_ID),
+        ]);
+        settings
+    }
+
+    fn is_away(self) -> bool {
+        self.mqtt == Mqtt::Away || self.store == Store::Away
+    }
+}
+
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    /// Where a gateway says what waits, if it delivers at all.
+    admin: Option<u16>,
+    directory: TempDir,
+}
+
+impl Server {
+    /// Starts it with a fresh directory below `base`; it listens when this returns.
+    pub fn start(subject: &Subject, program: &Path, parts: &Parts, base: &Path) -> Server {
+        let directory = tempfile::tempdir_in(base).expect("a directory");
+        Server::start_in(directory, subject, program, parts)
+    }
+
+    pub fn start_in(
+        directory: TempDir,
+        subject: &Subject,
+        program: &Path,
+        parts: &Parts,
+    ) -> Server {
+        let (port, admin) = (free_port(), free_port());
+        let (command, admin) = match subject {
+            Subject::PlainLoop => (plain_loop(port, directory.path()), None),
+            Subject::Peer => (peer(port, directory.path(), parts), None),
+            Subject::Gateway(sinks) => (
+                gateway(program, [port, admin], directory.path(), *sinks, parts),
+                (!sinks.is_away()).then_some(admin),
+            ),
+        };
+
+        let mut child = Child::start(&command, &directory.path().join("log"));
+        child.wait_until("a server", Duration::from_secs(30), || listens(port));
+        Server {
+            child,
+            address: ([127, 0, 0, 1], port).into(),
+            admin,
+            directory,
+        }
+    }
+
+    /// User and system time of all threads so far.
+    pub fn cpu(&self) -> Duration {
+        let stat = self.proc("stat");
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let ticks = |field: usize| fields[field].parse::<u64>().expect("ticks");
+        // The kernel counts exactly and says it in hundredths of a second.
+        Duration::from_millis((ticks(11) + ticks(12)) * 10)
+    }
+
+    /// The most memory that it has held at once, in MiB.
+    pub fn memory_peak(&self) -> f64 {
+        let status = self.proc("status");
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        peak.and_then(|kib| kib.parse::<f64>().ok())
+            .map_or(f64::NAN, |kib| kib / 1024.0)
+    }
+
+    /// Waits until nothing waits for a destination; at once, where nothing is delivered.
+    pub fn wait_delivered(&mut self) {
+        let Some(admin) = self.admin else { return };
+        self.child
+            .wait_until("all is delivered", Duration::from_secs(300), || {
+                waiting(admin) == Some(0.0)
+            });
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("proc")
+    }
+
+    /// Ends it, and waits until the disk has nothing left to do of it.
+    pub fn end(mut self) {
+        self.child.kill();
+        drop(self.directory);
+        rustix::fs::sync();
+    }
+}
+
+fn gateway(
+    program: &Path,
+    [port, admin]: [u16; 2],
+    directory: &Path,
+    sinks: Sinks,
+    parts: &Parts,
+) -> Command {
+    let mut settings = vec![
+        format!("data_dir={}", directory.join("data").display()),
+        format!("ingest.listen=127.0.0.1:{port}"),
+        format!("admin.listen=127.0.0.1:{admin}"),
+        "gateway=bench".to_owned(),
+        "log.level=warn".to_owned(),
+        // Sixteen bodies of 8 MB are more than it takes by default.
+        "ingest.in_flight_max_bytes=256MiB".to_owned(),
+    ];
+    settings.extend(sinks.settings(parts));
+
+    let mut command = Command::new(program);
+    for setting in settings {
+        command.arg("--set").arg(setting);
+    }
+    command.env("BOXBRIDGE_SEND__STORE__SECRET_ACCESS_KEY", s3::SECRET);
+    command
+}
+
+fn plain_loop(port: u16, directory: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command
+        .arg(crate::PLAIN_LOOP)
+        .arg(port.to_string())
+        .arg(directory);
+    command
+}
+
+fn peer(port: u16, directory: &Path, parts: &Parts) -> Command {
+    let mosquitto = parts.mosquitto();
+    let mut command = Command::new("python3");
+    command
+        .args(["-m", "uvicorn", "receiver:app", "--log-level", "warning"])
+        .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer"))
+        .env("PYTHONPATH", installed("peer-1"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("MQTT", mosquitto.to_string())
+        .env("KAFKA", parts.kafka())
+        .env("PICTURES", directory);
+    command
+}
+
+/// Records that a destination has not answered yet, over all destinations.
+fn waiting(admin: u16) -> Option<f64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", admin)).ok()?;
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+
+    let of_line = |line: &str| -> Option<f64> {
+        let rest = line.strip_prefix("boxbridge_queue_waiting_records{")?;
+        rest.rsplit(' ').next()?.parse().ok()
+    };
+    let counts: Vec<f64> = answer.lines().filter_map(of_line).collect();
+    (!counts.is_empty()).then(|| counts.iter().sum())
+}

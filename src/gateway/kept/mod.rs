@@ -1,0 +1,10 @@
+//! What is kept for a person to look at, each thing a file of its own: records that no destination took, and bodies that were refused.
+//!
+//! Promises: what is kept is on disk, within its quota. Deliberately sends nothing again.
+
+mod aside;
+mod folder;
+mod quarantine;
+
+pub use aside::{Aside, AsideError, SetAside};
+pub use quarantine::{NotKept, Quarantine};
