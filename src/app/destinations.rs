@@ -51,28 +51,46 @@ pub(super) fn make<'a>(
 ) -> anyhow::Result<Vec<Made<'a>>> {
     let mut all = Vec::new();
     for settings in &config.send.destinations {
-        let client = match &settings.kind {
-            Kind::Store(store) => {
-                let store = Store::on(data.disk.clone(), store.clone());
-                Some(Client::Store(Arc::new(store)))
-            }
-            Kind::Kafka(of_kafka) => {
-                let kafka = kafka(config, of_kafka, &settings.routes);
-                Some(Client::Kafka(Arc::new(kafka)))
-            }
-            Kind::Mqtt(of_mqtt) => {
-                let of_mqtt = embedded.map_or_else(
-                    || of_mqtt.clone(),
-                    |embedded| embedded.reached_by(of_mqtt.clone()),
-                );
-                mqtt(config, &settings.name, of_mqtt, &data.instance)
-                    .with_context(|| format!("send.{}", settings.name))?
-                    .map(|mqtt| Client::Mqtt(Arc::new(mqtt)))
-            }
-        };
+        let client = client(config, settings, data, embedded)?;
         all.extend(client.map(|client| Made { settings, client }));
     }
     Ok(all)
+}
+
+/// `None` for an MQTT destination that names no broker while none runs in this process.
+fn client(
+    config: &Config,
+    settings: &boxbridge_config::Destination,
+    data: &DataDir,
+    embedded: Option<&EmbeddedBroker>,
+) -> anyhow::Result<Option<Client>> {
+    let client = match &settings.kind {
+        Kind::Store(of_store) => {
+            let store = Store::on(data.disk.clone(), of_store.clone());
+            Some(Client::Store(Arc::new(store)))
+        }
+        Kind::Kafka(of_kafka) => {
+            let kafka = kafka(config, of_kafka, &settings.routes);
+            Some(Client::Kafka(Arc::new(kafka)))
+        }
+        Kind::Mqtt(of_mqtt) => {
+            let of_mqtt = reached(of_mqtt, embedded);
+            mqtt(config, &settings.name, of_mqtt, &data.instance)
+                .with_context(|| format!("send.{}", settings.name))?
+                .map(|mqtt| Client::Mqtt(Arc::new(mqtt)))
+        }
+    };
+    Ok(client)
+}
+
+fn reached(
+    settings: &boxbridge_config::Mqtt,
+    embedded: Option<&EmbeddedBroker>,
+) -> boxbridge_config::Mqtt {
+    match embedded {
+        Some(embedded) => embedded.reached_by(settings.clone()),
+        None => settings.clone(),
+    }
 }
 
 /// The broker of these settings; `None` if they name none outside this process.

@@ -133,6 +133,11 @@ async fn look_after(
         publish_again(&queue, &untaken);
     }
 
+    count_dropped(&broker, &stop).await;
+}
+
+/// Copies the broker's count of dropped messages into the metrics, until the stop.
+async fn count_dropped(broker: &Embedded, stop: &CancellationToken) {
     let mut counted = 0;
     loop {
         tokio::select! {

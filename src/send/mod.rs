@@ -115,6 +115,11 @@ impl Reason {
         )
     }
 
+    /// Judged by its content. Where everything is refused so, it is a matter of settings.
+    pub const fn is_about_its_content(self) -> bool {
+        matches!(self, Reason::TooLarge | Reason::PayloadRefused)
+    }
+
     /// Judged by what it is, not by where it goes: nothing is to be learned from it for the next.
     pub const fn is_about_the_record(self) -> bool {
         matches!(

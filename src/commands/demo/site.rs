@@ -16,9 +16,8 @@ use super::screen::Screen;
 use super::watch::Watch;
 use crate::app::{App, Held, destinations, embedded_broker};
 use crate::send::embedded::Embedded;
-use boxbridge_config::{Config, Kind, Layers, Secret};
-use boxbridge_event::Timestamp;
-use boxbridge_proof::reconcile::{Recorder, Report, Rules, Sources, judge_files};
+use boxbridge_config::{Config, Kind, Layers, STORE, Secret};
+use boxbridge_proof::reconcile::{Recorder, Report, Settings, Sources, judge_files};
 use boxbridge_proof::simulate::{self, Outcome};
 
 /// Settings that replace the defaults; `--set` replaces these.
@@ -129,7 +128,7 @@ impl Site {
         outage::end(&options.data_dir);
 
         let (sent, received) = ([self.ledger], [self.recording]);
-        let report = judge_files(&self.config, &sent, &received, Some(READ_MAX)).await?;
+        let report = judge_files(&self.config, &sent, &received, &[STORE], READ_MAX).await?;
         Ok(End {
             outcome,
             report,
@@ -146,26 +145,16 @@ impl Site {
     }
 
     fn sources(&self) -> Sources {
-        // A guard's screen is on the broker's side of the line.
-        let as_anybody = |mqtt| boxbridge_config::Mqtt {
-            broker: None,
-            username: None,
-            password: Secret::default(),
-            ..mqtt
-        };
-        let mqtt = self.config.send.mqtt().cloned().map(as_anybody);
-        let kafka = self
-            .config
-            .send
-            .kafka()
-            .cloned()
-            .map(|kafka| (kafka, Timestamp::now()));
-        Sources {
-            mqtt,
-            mqtt_filters: Vec::new(),
-            kafka,
-            rules: Rules::of(&self.config),
+        let mut sources = Sources::all(&self.config);
+        for bus in &mut sources.buses {
+            // A guard's screen is on the broker's side of the line, and is anybody to it.
+            if let Settings::Mqtt { mqtt, .. } = &mut bus.settings {
+                mqtt.broker = None;
+                mqtt.username = None;
+                mqtt.password = Secret::default();
+            }
         }
+        sources
     }
 
     fn traffic(&self, options: &Options) -> anyhow::Result<simulate::Options> {

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::site::End;
-use boxbridge_proof::reconcile::{Bus, Report};
+use boxbridge_config::{KAFKA, MQTT};
+use boxbridge_proof::reconcile::Report;
 
 pub fn of(end: &End) -> String {
     let mut text = sent(end);
-    for bus in Bus::ALL {
+    for bus in [MQTT, KAFKA] {
         text += &delivered(&end.report, bus);
     }
     text += &pictures(&end.report);
@@ -41,8 +42,8 @@ fn sent(
     )
 }
 
-fn delivered(report: &Report, bus: Bus) -> String {
-    let Some(found) = report.buses.get(&bus) else {
+fn delivered(report: &Report, bus: &str) -> String {
+    let Some(found) = report.buses.get(bus) else {
         return String::new();
     };
     let odd = [
@@ -52,8 +53,7 @@ fn delivered(report: &Report, bus: Bus) -> String {
     ];
 
     format!(
-        "{:<14}{} of {} delivered{}\n",
-        bus.as_str(),
+        "{bus:<14}{} of {} delivered{}\n",
         found.received,
         found.expected,
         counted(&odd)

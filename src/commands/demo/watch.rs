@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::buses::CuttableLine;
 use super::outage::OutageRequest;
 use super::screen::Screen;
-use boxbridge_proof::reconcile::{Bus, Recorded};
+use boxbridge_config::KAFKA;
+use boxbridge_proof::reconcile::Recorded;
 use boxbridge_proof::simulate::Entry;
 
 /// How long the end waits for events still on their way.
@@ -87,7 +88,7 @@ impl Watch {
         match recorded {
             Recorded::Arrival(arrival) => self.screen.arrived(arrival),
             // Every event goes to Kafka, and nothing else does.
-            Recorded::Foreign(Bus::Kafka) => self.screen.arrived_from_another(),
+            Recorded::Foreign(bus) if bus == KAFKA => self.screen.arrived_from_another(),
             _ => {}
         }
     }

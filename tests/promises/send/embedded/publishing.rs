@@ -27,15 +27,8 @@ async fn a_publication_of_a_client_is_refused_whatever_it_is() {
             (b"", true),
             (&large, true),
         ] {
-            let (mut client, _) = Raw::connect(
-                broker.local_addr(),
-                5,
-                Hello {
-                    id: "client",
-                    ..Hello::default()
-                },
-            )
-            .await;
+            let (mut client, _) =
+                Raw::connect(broker.local_addr(), 5, Hello::named("client")).await;
             client.publish(topic, payload, 0, retain).await;
             client.publish(topic, payload, 1, retain).await;
             assert_eq!(
@@ -50,15 +43,8 @@ async fn a_publication_of_a_client_is_refused_whatever_it_is() {
                 "PUBREC to {topic}"
             );
 
-            let (mut client, _) = Raw::connect(
-                broker.local_addr(),
-                4,
-                Hello {
-                    id: "client",
-                    ..Hello::default()
-                },
-            )
-            .await;
+            let (mut client, _) =
+                Raw::connect(broker.local_addr(), 4, Hello::named("client")).await;
             client.publish(topic, payload, 1, retain).await;
             assert_eq!(
                 client.until(0x40).await,
@@ -92,9 +78,8 @@ async fn a_last_will_of_a_client_is_refused_or_goes_nowhere() {
     let broker = start();
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "#").await;
     let hello = Hello {
-        id: "client",
         will: Some((STATUS, "offline")),
-        ..Hello::default()
+        ..Hello::named("client")
     };
     let (_, answer_5) = Raw::connect(broker.local_addr(), 5, hello).await;
     assert_eq!(answer_5[1], NOT_AUTHORISED);
@@ -121,9 +106,8 @@ async fn nobody_takes_the_gateways_place() {
     let (user, _) = broker.login();
     for version in [4, 5] {
         let hello = Hello {
-            id: "client",
             login: Some((&user, "guessed")),
-            ..Hello::default()
+            ..Hello::named("client")
         };
         let (_, refused) = Raw::connect(broker.local_addr(), version, hello).await;
         assert_eq!(refused[1], if version == 5 { 0x86 } else { 4 });
@@ -131,9 +115,8 @@ async fn nobody_takes_the_gateways_place() {
     // Under its client ids, too, one is a client like any other, and the gateway stays.
     for id in ["boxbridge-urgent", "boxbridge-normal", "boxbridge-gateway"] {
         let hello = Hello {
-            id,
             login: Some(("boxbridge", "boxbridge")),
-            ..Hello::default()
+            ..Hello::named(id)
         };
         let (mut client, _) = Raw::connect(broker.local_addr(), 5, hello).await;
         client.publish(LIVE, b"forged", 1, true).await;

@@ -160,11 +160,7 @@ async fn what_waits_for_a_session_at_a_clean_stop_is_published_again_after_it() 
         ("SEND__MQTT__EMBEDDED__LISTEN", &listen),
         ("INGEST__ANSWER_DEADLINE", "5s"),
     ]);
-    let hello = Hello {
-        id: "screen",
-        keeps_session: true,
-        ..Hello::default()
-    };
+    let hello = Hello::keeping("screen");
     let (mut screen, _) = Raw::connect(address, 5, hello).await;
     assert_eq!(screen.subscribe("boxbridge/+/events/#").await, 1);
     drop(screen);

@@ -89,16 +89,8 @@ async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_
         if number <= STOPPED {
             // Each is full a message after the one before it, and takes nothing from then on.
             let id = format!("stopped-{number}");
-            let (mut client, _) = Raw::connect_from(
-                2,
-                broker.local_addr(),
-                5,
-                Hello {
-                    id: &id,
-                    ..Hello::default()
-                },
-            )
-            .await;
+            let (mut client, _) =
+                Raw::connect_from(2, broker.local_addr(), 5, Hello::named(&id)).await;
             assert_eq!(client.subscribe("events/#").await, 1);
             stopped.push(client);
         }
@@ -128,15 +120,7 @@ async fn a_lone_slow_subscriber_costs_the_gateway_no_connection_whichever_versio
         ("SEND__MQTT__KEEP_ALIVE", "5s"),
         ("INGEST__ANSWER_DEADLINE", "5s"),
     ]);
-    let (mut page, _) = Raw::connect(
-        address,
-        4,
-        Hello {
-            id: "page",
-            ..Hello::default()
-        },
-    )
-    .await;
+    let (mut page, _) = Raw::connect(address, 4, Hello::named("page")).await;
     assert_eq!(page.subscribe("boxbridge/+/+/employee/#").await, 1);
     let gateway = Arc::new(gateway);
     let posters: Vec<_> = (0..4)

@@ -129,15 +129,8 @@ async fn a_topic_as_long_as_mqtt_allows_arrives_and_a_longer_one_is_refused_with
 async fn a_shared_subscription_is_refused_by_its_name_and_not_granted_and_forgotten() {
     let broker = start();
     for (version, refused) in [(5, 0x9e), (4, 0x80)] {
-        let (mut client, hello) = Raw::connect(
-            broker.local_addr(),
-            version,
-            Hello {
-                id: "client",
-                ..Hello::default()
-            },
-        )
-        .await;
+        let (mut client, hello) =
+            Raw::connect(broker.local_addr(), version, Hello::named("client")).await;
         assert!(
             version == 4 || hello.windows(2).any(|pair| pair == [0x2a, 0]),
             "CONNACK says so already: {hello:?}"

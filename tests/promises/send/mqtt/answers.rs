@@ -185,7 +185,8 @@ async fn a_broker_that_announces_a_limit_below_any_event_is_down_and_named() {
         .err()
         .expect("nothing fits");
     assert!(
-        error.message.contains("Maximum Packet Size of 200 bytes"),
+        error.message.contains("Maximum Packet Size of 200 bytes")
+            && error.message.contains(&at(broker.address())),
         "{}",
         error.message
     );
@@ -309,13 +310,32 @@ async fn that_we_gave_up_tells_nothing_of_a_record_unless_the_broker_answers_a_p
     let (ignored, frozen) = tokio::join!(lost(&mut ignored), lost(&mut frozen));
     assert_eq!(
         ignored.error,
-        "no answer for 8s, though the broker answers pings"
+        format!(
+            "{}: no answer for 8s, though the broker answers pings",
+            stub.url()
+        )
     );
     assert_eq!(
         frozen.error,
-        "no progress for 8s, and the broker owes an answer"
+        format!(
+            "{}: no progress for 8s, and the broker owes an answer",
+            at(broker.address())
+        )
     );
     assert_eq!((ignored.is_explained, frozen.is_explained), (false, true));
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_is_said_with_the_broker_it_went_to() {
+    for version in ["3", "5"] {
+        let broker = Mosquitto::start();
+        let url = at(broker.address());
+        let mqtt = destination(&url, &[("mqtt.version", version)]);
+        let mut session = connect(&mqtt, Lane::Normal).await;
+        drop(broker);
+        let error = lost(&mut session).await.error;
+        assert!(error.starts_with(&format!("{url}: ")), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -328,7 +348,10 @@ async fn an_idle_connection_to_a_frozen_broker_is_noticed() {
         broker.freeze();
         assert_eq!(
             lost(&mut session).await.error,
-            "the broker did not answer a ping for 5s",
+            format!(
+                "{}: the broker did not answer a ping for 5s",
+                at(broker.address())
+            ),
             "version {version}"
         );
     }

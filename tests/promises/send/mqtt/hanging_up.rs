@@ -227,6 +227,29 @@ fn a_broker_that_hangs_up_on_the_status_costs_no_alert() {
 }
 
 #[test]
+fn a_status_that_is_refused_is_said_with_its_topic_and_setting_and_the_alerts_flow() {
+    const NOT_AUTHORISED: u8 = 0x87;
+    let broker = StubBroker::start(
+        |publication| match publication.topic.contains("/gateways/") {
+            true => Reaction::Refuse(NOT_AUTHORISED),
+            false => Reaction::Take,
+        },
+    );
+    let gateway = gateway(&broker.url(), "5");
+    let alert = event("1", json!(3), "gate");
+    assert_eq!(gateway.post("/RealTimeEvent", &alert).status, 200);
+    gateway.wait_delivered();
+
+    let log = gateway.log();
+    assert!(
+        log.contains("the status message was not taken")
+            && log.contains("send.mqtt.status_topic")
+            && log.contains("\"topic\":\"boxbridge/default/gateways/"),
+        "{log}"
+    );
+}
+
+#[test]
 fn what_a_broker_refuses_over_quota_is_tried_until_it_is_taken_in_order() {
     /// Quota exceeded.
     const QUOTA: u8 = 0x97;
@@ -272,11 +295,7 @@ fn what_a_broker_refuses_over_quota_is_tried_until_it_is_taken_in_order() {
     );
     let log = gateway.log();
     assert!(log.contains("the broker answered QuotaExceeded"), "{log}");
-    assert_eq!(
-        log.matches("what was refused for now is taken").count(),
-        1,
-        "{log}"
-    );
+    assert_eq!(log.matches("flow again").count(), 1, "{log}");
 }
 
 #[test]

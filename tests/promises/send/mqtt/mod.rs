@@ -4,6 +4,7 @@ mod answers;
 mod delivery;
 mod doors;
 mod hanging_up;
+mod refusing;
 mod status;
 
 use std::net::SocketAddr;
