@@ -12,7 +12,7 @@ use super::embedded_broker::EmbeddedBroker;
 use crate::normalize;
 use crate::route::Router;
 use crate::send::kafka::{self, Kafka};
-use crate::send::mqtt::{Identity, Mqtt};
+use crate::send::mqtt::{GatewayIdentity, Mqtt};
 use crate::send::store::Store;
 use boxbridge_config::{Config, Kind, Routes};
 use boxbridge_event::Timestamp;
@@ -104,7 +104,7 @@ pub fn mqtt(
         return Ok(None);
     };
 
-    let identity = Identity {
+    let identity = GatewayIdentity {
         destination: Arc::clone(name),
         site: config.site.clone(),
         gateway: config.gateway.clone(),

@@ -82,7 +82,7 @@ fn summary(config: &Config) -> String {
     let others = others.filter(|other| ![MQTT, KAFKA, STORE].contains(&&*other.name));
     let others: String = others
         .map(|other| {
-            let kind = other.kind.word().as_str();
+            let kind = other.kind.name().as_str();
             format!(", {} ({kind}) {}", other.name, place(other))
         })
         .collect();

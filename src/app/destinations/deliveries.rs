@@ -60,7 +60,7 @@ impl Deliveries<'_> {
         D: Destination,
         R: Render<Message = D::Message>,
     {
-        let kind = settings.kind.word().as_str();
+        let kind = settings.kind.name().as_str();
         let link = Arc::new(Link::new(Arc::clone(&settings.name), kind));
 
         for lane in Lane::ALL.iter().copied() {

@@ -29,7 +29,7 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
         let Some(found) = probe(destination, config).await else {
             continue;
         };
-        let kind = destination.kind.word().as_str();
+        let kind = destination.kind.name().as_str();
         let found = found.map_err(|problem| said_of(&destination.name, kind, problem));
         findings.push(Finding {
             what: Arc::clone(&destination.name),
