@@ -56,6 +56,8 @@ names! {
     histogram SYNC = "boxbridge_queue_sync_seconds";
     /// Records that a destination has not answered yet.
     gauge WAITING = "boxbridge_queue_waiting_records";
+    /// Records that a replay has still to deliver; they are outside the counts of what was accepted.
+    gauge REPLAYING = "boxbridge_queue_replaying_records";
     /// Age of the oldest record that waits; 0 where none does.
     gauge OLDEST = "boxbridge_queue_oldest_seconds";
     /// What the disk does not do at the moment and is asked again; /readyz names each, and who waits for it.

@@ -63,6 +63,7 @@ fn destination(follower: &FollowerStatus, oldest: Duration) {
 
     counter!(ACCEPTED, &labels).absolute(follower.accepted);
     gauge!(WAITING, &labels).set(follower.waiting as f64);
+    gauge!(REPLAYING, &labels).set(follower.replaying as f64);
     gauge!(OLDEST, &labels).set(oldest.as_secs_f64());
 
     let tally = &follower.tally;

@@ -11,7 +11,9 @@ use super::{Client, Made, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::fault::{Starts, caught};
-use crate::gateway::{Backlog, Delivery, Fetches, Records, Render, ToBus, ToStore, deliver};
+use crate::gateway::{
+    Backlog, Delivery, Fetches, Records, Render, ToBus, ToStore, Unplaced, deliver,
+};
 use crate::normalize;
 use crate::queue::Cursor;
 use crate::route::{PictureLocations, Router};
@@ -91,6 +93,7 @@ impl Deliveries<'_> {
             render,
             verdicts: settings.is_bus().then(|| self.data.queue.verdicts(lane)),
             aside: Arc::clone(&self.data.aside),
+            unplaced: Unplaced::default(),
             link: Arc::clone(link),
             retry_max: send.retry_max,
             is_expiring: false,

@@ -160,7 +160,7 @@ fn lane(lane: &Lane, width: usize) -> String {
         (true, _) => ("paused", BAD),
     };
     let state = paint(ink, &format!("{state:<7}"));
-    let oldest = if lane.waiting == 0 {
+    let oldest = if lane.waiting + lane.replaying == 0 {
         "-".to_owned()
     } else {
         duration(lane.oldest_seconds)
