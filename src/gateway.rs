@@ -1,17 +1,14 @@
-//! The straight line: what happens to a body on its way in, and to a record on its way out. Only this file and `app.rs` know the order.
+//! The straight line: what happens to a body on its way in, and to a record on its way out. Only this folder and `app` know the order.
 
 mod accept;
 mod ages;
+mod count;
 mod deliver;
 pub mod kept;
-mod received;
 mod render;
-mod turns;
-mod work;
 
-pub use accept::Gateway;
+pub use accept::{Gateway, Workers};
 pub use ages::Ages;
+pub use count::{Counter, ReceivedCounts};
 pub use deliver::{Backlog, Delivery, Fetches, Records, Unplaced, deliver};
-pub use received::ReceivedCounts;
 pub use render::{Render, ToBus, ToStore};
-pub use turns::Turns;

@@ -1,7 +1,7 @@
-//! What `/api/status` says: a gateway at one moment, as JSON. `boxbridge status` reads the same types.
+//! The answer of `/api/status`: a gateway at one moment, as JSON. `boxbridge status` reads the same types.
 //!
 //! Promises: per lane, accepted = delivered + waiting + set aside + expired; nothing personal. Members are only ever added, and a
-//! reader ignores what it does not know. Totals, not rates: who looks twice has both.
+//! reader ignores members that it does not know. Totals, not rates: two looks give both.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,12 +20,13 @@ pub struct Snapshot {
     pub version: String,
     /// Whether boxes should come here.
     pub ready: bool,
-    /// All that is wrong, also what does not keep boxes away.
+    /// All that is wrong, also if it does not keep boxes away.
     pub reasons: Vec<String>,
-    /// What an operator should know at any time.
+    /// Warnings about the settings.
     pub notes: Vec<String>,
-    pub events: Events,
-    /// From boxes about themselves; they are no events.
+    /// Events by outcome; received is their sum. Refused and aborted count since the process started.
+    pub events: BTreeMap<String, u64>,
+    /// Reports of boxes about themselves; they are no events.
     pub status_reports: u64,
     /// Refused events by reason, since the process started.
     pub refusals: BTreeMap<String, u64>,
@@ -35,16 +36,6 @@ pub struct Snapshot {
     pub queue: Option<Queue>,
     /// By destination; the urgent lane first.
     pub lanes: Vec<Lane>,
-}
-
-/// Events by what became of them; received is their sum. Refused and aborted count since the process started.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Events {
-    pub accepted: u64,
-    pub duplicate: u64,
-    pub refused: u64,
-    pub aborted: u64,
-    pub quarantined: u64,
 }
 
 /// Since the process started.
@@ -71,7 +62,7 @@ pub struct Pictures {
 pub struct Queue {
     pub waiting_bytes: u64,
     pub kept_bytes: u64,
-    /// What can be written now: the smaller of the rest of `max_bytes` and what the file system has.
+    /// The bytes that can be written now: the smaller of the rest of `max_bytes` and what the file system has.
     pub free_bytes: u64,
     pub max_bytes: u64,
     /// Absent where it cannot be told.
@@ -121,19 +112,6 @@ pub struct PausedType {
     pub waiting: usize,
 }
 
-impl PausedType {
-    fn of(waits: Waits) -> PausedType {
-        PausedType {
-            person_type: waits.template.person_type.to_string(),
-            reason: waits.why,
-            topic: waits.template.timeliness.as_str().to_owned(),
-            devices: waits.devices,
-            since: waits.since,
-            waiting: waits.records,
-        }
-    }
-}
-
 impl Health {
     pub fn snapshot(&self) -> Snapshot {
         let queue = self.queue().map(queue::Queue::status);
@@ -141,39 +119,19 @@ impl Health {
 
         let mut followers: Vec<_> = queue.iter().flat_map(|queue| &queue.followers).collect();
         followers.sort_by_key(|follower| (&follower.destination, follower.lane));
-        let lanes: Vec<Lane> = followers
-            .into_iter()
-            .map(|follower| self.lane(follower))
-            .collect();
+        let lanes = followers.into_iter().map(|follower| self.lane(follower));
+        let lanes: Vec<Lane> = lanes.collect();
 
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready,
             reasons,
             notes: self.notes().to_vec(),
-            events: Events {
-                accepted: COUNTS.events(Outcome::Accepted),
-                duplicate: COUNTS.events(Outcome::Duplicate),
-                refused: COUNTS.events(Outcome::Refused),
-                aborted: COUNTS.events(Outcome::Aborted),
-                quarantined: COUNTS.events(Outcome::Quarantined),
-            },
+            events: events(),
             status_reports: COUNTS.status_reports.get(),
             refusals: COUNTS.refusals(),
-            answers: Answers {
-                seconds: COUNTS.answers.read(),
-                sync_seconds: COUNTS.syncs.read(),
-                late: COUNTS.answered_late.get(),
-            },
-            pictures: Pictures {
-                taken: COUNTS.pictures(),
-                waiting: lanes
-                    .iter()
-                    .filter(|lane| lane.destination == boxbridge_config::STORE)
-                    .map(|lane| lane.waiting)
-                    .sum(),
-                saved_bytes: COUNTS.pictures_saved_bytes.get(),
-            },
+            answers: Answers::counted(),
+            pictures: Pictures::counted(&lanes),
             queue: queue.as_ref().map(Queue::of),
             lanes,
         }
@@ -204,6 +162,47 @@ impl Health {
             expired: follower.tally.expired_total(),
             oldest_seconds: oldest.as_secs_f64(),
             lag_seconds: COUNTS.lag(&follower.destination, follower.lane),
+        }
+    }
+}
+
+fn events() -> BTreeMap<String, u64> {
+    let counted = |outcome: Outcome| (outcome.as_str().to_owned(), COUNTS.events(outcome));
+    Outcome::ALL.into_iter().map(counted).collect()
+}
+
+impl Answers {
+    fn counted() -> Answers {
+        Answers {
+            seconds: COUNTS.answers.read(),
+            sync_seconds: COUNTS.syncs.read(),
+            late: COUNTS.answered_late.get(),
+        }
+    }
+}
+
+impl Pictures {
+    fn counted(lanes: &[Lane]) -> Pictures {
+        let of_store = lanes
+            .iter()
+            .filter(|lane| lane.destination == boxbridge_config::STORE);
+        Pictures {
+            taken: COUNTS.pictures(),
+            waiting: of_store.map(|lane| lane.waiting).sum(),
+            saved_bytes: COUNTS.pictures_saved_bytes.get(),
+        }
+    }
+}
+
+impl PausedType {
+    fn of(waits: Waits) -> PausedType {
+        PausedType {
+            person_type: waits.template.person_type.to_string(),
+            reason: waits.why,
+            topic: waits.template.timeliness.as_str().to_owned(),
+            devices: waits.devices,
+            since: waits.since,
+            waiting: waits.records,
         }
     }
 }

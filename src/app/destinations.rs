@@ -1,145 +1,141 @@
-//! The destinations of the settings: made, and delivered to, one loop per destination and lane.
+//! The destinations of the settings: a new kind is a function here.
 //!
-//! Promises: nothing is delivered before every one of them could be made. Deliberately the only file that knows which kinds there are and
-//! what goes with each; whatever comes after it sees a name.
+//! Promises: nothing is delivered before every one of them could be made. Deliberately the only file that knows which kinds there are;
+//! whatever comes after it sees a name.
 
 use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::build;
-use super::stage::{Stage, keep_delivering};
-use crate::gateway::kept::Aside;
-use crate::gateway::{Ages, Backlog, Delivery, Fetches, Render, ToBus, ToStore, Unplaced};
+use super::data_dir::DataDir;
+use super::embedded_broker::EmbeddedBroker;
 use crate::normalize;
-use crate::queue::Queue;
-use crate::route::{PictureLocations, Router};
-use crate::send::Destination;
-use crate::send::embedded::Embedded;
-use crate::send::kafka::Kafka;
-use crate::send::link::Link;
-use crate::send::mqtt::Mqtt;
+use crate::route::Router;
+use crate::send::kafka::{self, Kafka};
+use crate::send::mqtt::{GatewayIdentity, Mqtt};
 use crate::send::store::Store;
-use crate::system::clock::Clock;
-use crate::system::disk::Disk;
-use boxbridge_config::{Config, Kind};
-use boxbridge_event::Lane;
+use boxbridge_config::{Config, Kind, Routes};
+use boxbridge_event::Timestamp;
+
+mod deliveries;
+pub mod picture_store;
+
+pub(super) use deliveries::Deliveries;
+pub use deliveries::keep_delivering;
 
 /// A destination that can be connected to.
-pub(super) struct Ready<'a> {
-    settings: &'a boxbridge_config::Destination,
-    client: Client,
+pub(super) struct Made<'a> {
+    pub settings: &'a boxbridge_config::Destination,
+    pub client: Client,
 }
 
-enum Client {
+pub(super) enum Client {
     Store(Arc<Store>),
     Mqtt(Arc<Mqtt>),
     Kafka(Arc<Kafka>),
 }
 
-/// All of them, or why one cannot be.
-pub(super) fn ready<'a>(
+impl Made<'_> {
+    pub fn store(&self) -> Option<Arc<Store>> {
+        match &self.client {
+            Client::Store(store) => Some(Arc::clone(store)),
+            Client::Mqtt(_) | Client::Kafka(_) => None,
+        }
+    }
+}
+
+/// The names of all destinations. Cursors are kept under them.
+pub fn names(config: &Config) -> Vec<Arc<str>> {
+    let destinations = config.send.destinations.iter();
+    destinations
+        .map(|destination| Arc::clone(&destination.name))
+        .collect()
+}
+
+/// Makes all of them, or says why one cannot be.
+pub(super) fn make<'a>(
     config: &'a Config,
-    disk: &Disk,
-    instance: &str,
-    embedded: Option<&Embedded>,
-) -> anyhow::Result<Vec<Ready<'a>>> {
+    data: &DataDir,
+    embedded: Option<&EmbeddedBroker>,
+) -> anyhow::Result<Vec<Made<'a>>> {
     let mut all = Vec::new();
     for settings in &config.send.destinations {
-        let client = match &settings.kind {
-            Kind::Store(store) => Some(Client::Store(Arc::new(Store::on(
-                disk.clone(),
-                store.clone(),
-            )))),
-            Kind::Kafka(kafka) => Some(Client::Kafka(Arc::new(build::kafka(
-                config,
-                kafka,
-                &settings.routes,
-            )))),
-            Kind::Mqtt(mqtt) => {
-                let made = build::mqtt(config, &settings.name, mqtt, instance, embedded);
-                let made = made.with_context(|| format!("send.{}", settings.name))?;
-                made.map(|mqtt| Client::Mqtt(Arc::new(mqtt)))
-            }
-        };
-        all.extend(client.map(|client| Ready { settings, client }));
+        let client = client(config, settings, data, embedded)?;
+        all.extend(client.map(|client| Made { settings, client }));
     }
     Ok(all)
 }
 
-/// What every delivery loop is started with.
-pub(super) struct Start<'a> {
-    pub config: &'a Config,
-    pub queue: &'a Queue,
-    pub aside: &'a Arc<Aside>,
-    pub clock: &'a Arc<Clock>,
-    pub ages: &'a Arc<Ages>,
-    pub places: &'a PictureLocations,
-    pub stage: &'a Stage,
+/// `None` for an MQTT destination that names no broker while none runs in this process.
+fn client(
+    config: &Config,
+    settings: &boxbridge_config::Destination,
+    data: &DataDir,
+    embedded: Option<&EmbeddedBroker>,
+) -> anyhow::Result<Option<Client>> {
+    let client = match &settings.kind {
+        Kind::Store(of_store) => {
+            let store = Store::on(data.disk.clone(), of_store.clone());
+            Some(Client::Store(Arc::new(store)))
+        }
+        Kind::Kafka(of_kafka) => {
+            let kafka = kafka(config, of_kafka, &settings.routes);
+            Some(Client::Kafka(Arc::new(kafka)))
+        }
+        Kind::Mqtt(of_mqtt) => {
+            let of_mqtt = reached(of_mqtt, embedded);
+            mqtt(config, &settings.name, of_mqtt, &data.instance)
+                .with_context(|| format!("send.{}", settings.name))?
+                .map(|mqtt| Client::Mqtt(Arc::new(mqtt)))
+        }
+    };
+    Ok(client)
 }
 
-impl Start<'_> {
-    /// Delivers to it from now on.
-    pub fn deliveries(&self, Ready { settings, client }: Ready<'_>) -> Arc<Link> {
-        let router = Arc::new(Router::new(
-            &settings.routes,
-            self.places.clone(),
-            self.queue.epoch(),
-            normalize::table,
-        ));
-
-        match client {
-            Client::Store(store) => {
-                if let Some(written) = store.written() {
-                    self.queue.stand_on(&settings.name, written);
-                }
-                build::keep_store(Arc::clone(&store), Arc::clone(self.clock), self.stage);
-                self.loops(settings, store, || ToStore(Arc::clone(&router)))
-            }
-            Client::Mqtt(mqtt) => self.loops(settings, mqtt, || ToBus::mqtt(Arc::clone(&router))),
-            Client::Kafka(kafka) => {
-                self.loops(settings, kafka, || ToBus::kafka(Arc::clone(&router)))
-            }
-        }
+fn reached(
+    settings: &boxbridge_config::Mqtt,
+    embedded: Option<&EmbeddedBroker>,
+) -> boxbridge_config::Mqtt {
+    match embedded {
+        Some(embedded) => embedded.reached_by(settings.clone()),
+        None => settings.clone(),
     }
+}
 
-    fn loops<D, R>(
-        &self,
-        settings: &boxbridge_config::Destination,
-        destination: Arc<D>,
-        render: impl Fn() -> R,
-    ) -> Arc<Link>
-    where
-        D: Destination,
-        R: Render<Message = D::Message>,
-    {
-        let link = Arc::new(Link::new(
-            Arc::clone(&settings.name),
-            settings.kind.name().as_str(),
-        ));
-        for lane in Lane::ALL.iter().copied() {
-            let Some(cursor) = self.queue.cursor(&settings.name, lane) else {
-                continue;
-            };
-            let render = render();
-            let delivery = Delivery {
-                lane,
-                destination: Arc::clone(&destination),
-                backlog: Backlog::new(cursor, &self.config.send, render.poison()),
-                render,
-                verdicts: settings.is_bus().then(|| self.queue.verdicts(lane)),
-                aside: Arc::clone(self.aside),
-                unplaced: Unplaced::default(),
-                link: Arc::clone(&link),
-                retry_max: self.config.send.retry_max,
-                is_expiring: false,
-                ages: Arc::clone(self.ages),
-                fetches: Fetches::default(),
-            };
-            self.stage
-                .tasks
-                .spawn_on(keep_delivering(delivery, self.stage.stop.clone()), out());
-        }
-        link
-    }
+/// The broker of these settings; `None` if they name none outside this process.
+pub fn mqtt(
+    config: &Config,
+    name: &Arc<str>,
+    settings: boxbridge_config::Mqtt,
+    instance: &str,
+) -> anyhow::Result<Option<Mqtt>> {
+    let Some(broker) = settings.broker.clone() else {
+        return Ok(None);
+    };
+
+    let identity = GatewayIdentity {
+        destination: Arc::clone(name),
+        site: config.site.clone(),
+        gateway: config.gateway.clone(),
+        instance: instance.to_owned(),
+        started: Timestamp::now(),
+    };
+    Ok(Some(Mqtt::new(settings, broker, &config.send, identity)?))
+}
+
+pub fn kafka(config: &Config, settings: &boxbridge_config::Kafka, routes: &Routes) -> Kafka {
+    Kafka::new(
+        settings.clone(),
+        kafka_topics(config, routes),
+        kafka::Limits::of(&config.send),
+    )
+}
+
+/// The topics that the routes can name in advance.
+pub fn kafka_topics(config: &Config, routes: &Routes) -> Vec<String> {
+    let locations = picture_store::configured(config);
+    Router::new(routes, locations, "", normalize::table)
+        .kafka_topics(&config.site)
+        .into_iter()
+        .collect()
 }

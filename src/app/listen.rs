@@ -1,14 +1,49 @@
-//! Why a port cannot be had, and what to do about it: one remedy for each reason, since the wrong one costs a technician an hour.
+//! The listeners: how each is bound and served, and why a port cannot be had.
+//!
+//! Promises: a port stays open through a fault of ours; new connections wait in the kernel. Each reason for which a port cannot be had is told
+//! with its own remedy, since the wrong one costs a technician an hour.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rustix::io::Errno;
+
+use super::service_manager::Held;
+use super::tasks::Tasks;
+use crate::ingest::{self, Listener, Port};
+
+mod descriptors;
+
+pub use descriptors::Shares;
+
+/// The boxes' port, which the service manager may have held.
+pub async fn for_boxes(address: SocketAddr, held: Held) -> anyhow::Result<Listener> {
+    held.listener(address)
+        .await
+        .map_err(|error| cannot_listen("ingest.listen", address, error))
+}
+
+pub fn for_admin(address: SocketAddr) -> anyhow::Result<Listener> {
+    Listener::bind(address).map_err(|error| cannot_listen("admin.listen", address, error))
+}
+
+/// Accepts connections from now on; `key` is the setting that names the listener's address.
+pub fn serve<P: Port>(key: &'static str, listener: Listener, port: Arc<P>, tasks: &Tasks) {
+    let listener = Arc::new(listener);
+    let (connections, stop) = (tasks.tracker.clone(), tasks.stop.clone());
+
+    tasks.keep(key, move || {
+        let (listener, port) = (Arc::clone(&listener), Arc::clone(&port));
+        let (connections, stop) = (connections.clone(), stop.clone());
+        async move { ingest::serve(&listener, port, connections, stop).await }
+    });
+}
 
 /// Ports below it are the superuser's (ip(7), net.ipv4.ip_unprivileged_port_start).
 const PRIVILEGED_BELOW: u16 = 1024;
 
-/// What is said of a listener that did not come about; `key` is the setting that names its address.
+/// The error of a listener that could not be bound; `key` is the setting that names its address.
 pub fn cannot_listen(key: &str, address: SocketAddr, error: io::Error) -> anyhow::Error {
     let text = format!(
         "cannot listen on {address} ({key}){}",

@@ -7,22 +7,23 @@ use tracing_subscriber::EnvFilter;
 use crate::commands::colour::are_shown;
 use boxbridge_config::{Log, LogFormat};
 
-/// Libraries whose own words are noise at our levels, or worse: tungstenite logs whole messages at trace. Whatever the setting says.
+/// Libraries whose own lines are noise at our levels, or worse: tungstenite logs whole messages at trace. No setting overrides this.
 const QUIET: &str = "rmqtt_codec=error,tungstenite=error,async_tungstenite=error,ws_stream_tungstenite=error,rumqttc=error,librdkafka=error,rdkafka=error,hyper=warn,reqwest=warn,object_store=warn";
 
 /// Once per process; a second call changes nothing.
 pub fn start(settings: &Log) {
-    // The first word is for whoever names a module alone: what fails elsewhere is said all the same.
+    // "error" comes first for a level that names a single module: failures elsewhere are logged all the same.
     let filter = EnvFilter::try_new(format!("error,{},{QUIET}", settings.level))
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Unheard);
     let is_human = match settings.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
-        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Auto => io::stderr().is_terminal(),
     };
+
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Unheard);
     // A program that embeds the gateway (a test) may have set one up already.
     let _ = match is_human {
         true => builder

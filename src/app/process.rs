@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{App, Held, logging, service_manager};
 use crate::{commands, fault, metrics};
@@ -22,63 +22,50 @@ pub fn run(config: Config) -> ExitCode {
     let held = Held::take();
     logging::start(&config.log);
     fault::log_panics();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("cannot start threads")
-        .and_then(|runtime| {
-            let outcome = runtime.block_on(until_told(config, held));
-            // What still blocks a thread (a look-up, a client's end) has nothing to lose, and the next process waits.
-            runtime.shutdown_background();
-            outcome
-        });
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            tracing::error!("cannot start: {error:#}");
-            // Whatever log.level says.
-            if !tracing::enabled!(tracing::Level::ERROR) {
-                commands::complain(&format!("cannot start: {error:#}"));
-            }
-            service_manager::pause_before_next_start();
-            ExitCode::FAILURE
-        }
+        .context("cannot start threads");
+    let ended = runtime.and_then(|runtime| {
+        let ended = runtime.block_on(until_told(config, held));
+        // A thread that still blocks (a look-up, a client's end) has nothing to lose, and the next process waits.
+        runtime.shutdown_background();
+        ended
+    });
+    ended.unwrap_or_else(|error| cannot_start(&error))
+}
+
+fn cannot_start(error: &anyhow::Error) -> ExitCode {
+    let text = format!("cannot start: {error:#}");
+    tracing::error!("{text}");
+    // Somebody must hear it also where log.level lets no error through.
+    if !tracing::enabled!(tracing::Level::ERROR) {
+        commands::complain(&text);
     }
+
+    service_manager::pause_before_next_start();
+    ExitCode::FAILURE
 }
 
 async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    // By default it would end the process in the middle of its answers: rotated logs and closed terminals send it.
-    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    // A file-size limit shall be an error of the write (EFBIG: the disk counts as full), not the end of the process.
-    let _file_size = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
-
+    let mut signals = Signals::taken_over()?;
     let metrics = metrics::install().context("cannot set up metrics")?;
     let app = App::start(config, metrics, held).await?;
     service_manager::ready();
 
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-            _ = interrupt.recv() => tracing::info!("interrupt: draining"),
-            _ = hangup.recv() => {
-                tracing::warn!("SIGHUP changes nothing: settings are read at the start; restart to read them again");
-                continue;
-            }
-            () = app.queue.poisoned() => {
-                tracing::error!("the log cannot be trusted any more: nothing is accepted; start again to verify what the disk holds");
-                return Ok(ExitCode::from(EXIT_POISONED));
-            }
+    tokio::select! {
+        name = signals.stop() => tracing::info!("{name}: draining"),
+        () = app.queue.poisoned() => {
+            tracing::error!("the log cannot be trusted any more: nothing is accepted; start again to verify what the disk holds");
+            return Ok(ExitCode::from(EXIT_POISONED));
         }
-        break;
     }
 
     let queue = app.queue.clone();
     tokio::select! {
         () = app.stop() => {}
-        _ = terminate.recv() => queue.shutdown().await,
-        _ = interrupt.recv() => queue.shutdown().await,
+        _ = signals.stop() => queue.shutdown().await,
     }
 
     if queue.status().is_poisoned {
@@ -89,4 +76,39 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
     }
     tracing::info!("stopped, everything accepted is on disk");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The signals that would end the process by default.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Rotated logs and closed terminals send it: it must not end the process in the middle of its answers.
+    hangup: Signal,
+    /// Taken over, so that a file-size limit is an error of the write (EFBIG: the disk counts as full).
+    _file_size: Signal,
+}
+
+impl Signals {
+    fn taken_over() -> anyhow::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+            _file_size: signal(SignalKind::from_raw(SIGXFSZ))
+                .context("cannot listen for SIGXFSZ")?,
+        })
+    }
+
+    /// Returns with the name of the next signal that ends the process.
+    async fn stop(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "interrupt",
+                _ = self.hangup.recv() => tracing::warn!(
+                    "SIGHUP changes nothing: settings are read at the start; restart to read them again"
+                ),
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! What the service manager does for us (systemd's `Type=notify` with `FileDescriptorStoreMax=1`; sd_notify(3), sd_listen_fds(3)).
+//! Talks to the service manager (systemd's `Type=notify` with `FileDescriptorStoreMax=1`; sd_notify(3), sd_listen_fds(3)).
 //!
-//! It hears when boxes are answered, and it holds their port while no process of ours does: boxes that connect during a restart
-//! wait in the kernel instead of being refused. Whoever started us without one loses nothing but that, and a manager that cannot
-//! be told is no reason to refuse boxes.
+//! It hears when boxes are answered, and it holds their port while no process of ours does. Promises: boxes that connect during a restart
+//! wait in the kernel instead of being refused. Without a service manager only that is lost, and one that cannot be told is no reason to
+//! refuse boxes.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -20,9 +20,9 @@ use rustix::net::{
 
 use crate::ingest::Listener;
 
-/// For the manager to give up a port that it was told to: it reads what it is told when it comes to it.
+/// How long the manager may take to give up a port that it holds: it reads our messages when it comes to them.
 const GIVING_UP: Duration = Duration::from_secs(1);
-/// Boxes are lost anyway while no start succeeds, and the log and the processor are others' too.
+/// While no start succeeds boxes are lost anyway, and others need the log and the processor, too.
 const FAILED_START: Duration = Duration::from_secs(1);
 
 pub fn ready() {
@@ -50,35 +50,39 @@ impl Held {
     /// The boxes' port: the one that was held, if it is for `address`; else a new one, for the manager to hold from now on.
     pub async fn listener(self, address: SocketAddr) -> io::Result<Listener> {
         let was_held = !self.0.is_empty();
-        let is_ours = |held: &TcpListener| {
-            held.local_addr().is_ok_and(|bound| bound == address)
-                && socket_acceptconn(held).is_ok_and(|listens| listens)
-        };
-        if let Some(held) = self.0.into_iter().find(is_ours) {
+        if let Some(held) = self.0.into_iter().find(|held| listens_on(held, address)) {
             tracing::info!(
-                "the service manager held the boxes' port: whoever connected meanwhile is answered now"
+                "the service manager held the boxes' port: boxes that connected meanwhile are answered now"
             );
             return Listener::from_std(held);
         }
-        if was_held {
+
+        let listener = if was_held {
             tell("FDSTOREREMOVE=1\nFDNAME=ingest", &[]);
-        }
-        let deadline = Instant::now() + GIVING_UP;
-        let listener = loop {
-            match Listener::bind(address) {
-                // The old address may be in the way until the manager has read the line above.
-                Err(error)
-                    if error.kind() == io::ErrorKind::AddrInUse
-                        && was_held
-                        && Instant::now() < deadline =>
-                {
-                    tokio::time::sleep(GIVING_UP / 20).await;
-                }
-                bound => break bound?,
-            }
+            bound_once_given_up(address).await?
+        } else {
+            Listener::bind(address)?
         };
         tell("FDSTORE=1\nFDNAME=ingest", &[listener.as_fd()]);
         Ok(listener)
+    }
+}
+
+fn listens_on(held: &TcpListener, address: SocketAddr) -> bool {
+    held.local_addr().is_ok_and(|bound| bound == address)
+        && socket_acceptconn(held).is_ok_and(|listens| listens)
+}
+
+/// Another address that was held may be in the way until the manager has read that it is to give it up.
+async fn bound_once_given_up(address: SocketAddr) -> io::Result<Listener> {
+    let deadline = Instant::now() + GIVING_UP;
+    loop {
+        match Listener::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                tokio::time::sleep(GIVING_UP / 20).await;
+            }
+            bound => return bound,
+        }
     }
 }
 
@@ -93,26 +97,30 @@ fn tell(what: &str, descriptors: &[BorrowedFd]) {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
         return;
     };
-    let told = || {
-        let address = match name.as_bytes() {
-            [b'@', rest @ ..] => SocketAddrUnix::new_abstract_name(rest)?,
-            path => SocketAddrUnix::new(path)?,
-        };
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() {
-            ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-        }
-        let datagram = socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
-        sendmsg_addr(
-            datagram.as_fd(),
-            &address,
-            &[IoSlice::new(what.as_bytes())],
-            &mut ancillary,
-            SendFlags::NOSIGNAL,
-        )
-    };
-    if let Err(error) = told() {
+    if let Err(error) = send(name.as_bytes(), what, descriptors) {
         tracing::warn!("cannot tell the service manager {what:?}: {error}");
     }
+}
+
+fn send(socket_name: &[u8], what: &str, descriptors: &[BorrowedFd]) -> rustix::io::Result<()> {
+    let address = match socket_name {
+        [b'@', rest @ ..] => SocketAddrUnix::new_abstract_name(rest)?,
+        path => SocketAddrUnix::new(path)?,
+    };
+
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+
+    let datagram = socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
+    sendmsg_addr(
+        datagram.as_fd(),
+        &address,
+        &[IoSlice::new(what.as_bytes())],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
 }

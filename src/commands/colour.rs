@@ -7,7 +7,9 @@ use std::borrow::Cow;
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice, adapter};
-use anstyle::{AnsiColor, Color, Style};
+use anstyle::{AnsiColor, Color};
+
+pub use anstyle::Style;
 
 pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const BAD: Style = AnsiColor::Red.on_default();

@@ -12,11 +12,13 @@ use std::time::Duration;
 use boxbridge_proof::simulate::duration;
 
 mod buses;
+mod introduction;
 mod outage;
 mod pass;
 mod screen;
 mod site;
 mod summary;
+mod watch;
 
 /// The whole site in this process: boxes with drawn faces, gateway, MQTT, Kafka
 ///

@@ -53,10 +53,8 @@ pub struct Options {
 
 /// Shows the gateway. `config` is loaded only if no URL is given.
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
-    let place = match options.url.clone().map_or_else(
-        || config().map(|config| AdminAddress::of(config.admin.listen)),
-        Ok,
-    ) {
+    let of_config = || config().map(|config| AdminAddress::of(config.admin.listen));
+    let place = match options.url.clone().map_or_else(of_config, Ok) {
         Ok(place) => place,
         Err(problems) => return refuse(&problems),
     };
@@ -114,45 +112,39 @@ async fn watch(options: &Options, place: &AdminAddress, every: Duration) -> Exit
         return ExitCode::FAILURE;
     };
 
-    let mut frames = if options.json {
-        Frames::below("")
-    } else {
-        Frames::in_place()
-    };
-    let mut before: Option<Look> = None;
-    let mut turn = tokio::time::interval(every);
-    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-
-    let looking = async {
-        loop {
-            turn.tick().await;
-
-            let now = place.look().await;
-            let frame = match &now {
-                Ok(now) => options.text(&Report::of(place, before.as_ref(), now)),
-                Err(error) if options.json => {
-                    format!(
-                        "{}\n",
-                        serde_json::json!({"url": place.to_string(), "unreachable": error.to_string()})
-                    )
-                }
-                Err(error) => format!("{}\n", unreachable(place, error)),
-            };
-
-            if frames.draw(&frame).is_err() {
-                return;
-            }
-            before = now.ok();
-        }
-    };
-
     tokio::select! {
-        () = looking => {}
+        () = look_again_and_again(options, place, every) => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
     }
     ExitCode::SUCCESS
+}
+
+/// Returns when nobody reads the output.
+async fn look_again_and_again(options: &Options, place: &AdminAddress, every: Duration) {
+    let mut frames = if options.json {
+        Frames::below("")
+    } else {
+        Frames::in_place()
+    };
+    let mut turn = tokio::time::interval(every);
+    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+
+    let mut before: Option<Look> = None;
+    loop {
+        turn.tick().await;
+
+        let now = place.look().await;
+        let frame = match &now {
+            Ok(now) => options.text(&Report::of(place, before.as_ref(), now)),
+            Err(error) => options.no_text(place, error),
+        };
+        if frames.draw(&frame).is_err() {
+            return;
+        }
+        before = now.ok();
+    }
 }
 
 impl Options {
@@ -165,6 +157,16 @@ impl Options {
             ),
             (true, Some(_)) => format!("{}\n", serde_json::to_string(report).unwrap_or_default()),
         }
+    }
+
+    fn no_text(&self, place: &AdminAddress, error: &Unreachable) -> String {
+        let text = if self.json {
+            let url = place.to_string();
+            serde_json::json!({"url": url, "unreachable": error.to_string()}).to_string()
+        } else {
+            unreachable(place, error)
+        };
+        text + "\n"
     }
 }
 

@@ -1,22 +1,25 @@
-//! How old a record is, whatever is done to the wall clock.
+//! Tells how old a record is, also after the wall clock was set.
 //!
-//! Promises: never more than its age, and so much of it as can be known: by the clock without its jumps, and by uptime since a moment at
-//! which it was there already. A clock that was ahead and is set back shows the same times again, and from then on only uptime tells which of
-//! the two it was; of a record from before this process nothing does, and it counts as the older one. Deliberately keeps nothing on disk.
+//! Promises: never more than the true age, and as much of it as can be known. Two sources know a part: the clock without its jumps, and the
+//! uptime since a moment at which the record was there already. A clock that was ahead and is set back shows the same times twice, and then
+//! uptime alone tells them apart. For a record from before this process nothing does: it counts as the older one. Deliberately keeps nothing
+//! on disk.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::system::clock::Clock;
 use boxbridge_event::{Record, Sequence};
 
-/// One every five seconds for an hour; of older ones there are fewer.
+/// One every five seconds for an hour. Then every other of the older ones goes.
 const MARKS_MAX: usize = 720;
 
 pub struct Ages {
     clock: Arc<Clock>,
-    /// What was the last record then; the oldest first.
+    /// Moments, and the last record at each; the oldest first.
     marks: Mutex<VecDeque<(Instant, Sequence)>>,
 }
 
@@ -29,13 +32,13 @@ impl Ages {
         }
     }
 
-    /// The last record of this moment; to be called every few seconds.
+    /// Notes the last record of this moment; to be called every few seconds.
     pub fn mark(&self, newest: Sequence) {
         self.mark_at(Instant::now(), newest);
     }
 
     fn mark_at(&self, moment: Instant, newest: Sequence) {
-        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = self.marks.lock();
         marks.push_back((moment, newest));
 
         if marks.len() > MARKS_MAX {
@@ -55,9 +58,9 @@ impl Ages {
         by_clock.max(self.at_least(record.sequence))
     }
 
-    /// Since it was there for sure.
+    /// The uptime since the first moment at which it was there.
     fn at_least(&self, sequence: Sequence) -> Duration {
-        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let marks = self.marks.lock();
         let first = marks.partition_point(|(_, newest)| *newest < sequence);
         marks
             .get(first)
@@ -81,7 +84,7 @@ mod tests {
             .checked_sub(Duration::from_secs(3_600))
             .expect("the machine is up for an hour");
         let minutes = |minutes: u64| an_hour_ago + Duration::from_secs(60 * minutes);
-        ages.marks.lock().unwrap().clear();
+        ages.marks.lock().clear();
         ages.mark_at(minutes(0), Sequence(3));
         ages.mark_at(minutes(10), Sequence(3));
         ages.mark_at(minutes(30), Sequence(7));
@@ -97,7 +100,7 @@ mod tests {
             Sequence(0),
         );
         (1..5_000).for_each(|number| ages.mark(Sequence(number)));
-        let marks = ages.marks.lock().unwrap();
+        let marks = ages.marks.lock();
         assert!(marks.len() <= MARKS_MAX);
         assert_eq!(marks.front().map(|(_, newest)| *newest), Some(Sequence(0)));
         assert_eq!(

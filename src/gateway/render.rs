@@ -1,4 +1,7 @@
-//! What each destination is told: the one place where `route` and `send` meet.
+//! Renders a record as the message of each kind of destination: the one place where `route` and `send` meet.
+//!
+//! Promises: what depends on the moment of sending is rendered then. Deliberately holds no state and reads no disk: the caller brings the
+//! pictures.
 
 use std::sync::Arc;
 
@@ -18,13 +21,13 @@ pub trait Render: Send + Sync + 'static {
     /// For how long an event waits for its pictures to be stored; `None` = it waits for no store.
     fn waits(&self, event: &Event) -> Option<PictureWait>;
 
-    /// Until when one may act on it, where it goes elsewhere afterwards and so has to be there in time.
+    /// Until when one may act on it, if it goes to another topic afterwards and so has to arrive in time.
     fn act_before(&self, event: &Event, replay: Option<&str>) -> Option<Timestamp>;
 
     /// Whether the message carries picture bytes.
     fn needs_pictures(&self, event: &Event) -> bool;
 
-    /// What to send when the pictures cannot be read back.
+    /// The pictures to send if they cannot be read back, or why the event is not sent.
     fn without_pictures(&self, event: &Event, error: String) -> Result<Vec<Picture>, Rejection>;
 
     /// `None` where there is nothing to do.
@@ -35,7 +38,7 @@ pub trait Render: Send + Sync + 'static {
         pictures: Vec<Picture>,
     ) -> Option<Self::Message>;
 
-    /// Bytes it takes in the window.
+    /// How many bytes it takes in the window.
     fn size(&self, message: &Self::Message) -> usize;
 
     /// Where it goes, for the set-aside store.
@@ -45,7 +48,7 @@ pub trait Render: Send + Sync + 'static {
     fn keeps_pictures(&self) -> bool;
 }
 
-/// What a bus is told. References wait for the store, inline pictures are read from the queue.
+/// Messages for a bus. References wait for the store, inline pictures are read from the queue.
 pub struct ToBus {
     router: Arc<Router>,
     bus: Bus,
@@ -100,7 +103,7 @@ impl Render for ToBus {
         self.router.wants_inline(event.person_type) && self.router.stores(event)
     }
 
-    /// The reference still says where the picture is to be found.
+    /// The reference still says where the picture will be.
     fn without_pictures(&self, event: &Event, error: String) -> Result<Vec<Picture>, Rejection> {
         tracing::warn!(event.id = %event.id, %error, "pictures could not be read back, the event goes without them");
         Ok(Vec::new())
@@ -135,7 +138,7 @@ impl Render for ToBus {
     }
 }
 
-/// What the picture store is told.
+/// Objects for the picture store.
 pub struct ToStore(pub Arc<Router>);
 
 impl Render for ToStore {
@@ -157,7 +160,7 @@ impl Render for ToStore {
         self.0.stores(event)
     }
 
-    /// Not one of them will come: `missing`, with the reason in the set-aside store.
+    /// None of them will come: they are `missing`, and the reason goes to the set-aside store.
     fn without_pictures(&self, event: &Event, error: String) -> Result<Vec<Picture>, Rejection> {
         let mut missing = PictureSet::default();
         event

@@ -16,7 +16,7 @@ use super::handler::RequestHead;
 use super::path::Path;
 use super::room::Room;
 use super::service::Service;
-use super::{Accept, Received};
+use super::{Accept, Ended, Received};
 use crate::fault;
 use crate::metrics::{self, Outcome};
 use boxbridge_event::{Code, Refusal, Reply, Source};
@@ -119,7 +119,7 @@ async fn work_in_turn<A: Accept>(
     let feed = upload.request.feed();
     let reply = fault::caught(work(&service, upload)).await;
     let reply = reply.unwrap_or_else(|fault| {
-        metrics::refused(feed, Code::Fault);
+        service.accept.count(feed, Ended::Refused(Code::Fault));
         Err(Refusal::new(Code::Fault, fault.to_string()))
     });
 
@@ -140,14 +140,15 @@ async fn work<A: Accept>(service: &Service<A>, upload: Upload) -> Result<Reply, 
     let reply = match (request.path, known) {
         (_, Some(refusal)) => service.accept.refuse(source, body.bytes, refusal).await,
         (Some(Path::Status), None) => {
-            metrics::status_report();
+            service.accept.count(request.feed(), Ended::StatusReport);
             Ok(Reply::Status)
         }
         (_, None) => service.accept.accept(source, body, room).await,
     };
 
     if let Err(refusal) = &reply {
-        metrics::refused(request.feed(), refusal.code);
+        let ended = Ended::Refused(refusal.code);
+        service.accept.count(request.feed(), ended);
     }
     if let Some(refusal) = refused(&reply) {
         let (sender, path) = (request.sender, request.shown());

@@ -17,7 +17,7 @@ use super::path::{self, Path};
 use super::room::Room;
 use super::sender::Sender;
 use super::service::{Peer, Service};
-use super::{Accept, Received};
+use super::{Accept, Ended, Received};
 use crate::charset::Charset;
 use crate::fault;
 use crate::metrics;
@@ -71,10 +71,11 @@ pub(super) async fn handle<A: Accept>(
     State(service): State<Arc<Service<A>>>,
     request: Request,
 ) -> Response {
-    fault::caught(serve(service, request))
+    fault::caught(serve(Arc::clone(&service), request))
         .await
         .unwrap_or_else(|fault| {
-            metrics::refused(Path::Realtime.as_str(), Code::Fault);
+            let feed = Path::Realtime.as_str();
+            service.accept.count(feed, Ended::Refused(Code::Fault));
             answer::refusal(
                 &Refusal::new(Code::Fault, fault.to_string()),
                 Connection::Close,
@@ -132,7 +133,7 @@ async fn post<A: Accept>(
         return service.refuse_unread(&request, &body::too_large(limit, length.declared), body);
     }
 
-    let unfinished = Unfinished(request.feed());
+    let unfinished = Unfinished(&*service.accept, request.feed());
     let arrived = match body::read(&mut body, length, &service.settings, &room).await {
         Ok(arrived) => arrived,
         Err(Incomplete::Aborted) => {
@@ -161,17 +162,17 @@ async fn post<A: Accept>(
 }
 
 /// Counts a body as aborted unless `end` is called: hyper drops the handler when the client hangs up.
-struct Unfinished(&'static str);
+struct Unfinished<'a, A: Accept>(&'a A, &'static str);
 
-impl Unfinished {
+impl<A: Accept> Unfinished<'_, A> {
     fn end(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Unfinished {
+impl<A: Accept> Drop for Unfinished<'_, A> {
     fn drop(&mut self) {
-        metrics::aborted(self.0);
+        self.0.count(self.1, Ended::Aborted);
     }
 }
 
@@ -215,7 +216,8 @@ impl<A: Accept> Service<A> {
 
     /// Refuses a request whose body is not read. The connection ends once the sender has had time to read why.
     fn refuse_unread(&self, request: &RequestHead, refusal: &Refusal, body: Body) -> Response {
-        metrics::refused(request.feed(), refusal.code);
+        let ended = Ended::Refused(refusal.code);
+        self.accept.count(request.feed(), ended);
         let (sender, path) = (request.sender, request.shown());
         self.refusals.say(sender, &path, refusal.code);
         tokio::spawn(body::drain(body));

@@ -26,7 +26,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use boxbridge_event::{Refusal, Reply, Source};
+use boxbridge_event::{Code, Refusal, Reply, Source};
 
 pub use body::Received;
 pub use port::{Listener, Port, STOP_MAX, serve};
@@ -51,6 +51,19 @@ pub trait Accept: Send + Sync + 'static {
         refusal: Refusal,
     ) -> impl Future<Output = Result<Reply, Refusal>> + Send;
 
+    /// Counts a request, or an element of an array, that no event came of. `feed` is the metric label.
+    fn count(&self, feed: &'static str, ended: Ended);
+
     /// Whether a load balancer should send boxes here.
     fn is_ready(&self) -> bool;
+}
+
+/// How a request ended that no event came of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Refused(Code),
+    /// Its sender went away before its body had arrived.
+    Aborted,
+    /// A box told of itself.
+    StatusReport,
 }

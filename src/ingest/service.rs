@@ -20,7 +20,7 @@ use super::path::Path;
 use super::port::{self, Deadlines, Exchange, NewConnection, NoHeader, Place, Places, Port, Said};
 use super::refusals::Refusals;
 use super::room::{Budget, History};
-use super::{Accept, answer};
+use super::{Accept, Ended, answer};
 use crate::metrics;
 use boxbridge_config::ForwardedBy;
 use boxbridge_event::{Code, Sharer};
@@ -145,12 +145,18 @@ impl<A: Accept> Service<A> {
 
     fn no_proxy_header(&self, proxy: IpAddr, error: &NoHeader) {
         if matches!(error, NoHeader::Invalid(_)) {
-            metrics::refused(Path::Realtime.as_str(), Code::ProxyHeaderInvalid);
+            self.refused_unread(Code::ProxyHeaderInvalid);
             self.silent_proxy.call_once(|| {
                 tracing::warn!(%proxy, %error, "a proxy's connection was closed (ingest.forwarded_by); this is said once");
             });
         }
         tracing::debug!(%proxy, %error, "connection ended");
+    }
+
+    /// Counts a request whose path was not read: under the first feed.
+    fn refused_unread(&self, code: Code) {
+        let feed = Path::Realtime.as_str();
+        self.accept.count(feed, Ended::Refused(code));
     }
 
     fn connection_failed(&self, source: IpAddr, error: &hyper::Error) {
@@ -161,7 +167,7 @@ impl<A: Accept> Service<A> {
             () => None,
         };
         if let Some(code) = code {
-            metrics::refused(Path::Realtime.as_str(), code);
+            self.refused_unread(code);
             self.refusals.say(source, NO_PATH, code);
         }
         tracing::debug!(peer = %source, %error, "connection ended");
@@ -206,7 +212,7 @@ impl<A: Accept> Port for Service<A> {
     }
 
     fn turn_away(&self, stream: TcpStream, address: IpAddr) {
-        metrics::refused(Path::Realtime.as_str(), Code::OverBudget);
+        self.refused_unread(Code::OverBudget);
         self.refusals
             .say(address.to_canonical(), NO_PATH, Code::OverBudget);
         port::say_and_close(stream, answer::NO_PLACE);

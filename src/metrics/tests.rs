@@ -1,6 +1,10 @@
 //! What a scrape says: of what is kept across restarts, and of what waits.
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::install::create;
 use super::*;
+use boxbridge_event::Timestamp;
 
 #[test]
 fn what_waits_is_as_old_as_the_clock_without_its_jumps_says() {

@@ -10,14 +10,18 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::io::Errno;
+use parking_lot::Mutex;
 
+mod errors;
 mod file;
 
+pub use errors::{is_full, is_passing};
 pub use file::File;
+
+use errors::is_out_of_descriptors;
 
 /// The calls to the file system. Tests make each of them fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +124,7 @@ impl Disk {
     /// Takes new spare descriptors for those that were given up. Fewer than wanted are no failure: this is called again.
     pub fn keep_spare_descriptors(&self) {
         let Some(spare) = &self.spare else { return };
-        let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = spare.lock();
         while spare.len() < SPARE {
             let Ok(file) = std::fs::File::open("/dev/null") else {
                 return;
@@ -362,46 +366,6 @@ impl Disk {
 
     fn give_up_spare(&self) -> bool {
         let spare = self.spare.as_ref();
-        spare.is_some_and(|spare| {
-            spare
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop()
-                .is_some()
-        })
+        spare.is_some_and(|spare| spare.lock().pop().is_some())
     }
-}
-
-/// Whether an error says "no room" (disk, quota, inodes, file size) and not "broken".
-pub fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
-}
-
-/// Whether an error says "not now": it will pass, or an operator can remove its cause. It says nothing about the bytes on the disk.
-pub fn is_passing(error: &io::Error) -> bool {
-    const PASSING: [Errno; 9] = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOMEM,
-        Errno::NOBUFS,
-        Errno::ACCESS,
-        Errno::PERM,
-        Errno::INTR,
-        Errno::AGAIN,
-        Errno::BUSY,
-    ];
-
-    is_full(error)
-        || error
-            .raw_os_error()
-            .is_some_and(|code| PASSING.iter().any(|errno| errno.raw_os_error() == code))
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::ReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
@@ -72,26 +73,17 @@ pub fn listen(data_dir: &Path) -> anyhow::Result<mpsc::Receiver<OutageRequest>> 
     Ok(taken)
 }
 
+/// Hands on the request of one terminal, and then the lines for it.
 async fn serve(mut stream: UnixStream, requests: mpsc::Sender<OutageRequest>) {
-    let mut line = String::new();
     let (read, mut write) = stream.split();
-    if BufReader::new(read).read_line(&mut line).await.is_err() {
-        return;
-    }
-    let Ok(lasts) = line
-        .trim()
-        .parse()
-        .map(|milliseconds: u64| Duration::from_millis(milliseconds.max(1)))
-    else {
+    let Some(lasts) = requested(read).await else {
         return;
     };
 
     let (teller, mut told) = mpsc::channel(LINES_MAX);
+    let lasts = lasts.min(LASTS_MAX);
     if requests
-        .send(OutageRequest {
-            lasts: lasts.min(LASTS_MAX),
-            teller,
-        })
+        .send(OutageRequest { lasts, teller })
         .await
         .is_err()
     {
@@ -99,14 +91,19 @@ async fn serve(mut stream: UnixStream, requests: mpsc::Sender<OutageRequest>) {
     }
 
     while let Some(line) = told.recv().await {
-        if write
-            .write_all(format!("{line}\n").as_bytes())
-            .await
-            .is_err()
-        {
+        let line = format!("{line}\n");
+        if write.write_all(line.as_bytes()).await.is_err() {
             return;
         }
     }
+}
+
+/// How long the outage shall last; `None` for anything but a number of milliseconds.
+async fn requested(read: ReadHalf<'_>) -> Option<Duration> {
+    let mut line = String::new();
+    BufReader::new(read).read_line(&mut line).await.ok()?;
+    let milliseconds: u64 = line.trim().parse().ok()?;
+    Some(Duration::from_millis(milliseconds.max(1)))
 }
 
 /// Asks the demo in this folder for an outage, and prints what it tells until the end.

@@ -90,6 +90,11 @@ impl Pass {
         event.pictures.get(&PictureKind::Scene)?.key.as_deref()
     }
 
+    pub fn is_alert(&self) -> bool {
+        let entry = self.entry.as_ref();
+        entry.is_some_and(|entry| entry.person_type == PersonType::Blacklist)
+    }
+
     pub fn is_urgent(&self) -> bool {
         self.entry.as_ref().is_some_and(|entry| {
             matches!(entry.person_type, PersonType::Blacklist | PersonType::Vip)

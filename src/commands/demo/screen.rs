@@ -15,7 +15,6 @@ use super::outage::{self, OutageRequest};
 use super::pass::{self, Pass};
 use crate::commands::colour::{FAINT, VOICE, paint, shown};
 use boxbridge_config::MQTT;
-use boxbridge_event::PersonType;
 use boxbridge_proof::reconcile::{Arrival, Stream};
 use boxbridge_proof::simulate::{Entry, Marker};
 
@@ -111,12 +110,6 @@ impl Screen {
             return;
         }
 
-        let late = if pass.is_shown {
-            pass.late_line(&arrival)
-        } else {
-            None
-        };
-        let is_urgent = pass.is_urgent();
         // An event that no box of ours sent does not count. One that is faster than its answer counts with the answer.
         match arrival.bus.as_str() {
             _ if pass.entry.is_none() => {}
@@ -124,6 +117,8 @@ impl Screen {
             _ => self.counts.kafka += 1,
         }
 
+        let is_urgent = pass.is_urgent();
+        let late = pass.is_shown.then(|| pass.late_line(&arrival)).flatten();
         if let Some(line) = late {
             self.tell(&line);
         }
@@ -146,28 +141,36 @@ impl Screen {
         self.passes
             .retain(|_, pass| pass.entry.is_some() || pass.since.elapsed() < FORGOTTEN_AFTER);
 
-        let is_due = |pass: &&mut Pass| !pass.is_shown && pass.since.elapsed() >= SHOWN_AFTER;
-        let mut lines = Vec::new();
-        for pass in self.passes.values_mut().filter(is_due) {
-            if let Some(line) = pass.line() {
-                pass.is_shown = true;
-                lines.push(line);
-            }
+        for line in self.overdue_lines() {
+            self.print(&line);
         }
-        lines.iter().for_each(|line| self.print(line));
-
-        if let Some(outage) = self
-            .outage
-            .as_mut()
-            .filter(|outage| outage.over.is_none() && outage.told.elapsed() >= TOLD_EVERY)
-        {
-            outage.told = Instant::now();
-            let progress = self.progress();
-            self.voice(&progress);
-        }
+        self.tell_progress();
 
         if std::mem::replace(&mut self.drawn, self.counts) != self.counts {
             self.print_counts();
+        }
+    }
+
+    fn overdue_lines(&mut self) -> Vec<String> {
+        let is_due = |pass: &&mut Pass| !pass.is_shown && pass.since.elapsed() >= SHOWN_AFTER;
+        let lines = self.passes.values_mut().filter(is_due).filter_map(|pass| {
+            let line = pass.line()?;
+            pass.is_shown = true;
+            Some(line)
+        });
+        lines.collect()
+    }
+
+    /// Tells now and then how the outage goes.
+    fn tell_progress(&mut self) {
+        let outage = self
+            .outage
+            .as_mut()
+            .filter(|outage| outage.over.is_none() && outage.told.elapsed() >= TOLD_EVERY);
+        if let Some(outage) = outage {
+            outage.told = Instant::now();
+            let progress = self.progress();
+            self.voice(&progress);
         }
     }
 
@@ -202,16 +205,17 @@ impl Screen {
 
     pub fn outage_ends(&mut self) {
         let progress = self.progress();
-        let missing = self
-            .passes
-            .iter()
-            .filter(|(_, pass)| pass.entry.is_some() && pass.mqtt.is_none());
-        let missing = missing.map(|(marker, _)| *marker).collect();
+        let missing = self.waiting_for_mqtt().map(|(marker, _)| *marker).collect();
         if let Some(outage) = &mut self.outage {
             outage.over = Some((Instant::now(), missing));
             self.voice(&progress);
             self.voice("the MQTT broker can be reached again");
         }
+    }
+
+    fn waiting_for_mqtt(&self) -> impl Iterator<Item = (&Marker, &Pass)> {
+        let passes = self.passes.iter();
+        passes.filter(|(_, pass)| pass.entry.is_some() && pass.mqtt.is_none())
     }
 
     pub fn end(&mut self) {
@@ -225,19 +229,14 @@ impl Screen {
         if !self.passes.get(&marker).is_some_and(Pass::is_complete) {
             return;
         }
-
         let Some(pass) = self.passes.remove(&marker) else {
             return;
         };
+
         if let Some(line) = pass.line().filter(|_| !pass.is_shown) {
             self.print(&line);
         }
-
-        let is_alert = pass
-            .entry
-            .as_ref()
-            .is_some_and(|entry| entry.person_type == PersonType::Blacklist);
-        if let Some(key) = pass.scene().filter(|_| is_alert) {
+        if let Some(key) = pass.scene().filter(|_| pass.is_alert()) {
             let picture = self.pictures.join(key);
             self.print(&paint(FAINT, &format!("  {}", picture.display())));
         }
@@ -248,35 +247,22 @@ impl Screen {
         let Some(outage) = &mut self.outage else {
             return;
         };
-        let Some((since, missing)) = &mut outage.over else {
+        let Some((_, missing)) = &mut outage.over else {
             return;
         };
         if missing.remove(&marker) {
-            let came = &mut outage.came;
-            came.urgent_first += usize::from(is_urgent && came.live + came.late == came.urgent);
-            came.urgent += usize::from(is_urgent);
-            came.late += usize::from(stream == Stream::Late);
-            came.live += usize::from(stream != Stream::Late);
+            outage.came.count(is_urgent, stream);
         }
-        if !missing.is_empty() {
-            return;
+        if missing.is_empty() {
+            self.outage_is_over();
         }
+    }
 
-        let (
-            took,
-            Came {
-                urgent,
-                urgent_first,
-                live,
-                late,
-            },
-        ) = (since.elapsed().as_secs_f64(), &outage.came);
-        let refused = self.counts.refused() - outage.before.refused();
-        let verdict = format!(
-            "{} that waited have arrived, {took:.1} s later: {urgent_first} of {urgent} urgent ones first; {live} live, {late} late; \
-             refused {refused}, lost 0",
-            live + late
-        );
+    /// All that waited has arrived.
+    fn outage_is_over(&mut self) {
+        let Some(verdict) = self.outage.as_ref().and_then(|o| o.verdict(self.counts)) else {
+            return;
+        };
 
         self.voice(&verdict);
         if let Some(outage) = self.outage.take() {
@@ -289,11 +275,7 @@ impl Screen {
         let Some(outage) = &self.outage else {
             return String::new();
         };
-        let waiting = self
-            .passes
-            .values()
-            .filter(|pass| pass.entry.is_some() && pass.mqtt.is_none())
-            .count();
+        let waiting = self.waiting_for_mqtt().count();
         let since = |count: fn(&Counts) -> u64| count(&self.counts) - count(&outage.before);
         format!(
             "{:>3.0} s without the MQTT broker: {} accepted, {} refused; {waiting} wait on disk for MQTT, Kafka has {}",
@@ -345,6 +327,35 @@ impl Screen {
     fn write(&self, text: &str) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+impl Outage {
+    fn verdict(&self, counts: Counts) -> Option<String> {
+        let (since, _) = self.over.as_ref()?;
+        let took = since.elapsed().as_secs_f64();
+        let Came {
+            urgent,
+            urgent_first,
+            live,
+            late,
+        } = &self.came;
+        let refused = counts.refused() - self.before.refused();
+
+        Some(format!(
+            "{} that waited have arrived, {took:.1} s later: {urgent_first} of {urgent} urgent ones first; {live} live, {late} late; \
+             refused {refused}, lost 0",
+            live + late
+        ))
+    }
+}
+
+impl Came {
+    fn count(&mut self, is_urgent: bool, stream: Stream) {
+        self.urgent_first += usize::from(is_urgent && self.live + self.late == self.urgent);
+        self.urgent += usize::from(is_urgent);
+        self.late += usize::from(stream == Stream::Late);
+        self.live += usize::from(stream != Stream::Late);
     }
 }
 

@@ -82,23 +82,11 @@ impl AdminAddress {
         let answer = self.get(&mut client, "/api/status", deadline).await?;
 
         match answer.status {
-            200 => {
-                let snapshot =
-                    serde_json::from_slice(&answer.body).map_err(|_| Unreachable::Somebody)?;
-                Ok(Look {
-                    at: Instant::now(),
-                    snapshot,
-                })
-            }
+            200 => Look::read(&answer.body),
             403 => Err(Unreachable::Refused),
             404 => {
                 let ready = self.get(&mut client, "/readyz", deadline).await?;
-                let report: Value = serde_json::from_slice(&ready.body).unwrap_or_default();
-                Err(if report["ready"].is_boolean() {
-                    Unreachable::Older
-                } else {
-                    Unreachable::Somebody
-                })
+                Err(without_status(&ready.body))
             }
             _ => Err(Unreachable::Somebody),
         }
@@ -122,6 +110,26 @@ impl AdminAddress {
                 NoAnswer::Timeout => Unreachable::Silent,
                 NoAnswer::ConnectionLost | NoAnswer::AnswerInvalid => Unreachable::Somebody,
             })
+    }
+}
+
+impl Look {
+    fn read(body: &[u8]) -> Result<Look, Unreachable> {
+        let snapshot = serde_json::from_slice(body).map_err(|_| Unreachable::Somebody)?;
+        Ok(Look {
+            at: Instant::now(),
+            snapshot,
+        })
+    }
+}
+
+/// Who answers `/readyz` so, but has no `/api/status`.
+fn without_status(readyz: &[u8]) -> Unreachable {
+    let report: Value = serde_json::from_slice(readyz).unwrap_or_default();
+    if report.get("ready").is_some_and(Value::is_boolean) {
+        Unreachable::Older
+    } else {
+        Unreachable::Somebody
     }
 }
 

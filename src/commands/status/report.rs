@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::look::{AdminAddress, Look};
 use crate::admin::snapshot::{self, PausedType, Pictures, Queue, Snapshot};
-use crate::metrics::{Bound, Buckets};
+use crate::metrics::{Bound, Buckets, Outcome};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
@@ -79,9 +79,6 @@ pub struct Difference {
     pub records: i64,
 }
 
-/// The outcomes of an event, in the order of the screen.
-pub(super) const OUTCOMES: [&str; 5] =
-    ["accepted", "duplicate", "refused", "aborted", "quarantined"];
 /// A box waits this long for its answer.
 const BOX_HANGS_UP_SECONDS: f64 = 0.5;
 
@@ -149,20 +146,12 @@ impl Span<'_> {
 }
 
 fn events(span: &Span) -> BTreeMap<&'static str, Counted> {
-    let [accepted, duplicate, refused, aborted, quarantined] = OUTCOMES;
-    BTreeMap::from([
-        (accepted, span.counted(|snapshot| snapshot.events.accepted)),
-        (
-            duplicate,
-            span.counted(|snapshot| snapshot.events.duplicate),
-        ),
-        (refused, span.counted(|snapshot| snapshot.events.refused)),
-        (aborted, span.counted(|snapshot| snapshot.events.aborted)),
-        (
-            quarantined,
-            span.counted(|snapshot| snapshot.events.quarantined),
-        ),
-    ])
+    let counted = |outcome: Outcome| {
+        let word = outcome.as_str();
+        let count = |snapshot: &Snapshot| snapshot.events.get(word).copied().unwrap_or(0);
+        (word, span.counted(count))
+    };
+    Outcome::ALL.into_iter().map(counted).collect()
 }
 
 fn answers(span: &Span) -> Answers {

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::report::{Counted, Lane, OUTCOMES, Report};
-use crate::commands::colour::{BAD, FAINT, GOOD, ODD, paint, paint_if};
-use crate::metrics::Bound;
+use super::report::{Counted, Difference, Lane, Report};
+use crate::commands::colour::{BAD, FAINT, GOOD, ODD, Style, paint, paint_if};
+use crate::metrics::{Bound, Outcome};
 use boxbridge_event::Size;
 
 const WIDTH: usize = 80;
@@ -25,44 +25,26 @@ pub fn render(report: &Report) -> String {
 
     line(&mut out, "");
     queue(&mut out, report);
-
-    if !report.lanes.is_empty() {
-        let longest = report
-            .lanes
-            .iter()
-            .map(|lane| lane.destination.len())
-            .max()
-            .unwrap_or_default();
-        let width = longest.max(NAME_WIDTH);
-        line(
-            &mut out,
-            &paint(
-                FAINT,
-                &format!("{:<width$} {:<7}{:<6}{}", "to", "", "lane", LANE_COLUMNS),
-            ),
-        );
-        for of_lane in &report.lanes {
-            line(&mut out, &lane(of_lane, width));
-        }
-    }
+    lanes(&mut out, report);
     ledger(&mut out, report);
     pictures(&mut out, report);
-
-    if !report.refusals.is_empty() {
-        let refusals: Vec<_> = report
-            .refusals
-            .iter()
-            .map(|(code, total)| format!("{code} {}", count(*total)))
-            .collect();
-        wrapped(&mut out, "refused", &refusals.join(", "), |text| {
-            text.to_owned()
-        });
-    }
+    refusals(&mut out, report);
 
     for note in &report.notes {
         wrapped(&mut out, "note", note, |text| paint(FAINT, text));
     }
     out
+}
+
+fn refusals(out: &mut String, report: &Report) {
+    if report.refusals.is_empty() {
+        return;
+    }
+    let refusals = report.refusals.iter();
+    let refusals: Vec<_> = refusals
+        .map(|(code, total)| format!("{code} {}", count(*total)))
+        .collect();
+    wrapped(out, "refused", &refusals.join(", "), str::to_owned);
 }
 
 fn line(out: &mut String, text: &str) {
@@ -89,64 +71,52 @@ fn traffic(out: &mut String, report: &Report) {
     let span = report.interval_seconds.map_or("".to_owned(), |seconds| {
         format!("of the last {seconds:.1} s")
     });
+    let head = format!(
+        "{:<16}{:>12}{:>10}     {span}",
+        "events", "total", "a second"
+    );
+    line(out, &paint(FAINT, &head));
+
+    let events = Outcome::ALL
+        .iter()
+        .filter_map(|outcome| report.events.get_key_value(outcome.as_str()));
+    let rows = events
+        .map(|(word, counted)| (*word, counted))
+        .chain([("status reports", &report.status_reports)]);
+    for ((word, Counted { total, per_second }), right) in rows.zip(answers(report)) {
+        let rate = per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}"));
+        let total = count(*total);
+        line(out, &format!("{word:<16}{total:>12}{rate:>10}     {right}"));
+    }
+}
+
+/// As many rows as there are on the left.
+fn answers(report: &Report) -> [String; 6] {
     let answers = &report.answers;
     let is_late = answers.over_500_ms.is_some_and(|share| share > 0.0);
     let share = answers
         .over_500_ms
         .map_or("-".to_owned(), |share| format!("{:.2} %", share * 100.0));
+    let row = |word: &str, value: &str| format!("{word:<18}{value}");
 
-    let right = [
-        format!("{:<18}{}", "answers p50", bound(answers.p50)),
-        format!("{:<18}{}", "answers p99", bound(answers.p99)),
-        format!("{:<18}{}", "over 500 ms", paint_if(is_late, BAD, &share)),
-        format!("{:<18}{}", "disk sync p99", bound(answers.sync_p99)),
-        format!(
-            "{:<18}{} since the start",
+    [
+        row("answers p50", &bound(answers.p50)),
+        row("answers p99", &bound(answers.p99)),
+        row("over 500 ms", &paint_if(is_late, BAD, &share)),
+        row("disk sync p99", &bound(answers.sync_p99)),
+        row(
             "answered late",
-            count(answers.late)
+            &format!("{} since the start", count(answers.late)),
         ),
         String::new(),
-    ];
-
-    line(
-        out,
-        &paint(
-            FAINT,
-            &format!(
-                "{:<16}{:>12}{:>10}     {span}",
-                "events", "total", "a second"
-            ),
-        ),
-    );
-    let events = OUTCOMES
-        .iter()
-        .filter_map(|outcome| report.events.get_key_value(outcome));
-    let rows = events
-        .map(|(word, counted)| (*word, counted))
-        .chain([("status reports", &report.status_reports)]);
-    for ((word, Counted { total, per_second }), right) in rows.zip(right) {
-        let rate = per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}"));
-        line(
-            out,
-            &format!("{word:<16}{:>12}{rate:>10}     {right}", count(*total)),
-        );
-    }
+    ]
 }
 
 fn queue(out: &mut String, report: &Report) {
     let Some(queue) = &report.queue else {
         return line(out, "queue     not open yet");
     };
-
-    let full = queue.full_in_seconds;
-    let until = full.map_or("does not grow".to_owned(), |seconds| {
-        format!("full in {}", duration(seconds))
-    });
-    let (waiting, kept, free) = (
-        Size(queue.waiting_bytes),
-        Size(queue.kept_bytes),
-        Size(queue.free_bytes),
-    );
+    let [waiting, kept, free] = [queue.waiting_bytes, queue.kept_bytes, queue.free_bytes].map(Size);
 
     let is_disk = queue.disk_available_bytes == Some(queue.free_bytes);
     let of = if is_disk {
@@ -154,21 +124,34 @@ fn queue(out: &mut String, report: &Report) {
     } else {
         format!("of {}", Size(queue.max_bytes))
     };
-    let text = format!("{waiting} waiting, {kept} kept, {free} free {of}; ");
-    line(
-        out,
-        &format!(
-            "{:<INDENT$}{text}{}",
-            "queue",
-            paint_if(full.is_some(), ODD, &until)
-        ),
-    );
+    let full = queue.full_in_seconds;
+    let until = full.map_or("does not grow".to_owned(), |seconds| {
+        format!("full in {}", duration(seconds))
+    });
+
+    let until = paint_if(full.is_some(), ODD, &until);
+    let text = format!("{waiting} waiting, {kept} kept, {free} free {of}; {until}");
+    line(out, &format!("{:<INDENT$}{text}", "queue"));
 }
 
 const LANE_COLUMNS: &str = " accepted delivered waiting oldest   lag p99  aside expired";
 
-/// Of a destination's name; one with a longer name makes the lines of all longer.
+/// The width of a destination's name. A longer one makes all lines longer.
 const NAME_WIDTH: usize = 7;
+
+fn lanes(out: &mut String, report: &Report) {
+    let lengths = report.lanes.iter().map(|lane| lane.destination.len());
+    let Some(longest) = lengths.max() else {
+        return;
+    };
+    let width = longest.max(NAME_WIDTH);
+
+    let head = format!("{:<width$} {:<7}{:<6}{LANE_COLUMNS}", "to", "", "lane");
+    line(out, &paint(FAINT, &head));
+    for of_lane in &report.lanes {
+        line(out, &lane(of_lane, width));
+    }
+}
 
 fn lane(lane: &Lane, width: usize) -> String {
     let (state, ink) = match (lane.up, lane.paused) {
@@ -177,36 +160,28 @@ fn lane(lane: &Lane, width: usize) -> String {
         (true, _) => ("paused", BAD),
     };
     let state = paint(ink, &format!("{state:<7}"));
-
-    let is_held = !lane.up || lane.paused > 0;
-    let waiting = paint_if(
-        lane.waiting > 0 && is_held,
-        ODD,
-        &format!("{:>8}", count(lane.waiting)),
-    );
-    let aside = paint_if(
-        lane.set_aside > 0,
-        BAD,
-        &format!("{:>7}", count(lane.set_aside)),
-    );
-    let expired = paint_if(
-        lane.expired > 0,
-        BAD,
-        &format!("{:>8}", count(lane.expired)),
-    );
     let oldest = if lane.waiting + lane.replaying == 0 {
         "-".to_owned()
     } else {
         duration(lane.oldest_seconds)
     };
 
+    let is_held = !lane.up || lane.paused > 0;
+    let waiting = noted(is_held, ODD, lane.waiting, 8);
+    let aside = noted(true, BAD, lane.set_aside, 7);
+    let expired = noted(true, BAD, lane.expired, 8);
     let (accepted, delivered) = (count(lane.accepted), count(lane.delivered));
+    let lag = bound(lane.lag_p99);
     format!(
-        "{:<width$} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>7}{:>10}{aside}{expired}",
-        lane.destination,
-        lane.lane,
-        bound(lane.lag_p99)
+        "{:<width$} {state}{:<6}{accepted:>9}{delivered:>10}{waiting}{oldest:>7}{lag:>10}{aside}{expired}",
+        lane.destination, lane.lane
     )
+}
+
+/// A count of so many columns, painted if it is over zero and `is_odd`.
+fn noted(is_odd: bool, ink: Style, total: u64, width: usize) -> String {
+    let text = format!("{:>width$}", count(total));
+    paint_if(is_odd && total > 0, ink, &text)
 }
 
 fn ledger(out: &mut String, report: &Report) {
@@ -220,25 +195,19 @@ fn ledger(out: &mut String, report: &Report) {
         );
     }
 
-    let differences = report.ledger_differences.iter().map(|difference| {
-        let word = if difference.records > 0 {
-            "not accounted for"
-        } else {
-            "more than accepted"
-        };
-        format!(
-            "{} {}: {} {word}",
-            difference.destination,
-            difference.lane,
-            difference.records.unsigned_abs()
-        )
-    });
-
-    let text = format!(
-        "DOES NOT ADD UP: {}",
-        differences.collect::<Vec<_>>().join(", ")
-    );
+    let differences: Vec<_> = report.ledger_differences.iter().map(difference).collect();
+    let text = format!("DOES NOT ADD UP: {}", differences.join(", "));
     wrapped(out, "ledger", &text, |text| paint(BAD, text));
+}
+
+fn difference(of: &Difference) -> String {
+    let word = if of.records > 0 {
+        "not accounted for"
+    } else {
+        "more than accepted"
+    };
+    let records = of.records.unsigned_abs();
+    format!("{} {}: {records} {word}", of.destination, of.lane)
 }
 
 fn pictures(out: &mut String, report: &Report) {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use boxbridge::app::{build, keep_delivering};
+use boxbridge::app::destinations::picture_store;
+use boxbridge::app::keep_delivering;
 use boxbridge::gateway::kept::Aside;
 use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus, Unplaced};
-use boxbridge::ingest::{self, Accept, Listener, Received, Room, Service};
+use boxbridge::ingest::{self, Accept, Ended, Listener, Received, Room, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;
@@ -106,7 +107,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     let (delivered, mut arrived) = tokio::sync::mpsc::channel(10);
     let render = ToBus::mqtt(Arc::new(Router::new(
         &config.routes,
-        build::places(&config),
+        picture_store::configured(&config),
         queue.epoch(),
         boxbridge::normalize::table,
     )));
@@ -224,6 +225,8 @@ impl Accept for Behind {
     async fn refuse(&self, _: Source, _: Bytes, refusal: Refusal) -> Result<Reply, Refusal> {
         Err(refusal)
     }
+
+    fn count(&self, _: &'static str, _: Ended) {}
 
     fn is_ready(&self) -> bool {
         panic!("a fault before there is a body")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boxbridge::app::build;
+use boxbridge::app::destinations::picture_store;
 use boxbridge::normalize::Normalized;
 use boxbridge::route::{PicturesNow, Router, Sending};
 use boxbridge_config::{Config, Layers};
@@ -27,7 +27,7 @@ pub fn router(settings: &[(&str, &str)]) -> Router {
     let config = config(&settings);
     Router::new(
         &config.routes,
-        build::places(&config),
+        picture_store::configured(&config),
         "b81f",
         boxbridge::normalize::table,
     )

@@ -194,3 +194,30 @@ async fn what_waits_for_a_session_at_a_clean_stop_is_published_again_after_it() 
         gateway.log()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_is_made_good_also_by_the_second_start_after_it() {
+    let port = free_port();
+    let address: std::net::SocketAddr = ([127, 0, 0, 1], port).into();
+    let listen = address.to_string();
+    let mut gateway = Gateway::start(&[
+        ("SEND__MQTT__EMBEDDED__LISTEN", &listen),
+        ("INGEST__ANSWER_DEADLINE", "5s"),
+    ]);
+    let answer = gateway.post("/RealTimeEvent", &event("1", json!(3), "gate"));
+    assert_eq!(answer.status, 200);
+    gateway.wait_delivered();
+    // Its cursor is on disk, so nothing but a replay brings the event again.
+    assert_eq!(gateway.stop(), Some(0));
+    gateway.restart();
+    gateway.kill_and_restart();
+    // It is stopped before anybody listens, and closes the queue properly.
+    assert_eq!(gateway.stop(), Some(0));
+    gateway.restart();
+
+    let mut subscriber = Subscriber::start(address, "boxbridge/+/late/#").await;
+    let message = subscriber.receive_one().await;
+    let payload: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+    assert_eq!(payload["identity"]["id"], "1");
+    assert!(payload["replay"].is_string(), "{payload}");
+}

@@ -1,6 +1,6 @@
 //! A picture store that moves, as its setting changes between two starts: every link of a backlog opens.
 
-use boxbridge::app::build;
+use boxbridge::app::destinations::picture_store;
 use boxbridge::route::{PictureLocations, Through};
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{Lane, PersonType, Sequence};
@@ -79,7 +79,7 @@ fn started(
     oldest: u64,
 ) -> PictureLocations {
     let flags = vec![("send.store.url".to_owned(), url.to_owned())];
-    let configured = build::places(
+    let configured = picture_store::configured(
         &Config::load(&Layers {
             flags,
             ..Layers::default()

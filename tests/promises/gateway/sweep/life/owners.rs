@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use boxbridge::app::build;
-use boxbridge::app::untaken::Untaken;
+use boxbridge::app;
+use boxbridge::app::embedded_broker::Untaken;
 use boxbridge::gateway::ReceivedCounts;
 use boxbridge::gateway::kept::{Aside, Quarantine, SetAside};
 use boxbridge::queue::{AppendError, Cursor, Entry, Outcome, Queue, Record, Settings};
@@ -69,7 +69,7 @@ pub fn settings_of(dir: &Path, faulty: &Faulty) -> Settings {
 pub fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
     let disk = settings.disk.clone();
     let queue = Queue::open(settings, &DESTINATIONS)?;
-    build::instance(&disk, dir)?;
+    app::instance(&disk, dir)?;
     let aside = Aside::open(&disk, dir, queue.epoch(), 1 << 20)?;
     let quarantine = Quarantine::open(
         &disk,

@@ -1,18 +1,20 @@
-//! Work on bodies, off the threads that accept and answer: in turn by source, on so many threads as there are cores, or as a disk can use.
+//! Work on bodies, off the threads that accept and answer: in turn by source, on as many threads as there are cores, or as a disk can use.
 //!
-//! Promises: a source that sends costly bodies makes others wait for one of them at most, not for all. Where nothing waits, work begins at
-//! once; short work then stays where it is. Deliberately interrupts nothing: what one body may cost is bounded before.
+//! Promises: a source that sends costly bodies makes others wait for one of them at most, not for all. If nothing waits, work begins at
+//! once; short work then stays on its thread. Deliberately interrupts nothing: the cost of one body is bounded before.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
+use crate::fault;
 use crate::in_turn::InTurn;
 use boxbridge_event::Sharer;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-pub struct Turns {
+pub struct Workers {
     workers_max: usize,
     waiting: Mutex<Waiting>,
 }
@@ -23,28 +25,28 @@ struct Waiting {
     jobs: InTurn<Job>,
 }
 
-impl Turns {
-    pub fn new(workers_max: usize) -> Arc<Turns> {
-        Arc::new(Turns {
+impl Workers {
+    pub fn new(workers_max: usize) -> Arc<Workers> {
+        Arc::new(Workers {
             workers_max,
             waiting: Mutex::default(),
         })
     }
 
     /// As many workers as there are cores, two at least: one costly body must not be all there is.
-    pub fn of_this_machine() -> Arc<Turns> {
-        Turns::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
+    pub fn of_this_machine() -> Arc<Workers> {
+        Workers::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
     }
 
     /// For what waits for the disk: so many at once share its syncs, and leave the process's threads to others.
-    pub fn of_the_disk() -> Arc<Turns> {
-        Turns::new(16)
+    pub fn of_the_disk() -> Arc<Workers> {
+        Workers::new(16)
     }
 
     /// The same for work that costs less than handing it to another thread and back: where nobody works, it is done at once, on this
     /// thread. One at a time, so that another thread is left for whoever connects meanwhile.
     pub async fn run_short<T: Send + 'static>(
-        self: &Arc<Turns>,
+        self: &Arc<Workers>,
         source: Sharer,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
@@ -52,39 +54,41 @@ impl Turns {
             return self.run(source, work).await;
         }
 
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        let done = fault::in_one_go(work);
         self.leave();
         done.ok()
     }
 
     /// Does `work` when it is its source's turn; `None` if it panicked.
     pub async fn run<T: Send + 'static>(
-        self: &Arc<Turns>,
+        self: &Arc<Workers>,
         source: Sharer,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let (done, result) = oneshot::channel();
         let job = Box::new(move || drop(done.send(work())));
-        let has_worker = {
+
+        let is_short_of_workers = {
             let mut waiting = self.waiting();
             waiting.jobs.push(source, job);
-            let has_room = waiting.workers < self.workers_max;
-            waiting.workers += usize::from(has_room);
-            !has_room
+            let is_short = waiting.workers < self.workers_max;
+            waiting.workers += usize::from(is_short);
+            is_short
         };
-        if !has_worker {
-            let turns = Arc::clone(self);
-            tokio::task::spawn_blocking(move || turns.work());
+        if is_short_of_workers {
+            let workers = Arc::clone(self);
+            tokio::task::spawn_blocking(move || workers.work());
         }
+
         result.await.ok()
     }
 
     /// One worker: does what waits, and ends when nothing does.
-    fn work(self: Arc<Turns>) {
+    fn work(self: Arc<Workers>) {
         let worker = Worker(&self);
         while let Some(job) = worker.next() {
             // A panic is one job's: its sender learns of it by its channel, and the hook has logged it.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+            let _ = fault::in_one_go(job);
         }
     }
 
@@ -96,26 +100,26 @@ impl Turns {
     }
 
     /// What came meanwhile is done by another thread.
-    fn leave(self: &Arc<Turns>) {
+    fn leave(self: &Arc<Workers>) {
         let mut waiting = self.waiting();
         if waiting.jobs.is_empty() {
             waiting.workers -= 1;
         } else {
-            let turns = Arc::clone(self);
-            tokio::task::spawn_blocking(move || turns.work());
+            let workers = Arc::clone(self);
+            tokio::task::spawn_blocking(move || workers.work());
         }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 
-/// Whoever works, counted.
-struct Worker<'a>(&'a Turns);
+/// One of the running workers, counted.
+struct Worker<'a>(&'a Workers);
 
 impl Worker<'_> {
-    /// The next job; without one, the worker is none any more, in the same moment.
+    /// The next job. If there is none, the worker leaves the count in the same moment, so a new job starts a new one.
     fn next(&self) -> Option<Job> {
         let mut waiting = self.0.waiting();
         let job = waiting.jobs.pop();
@@ -133,30 +137,30 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn each_source_has_its_turn_however_much_another_has_waiting() {
         let [first, greedy, other] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(Sharer::of_peer);
-        let turns = Turns::new(1);
+        let workers = Workers::new(1);
         let done = Arc::new(Mutex::new(Vec::new()));
         let (go, wait) = std::sync::mpsc::sync_channel::<()>(0);
         let mut all = vec![tokio::spawn({
-            let turns = Arc::clone(&turns);
+            let workers = Arc::clone(&workers);
             async move {
-                turns
+                workers
                     .run(first, move || wait.recv().is_ok())
                     .await
                     .is_some()
             }
         })];
-        while turns.waiting().workers == 0 || !turns.waiting().jobs.is_empty() {
+        while workers.waiting().workers == 0 || !workers.waiting().jobs.is_empty() {
             tokio::task::yield_now().await;
         }
         for (number, source) in [greedy, greedy, greedy, other].into_iter().enumerate() {
-            let (task_turns, done) = (Arc::clone(&turns), Arc::clone(&done));
+            let (of_task, done) = (Arc::clone(&workers), Arc::clone(&done));
             all.push(tokio::spawn(async move {
-                task_turns
-                    .run(source, move || done.lock().unwrap().push(source))
+                of_task
+                    .run(source, move || done.lock().push(source))
                     .await
                     .is_some()
             }));
-            while turns.waiting().jobs.len() <= number {
+            while workers.waiting().jobs.len() <= number {
                 tokio::task::yield_now().await;
             }
         }
@@ -164,19 +168,19 @@ mod tests {
         for task in all {
             assert!(task.await.unwrap());
         }
-        assert_eq!(*done.lock().unwrap(), [greedy, other, greedy, greedy]);
+        assert_eq!(*done.lock(), [greedy, other, greedy, greedy]);
     }
 
     #[tokio::test]
     async fn short_work_stays_on_its_thread_where_nobody_works_and_leaves_none_waiting() {
-        let (turns, source) = (Turns::new(1), Sharer::of_peer("10.0.0.1"));
+        let (workers, source) = (Workers::new(1), Sharer::of_peer("10.0.0.1"));
         let this = std::thread::current().id();
         let here = move || std::thread::current().id() == this;
-        assert_eq!(turns.run_short(source, here).await, Some(true));
+        assert_eq!(workers.run_short(source, here).await, Some(true));
 
         // What is handed over while it works is done by another thread, once it is through.
-        let inner = Arc::clone(&turns);
-        let handed_over = turns.run_short(source, move || {
+        let inner = Arc::clone(&workers);
+        let handed_over = workers.run_short(source, move || {
             let mut later = Box::pin(async move { inner.run_short(source, here).await });
             let waker = std::task::Waker::noop();
             let mut context = std::task::Context::from_waker(waker);
@@ -185,20 +189,25 @@ mod tests {
         });
         let later = handed_over.await.unwrap();
         assert_eq!(later.await, Some(false));
-        while turns.waiting().workers > 0 {
+        while workers.waiting().workers > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(
-            turns.run_short(source, || -> u8 { panic!("as if") }).await,
+            workers
+                .run_short(source, || -> u8 { panic!("as if") })
+                .await,
             None
         );
-        assert_eq!(turns.run_short(source, here).await, Some(true));
+        assert_eq!(workers.run_short(source, here).await, Some(true));
     }
 
     #[tokio::test]
     async fn work_that_panics_is_one_source_s_and_the_worker_goes_on() {
-        let (turns, source) = (Turns::new(1), Sharer::of_peer("10.0.0.1"));
-        assert_eq!(turns.run(source, || -> u8 { panic!("as if") }).await, None);
-        assert_eq!(turns.run(source, || 1).await, Some(1));
+        let (workers, source) = (Workers::new(1), Sharer::of_peer("10.0.0.1"));
+        assert_eq!(
+            workers.run(source, || -> u8 { panic!("as if") }).await,
+            None
+        );
+        assert_eq!(workers.run(source, || 1).await, Some(1));
     }
 }

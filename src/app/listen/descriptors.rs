@@ -1,20 +1,21 @@
-//! File descriptors: how many this process has, and who may have how many of them.
+//! File descriptors: how many this process may have, and how many each listener may use.
 //!
-//! Promises: what the log, the stores and the brokers need is kept for them, however many connect; so a roll of the log never finds that
-//! none is left. Deliberately counts nothing while it runs: every listener keeps to its own share.
+//! Promises: however many connect, enough are left for the log, the stores and the brokers; so a roll of the log always finds one.
+//! Deliberately counts nothing while the gateway runs: every listener keeps to its own share.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::queue;
 use boxbridge_config::Config;
 
-/// For everything but segments and connections: cursors, stores and their uploads, brokers, set-aside and quarantine files, the runtime.
+/// For all but segments and connections: cursors, stores and their uploads, brokers, set-aside and quarantine files, the runtime.
 const OWN: usize = 160;
-/// As many destinations are in that; each more has two cursors, connections in two lanes, and look-ups.
+/// `OWN` is enough for so many destinations.
 const USUAL: usize = 3;
+/// For each further destination: two cursors, connections in two lanes, and look-ups of names.
 const EACH: usize = 24;
 /// Prometheus, probes, an operator's console: more than anyone needs.
-pub const ADMIN_MAX: usize = 64;
+const ADMIN_MAX: usize = 64;
 /// The smallest share with which a listener is of use.
 const LEAST: usize = 16;
 

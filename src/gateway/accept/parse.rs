@@ -1,4 +1,7 @@
-//! A body taken apart: when it is its source's turn, and when there is room for what that costs.
+//! Parses a body, or one element of an array: when it is its source's turn, and when the memory that it costs is free.
+//!
+//! Promises: the cost is taken from the budget before the work begins, and again when a repair needs more. A fault of ours refuses the body,
+//! which is kept like any other that is not understood. Deliberately decides nothing about the event.
 
 use std::io;
 use std::sync::Arc;
@@ -7,8 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::accept::Gateway;
-use super::turns::Turns;
+use super::{Gateway, Workers};
 use crate::fault::{self, Fault};
 use crate::ingest::{Received, Room};
 use crate::normalize;
@@ -18,16 +20,16 @@ use crate::normalize::{
 use boxbridge_config::Config;
 use boxbridge_event::{Code, Event, Refusal, Source};
 
-/// A sender sees what was understood of its event; more than this is nobody's to read, and would be in memory until it was.
+/// A sender is shown what was understood of its event. Nobody reads more than this, and it would stay in memory until it was read.
 const ECHO_MAX: usize = 64 * 1024;
-/// So much is taken apart in a millisecond, a camera's usual 200 KB in a third of one.
+/// So much is parsed in a millisecond, a camera's usual 200 KB in a third of one.
 const SHORT: usize = 512 * 1024;
-/// How often work may find that it needs more than it has: once before it begins, and a few times in a repair.
+/// How often a turn may find that it needs more memory: once before the work begins, and a few times in a repair.
 const TURNS_MAX: usize = 16;
 
-/// What is needed to take bodies of one request apart.
-pub(super) struct Work {
-    turns: Arc<Turns>,
+/// Parses the bodies of one request.
+pub(super) struct Parser {
+    workers: Arc<Workers>,
     shared: Arc<Shared>,
 }
 
@@ -38,76 +40,67 @@ struct Shared {
     may_be_short: bool,
 }
 
-/// What is to be taken apart.
+/// Text to parse.
 #[derive(Clone)]
 pub(super) enum Part {
-    /// A body.
+    /// A whole body.
     Whole(Bytes),
-    /// One of an array's, all of which take so many bytes.
+    /// One element of an array; all of them together have so many bytes.
     Element { element: Element, beside: usize },
 }
 
-/// A part taken apart.
-pub(super) enum Taken {
-    One(Box<One>),
-    Many(Vec<Element>),
+pub(super) enum Parsed {
+    Event(Box<ParsedEvent>),
+    Array(Vec<Element>),
     /// It is no event, and why.
-    None(Refusal, Bytes),
+    Refused(Refusal, Bytes),
 }
 
 /// An event that is not decided upon yet.
-pub(super) struct One {
+pub(super) struct ParsedEvent {
     pub normalized: Normalized,
-    /// As the vendor's document prints it: what its sender is told of it, where it is not too large. Of many only the ids are said.
+    /// The event as the vendor's document prints it, for its sender. Empty if it is too large, or came in an array: then the id is enough.
     pub echo: Map<String, Value>,
-    /// Its text, where something of it could not be read; else one copy in memory is enough while the disk works.
+    /// Its text, if something in it could not be read. Otherwise one copy in memory is enough while the disk works.
     pub body: Option<Bytes>,
 }
 
-/// What a turn came to.
+/// The result of one turn.
 enum Turn {
-    Done(Taken),
-    /// The work will take so much, and there is no room yet.
+    Done(Parsed),
+    /// The work will take so many bytes, and they are not free yet.
     Needs(usize, Part),
 }
 
-impl Part {
-    fn text(&self) -> &Bytes {
-        match self {
-            Part::Whole(text) => text,
-            Part::Element { element, .. } => &element.text,
-        }
-    }
-}
-
-impl Work {
+impl Parser {
     /// `may_be_short`: the body may end before its document does.
-    pub fn new(gateway: &Gateway, source: &Source, room: &Room, may_be_short: bool) -> Work {
+    pub fn new(gateway: &Gateway, source: &Source, room: &Room, may_be_short: bool) -> Parser {
         let shared = Shared {
             config: Arc::clone(&gateway.config),
             source: source.clone(),
             room: room.clone(),
             may_be_short,
         };
-        Work {
-            turns: Arc::clone(&gateway.turns),
+        Parser {
+            workers: Arc::clone(&gateway.parsers),
             shared: Arc::new(shared),
         }
     }
 
-    pub async fn take_apart(&self, mut part: Part) -> Result<Taken, Refusal> {
+    pub async fn parse(&self, mut part: Part) -> Result<Parsed, Refusal> {
+        let sharer = self.shared.source.sharer();
         for _ in 0..TURNS_MAX {
             let shared = Arc::clone(&self.shared);
-            let (source, is_short) = (self.shared.source.sharer(), part.text().len() <= SHORT);
+            let is_short = part.text().len() <= SHORT;
             let turn = move || shared.turn(part);
             let came_to = if is_short {
-                self.turns.run_short(source, turn).await
+                self.workers.run_short(sharer, turn).await
             } else {
-                self.turns.run(source, turn).await
+                self.workers.run(sharer, turn).await
             };
             match came_to {
                 None => break,
-                Some(Turn::Done(taken)) => return Ok(taken),
+                Some(Turn::Done(parsed)) => return Ok(parsed),
                 Some(Turn::Needs(bytes, again)) => {
                     self.shared.room.work(bytes).await?;
                     part = again;
@@ -120,14 +113,7 @@ impl Work {
 
 impl Shared {
     fn turn(&self, part: Part) -> Turn {
-        let (text, needs) = match &part {
-            // An array is paid for element by element.
-            Part::Whole(text) if is_array(text) => (text, text.len()),
-            Part::Whole(text) => (text, Cost::of(text).bytes()),
-            Part::Element { element, beside } => {
-                (&element.text, beside + Cost::of(&element.text).bytes())
-            }
-        };
+        let needs = part.cost();
         if self.room.try_work(needs).is_err() {
             return Turn::Needs(needs, part);
         }
@@ -138,15 +124,16 @@ impl Shared {
             lacks.fetch_max(if has_room { 0 } else { needs + bytes }, Ordering::Relaxed);
             has_room
         };
-        // What it cannot take apart without a fault of ours is kept, as what it does not understand.
-        let taken = fault::in_one_go(|| self.take_apart(&part, RepairRoom(&more)))
+        let parsed = fault::in_one_go(|| self.parse(&part, RepairRoom(&more)))
             .unwrap_or_else(|fault| Err(Refusal::new(Code::Fault, fault.to_string())));
-        match (taken, lacks.into_inner()) {
+
+        match (parsed, lacks.into_inner()) {
             (Err(_), lacks) if lacks > 0 => Turn::Needs(lacks, part),
             (Err(refusal), _) => {
-                Turn::Done(Taken::None(self.explained(refusal, &part), text.clone()))
+                let refusal = self.explained(refusal, &part);
+                Turn::Done(Parsed::Refused(refusal, part.text().clone()))
             }
-            (Ok(taken), _) => Turn::Done(taken),
+            (Ok(parsed), _) => Turn::Done(parsed),
         }
     }
 
@@ -161,7 +148,7 @@ impl Shared {
         }
     }
 
-    fn take_apart(&self, part: &Part, room: RepairRoom<'_>) -> Result<Taken, Refusal> {
+    fn parse(&self, part: &Part, room: RepairRoom<'_>) -> Result<Parsed, Refusal> {
         let context = Context {
             source: &self.source,
             site: &self.config.site,
@@ -170,24 +157,42 @@ impl Shared {
             limits: Limits::of(&self.config.ingest),
             room,
         };
-        let (normalized, echo, text) = match part {
+
+        let (normalized, echo) = match part {
             Part::Whole(text) => match normalize(text, &context)? {
                 Batch::One(normalized) => {
                     let echo = echo(&normalized.event);
-                    (normalized, echo, text)
+                    (normalized, echo)
                 }
-                Batch::Many(elements) => return Ok(Taken::Many(elements.into_elements())),
+                Batch::Many(elements) => return Ok(Parsed::Array(elements.into_elements())),
             },
-            Part::Element { element, .. } => {
-                (element.normalize(&context)?, Map::new(), &element.text)
-            }
+            Part::Element { element, .. } => (element.normalize(&context)?, Map::new()),
         };
-        let body = normalized.unread.is_some().then(|| text.clone());
-        Ok(Taken::One(Box::new(One {
+
+        let body = normalized.unread.is_some().then(|| part.text().clone());
+        Ok(Parsed::Event(Box::new(ParsedEvent {
             normalized,
             echo,
             body,
         })))
+    }
+}
+
+impl Part {
+    fn text(&self) -> &Bytes {
+        match self {
+            Part::Whole(text) => text,
+            Part::Element { element, .. } => &element.text,
+        }
+    }
+
+    /// The memory that parsing it takes. Arrays are paid for element by element.
+    fn cost(&self) -> usize {
+        match self {
+            Part::Whole(text) if is_array(text) => text.len(),
+            Part::Whole(text) => Cost::of(text).bytes(),
+            Part::Element { element, beside } => beside + Cost::of(&element.text).bytes(),
+        }
     }
 }
 
@@ -198,7 +203,7 @@ fn is_array(text: &[u8]) -> bool {
         .starts_with(b"[")
 }
 
-/// The event as the vendor's document prints it, its pictures blanked; nothing of one that is too large.
+/// The event as the vendor's document prints it, its pictures blanked; empty for one that is too large.
 fn echo(event: &Event) -> Map<String, Value> {
     match serde_json::to_writer(AtMost(ECHO_MAX), event) {
         Ok(()) => normalize::opened(event, |_, _| Some(String::new())),
@@ -206,7 +211,7 @@ fn echo(event: &Event) -> Map<String, Value> {
     }
 }
 
-/// Takes so many bytes and keeps none.
+/// Takes at most so many bytes, and keeps none.
 struct AtMost(usize);
 
 impl io::Write for AtMost {

@@ -1,4 +1,4 @@
-//! What became of events at the door, counted across restarts.
+//! The counts of events at the door that outlive the process.
 //!
 //! Promises: accepted is exact, since it is counted from the log itself beyond the last save; duplicates and quarantined ones may lack those of
 //! the last seconds before a kill. Refused and aborted requests are not kept: they start at 0 with the process.

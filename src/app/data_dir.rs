@@ -1,0 +1,106 @@
+//! What is opened in `data_dir`: the queue first, then what stands beside it.
+//!
+//! Promises: a file that cannot be read refuses the start with its name; none is taken for missing. Deliberately starts no task: the queue
+//! alone has threads, and its opener shuts it down.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::destinations;
+use crate::fault::Fault;
+use crate::gateway::kept::{Aside, Quarantine};
+use crate::gateway::{Ages, ReceivedCounts};
+use crate::queue::{self, Queue};
+use crate::system::clock::Clock;
+use crate::system::disk::Disk;
+use boxbridge_config::Config;
+
+/// A client id of MQTT 3.1.1 has 23 characters at most, and `boxbridge-` stands before this.
+const INSTANCE_CHARACTERS: usize = 12;
+
+/// Everything that is open in `data_dir`.
+pub(super) struct DataDir {
+    pub disk: Disk,
+    pub queue: Queue,
+    /// See [`instance`].
+    pub instance: String,
+    pub clock: Arc<Clock>,
+    pub ages: Arc<Ages>,
+    pub aside: Arc<Aside>,
+    pub quarantine: Arc<Quarantine>,
+    pub received: Arc<ReceivedCounts>,
+}
+
+/// Opens the queue for the destinations of the settings. May take long: it reads what a crash left behind.
+pub(super) async fn open_queue(config: &Config) -> anyhow::Result<Queue> {
+    let settings = queue::Settings::from(config);
+    let names = destinations::names(config);
+
+    let open = move || {
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        Queue::open(settings, &names)
+    };
+    tokio::task::spawn_blocking(open)
+        .await
+        .map_err(|_| Fault)?
+        .context("cannot open the queue")
+}
+
+impl DataDir {
+    /// Opens the rest.
+    pub async fn open(config: &Config, disk: Disk, queue: Queue) -> anyhow::Result<DataDir> {
+        let dir = &config.data_dir;
+
+        let instance = instance(&disk, dir)?;
+        let clock = Arc::new(Clock::open(&disk, dir));
+        clock.look();
+        let ages = Arc::new(Ages::new(Arc::clone(&clock), queue.newest()));
+
+        let aside = Aside::open(&disk, dir, queue.epoch(), config.queue.aside_max_bytes)?;
+        let quarantine = Quarantine::open(&disk, dir, &config.ingest.quarantine)?;
+        let received = open_received(&disk, dir, &queue).await?;
+        Ok(DataDir {
+            disk,
+            queue,
+            instance,
+            clock,
+            ages,
+            aside: Arc::new(aside),
+            quarantine: Arc::new(quarantine),
+            received: Arc::new(received),
+        })
+    }
+}
+
+async fn open_received(
+    disk: &Disk,
+    data_dir: &Path,
+    queue: &Queue,
+) -> anyhow::Result<ReceivedCounts> {
+    let (disk, data_dir, queue) = (disk.clone(), data_dir.to_owned(), queue.clone());
+    tokio::task::spawn_blocking(move || ReceivedCounts::open(disk, &data_dir, queue))
+        .await
+        .map_err(|_| Fault)?
+        .context("cannot read the counts in queue/received.json")
+}
+
+/// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.
+pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
+    let path = data_dir.join("instance");
+    let found = disk
+        .read_if_there(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .unwrap_or_default();
+    let found = String::from_utf8_lossy(&found).trim().to_owned();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+
+    let made = uuid::Uuid::new_v4().simple().to_string();
+    let made: String = made.chars().take(INSTANCE_CHARACTERS).collect();
+    disk.replace(&path, format!("{made}\n").as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(made)
+}

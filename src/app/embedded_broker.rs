@@ -1,0 +1,203 @@
+//! The MQTT broker inside this process, as the gateway starts it, looks after it and stops it.
+//!
+//! It keeps messages in memory alone. Promises: what it may have lost with the process, or had not handed over when it was stopped, is
+//! published again as a replay by a later start, once somebody listens: a file remembers it until then ([`Untaken`]). Deliberately does not
+//! know which messages: the last minute goes out again. (A subscriber who comes back in the first seconds finds what it missed:
+//! `send::embedded::broker::sessions::startup_backlog`.)
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::listen::cannot_listen;
+use super::tasks::Tasks;
+use crate::metrics;
+use crate::queue::Queue;
+use crate::send::embedded::{Embedded, StartError};
+use crate::system::disk::Disk;
+use boxbridge_config::{Config, Mqtt};
+
+/// So much is published again.
+const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
+/// How long that waits for somebody to hear it.
+const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
+const DROPPED_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) struct EmbeddedBroker {
+    broker: Arc<Embedded>,
+    untaken: Untaken,
+}
+
+/// The broker's settings; `None` if MQTT goes elsewhere.
+fn settings(config: &Config) -> Option<&boxbridge_config::Embedded> {
+    let mqtt = config.send.mqtt().filter(|mqtt| mqtt.broker.is_none())?;
+    Some(&mqtt.embedded)
+}
+
+/// Notes that the last process crashed, as soon as the queue tells. A stop closes the queue properly, also one before somebody listens,
+/// and then nothing else tells of the crash.
+pub(super) fn note_crash(config: &Config, disk: &Disk, queue: &Queue) {
+    if settings(config).is_some() && !queue.was_clean() {
+        Untaken::of(disk, &config.data_dir).note_or_warn();
+    }
+}
+
+/// Starts it, if the settings want it, with so many connections.
+pub(super) fn start(
+    config: &Config,
+    connections_max: usize,
+    disk: &Disk,
+) -> anyhow::Result<Option<EmbeddedBroker>> {
+    let Some(settings) = settings(config) else {
+        return Ok(None);
+    };
+    Ok(Some(EmbeddedBroker {
+        broker: Arc::new(listening(settings, connections_max)?),
+        untaken: Untaken::of(disk, &config.data_dir),
+    }))
+}
+
+/// The broker alone, as soon as it listens.
+pub fn listening(
+    settings: &boxbridge_config::Embedded,
+    connections_max: usize,
+) -> anyhow::Result<Embedded> {
+    Embedded::start(settings, connections_max).map_err(|error| match error {
+        StartError::Listen {
+            address,
+            key,
+            source,
+        } => cannot_listen(key, address, source),
+        error => error.into(),
+    })
+}
+
+impl EmbeddedBroker {
+    /// Settings that name no broker get this one.
+    pub fn reached_by(&self, settings: Mqtt) -> Mqtt {
+        match &settings.broker {
+            None => self.broker.reached_by(settings),
+            Some(_) => settings,
+        }
+    }
+
+    pub fn look_after(&self, queue: &Queue, tasks: &Tasks) {
+        let (broker, queue, untaken) = (
+            Arc::clone(&self.broker),
+            queue.clone(),
+            self.untaken.clone(),
+        );
+        let stop = tasks.stop.clone();
+
+        tasks.keep("embedded", move || {
+            let (broker, queue, untaken) = (Arc::clone(&broker), queue.clone(), untaken.clone());
+            look_after(broker, queue, untaken, stop.clone())
+        });
+    }
+
+    /// Lets it go. If it held messages that nobody had taken yet, that is noted for the next start.
+    pub async fn stop(self) {
+        let Some(broker) = Arc::into_inner(self.broker) else {
+            return;
+        };
+        let untaken = tokio::task::spawn_blocking(move || broker.stop())
+            .await
+            .unwrap_or_default();
+        if untaken == 0 {
+            return;
+        }
+
+        tracing::warn!(
+            untaken,
+            "the embedded broker stops with messages that subscribers have not taken: they are published again, late"
+        );
+        self.untaken.note_or_warn();
+    }
+}
+
+async fn look_after(
+    broker: Arc<Embedded>,
+    queue: Queue,
+    untaken: Untaken,
+    stop: CancellationToken,
+) {
+    if !queue.was_clean() || untaken.is_noted() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = broker.subscribed() => {}
+            () = tokio::time::sleep(SUBSCRIBER_WAIT) => {}
+        }
+        publish_again(&queue, &untaken);
+    }
+
+    count_dropped(&broker, &stop).await;
+}
+
+/// Copies the broker's count of dropped messages into the metrics, until the stop.
+async fn count_dropped(broker: &Embedded, stop: &CancellationToken) {
+    let mut counted = 0;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(DROPPED_EVERY) => {}
+        }
+        let dropped = broker.dropped();
+        metrics::embedded_dropped(dropped - counted);
+        counted = dropped;
+    }
+}
+
+fn publish_again(queue: &Queue, untaken: &Untaken) {
+    let replay = queue.replay_before_start(boxbridge_config::MQTT, LOST_WITH_MEMORY);
+    if replay.is_some() {
+        tracing::warn!(
+            "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
+        );
+    }
+
+    if let Err(error) = untaken.forget() {
+        tracing::warn!(%error, "the next start will publish again, too");
+    }
+}
+
+/// The file that says that messages may not have reached their subscribers.
+///
+/// Promises: a later start sees the note, also if the disk does not say whether it is there: to publish again is the safe side.
+#[derive(Clone)]
+pub struct Untaken {
+    disk: Disk,
+    path: PathBuf,
+}
+
+impl Untaken {
+    pub fn of(disk: &Disk, data_dir: &Path) -> Untaken {
+        Untaken {
+            disk: disk.clone(),
+            path: data_dir.join("embedded.untaken"),
+        }
+    }
+
+    pub fn is_noted(&self) -> bool {
+        !matches!(self.disk.stat(&self.path), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
+    pub fn note(&self) -> io::Result<()> {
+        self.disk.replace(&self.path, &[])
+    }
+
+    fn note_or_warn(&self) {
+        if let Err(error) = self.note() {
+            tracing::warn!(%error, "it cannot be noted that messages are to be published again: the next start will not know of it");
+        }
+    }
+
+    pub fn forget(&self) -> io::Result<()> {
+        match self.disk.remove(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `boxbridge check --online`: connects to every destination, and asks whether it would take our messages.
+//!
+//! Promises: ends within [`PATIENCE`] for each, and leaves nothing behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Finding, disk};
+use crate::app::destinations;
+use crate::send::kafka::{Kafka, Probe, Produce};
+use crate::send::mqtt::Mqtt;
+use crate::send::said_of;
+use crate::send::store::Store;
+use boxbridge_config::{Config, Destination, Format, Kind, PicturePolicy, Routes};
+use boxbridge_event::Size;
+
+/// A broker that has not answered by then counts as down.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The most that an event without inline pictures takes in practice: 2 to 4 KB, more with long quality objects.
+const EVENT_BYTES: usize = 16 * 1024;
+
+/// Tries the disk and every destination.
+pub async fn findings(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![Finding {
+        what: "disk".into(),
+        found: disk::timed(&config.data_dir),
+    }];
+    for destination in &config.send.destinations {
+        let Some(found) = probe(destination, config).await else {
+            continue;
+        };
+        let kind = destination.kind.name().as_str();
+        let found = found.map_err(|problem| said_of(&destination.name, kind, problem));
+        findings.push(Finding {
+            what: Arc::clone(&destination.name),
+            found,
+        });
+    }
+    findings
+}
+
+/// `None` where there is nothing to connect to before the gateway runs.
+async fn probe(destination: &Destination, config: &Config) -> Option<Result<String, String>> {
+    let (name, routes) = (&destination.name, &destination.routes);
+    match &destination.kind {
+        Kind::Store(settings) => {
+            let store = Store::new(settings.clone());
+            let found =
+                within(async { store.probe().await.map_err(|error| error.to_string()) }).await;
+            Some(found.map(|()| "written, read back and deleted a probe".to_owned()))
+        }
+        Kind::Mqtt(settings) => match destinations::mqtt(config, name, settings.clone(), "check") {
+            Ok(None) => None,
+            Ok(Some(mqtt)) => Some(probe_mqtt(&mqtt, largest_message(config, routes)).await),
+            Err(error) => Some(Err(format!("send.{name}: {error:#}"))),
+        },
+        Kind::Kafka(settings) => {
+            let kafka = destinations::kafka(config, settings, routes);
+            let needed = largest_message(config, routes);
+            Some(probe_kafka(&kafka, settings.create_topics, needed).await)
+        }
+    }
+}
+
+async fn within<T>(probe: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    tokio::time::timeout(PATIENCE, probe)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+}
+
+async fn probe_mqtt(mqtt: &Mqtt, needed: usize) -> Result<String, String> {
+    let offer = within(async { mqtt.probe().await.map_err(|error| error.to_string()) }).await?;
+    if let Some(limit) = offer
+        .packet_max
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .filter(|limit| *limit < needed)
+    {
+        return Err(format!(
+            "the broker takes packets of {}, a message can have {}",
+            Size::from(limit),
+            Size::from(needed)
+        ));
+    }
+
+    let packets = offer.packet_max.map_or("any size".to_owned(), |bytes| {
+        Size(bytes.into()).to_string()
+    });
+    Ok(format!(
+        "connected; takes packets of {packets}, {} unacknowledged at once",
+        offer.receive_maximum
+    ))
+}
+
+async fn probe_kafka(kafka: &Kafka, creates: bool, needed: usize) -> Result<String, String> {
+    let probe = within(async { kafka.probe().await.map_err(|error| error.to_string()) }).await?;
+
+    let troubles = kafka_troubles(&probe, creates, needed);
+    if !troubles.is_empty() {
+        return Err(troubles.join("; "));
+    }
+
+    let missing = probe.topics.iter().filter(|topic| topic.problem.is_some());
+    let note = match missing.count() {
+        0 => String::new(),
+        missing => format!(", {missing} of them to be made"),
+    };
+    Ok(format!(
+        "{} brokers ({}), {} topics{note}{}",
+        probe.brokers.len(),
+        probe.brokers.join(" "),
+        probe.topics.len(),
+        produced(&probe.produce)
+    ))
+}
+
+fn produced(produce: &Produce) -> String {
+    match produce {
+        Produce::Would { topic } => {
+            format!("; {topic} would take events (one too large was refused, nothing was written)")
+        }
+        _ => "; no produce was tried: no topic's limit is known".to_owned(),
+    }
+}
+
+/// What keeps Kafka from taking a message of `needed` bytes on each topic. `creates`: a missing topic will be made.
+fn kafka_troubles(probe: &Probe, creates: bool, needed: usize) -> Vec<String> {
+    let mut troubles = Vec::new();
+    for topic in &probe.topics {
+        if let Some(problem) = topic.problem.as_ref().filter(|_| !creates) {
+            troubles.push(format!("topic {}: {problem}", topic.name));
+        }
+        if let Some(limit) = topic.max_message_bytes.filter(|limit| *limit < needed) {
+            let (limit, needed) = (Size::from(limit), Size::from(needed));
+            troubles.push(format!(
+                "topic {} takes messages of {limit}, one can have {needed}",
+                topic.name
+            ));
+        }
+    }
+
+    match &probe.produce {
+        Produce::Refused(why) => troubles.push(format!("events would not be taken: {why}")),
+        Produce::Kept { topic } => {
+            troubles
+                .push(format!("{topic} took a record over its own max.message.bytes; it lies there under the key boxbridge/check"));
+        }
+        Produce::Would { .. } | Produce::Untried => {}
+    }
+    troubles
+}
+
+/// Roughly the largest message that a route can make: inline pictures are base64, as in the body they came in.
+fn largest_message(config: &Config, routes: &Routes) -> usize {
+    let is_inline = routes.iter().any(|(_, route)| {
+        route.pictures == PicturePolicy::Inline && route.format == Format::Boxbridge
+    });
+    if is_inline {
+        config.ingest.body_max_bytes + EVENT_BYTES
+    } else {
+        EVENT_BYTES
+    }
+}

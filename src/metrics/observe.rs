@@ -1,0 +1,83 @@
+//! Copies what the log and the cursors count; they keep it across restarts.
+//!
+//! Promises: what one scrape shows of a destination is of one moment, so that its ledger adds up. Deliberately counts nothing itself.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+
+use super::names::*;
+use crate::queue::{FollowerStatus, SpaceUsed, Status};
+use boxbridge_event::Timestamp;
+
+/// Every rule by which a record can expire: the queue is full, the picture store is full, the log is rotten where the record was.
+const EXPIRY_RULES: [&str; 3] = ["on_full", "max_bytes", "rotten"];
+
+/// Sets everything to what the queue says now.
+pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
+    space(queue);
+    gauge!(OUTAGES).set(queue.outages.len() as f64);
+
+    for follower in &queue.followers {
+        let oldest = follower.oldest_waiting.map_or(Duration::ZERO, &age);
+        destination(follower, oldest);
+    }
+
+    let of_store = queue
+        .followers
+        .iter()
+        .filter(|follower| follower.destination == boxbridge_config::STORE);
+    let waiting: u64 = of_store.map(|follower| follower.waiting).sum();
+    gauge!(PICTURES_WAITING).set(waiting as f64);
+}
+
+fn space(queue: &Status) {
+    let SpaceUsed {
+        waiting,
+        kept,
+        free,
+        limit,
+    } = queue.bytes;
+    for (state, bytes) in [("waiting", waiting), ("kept", kept), ("free", free)] {
+        gauge!(BYTES, "state" => state).set(bytes as f64);
+    }
+    gauge!(BYTES_MAX).set(limit as f64);
+
+    let available = queue.disk_available.map_or(f64::NAN, |bytes| bytes as f64);
+    gauge!(DISK_AVAILABLE).set(available);
+    let full_in = queue
+        .time_to_full
+        .map_or(f64::INFINITY, |time| time.as_secs_f64());
+    gauge!(TIME_TO_FULL).set(full_in);
+}
+
+fn destination(follower: &FollowerStatus, oldest: Duration) {
+    let labels = [
+        ("destination", follower.destination.clone()),
+        ("lane", follower.lane.to_string()),
+    ];
+    let with = |name: &'static str, value: &str| {
+        let all = labels.clone().into_iter().chain([(name, value.to_owned())]);
+        all.collect::<Vec<_>>()
+    };
+
+    counter!(ACCEPTED, &labels).absolute(follower.accepted);
+    gauge!(WAITING, &labels).set(follower.waiting as f64);
+    gauge!(REPLAYING, &labels).set(follower.replaying as f64);
+    gauge!(OLDEST, &labels).set(oldest.as_secs_f64());
+
+    let tally = &follower.tally;
+    let ended = [
+        ("delivered", tally.delivered),
+        ("set_aside", tally.set_aside),
+        ("expired", tally.expired_total()),
+    ];
+    for (outcome, count) in ended {
+        counter!(RECORDS, &with("outcome", outcome)).absolute(count);
+    }
+
+    for rule in EXPIRY_RULES {
+        let count = tally.expired.get(rule).copied().unwrap_or(0);
+        counter!(EXPIRED, &with("rule", rule)).absolute(count);
+    }
+}
