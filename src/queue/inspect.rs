@@ -9,8 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::follow::{Tally, cursor_path};
-use super::log::{DIRECTORY, MANIFEST_BYTES, OpenError, Slots, manifest};
-use super::open::lock;
+use super::log::{DIRECTORY, MANIFEST_BYTES, OpenError, Slots, lock, manifest};
 use crate::system::disk::Disk;
 use boxbridge_event::{EventId, Feed, Lane, PersonType, Revision, Sequence, Timestamp};
 

@@ -14,7 +14,10 @@ use super::follow::Subscriptions;
 use super::log::gone::{self, Stretch};
 use super::log::recover::{self, Recovered};
 use super::log::segments::State;
-use super::log::{DIRECTORY, FRESH, Log, Manifest, OpenError, Recent, Slots, Unsealed, manifest};
+use super::log::{
+    DIRECTORY, FRESH, Lock, Log, Manifest, OpenError, Recent, Slots, Unsealed, lock_patiently,
+    manifest,
+};
 use super::open_queue::OpenQueue;
 use super::settings::Settings;
 use crate::system::clock::Clock;
@@ -22,13 +25,9 @@ use crate::system::disk::Disk;
 use crate::system::volume;
 
 mod cursors;
-mod lock;
 mod threads;
 
-pub(super) use lock::{Lock, lock};
 pub(super) use threads::{Threads, close};
-
-use lock::lock_patiently;
 
 /// What the disk tells before anything is made of it.
 struct Found {

@@ -10,8 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use super::append::{Gauges, Intake};
 use super::follow::Subscriptions;
 use super::growth::Growth;
-use super::log::{Log, Manifest, Slots};
-use super::open::Lock;
+use super::log::{Lock, Log, Manifest, Slots};
 use super::settings::Settings;
 
 pub(super) struct OpenQueue {

@@ -4,10 +4,10 @@
 //! error that names the file. Deliberately knows nobody who appends or follows: it is told what is needed no more.
 
 pub mod gone;
+mod lock;
 pub mod manifest;
 mod open_error;
 mod outages;
-mod recent;
 pub mod recover;
 mod rotten;
 pub mod scan;
@@ -16,14 +16,11 @@ pub mod segments;
 mod slots;
 pub mod space;
 
-/// The directory of the log, below `data_dir`.
-pub const DIRECTORY: &str = "queue";
-
 pub use gone::Stretch;
+pub use lock::{DIRECTORY, Lock, lock, lock_patiently};
 pub use manifest::Manifest;
 pub use open_error::OpenError;
 pub use outages::Outages;
-pub use recent::{Recent, RecentRecord};
 pub use segment::{FRESH, ReadError, Segment, Unsealed, segment_path};
-pub use segments::{Gap, Log, Part};
+pub use segments::{Gap, Log, Part, Recent, RecentRecord};
 pub use slots::{CURSOR_BYTES, MANIFEST_BYTES, Slots};

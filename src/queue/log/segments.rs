@@ -15,12 +15,15 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::outages::Outages;
-use super::recent::Recent;
 use super::rotten::Rotten;
 use super::segment::Segment;
 use crate::queue::format::{Counts, IndexEntry};
 use crate::system::disk::{Disk, File};
 use boxbridge_event::{Feed, Lane, PersonType, Sequence, Timestamp};
+
+mod recent;
+
+pub use recent::{Recent, RecentRecord};
 
 pub struct Log {
     pub directory: PathBuf,

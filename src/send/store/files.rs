@@ -7,23 +7,25 @@
 //! Deliberately never makes room for a new picture by removing an old one.
 
 use std::collections::HashSet;
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{Batch, Write};
-use super::known::{Known, REMEMBERED};
+use super::known::Known;
 use crate::send::ConnectError;
 use crate::system::clock::Clock;
 use crate::system::disk::{Disk, File};
 use crate::system::volume::{self, Rank};
 use crate::system::written::Written;
-use boxbridge_event::Timestamp;
+
+mod sweep;
+
+use sweep::Sweep;
 
 pub(super) struct Files {
     disk: Disk,
@@ -43,14 +45,10 @@ pub(super) struct Files {
 }
 
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
-/// A file that a crash left half-written is removed once nobody can be writing it any more.
-const LEFT_BEHIND: Duration = Duration::from_secs(86_400);
 /// Stands in the name of a picture that is being written, and in no key.
 const UNFINISHED: char = '#';
 /// Folders that are remembered: 256 of enrolled photos, three for each day.
 const FOLDERS_MAX: usize = 1_024;
-/// Keys have at most five parts; a sweep goes no deeper.
-const DEPTH_MAX: usize = 6;
 /// What we put at the top of the folder, beside the probe.
 const OURS: [&str; 4] = ["registered", "scene", "face", "infrared"];
 
@@ -274,93 +272,6 @@ impl Files {
     }
 }
 
-/// One round over the folder.
-struct Sweep<'a> {
-    files: &'a Files,
-    known: &'a Known,
-    clock: &'a Clock,
-    kept: u64,
-    removed: u64,
-}
-
-impl Sweep<'_> {
-    fn folder(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
-        for path in self.files.disk.list(folder)? {
-            // A file that vanishes under us is no error, and neither is one that we may not touch.
-            let Ok(path) = path else { continue };
-            let Ok(metadata) = self.files.disk.stat(&path) else {
-                continue;
-            };
-            if depth == 0 && !is_ours(&path) {
-                continue;
-            }
-
-            if metadata.is_dir() && depth < DEPTH_MAX {
-                let _ = self.folder(&path, depth + 1);
-                if !self.remove_if_empty(&path) {
-                    self.kept += volume::occupied(&metadata);
-                }
-            } else if metadata.is_file() {
-                self.file(&path, &metadata);
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, path: &Path, metadata: &Metadata) {
-        let is_unfinished = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().contains(&(UNFINISHED as u8)));
-        let limit = if is_unfinished {
-            LEFT_BEHIND
-        } else {
-            self.files.keep + REMEMBERED
-        };
-        let is_over = written(metadata).is_some_and(|written| self.clock.age(written) > limit);
-
-        if is_over && self.remove(path, metadata) {
-            self.removed += 1;
-        } else {
-            self.kept += volume::occupied(metadata);
-        }
-    }
-
-    fn remove(&self, path: &Path, seen: &Metadata) -> bool {
-        let Some(key) = path
-            .strip_prefix(&self.files.root)
-            .ok()
-            .and_then(Path::to_str)
-        else {
-            return false;
-        };
-        // Held until the file is gone: an upload of the same picture waits for us.
-        let Some(_claim) = self.known.claim_to_remove(key) else {
-            return false;
-        };
-        let is_unchanged = self
-            .files
-            .disk
-            .stat(path)
-            .is_ok_and(|now| written(&now) == written(seen));
-        is_unchanged && self.files.disk.remove(path).is_ok()
-    }
-
-    fn remove_if_empty(&self, folder: &Path) -> bool {
-        let mut folders = self.files.folders();
-        let is_removed = self.files.disk.remove_directory(folder).is_ok();
-        if is_removed {
-            folders.remove(folder);
-        }
-        is_removed
-    }
-}
-
-/// When a file was written, by the wall clock of that time.
-fn written(metadata: &Metadata) -> Option<Timestamp> {
-    let since_1970 = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(since_1970.as_millis()).ok().map(Timestamp)
-}
-
 /// Ours alone: pictures of faces are not for every user of the machine. One that is there already is closed to others, but only if
 /// nothing in it is somebody else's.
 fn make_root(disk: &Disk, root: &Path) -> io::Result<()> {
@@ -384,7 +295,7 @@ fn make_root(disk: &Disk, root: &Path) -> io::Result<()> {
 fn is_ours(path: &Path) -> bool {
     path.file_name()
         .and_then(|name| name.to_str())
-        .is_some_and(|name| OURS.contains(&name) || name.starts_with(super::PROBE))
+        .is_some_and(|name| OURS.contains(&name) || name.starts_with(super::shared::PROBE))
 }
 
 fn make_synced(disk: &Disk, folder: &Path) -> io::Result<()> {

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::batch::Batch;
-use super::{Outcome, Shared};
+use super::shared::{Outcome, Shared};
 use crate::fault::Fault;
 use crate::metrics;
 use crate::send::window::Limits;

@@ -9,8 +9,8 @@ use std::sync::Weak;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::segment::Segment;
 use crate::queue::format::RecordHeader;
+use crate::queue::log::segment::Segment;
 use boxbridge_event::Picture;
 
 pub struct Recent {

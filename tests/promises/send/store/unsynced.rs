@@ -8,7 +8,7 @@ use boxbridge::queue::{Cursor, Outcome, Queue, Settings, inspect};
 use boxbridge::system::written::Written;
 use boxbridge_event::{Lane, PersonType, PictureVerdict};
 
-use super::support::{
+use crate::queue::support::{
     directory, drain, entry, event_number, killed, nothing, settings, sizes, step, until,
 };
 

@@ -6,8 +6,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::queue::log::{DIRECTORY, OpenError};
+use super::open_error::OpenError;
 use crate::system::disk::{Disk, File};
+
+/// The directory of the log, below `data_dir`.
+pub const DIRECTORY: &str = "queue";
 
 /// The data directory is ours alone, for as long as this lives.
 pub struct Lock {
