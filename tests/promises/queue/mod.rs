@@ -8,4 +8,5 @@ mod refused;
 mod rot;
 pub mod support;
 mod unread;
+mod waiting;
 mod witness;
