@@ -126,7 +126,7 @@ impl Mqtt {
 
     fn dial(&self, client_id: &str, will: Option<Status>) -> Result<Dial, ConnectError> {
         let tls = self.tls().map_err(|error| ConnectError {
-            message: error.to_string(),
+            message: format!("{error} (send.mqtt.ca_file, cert_file and key_file)"),
         })?;
         let username = self.config.username.clone();
 

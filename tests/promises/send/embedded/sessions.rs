@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::raw::{Hello, Raw};
 use super::{session, start, subscriber};
 use crate::parts::subscriber::Over;
-use crate::send::mqtt::{acknowledged, answer, message};
+use crate::send::mqtt::{acknowledged, message, next};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_acknowledged_comes_again_and_first_and_what_came_meanwhile_after_it() {
@@ -23,7 +23,7 @@ async fn what_was_not_acknowledged_comes_again_and_first_and_what_came_meanwhile
         let mut urgent = session(&broker, Lane::Urgent).await;
         for number in 1..=2 {
             urgent.submit(Sequence(number), message("events/1", number.to_string()));
-            assert_eq!(answer(&mut urgent).await, acknowledged(number));
+            assert_eq!(next(&mut urgent).await, acknowledged(number));
             assert_eq!(first.until(0x32).await.last(), Some(&(b'0' + number as u8)));
         }
         // Somebody else with the same id: the first one's connection ends.
@@ -37,7 +37,7 @@ async fn what_was_not_acknowledged_comes_again_and_first_and_what_came_meanwhile
         drop(second);
         urgent.submit(Sequence(3), message("events/1", "3"));
         assert_eq!(
-            answer(&mut urgent).await,
+            next(&mut urgent).await,
             acknowledged(3),
             "it waits for the session"
         );
@@ -118,7 +118,7 @@ async fn garbage_and_half_packets_cost_their_sender_only() {
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "true"));
-    assert_eq!(answer(&mut urgent).await, acknowledged(1));
+    assert_eq!(next(&mut urgent).await, acknowledged(1));
     assert_eq!(guard.receive_one().await.text(), "true");
 }
 
@@ -159,7 +159,7 @@ async fn with_all_places_taken_a_client_is_told_and_the_gateway_comes_in() {
     assert_eq!(clients[0].subscribe("events/#").await, 1);
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "true"));
-    assert_eq!(answer(&mut urgent).await, acknowledged(1));
+    assert_eq!(next(&mut urgent).await, acknowledged(1));
     assert!(clients[0].until(0x32).await.ends_with(b"true"));
     // A place that is given back is there for the next.
     clients.pop();

@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 
 use super::raw::{Hello, Raw, silent};
 use super::{session, start};
-use crate::send::mqtt::{acknowledged, answer, message};
+use crate::send::mqtt::{acknowledged, message, next};
 
 const QUOTA: u8 = 0x97;
 /// What all sessions together may subscribe to, and one of them.
@@ -60,7 +60,7 @@ async fn an_address_that_takes_all_subscriptions_gives_some_up_to_another_and_a_
     let mut urgent = session(&broker, Lane::Urgent).await;
     for (number, topic) in [(1, "events/screen/7"), (2, "events/many-1/7")] {
         urgent.submit(Sequence(number), message(topic, "{}"));
-        assert_eq!(answer(&mut urgent).await, acknowledged(number), "{topic}");
+        assert_eq!(next(&mut urgent).await, acknowledged(number), "{topic}");
     }
     screen.until(0x32).await;
     many[1].until(0x32).await;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::raw::{Hello, Raw, silent};
 use super::{session, start};
-use crate::send::mqtt::{acknowledged, answer, message};
+use crate::send::mqtt::{acknowledged, message, next};
 
 const MALFORMED: u8 = 0x81;
 const PROTOCOL_ERROR: u8 = 0x82;
@@ -212,7 +212,7 @@ async fn receive_maximum_packet_size_and_subscription_identifiers_are_kept_to() 
     ];
     for (number, text) in (1..).zip(texts) {
         urgent.submit(Sequence(number), message("events/1", text));
-        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+        assert_eq!(next(&mut urgent).await, acknowledged(number));
     }
     let mut ids = Vec::new();
     for expected in [b"1", b"2"] {
@@ -247,7 +247,7 @@ async fn retained_messages_come_as_a_subscription_asks() {
     let broker = start();
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "{}"));
-    answer(&mut urgent).await;
+    next(&mut urgent).await;
     let (mut client, _) = Raw::connect(broker.local_addr(), 5, Hello::named("client")).await;
     // Always, if it is new, never: the first two subscriptions of each filter.
     let mut number = 1;
@@ -268,7 +268,7 @@ async fn retained_messages_come_as_a_subscription_asks() {
                         // What is published now comes behind what is retained.
                         number += 1;
                         urgent.submit(Sequence(number), message("boxbridge/next", "{}"));
-                        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+                        assert_eq!(next(&mut urgent).await, acknowledged(number));
                     }
                     (0x32, _) => break,
                     (other, _) => panic!("{other:#x}"),
@@ -279,4 +279,26 @@ async fn retained_messages_come_as_a_subscription_asks() {
         client.send(0xa2, b"\0\x09\0\0\x0bboxbridge/#").await;
         assert_eq!(client.until(0xb0).await, [0, 9, 0, 0]);
     }
+}
+
+#[tokio::test]
+async fn retained_messages_that_a_subscriber_has_no_room_for_are_counted() {
+    /// One subscriber may have 1,000 waiting.
+    const RETAINED: usize = 1_005;
+    let broker = start();
+    let (user, password) = broker.login();
+    let hello = Hello {
+        login: Some((&user, password.expose())),
+        ..Hello::named("devices-normal")
+    };
+    let (mut gateway, _) = Raw::connect(broker.local_addr(), 5, hello).await;
+    for number in 0..RETAINED {
+        let topic = format!("devices/{number}");
+        gateway.publish(&topic, b"online", 1, true).await;
+        gateway.until(0x40).await;
+    }
+
+    let (mut screen, _) = Raw::connect(broker.local_addr(), 5, Hello::named("screen")).await;
+    assert_eq!(screen.subscribe("devices/#").await, 1);
+    assert_eq!(broker.dropped(), 5);
 }

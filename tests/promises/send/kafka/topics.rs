@@ -134,6 +134,7 @@ async fn a_topic_that_answers_nothing_waits_alone_and_its_late_answers_count() {
     assert!(
         lost(&mut session)
             .await
+            .error
             .contains("nothing acknowledged for 2s with 5 submitted")
     );
     drop(session);

@@ -1,93 +1,24 @@
-//! Generated sequences of everything that can happen to a queue, against a plain list of what was appended.
+//! A queue, and the plain list that it is held against.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use boxbridge::queue::{AppendError, Appended, Cursor, Outcome, Queue, Record, Settings, inspect};
+use boxbridge::queue::{AppendError, Appended, Cursor, Outcome, Queue, Settings, inspect};
 use boxbridge_event::{Lane, PersonType, PictureKind, PictureVerdict, Sequence};
-use proptest::prelude::*;
 
-use crate::queue::support::{
-    directory, entry, event_number, files, killed, picture, settings, step,
-};
+use super::action::{Action, Damage};
+use super::damage::{rot, tear};
+use crate::queue::support::{directory, entry, event_number, killed, picture, settings, step};
 
-const FOLLOWERS: [(&str, Lane); 4] = [
+mod check;
+
+pub const FOLLOWERS: [(&str, Lane); 4] = [
     ("mqtt", Lane::Urgent),
     ("mqtt", Lane::Normal),
     ("store", Lane::Urgent),
     ("store", Lane::Normal),
 ];
-
-#[derive(Clone, Debug)]
-enum Action {
-    Append {
-        records: usize,
-        person_type: usize,
-        lane: usize,
-        picture: bool,
-    },
-    Read {
-        follower: usize,
-        records: usize,
-    },
-    Answer {
-        follower: usize,
-        which: usize,
-        records: usize,
-        outcome: usize,
-    },
-    Rewind {
-        follower: usize,
-    },
-    Pause {
-        follower: usize,
-        person_type: usize,
-    },
-    Resume {
-        follower: usize,
-        person_type: usize,
-    },
-    /// Time for cursors to be written, holes to be punched, segments to be deleted.
-    Upkeep,
-    Stop,
-    Kill {
-        damage: Damage,
-    },
-}
-
-/// What else is found after a kill.
-#[derive(Clone, Debug)]
-enum Damage {
-    None,
-    /// Behind what was synced stands what was being written: noise, and blocks from elsewhere.
-    Torn(u64),
-    /// One bit.
-    Rot(usize, usize),
-}
-
-fn action() -> impl Strategy<Value = Action> {
-    let follower = 0..FOLLOWERS.len();
-    let person_type = 0..3usize;
-    let damage = prop_oneof![
-        3 => Just(Damage::None),
-        3 => any::<u64>().prop_map(Damage::Torn),
-        1 => (any::<usize>(), any::<usize>()).prop_map(|(file, place)| Damage::Rot(file, place)),
-    ];
-    prop_oneof![
-        6 => (1..8usize, person_type.clone(), 0..2usize, any::<bool>())
-            .prop_map(|(records, person_type, lane, picture)| Action::Append { records, person_type, lane, picture }),
-        6 => (follower.clone(), 1..20usize).prop_map(|(follower, records)| Action::Read { follower, records }),
-        6 => (follower.clone(), any::<usize>(), 1..20usize, 0..3usize)
-            .prop_map(|(follower, which, records, outcome)| Action::Answer { follower, which, records, outcome }),
-        1 => follower.clone().prop_map(|follower| Action::Rewind { follower }),
-        1 => (follower.clone(), person_type.clone()).prop_map(|(follower, person_type)| Action::Pause { follower, person_type }),
-        1 => (follower, person_type).prop_map(|(follower, person_type)| Action::Resume { follower, person_type }),
-        1 => Just(Action::Upkeep),
-        1 => Just(Action::Stop),
-        1 => damage.prop_map(|damage| Action::Kill { damage }),
-    ]
-}
 
 struct Known {
     sequence: Sequence,
@@ -109,7 +40,7 @@ struct Seat {
     last: std::collections::BTreeMap<PersonType, u64>,
 }
 
-struct World {
+pub struct World {
     dir: tempfile::TempDir,
     queue: Queue,
     cursors: Vec<Cursor>,
@@ -140,7 +71,7 @@ fn start(dir: &Path) -> (Queue, Vec<Cursor>) {
 }
 
 impl World {
-    fn new() -> World {
+    pub fn new() -> World {
         let dir = directory();
         let (queue, cursors) = start(dir.path());
         let seats = FOLLOWERS.iter().map(|_| Seat::default()).collect();
@@ -154,7 +85,7 @@ impl World {
         }
     }
 
-    async fn act(&mut self, action: &Action) {
+    pub async fn act(&mut self, action: &Action) {
         match action {
             Action::Append {
                 records,
@@ -243,23 +174,6 @@ impl World {
         }
     }
 
-    /// Numbers that a follower must hand out before others of their type.
-    fn due(&self, follower: usize) -> Vec<u64> {
-        let seat = &self.seats[follower];
-        let is_due = |(number, record): &(u64, &Known)| {
-            record.lane == FOLLOWERS[follower].1
-                && !seat.paused.contains(&record.person_type)
-                && ![&seat.answered, &seat.perhaps, &seat.handed]
-                    .iter()
-                    .any(|set| set.contains(number))
-        };
-        (1..)
-            .zip(&self.records)
-            .filter(is_due)
-            .map(|(number, _)| number)
-            .collect()
-    }
-
     /// Reads one record, if one is due.
     async fn read(&mut self, follower: usize) -> bool {
         let due = self.due(follower);
@@ -299,46 +213,6 @@ impl World {
         seat.handed.insert(number);
         seat.last.insert(person_type, number);
         true
-    }
-
-    fn check_order(&self, follower: usize, number: u64, due: &[u64]) {
-        let (seat, known) = (&self.seats[follower], &self.records[number as usize - 1]);
-        assert!(
-            !seat.paused.contains(&known.person_type),
-            "{number} is paused"
-        );
-        assert!(!seat.answered.contains(&number), "{number} was answered");
-        assert!(!seat.handed.contains(&number), "{number} came twice");
-        assert!(
-            seat.last
-                .get(&known.person_type)
-                .is_none_or(|last| *last < number),
-            "{number} came out of order"
-        );
-        let overtaken = due.iter().find(|due| {
-            **due < number && self.records[**due as usize - 1].person_type == known.person_type
-        });
-        assert!(
-            self.rots > 0 || overtaken.is_none(),
-            "{number} overtook {overtaken:?}"
-        );
-    }
-
-    async fn check_pictures(&self, number: u64, record: &Record) {
-        let known = &self.records[number as usize - 1];
-        assert_eq!(record.has_pictures, known.has_picture);
-        let is_given_up = self
-            .seats
-            .iter()
-            .zip(FOLLOWERS)
-            .any(|(seat, (name, _))| name == "store" && seat.ever_answered.contains(&number));
-        match record.pictures().await {
-            Ok(pictures) if known.has_picture => {
-                assert_eq!(pictures, [picture(PictureKind::Scene, number, 3000)])
-            }
-            Ok(pictures) => assert!(pictures.is_empty()),
-            Err(error) => assert!(is_given_up || self.rots > 0, "{error}"),
-        }
     }
 
     fn answer(&mut self, follower: usize, which: usize, outcome: usize) {
@@ -421,28 +295,8 @@ impl World {
         }
     }
 
-    fn check_identity(&self) {
-        for follower in self.queue.status().followers {
-            assert_eq!(follower.accepted, follower.tally.total() + follower.waiting);
-            let appended = self
-                .records
-                .iter()
-                .filter(|record| record.lane == follower.lane)
-                .count() as u64;
-            assert!(
-                self.rots > 0 || follower.accepted == appended,
-                "{} of {appended}",
-                follower.accepted
-            );
-            assert!(
-                self.rots > 0 || !follower.tally.expired.contains_key("rotten"),
-                "{follower:?}"
-            );
-        }
-    }
-
     /// Everything that has no answer still comes.
-    async fn finish(mut self) {
+    pub async fn finish(mut self) {
         for follower in 0..FOLLOWERS.len() {
             PersonType::ALL
                 .iter()
@@ -464,71 +318,5 @@ impl World {
         self.queue.shutdown().await;
         let report = inspect::verify(self.dir.path()).unwrap();
         assert!(report.is_sound() || self.rots > 0, "{report:?}");
-    }
-}
-
-/// Writes behind the last thing in the newest segment what a cut off write could have left there.
-fn tear(dir: &Path, seed: u64) {
-    let Some(path) = files(dir, "segment-").pop() else {
-        return;
-    };
-    let mut bytes = std::fs::read(&path).unwrap();
-    let end = bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| (last + 1).next_multiple_of(4096));
-    let elsewhere = bytes[8192.min(bytes.len())..]
-        .iter()
-        .copied()
-        .take(8192)
-        .collect::<Vec<_>>();
-    let noise = picture(PictureKind::Face, seed, 4096).bytes;
-    let torn = if seed.is_multiple_of(2) {
-        [elsewhere, noise.to_vec()].concat()
-    } else {
-        [noise.to_vec(), elsewhere].concat()
-    };
-    bytes
-        .iter_mut()
-        .skip(end)
-        .zip(torn)
-        .for_each(|(byte, torn)| *byte = torn);
-    std::fs::write(&path, bytes).unwrap();
-}
-
-fn rot(dir: &Path, file: usize, place: usize) {
-    let all = files(dir, "");
-    let path = &all[file % all.len()];
-    let mut bytes = std::fs::read(path).unwrap();
-    let used: Vec<usize> = (0..bytes.len())
-        .filter(|place| bytes[*place] != 0)
-        .collect();
-    if let Some(place) = used.get(place % used.len().max(1)) {
-        bytes[*place] ^= 1 << (place % 8);
-        std::fs::write(path, bytes).unwrap();
-    }
-}
-
-/// Enough to find what was planted, in a few seconds; more where `PROPTEST_CASES` says so.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(150)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 200, max_shrink_time: 60_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_happens_the_queue_gives_what_a_plain_list_would(actions in proptest::collection::vec(action(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut world = World::new();
-            for action in &actions {
-                world.act(action).await;
-            }
-            world.finish().await;
-        });
     }
 }

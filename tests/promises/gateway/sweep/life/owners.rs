@@ -1,8 +1,5 @@
-//! One life of a gateway's disk: start, 50 events of mixed sizes, rolls, holes, deletions, cursors, a set-aside record, a refused body,
-//! counts, a picture, an end, another start on what that left; and the life after it, on a disk that is well again, in which everything
-//! must be found.
+//! The parts of a running gateway that keep something, and what happens to each of them in a life.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,7 +9,7 @@ use boxbridge::app::build;
 use boxbridge::app::untaken::Untaken;
 use boxbridge::gateway::ReceivedCounts;
 use boxbridge::gateway::kept::{Aside, Quarantine, SetAside};
-use boxbridge::queue::{AppendError, Cursor, Entry, Outcome, Queue, Record, Settings, inspect};
+use boxbridge::queue::{AppendError, Cursor, Entry, Outcome, Queue, Record, Settings};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
 use boxbridge::system::clock::{Clock, Reading};
@@ -22,106 +19,43 @@ use boxbridge_event::{
     Sequence, Source, Timestamp,
 };
 
-use super::Plan;
-use super::fault::{Faulty, Seen};
-use crate::queue::support::{
-    directory, entry, event_number, files, killed, picture, settings, sizes, step, until,
-};
+use super::super::Plan;
+use super::super::fault::Faulty;
+use super::Books;
+use crate::queue::support::{entry, event_number, files, picture, settings, sizes, step, until};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    Stop,
-    Kill,
-}
+pub const EVENTS: u64 = 50;
 
-pub struct Lived {
-    pub calls: Vec<Seen>,
-    pub was_poisoned: bool,
-}
-
-/// What was answered, and what came of it.
-#[derive(Default)]
-struct Books {
-    taken: BTreeSet<u64>,
-    refused: BTreeSet<u64>,
-    came: BTreeMap<&'static str, BTreeSet<u64>>,
-    is_set_aside: bool,
-    is_quarantined: bool,
-    is_stored: bool,
-    is_jump_noted: bool,
-    is_untaken_noted: bool,
-    was_poisoned: bool,
-}
-
-const EVENTS: u64 = 50;
 /// After the second start.
-const MORE: u64 = 10;
+pub const MORE: u64 = 10;
+
 /// What the machine's clock shows, and how far it is set.
 const NOON_MS: i64 = 1_795_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
-const JUMP_MS: i64 = 2 * HOUR_MS;
-const DESTINATIONS: [&str; 2] = ["store", "mqtt"];
-const REFUSED_BODY: &[u8] = b"{nonsense";
+pub const JUMP_MS: i64 = 2 * HOUR_MS;
+pub const DESTINATIONS: [&str; 2] = ["store", "mqtt"];
+pub const REFUSED_BODY: &[u8] = b"{nonsense";
+
 /// The event that MQTT does not take.
 const UNWANTED: u64 = 7;
+
 /// For what comes unless the disk is broken for good.
 const MOMENT: Duration = Duration::from_millis(150);
 
 /// The parts of a running gateway that keep something.
-struct Gateway {
-    queue: Queue,
-    aside: Aside,
+pub struct Gateway {
+    pub queue: Queue,
+    pub aside: Aside,
     quarantine: Quarantine,
     received: ReceivedCounts,
     store: Store,
     clock: Clock,
     wall_ms: Arc<AtomicI64>,
-    untaken: Untaken,
-    cursors: Vec<(&'static str, Lane, Cursor)>,
+    pub untaken: Untaken,
+    pub cursors: Vec<(&'static str, Lane, Cursor)>,
 }
 
-pub async fn live(plan: Plan) -> Lived {
-    let dir = directory();
-    let faulty = Faulty::new(plan.fault);
-    let mut books = Books::default();
-    let mut left = None;
-    let started = start(dir.path(), settings_of(dir.path(), &faulty));
-    let has_started = started.is_ok();
-    if let Ok(mut gateway) = started {
-        gateway.live(dir.path(), plan, &faulty, &mut books).await;
-        if plan.end == End::Kill {
-            left = Some(killed(dir.path()));
-        }
-        gateway.queue.shutdown().await;
-        books.was_poisoned |= gateway.queue.status().is_poisoned;
-    } else {
-        assert!(plan.fault.call > 0, "a start on a healthy disk");
-    }
-    let must_take_all = has_started && !plan.fault.for_good && !books.was_poisoned;
-    assert!(
-        !must_take_all || books.taken.len() as u64 == EVENTS,
-        "took {} in the end",
-        books.taken.len()
-    );
-    let left = left.as_ref().unwrap_or(&dir).path();
-    faulty.restart();
-    if let Ok(mut gateway) = start(left, settings_of(left, &faulty)) {
-        gateway.live_on(plan, &mut books).await;
-    }
-    let calls = faulty.seen();
-    assert!(
-        !books.was_poisoned || faulty.may_poison(),
-        "poisoned by {:?}",
-        faulty.failed()
-    );
-    live_again(left, &mut books).await;
-    Lived {
-        calls,
-        was_poisoned: books.was_poisoned,
-    }
-}
-
-fn settings_of(dir: &Path, faulty: &Faulty) -> Settings {
+pub fn settings_of(dir: &Path, faulty: &Faulty) -> Settings {
     let (upkeep_interval, replay_window) = (Duration::from_millis(2), Duration::ZERO);
     Settings {
         segment_bytes: 128 << 10,
@@ -132,7 +66,7 @@ fn settings_of(dir: &Path, faulty: &Faulty) -> Settings {
     }
 }
 
-fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
+pub fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
     let disk = settings.disk.clone();
     let queue = Queue::open(settings, &DESTINATIONS)?;
     build::instance(&disk, dir)?;
@@ -175,7 +109,7 @@ fn start(dir: &Path, settings: Settings) -> anyhow::Result<Gateway> {
     })
 }
 
-fn event(number: u64) -> Entry {
+pub fn event(number: u64) -> Entry {
     let (person_type, lane) = match number % 3 {
         0 => (PersonType::Blacklist, Lane::Urgent),
         1 => (PersonType::Visitor, Lane::Normal),
@@ -190,7 +124,7 @@ fn event(number: u64) -> Entry {
 }
 
 impl Gateway {
-    async fn live(&mut self, dir: &Path, plan: Plan, faulty: &Faulty, books: &mut Books) {
+    pub async fn live(&mut self, dir: &Path, plan: Plan, faulty: &Faulty, books: &mut Books) {
         let tries = if plan.fault.for_good { 2 } else { 40 };
         self.append(1..=EVENTS / 2, tries, books).await;
         self.drain("store", plan, books).await;
@@ -240,7 +174,7 @@ impl Gateway {
     }
 
     /// After the second start: goes on where the first life ended.
-    async fn live_on(&mut self, plan: Plan, books: &mut Books) {
+    pub async fn live_on(&mut self, plan: Plan, books: &mut Books) {
         let tries = if plan.fault.for_good { 2 } else { 40 };
         self.append(EVENTS + 1..=EVENTS + MORE, tries, books).await;
         for destination in DESTINATIONS {
@@ -387,7 +321,7 @@ fn store_settings(dir: &Path) -> boxbridge_config::Store {
     }
 }
 
-fn object() -> Object {
+pub fn object() -> Object {
     let bytes = picture(PictureKind::Face, 77, 6_000).bytes;
     Object {
         kind: PictureKind::Face,
@@ -436,84 +370,4 @@ fn answer(
         cursor.answer(record.sequence, Outcome::SetAside);
     }
     is_kept
-}
-
-/// On a disk that is well.
-async fn live_again(dir: &Path, books: &mut Books) {
-    let settings = Settings {
-        segment_bytes: 128 << 10,
-        ..settings(dir)
-    };
-    let mut gateway =
-        start(dir, settings).unwrap_or_else(|error| panic!("the next start: {error:#}"));
-    assert_eq!(
-        gateway.aside.usage().0,
-        usize::from(books.is_set_aside),
-        "set aside"
-    );
-    let body = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.ends_with(REFUSED_BODY));
-    let kept = std::fs::read_dir(dir.join("quarantine"))
-        .unwrap()
-        .filter(|entry| body(&entry.as_ref().unwrap().path()))
-        .count();
-    assert!(
-        kept >= usize::from(books.is_quarantined),
-        "a refused body that was kept"
-    );
-    let stored = std::fs::read(dir.join("pictures").join(object().key));
-    assert!(
-        !books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes),
-        "a picture that was stored"
-    );
-    let noted = std::fs::read_to_string(dir.join("clock")).unwrap_or_default();
-    assert!(
-        !books.is_jump_noted || noted.contains(&format!("\"by_ms\":{JUMP_MS}")),
-        "a jump of the clock that was noted: {noted}"
-    );
-    assert!(
-        !books.is_untaken_noted || gateway.untaken.is_noted(),
-        "what the broker had not handed over"
-    );
-    let fresh = EVENTS + MORE + 1;
-    step(gateway.queue.append(event(fresh)))
-        .await
-        .expect("a disk that is well takes events");
-    books.taken.insert(fresh);
-    for (name, lane, cursor) in &mut gateway.cursors {
-        let status = gateway.queue.status();
-        for _ in 0..sizes(&status, name, *lane).2 {
-            let record = step(cursor.next()).await;
-            books
-                .came
-                .entry(name)
-                .or_default()
-                .insert(event_number(&record));
-            cursor.answer(record.sequence, Outcome::Delivered);
-        }
-    }
-    let status = gateway.queue.status();
-    assert_eq!(status.rotten_records, 0);
-    assert!(
-        status
-            .followers
-            .iter()
-            .all(|follower| follower.waiting == 0 && follower.tally.expired.is_empty()),
-        "{status:?}"
-    );
-    gateway.queue.shutdown().await;
-    let report = inspect::verify(dir).unwrap();
-    assert!(report.is_sound() && report.lost == 0, "{report:?}");
-    for name in DESTINATIONS {
-        let came = books.came.get(name).cloned().unwrap_or_default();
-        let lost: Vec<_> = books.taken.difference(&came).collect();
-        assert!(lost.is_empty(), "answered, and lost for {name}: {lost:?}");
-        let unasked = books
-            .refused
-            .iter()
-            .find(|number| came.contains(number) && !books.taken.contains(number));
-        assert!(
-            books.was_poisoned || unasked.is_none(),
-            "refused, and came all the same: {unasked:?}"
-        );
-    }
 }
