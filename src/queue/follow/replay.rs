@@ -100,7 +100,9 @@ impl Replay {
                 self.next = *first.key();
                 return;
             }
-            first.remove();
+            // Also where a rewind has not come so far again: it needs no second time.
+            let (answered, _) = first.remove_entry();
+            self.next = self.next.max(answered + 1);
         }
         self.next = self.next.max(self.scanned);
     }
