@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use self::track::Track;
 use super::replay::Replay;
 use crate::queue::format::TYPES;
-use boxbridge_event::{Outcome, PersonType, Timestamp};
+use boxbridge_event::{Lane, Outcome, PersonType, Timestamp};
 
 mod tally;
 mod track;
@@ -214,6 +214,12 @@ impl Progress {
             replay.pass(through);
         }
         self.end_replays();
+    }
+
+    /// Whether a replay has still to deliver this record.
+    pub fn is_to_replay(&self, sequence: u64, lane: Lane) -> bool {
+        let mut replays = self.replays.iter();
+        replays.any(|replay| replay.has(lane) && replay.wants(sequence))
     }
 
     /// Ends the replays of records that are no longer there.

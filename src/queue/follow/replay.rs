@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use boxbridge_event::Lane;
+
 /// So many may be handed out above the lowest one without an answer; then reading waits for that one. As many as of live records
 /// behind one that is held back: some megabytes.
 const OPEN_MAX: usize = 1 << 18;
@@ -19,6 +21,9 @@ pub struct Replay {
     next: u64,
     /// The last sequence.
     to: u64,
+    /// Of this lane alone; `None` = of both.
+    #[serde(default)]
+    lane: Option<Lane>,
     /// The next one to hand out.
     #[serde(skip)]
     scanned: u64,
@@ -29,10 +34,15 @@ pub struct Replay {
 
 impl Replay {
     pub fn new(from: u64, to: u64) -> Replay {
+        Replay::of_lane(None, from, to)
+    }
+
+    pub fn of_lane(lane: Option<Lane>, from: u64, to: u64) -> Replay {
         Replay {
             id: uuid::Uuid::new_v4().simple().to_string(),
             next: from,
             to,
+            lane,
             scanned: from,
             open: BTreeMap::new(),
         }
@@ -53,6 +63,25 @@ impl Replay {
 
     pub fn to(&self) -> u64 {
         self.to
+    }
+
+    pub fn lane(&self) -> Option<Lane> {
+        self.lane
+    }
+
+    pub fn has(&self, lane: Lane) -> bool {
+        self.lane.is_none_or(|only| only == lane)
+    }
+
+    /// Whether this record has no answer yet.
+    pub fn wants(&self, sequence: u64) -> bool {
+        let is_in = (self.next..=self.to).contains(&sequence);
+        is_in && !self.open.get(&sequence).copied().unwrap_or(false)
+    }
+
+    /// Records above [`Replay::position`] that were answered.
+    pub fn answered_ahead(&self) -> u64 {
+        self.open.values().filter(|answered| **answered).count() as u64
     }
 
     /// A record was read: whether it is to be handed out.

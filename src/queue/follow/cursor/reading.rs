@@ -74,7 +74,7 @@ impl Cursor {
             Want {
                 reader: Arc::clone(&self.name),
                 replay: Some(replay.id.clone()),
-                lane: None,
+                lane: replay.lane(),
                 types: TypeSet::ALL,
                 from,
                 through: replay.to(),
