@@ -48,7 +48,7 @@ pub struct Event {
 }
 
 impl Body {
-    /// A real-time event of so many bytes, from one of so many devices (at most 10,000).
+    /// A real-time event of so many bytes, from one of so many devices (at most 10,000). It has no pictures where they have no room.
     pub fn new(bytes: usize, devices: u64, person_type: u8) -> Body {
         let empty = document("", "", person_type).len();
         let pictures = bytes.saturating_sub(empty);
@@ -91,6 +91,12 @@ impl Body {
 
     pub fn len(&self) -> usize {
         self.text.len()
+    }
+
+    /// The body of one event, in one piece.
+    pub fn bytes(&self, event: &Event) -> Vec<u8> {
+        let digits = self.digits(event);
+        self.pieces(&digits).concat()
     }
 
     /// Writes a request with this event, from the one text that all events share.
