@@ -64,7 +64,7 @@ pub fn drain(bench: &Bench, row: &Backlog) -> Drained {
     let address = bench.parts.mosquitto();
     let filter = "boxbridge/+/events/blacklist/#";
     let subscriber = runtime.block_on(Subscriber::start(address, filter));
-    let (heard, mut times) = mpsc::channel(1024);
+    let (heard, mut times) = mpsc::unbounded_channel();
     runtime.spawn(hear(subscriber, heard));
 
     let begin = Instant::now();
@@ -110,7 +110,7 @@ fn send_until(boxes: &Arc<Boxes>, is_over: &AtomicBool) -> u64 {
 }
 
 /// Says of each alert how long ago it occurred when it came.
-async fn hear(mut subscriber: Subscriber, heard: mpsc::Sender<Duration>) {
+async fn hear(mut subscriber: Subscriber, heard: mpsc::UnboundedSender<Duration>) {
     loop {
         let message = subscriber.receive_one().await;
         let payload: Value = serde_json::from_slice(&message.payload).expect("JSON");
@@ -128,7 +128,7 @@ async fn hear(mut subscriber: Subscriber, heard: mpsc::Sender<Duration>) {
     }
 }
 
-async fn collect(times: &mut mpsc::Receiver<Duration>, sent: u64) -> Answers {
+async fn collect(times: &mut mpsc::UnboundedReceiver<Duration>, sent: u64) -> Answers {
     let mut alerts = Answers::default();
     for _ in 0..sent {
         match tokio::time::timeout(PATIENCE, times.recv()).await {
