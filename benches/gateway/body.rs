@@ -180,6 +180,7 @@ fn jpeg(length: usize, seed: u64) -> Vec<u8> {
         b"\xff\xda\x00\x0c\x03\x01\x00\x02\x00\x03\x00\x00\x3f\x00",
     ];
     let mut bytes = start.concat();
+
     let mut state = seed;
     while bytes.len() + 2 < length {
         state = state
@@ -187,6 +188,7 @@ fn jpeg(length: usize, seed: u64) -> Vec<u8> {
             .wrapping_add(1_442_695_040_888_963_407);
         bytes.push((state >> 33) as u8 & 0x7f);
     }
+
     bytes.extend([0xff, 0xd9]);
     bytes.resize(length, 0);
     bytes

@@ -84,6 +84,7 @@ impl Boxes {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let begin = Instant::now();
         let until = begin + duration;
+
         let (mut dues, mut senders) = (Vec::new(), Vec::new());
         for thread in 0..threads {
             let (due, moments) = mpsc::unbounded_channel();
@@ -234,6 +235,7 @@ async fn read_answer(stream: &mut TcpStream) -> io::Result<u16> {
         if stream.read_buf(&mut read).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+
         let Some(end) = memchr::memmem::find(&read, b"\r\n\r\n") else {
             continue;
         };
@@ -242,6 +244,7 @@ async fn read_answer(stream: &mut TcpStream) -> io::Result<u16> {
             .lines()
             .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
             .unwrap_or(0_usize);
+
         if read.len() >= end + 4 + length {
             let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
             return status.ok_or_else(|| io::ErrorKind::InvalidData.into());

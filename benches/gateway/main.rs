@@ -23,6 +23,7 @@ mod machine;
 mod measure;
 mod parts;
 mod plain_loop;
+mod reading;
 mod report;
 mod rows;
 mod server;

@@ -40,6 +40,7 @@ pub fn print_row(row: &Row, pairs: &[Pair]) {
     let gateway = Side::of(pairs.iter().map(|pair| &pair.gateway));
     let ratios: Vec<f64> = pairs.iter().map(Pair::ratio).collect();
     let [p50, p99, p999, most_ms] = gateway.answers.quantiles(SHARES);
+
     println!(
         "{:<15} {:<34} {:>8.3} {:>8.3} {:>6.2} {:>10} {p50:>7.1} {p99:>7.1} {p999:>7.1} {most_ms:>7.1} {:>5} {:>5} {:>7.0} {:>7.0} {:>6.1} {:>5.0}",
         row.name,
