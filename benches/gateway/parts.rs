@@ -11,7 +11,7 @@ pub mod authority;
 pub mod certificates;
 #[path = "../../tests/promises/parts/child.rs"]
 pub mod child;
-#[path = "../../tests/promises/parts/servers/kafka.rs"]
+#[path = "../../tests/promises/parts/servers/kafka/mod.rs"]
 pub mod kafka;
 #[path = "../../tests/promises/parts/servers/mosquitto.rs"]
 pub mod mosquitto;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::health::Health;
 use crate::metrics::{Buckets, COUNTS, Outcome};
 use crate::queue::{self, FollowerStatus, Status};
+use crate::send::link::Waits;
+use boxbridge_event::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -85,7 +87,7 @@ pub struct Lane {
     pub lane: String,
     /// Of the destination: whether every lane is connected.
     pub up: bool,
-    /// Person types that are held back, after repeated refusals.
+    /// Person types of which events wait since the destination refused them.
     pub paused_types: Vec<PausedType>,
     pub accepted: u64,
     pub delivered: u64,
@@ -103,6 +105,30 @@ pub struct PausedType {
     pub person_type: String,
     /// The destination's own words.
     pub reason: String,
+    /// `live` or `late`.
+    #[serde(default)]
+    pub topic: String,
+    /// On how many devices; absent where the whole type waits.
+    #[serde(default)]
+    pub devices: Option<usize>,
+    #[serde(default)]
+    pub since: Timestamp,
+    /// Events that wait for this, as far as they were read: at least so many.
+    #[serde(default)]
+    pub waiting: usize,
+}
+
+impl PausedType {
+    fn of(waits: Waits) -> PausedType {
+        PausedType {
+            person_type: waits.template.person_type.to_string(),
+            reason: waits.why,
+            topic: waits.template.timeliness.as_str().to_owned(),
+            devices: waits.devices,
+            since: waits.since,
+            waiting: waits.records,
+        }
+    }
 }
 
 impl Health {
@@ -155,13 +181,9 @@ impl Health {
             .links()
             .iter()
             .find(|link| *link.destination == *follower.destination);
-        let paused = link
-            .map(|link| link.paused_types(follower.lane))
+        let waits = link
+            .map(|link| link.waits(follower.lane))
             .unwrap_or_default();
-        let paused = paused.into_iter().map(|(person_type, reason)| PausedType {
-            person_type: person_type.to_string(),
-            reason,
-        });
         let oldest = follower
             .oldest_waiting
             .map_or(Duration::ZERO, |oldest| self.age(oldest));
@@ -170,7 +192,7 @@ impl Health {
             destination: follower.destination.clone(),
             lane: follower.lane.to_string(),
             up: link.is_some_and(|link| link.is_up()),
-            paused_types: paused.collect(),
+            paused_types: waits.into_iter().map(PausedType::of).collect(),
             accepted: follower.accepted,
             delivered: follower.tally.delivered,
             waiting: follower.waiting,

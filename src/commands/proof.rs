@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{note, say};
 use boxbridge_config::Layers;
 
-/// Sends events and prints the outcome. An error if nobody answered at all.
+/// Sends events and prints the outcome. An error if nobody answered at all; a failure if nothing was taken over.
 pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {
     let outcome = until_interrupted(|stop| simulate::run(options.clone(), stop)).await?;
 
@@ -21,16 +21,20 @@ pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {
             options.url.authority
         );
     }
+    if outcome.is_refused() {
+        note(
+            "nothing was acknowledged: see the answers above, and `boxbridge status` beside the gateway",
+        );
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Records what arrives, compares it with what was sent, and prints the verdict.
 pub async fn reconcile(options: reconcile::Options, layers: Layers) -> anyhow::Result<ExitCode> {
-    let listening =
-        |file: &std::path::Path| note(&format!("listening; arrivals go into {}", file.display()));
+    let ready = |listening: &reconcile::Listening| note(&listening.to_string());
     let report =
-        until_interrupted(|stop| reconcile::run_until(options.clone(), layers, stop, listening))
-            .await?;
+        until_interrupted(|stop| reconcile::run(options.clone(), layers, stop, ready)).await?;
 
     say(&options.render(&report));
     Ok(if options.accepts(&report) {

@@ -33,16 +33,11 @@ pub struct Gateway {
 impl Accept for Gateway {
     /// The straight line of the way in.
     async fn accept(&self, source: Source, body: Body, room: Room) -> Result<Reply, Refusal> {
-        let may_be_short = body.may_be_short();
-        let work = Work::new(self, &source, &room);
+        let work = Work::new(self, &source, &room, body.may_be_short());
         match work.take_apart(Part::Whole(body.bytes)).await? {
             Taken::One(one) => Ok(Reply::One(self.append(&source, *one).await?)),
             Taken::Many(elements) => self.many(&source, elements, &work).await,
-            Taken::None(refusal, body) => {
-                let refusal =
-                    Body::explain(may_be_short, &body, source.charset.as_deref(), refusal);
-                self.refuse(source, body, refusal).await
-            }
+            Taken::None(refusal, body) => self.refuse(source, body, refusal).await,
         }
     }
 

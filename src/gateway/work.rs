@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::accept::Gateway;
 use super::turns::Turns;
 use crate::fault::{self, Fault};
-use crate::ingest::Room;
+use crate::ingest::{Received, Room};
 use crate::normalize;
 use crate::normalize::{
     Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize,
@@ -33,6 +33,7 @@ struct Shared {
     config: Arc<Config>,
     source: Source,
     room: Room,
+    may_be_short: bool,
 }
 
 /// What is to be taken apart.
@@ -69,11 +70,13 @@ enum Turn {
 }
 
 impl Work {
-    pub fn new(gateway: &Gateway, source: &Source, room: &Room) -> Work {
+    /// `may_be_short`: the body may end before its document does.
+    pub fn new(gateway: &Gateway, source: &Source, room: &Room, may_be_short: bool) -> Work {
         let shared = Shared {
             config: Arc::clone(&gateway.config),
             source: source.clone(),
             room: room.clone(),
+            may_be_short,
         };
         Work {
             turns: Arc::clone(&gateway.turns),
@@ -126,8 +129,21 @@ impl Shared {
             .unwrap_or_else(|fault| Err(Refusal::new(Code::Fault, fault.to_string())));
         match (taken, lacks.into_inner()) {
             (Err(_), lacks) if lacks > 0 => Turn::Needs(lacks, part),
-            (Err(refusal), _) => Turn::Done(Taken::None(refusal, text.clone())),
+            (Err(refusal), _) => {
+                Turn::Done(Taken::None(self.explained(refusal, &part), text.clone()))
+            }
             (Ok(taken), _) => Turn::Done(taken),
+        }
+    }
+
+    /// A whole body that is refused may be one that its sender cut off.
+    fn explained(&self, refusal: Refusal, part: &Part) -> Refusal {
+        match part {
+            Part::Whole(body) => {
+                let charset = self.source.charset.as_deref();
+                Received::explain(self.may_be_short, body, charset, refusal)
+            }
+            Part::Element { .. } => refusal,
         }
     }
 

@@ -58,97 +58,121 @@ pub async fn read(
     settings: &boxbridge_config::Ingest,
     room: &Room,
 ) -> Result<Arrived, Incomplete> {
-    let start = Instant::now();
-    let mut bytes = Vec::new();
-    let mut end = DocumentEnd::new(length.charset);
-    let mut was_looked_at = false;
+    let mut reading = Reading {
+        start: Instant::now(),
+        length,
+        settings,
+        bytes: Vec::new(),
+        end: DocumentEnd::new(length.charset),
+        was_looked_at: false,
+    };
 
     loop {
-        let deadline = deadline(start, bytes.len(), settings);
-        let may_end = length.may_be_wrong && !was_looked_at && !bytes.is_empty();
-        let look = if may_end {
-            deadline.min(Instant::now() + SILENCE_MAX)
-        } else {
-            deadline
-        };
+        let deadline = reading.deadline();
+        let wake = reading.pause().map_or(deadline, |end| deadline.min(end));
         let frame = tokio::select! {
             refusal = room.ended() => return Err(Incomplete::Refused(refusal)),
-            frame = tokio::time::timeout_at(look, body.frame()) => frame,
+            frame = tokio::time::timeout_at(wake, body.frame()) => frame,
         };
 
-        let frame = match frame {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(None) => return Ok(arrived(bytes, false)),
-            Ok(Some(Err(_))) if length.may_be_wrong && end.is_whole(&bytes) => {
-                return Ok(arrived(bytes, true));
-            }
-            Ok(Some(Err(_))) => return Err(Incomplete::Aborted),
-            Err(_) if may_end && end.is_whole(&bytes) => return Ok(arrived(bytes, true)),
-            Err(_) if look < deadline => {
-                was_looked_at = true;
+        let has_closed = match frame {
+            Ok(None) => return Ok(reading.arrived(false)),
+            Ok(Some(Ok(frame))) => {
+                let data = frame.into_data().unwrap_or_default();
+                let taken = reading.take(&data, room).await;
+                taken.map_err(Incomplete::Refused)?;
                 continue;
             }
-            Err(_) => return Err(Incomplete::Refused(too_slow(bytes.len(), start))),
-        };
-        let Ok(data) = frame.into_data() else {
-            continue;
+            Ok(Some(Err(_))) => true,
+            Err(_) => false,
         };
 
-        if bytes.len() + data.len() > length.limit {
-            return Err(Incomplete::Refused(too_large(
-                length.limit,
-                length.declared,
-            )));
+        if reading.is_whole().await {
+            return Ok(reading.arrived(true));
         }
-        make_room(&mut bytes, data.len(), length, room)
-            .await
-            .map_err(Incomplete::Refused)?;
-        bytes.extend_from_slice(&data);
-        was_looked_at = false;
+        if has_closed {
+            return Err(Incomplete::Aborted);
+        }
+        if wake == deadline {
+            return Err(Incomplete::Refused(reading.too_slow()));
+        }
     }
 }
 
-fn arrived(bytes: Vec<u8>, is_early: bool) -> Arrived {
-    Arrived {
-        bytes: bytes.into(),
-        is_early,
-    }
-}
-
-/// Makes room for `more` bytes, and holds the buffer's memory. Each buffer is twice as large as the one before, up to the body's length.
-async fn make_room(
-    bytes: &mut Vec<u8>,
-    more: usize,
+/// A body that is coming.
+struct Reading<'a> {
+    start: Instant,
     length: Length,
-    room: &Room,
-) -> Result<(), Refusal> {
-    let needed = bytes.len() + more;
-    if needed <= bytes.capacity() {
-        return Ok(());
+    settings: &'a boxbridge_config::Ingest,
+    bytes: Vec<u8>,
+    end: DocumentEnd,
+    /// The document's end was sought in all bytes that are here.
+    was_looked_at: bool,
+}
+
+impl Reading<'_> {
+    async fn take(&mut self, data: &[u8], room: &Room) -> Result<(), Refusal> {
+        let needed = self.bytes.len() + data.len();
+        if needed > self.length.limit {
+            return Err(too_large(self.length.limit, self.length.declared));
+        }
+
+        if needed > self.bytes.capacity() {
+            let capacity = self.next_capacity(needed);
+            room.grow_to(capacity).await?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+
+        self.bytes.extend_from_slice(data);
+        self.was_looked_at &= data.is_empty();
+        Ok(())
     }
 
-    let declared = length
-        .declared
-        .and_then(|length| usize::try_from(length).ok());
-    let whole = declared.unwrap_or(length.limit).clamp(needed, length.limit);
-    let capacity = (2 * bytes.capacity()).max(FIRST_BYTES).clamp(needed, whole);
-    room.grow_to(capacity).await?;
-    bytes.reserve_exact(capacity - bytes.len());
-    Ok(())
-}
+    /// Twice as much as before, up to the body's length: a slow sender holds little. (The whole length at once would save nothing that can
+    /// be measured: the allocator grows most buffers where they are.)
+    fn next_capacity(&self, needed: usize) -> usize {
+        let limit = self.length.limit;
+        let declared = self.length.declared.map(usize::try_from);
+        let whole = declared.and_then(Result::ok).unwrap_or(limit);
 
-/// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.
-fn deadline(start: Instant, received: usize, settings: &boxbridge_config::Ingest) -> Instant {
-    let at_rate = Duration::from_secs_f64(received as f64 / settings.body_min_rate.max(1) as f64);
-    start + settings.body_timeout.min(RATE_GRACE.max(at_rate))
-}
+        let twice = (2 * self.bytes.capacity()).max(FIRST_BYTES);
+        twice.clamp(needed, whole.clamp(needed, limit))
+    }
 
-fn too_slow(received: usize, start: Instant) -> Refusal {
-    let message = format!(
-        "the body came too slowly: {received} bytes in {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
-    Refusal::new(Code::BodyTimeout, message)
+    /// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.
+    fn deadline(&self) -> Instant {
+        let rate = self.settings.body_min_rate.max(1) as f64;
+        let at_rate = Duration::from_secs_f64(self.bytes.len() as f64 / rate);
+        self.start + self.settings.body_timeout.min(RATE_GRACE.max(at_rate))
+    }
+
+    /// Until when the sender may be silent before the document's end is sought.
+    fn pause(&self) -> Option<Instant> {
+        let may_end = self.length.may_be_wrong && !self.was_looked_at && !self.bytes.is_empty();
+        may_end.then(|| Instant::now() + SILENCE_MAX)
+    }
+
+    /// Whether the bytes are one whole document, whatever length was declared.
+    async fn is_whole(&mut self) -> bool {
+        self.was_looked_at = true;
+        self.length.may_be_wrong && self.end.is_whole(&self.bytes).await
+    }
+
+    fn arrived(self, is_early: bool) -> Arrived {
+        Arrived {
+            bytes: self.bytes.into(),
+            is_early,
+        }
+    }
+
+    fn too_slow(&self) -> Refusal {
+        let message = format!(
+            "the body came too slowly: {} bytes in {:.1} s",
+            self.bytes.len(),
+            self.start.elapsed().as_secs_f64()
+        );
+        Refusal::new(Code::BodyTimeout, message)
+    }
 }
 
 pub fn too_large(limit: usize, declared: Option<u64>) -> Refusal {

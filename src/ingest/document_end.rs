@@ -1,10 +1,13 @@
 //! Finds the end of a JSON document whose declared length is wrong: some firmware counts characters, or bytes that it does not send.
 //!
 //! Promises: a document is whole when its outermost bracket has closed and only white space follows. It is read twice, as UTF-8 and in
-//! the encoding it may have instead; each reading looks at a byte once, however the body comes. Deliberately no parser: `normalize` reads
-//! what stands between the brackets.
+//! the encoding it may have instead; each reading looks at a byte once, however the body comes, and never keeps a thread for long.
+//! Deliberately no parser: `normalize` reads what stands between the brackets.
 
 use crate::charset::Charset;
+
+/// So many bytes take a millisecond or two in the slowest encoding: nobody's answer waits longer for this thread.
+const STEP: usize = 64 << 10;
 
 /// Follows a body as it comes: as UTF-8, and in the encoding that it may have if it is not UTF-8.
 #[derive(Debug)]
@@ -42,44 +45,69 @@ impl DocumentEnd {
         }
     }
 
-    /// Whether `body` is one whole document. Earlier calls saw its beginning.
-    pub fn is_whole(&mut self, body: &[u8]) -> bool {
-        self.follow(body);
+    /// Whether `body` is one whole document. Earlier calls saw its beginning. Lets other work of this thread pass in between.
+    pub async fn is_whole(&mut self, body: &[u8]) -> bool {
+        while self.step(body) {
+            tokio::task::yield_now().await;
+        }
+
+        self.says_whole()
+    }
+
+    fn says_whole(&self) -> bool {
         self.plain.is_whole() || (!self.is_utf_8 && self.wide.is_whole())
     }
 
-    fn follow(&mut self, body: &[u8]) {
+    /// Looks at the next bytes; false when there are no more.
+    fn step(&mut self, body: &[u8]) -> bool {
+        let before = self.place();
         self.plain.follow(body, |bytes| bytes.first().map(|_| 1));
 
         if self.is_utf_8 {
-            match std::str::from_utf8(body.get(self.valid..).unwrap_or_default()) {
-                Ok(text) => self.valid += text.len(),
-                Err(error) => {
-                    self.valid += error.valid_up_to();
-                    // A character that is only cut off may still be completed.
-                    self.is_utf_8 = error.error_len().is_none();
-                }
-            }
-        }
-        if !self.is_utf_8 {
+            self.look_for_utf_8(body);
+        } else {
             self.wide.follow(body, |bytes| self.charset.length(bytes));
         }
+
+        self.place() != before
+    }
+
+    fn look_for_utf_8(&mut self, body: &[u8]) {
+        match std::str::from_utf8(up_to(body, self.valid)) {
+            Ok(text) => self.valid += text.len(),
+            Err(error) => {
+                self.valid += error.valid_up_to();
+                // A character that is only cut off may still be completed.
+                self.is_utf_8 = error.error_len().is_none();
+            }
+        }
+    }
+
+    fn place(&self) -> (usize, usize, usize, bool) {
+        (self.plain.seen, self.wide.seen, self.valid, self.is_utf_8)
     }
 }
 
+/// The bytes of one step.
+fn up_to(body: &[u8], from: usize) -> &[u8] {
+    body.get(from..body.len().min(from + STEP))
+        .unwrap_or_default()
+}
+
 impl Outline {
-    /// `length` says how long the first character of some bytes is.
+    /// Looks at one step. `length` says how long the first character of some bytes is.
     fn follow(&mut self, body: &[u8], length: impl Fn(&[u8]) -> Option<usize>) {
-        while let Some(rest) = body.get(self.seen..)
-            && let (Some(first), Some(length)) = (rest.first(), length(rest))
-        {
+        let mut rest = up_to(body, self.seen);
+        while let (Some(first), Some(length)) = (rest.first(), length(rest)) {
             self.look(*first);
-            self.seen += length;
             self.continuations += if length > 1 {
                 length - 1
             } else {
                 usize::from(first & 0xc0 == 0x80)
             };
+
+            self.seen += length;
+            rest = rest.get(length..).unwrap_or_default();
         }
     }
 
@@ -118,7 +146,8 @@ impl Outline {
 /// The message for a body that ends within its document: by how much its declared length was too small if it counted characters.
 pub fn shortfall(body: &[u8], charset: Charset) -> Option<String> {
     let mut whole = DocumentEnd::new(charset);
-    if whole.is_whole(body) {
+    while whole.step(body) {}
+    if whole.says_whole() {
         return None;
     }
 
@@ -142,24 +171,45 @@ pub fn shortfall(body: &[u8], charset: Charset) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn look(end: &mut DocumentEnd, body: &[u8]) -> bool {
+        while end.step(body) {}
+        end.says_whole()
+    }
+
     fn check(body: impl AsRef<[u8]>, is_whole: bool) {
-        let (body, charset) = (body.as_ref(), Charset::declared(None));
-        let mut whole = DocumentEnd::new(charset);
-        for end in 0..body.len() {
-            whole.is_whole(&body[..end]);
+        let body = body.as_ref();
+        let mut end = DocumentEnd::new(Charset::declared(None));
+        for length in 0..body.len() {
+            look(&mut end, &body[..length]);
         }
-        assert_eq!(
-            whole.is_whole(body),
-            is_whole,
-            "{}",
-            String::from_utf8_lossy(body)
-        );
-        assert_eq!(
-            DocumentEnd::new(charset).is_whole(body),
-            is_whole,
-            "{} at once",
-            String::from_utf8_lossy(body)
-        );
+
+        let shown = String::from_utf8_lossy(body);
+        assert_eq!(look(&mut end, body), is_whole, "{shown}");
+        let mut end = DocumentEnd::new(Charset::declared(None));
+        assert_eq!(look(&mut end, body), is_whole, "{shown} at once");
+    }
+
+    /// Characters of four bytes, which are the slowest; the last byte of the first step lies within one.
+    #[tokio::test]
+    async fn while_the_end_of_a_large_body_is_sought_others_have_their_turn() {
+        let [before, after] = [&b"{\"a\":\"b"[..], b"\"}"];
+        let body = [before, &b"\x81\x30\x81\x30".repeat(STEP), after].concat();
+        let turns = std::rc::Rc::new(std::cell::Cell::new(0));
+
+        let others = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let mut end = DocumentEnd::new(Charset::declared(None));
+        let is_whole = tokio::select! {
+            is_whole = end.is_whole(&body) => is_whole,
+            () = others => false,
+        };
+
+        assert!(is_whole);
+        assert!(turns.get() >= body.len() / STEP, "{} turns", turns.get());
     }
 
     #[test]

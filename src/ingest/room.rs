@@ -18,7 +18,7 @@ pub(super) use history::History;
 #[derive(Clone)]
 pub enum Room {
     Live(Arc<budget::Held>),
-    /// One body at a time is worked on, taken apart element by element: the budget is for what waits.
+    /// One body at a time is worked on, taken apart element by element.
     History(Arc<history::Held>),
 }
 
@@ -43,7 +43,10 @@ impl Room {
     pub fn try_work(&self, bytes: usize) -> Result<(), Refusal> {
         match self {
             Room::Live(held) => held.try_grow_to(bytes),
-            Room::History(_) => Ok(()),
+            Room::History(held) => {
+                held.work(bytes);
+                Ok(())
+            }
         }
     }
 
@@ -51,7 +54,7 @@ impl Room {
     pub async fn work(&self, bytes: usize) -> Result<(), Refusal> {
         match self {
             Room::Live(held) => held.grow_to(bytes).await,
-            Room::History(_) => Ok(()),
+            Room::History(_) => self.try_work(bytes),
         }
     }
 }

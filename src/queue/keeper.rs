@@ -1,69 +1,83 @@
 //! The thread behind the writer: writes cursors, gives back room, samples growth.
 //!
-//! Promises: after a crash no more repeats than was answered in the last 100 ms, as long as the disk takes it; nothing that it does
-//! makes an append wait but for the disk itself; what fails is said once and done again, and ends nothing. Deliberately decides nothing
-//! about records: it carries out what cursors and settings say.
+//! Promises: after a crash no more repeats than was answered in the last 100 ms, as long as the disk takes it; it makes an append wait
+//! for the disk at most; a failure is said once and tried again, and ends nothing. Deliberately decides nothing about records: it
+//! carries out what cursors and settings say.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::inner::Inner;
-use super::progress::Change;
-use super::space;
+use super::follow::Change;
+use super::log::space;
+use super::open_queue::OpenQueue;
+use super::status;
 
 /// How much may repeat after a crash, and how often cursors are written at most.
 const FLUSH: Duration = Duration::from_millis(100);
 /// Under which it is shown that room is not given back.
 const TIDYING: &str = "giving room back";
 
-/// Until closed. Cursors are written a last time by whoever closes.
-pub(super) fn run(inner: &Arc<Inner>) {
+/// Until closed. The closing thread writes cursors a last time.
+pub(super) fn run(queue: &OpenQueue) {
+    let log = &queue.log;
+    let interval = queue.settings.upkeep_interval;
     let mut tidied = Instant::now();
-    let interval = inner.settings.upkeep_interval;
-    while !inner.closing.wait(FLUSH.min(interval)) {
-        if inner.is_poisoned() {
+
+    while !queue.closing.wait(FLUSH.min(interval)) {
+        if log.is_poisoned() {
             return;
         }
         if tidied.elapsed() < interval {
-            space::flush(inner, Change::Answered);
+            queue.subscriptions.flush(log, Change::Answered);
             continue;
         }
+
         tidied = Instant::now();
-        space::flush(inner, Change::Passed);
-        match tidy(inner) {
-            Ok(()) => inner.log.outages.over(|| TIDYING.to_owned()),
-            Err(error) => inner.log.outages.began(TIDYING, &error),
+        queue.subscriptions.flush(log, Change::Passed);
+        match tidy(queue) {
+            Ok(()) => log.outages.over(|| TIDYING.to_owned()),
+            Err(error) => log.outages.began(TIDYING, &error),
         }
-        let waiting = super::status::bytes(inner).waiting;
-        inner
-            .growth
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .sample(waiting);
+        let waiting = status::bytes(queue).waiting;
+        queue.growth.lock().sample(waiting);
     }
 }
 
-fn tidy(inner: &Inner) -> io::Result<()> {
-    let window = inner.settings.replay_window;
+fn tidy(queue: &OpenQueue) -> io::Result<()> {
+    delete_old(queue)?;
+    punch(queue)
+}
+
+/// Deletes segments that every cursor has durably passed and whose replay window is over.
+fn delete_old(queue: &OpenQueue) -> io::Result<()> {
+    let (log, subscriptions) = (&queue.log, &queue.subscriptions);
+    let window = queue.settings.replay_window;
+    let is_old = |segment: &super::log::Segment| segment.age() >= window;
+
     let mut deleted = false;
-    while space::delete_oldest(inner, |segment| segment.age() >= window)? {
+    while space::delete_oldest(log, subscriptions.durable(), is_old)? {
         deleted = true;
     }
     if deleted {
-        let oldest = inner.log.oldest().unwrap_or(0);
-        for exceptions in inner
-            .followers
-            .iter()
-            .filter_map(|follower| follower.exceptions.as_ref())
-        {
-            exceptions.prune(oldest)?;
-        }
+        subscriptions.forget_before(log.oldest().unwrap_or(0))?;
     }
+    Ok(())
+}
+
+/// Gives back what the pictures occupy that the stores have durably passed.
+fn punch(queue: &OpenQueue) -> io::Result<()> {
+    let copies = &queue.settings.copies;
+    let Some(passed) = queue.subscriptions.pictures_durable(copies) else {
+        return Ok(());
+    };
+    if queue.settings.keep_pictures {
+        return Ok(());
+    }
+
     // One that cannot be read holds back no other.
-    let punched: Vec<_> = space::punchable(inner)
+    let punched: Vec<_> = space::punchable(&queue.log, passed)
         .iter()
-        .map(|segment| space::punch(inner, segment))
+        .map(|segment| space::punch(&queue.log, segment))
         .collect();
     punched.into_iter().collect()
 }

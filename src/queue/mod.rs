@@ -1,12 +1,29 @@
 //! Event + pictures → durable record: one log, one cursor per destination and lane.
 //!
-//! Promises: what [`Queue::append`] answered is on stable storage, and comes out of every destination's cursor until that
-//! destination has answered it or a rule of the config ends it; per destination and lane, accepted = delivered + set aside +
-//! expired + waiting, exact across restarts; whatever happens to the bytes, the start ends in serving or in an error that
-//! names the file. Deliberately knows no destination but by name (and that the one called `store` settles pictures), no route,
-//! no network, and does no async work in the writer.
+//! Promises:
+//!
+//! - A record that [`Queue::append`] answered is on stable storage. It comes out of every destination's cursor until that destination has
+//!   answered it or a rule of the config ends it.
+//! - Per destination and lane, accepted = delivered + set aside + expired + waiting, exact across restarts.
+//! - Whatever happens to the bytes, the start ends in serving or in an error that names the file.
+//!
+//! Deliberately knows no destination but by name (and that the one called `store` settles pictures), no route, no network, and does no
+//! async work in the writer.
 //!
 //! This is the design document. It says what lies on disk, and why; how each part does it stands in its file.
+//!
+//! # Folders
+//!
+//! Each knows only those above it (`tidy` checks it), and nothing runs in a circle:
+//!
+//! ```text
+//! format/   the bytes of headers, indexes and slots; no IO
+//! log/      the segments on disk: read, scanned, recovered, deleted; the manifest, the lock, and what the disk does not do now
+//! follow/   the way out: how far each destination has come, what it gets next, and what the store says of pictures
+//! append/   the way in: what waits to be written, and the writer; it asks `follow` for one thing: records that everybody has
+//!           had make room for new ones
+//!           here: what opens it, shows it and keeps it tidy, for all others to use
+//! ```
 //!
 //! # On disk
 //!
@@ -66,74 +83,78 @@
 //!   here, and not in the middle of an event. A record larger than a segment gets a segment of its own size.
 //! - **It is sealed** once the next one is in use, at a proper stop, and by recovery. What is sealed takes no record again (that
 //!   poisons), and no write but for holes. At a stop and in recovery the file is cut behind its trailer.
-//! - **A roll is only ever completed** (`writer/roll.rs`), in this order: the new one is made, its name is durable, it takes the next
-//!   group, the old one gets its index. A start judges a segment without an index by the header of the next. So nothing is written to
-//!   the old one from the moment that the new one may have a name, and appends are refused until that name is durable; and an index that
-//!   cannot be written now is written later, while at most two wait for it in memory.
+//! - **A roll is only ever completed** (`append/writer/roll.rs`), in this order: the new one is made, its name is durable, it takes the
+//!   next group, the old one gets its index. A start judges a segment without an index by the header of the next. So nothing is written
+//!   to the old one from the moment that the new one may have a name, and appends are refused until that name is durable. An index that
+//!   cannot be written now is written later; at most two wait for that in memory.
 //!
 //! # Append
 //!
-//! `intake.rs` holds what waits: urgent before real-time before history, each in turn by source, history on a budget of its own. One thread
-//! (`writer.rs`) takes up to 4 MiB (or one record), `group.rs` lays it out, one `pwrite`, one `fdatasync`, then everybody is
-//! answered. There is no timer: what came during one sync is the next group. Duplicates (`duplicates.rs`) are found by the
-//! same thread, so a duplicate of a record in the same group is answered with that group, and one of an earlier group stands
+//! `append/intake.rs` holds what waits: urgent before real-time before history, each in turn by source, history on a budget of its own.
+//! One thread (`append/writer.rs`) takes up to 4 MiB (or one record), `append/group.rs` lays it out, one `pwrite`, one `fdatasync`, then
+//! everybody is answered. There is no timer: what came during one sync is the next group. The same thread finds duplicates
+//! (`append/duplicates.rs`), so a duplicate of a record in the same group is answered with that group, and one of an earlier group stands
 //! on synced ground.
 //!
 //! # What fails
 //!
 //! Every call goes through [`crate::system::disk`], and any of them may fail. There are three answers:
 //!
-//! - **full**: no room in the budget, on the disk, or for another file. Refused, until what is delivered made room;
-//! - **not now**: everything else that says nothing of what the disk holds, such as no descriptor, no memory, no right, no answer to a
-//!   read; and any failure of a file that nothing answered depends on yet, or no more: a segment without a name, a deletion, a hole, a
-//!   cursor's slot (a suffix repeats). Refused or put off, said once, shown in the status (`outages.rs`), and tried again by itself;
-//! - **poisoned**: a failed sync of a group or of the segments' names, and a failed write of what holds records unless the error says
-//!   that it was never tried. The page cache may now show bytes that the disk does not have, and the next sync would say that all is
+//! - **full**: no room in the budget, on the disk, or for another file. Refused, until delivered records made room.
+//! - **not now**: refused or put off, said once, shown in the status (`log/outages.rs`), and tried again by itself. Such is everything that
+//!   says nothing of what the disk holds: no descriptor, no memory, no right, no answer to a read. So is any failure of a file that
+//!   nothing answered depends on yet, or no more: a segment without a name, a deletion, a hole, a cursor's slot (a suffix repeats).
+//! - **poisoned**: a failed sync of a group or of the segments' names, and a failed write of a file that holds records, unless the error
+//!   says that it was never tried. The page cache may now show bytes that the disk does not have, and the next sync would say that all is
 //!   well. Nothing is acknowledged any more; the process ends; the next start drops the cache of what it scans and reads the disk.
 //!
-//! A refused group is rolled back whole: what it left is overwritten, and passed over by its `write`. The log keeps eight descriptors for
-//! when others hold all there are; the segments' directory is open for as long as the log is.
+//! A refused group is rolled back whole: the next one overwrites it, and a scan passes it over by its `write`. The log keeps eight
+//! descriptors for when others hold all there are; the segments' directory is open for as long as the log is.
 //!
 //! # Torn or rotten
 //!
-//! A segment with a valid trailer costs two small reads at start. One without is scanned (`scan.rs`): from header to header, and
+//! A segment with a valid trailer costs two small reads at start. One without is scanned (`log/scan.rs`): from header to header, and
 //! where a header does not validate, on to the next place that starts like one and does. The highest `durable_through` in any valid
 //! group header divides what was synced from what was not:
 //!
 //! - below it, what is missing or does not validate is **rotten**: counted, alarmed, stepped over;
 //! - above it, it is **torn**: a tail that nobody was told of. It is cut, unless something valid stands behind it.
 //!
-//! A record that validates is kept wherever it stands. What was lost keeps its sequence, as an index entry marked lost; each
-//! cursor that comes by counts it as expired by the rule [`ROTTEN`]. An event that fails its CRC when it is read is treated
-//! the same way; a picture that does is told to whoever asked for it. Segments that are gone altogether show as a gap in the
-//! counts, and are treated the same way, each type by its own count. The manifest keeps what was gone (`gone.rs`): a segment that is back
-//! goes out as a replay to whoever had counted it. Of two that hold the same numbers the later one stays, and the other is put aside under
-//! the name `left-alone-…`, which nobody reads; a number is not given to another segment after a proper stop. How many are gone is counted by sequence (`rotten.rs`), so that a record counts once
-//! for all lanes and cursors.
+//! A record that validates is kept wherever it stands. A lost record keeps its sequence, as an index entry marked lost; each cursor that
+//! comes by counts it as expired by the rule [`ROTTEN`]. An event that fails its CRC when it is read is treated the same way; of a
+//! picture that does, the reader is told. `log/rotten.rs` counts lost records by sequence, so that each counts once for all lanes and
+//! cursors.
 //!
-//! Rot is bytes that do not hold, or a file that ends too early. **A disk that does not answer** is neither rotten nor torn, and a
-//! file that its folder lists and that is not found is such a disk. At the start it is an error that names the file, later it holds whoever reads there, and nobody else: an event the line of its cursor (nobody knows of
-//! which device it tells, and within one nothing may overtake), a picture its device. It is said, with who waits and for which place, and asked
-//! again. A disk that is gone is asked for as long as it takes. **One place** that it does not read for ten minutes, while it reads
-//! the header of the same file, has lost its bytes, and counts as rotten; an index as one that the records have to tell.
+//! Segments that are gone altogether show as a gap in the counts, and are treated the same way, each type by its own count. The manifest
+//! keeps which stretches were gone (`log/gone.rs`): a segment that is back goes out as a replay to every destination that had counted it.
+//! Of two segments that hold the same numbers the later one stays, and the other is put aside under the name `left-alone-…`, which nobody
+//! reads. After a proper stop its number is not given to another segment.
+//!
+//! **A disk that does not answer** is neither rotten nor torn: rot is bytes that do not hold, or a file that ends too early. A file that
+//! its folder lists and that is not found is such a disk, too. At the start it is an error that names the file. Later it holds whoever
+//! reads there, and nobody else: an event holds the line of its cursor (nobody knows of which device it tells, and within one nothing may
+//! overtake), a picture its device. It is said, with who waits and for which place, and the disk is asked again.
+//!
+//! A disk that is gone is asked for as long as it takes. **One place** that it does not read for ten minutes, while it reads the header
+//! of the same file, has lost its bytes, and counts as rotten. An index that is lost that way is told by the records.
 //!
 //! # Cursors
 //!
-//! A cursor (`cursor.rs`, `progress.rs`) has one position per person type: all records of the type up to it are answered. What
-//! was answered ahead of a position is kept in memory and counted when the position gets there, so a slot always holds the
-//! counts of exactly the records up to its positions, and the identity holds in it to the record. A paused type falls behind
-//! alone. Slots are written at most every 100 ms (`keeper.rs`): after a crash a suffix repeats, nothing is lost. Where both
-//! slots are unreadable the destination gets all that is kept again, as a replay, and joins at the end.
+//! A cursor (`follow/cursor.rs`, `follow/progress.rs`) has one position per person type: all records of the type up to it are answered.
+//! Records answered ahead of a position are kept in memory and counted when the position gets there. So a slot always holds the counts of
+//! exactly the records up to its positions, and the identity holds in it to the record. A paused type falls behind alone. Slots are
+//! written at most every 100 ms (`keeper.rs`): after a crash a suffix repeats, nothing is lost. Where both slots are unreadable the
+//! destination gets all that is kept again, as a replay, and joins at the end.
 //!
-//! A replay (`replay.rs`) is a range that is read again through the normal cursor, behind everything live, with the id of the
-//! replay on each record. It is kept in the slot, counts nothing, and repeats only what was answered before.
+//! A replay (`follow/replay.rs`) is a range that is read again through the normal cursor, behind everything live, with the id of the
+//! replay on each record. It is kept in the slot, counts nothing, and repeats only records that were answered before.
 //!
 //! # Room
 //!
-//! A segment goes (`space.rs`) when every cursor has **durably** passed it, no replay needs it, and its replay window is over or
-//! room is wanted. Ages count by uptime; at start, by the wall clock without its jumps (`crate::system::clock`). So a clock that is set deletes
-//! nothing. The newest segment always stays: it knows where the log ends. Should it be lost all the same, each slot says how far
-//! the log had come, so no sequence is ever given twice.
+//! A segment goes (`log/space.rs`) when every cursor has **durably** passed it, no replay needs it, and its replay window is over
+//! (`keeper.rs`) or room is wanted (`append/room.rs`). Ages count by uptime; at start, by the wall clock without its jumps
+//! (`crate::system::clock`). So a clock that is set deletes nothing. The newest segment always stays: it knows where the log ends. Should
+//! it be lost all the same, each slot says how far the log had come, so no sequence is ever given twice.
 //!
 //! # Measured, and chosen by it
 //!
@@ -144,43 +165,24 @@
 //! duplicates. Pictures are not copied: `pwritev` takes them from where the request left them, and whoever appends has
 //! computed their CRCs, so the one writer only waits for the disk.
 
-mod cursor;
-mod duplicates;
-mod follower;
-mod gone;
-mod group;
+mod append;
+mod follow;
+mod format;
+mod growth;
 mod handle;
-mod inner;
 pub mod inspect;
-mod intake;
 mod keeper;
-mod layout;
-mod lock;
 mod log;
-mod manifest;
 mod open;
-mod outages;
-mod progress;
-mod read_ahead;
-mod record;
-mod recover;
-mod replay;
-mod rotten;
-mod scan;
-mod segment;
+mod open_queue;
 mod settings;
-mod slots;
-mod space;
 mod status;
-mod verdicts;
-mod writer;
 
-pub use cursor::Cursor;
-pub use handle::{AppendError, Appended, Entry, Queue};
-pub use progress::{ROTTEN, Tally};
-pub use settings::{OpenError, Settings};
-pub use space::ON_FULL;
+pub use append::{AppendError, Appended, Entry, ON_FULL};
+pub use follow::{Cursor, ROTTEN, Tally, Verdicts};
+pub use handle::Queue;
+pub use log::OpenError;
+pub use settings::Settings;
 pub use status::{FollowerStatus, SpaceUsed, Status};
-pub use verdicts::Verdicts;
 
 pub use boxbridge_event::{Outcome, Record};

@@ -1,10 +1,12 @@
-//! What the queue is told, and why it would not start.
+//! What the queue is told.
+//!
+//! Promises: a queue of any size has a bounded number of segments, so of open files.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::layout::BLOCK;
+use super::append::Budget;
+use super::format::BLOCK;
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, Destination, OnFull, PicturePolicy};
 
@@ -69,8 +71,17 @@ impl Settings {
             .unwrap_or(usize::MAX)
     }
 
+    pub(super) fn budget(&self) -> Budget {
+        Budget {
+            max_bytes: self.max_bytes,
+            segment_bytes: self.segment_bytes,
+            reserve_bytes: self.reserve_bytes(),
+            on_full: self.on_full,
+        }
+    }
+
     /// What stays free on the file system for cursors, verdicts and set-aside records.
-    pub(super) fn reserve_bytes(&self) -> u64 {
+    fn reserve_bytes(&self) -> u64 {
         (self.max_bytes / SEGMENTS_MIN).min(64 << 20)
     }
 }
@@ -106,44 +117,6 @@ impl From<&Config> for Settings {
                 .map(|copy| copy.name.to_string())
                 .collect(),
             ..Settings::new(&config.data_dir, config.queue.max_bytes)
-        }
-    }
-}
-
-/// Why the queue does not start. Nothing on disk was changed in a way that starting again would not repeat.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("{} is in use by another process", .path.display())]
-    Locked { path: PathBuf },
-    #[error("{} was written by a later version (format {found}, this program knows {known})", .path.display())]
-    Newer {
-        path: PathBuf,
-        found: u32,
-        known: u32,
-    },
-    /// Switched off with records waiting.
-    #[error(
-        "{waiting} records wait for {destination:?}, which is not configured; to give them up: boxbridge queue forget {destination}"
-    )]
-    Waiting { destination: String, waiting: u64 },
-    #[error("no queue in {}: give the gateway's own --config, or ask where it runs", .path.display())]
-    Missing { path: PathBuf },
-    #[error("{doing} {} failed", .path.display())]
-    Io {
-        doing: &'static str,
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl OpenError {
-    /// Says what was being done to which path.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-        move |source| OpenError::Io {
-            doing,
-            path: path.to_owned(),
-            source,
         }
     }
 }

@@ -3,24 +3,20 @@
 //! Promises: per destination and lane, accepted = delivered + set aside + expired + waiting, in one look. Deliberately changes
 //! nothing.
 
-use std::collections::VecDeque;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::inner::Inner;
-use super::log::{Log, Part};
-use super::progress::{Progress, Tally};
-use super::space::{self, APPENDING};
+use super::append::APPENDING;
+use super::follow::{Progress, Subscription, Tally};
+use super::log::{Log, Part, space};
+use super::open_queue::OpenQueue;
 use boxbridge_config::OnFull;
 use boxbridge_event::{Lane, PersonType, Sequence, Timestamp};
 
 /// A group that takes longer makes the queue "stalled": by then a box has hung up.
 const STALLED: Duration = Duration::from_millis(400);
-/// A growth over less than this says nothing: one burst would look like the end.
-const SETTLED: Duration = Duration::from_secs(10);
-/// Growth is judged over so many samples, one a second.
-const SAMPLES: usize = 60;
+/// So many parts of the log are looked into for the oldest record that waits: a type that is paused has its oldest close behind its place.
+const LOOK_AHEAD_PARTS: usize = 16;
 
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -69,171 +65,142 @@ pub struct FollowerStatus {
     pub replays: usize,
 }
 
-pub(super) fn status(inner: &Inner) -> Status {
-    let bytes = bytes(inner);
-    let growth = inner
-        .growth
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .bytes_per_second();
-    let available = inner
-        .log
-        .disk
-        .free_space(&inner.log.directory)
-        .ok()
-        .map(|room| room.bytes);
-    let disk_available =
-        available.map(|bytes| bytes.saturating_sub(inner.settings.reserve_bytes()));
-    // What is only kept gives way.
-    let on_disk = disk_available.map_or(u64::MAX, |available| available.saturating_add(bytes.kept));
-    let room = bytes.limit.saturating_sub(bytes.waiting).min(on_disk);
+pub(super) fn status(queue: &OpenQueue) -> Status {
+    let log = &queue.log;
+    let bytes = bytes(queue);
+    let disk_available = disk_available(queue);
     Status {
         bytes,
         disk_available,
-        time_to_full: growth.map(|growth| Duration::from_secs(room / growth.max(1))),
-        is_full: is_full(inner, &bytes),
-        is_poisoned: inner.is_poisoned(),
-        is_stalled: inner.writing.elapsed() > STALLED,
-        is_refused: inner.log.outages.is_open(APPENDING),
-        outages: inner.log.outages.all(),
-        rotten_records: inner.log.rotten_records(),
-        last_sync: inner.syncing.last(),
-        oldest: inner.log.oldest().map(Sequence),
-        newest: Sequence(inner.log.counts().last()),
-        followers: inner
-            .followers
+        time_to_full: time_to_full(queue, &bytes, disk_available),
+        is_full: is_full(queue, &bytes),
+        is_poisoned: log.is_poisoned(),
+        is_stalled: queue.gauges.writing.elapsed() > STALLED,
+        is_refused: log.outages.is_open(APPENDING),
+        outages: log.outages.all(),
+        rotten_records: log.rotten_records(),
+        last_sync: queue.gauges.last_sync.get(),
+        oldest: log.oldest().map(Sequence),
+        newest: Sequence(log.counts().last()),
+        followers: queue
+            .subscriptions
             .iter()
-            .map(|follower| of(inner, follower))
+            .map(|subscription| of(log, subscription))
             .collect(),
     }
 }
 
-fn of(inner: &Inner, follower: &super::follower::Follower) -> FollowerStatus {
-    let progress = follower.progress();
+fn disk_available(queue: &OpenQueue) -> Option<u64> {
+    let free = queue.log.disk.free_space(&queue.log.directory).ok()?;
+    Some(
+        free.bytes
+            .saturating_sub(queue.settings.budget().reserve_bytes),
+    )
+}
+
+fn time_to_full(
+    queue: &OpenQueue,
+    bytes: &SpaceUsed,
+    disk_available: Option<u64>,
+) -> Option<Duration> {
+    let growth = queue.growth.lock().bytes_per_second()?;
+    // Records that are only kept give way.
+    let on_disk = disk_available.map_or(u64::MAX, |available| available.saturating_add(bytes.kept));
+    let room = bytes.limit.saturating_sub(bytes.waiting).min(on_disk);
+    Some(Duration::from_secs(room / growth.max(1)))
+}
+
+fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
+    let progress = subscription.progress();
     // Under the progress lock, so that nothing is answered that is not yet accepted.
-    let accepted = follower.accepted(&inner.log, &progress);
+    let accepted = subscription.accepted(log, &progress);
     let tally = progress.answered();
     let waiting = accepted.saturating_sub(tally.total());
-    let oldest_waiting = if waiting == 0 {
-        None
-    } else {
-        oldest_waiting(&inner.log, follower.lane, &progress)
+    let oldest_waiting = match waiting {
+        0 => None,
+        _ => oldest_waiting(log, subscription.lane, &progress),
     };
-    let replays = progress.replays.len();
     FollowerStatus {
-        destination: follower.destination.clone(),
-        lane: follower.lane,
+        destination: subscription.destination.clone(),
+        lane: subscription.lane,
         accepted,
         tally,
         waiting,
         oldest_waiting,
-        replays,
+        replays: progress.replays.len(),
     }
 }
 
-/// When the oldest record came that is waiting: handed out, or not yet read.
+/// When the oldest record came that waits: handed out, or not yet read.
 fn oldest_waiting(log: &Log, lane: Lane, progress: &Progress) -> Option<Timestamp> {
     let open = progress.oldest_unanswered();
-    let scanned = |person_type: PersonType| progress.scanned(person_type);
-    let unread = PersonType::ALL
+    let scanned = PersonType::ALL
         .iter()
-        .map(|person_type| scanned(*person_type))
-        .min()?;
-    if let Some((sequence, received_at)) = open
-        && sequence <= unread
-    {
-        return Some(received_at);
-    }
-    let mut from = unread + 1;
-    // A few segments: a type that is paused has its oldest close behind its place.
-    for _ in 0..LOOK_AHEAD_SEGMENTS {
-        let segment = match log.part(from)? {
-            Part::Segment(segment) => segment,
-            Part::Gap(gap) => {
-                from = gap.last + 1;
-                continue;
-            }
+        .map(|person_type| progress.scanned(*person_type));
+    let all_read = scanned.min()?;
+    let unread = match open {
+        Some((sequence, _)) if sequence <= all_read => None,
+        _ => oldest_unread(log, lane, progress, all_read),
+    };
+
+    let oldest = open.into_iter().chain(unread).min();
+    oldest.map(|(_, received_at)| received_at)
+}
+
+/// The first record beyond `after` that nobody has read yet for its type, and when it came.
+fn oldest_unread(
+    log: &Log,
+    lane: Lane,
+    progress: &Progress,
+    after: u64,
+) -> Option<(u64, Timestamp)> {
+    for (from, part) in log.parts(after + 1).take(LOOK_AHEAD_PARTS) {
+        let Part::Segment(segment) = part else {
+            continue;
         };
+
         let mut found = None;
         let seen = segment.visit(from, |sequence, entry| {
-            let is_ours =
-                entry.lane == lane && !entry.lost && sequence > scanned(entry.person_type);
+            let is_unread = sequence > progress.scanned(entry.person_type);
+            let is_ours = entry.lane == lane && !entry.lost && is_unread;
             found = is_ours.then_some((sequence, entry.received_at));
             found.is_none()
         });
-        if let (Ok(()), Some(found)) = (seen, found) {
-            return open
-                .into_iter()
-                .chain([found])
-                .min()
-                .map(|(_, received_at)| received_at);
+        if seen.is_ok() && found.is_some() {
+            return found;
         }
-        from = segment.through().last() + 1;
     }
-    open.map(|(_, received_at)| received_at)
+    None
 }
 
-const LOOK_AHEAD_SEGMENTS: usize = 16;
+/// As of now, not as of the last append: a gateway that a load balancer took out gets no append, and would stay out for ever.
+fn is_full(queue: &OpenQueue, bytes: &SpaceUsed) -> bool {
+    let budget = queue.settings.budget();
+    let wanted = budget.segment_bytes;
+    let has_no_room = bytes.waiting + wanted > bytes.limit
+        || space::missing(&queue.log, wanted.saturating_add(budget.reserve_bytes)).is_some();
 
-/// As of now, not as of the last append: whoever is taken out of a load balancer gets none, and would stay out for ever.
-fn is_full(inner: &Inner, bytes: &SpaceUsed) -> bool {
-    let wanted = inner.settings.segment_bytes;
-    let has_no_room =
-        bytes.waiting + wanted > bytes.limit || space::missing(inner, wanted).is_some();
-    let is_open = inner
-        .log
-        .state()
-        .segments
-        .back()
-        .is_some_and(|segment| !segment.is_sealed());
-    has_no_room
-        && inner.settings.on_full == OnFull::Refuse
-        && (!is_open || inner.full.load(Ordering::Relaxed))
+    let segments = queue.log.segments();
+    let is_open = segments.last().is_some_and(|segment| !segment.is_sealed());
+    let was_refused = queue.gauges.full.load(Ordering::Relaxed);
+    has_no_room && budget.on_full == OnFull::Refuse && (!is_open || was_refused)
 }
 
-pub(super) fn bytes(inner: &Inner) -> SpaceUsed {
-    let passed = inner
-        .followers
-        .iter()
-        .map(|follower| follower.progress().position())
-        .min()
-        .unwrap_or(u64::MAX);
-    let limit = inner.settings.max_bytes;
+pub(super) fn bytes(queue: &OpenQueue) -> SpaceUsed {
+    let passed = queue.subscriptions.position();
+    let limit = queue.settings.max_bytes;
     let mut used = SpaceUsed {
         limit,
         ..SpaceUsed::default()
     };
-    for segment in &inner.log.state().segments {
+
+    for segment in &queue.log.state().segments {
         let bytes = segment.allocated.load(Ordering::Relaxed);
-        if segment.through().last() > passed {
-            used.waiting += bytes
-        } else {
-            used.kept += bytes
+        match segment.through().last() > passed {
+            true => used.waiting += bytes,
+            false => used.kept += bytes,
         }
     }
     used.free = limit.saturating_sub(used.waiting + used.kept);
     used
-}
-
-/// How fast the bytes that wait grow.
-#[derive(Default)]
-pub(super) struct Growth {
-    samples: VecDeque<(Instant, u64)>,
-}
-
-impl Growth {
-    pub(super) fn sample(&mut self, waiting: u64) {
-        self.samples.push_back((Instant::now(), waiting));
-        if self.samples.len() > SAMPLES {
-            self.samples.pop_front();
-        }
-    }
-
-    fn bytes_per_second(&self) -> Option<u64> {
-        let ((from, before), (to, after)) = (self.samples.front()?, self.samples.back()?);
-        let grown = after.checked_sub(*before).filter(|grown| *grown > 0)?;
-        let milliseconds = u64::try_from(to.duration_since(*from).as_millis()).ok();
-        let milliseconds = milliseconds.filter(|took| *took >= SETTLED.as_millis() as u64)?;
-        Some(grown.saturating_mul(1000) / milliseconds)
-    }
 }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::window::{Extent, HeldBack, Template};
 use crate::metrics;
-use boxbridge_event::{Lane, PersonType};
+use boxbridge_event::{Lane, PersonType, Timestamp};
 
 mod outage;
 #[cfg(test)]
@@ -39,9 +40,9 @@ struct State {
     /// It has connected since it was last down.
     has_connected: bool,
     outage: Outage,
-    /// The person types that are held back, and why.
-    paused: BTreeMap<PersonType, String>,
-    pauses: [Outage; PersonType::ALL.len()],
+    /// What waits since it was refused.
+    waits: BTreeMap<Template, Waits>,
+    refusals: [Outage; Template::COUNT],
     /// Single events that are held back.
     suspects: Vec<String>,
 }
@@ -58,6 +59,43 @@ pub enum Condition {
     },
 }
 
+/// A person type of which records wait since its live topic, or its late one, was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    pub template: Template,
+    /// On how many devices; `None` = the whole type.
+    pub devices: Option<usize>,
+    /// The reason, and the other side's words.
+    pub why: String,
+    pub since: Timestamp,
+    /// Records that wait at least: of more than a window nobody counts them.
+    pub records: usize,
+}
+
+impl Waits {
+    fn sentence(&self) -> String {
+        let Waits {
+            template,
+            devices,
+            why,
+            since,
+            records,
+        } = self;
+        let person_type = template.person_type;
+        let state = match devices {
+            None => format!("{person_type} is paused"),
+            Some(1) => format!("{person_type} is refused for now on one device"),
+            Some(devices) => format!("{person_type} is refused for now on {devices} devices"),
+        };
+        let wait = if *records == 1 {
+            "event waits"
+        } else {
+            "events wait"
+        };
+        format!("{state}: {why}, since {since}, {records} {wait}")
+    }
+}
+
 impl Link {
     /// `kind` is the name that messages of its kind call it by.
     pub fn new(destination: impl Into<Arc<str>>, kind: &'static str) -> Link {
@@ -67,8 +105,8 @@ impl Link {
             condition: Condition::Connecting,
             has_connected: false,
             outage: Outage::default(),
-            paused: BTreeMap::new(),
-            pauses: Default::default(),
+            waits: BTreeMap::new(),
+            refusals: Default::default(),
             suspects: Vec::new(),
         };
         Link {
@@ -130,46 +168,93 @@ impl Link {
         self.count(&lanes);
     }
 
-    /// Events of this type wait from now on, and are tried from time to time.
-    pub fn paused(&self, lane: Lane, person_type: PersonType, why: String) {
+    /// A record was refused, and so much waits from now on and is tried from time to time.
+    pub fn refused(&self, lane: Lane, extent: Extent, why: String) {
         let why = self.of_its_own(why);
+        let (template, devices) = match extent {
+            Extent::Topic(template) => (template, Some(1)),
+            Extent::Template(template) => (template, None),
+        };
         let mut lanes = self.lock();
         let state = &mut lanes[place(lane)];
-        let outage = &mut state.pauses[usize::from(person_type.number())];
-        if outage.failed(&why, Instant::now()).is_some() {
-            tracing::error!(
-                destination.name = &*self.destination,
-                %lane,
-                %person_type,
-                why,
-                "refused again and again: events of this type wait in the queue and are tried from time to time"
-            );
+
+        // That the whole type waits is said, also where the cause is known.
+        let cause = format!("{} {why}", if devices.is_none() { "all" } else { "one" });
+        let outage = &mut state.refusals[template.index()];
+        if outage.failed(&cause, Instant::now()).is_some() {
+            self.say_refused(lane, extent, &why);
         }
-        state.paused.insert(person_type, why);
-        metrics::paused(&self.destination, lane, state.paused.len());
+
+        let waits = state.waits.entry(template).or_insert_with(|| Waits {
+            template,
+            devices,
+            why: String::new(),
+            since: Timestamp::now(),
+            records: 1,
+        });
+        waits.why = why;
+        if devices.is_none() {
+            waits.devices = None;
+        }
+        self.count_waits(lane, state);
     }
 
-    /// The types that are held back still: all others flow.
-    pub fn still_paused(&self, lane: Lane, types: impl Iterator<Item = PersonType>) {
+    fn say_refused(&self, lane: Lane, extent: Extent, why: &str) {
+        let destination = &*self.destination;
+        match extent {
+            Extent::Topic(template) => tracing::warn!(
+                destination.name = destination,
+                %lane,
+                person_type = %template.person_type,
+                topic = template.timeliness.as_str(),
+                why,
+                "refused for now: the event is tried again, and those of its topic wait behind it"
+            ),
+            Extent::Template(template) => tracing::error!(
+                destination.name = destination,
+                %lane,
+                person_type = %template.person_type,
+                topic = template.timeliness.as_str(),
+                why,
+                "refused again and again: events of this type wait in the queue and are tried from time to time"
+            ),
+        }
+    }
+
+    /// What waits still: all else flows.
+    pub fn still_waits(&self, lane: Lane, still: impl Iterator<Item = HeldBack>) {
         let mut lanes = self.lock();
         let state = &mut lanes[place(lane)];
-        if state.paused.is_empty() {
+        if state.waits.is_empty() {
             return;
         }
-        let still: Vec<PersonType> = types.collect();
-        let flowing: Vec<PersonType> = state
-            .paused
-            .keys()
-            .filter(|paused| !still.contains(paused))
-            .copied()
-            .collect();
-        for person_type in flowing {
-            state.paused.remove(&person_type);
-            if state.pauses[usize::from(person_type.number())].ended() {
-                tracing::info!(destination.name = &*self.destination, %lane, %person_type, "events of this type flow again");
+        let mut waits: BTreeMap<Template, Waits> = BTreeMap::new();
+        for held in still {
+            if let Some(mut same) = state.waits.remove(&held.template) {
+                (same.devices, same.records) = (held.devices, held.records);
+                waits.insert(held.template, same);
             }
-            metrics::paused(&self.destination, lane, state.paused.len());
         }
+
+        let flowing = std::mem::replace(&mut state.waits, waits);
+        for template in flowing.into_keys() {
+            if state.refusals[template.index()].ended() {
+                tracing::info!(
+                    destination.name = &*self.destination,
+                    %lane,
+                    person_type = %template.person_type,
+                    topic = template.timeliness.as_str(),
+                    "events of this type flow again"
+                );
+            }
+        }
+        self.count_waits(lane, state);
+    }
+
+    fn count_waits(&self, lane: Lane, state: &State) {
+        let mut types: Vec<PersonType> = state.waits.keys().map(|of| of.person_type).collect();
+        types.dedup();
+        metrics::paused(&self.destination, lane, types.len());
     }
 
     /// Waits before the next attempt, for `pause` at most: once one lane is through, the other need not wait any longer.
@@ -192,19 +277,29 @@ impl Link {
             .all(|state| state.condition == Condition::Up)
     }
 
-    /// The person types that are held back in this lane, and why.
-    pub fn paused_types(&self, lane: Lane) -> Vec<(PersonType, String)> {
-        let lanes = self.lock();
-        lanes[place(lane)]
-            .paused
-            .iter()
-            .map(|(person_type, why)| (*person_type, why.clone()))
-            .collect()
+    /// What waits in this lane since it was refused.
+    pub fn waits(&self, lane: Lane) -> Vec<Waits> {
+        self.lock()[place(lane)].waits.values().cloned().collect()
     }
 
     /// All that does not flow, each in a sentence of its own.
     pub fn troubles(&self) -> Vec<String> {
         let lanes = self.lock();
+        let destination = &self.destination;
+        let of_lane = |(lane, state): (&Lane, &State)| -> Vec<String> {
+            let waits = state.waits.values().map(Waits::sentence);
+            waits
+                .chain(state.suspects.iter().cloned())
+                .map(|trouble| format!("{destination} {lane}: {trouble}"))
+                .collect()
+        };
+        self.down_sentence(&lanes)
+            .into_iter()
+            .chain(Lane::ALL.iter().zip(lanes.iter()).flat_map(of_lane))
+            .collect()
+    }
+
+    fn down_sentence(&self, lanes: &Lanes) -> Option<String> {
         let destination = &self.destination;
         let why = |state: &State| match &state.condition {
             Condition::Up => None,
@@ -216,24 +311,12 @@ impl Link {
             .zip(lanes.iter())
             .filter_map(|(lane, state)| Some((lane, why(state)?)))
             .collect();
-        let down = match down.as_slice() {
+
+        match down.as_slice() {
             [] => None,
             [(lane, error)] => Some(format!("{destination} is down in the {lane} lane: {error}")),
             [(_, error), ..] => Some(format!("{destination} is down: {error}")),
-        };
-        let of_lane = |(lane, state): (&Lane, &State)| -> Vec<String> {
-            let paused = state
-                .paused
-                .iter()
-                .map(|(person_type, why)| format!("{person_type} is paused: {why}"));
-            paused
-                .chain(state.suspects.iter().cloned())
-                .map(|trouble| format!("{destination} {lane}: {trouble}"))
-                .collect()
-        };
-        down.into_iter()
-            .chain(Lane::ALL.iter().zip(lanes.iter()).flat_map(of_lane))
-            .collect()
+        }
     }
 
     /// A message about this destination.

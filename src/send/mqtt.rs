@@ -1,8 +1,9 @@
 //! Messages → an MQTT broker, QoS 1, MQTT 5 or 3.1.1, over TCP, TLS or WebSocket. The only place that knows rumqttc.
 //!
 //! Promises: an event is never retained; `Acknowledged` means that the broker said so for this very message. Every connection is made
-//! anew, with a clean session: the client library's own reconnecting loses messages without a word when the broker has forgotten it.
-//! The urgent lane's connection carries the gateway's status as its last will, unless connections die on it. Deliberately does not persist anything, and does not subscribe.
+//! anew, with a clean session: when the broker has forgotten the old one, the client library's own reconnecting loses messages without a word.
+//! The urgent lane's connection carries the gateway's status as its last will, unless connections die on it. Deliberately does not persist
+//! anything, and does not subscribe.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,13 +13,14 @@ use boxbridge_connect::tls::{self, TlsError};
 use rumqttc::TlsConfiguration;
 
 use boxbridge_config::{Broker, MqttTransport};
-use boxbridge_event::{Lane, Message, Timestamp};
+use boxbridge_event::{ByLane, Lane, Message, Timestamp};
 
 use super::patience::Patience;
 use super::{ConnectError, Destination};
 
 mod admission;
 mod connection;
+mod dial;
 mod learned_size;
 mod ledger;
 mod namesake;
@@ -32,19 +34,20 @@ mod v5;
 pub use connection::Offer;
 pub use session::Session;
 
-use connection::{Connection, Dial, Route};
+use dial::Dial;
 use learned_size::LearnedSize;
+use ledger::Ledger;
 use namesake::Namesake;
 use race::Addresses;
-use session::Limits;
+use session::Terms;
 use status::{Greeting, Status};
 
-/// How long a goodbye may take: what waits for it is on its way out.
+/// How long a goodbye may take: a stop waits for it.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// No event fits into less: a broker that allows no more takes none, and nothing is set aside for that. 0 breaks the protocol (MQTT 5, 3.2.2.3.6).
-const PACKET_LEAST: usize = 256;
+const PACKET_LEAST: u32 = 256;
 
-/// Who we are, to brokers and to whoever watches the status topic.
+/// Who we are, to brokers and to people who watch the status topic.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The destination's name: one gateway may have several brokers, or be at one of them twice.
@@ -66,9 +69,9 @@ pub struct Mqtt {
     stall_timeout: Duration,
     greeting: Greeting,
     /// One client id for each lane.
-    namesakes: [Arc<Namesake>; Lane::ALL.len()],
-    /// How long the broker may be silent, by lane.
-    patience: [Arc<Patience>; Lane::ALL.len()],
+    namesakes: ByLane<Arc<Namesake>>,
+    /// How long the broker may be silent.
+    patience: ByLane<Arc<Patience>>,
     learned_size: Arc<LearnedSize>,
 }
 
@@ -84,23 +87,20 @@ impl Mqtt {
         let window = u16::try_from(limits.window_records)
             .unwrap_or(u16::MAX)
             .max(1);
-        let of_lane =
-            |lane: Lane| Arc::new(Namesake::new(client_id(&config, &identity, lane.as_str())));
-        let namesakes = [of_lane(Lane::Urgent), of_lane(Lane::Normal)];
-        let addresses = Arc::new(Addresses::of(&broker));
-        let (stall_timeout, greeting) = (limits.stall_timeout, Greeting::of(&identity.destination));
-        let patience = std::array::from_fn(|_| Arc::new(Patience::new(stall_timeout)));
+        let namesake = |lane: Lane| Namesake::new(client_id(&config, &identity, lane.as_str()));
+        let patience = |_| Arc::new(Patience::new(limits.stall_timeout));
+
         let mqtt = Mqtt {
+            addresses: Arc::new(Addresses::of(&broker)),
+            window,
+            stall_timeout: limits.stall_timeout,
+            greeting: Greeting::of(&identity.destination),
+            namesakes: ByLane::new(|lane| Arc::new(namesake(lane))),
+            patience: ByLane::new(patience),
+            learned_size: Arc::default(),
             config,
             broker,
-            addresses,
             identity,
-            window,
-            stall_timeout,
-            greeting,
-            namesakes,
-            patience,
-            learned_size: Arc::default(),
         };
         mqtt.tls()?;
         Ok(mqtt)
@@ -116,32 +116,27 @@ impl Mqtt {
 
     /// Connects, asks what the broker offers, and leaves; for `check --online`.
     pub async fn probe(&self) -> Result<Offer, ConnectError> {
-        let namesake = Arc::new(Namesake::new(client_id(
-            &self.config,
-            &self.identity,
-            "check",
-        )));
-        let mut connection = Connection::open(self.dial(namesake, None)?).await?;
-        // It told what was asked; whether it also takes leave is all the same.
+        let client_id = client_id(&self.config, &self.identity, "check");
+        let (mut connection, offer) = self.dial(&client_id, None)?.open().await?;
+
+        // The broker has said everything; nothing depends on the goodbye.
         drop(tokio::time::timeout(FAREWELL, connection.leave()).await);
-        Ok(connection.offer)
+        Ok(offer)
     }
 
-    fn dial(&self, namesake: Arc<Namesake>, will: Option<Status>) -> Result<Dial, ConnectError> {
+    fn dial(&self, client_id: &str, will: Option<Status>) -> Result<Dial, ConnectError> {
+        let tls = self.tls().map_err(|error| ConnectError {
+            message: format!("{error} (send.mqtt.ca_file, cert_file and key_file)"),
+        })?;
+        let username = self.config.username.clone();
+
         Ok(Dial {
             broker: self.broker.clone(),
             addresses: Arc::clone(&self.addresses),
-            route: Route::Name,
             version: self.config.version,
-            tls: self.tls().map_err(|error| ConnectError {
-                message: error.to_string(),
-            })?,
-            namesake,
-            login: self
-                .config
-                .username
-                .clone()
-                .map(|username| (username, self.config.password.clone())),
+            tls,
+            client_id: client_id.to_owned(),
+            login: username.map(|username| (username, self.config.password.clone())),
             will,
             keep_alive: self.config.keep_alive,
             packet_max: self.config.max_packet_bytes,
@@ -159,16 +154,50 @@ impl Mqtt {
         }
     }
 
+    /// The status message, where a connection of this lane carries it.
     fn status(&self, lane: Lane) -> Option<Status> {
-        match lane {
-            Lane::Urgent if self.greeting.is_on() => self
-                .config
-                .status_topic
-                .as_ref()
-                .map(|topic| Status::new(topic, &self.identity)),
-            Lane::Urgent => None,
-            Lane::Normal => None,
+        let topic = self.config.status_topic.as_ref()?;
+        let is_carried = lane == Lane::Urgent && self.greeting.is_on();
+        is_carried.then(|| Status::new(topic, &self.identity))
+    }
+
+    fn terms(&self, lane: Lane, offer: Offer) -> Terms {
+        let offered = offer
+            .packet_max
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or(usize::MAX);
+        Terms {
+            version: self.config.version,
+            packet_max: self.config.max_packet_bytes.min(offered),
+            keep_alive: self.config.keep_alive,
+            patience: Arc::clone(self.patience.of(lane)),
+            learned_size: Arc::clone(&self.learned_size),
+            namesake: Arc::clone(self.namesakes.of(lane)),
+            destination: Arc::clone(&self.identity.destination),
+            broker: dial::url(&self.broker),
         }
+    }
+
+    /// Begins a session with the status message. Two connections that die on it switch it off.
+    async fn greet(&self, session: &mut Session, status: Status) -> Result<(), ConnectError> {
+        let topic = status.topic.clone();
+        let lost = match session.greet(status).await {
+            Ok(()) => {
+                self.greeting.taken();
+                return Ok(());
+            }
+            Err(lost) => lost,
+        };
+
+        if !lost.is_explained {
+            self.greeting.cost_a_connection(&topic);
+        }
+        Err(ConnectError {
+            message: format!(
+                "the connection died on the status message, topic {topic} (send.mqtt.status_topic): {}",
+                lost.error
+            ),
+        })
     }
 }
 
@@ -177,54 +206,25 @@ impl Destination for Mqtt {
     type Session = Session;
 
     async fn connect(&self, lane: Lane) -> Result<Session, ConnectError> {
-        let namesake = Arc::clone(&self.namesakes[usize::from(lane.number())]);
-        // Nothing where nobody uses our client id, which is nearly always.
+        let namesake = self.namesakes.of(lane);
+        // No pause where nobody else uses our client id, which is nearly always.
         tokio::time::sleep(namesake.pause(fastrand::f64())).await;
 
         let status = self.status(lane);
-        let connection = Connection::open(self.dial(namesake, status.clone())?).await?;
-        let offered = connection
-            .offer
-            .packet_max
-            .and_then(|bytes| usize::try_from(bytes).ok())
-            .unwrap_or(usize::MAX);
-        if offered < PACKET_LEAST {
-            let message = format!(
-                "the broker announces a Maximum Packet Size of {offered} bytes: no event fits into that"
-            );
-            return Err(ConnectError { message });
-        }
+        let dial = self.dial(namesake.client_id(), status.clone())?;
+        let (connection, offer) = dial.open().await?;
 
-        let limits = Limits {
-            version: self.config.version,
-            window: usize::from(self.window.min(connection.offer.receive_maximum).max(1)),
-            packet_max: self.config.max_packet_bytes.min(offered),
-            learned_size: Arc::clone(&self.learned_size),
-            patience: Arc::clone(&self.patience[usize::from(lane.number())]),
-            destination: Arc::clone(&self.identity.destination),
-            keep_alive: self.config.keep_alive,
-        };
-        let topic = status.as_ref().map(|status| status.topic.clone());
-        let started = Session::start(connection, limits, status).await;
-        match (&started, &topic) {
-            (Ok(_), Some(_)) => self.greeting.taken(),
-            (Err(lost), Some(topic)) if !lost.is_explained => {
-                self.greeting.cost_a_connection(topic)
-            }
-            _ => {}
+        let window = self.window.min(offer.receive_maximum);
+        let ledger = Ledger::new(usize::from(window));
+        let mut session = Session::new(connection, ledger, self.terms(lane, offer));
+        if let Some(status) = status {
+            self.greet(&mut session, status).await?;
         }
-        started.map_err(|lost| {
-            let topic = topic.unwrap_or_default();
-            ConnectError {
-                message: format!(
-                    "the connection died on the status message, topic {topic}: {}",
-                    lost.error
-                ),
-            }
-        })
+        Ok(session)
     }
 }
 
+/// The prefix of the settings and the lane; two destinations at one broker must not meet.
 fn client_id(config: &boxbridge_config::Mqtt, identity: &Identity, suffix: &str) -> String {
     let usual = || match &*identity.destination {
         boxbridge_config::MQTT => format!("boxbridge-{}", identity.instance),

@@ -77,6 +77,14 @@ impl Patience {
     }
 }
 
+/// Waits until then; without a moment, for ever.
+pub async fn until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

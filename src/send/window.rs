@@ -1,23 +1,25 @@
 //! What is submitted and not yet answered, in one lane: which record may go next, which waits and for what.
 //!
-//! Promises: within a device nothing overtakes, but what is refused with its whole template or kills the connection; a record that waits for its
-//! pictures, or was refused for a passing reason, holds back nothing but its device; a template that is refused again and again waits, and is
-//! probed with one record; a record that kills the connection is tried alone and found out; live records go before replayed ones, and what one
-//! may act on only as far as the line carries it in time. Bounded in records, bytes, span and time, and never full of what does not flow. Pure
-//! bookkeeping: it is told the time.
+//! Promises: within a topic of a device nothing overtakes, but what kills the connection; within a device neither, but what is refused with
+//! its topic. A record that waits for its pictures, or was just refused for a passing reason, holds back nothing but its device. A topic or
+//! template that is refused again and again waits alone, and is probed with one record. A record that kills the connection is tried alone and
+//! found out. Live records go before replayed ones, and what one may act on only as far as the line carries it in time. Bounded in records,
+//! bytes, span and time, and never full of what does not flow. Pure bookkeeping: it is told the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::Bound;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use boxbridge_event::{PersonType, Sequence, Timestamp};
 
+mod answers;
 mod entry;
 mod flow;
+mod next;
 mod overflow;
 mod pace;
 mod parked;
-mod refused;
+mod places;
+mod setbacks;
 mod suspicion;
 mod template;
 
@@ -25,11 +27,12 @@ use entry::{Entry, State};
 use flow::Flow;
 use overflow::Left;
 use pace::Pace;
+use setbacks::Setbacks;
 use suspicion::{Finding, Suspicion, Victim};
 
+pub use answers::{Consequence, Extent};
 pub use entry::{Awaits, Poison, Replayed, Traits};
 pub use overflow::Reading;
-pub use refused::{Consequence, Extent};
 pub use suspicion::Blame;
 pub use template::{Template, Timeliness};
 
@@ -78,13 +81,14 @@ pub struct Window<T> {
     unread: [bool; PersonType::ALL.len()],
     /// There is no room, and nothing was answered since.
     full_since: Option<Instant>,
-    submitted: BTreeSet<Sequence>,
+    submitted: BTreeMap<Sequence, Template>,
     submitted_bytes: usize,
     /// Submitted once more after a refusal.
     resubmitted: BTreeSet<Sequence>,
     /// Nothing goes beside this one.
     alone: Option<Sequence>,
     flows: [Flow; Template::COUNT],
+    setbacks: Setbacks,
     pace: Pace,
     suspicion: Option<Suspicion>,
     news: VecDeque<News>,
@@ -97,8 +101,16 @@ pub enum News {
     Held(Template),
     /// The connection dies on several: the template waits.
     Paused(Template),
-    /// What was said to be refused for now is taken.
-    TakenAgain(Template),
+}
+
+/// A template of which records wait since they were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    pub template: Template,
+    /// Of how many devices; `None` = of all.
+    pub devices: Option<usize>,
+    /// In the window: more may wait behind them.
+    pub records: usize,
 }
 
 impl<T> Window<T> {
@@ -120,11 +132,12 @@ impl<T> Window<T> {
             left: Left::default(),
             unread: Default::default(),
             full_since: None,
-            submitted: BTreeSet::new(),
+            submitted: BTreeMap::new(),
             submitted_bytes: 0,
             resubmitted: BTreeSet::new(),
             alone: None,
             flows: [Flow::OPEN; Template::COUNT],
+            setbacks: Setbacks::default(),
             pace: Pace::default(),
             suspicion: (poison == Poison::Possible).then(Suspicion::default),
             news: VecDeque::new(),
@@ -137,15 +150,14 @@ impl<T> Window<T> {
             records: self.settings.records.min(session.records).max(1),
             bytes: self.settings.bytes.min(session.bytes).max(1),
         };
-        let finding = self
-            .suspicion
-            .as_mut()
-            .and_then(|suspicion| suspicion.reached(now));
-        self.news
-            .extend(finding.map(|(template, finding)| match finding {
-                Finding::Held => News::Held(template),
-                Finding::Paused => News::Paused(template),
-            }));
+
+        let suspicion = self.suspicion.as_mut();
+        let finding = suspicion.and_then(|suspicion| suspicion.reached(now));
+        let news = finding.map(|(template, finding)| match finding {
+            Finding::Held => News::Held(template),
+            Finding::Paused => News::Paused(template),
+        });
+        self.news.extend(news);
         self.forget_all();
     }
 
@@ -156,24 +168,25 @@ impl<T> Window<T> {
 
     /// The session is lost; `explained` by a reason that is no record's doing.
     pub fn lost(&mut self, explained: bool, now: Instant) -> Blame {
-        let in_flight =
-            self.submitted
-                .iter()
-                .filter_map(|sequence| match self.entries.get(sequence)?.state {
-                    State::Submitted { template, at, .. } => Some(Victim {
-                        sequence: *sequence,
-                        template,
-                        submitted_at: at,
-                    }),
-                    _ => None,
-                });
-        let in_flight: Vec<_> = in_flight.collect();
+        let in_flight = self.in_flight();
         let suspicion = self.suspicion.as_mut().filter(|_| !explained);
         let blame = suspicion.map_or(Blame::Connection, |suspicion| {
             suspicion.death(&in_flight, now)
         });
         self.forget_all();
         blame
+    }
+
+    fn in_flight(&self) -> Vec<Victim> {
+        let victim = |sequence: &Sequence| match self.entries.get(sequence)?.state {
+            State::Submitted { template, at, .. } => Some(Victim {
+                sequence: *sequence,
+                template,
+                submitted_at: at,
+            }),
+            _ => None,
+        };
+        self.submitted.keys().filter_map(victim).collect()
     }
 
     /// All but what was learned of the destination and of its connection.
@@ -183,6 +196,7 @@ impl<T> Window<T> {
             limits: self.limits,
             unread: self.unread,
             flows: self.flows,
+            setbacks: std::mem::take(&mut self.setbacks).forget_records(),
             pace: std::mem::take(&mut self.pace),
             suspicion: self.suspicion.take(),
             news: std::mem::take(&mut self.news),
@@ -193,50 +207,25 @@ impl<T> Window<T> {
 
     /// Takes in a record. One that is here already stays as it is, and one behind others that were left is left too.
     pub fn admit(&mut self, traits: Traits<'_>, awaits: Awaits, payload: T, now: Now) {
-        let Traits {
-            sequence,
-            device,
-            person_type,
-            replayed,
-            act_before,
-            held_bytes,
-        } = traits;
+        let sequence = traits.sequence;
         if self.entries.contains_key(&sequence) {
             return;
         }
-        if replayed == Replayed::No {
-            let number = usize::from(person_type.number());
-            self.live[number].insert(sequence);
-            self.newest[number] = self.newest[number].max(sequence);
-        }
-        let state = match awaits {
-            Awaits::Nothing => State::Queued,
-            Awaits::Pictures => State::Waiting(None),
-            Awaits::PicturesUntil(until) => State::Waiting(Some(until)),
-        };
-        let device = device.to_owned();
-        let entry = Entry {
-            device,
-            person_type,
-            replayed,
-            act_before,
-            held_bytes,
-            state,
-            attempts: 0,
-            refused: None,
-            payload,
-        };
+        let entry = Entry::new(traits, awaits, payload);
+        self.note_read(sequence, &entry);
         let template = self.template(&entry, now);
         if self.is_left(&entry, template, sequence) {
             return;
         }
 
-        self.held_bytes += held_bytes;
-        if replayed == Replayed::Yes {
+        self.held_bytes += entry.held_bytes;
+        if entry.replayed == Replayed::Yes {
             self.replayed.records += 1;
-            self.replayed.bytes += held_bytes;
+            self.replayed.bytes += entry.held_bytes;
         }
+        let state = entry.state;
         self.entries.insert(sequence, entry);
+
         if self.is_held(sequence) {
             return self.park(sequence, template);
         }
@@ -245,6 +234,15 @@ impl<T> Window<T> {
             until.map(|until| self.deadlines.insert((until, sequence)));
         }
         self.queue(sequence);
+    }
+
+    /// How far the records of a type are apart.
+    fn note_read(&mut self, sequence: Sequence, entry: &Entry<T>) {
+        if entry.replayed == Replayed::No {
+            let number = usize::from(entry.person_type.number());
+            self.live[number].insert(sequence);
+            self.newest[number] = self.newest[number].max(sequence);
+        }
     }
 
     /// Records that wait for their pictures.
@@ -263,6 +261,7 @@ impl<T> Window<T> {
             State::Queued | State::Parked(_) | State::Submitted { .. } => return,
         };
         entry.state = State::Queued;
+
         let device = entry.device.clone();
         self.waiting.remove(&sequence);
         until.map(|until| self.deadlines.remove(&(until, sequence)));
@@ -271,119 +270,31 @@ impl<T> Window<T> {
 
     /// Ends the waits that are over.
     pub fn tick(&mut self, now: Now) {
-        while let Some((until, sequence)) = self
-            .deadlines
-            .first()
-            .copied()
-            .filter(|(until, _)| *until <= now.at)
+        while let Some((until, sequence)) = self.deadlines.first().copied()
+            && until <= now.at
         {
             self.deadlines.remove(&(until, sequence));
             self.release(sequence);
         }
+
         self.flows.iter_mut().for_each(|flow| flow.tick(now.at));
+        self.setbacks.forget_old(now.at);
         self.unpark_late(now);
     }
 
     /// The next moment, after this one, at which time alone changes something.
     pub fn next_moment(&self, now: Instant) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(until, _)| *until);
-        let pauses = self
-            .flows
-            .iter()
-            .filter_map(Flow::paused_until)
-            .chain(self.stands_still_at());
+        let pauses = self.flows.iter().filter_map(Flow::paused_until);
         let trials = self.suspicion.iter().flat_map(Suspicion::next_moments);
         deadline
             .into_iter()
             .chain(pauses)
+            .chain(self.stands_still_at())
+            .chain(self.setbacks.next_moments())
             .chain(trials)
             .filter(|moment| *moment > now)
             .min()
-    }
-
-    /// How long what is handed over now stands behind what is under way.
-    pub fn expected_wait(&self) -> Duration {
-        self.pace.wait(self.submitted_bytes)
-    }
-
-    /// The oldest live record that may be submitted now, else the oldest replayed one; before them, what is to be tried.
-    pub fn next_ready(&mut self, now: Now) -> Option<Sequence> {
-        let records = self
-            .suspicion
-            .as_ref()
-            .map_or(self.limits.records, |suspicion| {
-                suspicion.trusts(self.limits.records)
-            });
-        if self.alone.is_some()
-            || self.submitted.len() >= records
-            || self.submitted_bytes >= self.limits.bytes
-        {
-            return None;
-        }
-        let flowing = self.next_flowing(now);
-        if let Some(trial) = self.next_trial(now) {
-            self.alone = Some(trial).filter(|_| self.submitted.is_empty());
-            return self.alone;
-        }
-        self.next_probe().or(flowing)
-    }
-
-    /// Parks what may not flow, on its way.
-    fn next_flowing(&mut self, now: Now) -> Option<Sequence> {
-        let is_troubled = !self.resubmitted.is_empty() || self.flows.iter().any(Flow::is_troubled);
-        let mut behind = None;
-        loop {
-            let after = behind.map_or(Bound::Unbounded, Bound::Excluded);
-            let place = *self.ready.range((after, Bound::Unbounded)).next()?;
-            let (_, sequence) = place;
-            let entry = self.entries.get(&sequence)?;
-            let template = self.template(entry, now);
-            if self.is_closed(template) || self.is_left(entry, template, sequence) {
-                self.park(sequence, template);
-                continue;
-            }
-            if is_troubled && self.is_in_doubt(&entry.device) {
-                behind = Some(place);
-                continue;
-            }
-            // What comes behind it would keep the line full.
-            let has_time =
-                template.timeliness == Timeliness::Late || self.submitted_bytes < self.pace.limit();
-            return has_time.then_some(sequence);
-        }
-    }
-
-    /// Whether something of this device is under way that may well be refused for now: the next would overtake it, whatever its type.
-    fn is_in_doubt(&self, device: &str) -> bool {
-        let is_of_it = |sequence: &Sequence, entry: &Entry<T>| match entry.state {
-            State::Submitted { template, .. } => {
-                let is_doubtful = self.flows[template.index()].is_troubled()
-                    || self.resubmitted.contains(sequence);
-                is_doubtful && entry.device == device
-            }
-            _ => false,
-        };
-        self.submitted.iter().any(|sequence| {
-            self.entries
-                .get(sequence)
-                .is_some_and(|entry| is_of_it(sequence, entry))
-        })
-    }
-
-    /// Of a record, if it were handed over now.
-    fn template(&self, entry: &Entry<T>, now: Now) -> Template {
-        let arrives = now.clock.plus(self.expected_wait());
-        let is_live = entry
-            .act_before
-            .is_some_and(|act_before| arrives <= act_before);
-        Template::new(
-            entry.person_type,
-            if is_live {
-                Timeliness::Live
-            } else {
-                Timeliness::Late
-            },
-        )
     }
 
     pub fn payload(&self, sequence: Sequence) -> Option<&T> {
@@ -403,76 +314,6 @@ impl<T> Window<T> {
             .map_or(0, |entry| entry.attempts)
     }
 
-    /// It is in the session now.
-    pub fn submitted(&mut self, sequence: Sequence, bytes: usize, now: Now) {
-        let Some(template) = self
-            .entries
-            .get(&sequence)
-            .map(|entry| self.template(entry, now))
-        else {
-            return;
-        };
-        self.leave_place(sequence);
-        let Some(entry) = self.entries.get_mut(&sequence) else {
-            return;
-        };
-        entry.state = State::Submitted {
-            template,
-            bytes,
-            at: now.at,
-        };
-        entry.attempts += 1;
-        if entry.refused.is_some() {
-            self.resubmitted.insert(sequence);
-        }
-        self.submitted.insert(sequence);
-        self.submitted_bytes += bytes;
-        self.pace.submitted(self.submitted_bytes, now.at);
-    }
-
-    /// It is answered, or there was nothing to send: out of the window.
-    pub fn answered(&mut self, sequence: Sequence) -> Option<T> {
-        self.leave_place(sequence);
-        let entry = self.entries.remove(&sequence)?;
-        self.alone = self.alone.filter(|alone| *alone != sequence);
-        self.full_since = None;
-        self.held_bytes -= entry.held_bytes;
-        if entry.replayed == Replayed::Yes {
-            self.replayed.records -= 1;
-            self.replayed.bytes -= entry.held_bytes;
-        }
-        self.live[usize::from(entry.person_type.number())].remove(&sequence);
-        self.suspicion
-            .iter_mut()
-            .for_each(|suspicion| suspicion.forget(sequence));
-        self.unpark_open();
-        Some(entry.payload)
-    }
-
-    /// The destination took it: its template flows, and the connection lives.
-    pub fn taken(&mut self, sequence: Sequence, now: Instant) -> Option<T> {
-        let entry = self.entries.get(&sequence)?;
-        let State::Submitted {
-            template,
-            bytes,
-            at,
-        } = entry.state
-        else {
-            return self.answered(sequence);
-        };
-        let is_taken_again = self.flows[template.index()].took(entry.refused.is_some());
-        let in_flight = self.submitted_bytes - bytes;
-        self.pace
-            .answered(bytes, now.saturating_duration_since(at), in_flight, now);
-        self.suspicion
-            .iter_mut()
-            .for_each(|suspicion| suspicion.taken(sequence, template, now));
-        if is_taken_again {
-            self.news.push_back(News::TakenAgain(template));
-        }
-        self.answered(sequence)
-    }
-
     /// What is to be said.
     pub fn news(&mut self) -> Option<News> {
         self.news.pop_front()
@@ -483,6 +324,33 @@ impl<T> Window<T> {
         Template::all()
             .filter(|template| self.is_closed(*template))
             .map(|template| template.person_type)
+    }
+
+    /// What waits since it was refused, by template.
+    pub fn held_back(&self) -> impl Iterator<Item = HeldBack> {
+        Template::all().filter_map(|template| {
+            let (devices, aside) = self.setbacks.count(template);
+            let is_closed = self.is_closed(template);
+            if !is_closed && devices == 0 {
+                return None;
+            }
+            Some(HeldBack {
+                template,
+                devices: Some(devices).filter(|_| !is_closed),
+                records: aside + self.parked[template.index()].len() + self.behind(template),
+            })
+        })
+    }
+
+    /// Records of devices that wait for another try with this template.
+    fn behind(&self, template: Template) -> usize {
+        let refused = self.retrying.iter().filter_map(|sequence| {
+            let entry = self.entries.get(sequence)?;
+            let queue = self.devices.get(&entry.device)?;
+            let (refused, _) = entry.refused?;
+            (refused == template && queue.front() == Some(sequence)).then_some(queue.len())
+        });
+        refused.sum()
     }
 }
 

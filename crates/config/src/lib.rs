@@ -31,8 +31,8 @@ pub use reader::schema::schema;
 pub use reader::units::{duration, size};
 pub use route::{Format, PicturePolicy, PictureWait, Route, Routes};
 pub use send::{
-    Broker, Bucket, Destination, Embedded, Kafka, Kind, MQTT, Mqtt, MqttTransport, MqttVersion,
-    STORE, Sasl, Send, Store, StoreUrl,
+    Broker, Bucket, Destination, Embedded, KAFKA, Kafka, Kind, MQTT, Mqtt, MqttTransport,
+    MqttVersion, STORE, Sasl, Send, Store, StoreUrl,
 };
 pub use values::networks::Networks;
 pub use values::secret::Secret;

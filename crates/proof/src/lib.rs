@@ -12,3 +12,4 @@ pub mod content_hash;
 pub mod faces;
 pub mod reconcile;
 pub mod simulate;
+mod terminal;

@@ -3,8 +3,9 @@
 use tokio::time::Instant;
 
 use crate::commands::colour::{ALERT, ODD, VIP, paint};
+use boxbridge_config::MQTT;
 use boxbridge_event::{PersonType, PictureKind};
-use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
+use boxbridge_proof::reconcile::{Arrival, Stream};
 use boxbridge_proof::simulate::{self, Entry};
 
 pub struct Pass {
@@ -29,9 +30,9 @@ impl Pass {
 
     /// Notes an arrival; false if the bus had the event already.
     pub fn arrived(&mut self, arrival: Arrival) -> bool {
-        let place = match arrival.bus {
-            Bus::Mqtt => &mut self.mqtt,
-            Bus::Kafka => &mut self.kafka,
+        let place = match arrival.bus == MQTT {
+            true => &mut self.mqtt,
+            false => &mut self.kafka,
         };
         let is_first = place.is_none();
         if is_first {
@@ -75,7 +76,7 @@ impl Pass {
             Stream::Late => "late topic: for the record",
             Stream::Elsewhere => "an unexpected topic",
         };
-        let bus = arrival.bus.as_str();
+        let bus = &arrival.bus;
         Some(format!(
             "{} {bus} after {seconds:.1} s, {meaning}  {}",
             head(entry),

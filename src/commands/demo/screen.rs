@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use super::outage::{self, OutageRequest};
 use super::pass::{self, Pass};
 use crate::commands::colour::{FAINT, VOICE, paint, shown};
+use boxbridge_config::MQTT;
 use boxbridge_event::PersonType;
-use boxbridge_proof::reconcile::{Arrival, Bus, Stream};
+use boxbridge_proof::reconcile::{Arrival, Stream};
 use boxbridge_proof::simulate::{Entry, Marker};
 
 /// A line waits this long for both buses.
@@ -117,16 +118,16 @@ impl Screen {
         };
         let is_urgent = pass.is_urgent();
         // An event that no box of ours sent does not count. One that is faster than its answer counts with the answer.
-        match arrival.bus {
+        match arrival.bus.as_str() {
             _ if pass.entry.is_none() => {}
-            Bus::Mqtt => self.counts.mqtt += 1,
-            Bus::Kafka => self.counts.kafka += 1,
+            MQTT => self.counts.mqtt += 1,
+            _ => self.counts.kafka += 1,
         }
 
         if let Some(line) = late {
             self.tell(&line);
         }
-        if arrival.bus == Bus::Mqtt {
+        if arrival.bus == MQTT {
             self.caught_up(marker, is_urgent, arrival.stream);
         }
         self.show_if_complete(marker);

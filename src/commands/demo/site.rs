@@ -15,9 +15,8 @@ use super::outage::{self, OutageRequest};
 use super::screen::Screen;
 use crate::app::{App, Held, build};
 use crate::send::embedded::Embedded;
-use boxbridge_config::{Config, Kind, Layers, Secret, reached};
-use boxbridge_event::Timestamp;
-use boxbridge_proof::reconcile::{Bus, Recorded, Recorder, Report, Rules, Sources, judge_files};
+use boxbridge_config::{Config, KAFKA, Kind, Layers, STORE, Secret, reached};
+use boxbridge_proof::reconcile::{Recorded, Recorder, Report, Settings, Sources, judge_files};
 use boxbridge_proof::simulate::{self, Entry, Outcome};
 
 /// Settings that replace the defaults; `--set` replaces these.
@@ -187,7 +186,7 @@ impl Site {
         drop((broker, kafka));
         outage::end(&options.data_dir);
 
-        let report = judge_files(&config, &[ledger], &[recording], Some(READ_MAX)).await?;
+        let report = judge_files(&config, &[ledger], &[recording], &[STORE], READ_MAX).await?;
         Ok(End {
             outcome,
             report,
@@ -204,26 +203,16 @@ impl Site {
     }
 
     fn sources(&self) -> Sources {
-        // A guard's screen is on the broker's side of the line.
-        let as_anybody = |mqtt| boxbridge_config::Mqtt {
-            broker: None,
-            username: None,
-            password: Secret::default(),
-            ..mqtt
-        };
-        let mqtt = self.config.send.mqtt().cloned().map(as_anybody);
-        let kafka = self
-            .config
-            .send
-            .kafka()
-            .cloned()
-            .map(|kafka| (kafka, Timestamp::now()));
-        Sources {
-            mqtt,
-            mqtt_filters: Vec::new(),
-            kafka,
-            rules: Rules::of(&self.config),
+        let mut sources = Sources::all(&self.config);
+        for bus in &mut sources.buses {
+            // A guard's screen is on the broker's side of the line, and is anybody to it.
+            if let Settings::Mqtt { mqtt, .. } = &mut bus.settings {
+                mqtt.broker = None;
+                mqtt.username = None;
+                mqtt.password = Secret::default();
+            }
         }
+        sources
     }
 
     fn traffic(&self, options: &Options) -> anyhow::Result<simulate::Options> {
@@ -331,7 +320,7 @@ impl Watch {
                 Some(line) = self.arrivals.recv() => match line {
                     Recorded::Arrival(arrival) => self.screen.arrived(arrival),
                     // Every event goes to Kafka, and nothing else does.
-                    Recorded::Foreign(Bus::Kafka) => self.screen.arrived_from_another(),
+                    Recorded::Foreign(bus) if bus == KAFKA => self.screen.arrived_from_another(),
                     _ => {}
                 },
                 Some(request) = self.requests.recv() => self.cut(request).await,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::site::End;
-use boxbridge_proof::reconcile::Bus;
+use boxbridge_config::{KAFKA, MQTT};
 
 pub fn of(end: &End) -> String {
     let End {
@@ -12,7 +12,7 @@ pub fn of(end: &End) -> String {
         waiting,
     } = end;
     let mut text = String::new();
-    let lost = |bus: &Bus| report.buses.get(bus).map_or(0, |bus| bus.lost.count);
+    let lost = report.buses.values().map(|bus| bus.lost.count);
     let store = report.store.clone().unwrap_or_default();
 
     // Writing to a String cannot fail.
@@ -30,16 +30,14 @@ pub fn of(end: &End) -> String {
         report.acknowledged
     );
 
-    for bus in Bus::ALL {
-        let Some(found) = report.buses.get(&bus) else {
+    for bus in [MQTT, KAFKA] {
+        let Some(found) = report.buses.get(bus) else {
             continue;
         };
         let _ = write!(
             text,
-            "{:<14}{} of {} delivered",
-            bus.as_str(),
-            found.received,
-            found.expected
+            "{bus:<14}{} of {} delivered",
+            found.received, found.expected
         );
         for (count, word) in [
             (found.late.count, "late"),
@@ -78,7 +76,7 @@ pub fn of(end: &End) -> String {
     let _ = write!(
         text,
         "\nlost          {}",
-        Bus::ALL.iter().map(lost).sum::<u64>() + store.lost.count + store.dangling.count
+        lost.sum::<u64>() + store.lost.count + store.dangling.count
     );
     if !report.passes() {
         let _ = write!(text, "\n\n{report}");

@@ -208,7 +208,7 @@ impl<S: Records> Backlog<S> {
     pub(super) fn nothing_to_send(&mut self, sequence: Sequence) {
         self.source
             .settle(sequence, PictureVerdict::default(), Outcome::Delivered);
-        self.window.answered(sequence);
+        self.window.answered(sequence, Instant::now());
     }
 
     /// A rule of the config ended it.
@@ -220,7 +220,7 @@ impl<S: Records> Backlog<S> {
     ) {
         self.source
             .settle(sequence, verdict, Outcome::Expired { rule });
-        self.window.answered(sequence);
+        self.window.answered(sequence, Instant::now());
     }
 
     /// The destination refused it: it waits for another try, or ends.
@@ -234,7 +234,7 @@ impl<S: Records> Backlog<S> {
             return Refused::Waits(extent);
         }
 
-        match self.window.answered(sequence) {
+        match self.window.answered(sequence, Instant::now()) {
             None => Refused::Waits(None),
             Some(Admitted {
                 record,
@@ -247,7 +247,7 @@ impl<S: Records> Backlog<S> {
 
     /// There is no message that could be made of it.
     pub(super) fn unsendable(&mut self, sequence: Sequence) -> Option<Ending> {
-        let admitted = self.window.answered(sequence)?;
+        let admitted = self.window.answered(sequence, Instant::now())?;
         Some(Ending::new(admitted.record, None, 1, Vec::new()))
     }
 

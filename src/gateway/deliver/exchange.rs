@@ -2,7 +2,7 @@
 //!
 //! Promises: while pictures are fetched or nothing flows, answers are taken and a stop is heard.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -93,14 +93,7 @@ where
         let Some(admitted) = self.backlog.window().payload(sequence) else {
             return;
         };
-        let wait = match self
-            .render
-            .act_before(&admitted.event, admitted.record.replay.as_deref())
-        {
-            Some(_) => self.backlog.window().expected_wait(),
-            None => Duration::ZERO,
-        };
-
+        let wait = self.backlog.window().expected_wait_of(sequence);
         match self.message(admitted, now.clock, wait) {
             Ok(Some(message)) => {
                 self.backlog

@@ -5,7 +5,7 @@
 
 use super::{Delivery, Records};
 use crate::send::Rejection;
-use crate::send::window::{Extent, News, Template, Timeliness};
+use crate::send::window::{Extent, News, Template};
 use boxbridge_event::Sequence;
 
 impl<D, R, S: Records> Delivery<D, R, S> {
@@ -16,7 +16,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         }
 
         let window = self.backlog.window();
-        self.link.still_paused(self.lane, window.paused());
+        self.link.still_waits(self.lane, window.held_back());
         let suspects: Vec<_> = window
             .suspects()
             .map(|(template, records)| suspected(template, records))
@@ -30,58 +30,36 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                 destination.name = &*self.link.destination,
                 lane = %self.lane,
                 person_type = %template.person_type,
-                topic = kind(template),
+                topic = template.timeliness.as_str(),
                 "the connection dies on one event: it is held back, alone, and tried from time to time until another of its type decides"
             ),
             News::Paused(template) => {
                 let why = format!(
                     "the connection dies on them, and not on others ({} topic)",
-                    kind(template)
+                    template.timeliness.as_str()
                 );
-                self.link.paused(self.lane, template.person_type, why);
+                self.link
+                    .refused(self.lane, Extent::Template(template), why);
             }
-            News::TakenAgain(template) => tracing::info!(
-                destination.name = &*self.link.destination,
-                lane = %self.lane,
-                person_type = %template.person_type,
-                topic = kind(template),
-                "what was refused for now is taken"
-            ),
         }
     }
 
-    /// A record was refused, and waits with its device or with its whole type.
+    /// A record was refused, and waits with its topic or with its whole type.
     pub(super) fn say_waiting(&self, sequence: Sequence, rejection: &Rejection, extent: Extent) {
-        let (reason, detail) = (
-            rejection.reason.as_str(),
-            self.link.of_its_own(rejection.detail.clone()),
-        );
-        match extent {
-            Extent::Device => {
+        let (reason, detail) = (rejection.reason.as_str(), &rejection.detail);
+        let why = match extent {
+            Extent::Template(template) => {
+                let kind = template.timeliness.as_str();
+                format!("{reason}: {detail} ({kind} topic)")
+            }
+            Extent::Topic(template) => {
                 let admitted = self.backlog.window().payload(sequence);
                 let topic = admitted.and_then(|admitted| admitted.topic.as_deref());
-                tracing::warn!(
-                    destination.name = &*self.link.destination,
-                    lane = %self.lane,
-                    topic,
-                    reason,
-                    detail,
-                    "refused for now: the event is tried again, and those of its device wait behind it"
-                );
+                let (kind, topic) = (template.timeliness.as_str(), topic.unwrap_or_default());
+                format!("{reason}: {detail} ({kind} topic {topic})")
             }
-            Extent::Template(template) => {
-                let why = format!("{reason}: {detail} ({} topic)", kind(template));
-                self.link.paused(self.lane, template.person_type, why);
-            }
-        }
-    }
-}
-
-/// Which of the two topics of a type.
-fn kind(template: Template) -> &'static str {
-    match template.timeliness {
-        Timeliness::Live => "live",
-        Timeliness::Late => "late",
+        };
+        self.link.refused(self.lane, extent, why);
     }
 }
 
@@ -94,6 +72,6 @@ fn suspected(template: Template, records: usize) -> String {
     };
     format!(
         "the connection dies on {events} of type {person_type} ({} topic): held back, and tried from time to time",
-        kind(template)
+        template.timeliness.as_str()
     )
 }

@@ -174,18 +174,52 @@ async fn a_device_that_is_refused_for_now_silences_no_other_however_much_waits_b
 
     over_quota.store(false, Ordering::Relaxed);
     rig.wait(320, 0).await;
-    rig.assert_order();
+    rig.assert_order_of_topics();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_is_refused_again_and_again_is_overtaken_by_none_of_its_own() {
+async fn a_topic_that_is_refused_for_now_is_named_at_once_and_silences_no_other_of_its_device() {
+    let over_quota = Arc::new(AtomicBool::new(true));
+    let type_of = |number| [EMPLOYEE, STRANGER][number as usize % 2];
+    let events: Vec<_> = (1..=60)
+        .map(|number| (number, type_of(number), "gate"))
+        .collect();
+    let is_over_quota = Arc::clone(&over_quota);
+    let mood = move |sent: &Sent| {
+        let is_refused = sent.person_type == STRANGER && is_over_quota.load(Ordering::Relaxed);
+        if is_refused {
+            Mood::RefusesForNow
+        } else {
+            Mood::Takes
+        }
+    };
+    // One in flight, so that all stand behind the first.
+    let rig = Rig::start_with(1, &events, mood).await;
+    let said = "mqtt normal: stranger is refused for now on one device: passing: not this one";
+    let is_named = || {
+        let troubles = rig.link.troubles();
+        troubles.iter().any(|trouble| trouble.starts_with(said))
+    };
+    rig.until(is_named).await;
+    let employees = (1..=60).filter(|number| type_of(*number) == EMPLOYEE);
+    rig.wait_for(employees).await;
+    assert!(rig.taken().iter().all(|sent| sent.person_type == EMPLOYEE));
+
+    over_quota.store(false, Ordering::Relaxed);
+    rig.wait(60, 0).await;
+    rig.assert_order_of_topics();
+    rig.until(|| !is_named()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_refused_twice_is_overtaken_by_none_of_its_own() {
     let refusals = Arc::new(AtomicUsize::new(0));
     let events: Vec<_> = (1..=6)
         .map(|number| (number, [EMPLOYEE, STRANGER][number as usize % 2], "gate"))
         .collect();
     let counted = Arc::clone(&refusals);
     let mood = move |sent: &Sent| {
-        let is_refused = sent.number == 1 && counted.fetch_add(1, Ordering::Relaxed) < 3;
+        let is_refused = sent.number == 1 && counted.fetch_add(1, Ordering::Relaxed) < 2;
         if is_refused {
             Mood::RefusesForNow
         } else {

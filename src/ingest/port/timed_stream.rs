@@ -23,10 +23,15 @@ const UNREAD_MAX: Duration = Duration::from_secs(10);
 /// A connection that is silent for this long gives way to others: no box waits so long between connecting and sending.
 pub(super) const SILENT_MIN: Duration = Duration::from_secs(5);
 
+/// The kernel counts the age of bytes in ticks of up to this length.
+const TICK: Duration = Duration::from_millis(10);
+
 pub struct TimedStream {
     stream: TcpStream,
     exchange: Exchange,
     first_line: FirstLine,
+    /// When the kernel was asked last for the age of what lies unread.
+    asked: Option<Instant>,
     idle_timeout: Duration,
     head_timeout: Duration,
     /// The phase that `deadline` is for.
@@ -49,6 +54,7 @@ impl TimedStream {
             stream,
             exchange,
             first_line,
+            asked: None,
             idle_timeout,
             head_timeout,
             phase: Phase::Idle,
@@ -93,8 +99,36 @@ impl TimedStream {
         }
     }
 
+    /// Notes the age of what lies unread; pending if that is nothing. Asks before the read: once there is room in the kernel, the rest of a
+    /// body follows at once and makes the stream look young.
+    fn poll_age(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // The answer of a moment ago still holds, to the exactness that the kernel has. A new request begins with a question of its own.
+        let is_known =
+            self.phase != Phase::Idle && self.asked.is_some_and(|at| at.elapsed() < TICK);
+        if is_known {
+            return Poll::Ready(());
+        }
+
+        let mut first = [0];
+        let peeked = ready!(
+            self.stream
+                .poll_peek(context, &mut ReadBuf::new(&mut first))
+        );
+        if matches!(peeked, Ok(1..)) {
+            self.asked = Some(Instant::now());
+            self.exchange.found(tcp_info::age(&self.stream));
+            self.keep_up();
+        }
+        Poll::Ready(())
+    }
+
     /// The receive buffer is empty: waits on, or ends the connection.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.phase == Phase::Served {
+            return Poll::Pending;
+        }
+
+        self.exchange.drained();
         let is_idle = self.phase == Phase::Idle;
         if is_idle
             && self.exchange.takes_the_question(context.waker())
@@ -143,28 +177,17 @@ impl AsyncRead for TimedStream {
         let this = &mut *self;
         this.keep_up();
 
-        let mut first = [0];
+        if this.poll_age(context).is_pending() {
+            return this.poll_silence(context);
+        }
+        // A peer that never falls silent has this deadline too.
+        if this.phase == Phase::Head && this.deadline.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(no_request()));
+        }
 
-        match this
-            .stream
-            .poll_peek(context, &mut ReadBuf::new(&mut first))
-        {
-            Poll::Ready(Ok(1..)) => {
-                // Ask before the read: once there is room in the kernel, the rest of the body follows at once and makes the stream look young.
-                this.exchange.found(tcp_info::age(&this.stream));
-                this.keep_up();
-                // A peer that never falls silent has this deadline too.
-                if this.phase == Phase::Head && this.deadline.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(Err(no_request()));
-                }
-                this.poll_read_some(context, buffer)
-            }
-            Poll::Ready(_) => Pin::new(&mut this.stream).poll_read(context, buffer),
-            Poll::Pending if this.phase == Phase::Served => Poll::Pending,
-            Poll::Pending => {
-                this.exchange.drained();
-                this.poll_silence(context)
-            }
+        match this.poll_read_some(context, buffer) {
+            Poll::Pending => this.poll_silence(context),
+            read => read,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Room and turns of history bodies: any number may come at once, one after the other is worked on.
 //!
-//! Promises: a body takes its turn once it has arrived, so that a slow one keeps nobody away; where the room is full, the one that comes
-//! slowest is ended, and comes again. Deliberately shares nothing by source: boxes send history for as long as it takes.
+//! Promises: a body takes its turn once it has arrived, so a slow one keeps nobody away. If the room is full, the body that comes slowest
+//! is ended, and comes again. What the work on a body costs counts too. Deliberately shares nothing by source: boxes send history for as
+//! long as it takes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -135,6 +136,19 @@ impl Held {
         Ok(())
     }
 
+    /// Holds `bytes` in all for the work on this body, whose turn it is. It is given them at once, for nobody else works: while it holds
+    /// more than there is, no other body grows.
+    pub fn work(&self, bytes: usize) {
+        let mut bodies = self.history.bodies();
+        let Some(coming) = bodies.coming.get_mut(&self.number) else {
+            return;
+        };
+
+        let more = bytes.saturating_sub(coming.bytes);
+        coming.bytes += more;
+        bodies.total += more;
+    }
+
     /// Resolves when this body has to give way to faster ones.
     pub async fn ended(&self) -> Refusal {
         self.ended.cancelled().await;
@@ -192,6 +206,23 @@ mod tests {
         fast.grow_to(30).await.unwrap();
         assert_eq!(ended.await.unwrap().code, Code::HistoryBusy);
         assert!(!slow.ended.is_cancelled() && !arrived.ended.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn what_the_work_on_a_body_takes_is_taken_from_the_others_until_it_is_done() {
+        let history = History::new(100, Duration::ZERO);
+        let costly = history.hold();
+        costly.grow_to(10).await.unwrap();
+        let _turn = costly.turn().await;
+        costly.work(500);
+        costly.work(90);
+
+        let other = history.hold();
+        assert_eq!(other.grow_to(1).await.unwrap_err().code, Code::HistoryBusy);
+        drop(costly);
+        other.grow_to(100).await.unwrap();
+        drop(other);
+        assert_eq!(history.bodies().total, 0);
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
-//! What an error of a produce is about, and so what can be done: every code that the brokers or librdkafka answer a message with.
+//! What a failed produce is about, and so what can be done: every code that the brokers or librdkafka answer a message with.
 //!
-//! Promises: only what is about the record itself ends it; what passes is tried again. One topic's trouble holds back that topic: a setting that
-//! brokers judge topic by topic is taken for this topic's, also where it may be all of them. The destination is held back only for what no topic
-//! decides: our rights in the cluster, our login, the age of the brokers. Either way the setting is named. A code that we do not know is taken for
-//! the mildest: of a broker as passing, of librdkafka as the end of this producer.
+//! Promises: only an error about the record itself ends it; an error that passes is tried again. One topic's trouble holds back that topic: a setting
+//! that brokers judge topic by topic counts as this topic's, even if it may concern all of them. The destination is held back only for what no
+//! topic decides: our rights in the cluster, our login, the age of the brokers. Either way the setting is named. A code that we do not know gets
+//! the mildest reading: of a broker as passing, of librdkafka as the end of this producer.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
@@ -17,8 +17,8 @@ pub(super) enum About {
     Record(Reason),
     /// Its size, or that of the batch it was in.
     Size,
-    /// Its topic: our right to it, or its name.
-    Topic(Reason),
+    /// Its topic: our right to it, or its name; and what to look at.
+    Topic(Reason, &'static str),
     /// Its topic is not there.
     Missing,
     /// Its timestamp: our clock, or the topic's limits.
@@ -36,6 +36,9 @@ pub(super) enum About {
 /// A timestamp that is no older is one of now, as far as limits of brokers go: they are hours and days.
 const FRESH_MS: i64 = 60_000;
 
+pub(super) const WRITE: &str =
+    " (allow Write and Describe on it to the user of send.kafka.username)";
+pub(super) const LOGIN: &str = "send.kafka.security, sasl_mechanism, username and password";
 const COMPRESSION: &str =
     "send.kafka.compression: set it to \"none\", or to what all brokers and this topic take";
 /// Kafka says it of a topic whose messages cannot have headers; brokers of other makes say it of a compression they do not know.
@@ -49,8 +52,8 @@ pub(super) fn about(code: Code) -> About {
         Code::InvalidRecord | Code::PolicyViolation => About::Record(Reason::PayloadRefused),
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => About::Size,
 
-        Code::TopicAuthorizationFailed => About::Topic(Reason::NotAuthorised),
-        Code::InvalidTopic => About::Topic(Reason::TopicInvalid),
+        Code::TopicAuthorizationFailed => About::Topic(Reason::NotAuthorised, WRITE),
+        Code::InvalidTopic => About::Topic(Reason::TopicInvalid, ""),
         Code::UnknownTopic
         | Code::UnknownTopicOrPartition
         | Code::UnknownPartition
@@ -75,9 +78,7 @@ pub(super) fn about(code: Code) -> About {
         Code::SaslAuthenticationFailed
         | Code::IllegalSASLState
         | Code::UnsupportedSASLMechanism
-        | Code::SecurityDisabled => {
-            About::Cluster("send.kafka.security, sasl_mechanism, username and password")
-        }
+        | Code::SecurityDisabled => About::Cluster(LOGIN),
 
         Code::OutOfOrderSequenceNumber
         | Code::DuplicateSequenceNumber
@@ -121,6 +122,7 @@ mod tests {
         for code in [Code::InvalidRecord, Code::PolicyViolation] {
             assert_eq!(about(code), About::Record(Reason::PayloadRefused), "{code}");
         }
+
         // Corrupted on its way, no room, no quota, no leader, no reason: it may pass, however often it did not.
         for code in [
             Code::InvalidMessage,
@@ -135,6 +137,7 @@ mod tests {
         ] {
             assert_eq!(about(code), About::Passing, "{code}");
         }
+
         for code in [
             Code::OutOfOrderSequenceNumber,
             Code::InvalidProducerEpoch,
@@ -159,6 +162,7 @@ mod tests {
             };
             assert!(hint.contains("send.kafka.compression"), "{code}");
         }
+
         let About::TopicSettings(hint) = about(Code::UnsupportedForMessageFormat) else {
             panic!("not the topic's")
         };
@@ -175,6 +179,7 @@ mod tests {
             About::Cluster(hint) => hint,
             other => panic!("{code}: {other:?}"),
         };
+
         for code in [
             Code::ClusterAuthorizationFailed,
             Code::TransactionalIdAuthorizationFailed,

@@ -1,7 +1,8 @@
 //! What the producer has and the brokers have not answered, by topic.
 //!
-//! Promises: a topic that answers nothing is told from brokers that answer nothing. What such a topic holds is left behind: it stays in the producer,
-//! which goes on trying, and no longer fills the lane's window; the brokers' late answer counts. Deliberately does no IO, and is told the time.
+//! Promises: a topic that answers nothing is told from brokers that answer nothing. The records of such a topic are left behind: they stay in the
+//! producer, which goes on trying, and no longer fill the lane's window; the brokers' late answer counts. Deliberately does no IO, and is told the
+//! time.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -137,13 +138,14 @@ impl InFlight {
             .topics
             .iter()
             .filter(|(_, traffic)| traffic.moved + patience <= now)
-            .min_by_key(|(_, t)| t.moved)?;
+            .min_by_key(|(_, traffic)| traffic.moved)?;
         let others_are_answered = self
             .answered
             .is_some_and(|answered| answered + patience / 2 > now);
         if others_are_answered {
             return Some(Silent::Topic(topic.clone()));
         }
+
         let silent_for = self
             .silent_since
             .map_or(patience, |since| now.saturating_duration_since(since));

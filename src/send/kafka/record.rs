@@ -1,12 +1,22 @@
-//! A message as Kafka has it: its headers, and what it weighs.
+//! A message as Kafka has it: its headers, and how much it weighs.
 
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
 
-use super::FRAME_BYTES;
-use boxbridge_event::Message;
+use super::batch::FRAME_BYTES;
+use boxbridge_event::{Message, Sequence};
+
+/// Its delivery report brings the sequence back, as a `usize`: every platform with a disk queue has 64 bits.
+pub(super) fn record(sequence: Sequence, message: &Message) -> BaseRecord<'_, [u8], [u8], usize> {
+    BaseRecord::with_opaque_to(&message.topic, sequence.0 as usize)
+        .key(message.key.as_bytes())
+        .payload(message.payload.as_ref())
+        .headers(headers(message))
+        .timestamp(message.timestamp.0)
+}
 
 /// CloudEvents' binary mode: `ce_<name>`, and the media type under Kafka's own name.
-pub(super) fn headers(message: &Message) -> OwnedHeaders {
+fn headers(message: &Message) -> OwnedHeaders {
     let empty = OwnedHeaders::new_with_capacity(message.attributes.len());
     message
         .attributes

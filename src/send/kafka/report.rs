@@ -1,4 +1,4 @@
-//! What librdkafka calls back with: delivery reports, errors and log lines.
+//! librdkafka's callbacks: delivery reports, errors and log lines.
 //!
 //! Promises: never blocks librdkafka's thread; the channel of the reports holds as many as the producer holds messages. Log lines
 //! go to `tracing` at debug, at most a few a second, whatever storm the brokers raise.
@@ -40,6 +40,7 @@ struct State {
     error: Option<String>,
     /// Whether that was a refusal that will not change by waiting: wrong password, untrusted certificate.
     refused: bool,
+    /// When the present second of log lines began, and how many it has had.
     second: Option<Instant>,
     lines: u32,
 }
@@ -60,6 +61,12 @@ impl Listener {
         self.state().error.clone()
     }
 
+    /// The same, as the end of a sentence.
+    pub(super) fn last_error(&self) -> String {
+        self.error()
+            .map_or_else(String::new, |cause| format!(", last error: {cause}"))
+    }
+
     pub(super) fn is_refused(&self) -> bool {
         self.state().refused
     }
@@ -78,35 +85,40 @@ impl Listener {
 
 impl ClientContext for Listener {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
-        let mut state = self.state();
-        if state
-            .second
-            .is_none_or(|second| second.elapsed() >= Duration::from_secs(1))
-        {
-            state.second = Some(Instant::now());
-            state.lines = 0;
-        }
-        state.lines += 1;
-        if state.lines <= LINES_PER_SECOND {
+        if self.state().is_room_for_a_line() {
             tracing::debug!(target: "boxbridge::kafka", facility, "{line}");
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        let mut state = self.state();
-        // "All brokers are down" follows the error that says why, and must not hide it.
-        if code != Some(RDKafkaErrorCode::AllBrokersDown) || state.error.is_none() {
-            state.error = Some(reason.to_owned());
-        }
-        state.refused |= matches!(
-            code,
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
-        );
-        drop(state);
+        self.state().failed(code, reason);
         if code == Some(RDKafkaErrorCode::Fatal) {
             self.report(Report::Fatal(reason.to_owned()));
         }
+    }
+}
+
+impl State {
+    fn is_room_for_a_line(&mut self) -> bool {
+        let is_over = |second: Instant| second.elapsed() >= Duration::from_secs(1);
+        if self.second.is_none_or(is_over) {
+            self.second = Some(Instant::now());
+            self.lines = 0;
+        }
+        self.lines += 1;
+        self.lines <= LINES_PER_SECOND
+    }
+
+    fn failed(&mut self, code: Option<RDKafkaErrorCode>, reason: &str) {
+        // "All brokers are down" follows the error that says why, and must not hide it.
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) || self.error.is_none() {
+            self.error = Some(reason.to_owned());
+        }
+        self.refused |= matches!(
+            code,
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
+        );
     }
 }
 

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use boxbridge_connect::tls;
 use rdkafka::admin::{
-    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
     TopicReplication, TopicResult,
 };
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::{Metadata, MetadataBroker};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::runtime::Handle;
 
+use super::failure::{LOGIN, WRITE};
 use super::report::Listener;
 use super::{CONNECT_TIMEOUT, Shared};
 use crate::fault::Fault;
@@ -37,38 +38,6 @@ pub(super) enum Topic {
     Refused { reason: Reason, detail: String },
 }
 
-/// What the brokers say, for a person to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// `host:port` of every broker of the cluster.
-    pub brokers: Vec<String>,
-    pub topics: Vec<TopicProbe>,
-    /// Whether they would take what we send, as far as that could be tried.
-    pub produce: Produce,
-}
-
-/// What a produce that leaves nothing behind has shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Produce {
-    /// Into this topic; refused for its size alone, as it was meant to be.
-    Would { topic: String },
-    /// Against its own limit this topic took what was to be refused, and now holds it.
-    Kept { topic: String },
-    /// They would take nothing, and why.
-    Refused(String),
-    /// Nothing was sent, since no topic with a limit that we know is there.
-    Untried,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicProbe {
-    pub name: String,
-    /// Why nothing can be sent to it now; a missing topic may still be made at start.
-    pub problem: Option<String>,
-    /// `max.message.bytes` of the topic, where it exists and we may read it.
-    pub max_message_bytes: Option<usize>,
-}
-
 /// Whether a missing topic is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
@@ -77,8 +46,9 @@ pub(super) enum Missing {
 }
 
 pub(super) struct Found {
-    pub(super) topics: HashMap<String, Topic>,
-    brokers: Vec<String>,
+    pub topics: HashMap<String, Topic>,
+    /// `host:port` of every broker of the cluster.
+    pub brokers: Vec<String>,
 }
 
 impl Topic {
@@ -89,38 +59,18 @@ impl Topic {
         }
     }
 
-    fn invalid(detail: String) -> Topic {
-        Topic::Refused {
-            reason: Reason::TopicInvalid,
-            detail,
-        }
+    fn refused(reason: Reason, detail: String) -> Topic {
+        Topic::Refused { reason, detail }
     }
-}
 
-impl Found {
-    pub(super) fn into_probe(self) -> Probe {
-        let mut topics: Vec<_> = self
-            .topics
-            .into_iter()
-            .map(|(name, topic)| match topic {
-                Topic::There { max_bytes } => TopicProbe {
-                    name,
-                    problem: None,
-                    max_message_bytes: max_bytes,
-                },
-                Topic::Refused { detail, .. } => TopicProbe {
-                    name,
-                    problem: Some(detail),
-                    max_message_bytes: None,
-                },
-            })
-            .collect();
-        topics.sort_by(|a, b| a.name.cmp(&b.name));
-        Probe {
-            brokers: self.brokers,
-            topics,
-            produce: Produce::Untried,
-        }
+    fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Topic::Refused {
+                reason: Reason::TopicInvalid,
+                ..
+            }
+        )
     }
 }
 
@@ -131,23 +81,17 @@ pub(super) async fn look_up(
     missing: Missing,
 ) -> Result<Found, ConnectError> {
     let _permit = shared.lookups.acquire().await;
-    let (shared, runtime) = (Arc::clone(shared), Handle::current());
+    let asker = Asker {
+        shared: Arc::clone(shared),
+        runtime: Handle::current(),
+        deadline: Instant::now() + CONNECT_TIMEOUT,
+    };
+
     // All of it on a thread that may block: the calls, and the end of the clients, which waits for librdkafka's threads.
-    let asked = tokio::task::spawn_blocking(move || {
-        let start = Instant::now();
-        let asker = Asker {
-            shared,
-            runtime,
-            deadline: start + CONNECT_TIMEOUT,
-        };
-        let mut found = asker.find(&names)?;
-        asker.administer(&mut found.topics, missing, start.elapsed() * PATIENCE);
-        Ok(found)
-    });
-    asked.await.unwrap_or_else(|_| {
-        Err(ConnectError {
-            message: format!("kafka: the topics were not looked up: {Fault}"),
-        })
+    let asked = tokio::task::spawn_blocking(move || asker.look_up(&names, missing)).await;
+    let found = asked.unwrap_or_else(|_| Err(format!("the topics were not looked up: {Fault}")));
+    found.map_err(|detail| ConnectError {
+        message: shared.of_brokers(&detail),
     })
 }
 
@@ -158,19 +102,36 @@ struct Asker {
 }
 
 impl Asker {
+    fn look_up(&self, names: &[String], missing: Missing) -> Result<Found, String> {
+        let began = Instant::now();
+        let mut found = self.find(names)?;
+        let patience = began.elapsed() * PATIENCE;
+
+        // What we may not do or read stays as it is.
+        if let Ok(admin) = self
+            .shared
+            .client()
+            .create_with_context(Listener::new(None))
+        {
+            if missing == Missing::Make {
+                self.make(&admin, &mut found.topics);
+            }
+            self.read_limits(&admin, &mut found.topics, patience);
+        }
+        Ok(found)
+    }
+
     fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Which topics there are, and who the brokers are.
-    fn find(&self, names: &[String]) -> Result<Found, ConnectError> {
+    fn find(&self, names: &[String]) -> Result<Found, String> {
         let client: BaseProducer<Listener> = self
             .shared
             .client()
             .create_with_context(Listener::new(None))
-            .map_err(|error| ConnectError {
-                message: format!("kafka: the client cannot be made: {error}"),
-            })?;
+            .map_err(|error| format!("the client cannot be made: {error}"))?;
         let metadata = self.ask(&client, names.first().map_or(ANY_TOPIC, String::as_str))?;
         let address = |broker: &MetadataBroker| format!("{}:{}", broker.host(), broker.port());
         let brokers = metadata.brokers().iter().map(address).collect();
@@ -182,59 +143,30 @@ impl Asker {
                 break;
             }
             let metadata = self.ask(&client, name)?;
-            let topic = match metadata.topics().first().and_then(|topic| topic.error()) {
-                None => Topic::There { max_bytes: None },
-                Some(error) => refused(name, error.into()),
-            };
-            topics.insert(name.clone(), topic);
+            topics.insert(name.clone(), topic(name, &metadata));
         }
         Ok(Found { topics, brokers })
     }
 
-    fn ask(&self, client: &BaseProducer<Listener>, topic: &str) -> Result<Metadata, ConnectError> {
+    fn ask(&self, client: &BaseProducer<Listener>, topic: &str) -> Result<Metadata, String> {
         // In steps: a wrong password is known long before the time is up. Longer ones on a slow line, where one takes more.
         let mut step = Duration::from_millis(500);
         loop {
-            match client
-                .client()
-                .fetch_metadata(Some(topic), self.left().min(step))
-            {
+            let asked = client.client();
+            let error = match asked.fetch_metadata(Some(topic), self.left().min(step)) {
                 Ok(metadata) => return Ok(metadata),
-                Err(error) => {
-                    step *= 2;
-                    // What went wrong comes behind log lines: a moment to hear all of it.
-                    client.poll(Duration::from_millis(50));
-                    let listener = client.client().context();
-                    if listener.is_refused() || self.left().is_zero() {
-                        let cause = listener.error().unwrap_or_else(|| error.to_string());
-                        let remedy = tls::remedy(&cause, "send.kafka");
-                        return Err(ConnectError {
-                            message: format!("kafka: no broker answers: {cause}{remedy}"),
-                        });
-                    }
-                }
-            }
-        }
-    }
+                Err(error) => error,
+            };
 
-    /// Makes what is missing, if so asked, and reads the limits; what we may not do or read stays as it is.
-    fn administer(
-        &self,
-        topics: &mut HashMap<String, Topic>,
-        missing: Missing,
-        patience: Duration,
-    ) {
-        let Ok(admin) = self
-            .shared
-            .client()
-            .create_with_context::<_, AdminClient<Listener>>(Listener::new(None))
-        else {
-            return;
-        };
-        if missing == Missing::Make {
-            self.make(&admin, topics);
+            // What went wrong comes behind log lines: a moment to hear all of it.
+            client.poll(Duration::from_millis(50));
+            let listener = client.client().context();
+            if listener.is_refused() || self.left().is_zero() {
+                let cause = listener.error().unwrap_or_else(|| error.to_string());
+                return Err(format!("no broker answers: {cause}{}", remedy(&cause)));
+            }
+            step *= 2;
         }
-        self.read_limits(&admin, topics, patience);
     }
 
     fn options(&self, at_most: Duration) -> AdminOptions {
@@ -245,48 +177,47 @@ impl Asker {
     }
 
     fn make(&self, admin: &AdminClient<Listener>, topics: &mut HashMap<String, Topic>) {
-        let config = &self.shared.config;
-        let is_missing = |topic: &Topic| {
-            matches!(
-                topic,
-                Topic::Refused {
-                    reason: Reason::TopicInvalid,
-                    ..
-                }
-            )
-        };
-        let names: Vec<String> = topics
-            .iter()
-            .filter(|(_, topic)| is_missing(topic))
-            .map(|(name, _)| name.clone())
-            .collect();
-        if names.is_empty() {
+        let missing = names(topics, Topic::is_missing);
+        if missing.is_empty() {
             return;
         }
-        let topic = |name| {
-            NewTopic::new(
-                name,
-                config.partitions,
-                TopicReplication::Fixed(config.replication),
-            )
-        };
-        let wanted: Vec<_> = names.iter().map(|name| topic(name)).collect();
-        match self
+
+        let config = &self.shared.config;
+        let replication = || TopicReplication::Fixed(config.replication);
+        let wanted: Vec<_> = missing
+            .iter()
+            .map(|name| NewTopic::new(name, config.partitions, replication()))
+            .collect();
+        let options = self.options(CONNECT_TIMEOUT);
+        let created = self
             .runtime
-            .block_on(admin.create_topics(&wanted, &self.options(CONNECT_TIMEOUT)))
-        {
-            Ok(results) => topics.extend(results.into_iter().map(made)),
-            Err(error) => topics.extend(names.into_iter().map(|name| {
+            .block_on(admin.create_topics(&wanted, &options));
+        match created {
+            Ok(results) => topics.extend(results.into_iter().map(|result| self.made(result))),
+            Err(error) => topics.extend(missing.into_iter().map(|name| {
                 let detail = format!("topic {name} is missing and could not be made: {error}");
-                (
-                    name,
-                    Topic::Refused {
-                        reason: Reason::Passing,
-                        detail,
-                    },
-                )
+                (name, Topic::refused(Reason::Passing, detail))
             })),
         }
+    }
+
+    fn made(&self, result: TopicResult) -> (String, Topic) {
+        let (name, code) = match result {
+            Ok(name) => {
+                let brokers = &*self.shared.config.brokers;
+                tracing::info!(topic = name, brokers, "kafka: topic made");
+                return (name, Topic::There { max_bytes: None });
+            }
+            // Another replica of ours was first.
+            Err((name, Code::TopicAlreadyExists)) => {
+                return (name, Topic::There { max_bytes: None });
+            }
+            Err(failed) => failed,
+        };
+
+        let (reason, hint) = why_not_made(code);
+        let detail = format!("topic {name} is missing and could not be made: {code}{hint}");
+        (name, Topic::refused(reason, detail))
     }
 
     fn read_limits(
@@ -295,11 +226,7 @@ impl Asker {
         topics: &mut HashMap<String, Topic>,
         patience: Duration,
     ) {
-        let there: Vec<String> = topics
-            .iter()
-            .filter(|(_, topic)| matches!(topic, Topic::There { .. }))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let there = names(topics, |topic| matches!(topic, Topic::There { .. }));
         let wanted: Vec<_> = there
             .iter()
             .map(|name| ResourceSpecifier::Topic(name))
@@ -307,58 +234,82 @@ impl Asker {
         if wanted.is_empty() {
             return;
         }
-        let Ok(results) = self
+
+        let options = self.options(patience);
+        let described = self
             .runtime
-            .block_on(admin.describe_configs(&wanted, &self.options(patience)))
-        else {
-            return;
-        };
-        for resource in results.into_iter().flatten() {
-            let limit = resource
-                .get("max.message.bytes")
-                .and_then(|entry| entry.value.as_ref()?.parse().ok());
+            .block_on(admin.describe_configs(&wanted, &options));
+        for resource in described.into_iter().flatten().flatten() {
+            let max_bytes = limit(&resource);
             if let OwnedResourceSpecifier::Topic(name) = resource.specifier {
-                topics.insert(name, Topic::There { max_bytes: limit });
+                topics.insert(name, Topic::There { max_bytes });
             }
         }
     }
 }
 
-fn made(result: TopicResult) -> (String, Topic) {
-    use RDKafkaErrorCode as Code;
-    let (name, code) = match result {
-        Ok(name) => {
-            tracing::info!(topic = name, "kafka: topic made");
-            return (name, Topic::There { max_bytes: None });
-        }
-        // Another replica of ours was first.
-        Err((name, Code::TopicAlreadyExists)) => return (name, Topic::There { max_bytes: None }),
-        Err(failed) => failed,
-    };
-    let reason = match code {
-        Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => Reason::NotAuthorised,
-        Code::InvalidTopic
-        | Code::InvalidPartitions
-        | Code::PolicyViolation
-        | Code::InvalidConfig => Reason::TopicInvalid,
-        // Too few brokers for the replication, no controller, no time: later it may work.
-        _ => Reason::Passing,
-    };
-    let detail = format!("topic {name} is missing and could not be made: {code}");
-    (name, Topic::Refused { reason, detail })
+fn names(topics: &HashMap<String, Topic>, which: impl Fn(&Topic) -> bool) -> Vec<String> {
+    topics
+        .iter()
+        .filter(|(_, topic)| which(topic))
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
-/// A topic whose metadata is an error. One without a leader is there: librdkafka waits for it.
-fn refused(name: &str, code: RDKafkaErrorCode) -> Topic {
+fn limit(resource: &ConfigResource) -> Option<usize> {
+    resource
+        .get("max.message.bytes")?
+        .value
+        .as_ref()?
+        .parse()
+        .ok()
+}
+
+/// Which setting to look at where no broker answers.
+fn remedy(cause: &str) -> String {
+    let of_tls = tls::remedy(cause, "send.kafka");
+    if !of_tls.is_empty() {
+        return of_tls;
+    }
+    match cause.contains("SASL") || cause.contains("security.protocol") {
+        true => format!(" ({LOGIN})"),
+        false => String::new(),
+    }
+}
+
+/// Whether making it again may help, and what to look at.
+fn why_not_made(code: Code) -> (Reason, &'static str) {
     match code {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
-            Topic::invalid(format!("topic {name} is missing"))
+        Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => (
+            Reason::NotAuthorised,
+            " (allow Create to the user of send.kafka.username, or make the topic)",
+        ),
+        Code::InvalidTopic | Code::PolicyViolation | Code::InvalidConfig => {
+            (Reason::TopicInvalid, "")
         }
-        RDKafkaErrorCode::InvalidTopic => Topic::invalid(format!("{name} is no name of a topic")),
-        RDKafkaErrorCode::TopicAuthorizationFailed => Topic::Refused {
-            reason: Reason::NotAuthorised,
-            detail: format!("topic {name}: {code}"),
-        },
-        _ => Topic::There { max_bytes: None },
+        Code::InvalidPartitions => (Reason::TopicInvalid, " (send.kafka.partitions)"),
+        // More replicas than brokers: later there may be more of them.
+        Code::InvalidReplicationFactor => (Reason::Passing, " (send.kafka.replication)"),
+        // No controller, no time: later it may work.
+        _ => (Reason::Passing, ""),
+    }
+}
+
+/// A topic by its metadata. One without a leader is there: librdkafka waits for it.
+fn topic(name: &str, metadata: &Metadata) -> Topic {
+    let error = metadata.topics().first().and_then(|topic| topic.error());
+    match error.map(Code::from) {
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
+            Topic::refused(Reason::TopicInvalid, format!("topic {name} is missing"))
+        }
+        Some(Code::InvalidTopic) => {
+            let detail = format!("{name} is no name of a topic");
+            Topic::refused(Reason::TopicInvalid, detail)
+        }
+        Some(code @ Code::TopicAuthorizationFailed) => {
+            let detail = format!("topic {name}: {code}{WRITE}");
+            Topic::refused(Reason::NotAuthorised, detail)
+        }
+        Some(_) | None => Topic::There { max_bytes: None },
     }
 }

@@ -1,6 +1,7 @@
 //! What a link promises to those who wait for it and to those who look at it.
 
 use super::*;
+use crate::send::window::Timeliness;
 
 const LONG: Duration = Duration::from_secs(3_600);
 const SHORT: Duration = Duration::from_millis(20);
@@ -78,9 +79,9 @@ fn a_message_names_the_settings_of_its_own_destination() {
         "no broker answers (send.kafka.ca_file does not hold the authority)".to_owned(),
         1,
     );
-    hq.paused(
+    hq.refused(
         Lane::Urgent,
-        PersonType::Vip,
+        all_of(PersonType::Vip),
         "not_authorised: send.kafka.username".to_owned(),
     );
 
@@ -125,28 +126,60 @@ fn a_type_that_is_paused_is_named_with_its_reason_until_it_flows_again() {
     for lane in Lane::ALL.iter().copied() {
         link.connected(lane);
     }
-    link.paused(
-        Lane::Normal,
-        PersonType::Visitor,
-        "not_authorised: no".to_owned(),
-    );
-    link.paused(
-        Lane::Urgent,
-        PersonType::Blacklist,
-        "topic_invalid: gone".to_owned(),
-    );
-    let urgent = "kafka urgent: blacklist is paused: topic_invalid: gone";
-    assert_eq!(
-        link.troubles(),
-        [
-            urgent,
-            "kafka normal: visitor is paused: not_authorised: no"
-        ]
+    let refused = |lane, person_type, why: &str| {
+        link.refused(lane, all_of(person_type), why.to_owned());
+    };
+    refused(Lane::Normal, PersonType::Visitor, "not_authorised: no");
+    refused(Lane::Urgent, PersonType::Blacklist, "topic_invalid: gone");
+    let begin = |trouble: &str, with: &str| assert!(trouble.starts_with(with), "{trouble}");
+    let urgent = "kafka urgent: blacklist is paused: topic_invalid: gone, since 20";
+    let troubles = link.troubles();
+    begin(&troubles[0], urgent);
+    begin(
+        &troubles[1],
+        "kafka normal: visitor is paused: not_authorised: no, since 20",
     );
     assert!(link.is_up(), "the others flow");
 
-    link.still_paused(Lane::Normal, [PersonType::Visitor].into_iter());
-    assert_eq!(link.troubles().len(), 2);
-    link.still_paused(Lane::Normal, std::iter::empty());
-    assert_eq!(link.troubles(), [urgent]);
+    let still = |records| HeldBack {
+        template: Template::new(PersonType::Visitor, Timeliness::Late),
+        devices: None,
+        records,
+    };
+    link.still_waits(Lane::Normal, [still(17)].into_iter());
+    let troubles = link.troubles();
+    assert!(troubles[1].ends_with("17 events wait"), "{troubles:?}");
+    link.still_waits(Lane::Normal, std::iter::empty());
+    let troubles = link.troubles();
+    assert_eq!(troubles.len(), 1);
+    begin(&troubles[0], urgent);
+}
+
+#[test]
+fn what_is_refused_for_now_is_named_from_the_first_refusal_on_until_it_flows() {
+    let link = Link::new("mqtt", "mqtt");
+    Lane::ALL.iter().for_each(|lane| link.connected(*lane));
+    let vip = Template::new(PersonType::Vip, Timeliness::Live);
+    let why = "passing: over quota (live topic vip/gate)".to_owned();
+    link.refused(Lane::Urgent, Extent::Topic(vip), why);
+    let begin = "mqtt urgent: vip is refused for now on one device: passing: over quota (live topic vip/gate), since 20";
+    let troubles = link.troubles();
+    assert!(troubles[0].starts_with(begin), "{troubles:?}");
+    assert!(troubles[0].ends_with(", 1 event waits"), "{troubles:?}");
+    assert!(link.is_up(), "the others flow");
+
+    let still = HeldBack {
+        template: vip,
+        devices: Some(3),
+        records: 40,
+    };
+    link.still_waits(Lane::Urgent, [still].into_iter());
+    let [waits] = link.waits(Lane::Urgent).try_into().unwrap();
+    assert_eq!((waits.devices, waits.records), (Some(3), 40));
+    link.still_waits(Lane::Urgent, std::iter::empty());
+    assert!(link.troubles().is_empty());
+}
+
+fn all_of(person_type: PersonType) -> Extent {
+    Extent::Template(Template::new(person_type, Timeliness::Late))
 }

@@ -1,6 +1,6 @@
-//! What may not enter a connection: one hostile topic or one packet too large makes a broker drop it, with all that is on its way.
+//! Keeps out what would cost the connection: for one hostile topic or one packet too large a broker drops it, with all that is on its way.
 //!
-//! Promises: what passes here is a packet that a broker which keeps to the protocol reads; a size is exact, to the byte. Deliberately does not
+//! Promises: a broker that keeps to the protocol can read each packet that passes here; a size is exact, to the byte. Deliberately does not
 //! ask whether the broker will allow it: that is the broker's answer.
 //!
 //! What a broker answers, and what follows (MQTT 5, 3.4.2.1; MQTT 3.1.1 has only yes, and hanging up):
@@ -9,7 +9,7 @@
 //! | --- | --- | --- | --- |
 //! | 0x00 | success | acknowledged | delivered |
 //! | 0x10 | no matching subscribers | acknowledged, unheard | delivered, counted |
-//! | 0x80 | unspecified error | [`Reason::Unexplained`] | as passing, until others are taken and it alone is refused half a minute: set aside |
+//! | 0x80 | unspecified error | [`Reason::Unexplained`] | tried again; set aside if it alone is refused for half a minute while others are taken |
 //! | 0x83 | implementation specific error | [`Reason::Unexplained`] | the same |
 //! | 0x87 | not authorised | [`Reason::NotAuthorised`] | the topic: set aside; more than ten a minute pause the template |
 //! | 0x90 | topic name invalid | [`Reason::TopicInvalid`] | the same |
@@ -35,23 +35,23 @@ pub(super) fn check(
     if let Some(fault) = topic_fault(&message.topic) {
         return Err(refused(Reason::TopicInvalid, format!("the topic {fault}")));
     }
-    let bad = |text: &str| text.len() > STRING_MAX || text.chars().any(is_forbidden);
     if version == MqttVersion::V5
-        && let Some((name, _)) = message.attributes.iter().find(|(_, value)| bad(value))
+        && let Some((name, _)) = message.attributes.iter().find(|(_, text)| is_illegal(text))
     {
-        return Err(refused(
-            Reason::PayloadRefused,
-            format!("the attribute {name} cannot be written in MQTT"),
-        ));
+        let detail = format!("the attribute {name} cannot be written in MQTT");
+        return Err(refused(Reason::PayloadRefused, detail));
     }
+
     let size = packet_size(message, version);
     if size > packet_max {
-        return Err(refused(
-            Reason::TooLarge,
-            format!("the packet has {size} bytes, {packet_max} are allowed"),
-        ));
+        let detail = format!("the packet has {size} bytes, {packet_max} are allowed");
+        return Err(refused(Reason::TooLarge, detail));
     }
     Ok(())
+}
+
+fn is_illegal(text: &str) -> bool {
+    text.len() > STRING_MAX || text.chars().any(is_forbidden)
 }
 
 /// Whether the payload is smaller than the smallest that the broker is known to refuse.
@@ -124,6 +124,7 @@ fn packet_size(message: &Message, version: MqttVersion) -> usize {
             variable_size(length) + length
         }
     };
+
     let remaining = 2 + message.topic.len() + 2 + properties + message.payload.len();
     1 + variable_size(remaining) + remaining
 }
@@ -198,6 +199,7 @@ mod tests {
                 "{topic:?}"
             );
         }
+
         assert_eq!(
             reason(&message("boxbridge/default/events/vip/大门 1", 1)),
             None
@@ -237,6 +239,7 @@ mod tests {
             );
             v3.pkid = 1;
             assert_eq!(packet_size(&message, MqttVersion::V3), v3.size());
+
             let properties = super::super::v5::properties(&message);
             let mut v5 = rumqttc::v5::mqttbytes::v5::Publish::new(
                 "topic",

@@ -1,8 +1,8 @@
-//! The largest payload that a broker takes, where it does not announce its limit: learned from what it refuses.
+//! Which payload size a broker refuses, where it does not announce its limit: learned from its refusals.
 //!
-//! Such a broker ends the connection with each message that is too large (mosquitto's `message_size_limit`). Learned once, a message of that size is
-//! refused here, and costs the others nothing. Promises: what the broker was seen to take is never refused. Deliberately forgets after a while: the
-//! operator may have raised the limit.
+//! Such a broker ends the connection over each message that is too large (mosquitto's `message_size_limit`). Once it is known, a message of that size
+//! is refused here, and costs the others nothing. Promises: a size that the broker was seen to take is never refused. Deliberately forgets after a
+//! while: the operator may have raised the limit.
 
 use std::time::{Duration, Instant};
 

@@ -1,10 +1,10 @@
-//! Which packet id stands for which record, on one connection: the client library tells no more than packet ids.
+//! Which packet id stands for which record, on one connection: the client library tells only packet ids.
 //!
-//! Promises: an acknowledgement is matched to the record it is for, in whatever order the broker acknowledges; the distance from the
-//! oldest unanswered publication to the newest stays within the limit, so that a packet id never comes into use twice (the client
-//! library hangs when one does and the broker refuses it). Deliberately does no IO and knows no time.
+//! Promises: an acknowledgement finds its record, in whatever order the broker acknowledges; the distance from the oldest unanswered
+//! publication to the newest stays within the limit, so that a packet id never comes into use twice (the client library hangs when one does and
+//! the broker refuses it). Deliberately does no IO and knows no time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque, hash_map};
 
 use boxbridge_event::Sequence;
 
@@ -25,8 +25,8 @@ pub(super) struct Ledger {
     before: u64,
     /// How many have a packet id: the library gives them in the order of submission.
     published: u64,
-    /// Packet id → how many publications came before it.
-    places: HashMap<u16, u64>,
+    /// Packet id → how many publications came before it; only those that the broker has not answered.
+    positions: HashMap<u16, u64>,
 }
 
 impl Ledger {
@@ -36,8 +36,12 @@ impl Ledger {
             entries: VecDeque::new(),
             before: 0,
             published: 0,
-            places: HashMap::new(),
+            positions: HashMap::new(),
         }
+    }
+
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 
     pub fn has_room(&self) -> bool {
@@ -48,23 +52,29 @@ impl Ledger {
         self.entries.is_empty()
     }
 
+    /// The broker has not answered everything that was written to it.
+    pub fn is_owed(&self) -> bool {
+        !self.positions.is_empty()
+    }
+
     pub fn submitted(&mut self, cargo: Cargo) {
         self.entries.push_back(Some(cargo));
     }
 
     /// The library wrote a publication under this packet id. An id that is already in use is a retransmission.
     pub fn published(&mut self, packet_id: u16) {
-        if let std::collections::hash_map::Entry::Vacant(place) = self.places.entry(packet_id) {
-            place.insert(self.published);
+        if let hash_map::Entry::Vacant(vacant) = self.positions.entry(packet_id) {
+            vacant.insert(self.published);
             self.published += 1;
         }
     }
 
     /// The broker answered this packet id; `None` if nothing of ours stands behind it.
     pub fn answered(&mut self, packet_id: u16) -> Option<Cargo> {
-        let place = self.places.remove(&packet_id)?;
-        let index = usize::try_from(place.checked_sub(self.before)?).ok()?;
+        let position = self.positions.remove(&packet_id)?;
+        let index = usize::try_from(position.checked_sub(self.before)?).ok()?;
         let cargo = self.entries.get_mut(index)?.take();
+
         while let Some(None) = self.entries.front() {
             self.entries.pop_front();
             self.before += 1;
@@ -126,6 +136,17 @@ mod tests {
         assert!(!ledger.has_room(), "packet id 1 is still in use");
         assert_eq!(ledger.answered(1), Some(record(1)));
         assert!(ledger.has_room());
+    }
+
+    #[test]
+    fn the_broker_owes_an_answer_to_what_was_written_alone() {
+        let mut ledger = Ledger::new(2);
+        ledger.submitted(record(1));
+        assert!(!ledger.is_owed(), "it may still be with us");
+        ledger.published(1);
+        assert!(ledger.is_owed());
+        ledger.answered(1);
+        assert!(!ledger.is_owed());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Somebody else who uses our client id: a broker lets only the last one in, so two such throw each other out for ever.
+//! Another client that uses our client id: a broker lets only the last one in, so the two throw each other out for ever.
 //!
 //! That happens where a `data_dir` was copied, or where two gateways share `send.mqtt.client_id`. Promises: it is called by its name, and we come
 //! back ever more slowly, so that neither the broker nor the log is flooded and both deliver in turns. A broker may say so itself (MQTT 5, 0x8E);
@@ -13,10 +13,12 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(60);
 /// The same where it is a guess, and an alert may be waiting.
 const PAUSE_LAST_GUESSED: Duration = Duration::from_secs(8);
-/// A connection that lived for so many of the longest pauses had no namesake: theirs would have come back.
+/// A connection that lived for so many of the longest pauses had no namesake: it would have come back.
 const ALONE_PAUSES: u32 = 2;
 /// A broker that restarts hangs up once or twice.
 const HANG_UPS: u32 = 3;
+
+const ADVICE: &str = "most likely a second gateway runs on a copy of this data_dir (delete the file \"instance\" in the copy), or has the same send.mqtt.client_id";
 
 /// What is known of one client id.
 pub(super) struct Namesake {
@@ -32,7 +34,7 @@ struct Seen {
     hang_ups: u32,
 }
 
-/// How a connection ended, as far as this goes.
+/// How a connection ended, as far as a namesake can be the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// The broker said that another client has our id.
@@ -66,22 +68,21 @@ impl Namesake {
         }
 
         let id = &self.client_id;
-        let advice = "most likely a second gateway runs on a copy of this data_dir (delete the file \"instance\" in the copy), or has the same send.mqtt.client_id";
         match end {
             End::TakenOver => {
                 seen.takeovers = seen.takeovers.saturating_add(1);
-                Some(format!("another client has connected as {id:?}: {advice}"))
+                Some(format!("another client has connected as {id:?}: {ADVICE}"))
             }
             End::HungUp => {
                 seen.hang_ups = seen.hang_ups.saturating_add(1);
                 (seen.hang_ups >= HANG_UPS)
-                    .then(|| format!("the broker hangs up again and again; if another client connects as {id:?}: {advice}"))
+                    .then(|| format!("the broker hangs up again and again; if another client connects as {id:?}: {ADVICE}"))
             }
             End::Other => None,
         }
     }
 
-    /// How long to wait before the next attempt, with a share of chance: two who wait for the same time meet again.
+    /// How long to wait before the next attempt, with a share of chance: two that wait equally long meet again.
     pub(super) fn pause(&self, chance: f64) -> Duration {
         let seen = *self.seen.lock();
         let told = doubled(seen.takeovers, PAUSE_LAST);
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_thrown_out_comes_back_ever_more_slowly() {
+    fn a_client_that_is_thrown_out_comes_back_ever_more_slowly() {
         let namesake = Namesake::new("boxbridge-1-urgent".to_owned());
         assert_eq!(namesake.pause(1.0), Duration::ZERO);
         assert_eq!(
@@ -147,11 +148,13 @@ mod tests {
         let namesake = Namesake::new("boxbridge-1-urgent".to_owned());
         assert_eq!(namesake.ended(End::HungUp, SHORT), None);
         assert_eq!(pauses(&namesake, End::HungUp, 7), [0, 1, 2, 4, 8, 8, 8]);
+
         let said = namesake.ended(End::HungUp, SHORT).unwrap_or_default();
         assert!(
             said.contains("if another client connects as \"boxbridge-1-urgent\""),
             "{said}"
         );
+
         let said = namesake.ended(End::TakenOver, SHORT).unwrap_or_default();
         assert!(
             said.starts_with("another client has connected as")

@@ -1,7 +1,7 @@
 //! A broker's name → the address that answers: RFC 8305, in short.
 //!
-//! Promises: an address that is silent costs [`STAGGER`] and not the connection; what is said of a failure names every address that was tried, and what
-//! each did. The one behind which no broker answered last time comes last. Bounded in addresses, and in time by the caller's deadline.
+//! Promises: a silent address costs [`STAGGER`] and not the connection; an error names every address that was tried, and what each did. The address
+//! behind which no broker answered last time comes last. Bounded in addresses, and in time by the caller's deadline.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,15 +53,7 @@ impl Addresses {
     pub(super) async fn find(&self, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
         let mut found = match &self.fixed {
             Some(fixed) => fixed.clone(),
-            None => {
-                let found =
-                    timeout_at(deadline, lookup_host((self.host.as_str(), self.port))).await;
-                let found =
-                    found.map_err(|_| format!("no answer to the look-up of {}", self.host))?;
-                found
-                    .map_err(|error| format!("{} has no address: {error}", self.host))?
-                    .collect()
-            }
+            None => self.look_up(deadline).await?,
         };
         let mut seen = std::collections::HashSet::new();
         found.retain(|address| seen.insert(*address));
@@ -69,12 +61,21 @@ impl Addresses {
             return Err(format!("{} has no address", self.host));
         }
 
-        let mut ordered = interleaved(found);
+        let mut ordered = interleaved(&found);
         let doubtful = *self.doubtful.lock();
         // Stable: all others stay in their order.
         ordered.sort_by_key(|address| Some(*address) == doubtful);
         ordered.truncate(ADDRESSES_MAX);
         Ok(ordered)
+    }
+
+    async fn look_up(&self, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
+        let host = self.host.as_str();
+        timeout_at(deadline, lookup_host((host, self.port)))
+            .await
+            .map_err(|_| format!("no answer to the look-up of {host}"))?
+            .map(Iterator::collect)
+            .map_err(|error| format!("{host} has no address: {error}"))
     }
 
     /// Whether a broker answered at this address, behind the connection.
@@ -89,19 +90,18 @@ impl Addresses {
 }
 
 /// The families in turn, beginning with that of the first: where one family leads nowhere, the other is tried second.
-fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let is_first_family = |address: &SocketAddr| {
-        addresses
-            .first()
-            .is_some_and(|first| first.is_ipv4() == address.is_ipv4())
-    };
+fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first = addresses.first();
+    let is_first_family =
+        |address: &SocketAddr| first.is_some_and(|first| first.is_ipv4() == address.is_ipv4());
     let (ours, others): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(is_first_family);
+
     let mut others = others.into_iter();
-    let mut ordered: Vec<_> = ours
-        .into_iter()
-        .flat_map(|ours| [Some(ours), others.next()])
-        .flatten()
-        .collect();
+    let mut ordered = Vec::with_capacity(addresses.len());
+    for address in ours {
+        ordered.push(address);
+        ordered.extend(others.next());
+    }
     ordered.extend(others);
     ordered
 }
@@ -115,13 +115,14 @@ pub(super) async fn race(
     let mut silent = Vec::new();
     let mut failed = Vec::new();
     let mut attempts = JoinSet::new();
+
     loop {
         if let Some(address) = waiting.next() {
             silent.push(address);
             attempts.spawn(async move { (address, TcpStream::connect(address).await) });
         }
         if attempts.is_empty() {
-            return Err(failed.join(", "));
+            break;
         }
 
         tokio::select! {
@@ -133,12 +134,12 @@ pub(super) async fn race(
                 }
             },
             () = sleep(STAGGER), if waiting.len() > 0 => {}
-            () = sleep_until(deadline) => {
-                failed.extend(silent.iter().map(|address| format!("{address}: silent")));
-                return Err(failed.join(", "));
-            }
+            () = sleep_until(deadline) => break,
         }
     }
+
+    failed.extend(silent.iter().map(|address| format!("{address}: silent")));
+    Err(failed.join(", "))
 }
 
 #[cfg(test)]
@@ -193,6 +194,7 @@ mod tests {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
         );
         let open_address = open.local_addr().unwrap();
+
         for order in [
             vec![silent, open_address],
             vec![silent, refusing, silent, open_address],
@@ -240,6 +242,7 @@ mod tests {
             "[::3]:1",
         ]);
         assert_eq!(found.find(Instant::now() + LONG).await, Ok(order.clone()));
+
         found.answered(order[0], false);
         assert_eq!(
             found.find(Instant::now() + LONG).await.unwrap().last(),

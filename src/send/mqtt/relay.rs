@@ -3,8 +3,8 @@
 //! rumqttc tries a name's addresses one after the other, each for as long as the kernel likes, and takes no connection from outside; but it can go by an
 //! HTTP proxy. So for one connection we are that proxy, on the loopback: whatever name it asks for, it gets the connection that won the race, and does
 //! TLS and WebSocket over it with the name that the operator wrote, verified and sent as SNI and `Host`. Promises: bytes pass as they are; only our own
-//! library gets in, by a word made for this connection; it ends with its connection. Costs a copy per byte, and is used only where a name has several
-//! addresses and matters on the wire. It can go once rumqttc takes a connector (its pull requests 1032 and 1059).
+//! library gets in, by a word made for this connection; it ends with its connection. It costs a copy per byte, so it is used only where a name has
+//! several addresses and matters on the wire. It can go once rumqttc takes a connector (its pull requests 1032 and 1059).
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Room on the way from the library to us: what lies here is neither sent nor known to be stuck.
 const ROOM: u32 = 64 * 1024;
-/// Our library asks at once; whoever does not is somebody else.
+/// Our library asks at once; a client that does not is somebody else.
 const ASKS_WITHIN: Duration = Duration::from_secs(1);
 /// Of the request; the library's has some 200 bytes and a name.
 const REQUEST_MAX: usize = 2 * 1024;
@@ -43,7 +43,7 @@ impl Relay {
         let word = uuid::Uuid::new_v4().simple().to_string();
         let expected = format!("Basic {}", STANDARD.encode(format!("{USER}:{word}")));
         let task = tokio::spawn(async move {
-            // Whichever side ends it, both learn it.
+            // Either side may end it, and both learn it.
             drop(pass(listener, connection, &expected).await);
         });
         Ok(Relay {
@@ -79,6 +79,7 @@ async fn pass(
         if !is_ours {
             continue;
         }
+
         drop(listener);
         ours.set_nodelay(true)?;
         ours.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_whoever_knows_the_word_gets_the_connection() {
+    async fn only_a_client_with_the_word_gets_the_connection() {
         let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let relay = Relay::start(
             TcpStream::connect(broker.local_addr().unwrap())

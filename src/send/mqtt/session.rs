@@ -1,8 +1,9 @@
 //! One session: records in, answers out, over one connection.
 //!
 //! Promises: every submitted record is answered once, or [`Lost`] stands for all that were not; nothing is sent twice. What is on its way
-//! stays within what the broker allows. A broker that takes bytes and answers nothing is noticed (the client library does not). That we gave up
-//! waiting tells nothing of a record, unless the broker answered a ping behind it. Deliberately does not reconnect: the gateway makes a new session and submits again from the lowest record that has no answer.
+//! stays within what the broker allows. A broker that takes bytes and answers nothing is noticed (the client library does not notice it). Giving up
+//! tells nothing of a record, unless the broker answered a ping behind it. Deliberately does not reconnect: the gateway makes a new session and
+//! submits again from the lowest record that has no answer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::send::patience::Patience;
+use crate::send::patience::{Patience, until};
 use crate::send::window;
 use crate::send::{Answer, Lost, Reason};
 use boxbridge_config::MqttVersion;
@@ -21,13 +22,15 @@ use super::admission::{check, check_learned, refused};
 use super::connection::{Cause, Connection, Culprit, Loss, Notice, Verdict};
 use super::learned_size::LearnedSize;
 use super::ledger::{Cargo, Ledger};
+use super::namesake::{End, Namesake};
 use super::status::{Presence, Status};
 
 pub struct Session {
     connection: Connection,
-    limits: Limits,
+    connected_at: Instant,
+    terms: Terms,
     ledger: Ledger,
-    /// Submitted, but the broker has no room yet. The caller keeps it within [`Window`].
+    /// Submitted, but the broker has no room yet. The caller keeps it within [`window::Limits`].
     backlog: VecDeque<(Sequence, Message)>,
     /// Answers that the caller has not asked for yet; no more than were submitted.
     answers: VecDeque<Answer>,
@@ -39,53 +42,59 @@ pub struct Session {
     pinged: Option<Instant>,
     /// The last ping that was answered: the broker has read all that was written before it.
     ponged: Option<Instant>,
+    /// Where this connection carries it.
     status: Option<Status>,
     lost: Option<Lost>,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Limits {
+/// What a session keeps to, and what is remembered beyond it.
+#[derive(Clone)]
+pub(super) struct Terms {
     pub version: MqttVersion,
-    /// Publications without an answer.
-    pub window: usize,
     /// Bytes of one packet.
     pub packet_max: usize,
-    /// What a broker that announces no limit was seen to refuse.
-    pub learned_size: Arc<LearnedSize>,
-    /// For an answer to a publication.
-    pub patience: Arc<Patience>,
     /// For an answer to a ping, where nothing else is owed.
     pub keep_alive: Duration,
-    /// Its name, for the log.
+    /// For an answer to a publication.
+    pub patience: Arc<Patience>,
+    /// Which size a broker that announces no limit was seen to refuse.
+    pub learned_size: Arc<LearnedSize>,
+    /// Who else may use our client id.
+    pub namesake: Arc<Namesake>,
+    /// The destination's name, for the log.
     pub destination: Arc<str>,
+    /// The broker's URL, for messages.
+    pub broker: String,
 }
 
 impl Session {
-    /// Says "online" first, where this connection carries the status, and waits for the answer: what the connection dies on before is the status
-    /// and no record.
-    pub(super) async fn start(
-        connection: Connection,
-        limits: Limits,
-        status: Option<Status>,
-    ) -> Result<Session, Lost> {
-        let mut session = Session {
+    /// `ledger` says how many publications may be without an answer.
+    pub(super) fn new(connection: Connection, ledger: Ledger, terms: Terms) -> Session {
+        Session {
             connection,
-            ledger: Ledger::new(limits.window),
-            patience: limits.patience.now(),
-            limits,
+            connected_at: Instant::now(),
+            patience: terms.patience.now(),
+            terms,
+            ledger,
             backlog: VecDeque::new(),
             answers: VecDeque::new(),
             progress: Instant::now(),
             pinged: None,
             ponged: None,
-            status,
+            status: None,
             lost: None,
-        };
-        session.say(Presence::Online);
-        session.settle().await;
-        match session.lost.take() {
-            None => Ok(session),
-            Some(lost) => Err(lost),
+        }
+    }
+
+    /// Says "online" and waits for the answer: if the connection dies before, it died on the status and on no record.
+    pub(super) async fn greet(&mut self, status: Status) -> Result<(), Lost> {
+        self.status = Some(status);
+        self.say(Presence::Online);
+        self.settle().await;
+
+        match &self.lost {
+            None => Ok(()),
+            Some(lost) => Err(lost.clone()),
         }
     }
 
@@ -96,7 +105,7 @@ impl Session {
         }
     }
 
-    /// Publishes what waits, as far as the broker has room.
+    /// Publishes the backlog, as far as the broker has room.
     fn publish(&mut self) {
         while self.ledger.has_room()
             && let Some((sequence, message)) = self.backlog.pop_front()
@@ -111,11 +120,13 @@ impl Session {
         if self.ledger.is_empty() {
             self.progress = Instant::now();
         }
+
         if accepted {
             self.ledger.submitted(cargo);
-        } else {
-            self.lost
-                .get_or_insert_with(|| Lost::unexplained("the connection takes nothing more"));
+        } else if self.lost.is_none() {
+            self.lost = Some(Lost::unexplained(
+                self.of_broker("the connection takes nothing more"),
+            ));
         }
     }
 
@@ -134,16 +145,9 @@ impl Session {
                 self.progress = Instant::now();
                 self.ledger.published(packet_id);
             }
+            Notice::Answered { packet_id, verdict } => self.answered(packet_id, verdict),
             Notice::Pinged => drop(self.pinged.get_or_insert_with(Instant::now)),
             Notice::Ponged => self.ponged = self.pinged.take().or(self.ponged),
-            Notice::Answered { packet_id, verdict } => {
-                self.limits.patience.answered(self.progress.elapsed());
-                self.progress = Instant::now();
-                if let Some(cargo) = self.ledger.answered(packet_id) {
-                    self.answered(cargo, verdict);
-                }
-                self.publish();
-            }
             Notice::Lost(loss) => self.lose(loss),
             Notice::Connected(_) | Notice::Disconnected => {}
         }
@@ -154,18 +158,19 @@ impl Session {
         if !self.ledger.is_empty() {
             return Some(self.progress + self.patience);
         }
-        self.pinged.map(|pinged| pinged + self.limits.keep_alive)
+        self.pinged.map(|pinged| pinged + self.terms.keep_alive)
     }
 
-    /// A line that carries nothing, or not fast enough for what is on it, is no record's doing. A broker that answers a ping and not what it read
-    /// before is one that does not answer this record.
+    /// A line that carries nothing, or is too slow for what is on it, is no record's fault. A broker that answers a ping, and not the record that it
+    /// read before, does not answer this record.
     fn give_up(&self) -> Loss {
         if self.ledger.is_empty() {
+            let keep_alive = self.terms.keep_alive;
             return Loss::elsewhere(format!(
-                "the broker did not answer a ping for {:?}",
-                self.limits.keep_alive
+                "the broker did not answer a ping for {keep_alive:?}"
             ));
         }
+
         let patience = self.patience;
         if self.ponged.is_some_and(|ponged| ponged > self.progress) {
             return Loss::of(format!(
@@ -173,59 +178,92 @@ impl Session {
             ));
         }
 
-        self.limits.patience.given_up(patience);
+        self.terms.patience.given_up(patience);
         Loss::elsewhere(format!(
             "no progress for {patience:?}, and the broker owes an answer"
         ))
     }
 
-    fn answered(&mut self, cargo: Cargo, verdict: Verdict) {
-        match (cargo, verdict) {
-            (Cargo::Record { sequence, bytes }, Verdict::Taken { heard }) => {
-                self.limits.learned_size.takes(bytes);
-                self.answers
-                    .push_back(Answer::Acknowledged { sequence, heard });
-            }
-            (Cargo::Record { sequence, .. }, Verdict::Refused(reason, detail)) => {
-                self.answers.push_back(Answer::Rejected {
-                    sequence,
-                    rejection: refused(reason, detail),
-                });
-            }
-            (Cargo::Status, Verdict::Refused(_, detail)) => {
-                warn!(
-                    destination.name = &*self.limits.destination,
-                    "the status message was not taken: {detail}"
-                );
-            }
-            (Cargo::Status, Verdict::Taken { .. }) => {}
+    fn answered(&mut self, packet_id: u16, verdict: Verdict) {
+        self.terms.patience.answered(self.progress.elapsed());
+        self.progress = Instant::now();
+
+        match self.ledger.answered(packet_id) {
+            Some(Cargo::Record { sequence, bytes }) => self.record(sequence, bytes, verdict),
+            Some(Cargo::Status) => self.check_status(&verdict),
+            None => {}
         }
+        self.publish();
+    }
+
+    fn record(&mut self, sequence: Sequence, bytes: usize, verdict: Verdict) {
+        let answer = match verdict {
+            Verdict::Taken { heard } => {
+                self.terms.learned_size.takes(bytes);
+                Answer::Acknowledged { sequence, heard }
+            }
+            Verdict::Refused(reason, detail) => Answer::Rejected {
+                sequence,
+                rejection: refused(reason, detail),
+            },
+        };
+        self.answers.push_back(answer);
+    }
+
+    fn check_status(&self, verdict: &Verdict) {
+        let (Verdict::Refused(_, detail), Some(status)) = (verdict, &self.status) else {
+            return;
+        };
+        let destination = &*self.terms.destination;
+        warn!(
+            destination.name = destination,
+            topic = status.topic,
+            "the status message was not taken, nobody is told whether this gateway is there: {detail}. \
+             Does the broker allow the topic of send.{destination}.status_topic?"
+        );
     }
 
     fn lose(&mut self, loss: Loss) {
-        let culprit = match loss.cause {
-            Cause::Publication(Culprit::Oldest, reason) => {
-                self.ledger.oldest().map(|oldest| (oldest, reason))
-            }
-            Cause::Publication(Culprit::Only, reason) => {
-                self.ledger.only().map(|only| (only, reason))
-            }
-            Cause::Unknown | Cause::Elsewhere => None,
+        let mut error = loss.error;
+        // A broker that hangs up while it owes an answer does so for the record, not for another client.
+        let end = match loss.end {
+            End::HungUp if self.ledger.is_owed() => End::Other,
+            end => end,
         };
-        let is_explained = matches!(loss.cause, Cause::Elsewhere);
-        if let Some((Cargo::Record { sequence, bytes }, reason)) = culprit {
-            if reason == Reason::TooLarge {
-                self.limits.learned_size.refuses(bytes);
-            }
-            self.answers.push_back(Answer::Rejected {
-                sequence,
-                rejection: refused(reason, loss.error.clone()),
-            });
+        if let Some(said) = self.terms.namesake.ended(end, self.connected_at.elapsed()) {
+            error = said;
+        }
+
+        if let Cause::Publication(culprit, reason) = loss.cause {
+            self.blame(culprit, reason, &error);
         }
         self.lost = Some(Lost {
-            error: loss.error,
-            is_explained,
+            error: self.of_broker(&error),
+            is_explained: matches!(loss.cause, Cause::Elsewhere),
         });
+    }
+
+    /// The broker ended the connection for one publication: its record is refused, if we know which.
+    fn blame(&mut self, culprit: Culprit, reason: Reason, error: &str) {
+        let cargo = match culprit {
+            Culprit::Oldest => self.ledger.oldest(),
+            Culprit::Only => self.ledger.only(),
+        };
+        let Some(Cargo::Record { sequence, bytes }) = cargo else {
+            return;
+        };
+
+        if reason == Reason::TooLarge {
+            self.terms.learned_size.refuses(bytes);
+        }
+        self.answers.push_back(Answer::Rejected {
+            sequence,
+            rejection: refused(reason, error.to_owned()),
+        });
+    }
+
+    fn of_broker(&self, error: &str) -> String {
+        format!("{}: {error}", self.terms.broker)
     }
 
     /// Until the ledger is empty or the connection over.
@@ -241,6 +279,7 @@ impl Session {
         self.settle().await;
         self.say(Presence::Offline);
         self.settle().await;
+
         if self.lost.is_none() {
             self.connection.leave().await;
         }
@@ -252,20 +291,21 @@ impl crate::send::Session for Session {
 
     fn window(&self) -> window::Limits {
         window::Limits {
-            records: self.limits.window,
+            records: self.ledger.limit(),
             bytes: usize::MAX,
         }
     }
 
     fn submit(&mut self, sequence: Sequence, message: Message) {
-        let checked = check(&message, self.limits.version, self.limits.packet_max);
-        match checked.and_then(|()| check_learned(&message, self.limits.learned_size.refused())) {
+        let checked = check(&message, self.terms.version, self.terms.packet_max);
+        match checked.and_then(|()| check_learned(&message, self.terms.learned_size.refused())) {
             Ok(()) => self.backlog.push_back((sequence, message)),
             Err(rejection) => self.answers.push_back(Answer::Rejected {
                 sequence,
                 rejection,
             }),
         }
+
         if self.lost.is_none() {
             self.publish();
         }
@@ -284,23 +324,15 @@ impl crate::send::Session for Session {
     }
 
     async fn finish(&mut self) {
-        if tokio::time::timeout(super::FAREWELL, self.say_goodbye())
-            .await
-            .is_err()
-        {
+        let goodbye = tokio::time::timeout(super::FAREWELL, self.say_goodbye());
+        if goodbye.await.is_err() {
             debug!(
-                destination.name = &*self.limits.destination,
+                destination.name = &*self.terms.destination,
                 "the broker did not answer the goodbye"
             );
         }
+
         self.lost
             .get_or_insert_with(|| Lost::unexplained("the session is finished"));
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }

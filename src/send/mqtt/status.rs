@@ -1,11 +1,12 @@
 //! The retained message that says whether this gateway is there: a guard's screen must know when it is blind.
 //!
 //! It is the last will of one connection, so that the broker itself says "offline" when that connection dies. Promises: a broker that hangs up
-//! on it costs two connections, and no alert. Deliberately no event: it never enters the queue.
+//! on it costs two connections, and no alert. Deliberately not an event: it never enters the queue.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use boxbridge_config::{Field, Part, Template};
@@ -57,12 +58,14 @@ impl Greeting {
 
     /// Whether the next session begins with it.
     pub fn is_on(&self) -> bool {
-        self.past(|past| past.off_since.is_none_or(|since| since.elapsed() > OFF))
+        let past = self.past.lock();
+        past.off_since.is_none_or(|since| since.elapsed() > OFF)
     }
 
     /// It was answered.
     pub fn taken(&self) {
-        if self.past(|past| std::mem::take(past).is_said) {
+        let past = std::mem::take(&mut *self.past.lock());
+        if past.is_said {
             tracing::info!(
                 destination.name = &*self.destination,
                 "the status message is taken again"
@@ -71,14 +74,7 @@ impl Greeting {
     }
 
     pub fn cost_a_connection(&self, topic: &str) {
-        let is_news = self.past(|past| {
-            past.deaths += 1;
-            if past.deaths >= DEATHS_MAX {
-                past.off_since = Some(Instant::now());
-            }
-            past.deaths >= DEATHS_MAX && !std::mem::replace(&mut past.is_said, true)
-        });
-        if is_news {
+        if self.past.lock().is_switched_off_now() {
             tracing::error!(
                 destination.name = &*self.destination,
                 topic,
@@ -88,9 +84,18 @@ impl Greeting {
             );
         }
     }
+}
 
-    fn past<R>(&self, look: impl FnOnce(&mut Past) -> R) -> R {
-        look(&mut self.past.lock().unwrap_or_else(PoisonError::into_inner))
+impl Past {
+    /// One more connection died on it. Whether it is off for that, and nobody was told yet.
+    fn is_switched_off_now(&mut self) -> bool {
+        self.deaths += 1;
+        if self.deaths < DEATHS_MAX {
+            return false;
+        }
+
+        self.off_since = Some(Instant::now());
+        !std::mem::replace(&mut self.is_said, true)
     }
 }
 
@@ -118,18 +123,12 @@ impl Status {
     }
 
     pub fn payload(&self, status: Presence) -> Vec<u8> {
-        let Identity {
-            site,
-            gateway,
-            started,
-            ..
-        } = &self.identity;
         let payload = Payload {
             status,
-            site,
-            gateway,
+            site: &self.identity.site,
+            gateway: &self.identity.gateway,
             version: env!("CARGO_PKG_VERSION"),
-            since: *started,
+            since: self.identity.started,
         };
         serde_json::to_vec(&payload).unwrap_or_default()
     }
@@ -139,15 +138,15 @@ impl Status {
 fn encoded(value: &str) -> String {
     let mut level = String::with_capacity(value.len());
     for c in value.chars() {
-        if "%+#/".contains(c) || is_forbidden(c) || (c == '$' && level.is_empty()) {
-            let mut bytes = [0; 4];
-            level.extend(
-                c.encode_utf8(&mut bytes)
-                    .bytes()
-                    .map(|byte| format!("%{byte:02X}")),
-            );
-        } else {
+        let is_literal = !("%+#/".contains(c) || is_forbidden(c) || (c == '$' && level.is_empty()));
+        if is_literal {
             level.push(c);
+            continue;
+        }
+
+        let mut bytes = [0; 4];
+        for byte in c.encode_utf8(&mut bytes).bytes() {
+            level.push_str(&format!("%{byte:02X}"));
         }
     }
     level
@@ -157,41 +156,39 @@ fn encoded(value: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_gateways_name_stays_one_level_of_the_topic() {
+    fn status(gateway: &str) -> Status {
         let identity = Identity {
             destination: "mqtt".into(),
             site: "lobby".to_owned(),
-            gateway: "a/b#\n".to_owned(),
+            gateway: gateway.to_owned(),
             instance: String::new(),
             started: Timestamp(0),
         };
-        let template = Template::parse(
-            "boxbridge/{site}/gateways/{gateway}/status",
-            &[Field::Site, Field::Gateway],
-        )
-        .expect("a template");
-        let status = Status::new(&template, &identity);
-        assert_eq!(status.topic, "boxbridge/lobby/gateways/a%2Fb%23%0A/status");
-        let named = |gateway: &str| {
-            Status::new(
-                &template,
-                &Identity {
-                    gateway: gateway.to_owned(),
-                    ..identity.clone()
-                },
-            )
-            .topic
-        };
-        assert_eq!(named("$x$"), "boxbridge/lobby/gateways/%24x$/status");
-        assert_eq!(
-            named("\u{fffe}"),
-            "boxbridge/lobby/gateways/%EF%BF%BE/status"
-        );
-        let payload = String::from_utf8(status.payload(Presence::Online)).expect("UTF-8");
+        let written = "boxbridge/{site}/gateways/{gateway}/status";
+        let template = Template::parse(written, &[Field::Site, Field::Gateway]);
+        Status::new(&template.expect("a template"), &identity)
+    }
+
+    #[test]
+    fn the_gateways_name_stays_one_level_of_the_topic() {
+        for (gateway, level) in [
+            ("a/b#\n", "a%2Fb%23%0A"),
+            ("$x$", "%24x$"),
+            ("\u{fffe}", "%EF%BF%BE"),
+        ] {
+            assert_eq!(
+                status(gateway).topic,
+                format!("boxbridge/lobby/gateways/{level}/status")
+            );
+        }
+    }
+
+    #[test]
+    fn the_message_says_who_is_there_and_since_when() {
+        let payload = String::from_utf8(status("a/b#\n").payload(Presence::Online));
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
-            payload,
+            payload.expect("UTF-8"),
             format!(
                 r#"{{"status":"online","site":"lobby","gateway":"a/b#\n","version":"{version}","since":"1970-01-01T00:00:00.000Z"}}"#
             )

@@ -1,7 +1,7 @@
 //! MQTT 3.1.1, by rumqttc: settings in, notices out.
 //!
-//! An acknowledgement says less here than in version 5: a broker acknowledges what its rules deny, too. Attributes and expiry have no
-//! place in this version and are left out.
+//! An acknowledgement says less here than in version 5: a broker may acknowledge what its rules deny. Deliberately sends no attributes and no
+//! expiry: this version has no place for them.
 
 use bytes::Bytes;
 use rumqttc::{
@@ -11,45 +11,59 @@ use rumqttc::{
 
 use boxbridge_event::Message;
 
-use super::connection::{
-    Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict, is_of_the_line,
-};
-use super::namesake::{self, End};
+use super::connection::{LOGIN, LOGIN_OR_STATUS, Loss, Notice, Offer, Protocol, Verdict};
+use super::dial::{Dial, LIBRARY_TIMEOUT_SECONDS, Way};
+use super::namesake::End;
 use super::status::Presence;
 
 /// A broker sends us nothing but answers of a few bytes.
 const INCOMING_MAX: usize = 64 * 1024;
 
+/// This version has no words for what a broker does not offer.
+const EVERYTHING: Offer = Offer {
+    receive_maximum: u16::MAX,
+    packet_max: None,
+    retain: true,
+    qos_1: true,
+};
+
 pub(super) struct V3(EventLoop);
 
-pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V3) {
-    let mut options = MqttOptions::new(dial.namesake.client_id(), dial.address(), dial.port());
+pub(super) fn open(dial: &Dial, way: &Way, requests: usize) -> (AsyncClient, V3) {
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    network.set_connection_timeout(LIBRARY_TIMEOUT_SECONDS);
+
+    let (client, mut eventloop) = AsyncClient::new(options(dial, way), requests);
+    eventloop.set_network_options(network);
+    (client, V3(eventloop))
+}
+
+fn options(dial: &Dial, way: &Way) -> MqttOptions {
+    let mut options = MqttOptions::new(&dial.client_id, dial.address(way), dial.port(way));
     options
         .set_transport(dial.transport())
         .set_clean_session(true)
         .set_keep_alive(dial.keep_alive())
         .set_inflight(dial.window)
         .set_max_packet_size(INCOMING_MAX, dial.packet_max);
-    if let Some(proxy) = dial.proxy() {
+
+    if let Some(proxy) = way.proxy() {
         options.set_proxy(proxy);
     }
     if let Some((username, password)) = &dial.login {
         options.set_credentials(username, password.expose());
     }
     if let Some(status) = &dial.will {
+        let payload = status.payload(Presence::Offline);
         options.set_last_will(LastWill::new(
             &status.topic,
-            status.payload(Presence::Offline),
+            payload,
             QoS::AtLeastOnce,
             true,
         ));
     }
-    let (client, mut eventloop) = AsyncClient::new(options, requests);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    network.set_connection_timeout(LIBRARY_TIMEOUT_SECONDS);
-    eventloop.set_network_options(network);
-    (client, V3(eventloop))
+    options
 }
 
 pub(super) fn publish(client: &AsyncClient, message: Message) -> bool {
@@ -83,12 +97,7 @@ impl Protocol for V3 {
 
 fn notice(event: &Event) -> Option<Notice> {
     match event {
-        Event::Incoming(Packet::ConnAck(_)) => Some(Notice::Connected(Offer {
-            receive_maximum: u16::MAX,
-            packet_max: None,
-            retain: true,
-            qos_1: true,
-        })),
+        Event::Incoming(Packet::ConnAck(_)) => Some(Notice::Connected(EVERYTHING)),
         Event::Incoming(Packet::PubAck(answer)) => Some(Notice::Answered {
             packet_id: answer.pkid,
             verdict: Verdict::Taken { heard: true },
@@ -102,52 +111,27 @@ fn notice(event: &Event) -> Option<Notice> {
 }
 
 fn loss(error: &ConnectionError) -> Loss {
-    if let ConnectionError::Io(io) | ConnectionError::MqttState(StateError::Io(io)) = error
-        && is_of_the_line(io)
-    {
-        return Loss::elsewhere(reason(error));
-    }
-    Loss {
-        end: end(error),
-        ..Loss::of(reason(error))
-    }
-}
-
-fn end(error: &ConnectionError) -> End {
     match error {
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error))
-            if namesake::is_hang_up(error) =>
-        {
-            End::HungUp
-        }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => End::HungUp,
-        _ => End::Other,
+        ConnectionError::Io(io) | ConnectionError::MqttState(StateError::Io(io)) => Loss::of_io(io),
+        ConnectionError::MqttState(state @ StateError::ConnectionAborted) => Loss {
+            end: End::HungUp,
+            ..Loss::of(state.to_string())
+        },
+        ConnectionError::MqttState(state) => Loss::of(state.to_string()),
+        ConnectionError::ConnectionRefused(code) => Loss::of(refusal(*code)),
+        // Its own words may repeat the packet.
+        ConnectionError::NotConnAck(_) => Loss::of("the broker did not answer with CONNACK"),
+        other => Loss::of(other.to_string()),
     }
 }
 
-fn reason(error: &ConnectionError) -> String {
-    let (code, hint) = match error {
-        ConnectionError::ConnectionRefused(code) => match code {
-            ConnectReturnCode::BadUserNamePassword => {
-                (code, " (send.mqtt.username and its password)")
-            }
-            ConnectReturnCode::NotAuthorized => (
-                code,
-                " (send.mqtt.username and its password, or the broker does not allow the topic of send.mqtt.status_topic)",
-            ),
-            ConnectReturnCode::RefusedProtocolVersion => (code, " (send.mqtt.version)"),
-            ConnectReturnCode::BadClientId => (code, " (send.mqtt.client_id)"),
-            _ => (code, ""),
-        },
-        // Its own words may repeat the packet.
-        ConnectionError::NotConnAck(_) => {
-            return "the broker did not answer with CONNACK".to_owned();
-        }
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-            return error.to_string();
-        }
-        ConnectionError::MqttState(state) => return state.to_string(),
-        other => return other.to_string(),
+fn refusal(code: ConnectReturnCode) -> String {
+    let hint = match code {
+        ConnectReturnCode::BadUserNamePassword => LOGIN,
+        ConnectReturnCode::NotAuthorized => LOGIN_OR_STATUS,
+        ConnectReturnCode::RefusedProtocolVersion => " (send.mqtt.version)",
+        ConnectReturnCode::BadClientId => " (send.mqtt.client_id)",
+        _ => "",
     };
     format!("the broker refused: {code:?}{hint}")
 }

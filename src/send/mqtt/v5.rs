@@ -1,7 +1,7 @@
 //! MQTT 5, by rumqttc: settings in, notices out.
 //!
-//! Deliberately uses no topic aliases and no session of the broker's: a connection starts clean, and what was not answered on the last one is
-//! submitted again by whoever owns it.
+//! Deliberately uses no topic aliases and no session of the broker's: a connection starts clean, and the gateway submits again what was not
+//! answered on the last one.
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5::{
@@ -17,11 +17,11 @@ use boxbridge_event::Message;
 
 use super::admission::{content_type, expiry_seconds};
 use super::connection::{
-    Cause, Culprit, Dial, LIBRARY_TIMEOUT_SECONDS, Loss, Notice, Offer, Protocol, Verdict,
-    is_of_the_line,
+    Cause, Culprit, LOGIN, LOGIN_OR_STATUS, Loss, Notice, Offer, Protocol, Verdict,
 };
-use super::namesake::{self, End};
-use super::status::Presence;
+use super::dial::{Dial, LIBRARY_TIMEOUT_SECONDS, Way};
+use super::namesake::End;
+use super::status::{Presence, Status};
 
 /// A broker sends us nothing but answers; a reason in words is the longest of them.
 const INCOMING_MAX: u32 = 64 * 1024;
@@ -30,10 +30,20 @@ const PACKET_TOO_LARGE: u8 = 0x95;
 
 pub(super) struct V5(EventLoop);
 
-pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
-    let mut options = MqttOptions::new(dial.namesake.client_id(), dial.address(), dial.port());
+pub(super) fn open(dial: &Dial, way: &Way, requests: usize) -> (AsyncClient, V5) {
+    let (client, eventloop) = AsyncClient::new(options(dial, way), requests);
+    (client, V5(eventloop))
+}
+
+fn options(dial: &Dial, way: &Way) -> MqttOptions {
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
+    let properties = ConnectProperties {
+        max_packet_size: Some(INCOMING_MAX),
+        ..ConnectProperties::new()
+    };
+
+    let mut options = MqttOptions::new(&dial.client_id, dial.address(way), dial.port(way));
     options
         .set_transport(dial.transport())
         .set_network_options(network)
@@ -41,37 +51,38 @@ pub(super) fn open(dial: &Dial, requests: usize) -> (AsyncClient, V5) {
         .set_keep_alive(dial.keep_alive())
         .set_connection_timeout(LIBRARY_TIMEOUT_SECONDS)
         .set_outgoing_inflight_upper_limit(dial.window)
-        .set_connect_properties(ConnectProperties {
-            max_packet_size: Some(INCOMING_MAX),
-            ..ConnectProperties::new()
-        });
-    if let Some(proxy) = dial.proxy() {
+        .set_connect_properties(properties);
+
+    if let Some(proxy) = way.proxy() {
         options.set_proxy(proxy);
     }
     if let Some((username, password)) = &dial.login {
         options.set_credentials(username, password.expose());
     }
     if let Some(status) = &dial.will {
-        let properties = LastWillProperties {
-            delay_interval: None,
-            payload_format_indicator: Some(1),
-            message_expiry_interval: None,
-            content_type: Some("application/json".to_owned()),
-            response_topic: None,
-            correlation_data: None,
-            user_properties: Vec::new(),
-        };
-        let payload = status.payload(Presence::Offline);
-        options.set_last_will(LastWill::new(
-            &status.topic,
-            payload,
-            QoS::AtLeastOnce,
-            true,
-            Some(properties),
-        ));
+        options.set_last_will(last_will(status));
     }
-    let (client, eventloop) = AsyncClient::new(options, requests);
-    (client, V5(eventloop))
+    options
+}
+
+fn last_will(status: &Status) -> LastWill {
+    let properties = LastWillProperties {
+        delay_interval: None,
+        payload_format_indicator: Some(1),
+        message_expiry_interval: None,
+        content_type: Some("application/json".to_owned()),
+        response_topic: None,
+        correlation_data: None,
+        user_properties: Vec::new(),
+    };
+    let payload = status.payload(Presence::Offline);
+    LastWill::new(
+        &status.topic,
+        payload,
+        QoS::AtLeastOnce,
+        true,
+        Some(properties),
+    )
 }
 
 pub(super) fn publish(client: &AsyncClient, message: Message) -> bool {
@@ -168,82 +179,82 @@ fn verdict(answer: PubAck) -> Verdict {
             Reason::Unexplained
         }
     };
+
     let words = answer
         .properties
-        .and_then(|properties| properties.reason_string)
-        .map(|words| format!(": {words}"));
-    Verdict::Refused(
-        reason,
-        format!(
-            "the broker answered {:?}{}",
-            answer.reason,
-            words.unwrap_or_default()
-        ),
-    )
+        .and_then(|properties| properties.reason_string);
+    let detail = format!("the broker answered {:?}{}", answer.reason, behind(words));
+    Verdict::Refused(reason, detail)
+}
+
+/// The broker's own words, where it has any.
+fn behind(words: Option<String>) -> String {
+    words.map_or_else(String::new, |words| format!(": {words}"))
 }
 
 fn loss(error: &ConnectionError) -> Loss {
+    if let Some(io) = io_error(error) {
+        return Loss::of_io(io);
+    }
+
     match error {
         ConnectionError::ConnectionRefused(code) => Loss::of(refusal(*code)),
-        ConnectionError::MqttState(StateError::Deserialization(
-            CodecError::InvalidConnectReturnCode(PACKET_TOO_LARGE),
-        )) => Loss {
-            cause: Cause::Publication(Culprit::Oldest, Reason::TooLarge),
-            ..Loss::of("the broker answered PacketTooLarge to a publication")
-        },
-        ConnectionError::MqttState(StateError::ServerDisconnect {
-            reason_code,
-            reason_string,
-        }) => {
-            let words = reason_string
-                .as_ref()
-                .map_or_else(String::new, |words| format!(": {words}"));
-            let is_taken_over = *reason_code == DisconnectReasonCode::SessionTakenOver;
-            Loss {
-                error: format!("the broker disconnected: {reason_code:?}{words}"),
-                cause: blamed(*reason_code),
-                end: if is_taken_over {
-                    End::TakenOver
-                } else {
-                    End::Other
-                },
-            }
-        }
         // Its own words may repeat the packet.
         ConnectionError::NotConnAck(_) => Loss::of("the broker did not answer with CONNACK"),
-        ConnectionError::Io(io)
-        | ConnectionError::MqttState(
-            StateError::Io(io) | StateError::Deserialization(CodecError::Io(io)),
-        ) if is_of_the_line(io) => Loss::elsewhere(cause(error)),
-        other => Loss {
-            end: end(other),
-            ..Loss::of(cause(other))
-        },
+        ConnectionError::MqttState(state) => loss_of_state(state),
+        other => Loss::of(other.to_string()),
     }
 }
 
-/// The system's own words, where they are wrapped in the library's.
-fn cause(error: &ConnectionError) -> String {
+fn loss_of_state(state: &StateError) -> Loss {
+    match state {
+        StateError::Deserialization(CodecError::InvalidConnectReturnCode(PACKET_TOO_LARGE)) => {
+            Loss {
+                cause: Cause::Publication(Culprit::Oldest, Reason::TooLarge),
+                ..Loss::of("the broker answered PacketTooLarge to a publication")
+            }
+        }
+        StateError::ServerDisconnect {
+            reason_code,
+            reason_string,
+        } => Loss {
+            cause: blamed(*reason_code),
+            end: match reason_code {
+                DisconnectReasonCode::SessionTakenOver => End::TakenOver,
+                _ => End::Other,
+            },
+            ..Loss::of(format!(
+                "the broker disconnected: {reason_code:?}{}",
+                behind(reason_string.clone())
+            ))
+        },
+        StateError::ConnectionAborted => Loss {
+            end: End::HungUp,
+            ..Loss::of(state.to_string())
+        },
+        other => Loss::of(other.to_string()),
+    }
+}
+
+/// The system's own error, where the library has wrapped it.
+fn io_error(error: &ConnectionError) -> Option<&std::io::Error> {
     match error {
         ConnectionError::Io(error)
         | ConnectionError::MqttState(
             StateError::Io(error) | StateError::Deserialization(CodecError::Io(error)),
-        ) => error.to_string(),
-        ConnectionError::MqttState(state) => state.to_string(),
-        other => other.to_string(),
+        ) => Some(error),
+        _ => None,
     }
 }
 
-/// What is in neither list may be either: not authorised and the like are said of a publication as well as of a client.
+/// A code of neither list may mean either: "not authorised" and the like are said of a publication as well as of a client.
 fn blamed(code: DisconnectReasonCode) -> Cause {
+    let publication = |reason| Cause::Publication(Culprit::Only, reason);
     match code {
-        DisconnectReasonCode::PacketTooLarge => Cause::Publication(Culprit::Only, Reason::TooLarge),
-        DisconnectReasonCode::TopicNameInvalid => {
-            Cause::Publication(Culprit::Only, Reason::TopicInvalid)
-        }
-        DisconnectReasonCode::PayloadFormatInvalid => {
-            Cause::Publication(Culprit::Only, Reason::PayloadRefused)
-        }
+        DisconnectReasonCode::PacketTooLarge => publication(Reason::TooLarge),
+        DisconnectReasonCode::TopicNameInvalid => publication(Reason::TopicInvalid),
+        DisconnectReasonCode::PayloadFormatInvalid => publication(Reason::PayloadRefused),
+
         DisconnectReasonCode::SessionTakenOver
         | DisconnectReasonCode::ServerShuttingDown
         | DisconnectReasonCode::ServerBusy
@@ -258,23 +269,10 @@ fn blamed(code: DisconnectReasonCode) -> Cause {
     }
 }
 
-fn end(error: &ConnectionError) -> End {
-    match error {
-        ConnectionError::Io(error)
-        | ConnectionError::MqttState(
-            StateError::Io(error) | StateError::Deserialization(CodecError::Io(error)),
-        ) if namesake::is_hang_up(error) => End::HungUp,
-        ConnectionError::MqttState(StateError::ConnectionAborted) => End::HungUp,
-        _ => End::Other,
-    }
-}
-
 fn refusal(code: ConnectReturnCode) -> String {
     let hint = match code {
-        ConnectReturnCode::BadUserNamePassword => " (send.mqtt.username and its password)",
-        ConnectReturnCode::NotAuthorized => {
-            " (send.mqtt.username and its password, or the broker does not allow the topic of send.mqtt.status_topic)"
-        }
+        ConnectReturnCode::BadUserNamePassword => LOGIN,
+        ConnectReturnCode::NotAuthorized => LOGIN_OR_STATUS,
         ConnectReturnCode::RetainNotSupported => " (set send.mqtt.status_topic to \"\")",
         ConnectReturnCode::RefusedProtocolVersion
         | ConnectReturnCode::UnsupportedProtocolVersion => " (send.mqtt.version)",
@@ -283,6 +281,7 @@ fn refusal(code: ConnectReturnCode) -> String {
         }
         _ => "",
     };
+
     format!("the broker refused: {code:?}{hint}")
 }
 
@@ -297,6 +296,7 @@ mod tests {
             reason_code,
             reason_string: None,
         };
+
         assert_eq!(
             end_of(disconnect(DisconnectReasonCode::SessionTakenOver)),
             End::TakenOver

@@ -54,6 +54,27 @@ pub(super) struct Entry<T> {
     pub payload: T,
 }
 
+impl<T> Entry<T> {
+    pub fn new(traits: Traits<'_>, awaits: Awaits, payload: T) -> Entry<T> {
+        let state = match awaits {
+            Awaits::Nothing => State::Queued,
+            Awaits::Pictures => State::Waiting(None),
+            Awaits::PicturesUntil(until) => State::Waiting(Some(until)),
+        };
+        Entry {
+            device: traits.device.to_owned(),
+            person_type: traits.person_type,
+            replayed: traits.replayed,
+            act_before: traits.act_before,
+            held_bytes: traits.held_bytes,
+            state,
+            attempts: 0,
+            refused: None,
+            payload,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// For its pictures; without a moment only a verdict ends it.

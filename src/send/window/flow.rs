@@ -1,36 +1,30 @@
 //! How one template fares at one destination: open, paused after too many refusals, or probed with one record.
+//!
+//! Promises: what a broker refuses for lack of a permission pauses the template. So does content that it refuses again and again
+//! without taking anything in between: that is a matter of settings. Deliberately knows no device: `setbacks` does.
 
 use std::time::{Duration, Instant};
 
+use super::setbacks;
 use crate::send::Reason;
 
 /// More refusals than this in a minute are a matter of settings or of the destination, not of records.
 const REFUSALS_PER_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
-/// The first pause of a refused template or record, doubled up to the last.
+/// The first pause of a refused template, doubled up to the last.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(60);
-/// The same where it passes by itself: nobody has to do anything, and what waits is to go on soon.
-const PASSING_LAST: Duration = Duration::from_secs(8);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
     state: State,
-    minute_began: Option<Instant>,
-    refusals: u32,
-    trouble: Trouble,
-    /// When it was last said that something is refused here.
-    said: Option<Instant>,
+    refusals: Count,
+    /// Records refused for their content since one was last taken.
+    misfits: Count,
+    /// Its refused records cannot be set aside for now.
+    is_blocked: bool,
     /// Records taken so far.
     pub taken: u64,
-}
-
-/// Whether something of it was refused, and waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Trouble {
-    None,
-    Silent,
-    Said,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +40,38 @@ enum State {
     },
 }
 
+/// Of what happened within a minute of the first.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    began: Option<Instant>,
+    number: u32,
+}
+
+impl Count {
+    const NONE: Count = Count {
+        began: None,
+        number: 0,
+    };
+
+    fn add(&mut self, number: u32, now: Instant) {
+        let is_over = |began| now.duration_since(began) > MINUTE;
+        if self.began.is_none_or(is_over) {
+            (self.began, self.number) = (Some(now), 0);
+        }
+        self.number += number;
+    }
+
+    fn is_too_many(&self) -> bool {
+        self.number > REFUSALS_PER_MINUTE
+    }
+}
+
 /// What a refusal means for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     SetAside,
-    /// It is tried again after this long.
-    Retry(Duration),
+    /// It is tried again, on its own.
+    Retry,
     /// It waits with its whole template.
     Pause,
 }
@@ -59,19 +79,18 @@ pub enum Course {
 impl Flow {
     pub const OPEN: Flow = Flow {
         state: State::Open,
-        minute_began: None,
-        refusals: 0,
-        trouble: Trouble::None,
-        said: None,
+        refusals: Count::NONE,
+        misfits: Count::NONE,
+        is_blocked: false,
         taken: 0,
     };
 
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, State::Open) && !self.is_blocked
     }
 
     pub fn is_probing(&self) -> bool {
-        matches!(self.state, State::Probing { .. })
+        matches!(self.state, State::Probing { .. }) && !self.is_blocked
     }
 
     /// When its pause is over, if it is paused.
@@ -82,74 +101,86 @@ impl Flow {
         }
     }
 
+    /// Nothing of it is sent until that is over, whatever the destination says.
+    pub fn block(&mut self, is_blocked: bool) {
+        self.is_blocked = is_blocked;
+    }
+
+    /// A record was taken.
+    pub fn took(&mut self) {
+        self.taken += 1;
+        if self.misfits.is_too_many() {
+            self.state = State::Open;
+        }
+        self.misfits = Count::NONE;
+        self.judged_for_itself();
+    }
+
     /// A probe came through, or was judged for itself and not for its topic.
-    pub fn came_through(&mut self) {
-        if self.is_probing() {
+    pub fn judged_for_itself(&mut self) {
+        if matches!(self.state, State::Probing { .. }) {
             self.state = State::Open;
         }
     }
 
-    /// Whether something of it was refused, and none of that taken since: what comes behind is to be sent one by one.
-    pub fn is_troubled(&self) -> bool {
-        self.trouble != Trouble::None
-    }
-
-    /// A record was taken that had perhaps been refused before. Whether it was said that one is refused for now, and that is over.
-    pub fn took(&mut self, was_refused: bool) -> bool {
-        self.taken += 1;
-        let recovers = was_refused || self.is_probing();
-        self.came_through();
-        recovers && std::mem::replace(&mut self.trouble, Trouble::None) == Trouble::Said
-    }
-
-    /// A record waits. Whether that is to be said: the first time, and after a recovery at most once a minute.
-    pub fn is_news(&mut self, now: Instant) -> bool {
-        let is_news = self.trouble == Trouble::None
-            && self
-                .said
-                .is_none_or(|said| now.duration_since(said) > MINUTE);
-        if is_news {
-            (self.said, self.trouble) = (Some(now), Trouble::Said);
-        } else if self.trouble == Trouble::None {
-            self.trouble = Trouble::Silent;
+    /// A record of it was refused for where it goes; whether it counts, or is no other matter than one that waits already.
+    pub fn refused(&mut self, reason: Reason, counts: bool, now: Instant) -> Course {
+        if reason == Reason::TopicUnfit {
+            // The next record would be refused as well.
+            return self.pause(reason, now);
         }
-        is_news
+        if !matches!(self.state, State::Open) {
+            return self.pause(reason, now);
+        }
+
+        self.refusals.add(u32::from(counts), now);
+        match self.refusals.is_too_many() {
+            true => self.pause(reason, now),
+            false if reason.passes() => Course::Retry,
+            false => Course::SetAside,
+        }
     }
 
-    /// A record of it was refused, after so many tries; whether it counts, or is no other matter than one that waits already.
-    pub fn refused(&mut self, reason: Reason, tries: u32, counts: bool, now: Instant) -> Course {
+    /// A record of it was refused for its content: what a destination refuses to each is a matter of settings.
+    pub fn misfit(&mut self, reason: Reason, now: Instant) -> Course {
+        let is_settings = self.misfits.is_too_many();
+        match self.state {
+            // Several were on their way.
+            State::Paused { .. } if is_settings => Course::Pause,
+            State::Paused { .. } => Course::SetAside,
+            // The next probe is another record: it may be that only this one does not fit.
+            State::Probing { .. } if is_settings => {
+                self.pause(reason, now);
+                Course::SetAside
+            }
+            State::Open | State::Probing { .. } => {
+                self.judged_for_itself();
+                self.misfits.add(1, now);
+                match self.misfits.is_too_many() {
+                    true => self.pause(reason, now),
+                    false => Course::SetAside,
+                }
+            }
+        }
+    }
+
+    fn pause(&mut self, reason: Reason, now: Instant) -> Course {
         let last = if reason.passes() {
-            PASSING_LAST
+            setbacks::PAUSE_LAST
         } else {
             PAUSE_LAST
         };
+
         let pause = match self.state {
             // Several were on their way.
             State::Paused { .. } => return Course::Pause,
             State::Probing { pause } => (pause * 2).min(last),
-            // The next record would be refused as well.
-            State::Open if reason == Reason::TopicUnfit => PAUSE_FIRST,
-            State::Open => {
-                if self
-                    .minute_began
-                    .is_none_or(|began| now.duration_since(began) > MINUTE)
-                {
-                    (self.minute_began, self.refusals) = (Some(now), 0);
-                }
-                self.refusals += u32::from(counts);
-                match self.refusals <= REFUSALS_PER_MINUTE {
-                    true if reason.passes() => return Course::Retry(pause_after(tries)),
-                    true => return Course::SetAside,
-                    false => PAUSE_FIRST,
-                }
-            }
+            State::Open => PAUSE_FIRST,
         };
         self.state = State::Paused {
             until: now + pause,
             pause,
         };
-        // What comes behind it is sent one by one.
-        self.trouble = self.trouble.max(Trouble::Silent);
         Course::Pause
     }
 
@@ -161,9 +192,4 @@ impl Flow {
             self.state = State::Probing { pause };
         }
     }
-}
-
-/// Before the next attempt, after so many.
-fn pause_after(tries: u32) -> Duration {
-    (PAUSE_FIRST * 2_u32.saturating_pow(tries.saturating_sub(1).min(10))).min(PASSING_LAST)
 }

@@ -27,40 +27,53 @@ pub enum Reading {
     Again(Sequence),
 }
 
-/// The lowest record that was left of a device or template; whatever of it comes behind that one is left as well.
+/// The lowest record that was left of a device, template or topic; whatever of it comes behind that one is left as well.
 #[derive(Default)]
 pub(super) struct Left {
     devices: HashMap<String, Sequence>,
     templates: [Option<Sequence>; Template::COUNT],
+    topics: HashMap<(String, Template), Sequence>,
 }
 
 enum Holder {
     Device(String),
     Template(Template),
+    /// One template on one device.
+    Topic(String, Template),
 }
 
 impl Left {
     fn note(&mut self, holder: Holder, sequence: Sequence) {
-        match holder {
-            Holder::Device(device) => {
-                let lowest = self.devices.entry(device).or_insert(sequence);
-                *lowest = sequence.min(*lowest);
+        let lowest = match holder {
+            Holder::Device(device) => self.devices.entry(device).or_insert(sequence),
+            Holder::Template(template) => self.templates[template.index()].get_or_insert(sequence),
+            Holder::Topic(device, template) => {
+                self.topics.entry((device, template)).or_insert(sequence)
             }
-            Holder::Template(template) => {
-                let lowest = &mut self.templates[template.index()];
-                *lowest = Some(lowest.map_or(sequence, |lowest| lowest.min(sequence)));
-            }
-        }
+        };
+        *lowest = sequence.min(*lowest);
     }
 
+    fn has(&self, device: &str, template: Template, sequence: Sequence) -> bool {
+        let of_topic = || {
+            let mut topics = self.topics.iter();
+            topics.find(|((other, of), _)| other == device && *of == template)
+        };
+        let lowest = [
+            self.templates[template.index()],
+            self.devices.get(device).copied(),
+            of_topic().map(|(_, lowest)| *lowest),
+        ];
+        lowest
+            .into_iter()
+            .flatten()
+            .any(|lowest| lowest <= sequence)
+    }
+
+    #[cfg(test)]
     pub(super) fn has_of_device(&self, device: &str, sequence: Sequence) -> bool {
-        self.devices
-            .get(device)
-            .is_some_and(|lowest| *lowest <= sequence)
-    }
-
-    pub(super) fn has_of_template(&self, template: Template, sequence: Sequence) -> bool {
-        self.templates[template.index()].is_some_and(|lowest| lowest <= sequence)
+        let lowest = self.devices.get(device);
+        lowest.is_some_and(|lowest| *lowest <= sequence)
     }
 }
 
@@ -107,8 +120,7 @@ impl<T> Window<T> {
 
     /// Whether this record is to be left: others before it were, of its device or template.
     pub(super) fn is_left(&self, entry: &Entry<T>, template: Template, sequence: Sequence) -> bool {
-        let is_left = self.left.has_of_template(template, sequence)
-            || self.left.has_of_device(&entry.device, sequence);
+        let is_left = self.left.has(&entry.device, template, sequence);
         is_left && entry.replayed == Replayed::No && !self.is_held(sequence)
     }
 
@@ -120,109 +132,93 @@ impl<T> Window<T> {
         }
     }
 
-    /// Whoever is held back keeps the oldest of its records and its share of half the window.
+    /// Each that is held back keeps the oldest of its records and its share of half the window.
     fn leave_held_back(&mut self, is_still: bool) {
-        let holders = self.held_back(is_still);
+        let holders = self.held_holders(is_still);
         let share = |limit: usize| limit / 2 / holders.len().max(1);
         let share = Limits {
             records: share(self.settings.records * READ_AHEAD),
             bytes: share(self.settings.bytes),
         };
-        for (holder, records) in holders {
-            let mut bytes = 0;
-            let fits = |sequence: &&Sequence| {
-                bytes += self
-                    .entries
-                    .get(sequence)
-                    .map_or(0, |entry| entry.held_bytes);
-                bytes <= share.bytes
-            };
-            let kept = records
-                .iter()
-                .take(share.records)
-                .take_while(fits)
-                .count()
-                .max(1);
 
+        for (holder, records) in holders {
+            let kept = self.fitting(&records, share);
             let Some(lowest) = records.get(kept) else {
                 continue;
             };
+
             self.left.note(holder, *lowest);
-            records
-                .iter()
-                .skip(kept)
-                .rev()
-                .for_each(|sequence| self.leave(*sequence));
+            let left = records.iter().skip(kept);
+            left.rev().for_each(|sequence| self.leave(*sequence));
         }
     }
 
-    /// Templates that are closed, and devices whose first record waits, each with its records that may be left.
-    fn held_back(&self, is_still: bool) -> Vec<(Holder, Vec<Sequence>)> {
+    /// How many of these records, one at least, are within a share.
+    fn fitting(&self, records: &[Sequence], share: Limits) -> usize {
+        let mut bytes = 0;
+        let fits = |sequence: &&Sequence| {
+            let entry = self.entries.get(sequence);
+            bytes += entry.map_or(0, |entry| entry.held_bytes);
+            bytes <= share.bytes
+        };
+        let within = records.iter().take(share.records).take_while(fits);
+        within.count().max(1)
+    }
+
+    /// All that are held back, each with its records that may be left.
+    fn held_holders(&self, is_still: bool) -> Vec<(Holder, Vec<Sequence>)> {
         let closed = Template::all().filter(|template| self.is_closed(*template));
         let templates = closed.map(|template| {
-            let parked = self.parked[template.index()].iter().copied();
-            (
-                Holder::Template(template),
-                parked
-                    .filter(|sequence| self.is_live(*sequence) && !self.is_held(*sequence))
-                    .collect(),
-            )
+            let parked = self.parked[template.index()].iter();
+            (Holder::Template(template), self.to_be_left(parked))
+        });
+        let topics = self.setbacks.waiting().map(|(device, template, waiting)| {
+            let holder = Holder::Topic(device.to_owned(), template);
+            (holder, self.to_be_left(waiting.iter()))
         });
 
-        let awaiting = self.waiting.iter().filter(|_| is_still);
-        let heads = self.retrying.iter().chain(awaiting).filter_map(|sequence| {
-            let device = &self.entries.get(sequence)?.device;
-            let queue = self
-                .devices
-                .get(device)
-                .filter(|queue| queue.front() == Some(sequence))?;
-            self.is_stopped(device).then_some((device, queue))
-        });
-        let devices = heads.map(|(device, queue)| {
-            let live = queue
-                .iter()
-                .copied()
-                .filter(|sequence| self.is_live(*sequence));
-            (Holder::Device(device.clone()), live.collect())
-        });
         templates
-            .chain(devices)
+            .chain(topics)
+            .chain(self.held_devices(is_still))
             .filter(|(_, records): &(_, Vec<_>)| records.len() > 1)
+            .collect()
+    }
+
+    /// Devices whose first record waits.
+    fn held_devices(&self, is_still: bool) -> impl Iterator<Item = (Holder, Vec<Sequence>)> {
+        let awaiting = self.waiting.iter().filter(move |_| is_still);
+        let heads = self.retrying.iter().chain(awaiting);
+        heads.filter_map(|sequence| {
+            let device = &self.entries.get(sequence)?.device;
+            let queue = self.devices.get(device)?;
+            if queue.front() != Some(sequence) || !self.is_stopped(device) {
+                return None;
+            }
+            let live = queue.iter().filter(|sequence| self.is_live(**sequence));
+            Some((Holder::Device(device.clone()), live.copied().collect()))
+        })
+    }
+
+    fn to_be_left<'a>(&self, records: impl Iterator<Item = &'a Sequence>) -> Vec<Sequence> {
+        records
+            .copied()
+            .filter(|sequence| self.is_live(*sequence) && !self.is_held(*sequence))
             .collect()
     }
 
     /// Where reading begins again, once of something that was left nothing stands here any more.
     fn take_up(&mut self) -> Option<Sequence> {
-        let is_spent = |template: &Template| {
-            self.left.templates[template.index()].is_some() && !self.has_parked(*template)
-        };
-        let spent: Vec<_> = Template::all().filter(is_spent).collect();
-        if spent.is_empty() && !self.left.devices.keys().any(|device| self.is_spent(device)) {
+        if !self.has_spent() {
             return None;
         }
-
-        // Devices that flow come with it, or each would have the same read once more.
-        let devices = std::mem::take(&mut self.left.devices);
-        let (free, held): (HashMap<_, _>, _) = devices
-            .into_iter()
-            .partition(|(device, _)| self.is_spent(device) || !self.is_stopped(device));
-        self.left.devices = held;
-        let templates = spent
-            .into_iter()
-            .filter_map(|template| self.left.templates[template.index()].take());
-        let from = templates.chain(free.into_values()).min()?;
+        let from = self.take_flowing()?;
 
         // What stands here from there on has its place among what comes.
-        let is_unsent = |sequence: &Sequence| {
-            let is_unsent =
-                |entry: &Entry<T>| entry.attempts == 0 && entry.replayed == Replayed::No;
-            self.entries.get(sequence).is_some_and(is_unsent) && !self.is_held(*sequence)
-        };
         let unsent: Vec<_> = self
             .entries
             .range(from..)
+            .filter(|(sequence, entry)| self.is_unsent(**sequence, entry))
             .map(|(sequence, _)| *sequence)
-            .filter(is_unsent)
             .collect();
         unsent
             .into_iter()
@@ -234,6 +230,47 @@ impl<T> Window<T> {
             *newest = live.last().copied().unwrap_or(from);
         }
         Some(from)
+    }
+
+    fn has_spent(&self) -> bool {
+        let mut topics = self.left.topics.keys();
+        Template::all().any(|template| self.has_spent_template(template))
+            || self.left.devices.keys().any(|device| self.is_spent(device))
+            || topics.any(|(device, template)| self.is_spent_topic(device, *template))
+    }
+
+    fn has_spent_template(&self, template: Template) -> bool {
+        self.left.templates[template.index()].is_some() && !self.has_parked(template)
+    }
+
+    /// The lowest that was left of what flows. Devices and topics come along before they are spent, or each would have the same read
+    /// once more.
+    fn take_flowing(&mut self) -> Option<Sequence> {
+        let spent = Template::all().filter(|template| self.has_spent_template(*template));
+        let spent: Vec<_> = spent.collect();
+        let spent = spent
+            .into_iter()
+            .filter_map(|template| self.left.templates[template.index()].take());
+        let lowest = spent.min();
+
+        let (devices, held): (HashMap<_, _>, _) = std::mem::take(&mut self.left.devices)
+            .into_iter()
+            .partition(|(device, _)| self.is_spent(device) || !self.is_stopped(device));
+        self.left.devices = held;
+
+        let (topics, held): (HashMap<_, _>, _) = std::mem::take(&mut self.left.topics)
+            .into_iter()
+            .partition(|((device, template), _)| {
+                self.is_spent_topic(device, *template) || !self.is_stopped_topic(device, *template)
+            });
+        self.left.topics = held;
+
+        let others = devices.into_values().chain(topics.into_values());
+        lowest.into_iter().chain(others).min()
+    }
+
+    fn is_unsent(&self, sequence: Sequence, entry: &Entry<T>) -> bool {
+        entry.attempts == 0 && entry.replayed == Replayed::No && !self.is_held(sequence)
     }
 
     fn bound_spans(&mut self) -> Vec<Reading> {
@@ -295,6 +332,23 @@ impl<T> Window<T> {
         let head = self.devices.get(device).and_then(|queue| queue.front());
         let head = head.and_then(|head| self.entries.get(head));
         head.is_some_and(|entry| matches!(entry.state, State::Waiting(_) | State::Retrying(_)))
+    }
+
+    /// Whether nothing live of this topic waits here for another try, or is being tried.
+    fn is_spent_topic(&self, device: &str, template: Template) -> bool {
+        let is_tried = |(sequence, of): (&Sequence, &Template)| {
+            let entry = self.entries.get(sequence).filter(|_| *of == template);
+            entry.is_some_and(|entry| entry.device == device)
+        };
+        if self.submitted.iter().any(is_tried) {
+            return false;
+        }
+
+        let mut waiting = self.setbacks.waiting();
+        !waiting.any(|(other, of, waiting)| {
+            let is_it = other == device && of == template;
+            is_it && !self.to_be_left(waiting.iter()).is_empty()
+        })
     }
 
     /// Whether nothing of this device is left here but replayed records.

@@ -12,6 +12,15 @@ pub enum Timeliness {
     Late,
 }
 
+impl Timeliness {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Timeliness::Live => "live",
+            Timeliness::Late => "late",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Template {
     pub person_type: PersonType,

@@ -3,6 +3,8 @@
 mod full;
 mod hanging_up;
 mod order;
+mod refused_for_now;
+mod refused_topics;
 mod world;
 
 use std::time::Duration;
@@ -14,14 +16,15 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 const TYPE: PersonType = PersonType::Employee;
 
+fn limits(records: usize) -> Limits {
+    Limits {
+        records,
+        bytes: 1 << 20,
+    }
+}
+
 fn window(records: usize) -> Window<()> {
-    Window::new(
-        Limits {
-            records,
-            bytes: 1 << 20,
-        },
-        Poison::Possible,
-    )
+    Window::new(limits(records), Poison::Possible)
 }
 
 fn record(sequence: u64, device: &str) -> Traits<'_> {
@@ -43,18 +46,21 @@ fn at(moment: Instant) -> Now {
 }
 
 fn admit(window: &mut Window<()>, sequence: u64, device: &str) {
-    window.admit(
-        record(sequence, device),
-        Awaits::Nothing,
-        (),
-        at(Instant::now()),
-    );
+    admit_of(window, sequence, device, TYPE);
+}
+
+fn admit_of(window: &mut Window<()>, sequence: u64, device: &str, person_type: PersonType) {
+    let traits = Traits {
+        person_type,
+        ..record(sequence, device)
+    };
+    window.admit(traits, Awaits::Nothing, (), at(Instant::now()));
 }
 
 fn refuse(window: &mut Window<()>, sequence: u64, reason: Reason, now: Instant) -> bool {
     match window.refused(Sequence(sequence), reason, now) {
         Consequence::SetAside => {
-            window.answered(Sequence(sequence));
+            window.answered(Sequence(sequence), now);
             true
         }
         Consequence::Wait(_) => false,
@@ -62,7 +68,11 @@ fn refuse(window: &mut Window<()>, sequence: u64, reason: Reason, now: Instant) 
 }
 
 fn submit_all(window: &mut Window<()>) -> Vec<u64> {
-    let (mut order, now) = (Vec::new(), at(Instant::now()));
+    submit_all_at(window, Instant::now())
+}
+
+fn submit_all_at(window: &mut Window<()>, now: Instant) -> Vec<u64> {
+    let (mut order, now) = (Vec::new(), at(now));
     while let Some(sequence) = window.next_ready(now) {
         window.submitted(sequence, 1, now);
         order.push(sequence.0);
@@ -94,291 +104,6 @@ fn the_window_is_kept() {
     assert_eq!(submit_all(&mut window), [1, 2]);
     window.taken(Sequence(1), Instant::now());
     assert_eq!(submit_all(&mut window), [3]);
-}
-
-/// Eleven refusals of the topic: ten records are set aside, and the rest waits.
-fn refuse_topic(window: &mut Window<()>, now: Instant) {
-    for sequence in 1..=11 {
-        admit(window, sequence, "gate");
-        submit_all(window);
-        assert_eq!(
-            refuse(window, sequence, Reason::NotAuthorised, now),
-            sequence < 11
-        );
-    }
-}
-
-#[test]
-fn a_type_whose_topic_is_unfit_waits_at_once_and_its_device_goes_on() {
-    let mut window = window(100);
-    let now = Instant::now();
-    admit(&mut window, 1, "gate");
-    admit(&mut window, 2, "gate");
-    window.admit(
-        Traits {
-            person_type: PersonType::Blacklist,
-            ..record(3, "gate")
-        },
-        Awaits::Nothing,
-        (),
-        at(now),
-    );
-    assert_eq!(submit_all(&mut window), [1, 2, 3]);
-    assert!(
-        !refuse(&mut window, 1, Reason::TopicUnfit, now)
-            && !refuse(&mut window, 2, Reason::TopicUnfit, now)
-    );
-    window.admit(
-        Traits {
-            person_type: PersonType::Blacklist,
-            ..record(4, "gate")
-        },
-        Awaits::Nothing,
-        (),
-        at(now),
-    );
-    admit(&mut window, 5, "gate");
-    assert_eq!(submit_all(&mut window), [4]);
-
-    // For ever, and never set aside: one record shows whether it is fit now.
-    let mut moment = now;
-    for _ in 0..100 {
-        moment += MINUTE;
-        window.tick(at(moment));
-        assert_eq!(submit_all(&mut window), [1]);
-        assert!(!refuse(&mut window, 1, Reason::TopicUnfit, moment));
-    }
-    window.tick(at(moment + MINUTE));
-    assert_eq!(submit_all(&mut window), [1]);
-    window.taken(Sequence(1), moment + MINUTE);
-    assert_eq!(
-        submit_all(&mut window),
-        [2],
-        "the fifth would overtake it, were it refused once more"
-    );
-    window.taken(Sequence(2), moment + MINUTE);
-    assert_eq!(submit_all(&mut window), [5]);
-}
-
-#[test]
-fn a_template_that_is_refused_again_and_again_waits_and_is_probed_with_one_record() {
-    let mut window = window(100);
-    let now = Instant::now();
-    refuse_topic(&mut window, now);
-    [12, 13]
-        .into_iter()
-        .for_each(|sequence| admit(&mut window, sequence, "gate"));
-    assert_eq!(submit_all(&mut window), [0_u64; 0]);
-    window.tick(at(now + MINUTE));
-    assert_eq!(submit_all(&mut window), [11]);
-    assert!(!refuse(
-        &mut window,
-        11,
-        Reason::NotAuthorised,
-        now + MINUTE
-    ));
-    assert_eq!(submit_all(&mut window), [0_u64; 0]);
-    window.tick(at(now + MINUTE * 2));
-    assert_eq!(submit_all(&mut window), [11], "and none overtakes it");
-    window.taken(Sequence(11), now);
-    assert_eq!(window.paused().count(), 0);
-    assert_eq!(submit_all(&mut window), [12, 13]);
-}
-
-#[test]
-fn a_type_that_waits_holds_back_no_other_of_its_device() {
-    let mut window = window(100);
-    refuse_topic(&mut window, Instant::now());
-    admit(&mut window, 12, "gate");
-    window.admit(
-        Traits {
-            person_type: PersonType::Vip,
-            ..record(13, "gate")
-        },
-        Awaits::Nothing,
-        (),
-        at(Instant::now()),
-    );
-    assert_eq!(submit_all(&mut window), [13]);
-}
-
-#[test]
-fn a_late_topic_that_is_refused_does_not_silence_the_live_one() {
-    let mut window = window(100);
-    refuse_topic(&mut window, Instant::now());
-    window.admit(
-        Traits {
-            act_before: Some(Timestamp(60_000)),
-            ..record(12, "gate")
-        },
-        Awaits::Nothing,
-        (),
-        at(Instant::now()),
-    );
-    assert_eq!(submit_all(&mut window), [12], "the alert");
-}
-
-#[test]
-fn what_was_live_goes_to_the_late_topic_when_the_live_one_is_refused() {
-    let mut window = window(100);
-    let now = Instant::now();
-    for sequence in 1..=11 {
-        window.admit(
-            Traits {
-                act_before: Some(Timestamp(60_000)),
-                ..record(sequence, "gate")
-            },
-            Awaits::Nothing,
-            (),
-            at(now),
-        );
-        submit_all(&mut window);
-        assert_eq!(
-            refuse(&mut window, sequence, Reason::NotAuthorised, now),
-            sequence < 11
-        );
-    }
-    assert_eq!(submit_all(&mut window), [0_u64; 0]);
-    let late = Now {
-        at: now,
-        clock: Timestamp(60_001),
-    };
-    window.tick(late);
-    assert_eq!(window.next_ready(late), Some(Sequence(11)));
-}
-
-#[test]
-fn a_passing_refusal_is_tried_again_for_ever_before_the_rest_of_its_device() {
-    let mut window = window(1);
-    let mut now = Instant::now();
-    (1..=2).for_each(|sequence| admit(&mut window, sequence, "gate"));
-    for attempt in 0..100 {
-        assert_eq!(submit_all(&mut window), [1]);
-        let is_first = attempt == 0;
-        assert_eq!(
-            window.refused(Sequence(1), Reason::Passing, now),
-            Consequence::Wait(is_first.then_some(Extent::Device)),
-            "said once"
-        );
-        assert_eq!(submit_all(&mut window), [0_u64; 0], "not at once");
-        now += MINUTE;
-        window.tick(at(now));
-    }
-    assert_eq!(submit_all(&mut window), [1]);
-    window.taken(Sequence(1), now);
-    assert!(matches!(window.news(), Some(News::TakenAgain(_))));
-    assert_eq!(submit_all(&mut window), [2]);
-}
-
-#[test]
-fn many_passing_refusals_wait_together_and_none_is_set_aside() {
-    let mut window = window(100);
-    let mut now = Instant::now();
-    (1..=90).for_each(|sequence| {
-        admit(
-            &mut window,
-            sequence,
-            ["gate", "door", "yard"][sequence as usize % 3],
-        )
-    });
-    let mut tries = 0;
-    for _ in 0..60 {
-        for sequence in submit_all(&mut window) {
-            assert!(!refuse(&mut window, sequence, Reason::Passing, now));
-            tries += 1;
-        }
-        now += Duration::from_secs(1);
-        window.tick(at(now));
-    }
-    assert!(tries < 130, "{tries} tries in a minute");
-    now += MINUTE;
-    window.tick(at(now));
-    let mut order = Vec::new();
-    loop {
-        let taken = submit_all(&mut window);
-        if taken.is_empty() {
-            break;
-        }
-        taken
-            .iter()
-            .for_each(|sequence| _ = window.taken(Sequence(*sequence), now));
-        order.extend(taken);
-    }
-    assert_eq!(order.len(), 90);
-    for device in 0..3 {
-        assert!(
-            order
-                .iter()
-                .filter(|sequence| **sequence % 3 == device)
-                .is_sorted(),
-            "{order:?}"
-        );
-    }
-}
-
-#[test]
-fn an_unexplained_refusal_is_the_records_own_once_others_are_taken_all_the_while() {
-    let mut window = window(10);
-    let mut now = Instant::now();
-    admit(&mut window, 1, "gate");
-    for attempt in 1..20 {
-        assert_eq!(submit_all(&mut window), [1]);
-        if attempt == 7 {
-            admit(&mut window, 2, "door");
-            assert_eq!(submit_all(&mut window), [2]);
-            window.taken(Sequence(2), now);
-        }
-        let is_set_aside = refuse(&mut window, 1, Reason::Unexplained, now);
-        assert_eq!(is_set_aside, attempt >= 7, "attempt {attempt}");
-        if is_set_aside {
-            return;
-        }
-        now += MINUTE;
-        window.tick(at(now));
-    }
-}
-
-#[test]
-fn several_passing_refusals_keep_the_order_of_their_device() {
-    let mut window = window(10);
-    let now = Instant::now();
-    (1..=3).for_each(|sequence| admit(&mut window, sequence, "gate"));
-    assert_eq!(submit_all(&mut window), [1, 2, 3]);
-    for sequence in 1..=3 {
-        assert!(!refuse(&mut window, sequence, Reason::Passing, now));
-    }
-    window.tick(at(now + MINUTE));
-    assert_eq!(
-        submit_all(&mut window),
-        [1],
-        "the second would overtake it, were it refused once more"
-    );
-    assert!(!refuse(&mut window, 1, Reason::Passing, now + MINUTE));
-    window.tick(at(now + MINUTE * 2));
-    assert_eq!(submit_all(&mut window), [1]);
-    window.taken(Sequence(1), now);
-    assert_eq!(
-        submit_all(&mut window),
-        [2],
-        "the third would overtake it, were it refused once more"
-    );
-    window.taken(Sequence(2), now);
-    assert_eq!(submit_all(&mut window), [3]);
-}
-
-#[test]
-fn what_is_wrong_with_a_record_pauses_nobody() {
-    let mut window = window(100);
-    for sequence in 1..=50 {
-        admit(&mut window, sequence, "gate");
-        submit_all(&mut window);
-        assert!(refuse(
-            &mut window,
-            sequence,
-            Reason::TooLarge,
-            Instant::now()
-        ));
-    }
 }
 
 #[test]
@@ -424,7 +149,8 @@ fn what_one_may_act_on_waits_for_a_thin_line_and_goes_late_where_it_would_be() {
     let mut late = 0;
     while arrived < 300 {
         while let Some(sequence) = window.next_ready(now(seconds)) {
-            let is_late = now(seconds).clock.plus(window.expected_wait()) > Timestamp(5_000);
+            let is_late =
+                now(seconds).clock.plus(window.expected_wait_of(sequence)) > Timestamp(5_000);
             window.submitted(sequence, 2_000, now(seconds));
             line.push_back((sequence, is_late));
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use boxbridge::gateway::Ages;
@@ -13,6 +13,7 @@ use boxbridge::system::disk::{Call, Disk};
 use boxbridge_event::{Lane, PersonType, PictureKind, Timestamp};
 
 use super::kept::{self, key, store_tiny};
+use crate::parts::faulty_disk::{Errno, FaultyDisk};
 use crate::queue::support::{drain, entry, nothing, picture, settings, step};
 
 const MIB: u64 = 1 << 20;
@@ -111,19 +112,11 @@ fn a_disk_that_does_not_answer_once_makes_no_jump_of_the_clock_forgotten() {
         machine.run(&clock, HOUR_MS);
         drop(clock);
 
-        let is_failing = Arc::new(AtomicBool::new(true));
-        let asked = Arc::clone(&is_failing);
-        let disk =
-            Disk::failing(
-                move |made, _| match made == call && asked.load(Ordering::Relaxed) {
-                    true => Err(std::io::Error::from_raw_os_error(5)),
-                    false => Ok(()),
-                },
-            );
-        let clock = machine.clock_on(&disk, directory.path());
+        let faulty = FaultyDisk::failing(Errno::IO, move |made, _| made == call);
+        let clock = machine.clock_on(&faulty.disk(), directory.path());
         assert!(!clock.look(), "what is not read is not written over");
         machine.run(&clock, 2 * HOUR_MS);
-        is_failing.store(false, Ordering::Relaxed);
+        faulty.end();
         assert!(clock.look());
         for clock in [clock, machine.clock(directory.path())] {
             let age = clock.age(before);

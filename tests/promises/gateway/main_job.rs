@@ -114,23 +114,12 @@ async fn every_person_type_arrives_on_its_topics_with_its_pictures() {
         }
     }
     site.gateway.wait_delivered();
-    let metrics = site.gateway.metrics();
     for destination in ["store", "mqtt", "kafka"] {
-        let of = |name: &str| -> f64 {
-            let prefix = format!("{name}{{destination=\"{destination}\"");
-            metrics
-                .iter()
-                .filter(|(key, _)| key.starts_with(&prefix))
-                .map(|(_, value)| value)
-                .sum()
-        };
+        let ledger = site.gateway.ledger(destination);
         assert_eq!(
-            (
-                of("boxbridge_send_accepted_total"),
-                of("boxbridge_send_records_total")
-            ),
-            (7.0, 7.0),
-            "{destination}"
+            (ledger.accepted, ledger.ended()),
+            (7, 7),
+            "{destination}: {ledger:?}"
         );
     }
 }

@@ -32,6 +32,22 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// accepted = delivered + set aside + expired + waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    pub accepted: u64,
+    pub delivered: u64,
+    pub set_aside: u64,
+    pub expired: u64,
+    pub waiting: u64,
+}
+
+impl Ledger {
+    pub fn ended(&self) -> u64 {
+        self.delivered + self.set_aside + self.expired
+    }
+}
+
 impl Gateway {
     /// Running and ready.
     pub fn start(settings: Settings) -> Gateway {
@@ -200,6 +216,26 @@ impl Gateway {
             .collect()
     }
 
+    /// A metric over all its series that have these labels.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        sum(&self.metrics(), name, labels)
+    }
+
+    /// What became of the records of a destination, over both lanes.
+    pub fn ledger(&self, destination: &str) -> Ledger {
+        let metrics = self.metrics();
+        let of = ("destination", destination);
+        let count = |name, labels: &[_]| sum(&metrics, name, labels) as u64;
+        let ended = |outcome| count("boxbridge_send_records_total", &[of, ("outcome", outcome)]);
+        Ledger {
+            accepted: count("boxbridge_send_accepted_total", &[of]),
+            delivered: ended("delivered"),
+            set_aside: ended("set_aside"),
+            expired: ended("expired"),
+            waiting: count("boxbridge_queue_waiting_records", &[of]),
+        }
+    }
+
     pub fn ready(&self) -> Value {
         serde_json::from_str(&get(self.admin, "/readyz")).unwrap()
     }
@@ -208,19 +244,13 @@ impl Gateway {
     pub fn wait_delivered(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let waiting: BTreeMap<_, _> = self
-                .metrics()
-                .into_iter()
-                .filter(|(name, value)| {
-                    name.starts_with("boxbridge_queue_waiting_records") && *value > 0.0
-                })
-                .collect();
-            if waiting.is_empty() {
+            let waiting = self.sum("boxbridge_queue_waiting_records", &[]);
+            if waiting == 0.0 {
                 return;
             }
             assert!(
                 Instant::now() < deadline,
-                "still waiting: {waiting:?}; {}\n{}",
+                "{waiting} still wait: {}\n{}",
                 self.ready(),
                 self.child.log_end()
             );
@@ -231,6 +261,19 @@ impl Gateway {
     pub fn pictures(&self) -> std::path::PathBuf {
         self.data_dir().join("pictures")
     }
+}
+
+fn sum(metrics: &BTreeMap<String, f64>, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(label, value)| format!("{label}=\"{value}\""))
+        .collect();
+    let is_of_it = |series: &str| match series.split_once('{') {
+        Some((of, has)) => of == name && labels.iter().all(|label| has.contains(label)),
+        None => series == name && labels.is_empty(),
+    };
+    let found = metrics.iter().filter(|(series, _)| is_of_it(series));
+    found.map(|(_, value)| value).sum()
 }
 
 /// The vendor's sample with an identity and a person type of one's own; `null` leaves the type away.

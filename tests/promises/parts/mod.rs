@@ -4,6 +4,7 @@ pub mod authority;
 pub mod black_hole;
 pub mod certificates;
 pub mod child;
+pub mod faulty_disk;
 pub mod gateway;
 pub mod run;
 mod servers;

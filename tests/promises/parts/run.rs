@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use boxbridge_event::Timestamp;
-use boxbridge_proof::reconcile::{Recorder, Report, Rules, Sources, judge_files};
+use boxbridge_config::STORE;
+use boxbridge_proof::reconcile::{Recorder, Report, Sources, judge_files};
 use boxbridge_proof::simulate::{self, Outcome};
 use tokio_util::sync::CancellationToken;
 
@@ -24,17 +24,7 @@ impl Run {
     /// 50 boxes with two pictures an event, as `options` change it.
     pub async fn start(site: &Site, options: simulate::Options) -> Run {
         let directory = tempfile::tempdir().unwrap();
-        let config = site.config();
-        let sources = Sources {
-            mqtt: config.send.mqtt().cloned(),
-            mqtt_filters: Vec::new(),
-            kafka: config
-                .send
-                .kafka()
-                .cloned()
-                .map(|kafka| (kafka, Timestamp::now())),
-            rules: Rules::of(&config),
-        };
+        let sources = Sources::all(&site.config());
         let recorder = Recorder::start(sources, &directory.path().join("arrivals"))
             .await
             .unwrap();
@@ -65,7 +55,7 @@ impl Run {
             self.directory.path().join("ledger"),
             self.directory.path().join("arrivals"),
         );
-        let report = judge_files(&site.config(), &[ledger], &[arrivals], Some(u64::MAX))
+        let report = judge_files(&site.config(), &[ledger], &[arrivals], &[STORE], u64::MAX)
             .await
             .unwrap();
         (outcome, report)

@@ -261,3 +261,26 @@ async fn a_run_that_is_stopped_tells_what_was_sent_until_then() {
     let outcome = run.await.unwrap().unwrap();
     assert!((1..1000).contains(&outcome.events));
 }
+
+#[tokio::test]
+async fn a_run_of_which_nothing_was_taken_over_fails_and_says_what_was_answered() {
+    let refusing = Router::new()
+        .fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, r#"{"code": "queue_full"}"#) });
+    let url = format!("http://{}", receiver(refusing).await.authority);
+    let run = tokio::task::spawn_blocking(move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_boxbridge"))
+            .args(["simulate", "--count", "3", "--patience", "60s"])
+            .args(["--picture-bytes", "1KB", "--url", &url])
+            .output()
+            .unwrap()
+    });
+
+    let output = run.await.unwrap();
+    let (said, noted) = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
+    assert_eq!(output.status.code(), Some(1), "{said}{noted}");
+    assert!(said.contains("\n    queue_full "), "{said}");
+    assert!(noted.contains("nothing was acknowledged"), "{noted}");
+}

@@ -1,18 +1,17 @@
 //! A full disk is a state that ends by itself; a broken one ends the process.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 use boxbridge::queue::{AppendError, Appended, Entry, ON_FULL, Outcome, Queue, Settings};
-use boxbridge::system::disk::{Call, Disk};
+use boxbridge::system::disk::Call;
 use boxbridge_config::OnFull;
 use boxbridge_event::{
     Act, ContentDigest, Feed, Lane, PersonType, Picture, PictureKind, Revision, Timestamp,
 };
 
+use crate::parts::faulty_disk::{Errno, FaultyDisk, first, named};
 use crate::queue::support::{
-    drain, entry, event_number, killed, open, picture, settings, sizes, step,
+    drain, entry, event_number, killed, open, open_on, picture, settings, sizes, step,
 };
 
 fn large(number: u64) -> Entry {
@@ -114,38 +113,21 @@ async fn expire_oldest_gives_up_the_oldest_and_counts_them() {
     queue.shutdown().await;
 }
 
-/// Fails the calls of a kind on segments with these numbers, counted from 1 once `armed`.
-fn failing(call: Call, error: i32, numbers: std::ops::Range<u64>) -> (Disk, Arc<AtomicU64>) {
-    let made = Arc::new(AtomicU64::new(u64::MAX / 2));
-    let counter = made.clone();
-    let disk = Disk::failing(move |made, path| {
-        let is_log = made == call && path.to_string_lossy().contains("segment-");
-        match is_log && numbers.contains(&(counter.fetch_add(1, Ordering::SeqCst) + 1)) {
-            true => Err(io::Error::from_raw_os_error(error)),
-            false => Ok(()),
-        }
-    });
-    (disk, made)
+/// From now on, the first so many calls of a kind on segments fail.
+fn begin(faulty: &FaultyDisk, call: Call, error: Errno, times: u64) {
+    let rule = move |made, path: &Path| made == call && named(path, "segment-");
+    faulty.begin(error, first(times, rule));
 }
-
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 
 #[tokio::test]
 async fn no_room_in_a_write_rolls_back_and_the_next_write_stands_alone() {
     let dir = tempfile::tempdir().unwrap();
-    // Two, as the first may be the witness's.
-    let (disk, armed) = failing(Call::Write, ENOSPC, 1..3);
-    let queue = Queue::open(
-        Settings {
-            disk,
-            ..settings(dir.path())
-        },
-        &["mqtt"],
-    )
-    .unwrap();
+    let faulty = FaultyDisk::default();
+    let disk = faulty.disk();
+    let queue = open_on(disk, dir.path(), &["mqtt"]);
     step(queue.append(large(1))).await.unwrap();
-    armed.store(0, Ordering::SeqCst);
+    // Two, as the first may be the witness's.
+    begin(&faulty, Call::Write, Errno::NOSPC, 2);
     let is_full = |result: &Result<Appended, AppendError>| {
         matches!(result, Err(AppendError::DiskFull { .. }))
     };
@@ -171,17 +153,11 @@ async fn no_room_in_a_write_rolls_back_and_the_next_write_stands_alone() {
 #[tokio::test]
 async fn a_failed_sync_poisons_and_nothing_is_acknowledged_any_more() {
     let dir = tempfile::tempdir().unwrap();
-    let (disk, armed) = failing(Call::Sync, EIO, 1..2);
-    let queue = Queue::open(
-        Settings {
-            disk,
-            ..settings(dir.path())
-        },
-        &["mqtt"],
-    )
-    .unwrap();
+    let faulty = FaultyDisk::default();
+    let disk = faulty.disk();
+    let queue = open_on(disk, dir.path(), &["mqtt"]);
     step(queue.append(large(1))).await.unwrap();
-    armed.store(0, Ordering::SeqCst);
+    begin(&faulty, Call::Sync, Errno::IO, 1);
     let poisoned = queue.poisoned();
     let mut refused = 0;
     for number in 2..10 {

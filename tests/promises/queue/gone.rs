@@ -1,22 +1,21 @@
 //! A segment that cannot be found, or is gone for a while: nothing ends for good that is on a disk, and the books stay exact.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 use std::time::Duration;
 
-use boxbridge::queue::{Cursor, Outcome, Queue, Settings, inspect};
+use boxbridge::queue::{Cursor, Outcome, Queue, ROTTEN, Settings, inspect};
 use boxbridge::system::disk::{Call, Disk};
 use boxbridge_event::{Lane, PersonType, PictureKind};
 
+use crate::parts::faulty_disk::{Errno, FaultyDisk, first};
 use crate::queue::support::{
-    copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, step,
+    copy_directory, directory, drain, entry, event_number, files, killed, open, picture, settings,
+    sizes, step, until,
 };
 
 const RECORDS: u64 = 30;
 const ANSWERED: usize = 4;
-const ENOENT: i32 = 2;
 const TYPES: [PersonType; 3] = [
     PersonType::Employee,
     PersonType::Unknown,
@@ -188,7 +187,7 @@ async fn a_file_that_its_folder_lists_and_that_is_not_found_refuses_the_start_an
 
             let error = Queue::open(
                 Settings {
-                    disk: not_found(call, &path, u32::MAX),
+                    disk: not_found(call, &path, u64::MAX),
                     ..small(copy.path())
                 },
                 &["mqtt"],
@@ -224,13 +223,74 @@ async fn a_file_that_its_folder_lists_and_that_is_not_found_refuses_the_start_an
     }
 }
 
-/// A disk that does not find what is there, so many times.
-fn not_found(call: Call, path: &Path, times: u32) -> Disk {
-    let (path, failed): (PathBuf, _) = (path.to_owned(), Arc::new(AtomicU32::new(0)));
-    Disk::failing(move |made, at| {
-        match made == call && at == path && failed.fetch_add(1, Ordering::SeqCst) < times {
-            true => Err(std::io::Error::from_raw_os_error(ENOENT)),
-            false => Ok(()),
+#[tokio::test]
+async fn a_segment_that_is_gone_counts_its_records_once_whatever_their_lane() {
+    let dir = directory();
+    let queue = open(dir.path(), &["mqtt", "kafka"]);
+    for number in 1..=60 {
+        let face = picture(PictureKind::Face, number, 5_000);
+        let (lane, pictures) = if number % 3 == 0 {
+            (Lane::Urgent, vec![])
+        } else {
+            (Lane::Normal, vec![face])
+        };
+        step(queue.append(entry(number, PersonType::Visitor, lane, &pictures)))
+            .await
+            .unwrap();
+    }
+    queue.shutdown().await;
+    let overview = inspect::status(dir.path()).unwrap();
+    assert!(overview.segments.len() >= 4);
+    for gone in [0, 1] {
+        let copy = killed(dir.path());
+        let segment = &overview.segments[gone];
+        std::fs::remove_file(
+            copy.path()
+                .join("queue")
+                .join(segment.path.file_name().unwrap()),
+        )
+        .unwrap();
+        let queue = open(copy.path(), &["mqtt", "kafka"]);
+        for (name, lane) in [
+            ("mqtt", Lane::Urgent),
+            ("mqtt", Lane::Normal),
+            ("kafka", Lane::Urgent),
+            ("kafka", Lane::Normal),
+        ] {
+            let mut cursor = queue.cursor(name, lane).unwrap();
+            while sizes(&queue.status(), name, lane).2 > 0 {
+                let record = step(async {
+                    tokio::select! {
+                        record = cursor.next() => Some(record),
+                        () = until(|| "all of it is passed".to_owned(), || sizes(&queue.status(), name, lane).2 == 0) => None,
+                    }
+                });
+                let Some(record) = record.await else { break };
+                assert!(event_number(&record) <= 60);
+                cursor.answer(record.sequence, Outcome::Delivered);
+            }
         }
-    })
+        let status = queue.status();
+        assert_eq!(status.rotten_records, segment.records as u64);
+        let expired = |name: &str| -> u64 {
+            status
+                .followers
+                .iter()
+                .filter(|it| it.destination == name)
+                .map(|it| it.tally.expired.get(ROTTEN).copied().unwrap_or(0))
+                .sum()
+        };
+        assert_eq!(
+            (expired("mqtt"), expired("kafka")),
+            (segment.records as u64, segment.records as u64)
+        );
+        queue.shutdown().await;
+    }
+}
+
+/// A disk that does not find what is there, so many times.
+fn not_found(call: Call, path: &Path, times: u64) -> Disk {
+    let path = path.to_owned();
+    let rule = move |made, at: &Path| made == call && at == path;
+    FaultyDisk::failing(Errno::NOENT, first(times, rule)).disk()
 }

@@ -1,10 +1,12 @@
 //! The log on disk: what went in comes out, whatever the disk does.
 
-mod basic;
+mod from_outside;
 mod full;
 mod gone;
 mod model;
+mod order;
 mod refused;
+mod restarts;
 mod rot;
 pub mod support;
 mod unread;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use boxbridge::queue::{Outcome, Queue, ROTTEN, Settings};
-use boxbridge::system::disk::{Call, Disk};
+use boxbridge::system::disk::Call;
 use boxbridge_event::{Lane, PersonType, PictureKind};
 
+use crate::parts::faulty_disk::{Errno, FaultyDisk};
 use crate::queue::support::{
     copy_directory, directory, drain, entry, event_number, files, killed, picture, settings, sizes,
     step,
@@ -237,14 +238,8 @@ async fn larger_damage_costs_what_it_hit_and_the_rest_is_delivered() {
 #[tokio::test]
 async fn a_torn_tail_is_cut_without_alarm_and_a_whole_one_is_kept() {
     let dir = directory();
-    let fails = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let asked = fails.clone();
-    let disk = Disk::failing(move |call, _| {
-        match call == Call::Sync && asked.load(std::sync::atomic::Ordering::SeqCst) {
-            true => Err(std::io::Error::from_raw_os_error(5)),
-            false => Ok(()),
-        }
-    });
+    let faulty = FaultyDisk::default();
+    let disk = faulty.disk();
     let queue = Queue::open(
         Settings {
             disk,
@@ -257,7 +252,7 @@ async fn a_torn_tail_is_cut_without_alarm_and_a_whole_one_is_kept() {
         .await
         .unwrap();
     // Written, but never synced: nobody was told of it.
-    fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    faulty.begin(Errno::IO, |call, _| call == Call::Sync);
     let pictures = [picture(PictureKind::Face, 2, 300)];
     step(queue.append(entry(2, PersonType::Employee, Lane::Normal, &pictures)))
         .await

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use boxbridge::queue::{Cursor, Entry, Outcome, Queue, Record, Settings, Status};
+use boxbridge::queue::{Appended, Cursor, Entry, Outcome, Queue, Record, Settings, Status};
+use boxbridge::system::disk::Disk;
 use boxbridge_event::{
     Clock, ClockSource, Device, Event, EventId, Feed, Lane, PersonType, Picture, PictureKind,
     PictureReference, PictureState, Revision, Timestamp,
@@ -46,7 +47,15 @@ pub fn settings(dir: &Path) -> Settings {
 }
 
 pub fn open(dir: &Path, destinations: &[&str]) -> Queue {
-    Queue::open(settings(dir), destinations).expect("opens")
+    open_on(Disk::default(), dir, destinations)
+}
+
+pub fn open_on(disk: Disk, dir: &Path, destinations: &[&str]) -> Queue {
+    let settings = Settings {
+        disk,
+        ..settings(dir)
+    };
+    Queue::open(settings, destinations).expect("opens")
 }
 
 pub fn picture(kind: PictureKind, seed: u64, bytes: usize) -> Picture {
@@ -119,6 +128,31 @@ pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Pictu
 pub fn event_number(record: &Record) -> u64 {
     let event: Event = serde_json::from_slice(&record.event).expect("an event");
     u64::from_be_bytes(event.id.0[..8].try_into().expect("8 bytes"))
+}
+
+/// accepted = delivered + set aside + expired + waiting, for everyone.
+pub fn assert_identity(queue: &Queue) {
+    for follower in queue.status().followers {
+        assert_eq!(
+            follower.accepted,
+            follower.tally.total() + follower.waiting,
+            "{follower:?}"
+        );
+    }
+}
+
+pub async fn append(
+    queue: &Queue,
+    numbers: impl IntoIterator<Item = u64>,
+    person_type: PersonType,
+    lane: Lane,
+) {
+    for number in numbers {
+        let appended = step(queue.append(entry(number, person_type, lane, &[])))
+            .await
+            .expect("room");
+        assert!(matches!(appended, Appended::Stored(_)));
+    }
 }
 
 /// (accepted, answered, waiting)

@@ -4,14 +4,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use boxbridge::queue::{AppendError, Entry, Queue, Settings};
+use boxbridge::queue::{AppendError, Entry};
 use boxbridge::system::disk::{Call, Disk};
 use boxbridge_event::{Lane, PersonType, PictureKind};
 
-use crate::queue::support::{directory, entry, settings, step, until};
-
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
+use crate::parts::faulty_disk::Errno;
+use crate::queue::support::{directory, entry, open_on, step, until};
 
 /// How often each was asked for, and what fails.
 #[derive(Default)]
@@ -25,7 +23,7 @@ struct Counted {
 
 fn disk(
     counted: &Arc<Counted>,
-    errno: i32,
+    error: Errno,
     fails: impl Fn(Call, &str) -> bool + Send + Sync + 'static,
 ) -> Disk {
     let counted = Arc::clone(counted);
@@ -43,7 +41,7 @@ fn disk(
             return Ok(());
         }
         counted.attempts.fetch_add(1, Ordering::SeqCst);
-        Err(std::io::Error::from_raw_os_error(errno))
+        Err(error.into())
     })
 }
 
@@ -55,17 +53,10 @@ fn large(number: u64) -> Entry {
 #[tokio::test]
 async fn an_index_that_cannot_be_written_does_not_make_the_log_grow() {
     let (dir, counted) = (directory(), Arc::new(Counted::default()));
-    let disk = disk(&counted, ENOSPC, |call, name| {
+    let disk = disk(&counted, Errno::NOSPC, |call, name| {
         call == Call::SetLength && name == "segment-0000000001"
     });
-    let queue = Queue::open(
-        Settings {
-            disk,
-            ..settings(dir.path())
-        },
-        &["mqtt"],
-    )
-    .unwrap();
+    let queue = open_on(disk, dir.path(), &["mqtt"]);
     counted.is_failing.store(true, Ordering::SeqCst);
     for number in 1.. {
         step(queue.append(large(number))).await.unwrap();
@@ -100,17 +91,10 @@ async fn an_index_that_cannot_be_written_does_not_make_the_log_grow() {
 #[tokio::test]
 async fn the_last_group_has_its_witness_although_there_is_no_room_for_the_next_segment() {
     let (dir, counted) = (directory(), Arc::new(Counted::default()));
-    let disk = disk(&counted, EIO, |call, name| {
+    let disk = disk(&counted, Errno::IO, |call, name| {
         call == Call::Create && name == "fresh"
     });
-    let queue = Queue::open(
-        Settings {
-            disk,
-            ..settings(dir.path())
-        },
-        &["mqtt"],
-    )
-    .unwrap();
+    let queue = open_on(disk, dir.path(), &["mqtt"]);
     step(queue.append(large(1))).await.unwrap();
     counted.is_failing.store(true, Ordering::SeqCst);
     for number in 2.. {

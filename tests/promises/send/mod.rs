@@ -5,4 +5,5 @@ mod destinations;
 mod embedded;
 mod kafka;
 mod mqtt;
+pub mod session;
 mod store;

@@ -1,53 +1,62 @@
 //! Ledger + arrivals + objects → the verdict. Pure: no clock, no IO, nothing async.
 //!
-//! Promises: in which order the buses' recordings and the objects are looked at does not matter; an event counts once in each
-//! finding per bus, however often it came. An event that was not acknowledged is nobody's to lose, and its place in the order is
-//! not known: it is neither lost nor reordered. Deliberately judges only what was looked at: a bus that was not listened to is
-//! not in the report.
+//! Promises: the order in which recordings and objects come does not matter; each destination has books of its own, and an event
+//! counts once in each finding of a bus, however often it came. An event that was not acknowledged is nobody's to lose, and its
+//! place in the order is not known: it is neither lost nor reordered. Deliberately judges only what was looked at: a bus that was
+//! not listened to is not in the report.
 
 use std::collections::BTreeMap;
 
-use super::bus::Bus;
-use super::compare;
-use super::expected::{Expected, Found};
-use super::objects::{self, Objects, StoredObject};
+use super::Error;
 use super::recording::{Arrival, Recorded};
 use super::report::Report;
 use super::rules::Rules;
-use super::witness::Witness;
 use crate::simulate::Entry;
+use boxbridge_config::STORE;
 
-/// The whole verdict at once, where everything is in memory; the command streams its files through a [`Judge`].
+mod bus_witness; // what one bus has shown of each event
+mod claims; // what the messages say of the pictures
+mod compare; // what was delivered against what was sent, field by field
+mod expected; // the ledger in memory
+mod store_witness; // what one store has shown of each picture
+
+pub use store_witness::StoredObject;
+
+use bus_witness::BusWitness;
+use claims::Claims;
+use expected::{Expected, Found};
+use store_witness::StoreWitness;
+
+/// The whole verdict at once, where everything is in memory and there is one store; the command streams its files through a [`Judge`].
 pub fn judge(
     rules: Rules,
     ledger: impl IntoIterator<Item = Entry>,
     arrivals: impl IntoIterator<Item = Recorded>,
     objects: Option<Vec<StoredObject>>,
-) -> Report {
+) -> Result<Report, Error> {
     let mut judge = Judge::new(rules);
     ledger.into_iter().for_each(|entry| judge.expect(&entry));
-    arrivals.into_iter().for_each(|line| judge.line(&line));
-    if let Some(objects) = objects {
-        judge.look_at_store();
-        objects.iter().for_each(|object| judge.object(object));
+    for line in arrivals {
+        judge.line(&line)?;
     }
-    judge.into_report()
+
+    if let Some(objects) = objects {
+        judge.look_at_store(STORE);
+        objects
+            .iter()
+            .for_each(|object| judge.object(STORE, object));
+    }
+    Ok(judge.into_report())
 }
 
 pub struct Judge {
     rules: Rules,
     expected: Expected,
-    witnesses: BTreeMap<Bus, Witness>,
-    objects: Objects,
-    pictures: Pictures,
+    /// By the names of their destinations.
+    buses: BTreeMap<String, BusWitness>,
+    stores: BTreeMap<String, StoreWitness>,
+    claims: Claims,
     warnings: Vec<String>,
-}
-
-/// Whether the pictures in the store take part in the verdict.
-#[derive(PartialEq, Eq)]
-enum Pictures {
-    Ignored,
-    Judged,
 }
 
 const NOTHING_TO_LOSE: &str = "no event of the ledger was acknowledged: there was nothing to lose";
@@ -57,20 +66,19 @@ impl Judge {
         Judge {
             rules,
             expected: Expected::default(),
-            witnesses: BTreeMap::new(),
-            objects: Objects::default(),
-            pictures: Pictures::Ignored,
+            buses: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            claims: Claims::default(),
             warnings: Vec::new(),
         }
     }
 
     /// Takes a line of a ledger. All of them come before the first arrival.
     pub fn expect(&mut self, entry: &Entry) {
-        let stores_pictures = self.rules.stores_pictures(entry.person_type);
-        if !self.expected.add(entry, stores_pictures) {
+        if !self.expected.add(entry) {
+            let marker = entry.marker;
             self.warn(format!(
-                "event {} of the ledger cannot be: it is left out",
-                entry.marker
+                "event {marker} of the ledger cannot be: it is left out"
             ));
         }
     }
@@ -80,59 +88,59 @@ impl Judge {
         self.warnings.push(warning);
     }
 
-    /// Takes a line of a recording.
-    pub fn line(&mut self, line: &Recorded) {
-        match line {
-            Recorded::Listening(bus) => {
-                self.witnesses.entry(*bus).or_default();
-            }
-            Recorded::Gap(bus) => self.witnesses.entry(*bus).or_default().gaps += 1,
-            Recorded::Foreign(bus) => self.witnesses.entry(*bus).or_default().foreign(),
-            Recorded::Arrival(arrival) => self.arrival(arrival),
+    /// Takes a line of a recording. An error for a bus that the rules do not know: one cannot say what it should have received.
+    pub fn line(&mut self, line: &Recorded) -> Result<(), Error> {
+        let bus = line.bus();
+        if !self.buses.contains_key(bus) {
+            let rules = self.rules.bus(bus).cloned();
+            let rules = rules.ok_or_else(|| Error::UnknownBus(bus.to_owned()))?;
+            self.buses.insert(bus.to_owned(), BusWitness::new(rules));
         }
+        let Some(witness) = self.buses.get_mut(bus) else {
+            return Ok(());
+        };
+
+        match line {
+            Recorded::Listening(_) => {}
+            Recorded::Gap(_) => witness.gaps += 1,
+            Recorded::Foreign(_) => witness.foreign(),
+            Recorded::Arrival(arrival) => {
+                let Judge {
+                    rules,
+                    expected,
+                    claims,
+                    ..
+                } = self;
+                take(arrival, rules, expected, claims, witness);
+            }
+        }
+        Ok(())
     }
 
-    /// From now on pictures are judged: those that no [`Judge::object`] shows are not there.
-    pub fn look_at_store(&mut self) {
-        self.pictures = Pictures::Judged;
+    /// From now on the pictures of this store are judged: those that no [`Judge::object`] shows are not there.
+    pub fn look_at_store(&mut self, store: &str) {
+        self.stores.entry(store.to_owned()).or_default();
     }
 
-    pub fn object(&mut self, object: &StoredObject) {
-        self.objects.found(&mut self.expected, object);
+    pub fn object(&mut self, store: &str, object: &StoredObject) {
+        if let Some(witness) = self.stores.get_mut(store) {
+            witness.found(&self.expected, object);
+        }
     }
 
     /// Whether a picture of the ledger would have such a key: the content of others need not be read.
     pub fn knows(&self, key: &str) -> bool {
-        objects::sha256_of(key).is_some_and(|sha256| self.expected.find_picture(sha256).is_some())
-    }
-
-    fn arrival(&mut self, arrival: &Arrival) {
-        let witness = self.witnesses.entry(arrival.bus).or_default();
-        let index = match self.expected.find(arrival.marker) {
-            Found::Event(index) => index as usize,
-            Found::Unexpected => return witness.unexpected(arrival),
-            Found::Foreign => return witness.foreign(),
-        };
-
-        if let Some(delivered) = &arrival.event {
-            self.objects.claim(&mut self.expected, delivered);
-        }
-        let wrong = compare::differences(&mut self.expected, index, arrival);
-
-        let Some(event) = self.expected.events.get(index) else {
-            return;
-        };
-        let lane = self.rules.lane(event.person_type, event.feed);
-        witness.arrival(&self.expected, index, arrival, lane, &wrong);
+        store_witness::sha256_of(key)
+            .is_some_and(|sha256| self.expected.find_picture(sha256).is_some())
     }
 
     pub fn into_report(self) -> Report {
         let Judge {
             rules,
             expected,
-            witnesses,
-            objects,
-            pictures,
+            buses,
+            stores,
+            claims,
             warnings,
         } = self;
         let events = &expected.events;
@@ -147,19 +155,47 @@ impl Judge {
             report.warnings.push(NOTHING_TO_LOSE.to_owned());
         }
 
-        for (bus, witness) in witnesses {
-            if witness.gaps > 0 {
-                let (bus, gaps) = (bus.as_str(), witness.gaps);
-                report.warnings.push(format!(
-                    "{bus}: the subscriber lost its own session ({gaps} times): what is missing may have been missed by it"
-                ));
-            }
-            report
-                .buses
-                .insert(bus, witness.conclude(bus, &rules, &expected));
+        for (bus, witness) in buses {
+            report.warnings.extend(gaps(&bus, witness.gaps));
+            report.buses.insert(bus, witness.conclude(&expected));
         }
-
-        report.store = (pictures == Pictures::Judged).then(|| objects.conclude(&expected));
+        for (store, witness) in stores {
+            let claims = (store == STORE).then_some(&claims);
+            let found = witness.conclude(&store, &rules, &expected, claims);
+            report.add_store(store, found);
+        }
         report
     }
+}
+
+fn take(
+    arrival: &Arrival,
+    rules: &Rules,
+    expected: &mut Expected,
+    claims: &mut Claims,
+    witness: &mut BusWitness,
+) {
+    let index = match expected.find(arrival.marker) {
+        Found::Event(index) => index as usize,
+        Found::Unexpected => return witness.unexpected(arrival),
+        Found::Foreign => return witness.foreign(),
+    };
+
+    if let Some(delivered) = &arrival.event {
+        claims.note(expected, delivered);
+    }
+    let wrong = compare::differences(expected, index, arrival);
+
+    if let Some(event) = expected.events.get(index) {
+        let lane = rules.lane(event.person_type, event.feed);
+        witness.arrival(expected, index, arrival, lane, &wrong);
+    }
+}
+
+fn gaps(bus: &str, gaps: u64) -> Option<String> {
+    (gaps > 0).then(|| {
+        format!(
+            "{bus}: the subscriber lost its own session ({gaps} times): what is missing may have been missed by it"
+        )
+    })
 }

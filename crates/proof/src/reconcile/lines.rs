@@ -12,16 +12,20 @@ use super::Error;
 use crate::simulate::Entry;
 use boxbridge_event::Timestamp;
 
-/// Gives every line to `take`; the number of lines that could not be read.
-pub fn each<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) -> Result<u64, Error> {
+/// Gives every line to `take`, whose error ends the reading; the number of lines that could not be read.
+pub fn each<T: DeserializeOwned>(
+    path: &Path,
+    mut take: impl FnMut(T) -> Result<(), Error>,
+) -> Result<u64, Error> {
     let failed = |source| Error::Read {
         path: path.to_owned(),
         source,
     };
+
     let mut unreadable = 0;
     for line in BufReader::new(File::open(path).map_err(failed)?).split(b'\n') {
         match serde_json::from_slice(&line.map_err(failed)?) {
-            Ok(value) => take(value),
+            Ok(value) => take(value)?,
             Err(_) => unreadable += 1,
         }
     }
@@ -48,9 +52,12 @@ mod tests {
         let path = folder.path().join("lines");
         std::fs::write(&path, "1\n2\n\"cut o").unwrap();
         let mut read: Vec<u32> = Vec::new();
-        assert_eq!(each(&path, |line| read.push(line)).unwrap(), 1);
-        assert_eq!(read, [1, 2]);
+        let unreadable = each(&path, |line| {
+            read.push(line);
+            Ok(())
+        });
+        assert_eq!((unreadable.unwrap(), read), (1, vec![1, 2]));
         assert!(begin(&path).is_none());
-        assert!(each(&folder.path().join("none"), |_: u32| {}).is_err());
+        assert!(each(&folder.path().join("none"), |_: u32| Ok(())).is_err());
     }
 }

@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -16,29 +15,22 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::bus::Bus;
 use super::recording::Recorded;
-use super::rules::Rules;
-use super::sink::Sink;
-use super::{kafka_reader, mqtt_subscriber};
-use boxbridge_config as config;
-use boxbridge_event::Timestamp;
 
-/// What to listen to.
-#[derive(Clone, Debug)]
-pub struct Sources {
-    pub mqtt: Option<config::Mqtt>,
-    /// Filters instead of those that follow from the routes.
-    pub mqtt_filters: Vec<String>,
-    pub kafka: Option<(config::Kafka, Timestamp)>,
-    pub rules: Rules,
-}
+mod kafka_reader; // listens to Kafka
+mod mqtt_subscriber; // listens to MQTT
+mod sink; // where they put what they received
+mod sources; // what to listen to
+
+pub use sources::{Settings, Source, Sources};
+
+use sink::Sink;
 
 /// Ends when it is told to; dropping it ends it too, without a last flush.
 pub struct Recorder {
     stop: CancellationToken,
     progress: watch::Receiver<Progress>,
-    listeners: Vec<JoinHandle<Result<(), Error>>>,
+    listeners: Vec<Listener>,
     writer: JoinHandle<io::Result<()>>,
     file: PathBuf,
 }
@@ -52,6 +44,9 @@ pub struct Progress {
     pub gaps: u64,
     pub last: Instant,
 }
+
+/// One bus's subscriber or reader, until it ends.
+type Listener = JoinHandle<Result<(), Error>>;
 
 /// Lines that wait for the disk.
 const WAITING_MAX: usize = 4096;
@@ -69,67 +64,49 @@ impl Recorder {
         file: &Path,
         watcher: Option<mpsc::Sender<Recorded>>,
     ) -> Result<Recorder, Error> {
-        // What stood there is replaced by the first line: not by a listener that never got through.
-        let created = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(file);
-        let created = created.map_err(|source| Error::Recording {
-            path: file.to_owned(),
-            source,
-        })?;
-
+        let created = open(file)?;
         let (lines, waiting) = mpsc::channel(WAITING_MAX);
-        let nothing = Progress {
-            messages: 0,
-            gaps: 0,
-            last: Instant::now(),
-        };
-        let (count, progress) = watch::channel(nothing);
+        let (count, progress) = watch::channel(Progress::none());
+
         let written = write(BufWriter::new(created), waiting, count, watcher);
         let runtime = tokio::runtime::Handle::current();
         let writer = tokio::task::spawn_blocking(move || runtime.block_on(written));
 
-        let stop = CancellationToken::new();
-        let sink = Sink {
-            lines,
-            rules: Arc::new(sources.rules.clone()),
-            stop: stop.clone(),
-        };
-        let (listeners, file) = (Vec::new(), file.to_owned());
         let mut recorder = Recorder {
-            stop,
+            stop: CancellationToken::new(),
             progress,
-            listeners,
+            listeners: Vec::new(),
             writer,
-            file,
+            file: file.to_owned(),
         };
-        recorder.listen(sources, &sink).await?;
+        recorder.listen(sources, lines).await?;
         Ok(recorder)
     }
 
-    async fn listen(&mut self, sources: Sources, sink: &Sink) -> Result<(), Error> {
-        if let Some(broker) = sources.mqtt {
-            let filters = match sources.mqtt_filters.is_empty() {
-                true => sink.rules.mqtt_filters(),
-                false => sources.mqtt_filters,
+    async fn listen(
+        &mut self,
+        sources: Sources,
+        lines: mpsc::Sender<Recorded>,
+    ) -> Result<(), Error> {
+        for source in sources.buses {
+            let rules = sources.rules.bus(&source.name).cloned();
+            let sink = Sink {
+                lines: lines.clone(),
+                rules: rules.ok_or_else(|| Error::UnknownBus(source.name.clone()))?,
+                bus: source.name,
+                stop: self.stop.clone(),
             };
-            let listener = mqtt_subscriber::listen(&broker, filters, sink.clone()).await?;
-            self.listeners.push(listener);
-            sink.put(Recorded::Listening(Bus::Mqtt)).await;
-        }
 
-        if let Some((brokers, since)) = sources.kafka {
-            let listener = kafka_reader::listen(brokers, since, sink.clone()).await?;
+            let listener = listen_to(source.settings, &sink).await?;
             self.listeners.push(listener);
-            sink.put(Recorded::Listening(Bus::Kafka)).await;
+            sink.put(Recorded::Listening(sink.bus.clone())).await;
         }
         Ok(())
     }
 
-    pub fn progress(&self) -> Progress {
-        *self.progress.borrow()
+    /// How far it is, as it goes on.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
     }
 
     /// Waits until it has come so far, or the recording has ended by itself; [`Recorder::finish`] tells why. Without a limit of
@@ -191,7 +168,42 @@ impl Drop for Recorder {
     }
 }
 
+/// Begins to listen; returns once nothing that is sent from now on is missed.
+async fn listen_to(settings: Settings, sink: &Sink) -> Result<Listener, Error> {
+    match settings {
+        Settings::Mqtt { mqtt, filters } => {
+            let filters = match filters.is_empty() {
+                true => sink.rules.mqtt_filters(),
+                false => filters,
+            };
+            mqtt_subscriber::listen(&mqtt, filters, sink.clone()).await
+        }
+        Settings::Kafka { kafka, since } => kafka_reader::listen(kafka, since, sink.clone()).await,
+    }
+}
+
+/// The recording's file. What stands there is replaced by the first line: not by a listener that never got through.
+fn open(file: &Path) -> Result<File, Error> {
+    let opened = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(file);
+    opened.map_err(|source| Error::Recording {
+        path: file.to_owned(),
+        source,
+    })
+}
+
 impl Progress {
+    fn none() -> Progress {
+        Progress {
+            messages: 0,
+            gaps: 0,
+            last: Instant::now(),
+        }
+    }
+
     fn note(&mut self, line: &Recorded) {
         match line {
             Recorded::Arrival(_) | Recorded::Foreign(_) => {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::bus::{Bus, Stream};
-use super::rules::{Rules, Variables};
+use super::destination::Stream;
+use super::rules::{BusRules, Variables};
 use crate::simulate::Marker;
 use boxbridge_event::{EventId, Feed, PersonType, PictureKind, PictureState, Revision, Timestamp};
 
@@ -17,19 +17,20 @@ use boxbridge_event::{EventId, Feed, PersonType, PictureKind, PictureState, Revi
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recorded {
-    /// From here on this bus was listened to: a message that is not in the recording did not come.
-    Listening(Bus),
+    /// From here on the bus of this name was listened to: a message that is not in the recording did not come.
+    Listening(String),
     /// The subscriber's session was lost: a missing message may be the subscriber's fault.
-    Gap(Bus),
+    Gap(String),
     Arrival(Arrival),
     /// A message that is not simulate's.
-    Foreign(Bus),
+    Foreign(String),
 }
 
 /// One received message that carries a marker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Arrival {
-    pub bus: Bus,
+    /// The name of the destination that sent it.
+    pub bus: String,
     pub topic: String,
     pub stream: Stream,
     pub arrived_at: Timestamp,
@@ -111,19 +112,25 @@ struct Payload {
 }
 
 impl Recorded {
-    /// What this message comes to.
-    pub fn read(bus: Bus, topic: &str, payload: &[u8], retained: bool, rules: &Rules) -> Recorded {
+    /// What a message on the bus of this name comes to.
+    pub fn read(
+        bus: &str,
+        topic: &str,
+        payload: &[u8],
+        retained: bool,
+        rules: &BusRules,
+    ) -> Recorded {
         let arrived_at = Timestamp::now();
         let read: Option<Payload> = serde_json::from_slice(payload).ok();
         let ours = read.and_then(|payload| Some((payload.marker()?, payload)));
         let Some((marker, payload)) = ours else {
-            return Recorded::Foreign(bus);
+            return Recorded::Foreign(bus.to_owned());
         };
 
-        let stream = rules.stream(bus, topic, &payload.variables());
+        let stream = rules.stream(topic, &payload.variables());
         let event = payload.schema.is_some().then(|| payload.into_delivered());
         Recorded::Arrival(Arrival {
-            bus,
+            bus: bus.to_owned(),
             topic: topic.to_owned(),
             stream,
             arrived_at,
@@ -131,6 +138,20 @@ impl Recorded {
             marker,
             event,
         })
+    }
+
+    /// The name of the bus that it was recorded on.
+    pub fn bus(&self) -> &str {
+        match self {
+            Recorded::Listening(bus) | Recorded::Gap(bus) | Recorded::Foreign(bus) => bus,
+            Recorded::Arrival(arrival) => &arrival.bus,
+        }
+    }
+}
+
+impl Arrival {
+    pub fn is_replay(&self) -> bool {
+        self.event.as_ref().is_some_and(|event| event.replay)
     }
 }
 
@@ -205,16 +226,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::reconcile::Rules;
     use boxbridge_config::{Config, Layers};
 
     fn read(payload: &Value) -> Recorded {
         let rules = Rules::of(&Config::load(&Layers::default()).unwrap());
         Recorded::read(
-            Bus::Mqtt,
+            "mqtt",
             "boxbridge/lobby/events/vip/192.168.1.7",
             payload.to_string().as_bytes(),
             false,
-            &rules,
+            rules.bus("mqtt").unwrap(),
         )
     }
 
@@ -229,12 +251,9 @@ mod tests {
     fn of_a_real_persons_event_nothing_is_kept() {
         let mut real = event();
         real["extra"] = json!({});
-        assert_eq!(read(&real), Recorded::Foreign(Bus::Mqtt));
-        assert_eq!(
-            read(&json!({"status": "online"})),
-            Recorded::Foreign(Bus::Mqtt)
-        );
-        assert_eq!(read(&json!("no event")), Recorded::Foreign(Bus::Mqtt));
+        for message in [real, json!({"status": "online"}), json!("no event")] {
+            assert_eq!(read(&message), Recorded::Foreign("mqtt".to_owned()));
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
-//! The verdict: how many of what, with a few examples of each, as a table for people and as JSON for machines.
+//! The verdict: how many of what, with a few examples of each; for people as a [`table`], for machines as JSON.
+//!
+//! Promises: each destination has books of its own; the counts are complete, however few examples are kept. Deliberately says what
+//! was not looked at, and judges it neither way.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::bus::Bus;
+use super::destination::BusKind;
+use boxbridge_config::STORE;
+
+mod table; // as a table for people
 
 /// Enough to start looking; the counts are complete.
 const EXAMPLES_MAX: usize = 10;
@@ -16,9 +21,14 @@ pub struct Report {
     /// Events in the ledger, and how many of them were answered 200.
     pub sent: u64,
     pub acknowledged: u64,
-    pub buses: BTreeMap<Bus, BusReport>,
-    /// `None` where the store was not looked at.
+    /// By the names of their destinations.
+    pub buses: BTreeMap<String, BusReport>,
+    /// The store that messages speak of; `None` where it was not looked at.
     pub store: Option<StoreReport>,
+    /// Its copies: the stores of other names.
+    pub copies: BTreeMap<String, StoreReport>,
+    /// Destinations that are on in the config, and were not looked at.
+    pub not_judged: Vec<String>,
     /// What weakens the verdict.
     pub warnings: Vec<String>,
 }
@@ -26,6 +36,7 @@ pub struct Report {
 /// What came through one bus. Everything counts events, not messages, but for `messages` and `foreign`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct BusReport {
+    pub kind: BusKind,
     pub messages: u64,
     /// Acknowledged, and routed here.
     pub expected: u64,
@@ -62,7 +73,7 @@ pub struct StoreReport {
     pub stored: u64,
     /// Read and hashed.
     pub verified: u64,
-    /// Not there, and no message says anything of it.
+    /// Not there, and no message says anything of it; of a copy, which no message speaks of, all that are not there.
     pub lost: Finding,
     /// `stored` true in a message, and no object.
     pub dangling: Finding,
@@ -90,123 +101,148 @@ impl Finding {
     }
 }
 
+/// Which findings make the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// Nothing acknowledged is lost, no link leads nowhere, nothing is other than it was sent, nothing stale is live.
+    Usual,
+    /// And each came exactly once, in order, with its pictures.
+    Strict,
+}
+
+/// What a finding means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    Fails,
+    FailsStrictly,
+    /// It may be as it should.
+    Counts,
+}
+
+/// One row of a destination's books.
+struct Row<'a> {
+    name: &'static str,
+    weight: Weight,
+    finding: &'a Finding,
+}
+
 impl Report {
-    /// Nothing acknowledged is lost, no link leads nowhere, nothing is other than it was sent, nothing stale is live. A ledger of
-    /// which nothing was acknowledged proves nothing, and does not pass; nor does one that was compared with nothing.
-    pub fn passes(&self) -> bool {
-        let is_compared = !self.buses.is_empty() || self.store.is_some();
-        let is_proof = self.sent == 0 || (self.acknowledged > 0 && is_compared);
-
-        let bus = |bus: &BusReport| none(&[&bus.lost, &bus.wrong, &bus.stale]);
-        let store = |store: &StoreReport| none(&[&store.lost, &store.dangling, &store.wrong]);
-        is_proof && self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
-    }
-
-    /// In a word.
-    pub fn verdict(&self) -> &'static str {
-        match (self.sent, self.passes()) {
-            (0, _) => "not judged: no event in a ledger",
-            (_, true) => "passed",
-            (_, false) => "FAILED",
+    /// Takes the books of a store of this name.
+    pub(super) fn add_store(&mut self, name: String, store: StoreReport) {
+        match name == STORE {
+            true => self.store = Some(store),
+            false => drop(self.copies.insert(name, store)),
         }
     }
 
-    /// As [`Report::passes`], and each exactly once, in order, with its pictures.
+    pub fn passes(&self) -> bool {
+        self.failures(Strictness::Usual).is_empty()
+    }
+
     pub fn passes_strictly(&self) -> bool {
-        let bus = |bus: &BusReport| none(&[&bus.duplicated, &bus.reordered, &bus.unexpected]);
-        let store = |store: &StoreReport| none(&[&store.pending, &store.given_up]);
-        self.passes() && self.buses.values().all(bus) && self.store.as_ref().is_none_or(store)
+        self.failures(Strictness::Strict).is_empty()
+    }
+
+    /// In a word.
+    pub fn verdict(&self, strictness: Strictness) -> &'static str {
+        if self.sent == 0 {
+            return "not judged: no event in a ledger";
+        }
+        match (self.passes(), strictness, self.passes_strictly()) {
+            (true, Strictness::Usual, _) | (true, _, true) => "passed",
+            (true, Strictness::Strict, false) => "FAILED: --strict",
+            (false, ..) => "FAILED",
+        }
+    }
+
+    /// Why the verdict is not better: `mqtt 3 lost`. A ledger of which nothing was acknowledged proves nothing, nor does one that
+    /// was compared with nothing.
+    fn failures(&self, strictness: Strictness) -> Vec<String> {
+        let mut failures = Vec::new();
+        if self.sent > 0 && self.acknowledged == 0 {
+            failures.push("nothing was acknowledged".to_owned());
+        }
+        if self.sent > 0 && !self.is_compared() {
+            failures.push("nothing was compared".to_owned());
+        }
+
+        for (name, rows) in self.books() {
+            let failing = rows.iter().filter(|row| row.fails(strictness));
+            let counts = failing.map(|row| format!("{name} {} {}", row.finding.count, row.name));
+            failures.extend(counts);
+        }
+        failures
+    }
+
+    /// The names of the destinations that were looked at.
+    pub fn judged(&self) -> BTreeSet<&str> {
+        self.books().into_iter().map(|(name, _)| name).collect()
+    }
+
+    fn is_compared(&self) -> bool {
+        !self.buses.is_empty() || self.stores().next().is_some()
+    }
+
+    /// The store that messages speak of, then its copies.
+    fn stores(&self) -> impl Iterator<Item = (&str, &StoreReport)> {
+        let first = self.store.iter().map(|store| (STORE, store));
+        let copies = self.copies.iter();
+        first.chain(copies.map(|(name, store)| (name.as_str(), store)))
+    }
+
+    fn books(&self) -> Vec<(&str, Vec<Row<'_>>)> {
+        let buses = self.buses.iter();
+        let buses = buses.map(|(name, bus)| (name.as_str(), bus.rows()));
+        let stores = self.stores().map(|(name, store)| (name, store.rows()));
+        buses.chain(stores).collect()
     }
 }
 
-fn none(findings: &[&Finding]) -> bool {
-    findings.iter().all(|finding| finding.count == 0)
+impl Row<'_> {
+    fn fails(&self, strictness: Strictness) -> bool {
+        let matters = match self.weight {
+            Weight::Fails => true,
+            Weight::FailsStrictly => strictness == Strictness::Strict,
+            Weight::Counts => false,
+        };
+        matters && self.finding.count > 0
+    }
+}
+
+fn row<'a>(name: &'static str, weight: Weight, finding: &'a Finding) -> Row<'a> {
+    Row {
+        name,
+        weight,
+        finding,
+    }
 }
 
 impl BusReport {
-    fn findings(&self) -> [(&'static str, &Finding); 9] {
-        [
-            ("lost", &self.lost),
-            ("wrong", &self.wrong),
-            ("stale", &self.stale),
-            ("duplicated", &self.duplicated),
-            ("reordered", &self.reordered),
-            ("late", &self.late),
-            ("unacknowledged", &self.unacknowledged),
-            ("unexpected", &self.unexpected),
-            ("replayed", &self.replayed),
+    fn rows(&self) -> Vec<Row<'_>> {
+        use Weight::{Counts, Fails, FailsStrictly};
+        vec![
+            row("lost", Fails, &self.lost),
+            row("wrong", Fails, &self.wrong),
+            row("stale", Fails, &self.stale),
+            row("duplicated", FailsStrictly, &self.duplicated),
+            row("reordered", FailsStrictly, &self.reordered),
+            row("late", Counts, &self.late),
+            row("unacknowledged", Counts, &self.unacknowledged),
+            row("unexpected", FailsStrictly, &self.unexpected),
+            row("replayed", Counts, &self.replayed),
         ]
     }
 }
 
 impl StoreReport {
-    fn findings(&self) -> [(&'static str, &Finding); 5] {
-        [
-            ("lost", &self.lost),
-            ("dangling", &self.dangling),
-            ("wrong", &self.wrong),
-            ("pending", &self.pending),
-            ("given up", &self.given_up),
+    fn rows(&self) -> Vec<Row<'_>> {
+        use Weight::{Fails, FailsStrictly};
+        vec![
+            row("lost", Fails, &self.lost),
+            row("dangling", Fails, &self.dangling),
+            row("wrong", Fails, &self.wrong),
+            row("pending", FailsStrictly, &self.pending),
+            row("given up", FailsStrictly, &self.given_up),
         ]
     }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            sent, acknowledged, ..
-        } = self;
-        writeln!(
-            f,
-            "ledger            {sent} events sent, {acknowledged} acknowledged"
-        )?;
-
-        for (name, bus) in &self.buses {
-            let BusReport {
-                received,
-                expected,
-                messages,
-                foreign,
-                ..
-            } = bus;
-            let counts = format!("{received} of {expected} received, {messages} messages");
-            writeln!(f, "\n{:<18}{counts}, {foreign} foreign", name.as_str())?;
-            rows(f, &bus.findings())?;
-        }
-
-        if let Some(store) = &self.store {
-            let StoreReport {
-                stored,
-                expected,
-                verified,
-                ..
-            } = store;
-            let counts = format!("{stored} of {expected} pictures stored");
-            writeln!(
-                f,
-                "\nstore             {counts}, {verified} read and compared"
-            )?;
-            rows(f, &store.findings())?;
-        }
-
-        for warning in &self.warnings {
-            writeln!(f, "\nwarning           {warning}")?;
-        }
-        if self.sent > 0 && self.buses.is_empty() && self.store.is_none() {
-            let warning = "nothing was listened to, and no store looked at: nothing was compared";
-            writeln!(f, "\nwarning           {warning}")?;
-        }
-
-        write!(f, "\n{}", self.verdict())
-    }
-}
-
-fn rows(f: &mut fmt::Formatter<'_>, findings: &[(&'static str, &Finding)]) -> fmt::Result {
-    for (name, finding) in findings {
-        writeln!(f, "  {name:<16}{}", finding.count)?;
-        for example in &finding.examples {
-            writeln!(f, "    {example}")?;
-        }
-    }
-    Ok(())
 }

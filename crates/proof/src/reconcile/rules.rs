@@ -1,17 +1,29 @@
-//! What the routes promise: which bus an event of a type goes to, on which topic, in which lane.
+//! What the routes promise: which destination an event of a type goes to, on which topic, in which lane.
 //!
-//! The same checked routes as the gateway's, read back to front: from a topic to what it is for. Deliberately filled in here a
+//! The same checked routes as the gateway's, read back to front: from a topic to its purpose. Deliberately filled in here a
 //! second time and not with the gateway's own code, so that a mistake there does not confirm itself.
 
-use super::bus::{Bus, Stream};
-use boxbridge_config::{Config, Field, Part, PicturePolicy, Route, Routes, Template};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::destination::{BusKind, Stream};
+use boxbridge_config::{Config, Field, Part, PicturePolicy, Route, Routes, STORE, Template};
 use boxbridge_event::{Feed, Lane, PersonType};
 
+/// Of every destination of a config, by its name.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    mqtt: Routes,
-    kafka: Routes,
-    store: Routes,
+    /// An event's own lane is the same for every destination.
+    base: Routes,
+    buses: BTreeMap<String, Arc<BusRules>>,
+    stores: BTreeMap<String, Routes>,
+}
+
+/// Of one bus.
+#[derive(Clone, Debug)]
+pub struct BusRules {
+    pub kind: BusKind,
+    routes: Routes,
 }
 
 /// What a topic template can be filled with.
@@ -25,72 +37,93 @@ pub struct Variables {
 }
 
 impl Rules {
-    /// Of the destinations that are called `mqtt`, `kafka` and `store`.
     pub fn of(config: &Config) -> Rules {
-        let routes = |name: &str| {
-            let named = config.send.named(name);
-            named.map_or_else(|| config.routes.clone(), |named| named.routes.clone())
+        let mut rules = Rules::of_the_usual_three(&config.routes);
+        for destination in &config.send.destinations {
+            let (name, routes) = (destination.name.to_string(), destination.routes.clone());
+            match BusKind::of(&destination.kind) {
+                Some(kind) => {
+                    let bus = Arc::new(BusRules { kind, routes });
+                    rules.buses.insert(name, bus);
+                }
+                None => {
+                    rules.stores.insert(name, routes);
+                }
+            }
+        }
+        rules
+    }
+
+    /// `mqtt`, `kafka` and `store` are judged where they are off, too: a recording may be older than the config.
+    fn of_the_usual_three(base: &Routes) -> Rules {
+        let bus = |kind: BusKind| {
+            let routes = base.clone();
+            let bus = Arc::new(BusRules { kind, routes });
+            (kind.as_str().to_owned(), bus)
         };
         Rules {
-            mqtt: routes("mqtt"),
-            kafka: routes("kafka"),
-            store: routes("store"),
+            base: base.clone(),
+            buses: BTreeMap::from([bus(BusKind::Mqtt), bus(BusKind::Kafka)]),
+            stores: BTreeMap::from([(STORE.to_owned(), base.clone())]),
         }
     }
 
-    /// Whether an acknowledged event of this kind must arrive there. Where a type has no late topic, an event that was too
-    /// late for the live one is missing all the same: nobody received it.
-    pub fn expects(&self, bus: Bus, person_type: PersonType, feed: Feed) -> bool {
-        let route = self.routes(bus).of(person_type);
-        match (bus, feed) {
-            (Bus::Kafka, _) => route.kafka_topic.is_some(),
-            (Bus::Mqtt, Feed::History) => route.mqtt_late_topic.is_some(),
-            (Bus::Mqtt, Feed::Realtime | Feed::Platform) => route.mqtt_topic.is_some(),
-        }
+    /// `None` where no bus of the config has this name.
+    pub fn bus(&self, name: &str) -> Option<&Arc<BusRules>> {
+        self.buses.get(name)
     }
 
-    pub fn stores_pictures(&self, person_type: PersonType) -> bool {
-        self.store.of(person_type).pictures != PicturePolicy::Drop
+    pub fn stores_pictures(&self, store: &str, person_type: PersonType) -> bool {
+        let routes = self.stores.get(store).unwrap_or(&self.base);
+        routes.of(person_type).pictures != PicturePolicy::Drop
     }
 
     /// Only live events are ever urgent.
     pub fn lane(&self, person_type: PersonType, feed: Feed) -> Lane {
         match feed {
             Feed::History => Lane::Normal,
-            // It is the event's own: every destination has the same.
-            Feed::Realtime | Feed::Platform => self.store.of(person_type).lane,
+            Feed::Realtime | Feed::Platform => self.base.of(person_type).lane,
+        }
+    }
+}
+
+impl BusRules {
+    /// Whether an acknowledged event of this kind must arrive there. Where a type has no late topic, an event that was too
+    /// late for the live one is missing all the same: nobody received it.
+    pub fn expects(&self, person_type: PersonType, feed: Feed) -> bool {
+        let route = self.routes.of(person_type);
+        match (self.kind, feed) {
+            (BusKind::Kafka, _) => route.kafka_topic.is_some(),
+            (BusKind::Mqtt, Feed::History) => route.mqtt_late_topic.is_some(),
+            (BusKind::Mqtt, Feed::Realtime | Feed::Platform) => route.mqtt_topic.is_some(),
         }
     }
 
     /// What this topic is for, if the event that came on it belongs there. An event in the vendor's shape says too little of
-    /// itself: it is taken at its topic's word, and late topics are told by how they are written.
-    pub fn stream(&self, bus: Bus, topic: &str, event: &Variables) -> Stream {
+    /// itself: we believe its topic, and tell a late topic by its template.
+    pub fn stream(&self, topic: &str, event: &Variables) -> Stream {
         let Some(person_type) = event.person_type else {
-            return match self.late_topics().any(|late| matches(late, topic)) {
-                true => Stream::Late,
-                false => Stream::Live,
-            };
+            let is_late = self.late_topics().any(|late| matches(late, topic));
+            return if is_late { Stream::Late } else { Stream::Live };
         };
 
-        let route = self.routes(bus).of(person_type);
+        let route = self.routes.of(person_type);
         let is = |template: &Option<Template>| {
             template
                 .as_ref()
                 .is_some_and(|template| fill(template, event) == topic)
         };
-        match bus {
-            Bus::Kafka if is(&route.kafka_topic) => Stream::Live,
-            Bus::Mqtt if is(&route.mqtt_topic) => Stream::Live,
-            Bus::Mqtt if is(&route.mqtt_late_topic) => Stream::Late,
-            Bus::Kafka | Bus::Mqtt => Stream::Elsewhere,
+        match self.kind {
+            BusKind::Kafka if is(&route.kafka_topic) => Stream::Live,
+            BusKind::Mqtt if is(&route.mqtt_topic) => Stream::Live,
+            BusKind::Mqtt if is(&route.mqtt_late_topic) => Stream::Late,
+            BusKind::Kafka | BusKind::Mqtt => Stream::Elsewhere,
         }
     }
 
     /// The MQTT filters that catch every topic of the routes.
     pub fn mqtt_filters(&self) -> Vec<String> {
-        let templates = self.templates(Bus::Mqtt, |route| {
-            [&route.mqtt_topic, &route.mqtt_late_topic]
-        });
+        let templates = self.templates(|route| [&route.mqtt_topic, &route.mqtt_late_topic]);
         let mut filters: Vec<_> = templates.map(filter).collect();
         filters.sort();
         filters.dedup();
@@ -98,27 +131,20 @@ impl Rules {
     }
 
     pub fn is_kafka_topic(&self, topic: &str) -> bool {
-        self.templates(Bus::Kafka, |route| [&route.kafka_topic])
+        self.templates(|route| [&route.kafka_topic])
             .any(|template| matches(template, topic))
     }
 
-    fn routes(&self, bus: Bus) -> &Routes {
-        match bus {
-            Bus::Mqtt => &self.mqtt,
-            Bus::Kafka => &self.kafka,
-        }
-    }
-
     fn late_topics(&self) -> impl Iterator<Item = &Template> {
-        self.templates(Bus::Mqtt, |route| [&route.mqtt_late_topic])
+        let of_mqtt = self.templates(|route| [&route.mqtt_late_topic]);
+        of_mqtt.filter(|_| self.kind == BusKind::Mqtt)
     }
 
     fn templates<'a, const N: usize>(
         &'a self,
-        bus: Bus,
         of: impl Fn(&'a Route) -> [&'a Option<Template>; N],
     ) -> impl Iterator<Item = &'a Template> {
-        self.routes(bus)
+        self.routes
             .iter()
             .flat_map(move |(_, route)| of(route))
             .flatten()
@@ -195,8 +221,9 @@ mod tests {
     use super::*;
     use boxbridge_config::Layers;
 
-    fn rules() -> Rules {
-        Rules::of(&Config::load(&Layers::default()).unwrap())
+    fn bus(name: &str) -> Arc<BusRules> {
+        let rules = Rules::of(&Config::load(&Layers::default()).unwrap());
+        rules.bus(name).unwrap().clone()
     }
 
     fn variables(person_type: Option<PersonType>) -> Variables {
@@ -213,39 +240,39 @@ mod tests {
     #[test]
     fn a_topic_of_another_person_type_is_elsewhere() {
         let vip = variables(Some(PersonType::Vip));
-        let stream = |bus, topic| rules().stream(bus, topic, &vip);
-        assert_eq!(
-            stream(Bus::Mqtt, "boxbridge/default/events/vip/a%2Fb%25"),
-            Stream::Live
-        );
-        assert_eq!(
-            stream(Bus::Mqtt, "boxbridge/default/late/vip/a%2Fb%25"),
-            Stream::Late
-        );
-        assert_eq!(
-            stream(Bus::Mqtt, "boxbridge/default/events/employee/a%2Fb%25"),
-            Stream::Elsewhere
-        );
-        assert_eq!(stream(Bus::Kafka, "boxbridge.events.vip"), Stream::Live);
-        assert_eq!(
-            stream(Bus::Kafka, "boxbridge.events.visitor"),
-            Stream::Elsewhere
-        );
-        assert_eq!(
-            rules().stream(Bus::Mqtt, "boxbridge/x/late/y/z", &variables(None)),
-            Stream::Late
-        );
+        for (name, topic, stream) in [
+            (
+                "mqtt",
+                "boxbridge/default/events/vip/a%2Fb%25",
+                Stream::Live,
+            ),
+            ("mqtt", "boxbridge/default/late/vip/a%2Fb%25", Stream::Late),
+            (
+                "mqtt",
+                "boxbridge/default/events/employee/a%2Fb%25",
+                Stream::Elsewhere,
+            ),
+            ("kafka", "boxbridge.events.vip", Stream::Live),
+            ("kafka", "boxbridge.events.visitor", Stream::Elsewhere),
+        ] {
+            assert_eq!(bus(name).stream(topic, &vip), stream, "{topic}");
+        }
+
+        let vendors = variables(None);
+        let stream = bus("mqtt").stream("boxbridge/x/late/y/z", &vendors);
+        assert_eq!(stream, Stream::Late);
     }
 
     #[test]
     fn what_to_subscribe_to_follows_from_the_routes() {
         assert_eq!(
-            rules().mqtt_filters(),
+            bus("mqtt").mqtt_filters(),
             ["boxbridge/+/events/+/+", "boxbridge/+/late/+/+"]
         );
-        assert!(rules().is_kafka_topic("boxbridge.events.vip"));
-        assert!(
-            !rules().is_kafka_topic("boxbridge.orders.vip") && !rules().is_kafka_topic("other")
-        );
+
+        let kafka = bus("kafka");
+        assert!(kafka.is_kafka_topic("boxbridge.events.vip"));
+        assert!(!kafka.is_kafka_topic("boxbridge.orders.vip"));
+        assert!(!kafka.is_kafka_topic("other"));
     }
 }

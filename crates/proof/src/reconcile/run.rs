@@ -1,47 +1,103 @@
-//! The course of a reconciliation: listen, as far as asked; then read ledgers, recordings and store; then judge.
+//! The course of a reconciliation: listen, as far as asked; then read ledgers, recordings and stores; then judge.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Error, Judge, Options, Recorded, Recorder, Report, Rules, Sources, lines, store_reader,
-};
+use super::judge::Judge;
+use super::options::Named;
+use super::recorder::{Progress, Recorder, Settings, Source, Sources};
+use super::recording::Recorded;
+use super::report::Report;
+use super::rules::Rules;
+use super::{Error, Options, lines, store_reader};
 use crate::simulate::Entry;
-use boxbridge_config::{Config, Layers};
+use crate::terminal::Line;
+use boxbridge_config::{Config, Destination, Kind, Layers};
 use boxbridge_event::Timestamp;
 
 /// A ledger's first event was received at most this long before it was noted, by clocks that may differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// Listens until quiet, until the time is over or until `stop`, and judges. Without a ledger the verdict is empty: then only
-/// the recording was wanted. `ready` is called with the recording's file once every subscription stands.
+/// the recording was wanted. `ready` is called once every subscription stands. Draws its progress where standard error is a terminal.
+pub async fn run(
+    options: Options,
+    layers: Layers,
+    stop: CancellationToken,
+    ready: impl FnOnce(&Listening),
+) -> Result<Report, Error> {
+    let line = Line::for_people(options.json);
+    reconcile(options, layers, stop, ready, line).await
+}
+
+/// The same with nothing on the terminal.
 pub async fn run_until(
     options: Options,
     layers: Layers,
     stop: CancellationToken,
-    ready: impl FnOnce(&Path),
+    ready: impl FnOnce(&Listening),
 ) -> Result<Report, Error> {
-    let listens = options.mqtt.is_some() || options.kafka.is_some();
-    let reads = !options.arrivals.is_empty() || options.store.is_some();
-    if !listens && (options.ledger.is_empty() || !reads) {
-        return Err(Error::Usage(NOTHING_TO_COMPARE));
+    reconcile(options, layers, stop, ready, Line::Hidden).await
+}
+
+/// Every subscription stands: what is sent from now on is not missed.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    pub buses: Vec<String>,
+    pub recording: PathBuf,
+    /// The ledger that nobody has written yet.
+    pub awaited: Option<PathBuf>,
+    pub until_quiet: Duration,
+}
+
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (buses, recording) = (self.buses.join(", "), self.recording.display());
+        write!(f, "listening to {buses}; arrivals go into {recording}")?;
+        if let Some(ledger) = &self.awaited {
+            let ledger = ledger.display();
+            write!(f, "\nnext: boxbridge simulate --ledger {ledger}")?;
+        }
+
+        let quiet = self.until_quiet;
+        match quiet.is_zero() {
+            true => write!(f, "\nends with Ctrl-C"),
+            false => write!(f, "\njudges {quiet:?} after the last message, or at Ctrl-C"),
+        }
     }
+}
+
+async fn reconcile(
+    options: Options,
+    layers: Layers,
+    stop: CancellationToken,
+    ready: impl FnOnce(&Listening),
+    line: Line,
+) -> Result<Report, Error> {
     let config = Config::load(&options.over(layers))?;
+    let plan = Plan::of(&options, &config)?;
 
     let mut recordings = options.arrivals.clone();
-    if listens {
+    if !plan.buses.is_empty() {
         let file = recording(&options)?;
-        let recorder = Recorder::start(sources(&options, &config)?, &file).await?;
-        ready(&file);
-        listen(&options, recorder, &stop).await?;
-        recordings.push(file);
+        recordings.push(file.clone());
+
+        let listening = plan.listening(&options, &file);
+        let (sources, has_mqtt) = (plan.sources(&config), plan.has_mqtt());
+        let recorder = Recorder::start(sources, &file).await?;
+        ready(&listening);
+        listen(&options, recorder, has_mqtt, &stop, line).await?;
     }
 
-    let store = options.store.is_some().then_some(options.read);
-    let mut report = judge_files(&config, &options.ledger, &recordings, store).await?;
+    let kept = recordings.last().filter(|_| !plan.buses.is_empty());
+    are_there(&options.ledger, kept)?;
+    let (ledgers, stores) = (&options.ledger, &plan.stores);
+    let mut report = judge_files(&config, ledgers, &recordings, stores, options.read).await?;
+
     let begin = begin(&options);
     if options
         .since
@@ -52,16 +108,98 @@ pub async fn run_until(
     Ok(report)
 }
 
-const NOTHING_TO_COMPARE: &str =
-    "nothing to compare: give --ledger, and one of --mqtt --kafka --arrivals --store";
+const NOTHING_TO_COMPARE: &str = "nothing to compare: give --ledger, and one of --all --mqtt --kafka --store --destination --arrivals";
 const BEGINS_BEFORE: &str =
     "the ledger begins before --since: what Kafka held by then counts as lost";
 const NO_RECORDING: &str =
     "listening needs --record FILE or --ledger FILE: where should arrivals go";
 const OVERWRITES: &str =
     "the recording would overwrite a file that is to be read: give another --record FILE";
-const MQTT_IS_OFF: &str = "--mqtt: MQTT is off in this config";
-const KAFKA_IS_OFF: &str = "--kafka: Kafka is off in this config";
+
+/// What is looked at.
+struct Plan<'a> {
+    buses: Vec<Source>,
+    /// By name.
+    stores: Vec<&'a str>,
+}
+
+impl<'a> Plan<'a> {
+    fn of(options: &Options, config: &'a Config) -> Result<Plan<'a>, Error> {
+        let mut plan = Plan {
+            buses: Vec::new(),
+            stores: Vec::new(),
+        };
+        let since = since(options);
+        for destination in asked(options, config)? {
+            match Source::of(destination, &options.topic, since) {
+                Some(bus) => plan.buses.push(bus),
+                None => plan.stores.push(&destination.name),
+            }
+        }
+
+        let reads = !options.arrivals.is_empty() || !plan.stores.is_empty();
+        let compares = !options.ledger.is_empty() && reads;
+        match plan.buses.is_empty() && !compares {
+            true => Err(Error::Usage(NOTHING_TO_COMPARE.to_owned())),
+            false => Ok(plan),
+        }
+    }
+
+    fn sources(&self, config: &Config) -> Sources {
+        Sources {
+            buses: self.buses.clone(),
+            rules: Rules::of(config),
+        }
+    }
+
+    fn has_mqtt(&self) -> bool {
+        let mut buses = self.buses.iter();
+        buses.any(|bus| matches!(bus.settings, Settings::Mqtt { .. }))
+    }
+
+    fn listening(&self, options: &Options, recording: &Path) -> Listening {
+        let awaited = options.ledger.iter().find(|ledger| !ledger.exists());
+        Listening {
+            buses: self.buses.iter().map(|bus| bus.name.clone()).collect(),
+            recording: recording.to_owned(),
+            awaited: awaited.cloned(),
+            until_quiet: options.until_quiet,
+        }
+    }
+}
+
+/// The destinations to look at, each once.
+fn asked<'a>(options: &Options, config: &'a Config) -> Result<Vec<&'a Destination>, Error> {
+    let named = options.named();
+    let unknown = named
+        .iter()
+        .find(|named| config.send.named(&named.name).is_none());
+    if let Some(Named { name, .. }) = unknown {
+        return Err(Error::Usage(format!(
+            "{name} is not on in this config, which has {}: give the --config that has it, or its address (see --help)",
+            names(config).join(", ")
+        )));
+    }
+
+    let is_asked = |destination: &&Destination| {
+        options.all || named.iter().any(|named| named.name == *destination.name)
+    };
+    Ok(config.send.destinations.iter().filter(is_asked).collect())
+}
+
+fn names(config: &Config) -> Vec<&str> {
+    let destinations = config.send.destinations.iter();
+    destinations.map(|destination| &*destination.name).collect()
+}
+
+/// From when on Kafka is read.
+fn since(options: &Options) -> Timestamp {
+    let from_ledger = || begin(options).map(|begin| begin.minus(CLOCK_MARGIN));
+    options
+        .since
+        .or_else(from_ledger)
+        .unwrap_or_else(Timestamp::now)
+}
 
 /// When the first event of the ledgers was sent.
 fn begin(options: &Options) -> Option<Timestamp> {
@@ -72,16 +210,35 @@ fn begin(options: &Options) -> Option<Timestamp> {
         .min()
 }
 
-/// What ledgers and recordings on disk come to, and with `store` the picture store as well, of which so many pictures are read.
+/// After an hour of listening, a slip in a ledger's name must not cost the hour: what was recorded is named.
+fn are_there(ledgers: &[PathBuf], recorded: Option<&PathBuf>) -> Result<(), Error> {
+    let Some(missing) = ledgers.iter().find(|ledger| !ledger.exists()) else {
+        return Ok(());
+    };
+    let kept = recorded.map_or_else(String::new, |recording| {
+        let recording = recording.display();
+        format!("; what arrived is kept: judge it with --arrivals {recording}")
+    });
+    Err(Error::NoLedger {
+        ledger: missing.clone(),
+        kept,
+    })
+}
+
+/// What ledgers and recordings on disk come to, and these stores of the config, of each of which so many pictures are read.
 pub async fn judge_files(
     config: &Config,
     ledgers: &[PathBuf],
     recordings: &[PathBuf],
-    store: Option<u64>,
+    stores: &[&str],
+    read: u64,
 ) -> Result<Report, Error> {
     let mut judge = Judge::new(Rules::of(config));
     for path in ledgers {
-        let unreadable = lines::each(path, |entry: Entry| judge.expect(&entry))?;
+        let unreadable = lines::each(path, |entry: Entry| {
+            judge.expect(&entry);
+            Ok(())
+        })?;
         warn(&mut judge, path, unreadable);
     }
 
@@ -90,18 +247,27 @@ pub async fn judge_files(
         warn(&mut judge, path, unreadable);
     }
 
-    if let Some(read) = store {
-        store_reader::look(config.send.store(), read, &mut judge).await?;
+    for destination in &config.send.destinations {
+        if let Kind::Store(store) = &destination.kind
+            && stores.contains(&&*destination.name)
+        {
+            store_reader::look(&destination.name, store, read, &mut judge).await?;
+        }
     }
-    Ok(judge.into_report())
+
+    let mut report = judge.into_report();
+    let judged = report.judged();
+    let left_out = names(config)
+        .into_iter()
+        .filter(|name| !judged.contains(name));
+    report.not_judged = left_out.map(str::to_owned).collect();
+    Ok(report)
 }
 
 fn warn(judge: &mut Judge, path: &Path, unreadable: u64) {
     if unreadable > 0 {
-        judge.warn(format!(
-            "{}: {unreadable} lines could not be read",
-            path.display()
-        ));
+        let path = path.display();
+        judge.warn(format!("{path}: {unreadable} lines could not be read"));
     }
 }
 
@@ -116,70 +282,39 @@ fn recording(options: &Options) -> Result<PathBuf, Error> {
         .record
         .clone()
         .or_else(|| options.ledger.first().map(beside));
-    let file = file.ok_or(Error::Usage(NO_RECORDING))?;
+    let file = file.ok_or_else(|| Error::Usage(NO_RECORDING.to_owned()))?;
 
     // However it is written: through a link, or another way around.
     let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let mut read = options.arrivals.iter().chain(&options.ledger);
     match read.any(|read| real(read) == real(&file)) {
-        true => Err(Error::Usage(OVERWRITES)),
+        true => Err(Error::Usage(OVERWRITES.to_owned())),
         false => Ok(file),
     }
-}
-
-fn sources(options: &Options, config: &Config) -> Result<Sources, Error> {
-    let mqtt = match options.mqtt {
-        Some(_) => Some(
-            config
-                .send
-                .mqtt()
-                .cloned()
-                .ok_or(Error::Usage(MQTT_IS_OFF))?,
-        ),
-        None => None,
-    };
-    let kafka = match options.kafka {
-        Some(_) => Some(
-            config
-                .send
-                .kafka()
-                .cloned()
-                .ok_or(Error::Usage(KAFKA_IS_OFF))?,
-        ),
-        None => None,
-    };
-
-    let from_ledger = || begin(options).map(|begin| begin.minus(CLOCK_MARGIN));
-    let since = options
-        .since
-        .or_else(from_ledger)
-        .unwrap_or_else(Timestamp::now);
-    Ok(Sources {
-        mqtt,
-        mqtt_filters: options.topic.clone(),
-        kafka: kafka.map(|kafka| (kafka, since)),
-        rules: Rules::of(config),
-    })
 }
 
 async fn listen(
     options: &Options,
     mut recorder: Recorder,
+    has_mqtt: bool,
     stop: &CancellationToken,
+    line: Line,
 ) -> Result<(), Error> {
     let started = Instant::now();
     let quiet = options.until_quiet;
+    let (over, progress) = (CancellationToken::new(), recorder.progress());
+    let drawing = line.draw(over.clone(), move || describe(&progress.borrow(), quiet));
+    let drawing = tokio::spawn(drawing);
 
     // Without MQTT, a ledger that is there already means that the run is over: what there is comes at once, or there is nothing.
-    let is_over = options.mqtt.is_none() && begin(options).is_some();
+    let is_over = !has_mqtt && begin(options).is_some();
     let first_by = is_over.then_some(started + quiet);
-    let over = async {
+    let is_quiet = async {
         match quiet.is_zero() {
             true => recorder.failed().await,
             false => recorder.wait_for_quiet(quiet, first_by).await,
         }
     };
-
     let time_is_over = async {
         match options.at_most {
             Some(at_most) => tokio::time::sleep_until(started + at_most).await,
@@ -188,9 +323,21 @@ async fn listen(
     };
 
     tokio::select! {
-        () = over => {}
+        () = is_quiet => {}
         () = time_is_over => {}
         () = stop.cancelled() => {}
     }
+    over.cancel();
+    let _ = drawing.await;
     recorder.finish().await
+}
+
+/// `  1234 messages, quiet for 3 of 10 s`
+fn describe(progress: &Progress, quiet: Duration) -> String {
+    let (messages, since) = (progress.messages, progress.last.elapsed().as_secs());
+    match (messages, quiet.as_secs()) {
+        (0, _) => "  no message yet".to_owned(),
+        (_, 0) => format!("  {messages} messages, quiet for {since} s"),
+        (_, until) => format!("  {messages} messages, quiet for {since} of {until} s"),
+    }
 }

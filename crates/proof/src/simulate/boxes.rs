@@ -8,12 +8,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::bar::{self, Bar, Tally};
 use super::client::{Answer, Client, Connection, NoAnswer};
 use super::film::Shot;
 use super::ledger::{Entry, Ledger, Sent};
@@ -21,7 +19,14 @@ use super::outcome::{Heard, Measured, Outcome};
 use super::traffic::{BoxState, Planned, Traffic};
 use super::vendor;
 use super::{Error, Options};
-use boxbridge_event::{EventId, Feed, Revision, Timestamp};
+use crate::terminal::Line;
+use boxbridge_event::{Feed, Timestamp};
+
+mod event_answer; // what the receiver said of each event
+mod progress_bar; // how far the run is
+
+use event_answer::EventAnswer;
+use progress_bar::Tally;
 
 /// A timer may ring up to this late; that is ours and is not charged to the receiver.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
@@ -51,7 +56,7 @@ struct Exchange {
 /// Sends everything, and waits until the last answer is noted.
 pub async fn send(
     options: &Options,
-    bar: Bar,
+    line: Line,
     watcher: Option<mpsc::Sender<Entry>>,
     stop: CancellationToken,
 ) -> Result<Outcome, Error> {
@@ -60,22 +65,13 @@ pub async fn send(
     let traffic = Traffic::new(options, seed, (random.1 >> 8) as u32);
     let run_id = traffic.run;
 
-    let path = options.ledger.clone().unwrap_or_default();
-    let failed = |source| Error::Ledger {
-        path: path.clone(),
-        source,
-    };
-    let ledger = options
-        .ledger
-        .as_deref()
-        .map(Ledger::create)
-        .transpose()
-        .map_err(failed)?;
+    let ledger = options.ledger.as_deref().map(Ledger::create);
+    let ledger = ledger.transpose().map_err(|it| failed(options, it))?;
     let address = options.url.resolve().await?;
 
     let (tally, done) = (Arc::new(Tally::default()), CancellationToken::new());
-    let drawn = bar::draw(tally.clone(), traffic.requests, done.clone());
-    let drawing = (bar == Bar::Drawn).then(|| tokio::spawn(drawn));
+    let drawing = progress_bar::draw(line, tally.clone(), traffic.requests, done.clone());
+    let drawing = tokio::spawn(drawing);
 
     let started = Instant::now();
     let run = Run {
@@ -92,15 +88,20 @@ pub async fn send(
     let elapsed = started.elapsed();
 
     done.cancel();
-    if let Some(drawing) = drawing {
-        let _ = drawing.await;
-    }
+    let _ = drawing.await;
     if let Some(ledger) = ledger {
-        ledger.close().await.map_err(failed)?;
+        ledger.close().await.map_err(|it| failed(options, it))?;
     }
 
     let acknowledged = tally.acknowledged.load(Ordering::Relaxed);
     Ok(measured.into_outcome(seed, run_id, acknowledged, elapsed))
+}
+
+fn failed(options: &Options, source: std::io::Error) -> Error {
+    Error::Ledger {
+        path: options.ledger.clone().unwrap_or_default(),
+        source,
+    }
 }
 
 async fn run_boxes(run: Run) -> Measured {
@@ -124,13 +125,7 @@ async fn run_boxes(run: Run) -> Measured {
 }
 
 async fn run_box(run: Arc<Run>, number: u64) -> Measured {
-    let keeps_alive = run.options.keep_alive;
-    let connection = if keeps_alive {
-        Connection::KeepAlive
-    } else {
-        Connection::Close
-    };
-    let mut client = Client::new(run.address, connection);
+    let mut client = Client::new(run.address, run.connection());
     let mut sender = run.traffic.new_box(number);
     let mut measured = Measured::default();
 
@@ -146,13 +141,8 @@ async fn run_box(run: Arc<Run>, number: u64) -> Measured {
         let bytes = compose(&run, &sender, &planned);
         let exchange = exchange(&run, &mut client, intended, &bytes).await;
 
-        let heard = if exchange.answer.is_ok() {
-            Heard::Answer
-        } else {
-            Heard::Nothing
-        };
         let length = bytes.iter().map(Bytes::len).sum();
-        measured.request(exchange.delay, exchange.took, length, heard);
+        measured.request(exchange.delay, exchange.took, length, exchange.heard());
         if note(&run, planned, &exchange, &mut measured).await.is_err() {
             // The ledger's writer has ended: without it the run proves nothing. Closing the ledger tells why.
             run.stop.cancel();
@@ -164,6 +154,24 @@ async fn run_box(run: Arc<Run>, number: u64) -> Measured {
     measured
 }
 
+impl Run {
+    fn connection(&self) -> Connection {
+        match self.options.keep_alive {
+            true => Connection::KeepAlive,
+            false => Connection::Close,
+        }
+    }
+}
+
+impl Exchange {
+    fn heard(&self) -> Heard {
+        match self.answer {
+            Ok(_) => Heard::Answer,
+            Err(_) => Heard::Nothing,
+        }
+    }
+}
+
 /// The whole request: head and body, in pieces.
 fn compose(run: &Run, sender: &BoxState, planned: &[Planned]) -> Vec<Bytes> {
     let sightings: Vec<_> = planned.iter().map(|planned| &planned.sighting).collect();
@@ -171,19 +179,15 @@ fn compose(run: &Run, sender: &BoxState, planned: &[Planned]) -> Vec<Bytes> {
     let length: usize = body.iter().map(Bytes::len).sum();
 
     let receiver = &run.options.url;
-    let is_history = sightings
-        .first()
-        .is_some_and(|sighting| sighting.feed == Feed::History);
-    let path = match is_history {
-        true => receiver.with_path(&run.options.history_path),
-        false => receiver.path.clone(),
+    let path = match sightings.first().map(|sighting| sighting.feed) {
+        Some(Feed::History) => receiver.with_path(&run.options.history_path),
+        _ => receiver.path.clone(),
+    };
+    let connection = match run.connection() {
+        Connection::KeepAlive => "keep-alive",
+        Connection::Close => "close",
     };
 
-    let connection = if run.options.keep_alive {
-        "keep-alive"
-    } else {
-        "close"
-    };
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: python-requests/2.22.0\r\nAccept: */*\r\n\
          Connection: {connection}\r\nContent-Type: {}\r\nContent-Length: {length}\r\n\r\n",
@@ -201,15 +205,14 @@ async fn exchange(
 ) -> Exchange {
     let (sent, sent_at) = (Instant::now(), Timestamp::now());
     let late = sent.saturating_duration_since(intended);
-
     let answer = client.send(request, sent + run.options.patience).await;
+
     Exchange {
         sent_at,
         answered_at: Timestamp::now(),
-        delay: if late <= TIMER_GRAIN {
-            Duration::ZERO
-        } else {
-            late
+        delay: match late <= TIMER_GRAIN {
+            true => Duration::ZERO,
+            false => late,
         },
         took: sent.elapsed(),
         answer,
@@ -223,14 +226,10 @@ async fn note(
     exchange: &Exchange,
     measured: &mut Measured,
 ) -> Result<(), mpsc::error::SendError<Entry>> {
-    let answers = EventAnswer::all(exchange, planned.len());
+    let answers = EventAnswer::all(&exchange.answer, planned.len());
     for (planned, answer) in planned.into_iter().zip(answers) {
         let entry = entry(planned, exchange, answer);
-
-        match (&entry.status, &entry.reason) {
-            (Some(status), _) => measured.event(&status.to_string()),
-            (None, reason) => measured.event(reason.as_deref().unwrap_or_default()),
-        }
+        measured.event(entry.status, entry.reason.as_deref().unwrap_or_default());
         if entry.is_acknowledged() {
             run.tally.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
@@ -273,51 +272,5 @@ fn entry(planned: Planned, exchange: &Exchange, answer: EventAnswer) -> Entry {
         reason: answer.code,
         event_id: answer.event_id,
         revision: answer.revision,
-    }
-}
-
-/// What the receiver said of one event. A receiver that is not ours says nothing but the status.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct EventAnswer {
-    status: Option<u16>,
-    code: Option<String>,
-    event_id: Option<EventId>,
-    revision: Option<Revision>,
-    events: Vec<EventAnswer>,
-}
-
-impl EventAnswer {
-    /// One for each event of the request.
-    fn all(exchange: &Exchange, events: usize) -> Vec<EventAnswer> {
-        let answer = match &exchange.answer {
-            Ok(answer) => answer,
-            Err(reason) => {
-                let code = Some(reason.to_string());
-                return vec![
-                    EventAnswer {
-                        code,
-                        ..EventAnswer::default()
-                    };
-                    events
-                ];
-            }
-        };
-
-        let mut whole: EventAnswer = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let mut elements = std::mem::take(&mut whole.events);
-        if answer.status == 200 && elements.len() == events {
-            for element in &mut elements {
-                // Its own word: 0 is success, as the vendor's platform says it.
-                element.status = element.status.filter(|status| *status != 0).or(Some(200));
-            }
-            return elements;
-        }
-
-        whole.status = Some(answer.status);
-        if events > 1 {
-            whole.event_id = None;
-        }
-        vec![whole; events]
     }
 }

@@ -4,17 +4,13 @@
 //! request at a time, as a real one does, so that the order of its events is known; every event is in the ledger, answered or
 //! not. Deliberately never sends an event twice: what a real-time receiver does not take is lost, and this is where it is counted.
 
-use std::io::IsTerminal;
-
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-mod bar; // the progress bar
 mod boxes; // the boxes at work
 pub mod client; // one request, sent as a box sends it
 mod error;
 mod film; // pictures that are cheap to send
-mod firmware; // how firmwares differ
 mod ledger; // one line per event that was sent
 mod mix; // the shares of the person types
 mod options;
@@ -32,24 +28,18 @@ pub use outcome::{Outcome, Quantiles};
 pub use receiver::Receiver;
 pub use traffic::name;
 
-use bar::Bar;
+use crate::terminal::Line;
 
-/// Sends until the time or the count is over, or until `stop`; then there is the result so far. Draws a progress bar where
-/// standard error is a terminal.
+/// Sends until the time or the count is over, or until `stop`; then there is the result so far. Draws its progress
+/// where standard error is a terminal.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<Outcome, Error> {
-    let is_drawn = std::io::stderr().is_terminal() && !options.json;
-    boxes::send(
-        &options,
-        if is_drawn { Bar::Drawn } else { Bar::Hidden },
-        None,
-        stop,
-    )
-    .await
+    let line = Line::for_people(options.json);
+    boxes::send(&options, line, None, stop).await
 }
 
 /// The same with nothing on the terminal.
 pub async fn run_until(options: Options, stop: CancellationToken) -> Result<Outcome, Error> {
-    boxes::send(&options, Bar::Hidden, None, stop).await
+    boxes::send(&options, Line::Hidden, None, stop).await
 }
 
 /// As [`run_until`], and `watcher` sees each entry of the ledger. One that is slow misses some: the boxes do not wait for it.
@@ -58,5 +48,5 @@ pub async fn run_watched(
     watcher: mpsc::Sender<Entry>,
     stop: CancellationToken,
 ) -> Result<Outcome, Error> {
-    boxes::send(&options, Bar::Hidden, Some(watcher), stop).await
+    boxes::send(&options, Line::Hidden, Some(watcher), stop).await
 }

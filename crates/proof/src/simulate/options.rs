@@ -104,10 +104,15 @@ pub enum FirmwareMix {
 impl Options {
     /// What the result looks like on the way out.
     pub fn render(&self, outcome: &Outcome) -> String {
-        match self.json {
-            true => serde_json::to_string(outcome).unwrap_or_default(),
-            false => outcome.to_string(),
+        if self.json {
+            return serde_json::to_string(outcome).unwrap_or_default();
         }
+
+        let ledger = self.ledger.as_deref().map_or_else(String::new, |ledger| {
+            let ledger = ledger.display();
+            format!("\nledger        {ledger}   (what was sent, for `boxbridge reconcile`)")
+        });
+        format!("{outcome}{ledger}")
     }
 }
 

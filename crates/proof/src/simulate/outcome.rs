@@ -24,7 +24,9 @@ pub struct Measured {
     /// Requests that nobody answered, however soon that was known.
     unanswered: u64,
     over_patience: u64,
-    events: BTreeMap<String, u64>,
+    /// By HTTP status, or by why there was none; and the refusals by status and code.
+    statuses: BTreeMap<String, u64>,
+    refusals: BTreeMap<String, u64>,
     bytes: u64,
 }
 
@@ -47,6 +49,8 @@ pub struct Outcome {
     pub megabytes_per_second: f64,
     /// Events by HTTP status, or by why there was none.
     pub statuses: BTreeMap<String, u64>,
+    /// The refused among them by status and code, as `503 queue_full`; only from receivers that say one.
+    pub refusals: BTreeMap<String, u64>,
     /// From the moment a request was meant to begin.
     pub answer_ms: Quantiles,
     /// From the moment it did begin.
@@ -78,6 +82,11 @@ impl Outcome {
     pub fn is_unheard(&self) -> bool {
         self.requests > 0 && self.unanswered == self.requests
     }
+
+    /// Answered, and not one event taken over: such a run measures nothing.
+    pub fn is_refused(&self) -> bool {
+        self.events > 0 && self.acknowledged == 0 && !self.is_unheard()
+    }
 }
 
 impl Measured {
@@ -91,12 +100,15 @@ impl Measured {
         self.over_patience += u64::from(heard == Heard::Nothing || delay + exchange > BOX_PATIENCE);
     }
 
-    pub fn event(&mut self, status: &str) {
-        match self.events.get_mut(status) {
-            Some(count) => *count += 1,
-            None => {
-                self.events.insert(status.to_owned(), 1);
-            }
+    /// `reason` is the code of a refusal, or why there was no answer.
+    pub fn event(&mut self, status: Option<u16>, reason: &str) {
+        let Some(status) = status else {
+            return add(&mut self.statuses, reason.to_owned(), 1);
+        };
+
+        add(&mut self.statuses, status.to_string(), 1);
+        if !reason.is_empty() {
+            add(&mut self.refusals, format!("{status} {reason}"), 1);
         }
     }
 
@@ -107,8 +119,12 @@ impl Measured {
         self.bytes += other.bytes;
         self.unanswered += other.unanswered;
         self.over_patience += other.over_patience;
-        for (status, events) in other.events {
-            *self.events.entry(status).or_default() += events;
+
+        for (status, events) in other.statuses {
+            add(&mut self.statuses, status, events);
+        }
+        for (refusal, events) in other.refusals {
+            add(&mut self.refusals, refusal, events);
         }
     }
 
@@ -120,7 +136,7 @@ impl Measured {
         elapsed: Duration,
     ) -> Outcome {
         let seconds = elapsed.as_secs_f64().max(1e-9);
-        let events: u64 = self.events.values().sum();
+        let events: u64 = self.statuses.values().sum();
         let requests = self.answers.len();
 
         Outcome {
@@ -136,10 +152,15 @@ impl Measured {
             answer_ms: Quantiles::of(&mut self.answers),
             exchange_ms: Quantiles::of(&mut self.exchanges),
             delay_ms: Quantiles::of(&mut self.delays),
-            statuses: self.events,
+            statuses: self.statuses,
+            refusals: self.refusals,
             over_500_ms: self.over_patience as f64 / requests.max(1) as f64,
         }
     }
+}
+
+fn add(counts: &mut BTreeMap<String, u64>, name: String, events: u64) {
+    *counts.entry(name).or_default() += events;
 }
 
 impl Quantiles {
@@ -176,6 +197,22 @@ impl fmt::Display for Quantiles {
     }
 }
 
+impl Outcome {
+    fn write_answers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "acknowledged  {}", self.acknowledged)?;
+        for (status, events) in &self.statuses {
+            writeln!(f, "  {status:<18}{events}")?;
+            for (refusal, events) in &self.refusals {
+                let code = refusal.strip_prefix(&format!("{status} "));
+                if let Some(code) = code {
+                    writeln!(f, "    {code:<24}{events}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Outcome {
@@ -183,25 +220,18 @@ impl fmt::Display for Outcome {
             seed,
             events,
             requests,
-            elapsed_seconds,
             rate,
             ..
         } = self;
+        let (seconds, megabytes) = (self.elapsed_seconds, self.megabytes_per_second);
         writeln!(f, "run           {run}   (--seed {seed})")?;
         writeln!(
             f,
-            "sent          {events} events in {requests} requests, {elapsed_seconds:.1} s"
+            "sent          {events} events in {requests} requests, {seconds:.1} s"
         )?;
-        writeln!(
-            f,
-            "rate          {rate:.1} events/s, {:.1} MB/s",
-            self.megabytes_per_second
-        )?;
+        writeln!(f, "rate          {rate:.1} events/s, {megabytes:.1} MB/s")?;
 
-        writeln!(f, "acknowledged  {}", self.acknowledged)?;
-        for (status, events) in &self.statuses {
-            writeln!(f, "  {status:<18}{events}")?;
-        }
+        self.write_answers(f)?;
         if self.is_unheard() {
             return write!(f, "answered      by nobody");
         }

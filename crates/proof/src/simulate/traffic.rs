@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use super::film::{Film, Shot};
-use super::firmware::Firmware;
 use super::ledger::Marker;
-use super::vendor::Sighting;
+use super::vendor::{Firmware, Sighting};
 use super::{FirmwareMix, Options};
 use crate::chance::Chance;
 use crate::faces::{self, Door, Sitter};
@@ -71,6 +70,7 @@ impl Traffic {
             // Truncation is meant: a request that would begin after the end is not sent.
             requests.ceil().max(1.0) as u64
         });
+
         let film = match options.faces {
             true => Film::blank(),
             false => Film::new(seed, options.picture_bytes),
@@ -105,12 +105,12 @@ impl Traffic {
             events: 0,
             last: Timestamp(0),
         };
-        let devices = (0..per_box).map(device).collect();
+
         BoxState {
             number,
             id: format!("HQDZKM{number:07}"),
             firmware,
-            devices,
+            devices: (0..per_box).map(device).collect(),
         }
     }
 
@@ -150,18 +150,12 @@ impl Traffic {
         let score = 6_000 + chance.below(4_000) as u32;
 
         let device = sender.devices.get_mut(device)?;
-        let occurred_at = now.max(Timestamp(device.last.0 + 1));
-        let sequence = device.events;
-        device.last = occurred_at;
-        device.events += 1;
-
+        let (occurred_at, sequence) = device.next(now);
         let identity = match person_type {
-            // As boxes number strangers: the second and a fraction of it.
-            PersonType::Stranger => {
-                format!("{}.{:07}", occurred_at.0 / 1000, number % 10_000_000)
-            }
+            PersonType::Stranger => of_stranger(occurred_at, number),
             known => format!("{}{person:05}", known.number() + 1),
         };
+
         let number = u32::try_from(number).ok()?;
         let mut sighting = Sighting {
             marker: Marker {
@@ -178,6 +172,7 @@ impl Traffic {
             score,
             occurred_at,
         };
+
         sighting.pictures = self.shoot(&sighting);
         Some(Planned { sighting, sequence })
     }
@@ -207,6 +202,11 @@ impl Traffic {
     }
 }
 
+/// As boxes number strangers: the second and a fraction of it.
+fn of_stranger(occurred_at: Timestamp, number: u64) -> String {
+    format!("{}.{:07}", occurred_at.0 / 1000, number % 10_000_000)
+}
+
 fn drawn(kind: PictureKind, sighting: &Sighting) -> Vec<u8> {
     let Sighting {
         identity,
@@ -219,16 +219,14 @@ fn drawn(kind: PictureKind, sighting: &Sighting) -> Vec<u8> {
         identity,
         person_type: *person_type,
     };
+    let door = Door {
+        device,
+        time: *occurred_at,
+    };
 
     match kind {
         PictureKind::Registered => faces::registered(&sitter),
-        PictureKind::Scene => faces::scene(
-            &sitter,
-            &Door {
-                device,
-                time: *occurred_at,
-            },
-        ),
+        PictureKind::Scene => faces::scene(&sitter, &door),
         PictureKind::Face | PictureKind::Infrared => faces::face(&sitter),
     }
 }
@@ -246,6 +244,15 @@ impl BoxState {
     /// The first request of this box; every further one follows after as many as there are boxes.
     pub fn first_request(&self) -> u64 {
         self.number
+    }
+}
+
+impl Device {
+    /// Time and sequence of its next event.
+    fn next(&mut self, now: Timestamp) -> (Timestamp, u32) {
+        self.last = now.max(Timestamp(self.last.0 + 1));
+        self.events += 1;
+        (self.last, self.events - 1)
     }
 }
 

@@ -9,8 +9,11 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::film::{Film, Shot};
-use super::firmware::Firmware;
 use super::ledger::Marker;
+
+mod firmware; // how firmwares differ
+
+pub use firmware::Firmware;
 
 /// One match, as the camera saw it.
 pub struct Sighting {
@@ -89,7 +92,6 @@ fn set(object: &mut Members, name: &str, value: impl Into<Value>) {
 /// RealTimeEvent, and HistoryEvent of generation 2.
 fn nested(sighting: &Sighting, firmware: Firmware) -> Value {
     let picture = |kind| picture(sighting, kind, firmware);
-
     let mut event = Members::new();
     set(&mut event, "identity_id", sighting.identity.as_str());
     set(&mut event, "identity_name", sighting.name);
@@ -98,6 +100,15 @@ fn nested(sighting: &Sighting, firmware: Firmware) -> Value {
     set(&mut event, "timestamp", sighting.occurred_at.0);
     set(&mut event, "score", f64::from(sighting.score) / 10_000.0);
 
+    let mut details = details(sighting, firmware);
+    drift(&mut event, &mut details, sighting, firmware);
+    set(&mut event, "ext_data", details);
+    Value::Object(event)
+}
+
+/// `ext_data` of the nested shapes.
+fn details(sighting: &Sighting, firmware: Firmware) -> Members {
+    let picture = |kind| picture(sighting, kind, firmware);
     let mut details = Members::new();
     set(&mut details, "person_type", number(sighting.person_type));
     set(&mut details, "device_ip", sighting.device.as_str());
@@ -106,6 +117,7 @@ fn nested(sighting: &Sighting, firmware: Firmware) -> Value {
     set(&mut details, "box_fiqa_info", json!({}));
     set(&mut details, "spot_pic", picture(PictureKind::Scene));
     set(&mut details, "simulate_id", sighting.marker.to_string());
+
     for (kind, name) in [
         (PictureKind::Face, "recognize_face"),
         (PictureKind::Infrared, "ir_pic"),
@@ -114,19 +126,14 @@ fn nested(sighting: &Sighting, firmware: Firmware) -> Value {
             set(&mut details, name, picture(kind));
         }
     }
+
     if sighting.feed == Feed::History {
+        let camera = format!("{}__{}", sighting.box_id, sighting.device);
         set(&mut details, "dev_sno", sighting.box_id.as_str());
-        set(
-            &mut details,
-            "ep_id",
-            format!("{}__{}", sighting.box_id, sighting.device),
-        );
+        set(&mut details, "ep_id", camera);
         set(&mut details, "want_action", "0");
     }
-
-    drift(&mut event, &mut details, sighting, firmware);
-    set(&mut event, "ext_data", details);
-    Value::Object(event)
+    details
 }
 
 /// What this firmware writes differently from the document.
@@ -134,38 +141,40 @@ fn drift(event: &mut Members, details: &mut Members, sighting: &Sighting, firmwa
     match firmware {
         Firmware::Percent => set(event, "score", f64::from(sighting.score) / 100.0),
         Firmware::Seconds => set(event, "timestamp", seconds(sighting.occurred_at)),
-        Firmware::Texts => {
-            set(
-                event,
-                "score",
-                (f64::from(sighting.score) / 10_000.0).to_string(),
-            );
-            set(event, "timestamp", sighting.occurred_at.0.to_string());
-            set(
-                details,
-                "person_type",
-                number(sighting.person_type).to_string(),
-            );
-            set(details, "device_type", 0);
-        }
-        Firmware::Sparse => {
-            set(event, "identity_name", Value::Null);
-            event.remove("group_name");
-            set(event, "group_id", "7");
-            if sighting.person_type == PersonType::Employee {
-                details.remove("person_type");
-            }
-        }
-        Firmware::Talkative => {
-            set(details, "grab_fiqa_info", camera_quality());
-            let quality = json!({"fiqa_result": true, "success": ["clarity"], "fails": []});
-            set(details, "box_fiqa_info", quality);
-            set(details, "reported_peroid", 30);
-            let note = json!({"line": "V2R1", "nested": [1, null, "å"]});
-            set(event, "firmware_note", note);
-        }
+        Firmware::Texts => write_as_texts(event, details, sighting),
+        Firmware::Sparse => leave_out(event, details, sighting),
+        Firmware::Talkative => say_more(event, details),
         _ => {}
     }
+}
+
+fn write_as_texts(event: &mut Members, details: &mut Members, sighting: &Sighting) {
+    let score = f64::from(sighting.score) / 10_000.0;
+    set(event, "score", score.to_string());
+    set(event, "timestamp", sighting.occurred_at.0.to_string());
+
+    let person_type = number(sighting.person_type);
+    set(details, "person_type", person_type.to_string());
+    set(details, "device_type", 0);
+}
+
+fn leave_out(event: &mut Members, details: &mut Members, sighting: &Sighting) {
+    set(event, "identity_name", Value::Null);
+    event.remove("group_name");
+    set(event, "group_id", "7");
+    if sighting.person_type == PersonType::Employee {
+        details.remove("person_type");
+    }
+}
+
+fn say_more(event: &mut Members, details: &mut Members) {
+    let quality = json!({"fiqa_result": true, "success": ["clarity"], "fails": []});
+    set(details, "grab_fiqa_info", camera_quality());
+    set(details, "box_fiqa_info", quality);
+    set(details, "reported_peroid", 30);
+
+    let note = json!({"line": "V2R1", "nested": [1, null, "å"]});
+    set(event, "firmware_note", note);
 }
 
 fn camera_quality() -> Value {

@@ -241,14 +241,20 @@ impl Rig {
 
     /// Each device's events came in the order of their numbers.
     pub(super) fn assert_order(&self) {
-        let mut of_devices: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-        self.taken()
-            .into_iter()
-            .for_each(|sent| of_devices.entry(sent.device).or_default().push(sent.number));
-        assert!(
-            of_devices.values().all(|numbers| numbers.is_sorted()),
-            "{of_devices:?}"
-        );
+        self.assert_order_of(|sent| sent.device.clone());
+    }
+
+    /// The same of each type of a device.
+    pub(super) fn assert_order_of_topics(&self) {
+        self.assert_order_of(|sent| (sent.device.clone(), sent.person_type));
+    }
+
+    fn assert_order_of<K: Ord + std::fmt::Debug>(&self, key: impl Fn(&Sent) -> K) {
+        let mut numbers: BTreeMap<K, Vec<i64>> = BTreeMap::new();
+        for sent in self.taken() {
+            numbers.entry(key(&sent)).or_default().push(sent.number);
+        }
+        assert!(numbers.values().all(|of| of.is_sorted()), "{numbers:?}");
     }
 
     pub(super) fn taken(&self) -> Vec<Sent> {

@@ -127,7 +127,7 @@ fn a_full_window_that_waits_for_one_devices_pictures_lets_another_device_pass() 
 fn a_late_topic_that_is_paused_leaves_room_for_the_live_one_and_follows_once_it_flows() {
     let mut window = window(20);
     let now = Instant::now();
-    refuse_topic(&mut window, now);
+    refused_topics::refuse_topic(&mut window, now);
     for sequence in 12..1_000 {
         window.make_room(now);
         assert!(window.has_room(), "{sequence}");
@@ -244,4 +244,52 @@ fn what_became_too_late_goes_late_past_a_record_that_is_held() {
             .iter()
             .eq([&Sequence(1)])
     );
+}
+
+#[test]
+fn a_topic_that_waits_alone_leaves_room_for_the_others_of_its_device_and_comes_again_in_order() {
+    let mut window = window(20);
+    let mut now = Instant::now();
+    admit_of(&mut window, 1, "gate", PersonType::Stranger);
+    for pause in [1, 2, 0] {
+        assert_eq!(submit_all_at(&mut window, now), [1]);
+        assert!(!refuse(&mut window, 1, Reason::Passing, now));
+        now += Duration::from_secs(pause);
+        window.tick(at(now));
+    }
+    let mut read = 1;
+    while read < 2_000 {
+        assert_eq!(window.make_room(now), []);
+        assert!(window.has_room(), "{read}");
+        read += 1;
+        let is_vip = read % 10 == 0;
+        let person_type = if is_vip {
+            PersonType::Vip
+        } else {
+            PersonType::Stranger
+        };
+        admit_of(&mut window, read, "gate", person_type);
+        let sent = submit_all_at(&mut window, now);
+        assert_eq!(sent.len(), usize::from(is_vip), "{read}");
+        sent.into_iter()
+            .for_each(|sequence| _ = window.taken(Sequence(sequence), now));
+    }
+
+    now += MINUTE;
+    assert_eq!(submit_all_at(&mut window, now), [1], "the next try");
+    window.taken(Sequence(1), now);
+    let again = window.make_room(now);
+    let mut expected = 2;
+    loop {
+        let sent = submit_all_at(&mut window, now);
+        if sent.is_empty() {
+            break;
+        }
+        for sequence in sent {
+            assert_eq!(sequence, expected);
+            expected += if sequence % 10 == 9 { 2 } else { 1 };
+            window.taken(Sequence(sequence), now);
+        }
+    }
+    assert_eq!(again, [Reading::Again(Sequence(expected))]);
 }

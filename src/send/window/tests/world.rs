@@ -247,7 +247,7 @@ impl World {
 
     fn take_news(&mut self) {
         while let Some(news) = self.window.news() {
-            let (News::Held(template) | News::Paused(template) | News::TakenAgain(template)) = news;
+            let (News::Held(template) | News::Paused(template)) = news;
             self.said.insert(template.person_type, news);
         }
     }

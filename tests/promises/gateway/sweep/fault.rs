@@ -7,25 +7,25 @@ use std::sync::{Arc, Mutex};
 
 use boxbridge::system::disk::{Call, Disk};
 
-const ENOENT: i32 = 2;
-const EINTR: i32 = 4;
-pub const EIO: i32 = 5;
-const ENOMEM: i32 = 12;
-const EACCES: i32 = 13;
-const ENFILE: i32 = 23;
-const EMFILE: i32 = 24;
-const ENOSPC: i32 = 28;
-const EDQUOT: i32 = 122;
+use crate::parts::faulty_disk::Errno;
 
-pub const ERRNOS: [i32; 9] = [
-    ENOENT, EMFILE, ENFILE, ENOSPC, EDQUOT, EIO, EINTR, ENOMEM, EACCES,
+pub const ERRNOS: [Errno; 9] = [
+    Errno::NOENT,
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::NOSPC,
+    Errno::DQUOT,
+    Errno::IO,
+    Errno::INTR,
+    Errno::NOMEM,
+    Errno::ACCESS,
 ];
 
 /// The call with this number, counted from 1, fails; for good: and every later one of its kind, until the next start.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     pub call: u64,
-    pub errno: i32,
+    pub errno: Errno,
     pub for_good: bool,
 }
 
@@ -33,7 +33,7 @@ impl Fault {
     pub fn none() -> Fault {
         Fault {
             call: 0,
-            errno: 0,
+            errno: Errno::IO,
             for_good: false,
         }
     }
@@ -121,7 +121,7 @@ impl Faulty {
     /// Whether the log itself was hit in a way that it must not trust the disk after: a sync, or a write that says more than "not now".
     pub fn may_poison(&self) -> bool {
         // A write to what is open never finds nothing there: where it says so, that is not "not now".
-        let is_broken = matches!(self.fault.errno, EIO | ENOENT);
+        let is_broken = matches!(self.fault.errno, Errno::IO | Errno::NOENT);
         let breaks = |seen: &Seen| match seen.call {
             Call::Sync => true,
             Call::Write | Call::SyncDirectory => is_broken,
@@ -149,6 +149,6 @@ impl Faulty {
             return Ok(());
         }
         failed.push(seen);
-        Err(io::Error::from_raw_os_error(self.fault.errno))
+        Err(self.fault.errno.into())
     }
 }

@@ -128,7 +128,7 @@ fn each_library_has_one_owner() {
             "rdkafka::",
             &[
                 "src/send/kafka",
-                "crates/proof/src/reconcile/kafka_reader",
+                "crates/proof/src/reconcile/recorder/kafka_reader",
                 "src/commands/demo/buses",
             ][..],
         ),
@@ -136,7 +136,7 @@ fn each_library_has_one_owner() {
             "rumqttc::",
             &[
                 "src/send/mqtt",
-                "crates/proof/src/reconcile/mqtt_subscriber",
+                "crates/proof/src/reconcile/recorder/mqtt_subscriber",
             ],
         ),
         (

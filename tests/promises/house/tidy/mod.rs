@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 mod files;
 mod knowledge;
+mod one_way;
 mod prose;
 
 const ALL_CODE: [&str; 4] = ["src", "crates", "tests", "benches"];

@@ -2,12 +2,13 @@
 //!
 //! It is ended with its owner. A machine without mosquitto fails the test: `apt-get install mosquitto`.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use crate::parts::certificates::Certificates;
+use crate::parts::child::{Child, free_port, listens};
 
 /// Who may come in by which door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +47,11 @@ impl Default for Settings<'_> {
 pub struct Mosquitto {
     directory: tempfile::TempDir,
     addresses: Vec<SocketAddr>,
-    process: Option<Child>,
+    child: Child,
 }
 
 const EXECUTABLE: &str = "/usr/sbin/mosquitto";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Mosquitto {
     /// One TCP listener, anyone may do anything.
@@ -63,22 +64,19 @@ impl Mosquitto {
             Path::new(EXECUTABLE).exists(),
             "{EXECUTABLE} is missing: apt-get install mosquitto"
         );
-        // A free port may be taken by another test before mosquitto has it.
-        for _ in 0..5 {
-            let directory = tempfile::tempdir().expect("a temporary directory");
-            let addresses = settings.listeners.iter().map(|_| free_address()).collect();
-            let mut mosquitto = Mosquitto {
-                directory,
-                addresses,
-                process: None,
-            };
-            mosquitto.configure(settings);
-            if mosquitto.try_run() {
-                return mosquitto;
-            }
-            eprintln!("mosquitto did not start: {}", mosquitto.log());
-        }
-        panic!("mosquitto does not start");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let listeners = settings.listeners.iter();
+        let addresses: Vec<_> = listeners
+            .map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())))
+            .collect();
+        configure(directory.path(), &addresses, settings);
+        let mut mosquitto = Mosquitto {
+            child: spawn(directory.path()),
+            directory,
+            addresses,
+        };
+        mosquitto.wait();
+        mosquitto
     }
 
     /// Of the first listener.
@@ -93,148 +91,95 @@ impl Mosquitto {
 
     /// SIGTERM: it saves what it keeps.
     pub fn stop(&mut self) {
-        self.signal("TERM");
-        self.wait_for_end();
+        self.child.signal("TERM");
+        self.child.wait();
     }
 
     /// SIGKILL: it forgets what it has in memory.
     pub fn kill(&mut self) {
-        self.signal("KILL");
-        self.wait_for_end();
+        self.child.kill();
     }
 
     /// SIGSTOP: it takes connections and bytes, and does nothing.
-    pub fn freeze(&self) {
-        self.signal("STOP");
+    pub fn freeze(&mut self) {
+        self.child.pause();
     }
 
     pub fn thaw(&self) {
-        self.signal("CONT");
+        self.child.resume();
     }
 
     /// Another ACL file in place of the one it was started with.
     pub fn allow(&self, acl: &str) {
-        std::fs::write(self.file("acl"), acl).expect("acl");
-        self.signal("HUP");
+        std::fs::write(self.directory.path().join("acl"), acl).expect("acl");
+        self.child.signal("HUP");
     }
 
     /// The same broker again, on the same ports.
     pub fn run(&mut self) {
-        assert!(
-            self.try_run(),
-            "mosquitto does not start again: {}",
-            self.log()
-        );
+        self.child = spawn(self.directory.path());
+        self.wait();
     }
 
-    fn configure(&self, settings: &Settings) {
-        let mut lines = vec![
-            "user root".to_owned(), // It would leave our files to a user of its own.
-            "per_listener_settings false".to_owned(),
-            "max_inflight_messages 0".to_owned(),
-            // Not 0: with it, 2.0.11 drops the connection of a client that publishes what it denies.
-            "max_queued_messages 1000000".to_owned(),
-            format!("persistence_location {}/", self.directory.path().display()),
-        ];
-        if settings.users.is_empty() {
-            lines.push("allow_anonymous true".to_owned());
-        } else {
-            self.write_passwords(settings.users);
-            lines.push(format!(
-                "allow_anonymous false\npassword_file {}",
-                self.file("passwords").display()
-            ));
-        }
-        if !settings.acl.is_empty() {
-            std::fs::write(self.file("acl"), settings.acl).expect("acl");
-            lines.push(format!("acl_file {}", self.file("acl").display()));
-        }
-        lines.extend(settings.lines.iter().map(|line| (*line).to_owned()));
-        for (listener, address) in settings.listeners.iter().zip(&self.addresses) {
-            lines.push(format!("listener {} {}", address.port(), address.ip()));
-            lines.extend(listener_lines(*listener, settings.certificates));
-        }
-        std::fs::write(self.file("mosquitto.conf"), lines.join("\n")).expect("mosquitto.conf");
-    }
-
-    fn write_passwords(&self, users: &[(&str, &str)]) {
-        let lines: String = users
-            .iter()
-            .map(|(name, password)| format!("{name}:{password}\n"))
-            .collect();
-        std::fs::write(self.file("passwords"), lines).expect("passwords");
-        let status = Command::new("mosquitto_passwd")
-            .arg("-U")
-            .arg(self.file("passwords"))
-            .status()
-            .expect("mosquitto_passwd runs");
-        assert!(status.success(), "mosquitto_passwd: {status}");
-    }
-
-    fn try_run(&mut self) -> bool {
-        let log = std::fs::File::create(self.file("log")).expect("log");
-        let child = Command::new(EXECUTABLE)
-            .arg("-c")
-            .arg(self.file("mosquitto.conf"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("mosquitto can be started");
-        let process = self.process.insert(child);
-        let deadline = Instant::now() + PATIENCE;
-        let addresses = &self.addresses;
-        let all_answer = || {
-            addresses
-                .iter()
-                .all(|address| TcpStream::connect(address).is_ok())
-        };
-        while Instant::now() < deadline {
-            if process
-                .try_wait()
-                .expect("its state can be asked")
-                .is_some()
-            {
-                return false;
-            }
-            if all_answer() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        false
-    }
-
-    fn signal(&self, name: &str) {
-        let Some(process) = &self.process else { return };
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(process.id().to_string())
-            .status()
-            .expect("kill runs");
-        assert!(status.success(), "kill -{name}: {status}");
-    }
-
-    fn wait_for_end(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.wait().expect("mosquitto ends");
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.file("log")).unwrap_or_default()
+    /// Until all its listeners answer.
+    fn wait(&mut self) {
+        let ports: Vec<u16> = self.addresses.iter().map(SocketAddr::port).collect();
+        self.child.wait_until("mosquitto", PATIENCE, || {
+            ports.iter().all(|port| listens(*port))
+        });
     }
 }
 
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        if self.process.is_some() {
-            self.kill();
-        }
+fn spawn(directory: &Path) -> Child {
+    let mut command = Command::new(EXECUTABLE);
+    command.arg("-c").arg(directory.join("mosquitto.conf"));
+    Child::start(&command, &directory.join("log"))
+}
+
+fn configure(directory: &Path, addresses: &[SocketAddr], settings: &Settings) {
+    let file = |name: &str| directory.join(name);
+    let mut lines = vec![
+        "user root".to_owned(), // It would leave our files to a user of its own.
+        "per_listener_settings false".to_owned(),
+        "max_inflight_messages 0".to_owned(),
+        // Not 0: with it, 2.0.11 drops the connection of a client that publishes what it denies.
+        "max_queued_messages 1000000".to_owned(),
+        format!("persistence_location {}/", directory.display()),
+    ];
+    if settings.users.is_empty() {
+        lines.push("allow_anonymous true".to_owned());
+    } else {
+        write_passwords(&file("passwords"), settings.users);
+        lines.push(format!(
+            "allow_anonymous false\npassword_file {}",
+            file("passwords").display()
+        ));
     }
+    if !settings.acl.is_empty() {
+        std::fs::write(file("acl"), settings.acl).expect("acl");
+        lines.push(format!("acl_file {}", file("acl").display()));
+    }
+    lines.extend(settings.lines.iter().map(|line| (*line).to_owned()));
+
+    for (listener, address) in settings.listeners.iter().zip(addresses) {
+        lines.push(format!("listener {} {}", address.port(), address.ip()));
+        lines.extend(listener_lines(*listener, settings.certificates));
+    }
+    std::fs::write(file("mosquitto.conf"), lines.join("\n")).expect("mosquitto.conf");
+}
+
+fn write_passwords(file: &Path, users: &[(&str, &str)]) {
+    let lines: String = users
+        .iter()
+        .map(|(name, password)| format!("{name}:{password}\n"))
+        .collect();
+    std::fs::write(file, lines).expect("passwords");
+    let status = Command::new("mosquitto_passwd")
+        .arg("-U")
+        .arg(file)
+        .status()
+        .expect("mosquitto_passwd runs");
+    assert!(status.success(), "mosquitto_passwd: {status}");
 }
 
 fn listener_lines(listener: Listener, certificates: Option<&Certificates>) -> Vec<String> {
@@ -256,10 +201,4 @@ fn listener_lines(listener: Listener, certificates: Option<&Certificates>) -> Ve
         lines.push("require_certificate true".to_owned());
     }
     lines
-}
-
-/// An address that nobody listens at, now.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address")
 }

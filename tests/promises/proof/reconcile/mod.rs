@@ -1,5 +1,6 @@
 //! `reconcile`: whatever goes wrong between an acknowledgement and a subscriber is named, and nothing else is.
 
+mod destinations;
 mod gateway;
 mod pictures;
 mod planted;

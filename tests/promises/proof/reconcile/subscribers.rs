@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use boxbridge_config::{Config, Layers};
-use boxbridge_proof::reconcile::{self, Bus, Options, Recorder, Report, Rules, Sources};
+use boxbridge_proof::reconcile::{self, Listening, Options, Recorder, Report, Source, Sources};
 use boxbridge_proof::simulate;
 use clap::Parser;
 use rdkafka::mocking::MockCluster;
@@ -27,12 +27,12 @@ struct Line {
     options: Options,
 }
 
-fn options(words: &[&str]) -> Options {
+pub fn options(words: &[&str]) -> Options {
     Line::parse_from(std::iter::once("reconcile").chain(words.iter().copied())).options
 }
 
 /// Publishes everything, in order, and returns when the broker has acknowledged all of it.
-async fn publish(mosquitto: &Mosquitto, outgoing: &[Outgoing]) {
+pub async fn publish(mosquitto: &Mosquitto, outgoing: &[Outgoing]) {
     let mut settings = MqttOptions::new("stand-in", "127.0.0.1", mosquitto.address().port());
     settings.set_keep_alive(Duration::from_secs(30));
     let (client, mut eventloop) = AsyncClient::new(settings, 10);
@@ -61,14 +61,14 @@ async fn publish(mosquitto: &Mosquitto, outgoing: &[Outgoing]) {
 }
 
 /// A run up to the point where the messages leave.
-struct Sent {
+pub struct Sent {
     folder: tempfile::TempDir,
-    gateway: Gateway,
+    pub gateway: Gateway,
     ledger: PathBuf,
 }
 
 impl Sent {
-    async fn new() -> Sent {
+    pub async fn new() -> Sent {
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("run.jsonl");
         let (gateway, url) = Gateway::start(folder.path().join("pictures")).await;
@@ -94,20 +94,23 @@ impl Sent {
         }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn store(&self) -> String {
+    pub fn ledger(&self) -> String {
+        self.ledger.display().to_string()
+    }
+
+    pub fn store(&self) -> String {
         format!("file://{}", self.gateway.folder.display())
     }
 
     /// The verdict over what was recorded, and the pictures.
     async fn judge(&self, arrivals: &str) -> Report {
-        let ledger = self.ledger.display().to_string();
         let options = options(&[
             "--ledger",
-            &ledger,
+            &self.ledger(),
             "--arrivals",
             arrivals,
             "--store",
@@ -132,14 +135,9 @@ async fn record_mqtt(mosquitto: &Mosquitto, file: &str) -> Recorder {
         format!("mqtt://{}", mosquitto.address()),
     ))
     .unwrap();
-    let rules = Rules::of(&config);
-    let sources = Sources {
-        mqtt: config.send.mqtt().cloned(),
-        mqtt_filters: Vec::new(),
-        kafka: None,
-        rules,
-    };
-    Recorder::start(sources, file.as_ref()).await.unwrap()
+    Recorder::start(Sources::all(&config), file.as_ref())
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -156,7 +154,7 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
     recorder.finish().await.unwrap();
     let report = sent.judge(&good).await;
     assert!(report.passes_strictly(), "{report}");
-    assert_eq!(report.buses[&Bus::Mqtt].received, EVENTS);
+    assert_eq!(report.buses["mqtt"].received, EVENTS);
     assert!(
         report.store.as_ref().unwrap().verified > EVENTS,
         "the content of every picture was compared"
@@ -192,7 +190,7 @@ async fn through_mosquitto_all_arrives_and_each_planted_fault_is_named() {
         .await;
     recorder.finish().await.unwrap();
     let report = sent.judge(&bad).await;
-    let bus = &report.buses[&Bus::Mqtt];
+    let bus = &report.buses["mqtt"];
     assert_eq!(
         (bus.lost.count, bus.duplicated.count, bus.wrong.count),
         (1, 1, 1),
@@ -229,10 +227,7 @@ async fn a_broker_that_forgot_its_subscriber_is_listened_to_again_and_the_gap_is
 async fn listening_and_judging_are_one_command() {
     let mosquitto = Mosquitto::start();
     let sent = Sent::new().await;
-    let (ledger, url) = (
-        sent.ledger.display().to_string(),
-        format!("mqtt://{}", mosquitto.address()),
-    );
+    let (ledger, url) = (sent.ledger(), format!("mqtt://{}", mosquitto.address()));
     let options = options(&[
         "--ledger",
         &ledger,
@@ -244,7 +239,7 @@ async fn listening_and_judging_are_one_command() {
         "2s",
     ]);
     let (ready, is_ready) = tokio::sync::oneshot::channel();
-    let tell = move |_: &std::path::Path| ready.send(()).unwrap();
+    let tell = move |_: &Listening| ready.send(()).unwrap();
     let verdict = tokio::spawn(reconcile::run_until(
         options,
         Layers::default(),
@@ -303,7 +298,25 @@ async fn a_comparison_of_nothing_is_an_error_and_not_a_success() {
     }
 }
 
-fn produce(producer: &BaseProducer, outgoing: &[Outgoing]) {
+#[tokio::test]
+async fn a_slip_in_the_ledgers_name_does_not_cost_what_was_recorded() {
+    let mosquitto = Mosquitto::start();
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("slip.jsonl").display().to_string();
+    let url = format!("mqtt://{}", mosquitto.address());
+    let options = options(&["--ledger", &ledger, "--mqtt", &url, "--for", "10ms"]);
+    let error = reconcile::run_until(options, Layers::default(), CancellationToken::new(), |_| {})
+        .await
+        .unwrap_err()
+        .to_string();
+    let kept = format!("--arrivals {ledger}.arrivals");
+    assert!(
+        error.contains(&format!("there is no ledger {ledger}")) && error.contains(&kept),
+        "{error}"
+    );
+}
+
+pub fn produce(producer: &BaseProducer, outgoing: &[Outgoing]) {
     for out in outgoing {
         let (payload, key) = (out.payload.to_string(), out.mqtt_topic.clone());
         let record = BaseRecord::to(&out.kafka_topic).payload(&payload).key(&key);
@@ -329,14 +342,8 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     });
     let brokers = told.recv().unwrap();
     let config = Config::load(&layers("send.kafka.brokers", brokers.clone())).unwrap();
-    let since = boxbridge_event::Timestamp::now();
-    let rules = Rules::of(&config);
-    let sources = Sources {
-        mqtt: None,
-        mqtt_filters: Vec::new(),
-        kafka: config.send.kafka().cloned().map(|kafka| (kafka, since)),
-        rules,
-    };
+    let mut sources = Sources::all(&config);
+    sources.buses.retain(|bus: &Source| bus.name == "kafka");
     let arrivals = sent.path("kafka.jsonl");
     let mut recorder = Recorder::start(sources, arrivals.as_ref()).await.unwrap();
     let producer: BaseProducer = rdkafka::ClientConfig::new()
@@ -350,7 +357,7 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     recorder.finish().await.unwrap();
     let report = sent.judge(&arrivals).await;
     assert!(report.passes_strictly(), "{report}");
-    assert_eq!(report.buses[&Bus::Kafka].received, EVENTS);
+    assert_eq!(report.buses["kafka"].received, EVENTS);
     drop(producer);
     end.send(()).unwrap();
     cluster.join().unwrap();

@@ -80,34 +80,15 @@ impl Twice {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// Over both lanes.
-    fn count(&self, name: &str, destination: &str, and: &str) -> f64 {
-        let label = format!("destination=\"{destination}\"");
-        let metrics = self.gateway.metrics();
-        let of_it = |key: &str| {
-            key.starts_with(&format!("{name}{{")) && key.contains(&label) && key.contains(and)
-        };
-        metrics
-            .iter()
-            .filter(|(key, _)| of_it(key))
-            .map(|(_, value)| value)
-            .sum()
-    }
-
     /// Accepted, delivered, set aside, waiting.
-    fn ledger(&self, destination: &str) -> [f64; 4] {
-        let ended = |outcome: &str| {
-            self.count(
-                "boxbridge_send_records_total",
-                destination,
-                &format!("outcome=\"{outcome}\""),
-            )
-        };
+    fn ledger(&self, destination: &str) -> [u64; 4] {
+        let ledger = self.gateway.ledger(destination);
+        assert_eq!(ledger.expired, 0, "{destination}");
         [
-            self.count("boxbridge_send_accepted_total", destination, ""),
-            ended("delivered"),
-            ended("set_aside"),
-            self.count("boxbridge_queue_waiting_records", destination, ""),
+            ledger.accepted,
+            ledger.delivered,
+            ledger.set_aside,
+            ledger.waiting,
         ]
     }
 
@@ -132,6 +113,10 @@ async fn identities(subscriber: &mut Subscriber, count: usize) -> BTreeMap<Strin
         .collect()
 }
 
+async fn names(subscriber: &mut Subscriber, count: usize) -> Vec<String> {
+    identities(subscriber, count).await.into_keys().collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_that_is_down_holds_no_other()
  {
@@ -145,42 +130,55 @@ async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_tha
         twice.post("b1", BLACKLIST);
         twice.gateway.wait_delivered();
     });
-    assert_eq!(
-        identities(&mut everybody, 3)
-            .await
-            .into_keys()
-            .collect::<Vec<_>>(),
-        ["b1", "e1", "v1"]
-    );
+    assert_eq!(names(&mut everybody, 3).await, ["b1", "e1", "v1"]);
     assert_eq!(
         identities(&mut guards, 1).await,
         BTreeMap::from([("v1".to_owned(), "guards/gate".to_owned())])
     );
     for person_type in ["employee", "vip", "blacklist"] {
-        assert_eq!(
-            Broker::shared()
-                .read(&format!("twice.{person_type}"), 1)
-                .await
-                .len(),
-            1
-        );
+        let topic = format!("twice.{person_type}");
+        assert_eq!(Broker::shared().read(&topic, 1).await.len(), 1);
     }
     assert_eq!(twice.hq.read("hq.blacklist", 1).await.len(), 1);
+    is_counted_by_name(&twice);
 
-    // What it refuses is set aside under its name, and known again after a restart.
+    tokio::task::block_in_place(|| one_is_down(&mut twice));
+    tokio::task::block_in_place(|| {
+        twice.gateway.kill_and_restart();
+        twice.hq.start_again();
+        twice.hq.wait();
+        twice.gateway.wait_delivered();
+    });
+    assert_eq!(names(&mut everybody, 2).await, ["b2", "e2"]);
+    assert_eq!(twice.ledger("kafka-hq"), [5, 4, 1, 0]);
+    assert_eq!(twice.ledger("guards"), [5, 5, 0, 0]);
+    assert!(twice.hq.read("hq.blacklist", 2).await.len() >= 2);
+    assert_eq!(
+        twice.hq.partitions("hq.employee"),
+        None,
+        "it gets no employees, and no topic for them"
+    );
+    assert!(guards.received().is_empty(), "only a VIP is for the guards");
+    assert_eq!(
+        twice.gateway.metrics()["boxbridge_queue_aside_records"],
+        1.0,
+        "known again after the restart"
+    );
+    tokio::task::block_in_place(|| is_checked_by_name(&twice));
+}
+
+/// After the first three: what one refuses is set aside under its name.
+fn is_counted_by_name(twice: &Twice) {
     for destination in ["mqtt", "kafka", "store", "guards"] {
-        assert_eq!(
-            twice.ledger(destination),
-            [3.0, 3.0, 0.0, 0.0],
-            "{destination}"
-        );
+        assert_eq!(twice.ledger(destination), [3, 3, 0, 0], "{destination}");
     }
-    assert_eq!(twice.ledger("kafka-hq"), [3.0, 2.0, 1.0, 0.0]);
+    assert_eq!(twice.ledger("kafka-hq"), [3, 2, 1, 0]);
     assert!(
         matches!(twice.aside().as_slice(), [name] if name.ends_with("-kafka-hq-urgent")),
         "{:?}",
         twice.aside()
     );
+
     let kinds = [
         ("mqtt", "mqtt"),
         ("guards", "mqtt"),
@@ -189,43 +187,38 @@ async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_tha
         ("store", "store"),
     ];
     for (destination, kind) in kinds {
-        assert_eq!(
-            twice.count(
-                "boxbridge_send_destination_info",
-                destination,
-                &format!("kind=\"{kind}\"")
-            ),
-            1.0,
-            "{destination}"
-        );
+        let labels = [("destination", destination), ("kind", kind)];
+        let info = twice
+            .gateway
+            .sum("boxbridge_send_destination_info", &labels);
+        assert_eq!(info, 1.0, "{destination}");
     }
+}
 
-    tokio::task::block_in_place(|| {
-        twice.hq.kill();
-        twice.post("e2", EMPLOYEE);
-        twice.post("b2", BLACKLIST);
-        let others = ["mqtt", "kafka", "store", "guards"];
-        wait_until("the others have all", || {
-            others
-                .iter()
-                .all(|other| twice.ledger(other) == [5.0, 5.0, 0.0, 0.0])
-        });
-        wait_until("it is down", || {
-            twice.gateway.ready()["destinations"]["kafka-hq"] == "down"
-        });
+/// Two more: the others get them, and the one that is down is named.
+fn one_is_down(twice: &mut Twice) {
+    twice.hq.kill();
+    twice.post("e2", EMPLOYEE);
+    twice.post("b2", BLACKLIST);
+    let others = ["mqtt", "kafka", "store", "guards"];
+    wait_until("the others have all", || {
+        others
+            .iter()
+            .all(|other| twice.ledger(other) == [5, 5, 0, 0])
     });
+    wait_until("it is down", || {
+        twice.gateway.ready()["destinations"]["kafka-hq"] == "down"
+    });
+
     // Employees have no topic there, so nothing of e2 has to wait for a connection.
     let [accepted, delivered, set_aside, waiting] = twice.ledger("kafka-hq");
-    assert_eq!((accepted, delivered + set_aside + waiting), (5.0, 5.0));
-    assert_eq!(
-        twice.count(
-            "boxbridge_queue_waiting_records",
-            "kafka-hq",
-            "lane=\"urgent\""
-        ),
-        1.0,
-        "b2 waits"
-    );
+    assert_eq!((accepted, delivered + set_aside + waiting), (5, 5));
+    let urgent = [("destination", "kafka-hq"), ("lane", "urgent")];
+    let waiting = twice
+        .gateway
+        .sum("boxbridge_queue_waiting_records", &urgent);
+    assert_eq!(waiting, 1.0, "b2 waits");
+
     let ready = twice.gateway.ready();
     assert_eq!(
         (&ready["ready"], &ready["destinations"]["guards"]),
@@ -236,40 +229,15 @@ async fn two_clusters_and_two_brokers_each_get_what_their_routes_say_and_one_tha
         ready["reasons"].to_string().contains("kafka-hq is down"),
         "{ready}"
     );
-    let (screen, _) = tokio::task::block_in_place(|| twice.gateway.run(&["status"]));
+    let (screen, _) = twice.gateway.run(&["status"]);
     assert!(
         screen.contains("kafka-hq down   urgent") && screen.contains("guards   up     urgent"),
         "{screen}"
     );
+}
 
-    tokio::task::block_in_place(|| {
-        twice.gateway.kill_and_restart();
-        twice.hq.start_again();
-        twice.hq.wait();
-        twice.gateway.wait_delivered();
-    });
-    assert_eq!(
-        identities(&mut everybody, 2)
-            .await
-            .into_keys()
-            .collect::<Vec<_>>(),
-        ["b2", "e2"]
-    );
-    assert_eq!(twice.ledger("kafka-hq"), [5.0, 4.0, 1.0, 0.0]);
-    assert_eq!(twice.ledger("guards"), [5.0, 5.0, 0.0, 0.0]);
-    assert!(twice.hq.read("hq.blacklist", 2).await.len() >= 2);
-    assert_eq!(
-        twice.hq.partitions("hq.employee"),
-        None,
-        "it gets no employees, and no topic for them"
-    );
-    assert!(guards.received().is_empty(), "only a VIP is for the guards");
-    assert_eq!(
-        twice.gateway.metrics()["boxbridge_queue_aside_records"],
-        1.0
-    );
-
-    let (said, code) = tokio::task::block_in_place(|| twice.gateway.run(&["check", "--online"]));
+fn is_checked_by_name(twice: &Twice) {
+    let (said, code) = twice.gateway.run(&["check", "--online"]);
     let lines = |start: &str| said.lines().filter(|line| line.starts_with(start)).count();
     let small = lines("kafka-hq  PROBLEM: topic hq.small takes messages of 100 B");
     assert_eq!(

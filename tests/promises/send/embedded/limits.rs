@@ -45,16 +45,7 @@ fn assert_small(gateway: &Gateway) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_that_stops_reading_costs_a_bounded_memory_whatever_the_pictures() {
     let (gateway, address) = start(&[("ROUTE__DEFAULT__PICTURES", "inline")]);
-    let (mut stopped, _) = Raw::connect(
-        address,
-        5,
-        Hello {
-            id: "stopped",
-            keeps_session: true,
-            ..Hello::default()
-        },
-    )
-    .await;
+    let (mut stopped, _) = Raw::connect(address, 5, Hello::keeping("stopped")).await;
     assert_eq!(stopped.subscribe("#").await, 1);
     let mut body = event("1", json!(1), "gate");
     body["ext_data"]["spot_pic"] = base64(&jpeg(1, 1_500_000));
@@ -79,16 +70,7 @@ async fn abandoned_sessions_cost_a_bounded_memory_and_the_one_that_comes_back_fi
     let (gateway, address) = start(&[]);
     for number in 0..1_500 {
         let id = format!("screen-{number}");
-        let (mut screen, _) = Raw::connect(
-            address,
-            5,
-            Hello {
-                id: &id,
-                keeps_session: true,
-                ..Hello::default()
-            },
-        )
-        .await;
+        let (mut screen, _) = Raw::connect(address, 5, Hello::keeping(&id)).await;
         assert_eq!(screen.subscribe("boxbridge/+/events/#").await, 1);
     }
     for number in 0..1_200 {
@@ -104,24 +86,11 @@ async fn abandoned_sessions_cost_a_bounded_memory_and_the_one_that_comes_back_fi
     }
     gateway.wait_delivered();
     assert_small(&gateway);
-    let hello = Hello {
-        id: "screen-1499",
-        keeps_session: true,
-        ..Hello::default()
-    };
+    let hello = Hello::keeping("screen-1499");
     let (mut screen, welcome) = Raw::connect(address, 5, hello).await;
     assert_eq!(welcome[0], 1, "its session is there");
     screen.until(0x32).await;
-    let (_, welcome) = Raw::connect(
-        address,
-        5,
-        Hello {
-            id: "screen-1",
-            keeps_session: true,
-            ..Hello::default()
-        },
-    )
-    .await;
+    let (_, welcome) = Raw::connect(address, 5, Hello::keeping("screen-1")).await;
     assert_eq!(welcome[0], 0, "one of 1,500 that left long before is not");
     wait_until("what they missed is counted", || dropped(&gateway) > 0.0);
 }
@@ -130,15 +99,7 @@ async fn abandoned_sessions_cost_a_bounded_memory_and_the_one_that_comes_back_fi
 async fn retained_messages_of_a_client_cost_nothing() {
     let (gateway, address) = start(&[]);
     let payload = vec![b'x'; 1 << 20];
-    let (mut client, _) = Raw::connect(
-        address,
-        5,
-        Hello {
-            id: "client",
-            ..Hello::default()
-        },
-    )
-    .await;
+    let (mut client, _) = Raw::connect(address, 5, Hello::named("client")).await;
     for number in 0..400 {
         client
             .publish(
@@ -163,6 +124,20 @@ async fn retained_messages_of_a_client_cost_nothing() {
         first == 0x32 && body.windows(13).any(|part| part == b"employee/gate"),
         "the gateway's, and nothing before: {first:#x}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_may_not_connect_is_in_the_log_with_its_address_and_the_reason() {
+    let (gateway, address) = start(&[]);
+    let long = "x".repeat(1_000);
+    let (_client, welcome) = Raw::connect(address, 5, Hello::named(&long)).await;
+    assert_eq!(welcome[1], 0x85);
+    wait_until("it is said", || {
+        let log = gateway.log();
+        log.contains("a client may not connect to the embedded broker")
+            && log.contains("its client id is missing or too long")
+            && log.contains("\"client.address\":\"127.0.0.1\"")
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ use rumqttc::v5::{self, mqttbytes::QoS};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::parts::subscriber::{Over, Received, Subscriber};
-use crate::send::mqtt::{acknowledged, answer, at, connect, destination, lost, message};
+use crate::send::mqtt::{acknowledged, at, connect, destination, lost, message, next};
 
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -81,7 +81,7 @@ async fn every_kind_of_subscriber_gets_every_publication() {
                 ("datacontenttype", "application/json".to_owned()),
             ];
             session.submit(Sequence(1), sent.clone());
-            assert_eq!(answer(&mut session).await, acknowledged(1));
+            assert_eq!(next(&mut session).await, acknowledged(1));
             let received = subscriber.receive_one().await;
             assert_eq!(
                 (&received.topic, &received.payload, received.retain),
@@ -100,7 +100,7 @@ async fn the_status_is_retained_and_told_to_whoever_comes_later() {
     let broker = start();
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "{}"));
-    answer(&mut urgent).await;
+    next(&mut urgent).await;
     for version in [MqttVersion::V3, MqttVersion::V5] {
         let received = subscriber(&broker, Over::Tcp, version, "#")
             .await
@@ -129,7 +129,7 @@ async fn what_nobody_hears_is_acknowledged_as_such() {
     let mut session = session(&broker, Lane::Normal).await;
     session.submit(Sequence(1), message("events/1", "{}"));
     assert_eq!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Acknowledged {
             sequence: Sequence(1),
             heard: false
@@ -137,7 +137,7 @@ async fn what_nobody_hears_is_acknowledged_as_such() {
     );
     let mut subscriber = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     session.submit(Sequence(2), message("events/1", "{}"));
-    assert_eq!(answer(&mut session).await, acknowledged(2));
+    assert_eq!(next(&mut session).await, acknowledged(2));
     subscriber.receive_one().await;
     assert_eq!(broker.dropped(), 0);
 }
@@ -204,7 +204,7 @@ async fn publish(session: &mut mqtt::Session, count: u64) {
         session.submit(Sequence(number), message("events/1", number.to_string()));
     }
     for number in 1..=count {
-        assert_eq!(answer(session).await, acknowledged(number));
+        assert_eq!(next(session).await, acknowledged(number));
     }
 }
 
@@ -271,7 +271,7 @@ async fn a_slow_subscriber_sets_the_pace_and_misses_nothing() {
         session.submit(Sequence(number), message("events/1", "{}"));
     }
     for number in 1..=MESSAGES {
-        assert_eq!(answer(&mut session).await, acknowledged(number));
+        assert_eq!(next(&mut session).await, acknowledged(number));
     }
     let came = tokio::time::timeout(Duration::from_secs(30), reader)
         .await

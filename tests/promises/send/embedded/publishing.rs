@@ -9,7 +9,7 @@ use boxbridge_event::{Lane, Sequence};
 use super::raw::{Hello, Raw};
 use super::{gateway, session, start, subscriber};
 use crate::parts::subscriber::Over;
-use crate::send::mqtt::{acknowledged, answer, connect, message};
+use crate::send::mqtt::{acknowledged, connect, message, next};
 
 const NOT_AUTHORISED: u8 = 0x87;
 const STATUS: &str = "boxbridge/lobby/gateways/edge-1/status";
@@ -27,15 +27,8 @@ async fn a_publication_of_a_client_is_refused_whatever_it_is() {
             (b"", true),
             (&large, true),
         ] {
-            let (mut client, _) = Raw::connect(
-                broker.local_addr(),
-                5,
-                Hello {
-                    id: "client",
-                    ..Hello::default()
-                },
-            )
-            .await;
+            let (mut client, _) =
+                Raw::connect(broker.local_addr(), 5, Hello::named("client")).await;
             client.publish(topic, payload, 0, retain).await;
             client.publish(topic, payload, 1, retain).await;
             assert_eq!(
@@ -50,15 +43,8 @@ async fn a_publication_of_a_client_is_refused_whatever_it_is() {
                 "PUBREC to {topic}"
             );
 
-            let (mut client, _) = Raw::connect(
-                broker.local_addr(),
-                4,
-                Hello {
-                    id: "client",
-                    ..Hello::default()
-                },
-            )
-            .await;
+            let (mut client, _) =
+                Raw::connect(broker.local_addr(), 4, Hello::named("client")).await;
             client.publish(topic, payload, 1, retain).await;
             assert_eq!(
                 client.until(0x40).await,
@@ -75,7 +61,7 @@ async fn a_publication_of_a_client_is_refused_whatever_it_is() {
     let mut urgent = session(&broker, Lane::Urgent).await;
     assert_eq!(guard.receive_one().await.topic, STATUS);
     urgent.submit(Sequence(1), message(LIVE, "true"));
-    assert_eq!(answer(&mut urgent).await, acknowledged(1));
+    assert_eq!(next(&mut urgent).await, acknowledged(1));
     assert_eq!(guard.receive_one().await.text(), "true");
     assert!(
         subscriber(&broker, Over::Tcp, MqttVersion::V5, "#")
@@ -92,9 +78,8 @@ async fn a_last_will_of_a_client_is_refused_or_goes_nowhere() {
     let broker = start();
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "#").await;
     let hello = Hello {
-        id: "client",
         will: Some((STATUS, "offline")),
-        ..Hello::default()
+        ..Hello::named("client")
     };
     let (_, answer_5) = Raw::connect(broker.local_addr(), 5, hello).await;
     assert_eq!(answer_5[1], NOT_AUTHORISED);
@@ -107,7 +92,7 @@ async fn a_last_will_of_a_client_is_refused_or_goes_nowhere() {
     drop(client);
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message(LIVE, "true"));
-    answer(&mut urgent).await;
+    next(&mut urgent).await;
     assert!(guard.receive_one().await.text().contains("online"));
     assert_eq!(guard.receive_one().await.text(), "true");
 }
@@ -121,9 +106,8 @@ async fn nobody_takes_the_gateways_place() {
     let (user, _) = broker.login();
     for version in [4, 5] {
         let hello = Hello {
-            id: "client",
             login: Some((&user, "guessed")),
-            ..Hello::default()
+            ..Hello::named("client")
         };
         let (_, refused) = Raw::connect(broker.local_addr(), version, hello).await;
         assert_eq!(refused[1], if version == 5 { 0x86 } else { 4 });
@@ -131,16 +115,15 @@ async fn nobody_takes_the_gateways_place() {
     // Under its client ids, too, one is a client like any other, and the gateway stays.
     for id in ["boxbridge-urgent", "boxbridge-normal", "boxbridge-gateway"] {
         let hello = Hello {
-            id,
             login: Some(("boxbridge", "boxbridge")),
-            ..Hello::default()
+            ..Hello::named(id)
         };
         let (mut client, _) = Raw::connect(broker.local_addr(), 5, hello).await;
         client.publish(LIVE, b"forged", 1, true).await;
         assert_eq!(client.until(0x40).await, [0, 7, NOT_AUTHORISED]);
     }
     urgent.submit(Sequence(1), message(LIVE, "true"));
-    assert_eq!(answer(&mut urgent).await, acknowledged(1));
+    assert_eq!(next(&mut urgent).await, acknowledged(1));
     assert_eq!(guard.receive_one().await.text(), "true");
 }
 
@@ -151,7 +134,7 @@ async fn the_status_says_online_after_the_gateway_came_back_before_its_old_conne
     let _old = connect(&mqtt, Lane::Urgent).await;
     let mut new = connect(&mqtt, Lane::Urgent).await;
     new.submit(Sequence(1), message(LIVE, "true"));
-    answer(&mut new).await;
+    next(&mut new).await;
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, STATUS).await;
     assert!(guard.receive_one().await.text().contains("online"));
     assert!(guard.received().is_empty());
@@ -207,7 +190,7 @@ async fn mosquittos_clients_are_told_so_and_hear_what_the_gateway_says() {
     );
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message(LIVE, "true"));
-    answer(&mut urgent).await;
+    next(&mut urgent).await;
     for version in ["311", "5"] {
         let (code, heard) = run(
             "mosquitto_sub",

@@ -25,6 +25,24 @@ pub struct Hello<'a> {
     pub properties: &'a [u8],
 }
 
+impl<'a> Hello<'a> {
+    /// A client of this name, whose session ends with its connection.
+    pub fn named(id: &'a str) -> Hello<'a> {
+        Hello {
+            id,
+            ..Hello::default()
+        }
+    }
+
+    /// The same, but its session is kept for an hour.
+    pub fn keeping(id: &'a str) -> Hello<'a> {
+        Hello {
+            keeps_session: true,
+            ..Hello::named(id)
+        }
+    }
+}
+
 /// A connection that has said nothing yet, from this address of the loopback.
 pub async fn silent(from: u8, address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();

@@ -12,7 +12,7 @@ use super::{assert_all_in_order, session, start, subscriber};
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::subscriber::{Over, Subscriber};
-use crate::send::mqtt::{acknowledged, answer, message};
+use crate::send::mqtt::{acknowledged, message, next};
 
 const ALERTS: u64 = 30;
 
@@ -25,7 +25,7 @@ async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_th
     for number in 1..=ALERTS {
         let sent = Instant::now();
         urgent.submit(Sequence(number), message("events/1", number.to_string()));
-        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+        assert_eq!(next(&mut urgent).await, acknowledged(number));
         assert_eq!(there.receive_one().await.text(), number.to_string());
         assert!(
             sent.elapsed() < Duration::from_secs(1),
@@ -38,7 +38,7 @@ async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_th
     let mut back = subscriber(&broker, Over::Tcp, MqttVersion::V3, "events/#").await;
     assert_all_in_order(&back.receive(ALERTS as usize).await, ALERTS);
     urgent.submit(Sequence(ALERTS + 1), message("events/1", "next"));
-    answer(&mut urgent).await;
+    next(&mut urgent).await;
     assert_eq!(
         (
             back.receive_one().await.text(),
@@ -59,9 +59,9 @@ async fn an_alert_is_called_heard_when_somebody_comes_for_it_and_unheard_when_no
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut back = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     assert_eq!(back.receive_one().await.topic, "events/1");
-    assert_eq!(answer(&mut urgent).await, acknowledged(1));
+    assert_eq!(next(&mut urgent).await, acknowledged(1));
     assert_eq!(
-        answer(&mut urgent).await,
+        next(&mut urgent).await,
         Answer::Acknowledged {
             sequence: Sequence(2),
             heard: false
@@ -80,13 +80,13 @@ async fn a_backlog_at_the_start_takes_no_alerts_place_and_is_not_lost_either() {
     }
     let draining = tokio::spawn(async move {
         for number in 1..=WAITING {
-            assert_eq!(answer(&mut normal).await, acknowledged(number));
+            assert_eq!(next(&mut normal).await, acknowledged(number));
         }
     });
     let mut urgent = session(&broker, Lane::Urgent).await;
     for number in 1..=ALERTS {
         urgent.submit(Sequence(number), message("events/1", number.to_string()));
-        answer(&mut urgent).await;
+        next(&mut urgent).await;
     }
     // The stimulus: they come back two seconds later.
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -160,11 +160,7 @@ async fn what_waits_for_a_session_at_a_clean_stop_is_published_again_after_it() 
         ("SEND__MQTT__EMBEDDED__LISTEN", &listen),
         ("INGEST__ANSWER_DEADLINE", "5s"),
     ]);
-    let hello = Hello {
-        id: "screen",
-        keeps_session: true,
-        ..Hello::default()
-    };
+    let hello = Hello::keeping("screen");
     let (mut screen, _) = Raw::connect(address, 5, hello).await;
     assert_eq!(screen.subscribe("boxbridge/+/events/#").await, 1);
     drop(screen);

@@ -11,30 +11,24 @@ use tokio::net::TcpStream;
 use super::raw::{Hello, Raw};
 use super::{session, start, subscriber};
 use crate::parts::subscriber::Over;
-use crate::send::mqtt::{acknowledged, answer, message};
-
-fn keeping(id: &str) -> Hello<'_> {
-    Hello {
-        id,
-        keeps_session: true,
-        ..Hello::default()
-    }
-}
+use crate::send::mqtt::{acknowledged, message, next};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_acknowledged_comes_again_and_first_and_what_came_meanwhile_after_it() {
     for version in [4, 5] {
         let broker = start();
-        let (mut first, _) = Raw::connect(broker.local_addr(), version, keeping("screen")).await;
+        let (mut first, _) =
+            Raw::connect(broker.local_addr(), version, Hello::keeping("screen")).await;
         assert_eq!(first.subscribe("events/#").await, 1);
         let mut urgent = session(&broker, Lane::Urgent).await;
         for number in 1..=2 {
             urgent.submit(Sequence(number), message("events/1", number.to_string()));
-            assert_eq!(answer(&mut urgent).await, acknowledged(number));
+            assert_eq!(next(&mut urgent).await, acknowledged(number));
             assert_eq!(first.until(0x32).await.last(), Some(&(b'0' + number as u8)));
         }
         // Somebody else with the same id: the first one's connection ends.
-        let (second, welcome) = Raw::connect(broker.local_addr(), version, keeping("screen")).await;
+        let (second, welcome) =
+            Raw::connect(broker.local_addr(), version, Hello::keeping("screen")).await;
         assert_eq!(welcome[0], 1, "the session is there");
         if version == 5 {
             assert_eq!(first.until(0xe0).await[0], 0x8e, "it was taken over");
@@ -43,12 +37,12 @@ async fn what_was_not_acknowledged_comes_again_and_first_and_what_came_meanwhile
         drop(second);
         urgent.submit(Sequence(3), message("events/1", "3"));
         assert_eq!(
-            answer(&mut urgent).await,
+            next(&mut urgent).await,
             acknowledged(3),
             "it waits for the session"
         );
         let (mut third, welcome) =
-            Raw::connect(broker.local_addr(), version, keeping("screen")).await;
+            Raw::connect(broker.local_addr(), version, Hello::keeping("screen")).await;
         assert_eq!(welcome[0], 1);
         for number in 1..=3 {
             let (kind, body) = third.receive().await;
@@ -60,15 +54,8 @@ async fn what_was_not_acknowledged_comes_again_and_first_and_what_came_meanwhile
             );
         }
         // A clean start forgets it all.
-        let (mut fourth, welcome) = Raw::connect(
-            broker.local_addr(),
-            version,
-            Hello {
-                id: "screen",
-                ..Hello::default()
-            },
-        )
-        .await;
+        let (mut fourth, welcome) =
+            Raw::connect(broker.local_addr(), version, Hello::named("screen")).await;
         assert_eq!(welcome[0], 0);
         fourth.send(0xc0, &[]).await;
         assert_eq!(
@@ -82,15 +69,7 @@ async fn what_was_not_acknowledged_comes_again_and_first_and_what_came_meanwhile
 #[tokio::test(flavor = "multi_thread")]
 async fn who_unsubscribes_hears_no_more_and_a_session_without_keeping_ends_with_its_connection() {
     let broker = start();
-    let (mut client, _) = Raw::connect(
-        broker.local_addr(),
-        5,
-        Hello {
-            id: "client",
-            ..Hello::default()
-        },
-    )
-    .await;
+    let (mut client, _) = Raw::connect(broker.local_addr(), 5, Hello::named("client")).await;
     assert_eq!(client.subscribe("events/#").await, 1);
     client.send(0xa2, b"\0\x09\0\0\x08events/#\0\x01x").await;
     assert_eq!(client.until(0xb0).await, [0, 9, 0, 0, 0x11]);
@@ -101,7 +80,7 @@ async fn who_unsubscribes_hears_no_more_and_a_session_without_keeping_ends_with_
     assert_eq!(client.subscribe("boxbridge/#").await, 1);
     client.send(0xe0, &[]).await;
     client.closed().await;
-    let (_, welcome) = Raw::connect(broker.local_addr(), 5, keeping("client")).await;
+    let (_, welcome) = Raw::connect(broker.local_addr(), 5, Hello::keeping("client")).await;
     assert_eq!(welcome[0], 0);
 }
 
@@ -139,7 +118,7 @@ async fn garbage_and_half_packets_cost_their_sender_only() {
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "true"));
-    assert_eq!(answer(&mut urgent).await, acknowledged(1));
+    assert_eq!(next(&mut urgent).await, acknowledged(1));
     assert_eq!(guard.receive_one().await.text(), "true");
 }
 
@@ -169,15 +148,7 @@ async fn with_all_places_taken_a_client_is_told_and_the_gateway_comes_in() {
     let mut clients = Vec::new();
     let refused = loop {
         let id = format!("client-{}", clients.len());
-        let (client, welcome) = Raw::connect(
-            broker.local_addr(),
-            5,
-            Hello {
-                id: &id,
-                ..Hello::default()
-            },
-        )
-        .await;
+        let (client, welcome) = Raw::connect(broker.local_addr(), 5, Hello::named(&id)).await;
         if welcome[1] != 0 {
             break welcome[1];
         }
@@ -188,21 +159,14 @@ async fn with_all_places_taken_a_client_is_told_and_the_gateway_comes_in() {
     assert_eq!(clients[0].subscribe("events/#").await, 1);
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "true"));
-    assert_eq!(answer(&mut urgent).await, acknowledged(1));
+    assert_eq!(next(&mut urgent).await, acknowledged(1));
     assert!(clients[0].until(0x32).await.ends_with(b"true"));
     // A place that is given back is there for the next.
     clients.pop();
     let welcome = async {
         loop {
-            let (_client, welcome) = Raw::connect(
-                broker.local_addr(),
-                4,
-                Hello {
-                    id: "next",
-                    ..Hello::default()
-                },
-            )
-            .await;
+            let (_client, welcome) =
+                Raw::connect(broker.local_addr(), 4, Hello::named("next")).await;
             if welcome[1] == 0 {
                 return;
             }

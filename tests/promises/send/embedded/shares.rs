@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 
 use super::raw::{Hello, Raw, silent};
 use super::{session, start};
-use crate::send::mqtt::{acknowledged, answer, message};
+use crate::send::mqtt::{acknowledged, message, next};
 
 const QUOTA: u8 = 0x97;
 /// What all sessions together may subscribe to, and one of them.
@@ -23,14 +23,6 @@ fn filters(client: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
-fn keeping(id: &str) -> Hello<'_> {
-    Hello {
-        id,
-        keeps_session: true,
-        ..Hello::default()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_takes_all_subscriptions_gives_some_up_to_another_and_a_site_behind_one_has_them_all()
  {
@@ -38,7 +30,8 @@ async fn an_address_that_takes_all_subscriptions_gives_some_up_to_another_and_a_
     let mut many = Vec::new();
     for number in 0..ALL_SUBSCRIPTIONS / SUBSCRIPTIONS {
         let id = format!("many-{number}");
-        let (mut client, _) = Raw::connect_from(2, broker.local_addr(), 5, keeping(&id)).await;
+        let (mut client, _) =
+            Raw::connect_from(2, broker.local_addr(), 5, Hello::keeping(&id)).await;
         let granted = client.subscribe_all(&filters(&id, SUBSCRIPTIONS)).await;
         assert!(
             granted.iter().all(|reason| *reason == 1),
@@ -47,7 +40,7 @@ async fn an_address_that_takes_all_subscriptions_gives_some_up_to_another_and_a_
         many.push(client);
     }
     // The same address: no more of them, but what it has it may say again.
-    let (mut more, _) = Raw::connect_from(2, broker.local_addr(), 5, keeping("more")).await;
+    let (mut more, _) = Raw::connect_from(2, broker.local_addr(), 5, Hello::keeping("more")).await;
     assert_eq!(more.subscribe("events/#").await, QUOTA);
     assert_eq!(
         many[1].subscribe("events/many-1/0").await,
@@ -56,7 +49,8 @@ async fn an_address_that_takes_all_subscriptions_gives_some_up_to_another_and_a_
     );
 
     // Another address finds room, at the cost of the first one.
-    let (mut screen, _) = Raw::connect_from(3, broker.local_addr(), 5, keeping("screen")).await;
+    let (mut screen, _) =
+        Raw::connect_from(3, broker.local_addr(), 5, Hello::keeping("screen")).await;
     let granted = screen
         .subscribe_all(&filters("screen", SUBSCRIPTIONS))
         .await;
@@ -66,7 +60,7 @@ async fn an_address_that_takes_all_subscriptions_gives_some_up_to_another_and_a_
     let mut urgent = session(&broker, Lane::Urgent).await;
     for (number, topic) in [(1, "events/screen/7"), (2, "events/many-1/7")] {
         urgent.submit(Sequence(number), message(topic, "{}"));
-        assert_eq!(answer(&mut urgent).await, acknowledged(number), "{topic}");
+        assert_eq!(next(&mut urgent).await, acknowledged(number), "{topic}");
     }
     screen.until(0x32).await;
     many[1].until(0x32).await;
@@ -83,7 +77,8 @@ async fn an_address_that_takes_all_subscriptions_gives_some_up_to_another_and_a_
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_abandons_sessions_ends_none_of_anothers() {
     let broker = start();
-    let (mut screen, _) = Raw::connect_from(3, broker.local_addr(), 5, keeping("screen")).await;
+    let (mut screen, _) =
+        Raw::connect_from(3, broker.local_addr(), 5, Hello::keeping("screen")).await;
     assert_eq!(screen.subscribe("events/#").await, 1);
     drop(screen);
     for number in 0..KEPT_SESSIONS + 50 {
@@ -92,7 +87,7 @@ async fn an_address_that_abandons_sessions_ends_none_of_anothers() {
                 2,
                 broker.local_addr(),
                 5,
-                keeping(&format!("many-{number}")),
+                Hello::keeping(&format!("many-{number}")),
             )
             .await,
         );
@@ -103,7 +98,7 @@ async fn an_address_that_abandons_sessions_ends_none_of_anothers() {
                 2,
                 broker.local_addr(),
                 5,
-                keeping(&format!("many-{number}")),
+                Hello::keeping(&format!("many-{number}")),
             )
             .await;
             if welcome[0] == 0 {
@@ -116,7 +111,7 @@ async fn an_address_that_abandons_sessions_ends_none_of_anothers() {
     tokio::time::timeout(Duration::from_secs(30), some_are_gone)
         .await
         .expect("there is an end of kept sessions");
-    let (_, welcome) = Raw::connect_from(3, broker.local_addr(), 5, keeping("screen")).await;
+    let (_, welcome) = Raw::connect_from(3, broker.local_addr(), 5, Hello::keeping("screen")).await;
     assert_eq!(
         welcome[0], 1,
         "its session is there, though many left after it"
@@ -141,23 +136,10 @@ async fn silent_connections_of_one_address_cost_another_that_is_slow_to_say_conn
             .expect("it is let go");
         assert!(closed.is_err());
     }
-    let welcome = screen
-        .hello(Hello {
-            id: "screen",
-            ..Hello::default()
-        })
-        .await;
+    let welcome = screen.hello(Hello::named("screen")).await;
     assert_eq!(welcome[1], 0);
     // And the flood's own address may still come in.
-    let (_, welcome) = Raw::connect_from(
-        2,
-        broker.local_addr(),
-        4,
-        Hello {
-            id: "neighbour",
-            ..Hello::default()
-        },
-    )
-    .await;
+    let (_, welcome) =
+        Raw::connect_from(2, broker.local_addr(), 4, Hello::named("neighbour")).await;
     assert_eq!(welcome[1], 0);
 }

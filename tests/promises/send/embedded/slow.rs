@@ -15,7 +15,7 @@ use super::{assert_all_in_order, publish, reluctant, session, start, subscriber}
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::subscriber::Over;
-use crate::send::mqtt::{acknowledged, answer, message};
+use crate::send::mqtt::{acknowledged, message, next};
 
 /// 25 messages a second, as in a browser that draws each.
 const SLOW: Duration = Duration::from_millis(40);
@@ -36,7 +36,7 @@ async fn alerts_come_in_time_whoever_else_is_slow() {
         tokio::time::sleep_until((began + Duration::from_millis(10 * number)).into()).await;
         let sent = Instant::now();
         urgent.submit(Sequence(number), message("events/1", number.to_string()));
-        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+        assert_eq!(next(&mut urgent).await, acknowledged(number));
         assert_eq!(fast.receive_one().await.text(), number.to_string());
         worst = worst.max(sent.elapsed());
         late += u32::from(sent.elapsed() > Duration::from_secs(1));
@@ -76,7 +76,7 @@ async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_
     // In the first seconds after a start each would be told what the others have. They are over when this is answered.
     session.submit(Sequence(1), message("nobody/1", "{}"));
     assert_eq!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Acknowledged {
             sequence: Sequence(1),
             heard: false
@@ -89,21 +89,13 @@ async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_
         if number <= STOPPED {
             // Each is full a message after the one before it, and takes nothing from then on.
             let id = format!("stopped-{number}");
-            let (mut client, _) = Raw::connect_from(
-                2,
-                broker.local_addr(),
-                5,
-                Hello {
-                    id: &id,
-                    ..Hello::default()
-                },
-            )
-            .await;
+            let (mut client, _) =
+                Raw::connect_from(2, broker.local_addr(), 5, Hello::named(&id)).await;
             assert_eq!(client.subscribe("events/#").await, 1);
             stopped.push(client);
         }
         session.submit(Sequence(number), message("events/1", number.to_string()));
-        assert_eq!(answer(&mut session).await, acknowledged(number));
+        assert_eq!(next(&mut session).await, acknowledged(number));
         assert_eq!(fast.receive_one().await.text(), number.to_string());
     }
     // A second for each would be 50.
@@ -128,15 +120,7 @@ async fn a_lone_slow_subscriber_costs_the_gateway_no_connection_whichever_versio
         ("SEND__MQTT__KEEP_ALIVE", "5s"),
         ("INGEST__ANSWER_DEADLINE", "5s"),
     ]);
-    let (mut page, _) = Raw::connect(
-        address,
-        4,
-        Hello {
-            id: "page",
-            ..Hello::default()
-        },
-    )
-    .await;
+    let (mut page, _) = Raw::connect(address, 4, Hello::named("page")).await;
     assert_eq!(page.subscribe("boxbridge/+/+/employee/#").await, 1);
     let gateway = Arc::new(gateway);
     let posters: Vec<_> = (0..4)

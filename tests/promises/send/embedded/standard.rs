@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::raw::{Hello, Raw, silent};
 use super::{session, start};
-use crate::send::mqtt::{acknowledged, answer, message};
+use crate::send::mqtt::{acknowledged, message, next};
 
 const MALFORMED: u8 = 0x81;
 const PROTOCOL_ERROR: u8 = 0x82;
@@ -16,27 +16,17 @@ const CLIENT_ID_INVALID: u8 = 0x85;
 const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
 const TOO_LARGE: u8 = 0x95;
 
-fn named(id: &str) -> Hello<'_> {
-    Hello {
-        id,
-        ..Hello::default()
-    }
-}
-
 #[tokio::test]
 async fn a_client_id_that_cannot_be_is_refused_by_its_name_and_an_empty_one_is_assigned_where_it_may_be()
  {
     let broker = start();
-    let empty = Hello {
-        keeps_session: true,
-        ..Hello::default()
-    };
+    let empty = Hello::keeping("");
     let (mut client, refused) = Raw::connect(broker.local_addr(), 4, empty).await;
     assert_eq!(refused, [0, 2], "identifier rejected (MQTT-3.1.3-8)");
     client.closed().await;
-    let (_client, welcome) = Raw::connect(broker.local_addr(), 4, named("")).await;
+    let (_client, welcome) = Raw::connect(broker.local_addr(), 4, Hello::named("")).await;
     assert_eq!(welcome, [0, 0]);
-    for hello in [empty, named("")] {
+    for hello in [empty, Hello::named("")] {
         let (_client, welcome) = Raw::connect(broker.local_addr(), 5, hello).await;
         assert_eq!(welcome[..2], [0, 0]);
         assert!(
@@ -46,7 +36,8 @@ async fn a_client_id_that_cannot_be_is_refused_by_its_name_and_an_empty_one_is_a
     }
     let long = "x".repeat(1_000);
     for (version, reason) in [(4, 2), (5, CLIENT_ID_INVALID)] {
-        let (_client, refused) = Raw::connect(broker.local_addr(), version, named(&long)).await;
+        let (_client, refused) =
+            Raw::connect(broker.local_addr(), version, Hello::named(&long)).await;
         assert_eq!(refused[1], reason);
     }
 }
@@ -122,11 +113,11 @@ async fn what_is_no_connect_first_and_what_is_one_later_ends_the_connection() {
         (b"\x82\x03\0\0\0", MALFORMED),
         (&large, TOO_LARGE),
     ] {
-        let (mut client, _) = Raw::connect(broker.local_addr(), 5, named("client")).await;
+        let (mut client, _) = Raw::connect(broker.local_addr(), 5, Hello::named("client")).await;
         client.stream.write_all(packet).await.unwrap();
         assert_eq!(client.until(0xe0).await[0], reason, "{:?}", &packet[..2]);
         client.closed().await;
-        let (mut client, _) = Raw::connect(broker.local_addr(), 4, named("client")).await;
+        let (mut client, _) = Raw::connect(broker.local_addr(), 4, Hello::named("client")).await;
         client.stream.write_all(packet).await.unwrap();
         client.closed().await;
     }
@@ -137,17 +128,10 @@ async fn a_session_that_was_to_end_with_its_connection_is_nobodys_when_it_is_tak
     let broker = start();
     for version in [4, 5] {
         let id = format!("screen-{version}");
-        let (mut first, _) = Raw::connect(broker.local_addr(), version, named(&id)).await;
+        let (mut first, _) = Raw::connect(broker.local_addr(), version, Hello::named(&id)).await;
         assert_eq!(first.subscribe("events/#").await, 1);
-        let (_second, welcome) = Raw::connect(
-            broker.local_addr(),
-            version,
-            Hello {
-                keeps_session: true,
-                ..named(&id)
-            },
-        )
-        .await;
+        let (_second, welcome) =
+            Raw::connect(broker.local_addr(), version, Hello::keeping(&id)).await;
         assert_eq!(
             welcome[0], 0,
             "a clean session is not taken up (MQTT-3.1.2-6)"
@@ -161,7 +145,7 @@ async fn who_is_silent_for_longer_than_it_promised_is_let_go_and_who_pings_is_no
     let broker = start();
     let hello = Hello {
         keep_alive_seconds: 1,
-        ..named("silent")
+        ..Hello::named("silent")
     };
     let (silent, _) = Raw::connect(broker.local_addr(), 5, hello).await;
     let (mut half, _) = Raw::connect(
@@ -206,7 +190,7 @@ async fn receive_maximum_packet_size_and_subscription_identifiers_are_kept_to() 
         5,
         Hello {
             properties: &properties,
-            ..named("client")
+            ..Hello::named("client")
         },
     )
     .await;
@@ -228,7 +212,7 @@ async fn receive_maximum_packet_size_and_subscription_identifiers_are_kept_to() 
     ];
     for (number, text) in (1..).zip(texts) {
         urgent.submit(Sequence(number), message("events/1", text));
-        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+        assert_eq!(next(&mut urgent).await, acknowledged(number));
     }
     let mut ids = Vec::new();
     for expected in [b"1", b"2"] {
@@ -263,8 +247,8 @@ async fn retained_messages_come_as_a_subscription_asks() {
     let broker = start();
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "{}"));
-    answer(&mut urgent).await;
-    let (mut client, _) = Raw::connect(broker.local_addr(), 5, named("client")).await;
+    next(&mut urgent).await;
+    let (mut client, _) = Raw::connect(broker.local_addr(), 5, Hello::named("client")).await;
     // Always, if it is new, never: the first two subscriptions of each filter.
     let mut number = 1;
     for (options, comes) in [
@@ -284,7 +268,7 @@ async fn retained_messages_come_as_a_subscription_asks() {
                         // What is published now comes behind what is retained.
                         number += 1;
                         urgent.submit(Sequence(number), message("boxbridge/next", "{}"));
-                        assert_eq!(answer(&mut urgent).await, acknowledged(number));
+                        assert_eq!(next(&mut urgent).await, acknowledged(number));
                     }
                     (0x32, _) => break,
                     (other, _) => panic!("{other:#x}"),
@@ -295,4 +279,26 @@ async fn retained_messages_come_as_a_subscription_asks() {
         client.send(0xa2, b"\0\x09\0\0\x0bboxbridge/#").await;
         assert_eq!(client.until(0xb0).await, [0, 9, 0, 0]);
     }
+}
+
+#[tokio::test]
+async fn retained_messages_that_a_subscriber_has_no_room_for_are_counted() {
+    /// One subscriber may have 1,000 waiting.
+    const RETAINED: usize = 1_005;
+    let broker = start();
+    let (user, password) = broker.login();
+    let hello = Hello {
+        login: Some((&user, password.expose())),
+        ..Hello::named("devices-normal")
+    };
+    let (mut gateway, _) = Raw::connect(broker.local_addr(), 5, hello).await;
+    for number in 0..RETAINED {
+        let topic = format!("devices/{number}");
+        gateway.publish(&topic, b"online", 1, true).await;
+        gateway.until(0x40).await;
+    }
+
+    let (mut screen, _) = Raw::connect(broker.local_addr(), 5, Hello::named("screen")).await;
+    assert_eq!(screen.subscribe("devices/#").await, 1);
+    assert_eq!(broker.dropped(), 5);
 }

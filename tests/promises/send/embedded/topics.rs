@@ -10,8 +10,8 @@ use super::{gateway, start};
 use crate::normalize::{self, documents};
 use crate::parts::mosquitto::Mosquitto;
 use crate::parts::subscriber::{Over, Subscriber};
-use crate::route::messages as route;
-use crate::send::mqtt::{acknowledged, answer, at, connect, destination};
+use crate::route;
+use crate::send::mqtt::{acknowledged, at, connect, destination, next};
 
 /// What a box may call a device: what MQTT has a meaning for, controls, code points that are no characters, other scripts.
 const ODD: [&str; 24] = [
@@ -74,7 +74,7 @@ async fn whatever_a_device_is_called_a_wildcard_hears_it_on_both_brokers() {
         for (number, message) in (1..).zip(&messages) {
             session.submit(Sequence(number), message.clone());
             assert_eq!(
-                answer(&mut session).await,
+                next(&mut session).await,
                 acknowledged(number),
                 "{} at {address}",
                 message.topic
@@ -107,21 +107,21 @@ async fn a_topic_as_long_as_mqtt_allows_arrives_and_a_longer_one_is_refused_with
     let mut session = connect(&gateway(&broker), Lane::Normal).await;
     let longest = format!("long/{}", "x".repeat(65_530));
     session.submit(Sequence(1), crate::send::mqtt::message(&longest, "{}"));
-    assert_eq!(answer(&mut session).await, acknowledged(1));
+    assert_eq!(next(&mut session).await, acknowledged(1));
     assert_eq!(subscriber.receive_one().await.topic, longest);
     session.submit(
         Sequence(2),
         crate::send::mqtt::message(&format!("{longest}x"), "{}"),
     );
     assert!(matches!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Rejected {
             sequence: Sequence(2),
             ..
         }
     ));
     session.submit(Sequence(3), crate::send::mqtt::message("long//", "{}"));
-    assert_eq!(answer(&mut session).await, acknowledged(3));
+    assert_eq!(next(&mut session).await, acknowledged(3));
     assert_eq!(subscriber.receive_one().await.topic, "long//");
 }
 
@@ -129,15 +129,8 @@ async fn a_topic_as_long_as_mqtt_allows_arrives_and_a_longer_one_is_refused_with
 async fn a_shared_subscription_is_refused_by_its_name_and_not_granted_and_forgotten() {
     let broker = start();
     for (version, refused) in [(5, 0x9e), (4, 0x80)] {
-        let (mut client, hello) = Raw::connect(
-            broker.local_addr(),
-            version,
-            Hello {
-                id: "client",
-                ..Hello::default()
-            },
-        )
-        .await;
+        let (mut client, hello) =
+            Raw::connect(broker.local_addr(), version, Hello::named("client")).await;
         assert!(
             version == 4 || hello.windows(2).any(|pair| pair == [0x2a, 0]),
             "CONNACK says so already: {hello:?}"

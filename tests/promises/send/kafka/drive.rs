@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use boxbridge::send::kafka::{Kafka, Limits};
-use boxbridge::send::{Answer, Destination, Lost, Reason, Session};
+use boxbridge::send::{Answer, Destination, Reason, Session};
 use boxbridge_event::{Lane, Message, Sequence, Timestamp};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 use crate::parts::kafka::{Broker, Received, USER};
+pub use crate::send::session::{acknowledged, answer_or_loss, lost, next};
 
 pub const WAIT: Duration = Duration::from_secs(60);
 
@@ -152,16 +153,6 @@ pub fn assert_in_order(received: &[Received]) {
     }
 }
 
-pub async fn next(session: &mut impl Session) -> Answer {
-    answer_or_loss(session).await.expect("the session lives")
-}
-
-pub async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
-    tokio::time::timeout(WAIT, session.next())
-        .await
-        .expect("no answer")
-}
-
 /// Submits within the window, in order, and returns what was acknowledged; anything else fails the test.
 pub async fn deliver(
     session: &mut impl Session<Message = Message>,
@@ -241,24 +232,9 @@ pub async fn answers(session: &mut impl Session, count: usize) -> BTreeMap<u64, 
     answers
 }
 
-pub fn acknowledged(number: u64) -> Answer {
-    Answer::Acknowledged {
-        sequence: Sequence(number),
-        heard: true,
-    }
-}
-
 pub fn refused(answer: &Answer, reason: Reason) -> &str {
     match answer {
         Answer::Rejected { rejection, .. } if rejection.reason == reason => &rejection.detail,
         answer => panic!("{answer:?}"),
     }
-}
-
-/// Why the session is over; any other answer fails the test.
-pub async fn lost(session: &mut impl Session) -> String {
-    answer_or_loss(session)
-        .await
-        .expect_err("the session ends")
-        .error
 }

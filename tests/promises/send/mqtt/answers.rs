@@ -5,7 +5,7 @@ use std::time::Duration;
 use boxbridge::send::{Answer, Destination, Reason, Session};
 use boxbridge_event::{Lane, Sequence};
 
-use super::{acknowledged, answer, at, connect, destination, lost, message};
+use super::{acknowledged, at, connect, destination, lost, message, next};
 use crate::parts::mosquitto::{Mosquitto, Settings};
 use crate::parts::stub_broker::{Reaction, StubBroker};
 use crate::parts::subscriber::Subscriber;
@@ -33,7 +33,7 @@ async fn a_message_carries_its_attributes_its_type_and_its_expiry() {
     ];
     sent.expires_in = Some(Duration::from_secs(600));
     session.submit(Sequence(1), sent.clone());
-    assert_eq!(answer(&mut session).await, acknowledged(1));
+    assert_eq!(next(&mut session).await, acknowledged(1));
 
     let received = subscriber.receive_one().await;
     assert_eq!(received.topic, sent.topic);
@@ -67,7 +67,7 @@ async fn version_3_sends_the_payload_alone() {
     let mut sent = message("events/vip/1", "{}");
     sent.attributes = vec![("datacontenttype", "application/json".to_owned())];
     session.submit(Sequence(1), sent);
-    assert_eq!(answer(&mut session).await, acknowledged(1));
+    assert_eq!(next(&mut session).await, acknowledged(1));
     let received = subscriber.receive_one().await;
     assert_eq!(
         (
@@ -85,7 +85,7 @@ async fn a_message_that_nobody_hears_is_acknowledged_as_such() {
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Normal).await;
     session.submit(Sequence(1), message("events/vip/1", "{}"));
     assert_eq!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Acknowledged {
             sequence: Sequence(1),
             heard: false
@@ -105,7 +105,7 @@ async fn a_topic_that_the_acl_denies_is_not_authorised_and_its_neighbours_pass()
     }
     let mut answers = Vec::new();
     for _ in 0..3 {
-        answers.push(answer(&mut session).await);
+        answers.push(next(&mut session).await);
     }
     assert_eq!(
         answers.iter().filter_map(reason).collect::<Vec<_>>(),
@@ -128,7 +128,7 @@ async fn a_message_over_our_limit_never_reaches_the_connection() {
         let Answer::Rejected {
             sequence: Sequence(1),
             rejection,
-        } = answer(&mut session).await
+        } = next(&mut session).await
         else {
             panic!("1 is too large")
         };
@@ -139,7 +139,7 @@ async fn a_message_over_our_limit_never_reaches_the_connection() {
             rejection.detail
         );
         assert!(matches!(
-            answer(&mut session).await,
+            next(&mut session).await,
             Answer::Acknowledged {
                 sequence: Sequence(2),
                 ..
@@ -160,11 +160,11 @@ async fn a_message_over_the_brokers_announced_limit_never_reaches_the_connection
     session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
     session.submit(Sequence(2), message("events/1", "{}"));
     assert_eq!(
-        reason(&answer(&mut session).await),
+        reason(&next(&mut session).await),
         Some((1, Reason::TooLarge))
     );
     assert!(matches!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Acknowledged {
             sequence: Sequence(2),
             ..
@@ -185,7 +185,8 @@ async fn a_broker_that_announces_a_limit_below_any_event_is_down_and_named() {
         .err()
         .expect("nothing fits");
     assert!(
-        error.message.contains("Maximum Packet Size of 200 bytes"),
+        error.message.contains("Maximum Packet Size of 200 bytes")
+            && error.message.contains(&at(broker.address())),
         "{}",
         error.message
     );
@@ -202,13 +203,13 @@ async fn a_message_over_the_brokers_secret_limit_is_told_apart_from_its_neighbou
         session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
     }
     assert!(matches!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Acknowledged {
             sequence: Sequence(1),
             ..
         }
     ));
-    let second = answer(&mut session).await;
+    let second = next(&mut session).await;
     assert_eq!(reason(&second), Some((2, Reason::TooLarge)), "{second:?}");
     lost(&mut session).await;
 }
@@ -223,7 +224,7 @@ async fn a_secret_limit_costs_one_connection_and_not_one_for_each_message() {
     let mut session = connect(&mqtt, Lane::Normal).await;
     session.submit(Sequence(1), message("events/1", vec![b'x'; 2000]));
     assert_eq!(
-        reason(&answer(&mut session).await),
+        reason(&next(&mut session).await),
         Some((1, Reason::TooLarge))
     );
     lost(&mut session).await;
@@ -232,13 +233,13 @@ async fn a_secret_limit_costs_one_connection_and_not_one_for_each_message() {
     for number in 2..=20 {
         session.submit(Sequence(number), message("events/1", vec![b'x'; 2000]));
         assert_eq!(
-            reason(&answer(&mut session).await),
+            reason(&next(&mut session).await),
             Some((number, Reason::TooLarge))
         );
     }
     session.submit(Sequence(21), message("events/1", vec![b'x'; 999]));
     assert!(matches!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Acknowledged {
             sequence: Sequence(21),
             ..
@@ -254,14 +255,14 @@ async fn a_hostile_topic_is_refused_and_the_connection_lives() {
     for (number, topic) in (1..).zip(topics) {
         session.submit(Sequence(number), message(topic, "{}"));
         assert_eq!(
-            reason(&answer(&mut session).await),
+            reason(&next(&mut session).await),
             Some((number, Reason::TopicInvalid)),
             "{topic:?}"
         );
     }
     session.submit(Sequence(9), message("events/1", "{}"));
     assert!(matches!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Acknowledged {
             sequence: Sequence(9),
             ..
@@ -272,7 +273,7 @@ async fn a_hostile_topic_is_refused_and_the_connection_lives() {
 #[tokio::test]
 async fn a_frozen_broker_is_noticed() {
     for version in ["3", "5"] {
-        let broker = Mosquitto::start();
+        let mut broker = Mosquitto::start();
         let mqtt = destination(
             &at(broker.address()),
             &[("stall_timeout", "1s"), ("mqtt.version", version)],
@@ -280,7 +281,7 @@ async fn a_frozen_broker_is_noticed() {
         let mut session = connect(&mqtt, Lane::Normal).await;
         session.submit(Sequence(1), message("events/1", "{}"));
         assert!(matches!(
-            answer(&mut session).await,
+            next(&mut session).await,
             Answer::Acknowledged { .. }
         ));
         broker.freeze();
@@ -299,7 +300,7 @@ async fn a_frozen_broker_is_noticed() {
 async fn that_we_gave_up_tells_nothing_of_a_record_unless_the_broker_answers_a_ping_behind_it() {
     let settings = [("stall_timeout", "8s"), ("mqtt.keep_alive", "5s")];
     let stub = StubBroker::start(|_| Reaction::Ignore);
-    let broker = Mosquitto::start();
+    let mut broker = Mosquitto::start();
     let mut ignored = connect(&destination(&stub.url(), &settings), Lane::Normal).await;
     let mut frozen = connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
     broker.freeze();
@@ -309,26 +310,48 @@ async fn that_we_gave_up_tells_nothing_of_a_record_unless_the_broker_answers_a_p
     let (ignored, frozen) = tokio::join!(lost(&mut ignored), lost(&mut frozen));
     assert_eq!(
         ignored.error,
-        "no answer for 8s, though the broker answers pings"
+        format!(
+            "{}: no answer for 8s, though the broker answers pings",
+            stub.url()
+        )
     );
     assert_eq!(
         frozen.error,
-        "no progress for 8s, and the broker owes an answer"
+        format!(
+            "{}: no progress for 8s, and the broker owes an answer",
+            at(broker.address())
+        )
     );
     assert_eq!((ignored.is_explained, frozen.is_explained), (false, true));
 }
 
 #[tokio::test]
-async fn an_idle_connection_to_a_frozen_broker_is_noticed() {
+async fn a_connection_that_ends_is_said_with_the_broker_it_went_to() {
     for version in ["3", "5"] {
         let broker = Mosquitto::start();
+        let url = at(broker.address());
+        let mqtt = destination(&url, &[("mqtt.version", version)]);
+        let mut session = connect(&mqtt, Lane::Normal).await;
+        drop(broker);
+        let error = lost(&mut session).await.error;
+        assert!(error.starts_with(&format!("{url}: ")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_to_a_frozen_broker_is_noticed() {
+    for version in ["3", "5"] {
+        let mut broker = Mosquitto::start();
         let settings = [("mqtt.keep_alive", "5s"), ("mqtt.version", version)];
         let mut session =
             connect(&destination(&at(broker.address()), &settings), Lane::Normal).await;
         broker.freeze();
         assert_eq!(
             lost(&mut session).await.error,
-            "the broker did not answer a ping for 5s",
+            format!(
+                "{}: the broker did not answer a ping for 5s",
+                at(broker.address())
+            ),
             "version {version}"
         );
     }

@@ -7,7 +7,7 @@ use boxbridge::send::mqtt::{Mqtt, Session};
 use boxbridge::send::{Answer, Destination, Session as _};
 use boxbridge_event::{Lane, Sequence};
 
-use super::{answer, answer_or_loss, at, connect, destination, message};
+use super::{answer_or_loss, at, connect, destination, message, next};
 use crate::parts::mosquitto::{Mosquitto, Settings};
 use crate::parts::subscriber::{Received, Subscriber};
 
@@ -193,7 +193,7 @@ async fn a_small_receive_maximum_is_kept_to() {
     }
     for number in 1..=500 {
         assert!(
-            matches!(answer(&mut session).await, Answer::Acknowledged { sequence: Sequence(n), .. } if n == number)
+            matches!(next(&mut session).await, Answer::Acknowledged { sequence: Sequence(n), .. } if n == number)
         );
     }
 }

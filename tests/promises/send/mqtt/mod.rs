@@ -1,19 +1,23 @@
 //! MQTT: what a session promises, against the real mosquitto.
 
+mod addresses;
 mod answers;
 mod delivery;
 mod doors;
 mod hanging_up;
+mod refusing;
 mod status;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use boxbridge::send::Destination;
 use boxbridge::send::mqtt::{Identity, Mqtt};
-use boxbridge::send::{Answer, Destination, Lost, Session};
 use boxbridge_config::{Config, Layers};
-use boxbridge_event::{Lane, Message, Sequence, Timestamp};
+use boxbridge_event::{Lane, Message, Timestamp};
 use bytes::Bytes;
+
+pub use crate::send::session::{acknowledged, answer_or_loss, lost, next};
 
 /// A wait that is longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -82,20 +86,6 @@ async fn refused(mqtt: &Mqtt) -> String {
     attempt.err().expect("it is refused").message
 }
 
-pub async fn answer(session: &mut impl Session) -> Answer {
-    answer_or_loss(session).await.expect("the session lives")
-}
-
-pub async fn lost(session: &mut impl Session) -> Lost {
-    answer_or_loss(session).await.expect_err("the session ends")
-}
-
-pub async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
-    tokio::time::timeout(PATIENCE, session.next())
-        .await
-        .expect("an answer comes")
-}
-
 pub fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
     Message {
         topic: topic.to_owned(),
@@ -104,12 +94,5 @@ pub fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
         payload: payload.into(),
         timestamp: Timestamp(0),
         expires_in: None,
-    }
-}
-
-pub fn acknowledged(number: u64) -> Answer {
-    Answer::Acknowledged {
-        sequence: Sequence(number),
-        heard: true,
     }
 }

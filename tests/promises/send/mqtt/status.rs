@@ -3,7 +3,7 @@
 use boxbridge::send::{Answer, Session as _};
 use boxbridge_event::{Lane, Sequence};
 
-use super::{acknowledged, answer, at, connect, destination, message};
+use super::{acknowledged, at, connect, destination, message, next};
 use crate::parts::mosquitto::{Mosquitto, Settings};
 use crate::parts::subscriber::Subscriber;
 
@@ -57,7 +57,7 @@ async fn a_gateway_that_stops_says_so_itself() {
         session.submit(Sequence(1), message("events/1", "{}"));
         session.finish().await;
         assert!(matches!(
-            answer(&mut session).await,
+            next(&mut session).await,
             Answer::Acknowledged {
                 sequence: Sequence(1),
                 ..
@@ -104,7 +104,7 @@ async fn only_the_status_is_retained_and_only_the_urgent_lane_carries_it() {
     );
     for session in [&mut normal, &mut urgent] {
         session.submit(Sequence(1), message("events/1", "{}"));
-        assert_eq!(answer(session).await, acknowledged(1));
+        assert_eq!(next(session).await, acknowledged(1));
     }
     assert!(
         subscriber
@@ -138,7 +138,7 @@ async fn a_status_that_the_broker_does_not_allow_holds_back_no_event() {
     let mut session = connect(&destination(&at(broker.address()), &[]), Lane::Urgent).await;
     session.submit(Sequence(1), message("events/1", "{}"));
     assert!(matches!(
-        answer(&mut session).await,
+        next(&mut session).await,
         Answer::Acknowledged {
             sequence: Sequence(1),
             ..

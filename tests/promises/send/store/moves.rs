@@ -36,7 +36,7 @@ async fn a_backlog_is_sent_with_links_to_where_its_pictures_lie() {
     let mut gateway = Gateway::start(&[("CONFIG", &file.display().to_string())]);
     (0..3).for_each(|number| post(&gateway, number));
     wait_until("the first store has them", || {
-        waiting(&gateway, "store") == 0.0
+        gateway.ledger("store").waiting == 0
     });
     assert_eq!(gateway.stop(), Some(0));
 
@@ -61,16 +61,6 @@ async fn a_backlog_is_sent_with_links_to_where_its_pictures_lie() {
         assert!(std::path::Path::new(path).exists(), "{number}: {uri}");
     }
     assert!(gateway.log().contains("the picture store has moved"));
-}
-
-fn waiting(gateway: &Gateway, destination: &str) -> f64 {
-    let name = format!("boxbridge_queue_waiting_records{{destination=\"{destination}\"");
-    gateway
-        .metrics()
-        .iter()
-        .filter(|(key, _)| key.starts_with(&name))
-        .map(|(_, value)| *value)
-        .sum()
 }
 
 fn uri(payload: &[u8]) -> String {

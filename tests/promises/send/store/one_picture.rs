@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use boxbridge::send::{Answer, Destination, Reason, Session};
 use boxbridge_event::{Lane, PictureKind, Sequence};
 
-use super::{acknowledged, lost, next, object, store_at};
+use super::{object, store_at};
 use crate::parts::s3::{failing, refusing};
+use crate::send::session::{acknowledged, lost, next};
 
 #[tokio::test]
 async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
@@ -41,7 +42,7 @@ async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
     limit.store(0, Ordering::Relaxed);
     session.submit(Sequence(2), vec![object(PictureKind::Face, 3, 20_000)]);
     assert_eq!(
-        lost(&mut session).await,
+        lost(&mut session).await.error,
         "store: status 413 EntityTooLarge: too large for us"
     );
 }
@@ -75,7 +76,7 @@ async fn a_picture_on_which_the_store_fails_is_tried_again_alone_and_the_others_
     limit.store(0, Ordering::Relaxed);
     session.submit(Sequence(3), vec![object(PictureKind::Face, 3, 20_000)]);
     assert_eq!(
-        lost(&mut session).await,
+        lost(&mut session).await.error,
         "store: status 500 InternalError: a bad disk"
     );
 

@@ -6,7 +6,7 @@
 //! is over.
 //!
 //! Promises: nobody is told the same twice; the memory is bounded, for alerts and the rest separately, so that no backlog takes the alerts'
-//! room; what is no alert and finds no room waits on disk until the time is over.
+//! room; a message that is no alert and finds no room waits on disk until the time is over.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,12 +26,13 @@ const MARK: usize = size_of::<u64>();
 pub(super) struct StartupBacklog {
     ends: Instant,
     publications: Vec<Remembered>,
-    alerts: Room,
-    others: Room,
+    alerts: Used,
+    others: Used,
 }
 
+/// Of the memory for publications of one priority.
 #[derive(Default)]
-struct Room {
+struct Used {
     count: usize,
     bytes: usize,
 }
@@ -51,8 +52,8 @@ impl StartupBacklog {
         StartupBacklog {
             ends: Instant::now() + LASTS,
             publications: Vec::new(),
-            alerts: Room::default(),
-            others: Room::default(),
+            alerts: Used::default(),
+            others: Used::default(),
         }
     }
 
@@ -62,11 +63,11 @@ impl StartupBacklog {
 
     /// There is no room for another.
     pub fn is_full(&self, priority: Priority) -> bool {
-        let room = match priority {
+        let used = match priority {
             Priority::Alert => &self.alerts,
             Priority::Normal => &self.others,
         };
-        room.count >= COUNT_MAX || room.bytes >= BYTES_MAX
+        used.count >= COUNT_MAX || used.bytes >= BYTES_MAX
     }
 
     /// Answers now, if somebody was told or there is no room to remember it; else later.
@@ -78,65 +79,53 @@ impl StartupBacklog {
         mut told: Vec<u64>,
         answer: Answer,
     ) {
-        let has_room = !self.is_full(priority);
-        let unanswered = if told.is_empty() && has_room {
+        if self.is_full(priority) {
+            return answer(!told.is_empty());
+        }
+        let unanswered = if told.is_empty() {
             Some(answer)
         } else {
-            answer(!told.is_empty());
+            answer(true);
             None
         };
 
-        if has_room {
-            let room = self.room(priority);
-            room.count += 1;
-            room.bytes += message.weight + MARK * told.len();
-            told.sort_unstable();
-            self.publications.push(Remembered {
-                message: Arc::clone(message),
-                qos,
-                priority,
-                told,
-                unanswered,
-            });
-        }
+        told.sort_unstable();
+        let bytes = message.weight + MARK * told.len();
+        self.publications.push(Remembered {
+            message: Arc::clone(message),
+            qos,
+            priority,
+            told,
+            unanswered,
+        });
+        self.used(priority, bytes).count += 1;
     }
 
     /// Somebody subscribed: queues what it has missed so far. How many older messages had to go for that.
     pub fn tell(&mut self, session: &mut Session) -> usize {
-        let StartupBacklog {
-            publications,
-            alerts,
-            others,
-            ..
-        } = self;
         let mut dropped = 0;
-        for publication in publications {
-            let Err(position) = publication.told.binary_search(&session.number) else {
-                continue;
-            };
-            let Some(delivery) = session.delivery(&publication.message, publication.qos, false)
-            else {
-                continue;
-            };
+        let mut marks = Vec::new();
+        for publication in &mut self.publications {
+            if let Some(is_full) = publication.tell(session) {
+                dropped += usize::from(is_full);
+                marks.push(publication.priority);
+            }
+        }
 
-            dropped += usize::from(session.push(delivery));
-            publication.told.insert(position, session.number);
-            match publication.priority {
-                Priority::Alert => alerts.bytes += MARK,
-                Priority::Normal => others.bytes += MARK,
-            }
-            if let Some(answer) = publication.unanswered.take() {
-                answer(true);
-            }
+        for priority in marks {
+            self.used(priority, MARK);
         }
         dropped
     }
 
-    fn room(&mut self, priority: Priority) -> &mut Room {
-        match priority {
+    /// So many bytes more.
+    fn used(&mut self, priority: Priority, bytes: usize) -> &mut Used {
+        let used = match priority {
             Priority::Alert => &mut self.alerts,
             Priority::Normal => &mut self.others,
-        }
+        };
+        used.bytes += bytes;
+        used
     }
 
     /// What nobody has heard is answered so.
@@ -145,5 +134,20 @@ impl StartupBacklog {
             .into_iter()
             .filter_map(|publication| publication.unanswered)
             .for_each(|answer| answer(false));
+    }
+}
+
+impl Remembered {
+    /// Queues it, if the session wants it and does not have it. Whether an older message had to go for that.
+    fn tell(&mut self, session: &mut Session) -> Option<bool> {
+        let position = self.told.binary_search(&session.number).err()?;
+        let delivery = session.delivery(&self.message, self.qos, false)?;
+
+        let is_full = session.push(delivery);
+        self.told.insert(position, session.number);
+        if let Some(answer) = self.unanswered.take() {
+            answer(true);
+        }
+        Some(is_full)
     }
 }

@@ -1,0 +1,119 @@
+//! What was delivered against what was sent, field by field. Names the fields that differ, never their values.
+
+use super::expected::{Expected, ExpectedEvent, Index, hash, ten_thousandths};
+use crate::reconcile::destination::Stream;
+use crate::reconcile::recording::{Arrival, Delivered, DeliveredPicture};
+use boxbridge_event::PictureKind;
+
+/// The fields of this arrival that are not as they were sent; none if all is well. Id and revision are learnt from the first
+/// arrival where the answer did not tell them, so that all destinations must agree on them.
+pub fn differences(expected: &mut Expected, index: usize, arrival: &Arrival) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if arrival.stream == Stream::Elsewhere {
+        wrong.push("topic".to_owned());
+    }
+    let Some(delivered) = &arrival.event else {
+        return wrong;
+    };
+
+    let is_revision = expected.events.get_mut(index).is_some_and(|event| {
+        event.id = event.id.or(delivered.id);
+        is_revision(event, delivered)
+    });
+    let Some(event) = expected.events.get(index) else {
+        return wrong;
+    };
+
+    let fields = fields(expected, event, delivered)
+        .into_iter()
+        .chain([("revision", is_revision)]);
+    let differing = fields.filter(|(_, is_same)| !is_same);
+    wrong.extend(differing.map(|(field, _)| field.to_owned()));
+
+    let kinds = PictureKind::ALL.iter();
+    wrong.extend(kinds.filter_map(|kind| picture(expected, event, delivered, *kind)));
+    wrong
+}
+
+/// Live and for the record are two revisions; a replay has the one of what it repeats.
+fn is_revision(event: &mut ExpectedEvent, delivered: &Delivered) -> bool {
+    let Some(revision) = delivered.revision else {
+        return false;
+    };
+    if delivered.replay {
+        return event.revisions.may_be(revision);
+    }
+
+    let is_live = delivered.act_before.is_some();
+    let known = *event.revisions.slot(is_live).get_or_insert(revision);
+    known == revision && event.revisions.are_told_apart()
+}
+
+fn fields(
+    expected: &Expected,
+    event: &ExpectedEvent,
+    delivered: &Delivered,
+) -> [(&'static str, bool); 7] {
+    let feeds = [Some(event.feed), event.other_feed];
+    let identity = delivered.identity.as_deref().map(hash);
+    let score = delivered.score.map(ten_thousandths);
+
+    [
+        ("id", delivered.id.is_some() && delivered.id == event.id),
+        (
+            "feed",
+            delivered.feed.is_some() && feeds.contains(&delivered.feed),
+        ),
+        (
+            "device.id",
+            delivered.device.as_deref() == Some(expected.device(event)),
+        ),
+        (
+            "person_type",
+            delivered.person_type == Some(event.person_type),
+        ),
+        ("identity.id", identity == Some(event.identity)),
+        ("match.score", score == Some(event.score)),
+        (
+            "occurred_at",
+            delivered.occurred_at == Some(event.occurred_at),
+        ),
+    ]
+}
+
+/// The field in which this picture differs; `None` if it is as it was sent, or neither sent nor delivered.
+fn picture(
+    expected: &Expected,
+    event: &ExpectedEvent,
+    delivered: &Delivered,
+    kind: PictureKind,
+) -> Option<String> {
+    let picture = |index: Index| Some((index, expected.pictures.get(index as usize)?));
+    let sent = event.picture(kind).and_then(picture);
+    let (index, sent, said) = match (sent, delivered.pictures.get(&kind)) {
+        (None, None) => return None,
+        (Some((index, sent)), Some(said)) => (index, sent, said),
+        (None, Some(_)) | (Some(_), None) => return Some(format!("pictures.{kind}")),
+    };
+
+    let sha256 = said.sha256.as_deref();
+    let said_of = sha256.and_then(|sha256| expected.find_picture(sha256));
+    if said_of != Some(index) {
+        Some(format!("pictures.{kind}.sha256"))
+    } else if said.bytes != Some(u64::from(sent.bytes)) {
+        Some(format!("pictures.{kind}.bytes"))
+    } else if !is_named_by_content(said) {
+        Some(format!("pictures.{kind}.key"))
+    } else {
+        None
+    }
+}
+
+/// Whether the key holds the content's hash. A picture that is not stored needs no key.
+fn is_named_by_content(said: &DeliveredPicture) -> bool {
+    match (&said.key, &said.sha256) {
+        (Some(key), Some(sha256)) => key.contains(sha256.as_str()),
+        (None, _) => said.stored != Some(true),
+        (Some(_), None) => false,
+    }
+}

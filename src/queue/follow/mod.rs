@@ -1,0 +1,23 @@
+//! The way out of the log: how far each destination has come in each lane, and the records that it gets next.
+//!
+//! Promises: a record without an answer comes again, one with an answer does not, across restarts. Deliberately knows no destination
+//! but by name (and that the one called `store` settles pictures), and nobody who appends.
+
+mod cursor;
+mod progress;
+mod read_ahead;
+mod record_reader;
+mod replay;
+mod saved;
+mod subscription;
+mod subscriptions;
+mod verdict_log;
+mod verdicts;
+
+pub use cursor::Cursor;
+pub use progress::{Change, Progress, ROTTEN, Tally};
+pub use replay::Replay;
+pub use saved::{FoundSlots, Saved, cursor_path};
+pub use subscription::Subscription;
+pub use subscriptions::Subscriptions;
+pub use verdicts::Verdicts;

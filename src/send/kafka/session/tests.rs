@@ -1,0 +1,68 @@
+//! What leaves, and what is held.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdkafka::mocking::MockCluster;
+
+use super::super::Limits;
+use super::*;
+use crate::send::Session as _;
+use boxbridge_event::Timestamp;
+
+fn message() -> Message {
+    Message {
+        topic: "mocked".to_owned(),
+        key: String::new(),
+        attributes: Vec::new(),
+        payload: Bytes::from_static(b"{}"),
+        timestamp: Timestamp::now(),
+        expires_in: None,
+    }
+}
+
+fn shared(brokers: String) -> Arc<Shared> {
+    let config = boxbridge_config::Kafka {
+        brokers,
+        create_topics: false,
+        partitions: 1,
+        replication: 1,
+        encrypted: false,
+        sasl: None,
+        tls: boxbridge_config::Tls::default(),
+        max_message_bytes: 1_000_000,
+        linger: Duration::ZERO,
+        compression: "none".to_owned(),
+    };
+    let limits = Limits {
+        window_records: 100,
+        window_bytes: 1 << 20,
+        stall_timeout: Duration::from_secs(15),
+    };
+    Arc::new(Shared::new(config, Vec::new(), limits))
+}
+
+#[tokio::test]
+async fn where_the_brokers_refused_us_one_record_leaves_and_the_others_follow_once_it_is_taken() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("mocked", 1, 1).unwrap();
+    let shared = shared(cluster.bootstrap_servers());
+    shared.set_refused(Lane::Urgent, true);
+    let topics = HashMap::from([("mocked".to_owned(), Topic::There { max_bytes: None })]);
+    let mut session = Session::start(shared, Lane::Urgent, topics).unwrap();
+
+    for number in 1..=20 {
+        session.submit(Sequence(number), message());
+    }
+    assert_eq!((session.in_flight.len(), session.held.len()), (1, 19));
+
+    for number in 1..=20 {
+        let sequence = Sequence(number);
+        let taken = Answer::Acknowledged {
+            sequence,
+            heard: true,
+        };
+        assert_eq!(session.next().await, Ok(taken));
+    }
+    assert!(session.held.is_empty());
+}

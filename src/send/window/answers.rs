@@ -1,0 +1,210 @@
+//! What an answer means: the record is out of the window, is to be set aside, or waits, with its device, its topic or its whole template.
+//!
+//! Promises: what passes by itself sets nothing aside, ever. Deliberately says nothing: the caller has the other side's words.
+
+use std::time::Instant;
+
+use super::flow::Course;
+use super::template::Template;
+use super::{Now, Replayed, State, Window};
+use crate::send::Reason;
+use boxbridge_event::Sequence;
+
+/// A record that alone is refused so often without a reason, while others of its template are taken, is itself the reason: half a minute.
+const UNEXPLAINED_TRIES: u32 = 6;
+
+/// What to do with a refused record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    SetAside,
+    /// It is tried again later. Nothing waits where the record is not known.
+    Wait(Option<Extent>),
+}
+
+/// What waits after a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// This template on one device, and for the first few tries the whole device.
+    Topic(Template),
+    Template(Template),
+}
+
+impl<T> Window<T> {
+    /// It is in the session now.
+    pub fn submitted(&mut self, sequence: Sequence, bytes: usize, now: Now) {
+        let Some(entry) = self.entries.get(&sequence) else {
+            return;
+        };
+        let template = self.template(entry, now);
+
+        self.leave_place(sequence);
+        let Some(entry) = self.entries.get_mut(&sequence) else {
+            return;
+        };
+        entry.state = State::Submitted {
+            template,
+            bytes,
+            at: now.at,
+        };
+        entry.attempts += 1;
+        if entry.refused.is_some() {
+            self.resubmitted.insert(sequence);
+        }
+
+        self.submitted.insert(sequence, template);
+        self.submitted_bytes += bytes;
+        self.pace.submitted(self.submitted_bytes, now.at);
+    }
+
+    /// It is answered, or there was nothing to send: out of the window.
+    pub fn answered(&mut self, sequence: Sequence, now: Instant) -> Option<T> {
+        self.leave_place(sequence);
+        let entry = self.entries.remove(&sequence)?;
+
+        self.alone = self.alone.filter(|alone| *alone != sequence);
+        self.full_since = None;
+        self.held_bytes -= entry.held_bytes;
+        if entry.replayed == Replayed::Yes {
+            self.replayed.records -= 1;
+            self.replayed.bytes -= entry.held_bytes;
+        }
+        self.live[usize::from(entry.person_type.number())].remove(&sequence);
+
+        if let Some((template, _)) = entry.refused {
+            self.setbacks.gone(&entry.device, template, now);
+        }
+        self.suspicion
+            .iter_mut()
+            .for_each(|suspicion| suspicion.forget(sequence));
+        self.unpark_open();
+        Some(entry.payload)
+    }
+
+    /// The destination took it: its topic flows, and the connection lives.
+    pub fn taken(&mut self, sequence: Sequence, now: Instant) -> Option<T> {
+        let entry = self.entries.get(&sequence)?;
+        let State::Submitted {
+            template,
+            bytes,
+            at,
+        } = entry.state
+        else {
+            return self.answered(sequence, now);
+        };
+
+        let freed = self.setbacks.taken(&entry.device, template);
+        self.flows[template.index()].took();
+        self.suspicion
+            .iter_mut()
+            .for_each(|suspicion| suspicion.taken(sequence, template, now));
+
+        let in_flight = self.submitted_bytes - bytes;
+        let took = now.saturating_duration_since(at);
+        self.pace.answered(bytes, took, in_flight, now);
+
+        let payload = self.answered(sequence, now);
+        freed
+            .into_iter()
+            .for_each(|sequence| self.unpark(sequence, template));
+        payload
+    }
+
+    /// The destination refused it.
+    pub fn refused(&mut self, sequence: Sequence, reason: Reason, now: Instant) -> Consequence {
+        self.suspicion
+            .iter_mut()
+            .for_each(|suspicion| suspicion.answered(sequence));
+        let Some(State::Submitted { template, .. }) =
+            self.entries.get(&sequence).map(|entry| entry.state)
+        else {
+            return Consequence::Wait(None);
+        };
+
+        let course = self.course(sequence, template, reason, now);
+        if course == Course::SetAside {
+            return Consequence::SetAside;
+        }
+        self.alone = self.alone.filter(|alone| *alone != sequence);
+        self.leave_place(sequence);
+        Consequence::Wait(Some(match course {
+            Course::Retry => self.set_back(sequence, template, now),
+            Course::Pause | Course::SetAside => self.wait_with_template(sequence, template),
+        }))
+    }
+
+    fn course(
+        &mut self,
+        sequence: Sequence,
+        template: Template,
+        reason: Reason,
+        now: Instant,
+    ) -> Course {
+        let waits_already = self.waits_for_another_try(sequence, template);
+        let Some(entry) = self.entries.get_mut(&sequence) else {
+            return Course::Retry;
+        };
+        let flow = &mut self.flows[template.index()];
+        let (_, taken_before) = *entry.refused.get_or_insert((template, flow.taken));
+
+        let is_odd_one_out = reason == Reason::Unexplained
+            && entry.attempts >= UNEXPLAINED_TRIES
+            && flow.taken > taken_before;
+        if reason.is_about_its_content() {
+            return flow.misfit(reason, now);
+        }
+        if reason.is_about_the_record() || is_odd_one_out {
+            flow.judged_for_itself();
+            return Course::SetAside;
+        }
+
+        // One device whose quota is used up must not pause a type for all the others.
+        let counts = !reason.passes() || (entry.attempts == 1 && !waits_already);
+        flow.refused(reason, counts, now)
+    }
+
+    /// Whether another record of this topic or of its device was refused, and waits.
+    fn waits_for_another_try(&self, sequence: Sequence, template: Template) -> bool {
+        let Some(entry) = self.entries.get(&sequence) else {
+            return false;
+        };
+        let is_of_it = |other: &Sequence| {
+            let other = self.entries.get(other);
+            other.is_some_and(|other| other.device == entry.device)
+        };
+        self.setbacks.has(&entry.device, template) || self.retrying.iter().any(is_of_it)
+    }
+
+    /// It is tried again: in front of its device, and from the third try on in front of its topic.
+    fn set_back(&mut self, sequence: Sequence, template: Template, now: Instant) -> Extent {
+        let Some(entry) = self.entries.get(&sequence) else {
+            return Extent::Topic(template);
+        };
+        let device = entry.device.clone();
+        let again = self.setbacks.refused(&device, template, now);
+
+        if self.setbacks.is_aside(&device, template) {
+            self.park(sequence, template);
+            self.park_retrying(template, |entry| entry.device == device);
+        } else {
+            self.retry(sequence, again);
+        }
+        Extent::Topic(template)
+    }
+
+    fn wait_with_template(&mut self, sequence: Sequence, template: Template) -> Extent {
+        let set_back = self.setbacks.give_up(template);
+        set_back
+            .into_iter()
+            .for_each(|sequence| self.park(sequence, template));
+
+        self.park(sequence, template);
+        self.park_retrying(template, |_| true);
+        Extent::Template(template)
+    }
+
+    /// Its refused records cannot be set aside: nothing of its template is sent until they can.
+    pub fn block(&mut self, template: Template, is_blocked: bool) {
+        self.flows[template.index()].block(is_blocked);
+        self.unpark_open();
+    }
+}

@@ -1,0 +1,164 @@
+//! `/api/status`: JSON for this machine alone, with nothing of a person in it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::parts::gateway::{Answer, Gateway, event, exchange};
+
+/// What a `GET` with these lines in its head is answered with.
+fn ask(gateway: &Gateway, path: &str, head: &str) -> Answer {
+    let stream = TcpStream::connect(gateway.admin).unwrap();
+    exchange(
+        stream,
+        format!("GET {path} HTTP/1.1\r\n{head}\r\n\r\n").as_bytes(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn the_status_is_json_that_says_nothing_of_a_person() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    assert_eq!(
+        gateway
+            .post(
+                "/RealTimeEvent",
+                &event("canary-identity", json!(5), "gate")
+            )
+            .status,
+        200
+    );
+    let answer = ask(&gateway, "/api/status", &format!("Host: {}", gateway.admin));
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    assert!(
+        answer
+            .head
+            .to_lowercase()
+            .contains("content-type: application/json"),
+        "{}",
+        answer.head
+    );
+
+    let said = answer.body.to_string();
+    assert!(!said.contains("canary") && !said.contains("小明"), "{said}");
+    let members: Vec<_> = answer
+        .body
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let expected = [
+        "answers",
+        "events",
+        "lanes",
+        "notes",
+        "pictures",
+        "queue",
+        "ready",
+        "reasons",
+        "refusals",
+        "status_reports",
+        "version",
+    ];
+    assert_eq!(members, expected);
+
+    let documents =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md"))
+            .unwrap();
+    for member in members {
+        assert!(
+            documents.contains(&format!("`{member}`")),
+            "{member} is not in docs/operations.md"
+        );
+    }
+}
+
+#[test]
+fn the_api_answers_only_its_own_machine_and_says_so_to_others() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    let port = gateway.admin.port();
+    for host in [
+        format!("Host: localhost:{port}"),
+        format!("Host: 127.0.0.1:{port}"),
+        "Host: [::1]".to_owned(),
+    ] {
+        assert_eq!(ask(&gateway, "/api/status", &host).status, 200, "{host}");
+    }
+    for head in [
+        "Host: evil.example",
+        "Host: localhost\r\nX-Forwarded-For: 10.0.0.1",
+        "Host: localhost\r\nVia: 1.1 proxy",
+    ] {
+        let answer = ask(&gateway, "/api/status", head);
+        assert_eq!(
+            (answer.status, &answer.body["code"]),
+            (403, &json!("not_local")),
+            "{head}"
+        );
+        assert!(
+            answer.body["message"]
+                .as_str()
+                .is_some_and(|message| message.starts_with("/api ")),
+            "{}",
+            answer.body
+        );
+    }
+    // What is not there is told to nobody else either; probes are for everyone.
+    assert_eq!(
+        ask(&gateway, "/api/secrets", "Host: evil.example").status,
+        403
+    );
+    assert_eq!(
+        ask(&gateway, "/api/secrets", "Host: localhost").body["code"],
+        "not_found"
+    );
+    assert_eq!(
+        ask(&gateway, "/readyz", "Host: evil.example\r\nVia: 1.1 proxy").status,
+        200
+    );
+
+    // A name of this machine that is no loopback name: it is refused, and that is said.
+    let (said, code) = gateway.run(&["status", "--url", &format!("http://127.1:{port}")]);
+    assert!(
+        code == Some(69) && said.contains("it tells its status only on its own machine"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_gateway_older_than_the_program_is_told_from_a_stranger() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    for (readyz, expected) in [
+        (
+            "{\"ready\":true,\"reasons\":[],\"destinations\":{},\"notes\":[]}",
+            "is older than this program and has no /api/status",
+        ),
+        (
+            "hello",
+            "what answers there is no admin listener of boxbridge",
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answering = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let (mut lines, mut stream) =
+                (BufReader::new(stream.try_clone().unwrap()).lines(), stream);
+            for (status, body) in [("404 Not Found", ""), ("200 OK", readyz)] {
+                while !lines.next().unwrap().unwrap().is_empty() {}
+                write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .unwrap();
+            }
+        });
+        let (said, code) = gateway.run(&["status", "--url", &format!("http://{address}")]);
+        assert!(code == Some(69) && said.contains(expected), "{said}");
+        answering.join().unwrap();
+    }
+}

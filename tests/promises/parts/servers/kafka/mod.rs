@@ -1,0 +1,214 @@
+//! A real Apache Kafka: one KRaft node, on ports that stay its own over a restart, and a consumer to look into it.
+//!
+//! A broker takes about 5 CPU seconds to start, so tests share one ([`Broker::shared`]) under topic names of their own; only those
+//! that kill or freeze it, or need TLS and passwords, start another.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+
+use self::consumer::{answers, client, consumer, partitions, read_until};
+use self::node::{format, java, secure, settings};
+use crate::parts::child::{Child, free_port, listens};
+use crate::parts::{authority, thin_line};
+
+mod consumer;
+mod node;
+
+pub use self::consumer::Received;
+
+pub const USER: &str = "boxbridge";
+pub const PASSWORD: &str = "a password of the tests";
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Who may connect how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// One listener, for anyone.
+    None,
+    /// Also SASL_PLAINTEXT, SSL and SASL_SSL, for [`USER`] by PLAIN and SCRAM-SHA-512.
+    All,
+}
+
+pub struct Broker {
+    child: Child,
+    directory: tempfile::TempDir,
+    pub port: u16,
+    pub sasl_port: u16,
+    pub ssl_port: u16,
+    pub sasl_ssl_port: u16,
+}
+
+impl Broker {
+    /// The one that all tests of this process may use, and none may stop.
+    pub fn shared() -> &'static Broker {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        SHARED.get_or_init(|| Broker::start(Security::None))
+    }
+
+    /// The one with TLS and passwords, shared as well.
+    pub fn secured() -> &'static Broker {
+        static SECURED: OnceLock<Broker> = OnceLock::new();
+        SECURED.get_or_init(|| Broker::start(Security::All))
+    }
+
+    pub fn start(security: Security) -> Broker {
+        Broker::start_with(security, None).0
+    }
+
+    /// Reached by this address over a line that carries so many bytes a second.
+    pub fn behind_a_thin_line(bytes_per_second: u64) -> (Broker, SocketAddr) {
+        let (broker, line) = Broker::start_with(Security::None, Some(bytes_per_second));
+        (broker, line.unwrap())
+    }
+
+    fn start_with(
+        security: Security,
+        bytes_per_second: Option<u64>,
+    ) -> (Broker, Option<SocketAddr>) {
+        let directory = tempfile::tempdir().unwrap();
+        let [port, controller, sasl_port, ssl_port, sasl_ssl_port] =
+            std::array::from_fn(|_| free_port());
+        let mut settings = settings(directory.path(), port, controller);
+        let line =
+            bytes_per_second.map(|rate| thin_line::to((Ipv4Addr::LOCALHOST, port).into(), rate));
+        if let Some(line) = line {
+            // Clients go where the broker says that it is.
+            settings.insert(
+                "advertised.listeners".to_owned(),
+                format!("PLAINTEXT://{line}"),
+            );
+        }
+        if security == Security::All {
+            authority::make(directory.path());
+            secure(
+                &mut settings,
+                directory.path(),
+                [port, controller, sasl_port, ssl_port, sasl_ssl_port],
+            );
+        }
+        let properties: String = settings
+            .iter()
+            .fold(String::new(), |mut text, (key, value)| {
+                writeln!(text, "{key}={value}").unwrap();
+                text
+            });
+        std::fs::write(directory.path().join("server.properties"), properties).unwrap();
+        format(directory.path(), security);
+        let child = Child::start(
+            &java(directory.path(), "kafka.Kafka"),
+            &directory.path().join("log"),
+        );
+        let mut broker = Broker {
+            child,
+            directory,
+            port,
+            sasl_port,
+            ssl_port,
+            sasl_ssl_port,
+        };
+        broker.wait();
+        (broker, line)
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The authority that signed the broker's certificate.
+    pub fn ca_file(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    /// Starts it again after [`Broker::kill`], with its data on the same ports; [`Broker::wait`] waits until it answers.
+    pub fn start_again(&mut self) {
+        self.child = Child::start(
+            &java(self.directory.path(), "kafka.Kafka"),
+            &self.directory.path().join("log"),
+        );
+    }
+
+    /// It accepts connections and answers nothing, until [`Broker::resume`].
+    pub fn pause(&mut self) {
+        self.child.pause();
+    }
+
+    pub fn resume(&self) {
+        self.child.resume();
+    }
+
+    /// Waits until it answers a client.
+    pub fn wait(&mut self) {
+        let (port, address) = (self.port, self.address());
+        self.child
+            .wait_until("Kafka", WAIT, || listens(port) && answers(&address));
+    }
+
+    /// Makes a topic with settings such as `max.message.bytes`.
+    pub async fn make_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let topic = settings.iter().fold(
+            NewTopic::new(name, partitions, TopicReplication::Fixed(1)),
+            |topic, (key, value)| topic.set(key, value),
+        );
+        let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        for result in admin.create_topics([&topic], &options).await.unwrap() {
+            result.unwrap();
+        }
+    }
+
+    /// Changes one setting of a topic, and resets its others.
+    pub async fn set_topic(&self, name: &str, key: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
+        let settings = AlterConfig::new(ResourceSpecifier::Topic(name)).set(key, value);
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        for result in admin.alter_configs([&settings], &options).await.unwrap() {
+            result.unwrap();
+        }
+    }
+
+    pub async fn delete_topic(&self, name: &str) {
+        let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        for result in admin.delete_topics(&[name], &options).await.unwrap() {
+            result.unwrap();
+        }
+    }
+
+    /// The partitions of a topic; `None` where there is no such topic.
+    pub fn partitions(&self, topic: &str) -> Option<usize> {
+        partitions(&consumer(&self.address()), topic)
+    }
+
+    /// Reads a topic from its beginning until there are `count` messages; panics if they do not come.
+    pub async fn read(&self, topic: &str, count: usize) -> Vec<Received> {
+        self.read_until(topic, &format!("{count} messages"), move |messages| {
+            messages.len() >= count
+        })
+        .await
+    }
+
+    /// Reads a topic from its beginning until `enough` says so; panics if that does not come. Messages of one partition are in order.
+    pub async fn read_until(
+        &self,
+        topic: &str,
+        what: &str,
+        enough: impl Fn(&[Received]) -> bool + Send + 'static,
+    ) -> Vec<Received> {
+        let (address, topic, what) = (self.address(), topic.to_owned(), what.to_owned());
+        tokio::task::spawn_blocking(move || read_until(&address, &topic, &what, enough))
+            .await
+            .unwrap()
+    }
+}

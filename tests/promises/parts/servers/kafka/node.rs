@@ -1,0 +1,133 @@
+//! The node's process: its settings, its storage made once, and the command that runs a class of Kafka's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use super::{PASSWORD, Security, USER};
+use crate::parts::child::installed;
+
+pub fn settings(directory: &Path, port: u16, controller: u16) -> BTreeMap<String, String> {
+    let quorum = format!("1@127.0.0.1:{controller}");
+    let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+    let data = directory.join("data").display().to_string();
+    let pairs: [(&str, &str); 26] = [
+        ("process.roles", "broker,controller"),
+        ("node.id", "1"),
+        ("controller.quorum.voters", &quorum),
+        ("controller.listener.names", "CONTROLLER"),
+        ("listeners", &listeners),
+        (
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        ),
+        ("inter.broker.listener.name", "PLAINTEXT"),
+        ("log.dirs", &data),
+        ("num.partitions", "1"),
+        ("offsets.topic.replication.factor", "1"),
+        ("offsets.topic.num.partitions", "1"),
+        ("transaction.state.log.replication.factor", "1"),
+        ("transaction.state.log.min.isr", "1"),
+        ("share.coordinator.state.topic.replication.factor", "1"),
+        ("share.coordinator.state.topic.min.isr", "1"),
+        ("group.initial.rebalance.delay.ms", "0"),
+        ("log.cleaner.dedupe.buffer.size", "4194304"),
+        ("log.cleaner.threads", "1"),
+        // These four: a broker that was killed is let in again after 6 s instead of 15.
+        ("broker.session.timeout.ms", "1500"),
+        ("broker.heartbeat.interval.ms", "300"),
+        ("controller.quorum.election.timeout.ms", "300"),
+        ("controller.quorum.fetch.timeout.ms", "1000"),
+        ("num.network.threads", "2"),
+        ("num.io.threads", "4"),
+        // As in the field: a client that asks for a missing topic may make it by asking.
+        ("auto.create.topics.enable", "true"),
+        ("log.segment.bytes", "16777216"),
+    ];
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+pub fn secure(
+    settings: &mut BTreeMap<String, String>,
+    directory: &Path,
+    [port, controller, sasl, ssl, sasl_ssl]: [u16; 5],
+) {
+    let plain = format!(
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{USER}\" password=\"{PASSWORD}\" user_{USER}=\"{PASSWORD}\";"
+    );
+    let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned();
+    let mut set = |key: &str, value: String| settings.insert(key.to_owned(), value);
+    set(
+        "listeners",
+        format!(
+            "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SASL_PLAINTEXT://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl},SASL_SSL://127.0.0.1:{sasl_ssl}"
+        ),
+    );
+    set(
+        "listener.security.protocol.map",
+        "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL".to_owned(),
+    );
+    set("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512".to_owned());
+    for listener in ["sasl_plaintext", "sasl_ssl"] {
+        set(
+            &format!("listener.name.{listener}.plain.sasl.jaas.config"),
+            plain.clone(),
+        );
+        set(
+            &format!("listener.name.{listener}.scram-sha-512.sasl.jaas.config"),
+            scram.clone(),
+        );
+    }
+    set("ssl.keystore.type", "PEM".to_owned());
+    set(
+        "ssl.keystore.location",
+        directory.join("keystore.pem").display().to_string(),
+    );
+}
+
+pub fn format(directory: &Path, security: Security) {
+    let mut command = java(directory, "kafka.tools.StorageTool");
+    command
+        .args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"])
+        .arg(directory.join("server.properties"));
+    if security == Security::All {
+        command.args([
+            "--add-scram",
+            &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
+        ]);
+    }
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "kafka format: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A class of Kafka's; `kafka.Kafka` gets its settings file.
+pub fn java(directory: &Path, class: &str) -> Command {
+    let mut command = Command::new("java");
+    // The class path is relative, for the shared class archive, which knows it by its words.
+    command.current_dir(installed("kafka-4.4.0")).args([
+        "-Xms64m",
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+    ]);
+    command.args([
+        "-Xshare:auto",
+        "-XX:SharedArchiveFile=kafka.jsa",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-cp",
+        "libs/*",
+        class,
+    ]);
+    if class == "kafka.Kafka" {
+        command.arg(directory.join("server.properties"));
+    }
+    command
+}
