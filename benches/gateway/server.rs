@@ -14,6 +14,9 @@ use crate::parts::{Parts, s3};
 /// A backlog of a million is gone by then on a slow machine, too.
 const DELIVERY: Duration = Duration::from_secs(300);
 
+/// Seldom enough that answering costs the gateway nothing beside its work.
+const LOOK_AGAIN: Duration = Duration::from_millis(80);
+
 /// What stands on the boxes' side of the wire.
 #[derive(Clone)]
 pub enum Subject {
@@ -193,7 +196,13 @@ impl Server {
     /// Waits until at most so many records wait, over all destinations.
     pub fn wait_until_waiting(&mut self, records: f64) {
         let Some(admin) = self.admin else { return };
-        let is_there = || waiting(admin).is_some_and(|waiting| waiting <= records);
+        let is_there = || {
+            let is_there = waiting(admin).is_some_and(|waiting| waiting <= records);
+            if !is_there {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            is_there
+        };
         self.child.wait_until("delivery", DELIVERY, is_there);
     }
 
