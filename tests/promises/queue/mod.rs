@@ -11,4 +11,5 @@ mod restarts;
 mod rot;
 pub mod support;
 mod unread;
+mod waiting;
 mod witness;
