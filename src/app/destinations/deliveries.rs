@@ -12,7 +12,7 @@ use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::fault::{Starts, caught};
 use crate::gateway::{
-    Backlog, Delivery, Fetches, Records, Render, ToBus, ToStore, Unplaced, deliver,
+    Backlog, Delivery, DiskLog, Fetches, Records, Render, ToBus, ToStore, Unplaced, deliver,
 };
 use crate::normalize;
 use crate::queue::Cursor;
@@ -84,12 +84,17 @@ impl Deliveries<'_> {
         lane: Lane,
         cursor: Cursor,
         (destination, render, link): (Arc<D>, R, &Arc<Link>),
-    ) -> Delivery<D, R, Cursor> {
+    ) -> Delivery<D, R, DiskLog> {
         let send = &self.config.send;
+        let source = DiskLog {
+            cursor,
+            ages: Arc::clone(&self.data.ages),
+        };
+
         Delivery {
             lane,
             destination,
-            backlog: Backlog::new(cursor, send, render.poison()),
+            backlog: Backlog::new(source, send, render.poison()),
             render,
             verdicts: settings.is_bus().then(|| self.data.queue.verdicts(lane)),
             aside: Arc::clone(&self.data.aside),
@@ -97,7 +102,6 @@ impl Deliveries<'_> {
             link: Arc::clone(link),
             retry_max: send.retry_max,
             is_expiring: false,
-            ages: Arc::clone(&self.data.ages),
             fetches: Fetches::default(),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use boxbridge::app::destinations::picture_store;
 use boxbridge::app::keep_delivering;
 use boxbridge::gateway::kept::Aside;
-use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus, Unplaced};
+use boxbridge::gateway::{Ages, Backlog, Delivery, DiskLog, Fetches, Render as _, ToBus, Unplaced};
 use boxbridge::ingest::{self, Accept, Ended, Listener, Received, Room, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
@@ -111,6 +111,11 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         queue.epoch(),
         boxbridge::normalize::table,
     )));
+    let clock = Arc::new(Clock::open(&Disk::default(), folder.path()));
+    let source = DiskLog {
+        cursor: queue.cursor("mqtt", Lane::Normal).unwrap(),
+        ages: Arc::new(Ages::new(clock, queue.newest())),
+    };
     let delivery = Delivery {
         lane: Lane::Normal,
         destination: Arc::new(Faulty {
@@ -118,11 +123,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
             delivered,
             link: Arc::clone(&link),
         }),
-        backlog: Backlog::new(
-            queue.cursor("mqtt", Lane::Normal).unwrap(),
-            &config.send,
-            render.poison(),
-        ),
+        backlog: Backlog::new(source, &config.send, render.poison()),
         render,
         verdicts: None,
         aside: Arc::new(
@@ -131,10 +132,6 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         link: Arc::clone(&link),
         retry_max: config.send.retry_max,
         is_expiring: false,
-        ages: Arc::new(Ages::new(
-            Arc::new(Clock::open(&Disk::default(), folder.path())),
-            queue.newest(),
-        )),
         fetches: Fetches::default(),
         unplaced: Unplaced::default(),
     };
