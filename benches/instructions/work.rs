@@ -100,8 +100,13 @@ fn entry(normalized: &Normalized, number: u64) -> Entry {
 
 fn router() -> Router {
     let config = config();
-    let places = picture_store::configured(&config);
-    Router::new(&config.routes, places, "b81f", boxbridge::normalize::table)
+    let locations = picture_store::configured(&config);
+    Router::new(
+        &config.routes,
+        locations,
+        "b81f",
+        boxbridge::normalize::table,
+    )
 }
 
 fn config() -> Config {

@@ -91,6 +91,7 @@ impl Deliveries<'_> {
             cursor,
             ages: Arc::clone(&self.data.ages),
         };
+
         Delivery {
             lane,
             destination,
