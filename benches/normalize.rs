@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use boxbridge::normalize::{Batch, Context, Limits, Room, normalize};
+use boxbridge::normalize::{Batch, Context, Limits, RepairRoom, normalize};
 use boxbridge_config::ScoreScale;
 use boxbridge_event::{Feed, Source, Timestamp};
 use bytes::Bytes;
@@ -48,7 +48,7 @@ fn main() {
         gateway: "edge-1",
         settings: &settings,
         limits,
-        room: Room(&|_| true),
+        room: RepairRoom(&|_| true),
     };
     let (mut ours, mut plain) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
