@@ -106,8 +106,8 @@ impl Embedded {
         };
         let (username, password) = self.login();
 
-        // Version 5 limits what is on its way, so that a ping never waits behind a thousand events for one slow subscriber; and it says what
-        // nobody heard. Subscribers speak the version that they like.
+        // Version 5 bounds the events on their way, so that a ping never waits behind a thousand of them for one slow subscriber; and it says
+        // which ones nobody heard. Subscribers speak the version that they like.
         boxbridge_config::Mqtt {
             broker: Some(broker),
             version: MqttVersion::V5,
@@ -132,7 +132,7 @@ impl Embedded {
         self.running.subscribed().await;
     }
 
-    /// Lets connected clients take what waits for them, stops the broker and frees its ports; blocks for a moment. How many messages were not
+    /// Lets connected clients take their messages, stops the broker and frees its ports; blocks for a moment. How many messages were not
     /// taken.
     pub fn stop(mut self) -> usize {
         self.running.stop()

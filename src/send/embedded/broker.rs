@@ -33,14 +33,14 @@ use sessions::Sessions;
 /// It does little work of its own: two threads keep one busy connection from holding up the others.
 const THREADS: usize = 2;
 const TICK: Duration = Duration::from_secs(1);
-/// At a stop: for connected clients to take what waits for them.
+/// At a stop: for connected clients to take their messages.
 const DRAIN: Duration = Duration::from_millis(500);
 /// For DISCONNECT to be written to all.
 const GOODBYES: Duration = Duration::from_millis(200);
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 const USER: &str = "boxbridge-gateway";
 
-/// What all connections share.
+/// All connections share this.
 struct Shared {
     sessions: Sessions,
     admission: Arc<Admission>,

@@ -40,7 +40,7 @@ impl Access {
         }
     }
 
-    /// What the client may be, or the reason why it may not connect.
+    /// As what the client may connect, or the reason why it may not.
     pub fn check(&self, connect: &Connect, slot: &Slot, from: IpAddr) -> Result<Role, u8> {
         if connect.has_method {
             return Err(reason::BAD_METHOD);
@@ -70,7 +70,7 @@ impl Access {
         }
     }
 
-    /// Counts what a client published, and says so.
+    /// Counts a publication of a client, and says so.
     pub fn refuse_publication(&self, what: &str, from: IpAddr) {
         if let Some(count) = self.refused_publications.add(1) {
             warn!(client.address = %from, count, "a {what} of a client was refused: only the gateway publishes to the embedded broker");

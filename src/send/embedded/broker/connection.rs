@@ -103,7 +103,7 @@ where
     say_goodbye(&mut writer, version, reason).await;
 }
 
-/// What it may be.
+/// As what the client is let in.
 fn admit(
     connect: Result<Connect, ConnectError>,
     slot: &Slot,

@@ -16,7 +16,7 @@ pub(super) enum Version {
     V5,
 }
 
-/// What the other side may send.
+/// Who the other side is, and so which packets it may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Client,

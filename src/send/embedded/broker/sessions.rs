@@ -39,7 +39,7 @@ const HELD_MAX: usize = 64 << 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Told once whether anybody wanted a publication.
-pub(super) type Answer = Box<dyn FnOnce(bool) + Send>;
+pub(super) type Acknowledge = Box<dyn FnOnce(bool) + Send>;
 
 /// Whether a publication may be held back for slow subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,14 +100,14 @@ impl Sessions {
         drop(subscribed.wait_for(|subscribed| *subscribed).await);
     }
 
-    /// Hands a publication to all who want it, with its QoS and whether it is retained. Waits for slow subscribers, within reason, unless it is
+    /// Hands a publication to all its subscribers, with its QoS and whether it is retained. Waits for slow subscribers, within reason, unless it is
     /// an alert.
     pub async fn publish(
         &self,
         message: Arc<Message>,
         (qos, retain): (u8, bool),
         priority: Priority,
-        answer: Answer,
+        answer: Acknowledge,
     ) {
         loop {
             let moved = self.moved.notified();
@@ -129,7 +129,7 @@ impl Sessions {
         register: &mut Register,
         message: &Arc<Message>,
         (qos, retain, priority): (u8, bool, Priority),
-        answer: Answer,
+        answer: Acknowledge,
     ) {
         let is_retained = retain && self.retain(register, message, qos);
         let mut told = Vec::new();
@@ -196,7 +196,7 @@ impl Sessions {
         }
     }
 
-    /// What goes out next on this connection, with its packet id.
+    /// The next message on this connection, with its packet id.
     pub fn next(&self, client_id: &str, connection: u64) -> Option<(Delivery, u16)> {
         let next = self.lock().session(client_id, connection)?.next();
         if next.is_some() {
@@ -241,7 +241,7 @@ impl Register {
             .max_by_key(|(_, session)| session.bytes())
     }
 
-    /// Whether a subscriber of this topic is full and waited for, or those who are not there yet could not be told later.
+    /// Whether the lane waits for a full subscriber of this topic, or has no room to remember the message for clients that are not back yet.
     fn holds_back(&mut self, topic: &str) -> bool {
         let backlog = self.startup_backlog.as_ref();
         if backlog.is_some_and(|backlog| backlog.is_full(Priority::Normal)) {

@@ -1,4 +1,4 @@
-//! Counts what may happen thousands of times a second, and says when that is worth a line in the log.
+//! Counts something that may happen thousands of times a second, and tells when a line in the log is due.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use boxbridge::send::Destination;
-use boxbridge::send::mqtt::{Identity, Mqtt};
+use boxbridge::send::mqtt::{GatewayIdentity, Mqtt};
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{Lane, Message, Timestamp};
 use bytes::Bytes;
@@ -51,8 +51,8 @@ fn settings(url: &str, settings: &[(&str, &str)]) -> boxbridge_config::Send {
         .send
 }
 
-fn identity() -> Identity {
-    Identity {
+fn identity() -> GatewayIdentity {
+    GatewayIdentity {
         destination: "mqtt".into(),
         site: "lobby".to_owned(),
         gateway: "edge-1".to_owned(),

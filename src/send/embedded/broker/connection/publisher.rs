@@ -16,7 +16,7 @@ use super::super::packet::publication::{Message, Publication};
 use super::super::packet::reply::{Offer, Reply, Welcome};
 use super::super::packet::request::Request;
 use super::super::packet::{Role, reason};
-use super::super::sessions::{Answer, Priority, Sessions};
+use super::super::sessions::{Acknowledge, Priority, Sessions};
 use super::writer::{Outbox, Writer};
 use super::{Disconnected, Established, next_frame};
 use boxbridge_event::Lane;
@@ -105,7 +105,7 @@ async fn publish_will(sessions: &Sessions, will: &Will) {
     }
 }
 
-/// Reads what the gateway publishes, until it disconnects.
+/// Reads the gateway's publications, until it disconnects.
 async fn publications(
     reader: &mut (impl AsyncRead + Unpin),
     keep_alive: Duration,
@@ -150,7 +150,7 @@ impl Publisher<'_> {
     }
 
     /// How a publication is answered, once it is known whether anybody wanted it.
-    fn answer_to(&self, qos: u8, packet_id: u16) -> Answer {
+    fn answer_to(&self, qos: u8, packet_id: u16) -> Acknowledge {
         let outbox = Arc::clone(&self.outbox);
         Box::new(move |is_heard| {
             let reason = if is_heard {

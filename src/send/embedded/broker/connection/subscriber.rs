@@ -105,7 +105,7 @@ where
     }
 }
 
-/// Reads what a subscriber asks for, until it disconnects.
+/// Reads and answers a subscriber's requests, until it disconnects.
 async fn requests(
     reader: &mut (impl AsyncRead + Unpin),
     keep_alive: Duration,
@@ -136,7 +136,7 @@ async fn requests(
     }
 }
 
-/// Writes what waits for a subscriber, as long as it takes it.
+/// Writes a subscriber's answers and messages, as long as it takes them.
 async fn deliveries<Io: AsyncWrite>(
     writer: &mut Writer<Io>,
     client: &Client<'_>,
@@ -170,7 +170,7 @@ impl Client<'_> {
         })
     }
 
-    /// Does what a request asks for; the answer, where it has one.
+    /// Fulfils a request; the answer, where it has one.
     fn answer(&self, request: Request) -> Option<Reply> {
         let sessions = &self.shared.sessions;
         match request {

@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::connect::Will;
 
-/// Beside its packet: the structure itself, and what the allocators add.
+/// Beside its packet: the structure itself, and the allocators' share.
 const OVERHEAD: usize = 256;
 /// Property identifiers (MQTT 5, 2.2.2.2).
 const PAYLOAD_FORMAT: u8 = 0x01;
@@ -37,7 +37,7 @@ pub(in super::super) struct Message {
     pub topic: String,
     pub payload: Bytes,
     properties: Bytes,
-    /// Where among the properties the expiry's four bytes stand, and what they say.
+    /// The position of the expiry's four bytes among the properties, and their value.
     expiry: Option<(Range<usize>, Duration)>,
     came: Instant,
     pub weight: usize,
@@ -60,7 +60,7 @@ pub(in super::super) struct Publication {
 }
 
 impl Publication {
-    /// From the first byte of a packet of MQTT 5 and what follows its length; `None` if it is malformed.
+    /// From the first byte of a packet of MQTT 5 and its body; `None` if it is malformed.
     pub fn parse(first: u8, mut body: Bytes, held: &HeldBytes) -> Option<Publication> {
         let qos = first >> 1 & 3;
         let length = usize::from(body.try_get_u16().ok()?);

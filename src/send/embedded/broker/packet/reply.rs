@@ -36,14 +36,14 @@ pub(in super::super) enum Reply {
 pub(in super::super) struct Welcome {
     /// A session was there already.
     pub is_present: bool,
-    /// How long the session is kept, where that is not what the client asked for.
+    /// How long the session is kept, where the client asked for another time.
     pub expiry_seconds: Option<u32>,
     /// The client's id, where it gave none.
     pub assigned: Option<String>,
     pub offer: Option<Offer>,
 }
 
-/// What a publisher has to keep to.
+/// The limits for a publisher.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Offer {
     pub receive_maximum: u16,

@@ -1,4 +1,4 @@
-//! What a connection asks for after its CONNECT.
+//! The packets of a connection after its CONNECT.
 //!
 //! Deliberately decodes nothing itself: `rmqtt_codec` does, and this file translates.
 

@@ -1,4 +1,4 @@
-//! What comes in, however broken it is.
+//! Bytes that come in, however broken they are.
 
 use bytes::BytesMut;
 

@@ -1,6 +1,6 @@
 //! How long a slow subscriber may hold the normal lane back: as long as it keeps a pace and no other subscriber waits for it.
 //!
-//! The disk holds a backlog better than a queue in memory, so the lane is published at the pace of those who listen.
+//! The disk holds a backlog better than a queue in memory, so the lane is published at its subscribers' pace.
 //!
 //! Promises: a subscriber that takes next to nothing holds the lane back for a second; a slow one for [`PATIENCE`] while others could take more;
 //! then its own oldest messages go when its queue is full, until it has caught up. One address, however many sessions it opens one after the
@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 use super::session::Session;
 use boxbridge_event::Sharer;
 
-/// Messages waiting for a subscriber at which the lane waits for it: far from what its queue holds, few enough that what comes behind
-/// them is still live.
+/// The lane waits for a subscriber with so many messages waiting: its queue holds far more, and the messages behind these are still live.
 const FULL: usize = 64;
 /// The same in bytes, for events with their pictures inline.
 const FULL_BYTES: usize = 4 << 20;
@@ -23,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// While somebody else has room: an employee at a gate waits no longer for another's slow screen.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What all sessions of one address may cost those who could take more.
+/// For so long all sessions of one address may hold up subscribers that could take more.
 const CREDIT: Duration = Duration::from_secs(4);
 /// It comes back this many times slower than it goes.
 const REGAINED: u32 = 10;
@@ -109,7 +108,7 @@ pub(super) struct Pace {
     /// Messages it took since then.
     taken: usize,
     since: Instant,
-    /// Since when somebody who had room has been waiting for it.
+    /// Since when a subscriber with room has been waiting for it.
     in_the_way: Option<Instant>,
     given_up: bool,
 }

@@ -13,7 +13,7 @@ const OFFLINE_MAX: usize = 256;
 /// How long a session outlives its connection at most: a shift change, a reboot; not a screen that was taken down.
 const KEPT_FOR: Duration = Duration::from_secs(3_600);
 
-/// What a client that connects finds.
+/// The session of a client that connects.
 pub(in super::super) struct Resumption {
     /// Its session was there already.
     pub is_present: bool,
@@ -105,7 +105,7 @@ impl Sessions {
         self.count_dropped(client_id, session.depth(), why);
     }
 
-    /// What time brings: the first seconds end, abandoned sessions end.
+    /// Looks after everything that ends with time: the first seconds, abandoned sessions.
     pub fn tick(&self) {
         let mut register = self.lock();
         let backlog = &mut register.startup_backlog;
@@ -121,7 +121,7 @@ impl Sessions {
         }
     }
 
-    /// Lets connected clients take what waits for them, at most for so long, and closes their connections. How many messages were not taken.
+    /// Lets connected clients take their messages, at most for so long, and closes their connections. How many messages were not taken.
     pub async fn drain(&self, at_most: Duration) -> usize {
         let late = tokio::time::Instant::now() + at_most;
         loop {

@@ -1,7 +1,7 @@
 //! One session: its subscriptions, its queue, its messages without an acknowledgement. It may outlive its connection.
 //!
 //! Promises: messages go out in the order they came; where they are too many, the oldest go first; a message that was sent and not
-//! acknowledged is sent again on the next connection. Deliberately holds no payload of its own: a message is shared by all who wait for it.
+//! acknowledged is sent again on the next connection. Deliberately holds no payload of its own: all sessions share a message.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use boxbridge_event::Sharer;
 const WAITING_MAX: usize = 1000;
 /// Sent and not yet acknowledged: enough for a line with some delay.
 const IN_FLIGHT_MAX: u16 = 32;
-/// What a message costs a subscriber beside its bytes, which all share.
+/// The cost of a message for a subscriber, beside the bytes that all share.
 const SLOT: usize = 64;
 
 pub(super) struct Session {

@@ -1,9 +1,9 @@
 //! The publications of the first seconds after a start, for subscribers that are on their way back.
 //!
-//! Sessions live in memory, so after a restart the broker knows nobody. To hold alerts back until everybody is there would make them late
-//! for those who are; to send them at once would lose them for the others. So they go out at once *and* are remembered for [`LASTS`]: a client
-//! that subscribes within it gets what it missed, and a publication that nobody wanted so far is answered when somebody does, or when the time
-//! is over.
+//! Sessions live in memory, so after a restart the broker knows nobody. If alerts waited until everybody is back, they would be late for the
+//! clients that are; if they were only sent at once, the others would miss them. So they go out at once *and* are remembered for [`LASTS`]: a
+//! client that subscribes in this time gets the publications that it missed. A publication that nobody wanted so far is answered when somebody
+//! does, or when the time is over.
 //!
 //! Promises: nobody is told the same twice; the memory is bounded, for alerts and the rest separately, so that no backlog takes the alerts'
 //! room; a message that is no alert and finds no room waits on disk until the time is over.
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::super::packet::publication::Message;
 use super::session::Session;
-use super::{Answer, Priority};
+use super::{Acknowledge, Priority};
 
 /// Clients try again a second or two after their connection broke. Longer would be too late for an alert anyway.
 const LASTS: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ struct Remembered {
     /// The sessions that have it, in order.
     told: Vec<u64>,
     /// Where nobody has heard it yet.
-    unanswered: Option<Answer>,
+    unanswered: Option<Acknowledge>,
 }
 
 impl StartupBacklog {
@@ -77,7 +77,7 @@ impl StartupBacklog {
         qos: u8,
         priority: Priority,
         mut told: Vec<u64>,
-        answer: Answer,
+        answer: Acknowledge,
     ) {
         if self.is_full(priority) {
             return answer(!told.is_empty());
@@ -101,7 +101,7 @@ impl StartupBacklog {
         self.used(priority, bytes).count += 1;
     }
 
-    /// Somebody subscribed: queues what it has missed so far. How many older messages had to go for that.
+    /// Somebody subscribed: queues the publications that it has missed. How many older messages had to go for that.
     pub fn tell(&mut self, session: &mut Session) -> usize {
         let mut dropped = 0;
         let mut marks = Vec::new();
@@ -128,7 +128,7 @@ impl StartupBacklog {
         used
     }
 
-    /// What nobody has heard is answered so.
+    /// Publications that nobody has heard are answered so.
     pub fn end(self) {
         self.publications
             .into_iter()

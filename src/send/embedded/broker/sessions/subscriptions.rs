@@ -1,4 +1,4 @@
-//! SUBSCRIBE and UNSUBSCRIBE: which filters are granted, and what a new subscriber is told at once.
+//! SUBSCRIBE and UNSUBSCRIBE: which filters are granted, and which messages a new subscriber gets at once.
 //!
 //! Promises: subscriptions are bounded, of one session and of all, since each publication is held against every one. A filter that a session
 //! has already takes no more room. Where all are taken, a new one may end a session of the address with most of them (`quota`). Retained messages

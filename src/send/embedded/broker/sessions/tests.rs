@@ -1,4 +1,4 @@
-//! What the sessions do where no queue shows it.
+//! Sessions and their limits, where no connection shows them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
