@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod black_hole;
 pub mod certificates;
+pub mod cgroup;
 pub mod child;
 pub mod faulty_disk;
 pub mod gateway;
@@ -13,4 +14,5 @@ pub mod subscriber;
 pub mod thin_line;
 pub mod volume;
 
+pub use child::PATIENCE;
 pub use servers::{haproxy, kafka, mosquitto, prometheus, s3, stub_broker};
