@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use boxbridge::send::mqtt::{Identity, Mqtt};
+use boxbridge::send::mqtt::{GatewayIdentity, Mqtt};
 use boxbridge::send::{Answer, Destination, Session};
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{Lane, Message, Sequence, Timestamp};
@@ -67,7 +67,7 @@ fn destination(broker: &str, version: &str) -> anyhow::Result<Mqtt> {
         .broker
         .clone()
         .ok_or_else(|| anyhow::anyhow!("a broker of one's own is wanted"))?;
-    let identity = Identity {
+    let identity = GatewayIdentity {
         destination: "mqtt".into(),
         site: "bench".to_owned(),
         gateway: "bench".to_owned(),

@@ -29,11 +29,13 @@ impl Charset {
         if bytes.first()?.is_ascii() {
             return Some(1);
         }
+
         let mut decoder = self.0.new_decoder_without_bom_handling();
         for length in 1..=BYTES_MAX {
             let mut text = [0; 4 * BYTES_MAX];
             let (_, _, written, _) =
                 decoder.decode_to_utf8(bytes.get(length - 1..length)?, &mut text, false);
+
             match text.get(..written)?.last() {
                 None => {}
                 // The character is broken off: this byte begins the next one.

@@ -114,7 +114,7 @@ names! {
     counter SAVED = "boxbridge_send_pictures_saved_bytes_total";
     /// Records whose pictures wait for the store.
     gauge PICTURES_WAITING = "boxbridge_send_pictures_waiting";
-    /// Messages that the broker in this process gave up for a slow subscriber.
+    /// Messages that the broker in this process dropped before a subscriber took them.
     counter EMBEDDED_DROPPED = "boxbridge_send_embedded_dropped_total";
     /// Person types of which events wait at a destination since it refused them.
     gauge PAUSED = "boxbridge_send_paused";

@@ -16,7 +16,7 @@ use crate::queue::Queue;
 use crate::route::{PictureLocations, Router};
 use crate::send::embedded::{Embedded, StartError};
 use crate::send::kafka::{self, Kafka};
-use crate::send::mqtt::{Identity, Mqtt};
+use crate::send::mqtt::{GatewayIdentity, Mqtt};
 use crate::send::store::{self, Store};
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
@@ -54,7 +54,7 @@ pub fn mqtt(
     let Some(broker) = settings.broker.clone() else {
         return Ok(None);
     };
-    let identity = Identity {
+    let identity = GatewayIdentity {
         destination: Arc::clone(name),
         site: config.site.clone(),
         gateway: config.gateway.clone(),

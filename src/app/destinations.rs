@@ -112,7 +112,7 @@ impl Start<'_> {
     {
         let link = Arc::new(Link::new(
             Arc::clone(&settings.name),
-            settings.kind.word().as_str(),
+            settings.kind.name().as_str(),
         ));
         for lane in Lane::ALL.iter().copied() {
             let Some(cursor) = self.queue.cursor(&settings.name, lane) else {

@@ -100,7 +100,7 @@ fn summary(config: &Config) -> String {
             format!(
                 ", {} ({}) {}",
                 other.name,
-                other.kind.word().as_str(),
+                other.kind.name().as_str(),
                 place(other)
             )
         })
@@ -150,7 +150,7 @@ async fn online(config: &Config) -> Vec<Finding> {
         let Some(found) = probe(destination, config).await else {
             continue;
         };
-        let kind = destination.kind.word().as_str();
+        let kind = destination.kind.name().as_str();
         let found = found.map_err(|problem| said_of(&destination.name, kind, problem));
         findings.push(Finding {
             what: Arc::clone(&destination.name),

@@ -9,10 +9,43 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use super::document_end::DocumentEnd;
+use self::document_end::DocumentEnd;
 use super::room::Room;
 use crate::charset::Charset;
 use boxbridge_event::{Code, Refusal};
+
+mod document_end;
+
+/// A body as it arrived.
+pub struct Received {
+    pub bytes: Bytes,
+    /// The sender may have declared too small a length, by counting characters instead of bytes.
+    pub(super) may_be_short: bool,
+}
+
+impl Received {
+    pub fn may_be_short(&self) -> bool {
+        self.may_be_short
+    }
+
+    /// Adds to `refusal` by how much the declared length of `body` may be too small. Looks at the whole body.
+    pub fn explain(
+        may_be_short: bool,
+        body: &Bytes,
+        charset: Option<&str>,
+        mut refusal: Refusal,
+    ) -> Refusal {
+        // Only these can come of a document that is cut off.
+        let may_be_cut = matches!(refusal.code, Code::JsonInvalid | Code::EncodingInvalid);
+        if may_be_short
+            && may_be_cut
+            && let Some(shortfall) = document_end::shortfall(body, Charset::declared(charset))
+        {
+            refusal.message = format!("{}; {shortfall}", refusal.message);
+        }
+        refusal
+    }
+}
 
 /// The minimum rate counts from here on: a slow start is not an attack.
 const RATE_GRACE: Duration = Duration::from_secs(5);

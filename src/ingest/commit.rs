@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::answer::{self, Connection};
 use super::handler::RequestHead;
@@ -36,39 +37,25 @@ pub(super) async fn commit<A: Accept>(
     upload: Upload,
     is_early: bool,
 ) -> Response {
-    let (exchange, room) = (upload.request.peer.exchange.clone(), upload.room.clone());
+    let exchange = upload.request.peer.exchange.clone();
+    let room = upload.room.clone();
     let may_be_short = upload.body.may_be_short;
     let first_come = Arc::new(FirstCome::default());
     let (begun, has_begun) = oneshot::channel();
-    let mut task = service.commits.spawn(work_in_turn(
-        Arc::clone(service),
-        upload,
-        Arc::clone(&first_come),
-        begun,
-    ));
+    let work = work_in_turn(Arc::clone(service), upload, Arc::clone(&first_come), begun);
+    let task = service.commits.spawn(work);
 
     let _ = has_begun.await;
     let arrived = Instant::now();
     exchange.hold_until_written(Box::new(room));
 
-    let reply = match tokio::time::timeout(service.settings.answer_deadline, &mut task).await {
-        Ok(reply) => reply,
-        Err(_) if first_come.is_first() => {
-            metrics::answered(Outcome::Refused, arrived.elapsed());
-            let late = Refusal::new(
-                Code::AnswerLate,
-                "not on disk in time: it is still being written",
-            );
-            return answer::refusal(&late, closed_if(is_early || may_be_short));
-        }
-        Err(_) => task.await,
+    let deadline = service.settings.answer_deadline;
+    let Some(reply) = reply_in_time(task, deadline, &first_come).await else {
+        metrics::answered(Outcome::Refused, arrived.elapsed());
+        let message = "not on disk in time: it is still being written";
+        let late = Refusal::new(Code::AnswerLate, message);
+        return answer::refusal(&late, closed_if(is_early || may_be_short));
     };
-    let reply = reply.unwrap_or_else(|_| {
-        Err(Refusal::new(
-            Code::Fault,
-            "the work on this body ended early",
-        ))
-    });
 
     // The bytes after a body that was cut short are the rest of it, and no request.
     let is_cut = may_be_short && refused(&reply).is_some_and(|refusal| !refusal.code.is_pressure());
@@ -79,6 +66,22 @@ pub(super) async fn commit<A: Accept>(
     };
     metrics::answered(outcome, arrived.elapsed());
     response
+}
+
+/// The reply of the work; `None` if the deadline passes first.
+async fn reply_in_time(
+    mut task: JoinHandle<Result<Reply, Refusal>>,
+    deadline: Duration,
+    first_come: &FirstCome,
+) -> Option<Result<Reply, Refusal>> {
+    let reply = match tokio::time::timeout(deadline, &mut task).await {
+        Ok(reply) => reply,
+        Err(_) if first_come.is_first() => return None,
+        Err(_) => task.await,
+    };
+
+    let message = "the work on this body ended early";
+    Some(reply.unwrap_or_else(|_| Err(Refusal::new(Code::Fault, message))))
 }
 
 /// Decides who answers: the work that ends in time, or the deadline that passes first.
@@ -114,12 +117,11 @@ async fn work_in_turn<A: Accept>(
     let _ = begun.send(());
 
     let feed = upload.request.feed();
-    let reply = fault::caught(work(&service, upload))
-        .await
-        .unwrap_or_else(|fault| {
-            metrics::refused(feed, Code::Fault);
-            Err(Refusal::new(Code::Fault, fault.to_string()))
-        });
+    let reply = fault::caught(work(&service, upload)).await;
+    let reply = reply.unwrap_or_else(|fault| {
+        metrics::refused(feed, Code::Fault);
+        Err(Refusal::new(Code::Fault, fault.to_string()))
+    });
 
     if !first_come.is_first() {
         metrics::answered_late(accepted(&reply));
@@ -148,9 +150,8 @@ async fn work<A: Accept>(service: &Service<A>, upload: Upload) -> Result<Reply, 
         metrics::refused(request.feed(), refusal.code);
     }
     if let Some(refusal) = refused(&reply) {
-        service
-            .refusals
-            .say(request.sender, &request.shown(), refusal.code);
+        let (sender, path) = (request.sender, request.shown());
+        service.refusals.say(sender, &path, refusal.code);
     }
     reply
 }

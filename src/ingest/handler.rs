@@ -7,15 +7,15 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 
 use super::answer::{self, Connection};
 use super::body::{self, Incomplete, Length};
 use super::commit::{Upload, commit};
-use super::forwarded;
 use super::head;
 use super::path::{self, Path};
 use super::room::Room;
+use super::sender::Sender;
 use super::service::{Peer, Service};
 use super::{Accept, Received};
 use crate::charset::Charset;
@@ -42,6 +42,11 @@ impl RequestHead {
     /// The path as logs may show it.
     pub fn shown(&self) -> String {
         path::shown(self.parts.uri.path())
+    }
+
+    /// Whether the declared length may be wrong. A proxy counts for others, and chunks end where they end: only a box itself miscounts.
+    fn may_be_of_wrong_length(&self) -> bool {
+        head::is_declared_alone(&self.parts) && !self.peer.is_proxy
     }
 
     /// Who sent the event, and what the request says of it.
@@ -84,33 +89,19 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
     };
     let _in_service = peer.exchange.begin();
 
-    let (path, sender) = (
-        Path::of(&parts.uri, &service.settings),
-        service.sender(&peer, &parts.headers),
-    );
+    let path = Path::of(&parts.uri, &service.settings);
+    let sender = service.sender(&peer, &parts.headers);
     let request = RequestHead {
         parts,
         path,
         sender: sender.address,
         peer,
     };
-    if let Err(refusal) = head::check(&request.parts) {
-        return service.refuse_unread(&request, &refusal, body);
-    }
 
-    match (&request.parts.method, path) {
-        (&Method::POST, _) => match service.admit(&request.peer, sender) {
-            Ok(()) => post(&service, request, body).await,
-            Err(refusal) => service.refuse_unread(&request, &refusal, body),
-        },
-        (_, None) => {
-            service.refuse_unread(&request, &unknown_path(&service.settings, &request), body)
-        }
-        (&Method::GET | &Method::HEAD, Some(_)) => answer::presence(service.accept.is_ready()),
-        _ => {
-            let refusal = Refusal::new(Code::MethodNotAllowed, "events are sent by POST");
-            service.refuse_unread(&request, &refusal, body)
-        }
+    match service.judge(&request, sender) {
+        Err(refusal) => service.refuse_unread(&request, &refusal, body),
+        Ok(()) if request.parts.method == Method::POST => post(&service, request, body).await,
+        Ok(()) => answer::presence(service.accept.is_ready()),
     }
 }
 
@@ -130,13 +121,11 @@ async fn post<A: Accept>(
     mut body: Body,
 ) -> Response {
     let (limit, room) = service.room_for(&request);
-    // A proxy counts for others, and chunks end where they end: only a box itself can declare a wrong length.
-    let may_be_wrong = head::is_declared_alone(&request.parts) && !request.peer.is_proxy;
     let charset = head::charset(&request.parts);
     let length = Length {
         declared: head::declared_length(&request.parts),
         limit,
-        may_be_wrong,
+        may_be_wrong: request.may_be_of_wrong_length(),
         charset: Charset::declared(charset.as_deref()),
     };
     if length.declared.is_some_and(|length| length > limit as u64) {
@@ -158,27 +147,17 @@ async fn post<A: Accept>(
     unfinished.end();
     metrics::body(arrived.bytes.len());
 
-    let source = request.source(charset);
-    let refused = match request.path {
-        Some(_) => head::check_media(&request.parts, &arrived.bytes).err(),
-        None => Some(unknown_path(&service.settings, &request)),
-    };
-    let body = Received {
-        bytes: arrived.bytes,
-        may_be_short: may_be_wrong && !arrived.is_early,
-    };
-    commit(
-        service,
-        Upload {
-            request,
-            source,
-            refused,
-            body,
-            room,
+    let upload = Upload {
+        source: request.source(charset),
+        refused: service.refused_unparsed(&request, &arrived.bytes),
+        body: Received {
+            bytes: arrived.bytes,
+            may_be_short: length.may_be_wrong && !arrived.is_early,
         },
-        arrived.is_early,
-    )
-    .await
+        request,
+        room,
+    };
+    commit(service, upload, arrived.is_early).await
 }
 
 /// Counts a body as aborted unless `end` is called: hyper drops the handler when the client hangs up.
@@ -197,36 +176,27 @@ impl Drop for Unfinished {
 }
 
 impl<A: Accept> Service<A> {
-    fn sender(&self, peer: &Peer, headers: &HeaderMap) -> forwarded::Sender {
-        match peer.is_proxy {
-            true => forwarded::sender(
-                peer.address,
-                headers,
-                self.settings.forwarded_by,
-                &self.settings.trusted_proxies,
-            ),
-            false => forwarded::Sender {
-                address: peer.address,
-                hidden: None,
-            },
+    /// Whether the request may go on, as far as its head says.
+    fn judge(&self, request: &RequestHead, sender: Sender) -> Result<(), Refusal> {
+        head::check(&request.parts)?;
+
+        match (&request.parts.method, request.path) {
+            (&Method::POST, _) => self.admit(&request.peer, sender),
+            (_, None) => Err(unknown_path(&self.settings, request)),
+            (&Method::GET | &Method::HEAD, Some(_)) => Ok(()),
+            _ => {
+                let message = "events are sent by POST";
+                Err(Refusal::new(Code::MethodNotAllowed, message))
+            }
         }
     }
 
-    /// Whether `sender`, which came from `peer`, may send events.
-    fn admit(&self, peer: &Peer, sender: forwarded::Sender) -> Result<(), Refusal> {
-        if let Some(hidden) = sender.hidden {
-            let why = hidden.as_str();
-            self.silent_proxy.call_once(|| {
-                tracing::warn!(proxy = %peer.address, why, "a proxy does not say who is behind it (ingest.forwarded_by): all of them share its own address's limits; this is said once");
-            });
+    /// Why a body that has arrived is not even parsed.
+    fn refused_unparsed(&self, request: &RequestHead, body: &[u8]) -> Option<Refusal> {
+        match request.path {
+            Some(_) => head::check_media(&request.parts, body).err(),
+            None => Some(unknown_path(&self.settings, request)),
         }
-
-        let (address, allowed) = (sender.address, &self.settings.allowed_networks);
-        if allowed.is_empty() || allowed.contains(address) {
-            return Ok(());
-        }
-        let message = format!("{address} is in none of the networks that boxes may send from");
-        Err(Refusal::new(Code::SourceForbidden, message))
     }
 
     /// How large the body may be, and the memory that it is read into.
@@ -246,8 +216,8 @@ impl<A: Accept> Service<A> {
     /// Refuses a request whose body is not read. The connection ends once the sender has had time to read why.
     fn refuse_unread(&self, request: &RequestHead, refusal: &Refusal, body: Body) -> Response {
         metrics::refused(request.feed(), refusal.code);
-        self.refusals
-            .say(request.sender, &request.shown(), refusal.code);
+        let (sender, path) = (request.sender, request.shown());
+        self.refusals.say(sender, &path, refusal.code);
         tokio::spawn(body::drain(body));
         answer::refusal(refusal, Connection::Close)
     }

@@ -16,61 +16,57 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Checks the request as HTTP: host, target, length, coding, origin. Any error ends the connection. A request without a host is fine,
 /// and so is an absolute target: only one service is here, and requests of web pages are recognised by `Origin` and `Sec-Fetch-Site`.
 pub fn check(parts: &Parts) -> Result<(), Refusal> {
-    let invalid = |message: &str| Err(Refusal::new(Code::RequestInvalid, message));
+    let refused = |code, message: &str| Err(Refusal::new(code, message));
 
     if parts.uri.to_string().len() > URI_MAX {
-        return Err(Refusal::new(
+        return refused(
             Code::UriTooLong,
-            format!("at most {URI_MAX} bytes are allowed"),
-        ));
+            &format!("at most {URI_MAX} bytes are allowed"),
+        );
     }
 
     if parts.method == Method::CONNECT {
-        return Err(Refusal::new(Code::ConnectUnsupported, "this is no proxy"));
+        return refused(Code::ConnectUnsupported, "this is no proxy");
     }
 
     if parts.headers.get_all(HOST).iter().count() > 1 {
-        return invalid("more than one Host header (RFC 9112 section 3.2)");
+        let message = "more than one Host header (RFC 9112 section 3.2)";
+        return refused(Code::RequestInvalid, message);
     }
 
-    let is_cross_site = parts
-        .headers
-        .get_all(SEC_FETCH_SITE)
-        .iter()
-        .any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
-    if parts.headers.contains_key(ORIGIN) || is_cross_site {
-        return Err(Refusal::new(
-            Code::OriginForbidden,
-            "requests from web pages are not taken",
-        ));
+    if is_of_a_web_page(parts) {
+        let message = "requests from web pages are not taken";
+        return refused(Code::OriginForbidden, message);
     }
 
     transfer_encoding(parts)
 }
 
-fn transfer_encoding(parts: &Parts) -> Result<(), Refusal> {
-    let codings: Vec<_> = parts
-        .headers
-        .get_all(TRANSFER_ENCODING)
-        .iter()
-        .map(|value| value.as_bytes())
-        .collect();
-    let chunked_only = matches!(codings.as_slice(), [coding] if coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+fn is_of_a_web_page(parts: &Parts) -> bool {
+    let mut sites = parts.headers.get_all(SEC_FETCH_SITE).iter();
+    let is_cross_site = sites.any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
+    is_cross_site || parts.headers.contains_key(ORIGIN)
+}
 
-    if !codings.is_empty() && !chunked_only {
-        return Err(Refusal::new(
-            Code::TransferEncodingUnknown,
-            "the only transfer coding known here is chunked",
-        ));
-    }
-    if parts.method == Method::POST
-        && codings.is_empty()
-        && !parts.headers.contains_key(CONTENT_LENGTH)
-    {
-        return Err(Refusal::new(
-            Code::RequestInvalid,
-            "neither Content-Length nor chunked: where the body ends is unknown",
-        ));
+fn transfer_encoding(parts: &Parts) -> Result<(), Refusal> {
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    let (coding, more) = (codings.next(), codings.next());
+
+    let Some(coding) = coding else {
+        let has_end = parts.method != Method::POST || parts.headers.contains_key(CONTENT_LENGTH);
+        let message = "neither Content-Length nor chunked: where the body ends is unknown";
+        return has_end
+            .then_some(())
+            .ok_or_else(|| Refusal::new(Code::RequestInvalid, message));
+    };
+
+    let is_chunked = coding
+        .as_bytes()
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"chunked");
+    if !is_chunked || more.is_some() {
+        let message = "the only transfer coding known here is chunked";
+        return Err(Refusal::new(Code::TransferEncodingUnknown, message));
     }
     Ok(())
 }
@@ -81,40 +77,32 @@ pub fn check_media(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
         && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
         let coding = coding.to_str().unwrap_or("?");
-        return Err(Refusal::new(
-            Code::ContentEncodingUnsupported,
-            format!("content coding {coding:?} is not taken, send it plain"),
-        ));
+        let message = format!("content coding {coding:?} is not taken, send it plain");
+        return Err(Refusal::new(Code::ContentEncodingUnsupported, message));
     }
 
-    let media_type = parts
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("")
-        .to_lowercase();
-    let is_form = media_type.starts_with("multipart/")
-        || media_type.starts_with("application/x-www-form-urlencoded");
     let first = body.trim_ascii_start().first();
-    if is_form && !matches!(first, Some(b'{' | b'[')) {
-        return Err(Refusal::new(
-            Code::MediaTypeUnsupported,
-            "form data is not taken: set the box to send json",
-        ));
+    if is_form(parts) && !matches!(first, Some(b'{' | b'[')) {
+        let message = "form data is not taken: set the box to send json";
+        return Err(Refusal::new(Code::MediaTypeUnsupported, message));
     }
     Ok(())
+}
+
+fn is_form(parts: &Parts) -> bool {
+    let media_type = parts.headers.get(CONTENT_TYPE);
+    let media_type = media_type.and_then(|value| value.to_str().ok());
+    let media_type = media_type.unwrap_or("").to_lowercase();
+    media_type.starts_with("multipart/")
+        || media_type.starts_with("application/x-www-form-urlencoded")
 }
 
 /// The body's encoding as the media type declares it.
 pub fn charset(parts: &Parts) -> Option<String> {
     let media_type = parts.headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let pairs = media_type
-        .split(';')
-        .skip(1)
-        .filter_map(|parameter| parameter.split_once('='));
-    let charset = pairs
-        .into_iter()
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let parameters = media_type.split(';').skip(1);
+    let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
+    let charset = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     charset.map(|(_, value)| value.trim().trim_matches('"').to_owned())
 }
 

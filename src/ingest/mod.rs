@@ -5,30 +5,30 @@
 //! byte on a body is committed by a task of its own, so the box may hang up. Deliberately looks into a body only to find its end:
 //! `normalize` reads it.
 //!
-//! `port` holds the layers below HTTP, and `service` serves their connections. A request passes `handler`: `head`, `path` and `forwarded`
-//! judge it, `body` reads it into a `room` on a budget, `commit` hands it to the gateway, `answer` writes the reply, and `refusals` logs
-//! what was refused.
+//! `port` holds the layers below HTTP: places, deadlines, PROXY headers, and TLS once there is any. `service` is the state that all
+//! connections share, and serves one. A request passes `handler`: `head` judges it as HTTP, `path` says what it is for, `sender` whose it is
+//! and whether they may send (by networks today, by tokens once there are any). Then `body` reads it into a `room` on a budget, `commit`
+//! hands it to the gateway, `answer` writes the reply, and `refusals` logs what was refused.
 
 mod answer;
 mod body;
 mod commit;
-mod document_end;
-mod forwarded;
 mod handler;
 mod head;
 mod path;
 pub mod port;
 mod refusals;
 mod room;
+mod sender;
 mod service;
 
 use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::charset::Charset;
-use boxbridge_event::{Code, Refusal, Reply, Source};
+use boxbridge_event::{Refusal, Reply, Source};
 
+pub use body::Received;
 pub use port::{Listener, Port, STOP_MAX, serve};
 pub use room::Room;
 pub use service::Service;
@@ -53,38 +53,4 @@ pub trait Accept: Send + Sync + 'static {
 
     /// Whether a load balancer should send boxes here.
     fn is_ready(&self) -> bool;
-}
-
-/// A body as it arrived.
-pub struct Received {
-    pub bytes: Bytes,
-    /// The sender may have declared too small a length, by counting characters instead of bytes.
-    may_be_short: bool,
-}
-
-impl Received {
-    /// Whether a length that was too small can cause this refusal.
-    fn may_be_cut(code: Code) -> bool {
-        matches!(code, Code::JsonInvalid | Code::EncodingInvalid)
-    }
-
-    /// Adds to `refusal` by how much the declared length of `body` may be too small.
-    pub fn explain(
-        may_be_short: bool,
-        body: &Bytes,
-        charset: Option<&str>,
-        mut refusal: Refusal,
-    ) -> Refusal {
-        if may_be_short
-            && Received::may_be_cut(refusal.code)
-            && let Some(shortfall) = document_end::shortfall(body, Charset::declared(charset))
-        {
-            refusal.message = format!("{}; {shortfall}", refusal.message);
-        }
-        refusal
-    }
-
-    pub fn may_be_short(&self) -> bool {
-        self.may_be_short
-    }
 }

@@ -65,39 +65,32 @@ fn meant(path: &str) -> Cow<'_, str> {
 
 /// The path as logs and the quarantine show it: decoded, without anything that could be a token.
 pub fn shown(path: &str) -> String {
-    let decoded: String = decode(path)
+    let visible: String = decode(path)
         .chars()
         .map(|letter| if letter.is_control() { '?' } else { letter })
         .collect();
-    let mut shown = String::new();
+    let (mut shown, mut before) = (String::new(), "");
 
-    for segment in decoded.split('/').filter(|segment| !segment.is_empty()) {
-        let is_behind = shown
-            .rsplit('/')
-            .next()
-            .is_some_and(|last| last.eq_ignore_ascii_case(TOKEN_BEHIND));
+    for segment in visible.split('/').filter(|segment| !segment.is_empty()) {
+        let is_behind = before.eq_ignore_ascii_case(TOKEN_BEHIND);
+        let is_hidden = is_behind || may_be_token(segment);
         shown.push('/');
+        shown.push_str(if is_hidden { "…" } else { segment });
         if is_behind {
-            shown.push('…');
             break;
         }
-        shown.push_str(if may_be_token(segment) {
-            "…"
-        } else {
-            segment
-        });
 
         if shown.len() > SHOWN_MAX {
             shown.truncate(shown.floor_char_boundary(SHOWN_MAX));
             shown.push('…');
             break;
         }
+        before = segment;
     }
 
-    if shown.is_empty() {
-        "/".to_owned()
-    } else {
-        shown
+    match shown.is_empty() {
+        true => "/".to_owned(),
+        false => shown,
     }
 }
 
@@ -108,24 +101,22 @@ fn may_be_token(segment: &str) -> bool {
 }
 
 fn decode(path: &str) -> String {
-    let (bytes, mut decoded, mut at) = (path.as_bytes(), Vec::with_capacity(path.len()), 0);
-    while let Some(byte) = bytes.get(at) {
-        let digits = bytes
-            .get(at + 1..at + 3)
-            .filter(|_| *byte == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(meant) => {
-                decoded.push(meant);
-                at += 3;
-            }
-            None => {
-                decoded.push(*byte);
-                at += 1;
-            }
-        }
+    let mut rest = path.as_bytes();
+    let mut decoded = Vec::with_capacity(path.len());
+
+    while let [byte, after @ ..] = rest {
+        let (meant, after) = escaped(rest).unwrap_or((*byte, after));
+        decoded.push(meant);
+        rest = after;
     }
     String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// The byte that an escape such as `%2f` at the beginning of `bytes` means, and the bytes behind it.
+fn escaped(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, after) = bytes.strip_prefix(b"%")?.split_first_chunk::<2>()?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    Some((u8::from_str_radix(digits, 16).ok()?, after))
 }
 
 #[cfg(test)]
@@ -151,6 +142,7 @@ mod tests {
     #[test]
     fn no_token_is_written() {
         let token = "dGhpcy1pcy1hLXRva2Vu";
+
         for (path, expect) in [
             ("/t/abc/RealTimeEvent", "/t/…"),
             ("/T%2fabc/RealTimeEvent", "/T/…"),
@@ -161,6 +153,7 @@ mod tests {
         ] {
             assert_eq!(shown(path), expect, "{path}");
         }
+
         for path in [
             format!("/x/{token}"),
             format!("/x/{token}.json"),

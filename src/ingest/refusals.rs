@@ -37,26 +37,29 @@ impl Refusals {
     fn may_say(&self, source: Sharer) -> Option<u64> {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
+        let is_due = |line: &LastLine| now.duration_since(line.at) >= EVERY;
 
-        if let Some(before) = said.get_mut(&source) {
-            if now.duration_since(before.at) < EVERY {
-                before.left_out += 1;
+        match said.get_mut(&source) {
+            Some(line) if !is_due(line) => {
+                line.left_out += 1;
                 return None;
             }
-        } else if said.len() >= SOURCES_MAX {
-            said.retain(|_, said| now.duration_since(said.at) < EVERY);
-            if said.len() >= SOURCES_MAX {
-                return None;
+            Some(_) => {}
+            None => {
+                if said.len() >= SOURCES_MAX {
+                    said.retain(|_, line| !is_due(line));
+                }
+                if said.len() >= SOURCES_MAX {
+                    return None;
+                }
             }
         }
 
-        let before = said.insert(
-            source,
-            LastLine {
-                at: now,
-                left_out: 0,
-            },
-        );
+        let line = LastLine {
+            at: now,
+            left_out: 0,
+        };
+        let before = said.insert(source, line);
         Some(before.map_or(0, |before| before.left_out))
     }
 }

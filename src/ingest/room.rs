@@ -70,6 +70,7 @@ async fn wait_for_room(
         let released = released.notified();
         tokio::pin!(released);
         released.as_mut().enable();
+
         match ask() {
             Ok(()) => return Ok(()),
             Err(refusal) if timeout_at(deadline, released).await.is_err() => return Err(refusal),

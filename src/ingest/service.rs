@@ -1,5 +1,6 @@
 //! The HTTP service on the boxes' port: its shared state, and how one connection is served.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
 
@@ -7,6 +8,8 @@ use axum::Router;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,15 +60,15 @@ impl<A: Accept> Service<A> {
         commits: TaskTracker,
         leaving: CancellationToken,
     ) -> Arc<Service<A>> {
+        // One body of the largest size, and 1 MiB so that others can come meanwhile.
+        let history_bytes = settings.history_body_max_bytes + (1 << 20);
+        let wait = settings.in_flight_wait;
+
         Arc::new(Service {
             accept,
             places: Places::new(settings.connections_max),
-            realtime: Budget::new(settings.in_flight_max_bytes, settings.in_flight_wait),
-            // One body of the largest size, and 1 MiB so that others can come meanwhile.
-            history: History::new(
-                settings.history_body_max_bytes + (1 << 20),
-                settings.in_flight_wait,
-            ),
+            realtime: Budget::new(settings.in_flight_max_bytes, wait),
+            history: History::new(history_bytes, wait),
             settings,
             commits,
             leaving,
@@ -83,36 +86,61 @@ impl<A: Accept> Service<A> {
         place: &Place,
     ) -> Option<Peer> {
         let is_proxy = self.settings.trusted_proxies.contains(address);
+        let peer = |address, is_proxy| Peer {
+            address,
+            is_proxy,
+            exchange: exchange.clone(),
+        };
         if !is_proxy || self.settings.forwarded_by != ForwardedBy::ProxyProtocol {
-            return Some(Peer {
-                address,
-                is_proxy,
-                exchange: exchange.clone(),
-            });
+            return Some(peer(address, is_proxy));
         }
 
-        let header = tokio::time::timeout(
-            self.settings.header_timeout,
-            port::read_proxy_header(stream),
-        )
-        .await;
-        let client = match header.ok()? {
-            Ok(Said::Source(client)) => client,
-            Ok(Said::Nothing) => address,
+        let header = port::read_proxy_header(stream);
+        let header = tokio::time::timeout(self.settings.header_timeout, header).await;
+        match header.ok()? {
+            Ok(Said::Nothing) => Some(peer(address, false)),
+            Ok(Said::Source(client)) => {
+                if client != address {
+                    place.belongs_to(Sharer::of(client));
+                }
+                Some(peer(client, false))
+            }
             Err(error) => {
                 self.no_proxy_header(address, &error);
-                return None;
+                None
             }
+        }
+    }
+
+    /// What serves the requests of one connection.
+    fn http(
+        self: &Arc<Self>,
+        peer: Peer,
+    ) -> impl tower::Service<
+        Request<Incoming>,
+        Response = Response,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + use<A> {
+        let with_peer = move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            request.map(axum::body::Body::new)
         };
 
-        if client != address {
-            place.belongs_to(Sharer::of(client));
-        }
-        Some(Peer {
-            address: client,
-            is_proxy: false,
-            exchange: exchange.clone(),
-        })
+        // A client that keeps its connection must connect anew, and so find the next process or the next gateway.
+        let leaving = self.leaving.clone();
+        let with_farewell = move |mut response: Response| {
+            if leaving.is_cancelled() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            response
+        };
+
+        let router = Router::new().fallback(handle::<A>);
+        let service = router.with_state(Arc::clone(self));
+        service.map_request(with_peer).map_response(with_farewell)
     }
 
     fn no_proxy_header(&self, proxy: IpAddr, error: &NoHeader) {
@@ -165,31 +193,13 @@ impl<A: Accept> Port for Service<A> {
             () = port::last_call(&stop, &exchange) => None,
         };
         let Some(peer) = peer else { return };
+
         let source = peer.address;
-
-        let with_peer = move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(peer.clone());
-            request.map(axum::body::Body::new)
-        };
-        // A client that keeps its connection must connect anew, and so find the next process or the next gateway.
-        let leaving = self.leaving.clone();
-        let with_farewell = move |mut response: Response| {
-            if leaving.is_cancelled() {
-                response
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            response
-        };
-        let service = Router::new()
-            .fallback(handle::<A>)
-            .with_state(Arc::clone(&self));
-        let service = service.map_request(with_peer).map_response(with_farewell);
-
         let deadlines = Deadlines {
             idle: self.settings.idle_timeout,
             head: self.settings.header_timeout,
         };
+        let service = self.http(peer);
         if let Err(error) = port::run(stream, service, &exchange, deadlines, &stop).await {
             self.connection_failed(source, &error);
         }

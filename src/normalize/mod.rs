@@ -6,7 +6,8 @@
 //! pixel, and knows neither routes nor duplicates.
 //!
 //! A body passes `limits` before anything is allocated, then `reading`: it is parsed once, recognised by a `dialect`, taken apart and
-//! assembled, and gets its id. `value` has a file for each kind of value.
+//! assembled, and gets its id. A shape of document that boxes send is one file of `dialect`: how it is known, its fields, its words. A kind
+//! of value is one file of `value`. What a route leaves out of an event is not here: `normalize` keeps all that came.
 //!
 //! A body that this strict reading refuses passes `repair`, which returns a text and notes of its changes. The strict reading then reads
 //! that text, with every limit. Memory for a repair is asked for first ([`Room`]).
@@ -101,29 +102,20 @@ fn many<'a>(
         Err(refusal) if !reading::may_be_repaired(&refusal) => return Err(refusal),
         Err(refusal) => {
             let array = split_as_written(trimmed(body), context)?.ok_or(refusal)?;
-            let texts = array
-                .elements
-                .into_iter()
-                .map(|element| body.slice_ref(element))
-                .collect();
-            (texts, array.has_comma.then_some(WarningCode::JsonRepaired))
+            let warning = array.has_comma.then_some(WarningCode::JsonRepaired);
+            let elements = array.elements.into_iter();
+            (elements.map(|text| body.slice_ref(text)).collect(), warning)
         }
     };
-
     if texts.is_empty() {
-        return Err(Refusal::new(
-            Code::EventUnrecognized,
-            "the array holds no event",
-        ));
+        let message = "the array holds no event";
+        return Err(Refusal::new(Code::EventUnrecognized, message));
     }
 
     let warning = encoded.or(repaired);
-    let elements: Vec<_> = texts
-        .into_iter()
-        .map(|text| Element { text, warning })
-        .collect();
+    let elements = texts.into_iter().map(|text| Element { text, warning });
     Ok(Batch::Many(Elements {
-        elements: elements.into_iter(),
+        elements: elements.collect::<Vec<_>>().into_iter(),
         context: *context,
     }))
 }
@@ -133,11 +125,10 @@ fn split_as_written<'b>(
     body: &'b [u8],
     context: &Context<'_>,
 ) -> Result<Option<repair::split::Array<'b>>, Refusal> {
+    let readings = repair::decode::readings(body, context.source.charset.as_deref());
     let mut array = None;
-    let charsets = repair::decode::readings(body, context.source.charset.as_deref())
-        .into_iter()
-        .filter_map(Charset::of);
-    for charset in charsets {
+
+    for charset in readings.into_iter().filter_map(Charset::of) {
         match repair::split::split(body, charset, &context.limits)? {
             Some(found) if found.is_sound => return Ok(Some(found)),
             found => array = array.or(found),
@@ -158,13 +149,9 @@ fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Re
 impl Element {
     pub fn normalize(&self, context: &Context<'_>) -> Result<Normalized, Refusal> {
         let mut normalized = reading::event(&self.text, context)?;
-        normalized
-            .event
-            .warnings
-            .extend(self.warning.map(|code| Warning {
-                code,
-                field: "$".to_owned(),
-            }));
+        let field = "$".to_owned();
+        let warning = self.warning.map(|code| Warning { code, field });
+        normalized.event.warnings.extend(warning);
         Ok(normalized)
     }
 }

@@ -3,15 +3,20 @@
 //! Promises: a sound body costs one reading and no copy. A repaired body is held against every limit, as if it had been sent so. If it is
 //! still no JSON, the refusal is that of the first reading, which saw the box's own bytes.
 
-use bytes::Bytes;
+use std::borrow::Cow;
 
+use bytes::Bytes;
+use encoding_rs::Encoding;
+
+use self::json_object::JsonObject;
+use self::sent::SentDocument;
 use super::dialect::{self, nested};
 use super::limits::cost::{Cost, TREE_MAX, tree_bytes};
 use super::limits::room::Taken;
 use super::limits::scan;
 use super::repair::notes::Notes;
 use super::repair::{self, decode};
-use super::{Context, Normalized, trimmed};
+use super::{Context, Limits, Normalized, trimmed};
 use boxbridge_event::{Code, Refusal, Warning, WarningCode};
 
 mod assemble;
@@ -64,41 +69,51 @@ pub(super) fn array_in(body: &Bytes, context: &Context<'_>) -> Result<Option<Byt
 
 fn repaired(body: &Bytes, context: &Context<'_>) -> Result<Option<Normalized>, Refusal> {
     let body = trimmed(body);
+
     for encoding in decode::readings(body, context.source.charset.as_deref()) {
-        let mut taken = taken(context);
-        let Some(text) =
-            decode::decode(body, encoding, context.limits.event_max_bytes, &mut taken)?
-        else {
-            continue;
-        };
-
-        let is_decoded = matches!(text, std::borrow::Cow::Owned(_));
-        // The bytes of a string can be found again only if a quote is the same byte in both.
-        let raw = (is_decoded && encoding.is_ascii_compatible()).then_some(body);
-        let text = text.trim_matches(BLANK);
-        let Some(repaired) = repair::repair(text, raw, context.limits.depth_max, &mut taken)?
-        else {
-            continue;
-        };
-        // An opened text is a tree now, which costs more than was asked for the body.
-        taken.read(Cost::of(repaired.text.as_bytes()).bytes())?;
-
-        match read(&repaired.text, Some(repaired.notes), context) {
-            Ok(mut normalized) => {
-                if is_decoded && raw.is_none() {
-                    let warning = Warning {
-                        code: WarningCode::EncodingInvalid,
-                        field: "$".to_owned(),
-                    };
-                    normalized.event.warnings.push(warning);
-                }
-                return Ok(Some(normalized));
-            }
+        match repaired_as(encoding, body, context) {
+            Ok(Some(normalized)) => return Ok(Some(normalized)),
             Err(Stop::Refused(refusal)) if !may_be_repaired(&refusal) => return Err(refusal),
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
     }
     Ok(None)
+}
+
+/// The event, if `body` is JSON once it is decoded so and repaired.
+fn repaired_as(
+    encoding: &'static Encoding,
+    body: &[u8],
+    context: &Context<'_>,
+) -> Result<Option<Normalized>, Stop> {
+    let Limits {
+        event_max_bytes,
+        depth_max,
+        ..
+    } = context.limits;
+    let mut taken = taken(context);
+    let Some(text) = decode::decode(body, encoding, event_max_bytes, &mut taken)? else {
+        return Ok(None);
+    };
+
+    // The bytes of a string can be found again only if a quote is the same byte in both.
+    let is_decoded = matches!(text, Cow::Owned(_));
+    let raw = (is_decoded && encoding.is_ascii_compatible()).then_some(body);
+    let text = text.trim_matches(BLANK);
+    let Some(repaired) = repair::repair(text, raw, depth_max, &mut taken)? else {
+        return Ok(None);
+    };
+
+    // An opened text is a tree now, which costs more than was asked for the body.
+    taken.read(Cost::of(repaired.text.as_bytes()).bytes())?;
+    let mut normalized = read(&repaired.text, Some(repaired.notes), context)?;
+    if is_decoded && raw.is_none() {
+        normalized.event.warnings.push(Warning {
+            code: WarningCode::EncodingInvalid,
+            field: "$".to_owned(),
+        });
+    }
+    Ok(Some(normalized))
 }
 
 fn taken<'a>(context: &Context<'a>) -> Taken<'a> {
@@ -137,51 +152,21 @@ pub(super) fn text(body: &[u8]) -> Result<&str, Refusal> {
 
 /// Reads one event from a text without white space around it. With `notes` the text was repaired, and is not repaired again.
 fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Normalized, Stop> {
-    let limits = &context.limits;
-    let counts = scan::scan(text, limits)?;
-    if text.len() > limits.event_max_bytes {
-        let message = format!(
-            "an event of {} bytes, at most {}",
-            text.len(),
-            limits.event_max_bytes
-        );
-        return Err(Refusal::new(Code::BodyTooLarge, message).into());
-    }
-    // A parsed document takes up to a hundred times its text (`[{},{},…`), so its length alone is no bound.
-    if tree_bytes(counts.brackets, counts.values) > TREE_MAX {
-        return Err(Refusal::new(Code::BodyTooLarge, "too many values in one event").into());
-    }
-    if counts.pictures > limits.pictures_max {
-        let message = format!(
-            "{} pictures in one event, at most {}",
-            counts.pictures, limits.pictures_max
-        );
-        return Err(Refusal::new(Code::TooManyPictures, message).into());
-    }
-
+    check_limits(text, &context.limits)?;
     if !text.starts_with('{') {
-        json_object::check(text)?;
-        let may_be_one = notes.is_none() && json_object::may_be_encoded(text);
-        let no_object =
-            || Refusal::new(Code::EventUnrecognized, "an event is a JSON object").into();
-        return Err(if may_be_one {
-            Stop::Encoded
-        } else {
-            no_object()
-        });
+        return Err(no_object(text, notes.is_none()));
     }
 
-    let object = json_object::JsonObject::parse(text, nested::INNER)?;
-    let Some(dialect) = dialect::of(&object) else {
-        return Err(Refusal::new(
+    let object = JsonObject::parse(text, nested::INNER)?;
+    let dialect = dialect::of(&object).ok_or_else(|| {
+        Refusal::new(
             Code::EventUnrecognized,
             "an object, but of no dialect that is known here (the nested shape with ext_data, or the flat ones of history from V5R4 on)",
         )
-        .into());
-    };
+    })?;
 
     let object = object.open(dialect.table.inner)?;
-    let (mut sent, pictures) = sent::SentDocument::take(dialect, object, notes, context)?;
+    let (mut sent, pictures) = SentDocument::take(dialect, object, notes, context)?;
     let unread = sent.unread.take();
     let (event, content) = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
     Ok(Normalized {
@@ -190,4 +175,36 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         content,
         unread,
     })
+}
+
+fn check_limits(text: &str, limits: &Limits) -> Result<(), Refusal> {
+    let counts = scan::scan(text, limits)?;
+    let refused = |code, message: String| Err(Refusal::new(code, message));
+
+    let (bytes, bytes_max) = (text.len(), limits.event_max_bytes);
+    if bytes > bytes_max {
+        let message = format!("an event of {bytes} bytes, at most {bytes_max}");
+        return refused(Code::BodyTooLarge, message);
+    }
+
+    // A parsed document takes up to a hundred times its text (`[{},{},…`), so its length alone is no bound.
+    if tree_bytes(counts.brackets, counts.values) > TREE_MAX {
+        return refused(Code::BodyTooLarge, "too many values in one event".into());
+    }
+
+    let (pictures, pictures_max) = (counts.pictures, limits.pictures_max);
+    if pictures > pictures_max {
+        let message = format!("{pictures} pictures in one event, at most {pictures_max}");
+        return refused(Code::TooManyPictures, message);
+    }
+    Ok(())
+}
+
+/// Why a text that is no object is no event; in a strict reading it may be an object that was encoded as a text.
+fn no_object(text: &str, is_strict: bool) -> Stop {
+    match json_object::check(text) {
+        Err(refusal) => refusal.into(),
+        Ok(()) if is_strict && json_object::may_be_encoded(text) => Stop::Encoded,
+        Ok(()) => Refusal::new(Code::EventUnrecognized, "an event is a JSON object").into(),
+    }
 }

@@ -8,35 +8,32 @@ use boxbridge_config::Format;
 use boxbridge_event::{Event, PictureKind};
 
 pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'static str, String)> {
-    let mut attributes = vec![
-        ("specversion", "1.0".to_owned()),
-        ("id", format!("{}.{}", event.id, event.revision)),
-        ("type", SCHEMA.to_owned()),
-        ("source", source(event)),
-        ("subject", event.person_type.to_string()),
-        ("time", event.occurred_at.to_string()),
-        ("datacontenttype", "application/json".to_owned()),
+    // The vendor's own shape has no schema of ours.
+    let schema = (format == Format::Boxbridge).then_some("urn:boxbridge:match:v1");
+    let always = |name, value: String| Some((name, value));
+    let maybe = |name, value: Option<String>| value.map(|value| (name, value));
+
+    let attributes = [
+        always("specversion", "1.0".to_owned()),
+        always("id", format!("{}.{}", event.id, event.revision)),
+        always("type", SCHEMA.to_owned()),
+        always("source", source(event)),
+        always("subject", event.person_type.to_string()),
+        always("time", event.occurred_at.to_string()),
+        always("datacontenttype", "application/json".to_owned()),
+        maybe("dataschema", schema.map(str::to_owned)),
+        always("persontype", event.person_type.to_string()),
+        always("site", event.origin.site.clone()),
+        always("pictures", pictures(event, moment).to_owned()),
+        always("recordedtime", event.received_at.to_string()),
+        maybe("actbefore", moment.act_before.map(|time| time.to_string())),
+        maybe("replay", moment.replay.map(str::to_owned)),
+        always("sequence", format!("{:020}", moment.sequence.number)),
     ];
 
-    // The vendor's own shape has no schema of ours.
-    if format == Format::Boxbridge {
-        attributes.push(("dataschema", "urn:boxbridge:match:v1".to_owned()));
-    }
-    attributes.extend([
-        ("persontype", event.person_type.to_string()),
-        ("site", event.origin.site.clone()),
-        ("pictures", pictures(event, moment).to_owned()),
-        ("recordedtime", event.received_at.to_string()),
-    ]);
-
-    attributes.extend(
-        moment
-            .act_before
-            .map(|time| ("actbefore", time.to_string())),
-    );
-    attributes.extend(moment.replay.map(|replay| ("replay", replay.to_owned())));
-    attributes.push(("sequence", format!("{:020}", moment.sequence.number)));
-    attributes
+    let mut present = Vec::with_capacity(attributes.len());
+    present.extend(attributes.into_iter().flatten());
+    present
 }
 
 fn source(event: &Event) -> String {

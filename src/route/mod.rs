@@ -4,6 +4,9 @@
 //! same bytes twice. Everything that depends on that moment is made here and nowhere else. An event that is too late to act on gets no
 //! live MQTT topic. Deliberately knows no bus: a [`Message`] has a topic, and the session says whether it fits.
 //!
+//! `topic` fills in where a message goes, `payload` and `attributes` say what is in it, and `picture_locations` where its pictures lie. What a
+//! route changes of an event before it is written (such as leaving out a name) belongs here too, in a file of its own.
+//!
 //! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock says. An
 //! event from the platform may be acted on only if it occurred within `live_for`, history and replays never. Only an event that may be
 //! acted on is urgent. This is decided once, when the event is accepted, and kept with it: a changed route never makes a backlog live.
@@ -179,27 +182,14 @@ impl Router {
 
     /// Every Kafka topic that an event of this site can go to.
     pub fn kafka_topics(&self, site: &str) -> BTreeSet<String> {
-        let topic = |template: &Template, person_type: PersonType, feed: Feed| -> String {
-            let text = |part: &Part| match part {
-                Part::Literal(literal) => literal.clone(),
-                Part::Field(Field::Site) => site.to_owned(),
-                Part::Field(Field::Feed) => feed.to_string(),
-                Part::Field(_) => person_type.to_string(),
-            };
-            template.parts.iter().map(text).collect()
-        };
-
-        let routed = self
-            .routes
-            .iter()
-            .filter_map(|(person_type, route)| Some((person_type, route.kafka_topic.as_ref()?)));
-        routed
-            .flat_map(|(person_type, template)| {
-                Feed::ALL
-                    .iter()
-                    .map(move |feed| topic(template, person_type, *feed))
-            })
-            .collect()
+        let mut topics = BTreeSet::new();
+        for (person_type, route) in self.routes.iter() {
+            for feed in Feed::ALL {
+                let template = route.kafka_topic.as_ref();
+                topics.extend(template.map(|it| kafka_topic(it, site, person_type, *feed)));
+            }
+        }
+        topics
     }
 
     /// Whether one may still act on an event at the moment of sending.
@@ -230,21 +220,7 @@ impl Router {
         topic: String,
         key: String,
     ) -> Message {
-        let moment = Moment {
-            act_before: self.still(event, sending).said(),
-            replay: sending.replay,
-            sequence: SequenceInEpoch {
-                epoch: &self.epoch,
-                number: sending.sequence.0,
-            },
-            base: self
-                .places
-                .of(sending.sequence, sending.lane, event.person_type),
-            pictures: sending.pictures,
-            is_dropped: route.pictures == PicturePolicy::Drop,
-            inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),
-        };
-
+        let moment = self.moment(event, sending, route);
         Message {
             topic,
             key,
@@ -256,6 +232,22 @@ impl Router {
             // The clock may have run ahead when the event came, and brokers refuse messages from the future.
             timestamp: event.received_at.min(sending.now),
             expires_in: None,
+        }
+    }
+
+    fn moment<'m>(&'m self, event: &Event, sending: &Sending<'m>, route: &Route) -> Moment<'m> {
+        let Sending { sequence, lane, .. } = *sending;
+        Moment {
+            act_before: self.still(event, sending).said(),
+            replay: sending.replay,
+            sequence: SequenceInEpoch {
+                epoch: &self.epoch,
+                number: sequence.0,
+            },
+            base: self.places.of(sequence, lane, event.person_type),
+            pictures: sending.pictures,
+            is_dropped: route.pictures == PicturePolicy::Drop,
+            inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),
         }
     }
 }
@@ -276,6 +268,17 @@ impl Still {
             Still::Never => None,
         }
     }
+}
+
+/// A Kafka topic has only these fields.
+fn kafka_topic(template: &Template, site: &str, person_type: PersonType, feed: Feed) -> String {
+    let text = |part: &Part| match part {
+        Part::Literal(literal) => literal.clone(),
+        Part::Field(Field::Site) => site.to_owned(),
+        Part::Field(Field::Feed) => feed.to_string(),
+        Part::Field(_) => person_type.to_string(),
+    };
+    template.parts.iter().map(text).collect()
 }
 
 /// Whether an event from the platform is fresh. An event without a known time may be of any age, so it is not.

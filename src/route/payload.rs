@@ -97,12 +97,13 @@ pub(super) struct Moment<'a> {
 }
 
 pub(super) fn boxbridge(event: &Event, moment: Moment<'_>) -> Bytes {
-    let sent = |kind| {
-        event
-            .pictures
-            .get(kind)
-            .map(|picture| moment.picture(kind, picture))
+    let pictures = PicturesSent {
+        registered: moment.sent(event, PictureKind::Registered),
+        scene: moment.sent(event, PictureKind::Scene),
+        face: moment.sent(event, PictureKind::Face),
+        infrared: moment.sent(event, PictureKind::Infrared),
     };
+
     write(&Payload {
         schema: SCHEMA,
         id: event.id,
@@ -119,12 +120,7 @@ pub(super) fn boxbridge(event: &Event, moment: Moment<'_>) -> Bytes {
         origin: &event.origin,
         sequence: moment.sequence,
         clock: &event.clock,
-        pictures: PicturesSent {
-            registered: sent(PictureKind::Registered),
-            scene: sent(PictureKind::Scene),
-            face: sent(PictureKind::Face),
-            infrared: sent(PictureKind::Infrared),
-        },
+        pictures,
         quality: &event.quality,
         source: &event.source,
         extra: &event.extra,
@@ -145,31 +141,23 @@ pub(super) fn vendor(table: &Table, event: &Event, moment: Moment<'_>) -> Bytes 
 }
 
 impl<'a> Moment<'a> {
-    fn picture(&self, kind: PictureKind, picture: &'a PictureReference) -> PictureSent<'a> {
-        let state = match self.pictures {
-            _ if self.is_dropped => PictureState::Dropped,
-            PicturesNow::Settled(verdict) if verdict.missing.contains(kind) => {
-                PictureState::Missing
-            }
-            PicturesNow::Settled(verdict) if verdict.not_stored.contains(kind) => {
-                PictureState::NotStored
-            }
-            _ => picture.state,
-        };
+    fn sent(&self, event: &'a Event, kind: PictureKind) -> Option<PictureSent<'a>> {
+        let picture = event.pictures.get(kind)?;
+        Some(self.picture(kind, picture))
+    }
 
+    fn picture(&self, kind: PictureKind, picture: &'a PictureReference) -> PictureSent<'a> {
+        let state = self.state(kind, picture);
         let will_lie = !matches!(
             state,
             PictureState::Dropped | PictureState::Missing | PictureState::NotStored
         );
+        let name = will_lie.then_some(&picture.key);
 
         PictureSent {
             key: self.base.key(&picture.key),
-            uri: will_lie.then(|| self.base.uri(&picture.key)),
-            url: if will_lie {
-                self.base.url(&picture.key)
-            } else {
-                None
-            },
+            uri: name.map(|name| self.base.uri(name)),
+            url: name.and_then(|name| self.base.url(name)),
             stored: will_lie && matches!(self.pictures, PicturesNow::Settled(_)),
             sha256: &picture.sha256,
             bytes: picture.bytes,
@@ -180,6 +168,20 @@ impl<'a> Moment<'a> {
             base64: self
                 .inline
                 .map(|pictures| bytes_of(pictures, kind).map(Base64)),
+        }
+    }
+
+    /// What became of a picture, as far as the store has answered.
+    fn state(&self, kind: PictureKind, picture: &PictureReference) -> PictureState {
+        match self.pictures {
+            _ if self.is_dropped => PictureState::Dropped,
+            PicturesNow::Settled(verdict) if verdict.missing.contains(kind) => {
+                PictureState::Missing
+            }
+            PicturesNow::Settled(verdict) if verdict.not_stored.contains(kind) => {
+                PictureState::NotStored
+            }
+            _ => picture.state,
         }
     }
 }

@@ -45,29 +45,23 @@ impl PictureLocations {
     /// working directory. For a bucket, `prefix` is as the store writes it.
     pub fn new(store: &Store, root: &Path, prefix: &str) -> PictureLocations {
         let (prefix, uri) = match &store.url {
-            StoreUrl::File(_) => (
-                String::new(),
-                format!("file://{}/", encode_path(root).trim_end_matches('/')),
-            ),
-            StoreUrl::S3(bucket) if prefix.is_empty() => {
-                (String::new(), format!("s3://{}/", bucket.name))
+            StoreUrl::File(_) => {
+                let root = encode_path(root);
+                let uri = format!("file://{}/", root.trim_end_matches('/'));
+                (String::new(), uri)
             }
-            StoreUrl::S3(bucket) => (format!("{prefix}/"), format!("s3://{}/", bucket.name)),
+            StoreUrl::S3(bucket) => {
+                let slash = if prefix.is_empty() { "" } else { "/" };
+                (format!("{prefix}{slash}"), format!("s3://{}/", bucket.name))
+            }
         };
 
-        let url = store.public_url.as_ref().map(|url| {
-            format!(
-                "{}/{}",
-                url.trim_end_matches('/'),
-                encode_path(Path::new(&prefix))
-            )
-        });
+        let folder = encode_path(Path::new(&prefix));
+        let url = store.public_url.as_ref();
+        let url = url.map(|url| format!("{}/{folder}", url.trim_end_matches('/')));
+        let uri = uri + &prefix;
         PictureLocations {
-            now: Base {
-                uri: uri + &prefix,
-                url,
-                prefix,
-            },
+            now: Base { prefix, uri, url },
             before: Vec::new(),
         }
     }
@@ -83,12 +77,10 @@ impl PictureLocations {
         if now.uri != self.now.uri {
             before.push(Former { base: now, settled });
         }
+
         before.retain(|former| {
-            former
-                .settled
-                .iter()
-                .flatten()
-                .any(|through| *through >= oldest.0)
+            let mut settled = former.settled.iter().flatten();
+            settled.any(|through| *through >= oldest.0)
         });
         before.drain(..before.len().saturating_sub(FORMER_MAX));
         PictureLocations { before, ..self }

@@ -1,7 +1,7 @@
 //! The MQTT broker inside this process, for a first look and for a site that has none: of our own, on the codec of rmqtt.
 //!
 //! Promises: it listens where the config says and nowhere else, and only its own gateway publishes. A subscriber costs the others nothing:
-//! connections, sessions, subscriptions, memory and the lane's patience are shared out by address, and each message that a slow subscriber
+//! connections, sessions, subscriptions, memory and the lane's patience are shared out by address, and each message that a subscriber
 //! misses is counted. A publication that nobody subscribes to is acknowledged as such (MQTT 5, 0x10). Deliberately writes nothing to disk: a
 //! delivered message was handed to the sessions of that moment. It knows no users and no TLS, no QoS 2 on the way out (events are QoS 1), and
 //! no shared subscriptions.
@@ -105,8 +105,9 @@ impl Embedded {
             path: String::new(),
         };
         let (username, password) = self.login();
-        // Version 5 limits what is on its way, so that a ping never waits behind a thousand events for one slow subscriber; and it says what
-        // nobody heard. Subscribers speak the version that they like.
+
+        // Version 5 bounds the events on their way, so that a ping never waits behind a thousand of them for one slow subscriber; and it says
+        // which ones nobody heard. Subscribers speak the version that they like.
         boxbridge_config::Mqtt {
             broker: Some(broker),
             version: MqttVersion::V5,
@@ -121,7 +122,7 @@ impl Embedded {
         self.running.login()
     }
 
-    /// Messages that a subscriber was too slow for, since the start.
+    /// Messages that were dropped before a subscriber took them, since the start.
     pub fn dropped(&self) -> u64 {
         self.running.dropped()
     }
@@ -131,7 +132,7 @@ impl Embedded {
         self.running.subscribed().await;
     }
 
-    /// Lets connected clients take what waits for them, stops the broker and frees its ports; blocks for a moment. How many messages were not
+    /// Lets connected clients take their messages, stops the broker and frees its ports; blocks for a moment. How many messages were not
     /// taken.
     pub fn stop(mut self) -> usize {
         self.running.stop()

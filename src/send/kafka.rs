@@ -163,3 +163,24 @@ impl Shared {
         format!("{}: {detail}", self.config.brokers)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn shared(brokers: String, limits: Limits) -> Shared {
+        let config = boxbridge_config::Kafka {
+            brokers,
+            create_topics: true,
+            partitions: 1,
+            replication: 1,
+            encrypted: false,
+            sasl: None,
+            tls: boxbridge_config::Tls::default(),
+            max_message_bytes: 1_000_000,
+            linger: Duration::from_millis(5),
+            compression: "lz4".to_owned(),
+        };
+        Shared::new(config, Vec::new(), limits)
+    }
+}

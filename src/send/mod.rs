@@ -1,8 +1,8 @@
 //! Messages → the world; each destination at its own speed.
 //!
-//! A destination is where records go (a broker, a cluster, a store); it does not know by which name. A session is one connection of ours to it, for one lane.
-//! Promises: an answer is given for every submitted sequence, or [`Lost`] for all that have none; a session never resends by
-//! itself. Deliberately knows nothing of cursors and routes: `gateway.rs` joins them.
+//! A destination is where records go (a broker, a cluster, a store); it does not know by which name. A session is one connection of ours to it,
+//! for one lane. Promises: every submitted sequence is answered, or [`Lost`] stands for all that were not; a session never resends by itself.
+//! Deliberately knows nothing of cursors and routes: `gateway.rs` joins them.
 
 use std::future::Future;
 
@@ -25,7 +25,8 @@ pub trait Destination: Send + Sync + 'static {
 pub trait Session: Send {
     type Message;
 
-    /// How much may be submitted and not yet answered, as far as the other side limits it. The caller takes the smaller of this and its own settings.
+    /// How much may be submitted and not yet answered, as far as the other side limits it. The caller takes the smaller of this and its own
+    /// settings.
     fn window(&self) -> window::Limits;
 
     /// Hands over one record's message. Never waits: the caller keeps within [`Session::window`]. What cannot be sent at all is
@@ -35,7 +36,7 @@ pub trait Session: Send {
     /// The next answer. Cancel-safe: dropping the future loses no answer. After [`Lost`] the session is over.
     fn next(&mut self) -> impl Future<Output = Result<Answer, Lost>> + Send;
 
-    /// Takes leave of the other side, where it wants that; for an orderly stop, bounded in time. What has no answer keeps none.
+    /// Says goodbye to the other side, where it wants that; for an orderly stop, bounded in time. Records without an answer get none.
     fn finish(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
@@ -58,16 +59,16 @@ pub enum Answer {
     },
 }
 
-/// The session is over: nothing more is known of what has no answer.
+/// The session is over: nothing more is known of the records without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
     pub error: String,
-    /// The reason is no record's doing: the other side said so, or we gave up waiting.
+    /// No record is the reason: the other side said so, or we gave up waiting.
     pub is_explained: bool,
 }
 
 impl Lost {
-    /// It may have been a record's doing.
+    /// A record may be the reason.
     pub fn unexplained(error: impl Into<String>) -> Lost {
         Lost {
             error: error.into(),
@@ -120,7 +121,7 @@ impl Reason {
         matches!(self, Reason::TooLarge | Reason::PayloadRefused)
     }
 
-    /// Judged by what it is, not by where it goes: nothing is to be learned from it for the next.
+    /// The record itself is refused, wherever it goes: the next one may well be taken.
     pub const fn is_about_the_record(self) -> bool {
         matches!(
             self,
@@ -158,10 +159,11 @@ pub struct ConnectError {
 
 /// Messages name the settings of the destination that is called like its kind: of another name, this names its own.
 pub fn said_of(name: &str, kind: &str, text: String) -> String {
-    match name == kind {
-        true => text,
-        false => text.replace(&format!("send.{kind}."), &format!("send.{name}.")),
+    if name == kind {
+        return text;
     }
+    text.replace(&format!("send.{kind}."), &format!("send.{name}."))
+        .replace(&format!("[send.{kind}]"), &format!("[send.{name}]"))
 }
 
 pub mod embedded;
@@ -171,3 +173,18 @@ pub mod mqtt;
 mod patience;
 pub mod store;
 pub mod window;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_section_and_the_settings_of_its_own_destination() {
+        let said = "another name than [send.mqtt] gives, send.mqtt.username, send.stall_timeout";
+        assert_eq!(said_of("mqtt", "mqtt", said.to_owned()), said);
+        assert_eq!(
+            said_of("hq", "mqtt", said.to_owned()),
+            "another name than [send.hq] gives, send.hq.username, send.stall_timeout"
+        );
+    }
+}

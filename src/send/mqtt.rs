@@ -49,7 +49,7 @@ const PACKET_LEAST: u32 = 256;
 
 /// Who we are, to brokers and to people who watch the status topic.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct GatewayIdentity {
     /// The destination's name: one gateway may have several brokers, or be at one of them twice.
     pub destination: Arc<str>,
     pub site: String,
@@ -64,7 +64,7 @@ pub struct Mqtt {
     config: boxbridge_config::Mqtt,
     broker: Broker,
     addresses: Arc<Addresses>,
-    identity: Identity,
+    identity: GatewayIdentity,
     window: u16,
     stall_timeout: Duration,
     greeting: Greeting,
@@ -82,7 +82,7 @@ impl Mqtt {
         config: boxbridge_config::Mqtt,
         broker: Broker,
         limits: &boxbridge_config::Send,
-        identity: Identity,
+        identity: GatewayIdentity,
     ) -> Result<Mqtt, TlsError> {
         let window = u16::try_from(limits.window_records)
             .unwrap_or(u16::MAX)
@@ -114,7 +114,7 @@ impl Mqtt {
         }
     }
 
-    /// Connects, asks what the broker offers, and leaves; for `check --online`.
+    /// Connects, hears the broker's offer, and leaves; for `check --online`.
     pub async fn probe(&self) -> Result<Offer, ConnectError> {
         let client_id = client_id(&self.config, &self.identity, "check");
         let (mut connection, offer) = self.dial(&client_id, None)?.open().await?;
@@ -126,7 +126,7 @@ impl Mqtt {
 
     fn dial(&self, client_id: &str, will: Option<Status>) -> Result<Dial, ConnectError> {
         let tls = self.tls().map_err(|error| ConnectError {
-            message: error.to_string(),
+            message: format!("{error} (send.mqtt.ca_file, cert_file and key_file)"),
         })?;
         let username = self.config.username.clone();
 
@@ -225,7 +225,7 @@ impl Destination for Mqtt {
 }
 
 /// The prefix of the settings and the lane; two destinations at one broker must not meet.
-fn client_id(config: &boxbridge_config::Mqtt, identity: &Identity, suffix: &str) -> String {
+fn client_id(config: &boxbridge_config::Mqtt, identity: &GatewayIdentity, suffix: &str) -> String {
     let usual = || match &*identity.destination {
         boxbridge_config::MQTT => format!("boxbridge-{}", identity.instance),
         name => format!("boxbridge-{}-{name}", identity.instance),

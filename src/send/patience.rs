@@ -1,8 +1,8 @@
 //! How long the other side may be silent before we give up a connection or an upload: twice as long as the last time.
 //!
 //! A large message on a thin line takes longer than any timeout that notices a dead line soon. From outside the two look alike, so the first attempt
-//! is given up early and the next ones later. Promises: whatever moves at all gets through in the end; a side that is silent is noticed after the
-//! setting's time at first, and after [`GROWTH_MAX`] times that at the latest. What was learned is forgotten when nothing has needed it for a while.
+//! is given up early and the next ones later. Promises: a transfer that moves at all gets through in the end; a side that is silent is noticed after the
+//! setting's time at first, and after [`GROWTH_MAX`] times that at the latest. The longer time is forgotten when nothing has needed it for a while.
 
 use std::time::{Duration, Instant};
 
@@ -35,12 +35,12 @@ impl Patience {
         }
     }
 
-    /// What an attempt that begins now has.
+    /// For an attempt that begins now.
     pub fn now(&self) -> Duration {
         self.at(Instant::now())
     }
 
-    /// What it never exceeds.
+    /// The most that it ever is.
     pub fn longest(&self) -> Duration {
         self.first * GROWTH_MAX
     }

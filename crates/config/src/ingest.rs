@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::reader::Reader;
+use crate::reader::units::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 use crate::reader::units::{written, written_size};
 use crate::values::networks::Networks;
-use crate::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 
 #[derive(Clone, Debug)]
 pub struct Ingest {

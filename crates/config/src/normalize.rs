@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::HOUR;
 use crate::reader::Reader;
+use crate::reader::units::HOUR;
 
 #[derive(Clone, Debug)]
 pub struct Normalize {

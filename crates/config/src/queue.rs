@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::reader::Reader;
-use crate::{MIB, TIB, YEAR};
+use crate::reader::units::{MIB, TIB, YEAR};
 
 #[derive(Clone, Debug)]
 pub struct Queue {

@@ -10,24 +10,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::route;
+use crate::layers::problem::Problem;
+use crate::layers::routes;
 use crate::values::networks::Networks;
 use crate::values::secret::{Secret, shown};
 use crate::values::template::{Field, Template};
 
-pub(crate) mod form;
-pub(crate) mod layers;
-pub(crate) mod schema;
-pub(crate) mod units;
-pub(crate) mod unknown;
+pub(crate) mod form; // what a setting may be
+pub(crate) mod units; // durations and sizes as they are written
 
 use form::Form;
-use layers::Problem;
 use units::{duration, size, written, written_size};
 
 pub(crate) struct Reader<'a> {
     pub settings: &'a Value,
-    /// The variables that are no settings of ours, by [`crate::send::store::VARIABLES`].
+    /// The variables that are no settings of ours, by [`crate::layers::environment::VARIABLES`].
     pub environment: &'a [(String, String)],
     pub problems: Vec<Problem>,
     /// The form of each key that was read.
@@ -65,7 +62,7 @@ impl<'a> Reader<'a> {
 
     /// Reports a problem of this setting. One that is inherited is reported once, where it is written, and not for each that inherits it.
     pub fn problem(&mut self, key: &str, problem: impl std::fmt::Display) {
-        let above = route::above(key);
+        let above = routes::above(key);
         let inherited = above
             .iter()
             .find(|above| self.value(above) == self.value(key));
@@ -189,12 +186,10 @@ impl<'a> Reader<'a> {
                 .iter()
                 .map(|item| item.as_str().map(str::to_owned))
                 .collect(),
-            Value::String(text) => Some(
-                text.split(',')
-                    .map(|item| item.trim().to_owned())
-                    .filter(|item| !item.is_empty())
-                    .collect(),
-            ),
+            Value::String(text) => {
+                let items = text.split(',').map(|item| item.trim().to_owned());
+                Some(items.filter(|item| !item.is_empty()).collect())
+            }
             _ => None,
         }
     }
@@ -204,10 +199,8 @@ impl<'a> Reader<'a> {
         self.declare(key, Form::Networks);
         let mut networks = Networks::default();
         let Some(items) = self.items(key) else {
-            self.problem(
-                key,
-                "must be a list of networks such as [\"10.0.0.0/8\"], or []",
-            );
+            let allowed = "must be a list of networks such as [\"10.0.0.0/8\"], or []";
+            self.problem(key, allowed);
             return networks;
         };
 
@@ -221,23 +214,17 @@ impl<'a> Reader<'a> {
     }
 
     pub fn duration(&mut self, key: &str, least: Duration, most: Duration) -> Duration {
-        self.parsed(
-            key,
-            Form::Duration {
-                least,
-                most,
-                or: None,
-            },
-            least,
-            |text| {
-                let duration = duration(text)
-                    .ok_or("must be a duration such as 250ms, 10s, 5m, 24h or 30d")?;
-                let range = || format!("must be from {} to {}", written(least), written(most));
-                Some(duration)
-                    .filter(|d| (least..=most).contains(d))
-                    .ok_or_else(range)
-            },
-        )
+        let or = None;
+        let form = Form::Duration { least, most, or };
+
+        self.parsed(key, form, least, |text| {
+            let found = duration(text);
+            let found = found.ok_or("must be a duration such as 250ms, 10s, 5m, 24h or 30d")?;
+            match (least..=most).contains(&found) {
+                true => Ok(found),
+                false => Err(range(written(least), written(most))),
+            }
+        })
     }
 
     /// A number of bytes.
@@ -248,17 +235,11 @@ impl<'a> Reader<'a> {
     /// A number of something else that is written like a size.
     pub fn size_of(&mut self, key: &str, unit: &'static str, least: u64, most: u64) -> u64 {
         self.parsed(key, Form::Size { least, most, unit }, least, |text| {
-            let size = size(text).ok_or("must be a size such as 64KiB, 8MiB or 10GiB")?;
-            let range = || {
-                format!(
-                    "must be from {} to {}",
-                    written_size(least),
-                    written_size(most)
-                )
-            };
-            Some(size)
-                .filter(|size| (least..=most).contains(size))
-                .ok_or_else(range)
+            let found = size(text).ok_or("must be a size such as 64KiB, 8MiB or 10GiB")?;
+            match (least..=most).contains(&found) {
+                true => Ok(found),
+                false => Err(range(written_size(least), written_size(most))),
+            }
         })
     }
 
@@ -267,16 +248,12 @@ impl<'a> Reader<'a> {
     }
 
     pub fn address(&mut self, key: &str) -> SocketAddr {
-        self.parsed(
-            key,
-            Form::Address,
-            SocketAddr::from(([127, 0, 0, 1], 0)),
-            |text| {
-                text.parse().map_err(|_| {
-                    "must be an address and a port such as 0.0.0.0:9528 or [::]:9528".to_owned()
-                })
-            },
-        )
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.parsed(key, Form::Address, nowhere, |text| {
+            text.parse().map_err(|_| {
+                "must be an address and a port such as 0.0.0.0:9528 or [::]:9528".to_owned()
+            })
+        })
     }
 
     /// `None` where it is empty.
@@ -312,11 +289,10 @@ impl<'a> Reader<'a> {
         };
 
         if !value.is_empty() {
-            self.joint(
-                &[key],
-                format!("{key} and {key}_file are both set: one of them"),
-            );
+            let problem = format!("{key} and {key}_file are both set: one of them");
+            self.joint(&[key], problem);
         }
+
         match std::fs::read_to_string(&file) {
             Ok(text) => Secret::new(text.trim_end_matches(['\n', '\r'])),
             Err(error) => {
@@ -326,4 +302,8 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+fn range(least: String, most: String) -> String {
+    format!("must be from {least} to {most}")
 }

@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use boxbridge_event::{Lane, PersonType};
-use serde_json::{Map, Value};
 
+use crate::layers::routes::keys;
 use crate::reader::Reader;
 use crate::reader::form::Form;
+use crate::reader::units::{SECOND, YEAR};
 use crate::reader::units::{duration, written};
-use crate::send::{Word, names};
+use crate::values::kind::KindName;
 use crate::values::template::{Field, Part, Template};
-use crate::{SECOND, YEAR};
 
 /// One route per person type, complete.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ impl Routes {
     }
 
     /// The same with what `[route.<destination>…]` says.
-    pub(crate) fn of_destination(&self, read: &mut Reader, name: &str, kind: Word) -> Routes {
+    pub(crate) fn of_destination(&self, read: &mut Reader, name: &str, kind: KindName) -> Routes {
         let of = |(person_type, route): (PersonType, &Route)| {
             let mut route = route.clone();
             route.read_keys(read, &format!("route.{name}.{person_type}"), keys(kind));
@@ -64,18 +64,19 @@ impl Routes {
         store: &Routes,
     ) {
         self.check_late_topics(read, &format!("route.{name}"), Some(base));
+
         for (person_type, route) in self.iter() {
             let is_stored = store.of(person_type).pictures != PicturePolicy::Drop;
-            if route.pictures != PicturePolicy::Drop && !is_stored {
-                let (own, stored) = (
-                    format!("route.{name}.{person_type}.pictures"),
-                    format!("route.store.{person_type}.pictures"),
-                );
-                let problem = format!(
-                    "{own} wants what {stored} drops: its references would lead nowhere, set that one to \"store\""
-                );
-                read.joint(&[&own, &stored], problem);
+            if route.pictures == PicturePolicy::Drop || is_stored {
+                continue;
             }
+
+            let own = format!("route.{name}.{person_type}.pictures");
+            let stored = format!("route.store.{person_type}.pictures");
+            let problem = format!(
+                "{own} wants what {stored} drops: its references would lead nowhere, set that one to \"store\""
+            );
+            read.joint(&[&own, &stored], problem);
         }
     }
 
@@ -86,35 +87,39 @@ impl Routes {
             let Some(late) = &route.mqtt_late_topic else {
                 continue;
             };
-            let is_new = |other: PersonType| {
-                let topics = |routes: &Routes| {
-                    (
-                        routes.of(person_type).mqtt_late_topic.clone(),
-                        routes.of(other).mqtt_topic.clone(),
-                    )
-                };
-                base.is_none_or(|base| topics(base) != topics(self))
+            let Some((other, live)) = self.live_topic_of(person_type, late, base) else {
+                continue;
             };
 
-            let live = self.iter().find(|(other, route)| {
-                let live = route.mqtt_topic.as_ref();
-                is_new(*other)
-                    && live.is_some_and(|live| late.of(person_type).may_meet(&live.of(*other)))
-            });
-
-            if let Some((other, live)) = live {
-                let (late_key, live_key) = (
-                    format!("{section}.{person_type}.mqtt_late_topic"),
-                    format!("{section}.{other}.mqtt_topic"),
-                );
-                let live = live.mqtt_topic.as_ref().map(Template::to_string);
-                let problem = format!(
-                    "{late_key} ({late}) can be the same topic as {live_key} ({}): what is too late to act on must not reach a live topic",
-                    live.unwrap_or_default()
-                );
-                read.joint(&[&late_key, &live_key], problem);
-            }
+            let late_key = format!("{section}.{person_type}.mqtt_late_topic");
+            let live_key = format!("{section}.{other}.mqtt_topic");
+            let problem = format!(
+                "{late_key} ({late}) can be the same topic as {live_key} ({live}): what is too late to act on must not reach a live topic"
+            );
+            read.joint(&[&late_key, &live_key], problem);
         }
+    }
+
+    /// The live topic that this type's late one can be the same as, and whose it is; but not where `base` has the same two.
+    fn live_topic_of(
+        &self,
+        person_type: PersonType,
+        late: &Template,
+        base: Option<&Routes>,
+    ) -> Option<(PersonType, &Template)> {
+        let is_inherited = |other: PersonType| {
+            base.is_some_and(|base| {
+                let (own, others) = (base.of(person_type), base.of(other));
+                own.mqtt_late_topic.as_ref() == Some(late)
+                    && others.mqtt_topic == self.of(other).mqtt_topic
+            })
+        };
+
+        let late = late.of(person_type);
+        self.iter()
+            .filter(|(other, _)| !is_inherited(*other))
+            .filter_map(|(other, route)| Some((other, route.mqtt_topic.as_ref()?)))
+            .find(|(other, live)| late.may_meet(&live.of(*other)))
     }
 
     /// The person type and setting of a route whose MQTT topic may be this one.
@@ -134,25 +139,17 @@ impl Routes {
 
     /// Of a Kafka destination.
     pub(crate) fn warnings_of_kafka(&self) -> Vec<String> {
+        let any = |is_odd: fn(&Route) -> bool| self.iter().any(|(_, route)| is_odd(route));
         let mut warnings = Vec::new();
-        if self
-            .iter()
-            .any(|(_, route)| route.kafka_key.parts.is_empty())
-        {
-            warnings.push(
-                "an empty kafka_key spreads one device over partitions: its order is lost"
-                    .to_owned(),
-            );
+        if any(|route| route.kafka_key.parts.is_empty()) {
+            let warning =
+                "an empty kafka_key spreads one device over partitions: its order is lost";
+            warnings.push(warning.to_owned());
         }
 
-        let uses_site = |template: &Template| template.parts.contains(&Part::Field(Field::Site));
-        if self
-            .iter()
-            .any(|(_, route)| route.kafka_topic.as_ref().is_some_and(uses_site))
-        {
-            warnings.push(
-                "kafka_topic uses {site}: topics of sites that only a URL names are made when their first event comes".to_owned(),
-            );
+        if any(Route::has_site_in_kafka_topic) {
+            let warning = "kafka_topic uses {site}: topics of sites that only a URL names are made when their first event comes";
+            warnings.push(warning.to_owned());
         }
         warnings
     }
@@ -207,21 +204,6 @@ const TOPIC_FIELDS: &[Field] = &[
 ];
 const KAFKA_TOPIC_FIELDS: &[Field] = &[Field::PersonType, Field::Site, Field::Feed];
 
-/// What a route of a kind of destination can say; the rest is the event's own.
-pub(crate) const fn keys(kind: Word) -> &'static [&'static str] {
-    match kind {
-        Word::Mqtt => &[
-            "mqtt_topic",
-            "mqtt_late_topic",
-            "mqtt_expiry",
-            "format",
-            "pictures",
-        ],
-        Word::Kafka => &["kafka_topic", "kafka_key", "format", "pictures"],
-        Word::Store => &["pictures"],
-    }
-}
-
 const ALL_KEYS: &[&str] = &[
     "mqtt_topic",
     "mqtt_late_topic",
@@ -249,6 +231,7 @@ impl Route {
             pictures: PicturePolicy::Store,
             picture_wait: PictureWait::Forever,
         };
+
         route.read_keys(read, section, ALL_KEYS);
         route
     }
@@ -256,39 +239,36 @@ impl Route {
     /// Takes these of a section that has all of them.
     fn read_keys(&mut self, read: &mut Reader, section: &str, keys: &[&str]) {
         for name in keys {
-            let key = format!("{section}.{name}");
-            match *name {
-                "mqtt_topic" => {
-                    self.mqtt_topic = read.template(&key, TOPIC_FIELDS, Template::mqtt_topic);
-                }
-                "mqtt_late_topic" => {
-                    self.mqtt_late_topic = read.template(&key, TOPIC_FIELDS, Template::mqtt_topic);
-                }
-                "mqtt_expiry" => {
-                    let expiry = read.duration(&key, Duration::ZERO, YEAR);
-                    self.mqtt_expiry = Some(expiry).filter(|expiry| !expiry.is_zero());
-                }
-                "kafka_topic" => {
-                    self.kafka_topic =
-                        read.template(&key, KAFKA_TOPIC_FIELDS, Template::kafka_topic);
-                }
-                "kafka_key" => {
-                    let template = read.template(&key, TOPIC_FIELDS, Template::parse);
-                    self.kafka_key = template.unwrap_or_else(|| Template { parts: Vec::new() });
-                }
-                "lane" => {
-                    let lanes = [("normal", Lane::Normal), ("urgent", Lane::Urgent)];
-                    self.lane = read.word(&key, &lanes);
-                }
-                "live_for" => self.live_for = read.duration(&key, SECOND, LIVE_MAX),
-                "format" => {
-                    let formats = [("boxbridge", Format::Boxbridge), ("box", Format::Box)];
-                    self.format = read.word(&key, &formats);
-                }
-                "pictures" => self.pictures = read.word(&key, &POLICIES),
-                _ => self.picture_wait = picture_wait(read, &key),
-            }
+            self.read_key(read, name, &format!("{section}.{name}"));
         }
+    }
+
+    fn read_key(&mut self, read: &mut Reader, name: &str, key: &str) {
+        match name {
+            "mqtt_topic" => self.mqtt_topic = mqtt_topic(read, key),
+            "mqtt_late_topic" => self.mqtt_late_topic = mqtt_topic(read, key),
+            "mqtt_expiry" => {
+                let expiry = read.duration(key, Duration::ZERO, YEAR);
+                self.mqtt_expiry = Some(expiry).filter(|expiry| !expiry.is_zero());
+            }
+            "kafka_topic" => {
+                self.kafka_topic = read.template(key, KAFKA_TOPIC_FIELDS, Template::kafka_topic);
+            }
+            "kafka_key" => {
+                let template = read.template(key, TOPIC_FIELDS, Template::parse);
+                self.kafka_key = template.unwrap_or_else(|| Template { parts: Vec::new() });
+            }
+            "lane" => self.lane = read.word(key, &LANES),
+            "live_for" => self.live_for = read.duration(key, SECOND, LIVE_MAX),
+            "format" => self.format = read.word(key, &FORMATS),
+            "pictures" => self.pictures = read.word(key, &POLICIES),
+            _ => self.picture_wait = picture_wait(read, key),
+        }
+    }
+
+    fn has_site_in_kafka_topic(&self) -> bool {
+        let topic = self.kafka_topic.as_ref();
+        topic.is_some_and(|topic| topic.parts.contains(&Part::Field(Field::Site)))
     }
 
     fn check_wait(&self, read: &mut Reader, section: &str) {
@@ -305,6 +285,12 @@ impl Route {
     }
 }
 
+fn mqtt_topic(read: &mut Reader, key: &str) -> Option<Template> {
+    read.template(key, TOPIC_FIELDS, Template::mqtt_topic)
+}
+
+const LANES: [(&str, Lane); 2] = [("normal", Lane::Normal), ("urgent", Lane::Urgent)];
+const FORMATS: [(&str, Format); 2] = [("boxbridge", Format::Boxbridge), ("box", Format::Box)];
 const POLICIES: [(&str, PicturePolicy); 3] = [
     ("store", PicturePolicy::Store),
     ("inline", PicturePolicy::Inline),
@@ -326,72 +312,4 @@ fn picture_wait(read: &mut Reader, key: &str) -> PictureWait {
             .map(PictureWait::For)
             .ok_or_else(|| "must be a duration such as 2s, or forever".to_owned()),
     })
-}
-
-/// Completes every route: those of the person types, and those of the destinations.
-pub(crate) fn fill(settings: &mut Value) {
-    let destinations = names::of(settings);
-    let Some(Value::Object(routes)) = settings.get_mut("route") else {
-        return;
-    };
-    let Some(Value::Object(default)) = routes.get("default").cloned() else {
-        return;
-    };
-
-    for person_type in PersonType::ALL {
-        let mut route = default.clone();
-        route.extend(taken(routes, person_type.as_str()));
-        routes.insert(person_type.as_str().to_owned(), Value::Object(route));
-    }
-
-    for (name, kind) in destinations {
-        let mut own = taken(routes, &name);
-        let of_all = taken(&mut own, "default");
-        for person_type in PersonType::ALL {
-            let inherited = routes.get(person_type.as_str());
-            let of_kind = |key: &&str| Some(((*key).to_owned(), inherited?.get(*key)?.clone()));
-            let mut route: Map<_, _> = keys(kind).iter().filter_map(of_kind).collect();
-            route.extend(of_all.clone());
-            route.extend(taken(&mut own, person_type.as_str()));
-            own.insert(person_type.as_str().to_owned(), Value::Object(route));
-        }
-        own.insert("default".to_owned(), Value::Object(of_all));
-        routes.insert(name, Value::Object(own));
-    }
-}
-
-fn taken(sections: &mut Map<String, Value>, name: &str) -> Map<String, Value> {
-    match sections.remove(name) {
-        Some(Value::Object(section)) => section,
-        _ => Map::new(),
-    }
-}
-
-/// Every key that there is with these defaults.
-pub(crate) fn known(defaults: &Value) -> Value {
-    let mut known = defaults.clone();
-    fill(&mut known);
-    for (name, _) in names::of(defaults) {
-        let of_all = known.pointer(&format!("/route/{name}/{}", PersonType::Unknown));
-        if let Some(of_all) = of_all.cloned()
-            && let Some(default) = known.pointer_mut(&format!("/route/{name}/default"))
-        {
-            *default = of_all;
-        }
-    }
-    known
-}
-
-/// The settings that a route's setting is inherited from where it is not written, the lowest first.
-pub(crate) fn above(key: &str) -> Vec<String> {
-    let words: Vec<&str> = key.split('.').collect();
-    match words.as_slice() {
-        ["route", _, name] => vec![format!("route.default.{name}")],
-        ["route", destination, person_type, name] => vec![
-            format!("route.default.{name}"),
-            format!("route.{person_type}.{name}"),
-            format!("route.{destination}.default.{name}"),
-        ],
-        _ => Vec::new(),
-    }
 }

@@ -1,29 +1,26 @@
 //! `[send]`: the destinations, and what they have in common.
 //!
 //! A destination is a name, a kind with its settings, and its routes. The names `store`, `mqtt` and `kafka` are there with the kind
-//! of that name; every other one comes from the settings ([`names`]).
+//! of that name; every other one comes from the settings ([`destinations`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::layers::destinations;
 use crate::reader::Reader;
+use crate::reader::units::{GIB, KIB, SECOND};
 use crate::route::Routes;
-use crate::{GIB, KIB, SECOND};
+use crate::values::kind::{KAFKA, KindName, MQTT, STORE};
 
-pub(crate) mod kafka;
-pub(crate) mod mqtt;
-pub(crate) mod names;
-pub(crate) mod store;
+mod kafka;
+mod mqtt;
+mod store;
+mod tls;
 
 pub use kafka::{Kafka, Sasl};
 pub use mqtt::{Broker, Embedded, Mqtt, MqttTransport, MqttVersion};
 pub use store::{Bucket, Store, StoreUrl};
-
-/// The store that references mean; every other one is a copy.
-pub const STORE: &str = "store";
-/// The one whose broker may be in this process.
-pub const MQTT: &str = "mqtt";
-pub const KAFKA: &str = "kafka";
+pub use tls::Tls;
 
 #[derive(Clone, Debug)]
 pub struct Send {
@@ -52,37 +49,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub fn word(&self) -> Word {
+    pub fn name(&self) -> KindName {
         match self {
-            Kind::Store(_) => Word::Store,
-            Kind::Mqtt(_) => Word::Mqtt,
-            Kind::Kafka(_) => Word::Kafka,
+            Kind::Store(_) => KindName::Store,
+            Kind::Mqtt(_) => KindName::Mqtt,
+            Kind::Kafka(_) => KindName::Kafka,
         }
-    }
-}
-
-/// What a destination is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
-    Store,
-    Mqtt,
-    Kafka,
-}
-
-impl Word {
-    pub const ALL: [Word; 3] = [Word::Store, Word::Mqtt, Word::Kafka];
-
-    /// Also the name of the destination that is there without being written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Word::Store => STORE,
-            Word::Mqtt => MQTT,
-            Word::Kafka => KAFKA,
-        }
-    }
-
-    pub(crate) fn from_word(word: &str) -> Option<Word> {
-        Word::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -90,16 +62,18 @@ impl Send {
     pub(crate) fn read(read: &mut Reader) -> Send {
         // What every destination starts from; what is wrong there is said already.
         let routes = Routes::read(read);
-        let names = names::of(read.settings);
+        let named = destinations::of(read.settings);
+        let destinations = named
+            .into_iter()
+            .filter_map(|(name, kind)| Destination::read(read, &name, kind, &routes));
+        let destinations = destinations.collect();
+
         Send {
             window_records: read.count("send.window_records", 1, 60_000),
             window_bytes: read.bytes("send.window_bytes", 64 * KIB, GIB),
             retry_max: read.duration("send.retry_max", Duration::from_millis(100), 600 * SECOND),
             stall_timeout: read.duration("send.stall_timeout", SECOND, 600 * SECOND),
-            destinations: names
-                .into_iter()
-                .filter_map(|(name, kind)| Destination::read(read, &name, kind, &routes))
-                .collect(),
+            destinations,
         }
     }
 
@@ -143,24 +117,24 @@ impl Send {
 
 impl Destination {
     /// `None` = off.
-    fn read(read: &mut Reader, name: &str, kind: Word, routes: &Routes) -> Option<Destination> {
+    fn read(read: &mut Reader, name: &str, kind: KindName, routes: &Routes) -> Option<Destination> {
         let section = format!("send.{name}");
-        match Word::from_word(name) {
+        match KindName::from_word(name) {
             Some(own) => read.word(&format!("{section}.kind"), &[(own.as_str(), ())]),
             None => read.word(
                 &format!("{section}.kind"),
-                &Word::ALL.map(|kind| (kind.as_str(), ())),
+                &KindName::ALL.map(|kind| (kind.as_str(), ())),
             ),
         }
 
         let kind = match kind {
-            Word::Store => Kind::Store(Store::read(read, &section)),
-            Word::Mqtt => Kind::Mqtt(Mqtt::read(read, &section)?),
-            Word::Kafka => Kind::Kafka(Kafka::read(read, &section)?),
+            KindName::Store => Kind::Store(Store::read(read, &section)),
+            KindName::Mqtt => Kind::Mqtt(Mqtt::read(read, &section)?),
+            KindName::Kafka => Kind::Kafka(Kafka::read(read, &section)?),
         };
         Some(Destination {
             name: name.into(),
-            routes: routes.of_destination(read, name, kind.word()),
+            routes: routes.of_destination(read, name, kind.name()),
             kind,
         })
     }
@@ -184,7 +158,7 @@ impl Destination {
             Kind::Kafka(_) => self.routes.warnings_of_kafka(),
         };
 
-        let is_own = Word::from_word(&self.name).is_none();
+        let is_own = KindName::from_word(&self.name).is_none();
         if is_own && self.is_bus() && self.routes == *routes {
             warnings.push(format!(
                 "{section} gets every event, on the topics of [route.default]: [route.{}.default] and [route.{}.<person_type>] say what it gets",

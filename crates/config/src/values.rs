@@ -1,6 +1,6 @@
 //! The values of settings that are more than a number or a word.
 
+pub mod kind;
 pub mod networks;
 pub mod secret;
 pub mod template;
-pub mod tls;

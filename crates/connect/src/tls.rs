@@ -37,6 +37,7 @@ pub enum TlsError {
 /// The setting to look at, where a connection failed over certificates, whichever library says so; else nothing.
 pub fn remedy(error: &str, section: &str) -> String {
     let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
+
     if says(&UNKNOWN_AUTHORITY) {
         return format!(
             " ({section}.ca_file does not hold the authority that signed the certificate over there)"

@@ -1,12 +1,12 @@
 //! Act or record: until when one may act on an event, and the revision, which tells the two apart.
 //!
-//! Promises: both are settled together, once ([`Event::decide`]), so no message says "live" by the one and "record" by the other.
+//! Promises: the one follows from the other ([`Act::revision`]), so no message says "live" by the one and "record" by the other.
 
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::{Event, Revision, Timestamp};
+use crate::{Revision, Timestamp};
 
 /// Until when one may act on an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,16 +27,13 @@ impl Act {
     pub(crate) fn is_undecided(&self) -> bool {
         *self == Act::Undecided
     }
-}
 
-impl Event {
-    /// Settles until when one may act on it, and the revision with it.
-    pub fn decide(&mut self, act_before: Act, content: &ContentDigest) {
-        self.act_before = act_before;
-        self.revision = match act_before {
+    /// Of a match with this content.
+    pub(crate) fn revision(self, content: &ContentDigest) -> Revision {
+        match self {
             Act::Before(_) => Revision::live(content),
             Act::Never | Act::Undecided => Revision::record(content),
-        };
+        }
     }
 }
 

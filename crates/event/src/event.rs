@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Act, ClockSource, Dialect, EventId, Feed, PersonType, PictureKind, PictureState, Revision,
-    Timestamp, WarningCode,
+    Act, ClockSource, ContentDigest, Dialect, EventId, Feed, PersonType, PictureKind, PictureState,
+    Revision, Timestamp, WarningCode,
 };
 
 /// One match, vendor-neutral, as it lies in the queue. What depends on the moment of sending (`replay`, `sequence`, `uri`, `url`,
@@ -41,6 +41,14 @@ pub struct Event {
     /// Every field that we do not know, where it stood.
     pub extra: Map<String, Value>,
     pub warnings: Vec<Warning>,
+}
+
+impl Event {
+    /// Settles until when one may act on it, and the revision with it.
+    pub fn decide(&mut self, act_before: Act, content: &ContentDigest) {
+        self.act_before = act_before;
+        self.revision = act_before.revision(content);
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

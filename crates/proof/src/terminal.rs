@@ -8,27 +8,27 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// Whether the line is drawn.
+/// Whether it is drawn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum Terminal {
     Drawn,
     Hidden,
 }
 
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
-impl Line {
+impl Terminal {
     /// Drawn for a person who looks at it.
-    pub fn for_people(wants_json: bool) -> Line {
+    pub fn for_people(wants_json: bool) -> Terminal {
         match std::io::stderr().is_terminal() && !wants_json {
-            true => Line::Drawn,
-            false => Line::Hidden,
+            true => Terminal::Drawn,
+            false => Terminal::Hidden,
         }
     }
 
     /// Shows what `text` says, again and again until `done`.
     pub async fn draw(self, done: CancellationToken, text: impl Fn() -> String) {
-        if self == Line::Hidden {
+        if self == Terminal::Hidden {
             return done.cancelled().await;
         }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
@@ -46,18 +47,8 @@ where
     // An answer is one small write: it must not wait for the next.
     let _ = stream.set_nodelay(true);
     let stream = TimedStream::new(stream, exchange.clone(), deadlines.idle, deadlines.head);
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    // A box may hang up right after its last byte. Without this hyper would then drop the handler, and the event.
-    builder.half_close(true);
-    builder.allow_multiple_spaces_in_request_line_delimiters(true);
-    builder
-        .max_headers(HEADERS_MAX)
-        .max_header_size(HEAD_MAX_BYTES)
-        .max_buf_size(READ_MAX_BYTES)
-        .header_read_timeout(None);
-
-    let connection =
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let service = TowerToHyperService::new(service);
+    let connection = http1().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
 
     tokio::select! {
@@ -69,6 +60,19 @@ where
             connection.await
         }
     }
+}
+
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        // A box may hang up right after its last byte. Without this hyper would then drop the handler, and the event.
+        .half_close(true)
+        .allow_multiple_spaces_in_request_line_delimiters(true)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEAD_MAX_BYTES)
+        .max_buf_size(READ_MAX_BYTES)
+        .header_read_timeout(None);
+    builder
 }
 
 /// Answers a connection that is not served: writes `answer` if the kernel takes it at once, and closes.
@@ -90,42 +94,47 @@ mod tests {
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n";
     const SERVED_FOR: Duration = Duration::from_secs(1);
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_request_that_came_behind_another_is_as_old_as_its_first_byte() {
+    /// A connection whose requests wait for `go`, and the age of each when it is served.
+    async fn served() -> (
+        TcpStream,
+        mpsc::UnboundedReceiver<Duration>,
+        mpsc::UnboundedSender<()>,
+    ) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+        let client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        let (begun, mut ages) = mpsc::unbounded_channel();
+        let (begun, ages) = mpsc::unbounded_channel();
         let (go, gate) = mpsc::unbounded_channel::<()>();
-        let gate = std::sync::Arc::new(tokio::sync::Mutex::new(gate));
-        tokio::spawn(async move {
-            let exchange = Exchange::default();
-            let of_request = exchange.clone();
-            let service = tower::service_fn(move |_: Request<Incoming>| {
-                let (exchange, begun, gate) = (of_request.clone(), begun.clone(), gate.clone());
-                async move {
-                    let _in_service = exchange.begin();
-                    begun.send(exchange.waited()).unwrap();
-                    gate.lock().await.recv().await;
-                    Ok(Response::new(axum::body::Body::empty()))
-                }
-            });
 
-            let deadlines = Deadlines {
-                idle: Duration::from_secs(60),
-                head: Duration::from_secs(60),
-            };
-            let _ = run(
-                stream,
-                service,
-                &exchange,
-                deadlines,
-                &CancellationToken::new(),
-            )
-            .await;
+        let exchange = Exchange::default();
+        let gate = std::sync::Arc::new(tokio::sync::Mutex::new(gate));
+        let of_request = exchange.clone();
+        let service = tower::service_fn(move |_: Request<Incoming>| {
+            let (exchange, begun, gate) = (of_request.clone(), begun.clone(), gate.clone());
+            async move {
+                let _in_service = exchange.begin();
+                begun.send(exchange.waited()).unwrap();
+                gate.lock().await.recv().await;
+                Ok(Response::new(axum::body::Body::empty()))
+            }
         });
+
+        let deadlines = Deadlines {
+            idle: Duration::from_secs(60),
+            head: Duration::from_secs(60),
+        };
+        tokio::spawn(async move {
+            let stop = CancellationToken::new();
+            let _ = run(stream, service, &exchange, deadlines, &stop).await;
+        });
+        (client, ages, go)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_that_came_behind_another_is_as_old_as_its_first_byte() {
+        let (mut client, mut ages, go) = served().await;
 
         // Two are read at once; one waits in the kernel, and so does its successor, which came much later.
         client.write_all(&REQUEST.repeat(2)).await.unwrap();

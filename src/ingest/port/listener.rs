@@ -136,32 +136,30 @@ pub async fn serve<P: Port>(
     connections: TaskTracker,
     stop: CancellationToken,
 ) {
-    let mut line = WaitingLine::new(Arc::clone(port.places()), port.places().line_max());
-    let mut failing = Failing::default();
-    let before_stop = TaskTracker::new();
-
-    let is_over = async {
-        stop.cancelled().await;
-        before_stop.close();
-        let _ = tokio::time::timeout(LAST_ANSWERS, before_stop.wait()).await;
+    let places = Arc::clone(port.places());
+    let mut door = Door {
+        line: WaitingLine::new(Arc::clone(&places), places.line_max()),
+        port,
+        connections,
+        before_stop: TaskTracker::new(),
+        stop,
     };
+    let mut failing = Failing::default();
+    let is_over = is_over(door.stop.clone(), door.before_stop.clone());
     tokio::pin!(is_over);
 
     loop {
         let accepted = tokio::select! {
             () = &mut is_over => break,
             accepted = listener.socket.accept() => Some(accepted),
-            () = port.places().freed(), if !line.is_empty() => None,
-            () = tokio::time::sleep(LINE_LOOK), if !line.is_empty() => None,
+            () = places.freed(), if !door.line.is_empty() => None,
+            () = tokio::time::sleep(LINE_LOOK), if !door.line.is_empty() => None,
         };
 
         match accepted {
             Some(Ok((stream, address))) => {
                 failing.over();
-                let source = port.source(address.ip().to_canonical());
-                let left = line.push(Waiting::new(stream, address, source));
-                left.into_iter()
-                    .for_each(|waiting| port.turn_away(waiting.stream, waiting.address.ip()));
+                door.line_up(stream, address);
             }
             Some(Err(error)) => {
                 failing.again(&error);
@@ -169,17 +167,53 @@ pub async fn serve<P: Port>(
             }
             None => {}
         }
+        door.let_in();
+    }
+}
 
-        while let Some((waiting, place)) = line.next() {
-            let serving = Arc::clone(&port).serve(NewConnection::of(waiting, place), stop.clone());
-            match stop.is_cancelled() {
-                true => connections.spawn(serving),
-                false => connections.spawn(before_stop.track_future(serving)),
+/// Resolves some time after the stop, when the connections from before it have their answers.
+async fn is_over(stop: CancellationToken, before_stop: TaskTracker) {
+    stop.cancelled().await;
+    before_stop.close();
+    let _ = tokio::time::timeout(LAST_ANSWERS, before_stop.wait()).await;
+}
+
+/// Lets accepted connections in, one for each place.
+struct Door<P> {
+    port: Arc<P>,
+    line: WaitingLine,
+    connections: TaskTracker,
+    /// The connections that came before the stop.
+    before_stop: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl<P: Port> Door<P> {
+    fn line_up(&mut self, stream: TcpStream, address: SocketAddr) {
+        let source = self.port.source(address.ip().to_canonical());
+        let left = self.line.push(Waiting::new(stream, address, source));
+        left.into_iter().for_each(|waiting| self.turn_away(waiting));
+    }
+
+    fn let_in(&mut self) {
+        while let Some((waiting, place)) = self.line.next() {
+            let connection = NewConnection::of(waiting, place);
+            let serving = Arc::clone(&self.port).serve(connection, self.stop.clone());
+            match self.stop.is_cancelled() {
+                true => self.connections.spawn(serving),
+                false => self
+                    .connections
+                    .spawn(self.before_stop.track_future(serving)),
             };
         }
-        for waiting in line.expired() {
-            port.turn_away(waiting.stream, waiting.address.ip());
+
+        for waiting in self.line.expired() {
+            self.turn_away(waiting);
         }
+    }
+
+    fn turn_away(&self, waiting: Waiting) {
+        self.port.turn_away(waiting.stream, waiting.address.ip());
     }
 }
 

@@ -48,17 +48,15 @@ impl TimedStream {
         idle_timeout: Duration,
         head_timeout: Duration,
     ) -> TimedStream {
-        let deadline = Box::pin(tokio::time::sleep(idle_timeout));
-        let first_line = FirstLine::default();
         TimedStream {
             stream,
             exchange,
-            first_line,
+            first_line: FirstLine::default(),
             asked: None,
             idle_timeout,
             head_timeout,
             phase: Phase::Idle,
-            deadline,
+            deadline: Box::pin(tokio::time::sleep(idle_timeout)),
             unread: None,
         }
     }
@@ -90,7 +88,8 @@ impl TimedStream {
                 return Poll::Ready(Ok(()));
             }
 
-            let kept = self.first_line.pass(&mut buffer.filled_mut()[before..]);
+            let read = buffer.filled_mut().get_mut(before..).unwrap_or_default();
+            let kept = self.first_line.pass(read);
             buffer.set_filled(before + kept);
 
             if kept > 0 {
@@ -129,18 +128,13 @@ impl TimedStream {
         }
 
         self.exchange.drained();
-        let is_idle = self.phase == Phase::Idle;
-        if is_idle
+        let is_silent = || self.exchange.silent_for() >= Some(SILENT_MIN);
+        if self.phase == Phase::Idle
             && self.exchange.takes_the_question(context.waker())
-            && self
-                .exchange
-                .silent_for()
-                .is_some_and(|it| it >= SILENT_MIN)
+            && is_silent()
         {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "silent while others wait for a place",
-            )));
+            let why = "silent while others wait for a place";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
         }
 
         ready!(self.deadline.as_mut().poll(context));

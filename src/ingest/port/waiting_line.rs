@@ -80,12 +80,11 @@ impl WaitingLine {
 
     /// The next connection that gets a place. If there is none, silent connections are asked to leave.
     pub fn next(&mut self) -> Option<(Waiting, Place)> {
-        let fewest = (0..self.waiting.len())
-            .min_by_key(|index| self.places.of(self.waiting[*index].source))?;
+        let waiting = self.waiting.iter().enumerate();
+        let (index, first) = waiting.min_by_key(|(_, it)| self.places.of(it.source))?;
 
-        let first = &self.waiting[fewest];
         match self.places.take(first.source, &first.exchange) {
-            Some(place) => Some((self.waiting.remove(fewest), place)),
+            Some(place) => Some((self.waiting.remove(index), place)),
             None => {
                 self.places.ask_for(first.source, self.waiting.len());
                 None

@@ -73,31 +73,38 @@ impl Budget {
         let mut in_use = self.in_use.lock();
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
         if in_use.total + bytes > self.open_to(of_source + bytes) {
-            return Err(if of_source + bytes > self.share() {
-                Code::SourceOverBudget
-            } else {
-                Code::OverBudget
+            return Err(match of_source + bytes > self.share() {
+                true => Code::SourceOverBudget,
+                false => Code::OverBudget,
             });
         }
+
         in_use.total += bytes;
         in_use.by_source.insert(source, of_source + bytes);
         Ok(())
     }
 
+    fn refusal(&self, code: Code) -> Refusal {
+        let limit = self.limit;
+        let message = match code {
+            Code::SourceOverBudget => {
+                format!("this source holds its share of the {limit} bytes that may be in flight")
+            }
+            _ => format!("all {limit} bytes that may be in flight are in use"),
+        };
+        Refusal::new(code, message)
+    }
+
     fn give_back(&self, source: Sharer, bytes: usize) {
         let mut in_use = self.in_use.lock();
         in_use.total = in_use.total.saturating_sub(bytes);
-        let left = in_use
-            .by_source
-            .get(&source)
-            .copied()
-            .unwrap_or(0)
-            .saturating_sub(bytes);
-        if left == 0 {
-            in_use.by_source.remove(&source);
-        } else {
-            in_use.by_source.insert(source, left);
-        }
+
+        let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
+        match of_source.saturating_sub(bytes) {
+            0 => in_use.by_source.remove(&source),
+            left => in_use.by_source.insert(source, left),
+        };
+
         drop(in_use);
         self.released.notify_waiters();
     }
@@ -108,23 +115,16 @@ impl Held {
     /// instead of never.
     pub fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
         let mut held = self.bytes.lock();
-        let Budget { limit, .. } = *self.budget;
-        let bytes = bytes
-            .next_multiple_of(STEP)
-            .min(limit - self.budget.share());
+        let bytes = bytes.next_multiple_of(STEP);
+        let bytes = bytes.min(self.budget.limit - self.budget.share());
         let Some(more) = bytes.checked_sub(*held).filter(|more| *more > 0) else {
             return Ok(());
         };
+
         let taken = self.budget.try_take(self.source, more);
-        taken.map(|()| *held = bytes).map_err(|code| {
-            let message = match code {
-                Code::SourceOverBudget => format!(
-                    "this source holds its share of the {limit} bytes that may be in flight"
-                ),
-                _ => format!("all {limit} bytes that may be in flight are in use"),
-            };
-            Refusal::new(code, message)
-        })
+        taken.map_err(|code| self.budget.refusal(code))?;
+        *held = bytes;
+        Ok(())
     }
 
     /// The same, waiting at most the budget's patience for others to finish.
@@ -156,38 +156,30 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_is_alone_may_have_more_than_its_share_and_leaves_room_for_others() {
         let budget = Budget::new(16 * STEP, Duration::ZERO);
+        let code = async |held: &Held, steps: usize| {
+            let grown = held.grow_to(steps * STEP).await;
+            grown.map_err(|refusal| refusal.code)
+        };
+
         let greedy = [budget.hold(source(19)), budget.hold(source(19))];
-        greedy[0].grow_to(11 * STEP).await.unwrap();
-        assert_eq!(
-            greedy[1].grow_to(2 * STEP).await.unwrap_err().code,
-            Code::SourceOverBudget
-        );
+        assert_eq!(code(&greedy[0], 11).await, Ok(()));
+        assert_eq!(code(&greedy[1], 2).await, Err(Code::SourceOverBudget));
+
         let others = [budget.hold(source(20)), budget.hold(source(20))];
-        others[0].grow_to(3 * STEP).await.unwrap();
-        assert_eq!(
-            others[1].grow_to(2 * STEP).await.unwrap_err().code,
-            Code::SourceOverBudget
-        );
+        assert_eq!(code(&others[0], 3).await, Ok(()));
+        assert_eq!(code(&others[1], 2).await, Err(Code::SourceOverBudget));
     }
 
     #[tokio::test]
     async fn many_who_flood_leave_some_room_for_who_holds_little() {
         let budget = Budget::new(64 * STEP, Duration::ZERO);
-        let many: Vec<_> = (1..=8)
-            .map(|last| budget.hold(Sharer::of([10, 0, 0, last].into())))
-            .collect();
+        let many: Vec<_> = (1..=8).map(|last| budget.hold(source(last))).collect();
         for held in &many {
             let _ = held.grow_to(8 * STEP).await;
         }
-        assert_eq!(
-            budget
-                .hold(source(20))
-                .grow_to(12 * STEP)
-                .await
-                .unwrap_err()
-                .code,
-            Code::OverBudget
-        );
+
+        let much = budget.hold(source(20)).grow_to(12 * STEP).await;
+        assert_eq!(much.unwrap_err().code, Code::OverBudget);
         budget.hold(source(20)).grow_to(2 * STEP).await.unwrap();
     }
 
@@ -196,10 +188,9 @@ mod tests {
         let budget = Budget::new(32 * STEP, Duration::ZERO);
         let costly = budget.hold(source(19));
         costly.grow_to(100 * STEP).await.unwrap();
-        assert_eq!(
-            budget.hold(source(19)).grow_to(1).await.unwrap_err().code,
-            Code::SourceOverBudget
-        );
+
+        let more = budget.hold(source(19)).grow_to(1).await;
+        assert_eq!(more.unwrap_err().code, Code::SourceOverBudget);
         budget.hold(source(20)).grow_to(1).await.unwrap();
     }
 

@@ -61,18 +61,17 @@ impl History {
 
     pub fn hold(self: &Arc<History>) -> Arc<Held> {
         let ended = CancellationToken::new();
+        let coming = Coming {
+            bytes: 0,
+            since: Instant::now(),
+            has_arrived: false,
+            ended: ended.clone(),
+        };
+
         let mut bodies = self.bodies();
         let number = bodies.next;
         bodies.next += 1;
-        bodies.coming.insert(
-            number,
-            Coming {
-                bytes: 0,
-                since: Instant::now(),
-                has_arrived: false,
-                ended: ended.clone(),
-            },
-        );
+        bodies.coming.insert(number, coming);
         Arc::new(Held {
             history: Arc::clone(self),
             number,
@@ -86,19 +85,30 @@ impl History {
 }
 
 impl Bodies {
+    /// How much more a body takes that is to hold `bytes` in all.
+    fn more(&self, number: u64, bytes: usize) -> usize {
+        let held = self.coming.get(&number);
+        bytes.saturating_sub(held.map_or(0, |coming| coming.bytes))
+    }
+
+    fn grow(&mut self, number: u64, more: usize) {
+        if let Some(coming) = self.coming.get_mut(&number) {
+            coming.bytes += more;
+            self.total += more;
+        }
+    }
+
     /// The one that comes slowest, if `number` is faster.
     fn slowest_but(&self, number: u64) -> Option<&Coming> {
+        let is_new = |coming: &Coming| coming.since.elapsed() < RATE_AFTER;
         let rate = |coming: &Coming| {
             coming.bytes as f64 / coming.since.elapsed().max(RATE_AFTER).as_secs_f64()
         };
-        let rivals = self
-            .coming
-            .values()
-            .filter(|coming| !coming.has_arrived && !coming.ended.is_cancelled());
-        let is_new = |coming: &Coming| coming.since.elapsed() < RATE_AFTER;
-        let slowest = rivals
-            .filter(|coming| !is_new(coming))
-            .min_by(|a, b| rate(a).total_cmp(&rate(b)))?;
+
+        let rivals = self.coming.values().filter(|coming| {
+            !coming.has_arrived && !coming.ended.is_cancelled() && !is_new(coming)
+        });
+        let slowest = rivals.min_by(|a, b| rate(a).total_cmp(&rate(b)))?;
         let own = self.coming.get(&number)?;
         (is_new(own) || rate(slowest) < rate(own)).then_some(slowest)
     }
@@ -115,24 +125,17 @@ impl Held {
 
     fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
         let mut bodies = self.history.bodies();
-        let held = bodies
-            .coming
-            .get(&self.number)
-            .map_or(0, |coming| coming.bytes);
-        let more = bytes.saturating_sub(held);
+        let more = bodies.more(self.number, bytes);
+
         if bodies.total + more > self.history.limit {
             if let Some(slowest) = bodies.slowest_but(self.number) {
                 slowest.ended.cancel();
             }
-            return Err(Refusal::new(
-                Code::HistoryBusy,
-                "other history bodies take all the room there is",
-            ));
+            let message = "other history bodies take all the room there is";
+            return Err(Refusal::new(Code::HistoryBusy, message));
         }
-        bodies.total += more;
-        if let Some(coming) = bodies.coming.get_mut(&self.number) {
-            coming.bytes += more;
-        }
+
+        bodies.grow(self.number, more);
         Ok(())
     }
 
@@ -140,13 +143,8 @@ impl Held {
     /// more than there is, no other body grows.
     pub fn work(&self, bytes: usize) {
         let mut bodies = self.history.bodies();
-        let Some(coming) = bodies.coming.get_mut(&self.number) else {
-            return;
-        };
-
-        let more = bytes.saturating_sub(coming.bytes);
-        coming.bytes += more;
-        bodies.total += more;
+        let more = bodies.more(self.number, bytes);
+        bodies.grow(self.number, more);
     }
 
     /// Resolves when this body has to give way to faster ones.

@@ -34,46 +34,21 @@ pub struct Cost {
 impl Cost {
     /// The cost of an event with this text.
     pub fn of(body: &[u8]) -> Cost {
-        let mut cost = Cost {
-            body: body.len(),
-            values: 1,
-            ..Cost::default()
-        };
-        let (mut at, mut depth, mut is_inner, mut key) = (0, 0_usize, false, &b""[..]);
+        let mut count = Count::new(body);
+        let mut at = 0;
 
         while let Some(byte) = body.get(at) {
             match byte {
-                b'"' => {
-                    let end = text_end(body, at + 1);
-                    let text = body.get(at + 1..end).unwrap_or_default();
-                    at = end;
-                    if is_key(body, end + 1) {
-                        key = text;
-                        cost.texts += text.len();
-                    } else if (depth == 1 || (depth == 2 && is_inner)) && is_picture(key, is_inner)
-                    {
-                        cost.pictures += text.len();
-                    } else {
-                        cost.texts += text.len();
-                    }
-                }
-                b'{' | b'[' => {
-                    cost.brackets += 1;
-                    cost.values += 1;
-                    is_inner |= depth == 1 && *byte == b'{' && key == INNER.as_bytes();
-                    depth += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.saturating_sub(1);
-                    is_inner &= depth > 1;
-                }
-                b',' => cost.values += 1,
+                b'"' => at = count.string(at),
+                b'{' | b'[' => count.open(*byte),
+                b'}' | b']' => count.close(),
+                b',' => count.cost.values += 1,
                 _ => {}
             }
             at += 1;
         }
 
-        cost
+        count.cost
     }
 
     /// The whole cost.
@@ -86,6 +61,67 @@ impl Cost {
 
     fn tree_bytes(&self) -> usize {
         tree_bytes(self.brackets, self.values)
+    }
+}
+
+/// A cost that is being counted, and the place in the document.
+struct Count<'b> {
+    body: &'b [u8],
+    cost: Cost,
+    depth: usize,
+    /// Within the inner object.
+    is_inner: bool,
+    /// The last key.
+    key: &'b [u8],
+}
+
+impl<'b> Count<'b> {
+    fn new(body: &'b [u8]) -> Count<'b> {
+        let cost = Cost {
+            body: body.len(),
+            values: 1,
+            ..Cost::default()
+        };
+        Count {
+            body,
+            cost,
+            depth: 0,
+            is_inner: false,
+            key: b"",
+        }
+    }
+
+    /// Counts the string that starts at `at`; the place of its last quote.
+    fn string(&mut self, at: usize) -> usize {
+        let end = text_end(self.body, at + 1);
+        let text = self.body.get(at + 1..end).unwrap_or_default();
+
+        let is_key = is_key(self.body, end + 1);
+        if is_key {
+            self.key = text;
+        }
+        if !is_key && self.is_at_a_field() && is_picture(self.key, self.is_inner) {
+            self.cost.pictures += text.len();
+        } else {
+            self.cost.texts += text.len();
+        }
+        end
+    }
+
+    fn is_at_a_field(&self) -> bool {
+        self.depth == 1 || (self.depth == 2 && self.is_inner)
+    }
+
+    fn open(&mut self, bracket: u8) {
+        self.cost.brackets += 1;
+        self.cost.values += 1;
+        self.is_inner |= self.depth == 1 && bracket == b'{' && self.key == INNER.as_bytes();
+        self.depth += 1;
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.is_inner &= self.depth > 1;
     }
 }
 
@@ -127,33 +163,22 @@ mod tests {
 
     #[test]
     fn pictures_are_told_by_their_place_and_texts_are_not() {
-        let text = "x".repeat(5_000);
-        let costs = |body: String| {
-            (
-                Cost::of(body.as_bytes()).pictures,
-                Cost::of(body.as_bytes()).texts > 5_000,
-            )
+        let check = |body: &str, pictures: usize| {
+            let cost = Cost::of(body.replace('X', &"x".repeat(5_000)).as_bytes());
+            let is_text = cost.texts > 5_000;
+            assert_eq!(
+                (cost.pictures, is_text),
+                (pictures, pictures == 0),
+                "{body}"
+            );
         };
-        assert_eq!(
-            costs(format!(r#"{{"reg_pic" : "{text}"}}"#)),
-            (5_000, false)
-        );
-        assert_eq!(
-            costs(format!(
-                r#"{{"ext_data":{{"a":{{}},"spot_pic":"{text}"}}}}"#
-            )),
-            (5_000, false)
-        );
-        assert_eq!(
-            costs(format!(r#"{{"other":{{"spot_pic":"{text}"}}}}"#)),
-            (0, true)
-        );
-        assert_eq!(
-            costs(format!(r#"{{"ext_data":{{"a":{{"spot_pic":"{text}"}}}}}}"#)),
-            (0, true)
-        );
-        assert_eq!(costs(format!(r#"{{"spot_pic":"{text}"}}"#)), (0, true));
-        assert_eq!(costs(format!(r#"["reg_pic","{text}"]"#)), (0, true));
+
+        check(r#"{"reg_pic" : "X"}"#, 5_000);
+        check(r#"{"ext_data":{"a":{},"spot_pic":"X"}}"#, 5_000);
+        check(r#"{"other":{"spot_pic":"X"}}"#, 0);
+        check(r#"{"ext_data":{"a":{"spot_pic":"X"}}}"#, 0);
+        check(r#"{"spot_pic":"X"}"#, 0);
+        check(r#"["reg_pic","X"]"#, 0);
     }
 
     #[test]

@@ -44,49 +44,15 @@ const DIGITS_SAFE: usize = 300;
 
 pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, Refusal> {
     let bytes = text.as_bytes();
-    let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let mut counts = Counts {
-        values: 1,
-        ..Counts::default()
-    };
-    let (mut at, mut depth, mut events) = (0, 0_usize, 1);
+    let mut scan = Scan::new(text, limits);
+    let mut at = 0;
 
     while let Some(byte) = bytes.get(at) {
         match byte {
-            b'"' => {
-                let end = string_end(bytes, at + 1)?;
-                counts.pictures +=
-                    usize::from(is_picture(bytes.get(at + 1..end).unwrap_or_default()));
-                if is_reserved_key(text, at, end) {
-                    return Err(Refusal::new(
-                        Code::EventUnrecognized,
-                        format!("a key at byte {at} that no box sends"),
-                    ));
-                }
-                at = end;
-            }
-            b'{' | b'[' => {
-                counts.brackets += 1;
-                counts.values += 1;
-                depth += 1;
-                if depth > limits.depth_max {
-                    return Err(Refusal::new(
-                        Code::JsonTooDeep,
-                        format!("nested over {} deep at byte {at}", limits.depth_max),
-                    ));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b',' => {
-                counts.values += 1;
-                events += usize::from(is_array && depth == 1);
-                if events > limits.events_max {
-                    return Err(Refusal::new(
-                        Code::TooManyEvents,
-                        format!("over {} events in one body", limits.events_max),
-                    ));
-                }
-            }
+            b'"' => at = scan.string(at)?,
+            b'{' | b'[' => scan.open(at)?,
+            b'}' | b']' => scan.depth = scan.depth.saturating_sub(1),
+            b',' => scan.comma()?,
             b'-' | b'0'..=b'9' => {
                 at = number_end(text, at)?;
                 continue;
@@ -96,23 +62,87 @@ pub(in crate::normalize) fn scan(text: &str, limits: &Limits) -> Result<Counts, 
         at += 1;
     }
 
-    Ok(counts)
+    Ok(scan.counts)
+}
+
+struct Scan<'t, 'l> {
+    text: &'t str,
+    limits: &'l Limits,
+    counts: Counts,
+    depth: usize,
+    /// Whether commas at the first level are between events.
+    is_array: bool,
+    events: usize,
+}
+
+impl<'t, 'l> Scan<'t, 'l> {
+    fn new(text: &'t str, limits: &'l Limits) -> Scan<'t, 'l> {
+        let counts = Counts {
+            values: 1,
+            ..Counts::default()
+        };
+        Scan {
+            text,
+            limits,
+            counts,
+            depth: 0,
+            is_array: text.trim_ascii_start().starts_with('['),
+            events: 1,
+        }
+    }
+
+    /// Steps over the string that starts at `at`, to the place of its last quote.
+    fn string(&mut self, at: usize) -> Result<usize, Refusal> {
+        let bytes = self.text.as_bytes();
+        let end = string_end(bytes, at + 1)?;
+        let inside = bytes.get(at + 1..end).unwrap_or_default();
+        self.counts.pictures += usize::from(is_picture(inside));
+
+        if is_reserved_key(self.text, at, end) {
+            let message = format!("a key at byte {at} that no box sends");
+            return Err(Refusal::new(Code::EventUnrecognized, message));
+        }
+        Ok(end)
+    }
+
+    fn open(&mut self, at: usize) -> Result<(), Refusal> {
+        self.counts.brackets += 1;
+        self.counts.values += 1;
+        self.depth += 1;
+
+        let depth_max = self.limits.depth_max;
+        if self.depth > depth_max {
+            let message = format!("nested over {depth_max} deep at byte {at}");
+            return Err(Refusal::new(Code::JsonTooDeep, message));
+        }
+        Ok(())
+    }
+
+    fn comma(&mut self) -> Result<(), Refusal> {
+        self.counts.values += 1;
+        self.events += usize::from(self.is_array && self.depth == 1);
+
+        let events_max = self.limits.events_max;
+        if self.events > events_max {
+            let message = format!("over {events_max} events in one body");
+            return Err(Refusal::new(Code::TooManyEvents, message));
+        }
+        Ok(())
+    }
 }
 
 /// The place of the quote that ends the string which starts at `at`, or the end of the body.
 fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, Refusal> {
+    let half = |at: usize| {
+        let message = format!("half of a surrogate pair at byte {at}");
+        Refusal::new(Code::JsonInvalid, message)
+    };
+
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found;
         match (bytes.get(at), bytes.get(at + 1)) {
             (Some(b'"'), _) => return Ok(at),
-            (_, Some(b'u')) => {
-                at += unicode_escape(bytes, at).ok_or_else(|| {
-                    Refusal::new(
-                        Code::JsonInvalid,
-                        format!("half of a surrogate pair at byte {at}"),
-                    )
-                })?;
-            }
+            (_, Some(b'u')) => at += unicode_escape(bytes, at).ok_or_else(|| half(at))?,
             _ => at += 2,
         }
     }
@@ -144,10 +174,8 @@ fn number_end(text: &str, start: usize) -> Result<usize, Refusal> {
 
     let literal = rest.get(..length).unwrap_or_default();
     if is_out_of_range(literal) {
-        return Err(Refusal::new(
-            Code::JsonInvalid,
-            format!("number out of range at byte {start}"),
-        ));
+        let message = format!("number out of range at byte {start}");
+        return Err(Refusal::new(Code::JsonInvalid, message));
     }
     Ok(start + length)
 }

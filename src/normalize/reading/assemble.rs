@@ -45,43 +45,49 @@ pub(in crate::normalize) fn assemble(
 /// Fills `source` with the sent values that the event does not give back.
 fn settle(sent: &mut SentDocument, event: &mut Event) {
     event.source = std::mem::take(&mut sent.source);
-    for (field, value) in sent
-        .dialect
-        .table
-        .fields
-        .iter()
-        .zip(std::mem::take(&mut sent.values))
-    {
-        if event.source.contains_key(field.source_key()) {
-            continue;
-        }
 
-        let is_picture =
-            matches!(field.meaning, Meaning::Picture(kind) if event.pictures.get(kind).is_some());
-        let null_is_absent = field.null_is_absent(event);
-        let as_sent = match value {
-            _ if is_picture => None,
-            None => null_is_absent.then_some(Value::Null),
-            Some(Value::Null) => {
-                if null_is_absent {
-                    sent.keep(field.inner, field.name, Value::Null);
-                }
-                Some(Value::Null)
-            }
-            Some(value) if normalized(event, field.meaning).as_ref() == Some(&value) => None,
-            Some(value) => Some(value),
-        };
-
-        if let Some(as_sent) = as_sent {
-            event.source.insert(field.source_key().to_owned(), as_sent);
+    let values = std::mem::take(&mut sent.values);
+    for (field, value) in sent.dialect.table.fields.iter().zip(values) {
+        let key = field.source_key();
+        if !event.source.contains_key(key)
+            && let Some(as_sent) = as_sent(sent, event, field, value)
+        {
+            event.source.insert(key.to_owned(), as_sent);
         }
     }
 
     if let Some(instead) = sent.instead_of_inner.take() {
-        event
-            .source
-            .entry(sent.dialect.table.inner)
-            .or_insert(instead);
+        let inner = event.source.entry(sent.dialect.table.inner);
+        inner.or_insert(instead);
+    }
+}
+
+/// What `source` says of a field; `None` if the event gives it back.
+fn as_sent(
+    sent: &mut SentDocument,
+    event: &Event,
+    field: &Field,
+    value: Option<Value>,
+) -> Option<Value> {
+    if let Meaning::Picture(kind) = field.meaning
+        && event.pictures.get(kind).is_some()
+    {
+        return None;
+    }
+
+    let null_is_absent = field.null_is_absent(event);
+    match value {
+        None => null_is_absent.then_some(Value::Null),
+        Some(Value::Null) => {
+            if null_is_absent {
+                sent.keep(field.inner, field.name, Value::Null);
+            }
+            Some(Value::Null)
+        }
+        Some(value) => {
+            let is_given_back = normalized(event, field.meaning).as_ref() == Some(&value);
+            (!is_given_back).then_some(value)
+        }
     }
 }
 
@@ -128,49 +134,29 @@ impl Assembly<'_, '_> {
 
     fn clock(&mut self, feed: Feed, received_at: Timestamp) -> (Timestamp, Clock) {
         let (field, value) = self.sent.get(Meaning::OccurredAt);
-        let (moment, is_text) = (
-            field::moment(value),
-            matches!(value, Some(Value::String(_))),
-        );
-        let Some(moment) = moment else {
-            self.sent
-                .warnings
-                .add(WarningCode::TimestampInvalid, self.sent.path(field));
-            return (
-                received_at,
-                Clock {
-                    from: ClockSource::Gateway,
-                    skew_ms: None,
-                },
-            );
+        let is_text = matches!(value, Some(Value::String(_)));
+        let Some(moment) = field::moment(value) else {
+            self.sent.warn(WarningCode::TimestampInvalid, field);
+            let from = ClockSource::Gateway;
+            let skew_ms = None;
+            return (received_at, Clock { from, skew_ms });
         };
 
         if is_text {
-            self.sent
-                .warnings
-                .add(WarningCode::TypeUnexpected, self.sent.path(field));
+            self.sent.warn(WarningCode::TypeUnexpected, field);
         }
         if !moment.is_milliseconds {
-            self.sent
-                .warnings
-                .add(WarningCode::TimestampUnit, self.sent.path(field));
+            self.sent.warn(WarningCode::TimestampUnit, field);
         }
 
         let occurred_at = Timestamp(moment.milliseconds);
         let skew_ms = (feed == Feed::Realtime).then(|| received_at.since(occurred_at));
         if skew_ms.is_some_and(|skew_ms| skew_ms.unsigned_abs() > SKEW_MAX_MS) {
-            self.sent
-                .warnings
-                .add(WarningCode::ClockSkewed, self.sent.path(field));
+            self.sent.warn(WarningCode::ClockSkewed, field);
         }
 
-        (
-            occurred_at,
-            Clock {
-                from: ClockSource::Box,
-                skew_ms,
-            },
-        )
+        let from = ClockSource::Box;
+        (occurred_at, Clock { from, skew_ms })
     }
 
     fn person_type(&mut self) -> PersonType {
@@ -187,17 +173,13 @@ impl Assembly<'_, '_> {
                     && self.is_whole()
                     && !self.has_person_type_elsewhere() =>
             {
-                self.sent
-                    .warnings
-                    .add(WarningCode::PersonTypeDefaulted, self.sent.path(field));
+                self.sent.warn(WarningCode::PersonTypeDefaulted, field);
                 return self.sent.dialect.person_missing;
             }
             Person::Defaulted | Person::Unknown => {}
         }
 
-        self.sent
-            .warnings
-            .add(WarningCode::PersonTypeUnknown, self.sent.path(field));
+        self.sent.warn(WarningCode::PersonTypeUnknown, field);
         PersonType::Unknown
     }
 
@@ -239,32 +221,24 @@ impl Assembly<'_, '_> {
 
     fn score(&mut self) -> Option<f64> {
         let (field, value) = self.sent.get(Meaning::Score);
-        let (mut score, is_text) = (
-            field::score(value, self.scale()),
-            matches!(value, Some(Value::String(_))),
-        );
-        if self.is_repaired(field) {
-            score = Score::Invalid;
-        }
+        let is_text = matches!(value, Some(Value::String(_)));
+        let score = match self.is_repaired(field) {
+            true => Score::Invalid,
+            false => field::score(value, self.scale()),
+        };
 
         if is_text {
-            self.sent
-                .warnings
-                .add(WarningCode::TypeUnexpected, self.sent.path(field));
+            self.sent.warn(WarningCode::TypeUnexpected, field);
         }
         match score {
             Score::None => None,
             Score::As(score) => Some(score),
             Score::Scaled(score) => {
-                self.sent
-                    .warnings
-                    .add(WarningCode::ScoreScaled, self.sent.path(field));
+                self.sent.warn(WarningCode::ScoreScaled, field);
                 Some(score)
             }
             Score::Invalid => {
-                self.sent
-                    .warnings
-                    .add(WarningCode::ScoreInvalid, self.sent.path(field));
+                self.sent.warn(WarningCode::ScoreInvalid, field);
                 None
             }
         }
@@ -285,35 +259,35 @@ impl Assembly<'_, '_> {
     }
 
     fn device(&mut self) -> Device {
-        let (ip_field, _) = self.sent.get(Meaning::DeviceIp);
-        let ip = self
-            .text(Meaning::DeviceIp)
-            .map(|ip| self.shorten(ip, ip_field));
-        if ip.is_none() {
-            self.sent
-                .warnings
-                .add(WarningCode::DeviceMissing, self.sent.path(ip_field));
-        }
+        let ip = self.device_ip();
+        let id = ip.clone();
+        let id = id.unwrap_or_else(|| self.context.source.peer.clone());
 
-        let (kind_field, kind) = self.sent.get(Meaning::DeviceType);
+        let (field, kind) = self.sent.get(Meaning::DeviceType);
         let kind = field::device_type(kind, self.sent.dialect.devices);
-        let kind = self.accept(kind, kind_field).unwrap_or_default();
+        let kind = self.accept(kind, field).unwrap_or_default();
 
         Device {
-            id: ip
-                .clone()
-                .unwrap_or_else(|| self.context.source.peer.clone()),
+            id,
             ip,
-            kind: self.shorten(kind, kind_field),
+            kind: self.shorten(kind, field),
             name: self.text(Meaning::DeviceName),
-            box_id: self.text(Meaning::Box).or_else(|| {
-                self.context
-                    .source
-                    .box_id
-                    .clone()
-                    .filter(|id| !id.is_empty())
-            }),
+            box_id: self.text(Meaning::Box).or_else(|| self.box_of_url()),
         }
+    }
+
+    fn device_ip(&mut self) -> Option<String> {
+        let (field, _) = self.sent.get(Meaning::DeviceIp);
+        let ip = self.text(Meaning::DeviceIp);
+        if ip.is_none() {
+            self.sent.warn(WarningCode::DeviceMissing, field);
+        }
+        ip.map(|ip| self.shorten(ip, field))
+    }
+
+    fn box_of_url(&self) -> Option<String> {
+        let box_id = self.context.source.box_id.clone();
+        box_id.filter(|id| !id.is_empty())
     }
 
     fn origin(&mut self) -> Origin {
@@ -339,10 +313,7 @@ impl Assembly<'_, '_> {
         match value {
             Some(Value::Object(_)) => return value.cloned().unwrap_or_default(),
             None | Some(Value::Null) => {}
-            Some(_) => self
-                .sent
-                .warnings
-                .add(WarningCode::TypeUnexpected, self.sent.path(field)),
+            Some(_) => self.sent.warn(WarningCode::TypeUnexpected, field),
         }
         Value::Object(Map::new())
     }
@@ -355,19 +326,13 @@ impl Assembly<'_, '_> {
 
     fn accept(&mut self, text: Text, field: &Field) -> Option<String> {
         if text.is_unexpected {
-            self.sent
-                .warnings
-                .add(WarningCode::TypeUnexpected, self.sent.path(field));
+            self.sent.warn(WarningCode::TypeUnexpected, field);
         }
-        if text
-            .text
-            .as_ref()
-            .is_some_and(|text| text.contains(char::is_control))
-        {
-            self.sent
-                .warnings
-                .add(WarningCode::ControlCharacter, self.sent.path(field));
+        let has_controls = |text: &String| text.contains(char::is_control);
+        if text.text.as_ref().is_some_and(has_controls) {
+            self.sent.warn(WarningCode::ControlCharacter, field);
         }
+
         text.text
     }
 
@@ -377,9 +342,7 @@ impl Assembly<'_, '_> {
             return text;
         }
 
-        self.sent
-            .warnings
-            .add(WarningCode::DeviceShortened, self.sent.path(field));
+        self.sent.warn(WarningCode::DeviceShortened, field);
         let hash = digest::sha256_hex(text.as_bytes());
         let hash = hash.get(..16).unwrap_or_default();
         let start = text

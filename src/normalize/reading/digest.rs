@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::normalize::dialect::Dialect;
-use boxbridge_event::document::{self, BYTES, Meaning};
+use boxbridge_event::document::{self, BYTES, Meaning, Table};
 use boxbridge_event::{ContentDigest, Event, EventId, PersonType, PictureKind};
 
 /// Sets the event's id, and returns the digest of its content. All other fields must be set.
@@ -54,6 +54,7 @@ pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> Conten
 
 fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
     let mut hasher = Sha256::new();
+
     for part in parts {
         // Every part comes from a body, and no body has 4 GiB.
         let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
@@ -79,29 +80,33 @@ fn content(event: &Event, dialect: &Dialect) -> Map<String, Value> {
     for name in *bookkeeping {
         document.remove(*name);
     }
-    if let Some(inner) = document.get_mut(table.inner).and_then(Value::as_object_mut) {
+    if let Some(inner) = object(&mut document, table, true) {
         inner.retain(|name, _| {
             !bookkeeping.contains(&name.as_str()) && !history_only.contains(&name.as_str())
         });
     }
 
     for field in table.fields {
-        let Meaning::Picture(kind) = field.meaning else {
-            continue;
-        };
-        let object = if field.inner {
-            document.get_mut(table.inner).and_then(Value::as_object_mut)
-        } else {
-            Some(&mut document)
-        };
-        if let Some(object) = object
+        if let Meaning::Picture(kind) = field.meaning
+            && let Some(object) = object(&mut document, table, field.inner)
             && is_empty(event, kind, object.get(field.name))
         {
             object.remove(field.name);
         }
     }
-
     document
+}
+
+/// The document itself, or its inner object.
+fn object<'d>(
+    document: &'d mut Map<String, Value>,
+    table: &Table,
+    inner: bool,
+) -> Option<&'d mut Map<String, Value>> {
+    match inner {
+        true => document.get_mut(table.inner)?.as_object_mut(),
+        false => Some(document),
+    }
 }
 
 fn is_empty(event: &Event, kind: PictureKind, value: Option<&Value>) -> bool {
@@ -121,21 +126,23 @@ fn canonical_digest(document: &Map<String, Value>, bytes: Option<&Value>) -> [u8
 fn write(value: &Value, text: &mut Vec<u8>) {
     match value {
         Value::Object(members) => write_object(members, text),
-        Value::Array(values) => {
-            text.push(b'[');
-            for (index, value) in values.iter().enumerate() {
-                if index > 0 {
-                    text.push(b',');
-                }
-                write(value, text);
-            }
-            text.push(b']');
-        }
+        Value::Array(values) => write_array(values, text),
         Value::String(string) => write_string(string, text),
         Value::Null | Value::Bool(_) | Value::Number(_) => {
             text.extend_from_slice(value.to_string().as_bytes())
         }
     }
+}
+
+fn write_array(values: &[Value], text: &mut Vec<u8>) {
+    text.push(b'[');
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        write(value, text);
+    }
+    text.push(b']');
 }
 
 fn write_object(members: &Map<String, Value>, text: &mut Vec<u8>) {
@@ -169,7 +176,7 @@ pub(in crate::normalize) fn sha256_hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Computed by other means, so that whoever reads the contract can make the same ids.
+    /// Computed by other means, so the contract alone is enough to make the same ids.
     #[test]
     fn an_id_can_be_made_again_from_the_contract() {
         let made = id(["default", "192.168.1.243", "1566016554020", "666666"].into_iter());

@@ -5,6 +5,7 @@
 //! and cannot be read is cut. Every repair leaves a warning, and the value as it was sent in `source`. Deliberately gives no value a
 //! meaning: `assemble` does.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -17,7 +18,7 @@ use crate::normalize::value::field::{self, Person};
 use crate::normalize::value::{embedding, picture};
 use crate::normalize::{Context, KEPT_BYTES};
 use boxbridge_event::document::{self, Field, Meaning};
-use boxbridge_event::{Code, Picture, PictureState, Pictures, Refusal, WarningCode};
+use boxbridge_event::{Code, Picture, PictureKind, PictureState, Pictures, Refusal, WarningCode};
 
 mod repairs;
 
@@ -76,50 +77,47 @@ impl SentDocument {
         let mut sent = SentDocument::new(dialect);
         let is_strict = notes.is_none();
         sent.take_notes(notes.unwrap_or_default());
-        if is_strict && has_encoded(false, &object) {
-            return Err(Stop::Encoded);
-        }
 
         let mut texts: Slots<&RawValue> = [None; FIELDS_MAX];
-        let inner = sent.take_members(false, object, &mut texts, context)?;
-        match inner {
-            Some(Member::Object(inner)) if is_strict && has_encoded(true, &inner) => {
+        let mut take = |sent: &mut SentDocument, is_inner, object| {
+            if is_strict && has_encoded(is_inner, &object) {
                 return Err(Stop::Encoded);
             }
-            Some(Member::Object(inner)) => {
-                drop(sent.take_members(true, inner, &mut texts, context)?)
-            }
+            Ok(sent.take_members(is_inner, object, &mut texts, context)?)
+        };
+        match take(&mut sent, false, object)? {
+            Some(Member::Object(inner)) => drop(take(&mut sent, true, inner)?),
             Some(Member::Text(text)) => sent.take_instead_of_inner(text, context)?,
             None => sent.instead_of_inner = Some(Value::Null),
         }
 
         let pictures = sent.take_pictures(&mut texts, context);
-        for ((index, field), text) in dialect.table.fields.iter().enumerate().zip(texts) {
-            let value = text
-                .map(|text| sent.value(field.inner, field.name, text, context))
-                .transpose()?;
-            if let Some(slot) = sent.values.get_mut(index) {
-                *slot = value;
-            }
-        }
+        sent.take_values(texts, context)?;
         Ok((sent, pictures))
     }
 
     /// A field by its meaning, and its value if it is no picture.
     pub fn get(&self, meaning: Meaning) -> (&'static Field, Option<&Value>) {
-        let fields = self.dialect.table.fields;
-        match fields.iter().position(|field| field.meaning == meaning) {
-            Some(index) => (
-                &fields[index],
-                self.values.get(index).and_then(Option::as_ref),
-            ),
-            None => (&NOWHERE, None),
-        }
+        let mut fields = self.dialect.table.fields.iter().zip(&self.values);
+        let found = fields.find(|(field, _)| field.meaning == meaning);
+        found.map_or((&NOWHERE, None), |(field, value)| (field, value.as_ref()))
     }
 
     /// The field's dotted path, as warnings name it.
     pub fn path(&self, field: &Field) -> String {
         self.dialect.table.path(field)
+    }
+
+    /// The same for any member.
+    fn path_at(&self, inner: bool, name: &str) -> String {
+        match inner {
+            true => format!("{}.{name}", self.inner()),
+            false => name.to_owned(),
+        }
+    }
+
+    pub fn warn(&mut self, code: WarningCode, field: &Field) {
+        self.warnings.add(code, self.path(field));
     }
 
     fn inner(&self) -> &'static str {
@@ -148,43 +146,69 @@ impl SentDocument {
         texts: &mut Slots<&'a RawValue>,
         context: &Context<'_>,
     ) -> Result<Option<Member<'a>>, Refusal> {
-        let (dialect, mut found) = (self.dialect, None);
+        let mut found = None;
         for (name, member) in object.members {
-            let is_inner = !inner && name == self.inner();
-            self.inners += usize::from(is_inner);
             self.take_persons(inner, &name, &member);
 
-            let path = || {
-                if inner {
-                    format!("{}.{name}", dialect.table.inner)
-                } else {
-                    name.clone().into_owned()
-                }
-            };
-            let known = dialect
-                .table
-                .fields
-                .iter()
-                .position(|field| field.inner == inner && field.name == name);
-            let is_repeated = match (member, known.and_then(|index| texts.get_mut(index))) {
-                (member, _) if is_inner => found.replace(member).is_some(),
-                // Only the inner object is ever opened.
-                (Member::Object(_), _) => false,
-                (Member::Text(text), Some(slot)) => slot.replace(text).is_some(),
-                (Member::Text(_), None) if embedding::is_embedding(&name) => {
-                    self.warnings.add(WarningCode::EmbeddingRemoved, path());
-                    false
-                }
-                (Member::Text(text), None) => {
-                    let value = self.value(inner, &name, text, context)?;
-                    self.keep(inner, &name, value)
-                }
+            let is_repeated = if !inner && name == self.inner() {
+                self.inners += 1;
+                found.replace(member).is_some()
+            } else {
+                self.take_member(inner, &name, member, texts, context)?
             };
             if is_repeated {
-                self.warnings.add(WarningCode::KeyRepeated, path());
+                let path = self.path_at(inner, &name);
+                self.warnings.add(WarningCode::KeyRepeated, path);
             }
         }
         Ok(found)
+    }
+
+    /// Puts one member in its place; true if there was one already.
+    fn take_member<'a>(
+        &mut self,
+        inner: bool,
+        name: &str,
+        member: Member<'a>,
+        texts: &mut Slots<&'a RawValue>,
+        context: &Context<'_>,
+    ) -> Result<bool, Refusal> {
+        // Only the inner object is ever opened.
+        let Member::Text(text) = member else {
+            return Ok(false);
+        };
+
+        let is_it = |field: &Field| field.inner == inner && field.name == name;
+        let known = self.dialect.table.fields.iter().position(is_it);
+        if let Some(slot) = known.and_then(|index| texts.get_mut(index)) {
+            return Ok(slot.replace(text).is_some());
+        }
+
+        if embedding::is_embedding(name) {
+            let path = self.path_at(inner, name);
+            self.warnings.add(WarningCode::EmbeddingRemoved, path);
+            return Ok(false);
+        }
+        let value = self.value(inner, name, text, context)?;
+        Ok(self.keep(inner, name, value))
+    }
+
+    /// Parses the fields that did not become a picture.
+    fn take_values(
+        &mut self,
+        texts: Slots<&RawValue>,
+        context: &Context<'_>,
+    ) -> Result<(), Refusal> {
+        let fields = self.dialect.table.fields;
+        for ((index, field), text) in fields.iter().enumerate().zip(texts) {
+            let Some(text) = text else { continue };
+            let value = self.value(field.inner, field.name, text, context)?;
+
+            if let Some(slot) = self.values.get_mut(index) {
+                *slot = Some(value);
+            }
+        }
+        Ok(())
     }
 
     fn take_instead_of_inner(
@@ -194,6 +218,7 @@ impl SentDocument {
     ) -> Result<(), Refusal> {
         let name = self.inner();
         let sent = self.value(false, name, text, context)?;
+
         self.warnings.add(WarningCode::TypeUnexpected, name);
         match &sent {
             Value::Null => drop(self.extra.insert(name.to_owned(), Value::Null)),
@@ -220,29 +245,17 @@ impl SentDocument {
                 format!("not JSON: {:?} error in a value", error.classify()),
             )
         })?;
-        let path = || {
-            if inner {
-                format!("{}.{name}", self.dialect.table.inner)
-            } else {
-                name.to_owned()
-            }
-        };
 
         let found = embedding::remove(name, &mut value, context)?;
         if found.is_removed || found.is_cut {
-            self.warnings.add(WarningCode::EmbeddingRemoved, path());
-        }
-        if found.is_cut {
-            self.could_not_read(&path());
+            let path = self.path_at(inner, name);
+            self.warnings.add(WarningCode::EmbeddingRemoved, path);
         }
 
         // A long text may hold pictures and embeddings that nobody can take out.
-        if let Value::String(text) = &mut value
-            && is_object(inner, name)
-            && text.len() > KEPT_BYTES
-        {
-            text.truncate(text.floor_char_boundary(KEPT_BYTES));
-            self.could_not_read(&path());
+        let is_cut = is_object(inner, name) && cut_text(&mut value);
+        if found.is_cut || is_cut {
+            self.could_not_read(&self.path_at(inner, name));
         }
         Ok(value)
     }
@@ -261,35 +274,37 @@ impl SentDocument {
     /// Notes what each person type that was sent says, and each inner object that lacks one. Another value in the inner object's place,
     /// unless it is empty, counts as an unknown person type.
     fn take_persons(&mut self, inner: bool, name: &str, member: &Member<'_>) {
+        if inner {
+            return;
+        }
         let (field, _) = self.get(Meaning::PersonType);
         let words = self.dialect.persons;
-        let of = |member: &Member<'_>| match member {
+        let person = |member: &Member<'_>| match member {
             Member::Text(text) if !text.get().starts_with(['{', '[']) => {
                 field::person(serde_json::from_str(text.get()).ok().as_ref(), words)
             }
             _ => Person::Unknown,
         };
 
+        if !field.inner {
+            let is_it = name == field.name;
+            self.persons.extend(is_it.then(|| person(member)));
+            return;
+        }
         match member {
-            _ if field.inner == inner && name == field.name => {
-                self.persons.extend((!inner).then(|| of(member)))
-            }
-            Member::Object(object) if field.inner && !inner && name == self.inner() => {
-                let sent = object.members.iter().filter(|(name, _)| name == field.name);
+            _ if name != self.inner() => {}
+            Member::Object(object) => {
                 let before = self.persons.len();
-                self.persons.extend(sent.map(|(_, member)| of(member)));
+                let sent = object.members.iter().filter(|(name, _)| name == field.name);
+                self.persons.extend(sent.map(|(_, member)| person(member)));
                 if self.persons.len() == before {
                     self.persons.push(Person::Defaulted);
                 }
             }
-            Member::Text(text) if field.inner && !inner && name == self.inner() => {
-                self.persons.extend(
-                    text.get()
-                        .starts_with(['{', '[', '"'])
-                        .then_some(Person::Unknown),
-                );
+            Member::Text(text) => {
+                let is_empty = !text.get().starts_with(['{', '[', '"']);
+                self.persons.extend((!is_empty).then_some(Person::Unknown));
             }
-            _ => {}
         }
     }
 
@@ -299,43 +314,55 @@ impl SentDocument {
         context: &Context<'_>,
     ) -> Vec<Picture> {
         let mut pictures = Vec::new();
-        let table = &self.dialect.table;
-        for (field, text) in table.fields.iter().zip(texts) {
+        for (field, text) in self.dialect.table.fields.iter().zip(texts) {
             let (Meaning::Picture(kind), Some(json)) = (field.meaning, text.map(RawValue::get))
             else {
                 continue;
             };
 
-            match picture::read(
-                json,
-                kind,
-                context.source.received_at,
-                context.settings.picture_max_pixels,
-            ) {
-                Some(picture::ReadPicture {
-                    reference,
-                    bytes,
-                    is_repaired,
-                }) => {
-                    if is_repaired {
-                        self.warnings
-                            .add(WarningCode::Base64Repaired, table.path(field));
-                    }
-                    if let Some(code) = warning_of(reference.state) {
-                        self.warnings.add(code, table.path(field));
-                    }
-                    *self.pictures.slot(kind) = Some(reference);
-                    pictures.push(Picture { kind, bytes });
-                    *text = None;
-                }
-                None if json.starts_with('"') || json == "null" => {}
-                None => self
-                    .warnings
-                    .add(WarningCode::TypeUnexpected, table.path(field)),
+            if let Some(bytes) = self.take_picture(field, kind, json, context) {
+                pictures.push(Picture { kind, bytes });
+                *text = None;
             }
         }
         pictures
     }
+
+    /// The picture's bytes; `None` if the field holds no picture.
+    fn take_picture(
+        &mut self,
+        field: &Field,
+        kind: PictureKind,
+        json: &str,
+        context: &Context<'_>,
+    ) -> Option<Bytes> {
+        let pixels_max = context.settings.picture_max_pixels;
+        let Some(read) = picture::read(json, kind, context.source.received_at, pixels_max) else {
+            if !json.starts_with('"') && json != "null" {
+                self.warn(WarningCode::TypeUnexpected, field);
+            }
+            return None;
+        };
+
+        if read.is_repaired {
+            self.warn(WarningCode::Base64Repaired, field);
+        }
+        if let Some(code) = warning_of(read.reference.state) {
+            self.warn(code, field);
+        }
+        *self.pictures.slot(kind) = Some(read.reference);
+        Some(read.bytes)
+    }
+}
+
+/// Cuts a long text; true if it was one.
+fn cut_text(value: &mut Value) -> bool {
+    let Value::String(text) = value else {
+        return false;
+    };
+    let is_long = text.len() > KEPT_BYTES;
+    text.truncate(text.floor_char_boundary(KEPT_BYTES));
+    is_long
 }
 
 /// Whether a text that may be an encoded object stands where an object belongs.

@@ -47,23 +47,21 @@ pub(in crate::normalize) fn decode<'b>(
     }
 
     let mut decoder = encoding.new_decoder_with_bom_removal();
-    let most = decoder
-        .max_utf8_buffer_length(body.len())
-        .unwrap_or(usize::MAX);
+    let most = decoder.max_utf8_buffer_length(body.len());
+    let most = most.unwrap_or(usize::MAX);
     let capacity = most.min(bytes_max.saturating_add(ROOM_TO_END));
     taken.take(capacity)?;
-    let mut text = String::with_capacity(capacity);
 
+    let mut text = String::with_capacity(capacity);
     let (result, _, has_unknown) = decoder.decode_to_string(body, &mut text, true);
-    match result {
-        // Two unknown characters differ only in their bytes, and in this encoding the bytes of a string cannot be found again.
-        CoderResult::InputEmpty if has_unknown && !encoding.is_ascii_compatible() => Ok(None),
-        CoderResult::InputEmpty => Ok(Some(Cow::Owned(text))),
-        CoderResult::OutputFull => Err(Refusal::new(
-            Code::BodyTooLarge,
-            format!("an event of more than {bytes_max} bytes once it is UTF-8"),
-        )),
+    if result == CoderResult::OutputFull {
+        let message = format!("an event of more than {bytes_max} bytes once it is UTF-8");
+        return Err(Refusal::new(Code::BodyTooLarge, message));
     }
+
+    // Two unknown characters differ only in their bytes, and in this encoding the bytes of a string cannot be found again.
+    let is_ambiguous = has_unknown && !encoding.is_ascii_compatible();
+    Ok((!is_ambiguous).then_some(Cow::Owned(text)))
 }
 
 /// The decoder stops before its buffer is full to the last byte.

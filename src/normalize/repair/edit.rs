@@ -44,13 +44,14 @@ pub(super) fn replaced(text: &str, from: usize, edits: &[Edit]) -> String {
     result
 }
 
-fn added(edits: &[Edit]) -> usize {
+pub(super) fn added(edits: &[Edit]) -> usize {
     edits.iter().map(|edit| edit.text.len()).sum()
 }
 
 /// Decodes a JSON string, again if the result is a string; returns the text and how many times it was decoded.
 pub(super) fn open(text: &str, taken: &mut Taken<'_>) -> Result<Option<(String, u8)>, Refusal> {
     let mut text = Cow::Borrowed(text);
+
     for encoded in 1..=ENCODED_MAX {
         taken.take(text.len())?;
         let Ok(opened) = serde_json::from_str::<String>(trim(&text)) else {
@@ -59,6 +60,7 @@ pub(super) fn open(text: &str, taken: &mut Taken<'_>) -> Result<Option<(String, 
         if encoded > 1 {
             taken.free(text.len());
         }
+
         if !trim(&opened).starts_with('"') {
             return Ok(Some((opened, encoded)));
         }

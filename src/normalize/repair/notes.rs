@@ -89,17 +89,14 @@ impl Notes {
         visit: &mut impl FnMut(&[&'n str], &'n Notes),
     ) {
         visit(path, self);
+
         for (name, below) in &self.members {
-            if embedding::goes(in_attributes, name) {
-                continue;
+            if !embedding::goes(in_attributes, name) {
+                let in_attributes = in_attributes || embedding::has_attributes(name);
+                path.push(name);
+                below.visit_below(path, in_attributes, visit);
+                path.pop();
             }
-            path.push(name);
-            below.visit_below(
-                path,
-                in_attributes || embedding::has_attributes(name),
-                visit,
-            );
-            path.pop();
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Takes an array apart that the strict reading refused, so that one odd element costs the others nothing and is repaired alone.
+//! Splits an array that the strict reading refused: each element is then repaired alone, and one odd element costs the others nothing.
 //!
-//! Promises: linear time; the limits of an array hold. Of sound arrays it finds the same elements as a parser of the decoded text, which is
-//! why it steps over strings by character. Deliberately looks at strings, brackets and commas only: what an element is, the reading of it
-//! says.
+//! Promises: linear time; the limits of an array hold. In a sound array it finds the same elements as a parser of the decoded text, because
+//! it steps over strings by character. Deliberately looks at strings, brackets and commas only: the reading of an element says what it is.
 
 use crate::charset::Charset;
 use crate::normalize::Limits;
@@ -16,68 +15,100 @@ pub(in crate::normalize) struct Array<'b> {
     pub is_sound: bool,
 }
 
-/// `body`, read in this encoding, is one array and nothing else, or the answer is `None`.
+/// The array that `body` is, read in this encoding; `None` if it is not one array and nothing else.
 pub(in crate::normalize) fn split<'b>(
     body: &'b [u8],
     charset: Charset,
     limits: &Limits,
 ) -> Result<Option<Array<'b>>, Refusal> {
-    let mut is_sound = true;
-    let mut elements = Vec::new();
-    let (mut at, mut start, mut depth) = (0, 1, 0_usize);
+    let mut split = Split {
+        body,
+        limits,
+        elements: Vec::new(),
+        start: 1,
+        depth: 0,
+        is_sound: true,
+    };
+    let mut at = 0;
+
     while let Some(byte) = body.get(at) {
         match byte {
-            b'"' => match string_end(body, charset, at + 1) {
-                Some(end) => {
-                    is_sound &= may_stand(body, at, end);
-                    at = end;
-                }
-                None => return Ok(None),
-            },
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let Some(end) = string_end(body, charset, at + 1) else {
+                    return Ok(None);
+                };
+                split.is_sound &= may_stand(body, at, end);
+                at = end;
+            }
+            b'{' | b'[' => split.open(at)?,
+            b'}' | b']' => split.depth = split.depth.saturating_sub(1),
+            b',' if split.depth == 1 => split.end_element(at)?,
             _ => {}
         }
-        if depth > limits.depth_max {
-            return Err(Refusal::new(
-                Code::JsonTooDeep,
-                format!("nested over {} deep at byte {at}", limits.depth_max),
-            ));
-        }
-        let is_end = depth == 0;
-        if is_end || (depth == 1 && *byte == b',') {
-            elements.push(body.get(start..at).unwrap_or_default().trim_ascii());
-            start = at + 1;
-        }
-        if elements.len() > limits.events_max + 1 {
-            return Err(Refusal::new(
-                Code::TooManyEvents,
-                format!("over {} events in one body", limits.events_max),
-            ));
-        }
-        at += 1;
-        if is_end {
+
+        if split.depth == 0 {
+            split.end_element(at)?;
             break;
         }
+        at += 1;
     }
-    if at != body.len() || !body.ends_with(b"]") {
+
+    if at + 1 != body.len() || !body.ends_with(b"]") {
         return Ok(None);
     }
-    let has_comma = elements.len() > 1 && elements.last().is_some_and(|last| last.is_empty());
-    if elements.last().is_some_and(|last| last.is_empty()) {
-        elements.pop();
+    split.array().map(Some)
+}
+
+/// An array that is being split.
+struct Split<'b, 'l> {
+    body: &'b [u8],
+    limits: &'l Limits,
+    elements: Vec<&'b [u8]>,
+    /// Where the next element starts.
+    start: usize,
+    depth: usize,
+    is_sound: bool,
+}
+
+impl<'b> Split<'b, '_> {
+    fn open(&mut self, at: usize) -> Result<(), Refusal> {
+        self.depth += 1;
+        if self.depth <= self.limits.depth_max {
+            return Ok(());
+        }
+        let message = format!("nested over {} deep at byte {at}", self.limits.depth_max);
+        Err(Refusal::new(Code::JsonTooDeep, message))
     }
-    if elements.len() > limits.events_max {
-        return Err(Refusal::new(
-            Code::TooManyEvents,
-            format!("over {} events in one body", limits.events_max),
-        ));
+
+    fn end_element(&mut self, at: usize) -> Result<(), Refusal> {
+        let element = self.body.get(self.start..at).unwrap_or_default();
+        self.elements.push(element.trim_ascii());
+        self.start = at + 1;
+
+        // What follows the last comma may be nothing.
+        self.check_count(self.elements.len() - 1)
     }
-    Ok(Some(Array {
-        elements,
-        has_comma,
-        is_sound,
-    }))
+
+    fn array(mut self) -> Result<Array<'b>, Refusal> {
+        let has_comma = self.elements.len() > 1;
+        let has_comma = has_comma && self.elements.last().is_some_and(|last| last.is_empty());
+        self.elements.pop_if(|last| last.is_empty());
+
+        self.check_count(self.elements.len())?;
+        Ok(Array {
+            elements: self.elements,
+            has_comma,
+            is_sound: self.is_sound,
+        })
+    }
+
+    fn check_count(&self, count: usize) -> Result<(), Refusal> {
+        if count <= self.limits.events_max {
+            return Ok(());
+        }
+        let message = format!("over {} events in one body", self.limits.events_max);
+        Err(Refusal::new(Code::TooManyEvents, message))
+    }
 }
 
 /// Whether a string with these quotes follows what a string may follow, and the same before.

@@ -62,34 +62,43 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
         depth: usize,
     ) -> Result<Option<Notes>, NoRepair> {
         let quoted = self.text.get(..=string.to).unwrap_or_default();
-        let quoted = edit::apply(
-            quoted,
-            string.from,
-            self.edits.get(edits..).unwrap_or_default(),
-            self.taken,
-        )?;
-        let opened =
-            edit::open(&quoted, self.taken)?.filter(|(text, _)| edit::trim(text).starts_with('{'));
-        let Some((text, encoded)) = opened else {
+        let inside = self.edits.get(edits..).unwrap_or_default();
+        let quoted = edit::apply(quoted, string.from, inside, self.taken)?;
+        let Some((text, encoded)) = edit::open(&quoted, self.taken)? else {
             return Ok(None);
         };
+        if !edit::trim(&text).starts_with('{') {
+            return Ok(None);
+        }
 
+        let Some((object, mut notes)) = self.object_in(text, place, depth)? else {
+            return Ok(None);
+        };
+        notes.bytes = string.is_changed().then(|| SentBytes::hash(string.sent()));
+        notes.encoded = encoded;
+        self.edits.truncate(edits);
+        self.edit(string.from, string.to + 1, Cow::Owned(object))?;
+        Ok(Some(notes))
+    }
+
+    /// The object that `text` is once it is repaired; `None` if it is none.
+    fn object_in(
+        &mut self,
+        text: String,
+        place: Position,
+        depth: usize,
+    ) -> Result<Option<(String, Notes)>, NoRepair> {
         let mut walk = Walk::new(&text, None, self.depth_max, self.changes_left, self.taken);
-        let mut notes = match walk.whole(place, depth) {
+        let notes = match walk.whole(place, depth) {
             Ok(notes) => notes,
             Err(NoRepair::NoJson) => return Ok(None),
             Err(refused) => return Err(refused),
         };
-        let Walk {
-            edits: inside,
-            changes_left,
-            ..
-        } = walk;
+        let (edits, changes_left) = (walk.edits, walk.changes_left);
 
-        let object = match edit::apply(&text, 0, &inside, self.taken)? {
+        let object = match edit::apply(&text, 0, &edits, self.taken)? {
             Cow::Owned(object) => {
-                self.taken
-                    .free(text.len() + inside.iter().map(|edit| edit.text.len()).sum::<usize>());
+                self.taken.free(text.len() + edit::added(&edits));
                 object
             }
             Cow::Borrowed(_) => text,
@@ -98,27 +107,41 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
             return Ok(None);
         }
 
-        notes.bytes = string.is_changed().then(|| SentBytes::hash(string.sent()));
-        notes.encoded = encoded;
         self.changes_left = changes_left;
-        self.edits.truncate(edits);
-        self.edit(string.from, string.to + 1, Cow::Owned(object))?;
-        Ok(Some(notes))
+        Ok(Some((object, notes)))
     }
 
     /// Steps over a string.
     fn string(&mut self) -> Result<StringToken<'t, 'r>, NoRepair> {
-        let bytes = self.text.as_bytes();
         let from = self.at;
         let raw_from = self.raw.as_mut().map(Raw::quote);
-        let mut has_half = false;
         self.at += 1;
+        let has_half = self.inside()?;
+
+        let to = self.at;
+        self.at += 1;
+        let raw_to = self.raw.as_mut().map(Raw::quote);
+        let raw = self.raw.as_ref();
+        Ok(StringToken {
+            from,
+            to,
+            inside: self.text.get(from + 1..to).unwrap_or_default(),
+            raw: raw.and_then(|raw| raw.bytes.get(raw_from? + 1..raw_to?)),
+            has_half,
+        })
+    }
+
+    /// Steps to the quote that ends a string, and replaces half surrogate pairs; true if there was one.
+    fn inside(&mut self) -> Result<bool, NoRepair> {
+        let bytes = self.text.as_bytes();
+        let mut has_half = false;
 
         loop {
             let rest = bytes.get(self.at..).unwrap_or_default();
             self.at += memchr2(b'"', b'\\', rest).ok_or(NoRepair::NoJson)?;
+
             match (bytes.get(self.at), bytes.get(self.at + 1)) {
-                (Some(b'"'), _) => break,
+                (Some(b'"'), _) => return Ok(has_half),
                 (_, Some(b'u')) => match scan::unicode_escape(bytes, self.at) {
                     Some(length) => self.at += length,
                     None => {
@@ -135,23 +158,6 @@ impl<'t, 'r> Walk<'t, 'r, '_, '_> {
                 }
             }
         }
-
-        let to = self.at;
-        self.at += 1;
-
-        let raw_to = self.raw.as_mut().map(Raw::quote);
-        let raw = self
-            .raw
-            .as_ref()
-            .and_then(|raw| raw.bytes.get(raw_from? + 1..raw_to?));
-        let inside = self.text.get(from + 1..to).unwrap_or_default();
-        Ok(StringToken {
-            from,
-            to,
-            inside,
-            raw,
-            has_half,
-        })
     }
 
     /// The text of a string, its escapes and edits applied.

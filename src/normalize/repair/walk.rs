@@ -68,11 +68,10 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
         changes_left: usize,
         taken: &'k mut Taken<'a>,
     ) -> Walk<'t, 'r, 'k, 'a> {
-        let raw = raw.map(|bytes| Raw { bytes, at: 0 });
         Walk {
             text,
             at: 0,
-            raw,
+            raw: raw.map(|bytes| Raw { bytes, at: 0 }),
             edits: Vec::new(),
             changes_left,
             depth_max,
@@ -115,27 +114,36 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
         loop {
             match self.next().ok_or(NoRepair::NoJson)? {
                 b'}' => return self.closed(notes, comma),
-                b'"' => {}
+                b'"' => self.member(place, depth, &mut notes)?,
                 _ => return Err(NoRepair::NoJson),
             }
-            let (name, key) = self.key(&notes)?;
-            if self.next() != Some(b':') {
-                return Err(NoRepair::NoJson);
-            }
-            self.at += 1;
-
-            let mut member = self.value(place.member(&name), depth + 1)?;
-            member.key = key;
-            // Of a repeated key the last value counts, and so do its notes.
-            if !member.is_empty() {
-                self.taken.take(NOTE_BYTES + name.len())?;
-                notes.members.insert(name.into_owned(), member);
-            } else if !notes.members.is_empty() {
-                notes.members.remove(&*name);
-            }
-
             comma = self.comma(b'}')?;
         }
+    }
+
+    /// A key and its value.
+    fn member(
+        &mut self,
+        object: Position,
+        depth: usize,
+        notes: &mut Notes,
+    ) -> Result<(), NoRepair> {
+        let (name, key) = self.key(notes)?;
+        if self.next() != Some(b':') {
+            return Err(NoRepair::NoJson);
+        }
+        self.at += 1;
+
+        let mut member = self.value(object.member(&name), depth + 1)?;
+        member.key = key;
+        // Of a repeated key the last value counts, and so do its notes.
+        if !member.is_empty() {
+            self.taken.take(NOTE_BYTES + name.len())?;
+            notes.members.insert(name.into_owned(), member);
+        } else if !notes.members.is_empty() {
+            notes.members.remove(&*name);
+        }
+        Ok(())
     }
 
     fn array(&mut self, depth: usize) -> Result<Notes, NoRepair> {
@@ -180,18 +188,11 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
 
     /// A number or one of JSON's three words.
     fn word(&mut self) -> Result<Notes, NoRepair> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-        let length = rest
-            .bytes()
-            .position(|byte| !is_word(byte))
-            .unwrap_or(rest.len());
-        let word = rest
-            .get(..length)
-            .filter(|word| !word.is_empty())
-            .ok_or(NoRepair::NoJson)?;
         let from = self.at;
-        self.at += length;
+        let word = self.letters();
+        if word.is_empty() {
+            return Err(NoRepair::NoJson);
+        }
 
         let is_out_of_range = || scan::is_out_of_range(word) && object::check(word).is_ok();
         if !matches!(word, "NaN" | "Infinity" | "-Infinity") && !is_out_of_range() {
@@ -204,6 +205,18 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
             number: Some(spelling.to_owned()),
             ..Notes::default()
         })
+    }
+
+    /// Steps over what a number or a word consists of.
+    fn letters(&mut self) -> &'t str {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let is_letter =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        let end = rest.bytes().position(|byte| !is_letter(byte));
+
+        let letters = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        self.at += letters.len();
+        letters
     }
 
     pub fn edit(

@@ -5,7 +5,7 @@
 //! name. Deliberately looks at names only: a list of numbers under another name is not ours to judge.
 
 use memchr::memmem;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::normalize::Context;
 use crate::normalize::limits::cost::{Cost, TREE_MAX, tree_bytes};
@@ -76,14 +76,7 @@ impl Search<'_, '_> {
         value: &mut Value,
     ) -> Result<(), Refusal> {
         match value {
-            Value::Object(members) => {
-                let before = members.len();
-                members.retain(|name, _| !goes(in_attributes, name));
-                self.found.is_removed |= members.len() < before;
-                members.iter_mut().try_for_each(|(name, value)| {
-                    self.below(in_attributes || has_attributes(name), texts, value)
-                })
-            }
+            Value::Object(members) => self.below_object(in_attributes, texts, members),
             Value::Array(values) => values
                 .iter_mut()
                 .try_for_each(|value| self.below(in_attributes, texts, value)),
@@ -95,6 +88,21 @@ impl Search<'_, '_> {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
         }
+    }
+
+    fn below_object(
+        &mut self,
+        in_attributes: bool,
+        texts: usize,
+        members: &mut Map<String, Value>,
+    ) -> Result<(), Refusal> {
+        let before = members.len();
+        members.retain(|name, _| !goes(in_attributes, name));
+        self.found.is_removed |= members.len() < before;
+
+        members.iter_mut().try_for_each(|(name, value)| {
+            self.below(in_attributes || has_attributes(name), texts, value)
+        })
     }
 
     /// A JSON text without its embeddings; `None` if it has none.

@@ -14,52 +14,50 @@ pub(in crate::normalize) struct Image {
     pub has_end: bool,
 }
 
+impl Image {
+    pub const UNKNOWN: Image = Image {
+        extension: "bin",
+        media_type: "application/octet-stream",
+        size: None,
+        has_end: true,
+    };
+}
+
 pub(in crate::normalize) fn inspect(bytes: &[u8]) -> Image {
-    let (extension, media_type, has_end) = match bytes {
-        [0xff, 0xd8, 0xff, ..] => ("jpg", "image/jpeg", jpeg_has_end(bytes)),
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => {
-            ("png", "image/png", memmem::rfind(bytes, PNG_END).is_some())
-        }
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => ("webp", "image/webp", true),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => ("gif", "image/gif", true),
-        // The four bytes after the size are reserved and zero: without them every text that starts with BM would be an image.
-        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => ("bmp", "image/bmp", true),
-        _ => {
-            return Image {
-                extension: "bin",
-                media_type: "application/octet-stream",
-                size: None,
-                has_end: true,
-            };
-        }
+    let Some((extension, media_type)) = kind(bytes) else {
+        return Image::UNKNOWN;
     };
 
     let size = imagesize::blob_size(bytes).ok();
     let size = size.and_then(|size| {
-        Some((
-            u32::try_from(size.width).ok()?,
-            u32::try_from(size.height).ok()?,
-        ))
+        let width = u32::try_from(size.width).ok()?;
+        Some((width, u32::try_from(size.height).ok()?))
     });
+
     Image {
         extension,
         media_type,
         size,
-        has_end,
+        has_end: match extension {
+            "jpg" => jpeg_has_end(bytes),
+            "png" => memmem::rfind(bytes, PNG_END).is_some(),
+            _ => true,
+        },
+    }
+}
+
+/// The extension and the media type.
+fn kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => Some(("jpg", "image/jpeg")),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(("png", "image/png")),
+        [b'R', b'I', b'F', b'F', _, _, _, _, format @ ..] if format.starts_with(b"WEBP") => {
+            Some(("webp", "image/webp"))
+        }
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(("gif", "image/gif")),
+        // The four bytes after the size are reserved and zero: without them every text that starts with BM would be an image.
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(("bmp", "image/bmp")),
+        _ => None,
     }
 }
 
@@ -71,6 +69,7 @@ const START_OF_SCAN: u8 = 0xda;
 /// cameras pad.
 fn jpeg_has_end(bytes: &[u8]) -> bool {
     let mut rest = bytes.get(2..).unwrap_or_default();
+
     loop {
         match rest {
             [0xff, 0xff, ..] => rest = rest.get(1..).unwrap_or_default(),

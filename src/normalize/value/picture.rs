@@ -1,8 +1,8 @@
 //! Decodes the text of a picture field into its bytes and the event's reference to them.
 //!
 //! Promises: a picture field becomes an object under the hash of its bytes, even if we cannot read it: a text that is not base64 is kept
-//! as it was sent. Strict decoding comes first, since almost every box sends plain base64; only a text that fails it pays for the lenient
-//! way. Deliberately never fetches a URL: it is kept as text.
+//! as it was sent. Strict decoding comes first; only a text that fails it pays for the lenient way. Deliberately never fetches a URL: it is
+//! kept as text.
 
 use std::borrow::Cow;
 
@@ -37,58 +37,39 @@ pub(in crate::normalize) fn read(
     pixels_max: u64,
 ) -> Option<ReadPicture> {
     let quoted = json.strip_prefix('"')?.strip_suffix('"')?;
-    if quoted.is_empty() {
-        return None;
-    }
-
-    let Decoded {
-        bytes,
-        is_base64,
-        is_repaired,
-    } = match base64_simd::STANDARD.decode_to_vec(quoted) {
-        Ok(bytes) => Decoded {
-            bytes,
-            is_base64: true,
-            is_repaired: false,
-        },
-        Err(_) => lenient(json, quoted)?,
+    let decoded = strict(quoted).or_else(|| lenient(json, quoted))?;
+    let image = match decoded.is_base64 {
+        true => inspect(&decoded.bytes),
+        false => Image::UNKNOWN,
     };
 
-    let image = match is_base64 {
-        true => inspect(&bytes),
-        false => Image {
-            extension: "bin",
-            media_type: "application/octet-stream",
-            size: None,
-            has_end: true,
-        },
-    };
-    let pixels = image
-        .size
-        .map_or(0, |(width, height)| u64::from(width) * u64::from(height));
-    let state = match is_base64 {
-        false => PictureState::Undecodable,
-        true if pixels > pixels_max => PictureState::Oversize,
-        true if !image.has_end => PictureState::Truncated,
-        true => PictureState::Ok,
-    };
-
-    let sha256 = sha256_hex(&bytes);
+    let sha256 = sha256_hex(&decoded.bytes);
     let reference = PictureReference {
         key: key(kind, &sha256, image.extension, received_at),
         sha256,
-        bytes: bytes.len() as u64,
+        bytes: decoded.bytes.len() as u64,
         media_type: image.media_type.to_owned(),
         width: image.size.map(|(width, _)| width),
         height: image.size.map(|(_, height)| height),
-        state,
+        state: state(&decoded, &image, pixels_max),
     };
 
     Some(ReadPicture {
         reference,
-        bytes: Bytes::from(bytes),
-        is_repaired,
+        bytes: Bytes::from(decoded.bytes),
+        is_repaired: decoded.is_repaired,
     })
+}
+
+fn state(decoded: &Decoded, image: &Image, pixels_max: u64) -> PictureState {
+    let (width, height) = image.size.unwrap_or_default();
+    let pixels = u64::from(width) * u64::from(height);
+    match () {
+        () if !decoded.is_base64 => PictureState::Undecodable,
+        () if pixels > pixels_max => PictureState::Oversize,
+        () if !image.has_end => PictureState::Truncated,
+        () => PictureState::Ok,
+    }
 }
 
 /// The picture's key. The enrolled photo is the same each time, so its key has no date and it is stored once; the others have a day.
@@ -112,6 +93,16 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Decodes plain base64, which almost every box sends. `None` for anything else, and for an empty text.
+fn strict(quoted: &str) -> Option<Decoded> {
+    let bytes = base64_simd::STANDARD.decode_to_vec(quoted).ok()?;
+    (!bytes.is_empty()).then_some(Decoded {
+        bytes,
+        is_base64: true,
+        is_repaired: false,
+    })
+}
+
 /// Decodes base64 with line breaks, a `data:` prefix, the URL-safe alphabet, missing padding, JSON's escapes or blanks. `None` if
 /// nothing is left.
 fn lenient(json: &str, quoted: &str) -> Option<Decoded> {
@@ -121,25 +112,21 @@ fn lenient(json: &str, quoted: &str) -> Option<Decoded> {
     };
 
     let (mut clean, is_repaired) = clean(payload(&text).trim_ascii_start().as_bytes());
-    while clean.last() == Some(&b'=') {
-        clean.pop();
-    }
+    while clean.pop_if(|last| *last == b'=').is_some() {}
     if clean.is_empty() {
         return None;
     }
 
-    Some(match LENIENT.decode(&clean) {
-        Ok(bytes) => Decoded {
-            bytes,
-            is_base64: true,
-            is_repaired,
-        },
-        Err(_) => Decoded {
-            bytes: text.into_owned().into_bytes(),
-            is_base64: false,
-            is_repaired: false,
-        },
-    })
+    let decoded = LENIENT.decode(&clean).map(|bytes| Decoded {
+        bytes,
+        is_base64: true,
+        is_repaired,
+    });
+    Some(decoded.unwrap_or_else(|_| Decoded {
+        bytes: text.into_owned().into_bytes(),
+        is_base64: false,
+        is_repaired: false,
+    }))
 }
 
 /// The letters of base64 in a text, and whether some of them were blanks.
@@ -147,38 +134,39 @@ fn lenient(json: &str, quoted: &str) -> Option<Decoded> {
 /// A single blank between two letters is a `+` that a form decoder replaced; nobody else puts single blanks into base64. If there is one,
 /// every blank is a `+`, except around a line break.
 fn clean(text: &[u8]) -> (Vec<u8>, bool) {
-    let is_letter = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii_whitespace());
-    let is_repaired = text
-        .windows(3)
-        .any(|three| three[1] == b' ' && is_letter(three.first()) && is_letter(three.last()));
-
+    let is_repaired = has_single_blank(text);
     let mut clean = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let run = text
-            .get(at..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(|byte| byte.is_ascii_whitespace())
-            .count();
-        let blanks = text.get(at..at + run).unwrap_or_default();
+    let mut rest = text;
 
-        match byte {
-            b'-' => clean.push(b'+'),
-            b'_' => clean.push(b'/'),
-            letter if run == 0 => clean.push(*letter),
-            _ if is_repaired
-                && blanks.iter().all(|blank| *blank == b' ')
-                && clean.last() != Some(&b'=') =>
-            {
-                clean.extend(std::iter::repeat_n(b'+', run))
-            }
-            _ => {}
+    while let Some(byte) = rest.first() {
+        let run = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
+        let (blanks, after) = rest.split_at(run.count());
+        rest = after;
+
+        if blanks.is_empty() {
+            clean.push(match byte {
+                b'-' => b'+',
+                b'_' => b'/',
+                letter => *letter,
+            });
+            rest = rest.get(1..).unwrap_or_default();
+        } else if is_repaired
+            && blanks.iter().all(|blank| *blank == b' ')
+            && clean.last() != Some(&b'=')
+        {
+            clean.extend(std::iter::repeat_n(b'+', blanks.len()));
         }
-        at += run.max(1);
     }
 
     (clean, is_repaired)
+}
+
+/// Whether a single blank stands between two letters.
+fn has_single_blank(text: &[u8]) -> bool {
+    text.windows(3).any(|three| match three {
+        [before, b' ', after] => !before.is_ascii_whitespace() && !after.is_ascii_whitespace(),
+        _ => false,
+    })
 }
 
 /// The text after `data:image/jpeg;base64,`, or the whole text.

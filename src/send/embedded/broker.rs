@@ -1,7 +1,7 @@
 //! The broker's life: it starts its threads and listeners, looks after its sessions every second, and stops.
 //!
-//! Promises: it has a runtime of its own, so nothing that a client does takes a thread from the boxes' port. A stop lets connected clients take
-//! what waits for them for a moment, tells them why it closes, and frees the ports.
+//! Promises: it has a runtime of its own, so no client takes a thread from the boxes' port. A stop gives connected clients a moment to take the messages
+//! that wait for them, tells them why it closes, and frees the ports.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ mod fair_share;
 mod listener;
 mod packet;
 mod sessions;
+mod tally;
 mod topic_filter;
 
 use access::Access;
@@ -32,14 +33,14 @@ use sessions::Sessions;
 /// It does little work of its own: two threads keep one busy connection from holding up the others.
 const THREADS: usize = 2;
 const TICK: Duration = Duration::from_secs(1);
-/// At a stop: for connected clients to take what waits for them.
+/// At a stop: for connected clients to take their messages.
 const DRAIN: Duration = Duration::from_millis(500);
 /// For DISCONNECT to be written to all.
 const GOODBYES: Duration = Duration::from_millis(200);
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 const USER: &str = "boxbridge-gateway";
 
-/// What all connections share.
+/// All connections share this.
 struct Shared {
     sessions: Sessions,
     admission: Arc<Admission>,
@@ -56,38 +57,24 @@ pub(super) fn start(
     config: &boxbridge_config::Embedded,
     connections_max: usize,
 ) -> Result<(Running, Addresses), StartError> {
-    let failed = |error: std::io::Error| StartError::Broker(error.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("embedded-broker")
         .enable_all()
         .build()
-        .map_err(failed)?;
-
-    let password = format!(
-        "{}{}",
-        uuid::Uuid::new_v4().simple(),
-        uuid::Uuid::new_v4().simple()
-    );
-    let shared = Arc::new(Shared {
-        sessions: Sessions::new(),
-        admission: Arc::new(Admission::new(connections_max)),
-        access: Access::new(USER.to_owned(), password),
-    });
-
+        .map_err(|error| StartError::Broker(error.to_string()))?;
     let running = Running {
         runtime: Some(runtime),
-        shared,
+        shared: Arc::new(Shared::new(connections_max)),
         stop: CancellationToken::new(),
     };
-    let tcp = running.listen(config.listen, Transport::Tcp, "send.mqtt.embedded.listen")?;
-    let websocket = config.websocket.map(|address| {
-        running.listen(
-            address,
-            Transport::WebSocket,
-            "send.mqtt.embedded.websocket",
-        )
-    });
+
+    let listen = "send.mqtt.embedded.listen";
+    let tcp = running.listen(config.listen, Transport::Tcp, listen)?;
+    let listen = "send.mqtt.embedded.websocket";
+    let websocket = config
+        .websocket
+        .map(|address| running.listen(address, Transport::WebSocket, listen));
     let addresses = Addresses {
         tcp,
         websocket: websocket.transpose()?,
@@ -95,6 +82,27 @@ pub(super) fn start(
     running.tick();
 
     Ok((running, addresses))
+}
+
+impl Shared {
+    fn new(connections_max: usize) -> Shared {
+        let half = || uuid::Uuid::new_v4().simple();
+        let password = format!("{}{}", half(), half());
+        Shared {
+            sessions: Sessions::new(),
+            admission: Arc::new(Admission::new(connections_max)),
+            access: Access::new(USER.to_owned(), password),
+        }
+    }
+}
+
+/// A port that can be bound again at once: a broker that was just stopped leaves connections that are still closing.
+fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 impl Running {
@@ -105,21 +113,15 @@ impl Running {
         transport: Transport,
         key: &'static str,
     ) -> Result<SocketAddr, StartError> {
-        let refused = |source| StartError::Listen {
-            address,
-            key,
-            source,
-        };
         let Some(runtime) = &self.runtime else {
             return Ok(address);
         };
         let _entered = runtime.enter();
-
-        // The port may be bound again at once: a broker that was just stopped leaves connections that are still closing.
-        let listener = std::net::TcpListener::bind(address).map_err(refused)?;
-        listener.set_nonblocking(true).map_err(refused)?;
-        let listener = TcpListener::from_std(listener).map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let (listener, address) = bind(address).map_err(|source| StartError::Listen {
+            address,
+            key,
+            source,
+        })?;
 
         let (listener, shared, stop) = (
             Arc::new(listener),
@@ -135,22 +137,12 @@ impl Running {
     }
 
     fn tick(&self) {
-        let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
-        let ticking = move || {
-            let (shared, stop) = (Arc::clone(&shared), stop.clone());
-            async move {
-                while stop
-                    .run_until_cancelled(tokio::time::sleep(TICK))
-                    .await
-                    .is_some()
-                {
-                    shared.sessions.tick();
-                }
-            }
+        let Some(runtime) = &self.runtime else {
+            return;
         };
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn(fault::keep("embedded broker", self.stop.clone(), ticking));
-        }
+        let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
+        let ticking = move || tick(Arc::clone(&shared), stop.clone());
+        runtime.spawn(fault::keep("embedded broker", self.stop.clone(), ticking));
     }
 
     pub fn login(&self) -> (String, Secret) {
@@ -177,16 +169,26 @@ impl Running {
 
         let shared = Arc::clone(&self.shared);
         let end = move || {
-            let left = runtime.block_on(async {
-                let left = shared.sessions.drain(DRAIN).await;
-                drop(tokio::time::timeout(GOODBYES, shared.admission.are_closed()).await);
-                left
-            });
+            let left = runtime.block_on(drain(&shared));
             runtime.shutdown_timeout(STOP_TIMEOUT);
             left
         };
         std::thread::spawn(end).join().unwrap_or_default()
     }
+}
+
+async fn tick(shared: Arc<Shared>, stop: CancellationToken) {
+    let next = || stop.run_until_cancelled(tokio::time::sleep(TICK));
+    while next().await.is_some() {
+        shared.sessions.tick();
+    }
+}
+
+/// How many messages were not taken.
+async fn drain(shared: &Shared) -> usize {
+    let left = shared.sessions.drain(DRAIN).await;
+    drop(tokio::time::timeout(GOODBYES, shared.admission.are_closed()).await);
+    left
 }
 
 impl Drop for Running {

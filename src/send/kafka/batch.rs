@@ -1,7 +1,7 @@
 //! The largest batch that producers may make.
 //!
 //! A broker weighs the whole batch against the topic's limit, so no batch may be larger than the smallest topic takes. Promises: batches never grow
-//! again: where we may not read the limits, what a refusal taught must not be forgotten.
+//! again: where we may not read the limits, a refusal is all that we learn of them.
 
 use parking_lot::Mutex;
 
@@ -9,7 +9,7 @@ use super::topics::Topic;
 
 /// librdkafka's own default; a batch is never asked to be larger.
 pub(super) const BATCH_BYTES: usize = 1_000_000;
-/// What a batch of one message may weigh beyond key, value and headers: frame, lengths, timestamps.
+/// The weight of a batch of one message beside its key, value and headers: frame, lengths, timestamps.
 pub(super) const FRAME_BYTES: usize = 128;
 
 pub(super) struct LargestBatch(Mutex<usize>);
@@ -65,10 +65,6 @@ mod tests {
             &Topic::There { max_bytes: limit },
             &Topic::There { max_bytes: None },
         ]);
-        assert_eq!(
-            largest.bytes(),
-            3906,
-            "what a refusal taught is not forgotten"
-        );
+        assert_eq!(largest.bytes(), 3906, "a refusal is not forgotten");
     }
 }

@@ -1,4 +1,4 @@
-//! Settings → what librdkafka is told.
+//! Our settings → librdkafka's.
 //!
 //! Promises: a producer gives up no message by itself and keeps the order (idempotent, `acks=all`, no time limit); a topic is never made by being
 //! named; a dead address is given up while there is time for the next.
@@ -16,7 +16,7 @@ use boxbridge_event::Lane;
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl Shared {
-    /// What every client of ours is told: where the brokers are, and who we are.
+    /// For every client of ours: where the brokers are, and who we are.
     pub(super) fn client(&self) -> ClientConfig {
         let config = &self.config;
         let mut client = ClientConfig::new();
@@ -46,7 +46,7 @@ impl Shared {
         client
     }
 
-    /// What a producer is told on top of that.
+    /// For a producer, on top of that.
     pub(super) fn producer(&self, lane: Lane, batch_bytes: usize) -> ClientConfig {
         let linger = match lane {
             Lane::Urgent => Duration::ZERO,
@@ -56,7 +56,7 @@ impl Shared {
         let message_bytes = (self.config.max_message_bytes + 64 * 1024).max(BATCH_BYTES);
         // Each topic that answers nothing may leave a window of small messages behind.
         let messages = self.limits.window_records * WINDOWS;
-        // librdkafka counts more than the payload, and keeps what it is about to report.
+        // librdkafka counts more than the payload, and keeps messages until it has reported them.
         let buffer_kib = (self.limits.window_bytes + self.config.max_message_bytes) / 512 + 1024;
 
         let mut client = self.client();
@@ -111,37 +111,24 @@ fn milliseconds(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Limits;
+    use super::super::tests::shared;
     use super::*;
 
-    fn shared() -> Shared {
-        let config = boxbridge_config::Kafka {
-            brokers: "127.0.0.1:1".to_owned(),
-            create_topics: true,
-            partitions: 1,
-            replication: 1,
-            encrypted: false,
-            sasl: None,
-            tls: boxbridge_config::Tls::default(),
-            max_message_bytes: 1_000_000,
-            linger: Duration::from_millis(5),
-            compression: "lz4".to_owned(),
-        };
-        let limits = Limits {
-            window_records: 60_000,
-            window_bytes: 1 << 30,
-            stall_timeout: Duration::from_secs(15),
-        };
-        Shared::new(config, Vec::new(), limits)
-    }
+    const WIDEST: Limits = Limits {
+        window_records: 60_000,
+        window_bytes: 1 << 30,
+        stall_timeout: Duration::from_secs(15),
+    };
 
     #[test]
     fn librdkafka_takes_the_widest_settings() {
+        let shared = shared("127.0.0.1:1".to_owned(), WIDEST);
         for lane in Lane::ALL {
-            let producer = shared().producer(*lane, BATCH_BYTES);
+            let producer = shared.producer(*lane, BATCH_BYTES);
             producer.create_native_config().unwrap();
         }
 
-        let urgent = shared().producer(Lane::Urgent, BATCH_BYTES);
+        let urgent = shared.producer(Lane::Urgent, BATCH_BYTES);
         assert_eq!(urgent.get("linger.ms"), Some("0"));
     }
 }

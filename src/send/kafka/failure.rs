@@ -1,7 +1,7 @@
-//! What a failed produce is about, and so what can be done: every code that the brokers or librdkafka answer a message with.
+//! The cause of a failed produce, and so the remedy: for every code with which the brokers or librdkafka answer a message.
 //!
 //! Promises: only an error about the record itself ends it; an error that passes is tried again. One topic's trouble holds back that topic: a setting
-//! that brokers judge topic by topic counts as this topic's, even if it may concern all of them. The destination is held back only for what no
+//! that brokers judge topic by topic counts as this topic's, even if it may concern all of them. The destination is held back only for causes that no
 //! topic decides: our rights in the cluster, our login, the age of the brokers. Either way the setting is named. A code that we do not know gets
 //! the mildest reading: of a broker as passing, of librdkafka as the end of this producer.
 
@@ -10,14 +10,14 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use crate::send::Reason;
 use boxbridge_event::Timestamp;
 
-/// What an error is about.
+/// The cause of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About {
     /// This record, now and later.
     Record(Reason),
-    /// Its size, or that of the batch it was in.
+    /// The size of the record, or of its batch.
     Size,
-    /// Its topic: our right to it, or its name; and what to look at.
+    /// Its topic: our right to it, or its name; with a remedy.
     Topic(Reason, &'static str),
     /// Its topic is not there.
     Missing,
@@ -25,9 +25,9 @@ pub(super) enum About {
     Time,
     /// Nothing that lasts, or nothing that we know to last.
     Passing,
-    /// How this topic and we are set up, and what to look at.
+    /// The settings of this topic and ours do not agree; with a remedy.
     TopicSettings(&'static str),
-    /// How the cluster and we are set up, whatever the topic, and what to look at.
+    /// The settings of the cluster and ours do not agree, whatever the topic; with a remedy.
     Cluster(&'static str),
     /// This producer: no message of it can be relied on now.
     Producer,

@@ -1,4 +1,4 @@
-//! What the producer has and the brokers have not answered, by topic.
+//! The records that the producer has and the brokers have not answered, by topic.
 //!
 //! Promises: a topic that answers nothing is told from brokers that answer nothing. The records of such a topic are left behind: they stay in the
 //! producer, which goes on trying, and no longer fill the lane's window; the brokers' late answer counts. Deliberately does no IO, and is told the
@@ -25,7 +25,7 @@ pub(super) struct InFlight {
     silent_since: Option<Instant>,
 }
 
-/// What was submitted.
+/// A record that the producer has.
 pub(super) struct Sent {
     pub topic: String,
     pub timestamp: Timestamp,
@@ -40,7 +40,7 @@ struct Traffic {
     moved: Instant,
 }
 
-/// Who answers nothing.
+/// Where the silence is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Silent {
     /// Only this topic, as others are answered.
@@ -94,7 +94,7 @@ impl InFlight {
         true
     }
 
-    /// The brokers, or the producer, said what became of it.
+    /// The brokers, or the producer, answered it.
     pub(super) fn answered(&mut self, sequence: Sequence, now: Instant) -> Option<Sent> {
         self.answered = Some(now);
         let removed = self.sent.remove(&sequence);
@@ -132,7 +132,7 @@ impl InFlight {
             .min()
     }
 
-    /// Who has been silent for `patience`, if anybody has.
+    /// Where it has been silent for `patience`, if anywhere.
     pub(super) fn silent(&self, patience: Duration, now: Instant) -> Option<Silent> {
         let (topic, _) = self
             .topics
@@ -152,7 +152,7 @@ impl InFlight {
         Some(Silent::All(topic.clone(), silent_for))
     }
 
-    /// Leaves behind what this topic has on its way.
+    /// Leaves the records of this topic behind.
     pub(super) fn leave_behind(&mut self, topic: &str) -> Vec<Sequence> {
         let of_topic = self.sent.extract_if(|_, sent| sent.topic == topic);
         let (mut sequences, left): (Vec<_>, Vec<_>) = of_topic

@@ -1,4 +1,4 @@
-//! What a session knows of its topics, and the messages that wait until one has been looked up.
+//! The topics that a session knows, and the messages that wait until one has been looked up.
 //!
 //! Promises: none of a topic's messages overtakes another while they wait; a refusal is believed for [`BELIEVED`], then the topic is looked up again;
 //! bounded in names. Deliberately judges no message but by its topic and size.
@@ -38,7 +38,7 @@ enum State {
     },
 }
 
-/// What a message of some size may do.
+/// Whether a message of some size may go to its topic.
 pub(super) enum Judgement {
     /// Its topic takes so many bytes.
     Takes(usize),

@@ -22,7 +22,7 @@ use super::session::fatal_error;
 use super::topics::{ANY_TOPIC, Found, Topic};
 use boxbridge_event::Lane;
 
-/// What the brokers say, for a person to read.
+/// The brokers' view of us, for a person to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// `host:port` of every broker of the cluster.
@@ -32,7 +32,7 @@ pub struct Probe {
     pub produce: Produce,
 }
 
-/// What a produce that leaves nothing behind has shown.
+/// The result of a produce that leaves nothing behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Produce {
     /// Into this topic; refused for its size alone, as it was meant to be.
@@ -127,7 +127,7 @@ fn attempt(shared: &Shared, (topic, limit): &Target) -> Result<Produce, String> 
     judge(&producer, report, topic)
 }
 
-/// Sends nothing, and waits for what the producer finds out by itself.
+/// Sends nothing, and waits for the producer's own findings.
 fn listen(shared: &Shared) -> Result<Produce, String> {
     let (producer, mut reports) = producer(shared)?;
     // A producer with nothing to send connects to nobody.

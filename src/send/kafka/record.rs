@@ -37,7 +37,7 @@ fn header_name(attribute: &str) -> String {
     }
 }
 
-/// What the brokers weigh if it is alone in its batch and does not compress: at least the bytes on the wire.
+/// Its weight for the brokers, alone in its batch and not compressed: at least the bytes on the wire.
 pub(super) fn wire_bytes(message: &Message) -> usize {
     let attribute = |(name, value): &(&str, String)| name.len() + value.len() + 16;
     FRAME_BYTES

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use boxbridge_event::Sequence;
 
-/// What became of a message, or of the producer.
+/// The end of a message, or of the producer.
 pub(super) enum Report {
     Delivered(Sequence),
     Failed {
@@ -77,7 +77,7 @@ impl Listener {
 
     fn report(&self, report: Report) {
         if let Some(reports) = &self.reports {
-            // Closed when the session is gone. Never full: it is longer than what the producer holds, and `Fatal` comes once.
+            // Closed when the session is gone. Never full: it is longer than the producer's queue, and `Fatal` comes once.
             let _ = reports.try_send(report);
         }
     }

@@ -1,8 +1,8 @@
-//! One producer for one lane: what was submitted, what the brokers say of it.
+//! One producer for one lane: records in, the brokers' answers out.
 //!
 //! Promises: the messages of a topic leave in the order they were submitted, also those that wait until the topic has been looked up;
 //! a refusal names the broker's own words (`refusals`); a topic that is not answered for `stall_timeout`, while others are, waits alone; brokers that
-//! answer nothing for so long end the session. Deliberately lets librdkafka repeat what is worth repeating, and repeats nothing itself.
+//! answer nothing for so long end the session. Deliberately repeats nothing itself: librdkafka does.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -113,8 +113,8 @@ impl Session {
         })
     }
 
-    /// Where the brokers refused us last, one at a time: what they refuse for our rights they refuse for all. The same for a topic of which they
-    /// refused a batch.
+    /// Where the brokers refused us last, one record is tried at a time: a missing right is missing for all of them. The same for a topic of which
+    /// they refused a batch.
     fn must_wait(&self, topic: &str) -> bool {
         let is_refused = self.is_refused() && !self.in_flight.is_empty();
         is_refused || (self.in_flight.is_one_by_one(topic) && self.in_flight.has(topic))
@@ -245,8 +245,8 @@ impl Session {
         }
     }
 
-    /// A topic was silent for too long. If all are, the session is given up, later each time. Else the topic waits: the producer goes on with what it
-    /// has, so that a large batch on a thin line gets the time it takes.
+    /// A topic was silent for too long. If all are, the session is given up, later each time. Else the topic waits: the producer goes on with its
+    /// records, so that a large batch on a thin line gets the time it takes.
     fn stalled(&mut self) {
         let stall_timeout = self.shared.limits.stall_timeout;
         let patience = self.shared.patience.of(self.lane).now();

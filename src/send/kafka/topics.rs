@@ -26,7 +26,7 @@ use crate::send::{ConnectError, Reason};
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
 pub(super) const ANY_TOPIC: &str = "__consumer_offsets";
 
-/// A broker that does not answer for the limits within so many times what connecting took will not: librdkafka's mock, for one.
+/// How many times as long as connecting took we wait for the limits: some brokers never answer that, librdkafka's mock for one.
 const PATIENCE: u32 = 10;
 
 /// A topic as the brokers have it.
@@ -74,7 +74,7 @@ impl Topic {
     }
 }
 
-/// What the brokers say of each of `names`; an error if none of them answers. Takes at most [`CONNECT_TIMEOUT`] and a little.
+/// Each of `names` as the brokers have it; an error if none of them answers. Takes at most [`CONNECT_TIMEOUT`] and a little.
 pub(super) async fn look_up(
     shared: &Arc<Shared>,
     names: Vec<String>,
@@ -107,7 +107,7 @@ impl Asker {
         let mut found = self.find(names)?;
         let patience = began.elapsed() * PATIENCE;
 
-        // What we may not do or read stays as it is.
+        // Where we may not make or read something, it stays as it is.
         if let Ok(admin) = self
             .shared
             .client()
@@ -158,7 +158,7 @@ impl Asker {
                 Err(error) => error,
             };
 
-            // What went wrong comes behind log lines: a moment to hear all of it.
+            // The error comes behind log lines: a moment to hear all of it.
             client.poll(Duration::from_millis(50));
             let listener = client.client().context();
             if listener.is_refused() || self.left().is_zero() {
@@ -277,7 +277,7 @@ fn remedy(cause: &str) -> String {
     }
 }
 
-/// Whether making it again may help, and what to look at.
+/// Whether making it again may help, and a remedy.
 fn why_not_made(code: Code) -> (Reason, &'static str) {
     match code {
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => (

@@ -1,9 +1,9 @@
-//! Keeps out what would cost the connection: for one hostile topic or one packet too large a broker drops it, with all that is on its way.
+//! Keeps out what would cost the connection: for one hostile topic or one packet too large a broker drops it, and every message on its way with it.
 //!
 //! Promises: a broker that keeps to the protocol can read each packet that passes here; a size is exact, to the byte. Deliberately does not
 //! ask whether the broker will allow it: that is the broker's answer.
 //!
-//! What a broker answers, and what follows (MQTT 5, 3.4.2.1; MQTT 3.1.1 has only yes, and hanging up):
+//! A broker's answers and their consequences (MQTT 5, 3.4.2.1; MQTT 3.1.1 has only yes, and hanging up):
 //!
 //! | PUBACK | means | here | so |
 //! | --- | --- | --- | --- |

@@ -1,7 +1,7 @@
 //! One connection to a broker: the seam where MQTT 3.1.1 and 5 become the same few notices.
 //!
 //! Promises: the client library's event loop lives in a task of its own and dies with the [`Connection`], since its `poll` must not be
-//! cancelled and its reconnecting drops messages silently; what it had already read when it failed is still reported. A connection is
+//! cancelled and its reconnecting drops messages silently; packets that were read before a failure are still reported. A connection is
 //! used once. Deliberately knows nothing of records.
 
 use bytes::Bytes;
@@ -126,16 +126,16 @@ impl Loss {
     }
 }
 
-/// What to look at where a broker refuses the connection; both versions of the protocol do so in the same words.
+/// The settings to look at where a broker refuses the connection; both versions of the protocol do so in the same words.
 pub(super) const LOGIN: &str = " (send.mqtt.username and its password)";
 pub(super) const LOGIN_OR_STATUS: &str = " (send.mqtt.username and its password, or the broker does not allow the topic of send.mqtt.status_topic)";
 
-/// What the two versions of the protocol do each in their own way.
+/// The two versions of the protocol differ in this.
 pub(super) trait Protocol: Send + 'static {
     /// Not cancel-safe.
     fn next(&mut self) -> impl Future<Output = Result<Option<Notice>, Loss>> + Send;
 
-    /// What was read before an error and not yet reported.
+    /// A packet that was read before an error and not yet reported.
     fn left_over(&mut self) -> Option<Notice>;
 }
 
@@ -153,7 +153,7 @@ pub(super) struct Connection {
     _way: Way,
 }
 
-/// Room for what is not a publication of a record: the status message and DISCONNECT.
+/// Room beside the publications of records: for the status message and DISCONNECT.
 const SPARE: usize = 4;
 
 impl Connection {

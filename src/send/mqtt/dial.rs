@@ -46,7 +46,7 @@ pub(super) enum Way {
     Relay(Relay),
 }
 
-/// What the library may wait for a connection, and for the kernel to take what it writes: longer than we do, so that we decide.
+/// How long the library may wait for a connection, and for the kernel to take its bytes: longer than we do, so that we decide.
 pub(super) const LIBRARY_TIMEOUT_SECONDS: u64 = 86_400;
 
 impl Dial {

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque, hash_map};
 
 use boxbridge_event::Sequence;
 
-/// What a publication carries.
+/// The content of a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cargo {
     /// A record's message, and how many bytes its payload has.
@@ -82,12 +82,12 @@ impl Ledger {
         cargo
     }
 
-    /// What has waited longest for an answer.
+    /// The publication that has waited longest for an answer.
     pub fn oldest(&self) -> Option<Cargo> {
         self.entries.front().copied().flatten()
     }
 
-    /// What waits for an answer, if it is one thing alone.
+    /// The publication that waits for an answer, if it is the only one.
     pub fn only(&self) -> Option<Cargo> {
         let mut waiting = self.entries.iter().flatten();
         let only = waiting.next().copied();

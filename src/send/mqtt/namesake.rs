@@ -20,7 +20,7 @@ const HANG_UPS: u32 = 3;
 
 const ADVICE: &str = "most likely a second gateway runs on a copy of this data_dir (delete the file \"instance\" in the copy), or has the same send.mqtt.client_id";
 
-/// What is known of one client id.
+/// The history of one client id.
 pub(super) struct Namesake {
     client_id: String,
     seen: Mutex<Seen>,
@@ -57,7 +57,7 @@ impl Namesake {
         &self.client_id
     }
 
-    /// A connection has ended: what is to be said of it, if there is most likely a namesake.
+    /// A connection has ended. If there is most likely a namesake, the words for people.
     pub(super) fn ended(&self, end: End, lived: Duration) -> Option<String> {
         let mut seen = self.seen.lock();
         if lived >= PAUSE_LAST * ALONE_PAUSES {

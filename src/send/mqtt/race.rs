@@ -22,7 +22,7 @@ const ADDRESSES_MAX: usize = 8;
 pub(super) struct Addresses {
     host: String,
     port: u16,
-    /// Instead of what the name resolves to.
+    /// Used instead of the name's own addresses.
     fixed: Option<Vec<SocketAddr>>,
     /// It took a connection, and then no broker answered.
     doubtful: Mutex<Option<SocketAddr>>,
@@ -106,7 +106,7 @@ fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     ordered
 }
 
-/// The first of them to take a connection; or what each of them did.
+/// The first address that takes a connection; or an error that says how each of them failed.
 pub(super) async fn race(
     addresses: &[SocketAddr],
     deadline: Instant,
@@ -164,7 +164,7 @@ mod tests {
         Broker::parse(&format!("mqtt://{host}:1883")).unwrap()
     }
 
-    /// An address whose backlog is full: the kernel drops what comes more, as a black hole does.
+    /// An address whose backlog is full: the kernel drops further connections, as a black hole does.
     async fn black_hole() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Room on the way from the library to us: what lies here is neither sent nor known to be stuck.
+/// Room on the way from the library to us: bytes that lie here are neither sent nor known to be stuck.
 const ROOM: u32 = 64 * 1024;
 /// Our library asks at once; a client that does not is somebody else.
 const ASKS_WITHIN: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ async fn pass(
     }
 }
 
-/// To its empty line and no further: behind it begins what is to be passed on.
+/// Reads to the empty line and no further: the bytes behind it are to be passed on.
 async fn request(stream: &mut TcpStream) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") && bytes.len() < REQUEST_MAX {

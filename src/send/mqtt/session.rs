@@ -1,7 +1,7 @@
 //! One session: records in, answers out, over one connection.
 //!
-//! Promises: every submitted record is answered once, or [`Lost`] stands for all that were not; nothing is sent twice. What is on its way
-//! stays within what the broker allows. A broker that takes bytes and answers nothing is noticed (the client library does not notice it). Giving up
+//! Promises: every submitted record is answered once, or [`Lost`] stands for all that were not; nothing is sent twice. No more is on its way
+//! than the broker allows. A broker that takes bytes and answers nothing is noticed (the client library does not notice it). Giving up
 //! tells nothing of a record, unless the broker answered a ping behind it. Deliberately does not reconnect: the gateway makes a new session and
 //! submits again from the lowest record that has no answer.
 
@@ -47,7 +47,7 @@ pub struct Session {
     lost: Option<Lost>,
 }
 
-/// What a session keeps to, and what is remembered beyond it.
+/// The limits of a session, and the memories that outlive it.
 #[derive(Clone)]
 pub(super) struct Terms {
     pub version: MqttVersion,
@@ -161,8 +161,8 @@ impl Session {
         self.pinged.map(|pinged| pinged + self.terms.keep_alive)
     }
 
-    /// A line that carries nothing, or is too slow for what is on it, is no record's fault. A broker that answers a ping, and not the record that it
-    /// read before, does not answer this record.
+    /// A line that stands still, or is too slow for its load, is no record's fault. A broker that answers a ping, and not the record that it read
+    /// before, does not answer this record.
     fn give_up(&self) -> Loss {
         if self.ledger.is_empty() {
             let keep_alive = self.terms.keep_alive;
@@ -273,7 +273,7 @@ impl Session {
         }
     }
 
-    /// What the broker had no room for is left to the next session.
+    /// Messages for which the broker had no room are left to the next session.
     async fn say_goodbye(&mut self) {
         self.backlog.clear();
         self.settle().await;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use boxbridge_config::{Field, Part, Template};
 use boxbridge_event::Timestamp;
 
-use super::Identity;
+use super::GatewayIdentity;
 use super::admission::is_forbidden;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ pub(super) enum Presence {
 #[derive(Clone, Debug)]
 pub(super) struct Status {
     pub topic: String,
-    identity: Identity,
+    identity: GatewayIdentity,
 }
 
 /// Connections that it may cost one after the other.
@@ -109,7 +109,7 @@ struct Payload<'a> {
 }
 
 impl Status {
-    pub fn new(template: &Template, identity: &Identity) -> Status {
+    pub fn new(template: &Template, identity: &GatewayIdentity) -> Status {
         let level = |part: &Part| match part {
             Part::Literal(literal) => literal.clone(),
             Part::Field(Field::Gateway) => encoded(&identity.gateway),
@@ -134,7 +134,7 @@ impl Status {
     }
 }
 
-/// One level of a topic: what has a meaning there, and what a broker drops the connection for, is percent-encoded.
+/// One level of a topic: characters with a meaning there, or for which a broker drops the connection, are percent-encoded.
 fn encoded(value: &str) -> String {
     let mut level = String::with_capacity(value.len());
     for c in value.chars() {
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     fn status(gateway: &str) -> Status {
-        let identity = Identity {
+        let identity = GatewayIdentity {
             destination: "mqtt".into(),
             site: "lobby".to_owned(),
             gateway: gateway.to_owned(),

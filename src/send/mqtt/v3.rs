@@ -19,7 +19,7 @@ use super::status::Presence;
 /// A broker sends us nothing but answers of a few bytes.
 const INCOMING_MAX: usize = 64 * 1024;
 
-/// This version has no words for what a broker does not offer.
+/// In this version a broker cannot say that it does not offer something.
 const EVERYTHING: Offer = Offer {
     receive_maximum: u16::MAX,
     packet_max: None,
@@ -82,7 +82,7 @@ fn try_publish(client: &AsyncClient, topic: &str, retain: bool, payload: Bytes) 
 
 impl Protocol for V3 {
     async fn next(&mut self) -> Result<Option<Notice>, Loss> {
-        // The library would end the connection where a ping is answered late; what to make of that is our decision.
+        // The library would end the connection where a ping is answered late; that is our decision.
         self.0.state.await_pingresp = false;
         match self.0.poll().await {
             Ok(event) => Ok(notice(&event)),

@@ -109,7 +109,7 @@ pub(super) fn publish_retained(client: &AsyncClient, topic: &str, payload: Bytes
         .is_ok()
 }
 
-/// The CloudEvents attributes as user properties, and what MQTT has words of its own for.
+/// The CloudEvents attributes as user properties, and MQTT's own properties where it has them.
 pub(super) fn properties(message: &Message) -> PublishProperties {
     PublishProperties {
         payload_format_indicator: Some(1),
@@ -126,7 +126,7 @@ pub(super) fn properties(message: &Message) -> PublishProperties {
 
 impl Protocol for V5 {
     async fn next(&mut self) -> Result<Option<Notice>, Loss> {
-        // The library would end the connection where a ping is answered late; what to make of that is our decision.
+        // The library would end the connection where a ping is answered late; that is our decision.
         self.0.state.await_pingresp = false;
         match self.0.poll().await {
             Ok(event) => Ok(notice(event)),

@@ -96,16 +96,15 @@ fn size(least: u64, most: u64, unit: &str) -> Value {
         "x-minimum": written_size(least),
         "x-unit": unit,
     });
-    if most == u64::MAX {
-        return schema;
+
+    let limits = [
+        ("maximum", most.into()),
+        ("x-maximum", written_size(most).into()),
+    ];
+    match most {
+        u64::MAX => schema,
+        _ => with(schema, limits),
     }
-    with(
-        schema,
-        [
-            ("maximum", most.into()),
-            ("x-maximum", written_size(most).into()),
-        ],
-    )
 }
 
 /// A schema that says more.

@@ -2,6 +2,16 @@
 
 use std::time::Duration;
 
+pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const YEAR: Duration = Duration::from_secs(366 * 86_400);
+pub(crate) const KIB: u64 = 1 << 10;
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const GIB: u64 = 1 << 30;
+pub(crate) const TIB: u64 = 1 << 40;
+
 /// `250ms`, `10s`, `5m`, `24h`, `30d`; parts may follow each other: `1h30m`.
 pub fn duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
@@ -44,6 +54,7 @@ pub fn size(text: &str) -> Option<u64> {
         "TB" => 1_000_000_000_000,
         _ => return None,
     };
+
     number.checked_mul(factor)
 }
 
@@ -63,6 +74,7 @@ pub(crate) fn written_size(bytes: u64) -> String {
         (1 << 20, "MiB"),
         (1 << 10, "KiB"),
     ];
+
     let unit = units
         .iter()
         .find(|(factor, _): &&(u64, &str)| bytes >= *factor && bytes.is_multiple_of(*factor));
@@ -81,6 +93,7 @@ pub(crate) fn written(duration: Duration) -> String {
         (60_000, "m"),
         (1_000, "s"),
     ];
+
     let unit = units
         .iter()
         .find(|(factor, _)| milliseconds >= *factor && milliseconds.is_multiple_of(*factor));
@@ -101,6 +114,7 @@ mod tests {
             assert_eq!(duration(&written(read)), Some(read), "{text}");
         }
         assert_eq!(duration("1h30m").map(written), Some("90m".to_owned()));
+
         for text in [
             "",
             "5",
@@ -113,6 +127,7 @@ mod tests {
         ] {
             assert_eq!(duration(text), None, "{text}");
         }
+
         for (text, bytes) in [
             ("512", 512),
             ("64KiB", 65_536),
@@ -123,6 +138,7 @@ mod tests {
             assert_eq!(size(text), Some(bytes), "{text}");
             assert_eq!(size(&written_size(bytes)), Some(bytes), "{text}");
         }
+
         for text in ["", "KiB", "1.5GiB", "1gib", "-1", "99999999999TiB"] {
             assert_eq!(size(text), None, "{text}");
         }

@@ -3,10 +3,10 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use super::tls::{self, Tls};
 use crate::reader::Reader;
+use crate::reader::units::{KIB, MIB, SECOND};
 use crate::values::secret::Secret;
-use crate::values::tls::{self, Tls};
-use crate::{KIB, MIB, SECOND};
 
 #[derive(Clone, Debug)]
 pub struct Kafka {
@@ -40,21 +40,18 @@ impl Kafka {
         let key = |name: &str| format!("{section}.{name}");
         let brokers = read.optional(&key("brokers"))?;
         if brokers.split(',').any(|broker| !is_broker(broker.trim())) {
-            read.problem(
-                &key("brokers"),
-                format!(
-                    "must be host:port,host:port without a scheme, a user or a path; TLS is {section}.security"
-                ),
+            let allowed = format!(
+                "must be host:port,host:port without a scheme, a user or a path; TLS is {section}.security"
             );
+            read.problem(&key("brokers"), allowed);
         }
-        let (encrypted, sasl) = security(read, section);
 
+        let (encrypted, sasl) = security(read, section);
+        let makes_topics = [("missing", true), ("never", false)];
+        let compressions = COMPRESSIONS.map(|word| (word, word));
         Some(Kafka {
             brokers,
-            create_topics: read.word(
-                &key("create_topics"),
-                &[("missing", true), ("never", false)],
-            ),
+            create_topics: read.word(&key("create_topics"), &makes_topics),
             partitions: i32::try_from(read.whole(&key("partitions"), 1, 10_000)).unwrap_or(1),
             replication: i32::try_from(read.whole(&key("replication"), -1, 100)).unwrap_or(-1),
             encrypted,
@@ -62,9 +59,7 @@ impl Kafka {
             tls: tls::read(read, section),
             max_message_bytes: read.bytes(&key("max_message_bytes"), KIB, 256 * MIB),
             linger: read.duration(&key("linger"), Duration::ZERO, SECOND),
-            compression: read
-                .word(&key("compression"), &COMPRESSIONS.map(|word| (word, word)))
-                .to_owned(),
+            compression: read.word(&key("compression"), &compressions).to_owned(),
         })
     }
 }
@@ -81,6 +76,7 @@ fn security(read: &mut Reader, section: &str) -> (bool, Option<Sasl>) {
         ("sasl_ssl", (true, true)),
     ];
     let (encrypted, authenticated) = read.word(&security, &protocols);
+
     let sasl = Sasl {
         mechanism: read
             .word(&mechanism, &MECHANISMS.map(|word| (word, word)))

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::tls::{self, Tls};
+use crate::layers::environment::variable;
 use crate::reader::Reader;
 use crate::reader::form::Form;
-use crate::reader::layers::variable;
+use crate::reader::units::{KIB, MIB, SECOND};
 use crate::values::secret::Secret;
 use crate::values::template::{Field, Template};
-use crate::values::tls::{self, Tls};
-use crate::{KIB, MIB, SECOND};
 
 #[derive(Clone, Debug)]
 pub struct Mqtt {
@@ -64,37 +64,24 @@ impl Mqtt {
     pub(crate) fn read(read: &mut Reader, section: &str) -> Option<Mqtt> {
         let key = |name: &str| format!("{section}.{name}");
         let url = read.optional(&key("url"))?;
-        let has_own = section == EMBEDDABLE;
         let broker = match url.as_str() {
-            "embedded" if has_own => None,
-            _ => Some(
-                read.parsed(&key("url"), Form::Text, Broker::nowhere(), |url| {
-                    Broker::written_in(section, url)
-                }),
-            ),
+            "embedded" if section == EMBEDDABLE => None,
+            _ => Some(Broker::read(read, section)),
         };
+        let versions = [("5", MqttVersion::V5), ("3", MqttVersion::V3)];
+        let status_fields = [Field::Site, Field::Gateway];
 
         Some(Mqtt {
             broker,
-            embedded: Embedded {
-                listen: read.address("send.mqtt.embedded.listen"),
-                websocket: read.optional_address("send.mqtt.embedded.websocket"),
-            },
-            version: read.word(
-                &key("version"),
-                &[("5", MqttVersion::V5), ("3", MqttVersion::V3)],
-            ),
+            embedded: Embedded::read(read),
+            version: read.word(&key("version"), &versions),
             client_id: read.optional(&key("client_id")),
             username: read.optional(&key("username")),
             password: read.secret(&key("password")),
             tls: tls::read(read, section),
             keep_alive: read.duration(&key("keep_alive"), 5 * SECOND, 3_600 * SECOND),
             max_packet_bytes: read.bytes(&key("max_packet_bytes"), KIB, 256 * MIB),
-            status_topic: read.template(
-                &key("status_topic"),
-                &[Field::Site, Field::Gateway],
-                Template::mqtt_topic,
-            ),
+            status_topic: read.template(&key("status_topic"), &status_fields, Template::mqtt_topic),
         })
     }
 
@@ -117,7 +104,22 @@ impl Mqtt {
     }
 }
 
+impl Embedded {
+    fn read(read: &mut Reader) -> Embedded {
+        Embedded {
+            listen: read.address("send.mqtt.embedded.listen"),
+            websocket: read.optional_address("send.mqtt.embedded.websocket"),
+        }
+    }
+}
+
 impl Broker {
+    fn read(read: &mut Reader, section: &str) -> Broker {
+        let parse = |url: &str| Broker::written_in(section, url);
+        let key = format!("{section}.url");
+        read.parsed(&key, Form::Text, Broker::nowhere(), parse)
+    }
+
     /// `mqtt://host[:port]`, `mqtts://…`, `ws://host[:port][/path]`, `wss://…`.
     pub fn parse(url: &str) -> Result<Broker, String> {
         Broker::written_in(EMBEDDABLE, url)

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::tls;
+use crate::layers::environment::{KEY_ID, SECRET_KEY, SESSION_TOKEN, VARIABLES};
+use crate::layers::problem::Problem;
 use crate::reader::Reader;
 use crate::reader::form::Form;
-use crate::reader::layers::Problem;
+use crate::reader::units::{DAY, MIB, SECOND};
 use crate::values::secret::Secret;
-use crate::values::tls;
-use crate::{DAY, MIB, SECOND};
 
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -57,32 +58,6 @@ impl StoreUrl {
     }
 }
 
-/// What the environment may say of who we are to a store, and of how it encrypts: names of the AWS tools. Not where it is
-/// (`AWS_ENDPOINT_URL`, `AWS_REGION`): those are settings.
-pub(crate) const VARIABLES: [&str; 18] = [
-    KEY_ID,
-    SECRET_KEY,
-    SESSION_TOKEN,
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_ROLE_ARN",
-    "AWS_ROLE_SESSION_NAME",
-    "AWS_ENDPOINT_URL_STS",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_METADATA_ENDPOINT",
-    "AWS_IMDSV1_FALLBACK",
-    "AWS_SERVER_SIDE_ENCRYPTION",
-    "AWS_SSE_KMS_KEY_ID",
-    "AWS_SSE_BUCKET_KEY_ENABLED",
-    "AWS_SSE_CUSTOMER_KEY_BASE64",
-    "AWS_CHECKSUM_ALGORITHM",
-    "AWS_REQUEST_PAYER",
-];
-const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
-const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
-const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
-
 impl Store {
     pub(crate) fn read(read: &mut Reader, section: &str) -> Store {
         let key = |name: &str| format!("{section}.{name}");
@@ -103,11 +78,8 @@ impl Store {
         };
 
         let mut warnings = Vec::new();
-        if let Some(endpoint) = bucket
-            .endpoint
-            .as_ref()
-            .filter(|endpoint| endpoint.starts_with("http://"))
-        {
+        let endpoint = bucket.endpoint.as_ref();
+        if let Some(endpoint) = endpoint.filter(|it| it.starts_with("http://")) {
             warnings.push(format!("{section}.endpoint {endpoint} is not encrypted: pictures cross the network in the clear"));
         }
 
@@ -154,40 +126,25 @@ fn url(read: &mut Reader, section: &str) -> StoreUrl {
 fn s3(read: &mut Reader, section: &str, rest: &str) -> StoreUrl {
     let key = |name: &str| format!("{section}.{name}");
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    if !bucket
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-    {
-        read.problem(
-            &key("url"),
-            "the name of a bucket is made of a-z A-Z 0-9 . _ -",
-        );
+    let is_of_bucket = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if !bucket.bytes().all(is_of_bucket) {
+        let allowed = "the name of a bucket is made of a-z A-Z 0-9 . _ -";
+        read.problem(&key("url"), allowed);
     }
 
     let endpoint = http_url(read, &key("endpoint"));
-    let region = read.parsed(
-        &key("region"),
-        Form::Pattern("^[a-zA-Z0-9_-]+$"),
-        "us-east-1".to_owned(),
-        |text| {
-            let is_good = !text.is_empty()
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-            if is_good {
-                Ok(text.to_owned())
-            } else {
-                Err("must be made of a-z A-Z 0-9 - _, such as us-east-1".to_owned())
-            }
-        },
-    );
+    let form = Form::Pattern("^[a-zA-Z0-9_-]+$");
+    let region = read.parsed(&key("region"), form, "us-east-1".to_owned(), region);
     let credentials = credentials(read, section);
-    let environment = if credentials.is_none() {
-        environment(read)
-    } else {
-        Vec::new()
+    let environment = match credentials {
+        Some(_) => Vec::new(),
+        None => environment(read),
     };
 
+    let ca_file = read.path(&key("ca_file"));
+    if let Some(file) = &ca_file {
+        tls::certificates(read, &key("ca_file"), file);
+    }
     StoreUrl::S3(Bucket {
         name: bucket.to_owned(),
         prefix: prefix.trim_matches('/').to_owned(),
@@ -196,10 +153,16 @@ fn s3(read: &mut Reader, section: &str, rest: &str) -> StoreUrl {
         virtual_host: read.switch(&key("virtual_host")),
         credentials,
         environment,
-        ca_file: read
-            .path(&key("ca_file"))
-            .inspect(|file| tls::certificates(read, &key("ca_file"), file)),
+        ca_file,
     })
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let is_of_region = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    match !text.is_empty() && text.bytes().all(is_of_region) {
+        true => Ok(text.to_owned()),
+        false => Err("must be made of a-z A-Z 0-9 - _, such as us-east-1".to_owned()),
+    }
 }
 
 fn credentials(read: &mut Reader, section: &str) -> Option<(String, Secret)> {
@@ -226,22 +189,11 @@ fn credentials(read: &mut Reader, section: &str) -> Option<(String, Secret)> {
 
 /// What the environment says, without the blanks and line ends that files and Secrets bring along.
 fn environment(read: &mut Reader) -> Vec<(String, Secret)> {
-    let mut found = Vec::new();
-    let mut is_bad = false;
-
-    for (name, value) in read
-        .environment
-        .iter()
-        .filter(|(name, _)| VARIABLES.contains(&name.as_str()))
-    {
+    let (mut found, mut is_bad) = (Vec::new(), false);
+    let variables = read.environment.iter();
+    for (name, value) in variables.filter(|(name, _)| VARIABLES.contains(&name.as_str())) {
         let value = value.trim();
-        let problem = match name.as_str() {
-            KEY_ID | SESSION_TOKEN if !fits_a_header(value) => Some(NOT_IN_A_HEADER),
-            _ if value.contains(char::is_control) => Some(CONTROL),
-            _ => None,
-        };
-
-        if let Some(problem) = problem {
+        if let Some(problem) = unfit(name, value) {
             is_bad = true;
             read.say(Problem(format!("{name} of the environment {problem}")));
         } else if !value.is_empty() {
@@ -250,17 +202,26 @@ fn environment(read: &mut Reader) -> Vec<(String, Secret)> {
     }
 
     let has = |wanted: &str| found.iter().any(|(name, _)| name == wanted);
-    if has(KEY_ID) != has(SECRET_KEY) && !is_bad {
-        let (there, missing) = if has(KEY_ID) {
-            (KEY_ID, SECRET_KEY)
-        } else {
-            (SECRET_KEY, KEY_ID)
-        };
-        read.say(Problem(format!(
-            "{there} is in the environment, and {missing} is not: both or neither"
-        )));
+    let half = match (has(KEY_ID), has(SECRET_KEY)) {
+        (true, false) => Some((KEY_ID, SECRET_KEY)),
+        (false, true) => Some((SECRET_KEY, KEY_ID)),
+        _ => None,
+    };
+    if let Some((there, missing)) = half.filter(|_| !is_bad) {
+        let problem =
+            format!("{there} is in the environment, and {missing} is not: both or neither");
+        read.say(Problem(problem));
     }
     found
+}
+
+/// Why the store's client could not take such a value.
+fn unfit(name: &str, value: &str) -> Option<&'static str> {
+    match name {
+        KEY_ID | SESSION_TOKEN if !fits_a_header(value) => Some(NOT_IN_A_HEADER),
+        _ if value.contains(char::is_control) => Some(CONTROL),
+        _ => None,
+    }
 }
 
 const NOT_IN_A_HEADER: &str = "holds a blank, a line end or another character that no key has: was it copied with something around it?";

@@ -3,7 +3,7 @@
 //! Addresses are compared in their own family: an IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is the IPv4 address, here and wherever
 //! a peer's address comes from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -40,6 +40,7 @@ impl Networks {
                 format!("{text:?} is no network: an address or a network such as 192.168.1.5, 10.0.0.0/8 or 2001:db8::/32")
             })?,
         };
+
         if network != network.trunc() {
             return Err(format!(
                 "{text:?} has bits beyond its prefix, did you mean \"{}\"",
@@ -48,6 +49,15 @@ impl Networks {
         }
         Ok(unmapped(network))
     }
+}
+
+/// How an address to listen on is reached from the same machine: for "every address" (`0.0.0.0`, `[::]`) that is IPv4's loopback.
+pub fn reached(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
 }
 
 fn unmapped(network: IpNet) -> IpNet {
@@ -84,6 +94,7 @@ mod tests {
             "::ffff:172.16.0.0/108",
             "::ffff:127.0.0.9",
         ]);
+
         for inside in [
             "10.255.0.1",
             "192.168.1.5",
@@ -94,6 +105,7 @@ mod tests {
         ] {
             assert!(networks.contains(inside.parse().unwrap()), "{inside}");
         }
+
         for outside in [
             "11.0.0.1",
             "192.168.1.6",

@@ -27,6 +27,18 @@ impl Field {
         (Field::DeviceType, "device.type"),
     ];
 
+    /// The field of this name, if it may stand here.
+    fn among(allowed: &[Field], word: &str) -> Result<Field, String> {
+        let found = allowed.iter().find(|field| field.as_str() == word);
+        found.copied().ok_or_else(|| {
+            let words = allowed
+                .iter()
+                .map(|field| format!("{{{}}}", field.as_str()));
+            let words: Vec<_> = words.collect();
+            format!("{{{word}}} is not known here, allowed: {}", words.join(" "))
+        })
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         Field::ALL
             .iter()
@@ -56,17 +68,7 @@ impl Template {
             let (word, after) = after
                 .split_once('}')
                 .ok_or_else(|| format!("{text:?} has a brace that is not closed"))?;
-            let field = allowed
-                .iter()
-                .copied()
-                .find(|field| field.as_str() == word)
-                .ok_or_else(|| {
-                    let words: Vec<_> = allowed
-                        .iter()
-                        .map(|field| format!("{{{}}}", field.as_str()))
-                        .collect();
-                    format!("{{{word}}} is not known here, allowed: {}", words.join(" "))
-                })?;
+            let field = Field::among(allowed, word)?;
 
             if !literal.is_empty() {
                 parts.push(Part::Literal(literal.to_owned()));
@@ -85,11 +87,8 @@ impl Template {
     pub fn mqtt_topic(text: &str, allowed: &[Field]) -> Result<Template, String> {
         let template = Template::parse(text, allowed)?;
 
-        if let Some(bad) = template.literals().find_map(|literal| {
-            literal
-                .chars()
-                .find(|c| "+#\0".contains(*c) || c.is_control())
-        }) {
+        let illegal = |c: &char| "+#\0".contains(*c) || c.is_control();
+        if let Some(bad) = template.first_literal_char(illegal) {
             return Err(format!("{bad:?} cannot stand in a topic to publish to"));
         }
         if text.starts_with('$') {
@@ -105,11 +104,8 @@ impl Template {
     pub fn kafka_topic(text: &str, allowed: &[Field]) -> Result<Template, String> {
         let template = Template::parse(text, allowed)?;
 
-        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if let Some(bad) = template
-            .literals()
-            .find_map(|literal| literal.chars().find(|c| !legal(*c)))
-        {
+        let illegal = |c: &char| !c.is_ascii_alphanumeric() && !"._-".contains(*c);
+        if let Some(bad) = template.first_literal_char(illegal) {
             return Err(format!(
                 "{bad:?} cannot stand in a Kafka topic, allowed: a-z A-Z 0-9 . _ -"
             ));
@@ -166,11 +162,13 @@ impl Template {
         levels
     }
 
-    fn literals(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| match part {
+    /// The first character outside of fields that is so.
+    fn first_literal_char(&self, is_so: impl Fn(&char) -> bool) -> Option<char> {
+        let literals = self.parts.iter().filter_map(|part| match part {
             Part::Literal(literal) => Some(literal.as_str()),
             Part::Field(_) => None,
-        })
+        });
+        literals.flat_map(str::chars).find(is_so)
     }
 }
 
@@ -202,6 +200,7 @@ impl Level {
                 let text = self.start.strip_prefix(other.start.as_str());
                 text.is_some_and(|text| text.ends_with(end.as_str()) && text.len() > end.len())
             }
+
             (Some(end), Some(other_end)) => {
                 let (start, other_start) = (self.start.as_str(), other.start.as_str());
                 let (end, other_end) = (end.as_str(), other_end.as_str());
@@ -256,17 +255,9 @@ mod tests {
             ("a//b", "a/{site}/b", false),
             ("/a", "a", false),
         ] {
-            let (one_template, other_template) = (template(one), template(other));
-            assert_eq!(
-                one_template.may_meet(&other_template),
-                expected,
-                "{one} {other}"
-            );
-            assert_eq!(
-                other_template.may_meet(&one_template),
-                expected,
-                "{other} {one}"
-            );
+            let (first, second) = (template(one), template(other));
+            assert_eq!(first.may_meet(&second), expected, "{one} {other}");
+            assert_eq!(second.may_meet(&first), expected, "{other} {one}");
         }
     }
 }

@@ -41,14 +41,12 @@ impl Rules {
         let mut rules = Rules::of_the_usual_three(&config.routes);
         for destination in &config.send.destinations {
             let (name, routes) = (destination.name.to_string(), destination.routes.clone());
-            match BusKind::of(&destination.kind) {
-                Some(kind) => {
-                    let bus = Arc::new(BusRules { kind, routes });
-                    rules.buses.insert(name, bus);
-                }
-                None => {
-                    rules.stores.insert(name, routes);
-                }
+
+            if let Some(kind) = BusKind::of(&destination.kind) {
+                let bus = Arc::new(BusRules { kind, routes });
+                rules.buses.insert(name, bus);
+            } else {
+                rules.stores.insert(name, routes);
             }
         }
         rules

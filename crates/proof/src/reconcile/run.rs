@@ -15,7 +15,7 @@ use super::report::Report;
 use super::rules::Rules;
 use super::{Error, Options, lines, store_reader};
 use crate::simulate::Entry;
-use crate::terminal::Line;
+use crate::terminal::Terminal;
 use boxbridge_config::{Config, Destination, Kind, Layers};
 use boxbridge_event::Timestamp;
 
@@ -30,8 +30,8 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(&Listening),
 ) -> Result<Report, Error> {
-    let line = Line::for_people(options.json);
-    reconcile(options, layers, stop, ready, line).await
+    let terminal = Terminal::for_people(options.json);
+    reconcile(options, layers, stop, ready, terminal).await
 }
 
 /// The same with nothing on the terminal.
@@ -41,7 +41,7 @@ pub async fn run_until(
     stop: CancellationToken,
     ready: impl FnOnce(&Listening),
 ) -> Result<Report, Error> {
-    reconcile(options, layers, stop, ready, Line::Hidden).await
+    reconcile(options, layers, stop, ready, Terminal::Hidden).await
 }
 
 /// Every subscription stands: what is sent from now on is not missed.
@@ -76,7 +76,7 @@ async fn reconcile(
     layers: Layers,
     stop: CancellationToken,
     ready: impl FnOnce(&Listening),
-    line: Line,
+    terminal: Terminal,
 ) -> Result<Report, Error> {
     let config = Config::load(&options.over(layers))?;
     let plan = Plan::of(&options, &config)?;
@@ -90,7 +90,7 @@ async fn reconcile(
         let (sources, has_mqtt) = (plan.sources(&config), plan.has_mqtt());
         let recorder = Recorder::start(sources, &file).await?;
         ready(&listening);
-        listen(&options, recorder, has_mqtt, &stop, line).await?;
+        listen(&options, recorder, has_mqtt, &stop, terminal).await?;
     }
 
     let kept = recordings.last().filter(|_| !plan.buses.is_empty());
@@ -298,12 +298,12 @@ async fn listen(
     mut recorder: Recorder,
     has_mqtt: bool,
     stop: &CancellationToken,
-    line: Line,
+    terminal: Terminal,
 ) -> Result<(), Error> {
     let started = Instant::now();
     let quiet = options.until_quiet;
     let (over, progress) = (CancellationToken::new(), recorder.progress());
-    let drawing = line.draw(over.clone(), move || describe(&progress.borrow(), quiet));
+    let drawing = terminal.draw(over.clone(), move || describe(&progress.borrow(), quiet));
     let drawing = tokio::spawn(drawing);
 
     // Without MQTT, a ledger that is there already means that the run is over: what there is comes at once, or there is nothing.

@@ -19,7 +19,7 @@ use super::outcome::{Heard, Measured, Outcome};
 use super::traffic::{BoxState, Planned, Traffic};
 use super::vendor;
 use super::{Error, Options};
-use crate::terminal::Line;
+use crate::terminal::Terminal;
 use boxbridge_event::{Feed, Timestamp};
 
 mod event_answer; // what the receiver said of each event
@@ -56,7 +56,7 @@ struct Exchange {
 /// Sends everything, and waits until the last answer is noted.
 pub async fn send(
     options: &Options,
-    line: Line,
+    terminal: Terminal,
     watcher: Option<mpsc::Sender<Entry>>,
     stop: CancellationToken,
 ) -> Result<Outcome, Error> {
@@ -70,7 +70,7 @@ pub async fn send(
     let address = options.url.resolve().await?;
 
     let (tally, done) = (Arc::new(Tally::default()), CancellationToken::new());
-    let drawing = progress_bar::draw(line, tally.clone(), traffic.requests, done.clone());
+    let drawing = progress_bar::draw(terminal, tally.clone(), traffic.requests, done.clone());
     let drawing = tokio::spawn(drawing);
 
     let started = Instant::now();

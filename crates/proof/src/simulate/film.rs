@@ -98,6 +98,7 @@ impl Film {
             .take(room)
             .collect();
         end.extend(END);
+
         let digest = self.hash.clone().chain_update(&end).finalize();
         Shot {
             sha256: content_hash::written(&digest),

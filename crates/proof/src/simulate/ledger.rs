@@ -108,6 +108,7 @@ async fn write(
         tokio::select! {
             entry = waiting.recv() => {
                 let Some(entry) = entry else { break };
+
                 serde_json::to_writer(&mut file, &entry)?;
                 file.write_all(b"\n")?;
             }

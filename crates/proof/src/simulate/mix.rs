@@ -13,11 +13,9 @@ pub struct Mix {
 
 impl Mix {
     pub fn draw(&self, chance: &mut Chance) -> PersonType {
-        let total = self
-            .weights
-            .iter()
-            .map(|(_, weight)| u64::from(*weight))
-            .sum();
+        let weights = self.weights.iter();
+        let total = weights.map(|(_, weight)| u64::from(*weight)).sum();
+
         let mut left = chance.below(total);
         for (person_type, weight) in &self.weights {
             match left.checked_sub(u64::from(*weight)) {
@@ -58,11 +56,10 @@ impl FromStr for Mix {
 
 fn weight(text: &str) -> Result<(PersonType, u32), String> {
     let parse = |(word, weight): (&str, &str)| {
-        Some((
-            PersonType::from_word(word.trim())?,
-            weight.trim().parse().ok()?,
-        ))
+        let person_type = PersonType::from_word(word.trim())?;
+        Some((person_type, weight.trim().parse().ok()?))
     };
+
     text.split_once('=').and_then(parse).ok_or_else(|| {
         let words: Vec<_> = PersonType::ALL.iter().map(|word| word.as_str()).collect();
         format!(

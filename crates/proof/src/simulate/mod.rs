@@ -28,18 +28,18 @@ pub use outcome::{Outcome, Quantiles};
 pub use receiver::Receiver;
 pub use traffic::name;
 
-use crate::terminal::Line;
+use crate::terminal::Terminal;
 
 /// Sends until the time or the count is over, or until `stop`; then there is the result so far. Draws its progress
 /// where standard error is a terminal.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<Outcome, Error> {
-    let line = Line::for_people(options.json);
-    boxes::send(&options, line, None, stop).await
+    let terminal = Terminal::for_people(options.json);
+    boxes::send(&options, terminal, None, stop).await
 }
 
 /// The same with nothing on the terminal.
 pub async fn run_until(options: Options, stop: CancellationToken) -> Result<Outcome, Error> {
-    boxes::send(&options, Line::Hidden, None, stop).await
+    boxes::send(&options, Terminal::Hidden, None, stop).await
 }
 
 /// As [`run_until`], and `watcher` sees each entry of the ledger. One that is slow misses some: the boxes do not wait for it.
@@ -48,5 +48,5 @@ pub async fn run_watched(
     watcher: mpsc::Sender<Entry>,
     stop: CancellationToken,
 ) -> Result<Outcome, Error> {
-    boxes::send(&options, Line::Hidden, Some(watcher), stop).await
+    boxes::send(&options, Terminal::Hidden, Some(watcher), stop).await
 }

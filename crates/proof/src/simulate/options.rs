@@ -203,10 +203,8 @@ mod tests {
             ("--url", "https://a/", "http://"),
             ("--mix", "boss=1", "employee"),
         ] {
-            let error = Line::try_parse_from(["simulate", flag, value])
-                .err()
-                .map(|error| error.to_string())
-                .unwrap_or_default();
+            let refused = Line::try_parse_from(["simulate", flag, value]).err();
+            let error = refused.map(|error| error.to_string()).unwrap_or_default();
             assert!(error.contains(allowed), "{flag} {value}: {error}");
         }
     }

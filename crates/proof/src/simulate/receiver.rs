@@ -19,15 +19,13 @@ const REALTIME_PATH: &str = "/RealTimeEvent";
 impl Receiver {
     /// The address, looked up once: boxes do not follow a name that moves either.
     pub async fn resolve(&self) -> Result<SocketAddr, Error> {
-        let has_port = self
-            .authority
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let host = if has_port {
-            self.authority.clone()
-        } else {
-            format!("{}:80", self.authority)
+        let port = self.authority.rsplit_once(':');
+        let has_port = port.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let host = match has_port {
+            true => self.authority.clone(),
+            false => format!("{}:80", self.authority),
         };
+
         let nothing = || std::io::Error::other("the name has no address");
         let found = tokio::net::lookup_host(&host)
             .await

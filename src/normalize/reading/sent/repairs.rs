@@ -10,15 +10,12 @@ use boxbridge_event::{Code, Refusal, WarningCode};
 impl SentDocument {
     pub(super) fn take_notes(&mut self, notes: Notes) {
         // The document is rebuilt by these warnings, so they come first: a flood of others must not crowd them out.
-        let no_number = |notes: Option<&Notes>| notes.is_some_and(|notes| notes.number.is_some());
         let table = &self.dialect.table;
-        for field in table
-            .fields
-            .iter()
-            .filter(|field| no_number(notes.of(table.inner, field)))
-        {
-            self.warnings
-                .add(WarningCode::NumberInvalid, table.path(field));
+        for field in table.fields {
+            let notes = notes.of(table.inner, field);
+            if notes.is_some_and(|notes| notes.number.is_some()) {
+                self.warn(WarningCode::NumberInvalid, field);
+            }
         }
 
         notes.visit(&mut |path, note| self.take_note(path, note));
@@ -28,34 +25,20 @@ impl SentDocument {
     fn take_note(&mut self, path: &[&str], note: &Notes) {
         if let Some(spelling) = &note.number {
             self.warnings.add(WarningCode::NumberInvalid, dotted(path));
-            if let Some(name) = self
-                .known(path)
-                .map(str::to_owned)
-                .or_else(|| pointer(path))
-            {
+            let known = self.known(path).map(str::to_owned);
+            if let Some(name) = known.or_else(|| pointer(path)) {
                 self.source.insert(name, Value::String(spelling.clone()));
             }
         }
 
-        for (before, kept) in [("", &note.bytes), ("#", &note.key)] {
-            if let Some(kept) = kept {
-                self.warnings
-                    .add(WarningCode::EncodingInvalid, dotted(path));
-                self.take_bytes(
-                    pointer(path).map(|pointer| format!("{before}{pointer}")),
-                    path,
-                    kept,
-                );
-            }
-        }
+        self.take_bytes("", path, note.bytes.as_ref());
+        self.take_bytes("#", path, note.key.as_ref());
 
         if note.encoded > 0 {
             self.warnings.add(WarningCode::TypeUnexpected, dotted(path));
             if let Some(name) = path.last() {
-                self.source.insert(
-                    (*name).to_owned(),
-                    serde_json::json!({ ENCODED: note.encoded }),
-                );
+                let encoded = serde_json::json!({ ENCODED: note.encoded });
+                self.source.insert((*name).to_owned(), encoded);
             }
         }
 
@@ -64,7 +47,13 @@ impl SentDocument {
         }
     }
 
-    fn take_bytes(&mut self, place: Option<String>, path: &[&str], kept: &SentBytes) {
+    /// Keeps the bytes of a value, or of its key, as they were sent. `before` stands before the pointer to it.
+    fn take_bytes(&mut self, before: &str, path: &[&str], kept: Option<&SentBytes>) {
+        let Some(kept) = kept else { return };
+        self.warnings
+            .add(WarningCode::EncodingInvalid, dotted(path));
+
+        let place = pointer(path).map(|pointer| format!("{before}{pointer}"));
         if place.is_none() || matches!(kept, SentBytes::Hash(_)) {
             let refusal = || {
                 Refusal::at(
@@ -76,10 +65,8 @@ impl SentDocument {
             self.unread.get_or_insert_with(refusal);
         }
 
-        let bytes = self
-            .source
-            .entry(BYTES)
-            .or_insert_with(|| Value::Object(Map::new()));
+        let bytes = self.source.entry(BYTES);
+        let bytes = bytes.or_insert_with(|| Value::Object(Map::new()));
         if let (Some(place), Some(bytes)) = (place, bytes.as_object_mut()) {
             bytes.insert(place, kept.to_base64().into());
         }
@@ -89,12 +76,8 @@ impl SentDocument {
     fn known(&self, path: &[&str]) -> Option<&'static str> {
         let inner = self.inner();
         let of = |is_inner, name| {
-            let field = self
-                .dialect
-                .table
-                .fields
-                .iter()
-                .find(|field| field.inner == is_inner && field.name == name);
+            let mut fields = self.dialect.table.fields.iter();
+            let field = fields.find(|field| field.inner == is_inner && field.name == name);
             field.map(Field::source_key)
         };
 

@@ -1,20 +1,20 @@
 //! Who may connect, and as what: a subscriber, or our own gateway, which alone publishes.
 //!
 //! Promises: the gateway proves itself by a password that is made with the process and never leaves it. No client can take the gateway's
-//! client id and close its connection: publishers and subscribers are apart. Never logs a topic or a payload. Deliberately knows no other users:
-//! any client may subscribe.
+//! client id and close its connection: publishers and subscribers are apart. A refusal is in the log, with the client's address. Never logs a topic or
+//! a payload. Deliberately knows no other users: any client may subscribe.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tracing::warn;
 
 use super::admission::{CloseSignal, Slot};
-use super::packet::incoming::{Connect, Role, Version};
-use super::packet::outgoing::reason;
+use super::packet::connect::Connect;
+use super::packet::{Role, Version, reason};
+use super::tally::Tally;
 
 /// Of a client id: it is held as long as the session, and a log line has it.
 const CLIENT_ID_MAX: usize = 256;
@@ -25,7 +25,8 @@ pub(super) struct Access {
     pub password: String,
     /// The newest connection of each of the gateway's client ids.
     publishers: Mutex<HashMap<String, (u64, Arc<CloseSignal>)>>,
-    refused_publications: AtomicU64,
+    refused_publications: Tally,
+    refused_connections: Tally,
 }
 
 impl Access {
@@ -34,11 +35,12 @@ impl Access {
             user,
             password,
             publishers: Mutex::default(),
-            refused_publications: AtomicU64::new(0),
+            refused_publications: Tally::default(),
+            refused_connections: Tally::default(),
         }
     }
 
-    /// What the client may be, or the reason why it may not connect.
+    /// As what the client may connect, or the reason why it may not.
     pub fn check(&self, connect: &Connect, slot: &Slot, from: IpAddr) -> Result<Role, u8> {
         if connect.has_method {
             return Err(reason::BAD_METHOD);
@@ -61,38 +63,42 @@ impl Access {
                 return Err(reason::NOT_AUTHORISED);
             }
         }
-        slot.becomes_client()
-            .then_some(Role::Client)
-            .ok_or(reason::QUOTA)
+
+        match slot.becomes_client() {
+            true => Ok(Role::Client),
+            false => Err(reason::QUOTA),
+        }
     }
 
-    /// Counts what a client published, and says so.
+    /// Counts a publication of a client, and says so.
     pub fn refuse_publication(&self, what: &str, from: IpAddr) {
-        let count = self.refused_publications.fetch_add(1, Ordering::Relaxed) + 1;
-        // Each doubling once: it may be thousands a second.
-        if count.is_power_of_two() {
+        if let Some(count) = self.refused_publications.add(1) {
             warn!(client.address = %from, count, "a {what} of a client was refused: only the gateway publishes to the embedded broker");
+        }
+    }
+
+    /// Counts a client that may not connect, and says why.
+    pub fn refused(&self, reason: u8, from: IpAddr) {
+        if let Some(count) = self.refused_connections.add(1) {
+            let why = reason::words(reason);
+            warn!(client.address = %from, count, "a client may not connect to the embedded broker: {why}");
         }
     }
 
     /// A publisher is connected. Its earlier connection is closed, and the last will of that one is void: this one has its own.
     pub fn publisher_connected(&self, client_id: &str, slot: &Slot) {
         let newest = (slot.number, Arc::clone(&slot.closing));
-        if let Some((_, before)) = self.publishers().insert(client_id.to_owned(), newest) {
+        if let Some((_, before)) = self.publishers.lock().insert(client_id.to_owned(), newest) {
             before.close(reason::TAKEN_OVER);
         }
     }
 
     /// A publisher's connection ended. Whether it was the newest with its client id; now there is none.
     pub fn publisher_disconnected(&self, client_id: &str, connection: u64) -> bool {
-        let mut publishers = self.publishers();
+        let mut publishers = self.publishers.lock();
         let is_newest = publishers
             .get(client_id)
             .is_some_and(|(number, _)| *number == connection);
         is_newest && publishers.remove(client_id).is_some()
-    }
-
-    fn publishers(&self) -> MutexGuard<'_, HashMap<String, (u64, Arc<CloseSignal>)>> {
-        self.publishers.lock()
     }
 }

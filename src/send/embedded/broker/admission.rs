@@ -1,18 +1,18 @@
 //! How many connections there are, and which one is closed so that another finds a slot.
 //!
-//! Promises: no more connections than there are slots; the gateway itself always finds one; a connection that says nothing makes room
-//! for the next. Where all slots are taken, the address with most of them gives one up.
+//! Promises: no more connections than there are slots; the gateway itself always finds one; a silent connection makes room for the next. Where
+//! all slots are taken, the address with most of them gives one up.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::fair_share::greediest;
-use super::packet::outgoing::reason;
+use super::packet::reason;
 use boxbridge_event::Sharer;
 
 /// Clients at a time: the screens and gates of a large site. Each may have its whole queue waiting.
@@ -71,6 +71,10 @@ enum State {
 }
 
 impl Connection {
+    fn is_client(&self) -> bool {
+        self.state == State::Client
+    }
+
     /// It has not said CONNECT, or was told to close.
     fn has_no_role(&self) -> bool {
         matches!(self.state, State::Connecting | State::Closing)
@@ -99,26 +103,17 @@ impl Admission {
     /// `None` where even those that were told to close have not closed yet.
     pub fn admit(self: &Arc<Admission>, from: IpAddr) -> Option<Slot> {
         let from = Sharer::of(from);
-        let mut connections = self.lock();
-        if connections.count(|connection| connection.state != State::Client) >= self.others_max {
+        let mut connections = self.connections.lock();
+        if connections.others() >= self.others_max {
             connections.close_a_connecting(from);
-            let all = connections.count(|connection| connection.state != State::Client);
-            let own =
-                connections.count(|connection| connection.has_no_role() && connection.from == from);
             // The last slots are for addresses that do not open faster than they close.
-            if all >= 2 * self.others_max || own >= self.others_max * 3 / 2 {
+            let own = connections.without_role(from);
+            if connections.others() >= 2 * self.others_max || own >= self.others_max * 3 / 2 {
                 return None;
             }
         }
 
-        connections.last_number += 1;
-        let (number, closing) = (connections.last_number, Arc::new(CloseSignal::default()));
-        connections.all.push(Connection {
-            number,
-            from,
-            state: State::Connecting,
-            closing: Arc::clone(&closing),
-        });
+        let (number, closing) = connections.add(from);
         Some(Slot {
             number,
             closing,
@@ -128,21 +123,39 @@ impl Admission {
 
     /// Returns once all connections are closed, but for the gateway's own.
     pub async fn are_closed(&self) {
-        while self
-            .lock()
-            .count(|connection| connection.state != State::Gateway)
-            > 0
-        {
+        let is_open = |connection: &Connection| connection.state != State::Gateway;
+        while self.connections.lock().count(is_open) > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock()
     }
 }
 
 impl Connections {
+    fn add(&mut self, from: Sharer) -> (u64, Arc<CloseSignal>) {
+        self.last_number += 1;
+        let (number, closing) = (self.last_number, Arc::<CloseSignal>::default());
+        self.all.push(Connection {
+            number,
+            from,
+            state: State::Connecting,
+            closing: Arc::clone(&closing),
+        });
+        (number, closing)
+    }
+
+    /// All but clients.
+    fn others(&self) -> usize {
+        self.count(|connection| connection.state != State::Client)
+    }
+
+    fn without_role(&self, from: Sharer) -> usize {
+        self.count(|connection| connection.has_no_role() && connection.from == from)
+    }
+
+    fn clients(&self, from: Sharer) -> usize {
+        self.count(|connection| connection.is_client() && connection.from == from)
+    }
+
     fn count(&self, which: impl Fn(&Connection) -> bool) -> usize {
         self.all
             .iter()
@@ -177,30 +190,21 @@ impl Connections {
 
     /// Whether a client at this address finds a slot, or gets one that another address has too many of.
     fn has_room_for(&mut self, from: Sharer, clients_max: usize) -> bool {
-        let is_client = |connection: &Connection| connection.state == State::Client;
-        if self.count(is_client) < clients_max {
+        if self.count(Connection::is_client) < clients_max {
             return true;
         }
 
-        let clients = self
-            .all
-            .iter()
-            .filter(|connection| is_client(connection))
-            .map(|connection| (connection.from, 1));
-        let Some(greediest) = greediest(clients) else {
+        let clients = self.all.iter().filter(|connection| connection.is_client());
+        let Some(greediest) = greediest(clients.map(|client| (client.from, 1))) else {
             return false;
         };
-        let of = |address: Sharer| {
-            self.count(|connection| is_client(connection) && connection.from == address)
-        };
-        if of(greediest) <= of(from) + 1 {
+        if self.clients(greediest) <= self.clients(from) + 1 {
             return false;
         }
 
-        self.close_first(
-            |connection| is_client(connection) && connection.from == greediest,
-            reason::QUOTA,
-        );
+        let is_its_own =
+            |connection: &Connection| connection.is_client() && connection.from == greediest;
+        self.close_first(is_its_own, reason::QUOTA);
         true
     }
 
@@ -215,12 +219,9 @@ impl Connections {
 impl Slot {
     /// It said CONNECT: whether there is a slot for one more client.
     pub fn becomes_client(&self) -> bool {
-        let mut connections = self.admission.lock();
-        let Some(own) = connections
-            .all
-            .iter()
-            .find(|connection| connection.number == self.number)
-        else {
+        let mut connections = self.admission.connections.lock();
+        let mut all = connections.all.iter();
+        let Some(own) = all.find(|connection| connection.number == self.number) else {
             return false;
         };
         let from = own.from;
@@ -233,14 +234,17 @@ impl Slot {
     }
 
     pub fn becomes_gateway(&self) {
-        self.admission.lock().set_state(self.number, State::Gateway);
+        self.admission
+            .connections
+            .lock()
+            .set_state(self.number, State::Gateway);
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.admission
-            .lock()
+        let mut connections = self.admission.connections.lock();
+        connections
             .all
             .retain(|connection| connection.number != self.number);
     }

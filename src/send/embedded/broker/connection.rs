@@ -1,7 +1,7 @@
 //! One connection: its CONNECT, and then a subscriber or the gateway until either side ends it.
 //!
-//! Promises: a connection without a CONNECT in time is closed. What MQTT has an answer for is answered before the connection is closed: a
-//! refusal with CONNACK, an end with DISCONNECT (MQTT 5). Never logs a topic or a payload.
+//! Promises: a connection without a CONNECT in time is closed. Where MQTT has words for it, the client is told before the connection is closed: a
+//! refusal by CONNACK, an end by DISCONNECT (MQTT 5). Never logs a topic or a payload.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,8 +12,10 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::admission::Slot;
-use super::packet::incoming::{self, Connect, ConnectError, Frame, Role, Version};
-use super::packet::outgoing::{Reply, reason};
+use super::packet::connect::{Connect, ConnectError};
+use super::packet::frame::{self, Frame};
+use super::packet::reply::Reply;
+use super::packet::{Role, Version, reason};
 
 mod publisher;
 mod subscriber;
@@ -70,20 +72,21 @@ where
         _ = slot.closing.closed() => return,
         connect = timeout(CONNECT_WITHIN, connect(&mut reader)) => connect,
     };
-    let connect = match connect {
-        Ok(Ok(connect)) => connect,
-        Ok(Err(ConnectError::Refused(version, reason))) => {
+    let (connect, role) = match admit(
+        connect.unwrap_or(Err(ConnectError::Garbage)),
+        &slot,
+        from,
+        &shared,
+    ) {
+        Ok(admitted) => admitted,
+        Err(ConnectError::Refused(version, reason)) => {
+            shared.access.refused(reason, from);
             return refuse(&mut writer, version, reason).await;
         }
-        Ok(Err(ConnectError::Garbage)) | Err(_) => return,
+        Err(ConnectError::Garbage) => return,
     };
 
     let version = connect.version;
-    let role = match shared.access.check(&connect, &slot, from) {
-        Ok(role) => role,
-        Err(reason) => return refuse(&mut writer, version, reason).await,
-    };
-    let outbox = Outbox::new(version);
     let established = Established {
         shared: &shared,
         slot: &slot,
@@ -91,22 +94,39 @@ where
         version,
         reader,
         writer: &mut writer,
-        outbox,
+        outbox: Outbox::new(version),
     };
     let reason = match role {
         Role::Client => established.subscriber(connect).await,
         Role::Gateway => established.publisher(connect).await,
     };
+    say_goodbye(&mut writer, version, reason).await;
+}
 
+/// As what the client is let in.
+fn admit(
+    connect: Result<Connect, ConnectError>,
+    slot: &Slot,
+    from: IpAddr,
+    shared: &Shared,
+) -> Result<(Connect, Role), ConnectError> {
+    let connect = connect?;
+    let role = shared
+        .access
+        .check(&connect, slot, from)
+        .map_err(|reason| ConnectError::Refused(connect.version, reason))?;
+    Ok((connect, role))
+}
+
+async fn say_goodbye<Io: AsyncWrite>(
+    writer: &mut Writer<Io>,
+    version: Version,
+    reason: Option<u8>,
+) {
     // A packet that was begun cannot be followed by another.
     if let Some(reason) = reason.filter(|_| !writer.is_mid_packet()) {
-        drop(
-            timeout(
-                GOODBYE_WITHIN,
-                writer.write(&Reply::Disconnect(reason).encode(version)),
-            )
-            .await,
-        );
+        let disconnect = Reply::Disconnect(reason).encode(version);
+        drop(timeout(GOODBYE_WITHIN, writer.write(&disconnect)).await);
     }
     drop(timeout(GOODBYE_WITHIN, writer.close()).await);
 }
@@ -118,19 +138,19 @@ async fn refuse<Io: AsyncWrite>(writer: &mut Writer<Io>, version: Version, reaso
 
 /// The first packet.
 async fn connect(reader: &mut (impl AsyncRead + Unpin)) -> Result<Connect, ConnectError> {
-    match incoming::read(reader, Role::Client).await {
-        Ok(Frame::Whole { packet, body }) => Connect::parse(packet, body),
+    match frame::read(reader, Role::Client).await {
+        Ok(Frame::Whole(packet)) => Connect::parse(packet),
         Ok(Frame::Publication { .. }) | Err(_) => Err(ConnectError::Garbage),
     }
 }
 
 /// The next packet, within the client's keep alive.
-async fn frame(
+async fn next_frame(
     reader: &mut (impl AsyncRead + Unpin),
     role: Role,
     keep_alive: Duration,
 ) -> Result<Frame, Disconnected> {
-    let read = incoming::read(reader, role);
+    let read = frame::read(reader, role);
     let frame = if keep_alive.is_zero() {
         read.await
     } else {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use boxbridge_event::Sharer;
 
-/// The address with most of what these hold; among several with as much, the one that comes first.
+/// The address that holds most; among several with as much, the one that comes first.
 pub(super) fn greediest(holders: impl IntoIterator<Item = (Sharer, usize)>) -> Option<Sharer> {
     let mut shares: HashMap<Sharer, (usize, usize)> = HashMap::new();
     for (position, (address, count)) in holders.into_iter().enumerate() {

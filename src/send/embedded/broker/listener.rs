@@ -17,7 +17,8 @@ use ws_stream_tungstenite::WsStream;
 use super::Shared;
 use super::admission::Slot;
 use super::connection::{self, CONNECT_WITHIN};
-use super::packet::incoming::CLIENT_PACKET_MAX;
+use super::packet::frame::CLIENT_PACKET_MAX;
+use super::packet::reason;
 
 /// After a failure to accept, such as having no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,29 +43,38 @@ pub(super) async fn accept(
 ) {
     let mut is_failing = false;
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        match accepted {
-            Ok((stream, from)) => {
-                if std::mem::take(&mut is_failing) {
-                    info!("the embedded broker accepts connections again");
-                }
-                if let Some(slot) = shared.admission.admit(from.ip()) {
-                    tokio::spawn(serve(
-                        stream,
-                        from.ip(),
-                        transport,
-                        slot,
-                        Arc::clone(&shared),
-                    ));
-                }
-            }
+        let (stream, from) = match accepted {
+            Ok((stream, from)) => (stream, from.ip()),
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {
-                    warn!(%error, "the embedded broker cannot accept a connection");
+                    warn!(%error, listen = listen(listener), "the embedded broker cannot accept a connection");
                 }
                 tokio::time::sleep(PAUSE).await;
+                continue;
             }
+        };
+
+        if std::mem::take(&mut is_failing) {
+            info!(
+                listen = listen(listener),
+                "the embedded broker accepts connections again"
+            );
+        }
+        match shared.admission.admit(from) {
+            Some(slot) => {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(serve(stream, from, transport, slot, shared));
+            }
+            None => shared.access.refused(reason::QUOTA, from),
         }
     }
+}
+
+/// Where it listens, for the log.
+fn listen(listener: &TcpListener) -> String {
+    listener
+        .local_addr()
+        .map_or_else(|_| String::new(), |address| address.to_string())
 }
 
 async fn serve(
@@ -102,6 +112,7 @@ async fn upgrade(stream: TcpStream) -> Option<Socket> {
         .max_frame_size(Some(most))
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER);
+
     let accepted = async_tungstenite::tokio::accept_hdr_async_with_config(
         stream,
         choose_protocol,
@@ -123,20 +134,20 @@ fn choose_protocol(
         .iter()
         .filter_map(|value| value.to_str().ok());
     let mut words = offered.flat_map(|value| value.split(',')).map(str::trim);
-    match words
-        .find(|word| ["mqtt", "mqttv3.1"].contains(word))
-        .map(HeaderValue::from_str)
-    {
+    let chosen = words.find(|word| ["mqtt", "mqttv3.1"].contains(word));
+
+    match chosen.map(HeaderValue::from_str) {
         Some(Ok(word)) => {
             response.headers_mut().append(SUBPROTOCOL, word);
             Ok(response)
         }
-        _ => {
-            let mut refusal = HttpResponse::new(Some(
-                "this is MQTT: ask for the subprotocol mqtt".to_owned(),
-            ));
-            *refusal.status_mut() = StatusCode::BAD_REQUEST;
-            Err(refusal)
-        }
+        _ => Err(not_mqtt()),
     }
+}
+
+fn not_mqtt() -> HttpResponse<Option<String>> {
+    let words = "this is MQTT: ask for the subprotocol mqtt";
+    let mut refusal = HttpResponse::new(Some(words.to_owned()));
+    *refusal.status_mut() = StatusCode::BAD_REQUEST;
+    refusal
 }

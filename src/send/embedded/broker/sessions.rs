@@ -1,24 +1,25 @@
 //! All sessions: from the gateway's publications to the clients that subscribed to them. The broker without its connections.
 //!
 //! Promises: a message is held once, however many wait for it, and all messages together hold at most [`HELD_MAX`]: the session that holds
-//! most gives way, and that is counted. Offline sessions end after a while, and there are few of them. No address can take all offline sessions
-//! or subscriptions from another (`quota`). Deliberately writes nothing to disk.
+//! most gives way. Each message that a subscriber misses is counted. Offline sessions end after a while (`lifetime`), and there are few of them. No
+//! address can take all offline sessions or subscriptions from another (`quota`). Deliberately writes nothing to disk.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 
-use super::packet::outgoing::reason;
 use super::packet::publication::{HeldBytes, Message};
+use super::packet::reason;
+use super::tally::Tally;
 use super::topic_filter;
 use boxbridge_event::Sharer;
 
 mod backpressure;
+mod lifetime;
 mod quota;
 mod retained;
 mod session;
@@ -26,7 +27,7 @@ mod startup_backlog;
 mod subscriptions;
 
 use backpressure::Credit;
-use retained::RetainedMessages;
+use retained::{RetainedMessages, TOPICS_MAX};
 use session::Session;
 use startup_backlog::StartupBacklog;
 
@@ -34,15 +35,11 @@ pub(super) use session::{ConnectionHandle, Delivery};
 
 /// Bytes of all messages that wait for somebody or are retained: a quarter of what the whole process may take.
 const HELD_MAX: usize = 64 << 20;
-/// Sessions without a connection.
-const OFFLINE_MAX: usize = 256;
-/// How long a session outlives its connection at most: a shift change, a reboot; not a screen that was taken down.
-const KEPT_FOR: Duration = Duration::from_secs(3_600);
 /// A wait for room looks again after this: a subscriber that is given up takes nothing, so nothing else wakes the wait.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Told once whether anybody wanted a publication.
-pub(super) type Answer = Box<dyn FnOnce(bool) + Send>;
+pub(super) type Acknowledge = Box<dyn FnOnce(bool) + Send>;
 
 /// Whether a publication may be held back for slow subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +49,16 @@ pub(super) enum Priority {
 }
 
 pub(super) struct Sessions {
-    inner: Mutex<Inner>,
+    register: Mutex<Register>,
     pub held: HeldBytes,
     subscribed: watch::Sender<bool>,
     /// Some subscriber took something.
     moved: Notify,
-    dropped: AtomicU64,
+    dropped: Tally,
 }
 
-struct Inner {
+/// Everything that changes together. It stays whole if a panic comes while it is locked.
+struct Register {
     /// By client id.
     sessions: HashMap<String, Session>,
     retained: RetainedMessages,
@@ -71,79 +69,71 @@ struct Inner {
     last_number: u64,
 }
 
-/// What a client that connects finds.
-pub(super) struct Resumption {
-    /// Its session was there already.
-    pub is_present: bool,
-    pub kept_for: Duration,
-}
-
 impl Sessions {
     pub fn new() -> Sessions {
-        let inner = Inner {
+        let register = Register {
             sessions: HashMap::new(),
             retained: RetainedMessages::default(),
             startup_backlog: Some(StartupBacklog::new()),
             credits: HashMap::new(),
             last_number: 0,
         };
+
         Sessions {
-            inner: Mutex::new(inner),
+            register: Mutex::new(register),
             held: HeldBytes::default(),
             subscribed: watch::Sender::new(false),
             moved: Notify::new(),
-            dropped: AtomicU64::new(0),
+            dropped: Tally::default(),
         }
     }
 
     /// Messages that were dropped before their subscribers took them.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.dropped.count()
     }
 
     /// Returns once somebody has subscribed.
     pub async fn subscribed(&self) {
+        let mut subscribed = self.subscribed.subscribe();
         // The sender is our own, so this cannot fail.
-        drop(
-            self.subscribed
-                .subscribe()
-                .wait_for(|subscribed| *subscribed)
-                .await,
-        );
+        drop(subscribed.wait_for(|subscribed| *subscribed).await);
     }
 
-    /// Hands a publication to all who want it, with its QoS and whether it is retained. Waits for slow subscribers, within reason, unless it is
+    /// Hands a publication to all its subscribers, with its QoS and whether it is retained. Waits for slow subscribers, within reason, unless it is
     /// an alert.
     pub async fn publish(
         &self,
         message: Arc<Message>,
         (qos, retain): (u8, bool),
         priority: Priority,
-        answer: Answer,
+        answer: Acknowledge,
     ) {
         loop {
             let moved = self.moved.notified();
             {
-                let mut inner = self.lock();
-                if priority == Priority::Alert || !inner.holds_back(&message.topic) {
-                    self.fan_out(&mut inner, &message, (qos, retain, priority), answer);
+                let mut register = self.lock();
+                if priority == Priority::Alert || !register.holds_back(&message.topic) {
+                    self.fan_out(&mut register, &message, (qos, retain, priority), answer);
                     return;
                 }
             }
-            // Whether a subscriber took something or the time is over, the next look tells.
+
+            // The next look tells whether a subscriber took something or the time is over.
             drop(tokio::time::timeout(LOOK_AGAIN, moved).await);
         }
     }
 
     fn fan_out(
         &self,
-        inner: &mut Inner,
+        register: &mut Register,
         message: &Arc<Message>,
         (qos, retain, priority): (u8, bool, Priority),
-        answer: Answer,
+        answer: Acknowledge,
     ) {
+        let is_retained = retain && self.retain(register, message, qos);
         let mut told = Vec::new();
-        for (client_id, session) in &mut inner.sessions {
+        for (client_id, session) in &mut register.sessions {
             if let Some(delivery) = session.delivery(message, qos, retain) {
                 told.push(session.number);
                 let dropped = usize::from(session.push(delivery));
@@ -151,26 +141,32 @@ impl Sessions {
             }
         }
 
-        match &mut inner.startup_backlog {
-            // What is retained is told to everybody anyway.
+        match &mut register.startup_backlog {
+            // A retained message is told to everybody anyway.
             Some(backlog) if !retain => backlog.remember(message, qos, priority, told, answer),
-            // A retained message is kept for those who come later.
-            _ => answer(retain || !told.is_empty()),
+            // It is kept for clients that come later.
+            _ => answer(is_retained || !told.is_empty()),
         }
-        if retain {
-            inner.retained.put(message, qos);
+        self.make_room(register);
+    }
+
+    /// Whether it is kept for clients that come later.
+    fn retain(&self, register: &mut Register, message: &Arc<Message>, qos: u8) -> bool {
+        let is_kept = register.retained.put(message, qos);
+        if !is_kept && let Some(dropped) = self.dropped.add(1) {
+            warn!(
+                dropped,
+                topics_max = TOPICS_MAX,
+                "the embedded broker retains no message of another topic: clients that come later will miss it"
+            );
         }
-        self.make_room(inner);
+        is_kept
     }
 
     /// The session that holds most loses its oldest messages, until there is room.
-    fn make_room(&self, inner: &mut Inner) {
+    fn make_room(&self, register: &mut Register) {
         while self.held.bytes() > HELD_MAX {
-            let Some((client_id, session)) = inner
-                .sessions
-                .iter_mut()
-                .max_by_key(|(_, session)| session.bytes())
-            else {
+            let Some((client_id, session)) = register.greediest() else {
                 return;
             };
             let dropped = session.give_way();
@@ -180,11 +176,11 @@ impl Sessions {
                 "it held most of what the broker may hold",
             );
             if dropped == 0 {
-                // What is held is on its way to somebody, retained or remembered: none of it can be dropped here.
+                // Everything held is on its way to somebody, retained or remembered: none of it can be dropped here.
                 return;
             }
 
-            // It reads nothing, so that what is on its way to it cannot go either.
+            // It reads nothing, so the messages on their way to it stay held, too.
             if let Some(connection) = session.connection.as_ref().filter(|_| session.depth() == 0) {
                 connection.closing.close(reason::QUOTA);
             }
@@ -192,13 +188,7 @@ impl Sessions {
     }
 
     fn count_dropped(&self, subscriber: &str, messages: usize, why: &str) {
-        if messages == 0 {
-            return;
-        }
-        let before = self.dropped.fetch_add(messages as u64, Ordering::Relaxed);
-        let dropped = before + messages as u64;
-        // Each doubling once: for a subscriber that stands still it is thousands a second.
-        if before.checked_ilog2() != dropped.checked_ilog2() {
+        if let Some(dropped) = self.dropped.add(messages) {
             warn!(
                 subscriber,
                 dropped, "the embedded broker dropped messages of a subscriber: {why}"
@@ -206,96 +196,7 @@ impl Sessions {
         }
     }
 
-    /// A client connected. Its earlier connection is closed; its session goes on, unless it wants a new one.
-    pub fn connect(
-        &self,
-        client_id: &str,
-        connection: ConnectionHandle,
-        clean_start: bool,
-        asked: Option<Duration>,
-    ) -> Resumption {
-        let mut inner = self.lock();
-        inner.last_number += 1;
-        let number = inner.last_number;
-
-        if let Some(before) = inner
-            .sessions
-            .get(client_id)
-            .and_then(|session| session.connection.as_ref())
-        {
-            before.closing.close(reason::TAKEN_OVER);
-        }
-        // One that was to end with its connection ends here, too, if that is taken over (MQTT-3.1.2-6).
-        if clean_start
-            || inner
-                .sessions
-                .get(client_id)
-                .is_some_and(|session| session.kept_for.is_zero())
-        {
-            inner.sessions.remove(client_id);
-        }
-
-        let is_present = inner.sessions.contains_key(client_id);
-        let session = inner
-            .sessions
-            .entry(client_id.to_owned())
-            .or_insert_with(|| Session::new(number, connection.from));
-        session.disconnected();
-        session.from = connection.from;
-        session.kept_for = asked.unwrap_or(KEPT_FOR).min(KEPT_FOR);
-        connection.wake.notify_one();
-        session.connection = Some(connection);
-        Resumption {
-            is_present,
-            kept_for: session.kept_for,
-        }
-    }
-
-    /// A connection ended; in MQTT 5 its client may have said how long its session is kept.
-    pub fn disconnect(&self, client_id: &str, connection: u64, asked: Option<Duration>) {
-        let mut inner = self.lock();
-        let Some(session) = inner.session(client_id, connection) else {
-            return;
-        };
-        session.disconnected();
-        // A session that was to end with its connection cannot be kept by its DISCONNECT.
-        if !session.kept_for.is_zero() {
-            session.kept_for = asked.map_or(session.kept_for, |asked| asked.min(KEPT_FOR));
-        }
-        if session.kept_for.is_zero() {
-            self.end_session(
-                &mut inner,
-                client_id,
-                "its session ended with its connection",
-            );
-        }
-
-        while inner
-            .sessions
-            .values()
-            .filter(|session| session.connection.is_none())
-            .count()
-            > OFFLINE_MAX
-            && let Some(client_id) = quota::offline_session(&inner.sessions)
-        {
-            self.end_session(&mut inner, &client_id, "too many sessions are offline");
-        }
-        drop(inner);
-        self.moved.notify_waiters();
-    }
-
-    /// Ends a session, and its connection with it.
-    fn end_session(&self, inner: &mut Inner, client_id: &str, why: &str) {
-        let Some(session) = inner.sessions.remove(client_id) else {
-            return;
-        };
-        if let Some(connection) = &session.connection {
-            connection.closing.close(reason::QUOTA);
-        }
-        self.count_dropped(client_id, session.depth(), why);
-    }
-
-    /// What goes out next on this connection, with its packet id.
+    /// The next message on this connection, with its packet id.
     pub fn next(&self, client_id: &str, connection: u64) -> Option<(Delivery, u16)> {
         let next = self.lock().session(client_id, connection)?.next();
         if next.is_some() {
@@ -317,79 +218,36 @@ impl Sessions {
         self.count_dropped(client_id, 1, "one was larger than it takes");
     }
 
-    /// What time brings: the first seconds end, sessions that nobody came back for end.
-    pub fn tick(&self) {
-        let mut inner = self.lock();
-        if let Some(backlog) = inner.startup_backlog.take_if(|backlog| backlog.is_over()) {
-            backlog.end();
-        }
-        inner.credits.retain(|_, credit| !credit.is_whole());
-
-        let now = Instant::now();
-        let is_over = |session: &Session| {
-            session.connection.is_none() && now.duration_since(session.since) >= session.kept_for
-        };
-        let over: Vec<String> = inner
-            .sessions
-            .iter()
-            .filter(|(_, session)| is_over(session))
-            .map(|(client_id, _)| client_id.clone())
-            .collect();
-        for client_id in over {
-            self.end_session(&mut inner, &client_id, "nobody came back for its session");
-        }
-    }
-
-    /// Lets connected clients take what waits for them, at most for so long, and closes their connections. How many messages were not taken.
-    pub async fn drain(&self, at_most: Duration) -> usize {
-        let late = tokio::time::Instant::now() + at_most;
-        loop {
-            let moved = self.moved.notified();
-            let is_done = self
-                .lock()
-                .sessions
-                .values()
-                .all(|session| session.connection.is_none() || session.depth() == 0);
-            if is_done || tokio::time::timeout_at(late, moved).await.is_err() {
-                break;
-            }
-        }
-
-        let inner = self.lock();
-        let connections = inner
-            .sessions
-            .values()
-            .filter_map(|session| session.connection.as_ref());
-        connections.for_each(|connection| connection.closing.close(reason::SHUTTING_DOWN));
-        inner.sessions.values().map(Session::depth).sum()
-    }
-
-    /// What is in here stays whole whatever panicked while it was held.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
+    fn lock(&self) -> MutexGuard<'_, Register> {
+        self.register.lock()
     }
 }
 
-impl Inner {
+impl Register {
     /// The session, if this is its connection.
     fn session(&mut self, client_id: &str, connection: u64) -> Option<&mut Session> {
         let session = self.sessions.get_mut(client_id)?;
-        session
+        let is_its_own = session
             .connection
             .as_ref()
-            .is_some_and(|own| own.number == connection)
-            .then_some(session)
+            .is_some_and(|own| own.number == connection);
+        is_its_own.then_some(session)
     }
 
-    /// Whether a subscriber of this topic is full and waited for, or those who are not there yet could not be told later.
+    /// The session that holds most, with its client.
+    fn greediest(&mut self) -> Option<(&String, &mut Session)> {
+        self.sessions
+            .iter_mut()
+            .max_by_key(|(_, session)| session.bytes())
+    }
+
+    /// Whether the lane waits for a full subscriber of this topic, or has no room to remember the message for clients that are not back yet.
     fn holds_back(&mut self, topic: &str) -> bool {
-        if self
-            .startup_backlog
-            .as_ref()
-            .is_some_and(|backlog| backlog.is_full(Priority::Normal))
-        {
+        let backlog = self.startup_backlog.as_ref();
+        if backlog.is_some_and(|backlog| backlog.is_full(Priority::Normal)) {
             return true;
         }
+
         let wants = |session: &Session| {
             session
                 .subscriptions

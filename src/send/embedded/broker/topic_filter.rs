@@ -12,6 +12,10 @@ pub(super) fn check(filter: &str) -> Result<(), Fault> {
     if filter == "$share" || filter.starts_with("$share/") {
         return Err(Fault::Shared);
     }
+    if filter.is_empty() || filter.contains('\0') {
+        return Err(Fault::Invalid);
+    }
+
     let mut levels = filter.split('/').peekable();
     while let Some(level) = levels.next() {
         let is_alone = level.len() == 1;
@@ -21,19 +25,16 @@ pub(super) fn check(filter: &str) -> Result<(), Fault> {
             return Err(Fault::Invalid);
         }
     }
-    if filter.is_empty() || filter.contains('\0') {
-        Err(Fault::Invalid)
-    } else {
-        Ok(())
-    }
+    Ok(())
 }
 
 /// For a legal filter.
 pub(super) fn matches(filter: &str, topic: &str) -> bool {
-    // What begins with `$` is the broker's own, and no wildcard's.
+    // A topic that begins with `$` is the broker's own: no wildcard matches it.
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
     }
+
     let (mut wanted, mut levels) = (filter.split('/'), topic.split('/'));
     loop {
         match (wanted.next(), levels.next()) {
@@ -72,6 +73,7 @@ mod tests {
             ("a//b", "a//b", true),
             ("东门/+", "东门/1", true),
         ];
+
         for (filter, topic, expected) in cases {
             assert_eq!(matches(filter, topic), expected, "{filter} on {topic}");
             assert_eq!(check(filter), Ok(()), "{filter}");

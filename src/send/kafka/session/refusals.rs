@@ -1,4 +1,6 @@
-//! What becomes of a message that the brokers or librdkafka refuse, by what can be done about it (`failure`).
+//! A message that the brokers or librdkafka refuse → an answer, or the end of the session; by the cause (`failure`).
+//!
+//! Promises: a refusal names the topic, the other side's own words and, where there is one, the setting to look at.
 
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{Producer as _, ThreadedProducer};
@@ -94,7 +96,7 @@ impl Session {
     }
 }
 
-/// What ended a producer for good, where that is about how we are set up.
+/// Why a producer ended for good, where our settings are the cause.
 pub(in super::super) fn fatal_error(producer: &ThreadedProducer<Listener>) -> Option<String> {
     let (code, words) = producer.client().fatal_error()?;
     match about(code) {

@@ -1,4 +1,4 @@
-//! What leaves, and what is held.
+//! Which records leave, and which are held.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rdkafka::mocking::MockCluster;
 
 use super::super::Limits;
+use super::super::tests::shared;
 use super::*;
 use crate::send::Session as _;
 use boxbridge_event::Timestamp;
@@ -21,32 +22,17 @@ fn message() -> Message {
     }
 }
 
-fn shared(brokers: String) -> Arc<Shared> {
-    let config = boxbridge_config::Kafka {
-        brokers,
-        create_topics: false,
-        partitions: 1,
-        replication: 1,
-        encrypted: false,
-        sasl: None,
-        tls: boxbridge_config::Tls::default(),
-        max_message_bytes: 1_000_000,
-        linger: Duration::ZERO,
-        compression: "none".to_owned(),
-    };
-    let limits = Limits {
-        window_records: 100,
-        window_bytes: 1 << 20,
-        stall_timeout: Duration::from_secs(15),
-    };
-    Arc::new(Shared::new(config, Vec::new(), limits))
-}
+const LIMITS: Limits = Limits {
+    window_records: 100,
+    window_bytes: 1 << 20,
+    stall_timeout: Duration::from_secs(15),
+};
 
 #[tokio::test]
 async fn where_the_brokers_refused_us_one_record_leaves_and_the_others_follow_once_it_is_taken() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("mocked", 1, 1).unwrap();
-    let shared = shared(cluster.bootstrap_servers());
+    let shared = Arc::new(shared(cluster.bootstrap_servers(), LIMITS));
     shared.set_refused(Lane::Urgent, true);
     let topics = HashMap::from([("mocked".to_owned(), Topic::There { max_bytes: None })]);
     let mut session = Session::start(shared, Lane::Urgent, topics).unwrap();

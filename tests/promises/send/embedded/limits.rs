@@ -114,6 +114,20 @@ async fn retained_messages_of_a_client_cost_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_may_not_connect_is_in_the_log_with_its_address_and_the_reason() {
+    let (gateway, address) = start(&[]);
+    let long = "x".repeat(1_000);
+    let (_client, welcome) = Raw::connect(address, 5, Hello::named(&long)).await;
+    assert_eq!(welcome[1], 0x85);
+    wait_until("it is said", || {
+        let log = gateway.log();
+        log.contains("a client may not connect to the embedded broker")
+            && log.contains("its client id is missing or too long")
+            && log.contains("\"client.address\":\"127.0.0.1\"")
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_take_neither_the_logs_descriptors_nor_a_subscribers_place() {
     let (gateway, address) = start(&[]);
     let limited = Command::new("prlimit")

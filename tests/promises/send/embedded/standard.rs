@@ -280,3 +280,25 @@ async fn retained_messages_come_as_a_subscription_asks() {
         assert_eq!(client.until(0xb0).await, [0, 9, 0, 0]);
     }
 }
+
+#[tokio::test]
+async fn retained_messages_that_a_subscriber_has_no_room_for_are_counted() {
+    /// One subscriber may have 1,000 waiting.
+    const RETAINED: usize = 1_005;
+    let broker = start();
+    let (user, password) = broker.login();
+    let hello = Hello {
+        login: Some((&user, password.expose())),
+        ..Hello::named("devices-normal")
+    };
+    let (mut gateway, _) = Raw::connect(broker.local_addr(), 5, hello).await;
+    for number in 0..RETAINED {
+        let topic = format!("devices/{number}");
+        gateway.publish(&topic, b"online", 1, true).await;
+        gateway.until(0x40).await;
+    }
+
+    let (mut screen, _) = Raw::connect(broker.local_addr(), 5, Hello::named("screen")).await;
+    assert_eq!(screen.subscribe("devices/#").await, 1);
+    assert_eq!(broker.dropped(), 5);
+}

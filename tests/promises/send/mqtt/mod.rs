@@ -11,7 +11,7 @@ mod status;
 use std::net::SocketAddr;
 
 use boxbridge::send::Destination;
-use boxbridge::send::mqtt::{Identity, Mqtt};
+use boxbridge::send::mqtt::{GatewayIdentity, Mqtt};
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{Lane, Message, Timestamp};
 use bytes::Bytes;
@@ -48,8 +48,8 @@ fn settings(url: &str, settings: &[(&str, &str)]) -> boxbridge_config::Send {
         .send
 }
 
-fn identity() -> Identity {
-    Identity {
+fn identity() -> GatewayIdentity {
+    GatewayIdentity {
         destination: "mqtt".into(),
         site: "lobby".to_owned(),
         gateway: "edge-1".to_owned(),

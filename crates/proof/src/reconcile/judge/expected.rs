@@ -159,6 +159,7 @@ impl Expected {
     fn insert(&mut self, entry: &Entry, index: Index) {
         let pictures = self.intern_pictures(entry, index);
         let device = self.intern_device(&entry.device);
+
         self.events.push(ExpectedEvent {
             marker: entry.marker,
             id: None,

@@ -108,6 +108,7 @@ impl StoreWitness {
         for (index, key, marks) in claims {
             let picture = expected.pictures.get(index as usize);
             let picture = picture.filter(|_| !self.is_there(index, key));
+
             if let Some(picture) = picture
                 && let Some(finding) = absent(report, marks, false)
             {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::terminal::Line;
+use crate::terminal::Terminal;
 
 /// What all boxes count together.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Tally {
 const WIDTH: usize = 30;
 
 /// Draws until `done`.
-pub async fn draw(line: Line, tally: Arc<Tally>, requests: u64, done: CancellationToken) {
+pub async fn draw(terminal: Terminal, tally: Arc<Tally>, requests: u64, done: CancellationToken) {
     let started = Instant::now();
     let progress = move || {
         let answered = tally.requests.load(Ordering::Relaxed);
@@ -27,7 +27,7 @@ pub async fn draw(line: Line, tally: Arc<Tally>, requests: u64, done: Cancellati
         let bar = bar(answered, requests);
         format!("{bar} {answered}/{requests}  {rate:.0}/s  acknowledged {acknowledged}")
     };
-    line.draw(done, progress).await;
+    terminal.draw(done, progress).await;
 }
 
 fn bar(done: u64, all: u64) -> String {

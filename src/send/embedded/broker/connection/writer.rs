@@ -1,7 +1,7 @@
 //! The writing half of a connection, and the answers that are to be written on it.
 //!
-//! Promises: a client that takes nothing for [`WRITTEN_WITHIN`] is an error. Of a client that does not take its answers no more requests are
-//! read, so its answers are bounded in count and bytes.
+//! Promises: a client that takes nothing for [`WRITTEN_WITHIN`] is an error. If a client does not take its answers, none of its further requests are
+//! read: so its answers are bounded in count and bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter, WriteHalf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::super::packet::incoming::Version;
-use super::super::packet::outgoing::Reply;
+use super::super::packet::Version;
+use super::super::packet::reply::Reply;
 
 /// For a piece of a message to go out.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5);

@@ -1,7 +1,6 @@
 //! A publication of the gateway, as it is held for subscribers: one copy, however many wait for it.
 //!
-//! Promises: its bytes count in [`HeldBytes`] as long as anybody holds it. Its properties go through as they came, but for the time it may
-//! still be delivered in, which runs.
+//! Promises: its bytes count in [`HeldBytes`] as long as anybody holds it. Its properties go through as they came, but for the expiry, which runs.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,13 +9,18 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// Beside its packet: the structure itself, and what the allocators add.
+use super::connect::Will;
+
+/// Beside its packet: the structure itself, and the allocators' share.
 const OVERHEAD: usize = 256;
 /// Property identifiers (MQTT 5, 2.2.2.2).
 const PAYLOAD_FORMAT: u8 = 0x01;
 const EXPIRY: u8 = 0x02;
 const CONTENT_TYPE: u8 = 0x03;
+const RESPONSE_TOPIC: u8 = 0x08;
+const CORRELATION: u8 = 0x09;
 const SUBSCRIPTION: u8 = 0x0B;
+const USER: u8 = 0x26;
 
 /// The bytes of all messages that somebody holds.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +37,7 @@ pub(in super::super) struct Message {
     pub topic: String,
     pub payload: Bytes,
     properties: Bytes,
-    /// Where among the properties the expiry's four bytes stand, and what they say.
+    /// The position of the expiry's four bytes among the properties, and their value.
     expiry: Option<(Range<usize>, Duration)>,
     came: Instant,
     pub weight: usize,
@@ -56,7 +60,7 @@ pub(in super::super) struct Publication {
 }
 
 impl Publication {
-    /// From the first byte of a packet of MQTT 5 and what follows its length; `None` if it is malformed.
+    /// From the first byte of a packet of MQTT 5 and its body; `None` if it is malformed.
     pub fn parse(first: u8, mut body: Bytes, held: &HeldBytes) -> Option<Publication> {
         let qos = first >> 1 & 3;
         let length = usize::from(body.try_get_u16().ok()?);
@@ -64,6 +68,7 @@ impl Publication {
         let packet_id = if qos > 0 { body.try_get_u16().ok()? } else { 0 };
         let length = variable_length(&mut body)?;
         let properties = take(&mut body, length)?;
+
         let is_legal = qos < 3 && !topic.is_empty() && !topic.contains(['+', '#', '\0']);
         let message = is_legal.then(|| Message::new(topic, properties, body, held))??;
         Some(Publication {
@@ -84,6 +89,7 @@ impl Message {
     ) -> Option<Arc<Message>> {
         let expiry = expiry(&properties)?;
         let weight = topic.len() + properties.len() + payload.len() + OVERHEAD;
+
         held.0.fetch_add(weight, Ordering::Relaxed);
         Some(Arc::new(Message {
             topic,
@@ -97,28 +103,20 @@ impl Message {
     }
 
     /// A last will: of its properties those that a gateway sends.
-    pub fn will(
-        topic: &str,
-        payload: &[u8],
-        is_text: bool,
-        content_type: Option<&str>,
-        held: &HeldBytes,
-    ) -> Option<Arc<Message>> {
+    pub fn of_will(will: &Will, held: &HeldBytes) -> Option<Arc<Message>> {
         let mut properties = BytesMut::new();
-        if is_text {
+        if will.is_text {
             properties.put_slice(&[PAYLOAD_FORMAT, 1]);
         }
-        if let Some(word) = content_type {
+        if let Some(word) = &will.content_type {
             properties.put_u8(CONTENT_TYPE);
             properties.put_u16(u16::try_from(word.len()).ok()?);
             properties.put_slice(word.as_bytes());
         }
-        Message::new(
-            topic.to_owned(),
-            properties.freeze(),
-            Bytes::copy_from_slice(payload),
-            held,
-        )
+
+        // A slice would hold the whole CONNECT.
+        let payload = Bytes::copy_from_slice(&will.payload);
+        Message::new(will.topic.clone(), properties.freeze(), payload, held)
     }
 
     /// Its publisher does not want it delivered any more.
@@ -164,14 +162,13 @@ fn expiry(properties: &Bytes) -> Option<Option<(Range<usize>, Duration)>> {
         match id {
             PAYLOAD_FORMAT => drop(take(&mut rest, 1)?),
             EXPIRY => {
-                found = Some((
-                    at..at + 4,
-                    Duration::from_secs(rest.try_get_u32().ok()?.into()),
-                ))
+                let seconds = rest.try_get_u32().ok()?;
+                found = Some((at..at + 4, Duration::from_secs(seconds.into())));
             }
-            // Content type, response topic, correlation data: a length and so many bytes; a user property: two of them.
-            CONTENT_TYPE | 0x08 | 0x09 => drop(take_counted(&mut rest)?),
-            0x26 => drop((take_counted(&mut rest)?, take_counted(&mut rest)?)),
+
+            // A length and so many bytes; a user property has two of them.
+            CONTENT_TYPE | RESPONSE_TOPIC | CORRELATION => drop(take_counted(&mut rest)?),
+            USER => drop((take_counted(&mut rest)?, take_counted(&mut rest)?)),
             // No topic alias: we offer none.
             _ => return None,
         }
@@ -233,6 +230,7 @@ mod tests {
             (&*publication.message.topic, &*publication.message.payload),
             ("a", &b"payload"[..])
         );
+
         let mut block = BytesMut::new();
         publication.message.write_properties(&[200], &mut block);
         assert_eq!(&block[..], b"\x0e\x0b\xc8\x01\x02\0\0\0\x3c\x26\0\x01k\0\0");

@@ -1,9 +1,12 @@
-//! What comes in, however broken it is.
+//! Bytes that come in, however broken they are.
 
 use bytes::BytesMut;
 
-use super::incoming::{Connect, Request, Version};
+use super::Version;
+use super::connect::Connect;
+use super::frame::Packet;
 use super::publication::{HeldBytes, Publication};
+use super::request::Request;
 
 const SOUND: [&[u8]; 9] = [
     b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01c",
@@ -43,8 +46,13 @@ fn whatever_bytes_come_the_reader_says_so_and_goes_on() {
             }
         }
         sound += usize::from(round % 10 == 0);
+
         let packet = || BytesMut::from(&bytes[..]);
-        let connect = Connect::parse(packet(), 2).is_ok();
+        let connect = Connect::parse(Packet {
+            bytes: packet(),
+            body: 2,
+        });
+        let connect = connect.is_ok();
         let request =
             [Version::V3, Version::V5].map(|version| Request::parse(packet(), version).is_ok());
         read += usize::from(round % 10 == 0 && (connect || request.contains(&true)));

@@ -1,9 +1,9 @@
 //! How long a slow subscriber may hold the normal lane back: as long as it keeps a pace and no other subscriber waits for it.
 //!
-//! The disk holds a backlog better than a queue in memory, so the lane is published at the pace of those who listen.
+//! The disk holds a backlog better than a queue in memory, so the lane is published at its subscribers' pace.
 //!
 //! Promises: a subscriber that takes next to nothing holds the lane back for a second; a slow one for [`PATIENCE`] while others could take more;
-//! then its own oldest messages go when its queue is full, until it has caught up. One address, with however many sessions one after the
+//! then its own oldest messages go when its queue is full, until it has caught up. One address, however many sessions it opens one after the
 //! other, holds the lane back for [`CREDIT`] and then for a tenth of the time. Alerts are never held back: `sessions` does not ask here for them.
 
 use std::collections::{HashMap, HashSet};
@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 use super::session::Session;
 use boxbridge_event::Sharer;
 
-/// Messages waiting for a subscriber at which the lane waits for it: far from what its queue holds, few enough that what comes behind
-/// them is still live.
+/// The lane waits for a subscriber with so many messages waiting: its queue holds far more, and the messages behind these are still live.
 const FULL: usize = 64;
 /// The same in bytes, for events with their pictures inline.
 const FULL_BYTES: usize = 4 << 20;
@@ -23,22 +22,20 @@ const SECOND: Duration = Duration::from_secs(1);
 /// While somebody else has room: an employee at a gate waits no longer for another's slow screen.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What all sessions of one address may cost those who could take more.
+/// For so long all sessions of one address may hold up subscribers that could take more.
 const CREDIT: Duration = Duration::from_secs(4);
 /// It comes back this many times slower than it goes.
 const REGAINED: u32 = 10;
 
 /// Whether the lane waits for one of these connected subscribers, and looks again after `look_again`.
 pub(super) fn holds_back(
-    mut there: Vec<&mut Session>,
+    mut subscribers: Vec<&mut Session>,
     credits: &mut HashMap<Sharer, Credit>,
     look_again: Duration,
 ) -> bool {
-    let is_full = |session: &Session| session.depth() >= FULL || session.bytes() >= FULL_BYTES;
-    let others_wait = there.iter().any(|session| !is_full(session));
-
+    let others_wait = subscribers.iter().any(|session| !is_full(session));
     let mut slow = HashSet::new();
-    for session in &mut there {
+    for session in &mut subscribers {
         if !is_full(session) {
             let depth = session.depth();
             session.pace.has_room(depth);
@@ -50,15 +47,15 @@ pub(super) fn holds_back(
         return !slow.is_empty();
     }
 
-    let mut holds_back = false;
-    for address in slow {
-        let credit = credits.entry(address).or_default();
-        if credit.is_left(look_again) {
-            credit.use_it();
-            holds_back = true;
-        }
-    }
-    holds_back
+    // Each address is asked, so that each pays for its own.
+    let paying = slow
+        .into_iter()
+        .filter(|address| credits.entry(*address).or_default().pays(look_again));
+    paying.count() > 0
+}
+
+fn is_full(session: &Session) -> bool {
+    session.depth() >= FULL || session.bytes() >= FULL_BYTES
 }
 
 /// For how long the sessions of one address may still hold the lane back while others could take more.
@@ -81,6 +78,13 @@ impl Default for Credit {
 }
 
 impl Credit {
+    /// Whether there is some; it is used then.
+    fn pays(&mut self, look_again: Duration) -> bool {
+        let is_left = self.is_left(look_again);
+        self.is_used |= is_left;
+        is_left
+    }
+
     /// Whether there is some. While the lane is held back this is asked at least once every `look_again`.
     fn is_left(&mut self, look_again: Duration) -> bool {
         let now = Instant::now();
@@ -91,10 +95,6 @@ impl Credit {
             self.left = CREDIT.min(self.left + passed / REGAINED);
         }
         !self.left.is_zero()
-    }
-
-    fn use_it(&mut self) {
-        self.is_used = true;
     }
 
     /// Nobody has used it for so long that it is whole again.
@@ -108,7 +108,7 @@ pub(super) struct Pace {
     /// Messages it took since then.
     taken: usize,
     since: Instant,
-    /// Since when somebody who had room has been waiting for it.
+    /// Since when a subscriber with room has been waiting for it.
     in_the_way: Option<Instant>,
     given_up: bool,
 }
@@ -172,6 +172,7 @@ mod tests {
         }
         ago(&mut pace, SECOND);
         assert!(!pace.holds_back(false));
+
         pace.has_room(FULL - 1);
         assert!(!pace.holds_back(false), "it has not caught up");
         pace.has_room(FULL / 4);
@@ -179,6 +180,7 @@ mod tests {
             !pace.holds_back(false),
             "it took nothing: what waited for it was dropped"
         );
+
         pace.took();
         pace.has_room(FULL / 4);
         assert!(pace.holds_back(false));
@@ -189,15 +191,14 @@ mod tests {
         let mut credit = Credit::default();
         let mut after = |passed: Duration| {
             credit.looked -= passed;
-            let is_left = credit.is_left(SECOND);
-            credit.use_it();
-            is_left
+            credit.pays(SECOND)
         };
         assert!((0..4).all(|_| after(SECOND)));
         assert!(
             !after(SECOND * 100),
             "it was in use at the last look; not for longer than between two looks"
         );
+
         credit.is_used = false;
         credit.looked -= SECOND;
         assert!(credit.is_left(SECOND) && credit.left <= SECOND / 5);

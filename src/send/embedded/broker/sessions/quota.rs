@@ -1,6 +1,6 @@
 //! Which session ends where all subscriptions are taken, or too many sessions are offline.
 //!
-//! Promises: an offline session goes first, and the address that holds most gives way to one that holds less, never the other way round.
+//! Promises: an offline session goes first. The address that holds most gives way to one that holds less, never the other way round.
 
 use std::collections::HashMap;
 
@@ -14,19 +14,11 @@ pub(super) fn session_for_a_subscription(
     sessions: &HashMap<String, Session>,
     from: Sharer,
 ) -> Option<String> {
-    let of = |address: Sharer| -> usize {
-        sessions
-            .values()
-            .filter(|session| session.from == address)
-            .map(|session| session.subscriptions.len())
-            .sum()
-    };
-    let greediest = greediest(
-        sessions
-            .values()
-            .map(|session| (session.from, session.subscriptions.len())),
-    )?;
-    let (most, own) = (of(greediest), of(from));
+    let holders = sessions
+        .values()
+        .map(|session| (session.from, session.subscriptions.len()));
+    let greediest = greediest(holders)?;
+    let (most, own) = (held(sessions, greediest), held(sessions, from));
 
     let may_end = |session: &Session| {
         let is_own_offline = session.from == from && session.connection.is_none();
@@ -34,16 +26,23 @@ pub(super) fn session_for_a_subscription(
         let is_greedy = session.from == greediest && most - session.subscriptions.len() > own;
         !session.subscriptions.is_empty() && (is_own_offline || is_greedy)
     };
+    let others_offline_longest = |session: &Session| {
+        let is_own = session.from == from;
+        (is_own, session.connection.is_some(), session.since)
+    };
 
     let candidates = sessions.iter().filter(|(_, session)| may_end(session));
-    let first = candidates.min_by_key(|(_, session)| {
-        (
-            session.from == from,
-            session.connection.is_some(),
-            session.since,
-        )
-    });
+    let first = candidates.min_by_key(|(_, session)| others_offline_longest(session));
     first.map(|(client_id, _)| client_id.clone())
+}
+
+/// The subscriptions of this address.
+fn held(sessions: &HashMap<String, Session>, address: Sharer) -> usize {
+    sessions
+        .values()
+        .filter(|session| session.from == address)
+        .map(|session| session.subscriptions.len())
+        .sum()
 }
 
 /// The client whose offline session ends, where there are too many: of the address with most of them, the one that left first.

@@ -1,6 +1,7 @@
 //! The retained messages, by topic.
 //!
-//! Promises: there is a limit to the topics; an empty payload removes a topic's message. Only the gateway retains anything.
+//! Promises: the topics are bounded, and a message of one more is told to be refused; an empty payload removes a topic's message. Deliberately knows
+//! no clients: only the gateway retains anything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::super::packet::publication::Message;
 use super::super::topic_filter;
 
 /// Topics with a retained message: the gateway's own status, and those of its devices.
-const TOPICS_MAX: usize = 16_384;
+pub(super) const TOPICS_MAX: usize = 16_384;
 
 #[derive(Default)]
 pub(super) struct RetainedMessages {
@@ -18,13 +19,19 @@ pub(super) struct RetainedMessages {
 }
 
 impl RetainedMessages {
-    pub fn put(&mut self, message: &Arc<Message>, qos: u8) {
+    /// Whether there was room for it.
+    pub fn put(&mut self, message: &Arc<Message>, qos: u8) -> bool {
         if message.payload.is_empty() {
             self.by_topic.remove(&message.topic);
-        } else if self.by_topic.len() < TOPICS_MAX || self.by_topic.contains_key(&message.topic) {
-            self.by_topic
-                .insert(message.topic.clone(), (Arc::clone(message), qos));
+            return true;
         }
+        if self.by_topic.len() >= TOPICS_MAX && !self.by_topic.contains_key(&message.topic) {
+            return false;
+        }
+
+        let kept = (Arc::clone(message), qos);
+        self.by_topic.insert(message.topic.clone(), kept);
+        true
     }
 
     /// Those whose topics match, with their QoS.

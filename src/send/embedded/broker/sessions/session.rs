@@ -1,7 +1,7 @@
-//! One session: its subscriptions, its queue, what was sent and not acknowledged. It may outlive its connection.
+//! One session: its subscriptions, its queue, its messages without an acknowledgement. It may outlive its connection.
 //!
 //! Promises: messages go out in the order they came; where they are too many, the oldest go first; a message that was sent and not
-//! acknowledged is sent again on the next connection. Deliberately holds no payload of its own: a message is shared by all who wait for it.
+//! acknowledged is sent again on the next connection. Deliberately holds no payload of its own: all sessions share a message.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::super::admission::CloseSignal;
-use super::super::packet::incoming::SubscriptionRequest;
 use super::super::packet::publication::Message;
+use super::super::packet::request::SubscriptionRequest;
 use super::super::topic_filter;
 use super::backpressure::Pace;
 use boxbridge_event::Sharer;
@@ -20,7 +20,7 @@ use boxbridge_event::Sharer;
 const WAITING_MAX: usize = 1000;
 /// Sent and not yet acknowledged: enough for a line with some delay.
 const IN_FLIGHT_MAX: u16 = 32;
-/// What a message costs a subscriber beside its bytes, which all share.
+/// The cost of a message for a subscriber, beside the bytes that all share.
 const SLOT: usize = 64;
 
 pub(super) struct Session {
@@ -94,24 +94,25 @@ impl Session {
 
     /// How this message would go to it, if it wants it.
     pub fn delivery(&self, message: &Arc<Message>, qos: u8, is_retained: bool) -> Option<Delivery> {
-        let mut delivery: Option<Delivery> = None;
         let matches = |subscription: &&Subscription| {
             topic_filter::matches(&subscription.request.filter, &message.topic)
         };
-        for subscription in self.subscriptions.iter().filter(matches) {
-            let request = &subscription.request;
-            let delivery = delivery.get_or_insert_with(|| Delivery {
-                message: Arc::clone(message),
-                qos: 0,
-                retain: false,
-                is_again: false,
-                subscriptions: Vec::new(),
-            });
+        let mut matching = self.subscriptions.iter().filter(matches).peekable();
+        matching.peek()?;
+
+        let mut delivery = Delivery {
+            message: Arc::clone(message),
+            qos: 0,
+            retain: false,
+            is_again: false,
+            subscriptions: Vec::new(),
+        };
+        for Subscription { request, id } in matching {
             delivery.qos = delivery.qos.max(request.qos.min(qos).min(1));
             delivery.retain |= is_retained && request.retain_as_published;
-            delivery.subscriptions.extend(subscription.id);
+            delivery.subscriptions.extend(id);
         }
-        delivery
+        Some(delivery)
     }
 
     /// Whether another had to go for it.
@@ -122,6 +123,7 @@ impl Session {
         if is_full {
             self.drop_oldest(1);
         }
+
         if let Some(connection) = &self.connection {
             connection.wake.notify_one();
         }

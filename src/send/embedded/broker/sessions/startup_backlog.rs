@@ -1,19 +1,19 @@
 //! The publications of the first seconds after a start, for subscribers that are on their way back.
 //!
-//! Sessions live in memory, so after a restart the broker knows nobody. To hold alerts back until everybody is there would make them late
-//! for those who are; to send them at once would lose them for the others. So they go out at once *and* are remembered for [`LASTS`]: a client
-//! that subscribes within it gets what it missed, and a publication that nobody wanted so far is answered when somebody does, or when the time
-//! is over.
+//! Sessions live in memory, so after a restart the broker knows nobody. If alerts waited until everybody is back, they would be late for the
+//! clients that are; if they were only sent at once, the others would miss them. So they go out at once *and* are remembered for [`LASTS`]: a
+//! client that subscribes in this time gets the publications that it missed. A publication that nobody wanted so far is answered when somebody
+//! does, or when the time is over.
 //!
 //! Promises: nobody is told the same twice; the memory is bounded, for alerts and the rest separately, so that no backlog takes the alerts'
-//! room; what is no alert and finds no room waits on disk until the time is over.
+//! room; a message that is no alert and finds no room waits on disk until the time is over.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::packet::publication::Message;
 use super::session::Session;
-use super::{Answer, Priority};
+use super::{Acknowledge, Priority};
 
 /// Clients try again a second or two after their connection broke. Longer would be too late for an alert anyway.
 const LASTS: Duration = Duration::from_secs(5);
@@ -26,12 +26,13 @@ const MARK: usize = size_of::<u64>();
 pub(super) struct StartupBacklog {
     ends: Instant,
     publications: Vec<Remembered>,
-    alerts: Room,
-    others: Room,
+    alerts: Used,
+    others: Used,
 }
 
+/// Of the memory for publications of one priority.
 #[derive(Default)]
-struct Room {
+struct Used {
     count: usize,
     bytes: usize,
 }
@@ -43,7 +44,7 @@ struct Remembered {
     /// The sessions that have it, in order.
     told: Vec<u64>,
     /// Where nobody has heard it yet.
-    unanswered: Option<Answer>,
+    unanswered: Option<Acknowledge>,
 }
 
 impl StartupBacklog {
@@ -51,8 +52,8 @@ impl StartupBacklog {
         StartupBacklog {
             ends: Instant::now() + LASTS,
             publications: Vec::new(),
-            alerts: Room::default(),
-            others: Room::default(),
+            alerts: Used::default(),
+            others: Used::default(),
         }
     }
 
@@ -62,11 +63,11 @@ impl StartupBacklog {
 
     /// There is no room for another.
     pub fn is_full(&self, priority: Priority) -> bool {
-        let room = match priority {
+        let used = match priority {
             Priority::Alert => &self.alerts,
             Priority::Normal => &self.others,
         };
-        room.count >= COUNT_MAX || room.bytes >= BYTES_MAX
+        used.count >= COUNT_MAX || used.bytes >= BYTES_MAX
     }
 
     /// Answers now, if somebody was told or there is no room to remember it; else later.
@@ -76,74 +77,77 @@ impl StartupBacklog {
         qos: u8,
         priority: Priority,
         mut told: Vec<u64>,
-        answer: Answer,
+        answer: Acknowledge,
     ) {
-        let has_room = !self.is_full(priority);
-        let unanswered = if told.is_empty() && has_room {
+        if self.is_full(priority) {
+            return answer(!told.is_empty());
+        }
+        let unanswered = if told.is_empty() {
             Some(answer)
         } else {
-            answer(!told.is_empty());
+            answer(true);
             None
         };
 
-        if has_room {
-            let room = self.room(priority);
-            room.count += 1;
-            room.bytes += message.weight + MARK * told.len();
-            told.sort_unstable();
-            self.publications.push(Remembered {
-                message: Arc::clone(message),
-                qos,
-                priority,
-                told,
-                unanswered,
-            });
-        }
+        told.sort_unstable();
+        let bytes = message.weight + MARK * told.len();
+        self.publications.push(Remembered {
+            message: Arc::clone(message),
+            qos,
+            priority,
+            told,
+            unanswered,
+        });
+        self.used(priority, bytes).count += 1;
     }
 
-    /// Somebody subscribed: queues what it has missed so far. How many older messages had to go for that.
+    /// Somebody subscribed: queues the publications that it has missed. How many older messages had to go for that.
     pub fn tell(&mut self, session: &mut Session) -> usize {
-        let StartupBacklog {
-            publications,
-            alerts,
-            others,
-            ..
-        } = self;
         let mut dropped = 0;
-        for publication in publications {
-            let Err(position) = publication.told.binary_search(&session.number) else {
-                continue;
-            };
-            let Some(delivery) = session.delivery(&publication.message, publication.qos, false)
-            else {
-                continue;
-            };
+        let mut marks = Vec::new();
+        for publication in &mut self.publications {
+            if let Some(is_full) = publication.tell(session) {
+                dropped += usize::from(is_full);
+                marks.push(publication.priority);
+            }
+        }
 
-            dropped += usize::from(session.push(delivery));
-            publication.told.insert(position, session.number);
-            match publication.priority {
-                Priority::Alert => alerts.bytes += MARK,
-                Priority::Normal => others.bytes += MARK,
-            }
-            if let Some(answer) = publication.unanswered.take() {
-                answer(true);
-            }
+        for priority in marks {
+            self.used(priority, MARK);
         }
         dropped
     }
 
-    fn room(&mut self, priority: Priority) -> &mut Room {
-        match priority {
+    /// So many bytes more.
+    fn used(&mut self, priority: Priority, bytes: usize) -> &mut Used {
+        let used = match priority {
             Priority::Alert => &mut self.alerts,
             Priority::Normal => &mut self.others,
-        }
+        };
+        used.bytes += bytes;
+        used
     }
 
-    /// What nobody has heard is answered so.
+    /// Publications that nobody has heard are answered so.
     pub fn end(self) {
         self.publications
             .into_iter()
             .filter_map(|publication| publication.unanswered)
             .for_each(|answer| answer(false));
+    }
+}
+
+impl Remembered {
+    /// Queues it, if the session wants it and does not have it. Whether an older message had to go for that.
+    fn tell(&mut self, session: &mut Session) -> Option<bool> {
+        let position = self.told.binary_search(&session.number).err()?;
+        let delivery = session.delivery(&self.message, self.qos, false)?;
+
+        let is_full = session.push(delivery);
+        self.told.insert(position, session.number);
+        if let Some(answer) = self.unanswered.take() {
+            answer(true);
+        }
+        Some(is_full)
     }
 }

@@ -4,17 +4,11 @@
 
 use serde_json::{Map, Value};
 
-use super::layers::{Layer, Problem, variable};
-use crate::send::names;
+use super::environment::variable;
+use super::problem::{Layer, Problem};
 
 /// Says what is unknown in `layer`, and takes it out.
 pub(crate) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
-    // What is no destination has no routes either: that is said once.
-    let nameless = names::without_kind(layer, known);
-    if let Some(routes) = layer.get_mut("route").and_then(Value::as_object_mut) {
-        routes.retain(|name, _| !nameless.contains(name));
-    }
-
     Search {
         known,
         from,
@@ -71,10 +65,9 @@ impl Search<'_> {
             false if section.is_empty() => format!("key {key:?} at the top"),
             false => format!("key {key:?} in [{section}]"),
         };
-        let (from, hint) = (
-            self.from.as_str(),
-            self.hint(known, section, key, is_section),
-        );
+
+        let hint = self.hint(known, section, key, is_section);
+        let from = self.from.as_str();
         format!("unknown {what} of {from}{hint}")
     }
 
@@ -86,15 +79,8 @@ impl Search<'_> {
         key: &str,
         is_section: bool,
     ) -> String {
-        if self.from == Layer::Environment
-            && let Some(path) = self
-                .paths(|path| run_together(path) == run_together(&join(section, key)))
-                .first()
-        {
-            return format!(
-                ", did you mean {} (two underscores between section and key)",
-                variable(path)
-            );
+        if let Some(variable) = self.separated(section, key) {
+            return format!(", did you mean {variable} (two underscores between section and key)");
         }
 
         let alike = known
@@ -107,17 +93,28 @@ impl Search<'_> {
             };
         }
 
-        // Elsewhere, but not once for every person type.
+        let places = self.elsewhere(key);
+        match places.is_empty() {
+            true => self.of_no_destination(section, key, is_section),
+            false => format!(", did you mean {}", places.join(" or ")),
+        }
+    }
+
+    /// The variable that this one would be, with the right underscores.
+    fn separated(&self, section: &str, key: &str) -> Option<String> {
+        let meant = run_together(&join(section, key));
+        let of_environment = Some(()).filter(|()| self.from == Layer::Environment);
+        let paths = of_environment.map(|()| self.paths(|path| run_together(path) == meant))?;
+        paths.first().map(|path| variable(path))
+    }
+
+    /// Where else such a key is known, but not once for every person type.
+    fn elsewhere(&self, key: &str) -> Vec<String> {
         let places = self.paths(|path| {
             let is_last = path.rsplit_once('.').is_some_and(|(_, last)| last == key);
             is_last && (!path.starts_with("route.") || path.starts_with("route.default."))
         });
-        if places.is_empty() {
-            return self.of_no_destination(section, key, is_section);
-        }
-
-        let places: Vec<_> = places.iter().map(|path| self.written(path)).collect();
-        format!(", did you mean {}", places.join(" or "))
+        places.iter().map(|path| self.written(path)).collect()
     }
 
     /// What a section lacks to be a destination, or the route of one.

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbridge_event::PersonType;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::Word;
-use crate::reader::layers::{Layer, Problem};
-use crate::reader::unknown::nearest;
+use super::problem::{Layer, Problem};
+use super::unknown::nearest;
+use crate::values::kind::KindName;
 
 /// Each has cursors, connections and descriptors of its own.
 pub(crate) const DESTINATIONS_MAX: usize = 16;
@@ -20,18 +20,15 @@ const GRAMMAR: &str =
     "a name is made of a-z 0-9 -, begins with a letter, and has 32 of them at most";
 
 /// Every destination of the merged settings with its kind: the three, then the others by name.
-pub(crate) fn of(settings: &Value) -> Vec<(String, Word)> {
-    let always = Word::ALL
+pub(crate) fn of(settings: &Value) -> Vec<(String, KindName)> {
+    let always = KindName::ALL
         .into_iter()
         .map(|kind| (kind.as_str().to_owned(), kind));
-    let sections = settings
-        .get("send")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
-    let others = sections.filter_map(|(name, section)| {
-        let kind = Word::from_word(section.get("kind")?.as_str()?.trim())?;
-        Word::from_word(name)
+
+    let send = settings.get("send").and_then(Value::as_object);
+    let others = send.into_iter().flatten().filter_map(|(name, section)| {
+        let kind = KindName::from_word(section.get("kind")?.as_str()?.trim())?;
+        KindName::from_word(name)
             .is_none()
             .then(|| (name.clone(), kind))
     });
@@ -51,12 +48,10 @@ pub(crate) fn add(
         }
     }
 
-    let mut good = BTreeMap::new();
+    let mut good = Vec::new();
     for (name, word) in &named {
         match check(name, word) {
-            Ok(kind) => {
-                good.insert(name.clone(), kind);
-            }
+            Ok(kind) => good.push((name, kind)),
             Err(problem) => {
                 problems.push(problem);
                 layers
@@ -66,41 +61,51 @@ pub(crate) fn add(
         }
     }
 
-    if good.len() + Word::ALL.len() > DESTINATIONS_MAX {
-        let count = good.len() + Word::ALL.len();
-        problems.push(Problem(format!(
-            "[send] has {count} destinations, the three that are always there among them: at most {DESTINATIONS_MAX}"
-        )));
-    }
+    problems.extend(too_many(good.len() + KindName::ALL.len()));
     for (name, kind) in good {
-        complete(defaults, &name, kind);
+        complete(defaults, name, kind);
     }
 }
 
-/// The names that no layer calls a destination's: their routes are none either, and are not complained of a second time.
-pub(crate) fn without_kind(layer: &Value, known: &Value) -> BTreeSet<String> {
+fn too_many(count: usize) -> Option<Problem> {
+    (count > DESTINATIONS_MAX).then(|| {
+        Problem(format!(
+            "[send] has {count} destinations, the three that are always there among them: at most {DESTINATIONS_MAX}"
+        ))
+    })
+}
+
+/// Takes out the routes of a name that no layer says the kind of: its section is complained of, and that is enough.
+pub(crate) fn take_out_routes_without_kind(layer: &mut Value, known: &Value) {
     let known = known.get("send");
-    sections(layer)
-        .filter(|(name, _)| known.is_none_or(|known| known.get(name).is_none()))
-        .map(|(name, _)| name.clone())
-        .collect()
+    let is_nameless = |name: &str| known.is_none_or(|known| known.get(name).is_none());
+    let sections = sections(layer).map(|(name, _)| name.clone());
+    let nameless: BTreeSet<String> = sections.filter(|name| is_nameless(name)).collect();
+
+    if let Some(routes) = layer.get_mut("route").and_then(Value::as_object_mut) {
+        routes.retain(|name, _| !nameless.contains(name));
+    }
 }
 
 /// By name, the kind as it is written in the last layer that says one.
 fn kinds(layers: &[(&mut Value, Layer)]) -> BTreeMap<String, String> {
     let mut kinds = BTreeMap::new();
     for (layer, from) in layers {
-        for (name, section) in sections(layer).filter(|(name, _)| Word::from_word(name).is_none()) {
+        for (name, section) in
+            sections(layer).filter(|(name, _)| KindName::from_word(name).is_none())
+        {
             let Some(kind) = section.get("kind") else {
                 continue;
             };
+
             let name = match from {
                 Layer::Environment => name.replace('_', "-"),
                 Layer::File | Layer::Flags => name.clone(),
             };
-            let kind = kind
-                .as_str()
-                .map_or_else(|| kind.to_string(), |kind| kind.trim().to_owned());
+            let kind = match kind.as_str() {
+                Some(word) => word.trim().to_owned(),
+                None => kind.to_string(),
+            };
             kinds.insert(name, kind);
         }
     }
@@ -120,19 +125,17 @@ fn with_dashes(layer: &mut Value, named: &BTreeMap<String, String>) {
         let Some(Value::Object(sections)) = layer.get_mut(part) else {
             continue;
         };
-        let renamed: Map<_, _> = std::mem::take(sections)
-            .into_iter()
-            .map(|(name, value)| {
-                let dashed = name.replace('_', "-");
-                let is_ours = value.is_object() && named.contains_key(&dashed);
-                (if is_ours { dashed } else { name }, value)
-            })
-            .collect();
-        *sections = renamed;
+
+        let renamed = std::mem::take(sections).into_iter().map(|(name, value)| {
+            let dashed = name.replace('_', "-");
+            let is_ours = value.is_object() && named.contains_key(&dashed);
+            (if is_ours { dashed } else { name }, value)
+        });
+        *sections = renamed.collect();
     }
 }
 
-fn check(name: &str, kind: &str) -> Result<Word, Problem> {
+fn check(name: &str, kind: &str) -> Result<KindName, Problem> {
     if name == "default" || PersonType::from_word(name).is_some() {
         return Err(Problem(format!(
             "[send.{name}] has a name that [route.{name}] already means: give the destination another"
@@ -147,8 +150,8 @@ fn check(name: &str, kind: &str) -> Result<Word, Problem> {
         return Err(Problem(format!("[send.{name}]: {GRAMMAR}{hint}")));
     }
 
-    Word::from_word(kind).ok_or_else(|| {
-        let words: Vec<String> = Word::ALL.map(|kind| kind.as_str().to_owned()).to_vec();
+    KindName::from_word(kind).ok_or_else(|| {
+        let words: Vec<String> = KindName::ALL.map(|kind| kind.as_str().to_owned()).to_vec();
         let hint = nearest(words.iter(), kind);
         let hint = hint.map_or_else(String::new, |near| format!(", did you mean {near}"));
         Problem(format!(
@@ -179,7 +182,7 @@ fn take_out(layer: &mut Value, name: &str) {
 }
 
 /// The settings of its kind, but for the broker in this process, of which there is one.
-fn complete(defaults: &mut Value, name: &str, kind: Word) {
+fn complete(defaults: &mut Value, name: &str, kind: KindName) {
     let Some(send) = defaults.get_mut("send").and_then(Value::as_object_mut) else {
         return;
     };
@@ -201,6 +204,7 @@ mod tests {
         for good in ["hq", "kafka-hq", "k2", "a", &"x".repeat(32)] {
             assert!(is_name(good), "{good}");
         }
+
         for bad in [
             "",
             "Hq",

@@ -1,18 +1,113 @@
-//! Rules that join two sections, and warnings: settings that are each right, and wrong or surprising together or on this machine.
+//! The whole config: its sections, the rules that join two of them, and warnings of what is allowed and may surprise.
 //!
-//! Promises: a setting that is wrong by itself raises nothing here. Deliberately looks no further than this machine's own disk.
+//! Promises: a setting that is wrong by itself raises nothing in the rules that join it with another. Deliberately looks no further than this
+//! machine's own disk and name.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use boxbridge_event::Size;
 
+use crate::admin::Admin;
+use crate::ingest::Ingest;
+use crate::layers::Layers;
+use crate::layers::problem::Problems;
+use crate::log::Log;
+use crate::normalize::Normalize;
+use crate::queue::Queue;
 use crate::reader::Reader;
+use crate::reader::form::Form;
 use crate::reader::units::{written, written_size};
-use crate::{Config, Destination, Kind, Routes, STORE, StoreUrl};
+use crate::route::Routes;
+use crate::send::{Destination, Kind, Send, StoreUrl};
+use crate::values::kind::STORE;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    /// `[a-z0-9-]{1,32}`.
+    pub site: String,
+    /// Never empty: the host's name where the setting is.
+    pub gateway: String,
+    pub log: Log,
+    pub ingest: Ingest,
+    pub admin: Admin,
+    pub normalize: Normalize,
+    pub queue: Queue,
+    /// What holds before a destination says otherwise; lane, life and wait of an event are these.
+    pub routes: Routes,
+    pub send: Send,
+    /// Sentences about settings that are allowed and may surprise; said at start.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The checked config of these layers, or everything that is wrong with them.
+    pub fn load(layers: &Layers) -> Result<Config, Problems> {
+        let mut problems = Vec::new();
+        let settings = layers.settings(&mut problems);
+        let mut read = Reader::new(&settings, &layers.environment, problems);
+
+        let mut config = Config::read(&mut read);
+        check(&config, &mut read);
+        config.warnings = warnings(&config);
+
+        if read.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems(read.problems))
+        }
+    }
+
+    pub(crate) fn read(read: &mut Reader) -> Config {
+        let form = Form::Pattern("^[a-z0-9-]{1,32}$");
+
+        Config {
+            data_dir: read.path("data_dir").unwrap_or_else(|| "./data".into()),
+            site: read.parsed("site", form, String::new(), site),
+            gateway: read.optional("gateway").unwrap_or_else(host_name),
+            log: Log::read(read),
+            ingest: Ingest::read(read),
+            admin: Admin::read(read),
+            normalize: Normalize::read(read),
+            queue: Queue::read(read),
+            routes: Routes::read(read),
+            send: Send::read(read),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+fn site(text: &str) -> Result<String, String> {
+    if is_site(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 32 of a-z 0-9 -".to_owned())
+    }
+}
+
+/// `[a-z0-9-]{1,32}`; also what `?site=` of a URL must be.
+pub fn is_site(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn host_name() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        "gateway".to_owned()
+    } else {
+        name
+    }
+}
 
 /// The rules that join two keys.
-pub(crate) fn check(config: &Config, read: &mut Reader) {
+fn check(config: &Config, read: &mut Reader) {
     if !config.send.destinations.iter().any(Destination::is_bus) {
         let problem = "send.mqtt.url and send.kafka.brokers are both empty: events would go nowhere, set one of them";
         read.joint(&["send.mqtt.url", "send.kafka.brokers"], problem);
@@ -33,19 +128,19 @@ pub(crate) fn check(config: &Config, read: &mut Reader) {
         read.joint(&["normalize.dedupe_window", "queue.replay_window"], problem);
     }
 
+    ports(config, read);
+}
+
+/// No two listeners have one port.
+fn ports(config: &Config, read: &mut Reader) {
     let listeners = listeners(config);
-    for (place, (key, address)) in listeners.iter().enumerate() {
-        for (other, taken) in listeners
-            .iter()
-            .take(place)
-            .filter(|(_, taken)| overlap(*taken, *address))
-        {
-            read.joint(
-                &[*key, *other],
-                format!(
-                    "{key} ({address}) and {other} ({taken}) are one port: only one can have it"
-                ),
+    for (before, (key, address)) in listeners.iter().enumerate() {
+        let others = listeners.iter().take(before);
+        for (other, taken) in others.filter(|(_, taken)| overlap(*taken, *address)) {
+            let problem = format!(
+                "{key} ({address}) and {other} ({taken}) are one port: only one can have it"
             );
+            read.joint(&[*key, *other], problem);
         }
     }
 }
@@ -55,8 +150,9 @@ fn destinations(config: &Config, read: &mut Reader) {
     let Some(store) = config.send.named(STORE) else {
         return;
     };
+
     let all = &config.send.destinations;
-    for (place, destination) in all.iter().enumerate() {
+    for (before, destination) in all.iter().enumerate() {
         let name = &destination.name;
         if destination.is_bus() {
             let routes = &destination.routes;
@@ -64,16 +160,13 @@ fn destinations(config: &Config, read: &mut Reader) {
         }
         check_status_topic(destination, &config.routes, read);
 
-        for other in all.iter().take(place) {
+        for other in all.iter().take(before) {
             if let Some(key) = shared(&destination.kind, &other.kind) {
-                let (key, taken) = (
-                    format!("send.{name}.{key}"),
-                    format!("send.{}.{key}", other.name),
-                );
-                read.joint(
-                    &[&key, &taken],
-                    format!("{key} and {taken} are the same: each destination needs its own"),
-                );
+                let taken = format!("send.{}.{key}", other.name);
+                let key = format!("send.{name}.{key}");
+                let problem =
+                    format!("{key} and {taken} are the same: each destination needs its own");
+                read.joint(&[&key, &taken], problem);
             }
         }
     }
@@ -120,7 +213,7 @@ fn check_status_topic(destination: &Destination, base: &Routes, read: &mut Reade
 }
 
 /// Sentences about settings that are allowed and may surprise; `check` and the start say them.
-pub(crate) fn warnings(config: &Config) -> Vec<String> {
+fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = config.send.warnings(&config.routes);
     warnings.extend(config.ingest.warnings());
 
@@ -201,16 +294,9 @@ mod tests {
             ("0.0.0.0:9528", "0.0.0.0:9529", false),
             ("127.0.0.1:0", "127.0.0.1:0", false),
         ] {
-            assert_eq!(
-                overlap(one.parse().unwrap(), other.parse().unwrap()),
-                expected,
-                "{one} {other}"
-            );
-            assert_eq!(
-                overlap(other.parse().unwrap(), one.parse().unwrap()),
-                expected,
-                "{other} {one}"
-            );
+            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(overlap(one, other), expected, "{one} {other}");
+            assert_eq!(overlap(other, one), expected, "{other} {one}");
         }
     }
 }

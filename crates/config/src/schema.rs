@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use boxbridge_event::PersonType;
 use serde_json::{Map, Value, json};
 
-use super::Reader;
-use super::form::{Form, with};
-use super::layers::{DEFAULTS, Layers};
-use crate::Config;
-use crate::send::Word;
+use crate::config::Config;
+use crate::layers::{DEFAULTS, Layers};
+use crate::reader::Reader;
+use crate::reader::form::{Form, with};
+use crate::values::kind::KindName;
 
 /// What switches on each part that is off by default: its settings are only read then.
 const EVERYTHING_ON: [(&str, &str); 2] = [
@@ -26,34 +26,30 @@ pub fn schema() -> Value {
         comments: comments(),
     };
     let mut defaults = Layers::default().settings(&mut Vec::new());
-    let of_destination = description.destination_route(&defaults);
+    let definitions = json!({
+        "destination": description.destination(&defaults),
+        "destinationRoute": description.destination_route(&defaults),
+    });
+
     if let Some(routes) = defaults.get_mut("route").and_then(Value::as_object_mut) {
-        Word::ALL.iter().for_each(|name| {
+        KindName::ALL.iter().for_each(|name| {
             routes.remove(name.as_str());
         });
     }
-
     let mut root = description.section("", "boxbridge settings", &defaults);
-    let definitions = json!({
-        "destination": description.destination(&defaults),
-        "destinationRoute": of_destination,
-    });
-    for (section, definition) in [("send", "destination"), ("route", "destinationRoute")] {
-        let others = json!({"$ref": format!("#/$defs/{definition}")});
-        if let Some(section) = root.pointer_mut(&format!("/properties/{section}")) {
-            *section = with(section.take(), [("additionalProperties", others)]);
-        }
+    allow_others(&mut root, "send", "destination");
+    allow_others(&mut root, "route", "destinationRoute");
+
+    let version = "https://json-schema.org/draft/2020-12/schema".into();
+    with(root, [("$schema", version), ("$defs", definitions)])
+}
+
+/// A section may have members of other names, which are as this definition says.
+fn allow_others(root: &mut Value, section: &str, definition: &str) {
+    let others = json!({"$ref": format!("#/$defs/{definition}")});
+    if let Some(section) = root.pointer_mut(&format!("/properties/{section}")) {
+        *section = with(section.take(), [("additionalProperties", others)]);
     }
-    with(
-        root,
-        [
-            (
-                "$schema",
-                "https://json-schema.org/draft/2020-12/schema".into(),
-            ),
-            ("$defs", definitions),
-        ],
-    )
 }
 
 /// What every key may be, as it is declared where it is read.
@@ -110,71 +106,58 @@ struct Description {
 
 impl Description {
     fn section(&self, path: &str, title: &str, defaults: &Value) -> Value {
-        let properties: Map<String, Value> = defaults
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, default)| {
-                let path = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
-                let described = if default.is_object() {
-                    self.section(&path, name, default)
-                } else {
-                    self.setting(&path, default)
-                };
-                (name.clone(), described)
-            })
-            .collect();
+        let members = defaults.as_object().into_iter().flatten();
+        let properties = members.map(|(name, default)| {
+            let path = match path.is_empty() {
+                true => name.clone(),
+                false => format!("{path}.{name}"),
+            };
+            let described = match default.is_object() {
+                true => self.section(&path, name, default),
+                false => self.setting(&path, default),
+            };
+            (name.clone(), described)
+        });
+        let properties: Map<String, Value> = properties.collect();
 
         json!({"type": "object", "title": title, "additionalProperties": false, "properties": properties})
     }
 
     /// `[send.<name>]` of a name that is not there by itself: it says its kind, and has the settings of `[send.<kind>]`.
     fn destination(&self, defaults: &Value) -> Value {
-        let of_kind = |kind: Word| {
-            let path = format!("send.{}", kind.as_str());
-            let mut settings = defaults
-                .pointer(&format!("/send/{}", kind.as_str()))
-                .cloned()
-                .unwrap_or_default();
-            if let Some(settings) = settings.as_object_mut() {
-                // One is all there can be in this process.
-                settings.remove("embedded");
-            }
-            let described = self.section(&path, kind.as_str(), &settings);
-            let is_it =
-                json!({"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]});
-            json!({"if": is_it, "then": described})
-        };
-        let words = Word::ALL.map(Word::as_str);
-        json!({"type": "object", "properties": {"kind": {"enum": words}}, "required": ["kind"], "allOf": Word::ALL.map(of_kind)})
+        let words = KindName::ALL.map(KindName::as_str);
+        let of_kind = |kind: KindName| self.destination_of(kind, defaults);
+        json!({"type": "object", "properties": {"kind": {"enum": words}}, "required": ["kind"], "allOf": KindName::ALL.map(of_kind)})
+    }
+
+    fn destination_of(&self, kind: KindName, defaults: &Value) -> Value {
+        let kind = kind.as_str();
+        let settings = defaults.pointer(&format!("/send/{kind}"));
+        let mut settings = settings.cloned().unwrap_or_default();
+        if let Some(settings) = settings.as_object_mut() {
+            // One is all there can be in this process.
+            settings.remove("embedded");
+        }
+
+        let described = self.section(&format!("send.{kind}"), kind, &settings);
+        let is_it = json!({"properties": {"kind": {"const": kind}}, "required": ["kind"]});
+        json!({"if": is_it, "then": described})
     }
 
     /// `[route.<name>]`: by person type, and `default` before them. Which keys it takes depends on the destination's kind.
     fn destination_route(&self, defaults: &Value) -> Value {
         let mut keys = Map::new();
-        for kind in Word::ALL {
+        for kind in KindName::ALL {
             let route = format!("/route/{}/{}", kind.as_str(), PersonType::Employee);
             let route = defaults.pointer(&route).and_then(Value::as_object);
-            keys.extend(
-                route
-                    .into_iter()
-                    .flatten()
-                    .map(|(key, value)| (key.clone(), value.clone())),
-            );
+            keys.extend(route.cloned().into_iter().flatten());
         }
+
         let route = self.section("route.default", "of a destination", &Value::Object(keys));
-        let types = PersonType::ALL
-            .iter()
-            .map(|person_type| person_type.as_str());
-        let properties: Map<String, Value> = ["default"]
-            .into_iter()
-            .chain(types)
-            .map(|name| (name.to_owned(), without_defaults(route.clone())))
-            .collect();
+        let types = PersonType::ALL.iter().map(|it| it.as_str());
+        let names = ["default"].into_iter().chain(types);
+        let properties = names.map(|name| (name.to_owned(), without_defaults(route.clone())));
+        let properties: Map<String, Value> = properties.collect();
         json!({"type": "object", "additionalProperties": false, "properties": properties})
     }
 

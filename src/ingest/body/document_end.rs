@@ -117,13 +117,7 @@ impl Outline {
 
     fn look(&mut self, byte: u8) {
         if self.is_in_text {
-            match byte {
-                _ if self.is_escaped => self.is_escaped = false,
-                b'\\' => self.is_escaped = true,
-                b'"' => self.is_in_text = false,
-                _ => {}
-            }
-            return;
+            return self.look_in_text(byte);
         }
 
         match byte {
@@ -139,6 +133,15 @@ impl Outline {
             b'"' if self.depth > 0 => self.is_in_text = true,
             b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf => {}
             _ => self.has_more |= self.depth == 0,
+        }
+    }
+
+    fn look_in_text(&mut self, byte: u8) {
+        match byte {
+            _ if self.is_escaped => self.is_escaped = false,
+            b'\\' => self.is_escaped = true,
+            b'"' => self.is_in_text = false,
+            _ => {}
         }
     }
 }

@@ -10,104 +10,63 @@ use std::net::{IpAddr, Ipv6Addr};
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName};
 
+use super::{Hidden, Sender};
 use boxbridge_config::{ForwardedBy, Networks};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The sender of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sender {
-    pub address: IpAddr,
-    /// Why nobody knows who is behind `address`, which is a trusted proxy.
-    pub hidden: Option<Hidden>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hidden {
-    /// The proxy did not write the header.
-    Missing,
-    Unreadable,
-}
-
-impl Hidden {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Hidden::Missing => "missing",
-            Hidden::Unreadable => "unreadable",
-        }
-    }
-}
-
 /// Who sent a request that came from the trusted `proxy`.
 pub fn sender(proxy: IpAddr, headers: &HeaderMap, by: ForwardedBy, trusted: &Networks) -> Sender {
-    let name = match by {
-        ForwardedBy::XForwardedFor => X_FORWARDED_FOR,
-        ForwardedBy::Forwarded => FORWARDED,
-        ForwardedBy::ProxyProtocol => {
-            return Sender {
-                address: proxy,
-                hidden: None,
-            };
-        }
-    };
-
-    let mut found = Sender {
+    let of_proxy = |hidden| Sender {
         address: proxy,
-        hidden: Some(Hidden::Missing),
+        hidden,
     };
-    for line in headers.get_all(name).iter().rev() {
-        let mut rest = Some(line.as_bytes());
-        while let Some(text) = rest {
-            let (before, element) = match by {
-                ForwardedBy::Forwarded => split_last(text, b','),
-                _ => split_last_plainly(text),
-            };
-            rest = before;
+    let (name, split, read): (HeaderName, Split, Read) = match by {
+        ForwardedBy::XForwardedFor => (X_FORWARDED_FOR, split_last_plainly, address),
+        ForwardedBy::Forwarded => (FORWARDED, |text| split_last(text, b','), of_element),
+        ForwardedBy::ProxyProtocol => return of_proxy(None),
+    };
 
-            let element = element.trim_ascii();
-            // RFC 9110 §5.6.1: an empty element of a list is none.
-            if element.is_empty() {
-                continue;
-            }
+    let mut found = of_proxy(Some(Hidden::Missing));
+    let lines = headers.get_all(name).iter().rev();
+    let elements = lines.flat_map(|line| from_the_right(line.as_bytes(), split));
+    // RFC 9110 §5.6.1: an empty element of a list is none.
+    for element in elements.filter(|element| !element.is_empty()) {
+        let Some(address) = read(element) else {
+            let hidden = Some(Hidden::Unreadable);
+            return Sender { hidden, ..found };
+        };
 
-            let address = if by == ForwardedBy::Forwarded {
-                of_element(element)
-            } else {
-                address(element)
-            };
-            let Some(address) = address else {
-                return Sender {
-                    hidden: Some(Hidden::Unreadable),
-                    ..found
-                };
-            };
-
-            found = Sender {
-                address,
-                hidden: None,
-            };
-
-            if !trusted.contains(address) {
-                return found;
-            }
+        let hidden = None;
+        found = Sender { address, hidden };
+        if !trusted.contains(address) {
+            return found;
         }
     }
     found
 }
 
+/// The text before and after the last separator.
+type Split = fn(&[u8]) -> (Option<&[u8]>, &[u8]);
+type Read = fn(&[u8]) -> Option<IpAddr>;
+
+/// The elements of a list, the last one first.
+fn from_the_right(list: &[u8], split: Split) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let (before, element) = split(rest?);
+        rest = before;
+        Some(element.trim_ascii())
+    })
+}
+
 /// The `for` of one element: `for=192.0.2.43;proto=http;by="[2001:db8::1]:80"`.
 fn of_element(element: &[u8]) -> Option<IpAddr> {
-    let (mut rest, mut found) = (Some(element), None);
-
-    while let Some(text) = rest {
-        let (before, pair) = split_last(text, b';');
-        rest = before;
-
-        let Some(equals) = memchr::memchr(b'=', pair) else {
+    let mut found = None;
+    for pair in from_the_right(element, |text| split_last(text, b';')) {
+        let Some((name, value)) = split_pair(pair) else {
             continue;
         };
-        let (name, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
-
         if name.eq_ignore_ascii_case(b"for") && found.replace(value).is_some() {
             return None;
         }
@@ -115,20 +74,23 @@ fn of_element(element: &[u8]) -> Option<IpAddr> {
     address(found?)
 }
 
+fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, value) = pair.split_at_checked(memchr::memchr(b'=', pair)?)?;
+    Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
+}
+
 /// The text before and after the last `separator` outside quotes. Reading from the right keeps an open quote of the client from
 /// swallowing the entry that a proxy appended.
 fn split_last(text: &[u8], separator: u8) -> (Option<&[u8]>, &[u8]) {
     let mut is_quoted = false;
-    for at in (0..text.len()).rev() {
-        if text[at] == b'"' {
-            let escapes = text[..at]
-                .iter()
-                .rev()
-                .take_while(|byte| **byte == b'\\')
-                .count();
-            is_quoted ^= escapes.is_multiple_of(2);
-        } else if text[at] == separator && !is_quoted {
-            return (Some(&text[..at]), &text[at + 1..]);
+
+    for (at, byte) in text.iter().enumerate().rev() {
+        let before = text.get(..at).unwrap_or_default();
+        if *byte == b'"' {
+            let escapes = before.iter().rev().take_while(|byte| **byte == b'\\');
+            is_quoted ^= escapes.count().is_multiple_of(2);
+        } else if *byte == separator && !is_quoted {
+            return (Some(before), text.get(at + 1..).unwrap_or_default());
         }
     }
     (None, text)
@@ -136,7 +98,7 @@ fn split_last(text: &[u8], separator: u8) -> (Option<&[u8]>, &[u8]) {
 
 fn split_last_plainly(text: &[u8]) -> (Option<&[u8]>, &[u8]) {
     match memchr::memrchr(b',', text) {
-        Some(at) => (Some(&text[..at]), &text[at + 1..]),
+        Some(at) => (text.get(..at), text.get(at + 1..).unwrap_or_default()),
         None => (None, text),
     }
 }
@@ -158,8 +120,8 @@ fn address(node: &[u8]) -> Option<IpAddr> {
             (address.parse::<Ipv6Addr>().ok()?.to_canonical(), port)
         }
         None => {
-            let (address, _) = node.split_once(':')?;
-            (IpAddr::V4(address.parse().ok()?), &node[address.len()..])
+            let (address, port) = node.split_at_checked(node.find(':')?)?;
+            (IpAddr::V4(address.parse().ok()?), port)
         }
     };
 

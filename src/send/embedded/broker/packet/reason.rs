@@ -1,0 +1,34 @@
+//! Reason codes of MQTT 5 (2.4), and the words for them in our log.
+
+pub const SUCCESS: u8 = 0;
+pub const NO_SUBSCRIBERS: u8 = 0x10;
+pub const NO_SUBSCRIPTION: u8 = 0x11;
+/// From here on it is one.
+pub const FAILURE: u8 = 0x80;
+pub const MALFORMED: u8 = 0x81;
+pub const PROTOCOL_ERROR: u8 = 0x82;
+pub const VERSION_UNSUPPORTED: u8 = 0x84;
+pub const CLIENT_ID_INVALID: u8 = 0x85;
+pub const BAD_LOGIN: u8 = 0x86;
+pub const NOT_AUTHORISED: u8 = 0x87;
+pub const SHUTTING_DOWN: u8 = 0x8B;
+pub const BAD_METHOD: u8 = 0x8C;
+pub const SILENT: u8 = 0x8D;
+pub const TAKEN_OVER: u8 = 0x8E;
+pub const FILTER_INVALID: u8 = 0x8F;
+pub const TOO_LARGE: u8 = 0x95;
+pub const QUOTA: u8 = 0x97;
+pub const NO_SHARED: u8 = 0x9E;
+
+/// Why a client may not connect.
+pub fn words(reason: u8) -> &'static str {
+    match reason {
+        VERSION_UNSUPPORTED => "it speaks neither MQTT 3.1.1 nor MQTT 5",
+        CLIENT_ID_INVALID => "its client id is missing or too long",
+        BAD_LOGIN => "it uses the gateway's user name",
+        NOT_AUTHORISED => "it has a last will",
+        BAD_METHOD => "it wants an extended authentication",
+        QUOTA => "all connections are taken, and its address has its share",
+        _ => "its CONNECT is not understood",
+    }
+}
