@@ -33,6 +33,8 @@ impl Twice {
         archive.kill();
         let gateway = Gateway::start(&[
             QUEUE,
+            // Long: messages wait for the store, and would for the copy.
+            ("ROUTE__BLACKLIST__PICTURE_WAIT", "50s"),
             (
                 "SEND__MQTT__URL",
                 &format!("mqtt://{}", mosquitto.address()),
