@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::build;
 use super::stage::{Stage, keep_delivering};
 use crate::gateway::kept::Aside;
-use crate::gateway::{Ages, Backlog, Delivery, Fetches, Render, ToBus, ToStore};
+use crate::gateway::{Ages, Backlog, Delivery, Fetches, Render, ToBus, ToStore, Unplaced};
 use crate::normalize;
 use crate::queue::Queue;
 use crate::route::{PictureLocations, Router};
@@ -126,6 +126,7 @@ impl Start<'_> {
                 render,
                 verdicts: settings.is_bus().then(|| self.queue.verdicts(lane)),
                 aside: Arc::clone(self.aside),
+                unplaced: Unplaced::default(),
                 link: Arc::clone(&link),
                 retry_max: self.config.send.retry_max,
                 is_expiring: false,

@@ -32,6 +32,7 @@ use boxbridge_event::{Lane, Timestamp};
 pub use backlog::Backlog;
 pub use pictures::Fetches;
 pub use records::Records;
+pub use set_aside::Unplaced;
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -49,6 +50,8 @@ pub struct Delivery<D, R, S> {
     /// What the store has settled; `None` for the store itself.
     pub verdicts: Option<Verdicts>,
     pub aside: Arc<Aside>,
+    /// Records that it does not take for now.
+    pub unplaced: Unplaced,
     pub link: Arc<Link>,
     pub ages: Arc<Ages>,
     /// The longest pause between two attempts to connect.
@@ -123,6 +126,7 @@ where
             self.let_alerts_pass(stop).await;
         }
 
+        self.forget_unplaced();
         self.backlog.open(session.window(), Instant::now());
         let (lost, has_progressed) = self.exchange(session, stop).await;
         let blame = self.backlog.lost(lost.is_explained, Instant::now());

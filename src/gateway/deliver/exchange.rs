@@ -38,17 +38,13 @@ where
                 |record| settled(self.verdicts.as_ref(), record).is_some(),
                 now,
             );
+            self.place_again(now.at).await;
             self.submit_ready(&mut session).await;
             self.backlog.make_room(now.at);
             self.tell();
 
-            let moment = self
-                .backlog
-                .window()
-                .next_moment(now.at)
-                .into_iter()
-                .chain(unproven)
-                .min();
+            let moment = self.next_moment(now.at).into_iter().chain(unproven).min();
+            let has_room = self.backlog.window().has_room() && self.unplaced.has_room();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {
@@ -63,7 +59,7 @@ where
                     }
                 },
                 fetched = self.fetches.next() => self.take_pictures(fetched),
-                record = self.backlog.next(), if self.backlog.window().has_room() => self.admit(record).await,
+                record = self.backlog.next(), if has_room => self.admit(record).await,
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
             }
@@ -73,6 +69,14 @@ where
                 self.link.up(self.lane);
             }
         }
+    }
+
+    fn next_moment(&self, now: Instant) -> Option<Instant> {
+        let of_window = self.backlog.window().next_moment(now);
+        of_window
+            .into_iter()
+            .chain(self.unplaced.next_moment())
+            .min()
     }
 
     async fn submit_ready(&mut self, session: &mut D::Session) {
@@ -103,7 +107,7 @@ where
             }
             Ok(None) => self.backlog.nothing_to_send(sequence),
             Err(rejection) => {
-                if let Some(ending) = self.backlog.unsendable(sequence) {
+                if let Some(ending) = self.backlog.unsendable(sequence, now) {
                     self.set_aside(ending, &rejection).await;
                 }
             }

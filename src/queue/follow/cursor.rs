@@ -379,7 +379,7 @@ impl Cursor {
         let want = Want {
             reader,
             replay: Some(replay.id.clone()),
-            lane: None,
+            lane: replay.lane(),
             types: TypeSet::ALL,
             from,
             through: replay.to(),

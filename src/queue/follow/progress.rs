@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::replay::Replay;
 use crate::queue::format::TYPES;
-use boxbridge_event::{Outcome, PersonType, Timestamp};
+use boxbridge_event::{Lane, Outcome, PersonType, Timestamp};
 
 /// The rule under which records end that can no longer be read.
 pub const ROTTEN: &str = "rotten";
@@ -226,6 +226,12 @@ impl Progress {
             .for_each(|replay| replay.pass(through));
         self.replays.retain(|replay| !replay.is_over());
         self.change = Change::Answered;
+    }
+
+    /// Whether a replay has still to deliver this record.
+    pub fn is_to_replay(&self, sequence: u64, lane: Lane) -> bool {
+        let mut replays = self.replays.iter();
+        replays.any(|replay| replay.has(lane) && replay.wants(sequence))
     }
 
     /// Ends the replays of what is no longer there.

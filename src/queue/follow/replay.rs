@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use boxbridge_event::Lane;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
     /// Goes with every message of it.
@@ -15,6 +17,9 @@ pub struct Replay {
     next: u64,
     /// The last sequence.
     to: u64,
+    /// Of this lane alone; `None` = of both.
+    #[serde(default)]
+    lane: Option<Lane>,
     /// The next one to hand out.
     #[serde(skip)]
     scanned: u64,
@@ -25,10 +30,15 @@ pub struct Replay {
 
 impl Replay {
     pub fn new(from: u64, to: u64) -> Replay {
+        Replay::of_lane(None, from, to)
+    }
+
+    pub fn of_lane(lane: Option<Lane>, from: u64, to: u64) -> Replay {
         Replay {
             id: uuid::Uuid::new_v4().simple().to_string(),
             next: from,
             to,
+            lane,
             scanned: from,
             open: BTreeMap::new(),
         }
@@ -46,6 +56,25 @@ impl Replay {
 
     pub fn to(&self) -> u64 {
         self.to
+    }
+
+    pub fn lane(&self) -> Option<Lane> {
+        self.lane
+    }
+
+    pub fn has(&self, lane: Lane) -> bool {
+        self.lane.is_none_or(|only| only == lane)
+    }
+
+    /// Whether this record has no answer yet.
+    pub fn wants(&self, sequence: u64) -> bool {
+        let is_in = (self.next..=self.to).contains(&sequence);
+        is_in && !self.open.get(&sequence).copied().unwrap_or(false)
+    }
+
+    /// Records above [`Replay::position`] that were answered.
+    pub fn answered_ahead(&self) -> u64 {
+        self.open.values().filter(|answered| **answered).count() as u64
     }
 
     /// A record was read: whether it is to be handed out.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use boxbridge::app::{build, keep_delivering};
 use boxbridge::gateway::kept::Aside;
-use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus};
+use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus, Unplaced};
 use boxbridge::ingest::{self, Accept, Listener, Received, Room, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
@@ -135,6 +135,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
             queue.newest(),
         )),
         fetches: Fetches::default(),
+        unplaced: Unplaced::default(),
     };
     let stop = CancellationToken::new();
     let delivering = tokio::spawn(keep_delivering(delivery, stop.clone()));

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::moody::{Mood, Moody, Sent};
 use super::plain::Plain;
 use crate::gateway::kept::Aside;
-use crate::gateway::{Ages, Backlog, Delivery, Fetches, Records, Render as _, deliver};
+use crate::gateway::{Ages, Backlog, Delivery, Fetches, Records, Render as _, Unplaced, deliver};
 use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::link::Link;
 use crate::system::clock::Clock;
@@ -153,6 +153,7 @@ impl Rig {
             render,
             verdicts: None,
             aside: Arc::new(Aside::open(&disk, folder, self.queue.epoch(), 1 << 20).unwrap()),
+            unplaced: Unplaced::default(),
             link: Arc::clone(&self.link),
             ages: Arc::new(Ages::new(
                 Arc::new(Clock::open(&disk, folder)),
@@ -265,6 +266,13 @@ impl Rig {
             .iter()
             .map(|(sent, _)| sent.clone())
             .collect()
+    }
+
+    /// Whether the set-aside store finds its folder.
+    pub(super) fn has_aside_folder(&self, has: bool) {
+        let paths = ["aside", "away"].map(|name| self.directory.path().join(name));
+        let [from, to] = if has { [1, 0] } else { [0, 1] }.map(|place: usize| &paths[place]);
+        std::fs::rename(from, to).unwrap();
     }
 
     pub(super) fn set_aside(&self) -> String {
