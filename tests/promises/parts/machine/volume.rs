@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::child::{Child, PATIENCE};
+use crate::parts::child::{Child, PATIENCE};
 
 pub struct Volume {
     child: Child,
