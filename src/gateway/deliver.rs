@@ -21,7 +21,7 @@ mod tell;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Ages, Render};
+use super::Render;
 use crate::gateway::kept::Aside;
 use crate::queue::Verdicts;
 use crate::send::link::Link;
@@ -31,7 +31,7 @@ use boxbridge_event::{Lane, Timestamp};
 
 pub use backlog::Backlog;
 pub use pictures::Fetches;
-pub use records::Records;
+pub use records::{DiskLog, Records};
 pub use set_aside::Unplaced;
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
@@ -53,7 +53,6 @@ pub struct Delivery<D, R, S> {
     /// Records that it does not take for now.
     pub unplaced: Unplaced,
     pub link: Arc<Link>,
-    pub ages: Arc<Ages>,
     /// The longest pause between two attempts to connect.
     pub retry_max: Duration,
     /// Pictures on their way.

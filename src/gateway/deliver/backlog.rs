@@ -5,7 +5,7 @@
 //! the two stands an [`Ending`], which nobody else can make. Nobody else changes either. Deliberately
 //! sends nothing and says nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Records;
 use super::pictures::Pictures;
@@ -123,6 +123,10 @@ impl<S: Records> Backlog<S> {
 
     pub(super) fn urgent_waits(&self) -> bool {
         self.source.urgent_waits()
+    }
+
+    pub(super) fn age(&self, record: &Record) -> Duration {
+        self.source.age(record)
     }
 
     /// To look at. What changes it goes through here.

@@ -98,6 +98,7 @@ where
             return;
         };
         let wait = self.backlog.window().expected_wait_of(sequence);
+
         match self.message(admitted, now.clock, wait) {
             Ok(Some(message)) => {
                 self.backlog
@@ -128,36 +129,42 @@ where
 
     async fn answered(&mut self, answer: Answer) {
         match answer {
-            Answer::Acknowledged { sequence, heard } => {
-                let admitted = self.backlog.delivered(sequence, Instant::now());
-                if std::mem::take(&mut self.is_expiring) {
-                    tracing::info!(
-                        destination.name = &*self.link.destination,
-                        "there is room again"
-                    );
-                }
-                admitted
-                    .iter()
-                    .for_each(|admitted| self.count_delivered(admitted, heard));
-            }
+            Answer::Acknowledged { sequence, heard } => self.acknowledged(sequence, heard),
             Answer::Expired {
                 sequence,
                 rule,
                 verdict,
             } => {
                 self.backlog.expired(sequence, verdict, rule);
-                if !std::mem::replace(&mut self.is_expiring, true) {
-                    tracing::error!(
-                        destination.name = &*self.link.destination,
-                        rule,
-                        "events go on without what the rule ends"
-                    );
-                }
+                self.say_expiring(rule);
             }
             Answer::Rejected {
                 sequence,
                 rejection,
             } => self.rejected(sequence, &rejection).await,
+        }
+    }
+
+    fn acknowledged(&mut self, sequence: Sequence, heard: bool) {
+        let admitted = self.backlog.delivered(sequence, Instant::now());
+        if std::mem::take(&mut self.is_expiring) {
+            tracing::info!(
+                destination.name = &*self.link.destination,
+                "there is room again"
+            );
+        }
+        if let Some(admitted) = admitted {
+            self.count_delivered(&admitted, heard);
+        }
+    }
+
+    fn say_expiring(&mut self, rule: &str) {
+        if !std::mem::replace(&mut self.is_expiring, true) {
+            tracing::error!(
+                destination.name = &*self.link.destination,
+                rule,
+                "events go on without what the rule ends"
+            );
         }
     }
 
@@ -182,7 +189,7 @@ where
                 &self.link.destination,
                 self.lane,
                 person_type,
-                self.ages.of(&admitted.record),
+                self.backlog.age(&admitted.record),
             );
         }
     }

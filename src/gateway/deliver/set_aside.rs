@@ -87,6 +87,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         if self.unplaced.again.is_none_or(|again| again > now) {
             return;
         }
+
         while let Some(placing) = self.unplaced.waiting.pop_front() {
             if let Err(error) = self.try_to_put_aside(&placing.aside).await {
                 self.say_unplaced(&placing, &error);

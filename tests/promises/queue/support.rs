@@ -12,7 +12,7 @@ use boxbridge_event::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::parts::PATIENCE;
+pub use crate::parts::PATIENCE;
 
 pub async fn step<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)

@@ -10,7 +10,9 @@ use super::memory::Memory;
 use super::moody::{Mood, Moody, Sent};
 use super::plain::Plain;
 use crate::gateway::kept::Aside;
-use crate::gateway::{Ages, Backlog, Delivery, Fetches, Records, Render as _, Unplaced, deliver};
+use crate::gateway::{
+    Ages, Backlog, Delivery, DiskLog, Fetches, Records, Render as _, Unplaced, deliver,
+};
 use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::link::Link;
 use crate::system::clock::Clock;
@@ -129,14 +131,18 @@ impl Rig {
             ..Config::load(&Layers::default()).unwrap().send
         };
         rig.delivering = Some(match &rig.memory {
-            None => rig.deliver(
-                rig.queue.cursor("mqtt", Lane::Normal).unwrap(),
-                render,
-                settings,
-            ),
+            None => rig.deliver(rig.disk_log(), render, settings),
             Some(memory) => rig.deliver(memory.reader(), render, settings),
         });
         rig
+    }
+
+    fn disk_log(&self) -> DiskLog {
+        let clock = Clock::open(&Disk::default(), self.directory.path());
+        DiskLog {
+            cursor: self.queue.cursor("mqtt", Lane::Normal).unwrap(),
+            ages: Arc::new(Ages::new(Arc::new(clock), self.queue.newest())),
+        }
     }
 
     fn deliver(
@@ -155,10 +161,6 @@ impl Rig {
             aside: Arc::new(Aside::open(&disk, folder, self.queue.epoch(), 1 << 20).unwrap()),
             unplaced: Unplaced::default(),
             link: Arc::clone(&self.link),
-            ages: Arc::new(Ages::new(
-                Arc::new(Clock::open(&disk, folder)),
-                self.queue.newest(),
-            )),
             retry_max: settings.retry_max,
             fetches: Fetches::default(),
             is_expiring: false,
