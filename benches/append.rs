@@ -4,7 +4,7 @@
 //! Prints records per second of both and the ratio, the median of some rounds that take turns. Writes below the directory of
 //! `BOXBRIDGE_BENCH_DIR`, else below the target directory: not into memory, where a sync costs nothing.
 
-#![allow(clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout)]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,11 +12,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use boxbridge::queue::{Entry, Queue, Settings};
-use boxbridge_event::{
-    Clock, ClockSource, Device, Event, EventId, Feed, Lane, PersonType, Picture, PictureKind,
-    Revision, Timestamp,
-};
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::{Event, EventId, Lane, Picture, PictureKind, Timestamp};
+use bytes::Bytes;
 
+#[path = "gateway/body.rs"]
+#[allow(dead_code, reason = "nothing is sent")]
+mod body;
+#[path = "gateway/reading.rs"]
+mod reading;
+
+use body::Body;
+
+const VISITOR: u8 = 2;
 const PICTURE_BYTES: usize = 200_000;
 const RECORDS: usize = 1_024;
 const ROUNDS: usize = 5;
@@ -30,32 +38,34 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
+
     println!(
         "{:>10} {:>12} {:>12} {:>8}   CPU ms per record: queue, loop",
         "at once", "queue /s", "loop /s", "ratio"
     );
     for concurrency in [1, 8, 64] {
-        let mut queue = Vec::new();
-        let mut plain = Vec::new();
+        let (mut queue, mut plain) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let dir = tempfile::tempdir_in(&base).expect("a directory");
             plain.push(measure(|| plain_loop(dir.path(), concurrency)));
             let dir = tempfile::tempdir_in(&base).expect("a directory");
-            queue.push(measure(|| {
-                runtime.block_on(append(dir.path(), concurrency))
-            }));
+            let append = || runtime.block_on(append(dir.path(), concurrency));
+            queue.push(measure(append));
         }
-        let (queue, plain) = (median(queue), median(plain));
-        let rate = |took: Duration| RECORDS as f64 / took.as_secs_f64();
-        let cpu = |took: Duration| took.as_secs_f64() * 1000.0 / RECORDS as f64;
-        let (fast, slow) = (rate(queue.0), rate(plain.0));
-        println!(
-            "{concurrency:>10} {fast:>12.0} {slow:>12.0} {:>8.2}   {:.3}, {:.3}",
-            fast / slow,
-            cpu(queue.1),
-            cpu(plain.1)
-        );
+        print(concurrency, median(queue), median(plain));
     }
+}
+
+fn print(concurrency: usize, queue: (Duration, Duration), plain: (Duration, Duration)) {
+    let rate = |took: Duration| RECORDS as f64 / took.as_secs_f64();
+    let cpu = |took: Duration| took.as_secs_f64() * 1000.0 / RECORDS as f64;
+    let (fast, slow) = (rate(queue.0), rate(plain.0));
+    println!(
+        "{concurrency:>10} {fast:>12.0} {slow:>12.0} {:>8.2}   {:.3}, {:.3}",
+        fast / slow,
+        cpu(queue.1),
+        cpu(plain.1)
+    );
 }
 
 /// Wall time as told by the run itself, and the CPU time of the whole process.
@@ -73,19 +83,11 @@ fn median(mut took: Vec<(Duration, Duration)>) -> (Duration, Duration) {
 /// User and system time, from `/proc/self/stat` in ticks of 10 ms.
 fn cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let ticks = |place: usize| {
-        fields
-            .get(place)
-            .and_then(|ticks| ticks.parse::<u64>().ok())
-            .unwrap_or(0)
-    };
-    Duration::from_millis((ticks(11) + ticks(12)) * 10)
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let times = fields.split_whitespace().skip(11).take(2);
+
+    let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 async fn append(dir: &Path, concurrency: usize) -> Duration {
@@ -94,14 +96,16 @@ async fn append(dir: &Path, concurrency: usize) -> Duration {
         kind: PictureKind::Scene,
         bytes: vec![7; PICTURE_BYTES].into(),
     };
+    let event = event();
+
     let started = Instant::now();
     let all: Vec<_> = (0..concurrency)
         .map(|task| {
-            let (queue, picture) = (queue.clone(), picture.clone());
+            let (queue, event, picture) = (queue.clone(), event.clone(), picture.clone());
             tokio::spawn(async move {
                 for number in (task..RECORDS).step_by(concurrency) {
                     queue
-                        .append(entry(number as u64, picture.clone()))
+                        .append(entry(number as u64, &event, picture.clone()))
                         .await
                         .expect("room");
                 }
@@ -111,6 +115,7 @@ async fn append(dir: &Path, concurrency: usize) -> Duration {
     for task in all {
         task.await.expect("no panic");
     }
+
     let took = started.elapsed();
     queue.shutdown().await;
     took
@@ -122,6 +127,7 @@ fn plain_loop(dir: &Path, concurrency: usize) -> Duration {
     let record = vec![7; PICTURE_BYTES + 2048];
     let group = concurrency.min(GROUP_BYTES / record.len());
     let bytes = record.repeat(group);
+
     let started = Instant::now();
     let mut file: Option<(File, u64)> = None;
     for number in 0..RECORDS / group {
@@ -134,6 +140,7 @@ fn plain_loop(dir: &Path, concurrency: usize) -> Duration {
                 (open, 0)
             }
         };
+
         open.write_all_at(&bytes, offset).expect("written");
         open.sync_data().expect("synced");
         file = Some((open, offset + bytes.len() as u64));
@@ -141,39 +148,28 @@ fn plain_loop(dir: &Path, concurrency: usize) -> Duration {
     started.elapsed() * RECORDS as u32 / ((RECORDS / group) * group) as u32
 }
 
-fn entry(number: u64, picture: Picture) -> Entry {
+fn entry(number: u64, event: &Event, picture: Picture) -> Entry {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.to_be_bytes());
-    let event = Event {
-        id: EventId(id),
-        revision: Revision(1),
-        feed: Feed::Realtime,
-        dialect: Default::default(),
-        occurred_at: Timestamp::now(),
-        received_at: Timestamp::now(),
-        act_before: Default::default(),
-        person_type: PersonType::Visitor,
-        identity: Default::default(),
-        matched: Default::default(),
-        device: Device {
-            id: "192.168.1.243".to_owned(),
-            ..Device::default()
-        },
-        origin: Default::default(),
-        clock: Clock {
-            from: ClockSource::Box,
-            skew_ms: None,
-        },
-        pictures: Default::default(),
-        quality: Default::default(),
-        source: Default::default(),
-        extra: Default::default(),
-        warnings: Vec::new(),
-    };
     Entry {
-        event,
+        event: Event {
+            id: EventId(id),
+            ..event.clone()
+        },
         pictures: vec![picture],
         lane: Lane::Normal,
         live_revision: None,
     }
+}
+
+/// One of a box without pictures.
+fn event() -> Event {
+    let config = Config::load(&Layers::default()).expect("defaults are valid");
+    let received_at = Timestamp::now();
+    let sent = body::Event {
+        number: 7,
+        time_ms: received_at.0 as u128,
+    };
+    let body = Bytes::from(Body::new(0, 1, VISITOR).bytes(&sent));
+    reading::read(&body, &config, received_at).event
 }

@@ -36,6 +36,7 @@ async fn rate(broker: &str, version: &str) -> anyhow::Result<f64> {
         .map_err(|error| anyhow::anyhow!("{broker}: {error}"))?;
     let payload = Bytes::from(vec![b'x'; BYTES]);
     let window = session.window().records as u64;
+
     let start = Instant::now();
     let (mut submitted, mut done) = (0, 0);
     while done < MESSAGES {
@@ -43,6 +44,7 @@ async fn rate(broker: &str, version: &str) -> anyhow::Result<f64> {
             submitted += 1;
             session.submit(Sequence(submitted), message(payload.clone()));
         }
+
         match session.next().await {
             Ok(Answer::Acknowledged { .. }) => done += 1,
             other => anyhow::bail!("not acknowledged: {other:?}"),
@@ -59,6 +61,7 @@ fn destination(broker: &str, version: &str) -> anyhow::Result<Mqtt> {
         ..Layers::default()
     })?
     .send;
+
     let mqtt = send
         .mqtt()
         .cloned()
@@ -67,6 +70,7 @@ fn destination(broker: &str, version: &str) -> anyhow::Result<Mqtt> {
         .broker
         .clone()
         .ok_or_else(|| anyhow::anyhow!("a broker of one's own is wanted"))?;
+
     let identity = GatewayIdentity {
         destination: "mqtt".into(),
         site: "bench".to_owned(),

@@ -20,6 +20,7 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
+
     for keep_alive in [true, false] {
         let options = Options {
             url: url.clone(),
@@ -30,6 +31,7 @@ fn main() {
             keep_alive,
             ..Options::default()
         };
+
         let before = cpu_seconds();
         let outcome = runtime
             .block_on(simulate::run_until(options, CancellationToken::new()))
@@ -54,6 +56,7 @@ fn receiver() -> Receiver {
             .enable_all()
             .build()
             .expect("a runtime");
+
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
                 .await
@@ -61,6 +64,7 @@ fn receiver() -> Receiver {
             let address = listener.local_addr().expect("an address");
             told.send(format!("http://{address}").parse().expect("a URL"))
                 .expect("somebody who waits");
+
             let discard = |mut body: axum::body::Body| async move {
                 while body.frame().await.is_some() {}
                 "ok"

@@ -11,7 +11,7 @@ mod work;
 
 pub use accept::Gateway;
 pub use ages::Ages;
-pub use deliver::{Backlog, Delivery, Fetches, Records, deliver};
+pub use deliver::{Backlog, Delivery, DiskLog, Fetches, Records, Unplaced, deliver};
 pub use received::ReceivedCounts;
 pub use render::{Render, ToBus, ToStore};
 pub use turns::Turns;

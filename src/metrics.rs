@@ -74,6 +74,8 @@ names! {
     histogram SYNC = "boxbridge_queue_sync_seconds";
     /// Records that a destination has not answered yet.
     gauge WAITING = "boxbridge_queue_waiting_records";
+    /// Records that a replay has still to deliver; they are outside the counts of what was accepted.
+    gauge REPLAYING = "boxbridge_queue_replaying_records";
     /// Age of the oldest record that waits; 0 where none does.
     gauge OLDEST = "boxbridge_queue_oldest_seconds";
     /// What the disk does not do at the moment and is asked again; /readyz names each, and who waits for it.
@@ -417,6 +419,7 @@ pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
         ];
         counter!(ACCEPTED, &labels).absolute(follower.accepted);
         gauge!(WAITING, &labels).set(follower.waiting as f64);
+        gauge!(REPLAYING, &labels).set(follower.replaying as f64);
         gauge!(OLDEST, &labels).set(
             follower
                 .oldest_waiting

@@ -34,6 +34,10 @@ impl Answers {
         self.times.len() as u64
     }
 
+    pub fn per_second(&self) -> f64 {
+        self.events() as f64 / self.seconds
+    }
+
     pub fn late(&self) -> usize {
         let patience = BOX_PATIENCE.as_micros();
         self.times

@@ -48,7 +48,7 @@ pub struct Event {
 }
 
 impl Body {
-    /// A real-time event of so many bytes, from one of so many devices (at most 10,000).
+    /// A real-time event of so many bytes, from one of so many devices (at most 10,000). It has no pictures where they have no room.
     pub fn new(bytes: usize, devices: u64, person_type: u8) -> Body {
         let empty = document("", "", person_type).len();
         let pictures = bytes.saturating_sub(empty);
@@ -91,6 +91,12 @@ impl Body {
 
     pub fn len(&self) -> usize {
         self.text.len()
+    }
+
+    /// The body of one event, in one piece.
+    pub fn bytes(&self, event: &Event) -> Vec<u8> {
+        let digits = self.digits(event);
+        self.pieces(&digits).concat()
     }
 
     /// Writes a request with this event, from the one text that all events share.
@@ -174,6 +180,7 @@ fn jpeg(length: usize, seed: u64) -> Vec<u8> {
         b"\xff\xda\x00\x0c\x03\x01\x00\x02\x00\x03\x00\x00\x3f\x00",
     ];
     let mut bytes = start.concat();
+
     let mut state = seed;
     while bytes.len() + 2 < length {
         state = state
@@ -181,6 +188,7 @@ fn jpeg(length: usize, seed: u64) -> Vec<u8> {
             .wrapping_add(1_442_695_040_888_963_407);
         bytes.push((state >> 33) as u8 & 0x7f);
     }
+
     bytes.extend([0xff, 0xd9]);
     bytes.resize(length, 0);
     bytes

@@ -30,6 +30,8 @@ pub enum Pace {
     /// Each of so many connections sends as soon as it is answered.
     Saturated(usize),
     PerSecond(f64),
+    /// So much of what the server takes from this many connections, which is tried before.
+    ShareOf(f64, usize),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,18 +70,28 @@ impl Boxes {
         })
     }
 
-    /// Sends for so long, and waits for the answers.
+    /// What this pace is with this server: connections or a rate.
+    pub fn settle(self: &Arc<Boxes>, pace: Pace, trial: Duration) -> Pace {
+        let Pace::ShareOf(share, connections) = pace else {
+            return pace;
+        };
+        let answers = self.send(Pace::Saturated(connections), trial);
+        Pace::PerSecond(share * answers.per_second())
+    }
+
+    /// Sends for so long, each connection once at least, and waits for the answers.
     pub fn send(self: &Arc<Boxes>, pace: Pace, duration: Duration) -> Answers {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let begin = Instant::now();
         let until = begin + duration;
+
         let (mut dues, mut senders) = (Vec::new(), Vec::new());
         for thread in 0..threads {
             let (due, moments) = mpsc::unbounded_channel();
             let boxes = Arc::clone(self);
             senders.push(std::thread::spawn(move || match pace {
-                Pace::Saturated(connections) => {
-                    let own = (thread..connections).step_by(threads).count();
+                Pace::Saturated(all) | Pace::ShareOf(_, all) => {
+                    let own = (thread..all).step_by(threads).count();
                     run(boxes.saturate(own, until))
                 }
                 Pace::PerSecond(_) => run(boxes.follow(moments)),
@@ -107,8 +119,11 @@ impl Boxes {
             let (boxes, answers) = (Arc::clone(&self), Rc::clone(&answers));
             tasks.spawn_local(async move {
                 let mut open = None;
-                while Instant::now() < until {
+                loop {
                     boxes.one(&mut open, Instant::now(), &answers).await;
+                    if Instant::now() >= until {
+                        break;
+                    }
                 }
             });
         }
@@ -220,6 +235,7 @@ async fn read_answer(stream: &mut TcpStream) -> io::Result<u16> {
         if stream.read_buf(&mut read).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+
         let Some(end) = memchr::memmem::find(&read, b"\r\n\r\n") else {
             continue;
         };
@@ -228,6 +244,7 @@ async fn read_answer(stream: &mut TcpStream) -> io::Result<u16> {
             .lines()
             .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
             .unwrap_or(0_usize);
+
         if read.len() >= end + 4 + length {
             let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
             return status.ok_or_else(|| io::ErrorKind::InvalidData.into());

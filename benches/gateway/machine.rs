@@ -25,6 +25,7 @@ pub fn describe(base: &Path, disk_for: Duration) -> io::Result<Value> {
     } else {
         "release"
     };
+
     Ok(json!({
         "cpu": model,
         "cores": std::thread::available_parallelism().map_or(0, usize::from),

@@ -8,6 +8,7 @@
 // A measurement that cannot be made ends the run.
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,17 +16,20 @@ use std::time::Duration;
 use clap::Parser;
 
 mod answers;
+mod backlog;
 mod body;
 mod load;
 mod machine;
 mod measure;
 mod parts;
 mod plain_loop;
+mod reading;
 mod report;
 mod rows;
 mod server;
 
 use measure::Bench;
+use rows::{Backlog, Row};
 
 /// The word by which this program starts itself as the plain loop.
 const PLAIN_LOOP: &str = "plain-loop";
@@ -73,56 +77,75 @@ fn main() -> io::Result<()> {
     run(&Arguments::parse())
 }
 
+/// In a backlog.
+const WAITING: u64 = 1_000_000;
+const WAITING_QUICK: u64 = 50_000;
+
 fn run(arguments: &Arguments) -> io::Result<()> {
-    let is_wanted = |name: &str| {
-        let only = &arguments.only;
-        only.is_empty() || only.iter().any(|begin| name.starts_with(begin.as_str()))
+    let waiting = match arguments.quick {
+        true => WAITING_QUICK,
+        false => WAITING,
     };
-    let rows: Vec<_> = rows::all()
-        .into_iter()
-        .filter(|row| is_wanted(row.name))
-        .collect();
+    let mut rows = rows::all(waiting);
+    let mut backlogs = rows::backlogs(waiting);
+    rows.retain(|row| arguments.wants(row.name));
+    backlogs.retain(|row| arguments.wants(row.name));
+
     if arguments.list {
-        for row in rows {
-            println!("{:<16} {}", row.name, row.about);
+        let names = rows.iter().map(|row| row.name);
+        for name in names.chain(backlogs.iter().map(|row| row.name)) {
+            println!("{name}");
         }
         return Ok(());
     }
-
-    let base = std::env::var_os("BOXBRIDGE_BENCH_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
-    let (pairs, slice) = match arguments.quick {
-        true => (1, Duration::from_millis(500)),
-        false => (arguments.pairs, Duration::from_secs(4)),
-    };
-    let bench = Bench {
-        parts: parts::Parts::default(),
-        program: arguments.gateway.clone(),
-        older: arguments.older.clone(),
-        base,
-        pairs,
-        slice,
-    };
-    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
-    let machine = machine::describe(&bench.base, slice / 2)?;
-    println!("{machine:#}\n");
-    measure_all(&bench, &rows, &machine, &report::path(&results)?)
+    measure_all(&arguments.bench(), &rows, &backlogs)
 }
 
-fn measure_all(
-    bench: &Bench,
-    rows: &[rows::Row],
-    machine: &serde_json::Value,
-    path: &Path,
-) -> io::Result<()> {
+impl Arguments {
+    fn wants(&self, row: &str) -> bool {
+        let mut only = self.only.iter();
+        self.only.is_empty() || only.any(|begin| row.starts_with(begin.as_str()))
+    }
+
+    fn bench(&self) -> Bench {
+        let (pairs, slice) = match self.quick {
+            true => (1, Duration::from_millis(500)),
+            false => (self.pairs, Duration::from_secs(4)),
+        };
+        Bench {
+            parts: parts::Parts::default(),
+            program: self.gateway.clone(),
+            older: self.older.clone(),
+            base: std::env::var_os("BOXBRIDGE_BENCH_DIR")
+                .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from),
+            pairs,
+            slice,
+            filled: OnceCell::new(),
+        }
+    }
+}
+
+fn measure_all(bench: &Bench, rows: &[Row], backlogs: &[Backlog]) -> io::Result<()> {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
+    let path = report::path(&results)?;
+    let machine = machine::describe(&bench.base, bench.slice / 2)?;
+    println!("{machine:#}\n");
+
     report::print_head();
     let mut measured = Vec::new();
     for row in rows {
         let pairs = bench.measure(row);
         report::print_row(row, &pairs);
         measured.push(report::row(row, &pairs));
-        report::write(path, machine, &measured)?;
+        report::write(&path, &machine, &measured)?;
     }
+    for row in backlogs {
+        let drained = backlog::drain(bench, row);
+        report::print_drained(row, &drained);
+        measured.push(report::drained(row, &drained));
+        report::write(&path, &machine, &measured)?;
+    }
+
     println!("\n{}", path.display());
     Ok(())
 }

@@ -1,14 +1,19 @@
 //! One row: its two runs by turns, each with a fresh server.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use crate::answers::Answers;
+use crate::backlog;
 use crate::body::Body;
 use crate::load::Boxes;
 use crate::parts::Parts;
-use crate::rows::{Row, Run};
-use crate::server::Server;
+use crate::rows::{Row, Run, VISITOR};
+use crate::server::{Server, Sinks};
 
 /// Connections, the first segments of a log, topics: what comes once is over before anything counts.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -24,6 +29,7 @@ pub struct Bench {
     pub base: PathBuf,
     pub pairs: usize,
     pub slice: Duration,
+    pub filled: OnceCell<Rc<TempDir>>,
 }
 
 /// What one server did for so long.
@@ -61,15 +67,17 @@ impl Bench {
     }
 
     fn slice(&self, run: &Run, program: &Path) -> Slice {
-        let mut server = Server::start(&run.subject, program, &self.parts, &self.base);
+        let directory = self.directory_with(run.waiting);
+        let mut server = Server::start(&run.subject, program, &self.parts, directory.path());
         let load = &run.load;
-        let body = Body::new(load.body_bytes, load.devices, load.person_type);
+        let body = Body::new(load.body_bytes, load.devices, VISITOR);
         let boxes = Boxes::new(server.address, body, load.connections);
-        boxes.send(load.pace, WARM_UP);
+        let pace = boxes.settle(load.pace, self.slice / 2);
+        boxes.send(pace, WARM_UP);
         server.wait_delivered();
 
         let before = server.cpu();
-        let answers = boxes.send(load.pace, self.slice);
+        let answers = boxes.send(pace, self.slice);
         let answered = Instant::now();
         server.wait_delivered();
 
@@ -82,5 +90,24 @@ impl Bench {
         };
         server.end();
         slice
+    }
+
+    /// An empty one. Before, the disk finishes what the last one left it to do.
+    pub fn directory(&self) -> TempDir {
+        rustix::fs::sync();
+        tempfile::tempdir_in(&self.base).expect("a directory")
+    }
+
+    /// With a log in which so many records wait for destinations that are away: made once, since they stay there.
+    fn directory_with(&self, waiting: u64) -> Rc<TempDir> {
+        if waiting == 0 {
+            return Rc::new(self.directory());
+        }
+        let fill = || {
+            let directory = self.directory();
+            backlog::fill(directory.path(), waiting, 0, &Sinks::AWAY.names());
+            Rc::new(directory)
+        };
+        Rc::clone(self.filled.get_or_init(fill))
     }
 }

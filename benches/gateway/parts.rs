@@ -17,6 +17,8 @@ pub mod kafka;
 pub mod mosquitto;
 #[path = "../../tests/promises/parts/servers/s3.rs"]
 pub mod s3;
+#[path = "../../tests/promises/parts/subscriber.rs"]
+pub mod subscriber;
 #[path = "../../tests/promises/parts/thin_line.rs"]
 pub mod thin_line;
 

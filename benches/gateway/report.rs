@@ -7,23 +7,25 @@ use boxbridge_event::Timestamp;
 use serde_json::{Value, json};
 
 use crate::answers::Answers;
+use crate::backlog::Drained;
 use crate::measure::{Pair, Slice};
-use crate::rows::Row;
+use crate::rows::{Backlog, Row};
 
 const SHARES: [f64; 4] = [0.5, 0.99, 0.999, 1.0];
 
 pub fn print_head() {
     println!(
-        "{:<42} {:>8} {:>8} {:>6} {:>11}  {:>7} {:>7} {:>7} {:>7} {:>5} {:>5}  {:>7} {:>7} {:>6} {:>5}",
-        "CPU ms per event, answers in ms",
+        "{:<15} {:<34} {:>8} {:>8} {:>6} {:>10} {:>7} {:>7} {:>7} {:>7} {:>5} {:>5} {:>7} {:>7} {:>6} {:>5}",
+        "CPU ms an event",
+        "answers in ms",
         "beside",
         "gateway",
         "ratio",
-        "spread",
+        "from – to",
         "p50",
         "p99",
         "p99.9",
-        "max",
+        "most",
         ">500",
         "not",
         "beside",
@@ -37,21 +39,57 @@ pub fn print_row(row: &Row, pairs: &[Pair]) {
     let beside = Side::of(pairs.iter().map(|pair| &pair.beside));
     let gateway = Side::of(pairs.iter().map(|pair| &pair.gateway));
     let ratios: Vec<f64> = pairs.iter().map(Pair::ratio).collect();
-    let [p50, p99, p999, max] = gateway.answers.quantiles(SHARES);
+    let [p50, p99, p999, most_ms] = gateway.answers.quantiles(SHARES);
+
     println!(
-        "{:<42} {:>8.3} {:>8.3} {:>6.2} {:>11}  {p50:>7.1} {p99:>7.1} {p999:>7.1} {max:>7.1} {:>5} {:>5}  {:>7.0} {:>7.0} {:>6.1} {:>5.0}",
-        row.about,
+        "{:<15} {:<34} {:>8.3} {:>8.3} {:>6.2} {:>10} {p50:>7.1} {p99:>7.1} {p999:>7.1} {most_ms:>7.1} {:>5} {:>5} {:>7.0} {:>7.0} {:>6.1} {:>5.0}",
+        row.name,
+        row.gateway.to_string(),
         beside.cpu,
         gateway.cpu,
         median(&ratios),
         format!("{:.2}–{:.2}", least(&ratios), most(&ratios)),
         gateway.answers.late(),
         gateway.answers.refused + gateway.answers.failed,
-        beside.per_second(),
-        gateway.per_second(),
+        beside.answers.per_second(),
+        gateway.answers.per_second(),
         gateway.drain,
         gateway.memory
     );
+}
+
+pub fn print_drained(row: &Backlog, drained: &Drained) {
+    let [p50, p99, _, most] = drained.alerts.quantiles(SHARES);
+    println!(
+        "{:<15} {} records of {} KB waiting: start {:.2} s, delivered at {:.0}/s with {:.3} ms CPU each, {:.0} MiB; \
+         {} alerts meanwhile: p50 {p50} ms, p99 {p99} ms, most {most} ms, {} lost",
+        row.name,
+        drained.events,
+        row.body_bytes / 1_000,
+        drained.start.as_secs_f64(),
+        drained.per_second(),
+        drained.cpu_ms_per_event,
+        drained.memory_peak_mib,
+        drained.alerts.events(),
+        drained.alerts.failed,
+    );
+}
+
+/// What is kept of a backlog.
+pub fn drained(row: &Backlog, drained: &Drained) -> Value {
+    let [p50, p99, p999, most] = drained.alerts.quantiles(SHARES);
+    json!({
+        "name": row.name,
+        "records": drained.events,
+        "body_bytes": row.body_bytes,
+        "start_seconds": drained.start.as_secs_f64(),
+        "events_per_second": drained.per_second(),
+        "cpu_ms_per_event": drained.cpu_ms_per_event,
+        "memory_peak_mib": drained.memory_peak_mib,
+        "alert_ms": { "p50": p50, "p99": p99, "p99.9": p999, "max": most },
+        "alerts": drained.alerts.events(),
+        "alerts_lost": drained.alerts.failed,
+    })
 }
 
 /// All slices of one side of a row.
@@ -76,10 +114,6 @@ impl Side {
             memory: most(&all(|slice| slice.memory_peak_mib)),
         }
     }
-
-    fn per_second(&self) -> f64 {
-        self.answers.events() as f64 / self.answers.seconds
-    }
 }
 
 /// What is kept of a row: every slice, so that another statistic can be made of it.
@@ -87,8 +121,8 @@ pub fn row(row: &Row, pairs: &[Pair]) -> Value {
     let ratios: Vec<f64> = pairs.iter().map(Pair::ratio).collect();
     json!({
         "name": row.name,
-        "about": row.about,
-        "body_bytes": row.gateway.load.body_bytes,
+        "load": row.gateway.to_string(),
+        "load_beside": row.beside.to_string(),
         "ratio": median(&ratios),
         "beside": pairs.iter().map(|pair| slice(&pair.beside)).collect::<Vec<_>>(),
         "gateway": pairs.iter().map(|pair| slice(&pair.gateway)).collect::<Vec<_>>(),

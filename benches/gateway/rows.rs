@@ -1,17 +1,20 @@
 //! The rows of the table: what stands beside what, under which load.
 
-use crate::load::{Connections, Pace};
-use crate::server::{Mqtt, Sinks, Store, Subject};
+use std::fmt;
 
-/// A person type that has no lane of its own.
-const VISITOR: u8 = 2;
+use crate::load::{Connections, Pace};
+use crate::server::{Sinks, Subject};
+
+/// A person type of the normal lane.
+pub const VISITOR: u8 = 2;
+/// One of the urgent lane.
+pub const BLACKLIST: u8 = 3;
+
 const KB: usize = 1_000;
 
 #[derive(Clone)]
 pub struct Row {
     pub name: &'static str,
-    /// What the reader is told of it.
-    pub about: &'static str,
     pub beside: Run,
     pub gateway: Run,
 }
@@ -20,241 +23,166 @@ pub struct Row {
 pub struct Run {
     pub subject: Subject,
     pub load: Load,
+    /// Records that wait in its log before it starts.
+    pub waiting: u64,
+}
+
+/// A gateway that starts over records that wait, and delivers them.
+pub struct Backlog {
+    pub name: &'static str,
+    pub sinks: Sinks,
+    pub records: u64,
+    pub body_bytes: usize,
 }
 
 #[derive(Clone, Copy)]
 pub struct Load {
     pub body_bytes: usize,
     pub devices: u64,
-    pub person_type: u8,
     pub pace: Pace,
     pub connections: Connections,
 }
 
-pub fn all() -> Vec<Row> {
-    [durable(), delivered(), scale(), peers()].concat()
+/// A backlog has so many records.
+pub fn all(waiting: u64) -> Vec<Row> {
+    [durable(), delivered(), scale(waiting), peers()].concat()
 }
 
 /// Request → durable record: every destination is away.
 fn durable() -> Vec<Row> {
-    let saturated = |kb: usize| Load::saturated(kb * KB, 16);
-    let close = Load::per_second(580.0).close();
+    let row = |name, load| beside_loop(name, Sinks::AWAY, load);
     vec![
-        row(
-            "durable-1k",
-            "1 KB, 16 connections",
-            Sinks::AWAY,
-            saturated(1),
-        ),
-        row(
-            "durable-50k",
-            "50 KB, 16 connections",
-            Sinks::AWAY,
-            saturated(50),
-        ),
-        row(
-            "durable-200k",
-            "200 KB, 16 connections",
-            Sinks::AWAY,
-            saturated(200),
-        ),
-        row(
-            "durable-500k",
-            "500 KB, 16 connections",
-            Sinks::AWAY,
-            saturated(500),
-        ),
-        row(
-            "durable-8m",
-            "8 MB, 16 connections",
-            Sinks::AWAY,
-            saturated(8_000),
-        ),
-        row("durable-close", "200 KB, 580/s, close", Sinks::AWAY, close),
+        row("durable-1k", Load::saturated(KB)),
+        row("durable-50k", Load::saturated(50 * KB)),
+        row("durable-200k", Load::saturated(200 * KB)),
+        row("durable-500k", Load::saturated(500 * KB)),
+        row("durable-8m", Load::saturated(8_000 * KB)),
+        row("durable-close", Load::per_second(580.0).close()),
     ]
 }
 
-/// All the way, of 200 KB each, until the last destination has the last event.
+/// All the way, until the last destination has the last event.
 fn delivered() -> Vec<Row> {
-    let bucket = Sinks {
-        store: Store::Bucket,
-        ..Sinks::ALL
-    };
-    let store = Sinks {
-        mqtt: Mqtt::Idle,
-        kafka: false,
-        ..Sinks::ALL
-    };
-    let buses = Sinks {
-        drops_pictures: true,
-        ..Sinks::ALL
-    };
-    let mqtt = Sinks {
-        kafka: false,
-        ..buses
-    };
-    let kafka = Sinks {
-        mqtt: Mqtt::Off,
-        ..buses
-    };
-    let saturated = Load::saturated(200 * KB, 16);
-    let rate = Load::per_second;
+    let saturated = Load::saturated(200 * KB);
+    let share = Load::paced(Pace::ShareOf(0.8, 16));
+    let rate = |per_second| Load::per_second(per_second).close();
     vec![
-        row(
-            "all-150",
-            "all three, 150/s, close",
-            Sinks::ALL,
-            rate(150.0).close(),
-        ),
-        row(
-            "all-400",
-            "all three, 400/s, close",
-            Sinks::ALL,
-            rate(400.0).close(),
-        ),
-        row("all-580", "all three, 580/s", Sinks::ALL, rate(580.0)),
-        row(
-            "all-saturated",
-            "all three, 16 connections",
-            Sinks::ALL,
-            saturated,
-        ),
-        row(
-            "bucket",
-            "all three, versitygw, 150/s, close",
-            bucket,
-            rate(150.0).close(),
-        ),
-        row(
-            "store",
-            "file store alone, 16 connections",
-            store,
-            saturated,
-        ),
-        row(
-            "mqtt",
-            "MQTT alone, pictures dropped, 16 c.",
-            mqtt,
-            saturated,
-        ),
-        row(
-            "kafka",
-            "Kafka alone, pictures dropped, 16 c.",
-            kafka,
-            saturated,
-        ),
-        row(
-            "buses-400",
-            "both buses, pictures dropped, 400/s",
-            buses,
-            rate(400.0).close(),
-        ),
+        beside_loop("all-150", Sinks::ALL, rate(150.0)),
+        beside_loop("all-400", Sinks::ALL, rate(400.0)),
+        beside_loop("all-580", Sinks::ALL, Load::per_second(580.0)),
+        beside_loop("all-share", Sinks::ALL, share),
+        beside_loop("all-saturated", Sinks::ALL, saturated),
+        beside_loop("bucket-150", Sinks::BUCKET, rate(150.0)),
+        beside_loop("store-alone", Sinks::STORE, saturated),
+        beside_loop("mqtt-alone", Sinks::MQTT, saturated),
+        beside_loop("kafka-alone", Sinks::KAFKA, saturated),
+        beside_loop("buses-400", Sinks::BUSES, rate(400.0)),
     ]
 }
 
-/// What must cost the same however much of it there is. Beside many devices stands the gateway itself, with few.
-fn scale() -> Vec<Row> {
-    let connections = |count| Load::saturated(50 * KB, count);
-    let buses = Sinks {
-        drops_pictures: true,
-        ..Sinks::ALL
+/// What must cost the same however much of it there is. Beside many devices, and a backlog, stands the gateway itself without them.
+fn scale(waiting: u64) -> Vec<Row> {
+    let connections = |count| Load {
+        pace: Pace::Saturated(count),
+        ..Load::saturated(50 * KB)
     };
-    let few = Load {
+    let steady = Load {
         body_bytes: 50 * KB,
         ..Load::per_second(400.0)
     };
-    let run = |load| Run {
-        subject: Subject::Gateway(buses),
-        load,
-    };
-    let devices = Row {
-        name: "devices-10000",
-        about: "both buses, 50 KB, 400/s, 10,000 beside 50",
-        beside: run(few),
-        gateway: run(Load {
-            devices: 10_000,
-            ..few
-        }),
-    };
+    let idle = Run::of(Subject::Gateway(Sinks::AWAY), steady);
+    let few = Run::of(Subject::Gateway(Sinks::BUSES), steady);
+
+    let mut many = few.clone();
+    many.load.devices = 10_000;
+    let mut behind = idle.clone();
+    behind.waiting = waiting;
+
     vec![
-        row(
-            "connections-1",
-            "50 KB, 1 connection",
-            Sinks::AWAY,
-            connections(1),
-        ),
-        row(
-            "connections-64",
-            "50 KB, 64 connections",
-            Sinks::AWAY,
-            connections(64),
-        ),
-        row(
-            "connections-512",
-            "50 KB, 512 connections",
-            Sinks::AWAY,
-            connections(512),
-        ),
-        devices,
+        beside_loop("connections-1", Sinks::AWAY, connections(1)),
+        beside_loop("connections-64", Sinks::AWAY, connections(64)),
+        beside_loop("connections-512", Sinks::AWAY, connections(512)),
+        Row {
+            name: "devices",
+            beside: few,
+            gateway: many,
+        },
+        Row {
+            name: "waiting",
+            beside: idle,
+            gateway: behind,
+        },
     ]
 }
 
 /// The same work done by an afternoon's FastAPI.
 fn peers() -> Vec<Row> {
-    let beside_peer = |name, about, load| Row {
-        beside: Run {
-            subject: Subject::Peer,
-            load,
-        },
-        ..row(name, about, Sinks::ALL, load)
+    let row = |name, load| Row {
+        beside: Run::of(Subject::Peer, load),
+        ..beside_loop(name, Sinks::ALL, load)
     };
     vec![
-        beside_peer(
-            "peer-150",
-            "all three beside FastAPI, 150/s, close",
-            Load::per_second(150.0).close(),
-        ),
-        beside_peer(
-            "peer-saturated",
-            "all three beside FastAPI, 16 c.",
-            Load::saturated(200 * KB, 16),
-        ),
+        row("peer-150", Load::per_second(150.0).close()),
+        row("peer-saturated", Load::saturated(200 * KB)),
+    ]
+}
+
+pub fn backlogs(waiting: u64) -> Vec<Backlog> {
+    vec![
+        Backlog {
+            name: "drain-mqtt",
+            sinks: Sinks::MQTT,
+            records: waiting,
+            body_bytes: 0,
+        },
+        Backlog {
+            name: "drain-all",
+            sinks: Sinks::ALL,
+            records: waiting / 250,
+            body_bytes: 200 * KB,
+        },
     ]
 }
 
 /// A gateway beside the plain loop.
-fn row(name: &'static str, about: &'static str, sinks: Sinks, load: Load) -> Row {
+fn beside_loop(name: &'static str, sinks: Sinks, load: Load) -> Row {
     Row {
         name,
-        about,
-        beside: Run {
-            subject: Subject::PlainLoop,
+        beside: Run::of(Subject::PlainLoop, load),
+        gateway: Run::of(Subject::Gateway(sinks), load),
+    }
+}
+
+impl Run {
+    fn of(subject: Subject, load: Load) -> Run {
+        Run {
+            subject,
             load,
-        },
-        gateway: Run {
-            subject: Subject::Gateway(sinks),
-            load,
-        },
+            waiting: 0,
+        }
     }
 }
 
 impl Load {
-    fn saturated(body_bytes: usize, connections: usize) -> Load {
+    /// Of 200 KB, from 50 devices, on connections that are kept.
+    fn paced(pace: Pace) -> Load {
         Load {
-            body_bytes,
+            body_bytes: 200 * KB,
             devices: 50,
-            person_type: VISITOR,
-            pace: Pace::Saturated(connections),
+            pace,
             connections: Connections::Kept,
         }
     }
 
-    /// Of 200 KB each.
-    fn per_second(rate: f64) -> Load {
+    fn saturated(body_bytes: usize) -> Load {
         Load {
-            pace: Pace::PerSecond(rate),
-            ..Load::saturated(200 * KB, 0)
+            body_bytes,
+            ..Load::paced(Pace::Saturated(16))
         }
+    }
+
+    fn per_second(rate: f64) -> Load {
+        Load::paced(Pace::PerSecond(rate))
     }
 
     fn close(self) -> Load {
@@ -262,5 +190,33 @@ impl Load {
             connections: Connections::Close,
             ..self
         }
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} KB, ", self.body_bytes / KB)?;
+        match self.pace {
+            Pace::Saturated(connections) => write!(f, "{connections} at once")?,
+            Pace::PerSecond(rate) => write!(f, "{rate}/s")?,
+            Pace::ShareOf(share, _) => write!(f, "{:.0} % of the most", share * 100.0)?,
+        }
+        match self.connections {
+            Connections::Kept => Ok(()),
+            Connections::Close => f.write_str(", close"),
+        }
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.load)?;
+        if self.load.devices > 50 {
+            write!(f, ", {} devices", self.load.devices)?;
+        }
+        if self.waiting > 0 {
+            write!(f, ", {} waiting", self.waiting)?;
+        }
+        Ok(())
     }
 }

@@ -4,14 +4,18 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use crate::parts::child::{Child, free_port, installed, listens};
 use crate::parts::{Parts, s3};
+
+/// A backlog of a million is gone by then on a slow machine, too.
+const DELIVERY: Duration = Duration::from_secs(300);
+
+/// Seldom enough that answering costs the gateway nothing beside its work.
+const LOOK_AGAIN: Duration = Duration::from_millis(80);
 
 /// What stands on the boxes' side of the wire.
 #[derive(Clone)]
@@ -64,6 +68,28 @@ impl Sinks {
         store: Store::File,
         drops_pictures: false,
     };
+    pub const BUCKET: Sinks = Sinks {
+        store: Store::Bucket,
+        ..Sinks::ALL
+    };
+    pub const STORE: Sinks = Sinks {
+        mqtt: Mqtt::Idle,
+        kafka: false,
+        ..Sinks::ALL
+    };
+    /// Both of them, and no pictures, as for the next two.
+    pub const BUSES: Sinks = Sinks {
+        drops_pictures: true,
+        ..Sinks::ALL
+    };
+    pub const MQTT: Sinks = Sinks {
+        kafka: false,
+        ..Sinks::BUSES
+    };
+    pub const KAFKA: Sinks = Sinks {
+        mqtt: Mqtt::Off,
+        ..Sinks::BUSES
+    };
 
     fn settings(self, parts: &Parts) -> Vec<String> {
         let mqtt = match self.mqtt {
@@ -97,6 +123,13 @@ impl Sinks {
         settings
     }
 
+    /// Of the destinations, as a log knows them.
+    pub fn names(self) -> Vec<&'static str> {
+        let mqtt = (self.mqtt != Mqtt::Off).then_some("mqtt");
+        let kafka = self.kafka.then_some("kafka");
+        ["store"].into_iter().chain(mqtt).chain(kafka).collect()
+    }
+
     fn is_away(self) -> bool {
         self.mqtt == Mqtt::Away || self.store == Store::Away
     }
@@ -107,39 +140,27 @@ pub struct Server {
     pub address: SocketAddr,
     /// Where a gateway says what waits, if it delivers at all.
     admin: Option<u16>,
-    directory: TempDir,
 }
 
 impl Server {
-    /// Starts it with a fresh directory below `base`; it listens when this returns.
-    pub fn start(subject: &Subject, program: &Path, parts: &Parts, base: &Path) -> Server {
-        let directory = tempfile::tempdir_in(base).expect("a directory");
-        Server::start_in(directory, subject, program, parts)
-    }
-
-    pub fn start_in(
-        directory: TempDir,
-        subject: &Subject,
-        program: &Path,
-        parts: &Parts,
-    ) -> Server {
+    /// Starts it over `directory`; it listens when this returns, though a gateway may still be opening its log.
+    pub fn start(subject: &Subject, program: &Path, parts: &Parts, directory: &Path) -> Server {
         let (port, admin) = (free_port(), free_port());
         let (command, admin) = match subject {
-            Subject::PlainLoop => (plain_loop(port, directory.path()), None),
-            Subject::Peer => (peer(port, directory.path(), parts), None),
+            Subject::PlainLoop => (plain_loop(port, directory), None),
+            Subject::Peer => (peer(port, directory, parts), None),
             Subject::Gateway(sinks) => (
-                gateway(program, [port, admin], directory.path(), *sinks, parts),
+                gateway(program, [port, admin], directory, *sinks, parts),
                 (!sinks.is_away()).then_some(admin),
             ),
         };
 
-        let mut child = Child::start(&command, &directory.path().join("log"));
+        let mut child = Child::start(&command, &directory.join("log"));
         child.wait_until("a server", Duration::from_secs(30), || listens(port));
         Server {
             child,
             address: ([127, 0, 0, 1], port).into(),
             admin,
-            directory,
         }
     }
 
@@ -169,23 +190,34 @@ impl Server {
 
     /// Waits until nothing waits for a destination; at once, where nothing is delivered.
     pub fn wait_delivered(&mut self) {
+        self.wait_until_waiting(0.0);
+    }
+
+    /// Waits until at most so many records wait, over all destinations.
+    pub fn wait_until_waiting(&mut self, records: f64) {
         let Some(admin) = self.admin else { return };
-        self.child
-            .wait_until("all is delivered", Duration::from_secs(300), || {
-                waiting(admin) == Some(0.0)
-            });
+        let is_there = || {
+            let is_there = waiting(admin).is_some_and(|waiting| waiting <= records);
+            if !is_there {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            is_there
+        };
+        self.child.wait_until("delivery", DELIVERY, is_there);
     }
 
     fn proc(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("proc")
     }
 
-    /// Ends it, and waits until the disk has nothing left to do of it.
     pub fn end(mut self) {
         self.child.kill();
-        drop(self.directory);
-        rustix::fs::sync();
     }
+}
+
+/// Where a gateway keeps its log, below the directory it is started over.
+pub fn data_dir(directory: &Path) -> PathBuf {
+    directory.join("data")
 }
 
 fn gateway(
@@ -196,7 +228,7 @@ fn gateway(
     parts: &Parts,
 ) -> Command {
     let mut settings = vec![
-        format!("data_dir={}", directory.join("data").display()),
+        format!("data_dir={}", data_dir(directory).display()),
         format!("ingest.listen=127.0.0.1:{port}"),
         format!("admin.listen=127.0.0.1:{admin}"),
         "gateway=bench".to_owned(),

@@ -108,6 +108,7 @@ impl Health {
 
         reasons.extend(queue.iter().flat_map(|queue| queue.outages.clone()));
         reasons.extend(self.links().iter().flat_map(|link| link.troubles()));
+        reasons.extend(queue.iter().flat_map(|queue| replaying(queue)));
         (is_ready, reasons)
     }
 
@@ -167,4 +168,16 @@ impl Health {
     pub(super) fn notes(&self) -> &[String] {
         self.parts.get().map_or(&[], |parts| &parts.notes)
     }
+}
+
+/// What goes out again, of each destination.
+fn replaying(queue: &Status) -> impl Iterator<Item = String> {
+    let replaying = queue
+        .followers
+        .iter()
+        .filter(|follower| follower.replaying > 0);
+    replaying.map(|follower| {
+        let (destination, records) = (&follower.destination, follower.replaying);
+        format!("{destination}: {records} events go out again, as a replay")
+    })
 }

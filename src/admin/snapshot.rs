@@ -92,9 +92,12 @@ pub struct Lane {
     pub accepted: u64,
     pub delivered: u64,
     pub waiting: u64,
+    /// Events that a replay has still to deliver; they count as nothing else.
+    #[serde(default)]
+    pub replaying: u64,
     pub set_aside: u64,
     pub expired: u64,
-    /// Age of the oldest that waits; 0 where none does.
+    /// Age of the oldest that waits or is to be replayed; 0 where none is.
     pub oldest_seconds: f64,
     /// From received to acknowledged, since the process started.
     pub lag_seconds: Buckets,
@@ -196,6 +199,7 @@ impl Health {
             accepted: follower.accepted,
             delivered: follower.tally.delivered,
             waiting: follower.waiting,
+            replaying: follower.replaying,
             set_aside: follower.tally.set_aside,
             expired: follower.tally.expired_total(),
             oldest_seconds: oldest.as_secs_f64(),

@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::build;
 use super::stage::{Stage, keep_delivering};
 use crate::gateway::kept::Aside;
-use crate::gateway::{Ages, Backlog, Delivery, Fetches, Render, ToBus, ToStore};
+use crate::gateway::{Ages, Backlog, Delivery, DiskLog, Fetches, Render, ToBus, ToStore, Unplaced};
 use crate::normalize;
 use crate::queue::Queue;
 use crate::route::{PictureLocations, Router};
@@ -118,18 +118,22 @@ impl Start<'_> {
             let Some(cursor) = self.queue.cursor(&settings.name, lane) else {
                 continue;
             };
+            let source = DiskLog {
+                cursor,
+                ages: Arc::clone(self.ages),
+            };
             let render = render();
             let delivery = Delivery {
                 lane,
                 destination: Arc::clone(&destination),
-                backlog: Backlog::new(cursor, &self.config.send, render.poison()),
+                backlog: Backlog::new(source, &self.config.send, render.poison()),
                 render,
                 verdicts: settings.is_bus().then(|| self.queue.verdicts(lane)),
                 aside: Arc::clone(self.aside),
+                unplaced: Unplaced::default(),
                 link: Arc::clone(&link),
                 retry_max: self.config.send.retry_max,
                 is_expiring: false,
-                ages: Arc::clone(self.ages),
                 fetches: Fetches::default(),
             };
             self.stage

@@ -21,7 +21,7 @@ mod tell;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Ages, Render};
+use super::Render;
 use crate::gateway::kept::Aside;
 use crate::queue::Verdicts;
 use crate::send::link::Link;
@@ -31,7 +31,8 @@ use boxbridge_event::{Lane, Timestamp};
 
 pub use backlog::Backlog;
 pub use pictures::Fetches;
-pub use records::Records;
+pub use records::{DiskLog, Records};
+pub use set_aside::Unplaced;
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -49,8 +50,9 @@ pub struct Delivery<D, R, S> {
     /// What the store has settled; `None` for the store itself.
     pub verdicts: Option<Verdicts>,
     pub aside: Arc<Aside>,
+    /// Records that it does not take for now.
+    pub unplaced: Unplaced,
     pub link: Arc<Link>,
-    pub ages: Arc<Ages>,
     /// The longest pause between two attempts to connect.
     pub retry_max: Duration,
     /// Pictures on their way.
@@ -123,6 +125,7 @@ where
             self.let_alerts_pass(stop).await;
         }
 
+        self.forget_unplaced();
         self.backlog.open(session.window(), Instant::now());
         let (lost, has_progressed) = self.exchange(session, stop).await;
         let blame = self.backlog.lost(lost.is_explained, Instant::now());

@@ -144,10 +144,11 @@
 //! Records answered ahead of a position are kept in memory and counted when the position gets there. So a slot always holds the counts of
 //! exactly the records up to its positions, and the identity holds in it to the record. A paused type falls behind alone. Slots are
 //! written at most every 100 ms (`keeper.rs`): after a crash a suffix repeats, nothing is lost. Where both slots are unreadable the
-//! destination gets all that is kept again, as a replay, and joins at the end.
+//! destination gets all that is kept of that lane again, as a replay, and joins at the end.
 //!
 //! A replay (`follow/replay.rs`) is a range that is read again through the normal cursor, behind everything live, with the id of the
-//! replay on each record. It is kept in the slot, counts nothing, and repeats only records that were answered before.
+//! replay on each record. It is kept in the slot and repeats only records that were answered before. What it has still to
+//! deliver is outside the identity, and shown beside it (`status.rs`).
 //!
 //! # Room
 //!

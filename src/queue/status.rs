@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::append::APPENDING;
-use super::follow::{Progress, Subscription, Tally};
+use super::follow::{Progress, Replay, Subscription, Tally};
+use super::format::IndexEntry;
 use super::log::{Log, Part, space};
 use super::open_queue::OpenQueue;
 use boxbridge_config::OnFull;
@@ -60,9 +61,12 @@ pub struct FollowerStatus {
     pub accepted: u64,
     pub tally: Tally,
     pub waiting: u64,
+    /// Of what waits and of what is to be replayed.
     pub oldest_waiting: Option<Timestamp>,
     /// Replays that are not over.
     pub replays: usize,
+    /// Records that they have still to deliver, and which count as nothing else.
+    pub replaying: u64,
 }
 
 pub(super) fn status(queue: &OpenQueue) -> Status {
@@ -120,15 +124,44 @@ fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
         0 => None,
         _ => oldest_waiting(log, subscription.lane, &progress),
     };
+    let to_replay = progress.replays.iter();
+    let oldest_replaying = to_replay.filter_map(|replay| oldest_of_replay(log, replay));
     FollowerStatus {
         destination: subscription.destination.clone(),
         lane: subscription.lane,
         accepted,
         tally,
         waiting,
-        oldest_waiting,
+        oldest_waiting: oldest_waiting.into_iter().chain(oldest_replaying).min(),
         replays: progress.replays.len(),
+        replaying: progress
+            .replays
+            .iter()
+            .map(|replay| left_of(log, replay))
+            .sum(),
     }
+}
+
+/// What a replay has still to deliver, as far as the disk tells now.
+fn left_of(log: &Log, replay: &Replay) -> u64 {
+    let through = |sequence| {
+        let counts = log.counts_through(sequence).ok()?;
+        let lanes = Lane::ALL.iter().filter(|lane| replay.has(**lane));
+        Some(lanes.map(|lane| counts.lane(*lane)).sum::<u64>())
+    };
+    let before = through(replay.position().saturating_sub(1));
+    let left = through(replay.to())
+        .zip(before)
+        .map(|(all, before)| all.saturating_sub(before));
+    left.unwrap_or(0).saturating_sub(replay.answered_ahead())
+}
+
+fn oldest_of_replay(log: &Log, replay: &Replay) -> Option<Timestamp> {
+    let is_of_it = |entry: &IndexEntry| replay.has(entry.lane);
+    let found = first_from(log, replay.position(), |_, entry| is_of_it(entry));
+    found
+        .filter(|(sequence, _)| *sequence <= replay.to())
+        .map(|(_, received_at)| received_at)
 }
 
 /// When the oldest record came that waits: handed out, or not yet read.
@@ -154,16 +187,26 @@ fn oldest_unread(
     progress: &Progress,
     after: u64,
 ) -> Option<(u64, Timestamp)> {
-    for (from, part) in log.parts(after + 1).take(LOOK_AHEAD_PARTS) {
+    first_from(log, after + 1, |sequence, entry| {
+        entry.lane == lane && sequence > progress.scanned(entry.person_type)
+    })
+}
+
+/// The first record from there on that is meant, and when it came.
+fn first_from(
+    log: &Log,
+    from: u64,
+    is_meant: impl Fn(u64, &IndexEntry) -> bool,
+) -> Option<(u64, Timestamp)> {
+    for (from, part) in log.parts(from).take(LOOK_AHEAD_PARTS) {
         let Part::Segment(segment) = part else {
             continue;
         };
 
         let mut found = None;
         let seen = segment.visit(from, |sequence, entry| {
-            let is_unread = sequence > progress.scanned(entry.person_type);
-            let is_ours = entry.lane == lane && !entry.lost && is_unread;
-            found = is_ours.then_some((sequence, entry.received_at));
+            let is_it = !entry.lost && is_meant(sequence, entry);
+            found = is_it.then_some((sequence, entry.received_at));
             found.is_none()
         });
         if seen.is_ok() && found.is_some() {

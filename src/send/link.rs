@@ -82,6 +82,7 @@ impl Waits {
             records,
         } = self;
         let person_type = template.person_type;
+
         let state = match devices {
             None => format!("{person_type} is paused"),
             Some(1) => format!("{person_type} is refused for now on one device"),
@@ -137,6 +138,7 @@ impl Link {
         let state = &mut lanes[place(lane)];
         let before = std::mem::replace(&mut state.condition, Condition::Up);
         state.has_connected = false;
+
         match before {
             Condition::Connecting => {
                 tracing::info!(destination.name = &*self.destination, %lane, "connected")
@@ -146,6 +148,7 @@ impl Link {
             }
             Condition::Down { .. } | Condition::Up => {}
         }
+
         self.wake_others(lane, &lanes);
         self.count(&lanes);
     }
@@ -164,6 +167,7 @@ impl Link {
             }
             None => {}
         }
+
         state.condition = Condition::Down { error, attempts };
         self.count(&lanes);
     }
@@ -286,6 +290,7 @@ impl Link {
     pub fn troubles(&self) -> Vec<String> {
         let lanes = self.lock();
         let destination = &self.destination;
+
         let of_lane = |(lane, state): (&Lane, &State)| -> Vec<String> {
             let waits = state.waits.values().map(Waits::sentence);
             waits

@@ -307,11 +307,17 @@ impl<T> Window<T> {
             .map(|entry| &mut entry.payload)
     }
 
-    /// How often it has been submitted.
-    pub fn attempts(&self, sequence: Sequence) -> u32 {
-        self.entries
-            .get(&sequence)
-            .map_or(0, |entry| entry.attempts)
+    /// How often it has been submitted, and with which template it is under way.
+    pub fn attempts(&self, sequence: Sequence) -> (u32, Option<Template>) {
+        let entry = self.entries.get(&sequence);
+        let template = self.submitted.get(&sequence).copied();
+        (entry.map_or(0, |entry| entry.attempts), template)
+    }
+
+    /// With which it would be sent now.
+    pub fn template_of(&self, sequence: Sequence, now: Now) -> Option<Template> {
+        let entry = self.entries.get(&sequence)?;
+        Some(self.template(entry, now))
     }
 
     /// What is to be said.

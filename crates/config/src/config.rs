@@ -1,4 +1,4 @@
-//! The whole config: its sections, the rules that join two of them, and warnings of what is allowed and may surprise.
+//! The whole config: its sections, the rules that join two of them, and warnings about allowed settings that may surprise.
 //!
 //! Promises: a setting that is wrong by itself raises nothing in the rules that join it with another. Deliberately looks no further than this
 //! machine's own disk and name.
@@ -261,7 +261,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && is_same
 }
 
-/// What a setting promises to a folder whose disk cannot hold it.
+/// A warning where a limit is larger than the whole disk.
 fn too_large(key: &str, bytes: u64, folder: &Path) -> Option<String> {
     // A folder that is not made yet will be on the disk of the folder above it.
     let above = std::path::absolute(folder).ok()?;

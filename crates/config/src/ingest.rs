@@ -17,7 +17,7 @@ pub struct Ingest {
     pub status_paths: Vec<String>,
     /// Where boxes may POST from; empty = from everywhere.
     pub allowed_networks: Networks,
-    /// They are believed when they say who is behind them.
+    /// We believe them about the client behind them.
     pub trusted_proxies: Networks,
     pub forwarded_by: ForwardedBy,
     pub drain_delay: Duration,
@@ -38,7 +38,7 @@ pub struct Ingest {
     pub quarantine: Quarantine,
 }
 
-/// How trusted proxies say who is behind them. One way: a client can write what its proxy does not.
+/// How trusted proxies name the client behind them. Exactly one way counts: any other header may come from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedBy {
     XForwardedFor,

@@ -39,7 +39,7 @@ fn is_word(text: &str) -> bool {
     WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// The five words, and filters that name a module. Anything else would be read as a module of that name, and all others be silent.
+/// One of the five words, or a filter that names modules. `tracing` would take any other word for a module and silence the rest.
 fn level(text: &str) -> Result<String, String> {
     let parts: Vec<_> = text.split(',').map(str::trim).collect();
 
@@ -64,7 +64,7 @@ fn level(text: &str) -> Result<String, String> {
     }
 }
 
-/// The word that was probably meant: a beginning of it, it and more, or one letter off.
+/// The word that was probably meant: shortened, lengthened, or one letter off.
 fn nearest(part: &str) -> Option<&'static str> {
     let word = part
         .rsplit('=')

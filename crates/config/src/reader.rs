@@ -24,12 +24,12 @@ use units::{duration, size, written, written_size};
 
 pub(crate) struct Reader<'a> {
     pub settings: &'a Value,
-    /// The variables that are no settings of ours, by [`crate::layers::environment::VARIABLES`].
+    /// Variables of the AWS tools: [`crate::layers::environment::VARIABLES`].
     pub environment: &'a [(String, String)],
     pub problems: Vec<Problem>,
     /// The form of each key that was read.
     pub forms: BTreeMap<String, Form>,
-    /// Keys that have a problem: what follows from a stand-in is none.
+    /// Keys that have a problem. Their stand-ins must not raise a second one.
     bad: BTreeSet<String>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether all of these are as they were written.
+    /// Whether none of these has a problem.
     pub fn are_good(&self, keys: &[&str]) -> bool {
         keys.iter().all(|key| !self.bad.contains(*key))
     }
@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reports a problem of this setting. One that is inherited is reported once, where it is written, and not for each that inherits it.
+    /// Reports a problem of this setting. An inherited value is reported once, at the key where it is written.
     pub fn problem(&mut self, key: &str, problem: impl std::fmt::Display) {
         let above = routes::above(key);
         let inherited = above
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         )));
     }
 
-    /// Reports it, if it is not reported yet.
+    /// Reports it once.
     pub fn say(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         self.settings.pointer(&pointer).unwrap_or(&Value::Null)
     }
 
-    /// The text, without a look at its form.
+    /// The text as it is written.
     fn raw(&mut self, key: &str) -> String {
         match self.value(key) {
             Value::String(text) => text.trim().to_owned(),
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         items
     }
 
-    /// `None` where it is no list of texts.
+    /// `None` for anything but a list of texts.
     fn items(&self, key: &str) -> Option<Vec<String>> {
         match self.value(key) {
             Value::Array(items) => items
@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
         self.size_of(key, "bytes", least, most)
     }
 
-    /// A number of something else that is written like a size.
+    /// A number of other things (pixels, bytes per second), written like a size.
     pub fn size_of(&mut self, key: &str, unit: &'static str, least: u64, most: u64) -> u64 {
         self.parsed(key, Form::Size { least, most, unit }, least, |text| {
             let found = size(text).ok_or("must be a size such as 64KiB, 8MiB or 10GiB")?;

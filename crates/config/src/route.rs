@@ -1,7 +1,7 @@
 //! `[route]`: where an event goes, by person type, and by destination where one has routes of its own.
 //!
 //! `[route.default]` < `[route.<person_type>]` < `[route.<destination>.default]` < `[route.<destination>.<person_type>]`. A destination takes
-//! the keys of its kind; what is an event's own (lane, life, wait) stands in the first two only.
+//! the keys of its kind. Lane, life and wait belong to the event: they stand in the first two only.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ impl Routes {
         }
     }
 
-    /// The live topic that this type's late one can be the same as, and whose it is; but not where `base` has the same two.
+    /// A live topic that can be the same as this type's late one, with its person type. Pairs that `base` has as well are left out.
     fn live_topic_of(
         &self,
         person_type: PersonType,
@@ -122,7 +122,7 @@ impl Routes {
             .find(|(other, live)| late.may_meet(&live.of(*other)))
     }
 
-    /// The person type and setting of a route whose MQTT topic may be this one.
+    /// The first route that can publish to this topic: its person type and setting.
     pub(crate) fn meeting(&self, topic: &Template) -> Option<(PersonType, &'static str)> {
         self.iter().find_map(|(person_type, route)| {
             let topics = [

@@ -60,7 +60,7 @@ impl Kind {
 
 impl Send {
     pub(crate) fn read(read: &mut Reader) -> Send {
-        // What every destination starts from; what is wrong there is said already.
+        // Every destination starts from these. Their problems are reported already.
         let routes = Routes::read(read);
         let named = destinations::of(read.settings);
         let destinations = named

@@ -54,7 +54,7 @@ pub fn open(
     Ok(Box::new(store))
 }
 
-/// A few, soon: what lasts longer is the queue's to wait for.
+/// A few quick retries; the queue waits for longer failures.
 fn retries(timeout: Duration) -> RetryConfig {
     let backoff = BackoffConfig {
         init_backoff: Duration::from_millis(100),
@@ -68,7 +68,7 @@ fn retries(timeout: Duration) -> RetryConfig {
     }
 }
 
-/// Never `from_env` of the library: that reads where the store is as well, over the settings.
+/// Deliberately not the library's `from_env`: that also reads the endpoint, over our settings.
 fn from_environment(variables: &[(String, Secret)]) -> AmazonS3Builder {
     let mut builder = AmazonS3Builder::new();
     for (name, value) in variables {
@@ -79,7 +79,7 @@ fn from_environment(variables: &[(String, Secret)]) -> AmazonS3Builder {
     builder
 }
 
-/// The bucket's prefix as it stands in keys: object_store encodes what S3 would rather not have in one, and drops empty parts.
+/// The bucket's prefix as it stands in keys: object_store encodes characters that S3 advises against, and drops empty parts.
 pub fn prefix(bucket: &Bucket) -> String {
     Path::from(bucket.prefix.as_str()).into()
 }

@@ -1,7 +1,6 @@
 //! How other systems are reached: what the settings say of TLS and of the bucket, in the terms of the client libraries.
 //!
-//! The gateway's destinations connect by it, and so does who judges them from outside: both reach the same place the same
-//! way. This crate may use the settings (`config`) and the client libraries. It knows no event and no stage, sends nothing
+//! The gateway connects with it, and so does the judge outside: both reach the same server in the same way. This crate may use the settings (`config`) and the client libraries. It knows no event and no stage, sends nothing
 //! and keeps no connection.
 
 pub mod bucket; // the S3 bucket's client

@@ -34,7 +34,7 @@ pub enum TlsError {
     Provider(rustls::Error),
 }
 
-/// The setting to look at, where a connection failed over certificates, whichever library says so; else nothing.
+/// Names the setting to look at when a connection failed over certificates, by the words of rustls or OpenSSL; empty for other errors.
 pub fn remedy(error: &str, section: &str) -> String {
     let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
 

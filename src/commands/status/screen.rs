@@ -194,7 +194,7 @@ fn lane(lane: &Lane, width: usize) -> String {
         BAD,
         &format!("{:>8}", count(lane.expired)),
     );
-    let oldest = if lane.waiting == 0 {
+    let oldest = if lane.waiting + lane.replaying == 0 {
         "-".to_owned()
     } else {
         duration(lane.oldest_seconds)

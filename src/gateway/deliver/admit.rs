@@ -59,7 +59,7 @@ where
         };
 
         // Counted from when it came: a restart or a replay does not start it again.
-        match wait.checked_sub(self.ages.of(record)) {
+        match wait.checked_sub(self.backlog.age(record)) {
             None | Some(Duration::ZERO) => Awaits::Nothing,
             Some(left) => Awaits::PicturesUntil(Instant::now() + left),
         }

@@ -5,13 +5,14 @@
 //! the two stands an [`Ending`], which nobody else can make. Nobody else changes either. Deliberately
 //! sends nothing and says nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Records;
 use super::pictures::Pictures;
 use crate::send::Reason;
 use crate::send::window::{
-    Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Traits, Window,
+    Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Template, Timeliness,
+    Traits, Window,
 };
 use boxbridge_event::{Event, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
 
@@ -49,7 +50,7 @@ impl Admitted {
 /// [`Backlog::set_aside`] gets this back: if we die in between, the record comes again.
 #[must_use = "the record has no outcome yet"]
 pub(super) struct Ending {
-    sequence: Sequence,
+    pub template: Template,
     pub record: Record,
     pub topic: Option<String>,
     pub attempts: u32,
@@ -58,14 +59,20 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    fn new(record: Record, topic: Option<String>, attempts: u32, pictures: Vec<Picture>) -> Ending {
+    fn new(record: Record, template: Template) -> Ending {
         Ending {
-            sequence: record.sequence,
+            template,
             record,
-            topic,
-            attempts,
-            pictures,
+            topic: None,
+            attempts: 0,
+            pictures: Vec::new(),
         }
+    }
+
+    /// Of a record that was never in the window: nobody asked when one may act on it.
+    fn of_read(record: Record) -> Ending {
+        let template = Template::new(record.person_type, Timeliness::Late);
+        Ending::new(record, template)
     }
 }
 
@@ -116,6 +123,10 @@ impl<S: Records> Backlog<S> {
 
     pub(super) fn urgent_waits(&self) -> bool {
         self.source.urgent_waits()
+    }
+
+    pub(super) fn age(&self, record: &Record) -> Duration {
+        self.source.age(record)
     }
 
     /// To look at. What changes it goes through here.
@@ -225,7 +236,7 @@ impl<S: Records> Backlog<S> {
 
     /// The destination refused it: it waits for another try, or ends.
     pub(super) fn refused(&mut self, sequence: Sequence, reason: Reason, now: Instant) -> Refused {
-        let attempts = self.window.attempts(sequence);
+        let (attempts, template) = self.window.attempts(sequence);
         if let Consequence::Wait(extent) = self.window.refused(sequence, reason, now) {
             // It may wait for long, and they can be read again.
             if let Some(admitted) = self.window.payload_mut(sequence) {
@@ -234,37 +245,51 @@ impl<S: Records> Backlog<S> {
             return Refused::Waits(extent);
         }
 
-        match self.window.answered(sequence, Instant::now()) {
-            None => Refused::Waits(None),
-            Some(Admitted {
-                record,
-                topic,
-                pictures,
-                ..
-            }) => Refused::Ends(Ending::new(record, topic, attempts, pictures.into_read())),
-        }
+        let answered = self.window.answered(sequence, now);
+        let Some((admitted, template)) = answered.zip(template) else {
+            return Refused::Waits(None);
+        };
+        Refused::Ends(Ending {
+            topic: admitted.topic,
+            attempts,
+            pictures: admitted.pictures.into_read(),
+            ..Ending::new(admitted.record, template)
+        })
     }
 
     /// There is no message that could be made of it.
-    pub(super) fn unsendable(&mut self, sequence: Sequence) -> Option<Ending> {
-        let admitted = self.window.answered(sequence, Instant::now())?;
-        Some(Ending::new(admitted.record, None, 1, Vec::new()))
+    pub(super) fn unsendable(&mut self, sequence: Sequence, now: Now) -> Option<Ending> {
+        let template = self.window.template_of(sequence, now)?;
+        let admitted = self.window.answered(sequence, now.at)?;
+        Some(Ending {
+            attempts: 1,
+            ..Ending::new(admitted.record, template)
+        })
     }
 
     /// It was read, and holds no event.
     pub(super) fn unreadable(&mut self, record: Record) -> Ending {
-        Ending::new(record, None, 0, Vec::new())
+        Ending::of_read(record)
     }
 
     /// It was read, and repeatedly kills the connection; `topic` is where it went.
     pub(super) fn condemned(&mut self, record: Record, topic: Option<String>) -> Ending {
-        Ending::new(record, topic, CONDEMNED_ATTEMPTS, Vec::new())
+        Ending {
+            topic,
+            attempts: CONDEMNED_ATTEMPTS,
+            ..Ending::of_read(record)
+        }
+    }
+
+    /// Whether nothing of a template is sent, since its refused records cannot be set aside.
+    pub(super) fn block(&mut self, template: Template, is_blocked: bool) {
+        self.window.block(template, is_blocked);
     }
 
     /// It is durably set aside.
     pub(super) fn set_aside(&mut self, ending: Ending, verdict: PictureVerdict) {
-        self.source
-            .settle(ending.sequence, verdict, Outcome::SetAside);
-        self.window.condemned(ending.sequence);
+        let sequence = ending.record.sequence;
+        self.source.settle(sequence, verdict, Outcome::SetAside);
+        self.window.condemned(sequence);
     }
 }

@@ -38,17 +38,13 @@ where
                 |record| settled(self.verdicts.as_ref(), record).is_some(),
                 now,
             );
+            self.place_again(now.at).await;
             self.submit_ready(&mut session).await;
             self.backlog.make_room(now.at);
             self.tell();
 
-            let moment = self
-                .backlog
-                .window()
-                .next_moment(now.at)
-                .into_iter()
-                .chain(unproven)
-                .min();
+            let moment = self.next_moment(now.at).into_iter().chain(unproven).min();
+            let has_room = self.backlog.window().has_room() && self.unplaced.has_room();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {
@@ -63,7 +59,7 @@ where
                     }
                 },
                 fetched = self.fetches.next() => self.take_pictures(fetched),
-                record = self.backlog.next(), if self.backlog.window().has_room() => self.admit(record).await,
+                record = self.backlog.next(), if has_room => self.admit(record).await,
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
             }
@@ -73,6 +69,14 @@ where
                 self.link.up(self.lane);
             }
         }
+    }
+
+    fn next_moment(&self, now: Instant) -> Option<Instant> {
+        let of_window = self.backlog.window().next_moment(now);
+        of_window
+            .into_iter()
+            .chain(self.unplaced.next_moment())
+            .min()
     }
 
     async fn submit_ready(&mut self, session: &mut D::Session) {
@@ -94,6 +98,7 @@ where
             return;
         };
         let wait = self.backlog.window().expected_wait_of(sequence);
+
         match self.message(admitted, now.clock, wait) {
             Ok(Some(message)) => {
                 self.backlog
@@ -103,7 +108,7 @@ where
             }
             Ok(None) => self.backlog.nothing_to_send(sequence),
             Err(rejection) => {
-                if let Some(ending) = self.backlog.unsendable(sequence) {
+                if let Some(ending) = self.backlog.unsendable(sequence, now) {
                     self.set_aside(ending, &rejection).await;
                 }
             }
@@ -124,36 +129,42 @@ where
 
     async fn answered(&mut self, answer: Answer) {
         match answer {
-            Answer::Acknowledged { sequence, heard } => {
-                let admitted = self.backlog.delivered(sequence, Instant::now());
-                if std::mem::take(&mut self.is_expiring) {
-                    tracing::info!(
-                        destination.name = &*self.link.destination,
-                        "there is room again"
-                    );
-                }
-                admitted
-                    .iter()
-                    .for_each(|admitted| self.count_delivered(admitted, heard));
-            }
+            Answer::Acknowledged { sequence, heard } => self.acknowledged(sequence, heard),
             Answer::Expired {
                 sequence,
                 rule,
                 verdict,
             } => {
                 self.backlog.expired(sequence, verdict, rule);
-                if !std::mem::replace(&mut self.is_expiring, true) {
-                    tracing::error!(
-                        destination.name = &*self.link.destination,
-                        rule,
-                        "events go on without what the rule ends"
-                    );
-                }
+                self.say_expiring(rule);
             }
             Answer::Rejected {
                 sequence,
                 rejection,
             } => self.rejected(sequence, &rejection).await,
+        }
+    }
+
+    fn acknowledged(&mut self, sequence: Sequence, heard: bool) {
+        let admitted = self.backlog.delivered(sequence, Instant::now());
+        if std::mem::take(&mut self.is_expiring) {
+            tracing::info!(
+                destination.name = &*self.link.destination,
+                "there is room again"
+            );
+        }
+        if let Some(admitted) = admitted {
+            self.count_delivered(&admitted, heard);
+        }
+    }
+
+    fn say_expiring(&mut self, rule: &str) {
+        if !std::mem::replace(&mut self.is_expiring, true) {
+            tracing::error!(
+                destination.name = &*self.link.destination,
+                rule,
+                "events go on without what the rule ends"
+            );
         }
     }
 
@@ -178,7 +189,7 @@ where
                 &self.link.destination,
                 self.lane,
                 person_type,
-                self.ages.of(&admitted.record),
+                self.backlog.age(&admitted.record),
             );
         }
     }

@@ -33,7 +33,7 @@ where
             sequence: record.sequence,
             lane: record.lane,
             now: now.plus(wait),
-            age: self.ages.of(record).saturating_add(wait),
+            age: self.backlog.age(record).saturating_add(wait),
             replay: record.replay.as_deref(),
             pictures: settled(self.verdicts.as_ref(), record)
                 .map_or(PicturesNow::Pending, PicturesNow::Settled),

@@ -4,7 +4,10 @@
 //! place by these few methods. Deliberately knows nothing of sessions and windows.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::gateway::Ages;
 use crate::queue::Cursor;
 use boxbridge_event::{Outcome, PersonType, PictureVerdict, Record, Sequence};
 
@@ -32,6 +35,9 @@ pub trait Records: Send + Sync + 'static {
     /// that it does not know, nothing is noted.
     fn settle(&mut self, sequence: Sequence, verdict: PictureVerdict, outcome: Outcome);
 
+    /// How old a record is, whatever is done to the wall clock.
+    fn age(&self, record: &Record) -> Duration;
+
     /// Whether replays are read no further for now. A source without replays ignores it.
     fn hold_replays(&mut self, _are_held: bool) {}
 
@@ -41,37 +47,46 @@ pub trait Records: Send + Sync + 'static {
     }
 }
 
-/// The disk log.
-impl Records for Cursor {
+/// The disk log, and since when what stands in it was there.
+pub struct DiskLog {
+    pub cursor: Cursor,
+    pub ages: Arc<Ages>,
+}
+
+impl Records for DiskLog {
     fn next(&mut self) -> impl Future<Output = Record> + Send {
-        Cursor::next(self)
+        self.cursor.next()
     }
 
     fn rewind(&mut self) {
-        Cursor::rewind(self);
+        self.cursor.rewind();
     }
 
     fn read_again(&mut self, from: Sequence) {
-        Cursor::read_again(self, from);
+        self.cursor.read_again(from);
     }
 
     fn pause(&mut self, person_type: PersonType) {
-        Cursor::pause(self, person_type);
+        self.cursor.pause(person_type);
     }
 
     fn resume(&mut self, person_type: PersonType) {
-        Cursor::resume(self, person_type);
+        self.cursor.resume(person_type);
     }
 
     fn settle(&mut self, sequence: Sequence, verdict: PictureVerdict, outcome: Outcome) {
-        Cursor::settle(self, sequence, verdict, outcome);
+        self.cursor.settle(sequence, verdict, outcome);
+    }
+
+    fn age(&self, record: &Record) -> Duration {
+        self.ages.of(record)
     }
 
     fn hold_replays(&mut self, are_held: bool) {
-        Cursor::hold_replays(self, are_held);
+        self.cursor.hold_replays(are_held);
     }
 
     fn urgent_waits(&self) -> bool {
-        Cursor::urgent_waits(self)
+        self.cursor.urgent_waits()
     }
 }

@@ -1,25 +1,59 @@
 //! What becomes of a record that its destination does not take.
 //!
-//! Promises: it is durably set aside before its source is told; while the set-aside store is full, the
-//! destination stops, and nothing is dropped.
+//! Promises: it is durably set aside before its source is told. While the set-aside store takes nothing, the person types of such
+//! records wait, on the topic that refused them, and all others flow; nothing is dropped. Deliberately does not judge refusals: the window does.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::backlog::Ending;
 use super::{Delivery, Records};
 use crate::fault::Fault;
 use crate::gateway::kept::SetAside;
 use crate::send::Rejection;
-use boxbridge_event::Timestamp;
+use crate::send::window::{Extent, Template};
+use boxbridge_event::{PictureVerdict, Timestamp};
 
-/// How long a blocked set-aside store is left alone.
-const ASIDE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a set-aside store that takes nothing is left alone.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// So many wait for it, and nothing more is read: each holds its event in memory. A topic stops at its first, so there are that many only
+/// where records are unreadable or kill the connection, which no topic is known for.
+const WAITING_MAX: usize = 100;
+
+/// Records that the set-aside store does not take for now, in the order in which they came.
+#[derive(Default)]
+pub struct Unplaced {
+    waiting: VecDeque<Placing>,
+    again: Option<Instant>,
+}
+
+struct Placing {
+    ending: Ending,
+    aside: Arc<SetAside>,
+    verdict: PictureVerdict,
+}
+
+impl Unplaced {
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.len() < WAITING_MAX
+    }
+
+    /// When the store is asked again.
+    pub(super) fn next_moment(&self) -> Option<Instant> {
+        self.again
+    }
+
+    fn has(&self, template: Template) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|placing| placing.ending.template == template)
+    }
+}
 
 impl<D, R, S: Records> Delivery<D, R, S> {
     pub(super) async fn set_aside(&mut self, mut ending: Ending, rejection: &Rejection) {
         let record = &ending.record;
-        let aside = Arc::new(SetAside {
+        let aside = SetAside {
             destination: Arc::clone(&self.link.destination),
             lane: self.lane,
             sequence: record.sequence,
@@ -30,38 +64,86 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             topic: ending.topic.take(),
             event: record.event.clone(),
             pictures: std::mem::take(&mut ending.pictures),
-        });
-        self.put_aside(&aside).await;
+        };
+        let placing = Placing {
+            ending,
+            aside: Arc::new(aside),
+            verdict: rejection.verdict,
+        };
 
+        if self.unplaced.again.is_some() {
+            self.wait_for_store(placing);
+        } else if let Err(error) = self.try_to_put_aside(&placing.aside).await {
+            self.say_unplaced(&placing, &error);
+            self.unplaced.again = Some(Instant::now() + ASK_AGAIN);
+            self.wait_for_store(placing);
+        } else {
+            self.placed(placing);
+        }
+    }
+
+    /// What waits for the set-aside store is tried again, if it is time.
+    pub(super) async fn place_again(&mut self, now: Instant) {
+        if self.unplaced.again.is_none_or(|again| again > now) {
+            return;
+        }
+
+        while let Some(placing) = self.unplaced.waiting.pop_front() {
+            if let Err(error) = self.try_to_put_aside(&placing.aside).await {
+                self.say_unplaced(&placing, &error);
+                self.unplaced.waiting.push_front(placing);
+                self.unplaced.again = Some(Instant::now() + ASK_AGAIN);
+                return;
+            }
+            self.placed(placing);
+        }
+        self.unplaced.again = None;
+    }
+
+    /// Everything without an outcome comes again from its source, what waits for the store with it.
+    pub(super) fn forget_unplaced(&mut self) {
+        let unplaced = std::mem::take(&mut self.unplaced);
+        for placing in unplaced.waiting {
+            self.backlog.block(placing.ending.template, false);
+        }
+    }
+
+    fn wait_for_store(&mut self, placing: Placing) {
+        self.backlog.block(placing.ending.template, true);
+        self.unplaced.waiting.push_back(placing);
+    }
+
+    fn placed(&mut self, placing: Placing) {
+        let Placing {
+            ending,
+            aside,
+            verdict,
+        } = placing;
         tracing::warn!(
             destination.name = &*self.link.destination,
             lane = %self.lane,
-            sequence = record.sequence.0,
-            person_type = %record.person_type,
+            sequence = ending.record.sequence.0,
+            person_type = %ending.record.person_type,
             topic = aside.topic.as_deref(),
-            reason = rejection.reason.as_str(),
+            reason = aside.reason,
             detail = aside.detail,
             "event set aside"
         );
-        self.backlog.set_aside(ending, rejection.verdict);
+
+        let template = ending.template;
+        self.backlog.set_aside(ending, verdict);
+        if !self.unplaced.has(template) {
+            self.backlog.block(template, false);
+        }
     }
 
-    /// Returns when it is durable, however often that is to be tried.
-    async fn put_aside(&self, aside: &Arc<SetAside>) {
-        let mut is_said = false;
-        while let Err(error) = self.try_to_put_aside(aside).await {
-            is_said = true;
-            self.link.down(
-                self.lane,
-                format!("a refused event cannot be set aside, and the destination stops: {error}"),
-                0,
-            );
-            tokio::time::sleep(ASIDE_PAUSE).await;
-        }
-
-        if is_said {
-            self.link.up(self.lane);
-        }
+    fn say_unplaced(&self, placing: &Placing, error: &str) {
+        let why = format!(
+            "{}, and the event cannot be set aside: {error}",
+            placing.aside.reason
+        );
+        let extent = Extent::Template(placing.ending.template);
+        self.link.refused(self.lane, extent, why);
     }
 
     async fn try_to_put_aside(&self, aside: &Arc<SetAside>) -> Result<(), String> {

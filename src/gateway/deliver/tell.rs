@@ -59,6 +59,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                 format!("{reason}: {detail} ({kind} topic {topic})")
             }
         };
+
         self.link.refused(self.lane, extent, why);
     }
 }

@@ -267,3 +267,32 @@ async fn a_late_topic_that_is_forbidden_keeps_no_live_event_waiting_however_much
         .collect();
     assert!(late.is_sorted() && late.len() > 300, "{late:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nothing_can_be_set_aside_only_what_is_refused_waits() {
+    let mood = |sent: &Sent| {
+        if sent.person_type == STRANGER {
+            Mood::Forbids
+        } else {
+            Mood::Takes
+        }
+    };
+    let rig = Rig::start(&[], mood).await;
+    rig.has_aside_folder(false);
+    for number in 1..=40 {
+        let person_type = [EMPLOYEE, STRANGER][number as usize % 2];
+        rig.append(number, person_type, "gate").await;
+    }
+    rig.wait(20, 0).await;
+    let said =
+        "mqtt normal: stranger is paused: not_authorised, and the event cannot be set aside: ";
+    let is_said = || {
+        let troubles = rig.link.troubles();
+        troubles.iter().any(|trouble| trouble.starts_with(said))
+    };
+    rig.until(is_said).await;
+
+    rig.has_aside_folder(true);
+    rig.until(|| rig.tally().set_aside == 10).await;
+    rig.until(|| !is_said()).await;
+}

@@ -1,4 +1,4 @@
-//! What a destination would not take (dead letters): kept whole with the reason, for an operator to see and resend.
+//! Records that a destination would not take (dead letters): kept whole with the reason, for an operator to see and resend.
 //!
 //! One file each in `aside/`, named `<epoch>-<sequence>-<destination>-<lane>`: the name is the identity, so that a crash between keeping a
 //! record and moving its cursor counts once. A full store is an error to the caller, which stops its destination; nothing is dropped.
@@ -56,9 +56,9 @@ impl Aside {
             share_bytes: max_bytes,
             rank: Rank::Middle,
         };
-        let folder = Folder::open(disk, &data_dir.join("aside"), quota, |name| {
-            is_name(name).then_some("".into())
-        })?;
+        let owner = |name: &str| is_name(name).then_some("".into());
+        let folder = Folder::open(disk, &data_dir.join("aside"), quota, owner)?;
+
         let aside = Aside {
             epoch: epoch.chars().take(8).collect(),
             folder,
@@ -69,29 +69,13 @@ impl Aside {
 
     /// Keeps it, on disk when it returns. What is there already stays as it is. Blocks for two syncs.
     pub fn put(&self, aside: &SetAside) -> Result<(), AsideError> {
-        let name = format!(
-            "{}-{:020}-{}-{}",
-            self.epoch, aside.sequence.0, aside.destination, aside.lane
-        );
-        let pictures = aside
-            .pictures
-            .iter()
-            .map(|picture| json!({"kind": picture.kind, "bytes": picture.bytes.len()}));
-        let head = json!({
-            "destination": &*aside.destination,
-            "lane": aside.lane,
-            "sequence": aside.sequence.0,
-            "at": aside.at,
-            "reason": aside.reason,
-            "detail": aside.detail,
-            "attempts": aside.attempts,
-            "topic": aside.topic,
-            "event_bytes": aside.event.len(),
-            "pictures": pictures.collect::<Vec<_>>(),
-        });
+        let (epoch, sequence) = (&self.epoch, aside.sequence.0);
+        let (destination, lane) = (&aside.destination, aside.lane);
+        let name = format!("{epoch}-{sequence:020}-{destination}-{lane}");
+
         let mut parts: Vec<&[u8]> = vec![&aside.event, b"\n"];
         parts.extend(aside.pictures.iter().map(|picture| picture.bytes.as_ref()));
-        self.folder.put(&name, &head, &parts)?;
+        self.folder.put(&name, &aside.head(), &parts)?;
         self.tell();
         Ok(())
     }
@@ -110,6 +94,26 @@ impl Aside {
     fn tell(&self) {
         let (records, bytes) = self.usage();
         metrics::aside(records, bytes);
+    }
+}
+
+impl SetAside {
+    fn head(&self) -> serde_json::Value {
+        let pictures = self.pictures.iter();
+        let pictures =
+            pictures.map(|picture| json!({"kind": picture.kind, "bytes": picture.bytes.len()}));
+        json!({
+            "destination": &*self.destination,
+            "lane": self.lane,
+            "sequence": self.sequence.0,
+            "at": self.at,
+            "reason": self.reason,
+            "detail": self.detail,
+            "attempts": self.attempts,
+            "topic": self.topic,
+            "event_bytes": self.event.len(),
+            "pictures": pictures.collect::<Vec<_>>(),
+        })
     }
 }
 

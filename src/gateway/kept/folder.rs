@@ -1,17 +1,18 @@
 //! A bounded folder of things that are kept whole, one file each: a line of JSON that says what it is, then the bytes.
 //!
 //! Promises: what [`Folder::put`] returned for is on disk, file and directory synced; a name is taken once, so that a crash between
-//! writing and whatever follows cannot keep a thing twice; a half-written file never has a name; what is kept occupies no more than
-//! the quota, and of one owner no more than his share, also while many write at once. A put costs the same however many files there
-//! are, and waits for nobody else's sync. Unknown files are left alone. Deliberately decides nothing: what is kept, and what gives
-//! way when it is full, is for `aside` and `quarantine`.
+//! writing and the next step cannot keep a thing twice; a half-written file never has a name. The files occupy no more than the quota,
+//! and those of one owner no more than its share, also while many write at once. A put costs the same however many files there are,
+//! and waits for nobody else's sync. Unknown files are left alone. Deliberately decides nothing: `aside` and `quarantine` know what is
+//! kept, and what gives way when it is full.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::system::disk::Disk;
 use crate::system::volume::{self, Rank};
@@ -29,7 +30,7 @@ pub struct Folder {
     directory: PathBuf,
     quota: Quota,
     owner: Owner,
-    kept: Mutex<Kept>,
+    contents: Mutex<Contents>,
 }
 
 /// Whose a name is; `None` if it is not one of ours.
@@ -45,9 +46,9 @@ pub struct Quota {
 }
 
 #[derive(Default)]
-struct Kept {
+struct Contents {
     /// The order of names is the order of keeping.
-    files: BTreeMap<String, Stage>,
+    files: BTreeMap<String, FileState>,
     /// Of all of them, also of those being written.
     bytes: u64,
     /// Owner → bytes.
@@ -55,7 +56,7 @@ struct Kept {
 }
 
 #[derive(Clone, Copy)]
-enum Stage {
+enum FileState {
     /// Room is taken for it.
     Unfinished {
         bytes: u64,
@@ -87,39 +88,27 @@ pub enum PutError {
 }
 
 impl Folder {
-    /// Opens it, made where it is missing. What other users could read is theirs no more.
+    /// Opens it, made where it is missing. Files that other users could read are theirs no more.
     pub fn open(disk: &Disk, directory: &Path, quota: Quota, owner: Owner) -> io::Result<Folder> {
         volume::private_folder(disk, directory)?;
-        let mut kept = Kept::default();
+        let mut contents = Contents::default();
         for path in disk.list(directory)? {
-            let path = path?;
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-                continue;
-            };
-            if name.ends_with(UNFINISHED) {
-                // Nobody counts it; the next start tries again.
-                if let Err(error) = disk.remove(&path) {
-                    tracing::warn!(%error, path = %path.display(), "what was not finished could not be removed");
-                }
-            } else if let Some(owner) = owner(name) {
-                let bytes = volume::occupied(&disk.stat(&path)?);
-                kept.charge(&owner, bytes);
-                kept.files.insert(name.to_owned(), Stage::Kept { bytes });
-            }
+            contents.find(disk, &path?, owner)?;
         }
+
         Ok(Folder {
             disk: disk.clone(),
             directory: directory.to_owned(),
             quota,
             owner,
-            kept: Mutex::new(kept),
+            contents: Mutex::new(contents),
         })
     }
 
     /// How many files there are, and what they occupy.
     pub fn usage(&self) -> (usize, u64) {
-        let kept = self.kept();
-        (kept.files.len(), kept.bytes)
+        let contents = self.contents.lock();
+        (contents.files.len(), contents.bytes)
     }
 
     /// Writes `head` as one line and `parts` behind it, and syncs file and directory. A name that is there stays as it is.
@@ -130,105 +119,125 @@ impl Folder {
         parts: &[&[u8]],
     ) -> Result<(), PutError> {
         let head = format!("{head}\n");
-        let bytes = parts
-            .iter()
-            .fold(head.len() as u64, |bytes, part| bytes + part.len() as u64);
-        let Some(room) = self.take_room(name, volume::cost(bytes))? else {
-            return Ok(());
-        };
-        room.fill(head.as_bytes(), parts)?;
+        let parts_bytes: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        let cost = volume::cost(head.len() as u64 + parts_bytes);
+
+        if let Some(reserved) = self.reserve(name, cost)? {
+            reserved.fill(head.as_bytes(), parts)?;
+        }
         Ok(())
     }
 
     /// Room for a file that will occupy so much; `None` if it is there already.
-    fn take_room<'a>(&'a self, name: &'a str, bytes: u64) -> Result<Option<Room<'a>>, PutError> {
+    fn reserve<'a>(&'a self, name: &'a str, bytes: u64) -> Result<Option<Reserved<'a>>, PutError> {
         let owner = (self.owner)(name).unwrap_or_default();
-        let mut kept = self.kept();
-        match kept.files.get(name) {
-            Some(Stage::Kept { .. }) => return Ok(None),
-            Some(Stage::Unfinished { .. }) => {
+        let mut contents = self.contents.lock();
+        match contents.files.get(name) {
+            Some(FileState::Kept { .. }) => return Ok(None),
+            Some(FileState::Unfinished { .. }) => {
                 return Err(io::Error::from(io::ErrorKind::ResourceBusy).into());
             }
             None => {}
         }
-        kept.has_room(&owner, bytes, &self.quota)?;
+
+        contents.has_room(&owner, bytes, &self.quota)?;
         if !volume::has_inodes(&self.disk, &self.directory, self.quota.rank) {
             return Err(Full::Inodes.into());
         }
-        kept.charge(&owner, bytes);
-        kept.files
-            .insert(name.to_owned(), Stage::Unfinished { bytes });
-        Ok(Some(Room {
+
+        contents.charge(&owner, bytes);
+        let unfinished = FileState::Unfinished { bytes };
+        contents.files.insert(name.to_owned(), unfinished);
+        Ok(Some(Reserved {
             folder: self,
             name,
             is_kept: false,
         }))
     }
 
-    /// Removes what `is_over` says, and forgets what an operator has removed by hand. Others may put meanwhile.
+    /// Removes the files that `is_over` says, and forgets those that an operator has removed by hand. Others may put meanwhile.
     pub fn review(&self, is_over: impl Fn(&str) -> bool) {
         let mut names = self.names_after(Bound::Unbounded);
         while let Some(last) = names.last().cloned() {
             names.retain(|name| self.is_gone(name, is_over(name)));
-            let mut kept = self.kept();
-            names.iter().for_each(|name| kept.forget(name, self.owner));
-            drop(kept);
+
+            let mut contents = self.contents.lock();
+            for name in &names {
+                contents.forget(name, self.owner);
+            }
+            drop(contents);
             names = self.names_after(Bound::Excluded(last));
         }
     }
 
     fn names_after(&self, after: Bound<String>) -> Vec<String> {
-        let kept = self.kept();
-        let finished = kept
-            .files
-            .range((after, Bound::Unbounded))
-            .filter(|(_, stage)| matches!(stage, Stage::Kept { .. }));
-        finished
-            .map(|(name, _)| name.clone())
-            .take(REVIEW_AT_ONCE)
-            .collect()
+        let contents = self.contents.lock();
+        let files = contents.files.range((after, Bound::Unbounded));
+        let finished = files.filter(|(_, state)| matches!(state, FileState::Kept { .. }));
+        let names = finished.map(|(name, _)| name.clone());
+        names.take(REVIEW_AT_ONCE).collect()
     }
 
     /// Whether a file is not there any more, once it was removed where it is over.
     fn is_gone(&self, name: &str, is_over: bool) -> bool {
         let path = self.directory.join(name);
-        if is_over && let Err(error) = self.disk.remove(&path) {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(%error, file = %name, "what is over its time could not be removed");
-            }
-            return error.kind() == io::ErrorKind::NotFound;
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        if !is_over {
+            return self.disk.stat(&path).is_err_and(|error| is_missing(&error));
         }
-        is_over
-            || self
-                .disk
-                .stat(&path)
-                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.disk.remove(&path) {
+            Err(error) if !is_missing(&error) => {
+                tracing::warn!(%error, file = %name, "what is over its time could not be removed");
+                false
+            }
+            _ => true,
+        }
     }
 }
 
-impl Kept {
-    fn has_room(&self, owner: &str, bytes: u64, quota: &Quota) -> Result<(), Full> {
-        let of_owner = self.shares.get(owner).copied().unwrap_or(0);
-        if self.bytes + bytes > quota.max_bytes {
-            return Err(Full::Bytes {
-                used: self.bytes,
-                limit: quota.max_bytes,
-            });
+impl Contents {
+    /// Takes a file that is there at start; one that was not finished is removed.
+    fn find(&mut self, disk: &Disk, path: &Path, owner: Owner) -> io::Result<()> {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Ok(());
+        };
+        if name.ends_with(UNFINISHED) {
+            // Nobody counts it; the next start tries again.
+            if let Err(error) = disk.remove(path) {
+                tracing::warn!(%error, path = %path.display(), "what was not finished could not be removed");
+            }
+            return Ok(());
         }
-        if of_owner + bytes > quota.share_bytes {
-            return Err(Full::Share {
-                used: of_owner,
-                limit: quota.share_bytes,
-            });
-        }
-        if self.files.len() >= FILES_MAX {
-            return Err(Full::Files { limit: FILES_MAX });
+
+        if let Some(owner) = owner(name) {
+            let bytes = volume::occupied(&disk.stat(path)?);
+            self.charge(&owner, bytes);
+            self.files
+                .insert(name.to_owned(), FileState::Kept { bytes });
         }
         Ok(())
+    }
+
+    fn has_room(&self, owner: &str, bytes: u64, quota: &Quota) -> Result<(), Full> {
+        let (used, limit) = (self.bytes, quota.max_bytes);
+        if used + bytes > limit {
+            return Err(Full::Bytes { used, limit });
+        }
+
+        let (used, limit) = (self.share(owner), quota.share_bytes);
+        if used + bytes > limit {
+            return Err(Full::Share { used, limit });
+        }
+
+        match self.files.len() < FILES_MAX {
+            true => Ok(()),
+            false => Err(Full::Files { limit: FILES_MAX }),
+        }
+    }
+
+    fn share(&self, owner: &str) -> u64 {
+        self.shares.get(owner).copied().unwrap_or(0)
     }
 
     fn charge(&mut self, owner: &str, bytes: u64) {
@@ -237,19 +246,14 @@ impl Kept {
     }
 
     fn forget(&mut self, name: &str, owner: Owner) {
-        let Some(Stage::Kept { bytes } | Stage::Unfinished { bytes }) = self.files.remove(name)
-        else {
+        let removed = self.files.remove(name);
+        let Some(FileState::Kept { bytes } | FileState::Unfinished { bytes }) = removed else {
             return;
         };
+
         self.bytes = self.bytes.saturating_sub(bytes);
         let owner = owner(name).unwrap_or_default();
-        let left = self
-            .shares
-            .get(&*owner)
-            .copied()
-            .unwrap_or(0)
-            .saturating_sub(bytes);
-        match left {
+        match self.share(&owner).saturating_sub(bytes) {
             0 => self.shares.remove(&*owner),
             left => self.shares.insert(owner.into_owned(), left),
         };
@@ -257,25 +261,27 @@ impl Kept {
 }
 
 /// A name that is taken and not written yet; given back when dropped, unless it was filled.
-struct Room<'a> {
+struct Reserved<'a> {
     folder: &'a Folder,
     name: &'a str,
     is_kept: bool,
 }
 
-impl Room<'_> {
+impl Reserved<'_> {
     fn fill(mut self, head: &[u8], parts: &[&[u8]]) -> io::Result<()> {
         let Folder {
             disk, directory, ..
         } = self.folder;
-        let (path, unfinished) = (
-            directory.join(self.name),
-            directory.join(format!("{}{UNFINISHED}", self.name)),
-        );
-        let written = write(disk, &unfinished, head, parts)
-            .and_then(|occupied| disk.rename(&unfinished, &path).map(|()| occupied))
-            .and_then(|occupied| disk.sync_directory(directory).map(|()| occupied));
-        match written {
+        let path = directory.join(self.name);
+        let unfinished = directory.join(format!("{}{UNFINISHED}", self.name));
+
+        let write = || {
+            let occupied = write(disk, &unfinished, head, parts)?;
+            disk.rename(&unfinished, &path)?;
+            disk.sync_directory(directory)?;
+            Ok(occupied)
+        };
+        match write() {
             Ok(occupied) => {
                 self.keep(occupied);
                 Ok(())
@@ -288,24 +294,26 @@ impl Room<'_> {
         }
     }
 
-    /// What it really occupies counts from now on.
+    /// The bytes that it really occupies count from now on.
     fn keep(&mut self, occupied: u64) {
         self.is_kept = true;
-        let mut kept = self.folder.kept();
-        kept.forget(self.name, self.folder.owner);
-        kept.charge(
-            &(self.folder.owner)(self.name).unwrap_or_default(),
-            occupied,
-        );
-        kept.files
-            .insert(self.name.to_owned(), Stage::Kept { bytes: occupied });
+        let owner = self.folder.owner;
+        let mut contents = self.folder.contents.lock();
+
+        contents.forget(self.name, owner);
+        contents.charge(&owner(self.name).unwrap_or_default(), occupied);
+        let kept = FileState::Kept { bytes: occupied };
+        contents.files.insert(self.name.to_owned(), kept);
     }
 }
 
-impl Drop for Room<'_> {
+impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.folder.kept().forget(self.name, self.folder.owner);
+            self.folder
+                .contents
+                .lock()
+                .forget(self.name, self.folder.owner);
         }
     }
 }

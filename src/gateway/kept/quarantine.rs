@@ -45,9 +45,8 @@ impl Quarantine {
             share_bytes: settings.max_bytes / 4,
             rank: Rank::Last,
         };
-        let folder = Folder::open(disk, &data_dir.join("quarantine"), quota, |name| {
-            parse(name).map(|(_, peer)| owner(peer))
-        })?;
+        let folder = Folder::open(disk, &data_dir.join("quarantine"), quota, owner)?;
+
         let (files, bytes) = folder.usage();
         metrics::quarantine(bytes);
         Ok(Quarantine {
@@ -59,25 +58,14 @@ impl Quarantine {
 
     /// Keeps `body`, on disk when it returns. Blocks for two syncs.
     pub fn keep(&self, source: &Source, refusal: &Refusal, body: &[u8]) -> Result<(), NotKept> {
+        let received = source.received_at.0.max(0);
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!(
-            "{:013}-{count:06}-{}-{}",
-            source.received_at.0.max(0),
-            refusal.code.as_str(),
-            source.peer
-        );
-        let head = json!({
-            "received_at": source.received_at,
-            "feed": source.feed,
-            "peer": source.peer,
-            "site": source.site,
-            "box": source.box_id,
-            "code": refusal.code.as_str(),
-            "field": refusal.field,
-            "message": refusal.message,
-            "bytes": body.len(),
-        });
-        let put = self.folder.put(&name, &head, &[body]);
+        let (code, peer) = (refusal.code.as_str(), &source.peer);
+        let name = format!("{received:013}-{count:06}-{code}-{peer}");
+
+        let put = self
+            .folder
+            .put(&name, &head(source, refusal, body), &[body]);
         metrics::quarantine(self.folder.usage().1);
         put.map_err(|error| match error {
             PutError::Full(full) => {
@@ -88,7 +76,7 @@ impl Quarantine {
         })
     }
 
-    /// Ends what has been kept for its time, and sees what an operator has taken away by hand. Looks at every file.
+    /// Removes bodies that were kept for their time, and sees which ones an operator has taken away by hand. Looks at every file.
     pub fn review(&self, clock: &Clock) {
         self.folder.review(|name| {
             parse(name).is_some_and(|(received, _)| clock.age(received) > self.keep)
@@ -104,6 +92,20 @@ impl NotKept {
     }
 }
 
+fn head(source: &Source, refusal: &Refusal, body: &[u8]) -> serde_json::Value {
+    json!({
+        "received_at": source.received_at,
+        "feed": source.feed,
+        "peer": source.peer,
+        "site": source.site,
+        "box": source.box_id,
+        "code": refusal.code.as_str(),
+        "field": refusal.field,
+        "message": refusal.message,
+        "bytes": body.len(),
+    })
+}
+
 /// When a body came and from whom, by its file's name.
 fn parse(name: &str) -> Option<(Timestamp, &str)> {
     let mut words = name.splitn(4, '-');
@@ -112,12 +114,13 @@ fn parse(name: &str) -> Option<(Timestamp, &str)> {
     Some((Timestamp(received), peer))
 }
 
-/// Whose share a body of this peer takes.
-fn owner(peer: &str) -> Cow<'_, str> {
-    match peer.contains(':') {
+/// Whose share a body takes, by its file's name.
+fn owner(name: &str) -> Option<Cow<'_, str>> {
+    let (_, peer) = parse(name)?;
+    Some(match peer.contains(':') {
         true => Cow::Owned(Sharer::of_peer(peer).to_string()),
         false => Cow::Borrowed(peer),
-    }
+    })
 }
 
 #[cfg(test)]

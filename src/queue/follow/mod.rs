@@ -11,6 +11,7 @@ mod replay;
 mod saved;
 mod subscription;
 mod subscriptions;
+mod type_set;
 mod verdict_log;
 mod verdicts;
 

@@ -6,11 +6,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::record_reader::{self, Batch, Item, TypeSet, Want};
+use super::progress::Progress;
+use super::record_reader::{self, Batch, Item, Want};
+use super::type_set::TypeSet;
 use crate::fault;
 use crate::queue::format::{Counts, IndexEntry};
 use crate::queue::log::Log;
@@ -19,8 +22,12 @@ use crate::queue::log::Log;
 /// and as many that were left in the middle.
 const READS_MAX: usize = 14;
 
-/// Person types that are read together. There is one line, but while a type that was paused catches up.
-pub struct Line {
+/// How long a disk that does not answer is left alone: from the first to the longest.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// Person types that are read together. There is one strand, but while a type that was paused catches up.
+pub struct Strand {
     pub types: TypeSet,
     /// Everything before was handed out, or is none of ours.
     pub next: u64,
@@ -33,25 +40,24 @@ pub struct Line {
     index: Option<Arc<Vec<IndexEntry>>>,
 }
 
-impl Line {
-    pub fn new(types: TypeSet, next: u64) -> Line {
-        let (ready, through, asked) = (VecDeque::new(), next.saturating_sub(1), Asked::default());
-        Line {
+impl Strand {
+    pub fn new(types: TypeSet, next: u64) -> Strand {
+        Strand {
             types,
             next,
-            ready,
-            through,
+            ready: VecDeque::new(),
+            through: next.saturating_sub(1),
             at_end: None,
-            asked,
+            asked: Asked::default(),
             index: None,
         }
     }
 
     /// Forgets what was read ahead.
     pub fn restart(&mut self, next: u64) {
-        *self = Line {
+        *self = Strand {
             index: self.index.take(),
-            ..Line::new(self.types, next)
+            ..Strand::new(self.types, next)
         };
     }
 
@@ -61,6 +67,14 @@ impl Line {
         self.through = batch.through;
         self.index = batch.index;
         self.at_end = (batch.through >= end.last()).then_some(level);
+    }
+
+    /// There is nothing more for its types up to `through`.
+    pub fn pass(&mut self, progress: &mut Progress, through: u64) {
+        self.next = through + 1;
+        for person_type in self.types.iter() {
+            progress.pass(person_type, through);
+        }
     }
 
     /// Whether it has something to read that is not in memory.
@@ -107,7 +121,8 @@ impl Asked {
     }
 
     pub fn unanswered(&mut self) {
-        self.again = Some(Instant::now() + record_reader::ask_again_after(self.attempts));
+        let pause = ASK_AGAIN.saturating_mul(1 << self.attempts.min(10));
+        self.again = Some(Instant::now() + pause.min(ASK_AGAIN_MAX));
         self.attempts += 1;
     }
 

@@ -1,186 +1,31 @@
-//! How records are read from the log, in batches, and their pictures, one by one.
+//! Reads records from the log, in batches.
 //!
-//! Promises: whatever is here was checked against its checksums; reading is bounded in records and bytes. What does not hold is shown as
-//! rotten, with its place; what the disk does not read is an error, to be asked again, and said with who waits for it; a place that it does
-//! not read for a long time, while it reads others, is rotten too. Deliberately keeps no place in the log, and asks nothing twice: that is
-//! the cursor's.
+//! Promises: every record here was checked against its checksums; reading is bounded in records and bytes. What does not hold is shown as
+//! rotten, with its place. A place that the disk does not read is an error, to be asked again, and said with who waits for it; one that
+//! it does not read for a long time, while it reads others, is rotten too. Deliberately keeps no place in the log, and asks nothing
+//! twice: the cursor does.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use crate::fault;
-use crate::queue::format::{Counts, IndexEntry, RecordHeader};
-use crate::queue::log::{Gap, Log, Outages, Part, ReadError, Segment};
-use boxbridge_event::{
-    Lane, NoPictures, PersonType, Picture, ReadPictures, Reading, Record, Sequence,
-};
+use self::asking::Asking;
+use self::pictures::Pictures;
+use super::type_set::TypeSet;
+use crate::queue::format::{Counts, IndexEntry};
+use crate::queue::log::{Gap, Log, Part, ReadError, Segment};
+use boxbridge_event::{Lane, PersonType, Record, Sequence};
+
+mod asking;
+mod pictures;
 
 /// Records read ahead at once.
 const BATCH_RECORDS: usize = 64;
 /// Bytes of events read ahead at once; one record may be larger.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// The pictures of one record of the log.
-struct Pictures {
-    sequence: u64,
-    header: RecordHeader,
-    segment: Arc<Segment>,
-    offset: u64,
-    asking: Asking,
-}
-
-/// Who reads, and what is done about a disk that does not answer.
-#[derive(Clone)]
-struct Asking {
-    reader: Arc<str>,
-    outages: Arc<Outages>,
-    unread_max: Duration,
-}
-
-/// How long a disk that does not answer is left alone: from the first to the longest.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
-const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
-
-impl ReadPictures for Pictures {
-    fn read(self: Arc<Self>) -> Reading {
-        Box::pin(async move {
-            let read = tokio::task::spawn_blocking(move || self.read_now()).await;
-            // Where the runtime goes down, nobody will look at the answer.
-            let not_now = || {
-                Err(NoPictures::NotNow(
-                    io::Error::from(io::ErrorKind::Interrupted).to_string(),
-                ))
-            };
-            fault::joined(read).unwrap_or_else(not_now)
-        })
-    }
-
-    fn bytes(&self) -> u64 {
-        self.header.pictures_bytes()
-    }
-}
-
-impl Pictures {
-    /// Checked, all of them.
-    fn read_now(&self) -> Result<Vec<Picture>, NoPictures> {
-        let read = self.segment.read_pictures(self.offset, &self.header);
-        let read = self.asking.judge(&self.segment, read, || {
-            format!(
-                "the pictures of record {} at {}",
-                self.sequence, self.offset
-            )
-        });
-
-        read.map_err(|error| match error {
-            ReadError::Unanswered(..) => NoPictures::NotNow(error.to_string()),
-            _ => NoPictures::Lost(error.to_string()),
-        })
-    }
-}
-
-fn read_record(
-    log: &Log,
-    segment: &Arc<Segment>,
-    reader: &Arc<str>,
-    sequence: u64,
-    entry: &IndexEntry,
-) -> Result<Record, ReadError> {
-    let asking = Asking::of(log, reader);
-    let read = match segment.read(sequence, entry) {
-        // Another cursor has waited for it.
-        Err(ReadError::Unanswered(..)) if log.is_rotten(sequence) => {
-            Err(ReadError::Rotten(sequence))
-        }
-        read => read,
-    };
-    let (header, event) = asking.judge(segment, read, || {
-        format!("record {sequence} at {}", entry.offset)
-    })?;
-
-    Ok(Record {
-        sequence: Sequence(sequence),
-        received_at: header.received_at,
-        id: header.id,
-        revision: header.revision,
-        person_type: header.person_type,
-        feed: header.feed,
-        lane: header.lane,
-        event,
-        has_pictures: !header.present.is_empty(),
-        replay: None,
-        appended_before_this_process: false,
-        picture_reader: Arc::new(Pictures {
-            sequence,
-            header,
-            segment: Arc::clone(segment),
-            offset: entry.offset,
-            asking,
-        }),
-    })
-}
-
-impl Asking {
-    fn of(log: &Log, reader: &Arc<str>) -> Asking {
-        Asking {
-            reader: Arc::clone(reader),
-            outages: Arc::clone(&log.outages),
-            unread_max: log.unread_max,
-        }
-    }
-
-    /// What a read came to: whether the disk answers is said, and what it does not read for long enough, while it reads other places of the
-    /// same file, is given up.
-    fn judge<T>(
-        &self,
-        segment: &Segment,
-        read: Result<T, ReadError>,
-        of: impl Fn() -> String,
-    ) -> Result<T, ReadError> {
-        let what = || {
-            format!(
-                "{}: reading {} of {}",
-                self.reader,
-                of(),
-                segment.path.display()
-            )
-        };
-        let (sequence, error) = match read {
-            Err(ReadError::Unanswered(sequence, error)) => (sequence, error),
-            read => {
-                self.outages.over(what);
-                return read;
-            }
-        };
-
-        let what = what();
-        if !self.has_lost(segment, &what, &error) {
-            return Err(ReadError::Unanswered(sequence, error));
-        }
-
-        tracing::error!(what, %error, "the disk reads other places and not this one: it is given up, and counts as rotten");
-        Err(ReadError::GivenUp(format!(
-            "given up after {} s of {what}: {error}",
-            self.unread_max.as_secs()
-        )))
-    }
-
-    /// Whether there is no more sense in asking again.
-    fn has_lost(&self, segment: &Segment, what: &str, error: &io::Error) -> bool {
-        self.outages.began(what, error);
-        let has_lost = self.outages.alone_for(what, segment.is_answering()) >= self.unread_max;
-        if has_lost {
-            self.outages.given_up(what);
-        }
-        has_lost
-    }
-}
-
-/// Which records to read.
-#[derive(Clone)]
+/// What to read.
 pub struct Want {
-    /// For people: who waits for them.
+    /// For people: who waits for it.
     pub reader: Arc<str>,
     /// The replay's id, where it is for one.
     pub replay: Option<String>,
@@ -190,41 +35,6 @@ pub struct Want {
     pub from: u64,
     /// The last one.
     pub through: u64,
-}
-
-/// A set of person types, one bit each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TypeSet(u8);
-
-impl TypeSet {
-    pub const ALL: TypeSet = TypeSet((1 << PersonType::ALL.len()) - 1);
-
-    pub fn of(person_type: PersonType) -> TypeSet {
-        TypeSet(1 << person_type.number())
-    }
-
-    pub fn with(self, other: TypeSet) -> TypeSet {
-        TypeSet(self.0 | other.0)
-    }
-
-    pub fn without(self, other: TypeSet) -> TypeSet {
-        TypeSet(self.0 & !other.0)
-    }
-
-    pub fn contains(self, person_type: PersonType) -> bool {
-        self.0 & (1 << person_type.number()) != 0
-    }
-
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    pub fn iter(self) -> impl Iterator<Item = PersonType> {
-        PersonType::ALL
-            .iter()
-            .copied()
-            .filter(move |person_type| self.contains(*person_type))
-    }
 }
 
 pub enum Item {
@@ -254,17 +64,45 @@ pub struct Batch {
     pub index: Option<Arc<Vec<IndexEntry>>>,
 }
 
+/// Reads on from `want.from`, up to the end of a segment at most.
+pub fn read(log: &Log, want: &Want) -> io::Result<Batch> {
+    match log.part(want.from) {
+        Some(Part::Segment(segment)) => read_segment(log, &segment, want),
+        Some(Part::Gap(gap)) => Ok(read_gap(log, &gap, want)),
+        None => Ok(Batch {
+            items: Vec::new(),
+            through: want.through,
+            index: None,
+        }),
+    }
+}
+
+fn read_gap(log: &Log, gap: &Gap, want: &Want) -> Batch {
+    let is_all_wanted = gap.last <= want.through;
+    let lane = want.lane.filter(|_| is_all_wanted);
+    let items = lane.map_or_else(Vec::new, |lane| lost(lane, want.types, gap));
+    if !items.is_empty() {
+        log.rotted(gap.first..=gap.last);
+    }
+    Batch {
+        items,
+        through: gap.last.min(want.through),
+        index: None,
+    }
+}
+
 /// The records of a gap, which nobody knows but by number: those of each type stand at a sequence of their own at its end.
-fn lost(lane: Lane, types: TypeSet, before: &Counts, after: &Counts) -> Vec<Item> {
+fn lost(lane: Lane, types: TypeSet, gap: &Gap) -> Vec<Item> {
+    let between = |before: u64, after: u64| after.saturating_sub(before);
+    let (before, after) = (&gap.before, &gap.after);
     // One that was lost alone, before the gap, counted as unknown there and as what it was here.
-    let mut left = after.lane(lane).saturating_sub(before.lane(lane));
+    let mut left = between(before.lane(lane), after.lane(lane));
     let mut sequence = after.last();
     let mut items = Vec::new();
+
     for person_type in PersonType::ALL.iter().copied() {
-        let records = after
-            .of(lane, person_type)
-            .saturating_sub(before.of(lane, person_type))
-            .min(left);
+        let of_type = |counts: &Counts| counts.of(lane, person_type);
+        let records = between(of_type(before), of_type(after)).min(left);
         left -= records;
         if records > 0 && types.contains(person_type) {
             items.push(Item::Rotten {
@@ -279,114 +117,124 @@ fn lost(lane: Lane, types: TypeSet, before: &Counts, after: &Counts) -> Vec<Item
     items
 }
 
-/// Reads on from `want.from`, up to the end of a segment at most.
-pub fn read(log: &Log, want: &Want) -> io::Result<Batch> {
-    let mut batch = Batch {
-        items: Vec::new(),
-        through: want.through,
-        index: None,
-    };
-    match log.part(want.from) {
-        None => {}
-        Some(Part::Gap(gap)) => {
-            let Gap {
-                first,
-                last,
-                before,
-                after,
-            } = *gap;
-            batch.through = last.min(want.through);
-            if let Some(lane) = want.lane.filter(|_| last <= want.through) {
-                batch.items = lost(lane, want.types, &before, &after);
-            }
-            if !batch.items.is_empty() {
-                log.rotted(first..=last);
+fn read_segment(log: &Log, segment: &Arc<Segment>, want: &Want) -> io::Result<Batch> {
+    let asking = Asking::of(log, &want.reader);
+    let index = asking.hold_index(segment, want.from)?;
+    let (chosen, mut through) = choose(segment, want)?;
+
+    let mut items = Vec::with_capacity(chosen.len());
+    for (sequence, entry) in chosen {
+        match read_item(log, segment, &asking, sequence, &entry) {
+            Ok(item) => items.push(item),
+            Err(error) if items.is_empty() => return Err(error),
+            // What stands before it goes out meanwhile.
+            Err(_) => {
+                through = sequence - 1;
+                break;
             }
         }
-        Some(Part::Segment(segment)) => read_segment(log, &segment, want, &mut batch)?,
     }
-    Ok(batch)
+    Ok(Batch {
+        items,
+        through,
+        index,
+    })
 }
 
-fn read_segment(
-    log: &Log,
-    segment: &Arc<Segment>,
-    want: &Want,
-    batch: &mut Batch,
-) -> io::Result<()> {
-    batch.index = hold_index(log, segment, want)?;
-    batch.through = segment.through().last().min(want.through);
+/// What fits into one batch, and up to where that is all.
+fn choose(segment: &Segment, want: &Want) -> io::Result<(Vec<(u64, IndexEntry)>, u64)> {
+    let is_wanted = |entry: &IndexEntry| {
+        want.lane.is_none_or(|lane| lane == entry.lane) && want.types.contains(entry.person_type)
+    };
+    let end = segment.through().last().min(want.through);
+    let mut through = end;
     let mut chosen = Vec::new();
     let mut bytes = 0;
-    let end = batch.through;
+
     segment.visit(want.from, |sequence, entry| {
         if sequence > end {
             return false;
         }
-        if want.lane.is_none_or(|lane| lane == entry.lane) && want.types.contains(entry.person_type)
-        {
+        if is_wanted(entry) {
             bytes += entry.event_bytes as usize;
-            if chosen.len() == BATCH_RECORDS || (bytes > BATCH_BYTES && !chosen.is_empty()) {
-                batch.through = sequence - 1;
+            let is_full = bytes > BATCH_BYTES && !chosen.is_empty();
+            if is_full || chosen.len() == BATCH_RECORDS {
+                through = sequence - 1;
                 return false;
             }
             chosen.push((sequence, entry.clone()));
         }
         true
     })?;
-    for (sequence, entry) in chosen {
-        let rotten = Item::Rotten {
-            sequence,
-            person_type: entry.person_type,
-            records: 1,
-        };
-        let read = if entry.lost {
-            Ok(None)
-        } else {
-            read_record(log, segment, &want.reader, sequence, &entry).map(Some)
-        };
-        let item = match read {
-            Ok(None) => rotten,
-            Ok(Some(record)) => Item::Record(Box::new(record)),
-            // What stands before it goes out meanwhile.
-            Err(ReadError::Unanswered(_, error)) if batch.items.is_empty() => return Err(error),
-            Err(ReadError::Unanswered(..)) => {
-                batch.through = sequence - 1;
-                break;
-            }
-            Err(_) => {
-                log.rotted(sequence..=sequence);
-                rotten
-            }
-        };
-        batch.items.push(item);
-    }
-    Ok(())
+    Ok((chosen, through))
 }
 
-/// Where the disk has lost the index, the records tell the same.
-fn hold_index(
+/// An error where the disk does not answer.
+fn read_item(
     log: &Log,
-    segment: &Segment,
-    want: &Want,
-) -> io::Result<Option<Arc<Vec<IndexEntry>>>> {
-    let held = segment
-        .hold_index()
-        .map_err(|error| ReadError::Unanswered(want.from, error));
+    segment: &Arc<Segment>,
+    asking: &Asking,
+    sequence: u64,
+    entry: &IndexEntry,
+) -> io::Result<Item> {
+    let is_known = !entry.lost || segment.are_records_given_up();
+    let read = match entry.lost {
+        true => Err(ReadError::Rotten(sequence)),
+        false => read_record(log, segment, asking, sequence, entry),
+    };
 
-    match Asking::of(log, &want.reader).judge(segment, held, || "the index".to_owned()) {
-        Ok(index) => Ok(index),
+    match read {
+        Ok(record) => Ok(Item::Record(Box::new(record))),
         Err(ReadError::Unanswered(_, error)) => Err(error),
         Err(_) => {
-            segment.index_given_up.store(true, Ordering::Release);
-            segment.hold_index()
+            // One that the index says is lost was counted when that was found.
+            if is_known {
+                log.rotted(sequence..=sequence);
+            }
+            Ok(Item::Rotten {
+                sequence,
+                person_type: entry.person_type,
+                records: 1,
+            })
         }
     }
 }
 
-/// How long to leave a disk alone that did not answer so many times.
-pub fn ask_again_after(attempts: u32) -> Duration {
-    ASK_AGAIN
-        .saturating_mul(1 << attempts.min(10))
-        .min(ASK_AGAIN_MAX)
+fn read_record(
+    log: &Log,
+    segment: &Arc<Segment>,
+    asking: &Asking,
+    sequence: u64,
+    entry: &IndexEntry,
+) -> Result<Record, ReadError> {
+    let read = match segment.read(sequence, entry) {
+        // Another cursor has waited for it.
+        Err(ReadError::Unanswered(..)) if log.is_rotten(sequence) => {
+            Err(ReadError::Rotten(sequence))
+        }
+        read => read,
+    };
+    let what = || format!("record {sequence} at {}", entry.offset);
+    let (header, event) = asking.judge(segment, read, what)?;
+
+    Ok(Record {
+        sequence: Sequence(sequence),
+        received_at: header.received_at,
+        id: header.id,
+        revision: header.revision,
+        person_type: header.person_type,
+        feed: header.feed,
+        lane: header.lane,
+        event,
+        has_pictures: !header.present.is_empty(),
+        replay: None,
+        appended_before_this_process: sequence <= log.last_at_start,
+        picture_reader: Arc::new(Pictures {
+            sequence,
+            header,
+            segment: Arc::clone(segment),
+            offset: entry.offset,
+            asking: asking.clone(),
+        }),
+    })
 }

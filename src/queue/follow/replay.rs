@@ -1,11 +1,17 @@
 //! A range of the log that is read again for one destination.
 //!
-//! Promises: it survives a restart from the lowest record that has no answer; it touches no count. Deliberately reads nothing:
-//! the cursor that carries it does.
+//! Promises: it survives a restart from the lowest record that has no answer; it touches no count; its memory is bounded. Deliberately
+//! reads nothing: the cursor that carries it does.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use boxbridge_event::Lane;
+
+/// So many may be handed out above the lowest one without an answer; then reading waits for that one. As many as of live records
+/// behind one that is held back: some megabytes.
+const OPEN_MAX: usize = 1 << 18;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
@@ -15,6 +21,9 @@ pub struct Replay {
     next: u64,
     /// The last sequence.
     to: u64,
+    /// Of this lane alone; `None` = of both.
+    #[serde(default)]
+    lane: Option<Lane>,
     /// The next one to hand out.
     #[serde(skip)]
     scanned: u64,
@@ -25,10 +34,15 @@ pub struct Replay {
 
 impl Replay {
     pub fn new(from: u64, to: u64) -> Replay {
+        Replay::of_lane(None, from, to)
+    }
+
+    pub fn of_lane(lane: Option<Lane>, from: u64, to: u64) -> Replay {
         Replay {
             id: uuid::Uuid::new_v4().simple().to_string(),
             next: from,
             to,
+            lane,
             scanned: from,
             open: BTreeMap::new(),
         }
@@ -38,20 +52,43 @@ impl Replay {
         self.next
     }
 
-    /// Where to read on; `None` if all of it was handed out.
+    /// Where to read on; `None` if all of it was handed out, or as much as may wait for an answer.
     pub fn reads_from(&self) -> Option<u64> {
         let from = self.scanned.max(self.next);
-        (from <= self.to).then_some(from)
+        let newest = self.open.last_key_value();
+        let is_again = newest.is_some_and(|(newest, _)| from <= *newest);
+        let has_room = is_again || self.open.len() < OPEN_MAX;
+        (from <= self.to && has_room).then_some(from)
     }
 
     pub fn to(&self) -> u64 {
         self.to
     }
 
+    pub fn lane(&self) -> Option<Lane> {
+        self.lane
+    }
+
+    pub fn has(&self, lane: Lane) -> bool {
+        self.lane.is_none_or(|only| only == lane)
+    }
+
+    /// Whether this record has no answer yet.
+    pub fn wants(&self, sequence: u64) -> bool {
+        let is_in = (self.next..=self.to).contains(&sequence);
+        is_in && !self.open.get(&sequence).copied().unwrap_or(false)
+    }
+
+    /// Records above [`Replay::position`] that were answered.
+    pub fn answered_ahead(&self) -> u64 {
+        self.open.values().filter(|answered| **answered).count() as u64
+    }
+
     /// A record was read: whether it is to be handed out.
     pub fn offer(&mut self, sequence: u64) -> bool {
         self.scanned = self.scanned.max(sequence + 1);
-        !*self.open.entry(sequence).or_insert(false)
+        let is_answered = self.open.entry(sequence).or_insert(false);
+        !*is_answered
     }
 
     /// There is nothing more up to `through`.
@@ -62,10 +99,11 @@ impl Replay {
 
     /// Takes the answer of a record that was handed out.
     pub fn answer(&mut self, sequence: u64) -> bool {
-        let Some(answered) = self.open.get_mut(&sequence).filter(|answered| !**answered) else {
+        let open = self.open.get_mut(&sequence);
+        let Some(is_answered) = open.filter(|is_answered| !**is_answered) else {
             return false;
         };
-        *answered = true;
+        *is_answered = true;
         self.settle();
         true
     }
@@ -91,8 +129,33 @@ impl Replay {
                 self.next = *first.key();
                 return;
             }
-            first.remove();
+            // Also where a rewind has not come so far again: it needs no second time.
+            let (answered, _) = first.remove_entry();
+            self.next = self.next.max(answered + 1);
         }
         self.next = self.next.max(self.scanned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_an_answer_bounds_what_a_replay_remembers_behind_it() {
+        let mut replay = Replay::new(1, u64::MAX - 1);
+        while let Some(from) = replay.reads_from() {
+            assert!(replay.offer(from));
+            assert!(from == 1 || replay.answer(from));
+            assert!(replay.open.len() <= OPEN_MAX, "{}", replay.open.len());
+        }
+
+        replay.rewind();
+        assert_eq!(replay.reads_from(), Some(1), "that one comes again");
+
+        assert!(replay.offer(1) && replay.answer(1));
+        let next = OPEN_MAX as u64 + 1;
+        assert_eq!(replay.reads_from(), Some(next));
+        assert_eq!(replay.position(), next);
     }
 }

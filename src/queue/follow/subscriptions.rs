@@ -77,7 +77,9 @@ impl Subscriptions {
         let last = segment.through().last();
         for each in self.iter() {
             let mut progress = each.progress();
+            let mut given_up = 0_u64;
             segment.visit(segment.base(), |sequence, entry| {
+                given_up += u64::from(progress.is_to_replay(sequence, entry.lane));
                 if entry.lane == each.lane {
                     progress.expire(sequence, entry.person_type, entry.received_at, rule);
                 }
@@ -87,6 +89,14 @@ impl Subscriptions {
                 progress.pass(*person_type, last);
             }
             progress.give_up_replays(last);
+            if given_up > 0 {
+                tracing::error!(
+                    destination.name = each.destination,
+                    records = given_up,
+                    rule,
+                    "a rule ended events that were to be replayed: no count has them"
+                );
+            }
         }
         Ok(())
     }

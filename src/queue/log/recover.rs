@@ -34,145 +34,124 @@ pub struct Recovered {
 
 /// Every segment of the directory, in the order of the log, with its header only.
 pub fn list(disk: &Disk, directory: &Path) -> Result<Vec<Segment>, OpenError> {
+    let listed = names(disk, directory).map_err(OpenError::io("listing", directory))?;
     let mut segments: Vec<Segment> = Vec::new();
-    for path in disk
-        .list(directory)
-        .map_err(OpenError::io("listing", directory))?
+    for name in listed
+        .iter()
+        .filter(|name| name.starts_with(SEGMENT_PREFIX))
     {
-        let path = path.map_err(OpenError::io("listing", directory))?;
-        if !path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(SEGMENT_PREFIX))
-        {
-            continue;
-        }
-        match Segment::open(disk, path.clone()) {
-            Ok(Found::Segment(segment)) => segments.push(*segment),
-            Ok(Found::Newer(found)) => {
+        let path = directory.join(name);
+        match Segment::open(disk, path.clone()).map_err(OpenError::io("opening", &path))? {
+            Found::Segment(segment) => segments.push(*segment),
+            Found::Newer(found) => {
                 return Err(OpenError::Newer {
                     path,
                     found,
                     known: VERSION,
                 });
             }
-            Ok(Found::Unknown) => {
+            Found::Unknown => {
                 tracing::error!(path = %path.display(), "not a readable segment at offset 0: left alone")
             }
             // Deleted since it was listed: only where the gateway runs and somebody looks on.
-            Ok(Found::Nothing) => {}
-            Err(error) => return Err(OpenError::io("opening", &path)(error)),
+            Found::Nothing => {}
         }
     }
+
     segments.sort_by_key(|segment| (segment.header.before.last(), segment.header.number));
     // The same segment twice (a copy) is the same records twice.
     segments.dedup_by_key(|segment| (segment.header.number, segment.header.nonce));
     Ok(segments)
 }
 
-/// The log as it is after whatever happened.
+fn names(disk: &Disk, directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for path in disk.list(directory)? {
+        let path = path?;
+        let name = path.file_name().and_then(|name| name.to_str());
+        names.extend(name.map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// The log as it is after anything that may have happened.
 pub fn recover(disk: &Disk, directory: &Path, found: Vec<Segment>) -> Result<Recovered, OpenError> {
     let headers: Vec<SegmentHeader> = found.iter().map(|segment| segment.header.clone()).collect();
-    let number = headers
-        .iter()
-        .map(|header| header.number)
-        .max()
-        .unwrap_or(0)
-        + 1;
-    let number = named_numbers(disk, directory)
-        .map_err(OpenError::io("listing", directory))?
-        .max(number);
-    let (segments, counts) = (VecDeque::new(), Counts::default());
+    let names = names(disk, directory).map_err(OpenError::io("listing", directory))?;
+    let numbers = headers.iter().map(|header| header.number);
+    let highest = numbers.chain(names.iter().filter_map(|name| named_number(name)));
+
     let mut recovered = Recovered {
-        segments,
-        counts,
-        number,
+        segments: VecDeque::new(),
+        counts: Counts::default(),
+        number: highest.max().unwrap_or(0).saturating_add(1),
         write: 1,
         unsealed: Vec::new(),
         rotten: Vec::new(),
     };
-    for (place, segment) in found.into_iter().enumerate() {
-        let next = headers.get(place + 1).map(|header| header.before);
+    let next_starts = headers.iter().skip(1).map(|header| Some(header.before));
+    for (segment, next) in found.into_iter().zip(next_starts.chain([None])) {
         recovered.take(disk, Arc::new(segment), next)?;
     }
     Ok(recovered)
 }
 
-/// One more than the highest number in a segment's name: names may lie, but must not clash.
-fn named_numbers(disk: &Disk, directory: &Path) -> io::Result<u64> {
-    let mut next = 1;
-    for path in disk.list(directory)? {
-        let path = path?;
-        let number = path.file_name().and_then(|name| {
-            name.to_str()?
-                .strip_prefix(SEGMENT_PREFIX)?
-                .parse::<u64>()
-                .ok()
-        });
-        next = next.max(number.unwrap_or(0).saturating_add(1));
-    }
-    Ok(next)
+/// The number in a segment's name, also of one that was left alone: names may lie, but must not clash.
+fn named_number(name: &str) -> Option<u64> {
+    let name = name.strip_prefix(LEFT_ALONE_PREFIX).unwrap_or(name);
+    name.strip_prefix(SEGMENT_PREFIX)?.parse().ok()
 }
 
 /// Aside, where nobody reads it: its records stand in another segment, or others have their numbers.
 fn leave_alone(disk: &Disk, segment: &Segment) {
-    let (path, name) = (
-        &segment.path,
-        segment
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy(),
-    );
+    let path = &segment.path;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.with_file_name(format!("{LEFT_ALONE_PREFIX}{name}"));
     let error = disk.rename(path, &aside).err();
     tracing::error!(path = %path.display(), aside = %aside.display(), ?error, "holds records that another segment holds too: left alone");
 }
 
 impl Recovered {
+    /// Takes the next segment in the order of the log; `next` is where the one behind it starts.
     fn take(
         &mut self,
         disk: &Disk,
         segment: Arc<Segment>,
         next: Option<Counts>,
     ) -> Result<(), OpenError> {
-        let path = segment.path.clone();
         let stands_on_another = segment.header.before.last() < self.counts.last();
         if stands_on_another && !self.is_made_later(&segment) {
             leave_alone(disk, &segment);
             return Ok(());
         }
-        if !segment
-            .load_trailer()
-            .map_err(OpenError::io("reading the trailer of", &path))?
-        {
+
+        let loaded = segment.load_trailer();
+        if !loaded.map_err(OpenError::io("reading the trailer of", &segment.path))? {
             self.scan(&segment, next)?;
         }
         if stands_on_another && segment.records() == 0 {
             leave_alone(disk, &segment);
             return Ok(());
         }
-        while let Some(other) = self
-            .segments
-            .pop_back_if(|other| segment.header.before.last() < other.through().last())
-        {
+
+        let overlaps =
+            |other: &mut Arc<Segment>| segment.header.before.last() < other.through().last();
+        while let Some(other) = self.segments.pop_back_if(overlaps) {
             leave_alone(disk, &other);
         }
         self.write = self.write.max(segment.next_write());
         self.counts = segment.through();
-        if segment.records() > 0 {
-            self.segments.push_back(segment);
-        } else if let Err(error) = disk.remove(&path) {
-            // Made and never used. It stands at the same place in the log as the next one, and the next start sees that, too.
-            tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
+        match segment.records() {
+            0 => remove_empty(disk, &segment.path),
+            _ => self.segments.push_back(segment),
         }
         Ok(())
     }
 
-    /// Than the one before it in the log. What was made later was made because the other was not there: it has gone on from its numbers.
+    /// Than the one before it in the log. It was made later because the other was not there: it has gone on from its numbers.
     fn is_made_later(&self, segment: &Segment) -> bool {
-        self.segments
-            .back()
-            .is_some_and(|other| other.header.number < segment.header.number)
+        let other = self.segments.back();
+        other.is_some_and(|other| other.header.number < segment.header.number)
     }
 
     fn scan(&mut self, segment: &Arc<Segment>, next: Option<Counts>) -> Result<(), OpenError> {
@@ -184,25 +163,29 @@ impl Recovered {
             path = %segment.path.display(), records = scan.entries.len(), end = scan.end,
             "segment without an index was scanned"
         );
+
         self.rotten.extend(scan.rotten);
         self.write = self.write.max(scan.write);
         segment.set_entries(scan.entries);
         if segment.records() == 0 {
             return Ok(());
         }
-        match segment.seal(scan.end, None, scan.write) {
+        self.seal(Unsealed {
+            segment: Arc::clone(segment),
+            end: scan.end,
+            length: None,
+            write: scan.write,
+        })
+    }
+
+    fn seal(&mut self, unsealed: Unsealed) -> Result<(), OpenError> {
+        let segment = Arc::clone(&unsealed.segment);
+        match unsealed.seal() {
             // Not now: the index stays in memory. The records must be durable all the same before anyone reads them.
             Err(error) if disk::is_passing(&error) => {
-                self.unsealed.push(Unsealed {
-                    segment: Arc::clone(segment),
-                    end: scan.end,
-                    length: None,
-                    write: scan.write,
-                });
-                segment
-                    .file
-                    .sync()
-                    .map_err(OpenError::io("syncing", &segment.path))
+                self.unsealed.push(unsealed);
+                let synced = segment.file.sync();
+                synced.map_err(OpenError::io("syncing", &segment.path))
             }
             result => result.map_err(OpenError::io("sealing", &segment.path)),
         }
@@ -213,5 +196,31 @@ impl Recovered {
         self.segments
             .iter()
             .for_each(|segment| segment.set_age(clock.age(segment.received_through())));
+    }
+}
+
+/// Made and never used. One that stays stands at the same place in the log as the next one, and the next start sees that, too.
+fn remove_empty(disk: &Disk, path: &Path) {
+    if let Err(error) = disk.remove(path) {
+        tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_a_segment_ever_had_is_given_to_no_other_also_where_it_was_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "left-alone-segment-0000000009",
+            "segment-0000000007",
+            "fresh",
+        ] {
+            std::fs::write(dir.path().join(name), "not readable").unwrap();
+        }
+        let recovered = recover(&Disk::default(), dir.path(), Vec::new()).unwrap();
+        assert_eq!(recovered.number, 10);
     }
 }

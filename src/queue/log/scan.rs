@@ -2,20 +2,22 @@
 //! rotted.
 //!
 //! Promises: every record that validates is kept, wherever it stands; a bad range is stepped over by looking for the next valid
-//! header; what is missing in between is known by number and lane, since every header says what stands before it. What was
-//! synced and is missing is rotten; what was not is torn, and a torn tail is cut. A place that the disk does not read is an error and
-//! neither of the two. Deliberately writes nothing.
+//! header; the missing records in between are known by number and lane, since every header says how many stand before it. A synced
+//! record that is missing is rotten; one that was not synced is torn, and a torn tail is cut. A place that the disk does not read is an
+//! error and neither of the two, unless the caller has given it up. Deliberately writes nothing.
 
 use std::io;
 use std::ops::RangeInclusive;
 
+use self::source::Source;
 use crate::queue::format::{
-    BLOCK, Counts, FIRST_GROUP, GROUP_HEADER, GROUP_MAGIC, GroupHeader, IndexEntry, RECORD_HEADER,
-    RECORD_MAGIC, RecordHeader, SegmentHeader, Trailer, block_after, checksum, pictures_offset,
-    record_end,
+    BLOCK, Counts, FIRST_GROUP, GROUP_HEADER, GroupHeader, IndexEntry, RECORD_HEADER, RecordHeader,
+    SegmentHeader, Trailer, block_after, checksum, pictures_offset, record_end,
 };
 use crate::system::disk::File;
 use boxbridge_event::Lane;
+
+mod source;
 
 /// What a segment holds.
 pub struct Scan {
@@ -37,13 +39,25 @@ pub enum Durable {
     Through(Counts),
 }
 
+/// What a place is that the disk does not read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    IsAnError,
+    /// As long as the disk reads the header of the file.
+    CountsAsRotten,
+}
+
 /// A gap wider than any segment can hold is not a gap.
 const GAP_MAX: u64 = 1 << 24;
-const CHUNK: usize = 64 << 10;
 
 /// The records of a segment without a trailer.
 pub fn segment(file: &File, header: &SegmentHeader, durable: Durable) -> io::Result<Scan> {
-    scan(file, header, durable, file.length()?)
+    let source = Source {
+        file,
+        length: file.length()?,
+        unread: Unread::IsAnError,
+    };
+    scan(source, header, durable)
 }
 
 /// The records of a sealed segment whose index does not validate, or is not read: so nothing is read there.
@@ -51,23 +65,27 @@ pub fn sealed(
     file: &File,
     header: &SegmentHeader,
     trailer: &Trailer,
+    unread: Unread,
 ) -> io::Result<Vec<IndexEntry>> {
-    let length = file.length()?.min(trailer.index_offset);
-    Ok(scan(file, header, Durable::Through(trailer.through), length)?.entries)
+    let source = Source {
+        file,
+        length: file.length()?.min(trailer.index_offset),
+        unread,
+    };
+    Ok(scan(source, header, Durable::Through(trailer.through))?.entries)
 }
 
-fn scan(file: &File, header: &SegmentHeader, durable: Durable, length: u64) -> io::Result<Scan> {
+fn scan(source: Source<'_>, header: &SegmentHeader, durable: Durable) -> io::Result<Scan> {
     let last = match durable {
         Durable::AsWitnessed => u64::MAX,
         // What is beyond was written, rolled back, and never answered: the next segment has these numbers.
         Durable::Through(next) => next.last(),
     };
     let mut scanner = Scanner {
-        file,
+        source,
         nonce: header.nonce,
         base: header.base(),
         last,
-        length,
         entries: Vec::new(),
         gaps: Vec::new(),
         through: header.before,
@@ -75,6 +93,7 @@ fn scan(file: &File, header: &SegmentHeader, durable: Durable, length: u64) -> i
         durable: 0,
         end: FIRST_GROUP,
     };
+
     scanner.walk()?;
     if let Durable::Through(next) = durable {
         scanner.durable = u64::MAX;
@@ -84,13 +103,12 @@ fn scan(file: &File, header: &SegmentHeader, durable: Durable, length: u64) -> i
 }
 
 struct Scanner<'a> {
-    file: &'a File,
+    source: Source<'a>,
     nonce: u64,
     /// The sequence of the first entry.
     base: u64,
     /// The highest that can be in here.
     last: u64,
-    length: u64,
     entries: Vec<IndexEntry>,
     /// Records missing before an offset, by sequence.
     gaps: Vec<(u64, RangeInclusive<u64>)>,
@@ -104,15 +122,16 @@ struct Scanner<'a> {
 impl Scanner<'_> {
     fn walk(&mut self) -> io::Result<()> {
         let mut at = FIRST_GROUP;
-        while at + GROUP_HEADER as u64 <= self.length {
-            let bytes = self.read(at, RECORD_HEADER)?;
-            at = match (self.group(&bytes, at), self.record(&bytes, at)) {
-                (Some(next), _) | (None, Some(next)) => next,
+        while at + GROUP_HEADER as u64 <= self.source.length {
+            let bytes = self.source.read(at, RECORD_HEADER)?;
+            let next = self.group(&bytes, at).or_else(|| self.record(&bytes, at));
+            at = match next {
+                Some(next) => next,
                 // Between two groups there is at most the rest of a block.
-                (None, None) if !at.is_multiple_of(BLOCK) && self.is_group(block_after(at))? => {
+                None if !at.is_multiple_of(BLOCK) && self.is_group(block_after(at))? => {
                     block_after(at)
                 }
-                (None, None) => match self.next_magic(at + 8)? {
+                None => match self.source.next_magic(at + 8)? {
                     Some(next) => next,
                     None => break,
                 },
@@ -127,12 +146,12 @@ impl Scanner<'_> {
         if group.write < self.write || !self.witness(group.next_sequence, group.urgent_before) {
             return None;
         }
+
         self.write = group.write;
         self.durable = self.durable.max(group.durable_through);
-        let next = if group.records == 0 {
-            at + group.bytes.max(BLOCK)
-        } else {
-            at + GROUP_HEADER as u64
+        let next = match group.records {
+            0 => at + group.bytes.max(BLOCK),
+            _ => at + GROUP_HEADER as u64,
         };
         self.end = self.end.max(next);
         Some(next)
@@ -143,12 +162,14 @@ impl Scanner<'_> {
     fn record(&mut self, bytes: &[u8], at: u64) -> Option<u64> {
         let record = RecordHeader::decode(bytes, self.nonce, at)?;
         let end = record_end(at, record.event_bytes, record.pictures_bytes());
-        if record.write < self.write || record.sequence > self.last || end > self.length {
+        let is_of_old = record.write < self.write || record.sequence > self.last;
+        if is_of_old || end > self.source.length {
             return None;
         }
         if !self.witness(record.sequence, record.urgent_before) {
             return None;
         }
+
         self.write = record.write;
         self.through.add(record.lane, record.person_type, 1);
         self.entries.push(IndexEntry::of(&record, at));
@@ -156,32 +177,26 @@ impl Scanner<'_> {
         Some(end)
     }
 
-    /// Something valid says which sequence comes next and how many urgent ones came before: what is missing is filled in as lost,
+    /// Something valid says which sequence comes next and how many urgent ones came before: missing ones are filled in as lost,
     /// the urgent ones first. False where it contradicts what was already found.
     fn witness(&mut self, next_sequence: u64, urgent_before: u64) -> bool {
         if next_sequence > self.last.saturating_add(1) {
             return false;
         }
-        let Some(missing) = next_sequence
-            .checked_sub(self.through.last() + 1)
-            .filter(|missing| *missing < GAP_MAX)
-        else {
+        let found = self.through.last();
+        let missing = next_sequence.checked_sub(found + 1);
+        let Some(missing) = missing.filter(|missing| *missing < GAP_MAX) else {
             return false;
         };
-        let urgent = urgent_before
-            .saturating_sub(self.through.lane(Lane::Urgent))
-            .min(missing);
         if missing > 0 {
-            self.gaps.push((
-                self.end,
-                self.through.last() + 1..=self.through.last() + missing,
-            ));
+            self.gaps.push((self.end, found + 1..=found + missing));
         }
+
+        let urgent = urgent_before.saturating_sub(self.through.lane(Lane::Urgent));
         for number in 0..missing {
-            let lost = IndexEntry::lost(if number < urgent {
-                Lane::Urgent
-            } else {
-                Lane::Normal
+            let lost = IndexEntry::lost(match number < urgent {
+                true => Lane::Urgent,
+                false => Lane::Normal,
             });
             self.through.add(lost.lane, lost.person_type, 1);
             self.entries.push(lost);
@@ -189,33 +204,28 @@ impl Scanner<'_> {
         true
     }
 
-    /// Judges what was not known to be synced, and cuts the torn tail.
+    /// Judges records that were not known to be synced, and cuts the torn tail.
     fn finish(mut self) -> io::Result<Scan> {
-        let synced = self
-            .gaps
-            .iter()
-            .filter(|(before, _)| *before < self.durable);
-        let mut rotten: Vec<_> = synced.map(|(_, missing)| missing.clone()).collect();
         let mut whole = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             whole.push(!entry.lost && (entry.offset < self.durable || self.is_whole(entry)?));
         }
-        while let (Some(entry), Some(false)) = (self.entries.last(), whole.last()) {
-            // A lost one at the very end stands there because a later header told of it.
-            if entry.lost {
-                break;
-            }
-            self.entries.pop();
-            whole.pop();
-        }
+        self.cut_tail(&mut whole);
+
+        let durable = self.durable;
+        let gaps = self.gaps.into_iter();
+        let synced = gaps.filter(|(before, _)| *before < durable);
+        let mut rotten: Vec<_> = synced.map(|(_, missing)| missing).collect();
         for ((sequence, entry), whole) in (self.base..).zip(&mut self.entries).zip(whole) {
-            if !whole && !entry.lost {
-                entry.lost = true;
-                if entry.offset < self.durable {
-                    rotten.push(sequence..=sequence);
-                }
+            if whole || entry.lost {
+                continue;
+            }
+            entry.lost = true;
+            if entry.offset < durable {
+                rotten.push(sequence..=sequence);
             }
         }
+
         Ok(Scan {
             entries: self.entries,
             end: block_after(self.end),
@@ -224,21 +234,28 @@ impl Scanner<'_> {
         })
     }
 
-    /// Whether event and pictures hold: only asked of what nothing witnesses as synced.
+    /// A lost one at the very end stays: it stands there because a later header told of it.
+    fn cut_tail(&mut self, whole: &mut Vec<bool>) {
+        let is_torn = |entry: &mut IndexEntry| !entry.lost;
+        while whole.last() == Some(&false) && self.entries.pop_if(is_torn).is_some() {
+            whole.pop();
+        }
+    }
+
+    /// Whether event and pictures hold: only asked where nothing witnesses that they were synced.
     fn is_whole(&self, entry: &IndexEntry) -> io::Result<bool> {
-        let header = self.read(entry.offset, RECORD_HEADER)?;
+        let header = self.source.read(entry.offset, RECORD_HEADER)?;
         let Some(header) = RecordHeader::decode(&header, self.nonce, entry.offset) else {
             return Ok(false);
         };
+
         let at = entry.offset + RECORD_HEADER as u64;
-        if checksum(self.nonce, at, &self.read(at, header.event_bytes as usize)?)
-            != header.event_crc
-        {
+        if !self.holds(at, header.event_bytes, header.event_crc)? {
             return Ok(false);
         }
         let mut at = pictures_offset(entry.offset, header.event_bytes);
         for (_, picture) in header.present() {
-            if checksum(self.nonce, at, &self.read(at, picture.bytes as usize)?) != picture.crc {
+            if !self.holds(at, picture.bytes, picture.crc)? {
                 return Ok(false);
             }
             at += u64::from(picture.bytes);
@@ -246,35 +263,14 @@ impl Scanner<'_> {
         Ok(true)
     }
 
+    fn holds(&self, at: u64, bytes: u32, crc: u32) -> io::Result<bool> {
+        let bytes = self.source.read(at, bytes as usize)?;
+        Ok(checksum(self.nonce, at, &bytes) == crc)
+    }
+
     fn is_group(&self, at: u64) -> io::Result<bool> {
-        Ok(GroupHeader::decode(&self.read(at, GROUP_HEADER)?, self.nonce, at).is_some())
-    }
-
-    /// The next place, on 8 bytes, that starts like a header of ours.
-    fn next_magic(&self, from: u64) -> io::Result<Option<u64>> {
-        let (group, record) = (GROUP_MAGIC.to_le_bytes(), RECORD_MAGIC.to_le_bytes());
-        let mut at = from.next_multiple_of(8);
-        while at < self.length {
-            let chunk = self.read(at, CHUNK)?;
-            let found = chunk
-                .chunks_exact(8)
-                .position(|word| word.starts_with(&group) || word.starts_with(&record));
-            if let Some(found) = found {
-                return Ok(Some(at + found as u64 * 8));
-            }
-            at += CHUNK as u64;
-        }
-        Ok(None)
-    }
-
-    /// Up to `length` bytes; fewer at the end of the file.
-    fn read(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
-        let there = usize::try_from(self.length.saturating_sub(at))
-            .unwrap_or(usize::MAX)
-            .min(length);
-        let mut bytes = vec![0; there];
-        self.file.read_exact_at(&mut bytes, at)?;
-        Ok(bytes)
+        let bytes = self.source.read(at, GROUP_HEADER)?;
+        Ok(GroupHeader::decode(&bytes, self.nonce, at).is_some())
     }
 }
 

@@ -40,8 +40,7 @@ pub struct Segment {
     /// Whether its pictures were given up, and whether all of their room was given back.
     pub punched: AtomicBool,
     pub given_back: AtomicBool,
-    /// The disk does not read the place of its index: the records tell the same.
-    pub index_given_up: AtomicBool,
+    told_by: Mutex<ToldBy>,
     /// How old its newest record was at `seen`: from there on, age is uptime.
     age: Mutex<(Instant, Duration)>,
 }
@@ -58,6 +57,16 @@ enum Contents {
         trailer: Trailer,
         index: Weak<Vec<IndexEntry>>,
     },
+}
+
+/// Who tells which records a sealed segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToldBy {
+    Index,
+    /// The disk does not read the place of the index.
+    Records,
+    /// It does not read one of the records either.
+    RecordsThatAreRead,
 }
 
 /// What stands at the path of a segment.
@@ -127,7 +136,7 @@ impl Segment {
             allocated,
             punched: AtomicBool::new(false),
             given_back: AtomicBool::new(false),
-            index_given_up: AtomicBool::new(false),
+            told_by: Mutex::new(ToldBy::Index),
             age: Mutex::new((Instant::now(), Duration::ZERO)),
         })
     }

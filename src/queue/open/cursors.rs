@@ -1,9 +1,10 @@
 //! The cursors at start: their slots, and what is made of them.
 //!
 //! Promises: a destination that is not configured any more has nothing waiting, or the queue does not open; one whose slots cannot be
-//! read gets everything again. Deliberately reads no record.
+//! read gets everything again, in the lane whose slots they were. Deliberately reads no record.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,19 +76,25 @@ impl FoundCursors {
         returned: &[Stretch],
     ) -> Result<Vec<Arc<Subscription>>, OpenError> {
         self.nothing_waits(log, destinations)?;
-        let unreadable = self.unreadable(manifest);
+        let unreadable: BTreeMap<String, Vec<Lane>> = self.unreadable(manifest);
 
         let mut subscriptions = Vec::new();
         for cursor in self.0 {
             if !cursor.is_of(destinations) {
                 continue;
             }
-            let is_unreadable = unreadable.contains(&cursor.destination);
-            let replays = match (cursor.lane, &cursor.found.saved) {
-                (Lane::Normal, _) if is_unreadable => cursor.everything(log),
-                (Lane::Normal, Some(saved)) => of_returned(saved, returned),
-                _ => Vec::new(),
-            };
+            let mut replays = Vec::new();
+            if cursor.lane == Lane::Normal {
+                let lost = unreadable.get(&cursor.destination);
+                let again = lost
+                    .map(|lanes| cursor.everything_of(lanes, log))
+                    .transpose();
+                let again =
+                    again.map_err(OpenError::io("reading the indexes of", &log.directory))?;
+                let saved = cursor.found.saved.as_ref();
+                replays.extend(again.flatten());
+                replays.extend(saved.iter().flat_map(|saved| of_returned(saved, returned)));
+            }
             let path = cursor_path(&log.directory, &cursor.destination, cursor.lane);
             let subscription =
                 Subscription::open(log, &cursor.destination, cursor.lane, cursor.found, replays)
@@ -97,14 +104,18 @@ impl FoundCursors {
         Ok(subscriptions)
     }
 
-    /// Destinations that followed the log, and nobody knows how far.
-    fn unreadable(&self, manifest: &Manifest) -> Vec<String> {
-        let is_unreadable = |name: &&String| {
-            let mut cursors = self.0.iter();
-            cursors.any(|cursor| cursor.destination == **name && cursor.found.is_unreadable())
-        };
-        let known = manifest.destinations.iter();
-        known.filter(is_unreadable).cloned().collect()
+    /// Destinations that followed the log, with the lanes in which nobody knows how far.
+    fn unreadable(&self, manifest: &Manifest) -> BTreeMap<String, Vec<Lane>> {
+        let mut unreadable: BTreeMap<String, Vec<Lane>> = BTreeMap::new();
+        let followed = self
+            .0
+            .iter()
+            .filter(|cursor| manifest.knows(&cursor.destination));
+        for cursor in followed.filter(|cursor| cursor.found.is_unreadable()) {
+            let lanes = unreadable.entry(cursor.destination.clone()).or_default();
+            lanes.push(cursor.lane);
+        }
+        unreadable
     }
 
     /// Whether a destination that is not configured any more has had everything, in both lanes.
@@ -136,16 +147,28 @@ impl FoundCursor {
         destinations.contains(&self.destination.as_str())
     }
 
-    /// A replay of all that is there.
-    fn everything(&self, log: &Log) -> Vec<Replay> {
-        tracing::error!(
-            destination.name = self.destination,
-            "a cursor is unreadable: everything that is kept goes out again"
-        );
+    /// A replay of all that is there of these lanes, whose cursors are lost.
+    fn everything_of(&self, lanes: &[Lane], log: &Log) -> io::Result<Option<Replay>> {
         let last = log.counts().last();
-        let oldest = log.oldest().filter(|oldest| *oldest <= last);
-        let replay = oldest.map(|oldest| Replay::new(oldest, last));
-        replay.into_iter().collect()
+        let Some(oldest) = log.oldest().filter(|oldest| *oldest <= last) else {
+            return Ok(None);
+        };
+        for lane in lanes {
+            let records = log.waiting(*lane, |_| oldest.saturating_sub(1))?;
+            tracing::error!(
+                destination.name = self.destination,
+                %lane,
+                records,
+                "a cursor is unreadable: what is kept of its lane goes out again as a replay"
+            );
+        }
+
+        // In one replay both keep their order.
+        let only = match lanes {
+            [lane] => Some(*lane),
+            _ => None,
+        };
+        Ok(Some(Replay::of_lane(only, oldest, last)))
     }
 }
 

@@ -59,6 +59,7 @@ impl Left {
             let mut topics = self.topics.iter();
             topics.find(|((other, of), _)| other == device && *of == template)
         };
+
         let lowest = [
             self.templates[template.index()],
             self.devices.get(device).copied(),
@@ -287,6 +288,7 @@ impl<T> Window<T> {
                 true if span < SPAN_HELD / 2 => Reading::Resume(*person_type),
                 _ => continue,
             };
+
             self.unread[usize::from(person_type.number())] = matches!(reading, Reading::Pause(_));
             readings.push(reading);
         }

@@ -62,6 +62,7 @@ impl Pace {
         {
             (self.rate, self.seen_at) = (None, None);
         }
+
         if self.round.is_none() && in_flight >= FILLED {
             self.round = Some(Round {
                 began: now,
@@ -80,6 +81,7 @@ impl Pace {
         if round.answered < round.in_flight && took < ROUND_MAX {
             return;
         }
+
         // What a moment carries is beyond any window: no division by nothing.
         let seen = round.answered as f64 / took.as_secs_f64().max(0.000_1);
         self.rate = Some(
@@ -94,6 +96,7 @@ impl Pace {
                 .max(1.0),
         );
         self.seen_at = Some(now);
+
         self.round = (in_flight >= FILLED).then_some(Round {
             began: now,
             in_flight,

@@ -74,6 +74,7 @@ impl<T> Window<T> {
                 is_meant(entry) && entry.refused.is_some_and(|(other, _)| other == template)
             })
         };
+
         let retrying: Vec<_> = self.retrying.iter().copied().filter(is_of_it).collect();
         retrying
             .into_iter()

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use super::template::Template;
 use boxbridge_event::Sequence;
 
+mod gate;
+
+use gate::{Deaths, Gate};
+
 /// Deaths alone after which a record is held back.
 const DEATHS_BEFORE_SUSPICION: u32 = 2;
 const DEATHS_BEFORE_CONDEMNATION: u32 = 3;
@@ -23,13 +27,6 @@ const PROMPT: Duration = Duration::from_secs(5);
 const ACCIDENT_COUNTS: Duration = Duration::from_secs(600);
 /// Deaths in company after which a record is tried alone: the second set is small, since trust grows slowly.
 const COMPANY_BEFORE_ISOLATION: u32 = 2;
-/// Between two trials of what kills; doubled up to the last.
-const PAUSE_FIRST: Duration = Duration::from_secs(1);
-const PAUSE_LAST: Duration = Duration::from_secs(60);
-/// So many killers of a template, and the pause does not grow yet: they may be neighbours, sent by one odd device.
-const NEIGHBOURS: usize = 4;
-/// Killers remembered per template. With more in a row than this a template has only its pauses.
-const KILLERS_MAX: usize = 64;
 /// A new session is for the others first: a trial would end it before they have been read.
 const LISTEN: Duration = Duration::from_millis(300);
 
@@ -62,7 +59,7 @@ pub enum Trial {
 }
 
 #[derive(Default)]
-pub struct Suspicion {
+pub(super) struct Suspicion {
     /// When the connection died with nothing in flight, or on a record that passed later: the last few.
     accidents: VecDeque<Instant>,
     /// How many may be in flight; `None` = as many as the window has.
@@ -92,30 +89,6 @@ struct Mark {
     alone: Deaths,
 }
 
-/// Deaths of one record alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Deaths {
-    /// Promptly, and the destination was there again at once.
-    clear: u32,
-    /// Not so: it may have died of something else.
-    crashes: u32,
-}
-
-impl Deaths {
-    fn count(&mut self, is_prompt: bool) {
-        let deaths = if is_prompt {
-            &mut self.clear
-        } else {
-            &mut self.crashes
-        };
-        *deaths += 1;
-    }
-
-    fn total(self) -> u32 {
-        self.clear + self.crashes
-    }
-}
-
 /// A death of one record alone, to be judged by what the next attempt to connect finds.
 #[derive(Clone, Copy, Debug)]
 struct Death {
@@ -124,54 +97,6 @@ struct Death {
     is_prompt: bool,
     /// Others had passed since the last death of its template.
     among_the_living: bool,
-}
-
-/// A template of which a record kills.
-#[derive(Debug)]
-struct Gate {
-    /// Held back, with their deaths alone.
-    killers: BTreeMap<Sequence, Deaths>,
-    /// The next trial.
-    until: Instant,
-    pause: Duration,
-    /// It killed while others passed: it is not the destination.
-    is_established: bool,
-    /// Another record of the template has passed: the template flows, its killers do not.
-    is_open: bool,
-    /// How many records had been answered when one of it last killed.
-    answered_before: u64,
-    said: Option<Finding>,
-}
-
-impl Gate {
-    fn new(now: Instant, answered_before: u64) -> Gate {
-        Gate {
-            killers: BTreeMap::new(),
-            until: now,
-            pause: PAUSE_FIRST,
-            is_established: false,
-            is_open: false,
-            answered_before,
-            said: None,
-        }
-    }
-
-    /// Those with the fewest deaths first: one that came under suspicion by chance is not to wait behind one that kills each time.
-    fn by_deaths(&self) -> Vec<Sequence> {
-        let mut killers: Vec<_> = self
-            .killers
-            .iter()
-            .map(|(sequence, deaths)| (deaths.total(), *sequence))
-            .collect();
-        killers.sort_unstable();
-        killers.into_iter().map(|(_, sequence)| sequence).collect()
-    }
-
-    /// Without this killer; whether there is another.
-    fn outlives(&mut self, sequence: Sequence) -> bool {
-        self.killers.remove(&sequence);
-        !self.killers.is_empty()
-    }
 }
 
 impl Suspicion {
@@ -228,6 +153,7 @@ impl Suspicion {
     pub fn trials(&self, now: Instant) -> Vec<Trial> {
         let mut gates: Vec<_> = self.gates.iter().collect();
         gates.sort_by_key(|(_, gate)| gate.until);
+
         let trial =
             |(template, gate): (&Template, &Gate)| match (gate.is_open, self.due(gate) <= now) {
                 (true, true) => gate
@@ -258,31 +184,13 @@ impl Suspicion {
             return Blame::Connection;
         }
         self.trust = Some(1);
-        if let [
-            Victim {
-                sequence,
-                template,
-                submitted_at,
-            },
-        ] = *submitted
-        {
-            let last = self
-                .gates
-                .get_mut(&template)
-                .map(|gate| std::mem::replace(&mut gate.answered_before, self.answered));
-            let among_the_living =
-                last.is_some_and(|answered_before| self.answered > answered_before);
-            let is_prompt = now.saturating_duration_since(submitted_at) < PROMPT;
-            let death = Death {
-                template,
-                sequence,
-                is_prompt,
-                among_the_living,
-            };
+        if let [victim] = *submitted {
+            let death = self.death_of(victim, now);
             self.last_death = Some(death);
             return self.death_alone(death, now);
         }
-        // Whoever was not there this time is not what kills again and again.
+
+        // A record that was not there this time is not what kills again and again.
         self.marks.retain(|sequence, mark| {
             mark.alone.total() > 0 || submitted.iter().any(|victim| victim.sequence == *sequence)
         });
@@ -292,63 +200,48 @@ impl Suspicion {
         Blame::Connection
     }
 
+    fn death_of(&mut self, victim: Victim, now: Instant) -> Death {
+        let gate = self.gates.get_mut(&victim.template);
+        let last = gate.map(|gate| std::mem::replace(&mut gate.answered_before, self.answered));
+        Death {
+            template: victim.template,
+            sequence: victim.sequence,
+            is_prompt: now.saturating_duration_since(victim.submitted_at) < PROMPT,
+            among_the_living: last.is_some_and(|answered_before| self.answered > answered_before),
+        }
+    }
+
     fn death_alone(&mut self, death: Death, now: Instant) -> Blame {
         let Death {
-            template,
-            sequence,
-            is_prompt,
-            among_the_living,
+            template, sequence, ..
         } = death;
         // It kills under another topic now: what it did under the first says nothing of this one.
         self.gates
             .retain(|other, gate| *other == template || gate.outlives(sequence));
-        if let Some(deaths) = self
-            .gates
-            .get_mut(&template)
-            .and_then(|gate| gate.killers.get_mut(&sequence))
-        {
-            deaths.count(is_prompt);
-            return self.killed_again(template, among_the_living, now);
+        let gate = self.gates.get_mut(&template);
+        if let Some(gate) = gate.filter(|gate| gate.killers.contains_key(&sequence)) {
+            return killed_again(gate, death, now);
         }
+
         let mark = self.marks.entry(sequence).or_default();
-        mark.alone.count(is_prompt);
+        mark.alone.count(death.is_prompt);
         let deaths = mark.alone;
         if deaths.total() < DEATHS_BEFORE_SUSPICION {
             return Blame::Record;
         }
         self.marks.remove(&sequence);
-        let gate = self
-            .gates
-            .entry(template)
-            .or_insert_with(|| Gate::new(now, self.answered));
-        if gate.killers.len() < KILLERS_MAX {
-            gate.killers.insert(sequence, deaths);
-        }
-        let is_learning = gate.killers.len() <= 2;
-        // What passed before it was another kind of record, or the rules have changed.
-        gate.is_open = false;
-        gate.until = now + gate.pause;
-        if gate.killers.len() > NEIGHBOURS && (among_the_living || gate.is_established) {
-            gate.pause = (gate.pause * 2).min(PAUSE_LAST);
-        }
-        if is_learning || among_the_living {
-            Blame::Record
-        } else {
-            Blame::Connection
-        }
+        self.suspect(death, deaths, now)
     }
 
-    /// Where nothing else passes it may be the destination, and what comes back is not to wait: only then the pause stays short.
-    fn killed_again(&mut self, template: Template, among_the_living: bool, now: Instant) -> Blame {
-        let Some(gate) = self.gates.get_mut(&template) else {
-            return Blame::Connection;
-        };
-        let is_itself = among_the_living || gate.is_established;
-        gate.until = now + gate.pause;
-        if is_itself {
-            gate.pause = (gate.pause * 2).min(PAUSE_LAST);
-        }
-        if is_itself {
+    fn suspect(&mut self, death: Death, deaths: Deaths, now: Instant) -> Blame {
+        let gate = self.gates.entry(death.template);
+        let gate = gate.or_insert_with(|| Gate::new(now, self.answered));
+        gate.add(death.sequence, deaths);
+
+        let is_learning = gate.killers.len() <= 2;
+        let is_itself = death.among_the_living || gate.is_established;
+        gate.pause(is_itself && !gate.has_neighbours_only(), now);
+        if is_learning || death.among_the_living {
             Blame::Record
         } else {
             Blame::Connection
@@ -357,39 +250,32 @@ impl Suspicion {
 
     /// The destination was not there: the last death may have been its own.
     pub fn unreachable(&mut self) {
-        let Some(Death {
-            template,
-            sequence,
-            is_prompt,
-            ..
-        }) = self.last_death.take()
-        else {
+        let Some(death) = self.last_death.take() else {
             return;
         };
-        let gate = self.gates.get_mut(&template);
+        let gate = self.gates.get_mut(&death.template);
         let is_open = gate.as_ref().is_some_and(|gate| gate.is_open);
-        let killer = gate.and_then(|gate| gate.killers.get_mut(&sequence));
-        let Some(deaths) =
-            killer.or_else(|| self.marks.get_mut(&sequence).map(|mark| &mut mark.alone))
-        else {
+        let killer = gate.and_then(|gate| gate.killers.get_mut(&death.sequence));
+        let mark = self.marks.get_mut(&death.sequence);
+        let Some(deaths) = killer.or_else(|| mark.map(|mark| &mut mark.alone)) else {
             return;
         };
-        if is_prompt {
+
+        if death.is_prompt {
             deaths.clear = deaths.clear.saturating_sub(1);
             deaths.crashes += 1;
         }
         if is_open && deaths.total() >= CRASHES_BEFORE_CONDEMNATION {
-            self.condemned.insert(sequence);
+            self.condemned.insert(death.sequence);
         }
     }
 
     /// The destination is there; what its last death says now.
     pub fn reached(&mut self, now: Instant) -> Option<(Template, Finding)> {
         self.listens_until = Some(now + LISTEN);
-        let death = self
-            .last_death
-            .take()
-            .filter(|death| death.among_the_living)?;
+        let death = self.last_death.take();
+        let death = death.filter(|death| death.among_the_living)?;
+
         let needed = DEATHS_BEFORE_CONDEMNATION + self.accidents_since(now);
         let gate = self.gates.get_mut(&death.template)?;
         gate.is_established = true;
@@ -402,6 +288,7 @@ impl Suspicion {
             }
             return None;
         }
+
         let finding = if gate.killers.len() > 1 {
             Finding::Paused
         } else {
@@ -446,12 +333,26 @@ impl Suspicion {
         if died_alone || self.holds(sequence) {
             self.accident(now);
         }
-        if let Some(gate) = self.gates.get_mut(&template).filter(|gate| !gate.is_open) {
-            gate.is_open = true;
-            gate.until = now;
-            gate.pause = PAUSE_FIRST;
-            gate.said = None;
+
+        let gate = self.gates.get_mut(&template);
+        if let Some(gate) = gate.filter(|gate| !gate.is_open) {
+            gate.open(now);
         }
         self.answered(sequence);
+    }
+}
+
+/// Where nothing else passes it may be the destination, and what comes back is not to wait: only then the pause stays short.
+fn killed_again(gate: &mut Gate, death: Death, now: Instant) -> Blame {
+    if let Some(deaths) = gate.killers.get_mut(&death.sequence) {
+        deaths.count(death.is_prompt);
+    }
+
+    let is_itself = death.among_the_living || gate.is_established;
+    gate.pause(is_itself, now);
+    if is_itself {
+        Blame::Record
+    } else {
+        Blame::Connection
     }
 }

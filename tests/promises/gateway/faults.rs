@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use boxbridge::app::{build, keep_delivering};
 use boxbridge::gateway::kept::Aside;
-use boxbridge::gateway::{Ages, Backlog, Delivery, Fetches, Render as _, ToBus};
+use boxbridge::gateway::{Ages, Backlog, Delivery, DiskLog, Fetches, Render as _, ToBus, Unplaced};
 use boxbridge::ingest::{self, Accept, Listener, Received, Room, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
@@ -110,6 +110,11 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         queue.epoch(),
         boxbridge::normalize::table,
     )));
+    let clock = Arc::new(Clock::open(&Disk::default(), folder.path()));
+    let source = DiskLog {
+        cursor: queue.cursor("mqtt", Lane::Normal).unwrap(),
+        ages: Arc::new(Ages::new(clock, queue.newest())),
+    };
     let delivery = Delivery {
         lane: Lane::Normal,
         destination: Arc::new(Faulty {
@@ -117,11 +122,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
             delivered,
             link: Arc::clone(&link),
         }),
-        backlog: Backlog::new(
-            queue.cursor("mqtt", Lane::Normal).unwrap(),
-            &config.send,
-            render.poison(),
-        ),
+        backlog: Backlog::new(source, &config.send, render.poison()),
         render,
         verdicts: None,
         aside: Arc::new(
@@ -130,11 +131,8 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         link: Arc::clone(&link),
         retry_max: config.send.retry_max,
         is_expiring: false,
-        ages: Arc::new(Ages::new(
-            Arc::new(Clock::open(&Disk::default(), folder.path())),
-            queue.newest(),
-        )),
         fetches: Fetches::default(),
+        unplaced: Unplaced::default(),
     };
     let stop = CancellationToken::new();
     let delivering = tokio::spawn(keep_delivering(delivery, stop.clone()));

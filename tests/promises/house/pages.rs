@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::parts::gateway::Gateway;
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
@@ -19,6 +19,7 @@ const PAGES: [&str; 10] = [
     "docs/install.md",
     "docs/measure.md",
     "docs/operations.md",
+    "docs/performance.md",
 ];
 
 fn path(page: &str) -> PathBuf {

@@ -10,4 +10,5 @@ mod restarts;
 mod rot;
 pub mod support;
 mod unread;
+mod waiting;
 mod witness;

@@ -205,6 +205,47 @@ async fn an_unreadable_cursor_repeats_everything_as_a_replay_and_loses_nothing()
 }
 
 #[tokio::test]
+async fn a_lost_cursor_repeats_its_own_lane_alone_and_what_is_still_to_do_is_counted() {
+    for lost in [Lane::Normal, Lane::Urgent] {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = open(dir.path(), &["mqtt"]);
+        append(&queue, 1..=6, PersonType::Visitor, Lane::Normal).await;
+        append(&queue, 7..=12, PersonType::Blacklist, Lane::Urgent).await;
+        for lane in [Lane::Normal, Lane::Urgent] {
+            drain(&mut queue.cursor("mqtt", lane).unwrap(), 6).await;
+        }
+        queue.shutdown().await;
+        let path = files(dir.path(), &format!("cursor-mqtt-{lost}")).remove(0);
+        std::fs::remove_file(path).unwrap();
+
+        let queue = open(dir.path(), &["mqtt"]);
+        let to_replay = || {
+            let status = queue.status();
+            let mut followers = status.followers.iter();
+            let normal = followers.find(|follower| follower.lane == Lane::Normal);
+            let normal = normal.unwrap();
+            (normal.replaying, normal.oldest_waiting.is_some())
+        };
+        assert_eq!(to_replay(), (6, true), "{lost}");
+        let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
+        let mut handed_out = Vec::new();
+        for _ in 0..6 {
+            let record = step(cursor.next()).await;
+            assert!(record.replay.is_some() && record.lane == lost, "{lost}");
+            handed_out.push(record.sequence);
+        }
+        // In any order: what is answered is not to do any more.
+        for (answered, sequence) in (1..).zip(handed_out.into_iter().rev()) {
+            cursor.answer(sequence, Outcome::Delivered);
+            assert_eq!(to_replay().0, 6 - answered, "{lost}");
+        }
+        assert_eq!(to_replay(), (0, false), "{lost}");
+        assert_identity(&queue);
+        queue.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn after_a_restart_records_of_several_types_come_in_the_order_they_were_appended() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path(), &["mqtt"]);

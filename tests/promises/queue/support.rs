@@ -13,7 +13,7 @@ use boxbridge_event::{
 use sha2::{Digest, Sha256};
 
 /// Nothing in these tests takes that long; it bounds what would hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn step<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)

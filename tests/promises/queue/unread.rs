@@ -17,7 +17,7 @@ use crate::queue::support::{
 /// A disk with bad sectors, and places that it does not answer for at all.
 #[derive(Clone, Default)]
 struct Sectors {
-    bad: Arc<Mutex<Option<Bad>>>,
+    bad: Arc<Mutex<Vec<Bad>>>,
     hangs: Arc<AtomicBool>,
 }
 
@@ -33,7 +33,7 @@ impl Sectors {
         Disk::default().with_bad_places(move |path, range| {
             let is_bad = || {
                 let bad = sectors.bad.lock().unwrap();
-                bad.as_ref().is_some_and(|bad| {
+                bad.iter().any(|bad| {
                     bad.file == path && bad.place.is_none_or(|place| range.contains(&place))
                 })
             };
@@ -46,14 +46,14 @@ impl Sectors {
     }
 
     fn break_at(&self, file: &Path, place: Option<u64>) {
-        *self.bad.lock().unwrap() = Some(Bad {
+        self.bad.lock().unwrap().push(Bad {
             file: file.to_owned(),
             place,
         });
     }
 
     fn heal(&self) {
-        *self.bad.lock().unwrap() = None;
+        self.bad.lock().unwrap().clear();
     }
 }
 
@@ -302,34 +302,61 @@ async fn a_disk_that_answers_nothing_is_never_given_up() {
     queue.shutdown().await;
 }
 
-#[tokio::test]
-async fn an_index_that_cannot_be_read_for_long_is_told_by_the_records() {
-    let (dir, sectors) = (directory(), Sectors::default());
-    let queue = opened(dir.path(), &sectors, HOUR);
+/// Twenty records in sealed segments, opened again without a look at an index. Breaks the index of the newest one.
+async fn without_an_index(dir: &Path, sectors: &Sectors) -> (Queue, PathBuf) {
+    let queue = opened(dir, sectors, HOUR);
     append(&queue, 1..=20, PersonType::Visitor).await;
     queue.shutdown().await;
-    let overview = inspect::status(dir.path()).unwrap();
+    let overview = inspect::status(dir).unwrap();
     assert!(overview.segments.len() >= 2);
 
     let settings = Settings {
         dedupe_window: Duration::ZERO,
-        ..settings(dir.path())
-    };
-    let settings = Settings {
         disk: sectors.disk(),
         unread_max: Duration::from_millis(300),
-        ..settings
+        ..settings(dir)
     };
     let queue = Queue::open(settings, &["mqtt", "kafka"]).unwrap();
     // At the stop the last one was cut behind its trailer: before that block stands its index.
-    let last = overview.segments.last().unwrap();
-    sectors.break_at(
-        &last.path,
-        Some(std::fs::metadata(&last.path).unwrap().len() - 2 * 4096),
-    );
+    let last = overview.segments.last().unwrap().path.clone();
+    let index = std::fs::metadata(&last).unwrap().len() - 2 * 4096;
+    sectors.break_at(&last, Some(index));
+    (queue, last)
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_read_for_long_is_told_by_the_records() {
+    let (dir, sectors) = (directory(), Sectors::default());
+    let (queue, _) = without_an_index(dir.path(), &sectors).await;
+
     let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
     assert_eq!(drain(&mut cursor, 20).await, (1..=20).collect::<Vec<_>>());
     assert_eq!(queue.status().rotten_records, 0);
+    queue.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_index_and_a_record_that_cannot_be_read_for_long_cost_that_record_and_hold_nobody_for_ever()
+ {
+    let (dir, sectors) = (directory(), Sectors::default());
+    let (queue, last) = without_an_index(dir.path(), &sectors).await;
+    let (file, event) = event_place(dir.path(), 20);
+    assert_eq!(file, last);
+    let bytes = std::fs::read(&file).unwrap();
+    let before = &bytes[..event as usize];
+    let header = before.windows(4).rposition(|word| word == b"BXR1").unwrap();
+    sectors.break_at(&file, Some(header as u64));
+
+    append(&queue, [21], PersonType::Vip).await;
+
+    let others: Vec<u64> = (1..=19).chain([21]).collect();
+    for destination in ["mqtt", "kafka"] {
+        let mut cursor = queue.cursor(destination, Lane::Normal).unwrap();
+        assert_eq!(drain(&mut cursor, 20).await, others);
+        let sizes = sizes(&queue.status(), destination, Lane::Normal);
+        assert_eq!(sizes, (21, 21, 0));
+    }
+    assert_eq!(queue.status().rotten_records, 1);
     queue.shutdown().await;
 }
 

@@ -1,8 +1,7 @@
 //! The destinations that the settings name besides the three that are always there: `[send.hq] kind = "kafka"`.
 //!
-//! Promises: a destination that is named has every setting of its kind, with the defaults of `[send.<kind>]`; what is wrong with a name or a
-//! kind is said once, and nothing below it raises a second problem. Deliberately before any value is read: what is said here is which keys
-//! there are.
+//! Promises: a named destination has every setting of its kind, with the defaults of `[send.<kind>]`; a wrong name or kind is reported
+//! once, and nothing below it raises a second problem. Deliberately reads no value: it only decides which keys exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +34,8 @@ pub(crate) fn of(settings: &Value) -> Vec<(String, KindName)> {
     always.chain(others).collect()
 }
 
-/// What the layers name: a section below `[send]` that says its kind is one. Adds each to `defaults`; what is none is said, and taken out.
+/// Finds the destinations of all layers: sections below `[send]` with a `kind`. Good ones get their keys in `defaults`; bad ones are
+/// reported and removed.
 pub(crate) fn add(
     defaults: &mut Value,
     layers: &mut [(&mut Value, Layer)],
@@ -75,7 +75,7 @@ fn too_many(count: usize) -> Option<Problem> {
     })
 }
 
-/// Takes out the routes of a name that no layer says the kind of: its section is complained of, and that is enough.
+/// Removes the routes of a section that has no kind: the section itself is reported as unknown, and once is enough.
 pub(crate) fn take_out_routes_without_kind(layer: &mut Value, known: &Value) {
     let known = known.get("send");
     let is_nameless = |name: &str| known.is_none_or(|known| known.get(name).is_none());
@@ -87,7 +87,7 @@ pub(crate) fn take_out_routes_without_kind(layer: &mut Value, known: &Value) {
     }
 }
 
-/// By name, the kind as it is written in the last layer that says one.
+/// The kind of each name, as the last layer writes it.
 fn kinds(layers: &[(&mut Value, Layer)]) -> BTreeMap<String, String> {
     let mut kinds = BTreeMap::new();
     for (layer, from) in layers {
@@ -161,7 +161,7 @@ fn check(name: &str, kind: &str) -> Result<KindName, Problem> {
     })
 }
 
-/// `[a-z][a-z0-9-]{0,31}`: it stands in file names, labels and variables.
+/// `[a-z][a-z0-9-]{0,31}`: names stand in file names, labels and variables.
 fn is_name(name: &str) -> bool {
     let is_ours = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     name.len() <= NAME_MAX
@@ -181,7 +181,7 @@ fn take_out(layer: &mut Value, name: &str) {
     }
 }
 
-/// The settings of its kind, but for the broker in this process, of which there is one.
+/// Adds the settings of its kind, without the embedded broker: there is only one.
 fn complete(defaults: &mut Value, name: &str, kind: KindName) {
     let Some(send) = defaults.get_mut("send").and_then(Value::as_object_mut) else {
         return;

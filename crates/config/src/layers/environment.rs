@@ -1,15 +1,15 @@
 //! The environment as a source of settings: which variables are ours, and the keys that they mean.
 //!
-//! Deliberately leaves values as they are: what a text may be is the reader's to say.
+//! Deliberately leaves values as they are: the reader checks them.
 
 use super::problem::Problem;
 
 const PREFIX: &str = "BOXBRIDGE_";
-/// Stands for a value that is no text: no setting can have it.
+/// Stands for a value that is not UTF-8; no setting can have it.
 const NOT_UTF8: &str = "\u{fffd}";
 
-/// What the environment may say of who we are to a store, and of how it encrypts: names of the AWS tools. Not where it is
-/// (`AWS_ENDPOINT_URL`, `AWS_REGION`): those are settings.
+/// Variables of the AWS tools for credentials and encryption. Endpoint and region (`AWS_ENDPOINT_URL`, `AWS_REGION`) are not among
+/// them: those are settings.
 pub(crate) const VARIABLES: [&str; 18] = [
     KEY_ID,
     SECRET_KEY,
@@ -49,7 +49,7 @@ pub(crate) fn of_this_process() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Those of our settings as dotted keys and texts; what is no text is said.
+/// Our settings among the variables, as dotted keys and texts. A value that is not UTF-8 is a problem.
 pub(crate) fn settings(
     environment: &[(String, String)],
     problems: &mut Vec<Problem>,
@@ -78,7 +78,7 @@ pub(crate) fn variable(path: &str) -> String {
     format!("{PREFIX}{}", path.replace('-', "_"))
 }
 
-/// `PORT`, `SERVICE_HOST`, `HEADLESS_PORT_9528_TCP_ADDR` …: no key of ours has these endings without a section.
+/// `PORT`, `SERVICE_HOST`, `HEADLESS_PORT_9528_TCP_ADDR` …: Kubernetes makes them. No key of ours looks so without a section.
 fn is_service_link(rest: &str) -> bool {
     let words: Vec<_> = rest.split('_').collect();
     !rest.contains("__")

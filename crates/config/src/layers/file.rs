@@ -1,6 +1,7 @@
 //! The operator's file: TOML, as a tree of values.
 //!
-//! Promises: what cannot be read is said with its place, and what else the file may be; never with the line itself, which may hold a secret.
+//! Promises: an error names the line and column, and says so if the file looks like YAML or JSON. It never repeats the line, which may hold
+//! a secret.
 
 use std::path::Path;
 
@@ -30,7 +31,7 @@ pub(crate) fn toml(text: &str, path: &Path, problems: &mut Vec<Problem>) -> Valu
     })
 }
 
-/// The place and the fault, without the line itself: it may hold a secret.
+/// Line, column and fault of a TOML error, without its drawing of the line: that may hold a secret.
 fn without_the_line(error: &str) -> String {
     let is_drawing = |line: &str| {
         line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ')
@@ -48,7 +49,7 @@ fn without_the_line(error: &str) -> String {
     format!("{place}: {}", lines.collect::<Vec<_>>().join(", "))
 }
 
-/// What else a file of settings is often written in, by its first line that is no comment.
+/// YAML or JSON, judged by the first line that is no comment.
 fn other_format(text: &str) -> Option<&'static str> {
     let first = text
         .lines()

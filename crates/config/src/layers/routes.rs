@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::destinations;
 use crate::values::kind::KindName;
 
-/// What a route of a kind of destination can say; the rest is the event's own.
+/// The keys of a route to such a destination. The others (lane, life, wait) are the event's own.
 pub(crate) const fn keys(kind: KindName) -> &'static [&'static str] {
     match kind {
         KindName::Mqtt => &[
@@ -23,7 +23,7 @@ pub(crate) const fn keys(kind: KindName) -> &'static [&'static str] {
     }
 }
 
-/// Completes every route: those of the person types, and those of the destinations.
+/// Completes every route, of person types and of destinations.
 pub(crate) fn fill(settings: &mut Value) {
     let destinations = destinations::of(settings);
     let Some(Value::Object(routes)) = settings.get_mut("route") else {
@@ -62,7 +62,7 @@ fn taken(sections: &mut Map<String, Value>, name: &str) -> Map<String, Value> {
     }
 }
 
-/// Every key that there is with these defaults.
+/// Every key that these defaults allow.
 pub(crate) fn known(defaults: &Value) -> Value {
     let mut known = defaults.clone();
     fill(&mut known);
@@ -77,7 +77,7 @@ pub(crate) fn known(defaults: &Value) -> Value {
     known
 }
 
-/// The settings that a route's setting is inherited from where it is not written, the lowest first.
+/// The keys that this one inherits from, the most general first.
 pub(crate) fn above(key: &str) -> Vec<String> {
     let words: Vec<&str> = key.split('.').collect();
     match words.as_slice() {

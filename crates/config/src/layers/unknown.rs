@@ -1,13 +1,13 @@
-//! Keys that no setting has: each is named, with the one that was probably meant, and taken out, so that the rest is checked all the same.
+//! Unknown keys: each is reported, with a guess at the key that was meant, and removed, so that the rest can be checked.
 //!
-//! A guess is only made where it is close: one that is far off sends people looking in the wrong place.
+//! Deliberately guesses only a close key: a far one sends people looking in the wrong place.
 
 use serde_json::{Map, Value};
 
 use super::environment::variable;
 use super::problem::{Layer, Problem};
 
-/// Says what is unknown in `layer`, and takes it out.
+/// Reports every unknown key of `layer`, and removes it.
 pub(crate) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: &mut Vec<Problem>) {
     Search {
         known,
@@ -18,7 +18,7 @@ pub(crate) fn take_out(layer: &mut Value, known: &Value, from: Layer, problems: 
 }
 
 struct Search<'a> {
-    /// All of them.
+    /// The whole tree of known keys.
     known: &'a Value,
     from: Layer,
     problems: &'a mut Vec<Problem>,
@@ -52,7 +52,7 @@ impl Search<'_> {
         });
     }
 
-    /// What is said of a key that is not known.
+    /// The report for an unknown key.
     fn unknown(
         &self,
         known: &Map<String, Value>,
@@ -100,7 +100,7 @@ impl Search<'_> {
         }
     }
 
-    /// The variable that this one would be, with the right underscores.
+    /// The known variable that differs from this one only in its underscores.
     fn separated(&self, section: &str, key: &str) -> Option<String> {
         let meant = run_together(&join(section, key));
         let of_environment = Some(()).filter(|()| self.from == Layer::Environment);
@@ -108,7 +108,7 @@ impl Search<'_> {
         paths.first().map(|path| variable(path))
     }
 
-    /// Where else such a key is known, but not once for every person type.
+    /// The other sections that have such a key. Of the routes only the default is named: every person type has the same keys.
     fn elsewhere(&self, key: &str) -> Vec<String> {
         let places = self.paths(|path| {
             let is_last = path.rsplit_once('.').is_some_and(|(_, last)| last == key);
@@ -117,7 +117,7 @@ impl Search<'_> {
         places.iter().map(|path| self.written(path)).collect()
     }
 
-    /// What a section lacks to be a destination, or the route of one.
+    /// A hint for a section that looks like a destination or its route.
     fn of_no_destination(&self, section: &str, key: &str, is_section: bool) -> String {
         match section {
             "send" if is_section && self.from == Layer::Environment => {
@@ -134,7 +134,7 @@ impl Search<'_> {
         }
     }
 
-    /// A key as one writes it there.
+    /// A key as one writes it in this source.
     fn written(&self, path: &str) -> String {
         let is_section = self
             .known
@@ -177,7 +177,7 @@ fn run_together(path: &str) -> String {
     path.replace(['.', '_', '-'], "")
 }
 
-/// The known word that is one slip away, or two in a long one; a swap of neighbours is one.
+/// The known word at most one slip away, or two for a long word. Swapped neighbours are one slip.
 pub(crate) fn nearest<'a>(known: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a str> {
     let slips = (key.chars().count() / 3).clamp(1, 2);
     let near = known

@@ -13,9 +13,9 @@ use crate::values::template::Field;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Text,
-    /// A text of which a pattern tells whether it is good; the pattern is not what checks it.
+    /// The pattern is for the schema; the reader checks by code of its own.
     Pattern(&'static str),
-    /// One of these, the first one standing in for none.
+    /// One of these. A wrong word reads as the first.
     Words(Vec<&'static str>),
     Switch,
     Whole {
@@ -25,7 +25,7 @@ pub(crate) enum Form {
     Duration {
         least: Duration,
         most: Duration,
-        /// A word that stands for no end.
+        /// A word for "without end".
         or: Option<&'static str>,
     },
     Size {
@@ -34,7 +34,7 @@ pub(crate) enum Form {
         unit: &'static str,
     },
     Address,
-    /// Or none.
+    /// May be empty.
     OptionalAddress,
     Texts,
     Networks,

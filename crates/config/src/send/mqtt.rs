@@ -56,7 +56,7 @@ pub struct Embedded {
     pub websocket: Option<SocketAddr>,
 }
 
-/// The one section whose broker may be ours.
+/// Only this section can mean the broker in this process.
 const EMBEDDABLE: &str = "send.mqtt";
 
 impl Mqtt {

@@ -1,4 +1,6 @@
-//! `[send.<name>]` of kind store: where the pictures lie. Its client library panics on what no header and no URL can hold, so that is refused here.
+//! `[send.<name>]` of kind store: where the pictures lie.
+//!
+//! Promises: refuses every value that fits into no header or URL, since the client library panics on it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,7 +97,7 @@ impl Store {
     }
 }
 
-/// The one that references mean, and whose pictures lie below `data_dir` where it names no other place.
+/// References mean this store. Without another URL its pictures lie below `data_dir`.
 const REFERENCED: &str = "send.store";
 
 fn url(read: &mut Reader, section: &str) -> StoreUrl {
@@ -187,7 +189,7 @@ fn credentials(read: &mut Reader, section: &str) -> Option<(String, Secret)> {
     key_id.map(|id| (id, secret))
 }
 
-/// What the environment says, without the blanks and line ends that files and Secrets bring along.
+/// The credentials of the environment, without the blanks and line ends that files and Secrets bring along.
 fn environment(read: &mut Reader) -> Vec<(String, Secret)> {
     let (mut found, mut is_bad) = (Vec::new(), false);
     let variables = read.environment.iter();
@@ -228,12 +230,12 @@ const NOT_IN_A_HEADER: &str = "holds a blank, a line end or another character th
 const CONTROL: &str =
     "holds a line end or another control character: was it copied with something around it?";
 
-/// What the store's client puts into one, and panics where it does not fit.
+/// The store's client panics on any other text in a header.
 fn fits_a_header(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// An address of the web, and nothing secret in it: it stands in logs, and in events.
+/// An http(s) address without anything secret: it stands in logs and events.
 fn http_url(read: &mut Reader, key: &str) -> Option<String> {
     let text = read.optional(key)?;
     let parsed = Url::parse(&text)

@@ -1,8 +1,8 @@
-//! What a destination is, and the three names that have a kind by themselves.
+//! The kinds of destination, and the three names that always exist, each with its own kind.
 
-/// The store that references mean; every other one is a copy.
+/// References in messages mean this store; every other store is a copy.
 pub const STORE: &str = "store";
-/// The one whose broker may be in this process.
+/// Only this destination can have its broker in this process.
 pub const MQTT: &str = "mqtt";
 pub const KAFKA: &str = "kafka";
 
@@ -17,7 +17,7 @@ pub enum KindName {
 impl KindName {
     pub const ALL: [KindName; 3] = [KindName::Store, KindName::Mqtt, KindName::Kafka];
 
-    /// Also the name of the destination that is there without being written.
+    /// Also the name of the destination that always exists.
     pub const fn as_str(self) -> &'static str {
         match self {
             KindName::Store => STORE,

@@ -1,10 +1,11 @@
-//! Values that must never be printed: the [`Secret`], whose `Debug` says only that it is there, and what stands in a message of others.
+//! Values that must never be printed. A [`Secret`] shows in `Debug` only that it is there; other values lose their passwords before they
+//! stand in a message.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// Settings of a destination whose value may come from the environment but not from a file or a flag.
+/// Settings of a destination that only the environment may hold: neither the file nor a flag.
 const SECRETS: [&str; 2] = ["secret_access_key", "password"];
 
 pub(crate) fn is_secret(key: &str) -> bool {
@@ -14,7 +15,7 @@ pub(crate) fn is_secret(key: &str) -> bool {
     of_destination.is_some_and(|(_, setting)| SECRETS.contains(&setting))
 }
 
-/// A value as it stands in a message: no secret, and nothing that may be the user and password before an `@`, with or without a scheme.
+/// A value for a message, without secrets: a text before an `@` may be a user and password, with or without a scheme.
 pub(crate) fn shown(key: &str, value: &Value) -> String {
     let text = value.to_string();
     if is_secret(key) {

@@ -120,7 +120,7 @@ impl Template {
         Ok(template)
     }
 
-    /// The same, where the type of person is known.
+    /// With the person type filled in.
     pub(crate) fn of(&self, person_type: PersonType) -> Template {
         let part = |part: &Part| match part {
             Part::Field(Field::PersonType) => Part::Literal(person_type.to_string()),
@@ -190,7 +190,7 @@ impl Level {
         }
     }
 
-    /// Errs on the side of yes where both have fields: texts between them are left out.
+    /// Where both have fields, texts between two fields are ignored: the answer may be a wrong yes, never a wrong no.
     fn may_equal(&self, other: &Level) -> bool {
         match (&self.end, &other.end) {
             (None, None) => self.start == other.start,
@@ -212,7 +212,7 @@ impl Level {
 }
 
 impl Part {
-    /// The most characters it can become in a Kafka topic.
+    /// The most characters that it takes in a Kafka topic.
     fn longest(&self) -> usize {
         match self {
             Part::Literal(literal) => literal.len(),

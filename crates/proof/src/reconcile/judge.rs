@@ -88,7 +88,7 @@ impl Judge {
         self.warnings.push(warning);
     }
 
-    /// Takes a line of a recording. An error for a bus that the rules do not know: one cannot say what it should have received.
+    /// Takes a line of a recording. Errors for a bus without rules: nobody can say what it should have received.
     pub fn line(&mut self, line: &Recorded) -> Result<(), Error> {
         let bus = line.bus();
         if !self.buses.contains_key(bus) {
@@ -128,7 +128,7 @@ impl Judge {
         }
     }
 
-    /// Whether a picture of the ledger would have such a key: the content of others need not be read.
+    /// Whether this is the key of a picture in the ledger. Only those need to be read.
     pub fn knows(&self, key: &str) -> bool {
         store_witness::sha256_of(key)
             .is_some_and(|sha256| self.expected.find_picture(sha256).is_some())

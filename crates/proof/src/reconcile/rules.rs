@@ -52,7 +52,7 @@ impl Rules {
         rules
     }
 
-    /// `mqtt`, `kafka` and `store` are judged where they are off, too: a recording may be older than the config.
+    /// `mqtt`, `kafka` and `store` have rules even where they are off: a recording may be older than the config.
     fn of_the_usual_three(base: &Routes) -> Rules {
         let bus = |kind: BusKind| {
             let routes = base.clone();
@@ -86,8 +86,8 @@ impl Rules {
 }
 
 impl BusRules {
-    /// Whether an acknowledged event of this kind must arrive there. Where a type has no late topic, an event that was too
-    /// late for the live one is missing all the same: nobody received it.
+    /// Whether an acknowledged event of this kind must arrive there. A type without a late topic loses its late events: nobody
+    /// receives them, so they count as missing.
     pub fn expects(&self, person_type: PersonType, feed: Feed) -> bool {
         let route = self.routes.of(person_type);
         match (self.kind, feed) {

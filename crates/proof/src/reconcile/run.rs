@@ -19,7 +19,7 @@ use crate::terminal::Terminal;
 use boxbridge_config::{Config, Destination, Kind, Layers};
 use boxbridge_event::Timestamp;
 
-/// A ledger's first event was received at most this long before it was noted, by clocks that may differ.
+/// Kafka is read from this long before the ledger begins: clocks differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// Listens until quiet, until the time is over or until `stop`, and judges. Without a ledger the verdict is empty: then only
@@ -210,7 +210,7 @@ fn begin(options: &Options) -> Option<Timestamp> {
         .min()
 }
 
-/// After an hour of listening, a slip in a ledger's name must not cost the hour: what was recorded is named.
+/// A slip in a ledger's name must not cost an hour of listening, so the error names the recording.
 fn are_there(ledgers: &[PathBuf], recorded: Option<&PathBuf>) -> Result<(), Error> {
     let Some(missing) = ledgers.iter().find(|ledger| !ledger.exists()) else {
         return Ok(());
@@ -225,7 +225,7 @@ fn are_there(ledgers: &[PathBuf], recorded: Option<&PathBuf>) -> Result<(), Erro
     })
 }
 
-/// What ledgers and recordings on disk come to, and these stores of the config, of each of which so many pictures are read.
+/// The verdict over ledgers and recordings on disk and these stores of the config; reads `read` pictures of each store.
 pub async fn judge_files(
     config: &Config,
     ledgers: &[PathBuf],

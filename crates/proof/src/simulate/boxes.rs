@@ -28,7 +28,7 @@ mod progress_bar; // how far the run is
 use event_answer::EventAnswer;
 use progress_bar::Tally;
 
-/// A timer may ring up to this late; that is ours and is not charged to the receiver.
+/// Our timer may ring this late; that is not charged to the receiver.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
 
 /// What all boxes of a run share.

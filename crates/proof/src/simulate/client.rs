@@ -94,7 +94,7 @@ impl Client {
     }
 }
 
-/// Whether the other side has neither closed an idle connection nor said something on it unasked.
+/// Whether an idle connection is still open and silent.
 fn is_usable(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -15,7 +15,7 @@ use crate::content_hash;
 /// The smallest picture: headers, a name and the end marker.
 pub const LEAST_BYTES: usize = 256;
 
-/// A line of 76 base64 characters holds 57 bytes: a beginning of whole lines can be followed by text that was encoded apart.
+/// A line of 76 base64 characters holds 57 bytes. Where the beginning is whole lines, its text and the end's can be encoded apart.
 const LINE_BYTES: usize = 57;
 const LINE_CHARACTERS: usize = 76;
 /// Room for a name (at most 40 bytes) and the end marker.
@@ -120,7 +120,7 @@ impl Film {
         ]
     }
 
-    /// The bytes themselves, for who must compare them.
+    /// The bytes themselves, to compare.
     pub fn develop(&self, shot: &Shot) -> Vec<u8> {
         let mut bytes = STANDARD.decode_to_vec(&self.plain).unwrap_or_default();
         bytes.extend(&shot.end);

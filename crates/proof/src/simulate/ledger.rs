@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 
 use boxbridge_event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
 
-/// What finds an event again though it was never answered: the run's id and the event's number in it. It travels in the
-/// event as `simulate_id`, a field that no firmware has, so that the gateway must carry it through in `extra`.
+/// Finds an event again even if it was never answered: the run's id and the event's number. It travels in the event as
+/// `simulate_id`, a field that no firmware has, so the gateway must carry it through in `extra`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Marker {
     pub run: u32,
@@ -67,7 +67,7 @@ const WAITING_MAX: usize = 4096;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 impl Entry {
-    /// Whether the receiver took it over: from now on it is the receiver's to lose.
+    /// Whether the receiver took it over: from then on a loss is the receiver's.
     pub fn is_acknowledged(&self) -> bool {
         self.status == Some(200) && self.reason.is_none()
     }

@@ -177,7 +177,7 @@ impl Traffic {
         Some(Planned { sighting, sequence })
     }
 
-    /// As many pictures as asked for, as far as such a person and such a feed have them.
+    /// As many pictures as asked for. Strangers have no registered one, and only history has infrared.
     fn shoot(&self, sighting: &Sighting) -> Vec<(PictureKind, Shot)> {
         let kinds = PictureKind::ALL.iter().copied().filter(|kind| match kind {
             PictureKind::Registered => sighting.person_type != PersonType::Stranger,
@@ -231,7 +231,7 @@ fn drawn(kind: PictureKind, sighting: &Sighting) -> Vec<u8> {
     }
 }
 
-/// What somebody of this identity is called, in every run.
+/// The name of this identity, the same in every run.
 pub fn name(person_type: PersonType, identity: &str) -> &'static str {
     let number = identity.parse().unwrap_or(0_usize);
     match person_type {
@@ -241,7 +241,7 @@ pub fn name(person_type: PersonType, identity: &str) -> &'static str {
 }
 
 impl BoxState {
-    /// The first request of this box; every further one follows after as many as there are boxes.
+    /// The first request of this box. Boxes take turns, so its next one is as many later as there are boxes.
     pub fn first_request(&self) -> u64 {
         self.number
     }

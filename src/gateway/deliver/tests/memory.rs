@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -98,6 +99,10 @@ impl Records for Reader {
             }
             self.memory.0.grown.notified().await;
         }
+    }
+
+    fn age(&self, _record: &Record) -> Duration {
+        Duration::ZERO
     }
 
     fn rewind(&mut self) {

@@ -10,7 +10,9 @@ use super::memory::Memory;
 use super::moody::{Mood, Moody, Sent};
 use super::plain::Plain;
 use crate::gateway::kept::Aside;
-use crate::gateway::{Ages, Backlog, Delivery, Fetches, Records, Render as _, deliver};
+use crate::gateway::{
+    Ages, Backlog, Delivery, DiskLog, Fetches, Records, Render as _, Unplaced, deliver,
+};
 use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::link::Link;
 use crate::system::clock::Clock;
@@ -129,14 +131,18 @@ impl Rig {
             ..Config::load(&Layers::default()).unwrap().send
         };
         rig.delivering = Some(match &rig.memory {
-            None => rig.deliver(
-                rig.queue.cursor("mqtt", Lane::Normal).unwrap(),
-                render,
-                settings,
-            ),
+            None => rig.deliver(rig.disk_log(), render, settings),
             Some(memory) => rig.deliver(memory.reader(), render, settings),
         });
         rig
+    }
+
+    fn disk_log(&self) -> DiskLog {
+        let clock = Clock::open(&Disk::default(), self.directory.path());
+        DiskLog {
+            cursor: self.queue.cursor("mqtt", Lane::Normal).unwrap(),
+            ages: Arc::new(Ages::new(Arc::new(clock), self.queue.newest())),
+        }
     }
 
     fn deliver(
@@ -153,11 +159,8 @@ impl Rig {
             render,
             verdicts: None,
             aside: Arc::new(Aside::open(&disk, folder, self.queue.epoch(), 1 << 20).unwrap()),
+            unplaced: Unplaced::default(),
             link: Arc::clone(&self.link),
-            ages: Arc::new(Ages::new(
-                Arc::new(Clock::open(&disk, folder)),
-                self.queue.newest(),
-            )),
             retry_max: settings.retry_max,
             fetches: Fetches::default(),
             is_expiring: false,
@@ -265,6 +268,13 @@ impl Rig {
             .iter()
             .map(|(sent, _)| sent.clone())
             .collect()
+    }
+
+    /// Whether the set-aside store finds its folder.
+    pub(super) fn has_aside_folder(&self, has: bool) {
+        let paths = ["aside", "away"].map(|name| self.directory.path().join(name));
+        let [from, to] = if has { [1, 0] } else { [0, 1] }.map(|place: usize| &paths[place]);
+        std::fs::rename(from, to).unwrap();
     }
 
     pub(super) fn set_aside(&self) -> String {

@@ -5,11 +5,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::{Contents, Segment};
+use super::{Contents, Segment, ToldBy};
 use crate::queue::format::{INDEX_ENTRY, IndexEntry, Trailer, checksum};
-use crate::queue::log::scan;
+use crate::queue::log::scan::{self, Unread};
 
 /// Of a segment that is being written, so many entries are copied under its lock and shown without it: as many as one reading takes.
 const SHOWN_AT_ONCE: usize = 64;
@@ -66,15 +65,7 @@ impl Segment {
             Contents::Open { entries, .. } => return Ok(Arc::new(entries.clone())),
         };
 
-        // The index may have rotted after the start: the records tell the same.
-        let read = match self.index_given_up.load(Ordering::Acquire) {
-            true => Ok(None),
-            false => self.read_index(&trailer),
-        };
-        let loaded = match read {
-            Ok(None) => scan::sealed(&self.file, &self.header, &trailer),
-            read => read.map(Option::unwrap_or_default),
-        };
+        let loaded = self.read_index_or_records(&trailer);
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
         };
@@ -84,6 +75,44 @@ impl Segment {
             *index = Arc::downgrade(&loaded);
         }
         Ok(loaded)
+    }
+
+    fn read_index_or_records(&self, trailer: &Trailer) -> io::Result<Vec<IndexEntry>> {
+        let told_by = *self.told_by.lock();
+        if told_by == ToldBy::Index
+            && let Some(index) = self.read_index(trailer)?
+        {
+            return Ok(index);
+        }
+
+        // The index may have rotted after the start: the records tell the same.
+        let unread = match told_by {
+            ToldBy::Index | ToldBy::Records => Unread::IsAnError,
+            ToldBy::RecordsThatAreRead => Unread::CountsAsRotten,
+        };
+        scan::sealed(&self.file, &self.header, trailer, unread)
+    }
+
+    /// For people: the place that is read for the index.
+    pub fn told_by(&self) -> &'static str {
+        match *self.told_by.lock() {
+            ToldBy::Index => "the index",
+            ToldBy::Records | ToldBy::RecordsThatAreRead => "the records",
+        }
+    }
+
+    /// The disk has lost the place that is read for the index: from here on others tell.
+    pub fn give_up_index(&self) {
+        let mut told_by = self.told_by.lock();
+        *told_by = match *told_by {
+            ToldBy::Index => ToldBy::Records,
+            ToldBy::Records | ToldBy::RecordsThatAreRead => ToldBy::RecordsThatAreRead,
+        };
+    }
+
+    /// Whether a record may be lost that its index does not know to be.
+    pub fn are_records_given_up(&self) -> bool {
+        *self.told_by.lock() == ToldBy::RecordsThatAreRead
     }
 
     /// The index as written, if its checksum holds.

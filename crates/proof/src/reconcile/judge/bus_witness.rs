@@ -22,8 +22,8 @@ pub struct BusWitness {
     highest: HashMap<Order, u32>,
 }
 
-/// Within one of these, events must first come in the order they were sent. Kafka keeps the order of a topic only; sequences
-/// of two runs say nothing of each other, though their devices have the same addresses.
+/// Events with the same key must first arrive in the order they were sent. Kafka keeps order within a topic only. Two runs have the
+/// same device addresses, but their sequences are unrelated.
 #[derive(PartialEq, Eq, Hash)]
 struct Order {
     run: u32,

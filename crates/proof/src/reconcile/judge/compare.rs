@@ -5,8 +5,8 @@ use crate::reconcile::destination::Stream;
 use crate::reconcile::recording::{Arrival, Delivered, DeliveredPicture};
 use boxbridge_event::PictureKind;
 
-/// The fields of this arrival that are not as they were sent; none if all is well. Id and revision are learnt from the first
-/// arrival where the answer did not tell them, so that all destinations must agree on them.
+/// The fields of this arrival that differ from what was sent. If the answer did not tell id or revision, the first arrival
+/// sets them, and all destinations must agree.
 pub fn differences(expected: &mut Expected, index: usize, arrival: &Arrival) -> Vec<String> {
     let mut wrong = Vec::new();
     if arrival.stream == Stream::Elsewhere {
@@ -35,7 +35,7 @@ pub fn differences(expected: &mut Expected, index: usize, arrival: &Arrival) -> 
     wrong
 }
 
-/// Live and for the record are two revisions; a replay has the one of what it repeats.
+/// An event has one revision live and another for the record; a replay repeats either.
 fn is_revision(event: &mut ExpectedEvent, delivered: &Delivered) -> bool {
     let Some(revision) = delivered.revision else {
         return false;

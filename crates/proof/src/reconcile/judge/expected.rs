@@ -48,7 +48,7 @@ pub struct ExpectedEvent {
     pub is_acknowledged: bool,
 }
 
-/// The same match may be told twice, live and for the record, and the second must not look like the first.
+/// The same match may be sent twice, live and for the record; the two must have different revisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revisions {
     record: Option<Revision>,
@@ -68,7 +68,7 @@ impl Revisions {
         self.live != self.record
     }
 
-    /// Whether a replay may have this one: it repeats one of the two, as far as they are known.
+    /// Whether a replay may have this revision: one of the known two, or any while none is known.
     pub fn may_be(&self, revision: Revision) -> bool {
         let known = [self.record, self.live];
         known == [None, None] || known.contains(&Some(revision))
@@ -116,8 +116,8 @@ pub enum Found {
 }
 
 impl Expected {
-    /// Takes a line of a ledger; one with the same marker again (the same event on two feeds) joins the first. False for a
-    /// marker that cannot be.
+    /// Takes a line of a ledger. A second line with the same marker (the same event on two feeds) joins the first. False for an
+    /// impossible marker.
     pub fn add(&mut self, entry: &Entry) -> bool {
         if entry.marker.number > NUMBER_MAX || self.events.len() >= NUMBER_MAX as usize {
             return false;

@@ -98,7 +98,7 @@ impl StoreWitness {
         report
     }
 
-    /// A link that leads nowhere does so, however many others of the same content lead there.
+    /// Each further key must lead to an object of its own: another copy of the content does not repair its link.
     fn conclude_further(
         &self,
         report: &mut StoreReport,
@@ -147,7 +147,7 @@ fn wanted(store: &str, rules: &Rules, expected: &Expected) -> Vec<bool> {
     wanted
 }
 
-/// What it is called that an object is not there; nothing, where neither messages nor ledger count on it.
+/// The finding for an absent object; `None` if neither messages nor ledger expect it.
 fn absent(report: &mut StoreReport, marks: Marks, is_wanted: bool) -> Option<&mut Finding> {
     if marks.has(Marks::CLAIMED) {
         Some(&mut report.dangling)
