@@ -12,9 +12,7 @@ use super::turns::Turns;
 use crate::fault::{self, Fault};
 use crate::ingest::{Received, Room};
 use crate::normalize;
-use crate::normalize::{
-    Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize,
-};
+use crate::normalize::{Batch, Context, Cost, Element, Limits, Normalized, RepairRoom, normalize};
 use boxbridge_config::Config;
 use boxbridge_event::{Code, Event, Refusal, Source};
 

@@ -134,7 +134,7 @@ async fn live_and_history_together_cost_no_more_memory_than_there_is() {
 /// An event as costly as one may be: much text, many values, and a comma that has to be repaired.
 fn costly_event() -> String {
     let mut event = event("1", json!(1), "10.0.0.1");
-    event["x"] = "text ".repeat(1_500_000).into();
+    event["x"] = "text ".repeat(1_200_000).into();
     event["y"] = "here".into();
     let values = format!("[{}]", vec![r#"{"":0}"#; 30_000].join(","));
     let event = event.to_string().replace("\"here\"", &values);
@@ -152,7 +152,7 @@ async fn live_and_history_of_costly_events_cost_no_more_memory_than_there_is() {
             .chain(history(to, is_over))
             .collect()
     };
-    judge("32 × 7.8 MB and 4 × 63 MB of costly history", both).await;
+    judge("32 × 6.3 MB and 4 × 50 MB of costly history", both).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
