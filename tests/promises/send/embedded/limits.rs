@@ -114,7 +114,8 @@ async fn retained_messages_of_a_client_cost_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_may_not_connect_is_in_the_log_with_its_address_and_the_reason() {
+async fn a_client_that_may_not_connect_or_is_closed_is_in_the_log_with_its_address_and_the_reason()
+{
     let (gateway, address) = start(&[]);
     let long = "x".repeat(1_000);
     let (_client, welcome) = Raw::connect(address, 5, Hello::named(&long)).await;
@@ -124,6 +125,14 @@ async fn a_client_that_may_not_connect_is_in_the_log_with_its_address_and_the_re
         log.contains("a client may not connect to the embedded broker")
             && log.contains("its client id is missing or too long")
             && log.contains("\"client.address\":\"127.0.0.1\"")
+    });
+
+    let (mut client, _) = Raw::connect(address, 5, Hello::named("client")).await;
+    client.send(0x82, b"\0").await;
+    wait_until("that one is closed is said", || {
+        let log = gateway.log();
+        log.contains("the embedded broker closed the connection of a client")
+            && log.contains("it sent a packet that is not understood")
     });
 }
 
