@@ -17,7 +17,6 @@ mod in_a_folder;
 mod moves;
 mod one_picture;
 
-const WAIT: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn folder_store(max_bytes: u64) -> (tempfile::TempDir, Store) {
