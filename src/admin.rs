@@ -71,10 +71,10 @@ impl Port for Admin {
         let NewConnection {
             stream,
             address,
-            exchange,
+            activity,
             place: _place,
         } = connection;
-        let in_service = exchange.clone();
+        let in_service = activity.clone();
 
         let service =
             tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
@@ -90,7 +90,7 @@ impl Port for Admin {
         let ended = port::run(
             stream,
             service,
-            &exchange,
+            &activity,
             Deadlines {
                 idle: IDLE,
                 head: HEAD,

@@ -37,7 +37,7 @@ pub(super) async fn commit<A: Accept>(
     upload: Upload,
     is_early: bool,
 ) -> Response {
-    let exchange = upload.request.peer.exchange.clone();
+    let activity = upload.request.peer.activity.clone();
     let room = upload.room.clone();
     let may_be_short = upload.body.may_be_short;
     let first_come = Arc::new(FirstCome::default());
@@ -47,7 +47,7 @@ pub(super) async fn commit<A: Accept>(
 
     let _ = has_begun.await;
     let arrived = Instant::now();
-    exchange.hold_until_written(Box::new(room));
+    activity.hold_until_written(Box::new(room));
 
     let deadline = service.settings.answer_deadline;
     let Some(reply) = reply_in_time(task, deadline, &first_come).await else {

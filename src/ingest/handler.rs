@@ -61,7 +61,7 @@ impl RequestHead {
             site: head::query(&self.parts, "site"),
             box_id: head::query(&self.parts, "box"),
             charset,
-            received_at: Timestamp::now().minus(self.peer.exchange.waited()),
+            received_at: Timestamp::now().minus(self.peer.activity.waited()),
         }
     }
 }
@@ -88,7 +88,7 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
     let Some(peer) = parts.extensions.get::<Peer>().cloned() else {
         return answer::presence(false);
     };
-    let _in_service = peer.exchange.begin();
+    let _in_service = peer.activity.begin();
 
     let path = Path::of(&parts.uri, &service.settings);
     let sender = service.sender(&peer, &parts.headers);

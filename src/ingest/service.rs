@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use super::handler::handle;
 use super::path::Path;
-use super::port::{self, Deadlines, Exchange, NewConnection, NoHeader, Place, Places, Port, Said};
+use super::port::{self, Activity, Deadlines, NewConnection, NoHeader, Place, Places, Port, Said};
 use super::refusals::Refusals;
 use super::room::{Budget, History};
 use super::{Accept, Ended, answer};
@@ -49,7 +49,7 @@ pub(super) struct Peer {
     pub address: IpAddr,
     /// A trusted proxy, whose headers name the sender.
     pub is_proxy: bool,
-    pub exchange: Exchange,
+    pub activity: Activity,
 }
 
 impl<A: Accept> Service<A> {
@@ -82,14 +82,14 @@ impl<A: Accept> Service<A> {
         &self,
         stream: &mut TcpStream,
         address: IpAddr,
-        exchange: &Exchange,
+        activity: &Activity,
         place: &Place,
     ) -> Option<Peer> {
         let is_proxy = self.settings.trusted_proxies.contains(address);
         let peer = |address, is_proxy| Peer {
             address,
             is_proxy,
-            exchange: exchange.clone(),
+            activity: activity.clone(),
         };
         if !is_proxy || self.settings.forwarded_by != ForwardedBy::ProxyProtocol {
             return Some(peer(address, is_proxy));
@@ -188,15 +188,15 @@ impl<A: Accept> Port for Service<A> {
         let NewConnection {
             mut stream,
             address,
-            exchange,
+            activity,
             place,
         } = connection;
         let _open = OpenConnection::new();
         let peer = tokio::select! {
             // A stop between the accept and this line must not drop a connection that is ready.
             biased;
-            peer = self.peer(&mut stream, address.ip().to_canonical(), &exchange, &place) => peer,
-            () = port::last_call(&stop, &exchange) => None,
+            peer = self.peer(&mut stream, address.ip().to_canonical(), &activity, &place) => peer,
+            () = port::last_call(&stop, &activity) => None,
         };
         let Some(peer) = peer else { return };
 
@@ -206,7 +206,7 @@ impl<A: Accept> Port for Service<A> {
             head: self.settings.header_timeout,
         };
         let service = self.http(peer);
-        if let Err(error) = port::run(stream, service, &exchange, deadlines, &stop).await {
+        if let Err(error) = port::run(stream, service, &activity, deadlines, &stop).await {
             self.connection_failed(source, &error);
         }
     }

@@ -1,7 +1,7 @@
 //! The limits of one body. Each is checked before anything is allocated.
 
 pub(super) mod cost;
-pub(super) mod room;
+pub(super) mod repair_memory;
 pub(super) mod scan;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use self::json_object::JsonObject;
 use self::sent::SentDocument;
 use super::dialect::{self, nested};
 use super::limits::cost::{Cost, TREE_MAX, tree_bytes};
-use super::limits::room::Taken;
+use super::limits::repair_memory::RepairMemory;
 use super::limits::scan;
 use super::repair::notes::Notes;
 use super::repair::{self, decode};
@@ -116,8 +116,8 @@ fn repaired_as(
     Ok(Some(normalized))
 }
 
-fn taken<'a>(context: &Context<'a>) -> Taken<'a> {
-    Taken::new(
+fn taken<'a>(context: &Context<'a>) -> RepairMemory<'a> {
+    RepairMemory::new(
         context.room,
         context.limits.event_max_bytes.saturating_mul(REPAIR_EVENTS),
     )

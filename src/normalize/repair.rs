@@ -3,7 +3,7 @@
 //! A JSON text in the place of an object is opened. `NaN`, `Infinity`, `-Infinity` and numbers out of range become `null`. Half a
 //! surrogate pair becomes U+FFFD. A comma before `}` or `]` is removed. Nothing else is repaired.
 //!
-//! Promises: linear time, bounded depth, and no more memory than [`Taken`] grants; a text that needs no repair is returned as it was.
+//! Promises: linear time, bounded depth, and no more memory than [`RepairMemory`] grants; a text that needs no repair is returned as it was.
 //! Deliberately judges nothing: the strict reading reads the result with every limit, as if it had been sent, and refuses it if it is
 //! still no JSON.
 
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use self::notes::Notes;
 use self::walk::{NoRepair, Position, Walk};
-use super::limits::room::Taken;
+use super::limits::repair_memory::RepairMemory;
 use boxbridge_event::Refusal;
 
 pub(super) mod decode;
@@ -35,7 +35,7 @@ pub(super) fn repair<'t>(
     text: &'t str,
     raw: Option<&[u8]>,
     depth_max: usize,
-    taken: &mut Taken<'_>,
+    taken: &mut RepairMemory<'_>,
 ) -> Result<Option<Repaired<'t>>, Refusal> {
     let mut walk = Walk::new(text, raw, depth_max, CHANGES_MAX, taken);
 
@@ -53,7 +53,10 @@ pub(super) fn repair<'t>(
 }
 
 /// The array in a body that is a JSON text of one.
-pub(super) fn array_in(text: &str, taken: &mut Taken<'_>) -> Result<Option<String>, Refusal> {
+pub(super) fn array_in(
+    text: &str,
+    taken: &mut RepairMemory<'_>,
+) -> Result<Option<String>, Refusal> {
     let opened = edit::open(text, taken)?;
     Ok(opened
         .map(|(text, _)| text)

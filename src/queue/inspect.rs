@@ -147,6 +147,7 @@ pub fn records(
             goes_on
         });
         seen.map_err(OpenError::io("reading", &segment.path))?;
+
         if !goes_on {
             break;
         }

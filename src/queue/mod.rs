@@ -131,12 +131,13 @@
 //! reads. After a proper stop its number is not given to another segment.
 //!
 //! **A disk that does not answer** is neither rotten nor torn: rot is bytes that do not hold, or a file that ends too early. A file that
-//! its folder lists and that is not found is such a disk, too. At the start it is an error that names the file. Later it holds whoever
-//! reads there, and nobody else: an event holds the line of its cursor (nobody knows of which device it tells, and within one nothing may
+//! its folder lists and that is not found is such a disk, too. At the start it is an error that names the file. Later it holds those who
+//! read there, and nobody else: an event holds the line of its cursor (nobody knows of which device it tells, and within one nothing may
 //! overtake), a picture its device. It is said, with who waits and for which place, and the disk is asked again.
 //!
 //! A disk that is gone is asked for as long as it takes. **One place** that it does not read for ten minutes, while it reads the header
-//! of the same file, has lost its bytes, and counts as rotten. An index that is lost that way is told by the records.
+//! of the same file, has lost its bytes, and counts as rotten. An index that is lost that way is told by the records. Where the
+//! disk does not read one of them either, it is given up after as long again, and the others tell.
 //!
 //! # Cursors
 //!
@@ -163,7 +164,7 @@
 //! syncs the same bytes in as large groups): 200 KB records cost 0.02 ms of CPU more than that loop, at 0.8 to 1 of its pace
 //! where the disk is the limit; 180,000 records of 500 B a second through 256 appenders. After a kill with 4 GB waiting the
 //! queue is open in 0.06 s, with 500,000 small records in 0.4 s, most of which is remembering 200,000 of them as possible
-//! duplicates. Pictures are not copied: `pwritev` takes them from where the request left them, and whoever appends has
+//! duplicates. Pictures are not copied: `pwritev` takes them from where the request left them, and who appends has
 //! computed their CRCs, so the one writer only waits for the disk.
 
 mod append;

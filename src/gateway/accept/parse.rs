@@ -14,9 +14,7 @@ use super::{Gateway, Workers};
 use crate::fault::{self, Fault};
 use crate::ingest::{Received, Room};
 use crate::normalize;
-use crate::normalize::{
-    Batch, Context, Cost, Element, Limits, Normalized, Room as RepairRoom, normalize,
-};
+use crate::normalize::{Batch, Context, Cost, Element, Limits, Normalized, RepairRoom, normalize};
 use boxbridge_config::Config;
 use boxbridge_event::{Code, Event, Refusal, Source};
 

@@ -207,7 +207,7 @@ mod tests {
             .keep(&source("b", 4), &refusal, &[b'x'; 1_000])
             .unwrap();
 
-        // A network of IPv6 addresses is one source, also for whoever counts them after a start.
+        // A network of IPv6 addresses is one source, also where they are counted after a start.
         quarantine
             .keep(&source("2001:db8::1", 5), &refusal, &[b'x'; 1_000])
             .unwrap();

@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::exchange::Exchange;
+use super::activity::Activity;
 use super::listener::last_call;
 use super::timed_stream::TimedStream;
 
@@ -33,7 +33,7 @@ pub struct Deadlines {
 pub async fn run<S>(
     stream: TcpStream,
     service: S,
-    exchange: &Exchange,
+    activity: &Activity,
     deadlines: Deadlines,
     stop: &CancellationToken,
 ) -> hyper::Result<()>
@@ -46,7 +46,7 @@ where
 {
     // An answer is one small write: it must not wait for the next.
     let _ = stream.set_nodelay(true);
-    let stream = TimedStream::new(stream, exchange.clone(), deadlines.idle, deadlines.head);
+    let stream = TimedStream::new(stream, activity.clone(), deadlines.idle, deadlines.head);
     let service = TowerToHyperService::new(service);
     let connection = http1().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -55,7 +55,7 @@ where
         biased;
         ended = &mut connection => ended,
         // Without the last call hyper would close a connection that it has not read yet, with a request perhaps in the kernel.
-        () = last_call(stop, exchange) => {
+        () = last_call(stop, activity) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -108,14 +108,14 @@ mod tests {
         let (begun, ages) = mpsc::unbounded_channel();
         let (go, gate) = mpsc::unbounded_channel::<()>();
 
-        let exchange = Exchange::default();
+        let activity = Activity::default();
         let gate = std::sync::Arc::new(tokio::sync::Mutex::new(gate));
-        let of_request = exchange.clone();
+        let of_request = activity.clone();
         let service = tower::service_fn(move |_: Request<Incoming>| {
-            let (exchange, begun, gate) = (of_request.clone(), begun.clone(), gate.clone());
+            let (activity, begun, gate) = (of_request.clone(), begun.clone(), gate.clone());
             async move {
-                let _in_service = exchange.begin();
-                begun.send(exchange.waited()).unwrap();
+                let _in_service = activity.begin();
+                begun.send(activity.waited()).unwrap();
                 gate.lock().await.recv().await;
                 Ok(Response::new(axum::body::Body::empty()))
             }
@@ -127,7 +127,7 @@ mod tests {
         };
         tokio::spawn(async move {
             let stop = CancellationToken::new();
-            let _ = run(stream, service, &exchange, deadlines, &stop).await;
+            let _ = run(stream, service, &activity, deadlines, &stop).await;
         });
         (client, ages, go)
     }

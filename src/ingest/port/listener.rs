@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::exchange::Exchange;
+use super::activity::Activity;
 use super::places::{Place, Places};
 use super::waiting_line::{Waiting, WaitingLine};
 use boxbridge_event::Sharer;
@@ -89,7 +89,7 @@ impl AsFd for Listener {
 pub struct NewConnection {
     pub stream: TcpStream,
     pub address: SocketAddr,
-    pub exchange: Exchange,
+    pub activity: Activity,
     pub place: Place,
 }
 
@@ -98,13 +98,13 @@ impl NewConnection {
         let Waiting {
             stream,
             address,
-            exchange,
+            activity,
             ..
         } = waiting;
         NewConnection {
             stream,
             address,
-            exchange,
+            activity,
             place,
         }
     }
@@ -238,10 +238,10 @@ impl Failing {
 }
 
 /// Waits for `stop`, then until the connection has had its time to begin a request and is not in the middle of a head.
-pub async fn last_call(stop: &CancellationToken, exchange: &Exchange) {
+pub async fn last_call(stop: &CancellationToken, activity: &Activity) {
     stop.cancelled().await;
     tokio::time::sleep(LAST_CALL).await;
-    while exchange.is_in_head() {
+    while activity.is_in_head() {
         tokio::time::sleep(LAST_CALL / 10).await;
     }
 }

@@ -3,8 +3,8 @@
 //! Serves the boxes' port and the admin port alike. Promises: every connection has a deadline (for silence, for a slow head, for an answer
 //! that nobody reads). One source, however many connections it opens, keeps no other source out. Deliberately knows no path and no body.
 
+mod activity;
 mod connection;
-mod exchange;
 mod first_line;
 mod listener;
 mod places;
@@ -13,8 +13,8 @@ mod tcp_info;
 mod timed_stream;
 mod waiting_line;
 
+pub use activity::Activity;
 pub use connection::{Deadlines, run, say_and_close};
-pub use exchange::Exchange;
 pub use listener::{Listener, NewConnection, Port, STOP_MAX, last_call, serve};
 pub use places::{Place, Places};
 pub use proxy_protocol::{NoHeader, Said, read as read_proxy_header};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::exchange::Exchange;
+use super::activity::Activity;
 use super::timed_stream::SILENT_MIN;
 use boxbridge_event::Sharer;
 
@@ -33,7 +33,7 @@ struct Taken {
 
 struct Occupant {
     source: Option<Sharer>,
-    exchange: Exchange,
+    activity: Activity,
 }
 
 /// A connection's place. Dropping it gives it back.
@@ -57,7 +57,7 @@ impl Places {
     }
 
     /// Takes a place for a connection of `source`, if there is one for it.
-    pub fn take(self: &Arc<Places>, source: Option<Sharer>, exchange: &Exchange) -> Option<Place> {
+    pub fn take(self: &Arc<Places>, source: Option<Sharer>, activity: &Activity) -> Option<Place> {
         let mut taken = self.taken();
         if !self.has_room(&taken, source) {
             return None;
@@ -69,7 +69,7 @@ impl Places {
             number,
             Occupant {
                 source,
-                exchange: exchange.clone(),
+                activity: activity.clone(),
             },
         );
         taken.count(source, 1);
@@ -93,13 +93,13 @@ impl Places {
 
         let mut silent = Vec::new();
         for occupant in taken.occupants.values() {
-            let (Some(owner), Some(silence)) = (occupant.source, occupant.exchange.silent_for())
+            let (Some(owner), Some(silence)) = (occupant.source, occupant.activity.silent_for())
             else {
                 continue;
             };
             let owned = taken.of(Some(owner));
             if silence >= SILENT_MIN && owned >= least {
-                silent.push((owned, silence, &occupant.exchange));
+                silent.push((owned, silence, &occupant.activity));
             }
         }
 
@@ -107,7 +107,7 @@ impl Places {
         silent
             .iter()
             .take(count)
-            .for_each(|(_, _, exchange)| exchange.ask_to_leave());
+            .for_each(|(_, _, activity)| activity.ask_to_leave());
     }
 
     /// Resolves when a place may have become free since the last time.
@@ -194,12 +194,12 @@ mod tests {
     #[test]
     fn whoever_takes_all_places_at_once_keeps_nobody_out() {
         let places = Places::new(64);
-        let exchange = Exchange::default();
-        let greedy: Vec<_> = std::iter::from_fn(|| places.take(source(1), &exchange)).collect();
+        let activity = Activity::default();
+        let greedy: Vec<_> = std::iter::from_fn(|| places.take(source(1), &activity)).collect();
         assert_eq!(greedy.len(), 56);
-        assert!(places.take(source(2), &exchange).is_some());
+        assert!(places.take(source(2), &activity).is_some());
         places.ask_for(source(2), 1);
-        assert!(!exchange.is_asked(), "nobody was silent for long");
+        assert!(!activity.is_asked(), "nobody was silent for long");
         drop(greedy);
         assert_eq!(places.of(source(1)), 0);
     }
@@ -207,12 +207,12 @@ mod tests {
     #[test]
     fn proxies_have_no_share_and_their_clients_do() {
         let places = Places::new(64);
-        let exchange = Exchange::default();
-        let place = places.take(None, &exchange).unwrap();
+        let activity = Activity::default();
+        let place = places.take(None, &activity).unwrap();
         assert_eq!(places.of(None), 0);
         place.belongs_to(Sharer::of([192, 168, 1, 7].into()));
         assert_eq!(places.of(source(7)), 1);
-        let proxied: Vec<_> = std::iter::from_fn(|| places.take(None, &exchange)).collect();
+        let proxied: Vec<_> = std::iter::from_fn(|| places.take(None, &activity)).collect();
         assert_eq!(proxied.len(), 63);
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::exchange::{Exchange, Phase};
+use super::activity::{Activity, Phase};
 use super::first_line::FirstLine;
 use super::tcp_info;
 
@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 pub struct TimedStream {
     stream: TcpStream,
-    exchange: Exchange,
+    activity: Activity,
     first_line: FirstLine,
     /// When the kernel was asked last for the age of what lies unread.
     asked: Option<Instant>,
@@ -44,13 +44,13 @@ pub struct TimedStream {
 impl TimedStream {
     pub fn new(
         stream: TcpStream,
-        exchange: Exchange,
+        activity: Activity,
         idle_timeout: Duration,
         head_timeout: Duration,
     ) -> TimedStream {
         TimedStream {
             stream,
-            exchange,
+            activity,
             first_line: FirstLine::default(),
             asked: None,
             idle_timeout,
@@ -63,7 +63,7 @@ impl TimedStream {
 
     /// Starts the deadline of a new phase. A request that came in one piece may have been served since the last call.
     fn keep_up(&mut self) {
-        let phase = self.exchange.phase();
+        let phase = self.activity.phase();
         if phase != self.phase {
             self.phase = phase;
             let timeout = if phase == Phase::Head {
@@ -115,7 +115,7 @@ impl TimedStream {
         );
         if matches!(peeked, Ok(1..)) {
             self.asked = Some(Instant::now());
-            self.exchange.found(tcp_info::age(&self.stream));
+            self.activity.found(tcp_info::age(&self.stream));
             self.keep_up();
         }
         Poll::Ready(())
@@ -127,10 +127,10 @@ impl TimedStream {
             return Poll::Pending;
         }
 
-        self.exchange.drained();
-        let is_silent = || self.exchange.silent_for() >= Some(SILENT_MIN);
+        self.activity.drained();
+        let is_silent = || self.activity.silent_for() >= Some(SILENT_MIN);
         if self.phase == Phase::Idle
-            && self.exchange.takes_the_question(context.waker())
+            && self.activity.takes_the_question(context.waker())
             && is_silent()
         {
             let why = "silent while others wait for a place";
@@ -218,7 +218,7 @@ impl AsyncWrite for TimedStream {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
 
         self.unread = None;
-        self.exchange.written();
+        self.activity.written();
         Poll::Ready(Ok(()))
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::exchange::Exchange;
+use super::activity::Activity;
 use super::places::{Place, Places};
 use boxbridge_event::Sharer;
 
@@ -21,7 +21,7 @@ const WAIT_MAX: Duration = Duration::from_secs(6);
 pub struct Waiting {
     pub stream: TcpStream,
     pub address: SocketAddr,
-    pub exchange: Exchange,
+    pub activity: Activity,
     source: Option<Sharer>,
     since: Instant,
 }
@@ -31,7 +31,7 @@ impl Waiting {
         Waiting {
             stream,
             address,
-            exchange: Exchange::default(),
+            activity: Activity::default(),
             source,
             since: Instant::now(),
         }
@@ -83,7 +83,7 @@ impl WaitingLine {
         let waiting = self.waiting.iter().enumerate();
         let (index, first) = waiting.min_by_key(|(_, it)| self.places.of(it.source))?;
 
-        match self.places.take(first.source, &first.exchange) {
+        match self.places.take(first.source, &first.activity) {
             Some(place) => Some((self.waiting.remove(index), place)),
             None => {
                 self.places.ask_for(first.source, self.waiting.len());

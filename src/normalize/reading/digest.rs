@@ -19,6 +19,8 @@
 //! spells differently, makes two digests. Then the event is delivered twice, which is the safe side: leaving out the face could make two
 //! people one.
 
+use std::io;
+
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -114,57 +116,100 @@ fn is_empty(event: &Event, kind: PictureKind, value: Option<&Value>) -> bool {
 }
 
 fn canonical_digest(document: &Map<String, Value>, bytes: Option<&Value>) -> [u8; 32] {
-    let mut text = Vec::with_capacity(1024);
-    write_object(document, &mut text);
+    let mut canonical = Canonical {
+        text: Vec::with_capacity(1024),
+        hasher: Sha256::new(),
+    };
+    canonical.object(document);
     if let Some(bytes) = bytes {
-        text.push(b'\n');
-        write(bytes, &mut text);
+        canonical.text.push(b'\n');
+        canonical.value(bytes);
     }
-    Sha256::digest(&text).into()
+
+    canonical.hash();
+    canonical.hasher.finalize().into()
 }
 
-fn write(value: &Value, text: &mut Vec<u8>) {
-    match value {
-        Value::Object(members) => write_object(members, text),
-        Value::Array(values) => write_array(values, text),
-        Value::String(string) => write_string(string, text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
-            text.extend_from_slice(value.to_string().as_bytes())
+/// Canonical JSON that is hashed as it is written: a large event's text is not copied as a whole.
+#[derive(Default)]
+struct Canonical {
+    /// The end of the text, not hashed yet.
+    text: Vec<u8>,
+    hasher: Sha256,
+}
+
+/// So much text is hashed at once.
+const HASHED_BYTES: usize = 4 << 10;
+
+impl Canonical {
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Object(members) => self.object(members),
+            Value::Array(values) => self.array(values),
+            Value::String(string) => self.string(string),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                self.text.extend_from_slice(value.to_string().as_bytes())
+            }
         }
     }
-}
 
-fn write_array(values: &[Value], text: &mut Vec<u8>) {
-    text.push(b'[');
-    for (index, value) in values.iter().enumerate() {
-        if index > 0 {
-            text.push(b',');
+    fn array(&mut self, values: &[Value]) {
+        self.text.push(b'[');
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            self.value(value);
         }
-        write(value, text);
+        self.text.push(b']');
     }
-    text.push(b']');
-}
 
-fn write_object(members: &Map<String, Value>, text: &mut Vec<u8>) {
-    // The map is sorted already, unless a dependency switches on serde_json's `preserve_order`.
-    let mut sorted: Vec<_> = members.iter().collect();
-    sorted.sort_unstable_by_key(|(name, _)| name.as_bytes());
+    fn object(&mut self, members: &Map<String, Value>) {
+        // The map is sorted already, unless a dependency switches on serde_json's `preserve_order`.
+        let mut sorted: Vec<_> = members.iter().collect();
+        sorted.sort_unstable_by_key(|(name, _)| name.as_bytes());
 
-    text.push(b'{');
-    for (index, (name, value)) in sorted.into_iter().enumerate() {
-        if index > 0 {
-            text.push(b',');
+        self.text.push(b'{');
+        for (index, (name, value)) in sorted.into_iter().enumerate() {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            self.string(name);
+            self.text.push(b':');
+            self.value(value);
         }
-        write_string(name, text);
-        text.push(b':');
-        write(value, text);
+        self.text.push(b'}');
     }
-    text.push(b'}');
+
+    fn string(&mut self, string: &str) {
+        if self.text.len() > HASHED_BYTES {
+            self.hash();
+        }
+
+        // Neither writing into memory nor hashing fails.
+        let _ = match string.len() > HASHED_BYTES {
+            true => serde_json::to_writer(self, string),
+            false => serde_json::to_writer(&mut self.text, string),
+        };
+    }
+
+    fn hash(&mut self) {
+        self.hasher.update(&self.text);
+        self.text.clear();
+    }
 }
 
-fn write_string(string: &str, text: &mut Vec<u8>) {
-    // Writing into memory does not fail.
-    let _ = serde_json::to_writer(text, string);
+/// Takes a long string.
+impl io::Write for Canonical {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hash();
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// 64 hex digits.
@@ -189,11 +234,21 @@ mod tests {
             r#"{ "b" : [1, 2.50, "\u0001/é\n"], "a": {"y": null, "x": true} }"#,
         )
         .unwrap();
-        let mut text = Vec::new();
-        write(&value, &mut text);
+        let mut canonical = Canonical::default();
+        canonical.value(&value);
         assert_eq!(
-            String::from_utf8(text).unwrap(),
+            String::from_utf8(canonical.text).unwrap(),
             r#"{"a":{"x":true,"y":null},"b":[1,2.50,"\u0001/é\n"]}"#
         );
+    }
+
+    #[test]
+    fn a_long_text_is_digested_like_a_short_one() {
+        let long = "\"x\\".repeat(HASHED_BYTES);
+        let value = serde_json::json!({"a": "b", "long": long, "more": [long, long.len()]});
+        let document = value.as_object().unwrap();
+
+        let whole: [u8; 32] = Sha256::digest(value.to_string()).into();
+        assert_eq!(canonical_digest(document, None), whole);
     }
 }

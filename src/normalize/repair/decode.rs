@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{CoderResult, Encoding, GB18030, UTF_8};
 
-use crate::normalize::limits::room::Taken;
+use crate::normalize::limits::repair_memory::RepairMemory;
 use boxbridge_event::{Code, Refusal};
 
 /// The encodings to try: UTF-8 alone if the body is valid, else the declared charset, then UTF-8 with U+FFFD, then GB18030, which
@@ -38,7 +38,7 @@ pub(in crate::normalize) fn decode<'b>(
     body: &'b [u8],
     encoding: &'static Encoding,
     bytes_max: usize,
-    taken: &mut Taken<'_>,
+    taken: &mut RepairMemory<'_>,
 ) -> Result<Option<Cow<'b, str>>, Refusal> {
     if encoding == UTF_8
         && let Ok(text) = simdutf8::basic::from_utf8(body)

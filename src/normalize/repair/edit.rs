@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::normalize::limits::room::Taken;
+use crate::normalize::limits::repair_memory::RepairMemory;
 use boxbridge_event::Refusal;
 
 /// An object may be encoded as a text twice; more is an attack.
@@ -20,7 +20,7 @@ pub(super) fn apply<'t>(
     text: &'t str,
     from: usize,
     edits: &[Edit],
-    taken: &mut Taken<'_>,
+    taken: &mut RepairMemory<'_>,
 ) -> Result<Cow<'t, str>, Refusal> {
     if edits.is_empty() {
         return Ok(Cow::Borrowed(text.get(from..).unwrap_or_default()));
@@ -49,7 +49,10 @@ pub(super) fn added(edits: &[Edit]) -> usize {
 }
 
 /// Decodes a JSON string, again if the result is a string; returns the text and how many times it was decoded.
-pub(super) fn open(text: &str, taken: &mut Taken<'_>) -> Result<Option<(String, u8)>, Refusal> {
+pub(super) fn open(
+    text: &str,
+    taken: &mut RepairMemory<'_>,
+) -> Result<Option<(String, u8)>, Refusal> {
     let mut text = Cow::Borrowed(text);
 
     for encoded in 1..=ENCODED_MAX {

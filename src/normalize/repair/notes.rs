@@ -50,8 +50,8 @@ impl SentBytes {
 
     pub fn to_base64(&self) -> String {
         let bytes = match self {
-            SentBytes::Whole(bytes) => &bytes[..],
-            SentBytes::Hash(hash) => &hash[..],
+            SentBytes::Whole(bytes) => bytes.as_slice(),
+            SentBytes::Hash(hash) => hash.as_slice(),
         };
         base64_simd::STANDARD.encode_to_string(bytes)
     }

@@ -8,7 +8,7 @@ use super::string_token::Raw;
 use crate::normalize::KEPT_BYTES;
 use crate::normalize::dialect::is_object;
 use crate::normalize::dialect::nested::INNER;
-use crate::normalize::limits::room::Taken;
+use crate::normalize::limits::repair_memory::RepairMemory;
 use crate::normalize::limits::scan;
 use crate::normalize::reading::json_object as object;
 use boxbridge_event::{Code, Refusal};
@@ -57,7 +57,7 @@ pub(super) struct Walk<'t, 'r, 'k, 'a> {
     pub edits: Vec<Edit>,
     pub changes_left: usize,
     pub depth_max: usize,
-    pub taken: &'k mut Taken<'a>,
+    pub taken: &'k mut RepairMemory<'a>,
 }
 
 impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
@@ -66,7 +66,7 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
         raw: Option<&'r [u8]>,
         depth_max: usize,
         changes_left: usize,
-        taken: &'k mut Taken<'a>,
+        taken: &'k mut RepairMemory<'a>,
     ) -> Walk<'t, 'r, 'k, 'a> {
         Walk {
             text,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::normalize::Context;
 use crate::normalize::limits::cost::{Cost, TREE_MAX, tree_bytes};
-use crate::normalize::limits::room::Taken;
+use crate::normalize::limits::repair_memory::RepairMemory;
 use crate::normalize::limits::scan;
 use boxbridge_event::Refusal;
 
@@ -141,7 +141,7 @@ impl Search<'_, '_> {
         if texts >= TEXTS_MAX || tree_bytes(counts.brackets, counts.values) > TREE_MAX {
             return Ok(None);
         }
-        Taken::new(self.context.room, usize::MAX).read(Cost::of(text.as_bytes()).bytes())?;
+        RepairMemory::new(self.context.room, usize::MAX).read(Cost::of(text.as_bytes()).bytes())?;
         Ok(serde_json::from_str(text).ok())
     }
 }

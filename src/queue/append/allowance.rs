@@ -1,7 +1,7 @@
 //! Bytes that may wait to be written, granted in turn by source where they run out.
 //!
 //! Promises: never more than there are; the next grant goes to the next source's oldest, which nobody overtakes, however large it is;
-//! whoever stops waiting holds nothing. Deliberately reserves nothing for anybody, unlike what senders hold for as long as they like: what
+//! one that stops waiting holds nothing. Deliberately reserves nothing for anybody, unlike what senders hold for as long as they like: what
 //! is granted here comes back with the next write.
 
 use std::sync::Arc;
@@ -54,6 +54,7 @@ impl Allowance {
                     bytes,
                 });
             }
+
             let (grant, granted) = oneshot::channel();
             state.line.push(sharer, Waiter { bytes, grant });
             granted

@@ -311,7 +311,7 @@ fn step_over_gaps(log: &Log, lane: Lane, progress: &mut Progress) -> io::Result<
     let mut tally = progress.tally.clone();
     if missing > 0 {
         *tally.expired.entry(ROTTEN.to_owned()).or_default() += missing;
-        // All that stood there, whoever had it: each lane by itself knows only its own.
+        // All that stood there, of both lanes: each by itself knows only its own.
         gone.into_iter().for_each(|gone| log.rotted(gone));
     }
     let replays = std::mem::take(&mut progress.replays);

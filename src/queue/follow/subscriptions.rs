@@ -59,6 +59,7 @@ impl Subscriptions {
         let mut is_written = self.send_lost_again(log);
         for each in self.iter() {
             each.pass_if_done(log);
+
             let what = || format!("writing the cursor of {}, {}", each.destination, each.lane);
             match each.flush(log, change) {
                 Ok(false) => {}

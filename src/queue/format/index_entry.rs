@@ -76,6 +76,7 @@ impl IndexEntry {
             self.person_type.number(),
             u8::from(self.lost),
         ]);
+
         bytes.extend_from_slice(&self.received_at.0.to_le_bytes());
         bytes.extend_from_slice(&self.id.0);
         bytes.extend_from_slice(&self.revision.0.to_le_bytes());
@@ -100,10 +101,12 @@ impl IndexEntry {
             EventId(fields.take()?),
             Revision(fields.u32()?),
         );
+
         let mut digests = [0; KINDS];
         for digest in &mut digests {
             *digest = fields.u32()?;
         }
+
         Some(IndexEntry {
             offset: u64::from(offset) * 8,
             event_bytes,

@@ -56,6 +56,7 @@ impl RecordHeader {
             self.present.0,
         ]);
         body.extend_from_slice(&[0; 3]);
+
         body.extend_from_slice(&self.event_bytes.to_le_bytes());
         body.extend_from_slice(&self.event_crc.to_le_bytes());
         for picture in self.pictures {
@@ -79,6 +80,7 @@ impl RecordHeader {
         let [feed, lane, person_type, key, present] = fields.take()?;
         fields.take::<3>()?;
         let (event_bytes, event_crc) = (fields.u32()?, fields.u32()?);
+
         let mut pictures = [PictureEntry::default(); KINDS];
         for picture in &mut pictures {
             *picture = PictureEntry {
@@ -87,6 +89,7 @@ impl RecordHeader {
                 digest: fields.u32()?,
             };
         }
+
         Some(RecordHeader {
             sequence,
             urgent_before,

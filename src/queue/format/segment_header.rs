@@ -51,6 +51,7 @@ impl SegmentHeader {
         if version > VERSION {
             return Some(Err(version));
         }
+
         fields.u32()?;
         Some(Ok(SegmentHeader {
             number: fields.u64()?,

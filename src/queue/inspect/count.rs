@@ -26,6 +26,7 @@ pub(super) fn counted(
             lane: cursor.lane,
         })
     };
+
     let summaries: io::Result<_> = cursors.into_iter().map(summary).collect();
     summaries.map_err(OpenError::io("reading", directory))
 }

@@ -87,6 +87,7 @@ pub(super) fn summary(segment: &Segment) -> io::Result<SegmentSummary> {
         lost += usize::from(entry.lost);
         true
     })?;
+
     Ok(SegmentSummary {
         path: segment.path.clone(),
         first: Sequence(segment.base()),

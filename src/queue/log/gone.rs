@@ -83,6 +83,7 @@ pub fn without(gone: &[Stretch], returned: &[Stretch]) -> Vec<Stretch> {
             };
             [before, behind]
         };
+
         left = left
             .into_iter()
             .flat_map(halves)

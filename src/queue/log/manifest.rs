@@ -101,6 +101,7 @@ impl Manifest {
         segments_epoch: Option<[u8; 16]>,
     ) -> io::Result<Manifest> {
         let epoch = segments_epoch.unwrap_or_else(|| uuid::Uuid::new_v4().into_bytes());
+
         let mut destinations = Vec::new();
         for path in disk.list(directory)? {
             let path = path?;
@@ -112,6 +113,7 @@ impl Manifest {
             });
             destinations.extend(destination.map(str::to_owned));
         }
+
         destinations.sort();
         Ok(Manifest {
             version: VERSION,

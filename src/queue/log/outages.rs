@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 pub struct Outages {
     /// What is not done.
     open: Mutex<BTreeMap<String, Outage>>,
-    /// So that whoever succeeds asks for no lock where all is well.
+    /// Where all is well, a success takes no lock.
     any: AtomicBool,
 }
 

@@ -1,6 +1,6 @@
 //! Which records of the log are gone, by sequence.
 //!
-//! Promises: a record counts once, whoever comes by it, in whatever lane, alone or as part of a range. Deliberately forgets with the
+//! Promises: a record counts once, however many cursors come by it, in any lane, alone or as part of a range. Deliberately forgets with the
 //! process.
 
 use std::collections::BTreeMap;
@@ -23,12 +23,14 @@ impl Rotten {
         if first > last {
             return 0;
         }
+
         let mut known = 0;
         while let Some((from, to)) = self.overlapping(first, last) {
             self.ranges.remove(&from);
             known += to - from + 1;
             (first, last) = (first.min(from), last.max(to));
         }
+
         self.ranges.insert(first, last);
         if self.ranges.len() > RANGES_MAX {
             self.ranges.pop_first();

@@ -125,6 +125,7 @@ impl Scanner<'_> {
         while at + GROUP_HEADER as u64 <= self.source.length {
             let bytes = self.source.read(at, RECORD_HEADER)?;
             let next = self.group(&bytes, at).or_else(|| self.record(&bytes, at));
+
             at = match next {
                 Some(next) => next,
                 // Between two groups there is at most the rest of a block.

@@ -1,7 +1,7 @@
 //! A small file of two alternating slots: what a crash in the middle of a write leaves is the one before.
 //!
 //! Promises: a write is durable when it returns, takes no room that was not there before, and never touches the newer of the two
-//! slots. Deliberately knows nothing of what it holds: that is text, and whoever wrote it reads it.
+//! slots. Deliberately knows nothing of its text: the caller wrote it and reads it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,7 @@ impl Slots {
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
+
         let generation = self.generation + 1;
         let offset = generation % 2 * self.bytes;
         let slot = encode_slot(generation, text, offset);

@@ -209,7 +209,7 @@ fn events_go_on_where_the_pictures_file_system_has_no_inodes_left() {
         event["ext_data"]["spot_pic"] = json!(
             ["QUJD", "QUJE", "QUJF"][usize::from(number) % 3].to_owned() + &format!("{number:04}")
         );
-        assert_eq!(gateway.post("/RealTimeEvent", &event).status, 200);
+        gateway.take("/RealTimeEvent", &event);
     }
     gateway.wait_delivered();
     let full = gateway.sum("boxbridge_send_expired_total", &[("rule", "max_bytes")]);
@@ -226,7 +226,7 @@ fn what_is_kept_is_for_no_other_user_of_the_machine() {
     let data = gateway.data_dir();
     let mut with_picture = event("1", json!(2), "192.168.1.9");
     with_picture["ext_data"]["spot_pic"] = json!("QUJDREVGRw==");
-    assert_eq!(gateway.post("/RealTimeEvent", &with_picture).status, 200);
+    gateway.take("/RealTimeEvent", &with_picture);
     assert_eq!(
         gateway.post_bytes("/RealTimeEvent", b"{nonsense").status,
         400

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::site::{Site, base64, jpeg, wait_until};
-use crate::parts::subscriber::Subscriber;
+use crate::parts::subscriber::{Received, Subscriber};
 
 const TYPES: [(&str, &str); 7] = [
     ("1", "employee"),
@@ -56,41 +56,12 @@ async fn every_person_type_arrives_on_its_topics_with_its_pictures() {
     let mut on_mqtt = BTreeMap::new();
     for message in subscriber.receive(TYPES.len()).await {
         let payload: Value = serde_json::from_slice(&message.payload).unwrap();
-        let (person, person_type, body) = &expected[payload["id"].as_str().unwrap()];
-        assert_eq!(
-            message.topic,
-            format!("boxbridge/lobby/events/{person_type}/192.168.1.243")
+        is_what_was_sent(
+            &site,
+            &message,
+            &payload,
+            &expected[payload["id"].as_str().unwrap()],
         );
-        assert!(!message.retain);
-        assert_eq!(
-            (payload["schema"].as_str(), payload["person_type"].as_str()),
-            (Some("boxbridge.match.v1"), Some(*person_type))
-        );
-        assert_eq!(payload["identity"], json!({"id": person, "name": "小明"}));
-        assert_eq!(
-            payload["origin"],
-            json!({"site": "lobby", "gateway": "edge-1", "peer": "127.0.0.1", "authenticated": "none"})
-        );
-        for (kind, sent) in [
-            ("registered", &body["reg_pic"]),
-            ("scene", &body["ext_data"]["spot_pic"]),
-        ] {
-            let picture = &payload["pictures"][kind];
-            assert_eq!(
-                (&picture["stored"], &picture["state"]),
-                (&json!(true), &json!("ok")),
-                "{picture}"
-            );
-            let stored = site
-                .object(picture["uri"].as_str().unwrap())
-                .expect("the object exists before its reference");
-            assert_eq!(&base64(&stored), sent);
-            assert_eq!(
-                (&picture["width"], &picture["height"]),
-                (&json!(480), &json!(640))
-            );
-        }
-        assert_eq!(payload["pictures"]["face"], Value::Null);
         on_mqtt.insert(payload["id"].as_str().unwrap().to_owned(), payload);
     }
     for (person_type, count) in [
@@ -122,6 +93,47 @@ async fn every_person_type_arrives_on_its_topics_with_its_pictures() {
             "{destination}: {ledger:?}"
         );
     }
+}
+
+/// Who it is of, which type that is, and the body.
+type Posted = (String, &'static str, Value);
+
+fn is_what_was_sent(site: &Site, message: &Received, payload: &Value, sent: &Posted) {
+    let (person, person_type, body) = sent;
+    assert_eq!(
+        message.topic,
+        format!("boxbridge/lobby/events/{person_type}/192.168.1.243")
+    );
+    assert!(!message.retain);
+    assert_eq!(
+        (payload["schema"].as_str(), payload["person_type"].as_str()),
+        (Some("boxbridge.match.v1"), Some(*person_type))
+    );
+    assert_eq!(payload["identity"], json!({"id": person, "name": "小明"}));
+    assert_eq!(
+        payload["origin"],
+        json!({"site": "lobby", "gateway": "edge-1", "peer": "127.0.0.1", "authenticated": "none"})
+    );
+    for (kind, sent) in [
+        ("registered", &body["reg_pic"]),
+        ("scene", &body["ext_data"]["spot_pic"]),
+    ] {
+        let picture = &payload["pictures"][kind];
+        assert_eq!(
+            (&picture["stored"], &picture["state"]),
+            (&json!(true), &json!("ok")),
+            "{picture}"
+        );
+        let stored = site
+            .object(picture["uri"].as_str().unwrap())
+            .expect("the object exists before its reference");
+        assert_eq!(&base64(&stored), sent);
+        assert_eq!(
+            (&picture["width"], &picture["height"]),
+            (&json!(480), &json!(640))
+        );
+    }
+    assert_eq!(payload["pictures"]["face"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,12 +170,8 @@ async fn history_goes_to_the_late_topic_and_never_rings() {
     let site = Site::start("history", &[]);
     let mut subscriber =
         Subscriber::start(site.mosquitto.address(), "boxbridge/+/+/blacklist/#").await;
-    assert_eq!(
-        site.gateway
-            .post("/HistoryEvent", &event("3", json!(3), "10.0.0.1"))
-            .status,
-        200
-    );
+    site.gateway
+        .take("/HistoryEvent", &event("3", json!(3), "10.0.0.1"));
     let message = subscriber.receive_one().await;
     let payload: Value = serde_json::from_slice(&message.payload).unwrap();
     assert_eq!(message.topic, "boxbridge/default/late/blacklist/10.0.0.1");
@@ -178,22 +186,13 @@ async fn a_reference_waits_for_its_object_and_says_so_if_it_does_not_come_in_tim
     let mut site = Site::start("waits", &[("ROUTE__DEFAULT__PICTURE_WAIT", "1500ms")]);
     let mut subscriber = Subscriber::start(site.mosquitto.address(), "boxbridge/+/events/#").await;
     site.store.kill();
-    assert_eq!(
-        site.gateway
-            .post(
-                "/RealTimeEvent",
-                &with_pictures(event("1", json!(1), "gate"), 1)
-            )
-            .status,
-        200
+    site.gateway.take(
+        "/RealTimeEvent",
+        &with_pictures(event("1", json!(1), "gate"), 1),
     );
     // One without pictures, from another device, is not held back.
-    assert_eq!(
-        site.gateway
-            .post("/RealTimeEvent", &event("2", json!(1), "door"))
-            .status,
-        200
-    );
+    site.gateway
+        .take("/RealTimeEvent", &event("2", json!(1), "door"));
     let first: Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
     assert_eq!(first["device"]["id"], "door");
     let second: Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
@@ -231,9 +230,7 @@ async fn what_history_told_first_still_rings_when_it_comes_live_and_not_the_othe
         ("4", ["/RealTimeEvent", "/HistoryEvent"]),
     ] {
         let body = event(person, json!(3), "10.0.0.1");
-        paths
-            .iter()
-            .for_each(|path| assert_eq!(site.gateway.post(path, &body).status, 200));
+        paths.iter().for_each(|path| site.gateway.take(path, &body));
     }
     let mut arrived: std::collections::BTreeMap<String, Vec<_>> = BTreeMap::new();
     for message in subscriber.receive(3).await {
@@ -278,7 +275,7 @@ async fn a_default_opens_no_door_and_what_could_not_be_read_is_kept() {
     let readable = with_pictures(event("1", json!(3), "10.0.0.1"), 1);
     let mut body = readable.clone();
     body["ext_data"] = json!(body["ext_data"].to_string());
-    assert_eq!(site.gateway.post("/RealTimeEvent", &body).status, 200);
+    site.gateway.take("/RealTimeEvent", &body);
     let message = subscriber.receive_one().await;
     let payload: Value = serde_json::from_slice(&message.payload).unwrap();
     assert_eq!(message.topic, "boxbridge/default/events/blacklist/10.0.0.1");
@@ -294,7 +291,7 @@ async fn a_default_opens_no_door_and_what_could_not_be_read_is_kept() {
     assert!(quarantine().is_empty());
     body["ext_data"] = json!(readable["ext_data"].to_string().replace('"', "'"));
     for _ in 0..2 {
-        assert_eq!(site.gateway.post("/RealTimeEvent", &body).status, 200);
+        site.gateway.take("/RealTimeEvent", &body);
     }
     let message = subscriber.receive_one().await;
     let payload: Value = serde_json::from_slice(&message.payload).unwrap();

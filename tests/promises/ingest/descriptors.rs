@@ -17,7 +17,6 @@ fn with_a_thousand_descriptors_and_as_many_idle_connections_the_log_rolls_and_no
         &[
             ("SEND__MQTT__URL", "mqtt://127.0.0.1:9"),
             ("QUEUE__MAX_BYTES", "256MiB"),
-            ("INGEST__ANSWER_DEADLINE", "10s"),
         ],
     );
     let mut idle = Vec::new();
@@ -76,7 +75,6 @@ fn a_gateway_that_was_out_of_descriptors_takes_all_who_waited_and_has_lost_nothi
         &[
             ("SEND__MQTT__URL", "mqtt://127.0.0.1:9"),
             ("LOG__LEVEL", "info"),
-            ("INGEST__ANSWER_DEADLINE", "10s"),
         ],
     );
     let request = |number: u32| {

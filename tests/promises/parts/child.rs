@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
+/// A busy machine is no broken promise: this bounds what hangs.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
 pub struct Child {
     process: std::process::Child,
     pub log: PathBuf,
@@ -50,7 +53,7 @@ impl Child {
         self.signal("STOP");
         // Each thread stops when it gets the signal, and one of them may still answer before.
         let tasks = format!("/proc/{}/task", self.process.id());
-        self.wait_until("all threads stopped", Duration::from_secs(20), || {
+        self.wait_until("all threads stopped", PATIENCE, || {
             let stopped = |task: std::fs::DirEntry| {
                 let status = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
                 status
@@ -87,7 +90,7 @@ impl Child {
 
     /// Waits for the end, and its exit code; panics if it never comes.
     pub fn wait(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return status.code();

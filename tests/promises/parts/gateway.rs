@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::child::{Child, free_port};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::cgroup::Cgroup;
+use super::child::{Child, PATIENCE, free_port};
 
 /// What the environment of a gateway says; names without the prefix.
 pub type Settings<'a> = &'a [(&'a str, &'a str)];
@@ -20,6 +19,8 @@ pub struct Gateway {
     child: Child,
     command: Command,
     directory: tempfile::TempDir,
+    /// Behind the child: it can be removed once nobody is in it.
+    cgroup: Option<Cgroup>,
     pub ingest: SocketAddr,
     pub admin: SocketAddr,
 }
@@ -63,6 +64,23 @@ impl Gateway {
         Gateway::start_as(command, settings)
     }
 
+    /// The same within so much memory, page cache and the kernel's buffers included, where this machine lets us make a cgroup.
+    pub fn start_within(bytes: u64, settings: Settings) -> Gateway {
+        let Some(cgroup) = Cgroup::with_memory(bytes) else {
+            println!("no cgroup can be made here: memory is judged by the gateway's own alone");
+            return Gateway::start(settings);
+        };
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "echo $$ >\"$0\" && exec \"$@\""])
+            .arg(cgroup.processes())
+            .arg(env!("CARGO_BIN_EXE_boxbridge"));
+
+        let mut gateway = Gateway::start_as(command, settings);
+        gateway.cgroup = Some(cgroup);
+        gateway
+    }
+
     fn start_as(mut command: Command, settings: Settings) -> Gateway {
         let directory = tempfile::tempdir().unwrap();
         let ingest = SocketAddr::from(([127, 0, 0, 1], free_port()));
@@ -77,6 +95,8 @@ impl Gateway {
             ("ADMIN__LISTEN", admin.to_string()),
             ("GATEWAY", "edge-1".to_owned()),
             ("LOG__FORMAT", "json".to_owned()),
+            // A machine that runs tests is slower than a box is patient.
+            ("INGEST__ANSWER_DEADLINE", "60s".to_owned()),
         ];
         let given = settings
             .iter()
@@ -91,6 +111,7 @@ impl Gateway {
             child,
             command,
             directory,
+            cgroup: None,
             ingest,
             admin,
         };
@@ -152,6 +173,11 @@ impl Gateway {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// The most that its cgroup ever held; `None` where it is in none of ours.
+    pub fn peak_cgroup_kib(&self) -> Option<u64> {
+        self.cgroup.as_ref().map(|it| it.peak_bytes() / 1024)
+    }
+
     pub fn data_dir(&self) -> std::path::PathBuf {
         self.directory.path().join("data")
     }
@@ -184,6 +210,12 @@ impl Gateway {
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_bytes(path, body.to_string().as_bytes())
+    }
+
+    /// Posts what must be answered 200.
+    pub fn take(&self, path: &str, body: &Value) {
+        let answer = self.post(path, body);
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {

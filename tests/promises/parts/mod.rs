@@ -4,13 +4,14 @@ pub mod authority;
 pub mod black_hole;
 pub mod certificates;
 pub mod child;
-pub mod faulty_disk;
 pub mod gateway;
+mod machine;
 pub mod run;
 mod servers;
 pub mod site;
 pub mod subscriber;
 pub mod thin_line;
-pub mod volume;
 
+pub use child::PATIENCE;
+pub use machine::{cgroup, faulty_disk, volume};
 pub use servers::{haproxy, kafka, mosquitto, prometheus, s3, stub_broker};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use boxbridge_config::{Config, Layers};
 use serde_json::Value;
 
+use super::child::PATIENCE;
 use super::gateway::Gateway;
 use super::kafka::{Broker, Security};
 use super::mosquitto::Mosquitto;
@@ -141,9 +142,9 @@ pub fn base64(bytes: &[u8]) -> Value {
     base64_simd::STANDARD.encode_to_string(bytes).into()
 }
 
-/// Polls until `done`; panics with `what` if it never is. A busy machine is no broken promise: the bound is for what hangs.
+/// Polls until `done`; panics with `what` if it never is.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(90);
+    let deadline = std::time::Instant::now() + PATIENCE;
     while !done() {
         assert!(std::time::Instant::now() < deadline, "{what}: never");
         std::thread::sleep(Duration::from_millis(20));

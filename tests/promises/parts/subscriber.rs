@@ -12,6 +12,8 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, Transport, v5};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::child::PATIENCE;
+
 /// A message as it came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
@@ -42,7 +44,6 @@ pub struct Subscriber {
     _connection: AbortOnDropHandle<()>,
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const PACKET_MAX: u32 = 32 << 20;
 
 impl Subscriber {

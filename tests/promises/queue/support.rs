@@ -12,8 +12,7 @@ use boxbridge_event::{
 };
 use sha2::{Digest, Sha256};
 
-/// Nothing in these tests takes that long; it bounds what would hang.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub use crate::parts::PATIENCE;
 
 pub async fn step<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)

@@ -101,59 +101,64 @@ impl Check<'_> {
             "maxLength" => value
                 .as_str()
                 .is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().expect("a length")),
-            "anyOf" => rule.as_array().expect("a list").iter().any(|schema| {
-                let mut problems = Vec::new();
-                Check {
-                    root: self.root,
-                    problems: &mut problems,
-                }
-                .value(schema, value, path);
-                problems.is_empty()
+            "required" => value.as_object().is_none_or(|members| {
+                let mut names = rule.as_array().expect("a list").iter();
+                names.all(|name| members.contains_key(name.as_str().expect("a name")))
             }),
+            _ => self.holds_within(keyword, rule, schema, value, path),
+        }
+    }
+
+    /// The keywords whose rule is another schema, or holds some.
+    fn holds_within(
+        &mut self,
+        keyword: &str,
+        rule: &Value,
+        schema: &Value,
+        value: &Value,
+        path: &str,
+    ) -> bool {
+        match keyword {
+            "anyOf" => {
+                let mut schemas = rule.as_array().expect("a list").iter();
+                return schemas.any(|schema| self.would_hold(schema, value, path));
+            }
             "$ref" => {
-                let pointer = rule
-                    .as_str()
-                    .and_then(|rule| rule.strip_prefix('#'))
-                    .expect("a local reference");
-                self.value(
-                    self.root.pointer(pointer).expect("it is there"),
-                    value,
-                    path,
-                );
-                true
+                let pointer = rule.as_str().and_then(|rule| rule.strip_prefix('#'));
+                let named = self.root.pointer(pointer.expect("a local reference"));
+                self.value(named.expect("it is there"), value, path);
             }
-            "required" => {
-                let names = rule
-                    .as_array()
-                    .expect("a list")
-                    .iter()
-                    .filter_map(Value::as_str);
-                value
-                    .as_object()
-                    .is_none_or(|members| names.into_iter().all(|name| members.contains_key(name)))
-            }
-            "properties" => {
-                for (name, value) in value.as_object().into_iter().flatten() {
-                    match rule.get(name) {
-                        None if schema.get("additionalProperties") == Some(&Value::Bool(true)) => {}
-                        Some(schema) => self.value(schema, value, &format!("{path}.{name}")),
-                        // Consumers ignore what they do not know, but we must not send it.
-                        None => self
-                            .problems
-                            .push(format!("{path}.{name} is not in the schema")),
-                    }
-                }
-                true
-            }
+            "properties" => self.members(rule, schema, value, path),
             "items" => {
-                value
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .for_each(|value| self.value(rule, value, &format!("{path}[]")));
-                true
+                let elements = value.as_array().into_iter().flatten();
+                elements.for_each(|value| self.value(rule, value, &format!("{path}[]")));
             }
             _ => panic!("{keyword} of {schema} is not checked here"),
+        }
+        true
+    }
+
+    fn would_hold(&self, schema: &Value, value: &Value, path: &str) -> bool {
+        let mut problems = Vec::new();
+        let mut check = Check {
+            root: self.root,
+            problems: &mut problems,
+        };
+        check.value(schema, value, path);
+        problems.is_empty()
+    }
+
+    fn members(&mut self, rule: &Value, schema: &Value, value: &Value, path: &str) {
+        let may_have_others = schema.get("additionalProperties") == Some(&Value::Bool(true));
+        for (name, value) in value.as_object().into_iter().flatten() {
+            match rule.get(name) {
+                Some(schema) => self.value(schema, value, &format!("{path}.{name}")),
+                None if may_have_others => {}
+                // Consumers ignore what they do not know, but we must not send it.
+                None => self
+                    .problems
+                    .push(format!("{path}.{name} is not in the schema")),
+            }
         }
     }
 

@@ -1,12 +1,9 @@
 //! A session as the gateway drives it: an answer comes within a bound, or the session ends and says why.
 
-use std::time::Duration;
-
 use boxbridge::send::{Answer, Lost, Session};
 use boxbridge_event::Sequence;
 
-/// A wait that is longer has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::parts::PATIENCE;
 
 pub async fn answer_or_loss(session: &mut impl Session) -> Result<Answer, Lost> {
     tokio::time::timeout(PATIENCE, session.next())

@@ -120,6 +120,7 @@ impl Writer {
     pub(super) fn seal_older(&mut self) -> Result<(), Trouble> {
         let outages = &self.shared.log.outages;
         let mut left = Vec::new();
+
         for unsealed in std::mem::take(&mut self.unsealed) {
             let what = || format!("writing the index of {}", unsealed.segment.path.display());
             match unsealed.seal() {

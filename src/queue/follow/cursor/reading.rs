@@ -96,6 +96,7 @@ impl Cursor {
                 through: replay.to(),
             }
         };
+
         self.reads.start(&mut self.replaying, &self.log, end, want);
     }
 

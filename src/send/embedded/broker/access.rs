@@ -1,7 +1,7 @@
 //! Who may connect, and as what: a subscriber, or our own gateway, which alone publishes.
 //!
 //! Promises: the gateway proves itself by a password that is made with the process and never leaves it. No client can take the gateway's
-//! client id and close its connection: publishers and subscribers are apart. A refusal is in the log, with the client's address. Never logs a topic or
+//! client id and close its connection: publishers and subscribers are apart. A refusal, or a connection that we close, is in the log, with the client's address. Never logs a topic or
 //! a payload. Deliberately knows no other users: any client may subscribe.
 
 use std::collections::HashMap;
@@ -27,6 +27,7 @@ pub(super) struct Access {
     publishers: Mutex<HashMap<String, (u64, Arc<CloseSignal>)>>,
     refused_publications: Tally,
     refused_connections: Tally,
+    closed_connections: Tally,
 }
 
 impl Access {
@@ -37,6 +38,7 @@ impl Access {
             publishers: Mutex::default(),
             refused_publications: Tally::default(),
             refused_connections: Tally::default(),
+            closed_connections: Tally::default(),
         }
     }
 
@@ -80,8 +82,17 @@ impl Access {
     /// Counts a client that may not connect, and says why.
     pub fn refused(&self, reason: u8, from: IpAddr) {
         if let Some(count) = self.refused_connections.add(1) {
-            let why = reason::words(reason);
+            let why = reason::of_refusal(reason);
             warn!(client.address = %from, count, "a client may not connect to the embedded broker: {why}");
+        }
+    }
+
+    /// Counts a connection that we close, and says why.
+    pub fn closed(&self, reason: u8, from: IpAddr) {
+        if let Some(why) = reason::of_closing(reason)
+            && let Some(count) = self.closed_connections.add(1)
+        {
+            warn!(client.address = %from, count, "the embedded broker closed the connection of a client: {why}");
         }
     }
 

@@ -100,6 +100,9 @@ where
         Role::Client => established.subscriber(connect).await,
         Role::Gateway => established.publisher(connect).await,
     };
+    if let Some(reason) = reason {
+        shared.access.closed(reason, from);
+    }
     say_goodbye(&mut writer, version, reason).await;
 }
 

@@ -13,7 +13,7 @@ const STUMBLED_OVER: [(&str, &str); 6] = [
 ];
 
 /// What the folders of code hold of them today. These numbers only ever fall.
-const LEFT: &[(&str, usize)] = &[("src", 16)];
+const LEFT: &[(&str, usize)] = &[("src", 7)];
 
 fn stumbles(text: &str) -> Vec<String> {
     // A sentence goes on behind the end of a line.

@@ -32,20 +32,10 @@ fn with_picture(identity: &str, person_type: Value, device: &str) -> Value {
 fn an_hour_in_a_moment(gateway: &Gateway) {
     for (number, person_type) in [1, 2, 3, 4, 5, 9].into_iter().enumerate() {
         let body = with_picture(&"i".repeat(number + 1), json!(person_type), "gate");
-        assert_eq!(gateway.post("/RealTimeEvent", &body).status, 200);
+        gateway.take("/RealTimeEvent", &body);
     }
-    assert_eq!(
-        gateway
-            .post("/RealTimeEvent", &with_picture("i", json!(1), "gate"))
-            .status,
-        200
-    );
-    assert_eq!(
-        gateway
-            .post("/HistoryEvent", &event("of yesterday", json!(1), "door"))
-            .status,
-        200
-    );
+    gateway.take("/RealTimeEvent", &with_picture("i", json!(1), "gate"));
+    gateway.take("/HistoryEvent", &event("of yesterday", json!(1), "door"));
     gateway.wait_delivered();
 }
 
@@ -83,6 +73,11 @@ async fn every_query_finds_its_series_at_a_live_gateway_and_nothing_fires_there(
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 
+    every_query_finds_its_series(&prometheus);
+    every_name_on_the_page_is_there(&prometheus);
+}
+
+fn every_query_finds_its_series(prometheus: &Prometheus) {
     let mut asked = BTreeSet::new();
     for expression in rules()
         .into_iter()
@@ -111,6 +106,9 @@ async fn every_query_finds_its_series_at_a_live_gateway_and_nothing_fires_there(
             }
         }
     }
+}
+
+fn every_name_on_the_page_is_there(prometheus: &Prometheus) {
     let names = prometheus
         .query("count by (__name__) ({__name__=~\"boxbridge_.*\"})")
         .unwrap();
@@ -163,18 +161,8 @@ async fn metrics_pass_the_linter_count_by_person_type_and_come_down_again() {
 async fn an_alert_that_nobody_hears_is_counted_and_yesterdays_is_not() {
     let mosquitto = Mosquitto::start();
     let gateway = start(&mosquitto);
-    assert_eq!(
-        gateway
-            .post("/RealTimeEvent", &event("1", json!(3), "gate"))
-            .status,
-        200
-    );
-    assert_eq!(
-        gateway
-            .post("/HistoryEvent", &event("2", json!(3), "door"))
-            .status,
-        200
-    );
+    gateway.take("/RealTimeEvent", &event("1", json!(3), "gate"));
+    gateway.take("/HistoryEvent", &event("2", json!(3), "door"));
     gateway.wait_delivered();
     let of = |name: &str| {
         gateway.metrics()[&format!("boxbridge_send_{name}_total{{person_type=\"blacklist\"}}")]
@@ -192,14 +180,9 @@ fn every_scrape_adds_up_however_many_look_at_once() {
             let gateway = &gateway;
             scope.spawn(move || {
                 for number in 0.. {
-                    assert_eq!(
-                        gateway
-                            .post(
-                                "/RealTimeEvent",
-                                &event(&format!("{number}"), json!(number % 5 + 1), device)
-                            )
-                            .status,
-                        200
+                    gateway.take(
+                        "/RealTimeEvent",
+                        &event(&format!("{number}"), json!(number % 5 + 1), device),
                     );
                     if Instant::now() > until {
                         return;

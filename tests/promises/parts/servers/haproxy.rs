@@ -2,9 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
-use std::time::Duration;
 
-use crate::parts::child::{Child, free_port, listens};
+use crate::parts::child::{Child, PATIENCE, free_port, listens};
 
 /// As Debian has it.
 const EXECUTABLE: &str = "/usr/sbin/haproxy";
@@ -58,9 +57,7 @@ impl Haproxy {
             .arg(&file)
             .current_dir(directory.path());
         let mut child = Child::start(&command, &directory.path().join("log"));
-        child.wait_until("haproxy", Duration::from_secs(20), || {
-            listens(address.port())
-        });
+        child.wait_until("haproxy", PATIENCE, || listens(address.port()));
         Haproxy {
             child,
             _directory: directory,

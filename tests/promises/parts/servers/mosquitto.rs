@@ -5,10 +5,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::parts::certificates::Certificates;
-use crate::parts::child::{Child, free_port, listens};
+use crate::parts::child::{Child, PATIENCE, free_port, listens};
 
 /// Who may come in by which door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,6 @@ pub struct Mosquitto {
 }
 
 const EXECUTABLE: &str = "/usr/sbin/mosquitto";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Mosquitto {
     /// One TCP listener, anyone may do anything.

@@ -4,11 +4,10 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::parts::child::{Child, free_port, listens};
+use crate::parts::child::{Child, PATIENCE, free_port, listens};
 use crate::parts::gateway::get;
 
 pub struct Prometheus {
@@ -45,7 +44,7 @@ impl Prometheus {
         let is_ready = || listens(address.port()) && get(address, "/-/ready").contains("is Ready");
         child.wait_until(
             "Prometheus (Debian's package prometheus)",
-            Duration::from_secs(60),
+            PATIENCE,
             is_ready,
         );
         Prometheus {

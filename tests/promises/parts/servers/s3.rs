@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::parts::authority;
-use crate::parts::child::{Child, free_port, installed, listens};
+use crate::parts::child::{Child, PATIENCE, free_port, installed, listens};
 
 pub const BUCKET: &str = "faces";
 pub const KEY_ID: &str = "tester";
@@ -134,8 +134,7 @@ impl Server {
                 healthy(port)
             }
         };
-        self.child
-            .wait_until("versitygw", Duration::from_secs(20), ready);
+        self.child.wait_until("versitygw", PATIENCE, ready);
     }
 }
 

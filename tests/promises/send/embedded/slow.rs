@@ -118,7 +118,6 @@ async fn a_lone_slow_subscriber_costs_the_gateway_no_connection_whichever_versio
         ("SEND__MQTT__EMBEDDED__LISTEN", listen.as_str()),
         ("SEND__MQTT__VERSION", "3"),
         ("SEND__MQTT__KEEP_ALIVE", "5s"),
-        ("INGEST__ANSWER_DEADLINE", "5s"),
     ]);
     let (mut page, _) = Raw::connect(address, 4, Hello::named("page")).await;
     assert_eq!(page.subscribe("boxbridge/+/+/employee/#").await, 1);
@@ -128,14 +127,9 @@ async fn a_lone_slow_subscriber_costs_the_gateway_no_connection_whichever_versio
             let gateway = Arc::clone(&gateway);
             tokio::task::spawn_blocking(move || {
                 for number in (poster..EVENTS).step_by(4) {
-                    assert_eq!(
-                        gateway
-                            .post(
-                                "/HistoryEvent",
-                                &event(&number.to_string(), json!(1), "gate")
-                            )
-                            .status,
-                        200
+                    gateway.take(
+                        "/HistoryEvent",
+                        &event(&number.to_string(), json!(1), "gate"),
                     );
                 }
             })

@@ -9,10 +9,9 @@ use boxbridge_event::{Lane, Message, Sequence, Timestamp};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
+pub use crate::parts::PATIENCE;
 use crate::parts::kafka::{Broker, Received, USER};
 pub use crate::send::session::{acknowledged, answer_or_loss, lost, next};
-
-pub const WAIT: Duration = Duration::from_secs(60);
 
 pub async fn mock() -> (
     MockCluster<'static, DefaultProducerContext>,
@@ -178,7 +177,7 @@ pub async fn deliver_through_losses(kafka: &Kafka, messages: &[Message]) {
         .iter()
         .map(|message| (number_of(&message.payload), message))
         .collect();
-    let deadline = tokio::time::Instant::now() + WAIT;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while !open.is_empty() {
         assert!(
             tokio::time::Instant::now() < deadline,

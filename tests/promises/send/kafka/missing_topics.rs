@@ -70,7 +70,7 @@ async fn a_topic_deleted_under_our_feet_is_made_again() {
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
     deliver(&mut session, &[message("deleted", "k", 1, 100)]).await;
     broker.delete_topic("deleted").await;
-    let deadline = tokio::time::Instant::now() + WAIT;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         session.submit(Sequence(2), message("deleted", "k", 2, 100));
         match answer_or_loss(&mut session).await {
@@ -101,7 +101,7 @@ async fn a_topic_made_by_hand_later_is_used_without_a_restart() {
     session.submit(Sequence(1), message("later", "k", 1, 100));
     refused(&next(&mut session).await, Reason::TopicInvalid);
     broker.make_topic("later", 1, &[]).await;
-    let deadline = tokio::time::Instant::now() + WAIT;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         session.submit(Sequence(1), message("later", "k", 1, 100));
         match next(&mut session).await {

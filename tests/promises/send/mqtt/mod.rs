@@ -9,7 +9,6 @@ mod refusing;
 mod status;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use boxbridge::send::Destination;
 use boxbridge::send::mqtt::{GatewayIdentity, Mqtt};
@@ -17,10 +16,8 @@ use boxbridge_config::{Config, Layers};
 use boxbridge_event::{Lane, Message, Timestamp};
 use bytes::Bytes;
 
+use crate::parts::PATIENCE;
 pub use crate::send::session::{acknowledged, answer_or_loss, lost, next};
-
-/// A wait that is longer has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The settings of an operator who writes this URL, and these below `send`.
 fn settings(url: &str, settings: &[(&str, &str)]) -> boxbridge_config::Send {

@@ -33,6 +33,8 @@ impl Twice {
         archive.kill();
         let gateway = Gateway::start(&[
             QUEUE,
+            // Long: messages wait for the store, and would for the copy.
+            ("ROUTE__BLACKLIST__PICTURE_WAIT", "50s"),
             (
                 "SEND__MQTT__URL",
                 &format!("mqtt://{}", mosquitto.address()),
@@ -56,7 +58,7 @@ impl Twice {
             let person_type = if number.is_multiple_of(3) { 3 } else { 2 };
             let mut body = event(&number.to_string(), json!(person_type), "192.168.1.9");
             body["ext_data"]["spot_pic"] = base64(&jpeg(number, PICTURE_BYTES));
-            assert_eq!(self.gateway.post("/RealTimeEvent", &body).status, 200);
+            self.gateway.take("/RealTimeEvent", &body);
         }
     }
 
@@ -128,6 +130,8 @@ async fn a_copy_that_was_down_gets_every_picture_from_the_log_which_keeps_them_u
 
     tokio::task::block_in_place(|| {
         twice.archive.restart();
+        wait_until("the copy has some", || twice.waiting("archive") < EVENTS);
+        twice.gateway.kill_and_restart();
         wait_until("the copy has them", || twice.waiting("archive") == 0);
     });
     twice.pictures_are_twice();

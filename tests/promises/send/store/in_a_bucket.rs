@@ -11,7 +11,8 @@ use boxbridge_event::{Lane, Object, PictureKind, Sequence};
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 
-use super::{WAIT, bucket, bucket_store, object, server, settle};
+use super::{bucket, bucket_store, object, server, settle};
+use crate::parts::PATIENCE;
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event, get};
 use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server};
@@ -65,14 +66,15 @@ async fn key_uri_and_url_of_an_event_name_the_object_whatever_the_prefix_is_made
     let mut subscriber = Subscriber::start(mqtt.parse().unwrap(), "boxbridge/+/events/#").await;
     let mut body = event("1", json!(2), "192.168.1.9");
     body["ext_data"]["spot_pic"] = json!("QSBmYWNlLCBhcyBmYXIgYXMgdGhpcyB0ZXN0IGdvZXMu");
-    assert_eq!(gateway.post("/RealTimeEvent", &body).status, 200);
+    gateway.take("/RealTimeEvent", &body);
     let payload: Value = serde_json::from_slice(&subscriber.receive_one().await.payload).unwrap();
     let picture = &payload["pictures"]["scene"];
     assert_eq!(picture["stored"], true, "{picture}");
     let content = "A face, as far as this test goes.";
 
     let key = picture["key"].as_str().unwrap();
-    let bucket = boxbridge_connect::bucket::open(&bucket(server.endpoint()), WAIT, WAIT).unwrap();
+    let bucket =
+        boxbridge_connect::bucket::open(&bucket(server.endpoint()), PATIENCE, PATIENCE).unwrap();
     let object = bucket
         .get(&object_store::path::Path::parse(key).unwrap())
         .await

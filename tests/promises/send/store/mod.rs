@@ -19,7 +19,6 @@ mod moves;
 mod one_picture;
 mod unsynced;
 
-const WAIT: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn folder_store(max_bytes: u64) -> (tempfile::TempDir, Store) {

@@ -21,7 +21,7 @@ pub const QUOTA: u8 = 0x97;
 pub const NO_SHARED: u8 = 0x9E;
 
 /// Why a client may not connect.
-pub fn words(reason: u8) -> &'static str {
+pub fn of_refusal(reason: u8) -> &'static str {
     match reason {
         VERSION_UNSUPPORTED => "it speaks neither MQTT 3.1.1 nor MQTT 5",
         CLIENT_ID_INVALID => "its client id is missing or too long",
@@ -30,5 +30,16 @@ pub fn words(reason: u8) -> &'static str {
         BAD_METHOD => "it wants an extended authentication",
         QUOTA => "all connections are taken, and its address has its share",
         _ => "its CONNECT is not understood",
+    }
+}
+
+/// Why a connection is closed by us; `None` where that is no news.
+pub fn of_closing(reason: u8) -> Option<&'static str> {
+    match reason {
+        SHUTTING_DOWN | TAKEN_OVER => None,
+        SILENT => Some("it was silent for longer than its keep alive"),
+        TOO_LARGE => Some("it sent a packet that is too large"),
+        QUOTA => Some("others need room, and it or its address holds most of it"),
+        _ => Some("it sent a packet that is not understood"),
     }
 }

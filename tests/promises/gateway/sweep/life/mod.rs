@@ -11,7 +11,7 @@ use super::Plan;
 use super::fault::{Faulty, Seen};
 use crate::queue::support::{directory, event_number, killed, settings, sizes, step};
 use owners::{
-    DESTINATIONS, EVENTS, JUMP_MS, MORE, REFUSED_BODY, event, object, settings_of, start,
+    DESTINATIONS, EVENTS, Gateway, JUMP_MS, MORE, REFUSED_BODY, event, object, settings_of, start,
 };
 
 mod owners;
@@ -90,34 +90,8 @@ async fn live_again(dir: &Path, books: &mut Books) {
     };
     let mut gateway =
         start(dir, settings).unwrap_or_else(|error| panic!("the next start: {error:#}"));
-    assert_eq!(
-        gateway.aside.usage().0,
-        usize::from(books.is_set_aside),
-        "set aside"
-    );
-    let body = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.ends_with(REFUSED_BODY));
-    let kept = std::fs::read_dir(dir.join("quarantine"))
-        .unwrap()
-        .filter(|entry| body(&entry.as_ref().unwrap().path()))
-        .count();
-    assert!(
-        kept >= usize::from(books.is_quarantined),
-        "a refused body that was kept"
-    );
-    let stored = std::fs::read(dir.join("pictures").join(object().key));
-    assert!(
-        !books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes),
-        "a picture that was stored"
-    );
-    let noted = std::fs::read_to_string(dir.join("clock")).unwrap_or_default();
-    assert!(
-        !books.is_jump_noted || noted.contains(&format!("\"by_ms\":{JUMP_MS}")),
-        "a jump of the clock that was noted: {noted}"
-    );
-    assert!(
-        !books.is_untaken_noted || gateway.untaken.is_noted(),
-        "what the broker had not handed over"
-    );
+    all_is_kept(dir, &gateway, books);
+
     let fresh = EVENTS + MORE + 1;
     step(gateway.queue.append(event(fresh)))
         .await
@@ -147,17 +121,55 @@ async fn live_again(dir: &Path, books: &mut Books) {
     gateway.queue.shutdown().await;
     let report = inspect::verify(dir).unwrap();
     assert!(report.is_sound() && report.lost == 0, "{report:?}");
-    for name in DESTINATIONS {
-        let came = books.came.get(name).cloned().unwrap_or_default();
-        let lost: Vec<_> = books.taken.difference(&came).collect();
-        assert!(lost.is_empty(), "answered, and lost for {name}: {lost:?}");
-        let unasked = books
-            .refused
-            .iter()
-            .find(|number| came.contains(number) && !books.taken.contains(number));
-        assert!(
-            books.was_poisoned || unasked.is_none(),
-            "refused, and came all the same: {unasked:?}"
-        );
+    books.nothing_is_lost();
+}
+
+/// What was said to be kept beside the log.
+fn all_is_kept(dir: &Path, gateway: &Gateway, books: &Books) {
+    assert_eq!(
+        gateway.aside.usage().0,
+        usize::from(books.is_set_aside),
+        "set aside"
+    );
+    let body = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.ends_with(REFUSED_BODY));
+    let kept = std::fs::read_dir(dir.join("quarantine"))
+        .unwrap()
+        .filter(|entry| body(&entry.as_ref().unwrap().path()))
+        .count();
+    assert!(
+        kept >= usize::from(books.is_quarantined),
+        "a refused body that was kept"
+    );
+    let stored = std::fs::read(dir.join("pictures").join(object().key));
+    assert!(
+        !books.is_stored || stored.is_ok_and(|bytes| bytes == object().bytes),
+        "a picture that was stored"
+    );
+    let noted = std::fs::read_to_string(dir.join("clock")).unwrap_or_default();
+    assert!(
+        !books.is_jump_noted || noted.contains(&format!("\"by_ms\":{JUMP_MS}")),
+        "a jump of the clock that was noted: {noted}"
+    );
+    assert!(
+        !books.is_untaken_noted || gateway.untaken.is_noted(),
+        "what the broker had not handed over"
+    );
+}
+
+impl Books {
+    fn nothing_is_lost(&self) {
+        for name in DESTINATIONS {
+            let came = self.came.get(name).cloned().unwrap_or_default();
+            let lost: Vec<_> = self.taken.difference(&came).collect();
+            assert!(lost.is_empty(), "answered, and lost for {name}: {lost:?}");
+            let unasked = self
+                .refused
+                .iter()
+                .find(|number| came.contains(number) && !self.taken.contains(number));
+            assert!(
+                self.was_poisoned || unasked.is_none(),
+                "refused, and came all the same: {unasked:?}"
+            );
+        }
     }
 }

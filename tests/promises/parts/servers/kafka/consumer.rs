@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::WAIT;
+use crate::parts::child::PATIENCE;
 
 /// A message as a consumer gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn answers(address: &str) -> bool {
 }
 
 pub fn partitions(consumer: &BaseConsumer, topic: &str) -> Option<usize> {
-    let metadata = consumer.fetch_metadata(Some(topic), WAIT).unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
     let topic = metadata
         .topics()
         .first()
@@ -58,7 +58,7 @@ pub fn read_until(
     what: &str,
     enough: impl Fn(&[Received]) -> bool,
 ) -> Vec<Received> {
-    let deadline = Instant::now() + WAIT;
+    let deadline = Instant::now() + PATIENCE;
     let consumer = consumer(address);
     let mut count = None;
     while count.is_none() {

@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
@@ -16,7 +15,7 @@ use rdkafka::client::DefaultClientContext;
 
 use self::consumer::{answers, client, consumer, partitions, read_until};
 use self::node::{format, java, secure, settings};
-use crate::parts::child::{Child, free_port, listens};
+use crate::parts::child::{Child, PATIENCE, free_port, listens};
 use crate::parts::{authority, thin_line};
 
 mod consumer;
@@ -26,7 +25,6 @@ pub use self::consumer::Received;
 
 pub const USER: &str = "boxbridge";
 pub const PASSWORD: &str = "a password of the tests";
-const WAIT: Duration = Duration::from_secs(60);
 
 /// Who may connect how.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,7 +150,7 @@ impl Broker {
     pub fn wait(&mut self) {
         let (port, address) = (self.port, self.address());
         self.child
-            .wait_until("Kafka", WAIT, || listens(port) && answers(&address));
+            .wait_until("Kafka", PATIENCE, || listens(port) && answers(&address));
     }
 
     /// Makes a topic with settings such as `max.message.bytes`.
@@ -162,7 +160,7 @@ impl Broker {
             |topic, (key, value)| topic.set(key, value),
         );
         let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         for result in admin.create_topics([&topic], &options).await.unwrap() {
             result.unwrap();
         }
@@ -172,7 +170,7 @@ impl Broker {
     pub async fn set_topic(&self, name: &str, key: &str, value: &str) {
         let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
         let settings = AlterConfig::new(ResourceSpecifier::Topic(name)).set(key, value);
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         for result in admin.alter_configs([&settings], &options).await.unwrap() {
             result.unwrap();
         }
@@ -180,7 +178,7 @@ impl Broker {
 
     pub async fn delete_topic(&self, name: &str) {
         let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         for result in admin.delete_topics(&[name], &options).await.unwrap() {
             result.unwrap();
         }

@@ -6,25 +6,25 @@ use boxbridge_event::{Code, Refusal};
 
 /// Asks the body's budget whether this many bytes in all may be used beyond the cost of the body.
 #[derive(Clone, Copy)]
-pub struct Room<'a>(pub &'a (dyn Fn(usize) -> bool + Sync));
+pub struct RepairRoom<'a>(pub &'a (dyn Fn(usize) -> bool + Sync));
 
-impl fmt::Debug for Room<'_> {
+impl fmt::Debug for RepairRoom<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Room")
+        f.write_str("RepairRoom")
     }
 }
 
 /// The memory that one repair holds.
 #[derive(Debug)]
-pub(in crate::normalize) struct Taken<'a> {
-    room: Room<'a>,
+pub(in crate::normalize) struct RepairMemory<'a> {
+    room: RepairRoom<'a>,
     bytes: usize,
     bytes_max: usize,
 }
 
-impl<'a> Taken<'a> {
-    pub fn new(room: Room<'a>, bytes_max: usize) -> Taken<'a> {
-        Taken {
+impl<'a> RepairMemory<'a> {
+    pub fn new(room: RepairRoom<'a>, bytes_max: usize) -> RepairMemory<'a> {
+        RepairMemory {
             room,
             bytes: 0,
             bytes_max,

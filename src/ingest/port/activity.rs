@@ -1,4 +1,4 @@
-//! The state that a connection shares with the handler of its requests and with the places.
+//! What a connection is doing: silent, sending a head, or being served. Its reader, its handler and the places share it.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Shared by one connection's reader, its handler and [`super::Places`].
 #[derive(Clone)]
-pub struct Exchange(Arc<Shared>);
+pub struct Activity(Arc<Shared>);
 
 struct Shared {
     /// A [`Phase`].
@@ -38,11 +38,11 @@ pub(super) enum Phase {
 }
 
 /// A request is being served while this lives.
-pub struct InService(Exchange);
+pub struct InService(Activity);
 
-impl Default for Exchange {
-    fn default() -> Exchange {
-        Exchange(Arc::new(Shared {
+impl Default for Activity {
+    fn default() -> Activity {
+        Activity(Arc::new(Shared {
             phase: AtomicU8::new(Phase::Idle as u8),
             waited_ms: AtomicU64::new(0),
             opened: Instant::now(),
@@ -56,7 +56,7 @@ impl Default for Exchange {
     }
 }
 
-impl Exchange {
+impl Activity {
     pub fn begin(&self) -> InService {
         // Nothing was read since the last request: this one came together with it and waited in our own buffer.
         if self.phase() == Phase::Idle {

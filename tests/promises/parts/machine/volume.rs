@@ -4,9 +4,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use super::child::Child;
+use crate::parts::child::{Child, PATIENCE};
 
 pub struct Volume {
     child: Child,
@@ -26,9 +25,7 @@ impl Volume {
         let mounted = volume.path().join("mounted");
         volume
             .child
-            .wait_until("a small file system", Duration::from_secs(20), || {
-                mounted.exists()
-            });
+            .wait_until("a small file system", PATIENCE, || mounted.exists());
         std::fs::remove_file(mounted).unwrap();
         volume
     }
