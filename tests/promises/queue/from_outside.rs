@@ -3,7 +3,7 @@
 use boxbridge::queue::{OpenError, Queue, inspect};
 use boxbridge_event::{Lane, PersonType, PictureKind};
 
-use crate::queue::support::{append, drain, entry, open, picture, settings, sizes, step};
+use crate::queue::support::{append, directory, drain, entry, open, picture, settings, sizes, step};
 
 #[tokio::test]
 async fn from_outside_the_counts_are_exact_while_it_runs_and_when_it_does_not() {
@@ -112,5 +112,28 @@ async fn a_destination_switched_off_with_records_waiting_stops_the_start() {
     let queue = open(dir.path(), &["mqtt", "kafka"]);
     assert_eq!(sizes(&queue.status(), "mqtt", Lane::Normal), (0, 0, 0));
     assert_eq!(sizes(&queue.status(), "kafka", Lane::Normal), (5, 3, 2));
+    queue.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_record_that_was_handed_out_waits_also_where_another_type_is_paused_and_has_none() {
+    let dir = directory();
+    let queue = Queue::open(settings(dir.path()), &["mqtt"]).unwrap();
+    let mut cursor = queue.cursor("mqtt", Lane::Normal).unwrap();
+    cursor.pause(PersonType::Visitor);
+    let appended = entry(1, PersonType::Vip, Lane::Normal, &[]);
+    let received_at = appended.event.received_at;
+    step(queue.append(appended)).await.unwrap();
+
+    let handed_out = step(cursor.next()).await;
+    assert_eq!(handed_out.person_type, PersonType::Vip);
+
+    let status = queue.status();
+    let mqtt = status
+        .followers
+        .iter()
+        .find(|it| it.destination == "mqtt" && it.lane == Lane::Normal)
+        .unwrap();
+    assert_eq!((mqtt.waiting, mqtt.oldest_waiting), (1, Some(received_at)));
     queue.shutdown().await;
 }

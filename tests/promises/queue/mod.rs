@@ -11,5 +11,4 @@ mod restarts;
 mod rot;
 pub mod support;
 mod unread;
-mod waiting;
 mod witness;

@@ -56,7 +56,7 @@ async fn what_is_written_is_synced_soon_without_another_picture() {
     };
     tokio::select! {
         () = store.keep_synced() => panic!("it is over"),
-        synced = tokio::time::timeout(super::WAIT, synced) => synced.expect("nobody syncs it"),
+        synced = tokio::time::timeout(crate::parts::child::PATIENCE, synced) => synced.expect("nobody syncs it"),
     }
 }
 
