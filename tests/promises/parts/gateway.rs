@@ -198,14 +198,9 @@ impl Gateway {
             command.env(name, value.unwrap());
         });
         let output = command.output().unwrap();
-        (
-            format!(
-                "{}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            ),
-            output.status.code(),
-        )
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (said, output.status.code())
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {
