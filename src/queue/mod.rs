@@ -147,6 +147,12 @@
 //! written at most every 100 ms (`keeper.rs`): after a crash a suffix repeats, nothing is lost. Where both slots are unreadable the
 //! destination gets all that is kept of that lane again, as a replay, and joins at the end.
 //!
+//! A cursor that keeps up reads no disk: the newest records stay in memory (`log/segments/recent.rs`), and it wakes for those of its lane.
+//!
+//! A store that syncs in batches tells how much of what it wrote is durable ([`crate::system::written`]). Its slots say no more than
+//! that: each waits for the sync that covers it. After a sync that failed, both of its lanes get everything since their slots again, by one
+//! replay, and no slot moves before that replay is in one.
+//!
 //! A replay (`follow/replay.rs`) is a range that is read again through the normal cursor, behind everything live, with the id of the
 //! replay on each record. It is kept in the slot and repeats only records that were answered before. What it has still to
 //! deliver is outside the identity, and shown beside it (`status.rs`).

@@ -3,7 +3,9 @@
 use boxbridge::queue::{OpenError, Queue, inspect};
 use boxbridge_event::{Lane, PersonType, PictureKind};
 
-use crate::queue::support::{append, directory, drain, entry, open, picture, settings, sizes, step};
+use crate::queue::support::{
+    append, directory, drain, entry, open, picture, settings, sizes, step,
+};
 
 #[tokio::test]
 async fn from_outside_the_counts_are_exact_while_it_runs_and_when_it_does_not() {
