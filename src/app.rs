@@ -1,4 +1,4 @@
-//! The gateway as a whole: built and started in one order ([`start`]), and stopped in the reverse of it ([`stop`]).
+//! The gateway as a whole: built and started in one order (`start.rs`), and stopped in the reverse of it (`stop.rs`).
 //!
 //! Promises: an [`App`] accepts and delivers from its start to its stop. Deliberately the only folder, beside `gateway`, that knows the
 //! order of the stages.

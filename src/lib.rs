@@ -4,9 +4,6 @@
 //! an event passes through them in this order. Everything else is named by its noun. A folder holds the parts of the one
 //! thing that it is named after.
 
-// The last 79 places; the crates beside us have none.
-#![allow(clippy::indexing_slicing)]
-
 pub mod ingest; // 1. an HTTP request → bytes we are willing to read, and who sent them
 pub mod normalize; // 2. bytes → one Event, its pictures taken out and named
 pub mod queue; // 3. Event + pictures → durable record

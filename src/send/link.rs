@@ -4,6 +4,11 @@
 //! as up only once it has proven itself, so that one that connects and dies in a circle is seen to be down. What the log says of all that is
 //! bounded by `outage`.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "arrays of all lanes and topics, by their own numbers"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -6,6 +6,11 @@
 //! found out. Live records go before replayed ones, and what one may act on only as far as the line carries it in time. Bounded in records,
 //! bytes, span and time, and never full of what does not flow. Pure bookkeeping: it is told the time.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "arrays of all person types and their topics, by their own numbers"
+)]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 

@@ -189,7 +189,7 @@ impl Generations {
 
 fn id(key: &str) -> Id {
     let digest = Sha256::digest(key.as_bytes());
-    std::array::from_fn(|index| digest[index])
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
