@@ -10,12 +10,12 @@ use axum::response::Response;
 use hyper::Method;
 
 use super::answer::{self, Connection};
+use super::authorization::Sender;
 use super::body::{self, Incomplete, Length};
 use super::commit::{Upload, commit};
 use super::head;
 use super::path::{self, Path};
 use super::room::Room;
-use super::sender::Sender;
 use super::service::{Peer, Service};
 use super::{Accept, Ended, Received};
 use crate::charset::Charset;

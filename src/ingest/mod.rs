@@ -6,11 +6,12 @@
 //! `normalize` reads it.
 //!
 //! `port` holds the layers below HTTP: places, deadlines, PROXY headers, and TLS once there is any. `service` is the state that all
-//! connections share, and serves one. A request passes `handler`: `head` judges it as HTTP, `path` says what it is for, `sender` whose it is
+//! connections share, and serves one. A request passes `handler`: `head` judges it as HTTP, `path` says what it is for, `authorization` whose it is
 //! and whether they may send (by networks today, by tokens once there are any). Then `body` reads it into a `room` on a budget, `commit`
 //! hands it to the gateway, `answer` writes the reply, and `refusals` logs what was refused.
 
 mod answer;
+mod authorization;
 mod body;
 mod commit;
 mod handler;
@@ -19,7 +20,6 @@ mod path;
 pub mod port;
 mod refusals;
 mod room;
-mod sender;
 mod service;
 
 use std::future::Future;
