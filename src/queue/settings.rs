@@ -46,10 +46,10 @@ const SEGMENTS_MAX: u64 = 512;
 /// A cable, a path or a controller that fails is back by then, and takes all of a disk with it: one place that fails for so long is a
 /// sector that has lost its bytes. Until then nothing else of its lane goes, alerts included, for nobody knows of which device it tells.
 const UNREAD_MAX: Duration = Duration::from_secs(600);
-/// A second of 700 events.
-const RECENT_EVENT_BYTES: usize = 1 << 20;
+/// Half a second of 700 events.
+const RECENT_EVENT_BYTES: usize = 512 << 10;
 /// What some groups hold: the store is at them within milliseconds, or it is behind and reads the disk.
-const RECENT_PICTURE_BYTES: usize = 8 << 20;
+const RECENT_PICTURE_BYTES: usize = 4 << 20;
 /// At least so many fit into the budget, so that one that is still needed holds back little of it.
 const SEGMENTS_MIN: u64 = 16;
 
