@@ -162,7 +162,7 @@ fn costly_event() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn live_and_history_of_costly_events_cost_no_more_memory_than_there_is() {
     let live = senders(32, 16, request("/RealTimeEvent", &costly_event()));
-    let costly = format!("[{}]", vec![costly_event(); 8].join(","));
+    let costly = format!("[{}]", vec![costly_event(); 6].join(","));
     let history = senders(4, 4, request("/HistoryEvent", &costly));
     let both = |to, is_over: Arc<AtomicBool>| {
         live(to, is_over.clone())
@@ -170,7 +170,7 @@ async fn live_and_history_of_costly_events_cost_no_more_memory_than_there_is() {
             .chain(history(to, is_over))
             .collect()
     };
-    judge("32 × 6.3 MB and 4 × 50 MB of costly history", both).await;
+    judge("32 × 6.3 MB and 4 × 38 MB of costly history", both).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
