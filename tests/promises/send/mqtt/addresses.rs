@@ -7,7 +7,7 @@ use boxbridge_event::{Lane, Sequence};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use super::{PATIENCE, acknowledged, connect, destination, message, next, refused};
+use super::{PATIENCE, a_megabyte_goes_through, connect, destination, message, next, refused};
 use crate::parts::black_hole::BlackHole;
 use crate::parts::certificates::Certificates;
 use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
@@ -46,23 +46,8 @@ async fn a_name_whose_first_address_is_a_black_hole_is_reached_at_the_next() {
         {
             let mqtt = destination(url, &settings).at(vec![silent, broker.address_of(door)]);
             let mut session = connect(&mqtt, Lane::Normal).await;
-            for (number, bytes) in [(1, 20), (2, 1_000_000), (3, 20)] {
-                session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
-            }
-            for number in 1..=3 {
-                assert_eq!(
-                    next(&mut session).await,
-                    acknowledged(number),
-                    "{url} version {version}"
-                );
-            }
-            let sizes: Vec<_> = subscriber
-                .receive(3)
-                .await
-                .iter()
-                .map(|received| received.payload.len())
-                .collect();
-            assert_eq!(sizes, [20, 1_000_000, 20], "{url} version {version}");
+            let door = format!("{url} version {version}");
+            a_megabyte_goes_through(&mut session, &mut subscriber, &door).await;
             session.finish().await;
         }
         // Whichever address answers, it has to be the one that the operator named.

@@ -5,7 +5,10 @@ use boxbridge::send::mqtt::Mqtt;
 use boxbridge_config::MqttVersion;
 use boxbridge_event::{Lane, Sequence};
 
-use super::{acknowledged, at, connect, destination, identity, message, next, refused, settings};
+use super::{
+    a_megabyte_goes_through, acknowledged, at, connect, destination, identity, message, next,
+    refused, settings,
+};
 use crate::parts::certificates::Certificates;
 use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
 use crate::parts::subscriber::{Over, Subscriber};
@@ -17,23 +20,8 @@ async fn opens(broker: &Mosquitto, url: &str, settings: &[(&str, &str)]) {
         let mut settings = settings.to_vec();
         settings.push(("mqtt.version", version));
         let mut session = connect(&destination(url, &settings), Lane::Urgent).await;
-        for (number, bytes) in [(1, 20), (2, 1_000_000), (3, 20)] {
-            session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
-        }
-        for number in 1..=3 {
-            assert_eq!(
-                next(&mut session).await,
-                acknowledged(number),
-                "{url} version {version}"
-            );
-        }
-        let sizes: Vec<_> = subscriber
-            .receive(3)
-            .await
-            .iter()
-            .map(|received| received.payload.len())
-            .collect();
-        assert_eq!(sizes, [20, 1_000_000, 20]);
+        let door = format!("{url} version {version}");
+        a_megabyte_goes_through(&mut session, &mut subscriber, &door).await;
     }
 }
 

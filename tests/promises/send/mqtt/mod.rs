@@ -10,13 +10,14 @@ mod status;
 
 use std::net::SocketAddr;
 
-use boxbridge::send::Destination;
 use boxbridge::send::mqtt::{GatewayIdentity, Mqtt};
+use boxbridge::send::{Destination, Session};
 use boxbridge_config::{Config, Layers};
-use boxbridge_event::{Lane, Message, Timestamp};
+use boxbridge_event::{Lane, Message, Sequence, Timestamp};
 use bytes::Bytes;
 
 use crate::parts::PATIENCE;
+use crate::parts::subscriber::Subscriber;
 pub use crate::send::session::{acknowledged, answer_or_loss, lost, next};
 
 /// The settings of an operator who writes this URL, and these below `send`.
@@ -46,6 +47,24 @@ fn settings(url: &str, settings: &[(&str, &str)]) -> boxbridge_config::Send {
     Config::load(&layers)
         .unwrap_or_else(|problems| panic!("{problems}"))
         .send
+}
+
+/// A megabyte goes through this door, between two small messages.
+async fn a_megabyte_goes_through(
+    session: &mut impl Session<Message = Message>,
+    subscriber: &mut Subscriber,
+    door: &str,
+) {
+    for (number, bytes) in [(1, 20), (2, 1_000_000), (3, 20)] {
+        session.submit(Sequence(number), message("events/1", vec![b'x'; bytes]));
+    }
+    for number in 1..=3 {
+        assert_eq!(next(session).await, acknowledged(number), "{door}");
+    }
+
+    let received = subscriber.receive(3).await;
+    let sizes: Vec<_> = received.iter().map(|it| it.payload.len()).collect();
+    assert_eq!(sizes, [20, 1_000_000, 20], "{door}");
 }
 
 fn identity() -> GatewayIdentity {
