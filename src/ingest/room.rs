@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::system::memory;
 use boxbridge_event::Refusal;
 
 mod budget;
@@ -14,9 +13,6 @@ mod history;
 
 pub(super) use budget::Budget;
 pub(super) use history::History;
-
-/// Many small blocks that earlier work has freed must not be held beside those of such work.
-const COSTLY: usize = 16 << 20;
 
 /// Clones hold the same memory; the last that is dropped gives it back.
 #[derive(Clone)]
@@ -45,9 +41,6 @@ impl Room {
 
     /// For work that takes `bytes` in all, if there is room at once.
     pub fn try_work(&self, bytes: usize) -> Result<(), Refusal> {
-        if bytes > COSTLY {
-            memory::return_free_blocks();
-        }
         match self {
             Room::Live(held) => held.try_grow_to(bytes),
             Room::History(held) => {

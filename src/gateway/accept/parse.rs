@@ -15,6 +15,7 @@ use crate::fault::{self, Fault};
 use crate::ingest::{Received, Room};
 use crate::normalize;
 use crate::normalize::{Batch, Context, Cost, Element, Limits, Normalized, RepairRoom, normalize};
+use crate::system::memory;
 use boxbridge_config::Config;
 use boxbridge_event::{Code, Event, Refusal, Source};
 
@@ -22,6 +23,8 @@ use boxbridge_event::{Code, Event, Refusal, Source};
 const ECHO_MAX: usize = 64 * 1024;
 /// So much is parsed in a millisecond, a camera's usual 200 KB in a third of one.
 const SHORT: usize = 512 * 1024;
+/// Many small blocks that earlier work has freed must not be held beside those of such work.
+const COSTLY: usize = 16 << 20;
 /// How often a turn may find that it needs more memory: once before the work begins, and a few times in a repair.
 const TURNS_MAX: usize = 16;
 
@@ -112,6 +115,9 @@ impl Parser {
 impl Shared {
     fn turn(&self, part: Part) -> Turn {
         let needs = part.cost();
+        if needs > COSTLY {
+            memory::return_free_blocks();
+        }
         if self.room.try_work(needs).is_err() {
             return Turn::Needs(needs, part);
         }
