@@ -193,14 +193,14 @@ impl Subscription {
         }))
     }
 
-    /// The failed syncs after which nothing was sent again yet.
+    /// Whether syncs failed after which nothing was sent again yet.
     pub fn has_losses(&self) -> bool {
-        let losses = self.written.get().map(|written| written.losses());
-        losses.is_some_and(|losses| losses != self.kept.lock().losses)
+        self.kept.lock().losses != self.losses()
     }
 
-    /// Sends again what a failed sync may have lost, `from` there on, and makes that durable. Takes the place of an earlier one.
-    pub fn send_again(&self, log: &Log, from: u64, to: u64) -> io::Result<()> {
+    /// Sends again what failed syncs may have lost, from there on, and makes that durable. Takes the place of an earlier one. How many
+    /// losses that covers.
+    pub fn send_again(&self, log: &Log, from: u64, to: u64) -> io::Result<u64> {
         let mut kept = self.kept.lock();
         let losses = self.losses();
         {
@@ -222,12 +222,11 @@ impl Subscription {
         }
         kept.forget_unsynced(losses);
         self.attached.notify_one();
-        Ok(())
+        Ok(losses)
     }
 
-    /// Another lane sends again what this one may have lost.
-    pub fn is_sent_again(&self) {
-        let losses = self.losses();
+    /// Another lane sends again what this one may have lost by so many failed syncs.
+    pub fn is_sent_again(&self, losses: u64) {
         self.kept.lock().forget_unsynced(losses);
         self.progress().change = Change::Answered;
     }

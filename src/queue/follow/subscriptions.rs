@@ -91,10 +91,10 @@ impl Subscriptions {
 
             let what = || format!("sending again what {} may have lost", normal.destination);
             match normal.send_again(log, from, to) {
-                Ok(()) => {
+                Ok(losses) => {
                     log.outages.over(what);
                     if let Some(urgent) = self.of(&normal.destination, Lane::Urgent) {
-                        urgent.is_sent_again();
+                        urgent.is_sent_again(losses);
                     }
                 }
                 Err(error) => {

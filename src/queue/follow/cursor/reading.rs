@@ -33,7 +33,12 @@ impl Cursor {
 
     fn read_strand(&mut self, place: usize, end: Counts) -> bool {
         let level = end.lane(self.subscription.lane);
-        let nexts: Vec<u64> = self.strands.iter().map(|strand| strand.next).collect();
+        let nexts = self.strands.iter().map(|strand| strand.next);
+        let own = self.strands.get(place).map(|strand| strand.next);
+        // Up to the place of the next strand, where they go on together.
+        let others = nexts.filter(|next| Some(*next) > own).map(|next| next - 1);
+        let through = others.min().unwrap_or(u64::MAX).min(end.last());
+
         let Some(strand) = self.strands.get_mut(place) else {
             return false;
         };
@@ -47,16 +52,13 @@ impl Cursor {
             return false;
         }
 
-        // Up to the place of the next strand, where they go on together.
-        let others = nexts.into_iter().filter(|next| *next > strand.next);
-        let through = others.map(|next| next - 1).min().unwrap_or(u64::MAX);
         let want = Want {
             reader: Arc::clone(&self.name),
             replay: None,
             lane: Some(self.subscription.lane),
             types: strand.types,
             from: strand.next,
-            through: through.min(end.last()),
+            through,
         };
         let recent = strand
             .asked
