@@ -2,7 +2,7 @@
 //!
 //! It keeps messages in memory alone. Promises: what it may have lost with the process, or had not handed over when it was stopped, is
 //! published again as a replay by a later start, once somebody listens: a file remembers it until then ([`Untaken`]). Deliberately does not
-//! know which messages: the last minute goes out again. (A subscriber who comes back in the first seconds finds what it missed:
+//! know which messages: the last minute goes out again. (A subscriber that comes back in the first seconds finds what it missed:
 //! `send::embedded::broker::sessions::startup_backlog`.)
 
 use std::io;

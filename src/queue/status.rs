@@ -61,7 +61,7 @@ pub struct FollowerStatus {
     pub accepted: u64,
     pub tally: Tally,
     pub waiting: u64,
-    /// Of what waits and of what is to be replayed.
+    /// Of the records that wait or are to be replayed.
     pub oldest_waiting: Option<Timestamp>,
     /// Replays that are not over.
     pub replays: usize,

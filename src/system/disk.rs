@@ -154,42 +154,17 @@ impl Disk {
 
     /// Creates a file, emptied if it exists; readable by our user alone.
     pub fn create(&self, path: &Path) -> io::Result<File> {
-        let mut options = std::fs::File::options();
-        self.open_with(
-            Call::Create,
-            path,
-            options
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600),
-        )
+        self.open_with(Call::Create, path, private().create(true).truncate(true))
     }
 
     /// Creates a file that must not exist; readable by our user alone.
     pub fn create_new(&self, path: &Path) -> io::Result<File> {
-        let mut options = std::fs::File::options();
-        self.open_with(
-            Call::Create,
-            path,
-            options.read(true).write(true).create_new(true).mode(0o600),
-        )
+        self.open_with(Call::Create, path, private().create_new(true))
     }
 
     /// Opens a file, created if it is missing; readable by our user alone.
     pub fn open_or_create(&self, path: &Path) -> io::Result<File> {
-        let mut options = std::fs::File::options();
-        self.open_with(
-            Call::Create,
-            path,
-            options
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600),
-        )
+        self.open_with(Call::Create, path, private().create(true).truncate(false))
     }
 
     /// Reads all of a small file; `None` if there is none.
@@ -368,4 +343,11 @@ impl Disk {
         let spare = self.spare.as_ref();
         spare.is_some_and(|spare| spare.lock().pop().is_some())
     }
+}
+
+/// To read and write; a file that is made is for our user alone.
+fn private() -> std::fs::OpenOptions {
+    let mut options = std::fs::File::options();
+    options.read(true).write(true).mode(0o600);
+    options
 }

@@ -44,7 +44,7 @@ impl Workers {
     }
 
     /// The same for work that costs less than handing it to another thread and back: where nobody works, it is done at once, on this
-    /// thread. One at a time, so that another thread is left for whoever connects meanwhile.
+    /// thread. One at a time: the other threads go on accepting and answering.
     pub async fn run_short<T: Send + 'static>(
         self: &Arc<Workers>,
         source: Sharer,

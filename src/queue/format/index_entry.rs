@@ -85,7 +85,7 @@ impl IndexEntry {
             .for_each(|digest| bytes.extend_from_slice(&digest.to_le_bytes()));
     }
 
-    /// A whole index; `None` if any of it is none of ours.
+    /// A whole index; `None` if one entry does not decode.
     pub fn decode_all(index: &[u8]) -> Option<Vec<IndexEntry>> {
         let mut fields = Fields(index);
         (0..index.len() / INDEX_ENTRY)

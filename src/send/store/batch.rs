@@ -1,7 +1,7 @@
 //! Pictures of the file store that are written and not yet synced: synced together.
 //!
 //! Promises: a second after a picture was written, or after [`BATCH_BYTES`], one `syncfs` covers it and
-//! everything before it; a sync that fails is told to every session, and to whoever reads [`Written`].
+//! everything before it; a sync that fails is told to every session, and counted in [`Written`].
 //! Deliberately keeps no list of files: where a kernel or a link to another file system would not let
 //! `syncfs` answer for a file, that file is synced by itself.
 
@@ -115,7 +115,7 @@ impl Batch {
         match &synced {
             Ok(()) => self.written.synced(count),
             Err(error) => {
-                // In this order: whoever hears of it finds nothing that is still believed.
+                // In this order: a session that hears of it must find no picture still known as stored.
                 forget();
                 self.written.lost();
                 self.failure.send_replace(Some(error.to_string()));

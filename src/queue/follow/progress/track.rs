@@ -52,7 +52,7 @@ impl Track {
         sequence <= self.position || known.is_some_and(|open| open.outcome.is_some())
     }
 
-    /// Takes the answer of a record that was handed out; false if it is none of this type's, or has one.
+    /// Takes the answer of a record of this type that was handed out; false if there is no such record, or it has its answer.
     pub fn answer(&mut self, sequence: u64, outcome: Outcome, tally: &mut Tally) -> bool {
         let open = self.open.get_mut(&sequence);
         let Some(open) = open.filter(|open| open.outcome.is_none()) else {

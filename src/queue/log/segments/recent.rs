@@ -30,7 +30,6 @@ struct State {
 }
 
 /// A record as it stands in the log.
-#[derive(Clone)]
 pub struct RecentRecord {
     pub header: RecordHeader,
     /// Once it is deleted, its room is given back.
@@ -58,7 +57,7 @@ impl Recent {
         state.shrink(self.events_max, self.pictures_max);
     }
 
-    /// Shows records from `from` on, until `visit` says that it has enough. None where that one is not here.
+    /// Shows records from `from` on, until `visit` says that it has enough. Shows nothing if that one is not here.
     pub fn visit(&self, from: u64, mut visit: impl FnMut(&RecentRecord) -> bool) {
         let state = self.state.lock();
         let first = state.records.front().map(|record| record.header.sequence);
