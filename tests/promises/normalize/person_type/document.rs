@@ -298,12 +298,12 @@ impl Document {
         if says.iter().any(|other| *other != first) {
             return None;
         }
-        // Nobody can read a text in two encodings at once.
+        // Nobody can read a text in two encodings at once, and beside a name in another one even UTF-8 has no sure meaning.
         let is_mixed = std::str::from_utf8(self.name).is_err()
             && self
                 .inners
                 .iter()
-                .any(|(_, inner)| std::str::from_utf8(&inner.written()).is_err());
+                .any(|(_, inner)| !inner.written().is_ascii());
         let is_plain = self.inners.len() == 1 && says.len() == 1 && !is_mixed;
         match first {
             Type(person_type) => Some((person_type, is_plain)),
