@@ -4,6 +4,7 @@ mod accept;
 mod ages;
 mod count;
 mod deliver;
+pub mod devices;
 pub mod kept;
 mod render;
 
@@ -11,4 +12,5 @@ pub use accept::{Gateway, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{Backlog, Delivery, DiskLog, Fetches, Records, Unplaced, deliver};
+pub use devices::Devices;
 pub use render::{Render, ToBus, ToStore};

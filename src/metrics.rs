@@ -9,7 +9,9 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 
 use boxbridge_config::Config;
-use boxbridge_event::{Code, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode};
+use boxbridge_event::{
+    Code, DeviceState, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode,
+};
 
 mod counts;
 mod histogram;
@@ -149,6 +151,20 @@ pub fn quarantine(bytes: u64) {
 
 pub fn quarantine_full() {
     counter!(QUARANTINE_FULL).increment(1);
+}
+
+pub fn devices(state: DeviceState, count: usize) {
+    gauge!(DEVICES, "state" => state.as_str()).set(count as f64);
+}
+
+/// Only of devices that the inventory names: their labels are as many as the operator wrote.
+pub fn device_silent(site: &str, device: &str, is_silent: bool) {
+    gauge!(DEVICE_SILENT, "site" => site.to_owned(), "device" => device.to_owned())
+        .set(f64::from(u8::from(is_silent)));
+}
+
+pub fn status_report_unread() {
+    counter!(REPORTS_UNREAD).increment(1);
 }
 
 pub fn warning(code: WarningCode) {

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
+use crate::gateway::Devices;
 use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::link::Link;
@@ -39,6 +40,7 @@ struct Parts {
     queue: Queue,
     links: Vec<Arc<Link>>,
     clock: Arc<Clock>,
+    devices: Arc<Devices>,
     /// What an operator should know at any time.
     notes: Vec<String>,
 }
@@ -58,12 +60,14 @@ impl Health {
         queue: Queue,
         links: Vec<Arc<Link>>,
         clock: Arc<Clock>,
+        devices: Arc<Devices>,
         notes: Vec<String>,
     ) {
         let _ = self.parts.set(Parts {
             queue,
             links,
             clock,
+            devices,
             notes,
         });
     }
@@ -109,6 +113,7 @@ impl Health {
         reasons.extend(queue.iter().flat_map(|queue| queue.outages.clone()));
         reasons.extend(self.links().iter().flat_map(|link| link.troubles()));
         reasons.extend(queue.iter().flat_map(|queue| replaying(queue)));
+        reasons.extend(self.devices().and_then(Devices::silence));
         (is_ready, reasons)
     }
 
@@ -139,6 +144,7 @@ impl Health {
         self.possible_causes(queue.as_ref())
             .into_iter()
             .for_each(|(cause, is_so)| metrics::not_ready(cause, is_so));
+        self.devices().into_iter().for_each(Devices::observe);
 
         self.metrics.render()
     }
@@ -152,6 +158,10 @@ impl Health {
 
     pub(super) fn queue(&self) -> Option<&Queue> {
         self.parts.get().map(|parts| &parts.queue)
+    }
+
+    fn devices(&self) -> Option<&Devices> {
+        self.parts.get().map(|parts| &*parts.devices)
     }
 
     pub(super) fn links(&self) -> &[Arc<Link>] {

@@ -11,8 +11,9 @@ use anyhow::Context;
 use super::destinations;
 use crate::fault::Fault;
 use crate::gateway::kept::{Aside, Quarantine};
-use crate::gateway::{Ages, ReceivedCounts};
+use crate::gateway::{Ages, Devices, ReceivedCounts};
 use crate::queue::{self, Queue};
+use crate::send::board::Board;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
 use boxbridge_config::Config;
@@ -31,6 +32,9 @@ pub(super) struct DataDir {
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
     pub received: Arc<ReceivedCounts>,
+    pub devices: Arc<Devices>,
+    /// What is told of them.
+    pub board: Arc<Board>,
 }
 
 /// Opens the queue for the destinations of the settings. May take long: it reads what a crash left behind.
@@ -61,6 +65,8 @@ impl DataDir {
         let aside = Aside::open(&disk, dir, queue.epoch(), config.queue.aside_max_bytes)?;
         let quarantine = Quarantine::open(&disk, dir, &config.ingest.quarantine)?;
         let received = open_received(&disk, dir, &queue).await?;
+        let board = Arc::new(Board::default());
+        let devices = Devices::open(&disk, config, &clock, Arc::clone(&board));
         Ok(DataDir {
             disk,
             queue,
@@ -70,6 +76,8 @@ impl DataDir {
             aside: Arc::new(aside),
             quarantine: Arc::new(quarantine),
             received: Arc::new(received),
+            devices: Arc::new(devices),
+            board,
         })
     }
 }

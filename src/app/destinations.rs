@@ -17,6 +17,7 @@ use crate::send::store::Store;
 use boxbridge_config::{Config, Kind, Routes};
 use boxbridge_event::Timestamp;
 
+mod announcements;
 mod deliveries;
 pub mod picture_store;
 

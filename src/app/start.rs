@@ -81,6 +81,7 @@ impl Start {
         embedded_broker::note_crash(config, &disk, &queue);
         let data = DataDir::open(config, disk, queue.clone()).await?;
         running.received = Some(Arc::clone(&data.received));
+        running.devices = Some(Arc::clone(&data.devices));
         metrics::limits(config);
 
         running.embedded = embedded_broker::start(config, self.shares.embedded, &data.disk)?;
@@ -137,6 +138,7 @@ impl Start {
             data.queue.clone(),
             links,
             Arc::clone(&data.clock),
+            Arc::clone(&data.devices),
             self.config.warnings.clone(),
         );
     }
@@ -173,6 +175,7 @@ impl Start {
             quarantine: Arc::clone(&data.quarantine),
             router: Arc::new(router),
             counter: Counter::new(Arc::clone(&data.received)),
+            devices: Arc::clone(&data.devices),
             parsers: Workers::of_this_machine(),
             keepers: Workers::of_the_disk(),
             is_serving: Arc::new(move || health.causes().is_empty()),

@@ -15,7 +15,7 @@ use super::embedded_broker::EmbeddedBroker;
 use super::tasks::Tasks;
 use super::upkeep;
 use crate::admin::Phase;
-use crate::gateway::ReceivedCounts;
+use crate::gateway::{Devices, ReceivedCounts};
 use crate::ingest;
 use crate::queue::Queue;
 use crate::send::store::Store;
@@ -31,6 +31,7 @@ pub(super) struct Running {
     pub admin: Tasks,
     pub queue: Option<Queue>,
     pub received: Option<Arc<ReceivedCounts>>,
+    pub devices: Option<Arc<Devices>>,
     pub embedded: Option<EmbeddedBroker>,
     /// What they have written may not be synced yet.
     pub stores: Vec<Arc<Store>>,
@@ -62,6 +63,9 @@ impl Running {
 
         if let Some(received) = &self.received {
             upkeep::save(received).await;
+        }
+        if let Some(devices) = &self.devices {
+            upkeep::keep(devices).await;
         }
         if let Some(queue) = &self.queue {
             queue.shutdown().await;

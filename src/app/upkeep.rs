@@ -1,4 +1,5 @@
-//! Work that nobody waits for: counts are saved, the clock is looked at, kept files are reviewed, and a change of readiness is logged.
+//! Work that nobody waits for: counts are saved, the clock is looked at, devices are judged, kept files are reviewed, and a change of readiness
+//! is logged.
 //!
 //! Promises: a failure is logged and tried again. Deliberately delays no event and no stop for longer than one write.
 
@@ -10,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::data_dir::DataDir;
 use crate::admin::Health;
-use crate::gateway::ReceivedCounts;
+use crate::gateway::{Devices, ReceivedCounts};
 
 const EVERY: Duration = Duration::from_secs(5);
-/// How often the files of quarantine and set-aside store are looked at: what is over its time goes.
+/// How often the table of devices is kept, and the files of quarantine and set-aside store are looked at: what is over its time goes.
 const REVIEW: Duration = Duration::from_secs(60);
 
 pub(super) struct Upkeep {
@@ -32,12 +33,14 @@ impl Upkeep {
             }
 
             self.data.ages.mark(self.data.queue.newest());
+            self.data.devices.look();
             save(&self.data.received).await;
             self.say_readiness(&mut causes);
 
             let is_due = reviewed.elapsed() > REVIEW;
             if is_due {
                 reviewed = Instant::now();
+                keep(&self.data.devices).await;
             }
             self.look(is_due).await;
         }
@@ -84,4 +87,10 @@ pub(super) async fn save(received: &Arc<ReceivedCounts>) {
     if let Ok(Err(error)) = tokio::task::spawn_blocking(move || received.save()).await {
         tracing::warn!(%error, "the counts of received events could not be saved");
     }
+}
+
+/// Keeps the table of devices. It says itself if that does not work.
+pub(super) async fn keep(devices: &Arc<Devices>) {
+    let devices = Arc::clone(devices);
+    let _ = tokio::task::spawn_blocking(move || devices.save()).await;
 }

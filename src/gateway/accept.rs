@@ -8,10 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::count::Counter;
+use super::devices::Devices;
 use super::kept::{NotKept, Quarantine};
 use crate::ingest::{self, Accept, Received as Body, Room};
 use crate::metrics;
-use crate::normalize::Normalized;
+use crate::normalize::{self, Limits, Normalized};
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
 use boxbridge_config::Config;
@@ -32,6 +33,7 @@ pub struct Gateway {
     pub quarantine: Arc<Quarantine>,
     pub router: Arc<Router>,
     pub counter: Counter,
+    pub devices: Arc<Devices>,
     /// They parse bodies.
     pub parsers: Arc<Workers>,
     /// They write bodies into quarantine.
@@ -57,6 +59,7 @@ impl Accept for Gateway {
         body: Bytes,
         refusal: Refusal,
     ) -> Result<Reply, Refusal> {
+        self.devices.refused(&source);
         let feed = source.feed;
         let not_kept = match self.keep(source, refusal.clone(), body).await {
             Some(Ok(())) if feed == Feed::History => {
@@ -75,6 +78,22 @@ impl Accept for Gateway {
         })
     }
 
+    async fn status_report(&self, source: Source, body: Bytes) {
+        let limits = Limits::of(&self.config.ingest);
+        let charset = source.charset.clone();
+        let read = move || normalize::status_report(&body, charset.as_deref(), &limits);
+
+        match self
+            .parsers
+            .run_short(source.sharer(), read)
+            .await
+            .flatten()
+        {
+            Some(report) => self.devices.reported(&source, &report),
+            None => self.devices.report_unread(&source),
+        }
+    }
+
     fn count(&self, feed: &'static str, ended: ingest::Ended) {
         self.counter.ended(feed, ended);
     }
@@ -89,6 +108,7 @@ impl Gateway {
     async fn append(&self, source: &Source, parsed: ParsedEvent) -> Result<Receipt, Refusal> {
         let unread = parsed.normalized.unread.clone();
         let entry = self.decided(parsed.normalized);
+        self.devices.sent(source, &entry.event);
         let (feed, event_id, person_type) =
             (entry.event.feed, entry.event.id, entry.event.person_type);
 

@@ -138,11 +138,12 @@ async fn work<A: Accept>(service: &Service<A>, upload: Upload) -> Result<Reply, 
         room,
     } = upload;
     let reply = match (request.path, known) {
-        (_, Some(refusal)) => service.accept.refuse(source, body.bytes, refusal).await,
-        (Some(Path::Status), None) => {
+        (Some(Path::Status), _) => {
+            service.accept.status_report(source, body.bytes).await;
             service.accept.count(request.feed(), Ended::StatusReport);
             Ok(Reply::Status)
         }
+        (_, Some(refusal)) => service.accept.refuse(source, body.bytes, refusal).await,
         (_, None) => service.accept.accept(source, body, room).await,
     };
 

@@ -51,6 +51,9 @@ pub trait Accept: Send + Sync + 'static {
         refusal: Refusal,
     ) -> impl Future<Output = Result<Reply, Refusal>> + Send;
 
+    /// A box told of itself or of its devices. Whatever it says is taken.
+    fn status_report(&self, source: Source, body: Bytes) -> impl Future<Output = ()> + Send;
+
     /// Counts a request, or an element of an array, that no event came of. `feed` is the metric label.
     fn count(&self, feed: &'static str, ended: Ended);
 

@@ -47,6 +47,7 @@ pub(super) fn create() {
         ROTTEN,
         SAVED,
         EMBEDDED_DROPPED,
+        REPORTS_UNREAD,
     ];
     for name in without_labels {
         counter!(name).absolute(0);

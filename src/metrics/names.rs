@@ -48,6 +48,12 @@ names! {
     gauge QUARANTINE_MAX = "boxbridge_ingest_quarantine_max_bytes";
     /// Refused bodies that found no room in quarantine.
     counter QUARANTINE_FULL = "boxbridge_ingest_quarantine_full_total";
+    /// Devices by state: silent = sent within the last day, and then nothing for ingest.devices.silent_after.
+    gauge DEVICES = "boxbridge_ingest_devices";
+    /// Whether a device that the inventory names is silent.
+    gauge DEVICE_SILENT = "boxbridge_ingest_device_silent";
+    /// Status reports that were not understood; they are answered 200 all the same.
+    counter REPORTS_UNREAD = "boxbridge_normalize_status_reports_unread_total";
     /// Oddities that were taken all the same.
     counter WARNINGS = "boxbridge_normalize_warnings_total";
     /// Pictures by what they show and the state they came in.

@@ -9,6 +9,8 @@
 //! assembled, and gets its id. A shape of document that boxes send is one file of `dialect`: how it is known, its fields, its words. A kind
 //! of value is one file of `value`. What a route leaves out of an event is not here: `normalize` keeps all that came.
 //!
+//! A box's report of itself is no event: `status_report` reads it.
+//!
 //! A body that this strict reading refuses passes `repair`, which returns a text and notes of its changes. The strict reading then reads
 //! that text, with every limit. Memory for a repair is asked for first ([`RepairRoom`]).
 
@@ -21,12 +23,14 @@ mod dialect;
 mod limits;
 mod reading;
 mod repair;
+mod status_report;
 mod value;
 
 pub use dialect::{opened, table};
 pub use limits::Limits;
 pub use limits::cost::Cost;
 pub use limits::repair_memory::RepairRoom;
+pub use status_report::{BoxReport, DeviceReport, StatusReport, status_report};
 
 /// What normalization needs to know besides the body.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,10 @@ pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'st
         always("specversion", "1.0".to_owned()),
         always("id", format!("{}.{}", event.id, event.revision)),
         always("type", SCHEMA.to_owned()),
-        always("source", source(event)),
+        always(
+            "source",
+            topic::source(&event.origin.site, &event.device.id),
+        ),
         always("subject", event.person_type.to_string()),
         always("time", event.occurred_at.to_string()),
         always("datacontenttype", "application/json".to_owned()),
@@ -34,14 +37,6 @@ pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'st
     let mut present = Vec::with_capacity(attributes.len());
     present.extend(attributes.into_iter().flatten());
     present
-}
-
-fn source(event: &Event) -> String {
-    let mut source = String::from("/boxbridge/");
-    topic::encode_segment(&event.origin.site, &mut source);
-    source.push('/');
-    topic::encode_segment(&event.device.id, &mut source);
-    source
 }
 
 /// Whether a reader of the message can fetch its pictures.

@@ -30,6 +30,24 @@ pub fn gateway_topic(template: &Template, site: &str, gateway: &str) -> String {
     })
 }
 
+/// A template filled in without an event, for what is told of a device: only `{site}` and `{device.id}` have values.
+pub(super) fn of_device(template: &Template, site: &str, device_id: &str) -> String {
+    fill(template, |field| match field {
+        Field::Site => site,
+        Field::DeviceId => device_id,
+        Field::Gateway | Field::PersonType | Field::Feed | Field::DeviceType => "",
+    })
+}
+
+/// Where a message comes from, as CloudEvents want it.
+pub(super) fn source(site: &str, device_id: &str) -> String {
+    let mut source = String::from("/boxbridge/");
+    encode_segment(site, &mut source);
+    source.push('/');
+    encode_segment(device_id, &mut source);
+    source
+}
+
 fn fill<'e>(template: &Template, value: impl Fn(Field) -> &'e str) -> String {
     let mut topic = String::with_capacity(96);
     for part in &template.parts {

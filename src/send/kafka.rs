@@ -2,7 +2,7 @@
 //!
 //! Promises: a record is acknowledged when every in-sync replica has it (idempotent, `acks=all`); a refusal for good is told apart from one that
 //! may pass; a message that is too large is refused with both numbers before it is sent, since librdkafka would let it time out; missing topics
-//! are made, or reported. Deliberately has no time limit of its own for a message (the queue decides how long to wait) and no retries but
+//! are made, or reported. What is told of devices has a producer of its own (`devices`). Deliberately has no time limit of its own for a message (the queue decides how long to wait) and no retries but
 //! librdkafka's, which keep the order.
 
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use boxbridge_event::{ByLane, Lane, Message};
 
 mod batch;
 mod client;
+mod devices;
 mod failure;
 mod in_flight;
 mod known_topics;

@@ -166,6 +166,7 @@ pub fn said_of(name: &str, kind: &str, text: String) -> String {
         .replace(&format!("[send.{kind}]"), &format!("[send.{name}]"))
 }
 
+pub mod board;
 pub mod embedded;
 pub mod kafka;
 pub mod link;

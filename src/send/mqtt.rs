@@ -2,8 +2,8 @@
 //!
 //! Promises: an event is never retained; `Acknowledged` means that the broker said so for this very message. Every connection is made
 //! anew, with a clean session: when the broker has forgotten the old one, the client library's own reconnecting loses messages without a word.
-//! The urgent lane's connection carries the gateway's status as its last will, unless connections die on it. Deliberately does not persist
-//! anything, and does not subscribe.
+//! The urgent lane's connection carries the gateway's status as its last will, unless connections die on it; `status::devices` tells of devices, over
+//! a connection of its own. Deliberately does not persist anything, and does not subscribe.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -19,8 +19,10 @@ use crate::reader::Reader;
 use crate::reader::form::Form;
 use crate::reader::units::{written, written_size};
 use crate::route::Routes;
-use crate::send::{Destination, Kind, Send, StoreUrl};
+use crate::send::{DEVICE_STATUS_TOPIC, Destination, Kind, Send, StoreUrl};
 use crate::values::kind::STORE;
+use crate::values::site::is_site;
+use crate::values::template::{Field, Template};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -61,19 +63,20 @@ impl Config {
 
     pub(crate) fn read(read: &mut Reader) -> Config {
         let form = Form::Pattern("^[a-z0-9-]{1,32}$");
+        let site = read.parsed("site", form, String::new(), site);
 
         Config {
             data_dir: read.path("data_dir").unwrap_or_else(|| "./data".into()),
-            site: read.parsed("site", form, String::new(), site),
             gateway: read.optional("gateway").unwrap_or_else(host_name),
             log: Log::read(read),
-            ingest: Ingest::read(read),
+            ingest: Ingest::read(read, &site),
             admin: Admin::read(read),
             normalize: Normalize::read(read),
             queue: Queue::read(read),
             routes: Routes::read(read),
             send: Send::read(read),
             warnings: Vec::new(),
+            site,
         }
     }
 }
@@ -84,14 +87,6 @@ fn site(text: &str) -> Result<String, String> {
     } else {
         Err("must be 1 to 32 of a-z 0-9 -".to_owned())
     }
-}
-
-/// `[a-z0-9-]{1,32}`; also what `?site=` of a URL must be.
-pub fn is_site(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn host_name() -> String {
@@ -158,7 +153,7 @@ fn destinations(config: &Config, read: &mut Reader) {
             let routes = &destination.routes;
             routes.check_destination(read, name, &config.routes, &store.routes);
         }
-        check_status_topic(destination, &config.routes, read);
+        check_status_topics(destination, &config.routes, read);
 
         for other in all.iter().take(before) {
             if let Some(key) = shared(&destination.kind, &other.kind) {
@@ -186,30 +181,45 @@ fn shared(one: &Kind, other: &Kind) -> Option<&'static str> {
     }
 }
 
-/// The gateway's status is retained: on a topic of events, brokers would keep it for every new subscriber.
-fn check_status_topic(destination: &Destination, base: &Routes, read: &mut Reader) {
+/// The statuses of gateway and devices are retained: on a topic of events, brokers would keep it for every new subscriber.
+fn check_status_topics(destination: &Destination, base: &Routes, read: &mut Reader) {
     let Kind::Mqtt(mqtt) = &destination.kind else {
         return;
     };
     let Some(topic) = mqtt.status_topic.as_ref() else {
         return;
     };
+    let own = format!("send.{}.status_topic", destination.name);
 
-    if let Some((person_type, key)) = destination.routes.meeting(topic) {
-        let name = &destination.name;
-        let section = match destination.routes.of(person_type) == base.of(person_type) {
-            true => format!("route.{person_type}"),
-            false => format!("route.{name}.{person_type}"),
-        };
-        let (own, key) = (
-            format!("send.{name}.status_topic"),
-            format!("{section}.{key}"),
-        );
-        let problem = format!(
-            "{own} ({topic}) can be the same topic as {key}: it is retained, and events never are"
-        );
-        read.joint(&[&own, &key], problem);
+    let what = format!("{own} ({topic})");
+    check_retained(topic, (&own, &what), (destination, base), read);
+
+    let fields = [Field::Site, Field::DeviceId];
+    if let Ok(topic) = Template::parse(DEVICE_STATUS_TOPIC, &fields) {
+        let what = format!("the topic of a device's status ({topic})");
+        check_retained(&topic, (&own, &what), (destination, base), read);
     }
+}
+
+fn check_retained(
+    topic: &Template,
+    (own, what): (&str, &str),
+    (destination, base): (&Destination, &Routes),
+    read: &mut Reader,
+) {
+    let Some((person_type, key)) = destination.routes.meeting(topic) else {
+        return;
+    };
+
+    let name = &destination.name;
+    let section = match destination.routes.of(person_type) == base.of(person_type) {
+        true => format!("route.{person_type}"),
+        false => format!("route.{name}.{person_type}"),
+    };
+    let key = format!("{section}.{key}");
+    let problem =
+        format!("{what} can be the same topic as {key}: it is retained, and events never are");
+    read.joint(&[own, &key], problem);
 }
 
 /// Sentences about settings that are allowed and may surprise; `check` and the start say them.

@@ -1,4 +1,4 @@
-//! `[ingest]`: the boxes' port, its limits and deadlines, and the quarantine.
+//! `[ingest]`: the boxes' port, its limits and deadlines, the quarantine, and the devices behind it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,6 +7,12 @@ use crate::reader::Reader;
 use crate::reader::units::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 use crate::reader::units::{written, written_size};
 use crate::values::networks::Networks;
+
+mod devices;
+mod inventory;
+
+pub use devices::Devices;
+pub use inventory::{Inventory, Listed};
 
 #[derive(Clone, Debug)]
 pub struct Ingest {
@@ -36,6 +42,7 @@ pub struct Ingest {
     pub in_flight_max_bytes: usize,
     pub in_flight_wait: Duration,
     pub quarantine: Quarantine,
+    pub devices: Devices,
 }
 
 /// How trusted proxies name the client behind them. Exactly one way counts: any other header may come from the client.
@@ -57,7 +64,8 @@ pub struct Quarantine {
 const BOX_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Ingest {
-    pub(crate) fn read(read: &mut Reader) -> Ingest {
+    /// `site` is that of a device whose line in the inventory names none.
+    pub(crate) fn read(read: &mut Reader, site: &str) -> Ingest {
         let ways = [
             ("x-forwarded-for", ForwardedBy::XForwardedFor),
             ("forwarded", ForwardedBy::Forwarded),
@@ -87,6 +95,7 @@ impl Ingest {
             in_flight_max_bytes: read.bytes("ingest.in_flight_max_bytes", MIB, 16 * GIB),
             in_flight_wait: read.duration("ingest.in_flight_wait", Duration::ZERO, 60 * SECOND),
             quarantine: Quarantine::read(read),
+            devices: Devices::read(read, site),
         }
     }
 

@@ -20,8 +20,8 @@ mod send;
 mod values; // the types of single values
 
 pub use admin::Admin;
-pub use config::{Config, is_site};
-pub use ingest::{ForwardedBy, Ingest, Quarantine};
+pub use config::Config;
+pub use ingest::{Devices, ForwardedBy, Ingest, Inventory, Listed, Quarantine};
 pub use layers::problem::{Problem, Problems};
 pub use layers::{DEFAULTS, Layers};
 pub use log::{Log, LogFormat};
@@ -31,10 +31,11 @@ pub use reader::units::{duration, size};
 pub use route::{Format, PicturePolicy, PictureWait, Route, Routes};
 pub use schema::schema;
 pub use send::{
-    Broker, Bucket, Destination, Embedded, Kafka, Kind, Mqtt, MqttTransport, MqttVersion, Sasl,
-    Send, Store, StoreUrl, Tls,
+    Broker, Bucket, DEVICE_STATUS_TOPIC, Destination, Embedded, Kafka, Kind, Mqtt, MqttTransport,
+    MqttVersion, Sasl, Send, Store, StoreUrl, Tls,
 };
 pub use values::kind::{KAFKA, KindName, MQTT, STORE};
 pub use values::networks::{Networks, reached};
 pub use values::secret::Secret;
+pub use values::site::is_site;
 pub use values::template::{Field, Part, Template};

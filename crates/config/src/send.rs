@@ -18,7 +18,7 @@ mod store;
 mod tls;
 
 pub use kafka::{Kafka, Sasl};
-pub use mqtt::{Broker, Embedded, Mqtt, MqttTransport, MqttVersion};
+pub use mqtt::{Broker, DEVICE_STATUS_TOPIC, Embedded, Mqtt, MqttTransport, MqttVersion};
 pub use store::{Bucket, Store, StoreUrl};
 pub use tls::Tls;
 

@@ -3,4 +3,5 @@
 pub mod kind;
 pub mod networks;
 pub mod secret;
+pub mod site;
 pub mod template;

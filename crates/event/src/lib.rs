@@ -6,6 +6,7 @@
 
 mod act;
 mod by_lane;
+mod device_status;
 pub mod document; // the fields of the box's own document, and how an event makes it again
 mod event;
 mod ids;
@@ -19,6 +20,7 @@ mod words;
 
 pub use act::{Act, ContentDigest};
 pub use by_lane::ByLane;
+pub use device_status::DeviceStatus;
 pub use event::{
     Clock, Device, Event, Identity, Match, Origin, Picture, PictureReference, PictureSet,
     PictureVerdict, Pictures, Quality, Warning,
@@ -31,5 +33,6 @@ pub use sharer::Sharer;
 pub use size::Size;
 pub use timestamp::Timestamp;
 pub use words::{
-    ClockSource, Dialect, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode,
+    ClockSource, DeviceState, Dialect, Feed, Lane, PersonType, PictureKind, PictureState,
+    WarningCode,
 };

@@ -127,6 +127,17 @@ words! {
 }
 
 words! {
+    /// How a device fares: the status in its message, the metric label and the word in the table of devices.
+    DeviceState {
+        Online = "online",
+        /// Its box says so, or nothing was heard of it for a day.
+        Offline = "offline",
+        /// It sent within the last day, and then nothing for as long as the settings say.
+        Silent = "silent",
+    }
+}
+
+words! {
     /// Whose clock `occurred_at` is from.
     ClockSource {
         Box = "box",

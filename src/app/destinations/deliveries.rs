@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Made, picture_store};
+use super::{Client, Made, announcements, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::fault::{Starts, caught};
@@ -46,8 +46,12 @@ impl Deliveries<'_> {
                 picture_store::keep_clean(&store, &self.data.clock, self.tasks);
                 self.loops(settings, store, || ToStore(Arc::clone(&router)))
             }
-            Client::Mqtt(mqtt) => self.loops(settings, mqtt, || ToBus::mqtt(Arc::clone(&router))),
+            Client::Mqtt(mqtt) => {
+                announcements::to_mqtt(&mqtt, &self.data.board, self.tasks);
+                self.loops(settings, mqtt, || ToBus::mqtt(Arc::clone(&router)))
+            }
             Client::Kafka(kafka) => {
+                announcements::to_kafka(&kafka, &self.data.board, self.tasks);
                 self.loops(settings, kafka, || ToBus::kafka(Arc::clone(&router)))
             }
         }

@@ -8,11 +8,16 @@ use boxbridge_event::{Message, Sequence};
 
 /// Its delivery report brings the sequence back, as a `usize`: every platform with a disk queue has 64 bits.
 pub(super) fn record(sequence: Sequence, message: &Message) -> BaseRecord<'_, [u8], [u8], usize> {
-    BaseRecord::with_opaque_to(&message.topic, sequence.0 as usize)
+    let record = BaseRecord::with_opaque_to(&message.topic, sequence.0 as usize)
         .key(message.key.as_bytes())
-        .payload(message.payload.as_ref())
         .headers(headers(message))
-        .timestamp(message.timestamp.0)
+        .timestamp(message.timestamp.0);
+
+    // No event is empty: only what is forgotten, and without a payload the record is a tombstone.
+    match message.payload.is_empty() {
+        true => record,
+        false => record.payload(message.payload.as_ref()),
+    }
 }
 
 /// CloudEvents' binary mode: `ce_<name>`, and the media type under Kafka's own name.

@@ -45,6 +45,15 @@ pub(super) enum Missing {
     Report,
 }
 
+/// What a topic that is made keeps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// For as long as the brokers keep anything.
+    All,
+    /// The newest of each key.
+    Newest,
+}
+
 pub(super) struct Found {
     pub topics: HashMap<String, Topic>,
     /// `host:port` of every broker of the cluster.
@@ -80,10 +89,21 @@ pub(super) async fn look_up(
     names: Vec<String>,
     missing: Missing,
 ) -> Result<Found, ConnectError> {
+    look_up_for(shared, names, missing, Keeps::All).await
+}
+
+/// The same for topics that are to keep so much if they are made.
+pub(super) async fn look_up_for(
+    shared: &Arc<Shared>,
+    names: Vec<String>,
+    missing: Missing,
+    keeps: Keeps,
+) -> Result<Found, ConnectError> {
     let _permit = shared.lookups.acquire().await;
     let asker = Asker {
         shared: Arc::clone(shared),
         runtime: Handle::current(),
+        keeps,
         deadline: Instant::now() + CONNECT_TIMEOUT,
     };
 
@@ -98,6 +118,7 @@ pub(super) async fn look_up(
 struct Asker {
     shared: Arc<Shared>,
     runtime: Handle,
+    keeps: Keeps,
     deadline: Instant,
 }
 
@@ -184,9 +205,13 @@ impl Asker {
 
         let config = &self.shared.config;
         let replication = || TopicReplication::Fixed(config.replication);
+        let new = |name| NewTopic::new(name, config.partitions, replication());
         let wanted: Vec<_> = missing
             .iter()
-            .map(|name| NewTopic::new(name, config.partitions, replication()))
+            .map(|name| match self.keeps {
+                Keeps::All => new(name),
+                Keeps::Newest => new(name).set("cleanup.policy", "compact"),
+            })
             .collect();
         let options = self.options(CONNECT_TIMEOUT);
         let created = self

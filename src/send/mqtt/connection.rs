@@ -190,7 +190,15 @@ impl Connection {
         }
     }
 
-    /// The same for the status message, retained.
+    /// The same, retained: for what is told of a device.
+    pub fn publish_retained(&self, message: Message) -> bool {
+        match &self.client {
+            Client::V3(client) => v3::publish_retained(client, &message.topic, message.payload),
+            Client::V5(client) => v5::publish_retained_message(client, message),
+        }
+    }
+
+    /// The same for the gateway's own status.
     pub fn publish_status(&self, status: &Status, presence: Presence) -> bool {
         let payload = Bytes::from(status.payload(presence));
         match &self.client {

@@ -15,6 +15,8 @@ use boxbridge_event::Timestamp;
 use super::GatewayIdentity;
 use super::admission::is_forbidden;
 
+mod devices;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Presence {

@@ -86,12 +86,20 @@ fn last_will(status: &Status) -> LastWill {
 }
 
 pub(super) fn publish(client: &AsyncClient, message: Message) -> bool {
+    try_publish(client, false, message)
+}
+
+pub(super) fn publish_retained_message(client: &AsyncClient, message: Message) -> bool {
+    try_publish(client, true, message)
+}
+
+fn try_publish(client: &AsyncClient, retain: bool, message: Message) -> bool {
     let properties = properties(&message);
     client
         .try_publish_with_properties(
             message.topic,
             QoS::AtLeastOnce,
-            false,
+            retain,
             message.payload,
             properties,
         )

@@ -223,6 +223,8 @@ impl Accept for Behind {
         Err(refusal)
     }
 
+    async fn status_report(&self, _: Source, _: Bytes) {}
+
     fn count(&self, _: &'static str, _: Ended) {}
 
     fn is_ready(&self) -> bool {

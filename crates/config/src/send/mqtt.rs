@@ -56,6 +56,9 @@ pub struct Embedded {
     pub websocket: Option<SocketAddr>,
 }
 
+/// Where a device's status is retained, at every broker. Part of the contract with consumers, so no setting.
+pub const DEVICE_STATUS_TOPIC: &str = "boxbridge/{site}/devices/{device.id}/status";
+
 /// Only this section can mean the broker in this process.
 const EMBEDDABLE: &str = "send.mqtt";
 

@@ -1,0 +1,54 @@
+//! `[ingest.devices]`: when a device counts as silent, and the inventory that names devices.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::ingest::inventory::{Inventory, LinesProblem};
+use crate::reader::Reader;
+use crate::reader::units::HOUR;
+
+#[derive(Clone, Debug, Default)]
+pub struct Devices {
+    /// `None` = no device is ever silent.
+    pub silent_after: Option<Duration>,
+    pub file: Option<PathBuf>,
+    /// What the file holds; empty without one.
+    pub inventory: Inventory,
+}
+
+/// More lines than this need no names one by one: the file is another one.
+const SAID_MAX: usize = 50;
+
+impl Devices {
+    /// `site` is that of the devices whose line names none.
+    pub(crate) fn read(read: &mut Reader, site: &str) -> Devices {
+        let silent_after = read.duration("ingest.devices.silent_after", Duration::ZERO, 24 * HOUR);
+        let file = read.path("ingest.devices.file");
+        let inventory = file.as_deref().map(|file| inventory(read, file, site));
+
+        Devices {
+            silent_after: Some(silent_after).filter(|after| !after.is_zero()),
+            file,
+            inventory: inventory.unwrap_or_default(),
+        }
+    }
+}
+
+/// The inventory in this file; each bad line is a problem of its own.
+fn inventory(read: &mut Reader, file: &Path, site: &str) -> Inventory {
+    let key = "ingest.devices.file";
+    match Inventory::read(file, site) {
+        Ok(inventory) => return inventory,
+        Err(LinesProblem::File(problem)) => read.problem(key, problem),
+        Err(LinesProblem::Lines(problems)) => {
+            let more = problems.len().saturating_sub(SAID_MAX);
+            for problem in problems.into_iter().take(SAID_MAX) {
+                read.problem(key, problem);
+            }
+            if more > 0 {
+                read.problem(key, format!("and {more} more lines like these"));
+            }
+        }
+    }
+    Inventory::default()
+}
