@@ -21,6 +21,9 @@ enum Which {
     /// The message that leaves for MQTT and Kafka (boxbridge.match.v1)
     #[command(after_help = "Example: boxbridge schema event > boxbridge.match.v1.schema.json")]
     Event,
+    /// What is told of a device on both buses (boxbridge.device.v1)
+    #[command(after_help = "Example: boxbridge schema device > boxbridge.device.v1.schema.json")]
+    Device,
     /// Every setting: what it does, what it may be, its default
     #[command(
         after_help = "Example: boxbridge schema config | jq '.properties.send.properties.kafka'"
@@ -31,6 +34,7 @@ enum Which {
 pub fn run(options: &Options) -> ExitCode {
     match options.which {
         Which::Event => say(route::EVENT_SCHEMA.trim_end()),
+        Which::Device => say(route::device_status::DEVICE_SCHEMA.trim_end()),
         Which::Config => say(&format!("{:#}", boxbridge_config::schema())),
     };
     ExitCode::SUCCESS

@@ -12,8 +12,15 @@ use crate::parts::prometheus::{Prometheus, promtool};
 use crate::parts::site::{base64, jpeg, wait_until};
 use crate::parts::subscriber::Subscriber;
 
+/// With an inventory, so that there is every metric that there can be.
 fn start(mosquitto: &Mosquitto) -> Gateway {
+    let inventory = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&inventory, "ip,name\n192.168.1.243,East\n").unwrap();
     Gateway::start(&[
+        (
+            "INGEST__DEVICES__FILE",
+            &inventory.path().display().to_string(),
+        ),
         (
             "SEND__MQTT__URL",
             &format!("mqtt://{}", mosquitto.address()),
