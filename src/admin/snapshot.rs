@@ -195,7 +195,7 @@ impl Pictures {
 }
 
 impl PausedType {
-    fn of(waits: Waits) -> PausedType {
+    pub fn of(waits: Waits) -> PausedType {
         PausedType {
             person_type: waits.template.person_type.to_string(),
             reason: waits.why,
