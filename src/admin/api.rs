@@ -21,6 +21,7 @@ use crate::gateway::kept::{Aside, Quarantine};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 
+mod destinations;
 mod endpoint;
 mod jobs;
 mod status;
@@ -50,6 +51,7 @@ pub(super) struct Api {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         status::endpoints(),
+        destinations::endpoints(),
         jobs::endpoints(),
     ]
     .into_iter()

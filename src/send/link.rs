@@ -9,7 +9,7 @@
     reason = "arrays of all lanes and topics, by their own numbers"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub struct Link {
     lanes: Mutex<Lanes>,
     /// Ends a lane's pause before its next attempt.
     wake: [Notify; Lane::ALL.len()],
+    /// There is something in a lane's `to_resume`.
+    resume: [Notify; Lane::ALL.len()],
 }
 
 type Lanes = [State; Lane::ALL.len()];
@@ -50,6 +52,8 @@ struct State {
     refusals: [Outage; Template::COUNT],
     /// Single events that are held back.
     suspects: Vec<String>,
+    /// Of these types a record is to be tried at once: an operator has removed the cause.
+    to_resume: BTreeSet<PersonType>,
 }
 
 /// One lane's connection.
@@ -114,12 +118,14 @@ impl Link {
             waits: BTreeMap::new(),
             refusals: Default::default(),
             suspects: Vec::new(),
+            to_resume: BTreeSet::new(),
         };
         Link {
             destination,
             kind,
             lanes: Mutex::new([state(), state()]),
             wake: Default::default(),
+            resume: Default::default(),
         }
     }
 
@@ -272,6 +278,22 @@ impl Link {
             () = tokio::time::sleep(pause) => {}
             () = self.wake[place(lane)].notified() => {}
         }
+    }
+
+    /// An operator has removed the cause for which these types wait: each is tried at once, in every lane, and so is a lost connection.
+    pub fn resume(&self, person_types: &[PersonType]) {
+        let mut lanes = self.lock();
+        for (state, (resume, wake)) in lanes.iter_mut().zip(self.resume.iter().zip(&self.wake)) {
+            state.to_resume.extend(person_types);
+            resume.notify_one();
+            wake.notify_one();
+        }
+    }
+
+    /// The types that are to be tried at once. Waits for some. Cancel-safe.
+    pub async fn resumed(&self, lane: Lane) -> BTreeSet<PersonType> {
+        self.resume[place(lane)].notified().await;
+        std::mem::take(&mut self.lock()[place(lane)].to_resume)
     }
 
     /// What is held back in this lane since the connection dies on it, each in a sentence.

@@ -9,6 +9,7 @@ use crate::parts::gateway::{Answer, Gateway, exchange};
 mod access;
 mod described;
 mod requests;
+mod resume;
 
 const TOKEN: &str = "0123456789abcdef-canary";
 
