@@ -46,6 +46,8 @@ enum Command {
     /// Look into the queue on disk, whether or not the gateway runs
     Queue(commands::queue::Options),
     Demo(commands::demo::Options),
+    /// Who sends, how much, since when one is silent, and what is wrong with its events
+    Devices(commands::devices::Options),
     /// One screen of a running gateway; --watch keeps it up to date
     Status(commands::status::Options),
     Simulate(boxbridge_proof::simulate::Options),
@@ -102,6 +104,10 @@ fn main() -> ExitCode {
         Some(Command::Queue(options)) => config().map_or_else(
             |problems| commands::refuse(&problems),
             |config| commands::queue::run(&options, &config),
+        ),
+        Some(Command::Devices(options)) => config().map_or_else(
+            |problems| commands::refuse(&problems),
+            |config| commands::devices::run(&options, &config),
         ),
         Some(Command::Status(options)) => commands::status::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),

@@ -17,11 +17,13 @@ use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
 use crate::fault::Fault;
+use crate::gateway::Devices;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 
 mod destinations;
+mod devices;
 mod endpoint;
 mod jobs;
 mod status;
@@ -35,6 +37,7 @@ pub struct Operator {
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
     pub clock: Arc<Clock>,
+    pub devices: Arc<Devices>,
     pub jobs: Jobs,
     pub audit: Arc<Audit>,
 }
@@ -52,6 +55,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         status::endpoints(),
         destinations::endpoints(),
+        devices::endpoints(),
         jobs::endpoints(),
     ]
     .into_iter()

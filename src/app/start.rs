@@ -123,6 +123,7 @@ impl Start {
             aside: Arc::clone(&data.aside),
             quarantine: Arc::clone(&data.quarantine),
             clock: Arc::clone(&data.clock),
+            devices: Arc::clone(&data.devices),
             jobs: Jobs::default(),
             audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
         }

@@ -10,6 +10,7 @@ use boxbridge_config::Problems;
 pub mod check;
 pub mod colour;
 pub mod demo;
+pub mod devices;
 pub mod operator;
 pub mod proof;
 pub mod queue;

@@ -30,7 +30,7 @@ mod table;
 mod tracked;
 
 pub use on_disk::{Saved, saved};
-pub use row::{Row, Wanted};
+pub use row::{Found, Row, Wanted, printable};
 
 use on_disk::OnDisk;
 use recency::DeviceKey;

@@ -59,6 +59,16 @@ pub struct Wanted {
     pub text: Option<String>,
 }
 
+/// A page of rows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    pub devices: Vec<Row>,
+    /// On all pages.
+    pub total: usize,
+    /// Where the next page begins; `null` on the last.
+    pub next: Option<usize>,
+}
+
 impl Row {
     pub(super) fn of(key: &DeviceKey, device: &Tracked, ms: i64) -> Row {
         let (known, hour) = (&device.known, device.hour.sum(ms));
@@ -132,6 +142,19 @@ impl Row {
             DeviceState::Online => (2, Timestamp(0)),
         };
         (class, since, &self.site, &self.device)
+    }
+}
+
+impl Found {
+    /// So many of the rows that are wanted, from this place on.
+    pub fn among(rows: Vec<Row>, wanted: &Wanted, from: usize, limit: usize) -> Found {
+        let rows = wanted.among(rows);
+        let (total, end) = (rows.len(), from.saturating_add(limit));
+        Found {
+            devices: rows.into_iter().skip(from).take(limit).collect(),
+            total,
+            next: (end < total).then_some(end),
+        }
     }
 }
 
