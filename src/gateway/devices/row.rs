@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::hour::Hour;
 use super::recency::DeviceKey;
 use super::tracked::{Known, Tracked};
+use boxbridge_config::Listed;
 use boxbridge_event::{DeviceState, Dialect, Sharer, Timestamp, WarningCode};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,15 +101,20 @@ impl Row {
         }
     }
 
-    /// What is known again after a start. Counts begin anew, and the inventory is read from its own file.
+    /// What is known again after a start. Counts begin anew.
     pub(super) fn into_tracked(self, heard_ms: Option<i64>) -> (DeviceKey, Tracked) {
+        // By the inventory of that time: if it does not name the device any more, others are to be told.
+        let listed = self.expected.map(|expected| Listed {
+            ip: self.device.clone(),
+            site: self.site.clone(),
+            name: self.name.clone(),
+            door: self.door.clone(),
+            expected,
+        });
         let known = Known {
             last_seen: self.last_seen,
             // The inventory's is not taken for what the box said.
-            name: self
-                .name
-                .filter(|_| self.expected.is_none())
-                .map(Into::into),
+            name: self.name.filter(|_| listed.is_none()).map(Into::into),
             kind: self.kind.map(Into::into),
             box_id: self.box_id.map(Into::into),
             peer: self.peer.map(Into::into),
@@ -127,7 +133,7 @@ impl Row {
             state: self.status,
             since: self.since,
             known,
-            listed: None,
+            listed,
             hour: Hour::default(),
         };
         let (site, id) = (self.site.into(), self.device.into());

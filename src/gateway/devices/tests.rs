@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
 use super::table::DEVICES_MAX;
-use super::{Devices, Wanted};
+use super::{Devices, Wanted, saved};
 use crate::normalize::{DeviceReport, StatusReport};
 use crate::send::board::{Board, Reader};
 use crate::system::clock::Clock;
-use crate::system::disk::Disk;
+use crate::system::disk::{Call, Disk};
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{DeviceState, Event, Feed, Source, Timestamp};
 
@@ -72,6 +73,14 @@ impl Rig {
 }
 
 fn open(directory: &tempfile::TempDir, settings: &[(&str, &str)]) -> (Devices, Reader) {
+    open_on(&Disk::default(), directory, settings)
+}
+
+fn open_on(
+    disk: &Disk,
+    directory: &tempfile::TempDir,
+    settings: &[(&str, &str)],
+) -> (Devices, Reader) {
     let own = (
         "data_dir".to_owned(),
         directory.path().display().to_string(),
@@ -83,9 +92,9 @@ fn open(directory: &tempfile::TempDir, settings: &[(&str, &str)]) -> (Devices, R
         flags: given.chain([own]).collect(),
         ..Layers::default()
     });
-    let (disk, board) = (Disk::default(), Arc::new(Board::default()));
-    let clock = Clock::open(&disk, directory.path());
-    let devices = Devices::open(&disk, &config.unwrap(), &clock, Arc::clone(&board));
+    let board = Arc::new(Board::default());
+    let clock = Clock::open(disk, directory.path());
+    let devices = Devices::open(disk, &config.unwrap(), &clock, Arc::clone(&board));
     (devices, board.reader())
 }
 
@@ -278,4 +287,28 @@ fn the_sentence_of_the_silent_is_short() {
     let many = silent(5_000).unwrap();
     assert!(many.starts_with("5000 devices are silent: lobby/10.0.0.0 since "));
     assert!(many.ends_with(" and 4997 more (boxbridge devices --silent)") && many.len() < 250);
+}
+
+#[test]
+fn a_disk_that_does_not_take_it_is_asked_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let is_full = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&is_full);
+    let disk = Disk::failing(move |call, path| {
+        let refuses = call == Call::Sync && path.ends_with("devices.unfinished");
+        match refuses && asked.load(Ordering::Relaxed) {
+            true => Err(std::io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    });
+
+    let (devices, _) = open_on(&disk, &directory, &[]);
+    devices.sent(&source("10.0.0.1"), &event("10.0.0.9"));
+    assert!(devices.save().is_err());
+    assert!(saved(&disk, directory.path()).unwrap().is_none());
+
+    is_full.store(false, Ordering::Relaxed);
+    devices.save().unwrap();
+    let saved = saved(&disk, directory.path()).unwrap();
+    assert_eq!(saved.unwrap().devices.len(), 1);
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod demo;
+mod devices;
 mod manners;
 mod operator;
 mod status;

@@ -224,6 +224,7 @@ fn what_keeps_something_asks_the_file_system_by_way_of_the_disk() {
     ];
     let keepers = [
         "src/queue/",
+        "src/gateway/devices/",
         "src/gateway/kept/",
         "src/gateway/received",
         "src/send/store",
