@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::Complaint;
 use boxbridge_config::Secret;
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 mod failures;
 mod local;
@@ -82,7 +82,7 @@ impl Access {
         headers: &HeaderMap,
     ) -> Result<Caller, Complaint> {
         let from = peer.map_or(IpAddr::from([0; 4]), |Peer(address)| address.to_canonical());
-        let source = Sharer::of(from);
+        let source = ShareKey::of(from);
         if self.failures.lock().are_too_many(source) {
             let message = "too many wrong tokens came from this address: wait a minute";
             return Err(Complaint::new(

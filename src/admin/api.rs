@@ -16,11 +16,11 @@ use super::answer::Complaint;
 use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
-use crate::fault::Fault;
 use crate::gateway::Devices;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
+use crate::system::fault::Fault;
 
 mod destinations;
 mod devices;

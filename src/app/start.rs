@@ -195,7 +195,7 @@ impl Start {
             counter: Counter::new(Arc::clone(&data.received)),
             devices: Arc::clone(&data.devices),
             parsers: Workers::of_this_machine(),
-            keepers: Workers::of_the_disk(),
+            quarantine_workers: Workers::of_the_disk(),
             is_serving: Arc::new(move || health.causes().is_empty()),
         }
     }

@@ -185,11 +185,11 @@ impl Devices {
         name: (&str, &str),
         change: impl FnOnce(&mut Tracked, &AsOf),
     ) {
-        let (sharer, mut news) = (source.sharer(), News::new());
+        let (share_key, mut news) = (source.share_key(), News::new());
         {
             let mut state = self.state.lock();
             let now = state.now(self.now_ms(), source.received_at);
-            let Some(device) = state.table.entry(name, sharer, &now, &mut news) else {
+            let Some(device) = state.table.entry(name, share_key, &now, &mut news) else {
                 return;
             };
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 const FAILURES_MAX: u32 = 10;
 /// From the first of them on.
@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const SOURCES_MAX: usize = 1_024;
 
 #[derive(Default)]
-pub struct Failures(HashMap<Sharer, Count>);
+pub struct Failures(HashMap<ShareKey, Count>);
 
 struct Count {
     began: Instant,
@@ -22,20 +22,20 @@ struct Count {
 }
 
 impl Failures {
-    pub fn are_too_many(&self, source: Sharer) -> bool {
+    pub fn are_too_many(&self, source: ShareKey) -> bool {
         self.are_too_many_at(source, Instant::now())
     }
 
-    pub fn note(&mut self, source: Sharer) {
+    pub fn note(&mut self, source: ShareKey) {
         self.note_at(source, Instant::now());
     }
 
-    fn are_too_many_at(&self, source: Sharer, now: Instant) -> bool {
+    fn are_too_many_at(&self, source: ShareKey, now: Instant) -> bool {
         let count = self.0.get(&source).filter(|count| !count.is_over(now));
         count.is_some_and(|count| count.failures >= FAILURES_MAX)
     }
 
-    fn note_at(&mut self, source: Sharer, now: Instant) {
+    fn note_at(&mut self, source: ShareKey, now: Instant) {
         self.0.retain(|_, count| !count.is_over(now));
         if self.0.len() >= SOURCES_MAX && !self.0.contains_key(&source) {
             let first = self.0.iter().min_by_key(|(_, count)| count.began);
@@ -62,8 +62,8 @@ mod tests {
     use super::*;
     use std::net::{IpAddr, Ipv4Addr};
 
-    fn source(number: u32) -> Sharer {
-        Sharer::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    fn source(number: u32) -> ShareKey {
+        ShareKey::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
     }
 
     #[test]

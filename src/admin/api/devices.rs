@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::{Endpoint, Ready};
 use crate::admin::answer::{Answer, Asked, Complaint, ok, page};
-use crate::fault::Fault;
 use crate::gateway::devices::{Found, Wanted};
+use crate::system::fault::Fault;
 use boxbridge_event::DeviceState;
 
 pub fn endpoints() -> Vec<Endpoint> {

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// A device's name: its site and its id there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,12 +20,12 @@ pub struct DeviceKey {
 pub struct Recency {
     /// Each with a number that grows with everything that is seen. The device on top was seen no later than any other of its source, as
     /// far as is known here.
-    by_source: HashMap<Sharer, BinaryHeap<Reverse<(u64, DeviceKey)>>>,
-    sizes: BTreeSet<(usize, Sharer)>,
+    by_source: HashMap<ShareKey, BinaryHeap<Reverse<(u64, DeviceKey)>>>,
+    sizes: BTreeSet<(usize, ShareKey)>,
 }
 
 impl Recency {
-    pub fn add(&mut self, source: Sharer, seen: u64, key: DeviceKey) {
+    pub fn add(&mut self, source: ShareKey, seen: u64, key: DeviceKey) {
         let heap = self.by_source.entry(source).or_default();
         self.sizes.remove(&(heap.len(), source));
         heap.push(Reverse((seen, key)));
@@ -36,7 +36,7 @@ impl Recency {
     /// for one that is not to be forgotten, which is taken out as well.
     pub fn take(
         &mut self,
-        source: Option<Sharer>,
+        source: Option<ShareKey>,
         seen: impl Fn(&DeviceKey) -> Option<u64>,
     ) -> Option<DeviceKey> {
         loop {
@@ -55,7 +55,7 @@ impl Recency {
     /// The least recently seen device of this source; `None` if it had none that may be forgotten, and then it has none at all.
     fn least_recent(
         &mut self,
-        source: Sharer,
+        source: ShareKey,
         seen: impl Fn(&DeviceKey) -> Option<u64>,
     ) -> Option<DeviceKey> {
         let heap = self.by_source.get_mut(&source)?;
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_source_with_most_forgets_what_it_saw_least_recently() {
-        let [greedy, other] = ["10.0.0.1", "10.0.0.2"].map(Sharer::of_peer);
+        let [greedy, other] = ["10.0.0.1", "10.0.0.2"].map(ShareKey::of_peer);
         let mut recency = Recency::default();
         let mut seen: HashMap<DeviceKey, u64> = HashMap::new();
         for (source, id, moment) in [(other, "a", 1), (greedy, "b", 2), (greedy, "c", 3)] {

@@ -10,7 +10,7 @@ use super::hour::Hour;
 use super::recency::DeviceKey;
 use super::tracked::{Known, Tracked};
 use boxbridge_config::Listed;
-use boxbridge_event::{DeviceState, Dialect, Sharer, Timestamp, WarningCode};
+use boxbridge_event::{DeviceState, Dialect, ShareKey, Timestamp, WarningCode};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -123,7 +123,7 @@ impl Row {
             skew_ms: self.clock_skew_ms,
             is_reported: self.reported,
         };
-        let source = known.peer.as_deref().map(Sharer::of_peer);
+        let source = known.peer.as_deref().map(ShareKey::of_peer);
 
         let device = Tracked {
             source,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::recency::{DeviceKey, Recency};
 use super::tracked::{AsOf, DAY_MS, Tracked};
 use boxbridge_config::Inventory;
-use boxbridge_event::{DeviceState, DeviceStatus, Sharer};
+use boxbridge_event::{DeviceState, DeviceStatus, ShareKey};
 
 /// At some 500 bytes each, 5 MB.
 pub const DEVICES_MAX: usize = 10_000;
@@ -47,7 +47,7 @@ impl DeviceTable {
     pub fn entry(
         &mut self,
         (site, id): (&str, &str),
-        source: Sharer,
+        source: ShareKey,
         now: &AsOf,
         news: &mut News,
     ) -> Option<&mut Tracked> {
@@ -63,7 +63,7 @@ impl DeviceTable {
         Some(device)
     }
 
-    fn add(&mut self, site: &str, id: &str, source: Sharer, now: &AsOf, news: &mut News) {
+    fn add(&mut self, site: &str, id: &str, source: ShareKey, now: &AsOf, news: &mut News) {
         let key = self.key(site, id);
         let device = Tracked {
             source: Some(source),
@@ -90,7 +90,7 @@ impl DeviceTable {
     }
 
     /// Forgets what is too much.
-    fn make_room(&mut self, source: Option<Sharer>, now: &AsOf, news: &mut News) {
+    fn make_room(&mut self, source: Option<ShareKey>, now: &AsOf, news: &mut News) {
         while self.count > DEVICES_MAX {
             let sites = &self.sites;
             let taken = self.recency.take(source, |key| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::hour::Hour;
 use boxbridge_config::Listed;
-use boxbridge_event::{DeviceState, Dialect, Sharer, Timestamp};
+use boxbridge_event::{DeviceState, Dialect, ShareKey, Timestamp};
 
 /// One that was not heard of for so long is not silent but gone.
 pub const DAY_MS: i64 = 86_400_000;
@@ -16,7 +16,7 @@ pub const DAY_MS: i64 = 86_400_000;
 #[derive(Clone, Debug)]
 pub struct Tracked {
     /// In whose share it is; `None` for one that only the inventory names.
-    pub source: Option<Sharer>,
+    pub source: Option<ShareKey>,
     /// When anything of it last came: its place among all that came, and the time.
     pub moment: u64,
     pub came_ms: i64,

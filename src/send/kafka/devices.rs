@@ -16,9 +16,9 @@ use super::record::record;
 use super::report::{Listener, Report};
 use super::topics::{self, Keeps, Topic};
 use super::{Kafka, Shared};
-use crate::fault::Fault;
 use crate::send::ConnectError;
 use crate::send::board::{Reader, ToMessage};
+use crate::system::fault::Fault;
 use boxbridge_event::{Lane, Sequence, Timestamp};
 
 /// Under way at once.
