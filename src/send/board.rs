@@ -95,7 +95,7 @@ impl Said {
 
 impl Reader {
     /// The next that this bus was not told.
-    pub fn next(&mut self) -> Option<DeviceStatus> {
+    pub fn read(&mut self) -> Option<DeviceStatus> {
         let said = self.board.said.lock();
         let unread = (self.read_through + 1)..;
         let (number, status) = said.by_number.range(unread).next()?;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn read(reader: &mut Reader) -> Vec<(String, Option<DeviceState>)> {
-        std::iter::from_fn(|| reader.next())
+        std::iter::from_fn(|| reader.read())
             .map(|status| (status.device.to_string(), status.state))
             .collect()
     }

@@ -66,7 +66,7 @@ impl Rig {
     }
 
     fn told(&mut self) -> Vec<(String, Option<DeviceState>)> {
-        std::iter::from_fn(|| self.told.next())
+        std::iter::from_fn(|| self.told.read())
             .map(|status| (status.device.to_string(), status.state))
             .collect()
     }

@@ -110,14 +110,12 @@ impl Telling {
     async fn run(&mut self, reader: &mut Reader, to_message: ToMessage) -> String {
         loop {
             while self.in_flight < WINDOW
-                && let Some(status) = reader.next()
+                && let Some(status) = reader.read()
             {
                 let message = to_message(&status, Timestamp::now());
-                let sent = self
-                    .producer
-                    .as_ref()
-                    .map(|producer| producer.send(record(Sequence(0), &message)));
-                if let Some(Err((error, _))) = sent {
+                if let Some(producer) = &self.producer
+                    && let Err((error, _)) = producer.send(record(Sequence(0), &message))
+                {
                     return error.to_string();
                 }
                 self.in_flight += 1;

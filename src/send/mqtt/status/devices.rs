@@ -137,7 +137,7 @@ impl Telling {
     async fn run(&mut self, reader: &mut Reader, to_message: ToMessage) -> End {
         loop {
             while self.ledger.has_room()
-                && let Some(status) = reader.next()
+                && let Some(status) = reader.read()
             {
                 if !self.publish(to_message(&status, Timestamp::now())) {
                     return self.ended("the connection takes nothing more".to_owned());
