@@ -4,11 +4,11 @@
 //! but by name (and that the one called `store` settles pictures), and nobody who appends.
 
 mod cursor;
+mod cursor_slot;
 mod progress;
 mod read_ahead;
 mod record_reader;
 mod replay;
-mod saved;
 mod subscription;
 mod subscriptions;
 mod type_set;
@@ -16,9 +16,9 @@ mod verdict_log;
 mod verdicts;
 
 pub use cursor::Cursor;
+pub use cursor_slot::{FoundSlots, Saved, cursor_path};
 pub use progress::{Change, Progress, ROTTEN, Tally};
 pub use replay::Replay;
-pub use saved::{FoundSlots, Saved, cursor_path};
 pub use subscription::Subscription;
 pub use subscriptions::Subscriptions;
 pub use verdicts::Verdicts;

@@ -2,7 +2,7 @@
 
 mod from_outside;
 mod full;
-mod gone;
+mod missing_segments;
 mod model;
 mod order;
 mod recent;
