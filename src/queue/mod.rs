@@ -187,8 +187,9 @@ mod settings;
 mod status;
 
 pub use append::{AppendError, Appended, Entry, ON_FULL};
-pub use follow::{Cursor, ROTTEN, Tally, Verdicts};
-pub use handle::Queue;
+pub use follow::{Cursor, ROTTEN, Selection, Tally, Verdicts};
+pub use handle::{Queue, ReplayReport, ReplayState, ReplayTo, SendAgain, Survey};
+pub use inspect::{Page, Search};
 pub use log::OpenError;
 pub use settings::Settings;
 pub use status::{FollowerStatus, SpaceUsed, Status};

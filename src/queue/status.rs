@@ -61,7 +61,7 @@ pub struct FollowerStatus {
     pub accepted: u64,
     pub tally: Tally,
     pub waiting: u64,
-    /// Of the records that wait or are to be replayed.
+    /// Of the records that wait or that we repeat on our own account.
     pub oldest_waiting: Option<Timestamp>,
     /// Replays that are not over.
     pub replays: usize,
@@ -124,7 +124,9 @@ fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
         0 => None,
         _ => oldest_waiting(log, subscription.lane, &progress),
     };
+    // What an operator has sent again is old, and keeps nobody waiting.
     let to_replay = progress.replays.iter();
+    let to_replay = to_replay.filter(|replay| replay.errand.is_none());
     let oldest_replaying = to_replay.filter_map(|replay| oldest_of_replay(log, replay));
     FollowerStatus {
         destination: subscription.destination.clone(),
@@ -144,6 +146,11 @@ fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
 
 /// What a replay has still to deliver, as far as the disk tells now.
 fn left_of(log: &Log, replay: &Replay) -> u64 {
+    if let Some(errand) = &replay.errand {
+        let (sent, live) = replay.done();
+        return errand.records.saturating_sub(sent + live);
+    }
+
     let through = |sequence| {
         let counts = log.counts_through(sequence).ok()?;
         let lanes = Lane::ALL.iter().filter(|lane| replay.has(**lane));
@@ -153,7 +160,7 @@ fn left_of(log: &Log, replay: &Replay) -> u64 {
     let left = through(replay.to())
         .zip(before)
         .map(|(all, before)| all.saturating_sub(before));
-    left.unwrap_or(0).saturating_sub(replay.answered_ahead())
+    left.unwrap_or(0).saturating_sub(replay.settled_ahead())
 }
 
 fn oldest_of_replay(log: &Log, replay: &Replay) -> Option<Timestamp> {
