@@ -21,8 +21,8 @@ mod read;
 mod search;
 mod verify;
 
-pub use search::{Page, Search};
 pub(super) use search::{Hit, search as search_segments};
+pub use search::{Page, Search};
 pub use verify::verify;
 
 /// A segment as it lies on disk.
@@ -162,10 +162,7 @@ pub fn records(
 }
 
 /// Looks records up, newest first, each with its event's JSON.
-pub fn search(
-    data_dir: &Path,
-    search: &Search,
-) -> Result<Page<(RecordSummary, Bytes)>, OpenError> {
+pub fn search(data_dir: &Path, search: &Search) -> Result<Page<(RecordSummary, Bytes)>, OpenError> {
     let directory = data_dir.join(DIRECTORY);
     let segments: Vec<_> = read::segments(&directory)?
         .into_iter()

@@ -113,7 +113,11 @@ impl Queue {
             for replay in progress.errands() {
                 report(&mut reports, subscription, replay, ReplayState::Running);
             }
-            if let Some(EndedErrand { replay, is_cancelled }) = &progress.ended {
+            if let Some(EndedErrand {
+                replay,
+                is_cancelled,
+            }) = &progress.ended
+            {
                 let state = match is_cancelled {
                     true => ReplayState::Cancelled,
                     false => ReplayState::Over,

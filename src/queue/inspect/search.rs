@@ -149,12 +149,7 @@ impl Looking<'_> {
         Ok(())
     }
 
-    fn read(
-        &mut self,
-        segment: &Arc<Segment>,
-        sequence: u64,
-        entry: IndexEntry,
-    ) -> io::Result<()> {
+    fn read(&mut self, segment: &Arc<Segment>, sequence: u64, entry: IndexEntry) -> io::Result<()> {
         self.reads += 1;
         let (header, event) = match segment.read(sequence, &entry) {
             Ok(read) => read,

@@ -60,7 +60,10 @@ async fn all(queue: &Queue, selection: &Selection, limit: usize) -> Vec<u64> {
 }
 
 fn downwards(from: u64, is_meant: impl Fn(u64) -> bool) -> Vec<u64> {
-    (1..=from).rev().filter(|number| is_meant(*number)).collect()
+    (1..=from)
+        .rev()
+        .filter(|number| is_meant(*number))
+        .collect()
 }
 
 #[tokio::test]
@@ -75,7 +78,10 @@ async fn a_search_finds_what_is_meant_newest_first_over_all_pages() {
 
     let everything = Selection::default();
     for limit in [1, 7, 100, 1000] {
-        assert_eq!(all(&queue, &everything, limit).await, downwards(300, |_| true));
+        assert_eq!(
+            all(&queue, &everything, limit).await,
+            downwards(300, |_| true)
+        );
     }
     let vips = Selection {
         person_types: vec![PersonType::Vip],
@@ -86,12 +92,18 @@ async fn a_search_finds_what_is_meant_newest_first_over_all_pages() {
         lane: Some(Lane::Normal),
         ..Selection::default()
     };
-    assert_eq!(all(&queue, &normal, 10).await, downwards(300, |n| n % 3 != 0));
+    assert_eq!(
+        all(&queue, &normal, 10).await,
+        downwards(300, |n| n % 3 != 0)
+    );
     let of_device = Selection {
         device: Some("门 5".to_owned()),
         ..vips
     };
-    assert_eq!(all(&queue, &of_device, 3).await, downwards(300, |n| n % 15 == 0));
+    assert_eq!(
+        all(&queue, &of_device, 3).await,
+        downwards(300, |n| n % 15 == 0)
+    );
     queue.shutdown().await;
 }
 
@@ -130,7 +142,9 @@ async fn every_revision_of_an_event_is_found_by_its_id() {
         id: Some(id),
         ..Selection::default()
     };
-    let page = step(queue.search(search(of_id(id), None, 100))).await.unwrap();
+    let page = step(queue.search(search(of_id(id), None, 100)))
+        .await
+        .unwrap();
     let found: Vec<_> = page
         .found
         .iter()

@@ -104,12 +104,26 @@ mod tests {
     #[test]
     fn what_is_no_one_moment_is_refused_with_what_may_be_written() {
         for text in [
-            "", "14", "1400", "14:00Z", "14:00+02:00", "14:00-05:00", "2h", "-2h ago", "25:00",
-            "yesterday", "11/28/2026", "1566016554020", "2026-11-28T14:00+99:00",
+            "",
+            "14",
+            "1400",
+            "14:00Z",
+            "14:00+02:00",
+            "14:00-05:00",
+            "2h",
+            "-2h ago",
+            "25:00",
+            "yesterday",
+            "11/28/2026",
+            "1566016554020",
+            "2026-11-28T14:00+99:00",
         ] {
             check(text, None);
         }
         let error = Timestamp::from_people("noon", Timestamp(0)).unwrap_err();
-        assert!(error.contains("\"noon\"") && error.contains("2h ago"), "{error}");
+        assert!(
+            error.contains("\"noon\"") && error.contains("2h ago"),
+            "{error}"
+        );
     }
 }
