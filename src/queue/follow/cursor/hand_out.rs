@@ -58,7 +58,7 @@ impl Cursor {
             return None;
         }
         while let Some(record) = self.next_replayed() {
-            if self.is_paused(&record) {
+            if self.is_paused(record.person_type) {
                 // It comes when its type does.
                 let replayed = self.replayed.as_mut()?;
                 replayed.items.push_front(Item::Record(record));
@@ -88,11 +88,6 @@ impl Cursor {
             }
         }
         None
-    }
-
-    fn is_paused(&self, record: &Record) -> bool {
-        let mut paused = self.paused.iter();
-        paused.any(|(person_type, _)| *person_type == record.person_type)
     }
 
     fn was_answered(&self, record: &Record) -> bool {
