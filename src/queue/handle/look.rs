@@ -6,11 +6,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::Queue;
-use crate::fault;
 use crate::queue::follow::found_record;
 use crate::queue::inspect::{self, Hit, Page, Search};
 use crate::queue::log::Log;
 use crate::queue::open_queue::OpenQueue;
+use crate::system::fault;
 use boxbridge_event::{Record, Sequence, Timestamp};
 
 impl Queue {

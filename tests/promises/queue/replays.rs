@@ -104,7 +104,7 @@ async fn exactly_what_is_meant_goes_out_again_in_order_and_counts_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path(), &["mqtt", "kafka"]);
     let (_urgent, mut cursor) = delivered(&queue, 1..=300).await;
-    let before = queue.status().followers;
+    let before = queue.status().subscriptions;
 
     let vips = Selection {
         person_types: vec![PersonType::Vip],
@@ -141,7 +141,7 @@ async fn exactly_what_is_meant_goes_out_again_in_order_and_counts_nothing() {
         send_again(&queue, "replay-2", range(301, 400), None).await,
         0
     );
-    let after = queue.status().followers;
+    let after = queue.status().subscriptions;
     assert_eq!(before, after, "no count has changed");
     assert_identity(&queue);
     queue.shutdown().await;
