@@ -28,7 +28,7 @@ fn of_number(number: u64, pictures: &[Picture]) -> Entry {
     };
     let mut entry = entry(number, person_type, lane, pictures);
     entry.event.received_at = received_at(number);
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         entry.event.device.id = "door".to_owned();
     }
     entry
@@ -99,6 +99,8 @@ fn the_only(queue: &Queue) -> ReplayReport {
     reports.remove(0)
 }
 
+type IsMeant = fn(&u64) -> bool;
+
 #[tokio::test]
 async fn exactly_what_is_meant_goes_out_again_in_order_and_counts_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -114,7 +116,7 @@ async fn exactly_what_is_meant_goes_out_again_in_order_and_counts_nothing() {
         device: Some("door".to_owned()),
         ..range(100, 250)
     };
-    let cases: [(Selection, fn(&u64) -> bool); 4] = [
+    let cases: [(Selection, IsMeant); 4] = [
         (range(100, 250), |_| true),
         (range(100, 101), |_| true),
         (vips, |number| number % 3 == 0),

@@ -17,7 +17,7 @@ fn of_number(number: u64) -> Entry {
     };
     let mut entry = entry(number, person_type, lane, &[]);
     entry.event.received_at = received_at(number);
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         entry.event.device.id = "门 5".to_owned();
     }
     entry
