@@ -366,7 +366,7 @@ async fn a_replay_holds_what_it_needs_past_the_window_but_not_against_new_events
     assert_eq!(take(&mut cursor, "replay-1").await, 5);
     assert!(nothing(urgent.next()).await, "time for the keeper");
     let kept = queue.status().oldest;
-    assert!(kept.unwrap() <= Sequence(5), "{kept:?}");
+    assert!(kept.unwrap() <= Sequence(6), "{kept:?}");
 
     for number in 1_001..=1_300 {
         step(queue.append(large(number)))
@@ -378,22 +378,16 @@ async fn a_replay_holds_what_it_needs_past_the_window_but_not_against_new_events
         };
     }
     let mut sent = 2;
-    let report = loop {
-        let report = the_only(&queue);
-        if !report.is_running() {
-            break report;
+    while the_only(&queue).is_running() {
+        // It may be over without another record.
+        let next = tokio::time::timeout(Duration::from_millis(20), cursor.next());
+        if let Ok(record) = next.await {
+            assert_eq!(record.replay.as_deref(), Some("replay-1"));
+            cursor.answer(record.sequence, Outcome::Delivered);
+            sent += 1;
         }
-        tokio::select! {
-            record = cursor.next() => {
-                assert_eq!(record.replay.as_deref(), Some("replay-1"));
-                cursor.answer(record.sequence, Outcome::Delivered);
-                sent += 1;
-            }
-            // It may be over without another record.
-            () = tokio::time::sleep(Duration::from_millis(5)) => {}
-        }
-    };
-    let ended = &report.destinations[0];
+    }
+    let ended = &the_only(&queue).destinations[0];
     assert_eq!((ended.state, ended.sent), (ReplayState::Over, sent));
     assert!(
         ended.left() > 0,
