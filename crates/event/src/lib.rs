@@ -6,7 +6,6 @@
 
 mod act;
 mod by_word; // one of something for each lane, for each person type
-mod device_status;
 pub mod document; // the fields of the box's own document, its characters, and how an event makes it again
 mod event;
 mod fairness; // who counts as one source, and how sources take turns
@@ -20,7 +19,6 @@ mod words;
 
 pub use act::{Act, ContentDigest};
 pub use by_word::{ByLane, ByType};
-pub use device_status::DeviceStatus;
 pub use document::charset::Charset;
 pub use event::{
     Clock, Device, Event, Identity, Match, Origin, Picture, PictureReference, PictureSet,
@@ -28,7 +26,7 @@ pub use event::{
 };
 pub use fairness::{FairQueue, ShareKey};
 pub use ids::{EventId, Revision, Sequence};
-pub use outgoing::{Message, Object};
+pub use outgoing::{DeviceStatus, Message, Object};
 pub use receipt::{Code, Receipt, Refusal, Reply, Source};
 pub use record::{NoPictures, Outcome, ReadPictures, Reading, Record};
 pub use size::Size;

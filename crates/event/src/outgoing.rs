@@ -1,10 +1,11 @@
-//! What leaves: a message for a bus, a picture for the store.
+//! What leaves: a message for a bus, a picture for the store, what is told of a device.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{PictureKind, Timestamp};
+use crate::{DeviceState, PictureKind, Timestamp};
 
 /// What leaves for a bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,4 +29,19 @@ pub struct Object {
     pub key: String,
     pub media_type: String,
     pub bytes: Bytes,
+}
+
+/// What is told of a device when it comes, goes, falls silent or is forgotten: no event, and nobody waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceStatus {
+    pub site: Arc<str>,
+    /// Its id, as in events.
+    pub device: Arc<str>,
+    /// `None`: the device is forgotten, and what was told of it no longer holds.
+    pub state: Option<DeviceState>,
+    /// When that state began.
+    pub since: Timestamp,
+    pub last_seen: Option<Timestamp>,
+    /// The licence code of its box.
+    pub box_id: Option<Arc<str>>,
 }

@@ -102,6 +102,7 @@ async fn wait_until_retained(mosquitto: &Mosquitto, expected: &BTreeMap<&str, Va
         if found == wanted.collect() {
             return;
         }
+        // Between two looks.
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
     panic!("{:#?}", retained(mosquitto, expected.len()).await);
