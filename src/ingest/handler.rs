@@ -31,6 +31,8 @@ pub(super) struct RequestHead {
     /// The address that limits and logs go by.
     pub sender: IpAddr,
     pub peer: Peer,
+    /// As they were when the request came.
+    pub settings: Arc<boxbridge_config::Ingest>,
 }
 
 impl RequestHead {
@@ -90,13 +92,15 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
     };
     let _in_service = peer.activity.begin();
 
-    let path = Path::of(&parts.uri, &service.settings);
-    let sender = service.sender(&peer, &parts.headers);
+    let settings = service.settings();
+    let path = Path::of(&parts.uri, &settings);
+    let sender = service.sender(&peer, &parts.headers, &settings);
     let request = RequestHead {
         parts,
         path,
         sender: sender.address,
         peer,
+        settings,
     };
 
     match service.judge(&request, sender) {
@@ -106,8 +110,8 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
     }
 }
 
-fn unknown_path(settings: &boxbridge_config::Ingest, request: &RequestHead) -> Refusal {
-    let known = settings.realtime_paths.join(" ");
+fn unknown_path(request: &RequestHead) -> Refusal {
+    let known = request.settings.realtime_paths.join(" ");
     let shown = request.shown();
     Refusal::new(
         Code::PathUnknown,
@@ -134,7 +138,7 @@ async fn post<A: Accept>(
     }
 
     let unfinished = Unfinished(&*service.accept, request.feed());
-    let arrived = match body::read(&mut body, length, &service.settings, &room).await {
+    let arrived = match body::read(&mut body, length, &request.settings, &room).await {
         Ok(arrived) => arrived,
         Err(Incomplete::Aborted) => {
             let refusal = Refusal::new(Code::RequestInvalid, "the body ended early");
@@ -182,8 +186,10 @@ impl<A: Accept> Service<A> {
         head::check(&request.parts)?;
 
         match (&request.parts.method, request.path) {
-            (&Method::POST, _) => self.admit(&request.peer, sender),
-            (_, None) => Err(unknown_path(&self.settings, request)),
+            (&Method::POST, _) => {
+                self.admit(&request.peer, sender, &request.settings.allowed_networks)
+            }
+            (_, None) => Err(unknown_path(request)),
             (&Method::GET | &Method::HEAD, Some(_)) => Ok(()),
             _ => {
                 let message = "events are sent by POST";
@@ -196,7 +202,7 @@ impl<A: Accept> Service<A> {
     fn refused_unparsed(&self, request: &RequestHead, body: &[u8]) -> Option<Refusal> {
         match request.path {
             Some(_) => head::check_media(&request.parts, body).err(),
-            None => Some(unknown_path(&self.settings, request)),
+            None => Some(unknown_path(request)),
         }
     }
 
@@ -204,11 +210,11 @@ impl<A: Accept> Service<A> {
     fn room_for(&self, request: &RequestHead) -> (usize, Room) {
         match request.path {
             Some(Path::History) => (
-                self.settings.history_body_max_bytes,
+                request.settings.history_body_max_bytes,
                 Room::History(self.history.hold()),
             ),
             Some(Path::Realtime | Path::Status) | None => (
-                self.settings.body_max_bytes,
+                request.settings.body_max_bytes,
                 Room::Live(self.realtime.hold(Sharer::of(request.sender))),
             ),
         }

@@ -23,6 +23,7 @@ use super::settings::Settings;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
 use crate::system::volume;
+use boxbridge_config::Current;
 
 mod cursors;
 mod threads;
@@ -56,10 +57,7 @@ pub(super) fn open(
     let (queue, for_writer) = take_up(settings, destinations, found)?;
 
     let directory = &queue.log.directory;
-    let mut duplicates = Duplicates::new(
-        queue.settings.dedupe_window,
-        queue.settings.dedupe_max_events,
-    );
+    let mut duplicates = Duplicates::new(&queue.rules.now());
     duplicates
         .load(&queue.log)
         .map_err(OpenError::io("reading the indexes of", directory))?;
@@ -152,6 +150,7 @@ fn take_up(
     write(&mut slots, &manifest, &directory)?;
 
     let queue = OpenQueue {
+        rules: Arc::new(Current::new(settings.rules())),
         settings,
         log: Arc::new(log),
         subscriptions: Arc::new(Subscriptions::new(subscriptions)),
@@ -203,6 +202,7 @@ fn write(slots: &mut Slots, manifest: &Manifest, directory: &Path) -> Result<(),
 fn shared(queue: &OpenQueue) -> Shared {
     Shared {
         budget: queue.settings.budget(),
+        rules: Arc::clone(&queue.rules),
         log: Arc::clone(&queue.log),
         subscriptions: Arc::clone(&queue.subscriptions),
         intake: Arc::clone(&queue.intake),

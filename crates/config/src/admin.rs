@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::reader::Reader;
+use crate::reader::effect::LISTENS;
 
 #[derive(Clone, Debug)]
 pub struct Admin {
@@ -12,7 +13,7 @@ pub struct Admin {
 impl Admin {
     pub(crate) fn read(read: &mut Reader) -> Admin {
         Admin {
-            listen: read.address("admin.listen"),
+            listen: read.by_restart(LISTENS).address("admin.listen"),
         }
     }
 }

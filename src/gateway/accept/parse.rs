@@ -77,7 +77,7 @@ impl Parser {
     /// `may_be_short`: the body may end before its document does.
     pub fn new(gateway: &Gateway, source: &Source, room: &Room, may_be_short: bool) -> Parser {
         let shared = Shared {
-            config: Arc::clone(&gateway.config),
+            config: gateway.config.now(),
             source: source.clone(),
             room: room.clone(),
             may_be_short,

@@ -17,7 +17,7 @@ mod tests;
 mod trouble;
 mod writer;
 
-pub use budget::Budget;
+pub use budget::{Budget, Rules};
 pub use duplicates::Duplicates;
 pub use entry::{AppendError, Appended, Entry};
 pub use gauges::Gauges;

@@ -19,6 +19,7 @@ pub fn make_room(
     log: &Log,
     subscriptions: &Subscriptions,
     budget: &Budget,
+    on_full: OnFull,
     wanted: u64,
 ) -> Result<(), Trouble> {
     let limit = budget.max_bytes;
@@ -30,7 +31,7 @@ pub fn make_room(
             return Ok(());
         }
 
-        if give_way(log, subscriptions, budget.on_full).map_err(failed)? {
+        if give_way(log, subscriptions, on_full).map_err(failed)? {
             continue;
         }
         return Err(

@@ -64,7 +64,14 @@ impl Writer {
         let length = shared.budget.segment_bytes;
         let length = length.max(needed.next_multiple_of(BLOCK));
 
-        make_room(&shared.log, &shared.subscriptions, &shared.budget, length)?;
+        let on_full = shared.rules.now().on_full;
+        make_room(
+            &shared.log,
+            &shared.subscriptions,
+            &shared.budget,
+            on_full,
+            length,
+        )?;
         self.create(length)
     }
 
