@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Made, Maker, picture_store};
+use super::{Client, Made, Maker, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::fault::{Fault, Starts, caught};
@@ -46,7 +46,8 @@ pub(in crate::app) struct Delivered {
 enum Loops {
     Store(Arc<Store>, Tell<Store, ToStore>),
     Mqtt(Tell<Mqtt, ToBus>),
-    Kafka(Tell<Kafka, ToBus>),
+    /// The first of them, whose look-ups all share.
+    Kafka(Arc<Kafka>, Tell<Kafka, ToBus>),
 }
 
 /// `None` until a reload changes something.
@@ -72,7 +73,9 @@ impl Deliveries<'_> {
                 Loops::Mqtt(self.loops(settings, mqtt, &ToBus::mqtt(router), &link))
             }
             Client::Kafka(kafka) => {
-                Loops::Kafka(self.loops(settings, kafka, &ToBus::kafka(router), &link))
+                let first = Arc::clone(&kafka);
+                let told = self.loops(settings, kafka, &ToBus::kafka(router), &link);
+                Loops::Kafka(first, told)
             }
         };
         let name = Arc::clone(&settings.name);
@@ -151,13 +154,15 @@ impl Delivered {
         let Some(settings) = config.send.named(&self.name) else {
             return Ok(None);
         };
-        match &self.loops {
-            Loops::Store(store, _) => {
-                let client = Client::Store(Arc::clone(store));
-                Ok(Some(Made { settings, client }))
+        let client = match (&self.loops, &settings.kind) {
+            (Loops::Store(store, _), _) => Client::Store(Arc::clone(store)),
+            (Loops::Kafka(first, _), Kind::Kafka(of_kafka)) => {
+                let kafka = kafka(config, of_kafka, &settings.routes);
+                Client::Kafka(Arc::new(kafka.in_place_of(first)))
             }
-            Loops::Mqtt(_) | Loops::Kafka(_) => maker.one(config, settings),
-        }
+            _ => return maker.one(config, settings),
+        };
+        Ok(Some(Made { settings, client }))
     }
 
     /// Delivers by other settings from now on: the sessions end in order, and new ones take up at the lowest record without an answer.
@@ -173,7 +178,7 @@ impl Delivered {
             (Loops::Mqtt(told), Client::Mqtt(mqtt)) => {
                 tell(told, send, mqtt, ToBus::mqtt(router));
             }
-            (Loops::Kafka(told), Client::Kafka(kafka)) => {
+            (Loops::Kafka(_, told), Client::Kafka(kafka)) => {
                 tell(told, send, kafka, ToBus::kafka(router));
             }
             // A reload changes no kind.

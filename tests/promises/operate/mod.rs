@@ -3,5 +3,6 @@
 mod demo;
 mod manners;
 mod operator;
+mod reload;
 mod status;
 mod watch;
