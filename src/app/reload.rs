@@ -14,13 +14,13 @@ use super::destinations::{Delivered, Deliveries, Made, Maker, picture_store};
 use super::tasks::Tasks;
 use super::{logging, service_manager};
 use crate::admin::Health;
-use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::ingest::Service;
+use crate::metrics;
 use crate::normalize;
 use crate::queue;
 use crate::route::{PictureLocations, Router};
-use crate::{fault, metrics};
+use crate::system::fault::{self, Fault};
 use boxbridge_config::{Changes, Config, NamedFile, Problems};
 use boxbridge_event::PersonType;
 

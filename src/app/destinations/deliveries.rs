@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Client, Made, Maker, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
-use crate::fault::{Fault, Starts, caught};
 use crate::gateway::{
     Backlog, Delivery, DiskLog, Fetches, Records, Render, Terms, ToBus, ToStore, Unplaced, deliver,
     window_of,
@@ -24,6 +23,7 @@ use crate::send::kafka::Kafka;
 use crate::send::link::Link;
 use crate::send::mqtt::Mqtt;
 use crate::send::store::Store;
+use crate::system::fault::{Fault, Starts, caught};
 use boxbridge_config::{Config, Kind};
 use boxbridge_event::Lane;
 

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::Instant;
 
-use super::budget::Rules;
+use super::disk_limits::Rules;
 use super::pending::Pending;
 use crate::queue::format::{IndexEntry, KINDS};
 use crate::queue::log::{Log, Segment};

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::{Limit, wait_for_room};
 use boxbridge_config::Current;
-use boxbridge_event::{Code, Refusal, Sharer};
+use boxbridge_event::{Code, Refusal, ShareKey};
 
 /// Large enough that a usual body takes a few steps, small enough that a share is not taken by headers alone.
 const STEP: usize = 64 * 1024;
@@ -26,13 +26,13 @@ pub struct Budget {
 #[derive(Default)]
 struct InUse {
     total: usize,
-    by_source: HashMap<Sharer, usize>,
+    by_source: HashMap<ShareKey, usize>,
 }
 
 /// Memory held for one body; dropping it gives it back.
 pub struct Held {
     budget: Arc<Budget>,
-    source: Sharer,
+    source: ShareKey,
     bytes: Mutex<usize>,
 }
 
@@ -45,7 +45,7 @@ impl Budget {
         })
     }
 
-    pub fn hold(self: &Arc<Budget>, source: Sharer) -> Arc<Held> {
+    pub fn hold(self: &Arc<Budget>, source: ShareKey) -> Arc<Held> {
         Arc::new(Held {
             budget: Arc::clone(self),
             source,
@@ -59,7 +59,7 @@ impl Budget {
         }
     }
 
-    fn try_take(&self, source: Sharer, bytes: usize) -> Result<(), Code> {
+    fn try_take(&self, source: ShareKey, bytes: usize) -> Result<(), Code> {
         let mut in_use = self.in_use.lock();
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
         let shares = self.shares();
@@ -86,7 +86,7 @@ impl Budget {
         Refusal::new(code, message)
     }
 
-    fn give_back(&self, source: Sharer, bytes: usize) {
+    fn give_back(&self, source: ShareKey, bytes: usize) {
         let mut in_use = self.in_use.lock();
         in_use.total = in_use.total.saturating_sub(bytes);
 
@@ -167,8 +167,8 @@ mod tests {
 
     use super::*;
 
-    fn source(last: u8) -> Sharer {
-        Sharer::of([192, 168, 1, last].into())
+    fn source(last: u8) -> ShareKey {
+        ShareKey::of([192, 168, 1, last].into())
     }
 
     fn budget(steps: usize, wait: Duration) -> Arc<Budget> {

@@ -1,4 +1,4 @@
-//! Where a record stands while it waits: in the line of its device, or aside.
+//! The order of a device: where each of its records stands while it waits, in line or aside.
 //!
 //! Promises: a device's records stand in the order of the log; whatever leaves its place is counted nowhere any more. Deliberately
 //! decides nothing.
@@ -81,9 +81,9 @@ impl<T> Window<T> {
                 }
                 self.resubmitted.remove(&sequence);
             }
-            State::Parked(template) => {
-                if !self.parked[template.index()].remove(&sequence) {
-                    self.setbacks.remove(&entry.device, template, sequence);
+            State::Parked(class) => {
+                if !self.parked.of_mut(class).remove(&sequence) {
+                    self.setbacks.remove(&entry.device, class, sequence);
                 }
             }
             State::Waiting(Some(until)) | State::Retrying(until) => {

@@ -1,11 +1,11 @@
-//! How much room the log may take, and the rules by which it keeps and forgets.
+//! How much space the log may take on disk, and the rules by which it keeps and forgets.
 
 use std::time::Duration;
 
 use boxbridge_config::OnFull;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub struct DiskLimits {
     /// Of all segments together.
     pub max_bytes: u64,
     /// Of one; a record that is larger gets a larger one.
