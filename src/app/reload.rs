@@ -8,12 +8,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::Serialize;
 
 use super::data_dir::DataDir;
 use super::destinations::{Delivered, Deliveries, Made, Maker, picture_store};
 use super::tasks::Tasks;
 use super::{logging, service_manager};
-use crate::admin::Health;
+use crate::admin::{Access, Health};
 use crate::gateway::Gateway;
 use crate::ingest::Service;
 use crate::metrics;
@@ -43,7 +44,7 @@ struct Holding {
 }
 
 /// Settings that were read again and hold now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Taken {
     /// The settings of the start are 1.
     pub generation: u64,
@@ -59,6 +60,7 @@ pub struct NotTaken(pub Vec<String>);
 pub(super) struct Parts {
     pub data: DataDir,
     pub health: Arc<Health>,
+    pub access: Arc<Access>,
     pub gateway: Arc<Gateway>,
     pub boxes: Arc<Service<Gateway>>,
     pub locations: PictureLocations,
@@ -190,6 +192,7 @@ impl Parts {
     fn adopt(&self, config: &Arc<Config>, made: Vec<(&Delivered, Made<'_>)>) {
         logging::adopt(&config.log);
         metrics::limits(config);
+        self.access.replace(config.admin.tokens.as_deref());
         self.data.queue.adopt(&queue::Settings::from(&**config));
         self.data.aside.adopt(config.queue.aside_max_bytes);
         self.data.quarantine.adopt(&config.ingest.quarantine);

@@ -19,7 +19,7 @@ use super::service_manager::Held;
 use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
-use crate::admin::{Admin, Health, Phase};
+use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase};
 use crate::gateway::{Counter, Gateway, Workers};
 use crate::ingest::{Listener, Service};
 use crate::metrics;
@@ -41,11 +41,13 @@ impl App {
         let shares = Shares::take(&config);
         config.ingest.connections_max = shares.ingest;
 
+        let access = Access::new(config.admin.tokens.as_deref());
         let start = Start {
             config: Arc::new(config),
             started: Timestamp::now(),
             shares,
             health: Health::new(metrics),
+            access,
         };
         let mut running = Running::default();
         match start.everything(held, &mut running).await {
@@ -64,6 +66,7 @@ struct Start {
     started: Timestamp,
     shares: Shares,
     health: Arc<Health>,
+    access: Arc<Access>,
 }
 
 struct Started {
@@ -77,7 +80,7 @@ impl Start {
     /// Each thing that is started goes into `running` at once.
     async fn everything(&self, held: Held, running: &mut Running) -> anyhow::Result<Started> {
         let config = &self.config;
-        let admin_address = self.serve_admin(&running.admin)?;
+        let (admin, admin_address) = self.serve_admin(&running.admin)?;
         let boxes = listen::for_boxes(config.ingest.listen, held).await?;
         let ingest_address = boxes.local_addr()?;
 
@@ -97,21 +100,21 @@ impl Start {
         // From here on nothing fails.
         let destinations = self.deliver(made, &locations, &data, running);
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
-        self.keep_up(data.clone(), &running.admin);
-        let reload = Reload::new(
-            Arc::clone(config),
-            reload::Parts {
-                data,
-                health: Arc::clone(&self.health),
-                gateway,
-                boxes,
-                locations,
-                maker,
-                destinations,
-                deliveries: running.deliveries.clone(),
-            },
-        );
+        let parts = reload::Parts {
+            data: data.clone(),
+            health: Arc::clone(&self.health),
+            access: Arc::clone(&self.access),
+            gateway,
+            boxes,
+            locations,
+            maker,
+            destinations,
+            deliveries: running.deliveries.clone(),
+        };
+        let reload = Reload::new(Arc::clone(config), parts);
         self.watch_settings(&reload, &running.admin);
+        admin.opened(self.operator(&data, &reload));
+        self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
         self.say_started(ingest_address, admin_address);
@@ -145,13 +148,27 @@ impl Start {
         });
     }
 
-    fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<SocketAddr> {
+    fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<(Arc<Admin>, SocketAddr)> {
         let listener = listen::for_admin(self.config.admin.listen)?;
         let address = listener.local_addr()?;
 
-        let admin = Admin::new(Arc::clone(&self.health), self.shares.admin);
-        listen::serve("admin.listen", listener, admin, tasks);
-        Ok(address)
+        let admin = Admin::new(Arc::clone(&self.health), &self.access, self.shares.admin);
+        listen::serve("admin.listen", listener, Arc::clone(&admin), tasks);
+        Ok((admin, address))
+    }
+
+    /// What the operator's API may use.
+    fn operator(&self, data: &DataDir, reload: &Arc<Reload>) -> Operator {
+        Operator {
+            health: Arc::clone(&self.health),
+            queue: data.queue.clone(),
+            aside: Arc::clone(&data.aside),
+            quarantine: Arc::clone(&data.quarantine),
+            clock: Arc::clone(&data.clock),
+            jobs: Jobs::default(),
+            audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
+            reload: Arc::clone(reload),
+        }
     }
 
     /// Starts the delivery loops, and from then on health shows how they fare.

@@ -10,8 +10,10 @@ use boxbridge_config::Problems;
 pub mod check;
 pub mod colour;
 pub mod demo;
+pub mod operator;
 pub mod proof;
 pub mod queue;
+pub mod reload;
 pub mod schema;
 pub mod status;
 

@@ -135,6 +135,16 @@ pub fn status(data_dir: &Path) -> Result<Overview, OpenError> {
     })
 }
 
+/// Whether a gateway holds the directory. One that is not there is held by nobody.
+pub fn is_held(data_dir: &Path) -> Result<bool, OpenError> {
+    match lock(&Disk::default(), data_dir) {
+        Ok(_lock) => Ok(false),
+        Err(OpenError::Locked { .. }) => Ok(true),
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Shows every record, oldest first, until `visit` says that it has enough (`false`).
 pub fn records(
     data_dir: &Path,

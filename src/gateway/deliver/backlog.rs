@@ -5,6 +5,7 @@
 //! the two stands an [`Ending`], which nobody else can make. Nobody else changes either. Deliberately
 //! sends nothing and says nothing.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::Records;
@@ -14,7 +15,7 @@ use crate::send::window::{
     Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Timeliness, TopicClass,
     Traits, Window,
 };
-use boxbridge_event::{Event, Outcome, Picture, PictureVerdict, Record, Sequence};
+use boxbridge_event::{Event, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
 
 /// Attempts that a condemned record had at least.
 const CONDEMNED_ATTEMPTS: u32 = 3;
@@ -171,6 +172,13 @@ impl<S: Records> Backlog<S> {
             .into_iter()
             .for_each(|sequence| self.window.release(sequence));
         self.window.tick(now);
+    }
+
+    /// An operator has removed the cause for which records of these types wait.
+    pub(super) fn resume(&mut self, person_types: BTreeSet<PersonType>) {
+        for person_type in person_types {
+            self.window.resume(person_type);
+        }
     }
 
     /// Leaves unread what fills the window and does not flow, and reads it again once it may flow.

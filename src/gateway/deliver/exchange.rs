@@ -60,6 +60,7 @@ where
                 },
                 fetched = self.fetches.next() => self.take_pictures(fetched),
                 record = self.backlog.next(), if has_room => self.admit(record).await,
+                types = self.link.resumed(self.lane) => self.backlog.resume(types),
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
             }

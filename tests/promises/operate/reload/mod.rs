@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::parts::gateway::Gateway;
 use crate::parts::site::wait_until;
 
+mod by_hand;
 mod check_print;
 mod credentials;
 mod limits;
