@@ -37,9 +37,7 @@ pub struct Layers {
 impl fmt::Debug for Layers {
     /// Variables and flags may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Layers")
-            .field("file", &self.file)
-            .finish_non_exhaustive()
+        f.debug_struct("Layers").finish_non_exhaustive()
     }
 }
 

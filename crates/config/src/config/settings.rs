@@ -4,6 +4,7 @@
 //! setting's own. Deliberately knows no section.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::values::named_file::NamedFile;
 use crate::values::secret::shown;
 
 /// By dotted key; each route is complete.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     all: BTreeMap<String, Setting>,
     files: Vec<NamedFile>,
@@ -33,12 +34,23 @@ pub struct Setting {
     content: u64,
 }
 
+impl fmt::Debug for Settings {
+    /// The config that is made of them says it all.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
+
 impl Settings {
     /// `file` is the settings file itself.
     pub(crate) fn new(file: Option<NamedFile>, merged: &Merged, read: &Reader) -> Settings {
         let setting = |(key, value): (String, &Value)| {
             let setting = Setting {
-                shown: shown(&key, value),
+                shown: if value == "" {
+                    value.to_string()
+                } else {
+                    shown(&key, value)
+                },
                 origin: merged.origins.get(&key).cloned(),
                 effect: read.effects.get(&key).copied(),
                 content: content(value, read.files.get(&key)),

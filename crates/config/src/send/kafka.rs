@@ -84,6 +84,7 @@ fn security(read: &mut Reader, section: &str) -> (bool, Option<Sasl>) {
 
     let sasl = Sasl {
         mechanism: read
+            .live()
             .word(&mechanism, &MECHANISMS.map(|word| (word, word)))
             .to_owned(),
         username: read.live().text(&username),

@@ -18,7 +18,7 @@ pub(crate) fn is_secret(key: &str) -> bool {
 /// A value for a message, without secrets: a text before an `@` may be a user and password, with or without a scheme.
 pub(crate) fn shown(key: &str, value: &Value) -> String {
     let text = value.to_string();
-    if is_secret(key) && value != "" {
+    if is_secret(key) {
         return "***".to_owned();
     }
     let Some((before, after)) = text.rsplit_once('@') else {
