@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use self::cursors::FoundCursors;
 use super::append::{Duplicates, Gauges, Intake, Shared, Writer};
 use super::follow::Subscriptions;
-use super::log::gone::{self, Stretch};
+use super::log::missing_segments::{self, Stretch};
 use super::log::recover::{self, Recovered};
 use super::log::segments::State;
 use super::log::{
     DIRECTORY, FRESH, Lock, Log, Manifest, OpenError, Recent, Slots, Unsealed, lock_patiently,
     manifest,
 };
-use super::open_queue::OpenQueue;
+use super::open_queue::{LOOKS_MAX, OpenQueue};
 use super::settings::Settings;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
@@ -142,7 +143,7 @@ fn take_up(
 
     let returned = step_over_gone(&log, &mut manifest, &mut slots, destinations, &cursors)?;
     let subscriptions = cursors.follow(&log, &manifest, destinations, &returned)?;
-    manifest.gone = gone::without(&manifest.gone, &returned);
+    manifest.gone = missing_segments::without(&manifest.gone, &returned);
     // An empty log has nothing that a stop could have cut short.
     let was_clean = manifest.clean || log.counts().last() == 0;
     manifest.clean = false;
@@ -161,6 +162,7 @@ fn take_up(
         manifest: Mutex::new((manifest, slots)),
         lock: Mutex::new(Some(found.lock)),
         closing: Default::default(),
+        looks: Arc::new(Semaphore::new(LOOKS_MAX)),
     };
     Ok((Arc::new(queue), for_writer))
 }
@@ -174,15 +176,15 @@ fn step_over_gone(
     cursors: &FoundCursors,
 ) -> Result<Vec<Stretch>, OpenError> {
     let position = cursors.lowest_position(destinations);
-    let missing = position.map(|position| gone::missing(log, position));
+    let missing = position.map(|position| missing_segments::missing(log, position));
     let known = manifest.gone.iter().copied();
-    let gone = gone::joined(known.chain(missing.unwrap_or_default()).collect());
+    let gone = missing_segments::joined(known.chain(missing.unwrap_or_default()).collect());
     if gone != manifest.gone {
         manifest.gone = gone;
         write(slots, manifest, &log.directory)?;
     }
 
-    let returned = gone::returned(log, &manifest.gone);
+    let returned = missing_segments::returned(log, &manifest.gone);
     for Stretch { from, to } in &returned {
         tracing::error!(
             from,

@@ -236,6 +236,16 @@ impl<S: Records> Backlog<S> {
         self.window.answered(sequence, Instant::now());
     }
 
+    /// Whether a record is still to be sent.
+    pub(super) fn is_wanted(&self, record: &Record) -> bool {
+        self.source.is_wanted(record)
+    }
+
+    /// It is not to be sent any more, and its source knows.
+    pub(super) fn withdraw(&mut self, sequence: Sequence) {
+        self.window.answered(sequence, Instant::now());
+    }
+
     /// A rule of the config ended it.
     pub(super) fn expired(
         &mut self,

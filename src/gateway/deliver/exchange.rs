@@ -98,6 +98,9 @@ where
         let Some(admitted) = self.backlog.window().payload(sequence) else {
             return;
         };
+        if !self.backlog.is_wanted(&admitted.record) {
+            return self.backlog.withdraw(sequence);
+        }
         let wait = self.backlog.window().expected_wait_of(sequence);
 
         match self.message(admitted, now.clock, wait) {
