@@ -53,7 +53,8 @@ fn own_words(panic: &PanicHookInfo<'_>) -> &'static str {
         .unwrap_or("not said: they may hold what somebody sent")
 }
 
-/// Awaits a future and catches its panic. After a panic the future is dropped half done.
+/// Awaits a future and catches its panic. After a panic the future is dropped half done. A large one is better pinned before: it would be
+/// moved here.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Fault> {
     let mut future = pin!(future);
     poll_fn(

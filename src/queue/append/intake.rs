@@ -62,7 +62,7 @@ impl Intake {
     /// Hands an entry over once there is room for it; the answer comes through the receiver.
     pub async fn hand_over(
         &self,
-        entry: Entry,
+        entry: Box<Entry>,
     ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
         let event = serde_json::to_vec(&entry.event).map_err(|_| AppendError::Unwritable)?;
         let pictures = entry.pictures.iter();
@@ -77,7 +77,7 @@ impl Intake {
         let room = room.take(sharer, bytes).await.ok_or(AppendError::Closed)?;
 
         let (reply, answer) = oneshot::channel();
-        self.push(sharer, Pending::new(entry, event, reply, room))?;
+        self.push(sharer, Pending::new(*entry, event, reply, room))?;
         Ok(answer)
     }
 
