@@ -14,10 +14,10 @@ mod admit;
 mod backlog;
 mod exchange;
 mod message;
+mod notices;
 mod pictures;
 mod records;
 mod set_aside;
-mod tell;
 
 use tokio_util::sync::CancellationToken;
 

@@ -10,9 +10,8 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use self::document_end::DocumentEnd;
-use super::room::Room;
-use crate::charset::Charset;
-use boxbridge_event::{Code, Refusal};
+use super::body_memory::BodyMemory;
+use boxbridge_event::{Charset, Code, Refusal};
 
 mod document_end;
 
@@ -88,12 +87,12 @@ pub struct Arrived {
     pub is_early: bool,
 }
 
-/// Reads the whole body. `room` grows with it and is to be kept as long as the bytes are.
+/// Reads the whole body. `memory` grows with it and is to be kept as long as the bytes are.
 pub async fn read(
     body: &mut Body,
     length: Length,
     settings: &boxbridge_config::Ingest,
-    room: &Room,
+    memory: &BodyMemory,
 ) -> Result<Arrived, Incomplete> {
     let mut reading = Reading {
         start: Instant::now(),
@@ -109,7 +108,7 @@ pub async fn read(
         let deadline = reading.deadline();
         let wake = reading.pause().map_or(deadline, |end| deadline.min(end));
         let frame = tokio::select! {
-            refusal = room.ended() => return Err(Incomplete::Refused(refusal)),
+            refusal = memory.ended() => return Err(Incomplete::Refused(refusal)),
             frame = tokio::time::timeout_at(wake, body.frame()) => frame,
         };
 
@@ -117,7 +116,7 @@ pub async fn read(
             Ok(None) => return Ok(reading.arrived(false)),
             Ok(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
-                let taken = reading.take(&data, room).await;
+                let taken = reading.take(&data, memory).await;
                 taken.map_err(Incomplete::Refused)?;
                 continue;
             }
@@ -143,7 +142,7 @@ struct Reading<'a> {
     length: Length,
     settings: &'a boxbridge_config::Ingest,
     bytes: Vec<u8>,
-    /// So much of the room is ours.
+    /// So much of the memory is ours.
     granted: usize,
     end: DocumentEnd,
     /// The document's end was sought in all bytes that are here.
@@ -151,7 +150,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn take(&mut self, data: &[u8], room: &Room) -> Result<(), Refusal> {
+    async fn take(&mut self, data: &[u8], memory: &BodyMemory) -> Result<(), Refusal> {
         let needed = self.bytes.len() + data.len();
         if needed > self.length.limit {
             return Err(too_large(self.length.limit, self.length.declared));
@@ -159,7 +158,7 @@ impl Reading<'_> {
 
         if needed > self.granted {
             let granted = self.next_grant(needed);
-            room.grow_to(granted).await?;
+            memory.grow_to(granted).await?;
             self.granted = granted;
             self.reserve();
         }

@@ -24,7 +24,7 @@ pub struct Status {
     pub bytes: SpaceUsed,
     /// What the file system has left for segments: for an unprivileged process, and without the reserve.
     pub disk_available: Option<u64>,
-    /// Until what waits fills the budget or the disk, at the pace of the last minute. `None` while it does not grow.
+    /// Until what waits fills `max_bytes` or the disk, at the pace of the last minute. `None` while it does not grow.
     pub time_to_full: Option<Duration>,
     /// There is no room for the next segment, and none left in this one.
     pub is_full: bool,
@@ -40,10 +40,10 @@ pub struct Status {
     pub last_sync: Option<(Timestamp, Duration)>,
     pub oldest: Option<Sequence>,
     pub newest: Sequence,
-    pub followers: Vec<FollowerStatus>,
+    pub subscriptions: Vec<SubscriptionStatus>,
 }
 
-/// The budget: what waits for somebody, what is kept for replays, what is free.
+/// The log on disk: what waits for somebody, what is kept for replays, what is free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpaceUsed {
     pub waiting: u64,
@@ -54,14 +54,14 @@ pub struct SpaceUsed {
 
 /// One destination in one lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FollowerStatus {
+pub struct SubscriptionStatus {
     pub destination: String,
     pub lane: Lane,
     /// Since it joined.
     pub accepted: u64,
     pub tally: Tally,
     pub waiting: u64,
-    /// Of the records that wait or are to be replayed.
+    /// Of the records that wait or that we repeat on our own account.
     pub oldest_waiting: Option<Timestamp>,
     /// Replays that are not over.
     pub replays: usize,
@@ -86,7 +86,7 @@ pub(super) fn status(queue: &OpenQueue) -> Status {
         last_sync: queue.gauges.last_sync.get(),
         oldest: log.oldest().map(Sequence),
         newest: Sequence(log.counts().last()),
-        followers: queue
+        subscriptions: queue
             .subscriptions
             .iter()
             .map(|subscription| of(log, subscription))
@@ -98,7 +98,7 @@ fn disk_available(queue: &OpenQueue) -> Option<u64> {
     let free = queue.log.disk.free_space(&queue.log.directory).ok()?;
     Some(
         free.bytes
-            .saturating_sub(queue.settings.budget().reserve_bytes),
+            .saturating_sub(queue.settings.disk_limits().reserve_bytes),
     )
 }
 
@@ -114,7 +114,7 @@ fn time_to_full(
     Some(Duration::from_secs(room / growth.max(1)))
 }
 
-fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
+fn of(log: &Log, subscription: &Subscription) -> SubscriptionStatus {
     let progress = subscription.progress();
     // Under the progress lock, so that nothing is answered that is not yet accepted.
     let accepted = subscription.accepted(log, &progress);
@@ -124,9 +124,13 @@ fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
         0 => None,
         _ => oldest_waiting(log, subscription.lane, &progress),
     };
+
+    // What an operator has sent again is old, and keeps nobody waiting.
     let to_replay = progress.replays.iter();
+    let to_replay = to_replay.filter(|replay| replay.errand.is_none());
     let oldest_replaying = to_replay.filter_map(|replay| oldest_of_replay(log, replay));
-    FollowerStatus {
+
+    SubscriptionStatus {
         destination: subscription.destination.clone(),
         lane: subscription.lane,
         accepted,
@@ -144,6 +148,11 @@ fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
 
 /// What a replay has still to deliver, as far as the disk tells now.
 fn left_of(log: &Log, replay: &Replay) -> u64 {
+    if let Some(errand) = &replay.errand {
+        let (sent, live) = replay.done();
+        return errand.records.saturating_sub(sent + live);
+    }
+
     let through = |sequence| {
         let counts = log.counts_through(sequence).ok()?;
         let lanes = Lane::ALL.iter().filter(|lane| replay.has(**lane));
@@ -153,7 +162,7 @@ fn left_of(log: &Log, replay: &Replay) -> u64 {
     let left = through(replay.to())
         .zip(before)
         .map(|(all, before)| all.saturating_sub(before));
-    left.unwrap_or(0).saturating_sub(replay.answered_ahead())
+    left.unwrap_or(0).saturating_sub(replay.settled_ahead())
 }
 
 fn oldest_of_replay(log: &Log, replay: &Replay) -> Option<Timestamp> {
@@ -218,15 +227,15 @@ fn first_from(
 
 /// As of now, not as of the last append: a gateway that a load balancer took out gets no append, and would stay out for ever.
 fn is_full(queue: &OpenQueue, bytes: &SpaceUsed) -> bool {
-    let budget = queue.settings.budget();
-    let wanted = budget.segment_bytes;
+    let limits = queue.settings.disk_limits();
+    let wanted = limits.segment_bytes;
     let has_no_room = bytes.waiting + wanted > bytes.limit
-        || space::missing(&queue.log, wanted.saturating_add(budget.reserve_bytes)).is_some();
+        || space::missing(&queue.log, wanted.saturating_add(limits.reserve_bytes)).is_some();
 
     let segments = queue.log.segments();
     let is_open = segments.last().is_some_and(|segment| !segment.is_sealed());
     let was_refused = queue.gauges.full.load(Ordering::Relaxed);
-    has_no_room && budget.on_full == OnFull::Refuse && (!is_open || was_refused)
+    has_no_room && limits.on_full == OnFull::Refuse && (!is_open || was_refused)
 }
 
 pub(super) fn bytes(queue: &OpenQueue) -> SpaceUsed {

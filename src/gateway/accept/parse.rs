@@ -10,10 +10,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::{Gateway, Workers};
-use crate::fault::{self, Fault};
-use crate::ingest::{Received, Room};
+use crate::ingest::{BodyMemory, Received};
 use crate::normalize;
-use crate::normalize::{Batch, Context, Element, Limits, Normalized, Outline, RepairRoom};
+use crate::normalize::{Batch, Context, Element, Limits, Normalized, Outline, RepairBudget};
+use crate::system::fault::{self, Fault};
 use crate::system::memory;
 use boxbridge_config::Config;
 use boxbridge_event::{Code, Refusal, Source};
@@ -39,7 +39,7 @@ pub(super) struct Parser {
 struct Shared {
     config: Arc<Config>,
     source: Source,
-    room: Room,
+    memory: BodyMemory,
     may_be_short: bool,
 }
 
@@ -83,11 +83,16 @@ enum Turn {
 
 impl Parser {
     /// `may_be_short`: the body may end before its document does.
-    pub fn new(gateway: &Gateway, source: &Source, room: &Room, may_be_short: bool) -> Parser {
+    pub fn new(
+        gateway: &Gateway,
+        source: &Source,
+        memory: &BodyMemory,
+        may_be_short: bool,
+    ) -> Parser {
         let shared = Shared {
             config: Arc::clone(&gateway.config),
             source: source.clone(),
-            room: room.clone(),
+            memory: memory.clone(),
             may_be_short,
         };
         Parser {
@@ -97,7 +102,7 @@ impl Parser {
     }
 
     pub async fn parse(&self, part: Part) -> Result<Parsed, Refusal> {
-        let sharer = self.shared.source.sharer();
+        let source = self.shared.source.share_key();
         let mut work = Work {
             part,
             outline: None,
@@ -107,15 +112,15 @@ impl Parser {
             let is_short = work.is_short();
             let turn = move || shared.turn(work);
             let came_to = if is_short {
-                self.workers.run_short(sharer, turn).await
+                self.workers.run_short(source, turn).await
             } else {
-                self.workers.run(sharer, turn).await
+                self.workers.run(source, turn).await
             };
             match came_to {
                 None => break,
                 Some(Turn::Done(parsed)) => return Ok(parsed),
                 Some(Turn::Needs(bytes, again)) => {
-                    self.shared.room.work(bytes).await?;
+                    self.shared.memory.work(bytes).await?;
                     work = again;
                 }
             }
@@ -130,17 +135,17 @@ impl Shared {
         if needs > COSTLY {
             memory::return_free_blocks();
         }
-        if self.room.try_work(needs).is_err() {
+        if self.memory.try_work(needs).is_err() {
             return Turn::Needs(needs, work);
         }
 
         let lacks = AtomicUsize::new(0);
         let more = |bytes: usize| {
-            let has_room = self.room.try_work(needs + bytes).is_ok();
+            let has_room = self.memory.try_work(needs + bytes).is_ok();
             lacks.fetch_max(if has_room { 0 } else { needs + bytes }, Ordering::Relaxed);
             has_room
         };
-        let parsed = fault::in_one_go(|| self.parse(&work, RepairRoom(&more)))
+        let parsed = fault::in_one_go(|| self.parse(&work, RepairBudget(&more)))
             .unwrap_or_else(|fault| Err(Refusal::new(Code::Fault, fault.to_string())));
 
         match (parsed, lacks.into_inner()) {
@@ -164,14 +169,14 @@ impl Shared {
         }
     }
 
-    fn parse(&self, work: &Work, room: RepairRoom<'_>) -> Result<Parsed, Refusal> {
+    fn parse(&self, work: &Work, budget: RepairBudget<'_>) -> Result<Parsed, Refusal> {
         let context = Context {
             source: &self.source,
             site: &self.config.site,
             gateway: &self.config.gateway,
             settings: &self.config.normalize,
             limits: Limits::of(&self.config.ingest),
-            room,
+            budget,
         };
 
         // Of an array nobody made one: its elements have their own.

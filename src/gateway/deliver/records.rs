@@ -28,6 +28,9 @@ pub trait Records: Send + Sync + 'static {
     /// Records of this type stay where they are.
     fn pause(&mut self, person_type: PersonType);
 
+    /// Whether they do: the source alone keeps that.
+    fn is_paused(&self, person_type: PersonType) -> bool;
+
     /// They come again, from the lowest without an outcome on.
     fn resume(&mut self, person_type: PersonType);
 
@@ -40,6 +43,11 @@ pub trait Records: Send + Sync + 'static {
 
     /// Whether replays are read no further for now. A source without replays ignores it.
     fn hold_replays(&mut self, _are_held: bool) {}
+
+    /// Whether a record that was handed out is still to be sent: one of a replay that was cancelled is not.
+    fn is_wanted(&self, _record: &Record) -> bool {
+        true
+    }
 
     /// Whether something of the same destination's urgent lane has no outcome yet.
     fn urgent_waits(&self) -> bool {
@@ -70,6 +78,10 @@ impl Records for DiskLog {
         self.cursor.pause(person_type);
     }
 
+    fn is_paused(&self, person_type: PersonType) -> bool {
+        self.cursor.is_paused(person_type)
+    }
+
     fn resume(&mut self, person_type: PersonType) {
         self.cursor.resume(person_type);
     }
@@ -84,6 +96,10 @@ impl Records for DiskLog {
 
     fn hold_replays(&mut self, are_held: bool) {
         self.cursor.hold_replays(are_held);
+    }
+
+    fn is_wanted(&self, record: &Record) -> bool {
+        self.cursor.is_wanted(record)
     }
 
     fn urgent_waits(&self) -> bool {

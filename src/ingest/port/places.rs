@@ -6,13 +6,14 @@
 //! own reader knows whether its receive buffer is empty.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::activity::Activity;
 use super::timed_stream::SILENT_MIN;
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// One in this many places is kept for sources that have few.
 const LAST_PART: usize = 8;
@@ -28,11 +29,11 @@ struct Taken {
     next: u64,
     /// By number, in the order in which they came.
     occupants: BTreeMap<u64, Occupant>,
-    by_source: HashMap<Sharer, usize>,
+    by_source: HashMap<ShareKey, usize>,
 }
 
 struct Occupant {
-    source: Option<Sharer>,
+    source: Option<ShareKey>,
     activity: Activity,
 }
 
@@ -57,8 +58,12 @@ impl Places {
     }
 
     /// Takes a place for a connection of `source`, if there is one for it.
-    pub fn take(self: &Arc<Places>, source: Option<Sharer>, activity: &Activity) -> Option<Place> {
-        let mut taken = self.taken();
+    pub fn take(
+        self: &Arc<Places>,
+        source: Option<ShareKey>,
+        activity: &Activity,
+    ) -> Option<Place> {
+        let mut taken = self.taken.lock();
         if !self.has_room(&taken, source) {
             return None;
         }
@@ -81,14 +86,14 @@ impl Places {
     }
 
     /// How many connections `source` has.
-    pub fn of(&self, source: Option<Sharer>) -> usize {
-        self.taken().of(source)
+    pub fn of(&self, source: Option<ShareKey>) -> usize {
+        self.taken.lock().of(source)
     }
 
     /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most connections, then of the
     /// next, down to sources with as many as `source`. Connections that were asked before count.
-    pub fn ask_for(&self, source: Option<Sharer>, count: usize) {
-        let taken = self.taken();
+    pub fn ask_for(&self, source: Option<ShareKey>, count: usize) {
+        let taken = self.taken.lock();
         let least = taken.of(source).max(1);
 
         let mut silent = Vec::new();
@@ -115,7 +120,7 @@ impl Places {
         self.freed.notified().await;
     }
 
-    fn has_room(&self, taken: &Taken, source: Option<Sharer>) -> bool {
+    fn has_room(&self, taken: &Taken, source: Option<ShareKey>) -> bool {
         let last = self.most / LAST_PART;
         let few = (last / LAST_PART).max(1);
 
@@ -125,21 +130,17 @@ impl Places {
             _ => false,
         }
     }
-
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Taken {
-    fn of(&self, source: Option<Sharer>) -> usize {
+    fn of(&self, source: Option<ShareKey>) -> usize {
         source
             .and_then(|source| self.by_source.get(&source))
             .copied()
             .unwrap_or(0)
     }
 
-    fn count(&mut self, source: Option<Sharer>, change: isize) {
+    fn count(&mut self, source: Option<ShareKey>, change: isize) {
         let Some(source) = source else { return };
         let count = self
             .by_source
@@ -158,8 +159,8 @@ impl Taken {
 
 impl Place {
     /// Notes whose connection it is, once its proxy has said so.
-    pub fn belongs_to(&self, source: Sharer) {
-        let mut taken = self.places.taken();
+    pub fn belongs_to(&self, source: ShareKey) {
+        let mut taken = self.places.taken.lock();
         let Some(occupant) = taken.occupants.get_mut(&self.number) else {
             return;
         };
@@ -171,7 +172,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut taken = self.places.taken.lock();
         let source = taken
             .occupants
             .remove(&self.number)
@@ -187,8 +188,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn source(last: u8) -> Option<Sharer> {
-        Some(Sharer::of([192, 168, 1, last].into()))
+    fn source(last: u8) -> Option<ShareKey> {
+        Some(ShareKey::of([192, 168, 1, last].into()))
     }
 
     #[test]
@@ -210,7 +211,7 @@ mod tests {
         let activity = Activity::default();
         let place = places.take(None, &activity).unwrap();
         assert_eq!(places.of(None), 0);
-        place.belongs_to(Sharer::of([192, 168, 1, 7].into()));
+        place.belongs_to(ShareKey::of([192, 168, 1, 7].into()));
         assert_eq!(places.of(source(7)), 1);
         let proxied: Vec<_> = std::iter::from_fn(|| places.take(None, &activity)).collect();
         assert_eq!(proxied.len(), 63);

@@ -103,7 +103,10 @@ struct Content<'a> {
 
 impl Content<'_> {
     fn digest(&self, document: &Map<String, Value>) -> [u8; 32] {
-        let mut canonical = Canonical::default();
+        let mut canonical = Canonical {
+            text: Vec::with_capacity(1024),
+            ..Canonical::default()
+        };
         canonical.members(
             document,
             |name, value| self.is_left_out(false, name, value),

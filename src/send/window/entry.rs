@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::template::Template;
+use super::topic_class::TopicClass;
 use boxbridge_event::{PersonType, Sequence, Timestamp};
 
 /// Whether a record is sent for the second time, by an operator's or a restart's wish.
@@ -42,6 +42,7 @@ pub struct Traits<'a> {
 }
 
 pub(super) struct Entry<T> {
+    /// In whose line it stands: see [`line`].
     pub device: String,
     pub person_type: PersonType,
     pub replayed: Replayed,
@@ -49,8 +50,8 @@ pub(super) struct Entry<T> {
     pub held_bytes: usize,
     pub state: State,
     pub attempts: u32,
-    /// The template it was refused with, and how many of that had been taken when it was first refused.
-    pub refused: Option<(Template, u64)>,
+    /// The class it was refused with, and how many of that had been taken when it was first refused.
+    pub refused: Option<(TopicClass, u64)>,
     pub payload: T,
 }
 
@@ -62,7 +63,7 @@ impl<T> Entry<T> {
             Awaits::PicturesUntil(until) => State::Waiting(Some(until)),
         };
         Entry {
-            device: traits.device.to_owned(),
+            device: line(traits),
             person_type: traits.person_type,
             replayed: traits.replayed,
             act_before: traits.act_before,
@@ -75,6 +76,14 @@ impl<T> Entry<T> {
     }
 }
 
+/// Replayed records of a device stand in a line of their own: no live one waits behind them, and none is refused with them.
+fn line(traits: Traits<'_>) -> String {
+    match traits.replayed {
+        Replayed::No => traits.device.to_owned(),
+        Replayed::Yes => format!("{}\0replayed", traits.device),
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// For its pictures; without a moment only a verdict ends it.
@@ -82,9 +91,9 @@ pub(super) enum State {
     /// It was refused, and is tried again then.
     Retrying(Instant),
     Queued,
-    Parked(Template),
+    Parked(TopicClass),
     Submitted {
-        template: Template,
+        class: TopicClass,
         bytes: usize,
         at: Instant,
     },

@@ -49,7 +49,7 @@ impl Drop for Rig {
     }
 }
 
-fn event(number: i64, person_type: PersonType, device: &str) -> Event {
+pub(super) fn event(number: i64, person_type: PersonType, device: &str) -> Event {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.to_be_bytes());
     let text = serde_json::json!({
@@ -197,9 +197,9 @@ impl Rig {
         }
         let status = self.queue.status();
         status
-            .followers
+            .subscriptions
             .into_iter()
-            .find(|follower| follower.lane == Lane::Normal)
+            .find(|subscription| subscription.lane == Lane::Normal)
             .unwrap()
             .tally
     }
@@ -219,7 +219,7 @@ impl Rig {
             let tally = self.tally();
             let taken = self.taken().len() as u64;
             if (taken, tally.set_aside) == (delivered, set_aside) {
-                let last = self.moody.taken.lock().unwrap().last().map(|(_, at)| *at);
+                let last = self.moody.taken.lock().last().map(|(_, at)| *at);
                 return last.map_or(Duration::ZERO, |last| last - self.started);
             }
             assert!(
@@ -267,7 +267,6 @@ impl Rig {
         self.moody
             .taken
             .lock()
-            .unwrap()
             .iter()
             .map(|(sent, _)| sent.clone())
             .collect()

@@ -67,7 +67,7 @@ fn a_type_whose_topic_is_unfit_waits_at_once_and_its_device_goes_on() {
 }
 
 #[test]
-fn a_template_that_is_refused_again_and_again_waits_and_is_probed_with_one_record() {
+fn a_class_that_is_refused_again_and_again_waits_and_is_probed_with_one_record() {
     let mut window = window(100);
     let now = Instant::now();
     refuse_topic(&mut window, now);
@@ -226,4 +226,28 @@ fn what_is_on_its_way_when_nothing_is_found_to_fit_waits_and_is_not_set_aside() 
         .into_iter()
         .filter(|sequence| refuse(&mut window, *sequence, Reason::PayloadRefused, now));
     assert_eq!(aside.count(), 10);
+}
+
+#[test]
+fn a_type_whose_cause_is_said_to_be_gone_is_probed_at_once_and_soon_again() {
+    let mut window = window(100);
+    let mut now = Instant::now();
+    refuse_topic(&mut window, now);
+    // Its pauses have grown to the longest.
+    for _ in 0..10 {
+        now += MINUTE;
+        window.tick(at(now));
+        submit_all(&mut window);
+        refuse(&mut window, 11, Reason::NotAuthorised, now);
+    }
+    window.resume(PersonType::Vip);
+    assert_eq!(submit_all(&mut window), [0_u64; 0], "another type");
+
+    window.resume(TYPE);
+    assert_eq!(submit_all(&mut window), [11], "without a pause");
+    refuse(&mut window, 11, Reason::NotAuthorised, now);
+    assert_eq!(submit_all(&mut window), [0_u64; 0], "it was in vain");
+    now += Duration::from_secs(3);
+    window.tick(at(now));
+    assert_eq!(submit_all(&mut window), [11], "its pauses are short again");
 }

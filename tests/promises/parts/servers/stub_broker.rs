@@ -4,7 +4,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// What it is published.
 #[derive(Clone, Debug)]
@@ -40,6 +42,7 @@ impl StubBroker {
             taken: Arc::default(),
         };
         let (react, taken): (Arc<React>, _) = (Arc::new(react), Arc::clone(&broker.taken));
+
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (react, taken) = (Arc::clone(&react), Arc::clone(&taken));
@@ -56,7 +59,7 @@ impl StubBroker {
 
     /// What it took, in order.
     pub fn taken(&self) -> Vec<Publication> {
-        self.taken.lock().unwrap().clone()
+        self.taken.lock().clone()
     }
 }
 
@@ -89,7 +92,7 @@ fn serve(mut stream: TcpStream, react: &React, taken: &Mutex<Vec<Publication>>) 
                         stream.write_all(&[0x40, 4, high, low, code, 0]).ok()?
                     }
                     Reaction::Take => {
-                        taken.lock().unwrap().push(publication);
+                        taken.lock().push(publication);
                         stream.write_all(&[0x40, 2, high, low]).ok()?;
                     }
                 }
@@ -115,6 +118,7 @@ fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
             break;
         }
     }
+
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     Some((kind, body))
