@@ -9,7 +9,8 @@ use super::{File, put};
 use crate::parts::certificates::Certificates;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
-use crate::parts::site::wait_until;
+use crate::parts::s3;
+use crate::parts::site::{base64, jpeg, wait_until};
 
 fn is_down(gateway: &Gateway, why: &str) -> bool {
     gateway.ready()["reasons"].to_string().contains(why)
@@ -58,6 +59,35 @@ fn a_rotated_password_delivers_what_waited_for_it() {
         let quoted = format!("{secret:?}");
         assert!(!gateway.log().contains(&quoted), "{secret}");
     }
+}
+
+#[test]
+fn a_rotated_secret_of_the_bucket_stores_what_waited_for_it() {
+    let store = s3::Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    put(&secret, b"neither\n");
+    let file = File::new("");
+    let gateway = file.gateway(&[
+        ("SEND__MQTT__URL", "mqtt://127.0.0.1:9"),
+        ("SEND__STORE__URL", &format!("s3://{}/lobby", s3::BUCKET)),
+        ("SEND__STORE__ENDPOINT", &store.endpoint()),
+        ("SEND__STORE__ACCESS_KEY_ID", s3::KEY_ID),
+        (
+            "SEND__STORE__SECRET_ACCESS_KEY_FILE",
+            secret.to_str().unwrap(),
+        ),
+    ]);
+    let mut body = event("1", json!(1), "gate");
+    body["ext_data"]["spot_pic"] = base64(&jpeg(1, 20_000));
+    gateway.take("/RealTimeEvent", &body);
+    wait_until("the bucket refuses it", || {
+        is_down(&gateway, "store is down: ")
+    });
+    assert_eq!(gateway.ledger("store").waiting, 1);
+
+    put(&secret, s3::SECRET.as_bytes());
+    wait_until("it is stored", || gateway.ledger("store").delivered == 1);
 }
 
 /// `folder/authority.pem` → `..data/authority.pem`, and `..data` → a folder with the certificate: so a Secret is mounted.

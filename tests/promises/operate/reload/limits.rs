@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{File, taken};
 use crate::parts::gateway::event;
-use crate::parts::site::wait_until;
+use crate::parts::site::{base64, jpeg, wait_until};
 
 const NOWHERE: (&str, &str) = ("SEND__MQTT__URL", "mqtt://127.0.0.1:9");
 
@@ -66,6 +66,26 @@ fn room_for_kept_bodies_is_what_the_settings_say_now() {
         gateway.sum("boxbridge_ingest_quarantine_max_bytes", &[]),
         f64::from(1 << 20)
     );
+}
+
+#[test]
+fn a_full_folder_of_pictures_takes_more_once_it_may() {
+    let file = File::new("[send.store]\nmax_bytes = \"1MiB\"\n");
+    let gateway = file.gateway(&[NOWHERE]);
+    let store = |seed: u64| {
+        let mut body = event(&seed.to_string(), json!(1), "gate");
+        body["ext_data"]["spot_pic"] = base64(&jpeg(seed, 700_000));
+        gateway.take("/RealTimeEvent", &body);
+        wait_until("the store has answered", || {
+            gateway.ledger("store").waiting == 0
+        });
+        gateway.ledger("store")
+    };
+    assert_eq!((store(1).delivered, store(2).expired), (1, 1));
+
+    file.write("[send.store]\nmax_bytes = \"8MiB\"\n");
+    taken(&gateway);
+    assert_eq!(store(3).delivered, 2);
 }
 
 #[test]
