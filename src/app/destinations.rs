@@ -95,6 +95,7 @@ impl Maker {
                     .map(|mqtt| Client::Mqtt(Arc::new(mqtt)))
             }
         };
+
         Ok(client.map(|client| Made { settings, client }))
     }
 

@@ -218,6 +218,7 @@ impl Start {
             running.commits.clone(),
             running.leaving.clone(),
         );
+
         listen::serve(
             "ingest.listen",
             boxes,

@@ -100,6 +100,7 @@ impl Deliveries<'_> {
         R: Render<Message = D::Message> + Clone,
     {
         let (tell, told) = watch::channel(None);
+
         for lane in Lane::ALL.iter().copied() {
             let Some(cursor) = self.data.queue.cursor(&settings.name, lane) else {
                 continue;
@@ -154,6 +155,7 @@ impl Delivered {
         let Some(settings) = config.send.named(&self.name) else {
             return Ok(None);
         };
+
         let client = match (&self.loops, &settings.kind) {
             (Loops::Store(store, _), _) => Client::Store(Arc::clone(store)),
             (Loops::Kafka(first, _), Kind::Kafka(of_kafka)) => {
@@ -162,12 +164,14 @@ impl Delivered {
             }
             _ => return maker.one(config, settings),
         };
+
         Ok(Some(Made { settings, client }))
     }
 
     /// Delivers by other settings from now on: the sessions end in order, and new ones take up at the lowest record without an answer.
     pub fn adopt(&self, deliveries: &Deliveries<'_>, Made { settings, client }: Made<'_>) {
         let (send, router) = (&deliveries.config.send, deliveries.router(settings));
+
         match (&self.loops, client) {
             (Loops::Store(_, told), Client::Store(store)) => {
                 if let Kind::Store(settings) = &settings.kind {

@@ -57,6 +57,7 @@ impl Settings {
             };
             (key, setting)
         };
+
         Settings {
             all: leaves(&merged.settings).into_iter().map(setting).collect(),
             files: file

@@ -47,6 +47,7 @@ pub(crate) fn note(origins: &mut Origins, layer: &Value, origin_of: impl Fn(&str
 pub(crate) fn leaves(settings: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     let mut sections = vec![(String::new(), settings)];
+
     while let Some((section, value)) = sections.pop() {
         for (key, value) in value.as_object().into_iter().flatten() {
             let key = match section.is_empty() {
@@ -68,6 +69,7 @@ pub(crate) type Lines = BTreeMap<String, usize>;
 pub(crate) fn lines(text: &str) -> Lines {
     let mut lines = Lines::new();
     let mut section = String::new();
+
     for (number, line) in (1..).zip(text.lines().map(str::trim)) {
         let name = line
             .strip_prefix('[')
