@@ -4,11 +4,15 @@ mod accept;
 mod ages;
 mod count;
 mod deliver;
+mod documents;
 pub mod kept;
 mod render;
+mod timetable;
 
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{Backlog, Delivery, DiskLog, Fetches, Records, Unplaced, deliver};
+pub use documents::Documents;
 pub use render::{Render, ToBus, ToStore};
+pub use timetable::{Answered, Column, Ending, Timetable};

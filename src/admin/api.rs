@@ -17,16 +17,19 @@ use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
 use crate::gateway::kept::{Aside, Quarantine};
+use crate::gateway::{Documents, Timetable};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 use crate::system::fault::Fault;
 
 mod destinations;
 mod endpoint;
+mod events;
 mod jobs;
 mod status;
 
 pub(super) use endpoint::Endpoint;
+pub use events::Watchers;
 
 /// Everything that a handler may use, once the queue is open.
 pub struct Operator {
@@ -37,6 +40,10 @@ pub struct Operator {
     pub clock: Arc<Clock>,
     pub jobs: Jobs,
     pub audit: Arc<Audit>,
+    pub timetable: Arc<Timetable>,
+    pub documents: Documents,
+    /// Who looks on while events come.
+    pub watchers: Watchers,
 }
 
 /// What all handlers share.
@@ -51,6 +58,7 @@ pub(super) struct Api {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         status::endpoints(),
+        events::endpoints(),
         destinations::endpoints(),
         jobs::endpoints(),
     ]

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::destinations;
 use crate::gateway::kept::{Aside, Quarantine};
-use crate::gateway::{Ages, ReceivedCounts};
+use crate::gateway::{Ages, ReceivedCounts, Timetable};
 use crate::queue::{self, Queue};
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
@@ -28,6 +28,7 @@ pub(super) struct DataDir {
     pub instance: String,
     pub clock: Arc<Clock>,
     pub ages: Arc<Ages>,
+    pub timetable: Arc<Timetable>,
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
     pub received: Arc<ReceivedCounts>,
@@ -67,6 +68,7 @@ impl DataDir {
             instance,
             clock,
             ages,
+            timetable: Arc::default(),
             aside: Arc::new(aside),
             quarantine: Arc::new(quarantine),
             received: Arc::new(received),

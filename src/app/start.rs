@@ -17,8 +17,8 @@ use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
 use super::{App, embedded_broker};
-use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase};
-use crate::gateway::{Counter, Gateway, Workers};
+use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
+use crate::gateway::{Counter, Documents, Gateway, Workers};
 use crate::ingest::{Listener, Service};
 use crate::metrics;
 use crate::normalize;
@@ -26,6 +26,7 @@ use crate::queue::Queue;
 use crate::route::{PictureLocations, Router};
 use crate::system::disk::Disk;
 use boxbridge_config::Config;
+use boxbridge_event::Lane;
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
@@ -92,8 +93,9 @@ impl Start {
 
         // From here on nothing fails.
         self.deliver(made, &locations, &data, running);
-        self.accept(boxes, locations, &data, running);
-        admin.opened(self.operator(&data));
+        let gateway = self.gateway(locations, &data);
+        admin.opened(self.operator(&data, &gateway));
+        self.accept(boxes, gateway, running);
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -115,7 +117,12 @@ impl Start {
     }
 
     /// What the operator's API may use.
-    fn operator(&self, data: &DataDir) -> Operator {
+    fn operator(&self, data: &DataDir, gateway: &Gateway) -> Operator {
+        let documents = Documents {
+            router: Arc::clone(&gateway.router),
+            verdicts: data.queue.verdicts(Lane::Normal),
+            ages: Arc::clone(&data.ages),
+        };
         Operator {
             health: Arc::clone(&self.health),
             queue: data.queue.clone(),
@@ -124,6 +131,9 @@ impl Start {
             clock: Arc::clone(&data.clock),
             jobs: Jobs::default(),
             audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
+            timetable: Arc::clone(&data.timetable),
+            documents,
+            watchers: Watchers::default(),
         }
     }
 
@@ -159,15 +169,9 @@ impl Start {
     }
 
     /// Boxes are answered from now on.
-    fn accept(
-        &self,
-        boxes: Listener,
-        locations: PictureLocations,
-        data: &DataDir,
-        running: &Running,
-    ) {
+    fn accept(&self, boxes: Listener, gateway: Gateway, running: &Running) {
         let service = Service::new(
-            Arc::new(self.gateway(locations, data)),
+            Arc::new(gateway),
             self.config.ingest.clone(),
             running.commits.clone(),
             running.leaving.clone(),

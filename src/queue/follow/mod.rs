@@ -18,7 +18,7 @@ mod verdicts;
 
 pub use cursor::Cursor;
 pub use progress::{Change, EndedErrand, Progress, ROTTEN, Tally};
-pub use record_reader::found_record;
+pub use record_reader::{Onward, after, found_record, recent_after};
 pub use replay::{Errand, Replay};
 pub use saved::{FoundSlots, Saved, cursor_path};
 pub use selection::Selection;
