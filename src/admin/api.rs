@@ -1,7 +1,7 @@
 //! What stands under `/api`: the router over all endpoints, and what their handlers may use.
 //!
 //! One file a noun beneath it; each declares its endpoints beside their handlers, and both the router and the OpenAPI document are made of
-//! these declarations. Promises: whoever asks passes `access` first, also for a path that is none. What changes something is in the audit log
+//! these declarations. Promises: who asks passes `access` first, also for a path that is none. What changes something is in the audit log
 //! before it is done. Deliberately does no work: the owner of the thing does.
 
 use std::sync::{Arc, OnceLock};
