@@ -12,7 +12,9 @@ mod timetable;
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
-pub use deliver::{Backlog, Delivery, DiskLog, Fetches, Records, Unplaced, deliver};
+pub use deliver::{
+    Backlog, Delivery, DiskLog, Fetches, Records, Terms, Unplaced, deliver, window_of,
+};
 pub use documents::Documents;
 pub use render::{Render, ToBus, ToStore};
 pub use timetable::{Answered, Column, Ending, Timetable};

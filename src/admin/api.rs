@@ -16,6 +16,7 @@ use super::answer::Complaint;
 use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
+use crate::app::Reload;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::gateway::{Documents, Timetable};
 use crate::queue::Queue;
@@ -26,6 +27,7 @@ mod destinations;
 mod endpoint;
 mod events;
 mod jobs;
+mod reload;
 mod status;
 
 pub(super) use endpoint::Endpoint;
@@ -44,6 +46,7 @@ pub struct Operator {
     pub documents: Documents,
     /// Who looks on while events come.
     pub watchers: Watchers,
+    pub reload: Arc<Reload>,
 }
 
 /// What all handlers share.
@@ -61,6 +64,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         events::endpoints(),
         destinations::endpoints(),
         jobs::endpoints(),
+        reload::endpoints(),
     ]
     .into_iter()
     .flatten()

@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::App;
 use super::data_dir::{self, DataDir};
-use super::destinations::{self, Deliveries, Made, picture_store};
+use super::destinations::{Delivered, Deliveries, Made, Maker, picture_store};
+use super::embedded_broker::{self, EmbeddedBroker};
 use super::listen::{self, Shares};
+use super::reload::{self, Reload};
 use super::service_manager::Held;
 use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
-use super::{App, embedded_broker};
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
 use crate::gateway::{Counter, Documents, Gateway, Workers};
 use crate::ingest::{Listener, Service};
@@ -25,8 +27,8 @@ use crate::normalize;
 use crate::queue::Queue;
 use crate::route::{PictureLocations, Router};
 use crate::system::disk::Disk;
-use boxbridge_config::Config;
-use boxbridge_event::Lane;
+use boxbridge_config::{Config, Current};
+use boxbridge_event::{Lane, Timestamp};
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
@@ -42,6 +44,7 @@ impl App {
         let access = Access::new(config.admin.tokens.as_deref());
         let start = Start {
             config: Arc::new(config),
+            started: Timestamp::now(),
             shares,
             health: Health::new(metrics),
             access,
@@ -60,6 +63,7 @@ impl App {
 /// What every step is told.
 struct Start {
     config: Arc<Config>,
+    started: Timestamp,
     shares: Shares,
     health: Arc<Health>,
     access: Arc<Access>,
@@ -69,6 +73,7 @@ struct Started {
     ingest_address: SocketAddr,
     admin_address: SocketAddr,
     queue: Queue,
+    reload: Arc<Reload>,
 }
 
 impl Start {
@@ -89,13 +94,31 @@ impl Start {
 
         running.embedded = embedded_broker::start(config, self.shares.embedded, &data.disk)?;
         let locations = picture_store::locations(config, &data.disk, &queue);
-        let made = destinations::make(config, &data, running.embedded.as_ref())?;
+        let maker = self.maker(&data, running);
+        let made = maker.all(config)?;
 
         // From here on nothing fails.
-        self.deliver(made, &locations, &data, running);
-        let gateway = self.gateway(locations, &data);
-        admin.opened(self.operator(&data, &gateway));
-        self.accept(boxes, gateway, running);
+        let destinations = self.deliver(made, &locations, &data, running);
+        let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
+        let documents = Documents {
+            gateway: Arc::clone(&gateway),
+            verdicts: queue.verdicts(Lane::Normal),
+            ages: Arc::clone(&data.ages),
+        };
+        let parts = reload::Parts {
+            data: data.clone(),
+            health: Arc::clone(&self.health),
+            access: Arc::clone(&self.access),
+            gateway,
+            boxes,
+            locations,
+            maker,
+            destinations,
+            deliveries: running.deliveries.clone(),
+        };
+        let reload = Reload::new(Arc::clone(config), parts);
+        self.watch_settings(&reload, &running.admin);
+        admin.opened(self.operator(&data, documents, &reload));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -104,7 +127,30 @@ impl Start {
             ingest_address,
             admin_address,
             queue,
+            reload,
         })
+    }
+
+    fn maker(&self, data: &DataDir, running: &Running) -> Maker {
+        Maker {
+            disk: data.disk.clone(),
+            instance: data.instance.clone(),
+            started: self.started,
+            entrance: running.embedded.as_ref().map(EmbeddedBroker::entrance),
+        }
+    }
+
+    /// A settings file that changes is read again.
+    fn watch_settings(&self, reload: &Arc<Reload>, tasks: &Tasks) {
+        let (reload, stop) = (Arc::clone(reload), tasks.stop.clone());
+        tasks.keep("reload", move || {
+            let (reload, stop) = (Arc::clone(&reload), stop.clone());
+            async move {
+                stop.run_until_cancelled(reload.watch_files())
+                    .await
+                    .unwrap_or_default()
+            }
+        });
     }
 
     fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<(Arc<Admin>, SocketAddr)> {
@@ -117,12 +163,7 @@ impl Start {
     }
 
     /// What the operator's API may use.
-    fn operator(&self, data: &DataDir, gateway: &Gateway) -> Operator {
-        let documents = Documents {
-            router: Arc::clone(&gateway.router),
-            verdicts: data.queue.verdicts(Lane::Normal),
-            ages: Arc::clone(&data.ages),
-        };
+    fn operator(&self, data: &DataDir, documents: Documents, reload: &Arc<Reload>) -> Operator {
         Operator {
             health: Arc::clone(&self.health),
             queue: data.queue.clone(),
@@ -134,6 +175,7 @@ impl Start {
             timetable: Arc::clone(&data.timetable),
             documents,
             watchers: Watchers::default(),
+            reload: Arc::clone(reload),
         }
     }
 
@@ -144,7 +186,7 @@ impl Start {
         locations: &PictureLocations,
         data: &DataDir,
         running: &mut Running,
-    ) {
+    ) -> Vec<Delivered> {
         running.stores = made.iter().filter_map(Made::store).collect();
         let deliveries = Deliveries {
             config: &self.config,
@@ -152,7 +194,7 @@ impl Start {
             locations,
             tasks: &running.deliveries,
         };
-        let links = made
+        let destinations: Vec<_> = made
             .into_iter()
             .map(|destination| deliveries.start(destination))
             .collect();
@@ -162,21 +204,35 @@ impl Start {
 
         self.health.opened(
             data.queue.clone(),
-            links,
+            destinations.iter().map(|it| Arc::clone(&it.link)).collect(),
             Arc::clone(&data.clock),
             self.config.warnings.clone(),
         );
+        destinations
     }
 
     /// Boxes are answered from now on.
-    fn accept(&self, boxes: Listener, gateway: Gateway, running: &Running) {
+    fn accept(
+        &self,
+        boxes: Listener,
+        locations: PictureLocations,
+        data: &DataDir,
+        running: &Running,
+    ) -> (Arc<Gateway>, Arc<Service<Gateway>>) {
+        let gateway = Arc::new(self.gateway(locations, data));
         let service = Service::new(
-            Arc::new(gateway),
+            Arc::clone(&gateway),
             self.config.ingest.clone(),
             running.commits.clone(),
             running.leaving.clone(),
         );
-        listen::serve("ingest.listen", boxes, service, &running.ingest);
+        listen::serve(
+            "ingest.listen",
+            boxes,
+            Arc::clone(&service),
+            &running.ingest,
+        );
+        (gateway, service)
     }
 
     fn gateway(&self, locations: PictureLocations, data: &DataDir) -> Gateway {
@@ -189,10 +245,10 @@ impl Start {
         let health = Arc::clone(&self.health);
 
         Gateway {
-            config: Arc::clone(&self.config),
+            config: Current::new(Arc::clone(&self.config)),
             queue: data.queue.clone(),
             quarantine: Arc::clone(&data.quarantine),
-            router: Arc::new(router),
+            router: Current::new(router),
             counter: Counter::new(Arc::clone(&data.received)),
             parsers: Workers::of_this_machine(),
             quarantine_workers: Workers::of_the_disk(),
@@ -229,7 +285,7 @@ impl Start {
         App {
             ingest_address: started.ingest_address,
             admin_address: started.admin_address,
-            config: self.config,
+            reload: started.reload,
             health: self.health,
             queue: started.queue,
             running,

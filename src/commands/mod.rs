@@ -15,6 +15,7 @@ pub mod events;
 pub mod operator;
 pub mod proof;
 pub mod queue;
+pub mod reload;
 pub mod schema;
 pub mod status;
 

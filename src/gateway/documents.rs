@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::Ages;
+use super::{Ages, Gateway};
 use crate::queue::Verdicts;
-use crate::route::{PicturesNow, Router, Sending};
+use crate::route::{PicturesNow, Sending};
 use boxbridge_event::{Event, Record, Timestamp};
 
 pub struct Documents {
-    pub router: Arc<Router>,
+    /// Its routes are those that hold now.
+    pub gateway: Arc<Gateway>,
     /// What the store has settled.
     pub verdicts: Verdicts,
     pub ages: Arc<Ages>,
@@ -32,7 +33,7 @@ impl Documents {
             inline: &[],
         };
 
-        let payload = self.router.document(&event, &sending);
+        let payload = self.gateway.router.now().document(&event, &sending);
         let text = String::from_utf8(payload.into()).ok()?;
         RawValue::from_string(text).ok()
     }
