@@ -6,9 +6,11 @@ mod count;
 mod deliver;
 pub mod kept;
 mod render;
+mod replays;
 
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{Backlog, Delivery, DiskLog, Fetches, Records, Unplaced, deliver};
 pub use render::{Render, ToBus, ToStore};
+pub use replays::{NotReplayed, Plan, Replays, Wanted};

@@ -16,6 +16,7 @@ use super::answer::Complaint;
 use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
+use crate::gateway::Replays;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
@@ -24,6 +25,7 @@ use crate::system::fault::Fault;
 mod destinations;
 mod endpoint;
 mod jobs;
+mod replays;
 mod status;
 
 pub(super) use endpoint::Endpoint;
@@ -35,6 +37,7 @@ pub struct Operator {
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
     pub clock: Arc<Clock>,
+    pub replays: Arc<Replays>,
     pub jobs: Jobs,
     pub audit: Arc<Audit>,
 }
@@ -53,6 +56,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         status::endpoints(),
         destinations::endpoints(),
         jobs::endpoints(),
+        replays::endpoints(),
     ]
     .into_iter()
     .flatten()
@@ -94,6 +98,11 @@ async fn not_that_method(request: Request) -> Complaint {
 }
 
 impl Operator {
+    /// Goes on with the jobs that were under way when the process ended.
+    pub(super) fn take_up_jobs(&self) {
+        replays::take_up(self);
+    }
+
     /// Writes down what somebody is about to do. Where that cannot be, it is not to be done.
     pub async fn note(&self, caller: &Caller, act: Act) -> Result<(), Complaint> {
         let (audit, caller) = (Arc::clone(&self.audit), caller.clone());

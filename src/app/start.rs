@@ -18,7 +18,7 @@ use super::tasks::Tasks;
 use super::upkeep::Upkeep;
 use super::{App, embedded_broker};
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase};
-use crate::gateway::{Counter, Gateway, Workers};
+use crate::gateway::{Counter, Gateway, Replays, Workers};
 use crate::ingest::{Listener, Service};
 use crate::metrics;
 use crate::normalize;
@@ -122,6 +122,7 @@ impl Start {
             aside: Arc::clone(&data.aside),
             quarantine: Arc::clone(&data.quarantine),
             clock: Arc::clone(&data.clock),
+            replays: Arc::new(Replays::new(&self.config, data.queue.clone())),
             jobs: Jobs::default(),
             audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
         }

@@ -4,5 +4,6 @@ mod api;
 mod demo;
 mod manners;
 mod operator;
+mod replay;
 mod status;
 mod watch;
