@@ -83,8 +83,8 @@ impl Replays {
 
     /// Counts what would be sent, and changes nothing.
     pub async fn plan(&self, wanted: &Wanted, now: Timestamp) -> Result<Plan, NotReplayed> {
-        let send_again = self.send_again(wanted)?;
-        let oldest = self.reaches(wanted, now).await?;
+        let send_again = self.send_again(wanted, now)?;
+        let oldest = self.reaches(wanted).await?;
         let counted = self.queue.survey(send_again).await?;
         self.made(wanted, oldest, counted)
     }
@@ -96,8 +96,8 @@ impl Replays {
         wanted: &Wanted,
         now: Timestamp,
     ) -> Result<Plan, NotReplayed> {
-        let send_again = self.send_again(wanted)?;
-        let oldest = self.reaches(wanted, now).await?;
+        let send_again = self.send_again(wanted, now)?;
+        let oldest = self.reaches(wanted).await?;
         let begun = self
             .queue
             .send_again(id.to_owned(), send_again, wanted.rate)
@@ -152,8 +152,8 @@ impl Replays {
     }
 
     /// Each destination that is meant, with what it may get.
-    fn send_again(&self, wanted: &Wanted) -> Result<Vec<SendAgain>, NotReplayed> {
-        check(wanted)?;
+    fn send_again(&self, wanted: &Wanted, now: Timestamp) -> Result<Vec<SendAgain>, NotReplayed> {
+        check(wanted, now)?;
         let meant = self.meant(wanted.destination.as_deref())?;
         let send_again = |known: &Known| {
             let of_route = known.person_types.iter().copied();
@@ -197,15 +197,7 @@ impl Replays {
     }
 
     /// When the oldest record came, if the range lies in what is there.
-    async fn reaches(&self, wanted: &Wanted, now: Timestamp) -> Result<Timestamp, NotReplayed> {
-        for (what, moment) in [("from", wanted.from), ("to", wanted.to)] {
-            if moment > now {
-                return Err(NotReplayed::OutOfWindow(format!(
-                    "{what} {moment} is in the future: it is {now} now"
-                )));
-            }
-        }
-
+    async fn reaches(&self, wanted: &Wanted) -> Result<Timestamp, NotReplayed> {
         let Some((sequence, oldest)) = self.queue.oldest().await? else {
             return Err(NotReplayed::Nothing("the queue holds no event".to_owned()));
         };
@@ -220,7 +212,14 @@ impl Replays {
     }
 }
 
-fn check(wanted: &Wanted) -> Result<(), NotReplayed> {
+fn check(wanted: &Wanted, now: Timestamp) -> Result<(), NotReplayed> {
+    for (what, moment) in [("from", wanted.from), ("to", wanted.to)] {
+        if moment > now {
+            let problem = format!("{what} {moment} is in the future: it is {now} now");
+            return Err(NotReplayed::OutOfWindow(problem));
+        }
+    }
+
     let Wanted {
         from,
         to,

@@ -4,7 +4,7 @@
 //! `gateway::replays` does.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,13 +13,15 @@ use super::{Endpoint, Operator, Ready};
 use crate::admin::access::Caller;
 use crate::admin::answer::{Answer, Body, Complaint, Named, ok};
 use crate::admin::audit::Act;
-use crate::admin::jobs::{Job, JobKind};
+use crate::admin::jobs::{Job, JobKind, JobState};
 use crate::gateway::{NotReplayed, Plan, Replays, Wanted};
 use crate::queue::{ReplayReport, ReplayState, ReplayTo, Survey};
 use boxbridge_event::{PersonType, Timestamp};
 
 /// Between two looks at a replay that goes on.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A job hears of its end at once, but on a machine that is very busy.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -171,7 +173,23 @@ async fn cancel(Ready(operator): Ready, caller: Caller, Named(id): Named) -> Ans
         .cancel(&id)
         .await
         .map_err(NotReplayed::from)?;
+
+    ended(&operator, &id).await;
     ok(&json!({"cancelled": id}))
+}
+
+/// Until its job has ended as well, so that the next one may begin.
+async fn ended(operator: &Operator, id: &str) {
+    let is_under_way = || {
+        let jobs = operator.jobs.reports();
+        let states = [JobState::Running, JobState::Cancelling];
+        jobs.iter()
+            .any(|job| job.id == id && states.contains(&job.state))
+    };
+    let late = Instant::now() + ENDED_WITHIN;
+    while is_under_way() && Instant::now() < late {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Goes on with the replays that were under way when the process ended.
@@ -201,17 +219,15 @@ async fn watch(replays: Arc<Replays>, job: Job) {
             );
         }
 
-        let mut has_cancelled = false;
         tokio::select! {
-            () = &mut cancelled => has_cancelled = true,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
-        }
-        if has_cancelled {
-            if let Err(error) = replays.cancel(job.id()).await {
-                tracing::warn!(%error, "a replay that was cancelled is asked again to end");
+            () = &mut cancelled => {
+                if let Err(error) = replays.cancel(job.id()).await {
+                    tracing::warn!(%error, "a replay that was cancelled is asked again to end");
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                cancelled.set(job.cancelled());
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
-            cancelled.set(job.cancelled());
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
     }
 }

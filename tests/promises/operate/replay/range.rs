@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{body, done, events, identity, is_late, shown, take, text};
+use crate::parts::kafka::Received;
 use crate::parts::site::Site;
 use crate::parts::subscriber::Subscriber;
 
@@ -116,8 +117,13 @@ async fn a_filter_takes_away_the_rest(
         "{replay}"
     );
     let on_kafka = site.on_kafka("visitor", before + expected).await;
-    for message in &on_kafka[before..] {
-        assert_eq!(message.headers["ce_replay"], text(&replay, "id"));
-        assert_eq!(message.key, "default/gate-1");
-    }
+    let is_of_it = |message: &&Received| {
+        message
+            .headers
+            .get("ce_replay")
+            .is_some_and(|id| *id == text(&replay, "id"))
+    };
+    let again: Vec<_> = on_kafka.iter().filter(is_of_it).collect();
+    assert_eq!(again.len(), expected);
+    assert!(again.iter().all(|message| message.key == "default/gate-1"));
 }

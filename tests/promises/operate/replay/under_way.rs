@@ -17,7 +17,7 @@ async fn live_events_pass_a_replay_and_a_cancel_ends_it() {
     let begun = done(
         &gateway,
         &[
-            "queue", "replay", "--from", "1h ago", "--rate", "5", "--json",
+            "queue", "replay", "--from", "1h ago", "--rate", "2", "--json",
         ],
     );
     let begun: Value = serde_json::from_str(&begun).unwrap();
@@ -82,7 +82,7 @@ async fn a_kill_in_the_middle_of_a_replay_misses_nothing() {
     tokio::task::block_in_place(|| take(&gateway, 0..300));
     let live = events(&mut subscriber, 300).await;
     tokio::task::block_in_place(|| gateway.wait_delivered());
-    let filter = ["--person-type", "visitor", "--rate", "40", "--json"];
+    let filter = ["--person-type", "visitor", "--rate", "6", "--json"];
     done(
         &gateway,
         &[&["queue", "replay", "--from", "1h ago"], &filter[..]].concat(),
@@ -93,7 +93,7 @@ async fn a_kill_in_the_middle_of_a_replay_misses_nothing() {
     let resumed = shown(&gateway);
     assert_eq!(
         (text(&resumed, "state"), &resumed["rate"]),
-        ("running", &json!(40))
+        ("running", &json!(6))
     );
     refused(
         &gateway,
