@@ -161,11 +161,16 @@ mod tests {
         };
         let replay = Replay::of_errand("replay-1".to_owned(), 4, 6, errand);
         let mut slot = written(vec![replay.clone(), replay.clone()]);
-        assert_eq!(read(slot.clone()).errands, [replay.clone(), replay.clone()]);
+        let errands = |saved: &Saved| -> Vec<_> {
+            let errands = saved.errands.iter();
+            errands.map(|replay| replay.errand.clone()).collect()
+        };
+        let (of_one, both) = (replay.errand.clone(), replay.errand);
+        assert_eq!(errands(&read(slot.clone())), [of_one.clone(), both]);
 
         slot["errands"][0]["errand"]["selection"] = json!({"mood": "odd"});
         let later = read(slot);
-        assert_eq!((later.replays.len(), later.errands), (1, vec![replay]));
+        assert_eq!((later.replays.len(), errands(&later)), (1, vec![of_one]));
         assert_eq!(later.positions, [7; TYPES], "and nothing else goes with it");
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked: that which makes no sense is refused with what is there, and the runbook's commands work.
+//! Nonsense is refused with an answer that says what is there, and the runbook's commands work.
 
 use std::time::Duration;
 
@@ -8,7 +8,11 @@ use crate::parts::site::wait_until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_makes_no_sense_is_refused_with_what_is_there() {
-    let (_mosquitto, mut gateway, _subscriber) = on_mqtt(&[("QUEUE__REPLAY_WINDOW", "0s")]).await;
+    let (_mosquitto, mut gateway, _subscriber) = on_mqtt(&[
+        ("QUEUE__REPLAY_WINDOW", "0s"),
+        ("NORMALIZE__DEDUPE_WINDOW", "0s"),
+    ])
+    .await;
     refused(
         &gateway,
         &["queue", "replay", "--from", "1h ago"],

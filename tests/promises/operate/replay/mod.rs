@@ -74,7 +74,7 @@ fn is_late(message: &Received) -> bool {
     message.topic.starts_with("boxbridge/default/late/")
 }
 
-/// A gateway with mosquitto alone, and whoever listens to its events.
+/// A gateway with mosquitto alone, and a subscriber to its events.
 async fn on_mqtt(settings: &[(&str, &str)]) -> (Mosquitto, Gateway, Subscriber) {
     let mosquitto = Mosquitto::start();
     let url = format!("mqtt://{}", mosquitto.address());
