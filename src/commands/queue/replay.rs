@@ -100,7 +100,8 @@ async fn running(config: &Config) -> Result<Client, ExitCode> {
 }
 
 async fn ask(client: &Client, range: &Range) -> Result<ExitCode, Complaint> {
-    let planned = client.post("/api/replays", &range.body(true)).await?;
+    let counted = range.body(&range.from, &range.to, true);
+    let planned = client.post("/api/replays", &counted).await?;
     if !range.json {
         plan(&planned);
     }
@@ -111,7 +112,11 @@ async fn ask(client: &Client, range: &Range) -> Result<ExitCode, Complaint> {
         return Ok(ExitCode::SUCCESS);
     }
 
-    let begun = client.post("/api/replays", &range.body(false)).await?;
+    // As they were counted: "2h ago" and now mean something else by now.
+    let (from, to) = (text(&planned, "from"), text(&planned, "to"));
+    let begun = client
+        .post("/api/replays", &range.body(from, to, false))
+        .await?;
     if range.json {
         say(&begun.to_string());
         return Ok(ExitCode::SUCCESS);
@@ -124,10 +129,10 @@ async fn ask(client: &Client, range: &Range) -> Result<ExitCode, Complaint> {
 }
 
 impl Range {
-    fn body(&self, dry_run: bool) -> Value {
+    fn body(&self, from: &str, to: &str, dry_run: bool) -> Value {
         json!({
-            "from": self.from,
-            "to": self.to,
+            "from": from,
+            "to": to,
             "destination": self.destination,
             "device": self.device,
             "person_type": self.person_type,
