@@ -11,6 +11,8 @@ mod replays;
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
-pub use deliver::{Backlog, Delivery, DiskLog, Fetches, Records, Unplaced, deliver};
+pub use deliver::{
+    Backlog, Delivery, DiskLog, Fetches, Records, Terms, Unplaced, deliver, window_of,
+};
 pub use render::{Render, ToBus, ToStore};
 pub use replays::{NotReplayed, Plan, Replays, Wanted};

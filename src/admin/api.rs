@@ -16,6 +16,7 @@ use super::answer::Complaint;
 use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
+use crate::app::Reload;
 use crate::gateway::Replays;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::queue::Queue;
@@ -25,6 +26,7 @@ use crate::system::fault::Fault;
 mod destinations;
 mod endpoint;
 mod jobs;
+mod reload;
 mod replays;
 mod status;
 
@@ -37,9 +39,9 @@ pub struct Operator {
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
     pub clock: Arc<Clock>,
-    pub replays: Arc<Replays>,
     pub jobs: Jobs,
     pub audit: Arc<Audit>,
+    pub reload: Arc<Reload>,
 }
 
 /// What all handlers share.
@@ -57,6 +59,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         destinations::endpoints(),
         jobs::endpoints(),
         replays::endpoints(),
+        reload::endpoints(),
     ]
     .into_iter()
     .flatten()
@@ -98,6 +101,11 @@ async fn not_that_method(request: Request) -> Complaint {
 }
 
 impl Operator {
+    /// Replays by the settings that hold now.
+    pub(super) fn replays(&self) -> Arc<Replays> {
+        Arc::new(Replays::new(&self.reload.config(), self.queue.clone()))
+    }
+
     /// Goes on with the jobs that were under way when the process ended.
     pub(super) fn take_up_jobs(&self) {
         replays::take_up(self);

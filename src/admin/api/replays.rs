@@ -102,7 +102,7 @@ impl Asked {
 async fn begin(Ready(operator): Ready, caller: Caller, Body(asked): Body<Asked>) -> Answer {
     let (now, dry_run) = (Timestamp::now(), asked.dry_run);
     let wanted = asked.wanted(now)?;
-    let plan = operator.replays.plan(&wanted, now).await?;
+    let plan = operator.replays().plan(&wanted, now).await?;
     if dry_run {
         return ok(&planned(None, &wanted, &plan));
     }
@@ -116,7 +116,7 @@ async fn begin(Ready(operator): Ready, caller: Caller, Body(asked): Body<Asked>)
     operator.note(&caller, act).await?;
 
     // Whoever asked may go away: what was begun is watched.
-    let (replays, begun) = (Arc::clone(&operator.replays), wanted.clone());
+    let (replays, begun) = (operator.replays(), wanted.clone());
     let begun = tokio::spawn(async move { begin_job(replays, job, begun, now).await });
     let begun = begun
         .await
@@ -146,15 +146,15 @@ async fn begin_job(
 }
 
 async fn list(Ready(operator): Ready) -> Answer {
-    let oldest = operator.replays.oldest().await;
+    let oldest = operator.replays().oldest().await;
     let oldest = oldest.map_err(NotReplayed::from)?;
-    let reports = operator.replays.reports();
+    let reports = operator.replays().reports();
     let reports: Vec<Value> = reports.iter().map(shown).collect();
     ok(&json!({"reaches_back_to": oldest, "replays": reports}))
 }
 
 async fn cancel(Ready(operator): Ready, caller: Caller, Named(id): Named) -> Answer {
-    let report = operator.replays.report(&id);
+    let report = operator.replays().report(&id);
     let Some(report) = report.filter(ReplayReport::is_running) else {
         let message =
             format!("no replay {id:?} is under way: `boxbridge queue replays` shows them");
@@ -169,7 +169,7 @@ async fn cancel(Ready(operator): Ready, caller: Caller, Named(id): Named) -> Ans
     operator.note(&caller, act).await?;
     operator.jobs.cancel(&id);
     operator
-        .replays
+        .replays()
         .cancel(&id)
         .await
         .map_err(NotReplayed::from)?;
@@ -194,10 +194,10 @@ async fn ended(operator: &Operator, id: &str) {
 
 /// Goes on with the replays that were under way when the process ended.
 pub fn take_up(operator: &Operator) {
-    for report in operator.replays.reports() {
+    for report in operator.replays().reports() {
         let asked = json!({"goes_on_since_the_restart": shown(&report)});
         if let Ok(job) = operator.jobs.take_up(JobKind::Replay, report.id, asked) {
-            tokio::spawn(watch(Arc::clone(&operator.replays), job));
+            tokio::spawn(watch(operator.replays(), job));
         }
     }
 }

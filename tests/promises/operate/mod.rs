@@ -4,6 +4,7 @@ mod api;
 mod demo;
 mod manners;
 mod operator;
+mod reload;
 mod replay;
 mod status;
 mod watch;
