@@ -4,9 +4,11 @@ mod accept;
 mod ages;
 mod count;
 mod deliver;
+mod documents;
 pub mod kept;
 mod render;
 mod replays;
+mod timetable;
 
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
@@ -14,5 +16,7 @@ pub use count::{Counter, ReceivedCounts};
 pub use deliver::{
     Backlog, Delivery, DiskLog, Fetches, Records, Terms, Unplaced, deliver, window_of,
 };
+pub use documents::Documents;
 pub use render::{Render, ToBus, ToStore};
 pub use replays::{NotReplayed, Plan, Replays, Wanted};
+pub use timetable::{Answered, Column, Ending, Timetable};

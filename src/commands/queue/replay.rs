@@ -8,10 +8,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::person_type;
 use crate::admin::Complaint;
 use crate::commands::operator::{self, Client, Operator};
-use crate::commands::{complain, say};
+use crate::commands::{complain, person_type, say};
 use boxbridge_config::Config;
 use boxbridge_event::PersonType;
 
