@@ -19,9 +19,11 @@ use boxbridge_event::Timestamp;
 
 mod deliveries;
 pub mod picture_store;
+mod threads;
 
 pub(super) use deliveries::Deliveries;
 pub use deliveries::keep_delivering;
+pub(super) use threads::LaneThreads;
 
 /// A destination that can be connected to.
 pub(super) struct Made<'a> {

@@ -7,10 +7,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::data_dir::{self, DataDir};
-use super::destinations::{self, Deliveries, Made, picture_store};
+use super::destinations::{self, Deliveries, LaneThreads, Made, picture_store};
 use super::listen::{self, Shares};
 use super::service_manager::Held;
 use super::stop::Running;
@@ -86,9 +87,10 @@ impl Start {
         running.embedded = embedded_broker::start(config, self.shares.embedded, &data.disk)?;
         let locations = picture_store::locations(config, &data.disk, &queue);
         let made = destinations::make(config, &data, running.embedded.as_ref())?;
+        let threads = LaneThreads::start().context("cannot start threads")?;
 
         // From here on nothing fails.
-        self.deliver(made, &locations, &data, running);
+        self.deliver(made, &locations, &data, threads, running);
         self.accept(boxes, locations, &data, running);
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
@@ -116,6 +118,7 @@ impl Start {
         made: Vec<Made<'_>>,
         locations: &PictureLocations,
         data: &DataDir,
+        threads: LaneThreads,
         running: &mut Running,
     ) {
         running.stores = made.iter().filter_map(Made::store).collect();
@@ -123,6 +126,8 @@ impl Start {
             config: &self.config,
             data,
             locations,
+            threads: running.threads.insert(threads),
+            events: Arc::default(),
             tasks: &running.deliveries,
         };
         let links = made

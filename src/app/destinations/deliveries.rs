@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Made, picture_store};
+use super::{Client, LaneThreads, Made, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::fault::{Starts, caught};
 use crate::gateway::{
-    Backlog, Delivery, DiskLog, Fetches, Records, Render, ToBus, ToStore, Unplaced, deliver,
+    Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Render, ToBus, ToStore, Unplaced,
+    deliver,
 };
 use crate::normalize;
 use crate::queue::Cursor;
@@ -27,6 +28,8 @@ pub(in crate::app) struct Deliveries<'a> {
     pub config: &'a Config,
     pub data: &'a DataDir,
     pub locations: &'a PictureLocations,
+    pub threads: &'a LaneThreads,
+    pub events: Arc<ParsedEvents>,
     pub tasks: &'a Tasks,
 }
 
@@ -72,9 +75,10 @@ impl Deliveries<'_> {
             };
             let destination = Arc::clone(&destination);
             let delivery = self.delivery(settings, lane, cursor, (destination, render(), &link));
+            let delivering = keep_delivering(delivery, self.tasks.stop.clone());
             self.tasks
                 .tracker
-                .spawn(keep_delivering(delivery, self.tasks.stop.clone()));
+                .spawn_on(delivering, self.threads.of(lane));
         }
         link
     }
@@ -97,6 +101,7 @@ impl Deliveries<'_> {
             destination,
             backlog: Backlog::new(source, send, render.poison()),
             render,
+            events: Arc::clone(&self.events),
             verdicts: settings.is_bus().then(|| self.data.queue.verdicts(lane)),
             aside: Arc::clone(&self.data.aside),
             unplaced: Unplaced::default(),

@@ -2,6 +2,8 @@
 //!
 //! Promises: while pictures are fetched or nothing flows, answers are taken and a stop is heard.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,10 @@ use crate::queue::Verdicts;
 use crate::send::link::PROVEN;
 use crate::send::window::Now;
 use crate::send::{Answer, Destination, Lost, Rejection, Session};
-use boxbridge_event::Sequence;
+use boxbridge_event::{Record, Sequence};
+
+/// So many answers, or records, are taken before the loop looks at everything else again: that costs as much as one of them.
+const AT_ONCE: usize = 32;
 
 impl<D, R, S> Delivery<D, R, S>
 where
@@ -51,15 +56,14 @@ where
                     session.finish().await;
                     return (Lost { error: "stopped".to_owned(), is_explained: true }, has_progressed);
                 }
-                answer = session.next() => match answer {
-                    Err(lost) => return (lost, has_progressed),
-                    Ok(answer) => {
-                        has_progressed = true;
-                        self.answered(answer).await;
+                answer = session.next() => {
+                    has_progressed |= answer.is_ok();
+                    if let Err(lost) = self.answered_all(answer, &mut session).await {
+                        return (lost, has_progressed);
                     }
-                },
+                }
                 fetched = self.fetches.next() => self.take_pictures(fetched),
-                record = self.backlog.next(), if has_room => self.admit(record).await,
+                record = self.backlog.next(), if has_room => self.admit_all(record).await,
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
             }
@@ -69,6 +73,36 @@ where
                 self.link.up(self.lane);
             }
         }
+    }
+
+    /// Takes an answer, and those that are there beside it.
+    async fn answered_all(
+        &mut self,
+        first: Result<Answer, Lost>,
+        session: &mut D::Session,
+    ) -> Result<(), Lost> {
+        self.answered(first?).await;
+        for _ in 1..AT_ONCE {
+            let Some(answer) = at_once(session.next()) else {
+                break;
+            };
+            self.answered(answer?).await;
+        }
+        Ok(())
+    }
+
+    /// Takes in a record, and those that are there behind it.
+    async fn admit_all(&mut self, first: Record) {
+        self.admit(first).await;
+        for _ in 1..AT_ONCE {
+            let has_room = self.backlog.window().has_room() && self.unplaced.has_room();
+            let Some(record) = has_room.then(|| at_once(self.backlog.next())).flatten() else {
+                return;
+            };
+            self.admit(record).await;
+        }
+        // More are there: others on this thread take their turn before.
+        tokio::task::yield_now().await;
     }
 
     fn next_moment(&self, now: Instant) -> Option<Instant> {
@@ -192,6 +226,15 @@ where
                 self.backlog.age(&admitted.record),
             );
         }
+    }
+}
+
+/// What a future has now; one that would wait is dropped.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
     }
 }
 
