@@ -135,8 +135,9 @@ impl Starts {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -166,7 +167,7 @@ mod tests {
         std::panic::set_hook(Box::new(|panic| {
             // Other tests panic beside this one.
             if std::thread::current().name() == Some("canary") {
-                SEEN.lock().unwrap().push(own_words(panic));
+                SEEN.lock().push(own_words(panic));
             }
         }));
         let name = String::from("小明");
@@ -177,7 +178,7 @@ mod tests {
         };
         thread.spawn(panics).unwrap().join().unwrap();
         std::panic::set_hook(before);
-        let seen = SEEN.lock().unwrap().clone();
+        let seen = SEEN.lock().clone();
         assert!(
             !seen[0].contains("小明") && seen[0].starts_with("not said"),
             "{seen:?}"

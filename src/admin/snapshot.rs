@@ -197,9 +197,9 @@ impl Pictures {
 impl PausedType {
     fn of(waits: Waits) -> PausedType {
         PausedType {
-            person_type: waits.template.person_type.to_string(),
+            person_type: waits.class.person_type.to_string(),
             reason: waits.why,
-            topic: waits.template.timeliness.as_str().to_owned(),
+            topic: waits.class.timeliness.as_str().to_owned(),
             devices: waits.devices,
             since: waits.since,
             waiting: waits.records,

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use boxbridge_event::{Code, Sharer};
 
@@ -35,7 +36,7 @@ impl Refusals {
 
     /// How many lines were left out before this one; `None` if this one is left out too.
     fn may_say(&self, source: Sharer) -> Option<u64> {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock();
         let now = Instant::now();
         let is_due = |line: &LastLine| now.duration_since(line.at) >= EVERY;
 
@@ -79,6 +80,6 @@ mod tests {
         for number in 0..5_000_u32 {
             refusals.may_say(Sharer::of(number.to_be_bytes().into()));
         }
-        assert_eq!(refusals.said.lock().unwrap().len(), SOURCES_MAX);
+        assert_eq!(refusals.said.lock().len(), SOURCES_MAX);
     }
 }

@@ -4,20 +4,16 @@
 //! as up only once it has proven itself, so that one that connects and dies in a circle is seen to be down. What the log says of all that is
 //! bounded by `outage`.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "arrays of all lanes and topics, by their own numbers"
-)]
-
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::window::{Extent, HeldBack, Template};
+use super::window::{ByTopicClass, Extent, HeldBack, TopicClass};
 use crate::metrics;
-use boxbridge_event::{Lane, PersonType, Timestamp};
+use boxbridge_event::{ByLane, Lane, PersonType, Timestamp};
 
 mod outage;
 #[cfg(test)]
@@ -34,10 +30,10 @@ pub struct Link {
     kind: &'static str,
     lanes: Mutex<Lanes>,
     /// Ends a lane's pause before its next attempt.
-    wake: [Notify; Lane::ALL.len()],
+    wake: ByLane<Notify>,
 }
 
-type Lanes = [State; Lane::ALL.len()];
+type Lanes = ByLane<State>;
 
 /// One lane: how it is, and what has been said of it.
 struct State {
@@ -46,8 +42,8 @@ struct State {
     has_connected: bool,
     outage: Outage,
     /// What waits since it was refused.
-    waits: BTreeMap<Template, Waits>,
-    refusals: [Outage; Template::COUNT],
+    waits: BTreeMap<TopicClass, Waits>,
+    refusals: ByTopicClass<Outage>,
     /// Single events that are held back.
     suspects: Vec<String>,
 }
@@ -67,7 +63,7 @@ pub enum Condition {
 /// A person type of which records wait since its live topic, or its late one, was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waits {
-    pub template: Template,
+    pub class: TopicClass,
     /// On how many devices; `None` = the whole type.
     pub devices: Option<usize>,
     /// The reason, and the other side's words.
@@ -80,13 +76,13 @@ pub struct Waits {
 impl Waits {
     fn sentence(&self) -> String {
         let Waits {
-            template,
+            class,
             devices,
             why,
             since,
             records,
         } = self;
-        let person_type = template.person_type;
+        let person_type = class.person_type;
 
         let state = match devices {
             None => format!("{person_type} is paused"),
@@ -107,26 +103,26 @@ impl Link {
     pub fn new(destination: impl Into<Arc<str>>, kind: &'static str) -> Link {
         let destination = destination.into();
         metrics::destination_exists(&destination, kind);
-        let state = || State {
+        let state = |_| State {
             condition: Condition::Connecting,
             has_connected: false,
             outage: Outage::default(),
             waits: BTreeMap::new(),
-            refusals: Default::default(),
+            refusals: ByTopicClass::default(),
             suspects: Vec::new(),
         };
         Link {
             destination,
             kind,
-            lanes: Mutex::new([state(), state()]),
-            wake: Default::default(),
+            lanes: Mutex::new(ByLane::new(state)),
+            wake: ByLane::default(),
         }
     }
 
     /// There is a connection. After a failure it is up only once it is proven: by an answer, or by [`PROVEN`].
     pub fn connected(&self, lane: Lane) {
-        let mut lanes = self.lock();
-        let state = &mut lanes[place(lane)];
+        let mut lanes = self.lanes.lock();
+        let state = lanes.of_mut(lane);
         if state.condition == Condition::Connecting {
             drop(lanes);
             return self.up(lane);
@@ -139,8 +135,8 @@ impl Link {
 
     /// It works.
     pub fn up(&self, lane: Lane) {
-        let mut lanes = self.lock();
-        let state = &mut lanes[place(lane)];
+        let mut lanes = self.lanes.lock();
+        let state = lanes.of_mut(lane);
         let before = std::mem::replace(&mut state.condition, Condition::Up);
         state.has_connected = false;
 
@@ -161,8 +157,8 @@ impl Link {
     /// It does not work, and why; after so many attempts.
     pub fn down(&self, lane: Lane, error: String, attempts: u32) {
         let error = self.of_its_own(error);
-        let mut lanes = self.lock();
-        let state = &mut lanes[place(lane)];
+        let mut lanes = self.lanes.lock();
+        let state = lanes.of_mut(lane);
         match state.outage.failed(&error, Instant::now()) {
             Some(Say::Fails { failures }) => {
                 tracing::warn!(destination.name = &*self.destination, %lane, %error, failures, "destination is down, its events wait in the queue");
@@ -180,22 +176,22 @@ impl Link {
     /// A record was refused, and so much waits from now on and is tried from time to time.
     pub fn refused(&self, lane: Lane, extent: Extent, why: String) {
         let why = self.of_its_own(why);
-        let (template, devices) = match extent {
-            Extent::Topic(template) => (template, Some(1)),
-            Extent::Template(template) => (template, None),
+        let (class, devices) = match extent {
+            Extent::Topic(class) => (class, Some(1)),
+            Extent::Class(class) => (class, None),
         };
-        let mut lanes = self.lock();
-        let state = &mut lanes[place(lane)];
+        let mut lanes = self.lanes.lock();
+        let state = lanes.of_mut(lane);
 
         // That the whole type waits is said, also where the cause is known.
         let cause = format!("{} {why}", if devices.is_none() { "all" } else { "one" });
-        let outage = &mut state.refusals[template.index()];
+        let outage = state.refusals.of_mut(class);
         if outage.failed(&cause, Instant::now()).is_some() {
             self.say_refused(lane, extent, &why);
         }
 
-        let waits = state.waits.entry(template).or_insert_with(|| Waits {
-            template,
+        let waits = state.waits.entry(class).or_insert_with(|| Waits {
+            class,
             devices,
             why: String::new(),
             since: Timestamp::now(),
@@ -211,19 +207,19 @@ impl Link {
     fn say_refused(&self, lane: Lane, extent: Extent, why: &str) {
         let destination = &*self.destination;
         match extent {
-            Extent::Topic(template) => tracing::warn!(
+            Extent::Topic(class) => tracing::warn!(
                 destination.name = destination,
                 %lane,
-                person_type = %template.person_type,
-                topic = template.timeliness.as_str(),
+                person_type = %class.person_type,
+                topic = class.timeliness.as_str(),
                 why,
                 "refused for now: the event is tried again, and those of its topic wait behind it"
             ),
-            Extent::Template(template) => tracing::error!(
+            Extent::Class(class) => tracing::error!(
                 destination.name = destination,
                 %lane,
-                person_type = %template.person_type,
-                topic = template.timeliness.as_str(),
+                person_type = %class.person_type,
+                topic = class.timeliness.as_str(),
                 why,
                 "refused again and again: events of this type wait in the queue and are tried from time to time"
             ),
@@ -232,27 +228,27 @@ impl Link {
 
     /// What waits still: all else flows.
     pub fn still_waits(&self, lane: Lane, still: impl Iterator<Item = HeldBack>) {
-        let mut lanes = self.lock();
-        let state = &mut lanes[place(lane)];
+        let mut lanes = self.lanes.lock();
+        let state = lanes.of_mut(lane);
         if state.waits.is_empty() {
             return;
         }
-        let mut waits: BTreeMap<Template, Waits> = BTreeMap::new();
+        let mut waits: BTreeMap<TopicClass, Waits> = BTreeMap::new();
         for held in still {
-            if let Some(mut same) = state.waits.remove(&held.template) {
+            if let Some(mut same) = state.waits.remove(&held.class) {
                 (same.devices, same.records) = (held.devices, held.records);
-                waits.insert(held.template, same);
+                waits.insert(held.class, same);
             }
         }
 
         let flowing = std::mem::replace(&mut state.waits, waits);
-        for template in flowing.into_keys() {
-            if state.refusals[template.index()].ended() {
+        for class in flowing.into_keys() {
+            if state.refusals.of_mut(class).ended() {
                 tracing::info!(
                     destination.name = &*self.destination,
                     %lane,
-                    person_type = %template.person_type,
-                    topic = template.timeliness.as_str(),
+                    person_type = %class.person_type,
+                    topic = class.timeliness.as_str(),
                     "events of this type flow again"
                 );
             }
@@ -270,33 +266,32 @@ impl Link {
     pub async fn pause(&self, lane: Lane, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = self.wake[place(lane)].notified() => {}
+            () = self.wake.of(lane).notified() => {}
         }
     }
 
     /// What is held back in this lane since the connection dies on it, each in a sentence.
     pub fn suspect(&self, lane: Lane, suspects: Vec<String>) {
-        self.lock()[place(lane)].suspects = suspects;
+        self.lanes.lock().of_mut(lane).suspects = suspects;
     }
 
     /// Whether every lane is connected; single person types may be held back.
     pub fn is_up(&self) -> bool {
-        self.lock()
-            .iter()
-            .all(|state| state.condition == Condition::Up)
+        are_up(&self.lanes.lock())
     }
 
     /// What waits in this lane since it was refused.
     pub fn waits(&self, lane: Lane) -> Vec<Waits> {
-        self.lock()[place(lane)].waits.values().cloned().collect()
+        let lanes = self.lanes.lock();
+        lanes.of(lane).waits.values().cloned().collect()
     }
 
     /// All that does not flow, each in a sentence of its own.
     pub fn troubles(&self) -> Vec<String> {
-        let lanes = self.lock();
+        let lanes = self.lanes.lock();
         let destination = &self.destination;
 
-        let of_lane = |(lane, state): (&Lane, &State)| -> Vec<String> {
+        let of_lane = |(lane, state): (Lane, &State)| -> Vec<String> {
             let waits = state.waits.values().map(Waits::sentence);
             waits
                 .chain(state.suspects.iter().cloned())
@@ -305,7 +300,7 @@ impl Link {
         };
         self.down_sentence(&lanes)
             .into_iter()
-            .chain(Lane::ALL.iter().zip(lanes.iter()).flat_map(of_lane))
+            .chain(lanes.iter().flat_map(of_lane))
             .collect()
     }
 
@@ -316,9 +311,8 @@ impl Link {
             Condition::Connecting => Some("connecting".to_owned()),
             Condition::Down { error, .. } => Some(error.clone()),
         };
-        let down: Vec<(&Lane, String)> = Lane::ALL
+        let down: Vec<(Lane, String)> = lanes
             .iter()
-            .zip(lanes.iter())
             .filter_map(|(lane, state)| Some((lane, why(state)?)))
             .collect();
 
@@ -335,30 +329,20 @@ impl Link {
     }
 
     fn wake_others(&self, lane: Lane, lanes: &Lanes) {
-        let others = lanes
-            .iter()
-            .zip(&self.wake)
-            .enumerate()
-            .filter(|(other, _)| *other != place(lane));
-        for (_, (state, wake)) in others {
-            if state.condition != Condition::Up {
-                wake.notify_one();
+        for (other, state) in lanes.iter() {
+            if other != lane && state.condition != Condition::Up {
+                self.wake.of(other).notify_one();
             }
         }
     }
 
     fn count(&self, lanes: &Lanes) {
-        metrics::up(
-            &self.destination,
-            lanes.iter().all(|state| state.condition == Condition::Up),
-        );
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        metrics::up(&self.destination, are_up(lanes));
     }
 }
 
-fn place(lane: Lane) -> usize {
-    usize::from(lane.number())
+fn are_up(lanes: &Lanes) -> bool {
+    lanes
+        .iter()
+        .all(|(_, state)| state.condition == Condition::Up)
 }

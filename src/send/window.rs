@@ -2,19 +2,14 @@
 //!
 //! Promises: within a topic of a device nothing overtakes, but what kills the connection; within a device neither, but what is refused with
 //! its topic. A record that waits for its pictures, or was just refused for a passing reason, holds back nothing but its device. A topic or
-//! template that is refused again and again waits alone, and is probed with one record. A record that kills the connection is tried alone and
+//! class that is refused again and again waits alone, and is probed with one record. A record that kills the connection is tried alone and
 //! found out. Live records go before replayed ones, and what one may act on only as far as the line carries it in time. Bounded in records,
 //! bytes, span and time, and never full of what does not flow. Pure bookkeeping: it is told the time.
-
-#![expect(
-    clippy::indexing_slicing,
-    reason = "arrays of all person types and their topics, by their own numbers"
-)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
-use boxbridge_event::{PersonType, Sequence, Timestamp};
+use boxbridge_event::{ByType, PersonType, Sequence, Timestamp};
 
 mod answers;
 mod entry;
@@ -26,7 +21,7 @@ mod parked;
 mod places;
 mod setbacks;
 mod suspicion;
-mod template;
+mod topic_class;
 
 use entry::{Entry, State};
 use flow::Flow;
@@ -39,7 +34,7 @@ pub use answers::{Consequence, Extent};
 pub use entry::{Awaits, Poison, Replayed, Traits};
 pub use overflow::Reading;
 pub use suspicion::Blame;
-pub use template::{Template, Timeliness};
+pub use topic_class::{ByTopicClass, Timeliness, TopicClass};
 
 /// Records read ahead, as a multiple of the window: those that wait for pictures stand here.
 const READ_AHEAD: usize = 4;
@@ -67,9 +62,9 @@ pub struct Window<T> {
     /// Heads of their device that wait for nothing; live ones first.
     ready: BTreeSet<(Replayed, Sequence)>,
     /// Live records, by type, and those that were left: a type that catches up does not bound the others.
-    live: [BTreeSet<Sequence>; PersonType::ALL.len()],
+    live: ByType<BTreeSet<Sequence>>,
     /// The newest of each type that was read, since reading last began again.
-    newest: [Sequence; PersonType::ALL.len()],
+    newest: ByType<Sequence>,
     held_bytes: usize,
     /// How much of all that is replayed.
     replayed: Limits,
@@ -79,20 +74,18 @@ pub struct Window<T> {
     deadlines: BTreeSet<(Instant, Sequence)>,
     /// Refused, and in front of their device until another try.
     retrying: BTreeSet<Sequence>,
-    /// Out of their device's way, with their template or alone.
-    parked: [BTreeSet<Sequence>; Template::COUNT],
+    /// Out of their device's way, with their class or alone.
+    parked: ByTopicClass<BTreeSet<Sequence>>,
     left: Left,
-    /// Types that are not read now.
-    unread: [bool; PersonType::ALL.len()],
     /// There is no room, and nothing was answered since.
     full_since: Option<Instant>,
-    submitted: BTreeMap<Sequence, Template>,
+    submitted: BTreeMap<Sequence, TopicClass>,
     submitted_bytes: usize,
     /// Submitted once more after a refusal.
     resubmitted: BTreeSet<Sequence>,
     /// Nothing goes beside this one.
     alone: Option<Sequence>,
-    flows: [Flow; Template::COUNT],
+    flows: ByTopicClass<Flow>,
     setbacks: Setbacks,
     pace: Pace,
     suspicion: Option<Suspicion>,
@@ -103,15 +96,15 @@ pub struct Window<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// The connection dies on one record of it, which is held back.
-    Held(Template),
-    /// The connection dies on several: the template waits.
-    Paused(Template),
+    Held(TopicClass),
+    /// The connection dies on several: the class waits.
+    Paused(TopicClass),
 }
 
-/// A template of which records wait since they were refused.
+/// A class of which records wait since they were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeldBack {
-    pub template: Template,
+    pub class: TopicClass,
     /// Of how many devices; `None` = of all.
     pub devices: Option<usize>,
     /// In the window: more may wait behind them.
@@ -126,22 +119,21 @@ impl<T> Window<T> {
             entries: BTreeMap::new(),
             devices: HashMap::new(),
             ready: BTreeSet::new(),
-            live: Default::default(),
-            newest: Default::default(),
+            live: ByType::default(),
+            newest: ByType::default(),
             held_bytes: 0,
             replayed: Limits::default(),
             waiting: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             retrying: BTreeSet::new(),
-            parked: Default::default(),
+            parked: ByTopicClass::default(),
             left: Left::default(),
-            unread: Default::default(),
             full_since: None,
             submitted: BTreeMap::new(),
             submitted_bytes: 0,
             resubmitted: BTreeSet::new(),
             alone: None,
-            flows: [Flow::OPEN; Template::COUNT],
+            flows: ByTopicClass::default(),
             setbacks: Setbacks::default(),
             pace: Pace::default(),
             suspicion: (poison == Poison::Possible).then(Suspicion::default),
@@ -158,9 +150,9 @@ impl<T> Window<T> {
 
         let suspicion = self.suspicion.as_mut();
         let finding = suspicion.and_then(|suspicion| suspicion.reached(now));
-        let news = finding.map(|(template, finding)| match finding {
-            Finding::Held => News::Held(template),
-            Finding::Paused => News::Paused(template),
+        let news = finding.map(|(class, finding)| match finding {
+            Finding::Held => News::Held(class),
+            Finding::Paused => News::Paused(class),
         });
         self.news.extend(news);
         self.forget_all();
@@ -184,9 +176,9 @@ impl<T> Window<T> {
 
     fn in_flight(&self) -> Vec<Victim> {
         let victim = |sequence: &Sequence| match self.entries.get(sequence)?.state {
-            State::Submitted { template, at, .. } => Some(Victim {
+            State::Submitted { class, at, .. } => Some(Victim {
                 sequence: *sequence,
-                template,
+                class,
                 submitted_at: at,
             }),
             _ => None,
@@ -199,7 +191,6 @@ impl<T> Window<T> {
         let nothing = Window::new(self.settings, Poison::Impossible);
         *self = Window {
             limits: self.limits,
-            unread: self.unread,
             flows: self.flows,
             setbacks: std::mem::take(&mut self.setbacks).forget_records(),
             pace: std::mem::take(&mut self.pace),
@@ -218,8 +209,8 @@ impl<T> Window<T> {
         }
         let entry = Entry::new(traits, awaits, payload);
         self.note_read(sequence, &entry);
-        let template = self.template(&entry, now);
-        if self.is_left(&entry, template, sequence) {
+        let class = self.class(&entry, now);
+        if self.is_left(&entry, class, sequence) {
             return;
         }
 
@@ -232,7 +223,7 @@ impl<T> Window<T> {
         self.entries.insert(sequence, entry);
 
         if self.is_held(sequence) {
-            return self.park(sequence, template);
+            return self.park(sequence, class);
         }
         if let State::Waiting(until) = state {
             self.waiting.insert(sequence);
@@ -244,9 +235,9 @@ impl<T> Window<T> {
     /// How far the records of a type are apart.
     fn note_read(&mut self, sequence: Sequence, entry: &Entry<T>) {
         if entry.replayed == Replayed::No {
-            let number = usize::from(entry.person_type.number());
-            self.live[number].insert(sequence);
-            self.newest[number] = self.newest[number].max(sequence);
+            let newest = self.newest.of_mut(entry.person_type);
+            *newest = sequence.max(*newest);
+            self.live.of_mut(entry.person_type).insert(sequence);
         }
     }
 
@@ -282,7 +273,7 @@ impl<T> Window<T> {
             self.release(sequence);
         }
 
-        self.flows.iter_mut().for_each(|flow| flow.tick(now.at));
+        self.flows.values_mut().for_each(|flow| flow.tick(now.at));
         self.setbacks.forget_old(now.at);
         self.unpark_late(now);
     }
@@ -290,7 +281,8 @@ impl<T> Window<T> {
     /// The next moment, after this one, at which time alone changes something.
     pub fn next_moment(&self, now: Instant) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(until, _)| *until);
-        let pauses = self.flows.iter().filter_map(Flow::paused_until);
+        let pauses = self.flows.iter();
+        let pauses = pauses.filter_map(|(_, flow)| flow.paused_until());
         let trials = self.suspicion.iter().flat_map(Suspicion::next_moments);
         deadline
             .into_iter()
@@ -312,17 +304,17 @@ impl<T> Window<T> {
             .map(|entry| &mut entry.payload)
     }
 
-    /// How often it has been submitted, and with which template it is under way.
-    pub fn attempts(&self, sequence: Sequence) -> (u32, Option<Template>) {
+    /// How often it has been submitted, and with which class it is under way.
+    pub fn attempts(&self, sequence: Sequence) -> (u32, Option<TopicClass>) {
         let entry = self.entries.get(&sequence);
-        let template = self.submitted.get(&sequence).copied();
-        (entry.map_or(0, |entry| entry.attempts), template)
+        let class = self.submitted.get(&sequence).copied();
+        (entry.map_or(0, |entry| entry.attempts), class)
     }
 
     /// With which it would be sent now.
-    pub fn template_of(&self, sequence: Sequence, now: Now) -> Option<Template> {
+    pub fn class_of(&self, sequence: Sequence, now: Now) -> Option<TopicClass> {
         let entry = self.entries.get(&sequence)?;
-        Some(self.template(entry, now))
+        Some(self.class(entry, now))
     }
 
     /// What is to be said.
@@ -332,34 +324,34 @@ impl<T> Window<T> {
 
     /// The person types that do not flow, on one of their topics.
     pub fn paused(&self) -> impl Iterator<Item = PersonType> {
-        Template::all()
-            .filter(|template| self.is_closed(*template))
-            .map(|template| template.person_type)
+        TopicClass::all()
+            .filter(|class| self.is_closed(*class))
+            .map(|class| class.person_type)
     }
 
-    /// What waits since it was refused, by template.
+    /// What waits since it was refused, by class.
     pub fn held_back(&self) -> impl Iterator<Item = HeldBack> {
-        Template::all().filter_map(|template| {
-            let (devices, aside) = self.setbacks.count(template);
-            let is_closed = self.is_closed(template);
+        TopicClass::all().filter_map(|class| {
+            let (devices, aside) = self.setbacks.count(class);
+            let is_closed = self.is_closed(class);
             if !is_closed && devices == 0 {
                 return None;
             }
             Some(HeldBack {
-                template,
+                class,
                 devices: Some(devices).filter(|_| !is_closed),
-                records: aside + self.parked[template.index()].len() + self.behind(template),
+                records: aside + self.parked.of(class).len() + self.behind(class),
             })
         })
     }
 
-    /// Records of devices that wait for another try with this template.
-    fn behind(&self, template: Template) -> usize {
+    /// Records of devices that wait for another try with this class.
+    fn behind(&self, class: TopicClass) -> usize {
         let refused = self.retrying.iter().filter_map(|sequence| {
             let entry = self.entries.get(sequence)?;
             let queue = self.devices.get(&entry.device)?;
             let (refused, _) = entry.refused?;
-            (refused == template && queue.front() == Some(sequence)).then_some(queue.len())
+            (refused == class && queue.front() == Some(sequence)).then_some(queue.len())
         });
         refused.sum()
     }

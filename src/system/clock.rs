@@ -7,9 +7,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::system::disk::Disk;
@@ -85,7 +85,7 @@ impl Clock {
             Err(error) => return self.failed(&error),
         };
 
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some(found) = found {
             state.history = found;
         }
@@ -98,7 +98,7 @@ impl Clock {
     /// Notes whether the clock has jumped; to be called every few seconds. Blocks for a sync now and then. A failed read or write is tried
     /// again the next time. True if everything is on disk.
     pub fn look(&self) -> bool {
-        if self.state().is_unread {
+        if self.state.lock().is_unread {
             self.read_noted();
         }
 
@@ -121,7 +121,7 @@ impl Clock {
             .map_err(io::Error::from)
             .and_then(|text| self.disk.replace(&self.path, &text));
         if let Err(error) = &saved {
-            self.state().saved_at_ms = None;
+            self.state.lock().saved_at_ms = None;
             self.failed(error);
         } else {
             self.succeeded();
@@ -130,13 +130,13 @@ impl Clock {
     }
 
     fn failed(&self, error: &io::Error) {
-        if !std::mem::replace(&mut self.state().is_failing, true) {
+        if !std::mem::replace(&mut self.state.lock().is_failing, true) {
             tracing::warn!(%error, path = %self.path.display(), "the jumps of the clock cannot be noted: it is tried again");
         }
     }
 
     fn succeeded(&self) {
-        if std::mem::take(&mut self.state().is_failing) {
+        if std::mem::take(&mut self.state.lock().is_failing) {
             tracing::info!(path = %self.path.display(), "the jumps of the clock are noted again");
         }
     }
@@ -155,16 +155,12 @@ impl Clock {
 
     /// Reads the clocks under the lock: an older reading after a newer one would look like a new start of the machine.
     fn looked(&self) -> (MutexGuard<'_, State>, Reading) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let now = (self.read)();
         if state.history.look(&now) {
             state.saved_at_ms = None;
         }
         (state, now)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use boxbridge_event::{Lane, PersonType};
+use boxbridge_event::{ByType, Lane, PersonType};
 
 use crate::layers::routes::keys;
 use crate::reader::Reader;
@@ -17,34 +17,30 @@ use crate::values::template::{Field, Part, Template};
 
 /// One route per person type, complete.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Routes(Vec<Route>);
+pub struct Routes(ByType<Route>);
 
 impl Routes {
     pub(crate) fn read(read: &mut Reader) -> Routes {
-        let of = |person_type: &PersonType| Route::read(read, &format!("route.{person_type}"));
-        Routes(PersonType::ALL.iter().map(of).collect())
+        let of = |person_type| Route::read(read, &format!("route.{person_type}"));
+        Routes(ByType::new(of))
     }
 
     /// The same with what `[route.<destination>…]` says.
     pub(crate) fn of_destination(&self, read: &mut Reader, name: &str, kind: KindName) -> Routes {
-        let of = |(person_type, route): (PersonType, &Route)| {
-            let mut route = route.clone();
+        let of = |person_type| {
+            let mut route = self.of(person_type).clone();
             route.read_keys(read, &format!("route.{name}.{person_type}"), keys(kind));
             route
         };
-        Routes(self.iter().map(of).collect())
+        Routes(ByType::new(of))
     }
 
     pub fn of(&self, person_type: PersonType) -> &Route {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "there is one for each type: they are made by `read` alone"
-        )]
-        &self.0[usize::from(person_type.number())]
+        self.0.of(person_type)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (PersonType, &Route)> {
-        PersonType::ALL.iter().copied().zip(&self.0)
+        self.0.iter()
     }
 
     /// The rules that join two settings of a route, or of two routes.

@@ -5,7 +5,7 @@
 //! written; what happens to them is the stages' business.
 
 mod act;
-mod by_lane;
+mod by_word;
 pub mod document; // the fields of the box's own document, and how an event makes it again
 mod event;
 mod ids;
@@ -18,7 +18,7 @@ mod timestamp;
 mod words;
 
 pub use act::{Act, ContentDigest};
-pub use by_lane::ByLane;
+pub use by_word::{ByLane, ByType};
 pub use event::{
     Clock, Device, Event, Identity, Match, Origin, Picture, PictureReference, PictureSet,
     PictureVerdict, Pictures, Quality, Warning,

@@ -13,10 +13,10 @@ use super::parsed::ParsedEvent;
 use super::pictures::Pictures;
 use crate::send::Reason;
 use crate::send::window::{
-    Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Template, Timeliness,
+    Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Timeliness, TopicClass,
     Traits, Window,
 };
-use boxbridge_event::{Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
+use boxbridge_event::{Outcome, Picture, PictureVerdict, Record, Sequence};
 
 /// Attempts that a condemned record had at least.
 const CONDEMNED_ATTEMPTS: u32 = 3;
@@ -52,7 +52,7 @@ impl Admitted {
 /// [`Backlog::set_aside`] gets this back: if we die in between, the record comes again.
 #[must_use = "the record has no outcome yet"]
 pub(super) struct Ending {
-    pub template: Template,
+    pub class: TopicClass,
     pub record: Record,
     pub topic: Option<String>,
     pub attempts: u32,
@@ -61,9 +61,9 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    fn new(record: Record, template: Template) -> Ending {
+    fn new(record: Record, class: TopicClass) -> Ending {
         Ending {
-            template,
+            class,
             record,
             topic: None,
             attempts: 0,
@@ -73,8 +73,8 @@ impl Ending {
 
     /// Of a record that was never in the window: nobody asked when one may act on it.
     fn of_read(record: Record) -> Ending {
-        let template = Template::new(record.person_type, Timeliness::Late);
-        Ending::new(record, template)
+        let class = TopicClass::new(record.person_type, Timeliness::Late);
+        Ending::new(record, class)
     }
 }
 
@@ -102,10 +102,6 @@ impl<S: Records> Backlog<S> {
     /// Forgets what sessions have shown: delivery begins, for the first time or after a fault.
     pub(super) fn begin(&mut self) {
         self.window = Window::new(self.settings, self.poison);
-        // The new window knows of no type that is not read.
-        PersonType::ALL
-            .iter()
-            .for_each(|person_type| self.source.resume(*person_type));
     }
 
     /// A new session: everything without an outcome comes again.
@@ -172,7 +168,8 @@ impl<S: Records> Backlog<S> {
 
     /// Leaves unread what fills the window and does not flow, and reads it again once it may flow.
     pub(super) fn make_room(&mut self, now: Instant) {
-        for reading in self.window.make_room(now) {
+        let is_paused = |person_type| self.source.is_paused(person_type);
+        for reading in self.window.make_room(now, is_paused) {
             match reading {
                 Reading::Pause(person_type) => self.source.pause(person_type),
                 Reading::Resume(person_type) => self.source.resume(person_type),
@@ -238,7 +235,7 @@ impl<S: Records> Backlog<S> {
 
     /// The destination refused it: it waits for another try, or ends.
     pub(super) fn refused(&mut self, sequence: Sequence, reason: Reason, now: Instant) -> Refused {
-        let (attempts, template) = self.window.attempts(sequence);
+        let (attempts, class) = self.window.attempts(sequence);
         if let Consequence::Wait(extent) = self.window.refused(sequence, reason, now) {
             // It may wait for long, and they can be read again.
             if let Some(admitted) = self.window.payload_mut(sequence) {
@@ -248,24 +245,24 @@ impl<S: Records> Backlog<S> {
         }
 
         let answered = self.window.answered(sequence, now);
-        let Some((admitted, template)) = answered.zip(template) else {
+        let Some((admitted, class)) = answered.zip(class) else {
             return Refused::Waits(None);
         };
         Refused::Ends(Ending {
             topic: admitted.topic,
             attempts,
             pictures: admitted.pictures.into_read(),
-            ..Ending::new(admitted.record, template)
+            ..Ending::new(admitted.record, class)
         })
     }
 
     /// There is no message that could be made of it.
     pub(super) fn unsendable(&mut self, sequence: Sequence, now: Now) -> Option<Ending> {
-        let template = self.window.template_of(sequence, now)?;
+        let class = self.window.class_of(sequence, now)?;
         let admitted = self.window.answered(sequence, now.at)?;
         Some(Ending {
             attempts: 1,
-            ..Ending::new(admitted.record, template)
+            ..Ending::new(admitted.record, class)
         })
     }
 
@@ -283,9 +280,9 @@ impl<S: Records> Backlog<S> {
         }
     }
 
-    /// Whether nothing of a template is sent, since its refused records cannot be set aside.
-    pub(super) fn block(&mut self, template: Template, is_blocked: bool) {
-        self.window.block(template, is_blocked);
+    /// Whether nothing of a class is sent, since its refused records cannot be set aside.
+    pub(super) fn block(&mut self, class: TopicClass, is_blocked: bool) {
+        self.window.block(class, is_blocked);
     }
 
     /// It is durably set aside.

@@ -28,6 +28,9 @@ pub trait Records: Send + Sync + 'static {
     /// Records of this type stay where they are.
     fn pause(&mut self, person_type: PersonType);
 
+    /// Whether they do: the source alone keeps that.
+    fn is_paused(&self, person_type: PersonType) -> bool;
+
     /// They come again, from the lowest without an outcome on.
     fn resume(&mut self, person_type: PersonType);
 
@@ -68,6 +71,10 @@ impl Records for DiskLog {
 
     fn pause(&mut self, person_type: PersonType) {
         self.cursor.pause(person_type);
+    }
+
+    fn is_paused(&self, person_type: PersonType) -> bool {
+        self.cursor.is_paused(person_type)
     }
 
     fn resume(&mut self, person_type: PersonType) {

@@ -12,7 +12,7 @@ use super::{Delivery, Records};
 use crate::fault::Fault;
 use crate::gateway::kept::SetAside;
 use crate::send::Rejection;
-use crate::send::window::{Extent, Template};
+use crate::send::window::{Extent, TopicClass};
 use boxbridge_event::{PictureVerdict, Timestamp};
 
 /// How long a set-aside store that takes nothing is left alone.
@@ -44,9 +44,9 @@ impl Unplaced {
         self.again
     }
 
-    fn has(&self, template: Template) -> bool {
+    fn has(&self, class: TopicClass) -> bool {
         let mut waiting = self.waiting.iter();
-        waiting.any(|placing| placing.ending.template == template)
+        waiting.any(|placing| placing.ending.class == class)
     }
 }
 
@@ -104,12 +104,12 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     pub(super) fn forget_unplaced(&mut self) {
         let unplaced = std::mem::take(&mut self.unplaced);
         for placing in unplaced.waiting {
-            self.backlog.block(placing.ending.template, false);
+            self.backlog.block(placing.ending.class, false);
         }
     }
 
     fn wait_for_store(&mut self, placing: Placing) {
-        self.backlog.block(placing.ending.template, true);
+        self.backlog.block(placing.ending.class, true);
         self.unplaced.waiting.push_back(placing);
     }
 
@@ -130,10 +130,10 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             "event set aside"
         );
 
-        let template = ending.template;
+        let class = ending.class;
         self.backlog.set_aside(ending, verdict);
-        if !self.unplaced.has(template) {
-            self.backlog.block(template, false);
+        if !self.unplaced.has(class) {
+            self.backlog.block(class, false);
         }
     }
 
@@ -142,7 +142,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             "{}, and the event cannot be set aside: {error}",
             placing.aside.reason
         );
-        let extent = Extent::Template(placing.ending.template);
+        let extent = Extent::Class(placing.ending.class);
         self.link.refused(self.lane, extent, why);
     }
 

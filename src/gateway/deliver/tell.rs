@@ -5,7 +5,7 @@
 
 use super::{Delivery, Records};
 use crate::send::Rejection;
-use crate::send::window::{Extent, News, Template};
+use crate::send::window::{Extent, News, TopicClass};
 use boxbridge_event::Sequence;
 
 impl<D, R, S: Records> Delivery<D, R, S> {
@@ -19,27 +19,26 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         self.link.still_waits(self.lane, window.held_back());
         let suspects: Vec<_> = window
             .suspects()
-            .map(|(template, records)| suspected(template, records))
+            .map(|(class, records)| suspected(class, records))
             .collect();
         self.link.suspect(self.lane, suspects);
     }
 
     fn say(&self, news: News) {
         match news {
-            News::Held(template) => tracing::warn!(
+            News::Held(class) => tracing::warn!(
                 destination.name = &*self.link.destination,
                 lane = %self.lane,
-                person_type = %template.person_type,
-                topic = template.timeliness.as_str(),
+                person_type = %class.person_type,
+                topic = class.timeliness.as_str(),
                 "the connection dies on one event: it is held back, alone, and tried from time to time until another of its type decides"
             ),
-            News::Paused(template) => {
+            News::Paused(class) => {
                 let why = format!(
                     "the connection dies on them, and not on others ({} topic)",
-                    template.timeliness.as_str()
+                    class.timeliness.as_str()
                 );
-                self.link
-                    .refused(self.lane, Extent::Template(template), why);
+                self.link.refused(self.lane, Extent::Class(class), why);
             }
         }
     }
@@ -48,14 +47,14 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     pub(super) fn say_waiting(&self, sequence: Sequence, rejection: &Rejection, extent: Extent) {
         let (reason, detail) = (rejection.reason.as_str(), &rejection.detail);
         let why = match extent {
-            Extent::Template(template) => {
-                let kind = template.timeliness.as_str();
+            Extent::Class(class) => {
+                let kind = class.timeliness.as_str();
                 format!("{reason}: {detail} ({kind} topic)")
             }
-            Extent::Topic(template) => {
+            Extent::Topic(class) => {
                 let admitted = self.backlog.window().payload(sequence);
                 let topic = admitted.and_then(|admitted| admitted.topic.as_deref());
-                let (kind, topic) = (template.timeliness.as_str(), topic.unwrap_or_default());
+                let (kind, topic) = (class.timeliness.as_str(), topic.unwrap_or_default());
                 format!("{reason}: {detail} ({kind} topic {topic})")
             }
         };
@@ -64,8 +63,8 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     }
 }
 
-fn suspected(template: Template, records: usize) -> String {
-    let person_type = template.person_type;
+fn suspected(class: TopicClass, records: usize) -> String {
+    let person_type = class.person_type;
     let events = if records == 1 {
         "1 event".to_owned()
     } else {
@@ -73,6 +72,6 @@ fn suspected(template: Template, records: usize) -> String {
     };
     format!(
         "the connection dies on {events} of type {person_type} ({} topic): held back, and tried from time to time",
-        template.timeliness.as_str()
+        class.timeliness.as_str()
     )
 }

@@ -1,9 +1,11 @@
 //! What a connection is doing: silent, sending a head, or being served. Its reader, its handler and the places share it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// Shared by one connection's reader, its handler and [`super::Places`].
 #[derive(Clone)]
@@ -80,11 +82,7 @@ impl Activity {
 
     /// Keeps `held` until the answer to this request is with the kernel, or the connection has ended.
     pub fn hold_until_written(&self, held: Box<dyn Send>) {
-        *self
-            .0
-            .until_written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(held);
+        *self.0.until_written.lock() = Some(held);
     }
 
     /// How long the connection has been silent; `None` while a request comes or is served.
@@ -96,12 +94,7 @@ impl Activity {
     /// Asks the connection to give up its place. It ends at once if its receive buffer is empty.
     pub(super) fn ask_to_leave(&self) {
         self.0.is_asked_to_leave.store(true, Ordering::Release);
-        let reader = self
-            .0
-            .reader
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let reader = self.0.reader.lock().take();
         reader.into_iter().for_each(Waker::wake);
     }
 
@@ -112,7 +105,7 @@ impl Activity {
 
     /// Whether it was asked to leave; takes the question back.
     pub(super) fn takes_the_question(&self, reader: &Waker) -> bool {
-        let mut waiting = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.reader.lock();
         if waiting
             .as_ref()
             .is_none_or(|waiting| !waiting.will_wake(reader))
@@ -125,12 +118,7 @@ impl Activity {
     /// The kernel has all bytes of the answer.
     pub(super) fn written(&self) {
         if self.phase() == Phase::Idle {
-            let _given_back = self
-                .0
-                .until_written
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+            let _given_back = self.0.until_written.lock().take();
         }
     }
 

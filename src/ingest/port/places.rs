@@ -6,8 +6,9 @@
 //! own reader knows whether its receive buffer is empty.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::activity::Activity;
@@ -58,7 +59,7 @@ impl Places {
 
     /// Takes a place for a connection of `source`, if there is one for it.
     pub fn take(self: &Arc<Places>, source: Option<Sharer>, activity: &Activity) -> Option<Place> {
-        let mut taken = self.taken();
+        let mut taken = self.taken.lock();
         if !self.has_room(&taken, source) {
             return None;
         }
@@ -82,13 +83,13 @@ impl Places {
 
     /// How many connections `source` has.
     pub fn of(&self, source: Option<Sharer>) -> usize {
-        self.taken().of(source)
+        self.taken.lock().of(source)
     }
 
     /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most connections, then of the
     /// next, down to sources with as many as `source`. Connections that were asked before count.
     pub fn ask_for(&self, source: Option<Sharer>, count: usize) {
-        let taken = self.taken();
+        let taken = self.taken.lock();
         let least = taken.of(source).max(1);
 
         let mut silent = Vec::new();
@@ -125,10 +126,6 @@ impl Places {
             _ => false,
         }
     }
-
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Taken {
@@ -159,7 +156,7 @@ impl Taken {
 impl Place {
     /// Notes whose connection it is, once its proxy has said so.
     pub fn belongs_to(&self, source: Sharer) {
-        let mut taken = self.places.taken();
+        let mut taken = self.places.taken.lock();
         let Some(occupant) = taken.occupants.get_mut(&self.number) else {
             return;
         };
@@ -171,7 +168,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut taken = self.places.taken.lock();
         let source = taken
             .occupants
             .remove(&self.number)

@@ -169,6 +169,12 @@ impl Cursor {
         self.strands.retain(|strand| !strand.types.is_empty());
     }
 
+    /// Whether this type is held back. Nobody else keeps that.
+    pub fn is_paused(&self, person_type: PersonType) -> bool {
+        let mut paused = self.paused.iter();
+        paused.any(|(paused, _)| *paused == person_type)
+    }
+
     /// Hands this type out again, from its lowest record without an answer, beside the others.
     pub fn resume(&mut self, person_type: PersonType) {
         let mut paused = self.paused.iter();

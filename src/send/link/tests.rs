@@ -142,7 +142,7 @@ fn a_type_that_is_paused_is_named_with_its_reason_until_it_flows_again() {
     assert!(link.is_up(), "the others flow");
 
     let still = |records| HeldBack {
-        template: Template::new(PersonType::Visitor, Timeliness::Late),
+        class: TopicClass::new(PersonType::Visitor, Timeliness::Late),
         devices: None,
         records,
     };
@@ -159,7 +159,7 @@ fn a_type_that_is_paused_is_named_with_its_reason_until_it_flows_again() {
 fn what_is_refused_for_now_is_named_from_the_first_refusal_on_until_it_flows() {
     let link = Link::new("mqtt", "mqtt");
     Lane::ALL.iter().for_each(|lane| link.connected(*lane));
-    let vip = Template::new(PersonType::Vip, Timeliness::Live);
+    let vip = TopicClass::new(PersonType::Vip, Timeliness::Live);
     let why = "passing: over quota (live topic vip/gate)".to_owned();
     link.refused(Lane::Urgent, Extent::Topic(vip), why);
     let begin = "mqtt urgent: vip is refused for now on one device: passing: over quota (live topic vip/gate), since 20";
@@ -169,7 +169,7 @@ fn what_is_refused_for_now_is_named_from_the_first_refusal_on_until_it_flows() {
     assert!(link.is_up(), "the others flow");
 
     let still = HeldBack {
-        template: vip,
+        class: vip,
         devices: Some(3),
         records: 40,
     };
@@ -181,5 +181,5 @@ fn what_is_refused_for_now_is_named_from_the_first_refusal_on_until_it_flows() {
 }
 
 fn all_of(person_type: PersonType) -> Extent {
-    Extent::Template(Template::new(person_type, Timeliness::Late))
+    Extent::Class(TopicClass::new(person_type, Timeliness::Late))
 }

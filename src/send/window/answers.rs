@@ -1,16 +1,16 @@
-//! What an answer means: the record is out of the window, is to be set aside, or waits, with its device, its topic or its whole template.
+//! What an answer means: the record is out of the window, is to be set aside, or waits, with its device, its topic or its whole class.
 //!
 //! Promises: what passes by itself sets nothing aside, ever. Deliberately says nothing: the caller has the other side's words.
 
 use std::time::Instant;
 
 use super::flow::Course;
-use super::template::Template;
+use super::topic_class::TopicClass;
 use super::{Now, Replayed, State, Window};
 use crate::send::Reason;
 use boxbridge_event::Sequence;
 
-/// A record that alone is refused so often without a reason, while others of its template are taken, is itself the reason: half a minute.
+/// A record that alone is refused so often without a reason, while others of its class are taken, is itself the reason: half a minute.
 const UNEXPLAINED_TRIES: u32 = 6;
 
 /// What to do with a refused record.
@@ -24,9 +24,9 @@ pub enum Consequence {
 /// What waits after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// This template on one device, and for the first few tries the whole device.
-    Topic(Template),
-    Template(Template),
+    /// This class on one device, and for the first few tries the whole device.
+    Topic(TopicClass),
+    Class(TopicClass),
 }
 
 impl<T> Window<T> {
@@ -35,14 +35,14 @@ impl<T> Window<T> {
         let Some(entry) = self.entries.get(&sequence) else {
             return;
         };
-        let template = self.template(entry, now);
+        let class = self.class(entry, now);
 
         self.leave_place(sequence);
         let Some(entry) = self.entries.get_mut(&sequence) else {
             return;
         };
         entry.state = State::Submitted {
-            template,
+            class,
             bytes,
             at: now.at,
         };
@@ -51,7 +51,7 @@ impl<T> Window<T> {
             self.resubmitted.insert(sequence);
         }
 
-        self.submitted.insert(sequence, template);
+        self.submitted.insert(sequence, class);
         self.submitted_bytes += bytes;
         self.pace.submitted(self.submitted_bytes, now.at);
     }
@@ -68,10 +68,10 @@ impl<T> Window<T> {
             self.replayed.records -= 1;
             self.replayed.bytes -= entry.held_bytes;
         }
-        self.live[usize::from(entry.person_type.number())].remove(&sequence);
+        self.live.of_mut(entry.person_type).remove(&sequence);
 
-        if let Some((template, _)) = entry.refused {
-            self.setbacks.gone(&entry.device, template, now);
+        if let Some((class, _)) = entry.refused {
+            self.setbacks.gone(&entry.device, class, now);
         }
         self.suspicion
             .iter_mut()
@@ -83,20 +83,15 @@ impl<T> Window<T> {
     /// The destination took it: its topic flows, and the connection lives.
     pub fn taken(&mut self, sequence: Sequence, now: Instant) -> Option<T> {
         let entry = self.entries.get(&sequence)?;
-        let State::Submitted {
-            template,
-            bytes,
-            at,
-        } = entry.state
-        else {
+        let State::Submitted { class, bytes, at } = entry.state else {
             return self.answered(sequence, now);
         };
 
-        let freed = self.setbacks.taken(&entry.device, template);
-        self.flows[template.index()].took();
+        let freed = self.setbacks.taken(&entry.device, class);
+        self.flows.of_mut(class).took();
         self.suspicion
             .iter_mut()
-            .for_each(|suspicion| suspicion.taken(sequence, template, now));
+            .for_each(|suspicion| suspicion.taken(sequence, class, now));
 
         let in_flight = self.submitted_bytes - bytes;
         let took = now.saturating_duration_since(at);
@@ -105,7 +100,7 @@ impl<T> Window<T> {
         let payload = self.answered(sequence, now);
         freed
             .into_iter()
-            .for_each(|sequence| self.unpark(sequence, template));
+            .for_each(|sequence| self.unpark(sequence, class));
         payload
     }
 
@@ -114,37 +109,37 @@ impl<T> Window<T> {
         self.suspicion
             .iter_mut()
             .for_each(|suspicion| suspicion.answered(sequence));
-        let Some(State::Submitted { template, .. }) =
+        let Some(State::Submitted { class, .. }) =
             self.entries.get(&sequence).map(|entry| entry.state)
         else {
             return Consequence::Wait(None);
         };
 
-        let course = self.course(sequence, template, reason, now);
+        let course = self.course(sequence, class, reason, now);
         if course == Course::SetAside {
             return Consequence::SetAside;
         }
         self.alone = self.alone.filter(|alone| *alone != sequence);
         self.leave_place(sequence);
         Consequence::Wait(Some(match course {
-            Course::Retry => self.set_back(sequence, template, now),
-            Course::Pause | Course::SetAside => self.wait_with_template(sequence, template),
+            Course::Retry => self.set_back(sequence, class, now),
+            Course::Pause | Course::SetAside => self.wait_with_class(sequence, class),
         }))
     }
 
     fn course(
         &mut self,
         sequence: Sequence,
-        template: Template,
+        class: TopicClass,
         reason: Reason,
         now: Instant,
     ) -> Course {
-        let waits_already = self.waits_for_another_try(sequence, template);
+        let waits_already = self.waits_for_another_try(sequence, class);
         let Some(entry) = self.entries.get_mut(&sequence) else {
             return Course::Retry;
         };
-        let flow = &mut self.flows[template.index()];
-        let (_, taken_before) = *entry.refused.get_or_insert((template, flow.taken));
+        let flow = self.flows.of_mut(class);
+        let (_, taken_before) = *entry.refused.get_or_insert((class, flow.taken));
 
         let is_odd_one_out = reason == Reason::Unexplained
             && entry.attempts >= UNEXPLAINED_TRIES
@@ -163,7 +158,7 @@ impl<T> Window<T> {
     }
 
     /// Whether another record of this topic or of its device was refused, and waits.
-    fn waits_for_another_try(&self, sequence: Sequence, template: Template) -> bool {
+    fn waits_for_another_try(&self, sequence: Sequence, class: TopicClass) -> bool {
         let Some(entry) = self.entries.get(&sequence) else {
             return false;
         };
@@ -171,40 +166,40 @@ impl<T> Window<T> {
             let other = self.entries.get(other);
             other.is_some_and(|other| other.device == entry.device)
         };
-        self.setbacks.has(&entry.device, template) || self.retrying.iter().any(is_of_it)
+        self.setbacks.has(&entry.device, class) || self.retrying.iter().any(is_of_it)
     }
 
     /// It is tried again: in front of its device, and from the third try on in front of its topic.
-    fn set_back(&mut self, sequence: Sequence, template: Template, now: Instant) -> Extent {
+    fn set_back(&mut self, sequence: Sequence, class: TopicClass, now: Instant) -> Extent {
         let Some(entry) = self.entries.get(&sequence) else {
-            return Extent::Topic(template);
+            return Extent::Topic(class);
         };
         let device = entry.device.clone();
-        let again = self.setbacks.refused(&device, template, now);
+        let again = self.setbacks.refused(&device, class, now);
 
-        if self.setbacks.is_aside(&device, template) {
-            self.park(sequence, template);
-            self.park_retrying(template, |entry| entry.device == device);
+        if self.setbacks.is_aside(&device, class) {
+            self.park(sequence, class);
+            self.park_retrying(class, |entry| entry.device == device);
         } else {
             self.retry(sequence, again);
         }
-        Extent::Topic(template)
+        Extent::Topic(class)
     }
 
-    fn wait_with_template(&mut self, sequence: Sequence, template: Template) -> Extent {
-        let set_back = self.setbacks.give_up(template);
+    fn wait_with_class(&mut self, sequence: Sequence, class: TopicClass) -> Extent {
+        let set_back = self.setbacks.give_up(class);
         set_back
             .into_iter()
-            .for_each(|sequence| self.park(sequence, template));
+            .for_each(|sequence| self.park(sequence, class));
 
-        self.park(sequence, template);
-        self.park_retrying(template, |_| true);
-        Extent::Template(template)
+        self.park(sequence, class);
+        self.park_retrying(class, |_| true);
+        Extent::Class(class)
     }
 
-    /// Its refused records cannot be set aside: nothing of its template is sent until they can.
-    pub fn block(&mut self, template: Template, is_blocked: bool) {
-        self.flows[template.index()].block(is_blocked);
+    /// Its refused records cannot be set aside: nothing of its class is sent until they can.
+    pub fn block(&mut self, class: TopicClass, is_blocked: bool) {
+        self.flows.of_mut(class).block(is_blocked);
         self.unpark_open();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::template::Template;
+use super::topic_class::TopicClass;
 use boxbridge_event::{PersonType, Sequence, Timestamp};
 
 /// Whether a record is sent for the second time, by an operator's or a restart's wish.
@@ -49,8 +49,8 @@ pub(super) struct Entry<T> {
     pub held_bytes: usize,
     pub state: State,
     pub attempts: u32,
-    /// The template it was refused with, and how many of that had been taken when it was first refused.
-    pub refused: Option<(Template, u64)>,
+    /// The class it was refused with, and how many of that had been taken when it was first refused.
+    pub refused: Option<(TopicClass, u64)>,
     pub payload: T,
 }
 
@@ -82,9 +82,9 @@ pub(super) enum State {
     /// It was refused, and is tried again then.
     Retrying(Instant),
     Queued,
-    Parked(Template),
+    Parked(TopicClass),
     Submitted {
-        template: Template,
+        class: TopicClass,
         bytes: usize,
         at: Instant,
     },

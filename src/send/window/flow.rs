@@ -1,6 +1,6 @@
-//! How one template fares at one destination: open, paused after too many refusals, or probed with one record.
+//! How one class fares at one destination: open, paused after too many refusals, or probed with one record.
 //!
-//! Promises: what a broker refuses for lack of a permission pauses the template. So does content that it refuses again and again
+//! Promises: what a broker refuses for lack of a permission pauses the class. So does content that it refuses again and again
 //! without taking anything in between: that is a matter of settings. Deliberately knows no device: `setbacks` does.
 
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use crate::send::Reason;
 /// More refusals than this in a minute are a matter of settings or of the destination, not of records.
 const REFUSALS_PER_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
-/// The first pause of a refused template, doubled up to the last.
+/// The first pause of a refused class, doubled up to the last.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Flow {
     state: State,
     refusals: Count,
@@ -27,8 +27,9 @@ pub struct Flow {
     pub taken: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum State {
+    #[default]
     Open,
     Paused {
         until: Instant,
@@ -41,18 +42,13 @@ enum State {
 }
 
 /// Of what happened within a minute of the first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Count {
     began: Option<Instant>,
     number: u32,
 }
 
 impl Count {
-    const NONE: Count = Count {
-        began: None,
-        number: 0,
-    };
-
     fn add(&mut self, number: u32, now: Instant) {
         let is_over = |began| now.duration_since(began) > MINUTE;
         if self.began.is_none_or(is_over) {
@@ -72,19 +68,11 @@ pub enum Course {
     SetAside,
     /// It is tried again, on its own.
     Retry,
-    /// It waits with its whole template.
+    /// It waits with its whole class.
     Pause,
 }
 
 impl Flow {
-    pub const OPEN: Flow = Flow {
-        state: State::Open,
-        refusals: Count::NONE,
-        misfits: Count::NONE,
-        is_blocked: false,
-        taken: 0,
-    };
-
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open) && !self.is_blocked
     }
@@ -112,7 +100,7 @@ impl Flow {
         if self.misfits.is_too_many() {
             self.state = State::Open;
         }
-        self.misfits = Count::NONE;
+        self.misfits = Count::default();
         self.judged_for_itself();
     }
 

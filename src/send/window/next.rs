@@ -8,8 +8,8 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::suspicion::Trial;
-use super::template::{Template, Timeliness};
-use super::{Entry, Flow, Now, State, Window};
+use super::topic_class::{Timeliness, TopicClass};
+use super::{Entry, Now, State, Window};
 use boxbridge_event::Sequence;
 
 impl<T> Window<T> {
@@ -49,20 +49,20 @@ impl<T> Window<T> {
             let place = *self.ready.range((after, Bound::Unbounded)).next()?;
             let (_, sequence) = place;
             let entry = self.entries.get(&sequence)?;
-            let template = self.template(entry, now);
+            let class = self.class(entry, now);
 
-            let is_stopped = self.is_stopped_topic(&entry.device, template);
-            if is_stopped || self.is_left(entry, template, sequence) {
-                self.park(sequence, template);
+            let is_stopped = self.is_stopped_topic(&entry.device, class);
+            if is_stopped || self.is_left(entry, class, sequence) {
+                self.park(sequence, class);
                 continue;
             }
-            if is_troubled && self.is_in_doubt(&entry.device, template) {
+            if is_troubled && self.is_in_doubt(&entry.device, class) {
                 behind = Some(place);
                 continue;
             }
             // What comes behind it would keep the line full.
             let has_time =
-                template.timeliness == Timeliness::Late || self.submitted_bytes < self.pace.limit();
+                class.timeliness == Timeliness::Late || self.submitted_bytes < self.pace.limit();
             return has_time.then_some(sequence);
         }
     }
@@ -70,28 +70,26 @@ impl<T> Window<T> {
     fn is_troubled(&self) -> bool {
         !self.resubmitted.is_empty()
             || !self.setbacks.is_empty()
-            || !self.flows.iter().all(Flow::is_open)
+            || !self.flows.iter().all(|(_, flow)| flow.is_open())
     }
 
     /// Whether something of this device is under way that may well be refused for now: the next would overtake it. What is of another
     /// topic, one that waits alone, is overtaken in any case.
-    fn is_in_doubt(&self, device: &str, template: Template) -> bool {
-        let mut doubtful = self.setbacks.troubled();
-        for (is_doubtful, flow) in doubtful.iter_mut().zip(&self.flows) {
-            *is_doubtful |= !flow.is_open();
-        }
+    fn is_in_doubt(&self, device: &str, class: TopicClass) -> bool {
+        let troubled = self.setbacks.troubled();
+        let is_troubled = |class| *troubled.of(class) || !self.flows.of(class).is_open();
 
         self.submitted.iter().any(|(sequence, other)| {
-            let is_doubtful = doubtful[other.index()] || self.resubmitted.contains(sequence);
+            let is_doubtful = is_troubled(*other) || self.resubmitted.contains(sequence);
             let is_of_it = |entry: &Entry<T>| entry.device == device;
             is_doubtful
                 && self.entries.get(sequence).is_some_and(is_of_it)
-                && (*other == template || !self.is_stopped_topic(device, *other))
+                && (*other == class || !self.is_stopped_topic(device, *other))
         })
     }
 
     /// Of a record, if it were handed over now.
-    pub(super) fn template(&self, entry: &Entry<T>, now: Now) -> Template {
+    pub(super) fn class(&self, entry: &Entry<T>, now: Now) -> TopicClass {
         let arrives = now.clock.plus(self.expected_wait());
         let is_live = entry
             .act_before
@@ -101,7 +99,7 @@ impl<T> Window<T> {
         } else {
             Timeliness::Late
         };
-        Template::new(entry.person_type, timeliness)
+        TopicClass::new(entry.person_type, timeliness)
     }
 
     /// How long what is handed over now stands behind what is under way.
@@ -125,15 +123,15 @@ impl<T> Window<T> {
         let mut trials = suspicion.trials(now.at).into_iter();
         let found = trials.find_map(|trial| match trial {
             Trial::Of(sequence) => Some(sequence).filter(|sequence| self.is_free(*sequence)),
-            Trial::Successor(template) => self.untried(template, now),
-            Trial::Another(template) => self.untried(template, now).or_else(|| {
-                let mut killers = suspicion.killers(template).into_iter();
+            Trial::Successor(class) => self.untried(class, now),
+            Trial::Another(class) => self.untried(class, now).or_else(|| {
+                let mut killers = suspicion.killers(class).into_iter();
                 killers.find(|sequence| self.is_free(*sequence))
             }),
         });
 
         let is_ready = |sequence: &Sequence| {
-            let flows = |entry: &&Entry<T>| !self.is_closed(self.template(entry, now));
+            let flows = |entry: &&Entry<T>| !self.is_closed(self.class(entry, now));
             let entry = self.entries.get(sequence).filter(flows);
             entry.is_some_and(|entry| self.ready.contains(&(entry.replayed, *sequence)))
         };
@@ -148,17 +146,17 @@ impl<T> Window<T> {
         })
     }
 
-    /// The lowest of a template that is not known to kill.
-    fn untried(&self, template: Template, now: Now) -> Option<Sequence> {
+    /// The lowest of a class that is not known to kill.
+    fn untried(&self, class: TopicClass, now: Now) -> Option<Sequence> {
         let is_of_it = |sequence: &Sequence| {
             let entry = self.entries.get(sequence);
-            entry.is_some_and(|entry| self.template(entry, now) == template)
+            entry.is_some_and(|entry| self.class(entry, now) == class)
         };
-        let mut parked = self.free_parked(template);
+        let mut parked = self.free_parked(class);
         let of_topics = || {
             let mut lowest = self.setbacks.waiting();
             lowest.find_map(|(_, other, waiting)| {
-                let lowest = waiting.first().filter(|_| other == template)?;
+                let lowest = waiting.first().filter(|_| other == class)?;
                 self.is_free(*lowest).then_some(*lowest)
             })
         };
@@ -168,26 +166,26 @@ impl<T> Window<T> {
         parked.or_else(|| ready.find(is_of_it)).or_else(of_topics)
     }
 
-    /// One record of a template whose pause is over.
+    /// One record of a class whose pause is over.
     fn next_probe(&self) -> Option<Sequence> {
-        let closes = |template: Template| {
+        let closes = |class: TopicClass| {
             let suspicion = self.suspicion.as_ref();
-            suspicion.is_some_and(|suspicion| suspicion.closes(template))
+            suspicion.is_some_and(|suspicion| suspicion.closes(class))
         };
-        let is_idle = |template: &Template| {
-            self.flows[template.index()].is_probing()
-                && !self.submitted.values().any(|other| other == template)
-                && !closes(*template)
+        let is_idle = |class: &TopicClass| {
+            self.flows.of(*class).is_probing()
+                && !self.submitted.values().any(|other| other == class)
+                && !closes(*class)
         };
-        Template::all()
+        TopicClass::all()
             .filter(is_idle)
-            .find_map(|template| self.probe(template))
+            .find_map(|class| self.probe(class))
     }
 
     /// The lowest of the device that was tried least: one that is refused for its own sake is not to speak for all the others.
-    fn probe(&self, template: Template) -> Option<Sequence> {
+    fn probe(&self, class: TopicClass) -> Option<Sequence> {
         let mut devices = HashSet::new();
-        let free = self.free_parked(template);
+        let free = self.free_parked(class);
         let lowest = free.filter(|(_, entry)| devices.insert(entry.device.as_str()));
         lowest
             .min_by_key(|(_, entry)| entry.attempts)
@@ -197,29 +195,31 @@ impl<T> Window<T> {
     /// One record of a topic that waits alone and is to be tried again.
     fn next_of_topics(&self, now: Now) -> Option<Sequence> {
         let mut due = self.setbacks.due(now.at);
-        let may_go = |(template, sequence): &(Template, Sequence)| {
+        let may_go = |(class, sequence): &(TopicClass, Sequence)| {
             let entry = self.entries.get(sequence);
             entry.is_some_and(|entry| {
-                !self.is_closed(*template)
+                !self.is_closed(*class)
                     && !self.is_behind(*sequence, entry)
-                    && !self.is_in_doubt(&entry.device, *template)
+                    && !self.is_in_doubt(&entry.device, *class)
             })
         };
         due.find(may_go).map(|(_, sequence)| sequence)
     }
 
-    /// Those of a template that are not known to kill and may go before the others of their device, in order.
-    fn free_parked(&self, template: Template) -> impl Iterator<Item = (Sequence, &Entry<T>)> {
-        let parked = self.parked[template.index()]
+    /// Those of a class that are not known to kill and may go before the others of their device, in order.
+    fn free_parked(&self, class: TopicClass) -> impl Iterator<Item = (Sequence, &Entry<T>)> {
+        let parked = self
+            .parked
+            .of(class)
             .iter()
             .filter(|sequence| !self.is_held(**sequence));
         let parked = parked.filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
         parked.filter(move |(sequence, entry)| {
-            !self.is_behind(*sequence, entry) && !self.is_in_doubt(&entry.device, template)
+            !self.is_behind(*sequence, entry) && !self.is_in_doubt(&entry.device, class)
         })
     }
 
-    /// Whether a record of the same device, of a template that flows, is to go before this one.
+    /// Whether a record of the same device, of a class that flows, is to go before this one.
     fn is_behind(&self, sequence: Sequence, entry: &Entry<T>) -> bool {
         self.devices
             .get(&entry.device)

@@ -1,12 +1,12 @@
 //! Room: records that do not flow and fill the window are left unread, and read again once they may flow.
 //!
-//! Promises: no device and no template that is held back keeps the window full for the others; of what is left nothing overtakes what stands here,
+//! Promises: no device and no class that is held back keeps the window full for the others; of what is left nothing overtakes what stands here,
 //! and it comes again in order. Deliberately leaves no replayed record: where replays stand still, they are read no further.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::template::Template;
+use super::topic_class::{ByTopicClass, TopicClass};
 use super::{Entry, Limits, READ_AHEAD, Replayed, State, Window};
 use boxbridge_event::{PersonType, Sequence};
 
@@ -27,41 +27,39 @@ pub enum Reading {
     Again(Sequence),
 }
 
-/// The lowest record that was left of a device, template or topic; whatever of it comes behind that one is left as well.
+/// The lowest record that was left of a device, class or topic; whatever of it comes behind that one is left as well.
 #[derive(Default)]
 pub(super) struct Left {
     devices: HashMap<String, Sequence>,
-    templates: [Option<Sequence>; Template::COUNT],
-    topics: HashMap<(String, Template), Sequence>,
+    classes: ByTopicClass<Option<Sequence>>,
+    topics: HashMap<(String, TopicClass), Sequence>,
 }
 
 enum Holder {
     Device(String),
-    Template(Template),
-    /// One template on one device.
-    Topic(String, Template),
+    Class(TopicClass),
+    /// One class on one device.
+    Topic(String, TopicClass),
 }
 
 impl Left {
     fn note(&mut self, holder: Holder, sequence: Sequence) {
         let lowest = match holder {
             Holder::Device(device) => self.devices.entry(device).or_insert(sequence),
-            Holder::Template(template) => self.templates[template.index()].get_or_insert(sequence),
-            Holder::Topic(device, template) => {
-                self.topics.entry((device, template)).or_insert(sequence)
-            }
+            Holder::Class(class) => self.classes.of_mut(class).get_or_insert(sequence),
+            Holder::Topic(device, class) => self.topics.entry((device, class)).or_insert(sequence),
         };
         *lowest = sequence.min(*lowest);
     }
 
-    fn has(&self, device: &str, template: Template, sequence: Sequence) -> bool {
+    fn has(&self, device: &str, class: TopicClass, sequence: Sequence) -> bool {
         let of_topic = || {
             let mut topics = self.topics.iter();
-            topics.find(|((other, of), _)| other == device && *of == template)
+            topics.find(|((other, of), _)| other == device && *of == class)
         };
 
         let lowest = [
-            self.templates[template.index()],
+            *self.classes.of(class),
             self.devices.get(device).copied(),
             of_topic().map(|(_, lowest)| *lowest),
         ];
@@ -96,8 +94,13 @@ impl<T> Window<T> {
             && 2 * self.replayed.bytes < self.settings.bytes
     }
 
-    /// Leaves what fills the window and does not flow, and says how reading goes on.
-    pub fn make_room(&mut self, now: Instant) -> Vec<Reading> {
+    /// Leaves what fills the window and does not flow, and says how reading goes on. Which types are not read now, their source alone
+    /// knows: `is_paused`.
+    pub fn make_room(
+        &mut self,
+        now: Instant,
+        is_paused: impl Fn(PersonType) -> bool,
+    ) -> Vec<Reading> {
         self.full_since = if self.has_room() {
             None
         } else {
@@ -107,7 +110,7 @@ impl<T> Window<T> {
             self.leave_held_back(now.saturating_duration_since(since) >= STILL);
         }
 
-        let mut readings = self.bound_spans();
+        let mut readings = self.bound_spans(is_paused);
         readings.extend(self.take_up().map(Reading::Again));
         readings
     }
@@ -119,9 +122,9 @@ impl<T> Window<T> {
             .map(|since| since + STILL)
     }
 
-    /// Whether this record is to be left: others before it were, of its device or template.
-    pub(super) fn is_left(&self, entry: &Entry<T>, template: Template, sequence: Sequence) -> bool {
-        let is_left = self.left.has(&entry.device, template, sequence);
+    /// Whether this record is to be left: others before it were, of its device or class.
+    pub(super) fn is_left(&self, entry: &Entry<T>, class: TopicClass, sequence: Sequence) -> bool {
+        let is_left = self.left.has(&entry.device, class, sequence);
         is_left && entry.replayed == Replayed::No && !self.is_held(sequence)
     }
 
@@ -168,17 +171,17 @@ impl<T> Window<T> {
 
     /// All that are held back, each with its records that may be left.
     fn held_holders(&self, is_still: bool) -> Vec<(Holder, Vec<Sequence>)> {
-        let closed = Template::all().filter(|template| self.is_closed(*template));
-        let templates = closed.map(|template| {
-            let parked = self.parked[template.index()].iter();
-            (Holder::Template(template), self.to_be_left(parked))
+        let closed = TopicClass::all().filter(|class| self.is_closed(*class));
+        let classes = closed.map(|class| {
+            let parked = self.parked.of(class).iter();
+            (Holder::Class(class), self.to_be_left(parked))
         });
-        let topics = self.setbacks.waiting().map(|(device, template, waiting)| {
-            let holder = Holder::Topic(device.to_owned(), template);
+        let topics = self.setbacks.waiting().map(|(device, class, waiting)| {
+            let holder = Holder::Topic(device.to_owned(), class);
             (holder, self.to_be_left(waiting.iter()))
         });
 
-        templates
+        classes
             .chain(topics)
             .chain(self.held_devices(is_still))
             .filter(|(_, records): &(_, Vec<_>)| records.len() > 1)
@@ -226,32 +229,33 @@ impl<T> Window<T> {
             .rev()
             .for_each(|sequence| self.leave(sequence));
 
-        for (live, newest) in self.live.iter_mut().zip(&mut self.newest) {
+        for person_type in PersonType::ALL {
+            let live = self.live.of_mut(*person_type);
             live.retain(|sequence| *sequence < from || self.entries.contains_key(sequence));
-            *newest = live.last().copied().unwrap_or(from);
+            *self.newest.of_mut(*person_type) = live.last().copied().unwrap_or(from);
         }
         Some(from)
     }
 
     fn has_spent(&self) -> bool {
         let mut topics = self.left.topics.keys();
-        Template::all().any(|template| self.has_spent_template(template))
+        TopicClass::all().any(|class| self.has_spent_class(class))
             || self.left.devices.keys().any(|device| self.is_spent(device))
-            || topics.any(|(device, template)| self.is_spent_topic(device, *template))
+            || topics.any(|(device, class)| self.is_spent_topic(device, *class))
     }
 
-    fn has_spent_template(&self, template: Template) -> bool {
-        self.left.templates[template.index()].is_some() && !self.has_parked(template)
+    fn has_spent_class(&self, class: TopicClass) -> bool {
+        self.left.classes.of(class).is_some() && !self.has_parked(class)
     }
 
     /// The lowest that was left of what flows. Devices and topics come along before they are spent, or each would have the same read
     /// once more.
     fn take_flowing(&mut self) -> Option<Sequence> {
-        let spent = Template::all().filter(|template| self.has_spent_template(*template));
+        let spent = TopicClass::all().filter(|class| self.has_spent_class(*class));
         let spent: Vec<_> = spent.collect();
         let spent = spent
             .into_iter()
-            .filter_map(|template| self.left.templates[template.index()].take());
+            .filter_map(|class| self.left.classes.of_mut(class).take());
         let lowest = spent.min();
 
         let (devices, held): (HashMap<_, _>, _) = std::mem::take(&mut self.left.devices)
@@ -261,8 +265,8 @@ impl<T> Window<T> {
 
         let (topics, held): (HashMap<_, _>, _) = std::mem::take(&mut self.left.topics)
             .into_iter()
-            .partition(|((device, template), _)| {
-                self.is_spent_topic(device, *template) || !self.is_stopped_topic(device, *template)
+            .partition(|((device, class), _)| {
+                self.is_spent_topic(device, *class) || !self.is_stopped_topic(device, *class)
             });
         self.left.topics = held;
 
@@ -274,38 +278,30 @@ impl<T> Window<T> {
         entry.attempts == 0 && entry.replayed == Replayed::No && !self.is_held(sequence)
     }
 
-    fn bound_spans(&mut self) -> Vec<Reading> {
-        let mut readings = Vec::new();
-        for person_type in PersonType::ALL {
-            let (span, unread) = (
-                self.span(*person_type),
-                self.unread[usize::from(person_type.number())],
-            );
-            let reading = match unread {
+    fn bound_spans(&self, is_paused: impl Fn(PersonType) -> bool) -> Vec<Reading> {
+        let reading = |person_type: &PersonType| {
+            let span = self.span(*person_type);
+            match is_paused(*person_type) {
                 false if span >= SPAN_HELD && self.is_past_held(*person_type) => {
-                    Reading::Pause(*person_type)
+                    Some(Reading::Pause(*person_type))
                 }
-                true if span < SPAN_HELD / 2 => Reading::Resume(*person_type),
-                _ => continue,
-            };
-
-            self.unread[usize::from(person_type.number())] = matches!(reading, Reading::Pause(_));
-            readings.push(reading);
-        }
-        readings
+                true if span < SPAN_HELD / 2 => Some(Reading::Resume(*person_type)),
+                _ => None,
+            }
+        };
+        PersonType::ALL.iter().filter_map(reading).collect()
     }
 
     /// From the oldest of a type that has no answer to the newest that was read.
     fn span(&self, person_type: PersonType) -> u64 {
-        let number = usize::from(person_type.number());
-        self.live[number]
-            .first()
-            .map_or(0, |oldest| self.newest[number].0.saturating_sub(oldest.0))
+        let newest = self.newest.of(person_type).0;
+        let oldest = self.live.of(person_type).first();
+        oldest.map_or(0, |oldest| newest.saturating_sub(oldest.0))
     }
 
     /// Whether the oldest of a type is one that does not flow.
     fn is_past_held(&self, person_type: PersonType) -> bool {
-        let Some(oldest) = self.live[usize::from(person_type.number())].first() else {
+        let Some(oldest) = self.live.of(person_type).first() else {
             return false;
         };
         self.entries
@@ -323,8 +319,9 @@ impl<T> Window<T> {
             .is_some_and(|entry| entry.replayed == Replayed::No)
     }
 
-    fn has_parked(&self, template: Template) -> bool {
-        self.parked[template.index()]
+    fn has_parked(&self, class: TopicClass) -> bool {
+        self.parked
+            .of(class)
             .iter()
             .any(|sequence| self.is_live(*sequence) && !self.is_held(*sequence))
     }
@@ -337,9 +334,9 @@ impl<T> Window<T> {
     }
 
     /// Whether nothing live of this topic waits here for another try, or is being tried.
-    fn is_spent_topic(&self, device: &str, template: Template) -> bool {
-        let is_tried = |(sequence, of): (&Sequence, &Template)| {
-            let entry = self.entries.get(sequence).filter(|_| *of == template);
+    fn is_spent_topic(&self, device: &str, class: TopicClass) -> bool {
+        let is_tried = |(sequence, of): (&Sequence, &TopicClass)| {
+            let entry = self.entries.get(sequence).filter(|_| *of == class);
             entry.is_some_and(|entry| entry.device == device)
         };
         if self.submitted.iter().any(is_tried) {
@@ -348,7 +345,7 @@ impl<T> Window<T> {
 
         let mut waiting = self.setbacks.waiting();
         !waiting.any(|(other, of, waiting)| {
-            let is_it = other == device && of == template;
+            let is_it = other == device && of == class;
             is_it && !self.to_be_left(waiting.iter()).is_empty()
         })
     }

@@ -81,9 +81,9 @@ impl<T> Window<T> {
                 }
                 self.resubmitted.remove(&sequence);
             }
-            State::Parked(template) => {
-                if !self.parked[template.index()].remove(&sequence) {
-                    self.setbacks.remove(&entry.device, template, sequence);
+            State::Parked(class) => {
+                if !self.parked.of_mut(class).remove(&sequence) {
+                    self.setbacks.remove(&entry.device, class, sequence);
                 }
             }
             State::Waiting(Some(until)) | State::Retrying(until) => {

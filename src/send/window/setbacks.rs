@@ -2,12 +2,12 @@
 //!
 //! Promises: for the first few tries the whole device waits, so that its order holds. From then on the topic waits alone, with its
 //! own records in order, and only the lowest of them is tried. Remembered over sessions. Deliberately decides nothing about whole
-//! templates: that is `flow`.
+//! classes: that is `flow`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use super::template::Template;
+use super::topic_class::{ByTopicClass, TopicClass};
 use boxbridge_event::Sequence;
 
 /// A destination that is over its quota for a moment takes the second or third try, after 1 and 3 s. The alerts of a device do not wait
@@ -26,9 +26,9 @@ pub(super) struct Setbacks {
     devices: HashMap<String, Vec<Setback>>,
 }
 
-/// Of one template on one device.
+/// Of one class on one device.
 struct Setback {
-    template: Template,
+    class: TopicClass,
     tries: u32,
     since: Instant,
     /// The next try.
@@ -44,9 +44,9 @@ enum Holds {
 }
 
 impl Setback {
-    fn new(template: Template, now: Instant) -> Setback {
+    fn new(class: TopicClass, now: Instant) -> Setback {
         Setback {
-            template,
+            class,
             tries: 0,
             since: now,
             again: now,
@@ -82,15 +82,13 @@ impl Setbacks {
     }
 
     /// A record of this topic was refused for now; when it is tried again.
-    pub fn refused(&mut self, device: &str, template: Template, now: Instant) -> Instant {
+    pub fn refused(&mut self, device: &str, class: TopicClass, now: Instant) -> Instant {
         self.forget_old(now);
 
         let setbacks = self.devices.entry(device.to_owned()).or_default();
-        let place = setbacks
-            .iter()
-            .position(|setback| setback.template == template);
+        let place = setbacks.iter().position(|setback| setback.class == class);
         let mut setback = place.map_or_else(
-            || Setback::new(template, now),
+            || Setback::new(class, now),
             |place| setbacks.swap_remove(place),
         );
         setback.refused(now);
@@ -101,28 +99,28 @@ impl Setbacks {
     }
 
     /// The topic takes records: what waited for it.
-    pub fn taken(&mut self, device: &str, template: Template) -> BTreeSet<Sequence> {
-        match self.end(device, |setback| setback.template == template) {
+    pub fn taken(&mut self, device: &str, class: TopicClass) -> BTreeSet<Sequence> {
+        match self.end(device, |setback| setback.class == class) {
             Some(Holds::Topic(waiting)) => waiting,
             Some(Holds::Device) | None => BTreeSet::new(),
         }
     }
 
     /// The record that was refused is gone. Where it alone was known to be refused, nothing is known any more; else the next is tried.
-    pub fn gone(&mut self, device: &str, template: Template, now: Instant) {
+    pub fn gone(&mut self, device: &str, class: TopicClass, now: Instant) {
         self.end(device, |setback| {
-            setback.template == template && setback.waiting().is_none()
+            setback.class == class && setback.waiting().is_none()
         });
-        if let Some(setback) = self.get_mut(device, template) {
+        if let Some(setback) = self.get_mut(device, class) {
             setback.again = now;
         }
     }
 
-    /// The template waits as a whole: what waited for its single topics.
-    pub fn give_up(&mut self, template: Template) -> BTreeSet<Sequence> {
+    /// The class waits as a whole: what waited for its single topics.
+    pub fn give_up(&mut self, class: TopicClass) -> BTreeSet<Sequence> {
         let mut waiting = BTreeSet::new();
         self.devices.retain(|_, setbacks| {
-            let of_it = setbacks.extract_if(.., |setback| setback.template == template);
+            let of_it = setbacks.extract_if(.., |setback| setback.class == class);
             waiting.extend(
                 of_it
                     .filter_map(|setback| setback.waiting().cloned())
@@ -134,26 +132,26 @@ impl Setbacks {
     }
 
     /// Whether this topic waits alone.
-    pub fn is_aside(&self, device: &str, template: Template) -> bool {
-        self.get(device, template)
+    pub fn is_aside(&self, device: &str, class: TopicClass) -> bool {
+        self.get(device, class)
             .is_some_and(|setback| setback.waiting().is_some())
     }
 
-    pub fn has(&self, device: &str, template: Template) -> bool {
-        self.get(device, template).is_some()
+    pub fn has(&self, device: &str, class: TopicClass) -> bool {
+        self.get(device, class).is_some()
     }
 
-    /// Templates with which some device has a setback, by index.
-    pub fn troubled(&self) -> [bool; Template::COUNT] {
-        let mut troubled = [false; Template::COUNT];
+    /// Classes with which some device has a setback.
+    pub fn troubled(&self) -> ByTopicClass<bool> {
+        let mut troubled = ByTopicClass::default();
         self.all()
-            .for_each(|(_, setback)| troubled[setback.template.index()] = true);
+            .for_each(|(_, setback)| *troubled.of_mut(setback.class) = true);
         troubled
     }
 
-    /// On how many devices this template is refused, and how many records wait for it alone.
-    pub fn count(&self, template: Template) -> (usize, usize) {
-        self.of(template)
+    /// On how many devices this class is refused, and how many records wait for it alone.
+    pub fn count(&self, class: TopicClass) -> (usize, usize) {
+        self.of(class)
             .fold((0, 0), |(devices, records), (_, setback)| {
                 let waiting = setback.waiting().map_or(0, BTreeSet::len);
                 (devices + 1, records + waiting)
@@ -161,8 +159,8 @@ impl Setbacks {
     }
 
     /// Takes in a record of a topic that waits alone; false where it does not.
-    pub fn put(&mut self, device: &str, template: Template, sequence: Sequence) -> bool {
-        let setback = self.get_mut(device, template);
+    pub fn put(&mut self, device: &str, class: TopicClass, sequence: Sequence) -> bool {
+        let setback = self.get_mut(device, class);
         match setback.map(|setback| &mut setback.holds) {
             Some(Holds::Topic(waiting)) => {
                 waiting.insert(sequence);
@@ -172,27 +170,27 @@ impl Setbacks {
         }
     }
 
-    pub fn remove(&mut self, device: &str, template: Template, sequence: Sequence) {
+    pub fn remove(&mut self, device: &str, class: TopicClass, sequence: Sequence) {
         if let Some(Setback {
             holds: Holds::Topic(waiting),
             ..
-        }) = self.get_mut(device, template)
+        }) = self.get_mut(device, class)
         {
             waiting.remove(&sequence);
         }
     }
 
     /// What waits for each topic that waits alone.
-    pub fn waiting(&self) -> impl Iterator<Item = (&str, Template, &BTreeSet<Sequence>)> {
+    pub fn waiting(&self) -> impl Iterator<Item = (&str, TopicClass, &BTreeSet<Sequence>)> {
         self.all()
-            .filter_map(|(device, setback)| Some((device, setback.template, setback.waiting()?)))
+            .filter_map(|(device, setback)| Some((device, setback.class, setback.waiting()?)))
     }
 
     /// The lowest record of each topic that waits alone and is to be tried again.
-    pub fn due(&self, now: Instant) -> impl Iterator<Item = (Template, Sequence)> {
+    pub fn due(&self, now: Instant) -> impl Iterator<Item = (TopicClass, Sequence)> {
         self.all()
             .filter(move |(_, setback)| setback.again <= now)
-            .filter_map(|(_, setback)| Some((setback.template, *setback.waiting()?.first()?)))
+            .filter_map(|(_, setback)| Some((setback.class, *setback.waiting()?.first()?)))
     }
 
     /// The next tries of topics that wait alone. Where a device waits, its record has a deadline of its own.
@@ -235,19 +233,19 @@ impl Setbacks {
         Some(ended.holds)
     }
 
-    fn get(&self, device: &str, template: Template) -> Option<&Setback> {
+    fn get(&self, device: &str, class: TopicClass) -> Option<&Setback> {
         let mut setbacks = self.devices.get(device)?.iter();
-        setbacks.find(|setback| setback.template == template)
+        setbacks.find(|setback| setback.class == class)
     }
 
-    fn get_mut(&mut self, device: &str, template: Template) -> Option<&mut Setback> {
+    fn get_mut(&mut self, device: &str, class: TopicClass) -> Option<&mut Setback> {
         let mut setbacks = self.devices.get_mut(device)?.iter_mut();
-        setbacks.find(|setback| setback.template == template)
+        setbacks.find(|setback| setback.class == class)
     }
 
-    fn of(&self, template: Template) -> impl Iterator<Item = (&str, &Setback)> {
+    fn of(&self, class: TopicClass) -> impl Iterator<Item = (&str, &Setback)> {
         self.all()
-            .filter(move |(_, setback)| setback.template == template)
+            .filter(move |(_, setback)| setback.class == class)
     }
 
     fn all(&self) -> impl Iterator<Item = (&str, &Setback)> {

@@ -1,14 +1,14 @@
 //! Which record a connection dies on, where the other side's only way to say no is to hang up.
 //!
 //! Promises: a record is condemned only if the connection died on it alone three times, each time promptly and with the destination there again at
-//! once, and before the last another of its template had passed: an outage, however often it comes, condemns and pauses nobody. A line that was seen
+//! once, and before the last another of its class had passed: an outage, however often it comes, condemns and pauses nobody. A line that was seen
 //! to break by itself has to break once more for each time. Whatever is under suspicion is tried alone and holds back nobody else. Deliberately
 //! acquits for a single pass, and forgets all with the process: what kills, kills again, and costs the same few connections.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::template::Template;
+use super::topic_class::TopicClass;
 use boxbridge_event::Sequence;
 
 mod gate;
@@ -39,23 +39,23 @@ pub enum Blame {
     Record,
 }
 
-/// What is to be said of a template, once it is sure.
+/// What is to be said of a class, once it is sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finding {
     /// One record kills: it is held back, it alone.
     Held,
-    /// Several do: the template waits, as for a missing permission.
+    /// Several do: the class waits, as for a missing permission.
     Paused,
 }
 
-/// A record that is to be alone in the session, or the template of which one is to be.
+/// A record that is to be alone in the session, or the class of which one is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
     Of(Sequence),
-    /// The lowest of this template that has not killed yet, else the one that has killed least.
-    Another(Template),
+    /// The lowest of this class that has not killed yet, else the one that has killed least.
+    Another(TopicClass),
     /// The same, only where there is one that has not killed yet.
-    Successor(Template),
+    Successor(TopicClass),
 }
 
 #[derive(Default)]
@@ -65,7 +65,7 @@ pub(super) struct Suspicion {
     /// How many may be in flight; `None` = as many as the window has.
     trust: Option<usize>,
     marks: HashMap<Sequence, Mark>,
-    gates: BTreeMap<Template, Gate>,
+    gates: BTreeMap<TopicClass, Gate>,
     condemned: BTreeSet<Sequence>,
     /// Records that were answered.
     answered: u64,
@@ -78,7 +78,7 @@ pub(super) struct Suspicion {
 #[derive(Clone, Copy, Debug)]
 pub struct Victim {
     pub sequence: Sequence,
-    pub template: Template,
+    pub class: TopicClass,
     pub submitted_at: Instant,
 }
 
@@ -92,10 +92,10 @@ struct Mark {
 /// A death of one record alone, to be judged by what the next attempt to connect finds.
 #[derive(Clone, Copy, Debug)]
 struct Death {
-    template: Template,
+    class: TopicClass,
     sequence: Sequence,
     is_prompt: bool,
-    /// Others had passed since the last death of its template.
+    /// Others had passed since the last death of its class.
     among_the_living: bool,
 }
 
@@ -112,9 +112,9 @@ impl Suspicion {
             .any(|gate| gate.killers.contains_key(&sequence))
     }
 
-    /// Whether records of this template wait for a trial to pass.
-    pub fn closes(&self, template: Template) -> bool {
-        self.gates.get(&template).is_some_and(|gate| !gate.is_open)
+    /// Whether records of this class wait for a trial to pass.
+    pub fn closes(&self, class: TopicClass) -> bool {
+        self.gates.get(&class).is_some_and(|gate| !gate.is_open)
     }
 
     /// Whether the record is to be set aside when it is read again.
@@ -122,19 +122,19 @@ impl Suspicion {
         self.condemned.contains(&sequence)
     }
 
-    /// Records that are held back, of templates that do not wait as a whole.
-    pub fn held(&self) -> impl Iterator<Item = (Template, usize)> {
+    /// Records that are held back, of classes that do not wait as a whole.
+    pub fn held(&self) -> impl Iterator<Item = (TopicClass, usize)> {
         let held = self
             .gates
             .iter()
             .filter(|(_, gate)| gate.said != Some(Finding::Paused));
-        held.map(|(template, gate)| (*template, gate.killers.len()))
+        held.map(|(class, gate)| (*class, gate.killers.len()))
     }
 
-    /// The records held back of a template, in the order in which they are tried.
-    pub fn killers(&self, template: Template) -> Vec<Sequence> {
+    /// The records held back of a class, in the order in which they are tried.
+    pub fn killers(&self, class: TopicClass) -> Vec<Sequence> {
         self.gates
-            .get(&template)
+            .get(&class)
             .map_or_else(Vec::new, Gate::by_deaths)
     }
 
@@ -155,13 +155,13 @@ impl Suspicion {
         gates.sort_by_key(|(_, gate)| gate.until);
 
         let trial =
-            |(template, gate): (&Template, &Gate)| match (gate.is_open, self.due(gate) <= now) {
+            |(class, gate): (&TopicClass, &Gate)| match (gate.is_open, self.due(gate) <= now) {
                 (true, true) => gate
                     .by_deaths()
                     .first()
                     .map(|sequence| Trial::Of(*sequence)),
-                (false, true) => Some(Trial::Another(*template)),
-                (false, false) if gate.killers.len() == 1 => Some(Trial::Successor(*template)),
+                (false, true) => Some(Trial::Another(*class)),
+                (false, false) if gate.killers.len() == 1 => Some(Trial::Successor(*class)),
                 (_, false) => None,
             };
         gates.into_iter().filter_map(trial).collect()
@@ -201,10 +201,10 @@ impl Suspicion {
     }
 
     fn death_of(&mut self, victim: Victim, now: Instant) -> Death {
-        let gate = self.gates.get_mut(&victim.template);
+        let gate = self.gates.get_mut(&victim.class);
         let last = gate.map(|gate| std::mem::replace(&mut gate.answered_before, self.answered));
         Death {
-            template: victim.template,
+            class: victim.class,
             sequence: victim.sequence,
             is_prompt: now.saturating_duration_since(victim.submitted_at) < PROMPT,
             among_the_living: last.is_some_and(|answered_before| self.answered > answered_before),
@@ -213,12 +213,12 @@ impl Suspicion {
 
     fn death_alone(&mut self, death: Death, now: Instant) -> Blame {
         let Death {
-            template, sequence, ..
+            class, sequence, ..
         } = death;
         // It kills under another topic now: what it did under the first says nothing of this one.
         self.gates
-            .retain(|other, gate| *other == template || gate.outlives(sequence));
-        let gate = self.gates.get_mut(&template);
+            .retain(|other, gate| *other == class || gate.outlives(sequence));
+        let gate = self.gates.get_mut(&class);
         if let Some(gate) = gate.filter(|gate| gate.killers.contains_key(&sequence)) {
             return killed_again(gate, death, now);
         }
@@ -234,7 +234,7 @@ impl Suspicion {
     }
 
     fn suspect(&mut self, death: Death, deaths: Deaths, now: Instant) -> Blame {
-        let gate = self.gates.entry(death.template);
+        let gate = self.gates.entry(death.class);
         let gate = gate.or_insert_with(|| Gate::new(now, self.answered));
         gate.add(death.sequence, deaths);
 
@@ -253,7 +253,7 @@ impl Suspicion {
         let Some(death) = self.last_death.take() else {
             return;
         };
-        let gate = self.gates.get_mut(&death.template);
+        let gate = self.gates.get_mut(&death.class);
         let is_open = gate.as_ref().is_some_and(|gate| gate.is_open);
         let killer = gate.and_then(|gate| gate.killers.get_mut(&death.sequence));
         let mark = self.marks.get_mut(&death.sequence);
@@ -271,13 +271,13 @@ impl Suspicion {
     }
 
     /// The destination is there; what its last death says now.
-    pub fn reached(&mut self, now: Instant) -> Option<(Template, Finding)> {
+    pub fn reached(&mut self, now: Instant) -> Option<(TopicClass, Finding)> {
         self.listens_until = Some(now + LISTEN);
         let death = self.last_death.take();
         let death = death.filter(|death| death.among_the_living)?;
 
         let needed = DEATHS_BEFORE_CONDEMNATION + self.accidents_since(now);
-        let gate = self.gates.get_mut(&death.template)?;
+        let gate = self.gates.get_mut(&death.class)?;
         gate.is_established = true;
         if gate.is_open {
             let is_proven = |deaths: &Deaths| {
@@ -294,7 +294,7 @@ impl Suspicion {
         } else {
             Finding::Held
         };
-        (gate.said.replace(finding) < Some(finding)).then_some((death.template, finding))
+        (gate.said.replace(finding) < Some(finding)).then_some((death.class, finding))
     }
 
     fn accident(&mut self, now: Instant) {
@@ -324,8 +324,8 @@ impl Suspicion {
         self.trust = self.trust.map(|trust| trust.saturating_add(1));
     }
 
-    /// A record was taken: its template is none that is refused.
-    pub fn taken(&mut self, sequence: Sequence, template: Template, now: Instant) {
+    /// A record was taken: its class is none that is refused.
+    pub fn taken(&mut self, sequence: Sequence, class: TopicClass, now: Instant) {
         let died_alone = self
             .marks
             .get(&sequence)
@@ -334,7 +334,7 @@ impl Suspicion {
             self.accident(now);
         }
 
-        let gate = self.gates.get_mut(&template);
+        let gate = self.gates.get_mut(&class);
         if let Some(gate) = gate.filter(|gate| !gate.is_open) {
             gate.open(now);
         }

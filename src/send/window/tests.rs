@@ -57,6 +57,11 @@ fn admit_of(window: &mut Window<()>, sequence: u64, device: &str, person_type: P
     window.admit(traits, Awaits::Nothing, (), at(Instant::now()));
 }
 
+/// Where the source leaves no type unread.
+fn make_room(window: &mut Window<()>, now: Instant) -> Vec<Reading> {
+    window.make_room(now, |_| false)
+}
+
 fn refuse(window: &mut Window<()>, sequence: u64, reason: Reason, now: Instant) -> bool {
     match window.refused(Sequence(sequence), reason, now) {
         Consequence::SetAside => {

@@ -8,8 +8,10 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, OnceLock, mpsc};
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// A busy machine is no broken promise: this bounds what hangs.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -178,6 +180,6 @@ fn keeper_spawn(command: Command) -> std::process::Child {
         Mutex::new(jobs)
     });
     let (reply, answer) = mpsc::channel();
-    keeper.lock().unwrap().send((command, reply)).unwrap();
+    keeper.lock().send((command, reply)).unwrap();
     answer.recv().unwrap().unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use boxbridge_event::{EventId, Feed};
 use boxbridge_proof::simulate::{self, Entry, FirmwareMix, Options, Outcome};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,7 @@ async fn take(State(taken): State<Taken>, body: axum::body::Bytes) -> String {
             .as_str()
             .or(event["simulate_id"].as_str())
             .unwrap();
-        taken.0.lock().unwrap().push(marker.to_owned());
+        taken.0.lock().push(marker.to_owned());
     };
     let id = |number: usize| EventId([u8::try_from(number).unwrap_or_default(); 16]);
     match &event {
@@ -110,7 +111,7 @@ async fn every_event_that_is_sent_stands_in_the_ledger_with_its_answer() {
         .iter()
         .map(|entry| entry.marker.to_string())
         .collect();
-    assert_eq!(markers, taken.0.lock().unwrap().iter().cloned().collect());
+    assert_eq!(markers, taken.0.lock().iter().cloned().collect());
     assert_eq!(markers.len(), 525);
     assert_eq!(
         entries.iter().map(|entry| entry.marker.number).max(),
@@ -144,7 +145,7 @@ async fn a_devices_events_arrive_in_the_order_of_their_sequence() {
     };
     send(options).await;
     let entries = read(&ledger);
-    let arrived = taken.0.lock().unwrap().clone();
+    let arrived = taken.0.lock().clone();
     for device in entries
         .iter()
         .map(|entry| &entry.device)
@@ -254,7 +255,7 @@ async fn a_run_that_is_stopped_tells_what_was_sent_until_then() {
         ..patient(receiver(taking(&taken)).await)
     };
     let run = tokio::spawn(simulate::run_until(options, stop.clone()));
-    while taken.0.lock().unwrap().is_empty() {
+    while taken.0.lock().is_empty() {
         tokio::task::yield_now().await;
     }
     stop.cancel();

@@ -2,9 +2,11 @@
 //! a disk that answers nothing is never given up.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use boxbridge::queue::{Entry, Queue, ROTTEN, Settings, inspect};
 use boxbridge::system::disk::Disk;
@@ -32,7 +34,7 @@ impl Sectors {
         let sectors = self.clone();
         Disk::default().with_bad_places(move |path, range| {
             let is_bad = || {
-                let bad = sectors.bad.lock().unwrap();
+                let bad = sectors.bad.lock();
                 bad.iter().any(|bad| {
                     bad.file == path && bad.place.is_none_or(|place| range.contains(&place))
                 })
@@ -46,14 +48,14 @@ impl Sectors {
     }
 
     fn break_at(&self, file: &Path, place: Option<u64>) {
-        self.bad.lock().unwrap().push(Bad {
+        self.bad.lock().push(Bad {
             file: file.to_owned(),
             place,
         });
     }
 
     fn heal(&self) {
-        self.bad.lock().unwrap().clear();
+        self.bad.lock().clear();
     }
 }
 

@@ -1,8 +1,10 @@
 //! The empty group behind the last one: it comes for every group, whatever there is no room for, and never twice.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+
+use parking_lot::Mutex;
 
 use boxbridge::queue::{AppendError, Entry};
 use boxbridge::system::disk::{Call, Disk};
@@ -35,7 +37,7 @@ fn disk(
             .into_owned();
         if call == Call::Write && name.starts_with("segment-") {
             counted.writes.fetch_add(1, Ordering::SeqCst);
-            counted.last.lock().unwrap().clone_from(&name);
+            counted.last.lock().clone_from(&name);
         }
         if !counted.is_failing.load(Ordering::SeqCst) || !fails(call, &name) {
             return Ok(());
@@ -60,7 +62,7 @@ async fn an_index_that_cannot_be_written_does_not_make_the_log_grow() {
     counted.is_failing.store(true, Ordering::SeqCst);
     for number in 1.. {
         step(queue.append(large(number))).await.unwrap();
-        if *counted.last.lock().unwrap() == "segment-0000000002" {
+        if *counted.last.lock() == "segment-0000000002" {
             break;
         }
     }

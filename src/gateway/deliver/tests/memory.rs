@@ -1,9 +1,10 @@
 //! A source of records that is nothing but a list in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::gateway::Records;
@@ -37,7 +38,7 @@ pub(super) struct Reader {
 
 impl Memory {
     pub(super) fn append(&self, event: &Event, pictures: Vec<Picture>) {
-        let mut list = self.0.list.lock().unwrap();
+        let mut list = self.0.list.lock();
         let record = Record {
             sequence: Sequence(list.records.len() as u64 + 1),
             received_at: Timestamp::now(),
@@ -66,7 +67,7 @@ impl Memory {
 
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        for outcome in self.0.list.lock().unwrap().outcomes.values() {
+        for outcome in self.0.list.lock().outcomes.values() {
             match outcome {
                 Outcome::Delivered => tally.delivered += 1,
                 Outcome::SetAside => tally.set_aside += 1,
@@ -81,7 +82,7 @@ impl Memory {
 
 impl Reader {
     fn read(&mut self) -> Option<Record> {
-        let list = self.memory.0.list.lock().unwrap();
+        let list = self.memory.0.list.lock();
         let unread = list.records.iter().enumerate().skip(self.next);
         let (place, record) = unread
             .filter(|(_, record)| !list.outcomes.contains_key(&record.sequence))
@@ -117,20 +118,17 @@ impl Records for Reader {
         self.paused.push(person_type);
     }
 
+    fn is_paused(&self, person_type: PersonType) -> bool {
+        self.paused.contains(&person_type)
+    }
+
     fn resume(&mut self, person_type: PersonType) {
         self.paused.retain(|paused| *paused != person_type);
         self.next = 0;
     }
 
     fn settle(&mut self, sequence: Sequence, _verdict: PictureVerdict, outcome: Outcome) {
-        let before = self
-            .memory
-            .0
-            .list
-            .lock()
-            .unwrap()
-            .outcomes
-            .insert(sequence, outcome);
+        let before = self.memory.0.list.lock().outcomes.insert(sequence, outcome);
         assert_eq!(before, None, "{sequence} ends twice");
     }
 }

@@ -1,8 +1,10 @@
 //! A destination that takes, refuses or hangs up on what it is sent, as it is told.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::send::window::Limits;
 use crate::send::{Answer, ConnectError, Destination, Lost, Reason, Rejection, Session};
@@ -75,11 +77,7 @@ impl Session for Line {
         };
         match (self.moody.mood)(&sent) {
             Mood::Takes => {
-                self.moody
-                    .taken
-                    .lock()
-                    .unwrap()
-                    .push((sent, Instant::now()));
+                self.moody.taken.lock().push((sent, Instant::now()));
                 Ok(Answer::Acknowledged {
                     sequence,
                     heard: true,

@@ -49,7 +49,7 @@ impl Drop for Rig {
     }
 }
 
-fn event(number: i64, person_type: PersonType, device: &str) -> Event {
+pub(super) fn event(number: i64, person_type: PersonType, device: &str) -> Event {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.to_be_bytes());
     let text = serde_json::json!({
@@ -220,7 +220,7 @@ impl Rig {
             let tally = self.tally();
             let taken = self.taken().len() as u64;
             if (taken, tally.set_aside) == (delivered, set_aside) {
-                let last = self.moody.taken.lock().unwrap().last().map(|(_, at)| *at);
+                let last = self.moody.taken.lock().last().map(|(_, at)| *at);
                 return last.map_or(Duration::ZERO, |last| last - self.started);
             }
             assert!(
@@ -268,7 +268,6 @@ impl Rig {
         self.moody
             .taken
             .lock()
-            .unwrap()
             .iter()
             .map(|(sent, _)| sent.clone())
             .collect()

@@ -1,8 +1,27 @@
 //! The same delivery over two sources of records: the disk log, and a plain list in memory.
 
-use super::rig::Source;
+use super::memory::Memory;
+use super::rig::{PATIENCE, Source, event};
 use super::*;
+use crate::gateway::{Backlog, Records as _};
+use crate::send::window::Poison;
 use crate::system::disk::Disk;
+use boxbridge_config::{Config, Layers};
+use boxbridge_event::Sequence;
+
+#[tokio::test]
+async fn a_window_with_room_reads_every_type_whatever_its_source_had_left_unread() {
+    let memory = Memory::default();
+    memory.append(&event(1, EMPLOYEE, "gate"), Vec::new());
+    let mut source = memory.reader();
+    source.pause(EMPLOYEE);
+
+    let config = Config::load(&Layers::default()).unwrap();
+    let mut backlog = Backlog::new(source, &config.send, Poison::Possible);
+    backlog.make_room(Instant::now());
+    let read = tokio::time::timeout(PATIENCE, backlog.next()).await;
+    assert_eq!(read.expect("it is read").sequence, Sequence(1));
+}
 
 fn sources() -> [Source; 2] {
     [Source::DiskLog(Disk::default()), Source::Memory]

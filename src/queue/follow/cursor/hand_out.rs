@@ -30,7 +30,7 @@ impl Cursor {
 
     fn hand_out_replayed(&mut self) -> Option<Record> {
         while let Some(record) = self.next_replayed() {
-            if self.is_paused(&record) {
+            if self.is_paused(record.person_type) {
                 // It comes when its type does.
                 let replayed = self.replayed.as_mut()?;
                 replayed.items.push_front(Item::Record(record));
@@ -58,11 +58,6 @@ impl Cursor {
             }
         }
         None
-    }
-
-    fn is_paused(&self, record: &Record) -> bool {
-        let mut paused = self.paused.iter();
-        paused.any(|(person_type, _)| *person_type == record.person_type)
     }
 
     fn was_answered(&self, record: &Record) -> bool {

@@ -1,4 +1,4 @@
-//! A template of which a record kills the connection: its killers, and when one of them is tried again.
+//! A class of which a record kills the connection: its killers, and when one of them is tried again.
 //!
 //! Deliberately judges nothing: `suspicion` does.
 
@@ -11,9 +11,9 @@ use boxbridge_event::Sequence;
 /// Between two trials of what kills; doubled up to the last.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(60);
-/// So many killers of a template, and the pause does not grow yet: they may be neighbours, sent by one odd device.
+/// So many killers of a class, and the pause does not grow yet: they may be neighbours, sent by one odd device.
 const NEIGHBOURS: usize = 4;
-/// Killers remembered per template. With more in a row than this a template has only its pauses.
+/// Killers remembered per class. With more in a row than this a class has only its pauses.
 const KILLERS_MAX: usize = 64;
 
 /// Deaths of one record alone.
@@ -49,7 +49,7 @@ pub(super) struct Gate {
     pause: Duration,
     /// It killed while others passed: it is not the destination.
     pub is_established: bool,
-    /// Another record of the template has passed: the template flows, its killers do not.
+    /// Another record of the class has passed: the class flows, its killers do not.
     pub is_open: bool,
     /// How many records had been answered when one of it last killed.
     pub answered_before: u64,
@@ -106,7 +106,7 @@ impl Gate {
         }
     }
 
-    /// Another record of the template has passed.
+    /// Another record of the class has passed.
     pub fn open(&mut self, now: Instant) {
         self.is_open = true;
         self.until = now;

@@ -39,7 +39,7 @@ fn behind_a_refused_record_of_one_type_thousands_of_another_leave_room_and_come_
     submit_all(&mut window);
     assert!(!refuse(&mut window, 1, Reason::Passing, now));
     let next = fill(&mut window, 2, "gate", PersonType::Stranger, now);
-    assert_eq!(window.make_room(now), [], "nothing is read again yet");
+    assert_eq!(make_room(&mut window, now), [], "nothing is read again yet");
     assert!(window.has_room());
     assert_eq!(
         window.attempts(Sequence(1)).0,
@@ -60,7 +60,7 @@ fn behind_a_refused_record_of_one_type_thousands_of_another_leave_room_and_come_
             .iter()
             .for_each(|sequence| _ = window.taken(Sequence(*sequence), now));
         order.extend(taken);
-        again = window.make_room(now);
+        again = make_room(&mut window, now);
     }
     assert!(
         order.iter().copied().eq(1..=order.len() as u64),
@@ -110,7 +110,7 @@ fn a_full_window_that_waits_for_one_devices_pictures_lets_another_device_pass() 
     let now = Instant::now();
     window.admit(record(1, "gate"), Awaits::Pictures, (), at(now));
     let next = fill(&mut window, 2, "gate", PersonType::Stranger, now);
-    assert_eq!(window.make_room(now), []);
+    assert_eq!(make_room(&mut window, now), []);
     assert!(
         !window.has_room(),
         "a slow store is no reason to read the log twice"
@@ -118,7 +118,7 @@ fn a_full_window_that_waits_for_one_devices_pictures_lets_another_device_pass() 
     let Some(moment) = window.next_moment(now) else {
         panic!("it never looks again")
     };
-    assert_eq!(window.make_room(moment), []);
+    assert_eq!(make_room(&mut window, moment), []);
     admit(&mut window, next, "door");
     assert_eq!(submit_all(&mut window), [next]);
 }
@@ -129,12 +129,12 @@ fn a_late_topic_that_is_paused_leaves_room_for_the_live_one_and_follows_once_it_
     let now = Instant::now();
     refused_topics::refuse_topic(&mut window, now);
     for sequence in 12..1_000 {
-        window.make_room(now);
+        make_room(&mut window, now);
         assert!(window.has_room(), "{sequence}");
         admit(&mut window, sequence, "gate");
         submit_all(&mut window);
     }
-    window.make_room(now);
+    make_room(&mut window, now);
     window.admit(
         Traits {
             act_before: Some(Timestamp(60_000)),
@@ -149,7 +149,7 @@ fn a_late_topic_that_is_paused_leaves_room_for_the_live_one_and_follows_once_it_
     window.tick(at(now + MINUTE));
     assert_eq!(submit_all(&mut window), [11], "the probe");
     window.taken(Sequence(11), now);
-    let again = window.make_room(now);
+    let again = make_room(&mut window, now);
     assert!(
         matches!(again.as_slice(), [Reading::Again(from)] if (12..100).contains(&from.0)),
         "{again:?}"
@@ -164,20 +164,36 @@ fn past_a_held_record_the_others_go_on_for_hours_and_then_its_type_alone_is_not_
     submit_all(&mut window);
     assert!(!refuse(&mut window, 1, Reason::Passing, now));
     for sequence in [1_000, 100_000, 260_000, 270_000] {
-        assert_eq!(window.make_room(now), []);
+        assert_eq!(make_room(&mut window, now), []);
         assert!(window.has_room());
         admit(&mut window, sequence, "door");
         submit_all(&mut window);
         window.taken(Sequence(sequence), now);
     }
-    assert_eq!(window.make_room(now), [Reading::Pause(TYPE)]);
+    assert_eq!(make_room(&mut window, now), [Reading::Pause(TYPE)]);
     assert!(window.has_room(), "for the other types");
 
     window.tick(at(now + MINUTE));
     for sequence in submit_all(&mut window) {
         window.taken(Sequence(sequence), now);
     }
-    assert_eq!(window.make_room(now), [Reading::Resume(TYPE)]);
+    assert_eq!(make_room(&mut window, now), []);
+    let is_paused = |person_type| person_type == TYPE;
+    assert_eq!(
+        window.make_room(now, is_paused),
+        [Reading::Resume(TYPE)],
+        "and is read again"
+    );
+}
+
+#[test]
+fn a_new_session_reads_what_was_not_read_in_the_last() {
+    let mut window = window(20);
+    let now = Instant::now();
+    window.lost(true, now);
+    window.open(limits(20), now);
+    let is_paused = |person_type| person_type == TYPE;
+    assert_eq!(window.make_room(now, is_paused), [Reading::Resume(TYPE)]);
 }
 
 #[test]
@@ -240,7 +256,9 @@ fn what_became_too_late_goes_late_past_a_record_that_is_held() {
     };
     window.tick(late);
     assert!(
-        window.parked[Template::new(TYPE, Timeliness::Live).index()]
+        window
+            .parked
+            .of(TopicClass::new(TYPE, Timeliness::Live))
             .iter()
             .eq([&Sequence(1)])
     );
@@ -259,7 +277,7 @@ fn a_topic_that_waits_alone_leaves_room_for_the_others_of_its_device_and_comes_a
     }
     let mut read = 1;
     while read < 2_000 {
-        assert_eq!(window.make_room(now), []);
+        assert_eq!(make_room(&mut window, now), []);
         assert!(window.has_room(), "{read}");
         read += 1;
         let is_vip = read % 10 == 0;
@@ -278,7 +296,7 @@ fn a_topic_that_waits_alone_leaves_room_for_the_others_of_its_device_and_comes_a
     now += MINUTE;
     assert_eq!(submit_all_at(&mut window, now), [1], "the next try");
     window.taken(Sequence(1), now);
-    let again = window.make_room(now);
+    let again = make_room(&mut window, now);
     let mut expected = 2;
     loop {
         let sent = submit_all_at(&mut window, now);

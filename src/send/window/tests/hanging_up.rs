@@ -52,7 +52,7 @@ fn one_event_of_a_type_that_is_denied_holds_back_nobody_and_is_never_set_aside()
     world.assert_delivered(Duration::from_secs(5), "one stranger");
     assert_eq!(
         world.said.get(&PersonType::Stranger),
-        Some(&News::Held(Template::new(
+        Some(&News::Held(TopicClass::new(
             PersonType::Stranger,
             Timeliness::Late
         )))
@@ -79,7 +79,7 @@ fn a_denied_type_is_paused_said_and_flows_again_in_order() {
     let mut world = World::new(all, &[PersonType::Stranger], 3);
     world.run(world.start + MINUTE * 30);
     world.assert_delivered(Duration::from_secs(10), "strangers denied");
-    let stranger = Template::new(PersonType::Stranger, Timeliness::Late);
+    let stranger = TopicClass::new(PersonType::Stranger, Timeliness::Late);
     assert_eq!(
         world.said.get(&PersonType::Stranger),
         Some(&News::Paused(stranger))

@@ -137,7 +137,7 @@ impl Post {
                 self.window.submitted(sequence, 1, now);
                 self.wire.push_back(sequence.0);
             }
-            for reading in self.window.make_room(self.now) {
+            for reading in self.window.make_room(self.now, |_| false) {
                 let Reading::Again(from) = reading else {
                     panic!("{}: {reading:?}", self.story)
                 };
@@ -149,7 +149,7 @@ impl Post {
                 .for_each(|person_type| _ = self.closed.insert(person_type, self.now));
             let aside = self.window.setbacks.waiting();
             let aside: Vec<_> = aside
-                .map(|(device, template, _)| (device.parse().unwrap(), template.person_type))
+                .map(|(device, class, _)| (device.parse().unwrap(), class.person_type))
                 .collect();
             aside
                 .into_iter()

@@ -6,8 +6,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const VIP: PersonType = PersonType::Vip;
 const BLACKLIST: PersonType = PersonType::Blacklist;
 
-fn template(person_type: PersonType) -> Template {
-    Template::new(person_type, Timeliness::Late)
+fn class(person_type: PersonType) -> TopicClass {
+    TopicClass::new(person_type, Timeliness::Late)
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn a_passing_refusal_is_tried_again_for_ever_before_the_rest_of_its_topic() {
         assert_eq!(submit_all_at(&mut window, now), [1]);
         assert_eq!(
             window.refused(Sequence(1), Reason::Passing, now),
-            Consequence::Wait(Some(Extent::Topic(template(TYPE)))),
+            Consequence::Wait(Some(Extent::Topic(class(TYPE)))),
         );
         assert_eq!(submit_all_at(&mut window, now), [0_u64; 0], "not at once");
         now += MINUTE;
@@ -60,7 +60,7 @@ fn after_three_refusals_for_now_the_topic_alone_waits_and_nothing_of_it_overtake
         window.taken(Sequence(sequence), now);
     }
     let held = HeldBack {
-        template: template(BLACKLIST),
+        class: class(BLACKLIST),
         devices: Some(1),
         records: 2,
     };

@@ -67,7 +67,7 @@ fn a_type_whose_topic_is_unfit_waits_at_once_and_its_device_goes_on() {
 }
 
 #[test]
-fn a_template_that_is_refused_again_and_again_waits_and_is_probed_with_one_record() {
+fn a_class_that_is_refused_again_and_again_waits_and_is_probed_with_one_record() {
     let mut window = window(100);
     let now = Instant::now();
     refuse_topic(&mut window, now);

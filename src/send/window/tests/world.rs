@@ -156,7 +156,8 @@ impl World {
                 self.window.submitted(sequence, 1, self.at());
                 wire.push_back(sequence.0);
             }
-            for reading in self.window.make_room(self.now) {
+            let is_paused = |person_type| self.paused.contains(&person_type);
+            for reading in self.window.make_room(self.now, is_paused) {
                 match reading {
                     Reading::Pause(person_type) => drop(self.paused.insert(person_type)),
                     Reading::Resume(person_type) => {
@@ -168,8 +169,8 @@ impl World {
             }
             self.take_news();
             self.waited.extend(
-                Template::all()
-                    .filter(|template| self.window.is_closed(*template))
+                TopicClass::all()
+                    .filter(|class| self.window.is_closed(*class))
                     .map(|t| t.person_type),
             );
             if self.read_one(&mut read) {
@@ -247,8 +248,8 @@ impl World {
 
     fn take_news(&mut self) {
         while let Some(news) = self.window.news() {
-            let (News::Held(template) | News::Paused(template)) = news;
-            self.said.insert(template.person_type, news);
+            let (News::Held(class) | News::Paused(class)) = news;
+            self.said.insert(class.person_type, news);
         }
     }
 
@@ -283,7 +284,7 @@ impl World {
         }
     }
 
-    /// Per device; what waited with its template may have been overtaken by other types, and a suspect by all.
+    /// Per device; what waited with its class may have been overtaken by other types, and a suspect by all.
     pub fn assert_order(&self, story: &str) {
         for device in 0..4 {
             let of_device = self

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+
+use parking_lot::Mutex;
 
 use boxbridge::system::disk::{Call, Disk};
 
@@ -98,7 +100,7 @@ impl Faulty {
     }
 
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().clone()
     }
 
     /// What had failed works again; what is to fail still will.
@@ -109,13 +111,7 @@ impl Faulty {
 
     /// The first calls that failed.
     pub fn failed(&self) -> Vec<Seen> {
-        self.failed
-            .lock()
-            .unwrap()
-            .iter()
-            .take(3)
-            .cloned()
-            .collect()
+        self.failed.lock().iter().take(3).cloned().collect()
     }
 
     /// Whether the log itself was hit in a way that it must not trust the disk after: a sync, or a write that says more than "not now".
@@ -131,18 +127,17 @@ impl Faulty {
         };
         self.failed
             .lock()
-            .unwrap()
             .iter()
             .any(|seen| seen.is_log() && breaks(seen))
     }
 
     fn allowed(&self, seen: Seen) -> io::Result<()> {
         let (number, call) = {
-            let mut all = self.seen.lock().unwrap();
+            let mut all = self.seen.lock();
             all.push(seen.clone());
             (all.len() as u64, seen.call)
         };
-        let mut failed = self.failed.lock().unwrap();
+        let mut failed = self.failed.lock();
         let goes_on = self.fault.for_good && !self.is_cured.load(Ordering::SeqCst);
         let again = goes_on && failed.first().is_some_and(|first| first.call == call);
         if number != self.fault.call && !again {

@@ -3,8 +3,10 @@
 //! Deliberately fails calls only; what a call that went well leaves on the disk is the tests' own affair.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+
+use parking_lot::Mutex;
 
 use boxbridge::system::disk::{Call, Disk};
 pub use rustix::io::Errno;
@@ -30,7 +32,7 @@ impl FaultyDisk {
     pub fn disk(&self) -> Disk {
         let faulty = self.clone();
         Disk::failing(move |call, path| {
-            let failing = faulty.failing.lock().unwrap().clone();
+            let failing = faulty.failing.lock().clone();
             match failing {
                 Some((error, rule)) if rule(call, path) => Err(error.into()),
                 _ => Ok(()),
@@ -39,11 +41,11 @@ impl FaultyDisk {
     }
 
     pub fn begin(&self, error: Errno, rule: impl Fn(Call, &Path) -> bool + Send + Sync + 'static) {
-        *self.failing.lock().unwrap() = Some((error, Arc::new(rule)));
+        *self.failing.lock() = Some((error, Arc::new(rule)));
     }
 
     pub fn end(&self) {
-        *self.failing.lock().unwrap() = None;
+        *self.failing.lock() = None;
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// What it is published.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ impl StubBroker {
 
     /// What it took, in order.
     pub fn taken(&self) -> Vec<Publication> {
-        self.taken.lock().unwrap().clone()
+        self.taken.lock().clone()
     }
 }
 
@@ -89,7 +91,7 @@ fn serve(mut stream: TcpStream, react: &React, taken: &Mutex<Vec<Publication>>) 
                         stream.write_all(&[0x40, 4, high, low, code, 0]).ok()?
                     }
                     Reaction::Take => {
-                        taken.lock().unwrap().push(publication);
+                        taken.lock().push(publication);
                         stream.write_all(&[0x40, 2, high, low]).ok()?;
                     }
                 }

@@ -2,7 +2,7 @@
 //! publish, and puts pictures into a folder. Understands the document's firmware only.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use boxbridge_event::{EventId, PersonType, Timestamp};
 use boxbridge_proof::content_hash;
 use boxbridge_proof::simulate::Receiver;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -46,7 +47,7 @@ impl Gateway {
 
     /// Everything that was taken, in order.
     pub fn outgoing(&self) -> Vec<Outgoing> {
-        self.outgoing.lock().unwrap().clone()
+        self.outgoing.lock().clone()
     }
 
     fn store(&self, kind: &str, base64: &Value) -> Value {
@@ -97,7 +98,7 @@ async fn take(State(gateway): State<Gateway>, body: axum::body::Bytes) -> String
     });
     let mqtt_topic = format!("boxbridge/default/events/{person_type}/{device}");
     let kafka_topic = format!("boxbridge.events.{person_type}");
-    gateway.outgoing.lock().unwrap().push(Outgoing {
+    gateway.outgoing.lock().push(Outgoing {
         mqtt_topic,
         kafka_topic,
         payload,
