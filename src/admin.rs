@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::ingest::port::{self, Deadlines, NewConnection, Places, Port};
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 mod health;
 mod local;
@@ -63,8 +63,8 @@ impl Port for Admin {
         &self.places
     }
 
-    fn source(&self, address: IpAddr) -> Option<Sharer> {
-        Some(Sharer::of(address))
+    fn source(&self, address: IpAddr) -> Option<ShareKey> {
+        Some(ShareKey::of(address))
     }
 
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {

@@ -19,8 +19,5 @@ pub mod admin; // second listener: health, metrics
 pub mod commands; // what a person asks of the binary besides running it
 pub mod metrics; // every metric of the process
 
-// What several of these need.
-pub mod charset; // how far a character reaches in bytes that are not UTF-8
-pub mod fault; // a panic of ours ends one thing, and is said
-pub mod in_turn; // what waits, in turn by source
-pub mod system; // the operating system: files, room, time, memory
+// What all of these need.
+pub mod system; // the process and the machine under it: files, space, time, memory, panics

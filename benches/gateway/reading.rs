@@ -1,6 +1,6 @@
 //! The gateway's own reading of a body, for those that need events without a gateway.
 
-use boxbridge::normalize::{self, Batch, Context, Limits, Normalized, RepairRoom};
+use boxbridge::normalize::{self, Batch, Context, Limits, Normalized, RepairBudget};
 use boxbridge_config::Config;
 use boxbridge_event::{Feed, Source, Timestamp};
 use bytes::Bytes;
@@ -21,7 +21,7 @@ pub fn read(body: &Bytes, config: &Config, received_at: Timestamp) -> Normalized
         gateway: "bench",
         settings: &config.normalize,
         limits: Limits::of(&config.ingest),
-        room: RepairRoom(&|_| true),
+        budget: RepairBudget(&|_| true),
     };
 
     match normalize::normalize(body, &context) {

@@ -173,11 +173,11 @@ impl Health {
 /// What goes out again, of each destination.
 fn replaying(queue: &Status) -> impl Iterator<Item = String> {
     let replaying = queue
-        .followers
+        .subscriptions
         .iter()
-        .filter(|follower| follower.replaying > 0);
-    replaying.map(|follower| {
-        let (destination, records) = (&follower.destination, follower.replaying);
+        .filter(|subscription| subscription.replaying > 0);
+    replaying.map(|subscription| {
+        let (destination, records) = (&subscription.destination, subscription.replaying);
         format!("{destination}: {records} events go out again, as a replay")
     })
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::Health;
 use crate::metrics::{Buckets, COUNTS, Outcome};
-use crate::queue::{self, FollowerStatus, Status};
+use crate::queue::{self, Status, SubscriptionStatus};
 use crate::send::link::Waits;
 use boxbridge_event::Timestamp;
 
@@ -117,9 +117,14 @@ impl Health {
         let queue = self.queue().map(queue::Queue::status);
         let (ready, reasons) = self.readiness(queue.as_ref());
 
-        let mut followers: Vec<_> = queue.iter().flat_map(|queue| &queue.followers).collect();
-        followers.sort_by_key(|follower| (&follower.destination, follower.lane));
-        let lanes = followers.into_iter().map(|follower| self.lane(follower));
+        let mut subscriptions: Vec<_> = queue
+            .iter()
+            .flat_map(|queue| &queue.subscriptions)
+            .collect();
+        subscriptions.sort_by_key(|subscription| (&subscription.destination, subscription.lane));
+        let lanes = subscriptions
+            .into_iter()
+            .map(|subscription| self.lane(subscription));
         let lanes: Vec<Lane> = lanes.collect();
 
         Snapshot {
@@ -137,31 +142,31 @@ impl Health {
         }
     }
 
-    fn lane(&self, follower: &FollowerStatus) -> Lane {
+    fn lane(&self, subscription: &SubscriptionStatus) -> Lane {
         let link = self
             .links()
             .iter()
-            .find(|link| *link.destination == *follower.destination);
+            .find(|link| *link.destination == *subscription.destination);
         let waits = link
-            .map(|link| link.waits(follower.lane))
+            .map(|link| link.waits(subscription.lane))
             .unwrap_or_default();
-        let oldest = follower
+        let oldest = subscription
             .oldest_waiting
             .map_or(Duration::ZERO, |oldest| self.age(oldest));
 
         Lane {
-            destination: follower.destination.clone(),
-            lane: follower.lane.to_string(),
+            destination: subscription.destination.clone(),
+            lane: subscription.lane.to_string(),
             up: link.is_some_and(|link| link.is_up()),
             paused_types: waits.into_iter().map(PausedType::of).collect(),
-            accepted: follower.accepted,
-            delivered: follower.tally.delivered,
-            waiting: follower.waiting,
-            replaying: follower.replaying,
-            set_aside: follower.tally.set_aside,
-            expired: follower.tally.expired_total(),
+            accepted: subscription.accepted,
+            delivered: subscription.tally.delivered,
+            waiting: subscription.waiting,
+            replaying: subscription.replaying,
+            set_aside: subscription.tally.set_aside,
+            expired: subscription.tally.expired_total(),
             oldest_seconds: oldest.as_secs_f64(),
-            lag_seconds: COUNTS.lag(&follower.destination, follower.lane),
+            lag_seconds: COUNTS.lag(&subscription.destination, subscription.lane),
         }
     }
 }
@@ -248,7 +253,7 @@ mod tests {
             last_sync: None,
             oldest: None,
             newest: Sequence(0),
-            followers: Vec::new(),
+            subscriptions: Vec::new(),
         }
     }
 

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::destinations;
-use crate::fault::Fault;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::gateway::{Ages, ReceivedCounts};
 use crate::queue::{self, Queue};
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
+use crate::system::fault::Fault;
 use boxbridge_config::Config;
 
 /// A client id of MQTT 3.1.1 has 23 characters at most, and `boxbridge-` stands before this.

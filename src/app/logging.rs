@@ -1,10 +1,15 @@
 //! Logs on standard error: for people on a terminal, as JSON elsewhere; one line per change of state.
+//!
+//! Promises: a panic is logged and counted once, with its place in the source. Its message is logged only if it is a constant of the
+//! program: a formatted one may hold personal data. Deliberately catches none: `system::fault` does.
 
 use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::commands::colour::are_shown;
+use crate::metrics;
 use boxbridge_config::{Log, LogFormat};
 
 /// Libraries whose own lines are noise at our levels, or worse: tungstenite logs whole messages at trace. No setting overrides this.
@@ -38,6 +43,33 @@ pub fn start(settings: &Log) {
     };
 }
 
+/// From now on a panic is logged.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        metrics::fault();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let thread = std::thread::current();
+        tracing::error!(
+            place,
+            words = own_words(panic),
+            thread = thread.name().unwrap_or_default(),
+            "a fault of ours: please report it"
+        );
+    }));
+}
+
+/// The message of a panic if it is a constant; a message with a value in it is made at run time.
+fn own_words(panic: &PanicHookInfo<'_>) -> &'static str {
+    panic
+        .payload()
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("not said: they may hold what somebody sent")
+}
+
 /// Standard error, whether or not somebody reads it: a log that goes nowhere is no reason to stop, and none to panic.
 struct Unheard;
 
@@ -49,5 +81,42 @@ impl Write for Unheard {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::system::fault::in_one_go;
+
+    #[test]
+    fn the_words_of_a_panic_are_said_only_where_they_are_the_programs() {
+        static SEEN: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|panic| {
+            // Other tests panic beside this one.
+            if std::thread::current().name() == Some("canary") {
+                SEEN.lock().push(own_words(panic));
+            }
+        }));
+
+        let name = String::from("小明");
+        let thread = std::thread::Builder::new().name("canary".to_owned());
+        let panics = move || {
+            let _ = in_one_go(|| panic!("no name for {name}"));
+            let _ = in_one_go(|| panic!("no name"));
+        };
+
+        thread.spawn(panics).unwrap().join().unwrap();
+        std::panic::set_hook(before);
+
+        let seen = SEEN.lock().clone();
+        assert!(
+            !seen[0].contains("小明") && seen[0].starts_with("not said"),
+            "{seen:?}"
+        );
+        assert_eq!(seen[1], "no name");
     }
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{App, Held, logging, service_manager};
-use crate::{commands, fault, metrics};
+use crate::{commands, metrics};
 use boxbridge_config::Config;
 
 /// sysexits.h EX_IOERR: the disk failed a sync, and its contents must be read again before anything is promised.
@@ -21,7 +21,7 @@ const SIGXFSZ: i32 = 25;
 pub fn run(config: Config) -> ExitCode {
     let held = Held::take();
     logging::start(&config.log);
-    fault::log_panics();
+    logging::log_panics();
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

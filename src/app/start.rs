@@ -179,7 +179,7 @@ impl Start {
             router: Arc::new(router),
             counter: Counter::new(Arc::clone(&data.received)),
             parsers: Workers::of_this_machine(),
-            keepers: Workers::of_the_disk(),
+            quarantine_workers: Workers::of_the_disk(),
             is_serving: Arc::new(move || health.causes().is_empty()),
         }
     }

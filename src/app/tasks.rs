@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::fault;
+use crate::system::fault;
 
 /// Tasks, and the token that ends them.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::count::Counter;
 use super::kept::{NotKept, Quarantine};
-use crate::ingest::{self, Accept, Received as Body, Room};
+use crate::ingest::{self, Accept, BodyMemory, Received as Body};
 use crate::metrics;
 use crate::normalize::Normalized;
 use crate::queue::{AppendError, Appended, Entry, Queue};
@@ -35,15 +35,20 @@ pub struct Gateway {
     /// They parse bodies.
     pub parsers: Arc<Workers>,
     /// They write bodies into quarantine.
-    pub keepers: Arc<Workers>,
+    pub quarantine_workers: Arc<Workers>,
     /// Whether boxes should come here at all: not while starting or draining.
     pub is_serving: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Accept for Gateway {
     /// The straight line of the way in.
-    async fn accept(&self, source: Source, body: Body, room: Room) -> Result<Reply, Refusal> {
-        let parser = Parser::new(self, &source, &room, body.may_be_short());
+    async fn accept(
+        &self,
+        source: Source,
+        body: Body,
+        memory: BodyMemory,
+    ) -> Result<Reply, Refusal> {
+        let parser = Parser::new(self, &source, &memory, body.may_be_short());
         match parser.parse(Part::Whole(body.bytes)).await? {
             Parsed::Event(event) => Ok(Reply::One(self.append(&source, *event).await?)),
             Parsed::Array(elements) => self.array(&source, elements, &parser).await,
@@ -141,9 +146,9 @@ impl Gateway {
     /// Keeps a body in quarantine, on disk; `None` if that failed by a fault of ours.
     async fn keep(&self, source: Source, why: Refusal, body: Bytes) -> Option<Result<(), NotKept>> {
         let quarantine = Arc::clone(&self.quarantine);
-        let sharer = source.sharer();
-        self.keepers
-            .run(sharer, move || quarantine.keep(&source, &why, &body))
+        let share_key = source.share_key();
+        self.quarantine_workers
+            .run(share_key, move || quarantine.keep(&source, &why, &body))
             .await
     }
 }

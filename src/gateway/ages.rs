@@ -80,14 +80,17 @@ mod tests {
             Arc::new(Clock::open(&Disk::default(), directory.path())),
             Sequence(3),
         );
+
         let an_hour_ago = Instant::now()
             .checked_sub(Duration::from_secs(3_600))
             .expect("the machine is up for an hour");
         let minutes = |minutes: u64| an_hour_ago + Duration::from_secs(60 * minutes);
+
         ages.marks.lock().clear();
         ages.mark_at(minutes(0), Sequence(3));
         ages.mark_at(minutes(10), Sequence(3));
         ages.mark_at(minutes(30), Sequence(7));
+
         let at_least = |sequence| ages.at_least(Sequence(sequence)).as_secs() / 60;
         assert_eq!([1, 3, 4, 7, 8].map(at_least), [60, 60, 30, 30, 0]);
     }

@@ -14,11 +14,11 @@ mod admit;
 mod backlog;
 mod exchange;
 mod message;
+mod notices;
 mod parsed;
 mod pictures;
 mod records;
 mod set_aside;
-mod tell;
 
 use tokio_util::sync::CancellationToken;
 

@@ -10,9 +10,8 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use self::document_end::DocumentEnd;
-use super::room::Room;
-use crate::charset::Charset;
-use boxbridge_event::{Code, Refusal};
+use super::body_memory::BodyMemory;
+use boxbridge_event::{Charset, Code, Refusal};
 
 mod document_end;
 
@@ -84,12 +83,12 @@ pub struct Arrived {
     pub is_early: bool,
 }
 
-/// Reads the whole body. `room` grows with it and is to be kept as long as the bytes are.
+/// Reads the whole body. `memory` grows with it and is to be kept as long as the bytes are.
 pub async fn read(
     body: &mut Body,
     length: Length,
     settings: &boxbridge_config::Ingest,
-    room: &Room,
+    memory: &BodyMemory,
 ) -> Result<Arrived, Incomplete> {
     let mut reading = Reading {
         start: Instant::now(),
@@ -104,7 +103,7 @@ pub async fn read(
         let deadline = reading.deadline();
         let wake = reading.pause().map_or(deadline, |end| deadline.min(end));
         let frame = tokio::select! {
-            refusal = room.ended() => return Err(Incomplete::Refused(refusal)),
+            refusal = memory.ended() => return Err(Incomplete::Refused(refusal)),
             frame = tokio::time::timeout_at(wake, body.frame()) => frame,
         };
 
@@ -112,7 +111,7 @@ pub async fn read(
             Ok(None) => return Ok(reading.arrived(false)),
             Ok(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
-                let taken = reading.take(&data, room).await;
+                let taken = reading.take(&data, memory).await;
                 taken.map_err(Incomplete::Refused)?;
                 continue;
             }
@@ -144,7 +143,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn take(&mut self, data: &[u8], room: &Room) -> Result<(), Refusal> {
+    async fn take(&mut self, data: &[u8], memory: &BodyMemory) -> Result<(), Refusal> {
         let needed = self.bytes.len() + data.len();
         if needed > self.length.limit {
             return Err(too_large(self.length.limit, self.length.declared));
@@ -152,7 +151,7 @@ impl Reading<'_> {
 
         if needed > self.bytes.capacity() {
             let capacity = self.next_capacity(needed);
-            room.grow_to(capacity).await?;
+            memory.grow_to(capacity).await?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
 

@@ -12,13 +12,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::answer::{self, Connection};
+use super::body_memory::BodyMemory;
 use super::handler::RequestHead;
 use super::path::Path;
-use super::room::Room;
 use super::service::Service;
 use super::{Accept, Ended, Received};
-use crate::fault;
 use crate::metrics::{self, Outcome};
+use crate::system::fault;
 use boxbridge_event::{Code, Refusal, Reply, Source};
 
 /// A body that has arrived, with its request and the memory it holds.
@@ -28,7 +28,7 @@ pub(super) struct Upload {
     /// Why it cannot be accepted, if that is known before anybody parses it.
     pub refused: Option<Refusal>,
     pub body: Received,
-    pub room: Room,
+    pub memory: BodyMemory,
 }
 
 /// Starts the work and waits for it, up to the deadline. `is_early`: the body ended before its declared length.
@@ -38,7 +38,7 @@ pub(super) async fn commit<A: Accept>(
     is_early: bool,
 ) -> Response {
     let activity = upload.request.peer.activity.clone();
-    let room = upload.room.clone();
+    let memory = upload.memory.clone();
     let may_be_short = upload.body.may_be_short;
     let first_come = Arc::new(FirstCome::default());
     let (begun, has_begun) = oneshot::channel();
@@ -47,7 +47,7 @@ pub(super) async fn commit<A: Accept>(
 
     let _ = has_begun.await;
     let arrived = Instant::now();
-    activity.hold_until_written(Box::new(room));
+    activity.hold_until_written(Box::new(memory));
 
     let deadline = service.settings.answer_deadline;
     let Some(reply) = reply_in_time(task, deadline, &first_come).await else {
@@ -110,9 +110,9 @@ async fn work_in_turn<A: Accept>(
     first_come: Arc<FirstCome>,
     begun: oneshot::Sender<()>,
 ) -> Result<Reply, Refusal> {
-    let _turn = match &upload.room {
-        Room::History(held) => held.turn().await,
-        Room::Live(_) => None,
+    let _turn = match &upload.memory {
+        BodyMemory::History(held) => held.turn().await,
+        BodyMemory::Live(_) => None,
     };
     let _ = begun.send(());
 
@@ -135,7 +135,7 @@ async fn work<A: Accept>(service: &Service<A>, upload: Upload) -> Result<Reply, 
         source,
         refused: known,
         body,
-        room,
+        memory,
     } = upload;
     let reply = match (request.path, known) {
         (_, Some(refusal)) => service.accept.refuse(source, body.bytes, refusal).await,
@@ -143,7 +143,7 @@ async fn work<A: Accept>(service: &Service<A>, upload: Upload) -> Result<Reply, 
             service.accept.count(request.feed(), Ended::StatusReport);
             Ok(Reply::Status)
         }
-        (_, None) => service.accept.accept(source, body, room).await,
+        (_, None) => service.accept.accept(source, body, memory).await,
     };
 
     if let Err(refusal) = &reply {

@@ -12,16 +12,15 @@ use hyper::Method;
 use super::answer::{self, Connection};
 use super::authorization::Sender;
 use super::body::{self, Incomplete, Length};
+use super::body_memory::BodyMemory;
 use super::commit::{Upload, commit};
 use super::head;
 use super::path::{self, Path};
-use super::room::Room;
 use super::service::{Peer, Service};
 use super::{Accept, Ended, Received};
-use crate::charset::Charset;
-use crate::fault;
 use crate::metrics;
-use boxbridge_event::{Code, Feed, Refusal, Sharer, Source, Timestamp};
+use crate::system::fault;
+use boxbridge_event::{Charset, Code, Feed, Refusal, ShareKey, Source, Timestamp};
 
 /// A request whose body has not been read yet.
 pub(super) struct RequestHead {
@@ -121,7 +120,7 @@ async fn post<A: Accept>(
     request: RequestHead,
     mut body: Body,
 ) -> Response {
-    let (limit, room) = service.room_for(&request);
+    let (limit, memory) = service.memory_for(&request);
     let charset = head::charset(&request.parts);
     let length = Length {
         declared: head::declared_length(&request.parts),
@@ -134,7 +133,7 @@ async fn post<A: Accept>(
     }
 
     let unfinished = Unfinished(&*service.accept, request.feed());
-    let arrived = match body::read(&mut body, length, &service.settings, &room).await {
+    let arrived = match body::read(&mut body, length, &service.settings, &memory).await {
         Ok(arrived) => arrived,
         Err(Incomplete::Aborted) => {
             let refusal = Refusal::new(Code::RequestInvalid, "the body ended early");
@@ -156,7 +155,7 @@ async fn post<A: Accept>(
             may_be_short: length.may_be_wrong && !arrived.is_early,
         },
         request,
-        room,
+        memory,
     };
     commit(service, upload, arrived.is_early).await
 }
@@ -201,15 +200,15 @@ impl<A: Accept> Service<A> {
     }
 
     /// How large the body may be, and the memory that it is read into.
-    fn room_for(&self, request: &RequestHead) -> (usize, Room) {
+    fn memory_for(&self, request: &RequestHead) -> (usize, BodyMemory) {
         match request.path {
             Some(Path::History) => (
                 self.settings.history_body_max_bytes,
-                Room::History(self.history.hold()),
+                BodyMemory::History(self.history.hold()),
             ),
             Some(Path::Realtime | Path::Status) | None => (
                 self.settings.body_max_bytes,
-                Room::Live(self.realtime.hold(Sharer::of(request.sender))),
+                BodyMemory::Live(self.realtime.hold(ShareKey::of(request.sender))),
             ),
         }
     }

@@ -7,19 +7,19 @@
 //!
 //! `port` holds the layers below HTTP: places, deadlines, PROXY headers, and TLS once there is any. `service` is the state that all
 //! connections share, and serves one. A request passes `handler`: `head` judges it as HTTP, `path` says what it is for, `authorization` whose it is
-//! and whether they may send (by networks today, by tokens once there are any). Then `body` reads it into a `room` on a budget, `commit`
+//! and whether they may send (by networks today, by tokens once there are any). Then `body` reads it into a `memory` on a budget, `commit`
 //! hands it to the gateway, `answer` writes the reply, and `refusals` logs what was refused.
 
 mod answer;
 mod authorization;
 mod body;
+mod body_memory;
 mod commit;
 mod handler;
 mod head;
 mod path;
 pub mod port;
 mod refusals;
-mod room;
 mod service;
 
 use std::future::Future;
@@ -29,18 +29,18 @@ use bytes::Bytes;
 use boxbridge_event::{Code, Refusal, Reply, Source};
 
 pub use body::Received;
+pub use body_memory::BodyMemory;
 pub use port::{Listener, Port, STOP_MAX, serve};
-pub use room::Room;
 pub use service::Service;
 
 /// Where bodies go: the gateway.
 pub trait Accept: Send + Sync + 'static {
-    /// Accepts a whole body. Its work may take the memory that `room` grants. Runs to its end even if nobody waits for the answer.
+    /// Accepts a whole body. Its work may take the memory that `memory` grants. Runs to its end even if nobody waits for the answer.
     fn accept(
         &self,
         source: Source,
         body: Received,
-        room: Room,
+        memory: BodyMemory,
     ) -> impl Future<Output = Result<Reply, Refusal>> + Send;
 
     /// Keeps a body in quarantine that was read but is not parsed, because of its media type or its path.

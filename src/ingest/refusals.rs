@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use boxbridge_event::{Code, Sharer};
+use boxbridge_event::{Code, ShareKey};
 
 const EVERY: Duration = Duration::from_secs(60);
 /// When so many sources are remembered, others get no line.
@@ -17,7 +17,7 @@ const SOURCES_MAX: usize = 1024;
 
 #[derive(Default)]
 pub struct Refusals {
-    said: Mutex<HashMap<Sharer, LastLine>>,
+    said: Mutex<HashMap<ShareKey, LastLine>>,
 }
 
 struct LastLine {
@@ -29,13 +29,13 @@ struct LastLine {
 impl Refusals {
     /// Logs a refusal. `path` is as [`super::path::shown`] returns it.
     pub fn say(&self, source: IpAddr, path: &str, code: Code) {
-        if let Some(left_out) = self.may_say(Sharer::of(source)) {
+        if let Some(left_out) = self.may_say(ShareKey::of(source)) {
             tracing::warn!(source.address = %source, path, code = code.as_str(), left_out, "refused");
         }
     }
 
     /// How many lines were left out before this one; `None` if this one is left out too.
-    fn may_say(&self, source: Sharer) -> Option<u64> {
+    fn may_say(&self, source: ShareKey) -> Option<u64> {
         let mut said = self.said.lock();
         let now = Instant::now();
         let is_due = |line: &LastLine| now.duration_since(line.at) >= EVERY;
@@ -72,13 +72,13 @@ mod tests {
     #[test]
     fn each_source_is_said_once_and_no_number_of_sources_takes_all_memory() {
         let refusals = Refusals::default();
-        let source = Sharer::of([192, 168, 1, 1].into());
+        let source = ShareKey::of([192, 168, 1, 1].into());
         assert_eq!(
             (refusals.may_say(source), refusals.may_say(source)),
             (Some(0), None)
         );
         for number in 0..5_000_u32 {
-            refusals.may_say(Sharer::of(number.to_be_bytes().into()));
+            refusals.may_say(ShareKey::of(number.to_be_bytes().into()));
         }
         assert_eq!(refusals.said.lock().len(), SOURCES_MAX);
     }

@@ -15,15 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::body_memory::{Budget, History};
 use super::handler::handle;
 use super::path::Path;
 use super::port::{self, Activity, Deadlines, NewConnection, NoHeader, Place, Places, Port, Said};
 use super::refusals::Refusals;
-use super::room::{Budget, History};
 use super::{Accept, Ended, answer};
 use crate::metrics;
 use boxbridge_config::ForwardedBy;
-use boxbridge_event::{Code, Sharer};
+use boxbridge_event::{Code, ShareKey};
 
 /// Stands for the path in the log where no request was read.
 const NO_PATH: &str = "?";
@@ -101,7 +101,7 @@ impl<A: Accept> Service<A> {
             Ok(Said::Nothing) => Some(peer(address, false)),
             Ok(Said::Source(client)) => {
                 if client != address {
-                    place.belongs_to(Sharer::of(client));
+                    place.belongs_to(ShareKey::of(client));
                 }
                 Some(peer(client, false))
             }
@@ -180,8 +180,8 @@ impl<A: Accept> Port for Service<A> {
     }
 
     /// A trusted proxy takes no share: the boxes behind it do, request by request.
-    fn source(&self, address: IpAddr) -> Option<Sharer> {
-        (!self.settings.trusted_proxies.contains(address)).then(|| Sharer::of(address))
+    fn source(&self, address: IpAddr) -> Option<ShareKey> {
+        (!self.settings.trusted_proxies.contains(address)).then(|| ShareKey::of(address))
     }
 
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {

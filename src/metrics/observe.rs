@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 
 use super::names::*;
-use crate::queue::{FollowerStatus, SpaceUsed, Status};
+use crate::queue::{SpaceUsed, Status, SubscriptionStatus};
 use boxbridge_event::Timestamp;
 
 /// Every rule by which a record can expire: the queue is full, the picture store is full, the log is rotten where the record was.
@@ -18,16 +18,16 @@ pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
     space(queue);
     gauge!(OUTAGES).set(queue.outages.len() as f64);
 
-    for follower in &queue.followers {
-        let oldest = follower.oldest_waiting.map_or(Duration::ZERO, &age);
-        destination(follower, oldest);
+    for subscription in &queue.subscriptions {
+        let oldest = subscription.oldest_waiting.map_or(Duration::ZERO, &age);
+        destination(subscription, oldest);
     }
 
     let of_store = queue
-        .followers
+        .subscriptions
         .iter()
-        .filter(|follower| follower.destination == boxbridge_config::STORE);
-    let waiting: u64 = of_store.map(|follower| follower.waiting).sum();
+        .filter(|subscription| subscription.destination == boxbridge_config::STORE);
+    let waiting: u64 = of_store.map(|subscription| subscription.waiting).sum();
     gauge!(PICTURES_WAITING).set(waiting as f64);
 }
 
@@ -51,22 +51,22 @@ fn space(queue: &Status) {
     gauge!(TIME_TO_FULL).set(full_in);
 }
 
-fn destination(follower: &FollowerStatus, oldest: Duration) {
+fn destination(subscription: &SubscriptionStatus, oldest: Duration) {
     let labels = [
-        ("destination", follower.destination.clone()),
-        ("lane", follower.lane.to_string()),
+        ("destination", subscription.destination.clone()),
+        ("lane", subscription.lane.to_string()),
     ];
     let with = |name: &'static str, value: &str| {
         let all = labels.clone().into_iter().chain([(name, value.to_owned())]);
         all.collect::<Vec<_>>()
     };
 
-    counter!(ACCEPTED, &labels).absolute(follower.accepted);
-    gauge!(WAITING, &labels).set(follower.waiting as f64);
-    gauge!(REPLAYING, &labels).set(follower.replaying as f64);
+    counter!(ACCEPTED, &labels).absolute(subscription.accepted);
+    gauge!(WAITING, &labels).set(subscription.waiting as f64);
+    gauge!(REPLAYING, &labels).set(subscription.replaying as f64);
     gauge!(OLDEST, &labels).set(oldest.as_secs_f64());
 
-    let tally = &follower.tally;
+    let tally = &subscription.tally;
     let ended = [
         ("delivered", tally.delivered),
         ("set_aside", tally.set_aside),

@@ -16,9 +16,9 @@ fn what_waits_is_as_old_as_the_clock_without_its_jumps_says() {
         .outages
         .push("mqtt, normal: reading record 1".to_owned());
     status
-        .followers
+        .subscriptions
         .iter_mut()
-        .for_each(|follower| follower.oldest_waiting = Some(Timestamp(1)));
+        .for_each(|subscription| subscription.oldest_waiting = Some(Timestamp(1)));
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || observe(&status, |_| Duration::from_secs(7)));
     let text = recorder.handle().render();

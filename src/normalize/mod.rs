@@ -10,12 +10,13 @@
 //! of value is one file of `value`. What a route leaves out of an event is not here: `normalize` keeps all that came.
 //!
 //! A body that this strict reading refuses passes `repair`, which returns a text and notes of its changes. The strict reading then reads
-//! that text, with every limit. Memory for a repair is asked for first ([`RepairRoom`]).
+//! that text, with every limit. Memory for a repair is asked for first ([`RepairBudget`]).
 
 use bytes::Bytes;
 
-use crate::charset::Charset;
-use boxbridge_event::{Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode};
+use boxbridge_event::{
+    Charset, Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode,
+};
 
 mod dialect;
 mod limits;
@@ -26,7 +27,7 @@ mod value;
 pub use dialect::{opened, table};
 pub use limits::Limits;
 pub use limits::cost::Cost;
-pub use limits::repair_memory::RepairRoom;
+pub use limits::repair_memory::RepairBudget;
 
 /// What normalization needs to know besides the body.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ pub struct Context<'a> {
     pub gateway: &'a str,
     pub settings: &'a boxbridge_config::Normalize,
     pub limits: Limits,
-    pub room: RepairRoom<'a>,
+    pub budget: RepairBudget<'a>,
 }
 
 /// An event and its pictures. It has no revision yet: that depends on whether one may act on it, which is decided later.

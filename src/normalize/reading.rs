@@ -118,7 +118,7 @@ fn repaired_as(
 
 fn taken<'a>(context: &Context<'a>) -> RepairMemory<'a> {
     RepairMemory::new(
-        context.room,
+        context.budget,
         context.limits.event_max_bytes.saturating_mul(REPAIR_EVENTS),
     )
 }

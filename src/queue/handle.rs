@@ -14,8 +14,8 @@ use super::append::{AppendError, Appended, Entry};
 use super::follow::{Cursor, Verdicts};
 use super::log::OpenError;
 use super::log::manifest::epoch_text;
-use super::open::{self, Threads};
 use super::open_queue::OpenQueue;
+use super::opening::{self, Threads};
 use super::settings::Settings;
 use super::status::{self, Status};
 use crate::system::written::Written;
@@ -46,7 +46,7 @@ impl Queue {
     /// Opens the queue below `settings.data_dir`, made if it is not there, for these destinations. Blocks: reads the indexes and
     /// the segment that was being written when the process ended.
     pub fn open(settings: Settings, destinations: &[&str]) -> Result<Queue, OpenError> {
-        let (open, threads) = open::open(settings, destinations)?;
+        let (open, threads) = opening::open(settings, destinations)?;
         let epoch = epoch_text(open.log.epoch).into();
         let running = Arc::new(Running {
             open: Arc::clone(&open),
@@ -188,6 +188,6 @@ impl Queue {
         };
         let open = Arc::clone(&self.open);
         // A panic in there was logged by its thread.
-        let _ = tokio::task::spawn_blocking(move || open::close(&open, threads)).await;
+        let _ = tokio::task::spawn_blocking(move || opening::close(&open, threads)).await;
     }
 }

@@ -157,10 +157,10 @@
 //! replay on each record. It is kept in the slot and repeats only records that were answered before. What it has still to
 //! deliver is outside the identity, and shown beside it (`status.rs`).
 //!
-//! # Room
+//! # Space
 //!
 //! A segment goes (`log/space.rs`) when every cursor has **durably** passed it, no replay needs it, and its replay window is over
-//! (`keeper.rs`) or room is wanted (`append/room.rs`). Ages count by uptime; at start, by the wall clock without its jumps
+//! (`keeper.rs`) or space is wanted (`append/make_space.rs`). Ages count by uptime; at start, by the wall clock without its jumps
 //! (`crate::system::clock`). So a clock that is set deletes nothing. The newest segment always stays: it knows where the log ends. Should
 //! it be lost all the same, each slot says how far the log had come, so no sequence is ever given twice.
 //!
@@ -181,8 +181,8 @@ mod handle;
 pub mod inspect;
 mod keeper;
 mod log;
-mod open;
 mod open_queue;
+mod opening;
 mod settings;
 mod status;
 
@@ -191,6 +191,6 @@ pub use follow::{Cursor, ROTTEN, Tally, Verdicts};
 pub use handle::Queue;
 pub use log::OpenError;
 pub use settings::Settings;
-pub use status::{FollowerStatus, SpaceUsed, Status};
+pub use status::{SpaceUsed, Status, SubscriptionStatus};
 
 pub use boxbridge_event::{Outcome, Record};

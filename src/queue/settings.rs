@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::append::Budget;
+use super::append::DiskLimits;
 use super::format::BLOCK;
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, Destination, OnFull, PicturePolicy};
@@ -50,11 +50,11 @@ const UNREAD_MAX: Duration = Duration::from_secs(600);
 const RECENT_EVENT_BYTES: usize = 512 << 10;
 /// What some groups hold: the store is at them within milliseconds, or it is behind and reads the disk.
 const RECENT_PICTURE_BYTES: usize = 4 << 20;
-/// At least so many fit into the budget, so that one that is still needed holds back little of it.
+/// At least so many fit into `max_bytes`, so that one that is still needed holds back little of it.
 const SEGMENTS_MIN: u64 = 16;
 
 impl Settings {
-    /// Settings for tests and tools: a budget below `data_dir`, everything else as by default.
+    /// Settings for tests and tools: so many bytes below `data_dir`, everything else as by default.
     pub fn new(data_dir: impl Into<PathBuf>, max_bytes: u64) -> Settings {
         Settings {
             data_dir: data_dir.into(),
@@ -80,8 +80,8 @@ impl Settings {
             .unwrap_or(usize::MAX)
     }
 
-    pub(super) fn budget(&self) -> Budget {
-        Budget {
+    pub(super) fn disk_limits(&self) -> DiskLimits {
+        DiskLimits {
             max_bytes: self.max_bytes,
             segment_bytes: self.segment_bytes,
             reserve_bytes: self.reserve_bytes(),

@@ -24,7 +24,7 @@ pub struct Status {
     pub bytes: SpaceUsed,
     /// What the file system has left for segments: for an unprivileged process, and without the reserve.
     pub disk_available: Option<u64>,
-    /// Until what waits fills the budget or the disk, at the pace of the last minute. `None` while it does not grow.
+    /// Until what waits fills `max_bytes` or the disk, at the pace of the last minute. `None` while it does not grow.
     pub time_to_full: Option<Duration>,
     /// There is no room for the next segment, and none left in this one.
     pub is_full: bool,
@@ -40,10 +40,10 @@ pub struct Status {
     pub last_sync: Option<(Timestamp, Duration)>,
     pub oldest: Option<Sequence>,
     pub newest: Sequence,
-    pub followers: Vec<FollowerStatus>,
+    pub subscriptions: Vec<SubscriptionStatus>,
 }
 
-/// The budget: what waits for somebody, what is kept for replays, what is free.
+/// The log on disk: what waits for somebody, what is kept for replays, what is free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpaceUsed {
     pub waiting: u64,
@@ -54,7 +54,7 @@ pub struct SpaceUsed {
 
 /// One destination in one lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FollowerStatus {
+pub struct SubscriptionStatus {
     pub destination: String,
     pub lane: Lane,
     /// Since it joined.
@@ -86,7 +86,7 @@ pub(super) fn status(queue: &OpenQueue) -> Status {
         last_sync: queue.gauges.last_sync.get(),
         oldest: log.oldest().map(Sequence),
         newest: Sequence(log.counts().last()),
-        followers: queue
+        subscriptions: queue
             .subscriptions
             .iter()
             .map(|subscription| of(log, subscription))
@@ -98,7 +98,7 @@ fn disk_available(queue: &OpenQueue) -> Option<u64> {
     let free = queue.log.disk.free_space(&queue.log.directory).ok()?;
     Some(
         free.bytes
-            .saturating_sub(queue.settings.budget().reserve_bytes),
+            .saturating_sub(queue.settings.disk_limits().reserve_bytes),
     )
 }
 
@@ -114,7 +114,7 @@ fn time_to_full(
     Some(Duration::from_secs(room / growth.max(1)))
 }
 
-fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
+fn of(log: &Log, subscription: &Subscription) -> SubscriptionStatus {
     let progress = subscription.progress();
     // Under the progress lock, so that nothing is answered that is not yet accepted.
     let accepted = subscription.accepted(log, &progress);
@@ -124,9 +124,11 @@ fn of(log: &Log, subscription: &Subscription) -> FollowerStatus {
         0 => None,
         _ => oldest_waiting(log, subscription.lane, &progress),
     };
+
     let to_replay = progress.replays.iter();
     let oldest_replaying = to_replay.filter_map(|replay| oldest_of_replay(log, replay));
-    FollowerStatus {
+
+    SubscriptionStatus {
         destination: subscription.destination.clone(),
         lane: subscription.lane,
         accepted,
@@ -218,15 +220,15 @@ fn first_from(
 
 /// As of now, not as of the last append: a gateway that a load balancer took out gets no append, and would stay out for ever.
 fn is_full(queue: &OpenQueue, bytes: &SpaceUsed) -> bool {
-    let budget = queue.settings.budget();
-    let wanted = budget.segment_bytes;
+    let limits = queue.settings.disk_limits();
+    let wanted = limits.segment_bytes;
     let has_no_room = bytes.waiting + wanted > bytes.limit
-        || space::missing(&queue.log, wanted.saturating_add(budget.reserve_bytes)).is_some();
+        || space::missing(&queue.log, wanted.saturating_add(limits.reserve_bytes)).is_some();
 
     let segments = queue.log.segments();
     let is_open = segments.last().is_some_and(|segment| !segment.is_sealed());
     let was_refused = queue.gauges.full.load(Ordering::Relaxed);
-    has_no_room && budget.on_full == OnFull::Refuse && (!is_open || was_refused)
+    has_no_room && limits.on_full == OnFull::Refuse && (!is_open || was_refused)
 }
 
 pub(super) fn bytes(queue: &OpenQueue) -> SpaceUsed {

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::patience::Patience;
 use super::{ConnectError, Destination};
-use crate::fault::Fault;
+use crate::system::fault::Fault;
 use boxbridge_event::{ByLane, Lane, Message};
 
 mod batch;

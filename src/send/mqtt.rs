@@ -18,12 +18,12 @@ use boxbridge_event::{ByLane, Lane, Message, Timestamp};
 use super::patience::Patience;
 use super::{ConnectError, Destination};
 
-mod admission;
 mod connection;
 mod dial;
 mod learned_size;
 mod ledger;
 mod namesake;
+mod publish_check;
 mod race;
 mod relay;
 mod session;

@@ -13,9 +13,9 @@ use object_store::ObjectStoreExt;
 
 use super::patience::Patience;
 use super::{ConnectError, Destination};
-use crate::fault::Fault;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
+use crate::system::fault::Fault;
 use crate::system::written::Written;
 use boxbridge_config::StoreUrl;
 use boxbridge_event::{Lane, Object};

@@ -12,13 +12,13 @@ use std::time::Instant;
 use boxbridge_event::{ByType, PersonType, Sequence, Timestamp};
 
 mod answers;
+mod device_order;
 mod entry;
 mod flow;
 mod next;
 mod overflow;
 mod pace;
 mod parked;
-mod places;
 mod setbacks;
 mod suspicion;
 mod topic_class;

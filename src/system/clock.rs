@@ -15,9 +15,9 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::system::disk::Disk;
 use boxbridge_event::Timestamp;
 
-mod history;
+mod jump_history;
 
-pub use history::{History, Reading};
+pub use jump_history::{JumpHistory, Reading};
 
 /// How often the file is saved at least: after a power cut the last reading is up to this old.
 const SAVE_EVERY_MS: i64 = 600_000;
@@ -30,7 +30,7 @@ pub struct Clock {
 }
 
 struct State {
-    history: History,
+    history: JumpHistory,
     /// The file of earlier runs is not read yet: the disk did not answer.
     is_unread: bool,
     /// By uptime; `None`: there is something to save.
@@ -59,7 +59,7 @@ impl Clock {
         read: impl Fn() -> Reading + Send + Sync + 'static,
     ) -> Clock {
         let path = data_dir.join("clock");
-        let history = History::begin(&read());
+        let history = JumpHistory::begin(&read());
         let state = State {
             history,
             is_unread: true,
@@ -81,7 +81,7 @@ impl Clock {
     fn read_noted(&self) {
         let found = match self.disk.read_if_there(&self.path) {
             // A damaged file is dropped: the history begins anew with this process.
-            Ok(text) => text.and_then(|text| serde_json::from_slice::<History>(&text).ok()),
+            Ok(text) => text.and_then(|text| serde_json::from_slice::<JumpHistory>(&text).ok()),
             Err(error) => return self.failed(&error),
         };
 

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::{Event, PictureKind, PictureReference, PictureState, WarningCode};
 
+pub(crate) mod charset;
+
 /// What a field of the box means to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {

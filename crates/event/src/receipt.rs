@@ -123,8 +123,8 @@ pub struct Source {
 
 impl Source {
     /// Whose share it takes.
-    pub fn sharer(&self) -> super::Sharer {
-        super::Sharer::of_peer(&self.peer)
+    pub fn share_key(&self) -> super::ShareKey {
+        super::ShareKey::of_peer(&self.peer)
     }
 }
 

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Client, LaneThreads, Made, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
-use crate::fault::{Starts, caught};
 use crate::gateway::{
     Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Render, ToBus, ToStore, Unplaced,
     deliver,
@@ -20,6 +19,7 @@ use crate::queue::Cursor;
 use crate::route::{PictureLocations, Router};
 use crate::send::Destination;
 use crate::send::link::Link;
+use crate::system::fault::{Starts, caught};
 use boxbridge_config::Config;
 use boxbridge_event::Lane;
 

@@ -73,11 +73,11 @@ fn note(disk: &Disk, path: &Path, locations: PictureLocations) -> PictureLocatio
 }
 
 fn say_moved(queue: &Queue) {
-    let followers = queue.status().followers;
-    let waiting: u64 = followers
+    let subscriptions = queue.status().subscriptions;
+    let waiting: u64 = subscriptions
         .iter()
-        .filter(|follower| follower.destination == boxbridge_config::STORE)
-        .map(|follower| follower.waiting)
+        .filter(|subscription| subscription.destination == boxbridge_config::STORE)
+        .map(|subscription| subscription.waiting)
         .sum();
     tracing::warn!(
         waiting,

@@ -36,6 +36,7 @@ impl Shares {
         let has_embedded = config.send.mqtt().is_some_and(|mqtt| mqtt.broker.is_none());
         let segments = queue::Settings::from(config).segments_max();
         let own = segments + EACH * config.send.destinations.len().saturating_sub(USUAL);
+
         let shares = Shares::of(limit, own, has_embedded, config.ingest.connections_max);
         if shares.ingest < config.ingest.connections_max {
             tracing::warn!(
@@ -45,6 +46,7 @@ impl Shares {
                 "the limit on open files (ulimit -n) is too low for so many connections: fewer are taken"
             );
         }
+
         shares
     }
 
@@ -52,10 +54,12 @@ impl Shares {
         let left = limit.saturating_sub(OWN + segments);
         let admin = ADMIN_MAX.min(left / 8).max(LEAST);
         let left = left.saturating_sub(admin + admin.div_ceil(2));
+
         // The boxes come first: what they may have by the settings, with the line for it, or three quarters.
         let wanted = connections_max + connections_max.div_ceil(2);
         let embedded = left.saturating_sub(wanted).max(left / 4).max(LEAST);
         let embedded = if has_embedded { embedded } else { 0 };
+
         let ingest =
             (left.saturating_sub(embedded) / 3 * 2).clamp(LEAST, connections_max.max(LEAST));
         Shares {

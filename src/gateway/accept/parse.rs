@@ -11,10 +11,12 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::{Gateway, Workers};
-use crate::fault::{self, Fault};
-use crate::ingest::{Received, Room};
+use crate::ingest::{BodyMemory, Received};
 use crate::normalize;
-use crate::normalize::{Batch, Context, Cost, Element, Limits, Normalized, RepairRoom, normalize};
+use crate::normalize::{
+    Batch, Context, Cost, Element, Limits, Normalized, RepairBudget, normalize,
+};
+use crate::system::fault::{self, Fault};
 use crate::system::memory;
 use boxbridge_config::Config;
 use boxbridge_event::{Code, Event, Refusal, Source};
@@ -37,7 +39,7 @@ pub(super) struct Parser {
 struct Shared {
     config: Arc<Config>,
     source: Source,
-    room: Room,
+    memory: BodyMemory,
     may_be_short: bool,
 }
 
@@ -75,11 +77,16 @@ enum Turn {
 
 impl Parser {
     /// `may_be_short`: the body may end before its document does.
-    pub fn new(gateway: &Gateway, source: &Source, room: &Room, may_be_short: bool) -> Parser {
+    pub fn new(
+        gateway: &Gateway,
+        source: &Source,
+        memory: &BodyMemory,
+        may_be_short: bool,
+    ) -> Parser {
         let shared = Shared {
             config: Arc::clone(&gateway.config),
             source: source.clone(),
-            room: room.clone(),
+            memory: memory.clone(),
             may_be_short,
         };
         Parser {
@@ -89,21 +96,21 @@ impl Parser {
     }
 
     pub async fn parse(&self, mut part: Part) -> Result<Parsed, Refusal> {
-        let sharer = self.shared.source.sharer();
+        let source = self.shared.source.share_key();
         for _ in 0..TURNS_MAX {
             let shared = Arc::clone(&self.shared);
             let is_short = part.text().len() <= SHORT;
             let turn = move || shared.turn(part);
             let came_to = if is_short {
-                self.workers.run_short(sharer, turn).await
+                self.workers.run_short(source, turn).await
             } else {
-                self.workers.run(sharer, turn).await
+                self.workers.run(source, turn).await
             };
             match came_to {
                 None => break,
                 Some(Turn::Done(parsed)) => return Ok(parsed),
                 Some(Turn::Needs(bytes, again)) => {
-                    self.shared.room.work(bytes).await?;
+                    self.shared.memory.work(bytes).await?;
                     part = again;
                 }
             }
@@ -118,17 +125,17 @@ impl Shared {
         if needs > COSTLY {
             memory::return_free_blocks();
         }
-        if self.room.try_work(needs).is_err() {
+        if self.memory.try_work(needs).is_err() {
             return Turn::Needs(needs, part);
         }
 
         let lacks = AtomicUsize::new(0);
         let more = |bytes: usize| {
-            let has_room = self.room.try_work(needs + bytes).is_ok();
+            let has_room = self.memory.try_work(needs + bytes).is_ok();
             lacks.fetch_max(if has_room { 0 } else { needs + bytes }, Ordering::Relaxed);
             has_room
         };
-        let parsed = fault::in_one_go(|| self.parse(&part, RepairRoom(&more)))
+        let parsed = fault::in_one_go(|| self.parse(&part, RepairBudget(&more)))
             .unwrap_or_else(|fault| Err(Refusal::new(Code::Fault, fault.to_string())));
 
         match (parsed, lacks.into_inner()) {
@@ -152,14 +159,14 @@ impl Shared {
         }
     }
 
-    fn parse(&self, part: &Part, room: RepairRoom<'_>) -> Result<Parsed, Refusal> {
+    fn parse(&self, part: &Part, budget: RepairBudget<'_>) -> Result<Parsed, Refusal> {
         let context = Context {
             source: &self.source,
             site: &self.config.site,
             gateway: &self.config.gateway,
             settings: &self.config.normalize,
             limits: Limits::of(&self.config.ingest),
-            room,
+            budget,
         };
 
         let (normalized, echo) = match part {

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use crate::fault;
-use crate::in_turn::InTurn;
-use boxbridge_event::Sharer;
+use crate::system::fault;
+use boxbridge_event::{FairQueue, ShareKey};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -22,7 +21,7 @@ pub struct Workers {
 #[derive(Default)]
 struct Waiting {
     workers: usize,
-    jobs: InTurn<Job>,
+    jobs: FairQueue<Job>,
 }
 
 impl Workers {
@@ -47,7 +46,7 @@ impl Workers {
     /// thread. One at a time: the other threads go on accepting and answering.
     pub async fn run_short<T: Send + 'static>(
         self: &Arc<Workers>,
-        source: Sharer,
+        source: ShareKey,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         if !self.begin_alone() {
@@ -62,7 +61,7 @@ impl Workers {
     /// Does `work` when it is its source's turn; `None` if it panicked.
     pub async fn run<T: Send + 'static>(
         self: &Arc<Workers>,
-        source: Sharer,
+        source: ShareKey,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let (done, result) = oneshot::channel();
@@ -136,10 +135,11 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn each_source_has_its_turn_however_much_another_has_waiting() {
-        let [first, greedy, other] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(Sharer::of_peer);
+        let [first, greedy, other] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(ShareKey::of_peer);
         let workers = Workers::new(1);
         let done = Arc::new(Mutex::new(Vec::new()));
         let (go, wait) = std::sync::mpsc::sync_channel::<()>(0);
+
         let mut all = vec![tokio::spawn({
             let workers = Arc::clone(&workers);
             async move {
@@ -152,6 +152,7 @@ mod tests {
         while workers.waiting().workers == 0 || !workers.waiting().jobs.is_empty() {
             tokio::task::yield_now().await;
         }
+
         for (number, source) in [greedy, greedy, greedy, other].into_iter().enumerate() {
             let (of_task, done) = (Arc::clone(&workers), Arc::clone(&done));
             all.push(tokio::spawn(async move {
@@ -164,6 +165,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
+
         drop(go);
         for task in all {
             assert!(task.await.unwrap());
@@ -173,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn short_work_stays_on_its_thread_where_nobody_works_and_leaves_none_waiting() {
-        let (workers, source) = (Workers::new(1), Sharer::of_peer("10.0.0.1"));
+        let (workers, source) = (Workers::new(1), ShareKey::of_peer("10.0.0.1"));
         let this = std::thread::current().id();
         let here = move || std::thread::current().id() == this;
         assert_eq!(workers.run_short(source, here).await, Some(true));
@@ -203,7 +205,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_panics_is_one_source_s_and_the_worker_goes_on() {
-        let (workers, source) = (Workers::new(1), Sharer::of_peer("10.0.0.1"));
+        let (workers, source) = (Workers::new(1), ShareKey::of_peer("10.0.0.1"));
         assert_eq!(
             workers.run(source, || -> u8 { panic!("as if") }).await,
             None

@@ -8,10 +8,10 @@ use super::admit::settled;
 use super::backlog::Admitted;
 use super::pictures::Pictures;
 use super::{Delivery, Records};
-use crate::fault::{self, Fault};
 use crate::gateway::Render;
 use crate::route::{PicturesNow, Sending};
 use crate::send::{Destination, Reason, Rejection};
+use crate::system::fault::{self, Fault};
 use boxbridge_event::{Picture, PictureVerdict, Timestamp};
 
 impl<D, R, S> Delivery<D, R, S>

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 
 use super::backlog::Admitted;
 use super::{Delivery, Records};
-use crate::fault;
 use crate::gateway::Render;
 use crate::send::Destination;
+use crate::system::fault;
 use boxbridge_event::{NoPictures, Picture, Record, Sequence};
 
 /// Places of a disk that hang are few, and each takes a thread and its pictures' memory.

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::backlog::Ending;
 use super::{Delivery, Records};
-use crate::fault::Fault;
 use crate::gateway::kept::SetAside;
 use crate::send::Rejection;
 use crate::send::window::{Extent, TopicClass};
+use crate::system::fault::Fault;
 use boxbridge_event::{PictureVerdict, Timestamp};
 
 /// How long a set-aside store that takes nothing is left alone.

@@ -17,7 +17,7 @@ use crate::metrics;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
 use crate::system::volume::Rank;
-use boxbridge_event::{Code, Refusal, Sharer, Source, Timestamp};
+use boxbridge_event::{Code, Refusal, ShareKey, Source, Timestamp};
 
 pub struct Quarantine {
     keep: Duration,
@@ -118,7 +118,7 @@ fn parse(name: &str) -> Option<(Timestamp, &str)> {
 fn owner(name: &str) -> Option<Cow<'_, str>> {
     let (_, peer) = parse(name)?;
     Some(match peer.contains(':') {
-        true => Cow::Owned(Sharer::of_peer(peer).to_string()),
+        true => Cow::Owned(ShareKey::of_peer(peer).to_string()),
         false => Cow::Borrowed(peer),
     })
 }
@@ -162,12 +162,14 @@ mod tests {
         open(directory.path())
             .keep(&source("fe80::1", 5_000), &refusal, b"{nonsense")
             .unwrap();
+
         let again = open(directory.path());
         let kept = names(directory.path());
         assert_eq!(kept, ["0000000005000-000001-json_invalid-fe80::1"]);
         let text =
             std::fs::read_to_string(directory.path().join("quarantine").join(&kept[0])).unwrap();
         assert!(text.ends_with("\n{nonsense"), "{text}");
+
         let at = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(2_000));
         let time = at.clone();
         let clock = Clock::with(&Disk::default(), directory.path(), move || {
@@ -178,9 +180,11 @@ mod tests {
                 boot: String::new(),
             }
         });
+
         clock.look();
         again.review(&clock);
         assert_eq!(names(directory.path()).len(), 1);
+
         at.store(6_001, Ordering::Relaxed);
         again.review(&clock);
         assert_eq!(again.folder.usage(), (0, 0));

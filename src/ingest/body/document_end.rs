@@ -4,7 +4,7 @@
 //! the encoding it may have instead; each reading looks at a byte once, however the body comes, and never keeps a thread for long.
 //! Deliberately no parser: `normalize` reads what stands between the brackets.
 
-use crate::charset::Charset;
+use boxbridge_event::Charset;
 
 /// So many bytes take a millisecond or two in the slowest encoding: nobody's answer waits longer for this thread.
 const STEP: usize = 64 << 10;

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::Activity;
 use super::places::{Place, Places};
 use super::waiting_line::{Waiting, WaitingLine};
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// The pause after an accept that failed for want of descriptors or memory: other connections must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -115,7 +115,7 @@ pub trait Port: Send + Sync + 'static {
     fn places(&self) -> &Arc<Places>;
 
     /// The source whose share a connection from `address` takes; `None` if it takes nobody's.
-    fn source(&self, address: IpAddr) -> Option<Sharer>;
+    fn source(&self, address: IpAddr) -> Option<ShareKey>;
 
     /// Serves one connection to its end.
     fn serve(

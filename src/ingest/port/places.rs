@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::activity::Activity;
 use super::timed_stream::SILENT_MIN;
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// One in this many places is kept for sources that have few.
 const LAST_PART: usize = 8;
@@ -29,11 +29,11 @@ struct Taken {
     next: u64,
     /// By number, in the order in which they came.
     occupants: BTreeMap<u64, Occupant>,
-    by_source: HashMap<Sharer, usize>,
+    by_source: HashMap<ShareKey, usize>,
 }
 
 struct Occupant {
-    source: Option<Sharer>,
+    source: Option<ShareKey>,
     activity: Activity,
 }
 
@@ -58,7 +58,11 @@ impl Places {
     }
 
     /// Takes a place for a connection of `source`, if there is one for it.
-    pub fn take(self: &Arc<Places>, source: Option<Sharer>, activity: &Activity) -> Option<Place> {
+    pub fn take(
+        self: &Arc<Places>,
+        source: Option<ShareKey>,
+        activity: &Activity,
+    ) -> Option<Place> {
         let mut taken = self.taken.lock();
         if !self.has_room(&taken, source) {
             return None;
@@ -82,13 +86,13 @@ impl Places {
     }
 
     /// How many connections `source` has.
-    pub fn of(&self, source: Option<Sharer>) -> usize {
+    pub fn of(&self, source: Option<ShareKey>) -> usize {
         self.taken.lock().of(source)
     }
 
     /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most connections, then of the
     /// next, down to sources with as many as `source`. Connections that were asked before count.
-    pub fn ask_for(&self, source: Option<Sharer>, count: usize) {
+    pub fn ask_for(&self, source: Option<ShareKey>, count: usize) {
         let taken = self.taken.lock();
         let least = taken.of(source).max(1);
 
@@ -116,7 +120,7 @@ impl Places {
         self.freed.notified().await;
     }
 
-    fn has_room(&self, taken: &Taken, source: Option<Sharer>) -> bool {
+    fn has_room(&self, taken: &Taken, source: Option<ShareKey>) -> bool {
         let last = self.most / LAST_PART;
         let few = (last / LAST_PART).max(1);
 
@@ -129,14 +133,14 @@ impl Places {
 }
 
 impl Taken {
-    fn of(&self, source: Option<Sharer>) -> usize {
+    fn of(&self, source: Option<ShareKey>) -> usize {
         source
             .and_then(|source| self.by_source.get(&source))
             .copied()
             .unwrap_or(0)
     }
 
-    fn count(&mut self, source: Option<Sharer>, change: isize) {
+    fn count(&mut self, source: Option<ShareKey>, change: isize) {
         let Some(source) = source else { return };
         let count = self
             .by_source
@@ -155,7 +159,7 @@ impl Taken {
 
 impl Place {
     /// Notes whose connection it is, once its proxy has said so.
-    pub fn belongs_to(&self, source: Sharer) {
+    pub fn belongs_to(&self, source: ShareKey) {
         let mut taken = self.places.taken.lock();
         let Some(occupant) = taken.occupants.get_mut(&self.number) else {
             return;
@@ -184,8 +188,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn source(last: u8) -> Option<Sharer> {
-        Some(Sharer::of([192, 168, 1, last].into()))
+    fn source(last: u8) -> Option<ShareKey> {
+        Some(ShareKey::of([192, 168, 1, last].into()))
     }
 
     #[test]
@@ -207,7 +211,7 @@ mod tests {
         let activity = Activity::default();
         let place = places.take(None, &activity).unwrap();
         assert_eq!(places.of(None), 0);
-        place.belongs_to(Sharer::of([192, 168, 1, 7].into()));
+        place.belongs_to(ShareKey::of([192, 168, 1, 7].into()));
         assert_eq!(places.of(source(7)), 1);
         let proxied: Vec<_> = std::iter::from_fn(|| places.take(None, &activity)).collect();
         assert_eq!(proxied.len(), 63);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::places::{Place, Places};
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// Longer than any box waits, and long enough for a silent connection to count as silent.
 const WAIT_MAX: Duration = Duration::from_secs(6);
@@ -22,12 +22,12 @@ pub struct Waiting {
     pub stream: TcpStream,
     pub address: SocketAddr,
     pub activity: Activity,
-    source: Option<Sharer>,
+    source: Option<ShareKey>,
     since: Instant,
 }
 
 impl Waiting {
-    pub fn new(stream: TcpStream, address: SocketAddr, source: Option<Sharer>) -> Waiting {
+    pub fn new(stream: TcpStream, address: SocketAddr, source: Option<ShareKey>) -> Waiting {
         Waiting {
             stream,
             address,
@@ -65,7 +65,7 @@ impl WaitingLine {
             return None;
         }
 
-        let mut in_line: HashMap<Option<Sharer>, usize> = HashMap::new();
+        let mut in_line: HashMap<Option<ShareKey>, usize> = HashMap::new();
         for waiting in &self.waiting {
             *in_line.entry(waiting.source).or_default() += 1;
         }

@@ -6,26 +6,26 @@ use boxbridge_event::{Code, Refusal};
 
 /// Asks the body's budget whether this many bytes in all may be used beyond the cost of the body.
 #[derive(Clone, Copy)]
-pub struct RepairRoom<'a>(pub &'a (dyn Fn(usize) -> bool + Sync));
+pub struct RepairBudget<'a>(pub &'a (dyn Fn(usize) -> bool + Sync));
 
-impl fmt::Debug for RepairRoom<'_> {
+impl fmt::Debug for RepairBudget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RepairRoom")
+        f.write_str("RepairBudget")
     }
 }
 
 /// The memory that one repair holds.
 #[derive(Debug)]
 pub(in crate::normalize) struct RepairMemory<'a> {
-    room: RepairRoom<'a>,
+    budget: RepairBudget<'a>,
     bytes: usize,
     bytes_max: usize,
 }
 
 impl<'a> RepairMemory<'a> {
-    pub fn new(room: RepairRoom<'a>, bytes_max: usize) -> RepairMemory<'a> {
+    pub fn new(budget: RepairBudget<'a>, bytes_max: usize) -> RepairMemory<'a> {
         RepairMemory {
-            room,
+            budget,
             bytes: 0,
             bytes_max,
         }
@@ -40,7 +40,7 @@ impl<'a> RepairMemory<'a> {
             ));
         }
 
-        if !(self.room.0)(bytes) {
+        if !(self.budget.0)(bytes) {
             return Err(Refusal::new(
                 Code::OverBudget,
                 "the memory that a repair of this body takes is in use",
@@ -58,7 +58,7 @@ impl<'a> RepairMemory<'a> {
 
     /// Asks for memory to read the repaired text; that reading has limits of its own.
     pub fn read(&self, bytes: usize) -> Result<(), Refusal> {
-        match (self.room.0)(self.bytes.saturating_add(bytes)) {
+        match (self.budget.0)(self.bytes.saturating_add(bytes)) {
             true => Ok(()),
             false => Err(Refusal::new(
                 Code::OverBudget,

@@ -3,9 +3,8 @@
 //! Promises: linear time; the limits of an array hold. In a sound array it finds the same elements as a parser of the decoded text, because
 //! it steps over strings by character. Deliberately looks at strings, brackets and commas only: the reading of an element says what it is.
 
-use crate::charset::Charset;
 use crate::normalize::Limits;
-use boxbridge_event::{Code, Refusal};
+use boxbridge_event::{Charset, Code, Refusal};
 
 pub(in crate::normalize) struct Array<'b> {
     pub elements: Vec<&'b [u8]>,

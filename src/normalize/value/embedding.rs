@@ -141,7 +141,8 @@ impl Search<'_, '_> {
         if texts >= TEXTS_MAX || tree_bytes(counts.brackets, counts.values) > TREE_MAX {
             return Ok(None);
         }
-        RepairMemory::new(self.context.room, usize::MAX).read(Cost::of(text.as_bytes()).bytes())?;
+        RepairMemory::new(self.context.budget, usize::MAX)
+            .read(Cost::of(text.as_bytes()).bytes())?;
         Ok(serde_json::from_str(text).ok())
     }
 }

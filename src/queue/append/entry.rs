@@ -25,7 +25,7 @@ pub enum Appended {
 pub enum AppendError {
     #[error("queue is full: {} of {} used", Size(*.used), Size(*.limit))]
     Full { used: u64, limit: u64 },
-    /// The budget is not used up, and the disk is.
+    /// `max_bytes` is not used up, and the disk is.
     #[error("queue is full: {reason}")]
     DiskFull { reason: String },
     /// The disk does not take it at the moment, and nothing is wrong with what it holds: to be tried again.

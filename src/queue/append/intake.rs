@@ -10,12 +10,11 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use super::allowance::Allowance;
 use super::entry::{AppendError, Appended, Entry};
 use super::pending::Pending;
-use crate::in_turn::InTurn;
+use super::write_budget::WriteBudget;
 use crate::queue::format::RECORD_HEADER;
-use boxbridge_event::{Feed, Lane, Sharer};
+use boxbridge_event::{FairQueue, Feed, Lane, ShareKey};
 
 /// Bytes that wait to be written, of the live feeds: some groups of 4 MiB, so that the disk never idles, and no more.
 const LIVE_BYTES: usize = 24 << 20;
@@ -29,14 +28,14 @@ const RECORDS_MAX: usize = 128;
 pub struct Intake {
     queues: Mutex<Queues>,
     arrived: Condvar,
-    live: Arc<Allowance>,
-    history: Arc<Allowance>,
+    live: Arc<WriteBudget>,
+    history: Arc<WriteBudget>,
 }
 
 #[derive(Default)]
 struct Queues {
     /// Urgent, real-time, history.
-    waiting: [InTurn<Pending>; 3],
+    waiting: [FairQueue<Pending>; 3],
     closed: bool,
 }
 
@@ -54,8 +53,8 @@ impl Intake {
         Intake {
             queues: Mutex::default(),
             arrived: Condvar::new(),
-            live: Allowance::new(LIVE_BYTES),
-            history: Allowance::new(HISTORY_BYTES),
+            live: WriteBudget::new(LIVE_BYTES),
+            history: WriteBudget::new(HISTORY_BYTES),
         }
     }
 
@@ -68,20 +67,23 @@ impl Intake {
         let pictures = entry.pictures.iter();
         let pictures: usize = pictures.map(|picture| picture.bytes.len()).sum();
 
-        let (room, most) = match entry.event.feed {
+        let (budget, most) = match entry.event.feed {
             Feed::History => (&self.history, HISTORY_BYTES),
             Feed::Realtime | Feed::Platform => (&self.live, LIVE_BYTES),
         };
         let bytes = (RECORD_HEADER + event.len() + pictures).clamp(RECORD_BYTES_MIN, most);
-        let sharer = Sharer::of_peer(&entry.event.origin.peer);
-        let room = room.take(sharer, bytes).await.ok_or(AppendError::Closed)?;
+        let source = ShareKey::of_peer(&entry.event.origin.peer);
+        let granted = budget
+            .take(source, bytes)
+            .await
+            .ok_or(AppendError::Closed)?;
 
         let (reply, answer) = oneshot::channel();
-        self.push(sharer, Pending::new(entry, event, reply, room))?;
+        self.push(source, Pending::new(entry, event, reply, granted))?;
         Ok(answer)
     }
 
-    fn push(&self, sharer: Sharer, pending: Pending) -> Result<(), AppendError> {
+    fn push(&self, source: ShareKey, pending: Pending) -> Result<(), AppendError> {
         let mut queues = self.queues.lock();
         if queues.closed {
             return Err(AppendError::Closed);
@@ -93,7 +95,7 @@ impl Intake {
             (Lane::Normal, Feed::History) => history,
             (Lane::Normal, _) => live,
         };
-        queue.push(sharer, pending);
+        queue.push(source, pending);
         drop(queues);
         self.arrived.notify_one();
         Ok(())

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::allowance::Granted;
 use super::entry::{AppendError, Appended, Entry};
+use super::write_budget::Granted;
 use crate::queue::format::{BLOCK, KINDS, RECORD_HEADER};
 use boxbridge_event::{
     Event, EventId, Feed, Lane, PersonType, Picture, PictureKind, PictureSet, Revision, Timestamp,
@@ -31,7 +31,7 @@ pub struct Pending {
     /// By [`PictureKind::number`].
     pub pictures: [PendingPicture; KINDS],
     pub reply: Reply,
-    _room: Granted,
+    _granted: Granted,
 }
 
 /// One kind of picture of a record.
@@ -46,7 +46,7 @@ pub struct PendingPicture {
 
 impl Pending {
     /// `event` is the entry's as JSON.
-    pub fn new(entry: Entry, event: Vec<u8>, reply: Reply, room: Granted) -> Pending {
+    pub fn new(entry: Entry, event: Vec<u8>, reply: Reply, granted: Granted) -> Pending {
         let (parsed, pictures) = (entry.event, entry.pictures);
         let mut pending = Pending {
             id: parsed.id,
@@ -64,7 +64,7 @@ impl Pending {
                 ..PendingPicture::default()
             }),
             reply,
-            _room: room,
+            _granted: granted,
         };
 
         for picture in pictures {

@@ -5,10 +5,10 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::allowance::Allowance;
 use super::pending::Pending;
+use super::write_budget::WriteBudget;
 use super::*;
-use boxbridge_event::{Event, Lane, Sharer};
+use boxbridge_event::{Event, Lane, ShareKey};
 
 fn entry(peer: &str, number: u64) -> Entry {
     let event: Event = serde_json::from_value(json!({
@@ -75,12 +75,12 @@ async fn a_source_that_fills_the_intake_makes_another_wait_for_two_groups_at_mos
 
 #[tokio::test]
 async fn whoever_gives_up_waiting_holds_no_room_and_a_close_ends_all_waiting() {
-    let allowance = Allowance::new(10);
-    let [one, other] = ["10.0.0.1", "10.0.0.2"].map(Sharer::of_peer);
-    let all = allowance.take(one, 10).await.unwrap();
-    let waiting = |sharer, bytes| {
-        let allowance = Arc::clone(&allowance);
-        tokio::spawn(async move { allowance.take(sharer, bytes).await.is_some() })
+    let write_budget = WriteBudget::new(10);
+    let [one, other] = ["10.0.0.1", "10.0.0.2"].map(ShareKey::of_peer);
+    let all = write_budget.take(one, 10).await.unwrap();
+    let waiting = |source, bytes| {
+        let write_budget = Arc::clone(&write_budget);
+        tokio::spawn(async move { write_budget.take(source, bytes).await.is_some() })
     };
     let (gone, large, small) = (waiting(one, 10), waiting(other, 9), waiting(other, 5));
     for _ in 0..10 {
@@ -91,9 +91,9 @@ async fn whoever_gives_up_waiting_holds_no_room_and_a_close_ends_all_waiting() {
     drop(all);
     assert!(large.await.unwrap(), "what is large is not overtaken");
     assert!(small.await.unwrap());
-    let _all = allowance.take(one, 10).await.unwrap();
+    let _all = write_budget.take(one, 10).await.unwrap();
     let left = waiting(other, 1);
     tokio::task::yield_now().await;
-    allowance.close();
-    assert!(!left.await.unwrap() && allowance.take(one, 1).await.is_none());
+    write_budget.close();
+    assert!(!left.await.unwrap() && write_budget.take(one, 1).await.is_none());
 }

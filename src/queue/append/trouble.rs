@@ -8,9 +8,9 @@ use std::io;
 use crate::system::disk::{self, File};
 
 pub enum Trouble {
-    /// The budget is used up.
+    /// `max_bytes` is used up.
     Full { used: u64, limit: u64 },
-    /// The file system has no room, whatever the budget says.
+    /// The file system has no space, whatever `max_bytes` says.
     DiskFull { reason: String },
     /// The disk does not do it at the moment, and nothing is lost by that.
     NotNow { reason: String },

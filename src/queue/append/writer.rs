@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
+use super::disk_limits::DiskLimits;
 use super::duplicates::Duplicates;
 use super::entry::{AppendError, Appended};
 use super::gauges::Gauges;
@@ -36,7 +36,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// What the writer shares with the rest of the queue.
 #[derive(Clone)]
 pub struct Shared {
-    pub budget: Budget,
+    pub limits: DiskLimits,
     pub log: Arc<Log>,
     pub subscriptions: Arc<Subscriptions>,
     pub intake: Arc<Intake>,
@@ -127,13 +127,13 @@ impl Writer {
     /// Until the intake is closed and empty. The last group is synced and its segment sealed when this returns.
     pub fn run(mut self) {
         let Shared {
-            budget,
+            limits,
             log,
             intake,
             gauges,
             ..
         } = self.shared.clone();
-        let group_max = GROUP_BYTES.min(budget.segment_bytes / 4);
+        let group_max = GROUP_BYTES.min(limits.segment_bytes / 4);
 
         loop {
             match intake.take(group_max, self.due) {

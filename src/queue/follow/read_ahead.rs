@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::progress::Progress;
 use super::record_reader::{self, Batch, Item, Want};
 use super::type_set::TypeSet;
-use crate::fault;
 use crate::queue::format::{Counts, IndexEntry};
 use crate::queue::log::Log;
+use crate::system::fault;
 
 /// Reads at once: each holds a thread for as long as the disk does not answer. One for each type that catches up, one for a replay,
 /// and as many that were left in the middle.

@@ -1,4 +1,4 @@
-//! Which records of the log are gone, by sequence.
+//! Which records of the log are lost, by sequence.
 //!
 //! Promises: a record counts once, however many cursors come by it, in any lane, alone or as part of a range. Deliberately forgets with the
 //! process.

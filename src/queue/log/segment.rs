@@ -274,9 +274,11 @@ mod tests {
             created_at: Timestamp(1),
             before: Counts::default(),
         };
+
         let segment =
             Segment::new(path.clone(), Disk::default().create(&path).unwrap(), header).unwrap();
         segment.push(vec![IndexEntry::lost(Lane::Normal)]).unwrap();
+
         segment.seal(FIRST_GROUP, None, 2).unwrap();
         segment
             .push(vec![IndexEntry::lost(Lane::Normal)])

@@ -1,4 +1,4 @@
-//! Room on the disk: what it has left, and how the log gives some back.
+//! Space on the disk: what it has left, and how the log gives some back.
 //!
 //! Promises: a segment goes only up to where its caller says that nobody needs it any more. Deliberately never touches the newest
 //! segment, so that the log always knows its own end; who needs what, the caller knows.

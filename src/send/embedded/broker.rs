@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Addresses, StartError};
-use crate::fault;
+use crate::system::fault;
 use boxbridge_config::Secret;
 
 mod access;
@@ -20,9 +20,9 @@ mod admission;
 mod connection;
 mod fair_share;
 mod listener;
+mod logged_count;
 mod packet;
 mod sessions;
-mod tally;
 mod topic_filter;
 
 use access::Access;

@@ -20,8 +20,8 @@ use tokio::runtime::Handle;
 use super::failure::{LOGIN, WRITE};
 use super::report::Listener;
 use super::{CONNECT_TIMEOUT, Shared};
-use crate::fault::Fault;
 use crate::send::{ConnectError, Reason};
+use crate::system::fault::Fault;
 
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
 pub(super) const ANY_TOPIC: &str = "__consumer_offsets";

@@ -18,11 +18,11 @@ use crate::send::{Answer, Lost, Reason};
 use boxbridge_config::MqttVersion;
 use boxbridge_event::{Message, Sequence};
 
-use super::admission::{check, check_learned, refused};
 use super::connection::{Cause, Connection, Culprit, Loss, Notice, Verdict};
 use super::learned_size::LearnedSize;
 use super::ledger::{Cargo, Ledger};
 use super::namesake::{End, Namesake};
+use super::publish_check::{check, check_learned, refused};
 use super::status::{Presence, Status};
 
 pub struct Session {

@@ -13,7 +13,7 @@ use boxbridge_config::{Field, Part, Template};
 use boxbridge_event::Timestamp;
 
 use super::GatewayIdentity;
-use super::admission::is_forbidden;
+use super::publish_check::is_forbidden;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -15,12 +15,12 @@ use rumqttc::{NetworkOptions, Outgoing};
 use crate::send::Reason;
 use boxbridge_event::Message;
 
-use super::admission::{content_type, expiry_seconds};
 use super::connection::{
     Cause, Culprit, LOGIN, LOGIN_OR_STATUS, Loss, Notice, Offer, Protocol, Verdict,
 };
 use super::dial::{Dial, LIBRARY_TIMEOUT_SECONDS, Way};
 use super::namesake::End;
+use super::publish_check::{content_type, expiry_seconds};
 use super::status::{Presence, Status};
 
 /// A broker sends us nothing but answers; a reason in words is the longest of them.

@@ -209,13 +209,16 @@ mod tests {
             panic!("stored")
         };
         assert!(known.claim_to_remove("a").is_none());
+
         let mut second = std::pin::pin!(known.claim(KIND, "a"));
         assert!(at_once(&mut second).await.is_none());
+
         drop(first);
         let Claim::Ours(second) = second.await else {
             panic!("stored")
         };
         assert!(second.stored());
+
         assert!(matches!(known.claim(KIND, "a").await, Claim::Stored));
         assert!(known.is_stored(KIND, "a") && !known.is_stored(KIND, "b"));
         assert!(known.claim_to_remove("a").is_none());

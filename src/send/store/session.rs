@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 
 use super::batch::Batch;
 use super::shared::{Outcome, Shared};
-use crate::fault::Fault;
 use crate::metrics;
 use crate::send::window::Limits;
 use crate::send::{Answer, Lost, Reason, Rejection};
+use crate::system::fault::Fault;
 use boxbridge_event::{Object, PictureKind, PictureVerdict, Sequence};
 
 /// One lane's uploads; dropping it ends those on their way.

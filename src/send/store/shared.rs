@@ -14,10 +14,10 @@ use super::batch::Batch;
 use super::files::Files;
 use super::known::{Claim, Known};
 use super::verdict::{self, Verdict};
-use crate::fault::Fault;
 use crate::metrics;
 use crate::send::ConnectError;
 use crate::send::patience::Patience;
+use crate::system::fault::Fault;
 use boxbridge_event::{Object, PictureKind};
 
 /// What the sessions of both lanes share.

@@ -8,7 +8,7 @@ use boxbridge::app::destinations::picture_store;
 use boxbridge::app::keep_delivering;
 use boxbridge::gateway::kept::Aside;
 use boxbridge::gateway::{Ages, Backlog, Delivery, DiskLog, Fetches, Render as _, ToBus, Unplaced};
-use boxbridge::ingest::{self, Accept, Ended, Listener, Received, Room, Service};
+use boxbridge::ingest::{self, Accept, BodyMemory, Ended, Listener, Received, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
 use boxbridge::send::link::Link;
@@ -195,9 +195,9 @@ async fn a_panic_in_a_thread_of_the_queue_ends_the_gateway_and_acknowledges_noth
         let again = Queue::open(settings(folder.path()), &["mqtt"]).unwrap();
         let last = again
             .status()
-            .followers
+            .subscriptions
             .iter()
-            .map(|follower| follower.accepted)
+            .map(|subscription| subscription.accepted)
             .max();
         assert!(
             last >= Some(1),
@@ -211,7 +211,7 @@ async fn a_panic_in_a_thread_of_the_queue_ends_the_gateway_and_acknowledges_noth
 struct Behind;
 
 impl Accept for Behind {
-    async fn accept(&self, _: Source, body: Received, _: Room) -> Result<Reply, Refusal> {
+    async fn accept(&self, _: Source, body: Received, _: BodyMemory) -> Result<Reply, Refusal> {
         assert!(body.bytes != "fault", "a fault in the work on a body");
         Ok(Reply::One(Receipt {
             event_id: boxbridge_event::EventId([1; 16]),

@@ -1,6 +1,6 @@
 //! Face embeddings never leave the gateway, in whatever a box wraps them.
 
-use boxbridge::normalize::{Context, RepairRoom, normalize};
+use boxbridge::normalize::{Context, RepairBudget, normalize};
 use boxbridge_event::{Feed, Source, WarningCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ fn a_text_is_read_for_embeddings_only_where_there_is_memory_for_it() {
         normalize(
             &body,
             &Context {
-                room: RepairRoom(&has_room),
+                budget: RepairBudget(&has_room),
                 ..context(&source)
             },
         )

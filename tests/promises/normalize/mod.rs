@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boxbridge::normalize::{Batch, Context, Limits, Normalized, RepairRoom, normalize};
+use boxbridge::normalize::{Batch, Context, Limits, Normalized, RepairBudget, normalize};
 use boxbridge_config::ScoreScale;
 use boxbridge_event::{Event, Feed, Picture, Refusal, Source, Timestamp, document};
 use bytes::Bytes;
@@ -50,7 +50,7 @@ pub fn context(source: &Source) -> Context<'_> {
         gateway: "edge-1",
         settings: &SETTINGS,
         limits: LIMITS,
-        room: RepairRoom(&|_| true),
+        budget: RepairBudget(&|_| true),
     }
 }
 

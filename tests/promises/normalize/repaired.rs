@@ -1,6 +1,6 @@
 //! What the field really sends: broken in ways that are known, read all the same, and said.
 
-use boxbridge::normalize::{Batch, Context, Cost, Normalized, RepairRoom, normalize};
+use boxbridge::normalize::{Batch, Context, Cost, Normalized, RepairBudget, normalize};
 use boxbridge_event::{Code, Event, Feed, Source, WarningCode};
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -57,7 +57,7 @@ fn a_repair_asks_for_its_memory_first_and_a_sound_body_for_none() {
     let code = |body: &str, bytes: usize| {
         let has_room = |asked: usize| asked <= bytes;
         let context = Context {
-            room: RepairRoom(&has_room),
+            budget: RepairBudget(&has_room),
             ..context(&source)
         };
         normalize(&Bytes::copy_from_slice(body.as_bytes()), &context)

@@ -132,7 +132,7 @@ async fn a_record_that_was_handed_out_waits_also_where_another_type_is_paused_an
 
     let status = queue.status();
     let mqtt = status
-        .followers
+        .subscriptions
         .iter()
         .find(|it| it.destination == "mqtt" && it.lane == Lane::Normal)
         .unwrap();

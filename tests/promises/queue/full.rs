@@ -89,9 +89,11 @@ async fn expire_oldest_gives_up_the_oldest_and_counts_them() {
     let status = queue.status();
     let of = |name: &str| {
         status
-            .followers
+            .subscriptions
             .iter()
-            .find(|follower| follower.destination == name && follower.lane == Lane::Normal)
+            .find(|subscription| {
+                subscription.destination == name && subscription.lane == Lane::Normal
+            })
             .unwrap()
     };
     let expired = of("kafka").tally.expired[ON_FULL];

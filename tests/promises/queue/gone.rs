@@ -75,9 +75,9 @@ async fn take(
     let waits = || {
         queue
             .status()
-            .followers
+            .subscriptions
             .iter()
-            .any(|follower| follower.waiting > 0 || follower.replays > 0)
+            .any(|subscription| subscription.waiting > 0 || subscription.replays > 0)
     };
     let mut taken = 0;
     while taken < enough && waits() {
@@ -274,7 +274,7 @@ async fn a_segment_that_is_gone_counts_its_records_once_whatever_their_lane() {
         assert_eq!(status.rotten_records, segment.records as u64);
         let expired = |name: &str| -> u64 {
             status
-                .followers
+                .subscriptions
                 .iter()
                 .filter(|it| it.destination == name)
                 .map(|it| it.tally.expired.get(ROTTEN).copied().unwrap_or(0))

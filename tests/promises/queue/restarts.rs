@@ -34,7 +34,7 @@ async fn counts_and_positions_are_exact_across_a_restart() {
         assert_eq!(event_number(&record), place as u64 + 1);
         cursor.answer(record.sequence, *outcome);
     }
-    let before = queue.status().followers;
+    let before = queue.status().subscriptions;
     queue.shutdown().await;
 
     let queue = open(dir.path(), &["mqtt", "kafka"]);
@@ -42,9 +42,9 @@ async fn counts_and_positions_are_exact_across_a_restart() {
     assert_eq!(queue.epoch(), epoch);
     let status = queue.status();
     let now: Vec<_> = status
-        .followers
+        .subscriptions
         .iter()
-        .filter(|follower| follower.destination == "mqtt")
+        .filter(|subscription| subscription.destination == "mqtt")
         .cloned()
         .collect();
     for (before, now) in before.iter().zip(&now) {
@@ -160,9 +160,9 @@ async fn a_replay_comes_after_what_is_live_survives_a_restart_and_counts_nothing
     assert!(
         queue
             .status()
-            .followers
+            .subscriptions
             .iter()
-            .all(|follower| follower.replays == 0)
+            .all(|subscription| subscription.replays == 0)
     );
     queue.shutdown().await;
 }
@@ -221,8 +221,8 @@ async fn a_lost_cursor_repeats_its_own_lane_alone_and_what_is_still_to_do_is_cou
         let queue = open(dir.path(), &["mqtt"]);
         let to_replay = || {
             let status = queue.status();
-            let mut followers = status.followers.iter();
-            let normal = followers.find(|follower| follower.lane == Lane::Normal);
+            let mut subscriptions = status.subscriptions.iter();
+            let normal = subscriptions.find(|subscription| subscription.lane == Lane::Normal);
             let normal = normal.unwrap();
             (normal.replaying, normal.oldest_waiting.is_some())
         };

@@ -113,9 +113,9 @@ async fn recover(dir: &Path, what: &str) -> Outcomes {
     let (accepted, answered, waiting) = sizes(&status, "mqtt", Lane::Normal);
     assert_eq!((accepted, waiting), (answered, 0), "{what}: {status:?}");
     let normal = status
-        .followers
+        .subscriptions
         .iter()
-        .find(|follower| follower.lane == Lane::Normal)
+        .find(|subscription| subscription.lane == Lane::Normal)
         .unwrap();
     outcomes.rotten = normal.tally.expired.get(ROTTEN).copied().unwrap_or(0);
     assert!(

@@ -133,11 +133,11 @@ pub fn event_number(record: &Record) -> u64 {
 
 /// accepted = delivered + set aside + expired + waiting, for everyone.
 pub fn assert_identity(queue: &Queue) {
-    for follower in queue.status().followers {
+    for subscription in queue.status().subscriptions {
         assert_eq!(
-            follower.accepted,
-            follower.tally.total() + follower.waiting,
-            "{follower:?}"
+            subscription.accepted,
+            subscription.tally.total() + subscription.waiting,
+            "{subscription:?}"
         );
     }
 }
@@ -158,12 +158,16 @@ pub async fn append(
 
 /// (accepted, answered, waiting)
 pub fn sizes(status: &Status, destination: &str, lane: Lane) -> (u64, u64, u64) {
-    let follower = status
-        .followers
+    let subscription = status
+        .subscriptions
         .iter()
-        .find(|follower| follower.destination == destination && follower.lane == lane);
-    let follower = follower.expect("a follower");
-    (follower.accepted, follower.tally.total(), follower.waiting)
+        .find(|subscription| subscription.destination == destination && subscription.lane == lane);
+    let subscription = subscription.expect("a subscription");
+    (
+        subscription.accepted,
+        subscription.tally.total(),
+        subscription.waiting,
+    )
 }
 
 /// Reads and answers so many records; their numbers.

@@ -227,11 +227,11 @@ async fn a_place_that_cannot_be_read_for_long_while_the_disk_reads_others_counts
     }
     let status = queue.status();
     let expired = |destination: &str| {
-        let follower = status
-            .followers
+        let subscription = status
+            .subscriptions
             .iter()
             .find(|it| it.destination == destination && it.lane == Lane::Normal);
-        follower.unwrap().tally.expired.get(ROTTEN).copied()
+        subscription.unwrap().tally.expired.get(ROTTEN).copied()
     };
     assert_eq!(
         (expired("mqtt"), expired("kafka"), status.rotten_records),

@@ -83,9 +83,9 @@ async fn a_picture_that_the_disk_does_not_read_holds_its_device_and_no_other() {
         let delivered = || {
             rig.queue
                 .status()
-                .followers
+                .subscriptions
                 .iter()
-                .map(|follower| follower.tally.delivered)
+                .map(|subscription| subscription.tally.delivered)
                 .sum::<u64>()
         };
         while delivered() < 3 {

@@ -198,9 +198,9 @@ impl Rig {
         }
         let status = self.queue.status();
         status
-            .followers
+            .subscriptions
             .into_iter()
-            .find(|follower| follower.lane == Lane::Normal)
+            .find(|subscription| subscription.lane == Lane::Normal)
             .unwrap()
             .tally
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Active, Wanted, Writer};
-use crate::queue::append::room::make_room;
+use crate::queue::append::make_space::make_space;
 use crate::queue::append::trouble::Trouble;
 use crate::queue::format::{BLOCK, FIRST_GROUP, SegmentHeader};
 use crate::queue::log::{FRESH, Segment, Unsealed, segment_path};
@@ -61,10 +61,10 @@ impl Writer {
     fn make(&mut self, wanted: Wanted) -> Result<Active, Trouble> {
         let needed = FIRST_GROUP + wanted.bytes + BLOCK + Segment::seal_bytes(wanted.records);
         let shared = &self.shared;
-        let length = shared.budget.segment_bytes;
+        let length = shared.limits.segment_bytes;
         let length = length.max(needed.next_multiple_of(BLOCK));
 
-        make_room(&shared.log, &shared.subscriptions, &shared.budget, length)?;
+        make_space(&shared.log, &shared.subscriptions, &shared.limits, length)?;
         self.create(length)
     }
 

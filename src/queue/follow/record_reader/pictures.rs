@@ -6,9 +6,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::asking::Asking;
-use crate::fault;
 use crate::queue::format::RecordHeader;
 use crate::queue::log::{ReadError, Recent, Segment};
+use crate::system::fault;
 use boxbridge_event::{NoPictures, Picture, ReadPictures, Reading};
 
 pub struct Pictures {

@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use super::admission::{CloseSignal, Slot};
+use super::logged_count::LoggedCount;
 use super::packet::connect::Connect;
 use super::packet::{Role, Version, reason};
-use super::tally::Tally;
 
 /// Of a client id: it is held as long as the session, and a log line has it.
 const CLIENT_ID_MAX: usize = 256;
@@ -25,9 +25,9 @@ pub(super) struct Access {
     pub password: String,
     /// The newest connection of each of the gateway's client ids.
     publishers: Mutex<HashMap<String, (u64, Arc<CloseSignal>)>>,
-    refused_publications: Tally,
-    refused_connections: Tally,
-    closed_connections: Tally,
+    refused_publications: LoggedCount,
+    refused_connections: LoggedCount,
+    closed_connections: LoggedCount,
 }
 
 impl Access {
@@ -36,9 +36,9 @@ impl Access {
             user,
             password,
             publishers: Mutex::default(),
-            refused_publications: Tally::default(),
-            refused_connections: Tally::default(),
-            closed_connections: Tally::default(),
+            refused_publications: LoggedCount::default(),
+            refused_connections: LoggedCount::default(),
+            closed_connections: LoggedCount::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fair_share::greediest;
 use super::packet::reason;
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// Clients at a time: the screens and gates of a large site. Each may have its whole queue waiting.
 const CLIENTS_MAX: usize = 512;
@@ -56,7 +56,7 @@ struct Connections {
 
 struct Connection {
     number: u64,
-    from: Sharer,
+    from: ShareKey,
     state: State,
     closing: Arc<CloseSignal>,
 }
@@ -102,7 +102,7 @@ impl Admission {
 
     /// `None` where even those that were told to close have not closed yet.
     pub fn admit(self: &Arc<Admission>, from: IpAddr) -> Option<Slot> {
-        let from = Sharer::of(from);
+        let from = ShareKey::of(from);
         let mut connections = self.connections.lock();
         if connections.others() >= self.others_max {
             connections.close_a_connecting(from);
@@ -131,7 +131,7 @@ impl Admission {
 }
 
 impl Connections {
-    fn add(&mut self, from: Sharer) -> (u64, Arc<CloseSignal>) {
+    fn add(&mut self, from: ShareKey) -> (u64, Arc<CloseSignal>) {
         self.last_number += 1;
         let (number, closing) = (self.last_number, Arc::<CloseSignal>::default());
         self.all.push(Connection {
@@ -148,11 +148,11 @@ impl Connections {
         self.count(|connection| connection.state != State::Client)
     }
 
-    fn without_role(&self, from: Sharer) -> usize {
+    fn without_role(&self, from: ShareKey) -> usize {
         self.count(|connection| connection.has_no_role() && connection.from == from)
     }
 
-    fn clients(&self, from: Sharer) -> usize {
+    fn clients(&self, from: ShareKey) -> usize {
         self.count(|connection| connection.is_client() && connection.from == from)
     }
 
@@ -165,7 +165,7 @@ impl Connections {
 
     /// Of the connections without a CONNECT, closes the oldest of the address with most of them, where one more comes from `comes_from`. Those
     /// that were told to close and have not yet are counted, so that no other address pays for them.
-    fn close_a_connecting(&mut self, comes_from: Sharer) {
+    fn close_a_connecting(&mut self, comes_from: ShareKey) {
         let without_role = self
             .all
             .iter()
@@ -189,7 +189,7 @@ impl Connections {
     }
 
     /// Whether a client at this address finds a slot, or gets one that another address has too many of.
-    fn has_room_for(&mut self, from: Sharer, clients_max: usize) -> bool {
+    fn has_room_for(&mut self, from: ShareKey, clients_max: usize) -> bool {
         if self.count(Connection::is_client) < clients_max {
             return true;
         }

@@ -6,11 +6,11 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// The address that holds most; among several with as much, the one that comes first.
-pub(super) fn greediest(holders: impl IntoIterator<Item = (Sharer, usize)>) -> Option<Sharer> {
-    let mut shares: HashMap<Sharer, (usize, usize)> = HashMap::new();
+pub(super) fn greediest(holders: impl IntoIterator<Item = (ShareKey, usize)>) -> Option<ShareKey> {
+    let mut shares: HashMap<ShareKey, (usize, usize)> = HashMap::new();
     for (position, (address, count)) in holders.into_iter().enumerate() {
         shares.entry(address).or_insert((position, 0)).1 += count;
     }
@@ -25,8 +25,8 @@ pub(super) fn greediest(holders: impl IntoIterator<Item = (Sharer, usize)>) -> O
 mod tests {
     use super::*;
 
-    fn address(last: u8) -> Sharer {
-        Sharer::of([192, 0, 2, last].into())
+    fn address(last: u8) -> ShareKey {
+        ShareKey::of([192, 0, 2, last].into())
     }
 
     #[test]

@@ -12,11 +12,11 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 
+use super::logged_count::LoggedCount;
 use super::packet::publication::{HeldBytes, Message};
 use super::packet::reason;
-use super::tally::Tally;
 use super::topic_filter;
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 mod backpressure;
 mod lifetime;
@@ -54,7 +54,7 @@ pub(super) struct Sessions {
     subscribed: watch::Sender<bool>,
     /// Some subscriber took something.
     moved: Notify,
-    dropped: Tally,
+    dropped: LoggedCount,
 }
 
 /// Everything that changes together. It stays whole if a panic comes while it is locked.
@@ -65,7 +65,7 @@ struct Register {
     /// Until the first seconds are over.
     startup_backlog: Option<StartupBacklog>,
     /// Of addresses whose sessions were slow lately.
-    credits: HashMap<Sharer, Credit>,
+    credits: HashMap<ShareKey, Credit>,
     last_number: u64,
 }
 
@@ -84,7 +84,7 @@ impl Sessions {
             held: HeldBytes::default(),
             subscribed: watch::Sender::new(false),
             moved: Notify::new(),
-            dropped: Tally::default(),
+            dropped: LoggedCount::default(),
         }
     }
 

@@ -8,9 +8,6 @@ use super::{ALL_CODE, all_code, folders, root, rust_files};
 /// One takes in so many at a glance.
 const NAMES_MAX: usize = 12;
 
-/// Folders that hold more names today. These numbers only ever fall.
-const CROWDED: &[(&str, usize)] = &[("src", 14)];
-
 /// One file a case: adding a case is adding a file.
 const CASES: &[&str] = &["tests/chart/refused", "tests/config", "tests/normalize"];
 
@@ -41,15 +38,11 @@ fn names(folder: &Path) -> BTreeSet<String> {
 fn no_folder_shows_more_than_twelve_names() {
     for folder in ALL_CODE.into_iter().flat_map(folders) {
         let path = folder.strip_prefix(root()).unwrap().display().to_string();
-        let most = CROWDED
-            .iter()
-            .find(|(crowded, _)| *crowded == path)
-            .map_or(NAMES_MAX, |(_, names)| *names);
         let names = names(&folder);
         let is_of_cases = CASES.contains(&path.as_str());
         assert!(
-            is_of_cases || names.len() <= most,
-            "{path} shows {} names, over {most}: {names:?}",
+            is_of_cases || names.len() <= NAMES_MAX,
+            "{path} shows {} names, over {NAMES_MAX}: {names:?}",
             names.len()
         );
     }

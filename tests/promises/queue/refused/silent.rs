@@ -50,9 +50,9 @@ async fn a_disk_that_does_not_answer_holds_the_cursor_and_ends_no_record() {
     let status = queue.status();
     assert!(
         status
-            .followers
+            .subscriptions
             .iter()
-            .all(|follower| !follower.tally.expired.contains_key(ROTTEN)),
+            .all(|subscription| !subscription.tally.expired.contains_key(ROTTEN)),
         "{status:?}"
     );
     assert_eq!(status.outages, Vec::<String>::new());

@@ -21,7 +21,7 @@ use super::super::packet::{Role, Version, reason};
 use super::super::sessions::ConnectionHandle;
 use super::writer::{Outbox, Writer};
 use super::{Disconnected, Established, next_frame};
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// A connected client. Dropping it tells the sessions that the connection is over.
 struct Client<'a> {
@@ -76,7 +76,7 @@ where
 
         let handle = ConnectionHandle {
             number: self.slot.number,
-            from: Sharer::of(self.from),
+            from: ShareKey::of(self.from),
             wake: Arc::clone(&self.outbox.wake),
             closing: Arc::clone(&self.slot.closing),
             receive_maximum: connect.receive_maximum,

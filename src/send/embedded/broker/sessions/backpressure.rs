@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::session::Session;
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// The lane waits for a subscriber with so many messages waiting: its queue holds far more, and the messages behind these are still live.
 const FULL: usize = 64;
@@ -30,7 +30,7 @@ const REGAINED: u32 = 10;
 /// Whether the lane waits for one of these connected subscribers, and looks again after `look_again`.
 pub(super) fn holds_back(
     mut subscribers: Vec<&mut Session>,
-    credits: &mut HashMap<Sharer, Credit>,
+    credits: &mut HashMap<ShareKey, Credit>,
     look_again: Duration,
 ) -> bool {
     let others_wait = subscribers.iter().any(|session| !is_full(session));

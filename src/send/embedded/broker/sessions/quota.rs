@@ -6,13 +6,13 @@ use std::collections::HashMap;
 
 use super::super::fair_share::greediest;
 use super::session::Session;
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// The client whose session ends, so that a client at this address may subscribe to one more filter: an offline session of the same
 /// address, or one of the address with most subscriptions, if that one has more than this even then. `None` where there is no such session.
 pub(super) fn session_for_a_subscription(
     sessions: &HashMap<String, Session>,
-    from: Sharer,
+    from: ShareKey,
 ) -> Option<String> {
     let holders = sessions
         .values()
@@ -37,7 +37,7 @@ pub(super) fn session_for_a_subscription(
 }
 
 /// The subscriptions of this address.
-fn held(sessions: &HashMap<String, Session>, address: Sharer) -> usize {
+fn held(sessions: &HashMap<String, Session>, address: ShareKey) -> usize {
     sessions
         .values()
         .filter(|session| session.from == address)

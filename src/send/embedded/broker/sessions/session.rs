@@ -14,7 +14,7 @@ use super::super::packet::publication::Message;
 use super::super::packet::request::SubscriptionRequest;
 use super::super::topic_filter;
 use super::backpressure::Pace;
-use boxbridge_event::Sharer;
+use boxbridge_event::ShareKey;
 
 /// Messages that wait for one subscriber; beyond it the oldest goes.
 const WAITING_MAX: usize = 1000;
@@ -27,7 +27,7 @@ pub(super) struct Session {
     /// Never given to another session of this process.
     pub number: u64,
     /// Where its client was last.
-    pub from: Sharer,
+    pub from: ShareKey,
     pub subscriptions: Vec<Subscription>,
     /// While its client is connected.
     pub connection: Option<ConnectionHandle>,
@@ -51,7 +51,7 @@ pub(super) struct Subscription {
 /// The connection of a session, as the session needs it.
 pub(in super::super) struct ConnectionHandle {
     pub number: u64,
-    pub from: Sharer,
+    pub from: ShareKey,
     /// Something waits.
     pub wake: Arc<Notify>,
     pub closing: Arc<CloseSignal>,
@@ -69,7 +69,7 @@ pub(in super::super) struct Delivery {
 }
 
 impl Session {
-    pub fn new(number: u64, from: Sharer) -> Session {
+    pub fn new(number: u64, from: ShareKey) -> Session {
         Session {
             number,
             from,

@@ -28,7 +28,7 @@ fn what_is_on_its_way_to_others_costs_a_subscriber_without_a_backlog_nothing() {
     let _under_way: Vec<_> = (0..2)
         .map(|_| message(topic.to_owned(), half.clone(), &sessions.held))
         .collect();
-    let from = Sharer::of_peer("127.0.0.1");
+    let from = ShareKey::of_peer("127.0.0.1");
     let connection = ConnectionHandle {
         number: 1,
         from,

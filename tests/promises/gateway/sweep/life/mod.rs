@@ -113,9 +113,9 @@ async fn live_again(dir: &Path, books: &mut Books) {
     assert_eq!(status.rotten_records, 0);
     assert!(
         status
-            .followers
+            .subscriptions
             .iter()
-            .all(|follower| follower.waiting == 0 && follower.tally.expired.is_empty()),
+            .all(|subscription| subscription.waiting == 0 && subscription.tally.expired.is_empty()),
         "{status:?}"
     );
     gateway.queue.shutdown().await;

@@ -164,9 +164,9 @@ impl Gateway {
             until(what, || status().outages.is_empty() && !status().is_refused).await;
             assert!(
                 status()
-                    .followers
+                    .subscriptions
                     .iter()
-                    .all(|follower| follower.waiting == 0),
+                    .all(|subscription| subscription.waiting == 0),
                 "{:?}",
                 status()
             );

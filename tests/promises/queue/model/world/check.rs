@@ -65,21 +65,24 @@ impl World {
     }
 
     pub fn check_identity(&self) {
-        for follower in self.queue.status().followers {
-            assert_eq!(follower.accepted, follower.tally.total() + follower.waiting);
+        for subscription in self.queue.status().subscriptions {
+            assert_eq!(
+                subscription.accepted,
+                subscription.tally.total() + subscription.waiting
+            );
             let appended = self
                 .records
                 .iter()
-                .filter(|record| record.lane == follower.lane)
+                .filter(|record| record.lane == subscription.lane)
                 .count() as u64;
             assert!(
-                self.rots > 0 || follower.accepted == appended,
+                self.rots > 0 || subscription.accepted == appended,
                 "{} of {appended}",
-                follower.accepted
+                subscription.accepted
             );
             assert!(
-                self.rots > 0 || !follower.tally.expired.contains_key("rotten"),
-                "{follower:?}"
+                self.rots > 0 || !subscription.tally.expired.contains_key("rotten"),
+                "{subscription:?}"
             );
         }
     }

@@ -260,22 +260,22 @@ impl World {
     }
 
     async fn stop(&mut self) {
-        let before = self.queue.status().followers;
+        let before = self.queue.status().subscriptions;
         self.queue.shutdown().await;
         (self.queue, self.cursors) = start(self.dir.path(), self.remembers);
-        let counts = |followers: &[boxbridge::queue::FollowerStatus]| {
-            let counts = followers.iter().map(|follower| {
+        let counts = |subscriptions: &[boxbridge::queue::SubscriptionStatus]| {
+            let counts = subscriptions.iter().map(|subscription| {
                 (
-                    follower.destination.clone(),
-                    follower.lane,
-                    follower.accepted,
+                    subscription.destination.clone(),
+                    subscription.lane,
+                    subscription.accepted,
                 )
             });
             let mut counts: Vec<_> = counts.collect();
             counts.sort();
             counts
         };
-        assert_eq!(counts(&before), counts(&self.queue.status().followers));
+        assert_eq!(counts(&before), counts(&self.queue.status().subscriptions));
         self.forget_sessions();
     }
 

@@ -1,19 +1,16 @@
 //! Catches faults of ours: a panic ends one piece of work instead of the process.
 //!
-//! Promises: a panic is logged and counted once, with its place in the source. Its message is logged only if it is a constant of the
-//! program: a formatted one may hold personal data. A task that must live as long as the process is started again. Deliberately repairs
-//! nothing: the caller drops the state that the work had.
+//! Promises: a task that must live as long as the process is started again. Deliberately repairs nothing: the caller drops the state that
+//! the work had. Says nothing of the panic itself: `app::logging` does, where it happens.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
-
-use crate::metrics;
 
 /// The pause before the first restart; doubled with each restart that follows soon.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -25,33 +22,6 @@ const SOUND_AFTER: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a fault of ours ended it: the log says where, please report it")]
 pub struct Fault;
-
-/// From now on a panic is logged.
-pub fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        metrics::fault();
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let thread = std::thread::current();
-        tracing::error!(
-            place,
-            words = own_words(panic),
-            thread = thread.name().unwrap_or_default(),
-            "a fault of ours: please report it"
-        );
-    }));
-}
-
-/// The message of a panic if it is a constant; a message with a value in it is made at run time.
-fn own_words(panic: &PanicHookInfo<'_>) -> &'static str {
-    panic
-        .payload()
-        .downcast_ref::<&'static str>()
-        .copied()
-        .unwrap_or("not said: they may hold what somebody sent")
-}
 
 /// Awaits a future and catches its panic. After a panic the future is dropped half done.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Fault> {
@@ -137,8 +107,6 @@ impl Starts {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use parking_lot::Mutex;
-
     use super::*;
 
     #[tokio::test]
@@ -158,31 +126,5 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         assert!(!Starts::of("test", stop).again(Err(Fault)).await);
-    }
-
-    #[test]
-    fn the_words_of_a_panic_are_said_only_where_they_are_the_programs() {
-        static SEEN: Mutex<Vec<&str>> = Mutex::new(Vec::new());
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|panic| {
-            // Other tests panic beside this one.
-            if std::thread::current().name() == Some("canary") {
-                SEEN.lock().push(own_words(panic));
-            }
-        }));
-        let name = String::from("小明");
-        let thread = std::thread::Builder::new().name("canary".to_owned());
-        let panics = move || {
-            let _ = in_one_go(|| panic!("no name for {name}"));
-            let _ = in_one_go(|| panic!("no name"));
-        };
-        thread.spawn(panics).unwrap().join().unwrap();
-        std::panic::set_hook(before);
-        let seen = SEEN.lock().clone();
-        assert!(
-            !seen[0].contains("小明") && seen[0].starts_with("not said"),
-            "{seen:?}"
-        );
-        assert_eq!(seen[1], "no name");
     }
 }

@@ -9,15 +9,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::in_turn::InTurn;
-use boxbridge_event::Sharer;
+use boxbridge_event::{FairQueue, ShareKey};
 
-pub struct Allowance(Mutex<State>);
+pub struct WriteBudget(Mutex<State>);
 
 struct State {
     free: usize,
     is_closed: bool,
-    line: InTurn<Waiter>,
+    line: FairQueue<Waiter>,
 }
 
 struct Waiter {
@@ -27,21 +26,21 @@ struct Waiter {
 
 /// Bytes that are taken; dropping it gives them back.
 pub struct Granted {
-    by: Arc<Allowance>,
+    by: Arc<WriteBudget>,
     bytes: usize,
 }
 
-impl Allowance {
-    pub fn new(bytes: usize) -> Arc<Allowance> {
-        Arc::new(Allowance(Mutex::new(State {
+impl WriteBudget {
+    pub fn new(bytes: usize) -> Arc<WriteBudget> {
+        Arc::new(WriteBudget(Mutex::new(State {
             free: bytes,
             is_closed: false,
-            line: InTurn::default(),
+            line: FairQueue::default(),
         })))
     }
 
     /// So many bytes, which there are in all, once it is their turn; `None` once it is closed.
-    pub async fn take(self: &Arc<Allowance>, sharer: Sharer, bytes: usize) -> Option<Granted> {
+    pub async fn take(self: &Arc<WriteBudget>, source: ShareKey, bytes: usize) -> Option<Granted> {
         let granted = {
             let mut state = self.0.lock();
             if state.is_closed {
@@ -56,7 +55,7 @@ impl Allowance {
             }
 
             let (grant, granted) = oneshot::channel();
-            state.line.push(sharer, Waiter { bytes, grant });
+            state.line.push(source, Waiter { bytes, grant });
             granted
         };
         granted.await.ok()
@@ -66,10 +65,10 @@ impl Allowance {
     pub fn close(&self) {
         let mut state = self.0.lock();
         state.is_closed = true;
-        state.line = InTurn::default();
+        state.line = FairQueue::default();
     }
 
-    fn give_back(self: &Arc<Allowance>, bytes: usize) {
+    fn give_back(self: &Arc<WriteBudget>, bytes: usize) {
         let next = {
             let mut state = self.0.lock();
             state.free += bytes;

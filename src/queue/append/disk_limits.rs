@@ -1,9 +1,9 @@
-//! How much room the log may take.
+//! How much space the log may take on disk.
 
 use boxbridge_config::OnFull;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub struct DiskLimits {
     /// Of all segments together.
     pub max_bytes: u64,
     /// Of one; a record that is larger gets a larger one.

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Default)]
-pub(super) struct Tally(AtomicU64);
+pub(super) struct LoggedCount(AtomicU64);
 
-impl Tally {
+impl LoggedCount {
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -24,10 +24,13 @@ mod tests {
 
     #[test]
     fn a_line_is_due_at_the_first_and_at_each_doubling() {
-        let tally = Tally::default();
-        let due: Vec<u64> = (0..100).filter_map(|_| tally.add(1)).collect();
+        let logged_count = LoggedCount::default();
+        let due: Vec<u64> = (0..100).filter_map(|_| logged_count.add(1)).collect();
         assert_eq!(due, [1, 2, 4, 8, 16, 32, 64]);
-        assert_eq!((tally.add(0), tally.add(500)), (None, Some(600)));
-        assert_eq!(tally.count(), 600);
+        assert_eq!(
+            (logged_count.add(0), logged_count.add(500)),
+            (None, Some(600))
+        );
+        assert_eq!(logged_count.count(), 600);
     }
 }

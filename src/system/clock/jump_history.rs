@@ -20,7 +20,7 @@ pub struct Reading {
 
 /// Everything that is known about a wall clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct History {
+pub struct JumpHistory {
     last: Reading,
     /// Wall clock minus uptime at the last jump: small steps add up until they count as a jump.
     offset_ms: i64,
@@ -56,10 +56,10 @@ const UNKNOWN_MS: i64 = 1_000 * 366 * 86_400_000;
 /// Two for each start of a machine without a battery: enough for four months of daily starts.
 const JUMPS_MAX: usize = 256;
 
-impl History {
+impl JumpHistory {
     /// Begins without a past. Older times have age zero until the clock has run evenly for a while.
-    pub fn begin(now: &Reading) -> History {
-        History {
+    pub fn begin(now: &Reading) -> JumpHistory {
+        JumpHistory {
             last: now.clone(),
             offset_ms: now.wall_ms - now.uptime_ms,
             even_since_ms: now.uptime_ms,

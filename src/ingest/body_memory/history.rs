@@ -1,6 +1,6 @@
-//! Room and turns of history bodies: any number may come at once, one after the other is worked on.
+//! Memory and turns of history bodies: any number may come at once, one after the other is worked on.
 //!
-//! Promises: a body takes its turn once it has arrived, so a slow one keeps nobody away. If the room is full, the body that comes slowest
+//! Promises: a body takes its turn once it has arrived, so a slow one keeps nobody away. If it is all taken, the body that comes slowest
 //! is ended, and comes again. What the work on a body costs counts too. Deliberately shares nothing by source: boxes send history for as
 //! long as it takes.
 
@@ -41,7 +41,7 @@ struct Coming {
     ended: CancellationToken,
 }
 
-/// A history body's room; dropping it gives it back.
+/// A history body's memory; dropping it gives it back.
 pub struct Held {
     history: Arc<History>,
     number: u64,

@@ -1,4 +1,4 @@
-//! What people are told of events that wait: in the log, and in the state of the link.
+//! What operators are told of events that wait: in the log, and in the state of the link.
 //!
 //! Promises: what waits is said once, with the other side's own words, and again when it flows.
 //! Deliberately never an event's content, nor more of it than its topic.

@@ -14,7 +14,7 @@ struct Machine {
     wall_ms: i64,
     uptime_ms: i64,
     boots: u32,
-    history: Option<History>,
+    history: Option<JumpHistory>,
 }
 
 impl Machine {
@@ -37,7 +37,7 @@ impl Machine {
             Some(history) => {
                 history.look(&now);
             }
-            None => self.history = Some(History::begin(&now)),
+            None => self.history = Some(JumpHistory::begin(&now)),
         }
     }
 

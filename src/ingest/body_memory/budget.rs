@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::wait_for_room;
-use boxbridge_event::{Code, Refusal, Sharer};
+use boxbridge_event::{Code, Refusal, ShareKey};
 
 /// Large enough that a usual body takes a few steps, small enough that a share is not taken by headers alone.
 const STEP: usize = 64 * 1024;
@@ -27,13 +27,13 @@ pub struct Budget {
 #[derive(Default)]
 struct InUse {
     total: usize,
-    by_source: HashMap<Sharer, usize>,
+    by_source: HashMap<ShareKey, usize>,
 }
 
 /// Memory held for one body; dropping it gives it back.
 pub struct Held {
     budget: Arc<Budget>,
-    source: Sharer,
+    source: ShareKey,
     bytes: Mutex<usize>,
 }
 
@@ -47,7 +47,7 @@ impl Budget {
         })
     }
 
-    pub fn hold(self: &Arc<Budget>, source: Sharer) -> Arc<Held> {
+    pub fn hold(self: &Arc<Budget>, source: ShareKey) -> Arc<Held> {
         Arc::new(Held {
             budget: Arc::clone(self),
             source,
@@ -69,7 +69,7 @@ impl Budget {
         }
     }
 
-    fn try_take(&self, source: Sharer, bytes: usize) -> Result<(), Code> {
+    fn try_take(&self, source: ShareKey, bytes: usize) -> Result<(), Code> {
         let mut in_use = self.in_use.lock();
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
         if in_use.total + bytes > self.open_to(of_source + bytes) {
@@ -95,7 +95,7 @@ impl Budget {
         Refusal::new(code, message)
     }
 
-    fn give_back(&self, source: Sharer, bytes: usize) {
+    fn give_back(&self, source: ShareKey, bytes: usize) {
         let mut in_use = self.in_use.lock();
         in_use.total = in_use.total.saturating_sub(bytes);
 
@@ -149,8 +149,8 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
-    fn source(last: u8) -> Sharer {
-        Sharer::of([192, 168, 1, last].into())
+    fn source(last: u8) -> ShareKey {
+        ShareKey::of([192, 168, 1, last].into())
     }
 
     #[tokio::test]

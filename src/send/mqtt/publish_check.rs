@@ -11,7 +11,7 @@
 //! | 0x10 | no matching subscribers | acknowledged, unheard | delivered, counted |
 //! | 0x80 | unspecified error | [`Reason::Unexplained`] | tried again; set aside if it alone is refused for half a minute while others are taken |
 //! | 0x83 | implementation specific error | [`Reason::Unexplained`] | the same |
-//! | 0x87 | not authorised | [`Reason::NotAuthorised`] | the topic: set aside; more than ten a minute pause the template |
+//! | 0x87 | not authorised | [`Reason::NotAuthorised`] | the topic: set aside; more than ten a minute pause the class |
 //! | 0x90 | topic name invalid | [`Reason::TopicInvalid`] | the same |
 //! | 0x91 | packet identifier in use | [`Reason::Passing`] | the books of one connection: tried again, for ever |
 //! | 0x97 | quota exceeded | [`Reason::Passing`] | tried again, for ever |

@@ -5,46 +5,46 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use boxbridge_event::Sharer;
+use crate::ShareKey;
 
-pub struct InTurn<T> {
-    waiting: HashMap<Sharer, VecDeque<T>>,
+pub struct FairQueue<T> {
+    waiting: HashMap<ShareKey, VecDeque<T>>,
     /// The sources in the order of their turns; each source with waiting items stands here once.
-    order: VecDeque<Sharer>,
+    order: VecDeque<ShareKey>,
 }
 
-impl<T> Default for InTurn<T> {
-    fn default() -> InTurn<T> {
-        InTurn {
+impl<T> Default for FairQueue<T> {
+    fn default() -> FairQueue<T> {
+        FairQueue {
             waiting: HashMap::new(),
             order: VecDeque::new(),
         }
     }
 }
 
-impl<T> InTurn<T> {
-    pub fn push(&mut self, sharer: Sharer, item: T) {
-        let of_sharer = self.waiting.entry(sharer).or_default();
-        if of_sharer.is_empty() {
-            self.order.push_back(sharer);
+impl<T> FairQueue<T> {
+    pub fn push(&mut self, source: ShareKey, item: T) {
+        let of_source = self.waiting.entry(source).or_default();
+        if of_source.is_empty() {
+            self.order.push_back(source);
         }
-        of_sharer.push_back(item);
+        of_source.push_back(item);
     }
 
-    /// The item that [`InTurn::pop`] would return.
+    /// The item that [`FairQueue::pop`] would return.
     pub fn next(&self) -> Option<&T> {
         self.waiting.get(self.order.front()?)?.front()
     }
 
     pub fn pop(&mut self) -> Option<T> {
-        let sharer = self.order.pop_front()?;
-        let of_sharer = self.waiting.get_mut(&sharer)?;
-        let item = of_sharer.pop_front();
+        let source = self.order.pop_front()?;
+        let of_source = self.waiting.get_mut(&source)?;
+        let item = of_source.pop_front();
 
-        if of_sharer.is_empty() {
-            self.waiting.remove(&sharer);
+        if of_source.is_empty() {
+            self.waiting.remove(&source);
         } else {
-            self.order.push_back(sharer);
+            self.order.push_back(source);
         }
         item
     }
@@ -53,7 +53,6 @@ impl<T> InTurn<T> {
         self.order.is_empty()
     }
 
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
     }
@@ -65,8 +64,8 @@ mod tests {
 
     #[test]
     fn each_source_has_its_turn_however_much_another_has_waiting() {
-        let [greedy, other] = ["10.0.0.1", "10.0.0.2"].map(Sharer::of_peer);
-        let mut waiting = InTurn::default();
+        let [greedy, other] = ["10.0.0.1", "10.0.0.2"].map(ShareKey::of_peer);
+        let mut waiting = FairQueue::default();
         (0..3).for_each(|number| waiting.push(greedy, (greedy, number)));
         waiting.push(other, (other, 0));
         let mut order = Vec::new();

@@ -17,19 +17,19 @@ const TRANSLATED_HERE: u128 = 0x0064_ff9b_0001 << 80;
 
 /// An IPv4 address, or the /64 of an IPv6 one; of a site's own translator, the whole address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sharer(IpAddr);
+pub struct ShareKey(IpAddr);
 
-impl Sharer {
-    pub fn of(address: IpAddr) -> Sharer {
+impl ShareKey {
+    pub fn of(address: IpAddr) -> ShareKey {
         match address.to_canonical() {
-            IpAddr::V6(address) => Sharer(of_ipv6(address.to_bits())),
-            address => Sharer(address),
+            IpAddr::V6(address) => ShareKey(of_ipv6(address.to_bits())),
+            address => ShareKey(address),
         }
     }
 
-    /// The same for an address as [`super::Source::peer`] writes it. All texts that are no address count as one source.
-    pub fn of_peer(peer: &str) -> Sharer {
-        Sharer::of(peer.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)))
+    /// The same for an address as [`crate::Source::peer`] writes it. All texts that are no address count as one source.
+    pub fn of_peer(peer: &str) -> ShareKey {
+        ShareKey::of(peer.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)))
     }
 }
 
@@ -47,7 +47,7 @@ fn is_translated_here(bits: u128) -> bool {
     bits >> 80 == TRANSLATED_HERE >> 80
 }
 
-impl fmt::Display for Sharer {
+impl fmt::Display for ShareKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             IpAddr::V6(network) if !is_translated_here(network.to_bits()) => {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_source_and_an_ipv4_address_is_one_however_it_is_written() {
-        let of = Sharer::of_peer;
+        let of = ShareKey::of_peer;
         assert_eq!(
             of("2001:db8:1:2::1"),
             of("2001:db8:1:2:ffff:ffff:ffff:ffff")
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn clients_behind_a_translator_are_as_many_sources_as_there_are_ipv4_addresses() {
-        let of = Sharer::of_peer;
+        let of = ShareKey::of_peer;
         assert_eq!(of("64:ff9b::192.168.1.7"), of("192.168.1.7"));
         assert_ne!(of("64:ff9b::192.168.1.7"), of("64:ff9b::192.168.1.8"));
         assert_eq!(of("64:ff9b::c0a8:107").to_string(), "192.168.1.7");

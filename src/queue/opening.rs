@@ -202,7 +202,7 @@ fn write(slots: &mut Slots, manifest: &Manifest, directory: &Path) -> Result<(),
 
 fn shared(queue: &OpenQueue) -> Shared {
     Shared {
-        budget: queue.settings.budget(),
+        limits: queue.settings.disk_limits(),
         log: Arc::clone(&queue.log),
         subscriptions: Arc::clone(&queue.subscriptions),
         intake: Arc::clone(&queue.intake),

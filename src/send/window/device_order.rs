@@ -1,4 +1,4 @@
-//! Where a record stands while it waits: in the line of its device, or aside.
+//! The order of a device: where each of its records stands while it waits, in line or aside.
 //!
 //! Promises: a device's records stand in the order of the log; whatever leaves its place is counted nowhere any more. Deliberately
 //! decides nothing.

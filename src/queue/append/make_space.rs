@@ -1,36 +1,36 @@
-//! Room for the next segment: what everybody has had gives way, and then what the operator gave up.
+//! Makes space for the next segment: what everybody has had gives way, and then what the operator gave up.
 //!
 //! Promises: what somebody still waits for goes only if the operator wrote `on_full = "expire_oldest"`, counted in every cursor.
 //! Deliberately the one place here that asks those who follow.
 
 use std::io;
 
-use super::budget::Budget;
+use super::disk_limits::DiskLimits;
 use super::trouble::Trouble;
 use crate::queue::follow::{Change, Subscriptions};
 use crate::queue::log::{Log, space};
 use boxbridge_config::OnFull;
 
-/// The rule under which records end that had to make room.
+/// The rule under which records end that had to make space.
 pub const ON_FULL: &str = "on_full";
 
-/// Sees to it that `wanted` bytes fit into the budget and onto the disk.
-pub fn make_room(
+/// Sees to it that `wanted` bytes fit below the limits and onto the disk.
+pub fn make_space(
     log: &Log,
     subscriptions: &Subscriptions,
-    budget: &Budget,
+    limits: &DiskLimits,
     wanted: u64,
 ) -> Result<(), Trouble> {
-    let limit = budget.max_bytes;
+    let limit = limits.max_bytes;
     let failed = |error: io::Error| Trouble::not_now(format!("making room: {error}"), &error);
     loop {
         let used = log.allocated();
-        let missing = space::missing(log, wanted.saturating_add(budget.reserve_bytes));
+        let missing = space::missing(log, wanted.saturating_add(limits.reserve_bytes));
         if used.saturating_add(wanted) <= limit && missing.is_none() {
             return Ok(());
         }
 
-        if give_way(log, subscriptions, budget.on_full).map_err(failed)? {
+        if give_way(log, subscriptions, limits.on_full).map_err(failed)? {
             continue;
         }
         return Err(

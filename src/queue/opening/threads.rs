@@ -7,12 +7,12 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use crate::fault::Fault;
 use crate::queue::append::{Next, Writer};
 use crate::queue::follow::Change;
 use crate::queue::keeper;
 use crate::queue::log::{Manifest, Slots, manifest};
 use crate::queue::open_queue::OpenQueue;
+use crate::system::fault::Fault;
 
 pub(in crate::queue) struct Threads {
     writer: JoinHandle<()>,

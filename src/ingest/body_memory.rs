@@ -16,34 +16,34 @@ pub(super) use history::History;
 
 /// Clones hold the same memory; the last that is dropped gives it back.
 #[derive(Clone)]
-pub enum Room {
+pub enum BodyMemory {
     Live(Arc<budget::Held>),
     /// One body at a time is worked on, taken apart element by element.
     History(Arc<history::Held>),
 }
 
-impl Room {
+impl BodyMemory {
     /// For `bytes` of text that have come.
     pub(super) async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
         match self {
-            Room::Live(held) => held.grow_to(bytes).await,
-            Room::History(held) => held.grow_to(bytes).await,
+            BodyMemory::Live(held) => held.grow_to(bytes).await,
+            BodyMemory::History(held) => held.grow_to(bytes).await,
         }
     }
 
     /// Resolves when a body that is still coming has to end.
     pub(super) async fn ended(&self) -> Refusal {
         match self {
-            Room::Live(_) => std::future::pending().await,
-            Room::History(held) => held.ended().await,
+            BodyMemory::Live(_) => std::future::pending().await,
+            BodyMemory::History(held) => held.ended().await,
         }
     }
 
     /// For work that takes `bytes` in all, if there is room at once.
     pub fn try_work(&self, bytes: usize) -> Result<(), Refusal> {
         match self {
-            Room::Live(held) => held.try_grow_to(bytes),
-            Room::History(held) => {
+            BodyMemory::Live(held) => held.try_grow_to(bytes),
+            BodyMemory::History(held) => {
                 held.work(bytes);
                 Ok(())
             }
@@ -53,8 +53,8 @@ impl Room {
     /// The same, waiting for others to finish, as long as a body may wait.
     pub async fn work(&self, bytes: usize) -> Result<(), Refusal> {
         match self {
-            Room::Live(held) => held.grow_to(bytes).await,
-            Room::History(_) => self.try_work(bytes),
+            BodyMemory::Live(held) => held.grow_to(bytes).await,
+            BodyMemory::History(_) => self.try_work(bytes),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How far a character reaches in bytes that are not UTF-8.
+//! How far a character of a box's document reaches, in bytes that are not UTF-8.
 //!
 //! In the encodings of Chinese firmware a character's second byte may look like a backslash or a bracket. Promises: a reader that
 //! steps through raw bytes from character to character finds the brackets that a parser of the decoded text finds. Deliberately decodes nothing.
