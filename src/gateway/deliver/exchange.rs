@@ -219,12 +219,8 @@ where
             metrics::no_subscriber(self.lane, person_type);
         }
         if admitted.record.replay.is_none() {
-            metrics::lag(
-                &self.link.destination,
-                self.lane,
-                person_type,
-                self.backlog.age(&admitted.record),
-            );
+            let took = self.backlog.age(&admitted.record);
+            self.link.lags.record(self.lane, person_type, took);
         }
     }
 }
