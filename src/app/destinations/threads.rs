@@ -72,17 +72,17 @@ mod tests {
     fn an_alert_is_delivered_while_all_that_delivers_the_other_lane_is_busy() {
         let threads = LaneThreads::start().unwrap();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (end, ends) = std::sync::mpsc::channel::<()>();
-        let ends = std::sync::Arc::new(std::sync::Mutex::new(ends));
+        let mut ends = Vec::new();
         for _ in 0..cores {
-            let ends = std::sync::Arc::clone(&ends);
-            threads
-                .of(Lane::Normal)
-                .spawn(async move { drop(ends.lock().unwrap().recv()) });
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            ends.push(end);
+            threads.of(Lane::Normal).spawn(async move {
+                let _ = ended.recv();
+            });
         }
 
         let alert = threads.of(Lane::Urgent).spawn(async {});
         threads.of(Lane::Urgent).block_on(alert).unwrap();
-        drop(end);
+        drop(ends);
     }
 }
