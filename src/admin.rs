@@ -1,18 +1,18 @@
-//! The second listener, for machines and operators: `/livez`, `/readyz`, `/metrics`, `/api/status`.
+//! The second listener, for machines and operators: `/livez`, `/readyz`, `/metrics`, and the operator's API under `/api`.
 //!
-//! Loopback by default. The first three are for everyone who reaches the port; everything under `/api` only for this machine
-//! (`local`), since the port may be open to a cluster. Beyond loopback it comes later, with a token.
+//! Loopback by default. The first three are for everyone who reaches the port; `/api` is for this machine, or for who shows a token
+//! (`access`).
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Router, middleware};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -20,13 +20,25 @@ use tower::ServiceExt;
 use crate::ingest::port::{self, Deadlines, NewConnection, Places, Port};
 use boxbridge_event::ShareKey;
 
+mod access;
+pub mod answer;
+mod api;
+mod audit;
 mod health;
-mod local;
+mod jobs;
+mod openapi;
 pub mod snapshot;
 
+pub use access::{Access, Caller};
+pub use answer::Complaint;
+pub use api::Operator;
+pub use audit::{Act, Audit};
 pub use health::{Health, Phase};
+pub use jobs::{Job, JobKind, JobReport, JobRunning, JobState, Jobs};
+pub use openapi::document as openapi;
 
-use local::Peer;
+use access::Peer;
+use api::Api;
 
 /// Between two requests: longer than any Prometheus takes between two scrapes.
 const IDLE: Duration = Duration::from_secs(90);
@@ -35,26 +47,33 @@ const HEAD: Duration = Duration::from_secs(5);
 /// The service behind the admin port. Its connections have the deadlines of the boxes', and a cap of their own.
 pub struct Admin {
     router: Router,
+    api: Arc<Api>,
     places: Arc<Places>,
 }
 
 impl Admin {
-    pub fn new(health: Arc<Health>, connections_max: usize) -> Arc<Admin> {
-        let api = Router::new()
-            .route("/status", get(status))
-            .fallback(local::nothing_there)
-            .layer(middleware::from_fn(local::only_this_machine));
+    pub fn new(health: Arc<Health>, access: &Arc<Access>, connections_max: usize) -> Arc<Admin> {
+        let api = Arc::new(Api {
+            health: Arc::clone(&health),
+            operator: OnceLock::new(),
+        });
 
         let router = Router::new()
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(render))
-            .nest("/api", api)
-            .with_state(health);
+            .with_state(health)
+            .nest("/api", api::router(&api, access));
         Arc::new(Admin {
             router,
+            api,
             places: Places::new(connections_max),
         })
+    }
+
+    /// From now on the whole API is answered.
+    pub fn opened(&self, operator: Operator) {
+        let _ = self.api.operator.set(Arc::new(operator));
     }
 }
 
@@ -132,8 +151,4 @@ async fn render(State(health): State<Arc<Health>>) -> Response {
         health.scrape(),
     )
         .into_response()
-}
-
-async fn status(State(health): State<Arc<Health>>) -> Response {
-    local::json(StatusCode::OK, &health.snapshot())
 }

@@ -50,7 +50,7 @@ enum Command {
     Status(commands::status::Options),
     Simulate(boxbridge_proof::simulate::Options),
     Reconcile(boxbridge_proof::reconcile::Options),
-    /// Print the contracts: what leaves (event) and what can be set (config)
+    /// Print the contracts: what leaves (event), what can be set (config), the operator's API (openapi)
     Schema(commands::schema::Options),
 }
 

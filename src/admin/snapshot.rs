@@ -200,7 +200,7 @@ impl Pictures {
 }
 
 impl PausedType {
-    fn of(waits: Waits) -> PausedType {
+    pub fn of(waits: Waits) -> PausedType {
         PausedType {
             person_type: waits.class.person_type.to_string(),
             reason: waits.why,

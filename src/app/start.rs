@@ -18,7 +18,7 @@ use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
 use super::{App, embedded_broker};
-use crate::admin::{Admin, Health, Phase};
+use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase};
 use crate::gateway::{Counter, Gateway, Workers};
 use crate::ingest::{Listener, Service};
 use crate::metrics;
@@ -39,10 +39,12 @@ impl App {
         let shares = Shares::take(&config);
         config.ingest.connections_max = shares.ingest;
 
+        let access = Access::new(config.admin.tokens.as_deref());
         let start = Start {
             config: Arc::new(config),
             shares,
             health: Health::new(metrics),
+            access,
         };
         let mut running = Running::default();
         match start.everything(held, &mut running).await {
@@ -60,6 +62,7 @@ struct Start {
     config: Arc<Config>,
     shares: Shares,
     health: Arc<Health>,
+    access: Arc<Access>,
 }
 
 struct Started {
@@ -72,7 +75,7 @@ impl Start {
     /// Each thing that is started goes into `running` at once.
     async fn everything(&self, held: Held, running: &mut Running) -> anyhow::Result<Started> {
         let config = &self.config;
-        let admin_address = self.serve_admin(&running.admin)?;
+        let (admin, admin_address) = self.serve_admin(&running.admin)?;
         let boxes = listen::for_boxes(config.ingest.listen, held).await?;
         let ingest_address = boxes.local_addr()?;
 
@@ -92,6 +95,7 @@ impl Start {
         // From here on nothing fails.
         self.deliver(made, &locations, &data, threads, running);
         self.accept(boxes, locations, &data, running);
+        admin.opened(self.operator(&data));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -103,13 +107,26 @@ impl Start {
         })
     }
 
-    fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<SocketAddr> {
+    fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<(Arc<Admin>, SocketAddr)> {
         let listener = listen::for_admin(self.config.admin.listen)?;
         let address = listener.local_addr()?;
 
-        let admin = Admin::new(Arc::clone(&self.health), self.shares.admin);
-        listen::serve("admin.listen", listener, admin, tasks);
-        Ok(address)
+        let admin = Admin::new(Arc::clone(&self.health), &self.access, self.shares.admin);
+        listen::serve("admin.listen", listener, Arc::clone(&admin), tasks);
+        Ok((admin, address))
+    }
+
+    /// What the operator's API may use.
+    fn operator(&self, data: &DataDir) -> Operator {
+        Operator {
+            health: Arc::clone(&self.health),
+            queue: data.queue.clone(),
+            aside: Arc::clone(&data.aside),
+            quarantine: Arc::clone(&data.quarantine),
+            clock: Arc::clone(&data.clock),
+            jobs: Jobs::default(),
+            audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
+        }
     }
 
     /// Starts the delivery loops, and from then on health shows how they fare.

@@ -10,6 +10,7 @@ use boxbridge_config::Problems;
 pub mod check;
 pub mod colour;
 pub mod demo;
+pub mod operator;
 pub mod proof;
 pub mod queue;
 pub mod schema;

@@ -1,15 +1,15 @@
-//! `boxbridge schema`: prints the contracts for events and settings as JSON Schema.
+//! `boxbridge schema`: prints the contracts: events and settings as JSON Schema, the operator's API as OpenAPI.
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::say;
-use crate::route;
+use crate::{admin, route};
 
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  boxbridge schema event > boxbridge.match.v1.schema.json\n  boxbridge schema config | jq '.properties | keys'"
+    after_help = "Examples:\n  boxbridge schema event > boxbridge.match.v1.schema.json\n  boxbridge schema config | jq '.properties | keys'\n  boxbridge schema openapi > boxbridge.openapi.json"
 )]
 pub struct Options {
     #[command(subcommand)]
@@ -26,12 +26,16 @@ enum Which {
         after_help = "Example: boxbridge schema config | jq '.properties.send.properties.kafka'"
     )]
     Config,
+    /// The operator's API on the admin listener, as OpenAPI 3.1
+    #[command(after_help = "Example: boxbridge schema openapi | jq '.paths | keys'")]
+    Openapi,
 }
 
 pub fn run(options: &Options) -> ExitCode {
     match options.which {
         Which::Event => say(route::EVENT_SCHEMA.trim_end()),
         Which::Config => say(&format!("{:#}", boxbridge_config::schema())),
+        Which::Openapi => say(&format!("{:#}", admin::openapi())),
     };
     ExitCode::SUCCESS
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{EXIT_UNAVAILABLE, complain, refuse};
+use super::operator::{self, Client, Trouble, Whom};
+use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, complain, refuse};
 use boxbridge_config::{Config, Problems};
 
 mod look;
@@ -17,7 +18,7 @@ mod report;
 mod screen;
 mod terminal;
 
-pub use look::{AdminAddress, Look, Unreachable};
+pub use look::{Look, Unreachable};
 pub use report::Report;
 pub use screen::render;
 
@@ -29,7 +30,7 @@ const BETWEEN_TWO: Duration = Duration::from_secs(1);
 #[derive(Args)]
 #[command(
     after_help = "Exit code: 0 ready, 1 not ready (the reasons are shown), 69 nobody answers or tells, 64 wrong settings.
-A gateway tells its status only on its own machine; /readyz and /metrics answer from elsewhere as well.
+A gateway without admin.token_file tells its status only on its own machine; /readyz and /metrics answer from elsewhere as well.
 Rates and quantiles are of the time between two looks: one second, or the SECONDS of --watch.
 
 Examples:
@@ -40,9 +41,8 @@ Examples:
   HEALTHCHECK CMD [\"boxbridge\", \"status\"]          in a Dockerfile"
 )]
 pub struct Options {
-    /// Its admin listener, http only [default: admin.listen of the settings]
-    #[arg(long, value_name = "http://HOST[:PORT]")]
-    url: Option<AdminAddress>,
+    #[command(flatten)]
+    gateway: Whom,
     /// Look again every so many seconds (1 to 3600)
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,
@@ -53,40 +53,33 @@ pub struct Options {
 
 /// Shows the gateway. `config` is loaded only if no URL is given.
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
-    let of_config = || config().map(|config| AdminAddress::of(config.admin.listen));
-    let place = match options.url.clone().map_or_else(of_config, Ok) {
-        Ok(place) => place,
-        Err(problems) => return refuse(&problems),
-    };
-
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
-        return ExitCode::FAILURE;
-    };
-    let code = runtime.block_on(async {
-        match options.watch {
-            Some(seconds) => watch(options, &place, Duration::from_secs(seconds)).await,
-            None => once(options, &place).await,
+    let gateway = match options.gateway.client(config) {
+        Ok(gateway) => gateway,
+        Err(Trouble::Settings(problems)) => return refuse(&problems),
+        Err(Trouble::TokenFile(problem)) => {
+            complain(&problem);
+            return ExitCode::from(EXIT_CONFIG);
         }
-    });
+    };
 
-    // A lookup of a name may still be under way.
-    runtime.shutdown_background();
-    code
+    operator::run(async {
+        match options.watch {
+            Some(seconds) => watch(options, &gateway, Duration::from_secs(seconds)).await,
+            None => once(options, &gateway).await,
+        }
+    })
 }
 
-async fn once(options: &Options, place: &AdminAddress) -> ExitCode {
+async fn once(options: &Options, gateway: &Client) -> ExitCode {
     let looks = async {
-        let before = place.look().await?;
+        let before = Look::at(gateway).await?;
         tokio::time::sleep(BETWEEN_TWO).await;
-        Ok((before, place.look().await?))
+        Ok((before, Look::at(gateway).await?))
     };
 
     match looks.await {
         Ok((before, now)) => {
-            let report = Report::of(place, Some(&before), &now);
+            let report = Report::of(&gateway.address, Some(&before), &now);
             let _ = Frames::below("").draw(&options.text(&report));
             if report.ready {
                 ExitCode::SUCCESS
@@ -95,14 +88,14 @@ async fn once(options: &Options, place: &AdminAddress) -> ExitCode {
             }
         }
         Err(error) => {
-            complain(&unreachable(place, &error));
+            complain(&unreachable(gateway, &error));
             ExitCode::from(EXIT_UNAVAILABLE)
         }
     }
 }
 
 /// Looks again and again, until Ctrl-C or until nobody reads the output.
-async fn watch(options: &Options, place: &AdminAddress, every: Duration) -> ExitCode {
+async fn watch(options: &Options, gateway: &Client, every: Duration) -> ExitCode {
     let signals = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
@@ -113,7 +106,7 @@ async fn watch(options: &Options, place: &AdminAddress, every: Duration) -> Exit
     };
 
     tokio::select! {
-        () = look_again_and_again(options, place, every) => {}
+        () = look_again_and_again(options, gateway, every) => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
@@ -122,7 +115,7 @@ async fn watch(options: &Options, place: &AdminAddress, every: Duration) -> Exit
 }
 
 /// Returns when nobody reads the output.
-async fn look_again_and_again(options: &Options, place: &AdminAddress, every: Duration) {
+async fn look_again_and_again(options: &Options, gateway: &Client, every: Duration) {
     let mut frames = if options.json {
         Frames::below("")
     } else {
@@ -135,10 +128,10 @@ async fn look_again_and_again(options: &Options, place: &AdminAddress, every: Du
     loop {
         turn.tick().await;
 
-        let now = place.look().await;
+        let now = Look::at(gateway).await;
         let frame = match &now {
-            Ok(now) => options.text(&Report::of(place, before.as_ref(), now)),
-            Err(error) => options.no_text(place, error),
+            Ok(now) => options.text(&Report::of(&gateway.address, before.as_ref(), now)),
+            Err(error) => options.no_text(gateway, error),
         };
         if frames.draw(&frame).is_err() {
             return;
@@ -159,22 +152,24 @@ impl Options {
         }
     }
 
-    fn no_text(&self, place: &AdminAddress, error: &Unreachable) -> String {
+    fn no_text(&self, gateway: &Client, error: &Unreachable) -> String {
         let text = if self.json {
-            let url = place.to_string();
+            let url = gateway.address.to_string();
             serde_json::json!({"url": url, "unreachable": error.to_string()}).to_string()
         } else {
-            unreachable(place, error)
+            unreachable(gateway, error)
         };
         text + "\n"
     }
 }
 
-fn unreachable(place: &AdminAddress, error: &Unreachable) -> String {
+fn unreachable(gateway: &Client, error: &Unreachable) -> String {
+    let place = &gateway.address;
     match error {
         Unreachable::Refused => format!(
             "the gateway at {place} does not tell: {error}; run this there (in a cluster: kubectl exec), {place}/readyz answers from here"
         ),
+        Unreachable::NotLetIn(why) => format!("the gateway at {place} does not tell: {why}"),
         Unreachable::Older => format!(
             "the gateway at {place} does not tell: {error}; run the program that it was started from"
         ),

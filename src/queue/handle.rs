@@ -21,6 +21,11 @@ use super::status::{self, Status};
 use crate::system::written::Written;
 use boxbridge_event::{Feed, Lane, PersonType, Sequence, Timestamp};
 
+mod look;
+mod replays;
+
+pub use replays::{ReplayReport, ReplayState, ReplayTo, SendAgain, Survey};
+
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]
 pub struct Queue {

@@ -1,12 +1,15 @@
 //! Looking at a queue from outside: while the gateway runs and when it does not.
 //!
-//! Promises: everything here but [`forget`] only reads, takes no lock, and shows nothing of a person; [`verify`] trusts no
-//! count: it reads every record and counts again. While the gateway runs, what it looks at moves on: numbers of one call are then
+//! Promises: everything here but [`forget`] only reads, takes no lock, and shows nothing of a person but to who asks for events
+//! ([`search`]); [`verify`] trusts no count: it reads every record and counts again. While the gateway runs, what it looks at moves on: numbers of one call are then
 //! those of moments close to each other. Deliberately repairs nothing: the start of the gateway does.
 
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::follow::{Tally, cursor_path};
 use super::log::{DIRECTORY, MANIFEST_BYTES, OpenError, Slots, lock, manifest};
@@ -15,8 +18,11 @@ use boxbridge_event::{EventId, Feed, Lane, PersonType, Revision, Sequence, Times
 
 mod count;
 mod read;
+mod search;
 mod verify;
 
+pub(super) use search::{Hit, search as search_segments};
+pub use search::{Page, Search};
 pub use verify::verify;
 
 /// A segment as it lies on disk.
@@ -135,6 +141,16 @@ pub fn status(data_dir: &Path) -> Result<Overview, OpenError> {
     })
 }
 
+/// Whether a gateway holds the directory. One that is not there is held by nobody.
+pub fn is_held(data_dir: &Path) -> Result<bool, OpenError> {
+    match lock(&Disk::default(), data_dir) {
+        Ok(_lock) => Ok(false),
+        Err(OpenError::Locked { .. }) => Ok(true),
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Shows every record, oldest first, until `visit` says that it has enough (`false`).
 pub fn records(
     data_dir: &Path,
@@ -153,6 +169,18 @@ pub fn records(
         }
     }
     Ok(())
+}
+
+/// Looks records up, newest first, each with its event's JSON.
+pub fn search(data_dir: &Path, search: &Search) -> Result<Page<(RecordSummary, Bytes)>, OpenError> {
+    let directory = data_dir.join(DIRECTORY);
+    let segments: Vec<_> = read::segments(&directory)?
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+    let page = search_segments(&segments, search);
+    let page = page.map_err(OpenError::io("reading the records of", &directory))?;
+    Ok(page.map(|hit| (hit.summary(), hit.event)))
 }
 
 /// Gives up what waits for a destination that is not configured any more. Needs the directory for itself.

@@ -48,14 +48,15 @@ fn tidy(queue: &OpenQueue) -> io::Result<()> {
     punch(queue)
 }
 
-/// Deletes segments that every cursor has durably passed and whose replay window is over.
+/// Deletes segments that every cursor has durably passed and whose replay window is over, but for what an operator has sent again.
 fn delete_old(queue: &OpenQueue) -> io::Result<()> {
     let (log, subscriptions) = (&queue.log, &queue.subscriptions);
     let window = queue.settings.replay_window;
     let is_old = |segment: &super::log::Segment| segment.age() >= window;
 
     let mut deleted = false;
-    while space::delete_oldest(log, subscriptions.durable(), is_old)? {
+    let needed_no_more = || subscriptions.durable().min(subscriptions.before_errands());
+    while space::delete_oldest(log, needed_no_more(), is_old)? {
         deleted = true;
     }
     if deleted {

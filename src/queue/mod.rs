@@ -157,10 +157,19 @@
 //! replay on each record. It is kept in the slot and repeats only records that were answered before. What it has still to
 //! deliver is outside the identity, and shown beside it (`status.rs`).
 //!
+//! An **errand** is a replay that an operator asked for (`handle/replays.rs`): of some records in the range, at a rate. It stands in a member
+//! of the slot of its own, so that an older version forgets it and does not repeat the whole range. It keeps segments past their
+//! replay window, and gives way to new records; its counts at the end tell how many it could not send.
+//!
+//! # Looking records up
+//!
+//! `inspect/search.rs` reads newest first, by time, type, device, lane or id, a page at a time. The index of a segment is asked first, and an
+//! event only for its device. `handle/look.rs` does that beside a running queue: few at once, on threads of their own.
+//!
 //! # Space
 //!
 //! A segment goes (`log/space.rs`) when every cursor has **durably** passed it, no replay needs it, and its replay window is over
-//! (`keeper.rs`) or space is wanted (`append/make_space.rs`). Ages count by uptime; at start, by the wall clock without its jumps
+//! (`keeper.rs`, for which errands count as well) or space is wanted (`append/make_space.rs`). Ages count by uptime; at start, by the wall clock without its jumps
 //! (`crate::system::clock`). So a clock that is set deletes nothing. The newest segment always stays: it knows where the log ends. Should
 //! it be lost all the same, each slot says how far the log had come, so no sequence is ever given twice.
 //!
@@ -187,8 +196,9 @@ mod settings;
 mod status;
 
 pub use append::{AppendError, Appended, Entry, ON_FULL};
-pub use follow::{Cursor, ROTTEN, Tally, Verdicts};
-pub use handle::Queue;
+pub use follow::{Cursor, ROTTEN, Selection, Tally, Verdicts};
+pub use handle::{Queue, ReplayReport, ReplayState, ReplayTo, SendAgain, Survey};
+pub use inspect::{Page, Search};
 pub use log::OpenError;
 pub use settings::Settings;
 pub use status::{SpaceUsed, Status, SubscriptionStatus};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::Semaphore;
 
 use super::append::{Gauges, Intake};
 use super::follow::Subscriptions;
@@ -26,7 +27,12 @@ pub(super) struct OpenQueue {
     /// Held until closed.
     pub lock: Mutex<Option<Lock>>,
     pub closing: Closing,
+    /// Places for those who look records up: each holds a thread, and reads much.
+    pub looks: Arc<Semaphore>,
 }
+
+/// So many look at once; others wait for their turn.
+pub(super) const LOOKS_MAX: usize = 2;
 
 /// Tells the keeper to end.
 #[derive(Default)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use self::cursors::FoundCursors;
 use super::append::{Duplicates, Gauges, Intake, Shared, Writer};
@@ -18,7 +19,7 @@ use super::log::{
     DIRECTORY, FRESH, Lock, Log, Manifest, OpenError, Recent, Slots, Unsealed, lock_patiently,
     manifest,
 };
-use super::open_queue::OpenQueue;
+use super::open_queue::{LOOKS_MAX, OpenQueue};
 use super::settings::Settings;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
@@ -162,6 +163,7 @@ fn take_up(
         manifest: Mutex::new((manifest, slots)),
         lock: Mutex::new(Some(found.lock)),
         closing: Default::default(),
+        looks: Arc::new(Semaphore::new(LOOKS_MAX)),
     };
     Ok((Arc::new(queue), for_writer))
 }

@@ -61,7 +61,7 @@ pub struct SubscriptionStatus {
     pub accepted: u64,
     pub tally: Tally,
     pub waiting: u64,
-    /// Of the records that wait or are to be replayed.
+    /// Of the records that wait or that we repeat on our own account.
     pub oldest_waiting: Option<Timestamp>,
     /// Replays that are not over.
     pub replays: usize,
@@ -125,7 +125,9 @@ fn of(log: &Log, subscription: &Subscription) -> SubscriptionStatus {
         _ => oldest_waiting(log, subscription.lane, &progress),
     };
 
+    // What an operator has sent again is old, and keeps nobody waiting.
     let to_replay = progress.replays.iter();
+    let to_replay = to_replay.filter(|replay| replay.errand.is_none());
     let oldest_replaying = to_replay.filter_map(|replay| oldest_of_replay(log, replay));
 
     SubscriptionStatus {
@@ -146,6 +148,11 @@ fn of(log: &Log, subscription: &Subscription) -> SubscriptionStatus {
 
 /// What a replay has still to deliver, as far as the disk tells now.
 fn left_of(log: &Log, replay: &Replay) -> u64 {
+    if let Some(errand) = &replay.errand {
+        let (sent, live) = replay.done();
+        return errand.records.saturating_sub(sent + live);
+    }
+
     let through = |sequence| {
         let counts = log.counts_through(sequence).ok()?;
         let lanes = Lane::ALL.iter().filter(|lane| replay.has(**lane));
@@ -155,7 +162,7 @@ fn left_of(log: &Log, replay: &Replay) -> u64 {
     let left = through(replay.to())
         .zip(before)
         .map(|(all, before)| all.saturating_sub(before));
-    left.unwrap_or(0).saturating_sub(replay.answered_ahead())
+    left.unwrap_or(0).saturating_sub(replay.settled_ahead())
 }
 
 fn oldest_of_replay(log: &Log, replay: &Replay) -> Option<Timestamp> {

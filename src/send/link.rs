@@ -4,7 +4,7 @@
 //! as up only once it has proven itself, so that one that connects and dies in a circle is seen to be down. What the log says of all that is
 //! bounded by `outage`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub struct Link {
     lanes: Mutex<Lanes>,
     /// Ends a lane's pause before its next attempt.
     wake: ByLane<Notify>,
+    /// There is something in a lane's `to_resume`.
+    resume: ByLane<Notify>,
 }
 
 type Lanes = ByLane<State>;
@@ -48,6 +50,8 @@ struct State {
     refusals: ByTopicClass<Outage>,
     /// Single events that are held back.
     suspects: Vec<String>,
+    /// Of these types a record is to be tried at once: an operator has removed the cause.
+    to_resume: BTreeSet<PersonType>,
 }
 
 /// One lane's connection.
@@ -112,6 +116,7 @@ impl Link {
             waits: BTreeMap::new(),
             refusals: ByTopicClass::default(),
             suspects: Vec::new(),
+            to_resume: BTreeSet::new(),
         };
         Link {
             destination,
@@ -119,6 +124,7 @@ impl Link {
             kind,
             lanes: Mutex::new(ByLane::new(state)),
             wake: ByLane::default(),
+            resume: ByLane::default(),
         }
     }
 
@@ -271,6 +277,22 @@ impl Link {
             () = tokio::time::sleep(pause) => {}
             () = self.wake.of(lane).notified() => {}
         }
+    }
+
+    /// An operator has removed the cause for which these types wait: each is tried at once, in every lane, and so is a lost connection.
+    pub fn resume(&self, person_types: &[PersonType]) {
+        let mut lanes = self.lanes.lock();
+        for lane in Lane::ALL.iter().copied() {
+            lanes.of_mut(lane).to_resume.extend(person_types);
+            self.resume.of(lane).notify_one();
+            self.wake.of(lane).notify_one();
+        }
+    }
+
+    /// The types that are to be tried at once. Waits for some. Cancel-safe.
+    pub async fn resumed(&self, lane: Lane) -> BTreeSet<PersonType> {
+        self.resume.of(lane).notified().await;
+        std::mem::take(&mut self.lanes.lock().of_mut(lane).to_resume)
     }
 
     /// What is held back in this lane since the connection dies on it, each in a sentence.

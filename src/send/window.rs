@@ -278,6 +278,13 @@ impl<T> Window<T> {
         self.unpark_late(now);
     }
 
+    /// The cause for which records of this type wait is said to be gone: one of them is tried at once.
+    pub fn resume(&mut self, person_type: PersonType) {
+        for class in TopicClass::all().filter(|class| class.person_type == person_type) {
+            self.flows.of_mut(class).resume();
+        }
+    }
+
     /// The next moment, after this one, at which time alone changes something.
     pub fn next_moment(&self, now: Instant) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(until, _)| *until);

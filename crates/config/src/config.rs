@@ -216,6 +216,7 @@ fn check_status_topic(destination: &Destination, base: &Routes, read: &mut Reade
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = config.send.warnings(&config.routes);
     warnings.extend(config.ingest.warnings());
+    warnings.extend(config.admin.warnings());
 
     warnings.extend(too_large(
         "queue.max_bytes",

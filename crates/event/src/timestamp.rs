@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::ids::as_text;
 
+mod from_people;
+
 /// Milliseconds since 1970, UTC. Written as RFC 3339 with exactly three decimals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::look::{AdminAddress, Look};
+use super::look::Look;
 use crate::admin::snapshot::{self, PausedType, Pictures, Queue, Snapshot};
+use crate::commands::operator::AdminAddress;
 use crate::metrics::{Bound, Buckets, Outcome};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -5,6 +5,7 @@
 //! the two stands an [`Ending`], which nobody else can make. Nobody else changes either. Deliberately
 //! sends nothing and says nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::send::window::{
     Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Timeliness, TopicClass,
     Traits, Window,
 };
-use boxbridge_event::{Outcome, Picture, PictureVerdict, Record, Sequence};
+use boxbridge_event::{Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
 
 /// Attempts that a condemned record had at least.
 const CONDEMNED_ATTEMPTS: u32 = 3;
@@ -166,6 +167,13 @@ impl<S: Records> Backlog<S> {
         self.window.tick(now);
     }
 
+    /// An operator has removed the cause for which records of these types wait.
+    pub(super) fn resume(&mut self, person_types: BTreeSet<PersonType>) {
+        for person_type in person_types {
+            self.window.resume(person_type);
+        }
+    }
+
     /// Leaves unread what fills the window and does not flow, and reads it again once it may flow.
     pub(super) fn make_room(&mut self, now: Instant) {
         let is_paused = |person_type| self.source.is_paused(person_type);
@@ -218,6 +226,16 @@ impl<S: Records> Backlog<S> {
     pub(super) fn nothing_to_send(&mut self, sequence: Sequence) {
         self.source
             .settle(sequence, PictureVerdict::default(), Outcome::Delivered);
+        self.window.answered(sequence, Instant::now());
+    }
+
+    /// Whether a record is still to be sent.
+    pub(super) fn is_wanted(&self, record: &Record) -> bool {
+        self.source.is_wanted(record)
+    }
+
+    /// It is not to be sent any more, and its source knows.
+    pub(super) fn withdraw(&mut self, sequence: Sequence) {
         self.window.answered(sequence, Instant::now());
     }
 

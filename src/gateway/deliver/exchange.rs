@@ -64,6 +64,7 @@ where
                 }
                 fetched = self.fetches.next() => self.take_pictures(fetched),
                 record = self.backlog.next(), if has_room => self.admit_all(record).await,
+                types = self.link.resumed(self.lane) => self.backlog.resume(types),
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
             }
@@ -131,6 +132,9 @@ where
         let Some(admitted) = self.backlog.window().payload(sequence) else {
             return;
         };
+        if !self.backlog.is_wanted(&admitted.record) {
+            return self.backlog.withdraw(sequence);
+        }
         let wait = self.backlog.window().expected_wait_of(sequence);
 
         match self.message(admitted, now.clock, wait) {

@@ -44,6 +44,11 @@ pub trait Records: Send + Sync + 'static {
     /// Whether replays are read no further for now. A source without replays ignores it.
     fn hold_replays(&mut self, _are_held: bool) {}
 
+    /// Whether a record that was handed out is still to be sent: one of a replay that was cancelled is not.
+    fn is_wanted(&self, _record: &Record) -> bool {
+        true
+    }
+
     /// Whether something of the same destination's urgent lane has no outcome yet.
     fn urgent_waits(&self) -> bool {
         false
@@ -91,6 +96,10 @@ impl Records for DiskLog {
 
     fn hold_replays(&mut self, are_held: bool) {
         self.cursor.hold_replays(are_held);
+    }
+
+    fn is_wanted(&self, record: &Record) -> bool {
+        self.cursor.is_wanted(record)
     }
 
     fn urgent_waits(&self) -> bool {

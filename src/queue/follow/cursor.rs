@@ -20,6 +20,8 @@ use boxbridge_event::{Outcome, PersonType, PictureVerdict, Record, Sequence};
 mod hand_out;
 mod reading;
 
+use hand_out::Pacing;
+
 /// One destination's place in one lane. Owned by one delivery loop.
 pub struct Cursor {
     log: Arc<Log>,
@@ -32,6 +34,7 @@ pub struct Cursor {
     paused: Vec<(PersonType, u64)>,
     replayed: Option<Replayed>,
     are_replays_held: bool,
+    pacing: Pacing,
     /// How reading for the replay goes.
     replaying: Asked,
     reads: Reads,
@@ -73,6 +76,7 @@ impl Cursor {
             paused: Vec::new(),
             replayed: None,
             are_replays_held: false,
+            pacing: Pacing::default(),
             replaying: Asked::default(),
             reads: Reads::default(),
             name: name.into(),
@@ -92,7 +96,8 @@ impl Cursor {
 
             let asked = self.strands.iter().map(|strand| &strand.asked);
             let asked = asked.chain([&self.replaying]);
-            let again = asked.filter_map(Asked::again).min();
+            let again = asked.filter_map(Asked::again);
+            let again = again.chain(self.replay_due()).min();
             // Else additions are read anyway.
             let are_under_way = |strand: &Strand| strand.asked.is_under_way();
             let waits_for_more = self.strands.is_empty() || !self.strands.iter().all(are_under_way);
@@ -203,6 +208,12 @@ impl Cursor {
             }
         }
         self.merge();
+    }
+
+    /// Whether a record is still to go out: one of a replay that was cancelled is not.
+    pub fn is_wanted(&self, record: &Record) -> bool {
+        let replay = record.replay.as_deref();
+        replay.is_none_or(|id| self.subscription.progress().has_replay(id))
     }
 
     /// Whether replays are read no further for now.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use self::track::Track;
 use super::replay::Replay;
-use crate::queue::format::TYPES;
-use boxbridge_event::{Lane, Outcome, PersonType, Timestamp};
+use crate::queue::format::{IndexEntry, TYPES};
+use boxbridge_event::{Outcome, PersonType, Timestamp};
 
 mod tally;
 mod track;
@@ -36,8 +36,17 @@ pub struct Progress {
     tracks: [Track; TYPES],
     pub tally: Tally,
     pub replays: Vec<Replay>,
+    /// The last errand that came to an end in this process.
+    pub ended: Option<EndedErrand>,
     /// What changed since it was last written.
     pub change: Change,
+}
+
+/// An operator's replay that is no more.
+#[derive(Clone, Debug)]
+pub struct EndedErrand {
+    pub replay: Replay,
+    pub is_cancelled: bool,
 }
 
 /// How urgent it is to write a progress.
@@ -76,6 +85,7 @@ impl Progress {
             tracks,
             tally,
             replays,
+            ended: None,
             change: Change::Answered,
         }
     }
@@ -200,32 +210,51 @@ impl Progress {
 
 /// Replays: they touch no count.
 impl Progress {
-    /// The lowest sequence that a replay still needs.
+    /// The lowest sequence that one of our own replays still needs.
     pub fn replays_from(&self) -> u64 {
-        let positions = self.replays.iter().map(Replay::position);
-        positions.min().unwrap_or(u64::MAX)
+        let own = self.replays.iter().filter(|each| each.errand.is_none());
+        own.map(Replay::position).min().unwrap_or(u64::MAX)
+    }
+
+    /// The same of what an operator asked for.
+    pub fn errands_from(&self) -> u64 {
+        let errands = self.errands();
+        errands.map(Replay::position).min().unwrap_or(u64::MAX)
+    }
+
+    pub fn errands(&self) -> impl Iterator<Item = &Replay> {
+        self.replays.iter().filter(|each| each.errand.is_some())
+    }
+
+    pub fn has_replay(&self, id: &str) -> bool {
+        self.replays.iter().any(|replay| replay.id == id)
     }
 
     /// A record of a replay was read: whether it is to be handed out.
     pub fn offer_replayed(&mut self, id: &str, sequence: u64) -> bool {
-        let mut replays = self.replays.iter_mut();
-        let replay = replays.find(|replay| replay.id == id);
-        replay.is_some_and(|replay| replay.offer(sequence))
+        self.replay_mut(id)
+            .is_some_and(|replay| replay.offer(sequence))
+    }
+
+    /// A record of a replay was read that was never delivered, and comes live.
+    pub fn leave_live(&mut self, id: &str, sequence: u64) {
+        if let Some(replay) = self.replay_mut(id) {
+            replay.leave_live(sequence);
+        }
     }
 
     /// There is nothing more in a replay up to `through`.
     pub fn pass_replayed(&mut self, id: &str, through: u64) {
-        let mut replays = self.replays.iter_mut();
-        if let Some(replay) = replays.find(|replay| replay.id == id) {
+        if let Some(replay) = self.replay_mut(id) {
             replay.pass(through);
         }
         self.end_replays();
     }
 
     /// Whether a replay has still to deliver this record.
-    pub fn is_to_replay(&self, sequence: u64, lane: Lane) -> bool {
+    pub fn is_to_replay(&self, sequence: u64, entry: &IndexEntry) -> bool {
         let mut replays = self.replays.iter();
-        replays.any(|replay| replay.has(lane) && replay.wants(sequence))
+        replays.any(|replay| replay.wants(sequence, entry))
     }
 
     /// Ends the replays of records that are no longer there.
@@ -234,6 +263,22 @@ impl Progress {
             replay.give_up(through);
         }
         self.end_replays();
+    }
+
+    /// Ends an operator's replay; false where there is none of this name.
+    pub fn cancel_replay(&mut self, id: &str) -> bool {
+        let mut replays = self.replays.iter();
+        let is_it = |replay: &Replay| replay.id == id && replay.errand.is_some();
+        let Some(place) = replays.position(is_it) else {
+            return false;
+        };
+
+        self.ended = Some(EndedErrand {
+            replay: self.replays.remove(place),
+            is_cancelled: true,
+        });
+        self.change = Change::Answered;
+        true
     }
 
     /// Takes the answer of a replayed record.
@@ -249,8 +294,20 @@ impl Progress {
         self.replays.iter_mut().for_each(Replay::rewind);
     }
 
+    fn replay_mut(&mut self, id: &str) -> Option<&mut Replay> {
+        let mut replays = self.replays.iter_mut();
+        replays.find(|replay| replay.id == id)
+    }
+
     fn end_replays(&mut self) {
-        self.replays.retain(|replay| !replay.is_over());
+        let over = self.replays.extract_if(.., |replay| replay.is_over());
+        let errands = over.filter(|replay| replay.errand.is_some());
+        for replay in errands {
+            self.ended = Some(EndedErrand {
+                replay,
+                is_cancelled: false,
+            });
+        }
         self.change = Change::Answered;
     }
 }

@@ -86,6 +86,8 @@ impl Strand {
 /// What was read ahead of a replay.
 pub struct Replayed {
     pub id: String,
+    /// Records a second at most.
+    pub rate: Option<u32>,
     pub items: VecDeque<Item>,
     /// There is nothing beyond `items` up to here.
     pub through: u64,

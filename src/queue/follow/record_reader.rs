@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use self::asking::Asking;
 use self::pictures::Pictures;
+use super::replay::Errand;
 use super::type_set::TypeSet;
 use crate::queue::format::{Counts, IndexEntry, RecordHeader};
 use crate::queue::log::{Gap, Log, Part, ReadError, Segment};
@@ -31,6 +32,8 @@ pub struct Want {
     pub reader: Arc<str>,
     /// The replay's id, where it is for one.
     pub replay: Option<String>,
+    /// What an operator asked for.
+    pub errand: Option<Errand>,
     /// Both, for a replay.
     pub lane: Option<Lane>,
     pub types: TypeSet,
@@ -42,6 +45,21 @@ pub struct Want {
 impl Want {
     fn takes(&self, lane: Lane, person_type: PersonType) -> bool {
         self.lane.is_none_or(|wanted| wanted == lane) && self.types.contains(person_type)
+    }
+
+    /// Of a record in a segment, as far as its index tells.
+    fn may_take(&self, entry: &IndexEntry) -> bool {
+        let errand = self.errand.as_ref();
+        self.takes(entry.lane, entry.person_type)
+            && errand.is_none_or(|errand| errand.selection.may_mean(entry))
+    }
+
+    /// Of one that was read.
+    fn takes_item(&self, item: &Item) -> bool {
+        match (&self.errand, item) {
+            (Some(errand), Item::Record(record)) => errand.selection.means(&record.event),
+            _ => true,
+        }
     }
 }
 
@@ -167,7 +185,8 @@ fn read_segment(log: &Log, segment: &Arc<Segment>, want: &Want) -> io::Result<Ba
     let mut items = Vec::with_capacity(chosen.len());
     for (sequence, entry) in chosen {
         match read_item(log, segment, &asking, sequence, &entry) {
-            Ok(item) => items.push(item),
+            Ok(item) if want.takes_item(&item) => items.push(item),
+            Ok(_) => {}
             Err(error) if items.is_empty() => return Err(error),
             // What stands before it goes out meanwhile.
             Err(_) => {
@@ -194,7 +213,7 @@ fn choose(segment: &Segment, want: &Want) -> io::Result<(Vec<(u64, IndexEntry)>,
         if sequence > end {
             return false;
         }
-        if want.takes(entry.lane, entry.person_type) {
+        if want.may_take(entry) {
             bytes += entry.event_bytes as usize;
             let is_full = bytes > BATCH_BYTES && !chosen.is_empty();
             if is_full || chosen.len() == BATCH_RECORDS {
@@ -258,6 +277,17 @@ fn read_record(
 
     let at = (Arc::clone(segment), entry.offset);
     Ok(record(log, header, at, event, asking))
+}
+
+/// A record that somebody else has found and read; `reader` is for people: who reads its pictures.
+pub fn found_record(
+    log: &Log,
+    reader: &Arc<str>,
+    header: RecordHeader,
+    at: (Arc<Segment>, u64),
+    event: Bytes,
+) -> Record {
+    record(log, header, at, event, &Asking::of(log, reader))
 }
 
 fn record(

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use boxbridge_event::Lane;
+use super::selection::Selection;
+use crate::queue::format::IndexEntry;
+use boxbridge_event::{Lane, Timestamp};
 
 /// So many may be handed out above the lowest one without an answer; then reading waits for that one. As many as of live records
 /// behind one that is held back: some megabytes.
@@ -24,12 +26,39 @@ pub struct Replay {
     /// Of this lane alone; `None` = of both.
     #[serde(default)]
     lane: Option<Lane>,
+    /// What an operator asked for; `None` = it is our own, and of everything in the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errand: Option<Errand>,
     /// The next one to hand out.
     #[serde(skip)]
     scanned: u64,
-    /// Handed out; whether it was answered.
+    /// What became of each above `next`.
     #[serde(skip)]
-    open: BTreeMap<u64, bool>,
+    open: BTreeMap<u64, Fate>,
+}
+
+/// A replay that an operator asked for, and how far it has come. It holds segments past their replay window, but none that new events need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errand {
+    pub selection: Selection,
+    /// Records a second at most.
+    pub rate: Option<u32>,
+    pub began_at: Timestamp,
+    /// So many were meant when it began.
+    pub records: u64,
+    /// Of them, without a gap, so many have been answered,
+    pub sent: u64,
+    /// and so many had never been delivered: they come live.
+    pub live: u64,
+}
+
+/// What became of a record that a replay has come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    HandedOut,
+    Answered,
+    /// It was never delivered, and comes live.
+    Live,
 }
 
 impl Replay {
@@ -43,8 +72,18 @@ impl Replay {
             next: from,
             to,
             lane,
+            errand: None,
             scanned: from,
             open: BTreeMap::new(),
+        }
+    }
+
+    /// For an operator, under a name that is known already.
+    pub fn of_errand(id: String, from: u64, to: u64, errand: Errand) -> Replay {
+        Replay {
+            id,
+            errand: Some(errand),
+            ..Replay::new(from, to)
         }
     }
 
@@ -73,22 +112,48 @@ impl Replay {
         self.lane.is_none_or(|only| only == lane)
     }
 
-    /// Whether this record has no answer yet.
-    pub fn wants(&self, sequence: u64) -> bool {
-        let is_in = (self.next..=self.to).contains(&sequence);
-        is_in && !self.open.get(&sequence).copied().unwrap_or(false)
+    /// Whether this record has no answer yet, as far as the index tells.
+    pub fn wants(&self, sequence: u64, entry: &IndexEntry) -> bool {
+        let is_in = (self.next..=self.to).contains(&sequence) && self.has(entry.lane);
+        let errand = self.errand.as_ref();
+        let is_meant = errand.is_none_or(|errand| errand.selection.may_mean(entry));
+        is_in && is_meant && !self.is_settled(sequence)
     }
 
-    /// Records above [`Replay::position`] that were answered.
-    pub fn answered_ahead(&self) -> u64 {
-        self.open.values().filter(|answered| **answered).count() as u64
+    fn is_settled(&self, sequence: u64) -> bool {
+        let fate = self.open.get(&sequence);
+        fate.is_some_and(|fate| *fate != Fate::HandedOut)
+    }
+
+    /// Records above [`Replay::position`] that need nothing more.
+    pub fn settled_ahead(&self) -> u64 {
+        self.with_fate(Fate::Answered) + self.with_fate(Fate::Live)
+    }
+
+    /// Of an errand: how many were answered, and how many come live, as of now.
+    pub fn done(&self) -> (u64, u64) {
+        let errand = self.errand.as_ref();
+        let (sent, live) = errand.map_or((0, 0), |errand| (errand.sent, errand.live));
+        let ahead = (self.with_fate(Fate::Answered), self.with_fate(Fate::Live));
+        (sent + ahead.0, live + ahead.1)
+    }
+
+    fn with_fate(&self, fate: Fate) -> u64 {
+        self.open.values().filter(|other| **other == fate).count() as u64
     }
 
     /// A record was read: whether it is to be handed out.
     pub fn offer(&mut self, sequence: u64) -> bool {
         self.scanned = self.scanned.max(sequence + 1);
-        let is_answered = self.open.entry(sequence).or_insert(false);
-        !*is_answered
+        let fate = self.open.entry(sequence).or_insert(Fate::HandedOut);
+        *fate == Fate::HandedOut
+    }
+
+    /// A record was read that comes live.
+    pub fn leave_live(&mut self, sequence: u64) {
+        self.scanned = self.scanned.max(sequence + 1);
+        self.open.entry(sequence).or_insert(Fate::Live);
+        self.settle();
     }
 
     /// There is nothing more up to `through`.
@@ -100,17 +165,19 @@ impl Replay {
     /// Takes the answer of a record that was handed out.
     pub fn answer(&mut self, sequence: u64) -> bool {
         let open = self.open.get_mut(&sequence);
-        let Some(is_answered) = open.filter(|is_answered| !**is_answered) else {
+        let Some(fate) = open.filter(|fate| **fate == Fate::HandedOut) else {
             return false;
         };
-        *is_answered = true;
+        *fate = Fate::Answered;
         self.settle();
         true
     }
 
     /// What is no longer there needs no answer.
     pub fn give_up(&mut self, through: u64) {
-        self.open = self.open.split_off(&through.saturating_add(1));
+        let kept = self.open.split_off(&through.saturating_add(1));
+        let given_up = std::mem::replace(&mut self.open, kept);
+        given_up.into_values().for_each(|fate| self.count(fate));
         self.pass(through);
     }
 
@@ -125,15 +192,23 @@ impl Replay {
 
     fn settle(&mut self) {
         while let Some(first) = self.open.first_entry() {
-            if !*first.get() {
+            if *first.get() == Fate::HandedOut {
                 self.next = *first.key();
                 return;
             }
             // Also where a rewind has not come so far again: it needs no second time.
-            let (answered, _) = first.remove_entry();
-            self.next = self.next.max(answered + 1);
+            let (settled, fate) = first.remove_entry();
+            self.next = self.next.max(settled + 1);
+            self.count(fate);
         }
         self.next = self.next.max(self.scanned);
+    }
+
+    fn count(&mut self, fate: Fate) {
+        if let Some(errand) = &mut self.errand {
+            errand.sent += u64::from(fate == Fate::Answered);
+            errand.live += u64::from(fate == Fate::Live);
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::progress::{Joined, Progress, Tally};
 use super::replay::Replay;
@@ -24,8 +24,23 @@ pub struct Saved {
     pub positions: [u64; TYPES],
     pub tally: Tally,
     pub replays: Vec<Replay>,
+    /// Replays that an operator asked for. Apart, since a version that does not know of them would read the whole range as one to repeat.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "all_known")]
+    pub errands: Vec<Replay>,
     /// What the log held when this was written.
     pub log: Counts,
+}
+
+/// One of a later version is let go: what it means is not known here.
+fn all_known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Replay>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let known = all.into_iter().filter_map(|errand| {
+        let errand = serde_json::from_value(errand);
+        let is_lost = |error: &_| tracing::warn!(%error, "a replay of a later version is let go");
+        errand.inspect_err(is_lost).ok()
+    });
+    Ok(known.collect())
 }
 
 /// A cursor's slots as found at start.
@@ -41,14 +56,24 @@ pub fn cursor_path(directory: &Path, destination: &str, lane: Lane) -> PathBuf {
 
 impl Saved {
     pub fn of(log: &Log, progress: &Progress) -> Saved {
+        let all = progress.replays.iter().cloned();
+        let (errands, replays) = all.partition(|replay| replay.errand.is_some());
         Saved {
             epoch: epoch_text(log.epoch),
             joined: progress.joined,
             positions: progress.positions(),
             tally: progress.tally.clone(),
-            replays: progress.replays.clone(),
+            replays,
+            errands,
             log: log.counts(),
         }
+    }
+
+    /// Where the destination takes up.
+    pub fn into_progress(self) -> Progress {
+        let mut replays = self.replays;
+        replays.extend(self.errands);
+        Progress::at(self.joined, self.positions, self.tally, replays)
     }
 
     pub fn text(&self) -> io::Result<Vec<u8>> {

@@ -68,7 +68,7 @@ impl Subscription {
         replays: Vec<Replay>,
     ) -> io::Result<Subscription> {
         let mut progress = match found.saved {
-            Some(saved) => Progress::at(saved.joined, saved.positions, saved.tally, saved.replays),
+            Some(saved) => saved.into_progress(),
             None => Progress::joining(at_the_end(log, lane)),
         };
         progress.replays.extend(replays);
@@ -254,6 +254,38 @@ impl Subscription {
         drop(progress);
         self.attached.notify_one();
         Some(id)
+    }
+}
+
+/// What an operator asks for.
+impl Subscription {
+    /// Takes up a replay, durably; false where there are enough.
+    pub fn attach_errand(&self, log: &Log, replay: Replay) -> io::Result<bool> {
+        let id = replay.id.clone();
+        {
+            let mut progress = self.progress();
+            if progress.replays.len() >= REPLAYS_MAX || progress.errands().next().is_some() {
+                return Ok(false);
+            }
+            progress.replays.push(replay);
+            progress.change = Change::Answered;
+        }
+
+        if let Err(error) = self.flush(log, Change::Answered) {
+            self.progress().cancel_replay(&id);
+            return Err(error);
+        }
+        self.attached.notify_one();
+        Ok(true)
+    }
+
+    /// Ends one; false where there is none of this name. A record of it that is under way still arrives.
+    pub fn cancel_errand(&self, log: &Log, id: &str) -> io::Result<bool> {
+        if !self.progress().cancel_replay(id) {
+            return Ok(false);
+        }
+        self.attached.notify_one();
+        self.flush(log, Change::Answered).map(|_| true)
     }
 }
 

@@ -44,6 +44,12 @@ impl Subscriptions {
         durable.min().unwrap_or(u64::MAX)
     }
 
+    /// Everything up to here is needed by no replay that an operator asked for.
+    pub fn before_errands(&self) -> u64 {
+        let first = self.iter().map(|each| each.progress().errands_from());
+        first.min().unwrap_or(u64::MAX).saturating_sub(1)
+    }
+
     /// The same of pictures: of the store and its copies. `None` where nobody takes pictures.
     pub fn pictures_durable(&self, copies: &[String]) -> Option<u64> {
         let takes_pictures = |each: &&Arc<Subscription>| {
@@ -118,7 +124,7 @@ impl Subscriptions {
             let mut progress = each.progress();
             let mut given_up = 0_u64;
             segment.visit(segment.base(), |sequence, entry| {
-                given_up += u64::from(progress.is_to_replay(sequence, entry.lane));
+                given_up += u64::from(progress.is_to_replay(sequence, entry));
                 if entry.lane == each.lane {
                     progress.expire(sequence, entry.person_type, entry.received_at, rule);
                 }

@@ -269,6 +269,22 @@ impl Log {
         Ok(self.counts().last() + 1)
     }
 
+    /// The oldest record that is there, and when it came.
+    pub fn oldest_record(&self) -> io::Result<Option<(Sequence, Timestamp)>> {
+        for segment in self.segments() {
+            let mut found = None;
+            segment.visit(segment.base(), |sequence, entry| {
+                let oldest = (Sequence(sequence), entry.received_at);
+                found = (!entry.lost).then_some(oldest);
+                found.is_none()
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     /// Records after a sequence by [`Feed::number`], and the last of them. What is not there any more is not counted.
     pub fn count_feeds(&self, after: u64) -> io::Result<(Sequence, [u64; Feed::ALL.len()])> {
         let end = self.counts().last();

@@ -42,6 +42,7 @@ pub struct Traits<'a> {
 }
 
 pub(super) struct Entry<T> {
+    /// In whose line it stands: see [`line`].
     pub device: String,
     pub person_type: PersonType,
     pub replayed: Replayed,
@@ -62,7 +63,7 @@ impl<T> Entry<T> {
             Awaits::PicturesUntil(until) => State::Waiting(Some(until)),
         };
         Entry {
-            device: traits.device.to_owned(),
+            device: line(traits),
             person_type: traits.person_type,
             replayed: traits.replayed,
             act_before: traits.act_before,
@@ -72,6 +73,14 @@ impl<T> Entry<T> {
             refused: None,
             payload,
         }
+    }
+}
+
+/// Replayed records of a device stand in a line of their own: no live one waits behind them, and none is refused with them.
+fn line(traits: Traits<'_>) -> String {
+    match traits.replayed {
+        Replayed::No => traits.device.to_owned(),
+        Replayed::Yes => format!("{}\0replayed", traits.device),
     }
 }
 

@@ -89,6 +89,13 @@ impl Flow {
         }
     }
 
+    /// The cause is said to be gone: it is probed at once, and its pauses are short again.
+    pub fn resume(&mut self) {
+        if matches!(self.state, State::Paused { .. } | State::Probing { .. }) {
+            self.state = State::Probing { pause: PAUSE_FIRST };
+        }
+    }
+
     /// Nothing of it is sent until that is over, whatever the destination says.
     pub fn block(&mut self, is_blocked: bool) {
         self.is_blocked = is_blocked;

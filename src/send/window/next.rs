@@ -1,6 +1,6 @@
 //! Which record goes next: what flows, what is to be tried alone, and the probe of something that waits.
 //!
-//! Promises: live records go before replayed ones, and a device's records in order. While something of a device may be refused for now,
+//! Promises: live records go before replayed ones, which leave room for the next live one, and a device's records in order. While something of a device may be refused for now,
 //! the next of it waits for the answer.
 
 use std::collections::HashSet;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::suspicion::Trial;
 use super::topic_class::{Timeliness, TopicClass};
-use super::{Entry, Now, State, Window};
+use super::{Entry, Now, Replayed, State, Window};
 use boxbridge_event::Sequence;
 
 impl<T> Window<T> {
@@ -40,6 +40,12 @@ impl<T> Window<T> {
             && self.submitted_bytes < self.limits.bytes
     }
 
+    /// Half of the window, and half of what a thin line carries in time, stay free for the live record that comes next.
+    fn has_turn_for_replays(&self) -> bool {
+        let bytes = self.limits.bytes.min(self.pace.limit());
+        2 * self.submitted.len() < self.limits.records.max(2) && 2 * self.submitted_bytes < bytes
+    }
+
     /// Parks what may not flow, on its way.
     fn next_flowing(&mut self, now: Now) -> Option<Sequence> {
         let is_troubled = self.is_troubled();
@@ -47,7 +53,10 @@ impl<T> Window<T> {
         loop {
             let after = behind.map_or(Bound::Unbounded, Bound::Excluded);
             let place = *self.ready.range((after, Bound::Unbounded)).next()?;
-            let (_, sequence) = place;
+            let (replayed, sequence) = place;
+            if replayed == Replayed::Yes && !self.has_turn_for_replays() {
+                return None;
+            }
             let entry = self.entries.get(&sequence)?;
             let class = self.class(entry, now);
 

@@ -128,6 +128,61 @@ fn live_records_go_before_replayed_ones() {
     assert_eq!(submit_all(&mut window), [900_000, 1]);
 }
 
+fn admit_replayed(window: &mut Window<()>, sequence: u64, device: &str) {
+    let traits = Traits {
+        replayed: Replayed::Yes,
+        ..record(sequence, device)
+    };
+    window.admit(traits, Awaits::Nothing, (), at(Instant::now()));
+}
+
+#[test]
+fn a_live_record_waits_behind_no_replayed_one_of_its_device() {
+    let mut window = window(10);
+    (1..=4).for_each(|sequence| admit_replayed(&mut window, sequence, "gate"));
+    admit(&mut window, 100, "gate");
+    assert_eq!(submit_all(&mut window), [100, 1, 2, 3, 4]);
+    let now = Instant::now();
+    window.taken(Sequence(100), now);
+    window.refused(Sequence(1), Reason::Passing, now);
+    admit(&mut window, 101, "gate");
+    assert_eq!(
+        submit_all(&mut window),
+        [101],
+        "nor behind one that was refused"
+    );
+}
+
+#[test]
+fn replayed_records_leave_half_of_the_window_and_of_a_thin_line_free() {
+    let mut window = window(10);
+    (1..=10).for_each(|sequence| admit_replayed(&mut window, sequence, "gate"));
+    assert_eq!(submit_all(&mut window), [1, 2, 3, 4, 5]);
+    (100..=105).for_each(|sequence| admit(&mut window, sequence, "gate"));
+    assert_eq!(submit_all(&mut window), [100, 101, 102, 103, 104]);
+    for sequence in 1..=5 {
+        window.taken(Sequence(sequence), Instant::now());
+    }
+    assert_eq!(submit_all(&mut window), [105], "live ones go on");
+
+    let mut thin = Window::new(
+        Limits {
+            records: 1000,
+            bytes: 16 << 20,
+        },
+        Poison::Possible,
+    );
+    (1..=100).for_each(|sequence| admit_replayed(&mut thin, sequence, "gate"));
+    let now = at(Instant::now());
+    let mut submitted = 0;
+    while let Some(sequence) = thin.next_ready(now) {
+        thin.submitted(sequence, 2_000, now);
+        submitted += 1;
+    }
+    // 64 KiB may be under way where nothing is known of a line.
+    assert_eq!(submitted, 17);
+}
+
 #[test]
 fn what_one_may_act_on_waits_for_a_thin_line_and_goes_late_where_it_would_be() {
     let mut window: Window<()> = Window::new(

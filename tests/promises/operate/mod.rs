@@ -1,5 +1,6 @@
 //! What people do with the program: its commands, its signals, what it shows and tells.
 
+mod api;
 mod demo;
 mod manners;
 mod operator;

@@ -2,13 +2,12 @@
 
 mod from_outside;
 mod full;
-mod gone;
+mod lost;
 mod model;
 mod order;
 mod recent;
 mod refused;
+mod replays;
 mod restarts;
-mod rot;
+mod search;
 pub mod support;
-mod unread;
-mod witness;

@@ -2,11 +2,36 @@
 //!
 //! Promises: strands take turns; a replay repeats only records that were answered once, since the others come live.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::Cursor;
 use crate::queue::follow::progress::{Progress, ROTTEN};
-use crate::queue::follow::read_ahead::Strand;
+use crate::queue::follow::read_ahead::{Replayed, Strand};
 use crate::queue::follow::record_reader::Item;
 use boxbridge_event::{Lane, Outcome, Record, Timestamp};
+
+/// What a timer that is late may catch up.
+const CATCH_UP: Duration = Duration::from_millis(50);
+
+/// Holds a replay to its rate.
+#[derive(Default)]
+pub(super) struct Pacing {
+    /// When the next record may go.
+    due: Option<Instant>,
+}
+
+impl Pacing {
+    fn took(&mut self, rate: Option<u32>) {
+        self.due = rate.map(|rate| {
+            let now = Instant::now();
+            let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
+            let due = self.due.map_or(now, |due| due.max(earliest));
+            due + Duration::from_secs(1) / rate.max(1)
+        });
+    }
+}
 
 impl Cursor {
     /// The next record that is in memory.
@@ -29,6 +54,9 @@ impl Cursor {
     }
 
     fn hand_out_replayed(&mut self) -> Option<Record> {
+        if self.replay_due().is_some() {
+            return None;
+        }
         while let Some(record) = self.next_replayed() {
             if self.is_paused(record.person_type) {
                 // It comes when its type does.
@@ -37,8 +65,10 @@ impl Cursor {
                 return None;
             }
 
-            let id = self.replayed.as_ref()?.id.clone();
-            if self.was_answered(&record) && self.offer_replayed(&id, &record) {
+            let Replayed { id, rate, .. } = self.replayed.as_ref()?;
+            let (id, rate) = (id.clone(), *rate);
+            if self.offer_replayed(&id, &record) {
+                self.pacing.took(rate);
                 let replay = Some(id);
                 return Some(Record { replay, ..*record });
             }
@@ -67,9 +97,20 @@ impl Cursor {
         progress.is_answered(record.sequence.0, record.person_type)
     }
 
+    /// Whether it is to go out again: not where it has not gone out yet.
     fn offer_replayed(&self, id: &str, record: &Record) -> bool {
+        let was_answered = self.was_answered(record);
         let mut progress = self.subscription.progress();
-        progress.offer_replayed(id, record.sequence.0)
+        if !was_answered {
+            progress.leave_live(id, record.sequence.0);
+        }
+        was_answered && progress.offer_replayed(id, record.sequence.0)
+    }
+
+    /// When the next record of a replay may go, if that is not yet.
+    pub(super) fn replay_due(&self) -> Option<Instant> {
+        let due = self.replayed.as_ref().and(self.pacing.due)?;
+        (due > Instant::now()).then_some(due)
     }
 }
 

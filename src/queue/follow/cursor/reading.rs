@@ -55,6 +55,7 @@ impl Cursor {
         let want = Want {
             reader: Arc::clone(&self.name),
             replay: None,
+            errand: None,
             lane: Some(self.subscription.lane),
             types: strand.types,
             from: strand.next,
@@ -92,6 +93,7 @@ impl Cursor {
             Want {
                 reader: Arc::clone(&self.name),
                 replay: Some(replay.id.clone()),
+                errand: replay.errand.clone(),
                 lane: replay.lane(),
                 types: TypeSet::ALL,
                 from,
@@ -131,8 +133,10 @@ impl Cursor {
             return self.replaying.unanswered();
         };
         self.replaying.answered();
+        let rate = read.want.errand.and_then(|errand| errand.rate);
         self.replayed = read.want.replay.map(|id| Replayed {
             id,
+            rate,
             items: batch.items.into(),
             through: batch.through,
         });

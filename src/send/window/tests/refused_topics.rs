@@ -227,3 +227,27 @@ fn what_is_on_its_way_when_nothing_is_found_to_fit_waits_and_is_not_set_aside() 
         .filter(|sequence| refuse(&mut window, *sequence, Reason::PayloadRefused, now));
     assert_eq!(aside.count(), 10);
 }
+
+#[test]
+fn a_type_whose_cause_is_said_to_be_gone_is_probed_at_once_and_soon_again() {
+    let mut window = window(100);
+    let mut now = Instant::now();
+    refuse_topic(&mut window, now);
+    // Its pauses have grown to the longest.
+    for _ in 0..10 {
+        now += MINUTE;
+        window.tick(at(now));
+        submit_all(&mut window);
+        refuse(&mut window, 11, Reason::NotAuthorised, now);
+    }
+    window.resume(PersonType::Vip);
+    assert_eq!(submit_all(&mut window), [0_u64; 0], "another type");
+
+    window.resume(TYPE);
+    assert_eq!(submit_all(&mut window), [11], "without a pause");
+    refuse(&mut window, 11, Reason::NotAuthorised, now);
+    assert_eq!(submit_all(&mut window), [0_u64; 0], "it was in vain");
+    now += Duration::from_secs(3);
+    window.tick(at(now));
+    assert_eq!(submit_all(&mut window), [11], "its pauses are short again");
+}

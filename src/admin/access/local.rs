@@ -1,77 +1,65 @@
-//! Who may ask what stands under `/api`: this machine itself, by its loopback address, and nobody on its behalf.
+//! Where there are no tokens: this machine itself may ask, by its loopback address, and nobody on its behalf.
 //!
 //! Promises: a peer elsewhere, a name that a web page made point here, and a proxy on this machine that forwards for others are each
-//! refused, with the reason. Deliberately no token yet: until there is one, nobody else is let in.
+//! refused, with the reason.
 
 use std::net::IpAddr;
 
-use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, FORWARDED, HOST, HeaderMap, VIA};
+use axum::http::Uri;
+use axum::http::header::{FORWARDED, HOST, HeaderMap, HeaderValue, VIA};
 use axum::http::uri::Authority;
-use axum::http::{StatusCode, Uri};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 
-/// The other end of a connection; the listener puts it beside each request.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub IpAddr);
+use super::{Caller, Complaint, ORIGIN, Peer, forbidden};
 
-/// What an error under `/api` says.
-#[derive(Serialize)]
-struct Complaint {
-    code: &'static str,
-    message: &'static str,
-}
-
-pub async fn only_this_machine(request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
-    match why_not(peer, request.uri(), request.headers()) {
-        None => next.run(request).await,
-        Some(message) => json(
-            StatusCode::FORBIDDEN,
-            &Complaint {
-                code: "not_local",
-                message,
-            },
-        ),
+pub fn only_this_machine(
+    peer: Option<Peer>,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Caller, Complaint> {
+    match (peer, why_not(peer, uri, headers)) {
+        (Some(Peer(from)), None) => Ok(Caller {
+            who: "local".to_owned(),
+            from: from.to_canonical(),
+        }),
+        (_, why) => Err(forbidden("not_local", why.unwrap_or(ELSEWHERE))),
     }
 }
 
-pub async fn nothing_there() -> Response {
-    json(
-        StatusCode::NOT_FOUND,
-        &Complaint {
-            code: "not_found",
-            message: "there is nothing at this path: /api/status is all so far",
-        },
-    )
+/// Whether a page of the web sends it that does not come from here itself.
+pub fn is_of_another_page(uri: &Uri, headers: &HeaderMap) -> bool {
+    let here: Vec<_> = names(uri, headers).flatten().collect();
+    let is_here = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
+        origin.is_some_and(|(_, origin)| {
+            here.iter()
+                .any(|here| here.as_str().eq_ignore_ascii_case(origin))
+        })
+    };
+
+    let is_across = headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site");
+    is_across || !headers.get_all(ORIGIN).iter().all(is_here)
 }
 
-pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let text = serde_json::to_string(body).unwrap_or_default() + "\n";
-    (
-        status,
-        [
-            (CONTENT_TYPE, "application/json"),
-            (CACHE_CONTROL, "no-store"),
-        ],
-        text,
-    )
-        .into_response()
-}
-
-/// Why this request is not from this machine; `None` where it is.
-fn why_not(peer: Option<Peer>, uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
-    if !peer.is_some_and(|Peer(address)| address.to_canonical().is_loopback()) {
-        return Some("/api answers only on the gateway's own machine, at 127.0.0.1 or [::1]");
-    }
-
+/// Every name by which the request calls us; `None` for one that is none.
+fn names(uri: &Uri, headers: &HeaderMap) -> impl Iterator<Item = Option<Authority>> {
     let named = headers
         .get_all(HOST)
         .iter()
         .map(|host| Authority::try_from(host.as_bytes()).ok());
-    let mut names = named.chain(uri.authority().cloned().map(Some)).peekable();
+    named.chain(uri.authority().cloned().map(Some))
+}
+
+const ELSEWHERE: &str = "/api answers only on the gateway's own machine, at 127.0.0.1 or [::1]; admin.token_file opens it to others";
+
+/// Why this request is not from this machine; `None` where it is.
+fn why_not(peer: Option<Peer>, uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
+    if !peer.is_some_and(|Peer(address)| address.to_canonical().is_loopback()) {
+        return Some(ELSEWHERE);
+    }
+
+    let mut names = names(uri, headers).peekable();
     if names.peek().is_none() || !names.all(|name| name.as_ref().is_some_and(is_loopback)) {
         return Some(
             "/api answers only where it is asked for by a loopback name: localhost, 127.0.0.1 or [::1]",
@@ -104,7 +92,7 @@ mod tests {
     use super::*;
 
     fn is_let_in(peer: &str, target: &str, headers: &[(&str, &str)]) -> bool {
-        let mut request = Request::builder().uri(target);
+        let mut request = axum::http::Request::builder().uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -180,6 +168,35 @@ mod tests {
             "http://localhost:9529/status",
             &[("host", "localhost:9529")]
         ));
+    }
+
+    #[test]
+    fn a_page_of_the_web_is_told_from_our_own_by_its_origin() {
+        let is_foreign = |origin: Option<&str>, site: Option<&str>| {
+            let mut request = axum::http::Request::builder().header("host", "Gate:9529");
+            request = origin
+                .into_iter()
+                .fold(request, |request, origin| request.header("origin", origin));
+            request = site.into_iter().fold(request, |request, site| {
+                request.header("sec-fetch-site", site)
+            });
+            let request = request.uri("/aside/drop").body(()).unwrap();
+            is_of_another_page(request.uri(), request.headers())
+        };
+        assert!(!is_foreign(None, None), "a command sends none");
+        for ours in ["http://gate:9529", "https://GATE:9529"] {
+            assert!(!is_foreign(Some(ours), Some("same-origin")), "{ours}");
+        }
+        for theirs in [
+            "http://gate",
+            "http://evil.example",
+            "null",
+            "gate:9529",
+            "http://gate:9529.evil.example",
+        ] {
+            assert!(is_foreign(Some(theirs), None), "{theirs}");
+        }
+        assert!(is_foreign(None, Some("cross-site")));
     }
 
     #[test]

@@ -1,0 +1,270 @@
+//! Who may ask what stands under `/api`: who shows a token, or, where there are none, this machine itself.
+//!
+//! Promises: tokens are compared by their hashes, in the same time whatever is shown. Ten wrong tokens of one source within a minute, and it
+//! is not listened to until the minute is over. A page of the web changes nothing: a call that changes something carries no foreign
+//! `Origin`. Deliberately lets a source that nobody listens to show its right token in vain: else it could go on guessing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use parking_lot::{Mutex, RwLock};
+use sha2::{Digest, Sha256};
+
+use super::answer::Complaint;
+use boxbridge_config::Secret;
+use boxbridge_event::ShareKey;
+
+mod failures;
+mod local;
+
+use failures::Failures;
+
+/// The other end of a connection; the listener puts it beside each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// Somebody who was let in; stands beside each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// `local`, or `token:` and the first 8 digits of the token's hash.
+    pub who: String,
+    pub from: IpAddr,
+}
+
+pub struct Access {
+    /// `None`: this machine alone.
+    tokens: RwLock<Option<Vec<Hash>>>,
+    failures: Mutex<Failures>,
+}
+
+type Hash = [u8; 32];
+
+impl Access {
+    pub fn new(tokens: Option<&[Secret]>) -> Arc<Access> {
+        Arc::new(Access {
+            tokens: RwLock::new(tokens.map(hashes)),
+            failures: Mutex::default(),
+        })
+    }
+
+    /// From now on these open, and no others.
+    pub fn replace(&self, tokens: Option<&[Secret]>) {
+        *self.tokens.write() = tokens.map(hashes);
+    }
+
+    fn judge(&self, request: &Request) -> Result<Caller, Complaint> {
+        let headers = request.headers();
+        let peer = request.extensions().get::<Peer>().copied();
+        let caller = match &*self.tokens.read() {
+            Some(tokens) => self.with_token(tokens, peer, headers)?,
+            None => local::only_this_machine(peer, request.uri(), headers)?,
+        };
+
+        let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+        if changes && local::is_of_another_page(request.uri(), headers) {
+            let message = "a page of the web may not do this: the Origin is not this address";
+            return Err(forbidden("foreign_origin", message));
+        }
+        Ok(caller)
+    }
+
+    fn with_token(
+        &self,
+        tokens: &[Hash],
+        peer: Option<Peer>,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Complaint> {
+        let from = peer.map_or(IpAddr::from([0; 4]), |Peer(address)| address.to_canonical());
+        let source = ShareKey::of(from);
+        if self.failures.lock().are_too_many(source) {
+            let message = "too many wrong tokens came from this address: wait a minute";
+            return Err(Complaint::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_failures",
+                message,
+            ));
+        }
+
+        let Some(shown) = bearer(headers) else {
+            let message = "this needs a token of admin.token_file: Authorization: Bearer TOKEN";
+            return Err(Complaint::new(
+                StatusCode::UNAUTHORIZED,
+                "token_missing",
+                message,
+            ));
+        };
+        let shown = hash(shown);
+        if !is_one_of(&shown, tokens) {
+            self.failures.lock().note(source);
+            tracing::warn!(peer = %from, "a wrong token was shown to the operator's API");
+            let message = "the token is none of admin.token_file";
+            return Err(Complaint::new(
+                StatusCode::UNAUTHORIZED,
+                "token_wrong",
+                message,
+            ));
+        }
+
+        let who = format!("token:{}", fingerprint(&shown));
+        Ok(Caller { who, from })
+    }
+}
+
+/// Lets in who may ask, and tells everybody else why not.
+pub async fn check(
+    State(access): State<Arc<Access>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match access.judge(&request) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(complaint) => refusal(complaint),
+    }
+}
+
+fn refusal(complaint: Complaint) -> Response {
+    let header = match complaint.status {
+        401 => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        429 => Some((RETRY_AFTER, HeaderValue::from_static("60"))),
+        _ => None,
+    };
+    let mut response = complaint.into_response();
+    response.headers_mut().extend(header);
+    response
+}
+
+fn forbidden(code: &'static str, message: &str) -> Complaint {
+    Complaint::new(StatusCode::FORBIDDEN, code, message)
+}
+
+/// The token of `Authorization: Bearer TOKEN`; the scheme in any case (RFC 9110 section 11.1).
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| token.trim_ascii())
+}
+
+fn hashes(tokens: &[Secret]) -> Vec<Hash> {
+    let shown = tokens.iter().map(|token| token.expose().as_bytes());
+    shown.map(hash).collect()
+}
+
+fn hash(token: &[u8]) -> Hash {
+    Sha256::digest(token).into()
+}
+
+/// Looks at every byte of every hash, whatever was shown.
+fn is_one_of(shown: &Hash, tokens: &[Hash]) -> bool {
+    let differs = |token: &Hash| {
+        let pairs = token.iter().zip(shown);
+        pairs.fold(0, |all, (one, other)| all | (one ^ other))
+    };
+    let is_known = |known: bool, token| known | (std::hint::black_box(differs(token)) == 0);
+    tokens.iter().fold(false, is_known)
+}
+
+/// Says in the audit log and to nobody else which token it was.
+fn fingerprint(hash: &Hash) -> String {
+    let bytes = hash.iter().take(4);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn ask(authorization: Option<&str>) -> Request {
+        let mut request = Request::builder().uri("/status");
+        request = authorization.into_iter().fold(request, |request, value| {
+            request.header(AUTHORIZATION, value)
+        });
+        let mut request = request.body(Body::empty()).unwrap();
+        request
+            .extensions_mut()
+            .insert(Peer(IpAddr::from([10, 0, 0, 7])));
+        request
+    }
+
+    fn code(access: &Access, authorization: Option<&str>) -> String {
+        match access.judge(&ask(authorization)) {
+            Ok(caller) => caller.who,
+            Err(complaint) => complaint.code.into_owned(),
+        }
+    }
+
+    #[test]
+    fn any_token_of_the_file_opens_and_nothing_else() {
+        let tokens = [Secret::new(TOKEN), Secret::new("another-long-token")];
+        let access = Access::new(Some(&tokens));
+        let one = code(&access, Some("Bearer 0123456789abcdef"));
+        assert!(one.starts_with("token:") && one.len() == 14, "{one}");
+        assert_ne!(one, code(&access, Some("bearer  another-long-token ")));
+
+        assert_eq!(code(&access, None), "token_missing");
+        for wrong in [
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdeff",
+            "Bearer ",
+        ] {
+            assert_eq!(code(&access, Some(wrong)), "token_wrong", "{wrong}");
+        }
+        for other in ["Basic 0123456789abcdef", TOKEN, ""] {
+            assert_eq!(code(&access, Some(other)), "token_missing", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_replaced_opens_nothing_and_an_empty_list_lets_nobody_in() {
+        let access = Access::new(Some(&[Secret::new(TOKEN)]));
+        access.replace(Some(&[Secret::new("another-long-token")]));
+        assert_eq!(
+            code(&access, Some("Bearer 0123456789abcdef")),
+            "token_wrong"
+        );
+        access.replace(Some(&[]));
+        assert_eq!(
+            code(&access, Some("Bearer another-long-token")),
+            "token_wrong"
+        );
+        access.replace(None);
+        assert_eq!(
+            code(&access, None),
+            "not_local",
+            "from elsewhere, nobody is let in"
+        );
+    }
+
+    #[test]
+    fn ten_wrong_tokens_of_a_source_and_it_is_not_listened_to() {
+        let access = Access::new(Some(&[Secret::new(TOKEN)]));
+        for _ in 0..30 {
+            assert_eq!(code(&access, None), "token_missing", "that is no guess");
+        }
+        for _ in 0..10 {
+            assert_eq!(code(&access, Some("Bearer guess")), "token_wrong");
+        }
+        for shown in ["Bearer guess", "Bearer 0123456789abcdef"] {
+            assert_eq!(code(&access, Some(shown)), "too_many_failures");
+        }
+
+        let mut other = ask(Some("Bearer 0123456789abcdef"));
+        other
+            .extensions_mut()
+            .insert(Peer(IpAddr::from([10, 0, 0, 8])));
+        assert!(access.judge(&other).is_ok(), "another source is");
+    }
+}

@@ -1,0 +1,140 @@
+//! What stands under `/api`: the router over all endpoints, and what their handlers may use.
+//!
+//! One file a noun beneath it; each declares its endpoints beside their handlers, and both the router and the OpenAPI document are made of
+//! these declarations. Promises: whoever asks passes `access` first, also for a path that is none. What changes something is in the audit log
+//! before it is done. Deliberately does no work: the owner of the thing does.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::{Router, middleware};
+
+use super::access::{self, Access, Caller};
+use super::answer::Complaint;
+use super::audit::{Act, Audit};
+use super::health::Health;
+use super::jobs::{JobRunning, Jobs};
+use crate::gateway::kept::{Aside, Quarantine};
+use crate::queue::Queue;
+use crate::system::clock::Clock;
+use crate::system::fault::Fault;
+
+mod destinations;
+mod endpoint;
+mod jobs;
+mod status;
+
+pub(super) use endpoint::Endpoint;
+
+/// Everything that a handler may use, once the queue is open.
+pub struct Operator {
+    pub health: Arc<Health>,
+    pub queue: Queue,
+    pub aside: Arc<Aside>,
+    pub quarantine: Arc<Quarantine>,
+    pub clock: Arc<Clock>,
+    pub jobs: Jobs,
+    pub audit: Arc<Audit>,
+}
+
+/// What all handlers share.
+pub(super) type Shared = Arc<Api>;
+
+pub(super) struct Api {
+    pub health: Arc<Health>,
+    pub operator: OnceLock<Arc<Operator>>,
+}
+
+/// All endpoints, in the order in which they are documented.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    [
+        status::endpoints(),
+        destinations::endpoints(),
+        jobs::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+pub(super) fn router(api: &Shared, access: &Arc<Access>) -> Router {
+    let router = endpoints()
+        .into_iter()
+        .fold(Router::new(), |router, endpoint| {
+            router.route(endpoint.path, endpoint.handler)
+        });
+
+    router
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(not_that_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(access),
+            access::check,
+        ))
+        .with_state(Arc::clone(api))
+}
+
+async fn nothing_there(request: Request) -> Complaint {
+    let path = request.uri().path();
+    Complaint::not_found(format!(
+        "there is nothing at /api{path}: /api/openapi.json lists what there is"
+    ))
+}
+
+async fn not_that_method(request: Request) -> Complaint {
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!("/api{path} takes no {method}: /api/openapi.json lists what it takes");
+    Complaint::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message,
+    )
+}
+
+impl Operator {
+    /// Writes down what somebody is about to do. Where that cannot be, it is not to be done.
+    pub async fn note(&self, caller: &Caller, act: Act) -> Result<(), Complaint> {
+        let (audit, caller) = (Arc::clone(&self.audit), caller.clone());
+        let noted = tokio::task::spawn_blocking(move || audit.note(&caller, &act)).await;
+
+        let why = match noted {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => Fault.to_string(),
+        };
+        let message = format!("not done, since it cannot be written to the audit log: {why}");
+        Err(Complaint::not_now("not_audited", message))
+    }
+}
+
+/// The operator's part of the gateway; before the queue is open there is none.
+pub(super) struct Ready(pub Arc<Operator>);
+
+impl FromRequestParts<Shared> for Ready {
+    type Rejection = Complaint;
+
+    async fn from_request_parts(_parts: &mut Parts, api: &Shared) -> Result<Ready, Complaint> {
+        let operator = api.operator.get().map(Arc::clone);
+        let message = "the gateway starts: the queue is not open yet";
+        operator
+            .map(Ready)
+            .ok_or_else(|| Complaint::not_now("starting", message))
+    }
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Complaint;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Caller, Complaint> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller.ok_or_else(|| Complaint::new(StatusCode::FORBIDDEN, "not_local", "nobody asks"))
+    }
+}
+
+impl From<JobRunning> for Complaint {
+    fn from(running: JobRunning) -> Complaint {
+        Complaint::conflict("job_running", running.to_string())
+    }
+}

@@ -1,0 +1,96 @@
+//! One endpoint: its handler, and what the OpenAPI document says of it.
+
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, delete, get, post};
+use serde_json::{Value, json};
+
+use super::Shared;
+
+pub struct Endpoint {
+    pub method: &'static str,
+    /// Below `/api`; what is named in braces is a parameter.
+    pub path: &'static str,
+    pub summary: &'static str,
+    pub parameters: Vec<Parameter>,
+    /// Schema of the request's body.
+    pub body: Option<Value>,
+    /// Media type and schema of what it answers with 200.
+    pub answer: (&'static str, Value),
+    /// Status and code of what goes wrong, beside what may go wrong everywhere.
+    pub complaints: Vec<(u16, &'static str)>,
+    pub handler: MethodRouter<Shared>,
+}
+
+pub struct Parameter {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub schema: Value,
+}
+
+impl Endpoint {
+    pub fn get<T: 'static>(path: &'static str, handler: impl Handler<T, Shared>) -> Endpoint {
+        Endpoint::new("get", path, get(handler))
+    }
+
+    pub fn post<T: 'static>(path: &'static str, handler: impl Handler<T, Shared>) -> Endpoint {
+        Endpoint::new("post", path, post(handler))
+    }
+
+    pub fn delete<T: 'static>(path: &'static str, handler: impl Handler<T, Shared>) -> Endpoint {
+        Endpoint::new("delete", path, delete(handler))
+    }
+
+    fn new(method: &'static str, path: &'static str, handler: MethodRouter<Shared>) -> Endpoint {
+        Endpoint {
+            method,
+            path,
+            summary: "",
+            parameters: Vec::new(),
+            body: None,
+            answer: ("application/json", json!({"type": "object"})),
+            complaints: Vec::new(),
+            handler,
+        }
+    }
+
+    pub fn summary(self, summary: &'static str) -> Endpoint {
+        Endpoint { summary, ..self }
+    }
+
+    /// A parameter of the path, where the path has its name in braces, else of the query.
+    pub fn parameter(mut self, name: &'static str, about: &'static str, schema: Value) -> Endpoint {
+        self.parameters.push(Parameter {
+            name,
+            about,
+            schema,
+        });
+        self
+    }
+
+    /// Takes a JSON object with these members.
+    pub fn takes(self, members: Value) -> Endpoint {
+        Endpoint {
+            body: Some(json!({"type": "object", "properties": members})),
+            ..self
+        }
+    }
+
+    /// Answers a JSON object with these members.
+    pub fn gives(self, members: Value) -> Endpoint {
+        let schema = json!({"type": "object", "properties": members});
+        Endpoint {
+            answer: ("application/json", schema),
+            ..self
+        }
+    }
+
+    pub fn complains(mut self, status: u16, code: &'static str) -> Endpoint {
+        self.complaints.push((status, code));
+        self
+    }
+
+    /// Whether a name stands in braces in its path.
+    pub fn is_in_path(&self, name: &str) -> bool {
+        self.path.contains(&format!("{{{name}}}"))
+    }
+}

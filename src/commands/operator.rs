@@ -1,0 +1,268 @@
+//! The way of a command to the running gateway: its address, the token of the settings, and the operator's API.
+//!
+//! Promises: every call has a deadline and a limit, whatever the other side does; a gateway that is stopped is told from one that does not
+//! answer. Deliberately plain HTTP to one address: no redirects, no proxies, so the token goes nowhere else.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use http_body_util::BodyExt;
+use hyper::{Method, Response, body::Incoming};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::{EXIT_UNAVAILABLE, complain};
+use crate::admin::Complaint;
+use crate::queue::inspect;
+use boxbridge_config::{Config, Secret};
+
+mod address;
+mod exchange;
+
+pub use address::AdminAddress;
+pub use exchange::NoAnswer;
+
+/// For what is only looked up. A container's health check allows a few seconds for the whole command.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// For what reads a part of the log, or changes something: a busy disk takes its time.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
+/// A page of a thousand events has some megabytes.
+const ANSWER_MAX: usize = 64 << 20;
+
+/// Which gateway is meant.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Whom {
+    /// Its admin listener, http only [default: admin.listen of the settings]
+    #[arg(long, value_name = "http://HOST[:PORT]")]
+    pub url: Option<AdminAddress>,
+    /// A file with a token of that gateway [default: admin.token_file of the settings]
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// The gateway of the settings.
+pub enum Operator {
+    Running(Client),
+    /// Nobody holds its data directory: a command may read it, and may change it under the queue's lock.
+    Stopped,
+}
+
+/// A running gateway, and what opens its API.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub address: AdminAddress,
+    token: Option<Secret>,
+}
+
+impl Whom {
+    /// The gateway of the URL, or that of the settings, which are loaded only then.
+    pub fn client<E>(
+        &self,
+        config: impl FnOnce() -> Result<Config, E>,
+    ) -> Result<Client, Trouble<E>> {
+        let Some(address) = self.url.clone() else {
+            return Ok(Client::of(&config().map_err(Trouble::Settings)?));
+        };
+        let token = self.token_file.as_ref().map(|file| {
+            let text = std::fs::read_to_string(file);
+            text.map_err(|error| {
+                Trouble::TokenFile(format!("cannot read {}: {error}", file.display()))
+            })
+        });
+
+        let token = token.transpose()?;
+        let token = token
+            .as_deref()
+            .and_then(|text| text.lines().map(str::trim).find(|line| !line.is_empty()));
+        Ok(Client {
+            address,
+            token: token.map(Secret::new),
+        })
+    }
+}
+
+/// Why it is not known whom to ask.
+#[derive(Debug)]
+pub enum Trouble<E> {
+    Settings(E),
+    TokenFile(String),
+}
+
+impl Operator {
+    /// Running, if its admin listener answers.
+    pub async fn find(config: &Config) -> Result<Operator, Complaint> {
+        let client = Client::of(config);
+        let why = match client.livez().await {
+            Ok(()) => return Ok(Operator::Running(client)),
+            Err(why) => why,
+        };
+        if !matches!(why, NoAnswer::NobodyListens) {
+            return Err(client.unreachable(&why));
+        }
+
+        match inspect::is_held(&config.data_dir) {
+            Ok(false) => Ok(Operator::Stopped),
+            Ok(true) => Err(client.unreachable(&why)),
+            Err(error) => Err(Complaint {
+                status: 0,
+                code: UNREACHABLE.into(),
+                message: format!("no gateway at {}, and {error}", client.address),
+            }),
+        }
+    }
+}
+
+/// The code of a complaint that no gateway made.
+const UNREACHABLE: &str = "unreachable";
+
+impl Client {
+    pub fn of(config: &Config) -> Client {
+        let tokens = config.admin.tokens.iter().flatten();
+        Client {
+            address: AdminAddress::of(config.admin.listen),
+            token: tokens.into_iter().next().cloned(),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value, Complaint> {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Complaint> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Value, Complaint> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    /// An answer of which the body comes bit by bit, for as long as the other side likes.
+    pub async fn open(&self, path: &str) -> Result<Response<Incoming>, Complaint> {
+        let deadline = Instant::now() + LONG_PATIENCE;
+        let asked = self.ask(Method::GET, path, None, deadline).await;
+        let answer = asked.map_err(|why| self.unreachable(&why))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (status, bytes) = self.whole(answer, deadline).await?;
+        Err(refused(status, &bytes))
+    }
+
+    /// What a path answers within the deadline: status and body.
+    pub async fn look(&self, path: &str, deadline: Instant) -> Result<(u16, Vec<u8>), NoAnswer> {
+        let answer = self.ask(Method::GET, path, None, deadline).await?;
+        exchange::whole(answer, ANSWER_MAX, deadline).await
+    }
+
+    async fn livez(&self) -> Result<(), NoAnswer> {
+        let (_, body) = self.look("/livez", Instant::now() + PATIENCE).await?;
+        match body == b"alive\n" {
+            true => Ok(()),
+            false => Err(NoAnswer::Somebody),
+        }
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Complaint> {
+        let deadline = Instant::now() + LONG_PATIENCE;
+        let asked = self.ask(method, path, body, deadline).await;
+        let answer = asked.map_err(|why| self.unreachable(&why))?;
+
+        let (status, bytes) = self.whole(answer, deadline).await?;
+        match (status, serde_json::from_slice(&bytes)) {
+            (200, Ok(value)) => Ok(value),
+            (200, Err(_)) => Err(self.unreachable(&NoAnswer::Somebody)),
+            _ => Err(refused(status, &bytes)),
+        }
+    }
+
+    async fn whole(
+        &self,
+        answer: Response<Incoming>,
+        deadline: Instant,
+    ) -> Result<(u16, Vec<u8>), Complaint> {
+        let whole = exchange::whole(answer, ANSWER_MAX, deadline).await;
+        whole.map_err(|why| self.unreachable(&why))
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        deadline: Instant,
+    ) -> Result<Response<Incoming>, NoAnswer> {
+        let authority = self.address.authority();
+        let request = exchange::request(method, path, authority, self.token.as_ref(), body)?;
+        timeout_at(deadline, exchange::send(authority, request))
+            .await
+            .unwrap_or(Err(NoAnswer::Silent))
+    }
+
+    fn unreachable(&self, why: &NoAnswer) -> Complaint {
+        let address = &self.address;
+        Complaint {
+            status: 0,
+            code: UNREACHABLE.into(),
+            message: format!(
+                "no gateway at {address}: {why}; is it running, and is this its admin.listen?"
+            ),
+        }
+    }
+}
+
+fn refused(status: u16, body: &[u8]) -> Complaint {
+    let complaint = serde_json::from_slice(body).unwrap_or_else(|_| Complaint {
+        status,
+        code: "unknown".into(),
+        message: format!("the gateway answered {status}"),
+    });
+    Complaint {
+        status,
+        ..complaint
+    }
+}
+
+/// Says why something is not done; the exit code for it.
+pub fn refuse(complaint: &Complaint) -> ExitCode {
+    complain(&complaint.message);
+    match complaint.code == UNREACHABLE {
+        true => ExitCode::from(EXIT_UNAVAILABLE),
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Runs a command that talks to a gateway.
+pub fn run(command: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+
+    let code = runtime.block_on(command);
+    // A lookup of a name may still be under way.
+    runtime.shutdown_background();
+    code
+}
+
+/// The next piece of a body that comes bit by bit; `None` at its end.
+pub async fn next_piece(answer: &mut Response<Incoming>) -> Option<bytes::Bytes> {
+    loop {
+        let frame = answer.body_mut().frame().await?.ok()?;
+        if let Ok(piece) = frame.into_data() {
+            return Some(piece);
+        }
+    }
+}
