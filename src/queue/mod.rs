@@ -126,7 +126,7 @@
 //! cursors.
 //!
 //! Segments that are gone altogether show as a gap in the counts, and are treated the same way, each type by its own count. The manifest
-//! keeps which stretches were gone (`log/gone.rs`): a segment that is back goes out as a replay to every destination that had counted it.
+//! keeps which stretches were gone (`log/missing_segments.rs`): a segment that is back goes out as a replay to every destination that had counted it.
 //! Of two segments that hold the same numbers the later one stays, and the other is put aside under the name `left-alone-…`, which nobody
 //! reads. After a proper stop its number is not given to another segment.
 //!

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use self::cursors::FoundCursors;
 use super::append::{Duplicates, Gauges, Intake, Shared, Writer};
 use super::follow::Subscriptions;
-use super::log::gone::{self, Stretch};
+use super::log::missing_segments::{self, Stretch};
 use super::log::recover::{self, Recovered};
 use super::log::segments::State;
 use super::log::{
@@ -145,7 +145,7 @@ fn take_up(
 
     let returned = step_over_gone(&log, &mut manifest, &mut slots, destinations, &cursors)?;
     let subscriptions = cursors.follow(&log, &manifest, destinations, &returned)?;
-    manifest.gone = gone::without(&manifest.gone, &returned);
+    manifest.gone = missing_segments::without(&manifest.gone, &returned);
     // An empty log has nothing that a stop could have cut short.
     let was_clean = manifest.clean || log.counts().last() == 0;
     manifest.clean = false;
@@ -177,15 +177,15 @@ fn step_over_gone(
     cursors: &FoundCursors,
 ) -> Result<Vec<Stretch>, OpenError> {
     let position = cursors.lowest_position(destinations);
-    let missing = position.map(|position| gone::missing(log, position));
+    let missing = position.map(|position| missing_segments::missing(log, position));
     let known = manifest.gone.iter().copied();
-    let gone = gone::joined(known.chain(missing.unwrap_or_default()).collect());
+    let gone = missing_segments::joined(known.chain(missing.unwrap_or_default()).collect());
     if gone != manifest.gone {
         manifest.gone = gone;
         write(slots, manifest, &log.directory)?;
     }
 
-    let returned = gone::returned(log, &manifest.gone);
+    let returned = missing_segments::returned(log, &manifest.gone);
     for Stretch { from, to } in &returned {
         tracing::error!(
             from,

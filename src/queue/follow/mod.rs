@@ -4,11 +4,11 @@
 //! but by name (and that the one called `store` settles pictures), and nobody who appends.
 
 mod cursor;
+mod cursor_slot;
 mod progress;
 mod read_ahead;
 mod record_reader;
 mod replay;
-mod saved;
 mod selection;
 mod subscription;
 mod subscriptions;
@@ -17,10 +17,10 @@ mod verdict_log;
 mod verdicts;
 
 pub use cursor::Cursor;
+pub use cursor_slot::{FoundSlots, Saved, cursor_path};
 pub use progress::{Change, EndedErrand, Progress, ROTTEN, Tally};
 pub use record_reader::found_record;
 pub use replay::{Errand, Replay};
-pub use saved::{FoundSlots, Saved, cursor_path};
 pub use selection::Selection;
 pub use subscription::Subscription;
 pub use subscriptions::Subscriptions;

@@ -10,9 +10,9 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+use super::cursor_slot::{FoundSlots, Saved, cursor_path};
 use super::progress::{Change, Joined, Progress, ROTTEN};
 use super::replay::Replay;
-use super::saved::{FoundSlots, Saved, cursor_path};
 use super::verdict_log::VerdictLog;
 use crate::queue::log::{CURSOR_BYTES, Log, Part, Slots};
 use crate::system::written::Written;

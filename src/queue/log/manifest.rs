@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::gone::Stretch;
+use super::missing_segments::Stretch;
 use super::open_error::OpenError;
 use super::slots::{MANIFEST_BYTES, Slots};
 use crate::queue::format::VERSION;

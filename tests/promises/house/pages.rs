@@ -43,6 +43,7 @@ fn boxbridge(arguments: &[&str]) -> (Option<i32>, String) {
         .args(arguments)
         .env_clear()
         .envs(secrets.map(|name| (name, "secret")));
+
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(said).unwrap())

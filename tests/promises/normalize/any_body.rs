@@ -18,6 +18,7 @@ fn an_array_fails_element_by_element_and_returns_the_text() {
     let results: Vec<_> = elements.collect();
     let (text, refused) = &results[0];
     let refusal = refused.as_ref().expect_err("it is no event");
+
     assert_eq!(
         (refusal.code.as_str(), &text[..]),
         ("event_unrecognized", &b"{\"a\": 1}"[..])
@@ -44,6 +45,7 @@ fn one_event_of_too_many_bytes_or_values_is_refused() {
         .map_err(|it| it.code.status())
     };
     assert_eq!(limits(&documents::sample().to_string(), 100), Err(413));
+
     let values = |count: usize| {
         documents::sample().to_string().replace(
             "\"reg_pic\":\"\"",
@@ -52,6 +54,7 @@ fn one_event_of_too_many_bytes_or_values_is_refused() {
     };
     assert_eq!(limits(&values(90_000), 8 << 20), Ok(()));
     assert_eq!(limits(&values(220_000), 8 << 20), Err(413));
+
     // Each of these is a tree of its own.
     let objects =
         |count: usize| values(0).replace("[1]", &format!("[{}1]", "{\"\":0},".repeat(count)));

@@ -48,6 +48,7 @@ pub fn cases() -> Vec<(String, Source, Vec<u8>)> {
             )
         })
         .collect();
+
     cases.sort_by(|one, other| one.0.cmp(&other.0));
     cases
 }

@@ -183,6 +183,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         number,
         text.prop_map(Value::from)
     ];
+
     leaf.prop_recursive(3, 12, 4, |value| {
         prop_oneof![
             prop::collection::vec(value.clone(), 0..4).prop_map(Value::from),
@@ -225,6 +226,7 @@ pub fn comparable(document: &Value) -> Value {
         "ir_image",
     ];
     let nested = ["spot_pic", "recognize_face", "ir_pic"].map(|name| (Some("ext_data"), name));
+
     for (inner, name) in FLAT.map(|name| (None, name)).into_iter().chain(nested) {
         let object = match inner {
             Some(inner) => document.get_mut(inner),

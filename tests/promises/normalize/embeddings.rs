@@ -153,6 +153,7 @@ fn a_text_is_read_for_embeddings_only_where_there_is_memory_for_it() {
         .map(drop)
         .map_err(|refusal| refusal.code.as_str())
     };
+
     assert_eq!(code(1 << 20), Err("over_budget"));
     assert_eq!(code(64 << 20), Ok(()));
 }

@@ -40,6 +40,7 @@ fn every_dialect_makes_the_same_id_of_the_same_match() {
     });
     let [nested, flat_v5, flat_v6] =
         [nested, flat_v5, flat_v6].map(|document| event(&document, Feed::History));
+
     assert_eq!(
         (flat_v5.id, flat_v5.person_type),
         (nested.id, nested.person_type)
@@ -94,6 +95,7 @@ fn the_url_names_site_and_box() {
         "what only the URL said is not in the document"
     );
     assert_ne!(lobby.event.id, named("hall", "box-7").event.id);
+
     let odd = named("../Lobby", "").event;
     assert_eq!(
         (odd.origin.site.as_str(), odd.device.box_id),

@@ -64,6 +64,7 @@ fn a_repair_asks_for_its_memory_first_and_a_sound_body_for_none() {
             .map(drop)
             .map_err(|refusal| refusal.code)
     };
+
     assert_eq!(code(&sound, 0), Ok(()));
     assert_eq!(code(&broken, 0), Err(Code::OverBudget));
     assert_eq!(
@@ -87,6 +88,7 @@ fn an_object_that_came_as_a_text_is_the_object_it_is() {
         &source(Feed::Realtime),
     );
     let mut document = documents::sample();
+
     for _ in 0..2 {
         encode_inner(&mut document);
         let encoded = one(document.to_string().as_bytes(), &source(Feed::Realtime));
@@ -114,6 +116,7 @@ fn two_names_never_become_one() {
         one(&body, &source(Feed::Realtime))
     };
     let (one, other) = (named(b"\xff"), named(b"\xfe"));
+
     assert_eq!(one.event.identity.name, other.event.identity.name);
     assert_ne!(
         (one.content, one.event.source),
@@ -161,6 +164,7 @@ proptest! {
             let at = at.index(body.len());
             body.splice(at..at, bytes.iter().copied());
         }
+
         let source = Source { charset: charset.map(str::to_owned), ..source(Feed::Realtime) };
         for wrapped in [body.clone(), [b"[", &body[..], b",]"].concat()] {
             match normalize(&Bytes::from(wrapped), &context(&source)) {
@@ -179,9 +183,11 @@ proptest! {
         let mut repaired = document;
         repaired["identity_name"] = json!("\u{fffd}");
         repaired["x not a number"] = json!([Value::Null, 1]);
+
         let is_encoded = encoded > 0 && repaired["ext_data"].is_object();
         let mut sent = repaired.clone();
         (0..if is_encoded { encoded } else { 0 }).for_each(|_| encode_inner(&mut sent));
+
         let text = sent.to_string().replace("[null,1]", "[-Infinity,1]").replace("\"identity_name\":\"\u{fffd}\"", "\"identity_name\":\"\\udc00\"");
         let text = if has_comma { text.strip_suffix('}').expect("an object").to_owned() + ",}" } else { text };
         let normalized = one(text.as_bytes(), &source(Feed::Realtime));

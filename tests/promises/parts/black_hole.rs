@@ -24,6 +24,7 @@ impl BlackHole {
         }
         .expect("a socket");
         socket.bind(address).expect("a free port");
+
         let listener = socket.listen(1).expect("it listens");
         let address = listener.local_addr().expect("its address");
         let mut kept = Vec::new();

@@ -89,6 +89,7 @@ impl Certificates {
             .args(more)
             .output()
             .expect("openssl is installed");
+
         assert!(
             output.status.success(),
             "openssl: {}",

@@ -31,6 +31,7 @@ impl Child {
             .args(["--pdeathsig", "SIGKILL"])
             .arg(command.get_program())
             .args(command.get_args());
+
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => wrapped.env(name, value),
@@ -180,6 +181,7 @@ fn keeper_spawn(command: Command) -> std::process::Child {
         Mutex::new(jobs)
     });
     let (reply, answer) = mpsc::channel();
+
     keeper.lock().send((command, reply)).unwrap();
     answer.recv().unwrap().unwrap()
 }

@@ -86,6 +86,7 @@ impl Gateway {
         let ingest = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
         command.current_dir(directory.path());
+
         let own = [
             (
                 "DATA_DIR",
@@ -106,6 +107,7 @@ impl Gateway {
                 .chain(given)
                 .map(|(name, value)| (format!("BOXBRIDGE_{name}"), value)),
         );
+
         let child = Child::start(&command, &directory.path().join("log"));
         let mut gateway = Gateway {
             child,

@@ -36,6 +36,7 @@ impl Run {
             ..options
         };
         let boxes = tokio::spawn(simulate_until(options, stop.clone()));
+
         Run {
             directory,
             recorder,
@@ -51,6 +52,7 @@ impl Run {
         site.gateway.wait_delivered();
         self.recorder.wait_for_quiet(QUIET, None).await;
         self.recorder.finish().await.unwrap();
+
         let (ledger, arrivals) = (
             self.directory.path().join("ledger"),
             self.directory.path().join("arrivals"),

@@ -62,6 +62,7 @@ impl Site {
                 .map(|(key, value)| (key.as_str(), value.as_str()))
                 .collect::<Vec<_>>(),
         );
+
         Site {
             gateway,
             mosquitto,
@@ -127,6 +128,7 @@ pub fn jpeg(seed: u64, bytes: usize) -> Vec<u8> {
         0x11, 1, 3, 0x11, 1,
     ];
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+
     while picture.len() + 2 < bytes {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)

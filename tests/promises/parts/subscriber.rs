@@ -76,6 +76,7 @@ impl Subscriber {
         };
         let connection = AbortOnDropHandle::new(connection);
         let confirmed = tokio::time::timeout(PATIENCE, subscribed.recv()).await;
+
         assert_eq!(
             confirmed,
             Ok(Some(())),
@@ -157,9 +158,11 @@ async fn collect_v5(wire: Wire) {
             max_packet_size: Some(PACKET_MAX),
             ..ConnectProperties::new()
         });
+
     if let Some((name, password)) = &wire.login {
         options.set_credentials(name, password);
     }
+
     let (client, mut eventloop) = v5::AsyncClient::new(options, 10);
     loop {
         match eventloop.poll().await {
@@ -195,6 +198,7 @@ async fn collect_v3(wire: Wire) {
     if let Some((name, password)) = &wire.login {
         options.set_credentials(name, password);
     }
+
     let (client, mut eventloop) = AsyncClient::new(options, 10);
     loop {
         match eventloop.poll().await {

@@ -36,6 +36,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, bytes_per_second: Option<u64>) 
             break;
         }
     }
+
     // The other direction ends with this one.
     let _ = from.shutdown(std::net::Shutdown::Both);
     let _ = to.shutdown(std::net::Shutdown::Both);

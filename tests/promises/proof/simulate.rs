@@ -38,6 +38,7 @@ async fn take(State(taken): State<Taken>, body: axum::body::Bytes) -> String {
         taken.0.lock().push(marker.to_owned());
     };
     let id = |number: usize| EventId([u8::try_from(number).unwrap_or_default(); 16]);
+
     match &event {
         Value::Array(events) => {
             events.iter().for_each(marker);
@@ -107,6 +108,7 @@ async fn every_event_that_is_sent_stands_in_the_ledger_with_its_answer() {
         (300, 525, 525),
         "{outcome}"
     );
+
     let markers: BTreeSet<_> = entries
         .iter()
         .map(|entry| entry.marker.to_string())
@@ -144,6 +146,7 @@ async fn a_devices_events_arrive_in_the_order_of_their_sequence() {
         ..patient(receiver(taking(&taken)).await)
     };
     send(options).await;
+
     let entries = read(&ledger);
     let arrived = taken.0.lock().clone();
     for device in entries
@@ -259,6 +262,7 @@ async fn a_run_that_is_stopped_tells_what_was_sent_until_then() {
         tokio::task::yield_now().await;
     }
     stop.cancel();
+
     let outcome = run.await.unwrap().unwrap();
     assert!((1..1000).contains(&outcome.events));
 }

@@ -57,6 +57,7 @@ fn the_schema_notices_what_is_wrong() {
         ("/pictures/scene/state", Value::Null),
         ("/warnings", json!([{ "code": "Score", "field": "score" }])),
     ];
+
     for (place, value) in wrong {
         let mut bad = good.clone();
         *bad.pointer_mut(place).expect("it is there") = value;
@@ -93,6 +94,7 @@ fn the_keys_stand_in_the_order_of_the_contract() {
         "warnings",
     ];
     let mut after = 0;
+
     for key in keys {
         after += text[after..]
             .find(&format!("\"{key}\":"))
@@ -112,6 +114,7 @@ fn attributes_say_what_the_body_says() {
     };
     let live = router.kafka(&event, &at(0)).expect("it has a topic");
     assert_eq!(live.attributes[0], ("specversion", "1.0".to_owned()));
+
     let expected = [
         ("id", format!("{}.{}", event.id, event.revision)),
         ("type", "boxbridge.match.v1".to_owned()),
@@ -132,6 +135,7 @@ fn attributes_say_what_the_body_says() {
         (live.key.as_str(), live.topic.as_str(), live.timestamp),
         ("default/门%2F1", "boxbridge.events.vip", event.received_at)
     );
+
     let replayed = router
         .kafka(
             &event,

@@ -24,6 +24,7 @@ fn a_live_event_goes_to_the_live_topic_until_it_is_too_late() {
         topic(&event, at(60_001)),
         "boxbridge/default/late/vip/192.168.1.243"
     );
+
     // A clock that was ahead was set back, and has come to the same time again.
     let again = Sending {
         age: Duration::from_secs(3_600),
@@ -47,6 +48,7 @@ fn a_live_event_goes_to_the_live_topic_until_it_is_too_late() {
         router.act_before(&event, None),
         Some(Timestamp(RECEIVED + 60_000))
     );
+
     let history = normalize::event(&documents::sample(), Feed::History);
     assert_eq!(
         topic(&history, at(0)),
@@ -124,6 +126,7 @@ fn what_was_decided_at_acceptance_no_other_route_changes() {
         None,
         "a replay is for the record"
     );
+
     let record = Event {
         act_before: Act::Never,
         ..pictured().event
@@ -143,11 +146,13 @@ fn a_record_of_the_version_before_is_judged_by_its_route() {
         None,
         "undecided, as it was stored"
     );
+
     let old: Event = serde_json::from_value(stored.clone()).expect("it is read");
     assert_eq!(
         router(&[]).act_before(&old, None),
         Some(Timestamp(RECEIVED + 60_000))
     );
+
     let mut decided = stored;
     decided["act_before"] = Value::Null;
     let decided: Event = serde_json::from_value(decided).expect("it is read");
@@ -188,6 +193,7 @@ fn the_platform_is_live_only_while_it_is_fresh() {
         assert_eq!(event.feed, Feed::Platform);
         router.lane(&event)
     };
+
     assert_eq!(lane(json!(RECEIVED - 60_000)), Lane::Urgent);
     assert_eq!(lane(json!(RECEIVED - 60_001)), Lane::Normal);
     assert_eq!(

@@ -43,6 +43,7 @@ fn pictures_are_stored_only_when_the_store_has_said_so() {
         (&registered["stored"], &scene["stored"], state.as_str()),
         (&json!(true), &json!(true), "stored")
     );
+
     let (registered, _, state) = sent(PicturesNow::Pending);
     assert_eq!(
         (&registered["stored"], state.as_str()),
@@ -53,10 +54,12 @@ fn pictures_are_stored_only_when_the_store_has_said_so() {
         format!("s3://faces/site-a/{key}"),
         "the key is final, the object follows"
     );
+
     let mut missing = PictureSet::default();
     missing.insert(PictureKind::Registered);
     let mut not_stored = PictureSet::default();
     not_stored.insert(PictureKind::Scene);
+
     let (registered, scene, state) = sent(PicturesNow::Settled(PictureVerdict {
         missing,
         not_stored,
@@ -101,6 +104,7 @@ fn a_route_stores_inlines_or_drops_its_pictures() {
     };
     let (scene, objects, wants_inline) = sent("store", &pictures);
     assert_eq!((scene.get("base64"), wants_inline), (None, false));
+
     let scene_key = &event.pictures.scene.as_ref().expect("it has one").key;
     assert_eq!(
         (objects.len(), &objects[1].key, &objects[1].bytes[..]),
@@ -110,12 +114,14 @@ fn a_route_stores_inlines_or_drops_its_pictures() {
         scene["uri"],
         format!("file:///srv/pictures%20of%20ours/{scene_key}")
     );
+
     let (scene, objects, wants_inline) = sent("inline", &pictures);
     assert_eq!(
         (&scene["base64"], objects.len(), wants_inline),
         (&json!("AAAA"), 2, true)
     );
     assert_eq!(sent("inline", &[]).0["base64"], Value::Null);
+
     let (scene, objects, _) = sent("drop", &pictures);
     assert_eq!(
         (

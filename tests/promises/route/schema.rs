@@ -36,6 +36,7 @@ pub fn is_strict(schema: &Value) {
             "properties without a type: {schema}"
         );
     }
+
     // `properties` itself is no schema: its keys are names.
     let below = schema
         .as_object()
@@ -171,6 +172,7 @@ impl Check<'_> {
             .expect("it is anchored");
         let mut rest = text.chars().peekable();
         let mut atoms = pattern.chars().peekable();
+
         while let Some(first) = atoms.next() {
             let class: String = match first {
                 '[' => atoms.by_ref().take_while(|c| *c != ']').collect(),

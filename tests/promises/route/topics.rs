@@ -44,6 +44,7 @@ fn what_is_left_of_the_expiry_is_counted_from_the_receipt() {
             .expect("it has a topic")
             .expires_in
     };
+
     assert_eq!(left(0), Some(Duration::from_secs(10)));
     assert_eq!(left(4_000), Some(Duration::from_secs(6)));
     assert_eq!(left(99_000), Some(Duration::from_secs(1)));
@@ -61,6 +62,7 @@ fn every_kafka_topic_is_known_beforehand() {
         ("route.vip.kafka_topic", "vips"),
     ]);
     let topics: Vec<_> = router.kafka_topics("lobby").into_iter().collect();
+
     assert_eq!(
         topics,
         [

@@ -17,6 +17,7 @@ fn the_vendors_shape_has_a_uri_where_a_picture_was() {
     ]);
     let event = pictured().event;
     let mut expected = documents::sample();
+
     expected["reg_pic"] = json!(format!(
         "s3://faces/{}",
         event.pictures.registered.as_ref().expect("it has one").key
@@ -39,6 +40,7 @@ fn the_vendors_shape_is_the_one_of_the_dialect_in_which_the_box_wrote() {
         include_str!("../../normalize/history-flat-v6.json"),
         include_str!("../../normalize/history-flat-v5-objects-as-texts.json"),
     ];
+
     for document in flat {
         let mut expected: Value = serde_json::from_str(document).expect("the case is JSON");
         // What lies in the queue is what is sent, and pictures have no place here.
@@ -89,6 +91,7 @@ fn the_vendors_shape_holds_the_pictures_where_the_route_says_inline_and_nothing_
         )
     };
     let mut expected = documents::sample();
+
     assert_eq!(
         sent("drop"),
         expected,

@@ -74,6 +74,7 @@ fn pure_stages_have_no_clock_no_disk_and_no_async() {
         "metrics::",
         "crate::system",
     ];
+
     for (path, text) in library()
         .filter(|(path, _)| path.starts_with("src/normalize/") || path.starts_with("src/route/"))
     {
@@ -156,6 +157,7 @@ fn each_library_has_one_owner() {
         ("tiny_skia::", &["crates/proof/src/faces/canvas"]),
         ("jpeg_encoder::", &["crates/proof/src/faces/canvas"]),
     ];
+
     for (path, text) in library() {
         for (library, owners) in owners {
             let is_owner = owners.iter().any(|owner| path.starts_with(owner));
@@ -228,6 +230,7 @@ fn what_keeps_something_asks_the_file_system_by_way_of_the_disk() {
         "src/gateway/received",
         "src/send/store",
     ];
+
     for (path, text) in
         library().filter(|(path, _)| keepers.iter().any(|keeper| path.starts_with(keeper)))
     {

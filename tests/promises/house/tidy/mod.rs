@@ -36,6 +36,7 @@ fn texts(folder: &str, end: &str) -> Vec<(String, String)> {
         .into_iter()
         .flat_map(|folder| std::fs::read_dir(folder).unwrap());
     let paths = entries.map(|entry| entry.unwrap().path());
+
     paths
         .filter(|path| path.is_file() && path.to_string_lossy().ends_with(end))
         .map(|path| {

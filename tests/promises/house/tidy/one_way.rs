@@ -113,6 +113,7 @@ fn modules(house: &House) -> Modules {
         let is_folder = folder.is_some_and(|before| before.is_empty() || before.ends_with('/'));
         (module, File { code, is_folder })
     };
+
     rust_files(house.folder.trim_end_matches('/'))
         .into_iter()
         .filter(|(path, _)| !path.ends_with("/tests.rs"))
@@ -300,6 +301,7 @@ fn a_name_is_found_however_it_is_written() {
         ),
     ]);
     let known = who_names_whom(&QUEUE, &modules);
+
     assert_eq!(
         written(&known),
         [

@@ -61,6 +61,7 @@ fn kubeconform(objects: &str, release: &str) -> Result<usize, String> {
         "-kubernetes-version",
         release,
     ]);
+
     for folder in ["{{.NormalizedKubernetesVersion}}", "crds"] {
         command.arg("-schema-location").arg(
             schemas
@@ -68,6 +69,7 @@ fn kubeconform(objects: &str, release: &str) -> Result<usize, String> {
                 .join("{{.ResourceKind}}{{.KindSuffix}}.json"),
         );
     }
+
     let output = run(&mut command, objects);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     match output.status.success() {

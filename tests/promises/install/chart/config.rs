@@ -75,6 +75,7 @@ fn the_queue_is_on_the_volume_and_the_gateway_is_named_after_its_pod() {
         !rendered.settings().contains("gateway ="),
         "empty = the host's name, which is the pod's"
     );
+
     let mounts = rendered.container()["volumeMounts"].as_array().unwrap();
     assert!(
         mounts
@@ -104,6 +105,7 @@ fn secrets_travel_by_reference_and_never_in_the_file() {
     let mqtt = config.send.mqtt().unwrap();
     assert_eq!(mqtt.username.as_deref(), Some("boxbridge"));
     assert_eq!(mqtt.password.expose(), "from-mqtt-password");
+
     let sasl = config.send.kafka().unwrap().sasl.clone().unwrap();
     assert_eq!(
         (sasl.username.as_str(), sasl.password.expose()),
@@ -131,10 +133,12 @@ fn a_destination_of_any_name_is_written_and_its_secrets_travel_by_reference() {
         (sasl.username.as_str(), sasl.password.expose()),
         ("site-7", "from-hq-password")
     );
+
     let Kind::Mqtt(guards) = &config.send.named("guards").unwrap().kind else {
         panic!("no MQTT")
     };
     assert_eq!(guards.client_id.as_deref(), Some("guard-boxbridge-0"));
+
     let topic = |person_type| {
         config
             .send
@@ -206,6 +210,7 @@ fn the_charts_defaults_are_the_programs_but_for_these() {
         );
     }
     differing.sort();
+
     let expected = [
         "admin.listen",
         "ingest.drain_delay",

@@ -47,6 +47,7 @@ impl Installed {
             &format!("http://{}", self.gateway.ingest),
         );
         assert_ne!(script, words[2]);
+
         let binaries = Path::new(env!("CARGO_BIN_EXE_boxbridge")).parent().unwrap();
         let mut command = Command::new(words[0]);
         command
@@ -58,6 +59,7 @@ impl Installed {
             .env("BOXBRIDGE_CONFIG", self.settings.path())
             .env("PATH", format!("{}:/usr/bin:/bin", binaries.display()));
         command.env(format!("BOXBRIDGE_{}", SECRET.0), SECRET.1);
+
         let output = run(&mut command, "");
         let said =
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -121,6 +123,7 @@ fn helm_test_fails_where_nothing_arrives() {
         .unwrap_err();
     assert!(said.contains("0 of 1 received"), "{said}");
     installed.gateway.kill();
+
     let said = installed
         .helm_test(|script| script.replace("--for 60s", "--for 3s"))
         .unwrap_err();

@@ -162,6 +162,7 @@ pub fn environment(container: &Value) -> Vec<(String, String)> {
         });
         (variable["name"].as_str().unwrap().to_owned(), value)
     };
+
     container["env"]
         .as_array()
         .into_iter()

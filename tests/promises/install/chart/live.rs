@@ -65,6 +65,7 @@ async fn cluster(
         );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}")
 }
@@ -95,6 +96,7 @@ fn upgrade(server: &str, values: &str) -> Result<String, String> {
         "--namespace",
         "boxbridge",
     ]);
+
     let output = run(
         helm.args(["--values", MINIMAL, "--values", "-"])
             .env("KUBECONFIG", "/nonexistent"),
@@ -117,6 +119,7 @@ async fn an_upgrade_that_a_stateful_set_refuses_is_refused_before_anything_chang
     .await;
     let kept = "queue: {max_bytes: 5GiB}";
     assert!(upgrade(&server, kept).is_ok_and(|objects| objects.contains("kind: StatefulSet")));
+
     let smaller = "queue: {max_bytes: 2GiB}\npersistence: {size: 10Gi}";
     assert!(upgrade(&server, smaller).is_ok());
     for (values, problem) in [

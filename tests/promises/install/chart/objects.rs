@@ -91,6 +91,7 @@ fn only_the_boxes_networks_reach_their_port() {
     let from = allowed(&rendered, "ingest").unwrap();
     assert_eq!(from[0], json!({"ipBlock": {"cidr": "192.168.1.0/24"}}));
     assert_eq!(from[1], json!({"ipBlock": {"cidr": "fd00::/8"}}));
+
     let test = rendered.object("Pod", "boxbridge-test")["metadata"]["labels"]
         .as_object()
         .unwrap();
@@ -100,11 +101,13 @@ fn only_the_boxes_networks_reach_their_port() {
         "helm test is shut out: {peer:?}"
     );
     assert_eq!(from.as_array().unwrap().len(), 3);
+
     let policy = &rendered.object("NetworkPolicy", "boxbridge")["spec"];
     assert_eq!(
         (&policy["policyTypes"], &policy["podSelector"]),
         (&json!(["Ingress"]), &rendered.stateful_set()["selector"])
     );
+
     let anyone = render("allowedCidrs: []\ninsecure: true");
     assert_eq!(
         allowed(&anyone, "ingest"),
@@ -120,6 +123,7 @@ fn only_prometheus_reaches_the_admin_port() {
         None,
         "nobody but the node's own probes"
     );
+
     let peer = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]);
     assert_eq!(
         allowed(
@@ -128,6 +132,7 @@ fn only_prometheus_reaches_the_admin_port() {
         ),
         Some(peer)
     );
+
     let ports = render("").service()["ports"].to_string();
     assert!(
         !ports.contains("admin"),
@@ -149,11 +154,13 @@ fn prometheus_finds_every_pod_once() {
     let rendered = render(include_str!("../../../chart/monitoring.yaml"));
     let monitor = rendered.object("ServiceMonitor", "boxbridge");
     assert_eq!(monitor["metadata"]["labels"]["release"], "prometheus");
+
     let spec = &monitor["spec"];
     assert_eq!(
         spec["endpoints"],
         json!([{"port": "admin", "path": "/metrics", "interval": "15s"}])
     );
+
     let wanted = spec["selector"]["matchLabels"].as_object().unwrap();
     let matches = |service: &&&Value| {
         wanted
@@ -184,12 +191,14 @@ fn rules_and_dashboard_arrive_as_they_were_written() {
         "Prometheus' templates are not Helm's"
     );
     assert_eq!(rules["metadata"]["labels"]["release"], "prometheus");
+
     let dashboard = rendered.object("ConfigMap", "boxbridge-dashboard");
     assert_eq!(dashboard["metadata"]["labels"]["grafana_dashboard"], "1");
     assert_eq!(
         dashboard["metadata"]["annotations"]["grafana_folder"],
         "sites"
     );
+
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     assert_eq!(
         json(dashboard["data"]["boxbridge.json"].as_str().unwrap()),
@@ -218,6 +227,7 @@ fn an_ingress_takes_a_whole_history_body_and_only_from_boxes() {
         ingress["metadata"]["annotations"]["cert-manager.io/cluster-issuer"],
         "ours"
     );
+
     let rules = ingress["spec"]["rules"].as_array().unwrap();
     assert_eq!(
         (rules.len(), &rules[0]["host"]),
@@ -234,6 +244,7 @@ fn an_ingress_takes_a_whole_history_body_and_only_from_boxes() {
         ),
         (&json!("nginx"), &json!("boxes-tls"))
     );
+
     let controller = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}});
     assert!(
         allowed(&rendered, "ingest")
@@ -242,6 +253,7 @@ fn an_ingress_takes_a_whole_history_body_and_only_from_boxes() {
             .unwrap()
             .contains(&controller)
     );
+
     let own = render(
         "ingress: {enabled: true, annotations: {nginx.ingress.kubernetes.io/proxy-body-size: 1g}}\nnetworkPolicy: {enabled: false}\ningest: {trusted_proxies: [10.42.0.0/16]}",
     );

@@ -30,6 +30,7 @@ fn there_are_two_replicas_that_share_nothing() {
             "app.kubernetes.io/name": "boxbridge", "app.kubernetes.io/instance": "boxbridge", "app.kubernetes.io/component": "gateway",
         })
     );
+
     let spread: Vec<_> = rendered.pod()["topologySpreadConstraints"]
         .as_array()
         .unwrap()
@@ -70,9 +71,11 @@ fn volumes_outlive_the_release_and_the_replicas() {
         rendered.stateful_set()["persistentVolumeClaimRetentionPolicy"],
         json!({"whenDeleted": "Retain", "whenScaled": "Retain"})
     );
+
     let claim = &rendered.stateful_set()["volumeClaimTemplates"][0]["spec"];
     assert_eq!(claim["accessModes"], json!(["ReadWriteOnce"]));
     assert_eq!(claim.get("storageClassName"), None, "the cluster's default");
+
     let class = |values: &str| {
         render(values).stateful_set()["volumeClaimTemplates"][0]["spec"]["storageClassName"].clone()
     };
@@ -109,6 +112,7 @@ fn probes_need_no_token_and_a_restart_comes_late() {
             "no header, no host: the pod's address"
         );
     }
+
     let liveness = &container["livenessProbe"];
     let patience = liveness["periodSeconds"].as_u64().unwrap()
         * liveness["failureThreshold"].as_u64().unwrap();
@@ -122,6 +126,7 @@ fn probes_need_no_token_and_a_restart_comes_late() {
             .unwrap()
             .contains(&json!({"name": "admin", "containerPort": 9700}))
     );
+
     let said = render("readinessProbe: {periodSeconds: 2}");
     assert_eq!(said.container()["readinessProbe"]["periodSeconds"], 2);
 }
@@ -157,6 +162,7 @@ fn pods_may_do_nothing_but_their_work() {
         rendered.object("ServiceAccount", "boxbridge")["automountServiceAccountToken"],
         false
     );
+
     for kind in [
         "Role",
         "RoleBinding",
@@ -235,6 +241,7 @@ fn pods_take_what_chart_users_expect_to_give() {
         (&pod["tolerations"][0]["key"], pod["affinity"].is_object()),
         (&json!("edge"), true)
     );
+
     let spread = &pod["topologySpreadConstraints"];
     assert_eq!(
         (spread.as_array().unwrap().len(), &spread[0]["topologyKey"]),
@@ -244,12 +251,14 @@ fn pods_take_what_chart_users_expect_to_give() {
         spread[0]["labelSelector"],
         rendered.stateful_set()["selector"]
     );
+
     let template = &rendered.stateful_set()["template"]["metadata"];
     assert_eq!(
         (&template["labels"]["zone"], &template["labels"]["team"]),
         (&json!("edge"), &json!("doors"))
     );
     assert_eq!(template["annotations"]["sidecar.istio.io/inject"], "false");
+
     let set = &rendered.object("StatefulSet", "boxbridge")["metadata"];
     assert_eq!(set["annotations"]["reloader.stakater.com/auto"], "true");
     assert_eq!(

@@ -32,6 +32,7 @@ fn said(text: &str) -> Vec<&str> {
         "time=",
         "coalesce.go",
     ];
+
     text.lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !frame.iter().any(|start| line.starts_with(start)))

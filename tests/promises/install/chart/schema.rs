@@ -43,6 +43,7 @@ fn values_take_every_setting_of_the_program_and_no_other() {
     if std::env::var_os("UPDATE").is_some() {
         return std::fs::write(&path, expected).unwrap();
     }
+
     let differing = found
         .lines()
         .zip(expected.lines())
@@ -58,6 +59,7 @@ fn with_settings(mut values: Value) -> Value {
     for name in SETTINGS {
         values["properties"][name] = program["properties"][name].clone();
     }
+
     let route = std::mem::take(&mut values["properties"]["route"]["properties"]["default"]);
     for (_, of_type) in values["properties"]["route"]["properties"]
         .as_object_mut()
@@ -66,6 +68,7 @@ fn with_settings(mut values: Value) -> Value {
         *of_type = json!({"$ref": "#/$defs/route"});
     }
     values["$defs"]["route"] = route;
+
     for name in ["destination", "destinationRoute"] {
         values["$defs"][name] = program["$defs"][name].clone();
     }
@@ -81,6 +84,7 @@ fn with_settings(mut values: Value) -> Value {
             }
         }
     }
+
     for (paths, definition) in [(SECRETS, "secret"), (NAMES, "textOrSecret")] {
         for path in paths {
             let setting = setting(&mut values, path);
@@ -91,10 +95,12 @@ fn with_settings(mut values: Value) -> Value {
         setting(&mut values, path)["pattern"] = "^(0\\.0\\.0\\.0|\\[::\\]):[0-9]+$".into();
     }
     values["properties"]["site"]["pattern"] = "^[a-z0-9-]{1,32}$".into();
+
     // Empty = what the volume has room for.
     let size = setting(&mut values, "/send/store/max_bytes")["pattern"].clone();
     setting(&mut values, "/send/store/max_bytes")["pattern"] =
         format!("^$|{}", size.as_str().unwrap()).into();
+
     let defaults: Value = serde_saphyr::from_str(
         &std::fs::read_to_string(Path::new(CHART).join("values.yaml")).unwrap(),
     )
@@ -121,6 +127,7 @@ fn take_defaults(schema: &mut Value, defaults: &Value) {
     if !defaults.is_empty() {
         schema["required"] = defaults.keys().cloned().collect();
     }
+
     for (key, value) in defaults {
         match schema.get_mut("properties") {
             Some(properties) => take_defaults(&mut properties[key], value),
@@ -152,6 +159,7 @@ fn a_secret_can_only_be_a_reference() {
         }
     }
     found.sort();
+
     let mut expected = SECRETS.to_vec();
     expected.sort();
     assert_eq!(found, expected);

@@ -23,6 +23,7 @@ fn chart_and_program_have_one_version() {
         )
     );
     assert_eq!(chart["description"], env!("CARGO_PKG_DESCRIPTION"));
+
     let image = super::helm::render("").container()["image"]
         .as_str()
         .unwrap()
@@ -42,6 +43,7 @@ fn the_readme_is_made_from_the_comments_in_values() {
     if std::env::var_os("UPDATE").is_none() {
         command.arg("--dry-run");
     }
+
     let output = run(&mut command, "");
     assert!(
         output.status.success(),
@@ -97,6 +99,7 @@ fn notes(values: &str) -> String {
         std::fs::write(path, bytes).unwrap();
     }
     std::fs::write(copy.path().join("templates/notes.yaml"), OBJECT).unwrap();
+
     let chart = copy.path().to_str().unwrap();
     let minimal = [
         "--values",

@@ -125,6 +125,7 @@ fn the_gateway_accepts_its_settings_waits_for_nobody_and_has_time_to_end() {
     let gateway = &compose["services"]["boxbridge"];
     let mut check = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
     assert_eq!(image_environment().len(), 2);
+
     let said = succeeds(
         check
             .arg("check")
@@ -147,6 +148,7 @@ fn the_gateway_accepts_its_settings_waits_for_nobody_and_has_time_to_end() {
         gateway["depends_on"].is_null(),
         "boxes are answered whether or not a broker is there"
     );
+
     // drain_delay is 0 by default, and it ends within ten seconds of it.
     assert_eq!(gateway["stop_grace_period"], "20s");
     assert!(
@@ -172,6 +174,7 @@ fn gateway_and_store_agree_on_bucket_and_credentials() {
         gateway["BOXBRIDGE_SEND__STORE__SECRET_ACCESS_KEY"],
         store["ROOT_SECRET_KEY"]
     );
+
     let bucket = gateway["BOXBRIDGE_SEND__STORE__URL"]
         .strip_prefix("s3://")
         .unwrap();
@@ -242,6 +245,7 @@ fn the_dashboard_finds_its_data_source() {
         serde_json::from_str(&text("charts/boxbridge/files/dashboard.json")).unwrap();
     let mut asked = Vec::new();
     collect(&dashboard, &mut asked);
+
     let given = source["datasources"][0]["uid"].as_str().unwrap();
     let unknown: Vec<_> = asked
         .iter()

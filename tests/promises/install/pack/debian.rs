@@ -26,6 +26,7 @@ fn next_package(directory: &Path, package: &Path) -> PathBuf {
             .arg(package)
             .arg(&tree),
     );
+
     let change = |name: &str, change: &dyn Fn(String) -> String| {
         let name = tree.join(name);
         std::fs::write(&name, change(std::fs::read_to_string(&name).unwrap())).unwrap();
@@ -72,6 +73,7 @@ fn wrong_settings_do_not_loop_and_a_stop_is_waited_for() {
             "{line} is not in the unit"
         );
     }
+
     // The settings that are shipped are taken as they are.
     let shipped = file("config/debian/boxbridge.toml");
     let said = succeeds(
@@ -82,6 +84,7 @@ fn wrong_settings_do_not_loop_and_a_stop_is_waited_for() {
             .env_clear(),
     );
     assert!(said.contains("in /var/lib/boxbridge"), "{said}");
+
     // And so is every line that one may uncomment, but for the first sign.
     let all: String = std::fs::read_to_string(shipped)
         .unwrap()
@@ -90,6 +93,7 @@ fn wrong_settings_do_not_loop_and_a_stop_is_waited_for() {
         .collect();
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("all.toml"), &all).unwrap();
+
     let all = directory.path().join("all.toml");
     let said = succeeds(
         Command::new(env!("CARGO_BIN_EXE_boxbridge"))

@@ -32,6 +32,7 @@ impl Service {
             "--config",
             "settings.toml",
         ]);
+
         let ingest = write_settings(directory.path(), "127.0.0.1", free_port());
         let manager = Child::start(&command, &directory.path().join("log"));
         let service = Service {
@@ -69,6 +70,7 @@ impl Service {
         };
         let stop = CancellationToken::new();
         let boxes = tokio::spawn(run_until(options, stop.clone()));
+
         for restart in 1..=KILLS as usize {
             // The stimulus: boxes send.
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -122,6 +124,7 @@ async fn a_kill_refuses_no_box_and_cuts_off_only_those_that_were_being_answered(
         .get("connection_lost")
         .copied()
         .unwrap_or_default();
+
     assert_eq!(
         outcome.acknowledged + cut_off,
         outcome.events,
@@ -145,6 +148,7 @@ fn a_changed_address_is_listened_on_and_the_old_one_given_up() {
         "{}",
         service.log()
     );
+
     // The same port on every address, while the manager may still hold it on one.
     write_settings(service.directory.path(), "0.0.0.0", changed);
     service.manager.signal("HUP");

@@ -273,6 +273,7 @@ impl Document {
         self.inners
             .iter()
             .for_each(|((key, _), inner)| put((key, &inner.written()), &mut body));
+
         let end = if self.comma { &b",}"[..] } else { b"}" };
         body.extend([b"\"score\":", self.score, end, self.behind].concat());
         if let Some(cut) = self.cut {
@@ -293,11 +294,13 @@ impl Document {
         if self.cut.is_some() || !inners.last()?.is_object() {
             return None;
         }
+
         let says: Vec<_> = inners.iter().flat_map(|inner| inner.says()).collect();
         let first = *says.first()?;
         if says.iter().any(|other| *other != first) {
             return None;
         }
+
         // Nobody can read a text in two encodings at once, and beside a name in another one even UTF-8 has no sure meaning.
         let is_mixed = std::str::from_utf8(self.name).is_err()
             && self

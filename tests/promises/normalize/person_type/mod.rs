@@ -23,6 +23,7 @@ proptest! {
             let is_allowed = person_type == PersonType::Unknown || expected.is_some_and(|(allowed, _)| allowed == person_type);
             prop_assert!(is_allowed, "{person_type} of {}", shown());
         }
+
         if let Some((person_type, true)) = expected {
             let found: Vec<_> = found.iter().map(|normalized| normalized.event.person_type).collect();
             prop_assert_eq!(found, [person_type], "of {}", shown());

@@ -20,6 +20,7 @@ impl Volume {
             "mount -t tmpfs -o nr_inodes={inodes},size=256m,mode=700 tmpfs /mnt && touch /mnt/mounted && exec sleep 600"
         );
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+
         let child = Child::start(&command, &log.path().join("log"));
         let mut volume = Volume { child, _log: log };
         let mounted = volume.path().join("mounted");

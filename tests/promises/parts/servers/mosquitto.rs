@@ -62,12 +62,14 @@ impl Mosquitto {
             Path::new(EXECUTABLE).exists(),
             "{EXECUTABLE} is missing: apt-get install mosquitto"
         );
+
         let directory = tempfile::tempdir().expect("a temporary directory");
         let listeners = settings.listeners.iter();
         let addresses: Vec<_> = listeners
             .map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())))
             .collect();
         configure(directory.path(), &addresses, settings);
+
         let mut mosquitto = Mosquitto {
             child: spawn(directory.path()),
             directory,
@@ -195,6 +197,7 @@ fn listener_lines(listener: Listener, certificates: Option<&Certificates>) -> Ve
         lines.push(format!("keyfile {}", key.display()));
         lines.push(format!("cafile {}", certificates.authority().display()));
     }
+
     if listener == Listener::MutualTls {
         lines.push("require_certificate true".to_owned());
     }

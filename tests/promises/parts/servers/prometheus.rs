@@ -28,6 +28,7 @@ impl Prometheus {
         });
         // JSON is YAML.
         std::fs::write(directory.path().join("prometheus.yaml"), config.to_string()).unwrap();
+
         let mut command = Command::new("prometheus");
         command
             .arg(format!(
@@ -39,6 +40,7 @@ impl Prometheus {
                 directory.path().join("data").display()
             ))
             .arg(format!("--web.listen-address={address}"));
+
         let mut child = Child::start(&command, &directory.path().join("log"));
         // It listens before it has opened its storage, and answers everything "Service Unavailable" until then.
         let is_ready = || listens(address.port()) && get(address, "/-/ready").contains("is Ready");
@@ -92,6 +94,7 @@ pub fn promtool(arguments: &[&str], input: &str) -> (String, bool) {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+
     let mut child = command
         .spawn()
         .expect("promtool is of Debian's package prometheus");
@@ -101,6 +104,7 @@ pub fn promtool(arguments: &[&str], input: &str) -> (String, bool) {
         .unwrap()
         .write_all(input.as_bytes())
         .unwrap();
+
     let output = child.wait_with_output().unwrap();
     (
         format!(

@@ -44,6 +44,7 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let objects = directory.path().join("objects");
         std::fs::create_dir_all(objects.join(BUCKET)).unwrap();
+
         let port = free_port();
         let mut command = Command::new(installed("versitygw-1.8.0").join("versitygw"));
         command
@@ -57,6 +58,7 @@ impl Server {
             .env("ROOT_ACCESS_KEY", KEY_ID)
             .env("ROOT_SECRET_KEY", SECRET)
             .current_dir(directory.path());
+
         if encryption == Encryption::Tls {
             authority::make(directory.path());
             let file = |name| directory.path().join(name);
@@ -67,6 +69,7 @@ impl Server {
                 .arg(file("server.key"));
         }
         command.arg("posix").arg(&objects);
+
         let child = Child::start(&command, &directory.path().join("log"));
         let mut server = Server {
             child,

@@ -42,6 +42,7 @@ impl StubBroker {
             taken: Arc::default(),
         };
         let (react, taken): (Arc<React>, _) = (Arc::new(react), Arc::clone(&broker.taken));
+
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (react, taken) = (Arc::clone(&react), Arc::clone(&taken));
@@ -117,6 +118,7 @@ fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
             break;
         }
     }
+
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     Some((kind, body))

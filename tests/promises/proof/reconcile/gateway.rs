@@ -61,6 +61,7 @@ impl Gateway {
             kind => format!("{kind}/2026/11/22/{sha256}.jpg"),
         };
         let path = self.folder.join(&key);
+
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, &bytes).unwrap();
         json!({"key": key, "sha256": sha256, "bytes": bytes.len(), "stored": true, "state": "ok"})
@@ -98,6 +99,7 @@ async fn take(State(gateway): State<Gateway>, body: axum::body::Bytes) -> String
     });
     let mqtt_topic = format!("boxbridge/default/events/{person_type}/{device}");
     let kafka_topic = format!("boxbridge.events.{person_type}");
+
     gateway.outgoing.lock().push(Outgoing {
         mqtt_topic,
         kafka_topic,

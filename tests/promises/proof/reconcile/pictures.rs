@@ -78,6 +78,7 @@ fn an_object_of_another_size_or_content_is_wrong() {
         run.objects[place].bytes = 1_999;
     };
     check(shorter, &[("object wrong", 1)], false);
+
     let other = |run: &mut Run| {
         let place = object(run);
         run.objects[place].sha256 = Some(picture(106));

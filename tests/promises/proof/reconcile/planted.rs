@@ -79,6 +79,7 @@ pub fn delivered(entry: &Entry) -> Delivered {
         };
         (*kind, said)
     };
+
     Delivered {
         id: entry.event_id,
         revision: Some(Revision(entry.marker.number)),
@@ -183,6 +184,7 @@ pub fn found(report: &Report) -> Vec<(&'static str, u64)> {
         ("pending", &store.pending),
         ("given up", &store.given_up),
     ];
+
     findings
         .into_iter()
         .filter(|(_, finding)| finding.count > 0)

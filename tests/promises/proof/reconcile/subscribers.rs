@@ -86,6 +86,7 @@ impl Sent {
         let outcome = simulate::run_until(options, CancellationToken::new())
             .await
             .unwrap();
+
         assert_eq!(outcome.acknowledged, EVENTS);
         Sent {
             folder,
@@ -216,6 +217,7 @@ async fn a_broker_that_forgot_its_subscriber_is_listened_to_again_and_the_gap_is
         .wait_until(|progress| progress.messages >= EVENTS)
         .await;
     recorder.finish().await.unwrap();
+
     let report = sent.judge(&arrivals).await;
     assert!(
         report.passes_strictly() && report.warnings[0].contains("its own session"),
@@ -248,6 +250,7 @@ async fn listening_and_judging_are_one_command() {
     ));
     is_ready.await.unwrap();
     publish(&mosquitto, &sent.gateway.outgoing()).await;
+
     let report = verdict.await.unwrap().unwrap();
     assert!(report.passes_strictly(), "{report}");
 }
@@ -310,6 +313,7 @@ async fn a_slip_in_the_ledgers_name_does_not_cost_what_was_recorded() {
         .unwrap_err()
         .to_string();
     let kept = format!("--arrivals {ledger}.arrivals");
+
     assert!(
         error.contains(&format!("there is no ledger {ledger}")) && error.contains(&kept),
         "{error}"
@@ -344,6 +348,7 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
     let config = Config::load(&layers("send.kafka.brokers", brokers.clone())).unwrap();
     let mut sources = Sources::all(&config);
     sources.buses.retain(|bus: &Source| bus.name == "kafka");
+
     let arrivals = sent.path("kafka.jsonl");
     let mut recorder = Recorder::start(sources, arrivals.as_ref()).await.unwrap();
     let producer: BaseProducer = rdkafka::ClientConfig::new()
@@ -355,6 +360,7 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
         .wait_until(|progress| progress.messages >= EVENTS)
         .await;
     recorder.finish().await.unwrap();
+
     let report = sent.judge(&arrivals).await;
     assert!(report.passes_strictly(), "{report}");
     assert_eq!(report.buses["kafka"].received, EVENTS);

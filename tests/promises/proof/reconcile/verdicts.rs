@@ -53,15 +53,18 @@ fn a_slip_on_the_command_line_costs_neither_ledger_nor_recording() {
     for file in ["run.jsonl", "old.jsonl"] {
         std::fs::write(folder.path().join(file), "kept\n").unwrap();
     }
+
     // The ledger, by another way of writing its name.
     let said = reconcile("--mqtt mqtt://127.0.0.1:9 --ledger run.jsonl --record ./run.jsonl");
     assert!(said.contains("would overwrite"), "{said}");
+
     // Nobody is there to be recorded.
     let said = reconcile("--mqtt mqtt://127.0.0.1:9 --record old.jsonl");
     assert!(
         said.contains("cannot listen to mqtt at 127.0.0.1:9"),
         "{said}"
     );
+
     // A ledger of which nothing can be read proves nothing.
     std::fs::write(folder.path().join("none.jsonl"), "").unwrap();
     reconcile("--arrivals none.jsonl --ledger none.jsonl");
@@ -110,6 +113,7 @@ fn devices_lanes_and_late_topics_have_orders_of_their_own() {
         run.arrivals.insert(0, vip);
     };
     check(overtake, &[], true);
+
     let late_after_all = |run: &mut Run| {
         let mut late = run.arrivals.remove(4);
         late.stream = Stream::Late;
@@ -130,6 +134,7 @@ fn what_was_not_acknowledged_may_be_missing_or_come_at_any_time() {
         run.delete_object(&picture(104));
     };
     check(missing, &[], true);
+
     let delivered = |run: &mut Run| {
         refuse(run, 4);
         let arrival = run.arrivals.remove(4);
@@ -203,6 +208,7 @@ fn another_content_is_wrong_and_the_field_is_named() {
             *run.said(5, PictureKind::Scene) = other;
         }),
     ];
+
     for (field, fault) in faults {
         let report = Run::planted(fault);
         let wrong = &report.buses["mqtt"].wrong;
@@ -250,6 +256,7 @@ fn what_history_told_first_comes_live_as_another_revision() {
             run.arrivals.insert(5, record);
         }
     };
+
     check(twice(77), &[], true);
     check(twice(5), &[("wrong", 1)], false);
 }
@@ -266,6 +273,7 @@ fn nothing_that_one_may_not_act_on_may_be_on_a_live_topic() {
         &[("stale", 1)],
         false,
     );
+
     let late = |run: &mut Run| {
         run.delivered(5).act_before = None;
         run.arrivals[5].stream = Stream::Late;
@@ -283,6 +291,7 @@ fn a_marked_replay_is_no_duplicate_and_counts_as_received() {
         run.arrivals.push(again);
     };
     check(replay, &[("replayed", 1)], true);
+
     let only = |run: &mut Run| {
         replay(run);
         run.arrivals.remove(5);
@@ -312,6 +321,7 @@ fn a_gap_of_the_subscribers_own_is_said() {
         Recorded::Foreign("mqtt".to_owned()),
     ];
     let report = judge(rules(), run.ledger, lines, None).unwrap();
+
     assert_eq!(report.warnings.len(), 1);
     assert_eq!(
         (

@@ -1,6 +1,6 @@
 //! What the disk has lost, or does not read: it is counted and stepped over, and nothing else goes with it.
 
-mod gone;
+mod missing_segments;
 mod rot;
 mod unread;
 mod witness;

@@ -44,6 +44,7 @@ async fn a_subscriber_that_stops_reading_costs_a_bounded_memory_whatever_the_pic
     let (gateway, address) = start(&[("ROUTE__DEFAULT__PICTURES", "inline")]);
     let (mut stopped, _) = Raw::connect(address, 5, Hello::keeping("stopped")).await;
     assert_eq!(stopped.subscribe("#").await, 1);
+
     let mut body = event("1", json!(1), "gate");
     body["ext_data"]["spot_pic"] = base64(&jpeg(1, 1_500_000));
     for number in 0..200 {
@@ -52,6 +53,7 @@ async fn a_subscriber_that_stops_reading_costs_a_bounded_memory_whatever_the_pic
         gateway.take("/RealTimeEvent", &body);
     }
     gateway.wait_delivered();
+
     // 400 MB of messages would wait for it.
     assert_small(&gateway);
     wait_until("what it missed is counted", || dropped(&gateway) > 0.0);
@@ -78,10 +80,12 @@ async fn abandoned_sessions_cost_a_bounded_memory_and_the_one_that_comes_back_fi
     }
     gateway.wait_delivered();
     assert_small(&gateway);
+
     let hello = Hello::keeping("screen-1499");
     let (mut screen, welcome) = Raw::connect(address, 5, hello).await;
     assert_eq!(welcome[0], 1, "its session is there");
     screen.until(0x32).await;
+
     let (_, welcome) = Raw::connect(address, 5, Hello::keeping("screen-1")).await;
     assert_eq!(welcome[0], 0, "one of 1,500 that left long before is not");
     wait_until("what they missed is counted", || dropped(&gateway) > 0.0);
@@ -106,6 +110,7 @@ async fn retained_messages_of_a_client_cost_nothing() {
     assert_small(&gateway);
     assert_eq!(client.subscribe("boxbridge/+/events/#").await, 1);
     gateway.take("/RealTimeEvent", &event("1", json!(1), "gate"));
+
     let (first, body) = client.receive().await;
     assert!(
         first == 0x32 && body.windows(13).any(|part| part == b"employee/gate"),
@@ -144,6 +149,7 @@ async fn silent_connections_take_neither_the_logs_descriptors_nor_a_subscribers_
         .status()
         .unwrap();
     assert!(limited.success());
+
     let mut silent = Vec::new();
     for _ in 0..1_000 {
         silent.push(Raw {
@@ -151,12 +157,14 @@ async fn silent_connections_take_neither_the_logs_descriptors_nor_a_subscribers_
             version: 5,
         });
     }
+
     let open = || {
         std::fs::read_dir(format!("/proc/{}/fd", gateway.id()))
             .unwrap()
             .count()
     };
     wait_until("most of them are let go", || open() < 500);
+
     // With all of them, and others that keep coming: a subscriber finds its place, events are taken, the log rolls.
     let flood = tokio::spawn(async move {
         loop {
@@ -168,6 +176,7 @@ async fn silent_connections_take_neither_the_logs_descriptors_nor_a_subscribers_
     let mut subscriber = Subscriber::start(address, "boxbridge/+/events/#").await;
     let mut body = event("1", json!(1), "gate");
     body["ext_data"]["spot_pic"] = base64(&jpeg(1, 3_000_000));
+
     for number in 0..30 {
         body["identity_id"] = json!(number.to_string());
         body["timestamp"] = json!(1_566_016_554_020_u64 + number);
@@ -175,6 +184,7 @@ async fn silent_connections_take_neither_the_logs_descriptors_nor_a_subscribers_
     }
     subscriber.receive(30).await;
     flood.abort();
+
     // A client that says nothing in time is told nothing, and closed.
     for connection in &mut silent {
         connection.closed().await;

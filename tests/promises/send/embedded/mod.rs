@@ -135,6 +135,7 @@ async fn what_nobody_hears_is_acknowledged_as_such() {
             heard: false
         }
     );
+
     let mut subscriber = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     session.submit(Sequence(2), message("events/1", "{}"));
     assert_eq!(next(&mut session).await, acknowledged(2));
@@ -158,6 +159,7 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
             && error.contains("send.mqtt.embedded.listen"),
         "{error}"
     );
+
     let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: first.websocket_addr(),
@@ -176,6 +178,7 @@ async fn it_ends_and_starts_again_on_the_same_port() {
     let mut session = session(&first, Lane::Normal).await;
     first.stop();
     lost(&mut session).await;
+
     let again = Embedded::start(
         &boxbridge_config::Embedded {
             listen: address,
@@ -236,10 +239,12 @@ async fn reluctant(
     let address = broker.local_addr();
     let mut options = v5::MqttOptions::new("reluctant", address.ip().to_string(), address.port());
     options.set_manual_acks(pause.is_none());
+
     let (client, mut eventloop) = v5::AsyncClient::new(options, 10);
     client
         .try_subscribe("events/#", QoS::AtLeastOnce)
         .expect("room for one request");
+
     let (ready, mut subscribed) = tokio::sync::mpsc::channel(1);
     let reader = tokio::spawn(async move {
         let mut came = 0;
@@ -270,9 +275,11 @@ async fn a_slow_subscriber_sets_the_pace_and_misses_nothing() {
     for number in 1..=MESSAGES {
         session.submit(Sequence(number), message("events/1", "{}"));
     }
+
     for number in 1..=MESSAGES {
         assert_eq!(next(&mut session).await, acknowledged(number));
     }
+
     let came = tokio::time::timeout(Duration::from_secs(30), reader)
         .await
         .expect("all come in time");

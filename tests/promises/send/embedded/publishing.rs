@@ -83,6 +83,7 @@ async fn a_last_will_of_a_client_is_refused_or_goes_nowhere() {
     };
     let (_, answer_5) = Raw::connect(broker.local_addr(), 5, hello).await;
     assert_eq!(answer_5[1], NOT_AUTHORISED);
+
     let (client, answer_4) = Raw::connect(broker.local_addr(), 4, hello).await;
     assert_eq!(
         answer_4,
@@ -90,6 +91,7 @@ async fn a_last_will_of_a_client_is_refused_or_goes_nowhere() {
         "3.1.1 is let in: Home Assistant has a will by default"
     );
     drop(client);
+
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message(LIVE, "true"));
     next(&mut urgent).await;
@@ -103,6 +105,7 @@ async fn nobody_takes_the_gateways_place() {
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "#").await;
     let mut urgent = session(&broker, Lane::Urgent).await;
     guard.receive_one().await;
+
     let (user, _) = broker.login();
     for version in [4, 5] {
         let hello = Hello {
@@ -112,6 +115,7 @@ async fn nobody_takes_the_gateways_place() {
         let (_, refused) = Raw::connect(broker.local_addr(), version, hello).await;
         assert_eq!(refused[1], if version == 5 { 0x86 } else { 4 });
     }
+
     // Under its client ids, too, one is a client like any other, and the gateway stays.
     for id in ["boxbridge-urgent", "boxbridge-normal", "boxbridge-gateway"] {
         let hello = Hello {
@@ -168,6 +172,7 @@ async fn mosquittos_clients_are_told_so_and_hear_what_the_gateway_says() {
             "{said}"
         );
     }
+
     let (_, said) = run(
         "mosquitto_sub",
         &[
@@ -188,6 +193,7 @@ async fn mosquittos_clients_are_told_so_and_hear_what_the_gateway_says() {
             || said.to_lowercase().contains("not authorised"),
         "{said}"
     );
+
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message(LIVE, "true"));
     next(&mut urgent).await;

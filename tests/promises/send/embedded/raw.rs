@@ -88,6 +88,7 @@ impl Raw {
             properties.extend(expiry);
             properties.extend(hello.properties);
         }
+
         let mut payload = text(hello.id);
         if let Some((topic, words)) = hello.will {
             flags |= 0x2c; // A will, QoS 1, retained.
@@ -95,17 +96,20 @@ impl Raw {
             payload.extend(text(topic));
             payload.extend(text(words));
         }
+
         if let Some((user, password)) = hello.login {
             flags |= 0xc0;
             payload.extend(text(user));
             payload.extend(text(password));
         }
+
         let mut body = text("MQTT");
         body.extend([version, flags]);
         body.extend(hello.keep_alive_seconds.to_be_bytes());
         body.extend(properties);
         body.extend(payload);
         self.send(0x10, &body).await;
+
         let (first, answer) = self.receive().await;
         assert_eq!(first, 0x20, "{answer:?}");
         answer
@@ -181,6 +185,7 @@ impl Raw {
                 break;
             }
         }
+
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).await.ok()?;
         Some((first, body))

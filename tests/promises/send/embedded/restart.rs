@@ -33,6 +33,7 @@ async fn who_comes_back_two_seconds_after_a_start_misses_no_alert_and_who_was_th
             sent.elapsed()
         );
     }
+
     // The stimulus: they come back two seconds later.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut back = subscriber(&broker, Over::Tcp, MqttVersion::V3, "events/#").await;
@@ -55,6 +56,7 @@ async fn an_alert_is_called_heard_when_somebody_comes_for_it_and_unheard_when_no
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "{}"));
     urgent.submit(Sequence(2), message("nobody/1", "{}"));
+
     // The stimulus: who listens comes a second later.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut back = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
@@ -78,6 +80,7 @@ async fn a_backlog_at_the_start_takes_no_alerts_place_and_is_not_lost_either() {
     for number in 1..=WAITING {
         normal.submit(Sequence(number), message("late/1", number.to_string()));
     }
+
     let draining = tokio::spawn(async move {
         for number in 1..=WAITING {
             assert_eq!(next(&mut normal).await, acknowledged(number));
@@ -88,6 +91,7 @@ async fn a_backlog_at_the_start_takes_no_alerts_place_and_is_not_lost_either() {
         urgent.submit(Sequence(number), message("events/1", number.to_string()));
         next(&mut urgent).await;
     }
+
     // The stimulus: they come back two seconds later.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
@@ -134,6 +138,7 @@ async fn a_subscriber_who_comes_back_to_a_restarted_gateway_misses_no_alert() {
             people.push(person);
         }
     }
+
     let mut heard = std::collections::BTreeSet::new();
     while heard.len() < people.len() {
         let payload: serde_json::Value =
@@ -157,15 +162,18 @@ async fn what_waits_for_a_session_at_a_clean_stop_is_published_again_after_it() 
     gateway.wait_delivered();
     assert_eq!(gateway.stop(), Some(0));
     gateway.restart();
+
     let mut subscriber = Subscriber::start(address, "boxbridge/+/late/#").await;
     let message = subscriber.receive_one().await;
     let payload: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
     assert_eq!(payload["identity"]["id"], "1");
     assert!(payload["replay"].is_string(), "{payload}");
+
     // And once is enough.
     drop(subscriber);
     assert_eq!(gateway.stop(), Some(0));
     gateway.restart();
+
     let _subscriber = Subscriber::start(address, "boxbridge/#").await;
     assert_eq!(gateway.stop(), Some(0));
     assert_eq!(

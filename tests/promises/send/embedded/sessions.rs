@@ -73,6 +73,7 @@ async fn who_unsubscribes_hears_no_more_and_a_session_without_keeping_ends_with_
     assert_eq!(client.subscribe("events/#").await, 1);
     client.send(0xa2, b"\0\x09\0\0\x08events/#\0\x01x").await;
     assert_eq!(client.until(0xb0).await, [0, 9, 0, 0, 0x11]);
+
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "{}"));
     client.send(0xc0, &[]).await;
@@ -80,6 +81,7 @@ async fn who_unsubscribes_hears_no_more_and_a_session_without_keeping_ends_with_
     assert_eq!(client.subscribe("boxbridge/#").await, 1);
     client.send(0xe0, &[]).await;
     client.closed().await;
+
     let (_, welcome) = Raw::connect(broker.local_addr(), 5, Hello::keeping("client")).await;
     assert_eq!(welcome[0], 0);
 }
@@ -115,6 +117,7 @@ async fn garbage_and_half_packets_cost_their_sender_only() {
             halves.push(Raw { stream, version: 5 });
         }
     }
+
     let mut guard = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "true"));
@@ -127,6 +130,7 @@ async fn a_connect_that_drips_is_cut_off_in_time() {
     let broker = start();
     let mut stream = TcpStream::connect(broker.local_addr()).await.unwrap();
     stream.write_all(b"\x10\x7f\0\x04MQTT").await.unwrap();
+
     let (reader, mut writer) = stream.into_split();
     let drip = tokio::spawn(async move {
         while writer.write_all(b"\0").await.is_ok() {
@@ -157,10 +161,12 @@ async fn with_all_places_taken_a_client_is_told_and_the_gateway_comes_in() {
     };
     assert_eq!(refused, 0x97, "quota exceeded");
     assert_eq!(clients[0].subscribe("events/#").await, 1);
+
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "true"));
     assert_eq!(next(&mut urgent).await, acknowledged(1));
     assert!(clients[0].until(0x32).await.ends_with(b"true"));
+
     // A place that is given back is there for the next.
     clients.pop();
     let welcome = async {

@@ -92,6 +92,7 @@ async fn an_address_that_abandons_sessions_ends_none_of_anothers() {
             .await,
         );
     }
+
     let some_are_gone = async {
         for number in (0..40).cycle() {
             let (_, welcome) = Raw::connect_from(
@@ -111,6 +112,7 @@ async fn an_address_that_abandons_sessions_ends_none_of_anothers() {
     tokio::time::timeout(Duration::from_secs(30), some_are_gone)
         .await
         .expect("there is an end of kept sessions");
+
     let (_, welcome) = Raw::connect_from(3, broker.local_addr(), 5, Hello::keeping("screen")).await;
     assert_eq!(
         welcome[0], 1,
@@ -129,6 +131,7 @@ async fn silent_connections_of_one_address_cost_another_that_is_slow_to_say_conn
     for _ in 0..super::PLACES {
         flood.push(silent(2, broker.local_addr()).await);
     }
+
     // The broker has let the first half of them go: it has seen them all come, or nearly.
     for connection in flood.iter_mut().take(super::PLACES / 2) {
         let closed = tokio::time::timeout(Duration::from_secs(20), connection.read_u8())
@@ -136,6 +139,7 @@ async fn silent_connections_of_one_address_cost_another_that_is_slow_to_say_conn
             .expect("it is let go");
         assert!(closed.is_err());
     }
+
     let welcome = screen.hello(Hello::named("screen")).await;
     assert_eq!(welcome[1], 0);
     // And the flood's own address may still come in.

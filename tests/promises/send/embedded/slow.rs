@@ -31,6 +31,7 @@ async fn alerts_come_in_time_whoever_else_is_slow() {
     let mut urgent = session(&broker, Lane::Urgent).await;
     let began = Instant::now();
     let (mut worst, mut late) = (Duration::ZERO, 0);
+
     for number in 1..=ALERTS {
         // 100 a second: four times what the slow one takes.
         tokio::time::sleep_until((began + Duration::from_millis(10 * number)).into()).await;
@@ -58,6 +59,7 @@ async fn a_slow_subscriber_holds_the_normal_lane_back_for_a_bounded_time_and_the
     let began = Instant::now();
     publish(&mut session, MESSAGES).await;
     assert_all_in_order(&fast.receive(MESSAGES as usize).await, MESSAGES);
+
     // At the slow one's pace it would be 80 s.
     assert!(
         began.elapsed() < Duration::from_secs(40),
@@ -82,6 +84,7 @@ async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_
             heard: false
         }
     );
+
     let mut fast = subscriber(&broker, Over::Tcp, MqttVersion::V5, "events/#").await;
     let mut stopped = Vec::new();
     let began = Instant::now();
@@ -98,6 +101,7 @@ async fn however_many_sessions_of_one_address_stand_still_the_lane_waits_for_it_
         assert_eq!(next(&mut session).await, acknowledged(number));
         assert_eq!(fast.receive_one().await.text(), number.to_string());
     }
+
     // A second for each would be 50.
     assert!(
         began.elapsed() < Duration::from_secs(30),

@@ -24,6 +24,7 @@ async fn a_client_id_that_cannot_be_is_refused_by_its_name_and_an_empty_one_is_a
     let (mut client, refused) = Raw::connect(broker.local_addr(), 4, empty).await;
     assert_eq!(refused, [0, 2], "identifier rejected (MQTT-3.1.3-8)");
     client.closed().await;
+
     let (_client, welcome) = Raw::connect(broker.local_addr(), 4, Hello::named("")).await;
     assert_eq!(welcome, [0, 0]);
     for hello in [empty, Hello::named("")] {
@@ -34,6 +35,7 @@ async fn a_client_id_that_cannot_be_is_refused_by_its_name_and_an_empty_one_is_a
             "it is told its client id: {welcome:?}"
         );
     }
+
     let long = "x".repeat(1_000);
     for (version, reason) in [(4, 2), (5, CLIENT_ID_INVALID)] {
         let (_client, refused) =
@@ -62,6 +64,7 @@ async fn a_version_that_is_not_spoken_is_refused_by_its_name() {
         );
         client.closed().await;
     }
+
     let mut client = Raw {
         stream: silent(1, broker.local_addr()).await,
         version: 4,
@@ -100,6 +103,7 @@ async fn what_is_no_connect_first_and_what_is_one_later_ends_the_connection() {
         );
         assert!(answer.is_empty(), "to {first:?}: {answer:?}");
     }
+
     // A second CONNECT, an AUTH, a packet that only a broker sends; garbage; a packet larger than any client needs.
     let large = [&[0x82, 0xff, 0xff, 0x7f][..], &[0; 64]].concat();
     for (packet, reason) in [
@@ -158,6 +162,7 @@ async fn who_is_silent_for_longer_than_it_promised_is_let_go_and_who_pings_is_no
     )
     .await;
     half.stream.write_all(b"\x82\x20\0").await.unwrap();
+
     let (mut pinging, _) = Raw::connect(
         broker.local_addr(),
         5,
@@ -174,6 +179,7 @@ async fn who_is_silent_for_longer_than_it_promised_is_let_go_and_who_pings_is_no
         // The stimulus: a client that pings.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+
     for mut client in [silent, half] {
         assert_eq!(client.until(0xe0).await[0], KEEP_ALIVE_TIMEOUT);
         client.closed().await;
@@ -203,6 +209,7 @@ async fn receive_maximum_packet_size_and_subscription_identifiers_are_kept_to() 
         .send(0x82, b"\0\x06\x02\x0b\x09\0\x08events/+\x01")
         .await;
     assert_eq!(client.until(0x90).await, [0, 6, 0, 1]);
+
     let mut urgent = session(&broker, Lane::Urgent).await;
     let texts = [
         "1".to_owned(),
@@ -214,6 +221,7 @@ async fn receive_maximum_packet_size_and_subscription_identifiers_are_kept_to() 
         urgent.submit(Sequence(number), message("events/1", text));
         assert_eq!(next(&mut urgent).await, acknowledged(number));
     }
+
     let mut ids = Vec::new();
     for expected in [b"1", b"2"] {
         let body = client.until(0x32).await;
@@ -228,6 +236,7 @@ async fn receive_maximum_packet_size_and_subscription_identifiers_are_kept_to() 
             "{body:?}"
         );
     }
+
     // Between two answers it looks for the next message.
     for _ in 0..2 {
         client.send(0xc0, &[]).await;
@@ -248,6 +257,7 @@ async fn retained_messages_come_as_a_subscription_asks() {
     let mut urgent = session(&broker, Lane::Urgent).await;
     urgent.submit(Sequence(1), message("events/1", "{}"));
     next(&mut urgent).await;
+
     let (mut client, _) = Raw::connect(broker.local_addr(), 5, Hello::named("client")).await;
     // Always, if it is new, never: the first two subscriptions of each filter.
     let mut number = 1;

@@ -55,6 +55,7 @@ async fn whatever_a_device_is_called_a_wildcard_hears_it_on_both_brokers() {
                 .expect("it has a topic")
         })
         .collect();
+
     for (address, mqtt) in [
         (broker.local_addr(), gateway(&broker)),
         (
@@ -106,6 +107,7 @@ async fn a_topic_as_long_as_mqtt_allows_arrives_and_a_longer_one_is_refused_with
     .await;
     let mut session = connect(&gateway(&broker), Lane::Normal).await;
     let longest = format!("long/{}", "x".repeat(65_530));
+
     session.submit(Sequence(1), crate::send::mqtt::message(&longest, "{}"));
     assert_eq!(next(&mut session).await, acknowledged(1));
     assert_eq!(subscriber.receive_one().await.topic, longest);

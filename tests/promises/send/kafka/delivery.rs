@@ -27,9 +27,11 @@ async fn messages_arrive_in_order_with_key_headers_and_timestamp() {
         .collect();
     let acknowledged = deliver(&mut session, &messages).await;
     assert_eq!(acknowledged.len(), 500);
+
     let received = broker.read("arrive", 500).await;
     assert_eq!(broker.partitions("arrive"), Some(6));
     assert_in_order(&received);
+
     let first = received
         .iter()
         .find(|received| number(received) == 1)
@@ -37,6 +39,7 @@ async fn messages_arrive_in_order_with_key_headers_and_timestamp() {
     assert_eq!(first.key, "site/device-1");
     assert_eq!(first.payload, messages[0].payload);
     assert_eq!(first.timestamp, messages[0].timestamp.0);
+
     let headers = [
         ("ce_specversion", "1.0"),
         ("ce_id", "1"),
@@ -68,6 +71,7 @@ async fn keys_fall_where_java_producers_put_them() {
         .map(|((key, _), number)| message("partitioned", key, number, 10))
         .collect();
     deliver(&mut session, &messages).await;
+
     for received in broker.read("partitioned", 3).await {
         let (_, partition) = expected
             .iter()
@@ -100,6 +104,7 @@ async fn a_broker_killed_in_the_middle_loses_nothing_and_keeps_the_order() {
             .into_iter()
             .collect::<BTreeSet<_>>()
     );
+
     let received = broker
         .read_until("killed", "all 3000", |received| {
             numbers(received).len() == 3_000
@@ -113,6 +118,7 @@ async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers(
     let mut broker = blocking(|| Broker::start(Security::None)).await;
     let mut config = settings(broker.address());
     config.linger = Duration::ZERO;
+
     let kafka = Kafka::new(
         config,
         vec!["silent".to_owned()],
@@ -122,11 +128,13 @@ async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers(
         .map(|number| message("silent", "one", number, 100))
         .collect();
     deliver_through_losses(&kafka, &messages[..10]).await;
+
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
     broker.pause();
     for (message, number) in messages[10..].iter().zip(11..) {
         session.submit(Sequence(number), message.clone());
     }
+
     // If it took its time before, its topic is given up first.
     let error = loop {
         match answer_or_loss(&mut session).await {
@@ -142,6 +150,7 @@ async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers(
     drop(session);
     broker.resume();
     deliver_through_losses(&kafka, &messages[10..]).await;
+
     let received = broker
         .read_until("silent", "all 20", |received| numbers(received).len() == 20)
         .await;
@@ -154,12 +163,14 @@ async fn a_message_over_our_limit_or_the_topics_is_refused_with_both_numbers() {
     broker
         .make_topic("small", 1, &[("max.message.bytes", "20000")])
         .await;
+
     let kafka = kafka(settings(broker.address()), &["small", "large"]);
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(1), message("small", "k", 1, 25_000));
     session.submit(Sequence(2), message("small", "k", 2, 2_000));
     session.submit(Sequence(3), message("large", "k", 3, 1_000_000));
     session.submit(Sequence(4), message("large", "k", 4, 990_000));
+
     let answers = answers(&mut session, 4).await;
     let detail = refused(&answers[&1], Reason::TooLarge);
     assert!(
@@ -167,6 +178,7 @@ async fn a_message_over_our_limit_or_the_topics_is_refused_with_both_numbers() {
         "{detail}"
     );
     assert_eq!(answers[&2], acknowledged(2));
+
     let detail = refused(&answers[&3], Reason::TooLarge);
     assert!(
         detail.ends_with("bytes is larger than send.kafka.max_message_bytes, 1000000 bytes"),
@@ -181,9 +193,11 @@ async fn small_messages_pass_where_their_batch_would_be_too_large() {
     broker
         .make_topic("narrow", 1, &[("max.message.bytes", "5000")])
         .await;
+
     let mut config = settings(broker.address());
     config.linger = Duration::from_millis(200);
     config.compression = "none".to_owned();
+
     let kafka = kafka(config, &["narrow"]);
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
     let messages: Vec<_> = (1..=50)

@@ -22,6 +22,7 @@ async fn encrypted_and_authenticated_messages_arrive() {
         deliver(&mut session, &[message(topic, "k", 1, 100)]).await;
         assert_eq!(broker.read(topic, 1).await.len(), 1);
     }
+
     let mut config = settings(format!("127.0.0.1:{}", broker.ssl_port));
     config.encrypted = true;
     config.tls.ca_file = Some(broker.ca_file());
@@ -44,6 +45,7 @@ async fn a_connection_that_is_refused_says_why() {
         );
         assert!(!error.contains("wrong"), "{error}");
     }
+
     let mut untrusted = login(broker, "PLAIN", true, broker.sasl_ssl_port, PASSWORD);
     untrusted.tls.ca_file = None;
     let error = kafka(untrusted, &["t"])
@@ -56,6 +58,7 @@ async fn a_connection_that_is_refused_says_why() {
         error.contains("(send.kafka.ca_file does not hold the authority"),
         "{error}"
     );
+
     let nobody = format!("127.0.0.1:{}", crate::parts::child::free_port());
     let error = kafka(settings(nobody.clone()), &["t"])
         .connect(Lane::Normal)

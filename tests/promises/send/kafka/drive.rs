@@ -103,6 +103,7 @@ pub fn message(topic: &str, key: &str, number: u64, bytes: usize) -> Message {
         noise ^= noise << 17;
         b' ' + (noise % 90) as u8
     });
+
     let attributes = [
         ("specversion", "1.0"),
         ("id", &number.to_string()),
@@ -178,6 +179,7 @@ pub async fn deliver_through_losses(kafka: &Kafka, messages: &[Message]) {
         .map(|message| (number_of(&message.payload), message))
         .collect();
     let deadline = tokio::time::Instant::now() + PATIENCE;
+
     while !open.is_empty() {
         assert!(
             tokio::time::Instant::now() < deadline,

@@ -11,10 +11,12 @@ async fn a_missing_topic_is_not_made_where_the_operator_says_never() {
     let broker = shared().await;
     let mut config = settings(broker.address());
     config.create_topics = false;
+
     let kafka = kafka(config, &["never"]);
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(1), message("never", "k", 1, 100));
     session.submit(Sequence(2), message("never.named.before", "k", 2, 100));
+
     let answers = answers(&mut session, 2).await;
     assert_eq!(
         refused(&answers[&1], Reason::TopicInvalid),
@@ -24,6 +26,7 @@ async fn a_missing_topic_is_not_made_where_the_operator_says_never() {
         refused(&answers[&2], Reason::TopicInvalid),
         "topic never.named.before is missing"
     );
+
     let problems: Vec<_> = kafka
         .probe()
         .await
@@ -70,6 +73,7 @@ async fn a_topic_deleted_under_our_feet_is_made_again() {
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
     deliver(&mut session, &[message("deleted", "k", 1, 100)]).await;
     broker.delete_topic("deleted").await;
+
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         session.submit(Sequence(2), message("deleted", "k", 2, 100));
@@ -84,6 +88,7 @@ async fn a_topic_deleted_under_our_feet_is_made_again() {
             "the topic stays deleted"
         );
     }
+
     let received = broker.read("deleted", 1).await;
     assert_eq!(
         (number(&received[0]), broker.partitions("deleted")),
@@ -96,11 +101,13 @@ async fn a_topic_made_by_hand_later_is_used_without_a_restart() {
     let broker = shared().await;
     let mut config = settings(broker.address());
     config.create_topics = false;
+
     let kafka = kafka(config, &["later"]);
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(1), message("later", "k", 1, 100));
     refused(&next(&mut session).await, Reason::TopicInvalid);
     broker.make_topic("later", 1, &[]).await;
+
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         session.submit(Sequence(1), message("later", "k", 1, 100));

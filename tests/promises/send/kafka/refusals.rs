@@ -61,6 +61,7 @@ async fn refusals_are_told_apart_by_what_can_be_done_about_them() {
             },
         }
     }
+
     let (cluster, mut session) = mock().await;
     cluster.request_errors(
         RDKafkaApiKey::Produce,

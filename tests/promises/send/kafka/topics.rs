@@ -243,6 +243,7 @@ async fn a_message_that_a_thin_line_carries_for_longer_than_the_stall_timeout_ar
     broker.make_topic("thin", 1, &[]).await;
     let mut config = settings(line.to_string());
     config.compression = "none".to_owned();
+
     let kafka = Kafka::new(
         config,
         vec!["thin".to_owned()],

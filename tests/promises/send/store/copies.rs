@@ -45,6 +45,7 @@ impl Twice {
             ("SEND__ARCHIVE__ACCESS_KEY_ID", KEY_ID),
             ("SEND__ARCHIVE__SECRET_ACCESS_KEY", SECRET),
         ]);
+
         Twice {
             gateway,
             archive,

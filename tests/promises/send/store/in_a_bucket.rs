@@ -24,6 +24,7 @@ async fn a_bucket_holds_the_pictures_byte_by_byte_with_their_media_type() {
     let server = server().await;
     let store = bucket_store(&server, |_| {});
     store.probe().await.unwrap();
+
     let objects = [
         object(PictureKind::Registered, 1, 5_000),
         object(PictureKind::Scene, 2, 400_000),
@@ -31,6 +32,7 @@ async fn a_bucket_holds_the_pictures_byte_by_byte_with_their_media_type() {
     let mut session = store.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(1), objects.to_vec());
     assert_eq!(next(&mut session).await, acknowledged(1));
+
     for object in &objects {
         assert_eq!(
             std::fs::read(server.file(&format!("site/one/{}", object.key))).unwrap(),
@@ -117,6 +119,7 @@ async fn web_server(folder: PathBuf) -> SocketAddr {
             .unwrap_or_else(|error| error.to_string().into_bytes())
     };
     let router = axum::Router::new().fallback(serve);
+
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
 }
@@ -132,12 +135,14 @@ async fn a_store_killed_in_the_middle_gets_every_picture_when_it_is_back() {
     for (object, number) in objects.iter().zip(1..) {
         session.submit(Sequence(number), vec![object.clone()]);
     }
+
     let mut open: BTreeMap<u64, Object> = (1..).zip(objects.clone()).collect();
     for _ in 0..10 {
         settle(&answer_or_loss(&mut session).await, &mut open);
     }
     server.kill();
     while settle(&answer_or_loss(&mut session).await, &mut open) {}
+
     let error = store.connect(Lane::Normal).await.err().unwrap().to_string();
     assert!(error.contains("onnect"), "{error}");
     let server = tokio::task::spawn_blocking(move || {
@@ -149,6 +154,7 @@ async fn a_store_killed_in_the_middle_gets_every_picture_when_it_is_back() {
     for (number, object) in &open {
         session.submit(Sequence(*number), vec![object.clone()]);
     }
+
     while !open.is_empty() {
         assert!(settle(&answer_or_loss(&mut session).await, &mut open));
     }
@@ -188,6 +194,7 @@ async fn a_bucket_that_is_not_ours_to_write_is_waited_for_and_says_why() {
     };
     let error = refused(|bucket| bucket.name = "elsewhere".to_owned()).await;
     assert!(error.contains("NoSuchBucket"), "{error}");
+
     let error =
         refused(|bucket| bucket.credentials = Some((KEY_ID.to_owned(), Secret::new("wrong"))))
             .await;
@@ -195,6 +202,7 @@ async fn a_bucket_that_is_not_ours_to_write_is_waited_for_and_says_why() {
         error.contains("SignatureDoesNotMatch") && !error.contains("wrong"),
         "{error}"
     );
+
     let error =
         refused(|bucket| bucket.credentials = Some(("nobody".to_owned(), Secret::new(SECRET))))
             .await;
@@ -217,6 +225,7 @@ async fn a_bucket_behind_an_authority_of_its_own_is_trusted_by_its_ca_file_alone
         })
     };
     trusting(Some(server.ca_file())).probe().await.unwrap();
+
     let error = trusting(None).probe().await.unwrap_err().to_string();
     assert!(
         error.contains("certificate")

@@ -26,11 +26,13 @@ async fn a_folder_holds_the_pictures_byte_by_byte() {
     let mut session = store.connect(Lane::Normal).await.unwrap();
     session.submit(Sequence(7), objects.to_vec());
     session.submit(Sequence(8), Vec::new());
+
     let answers = answers(&mut session, 2).await;
     assert_eq!(
         answers,
         BTreeMap::from([(7, acknowledged(7)), (8, acknowledged(8))])
     );
+
     let root = directory.path().join("pictures");
     for object in &objects {
         assert_eq!(std::fs::read(root.join(&object.key)).unwrap(), object.bytes);
@@ -55,6 +57,7 @@ async fn the_same_picture_is_written_once_a_day() {
         answers(&mut urgent, 20).await.len() + answers(&mut normal, 20).await.len(),
         40
     );
+
     // A second store of it would have to write it.
     std::fs::remove_file(&path).unwrap();
     normal.submit(Sequence(21), vec![object]);
@@ -76,6 +79,7 @@ async fn a_full_folder_takes_what_it_has_already_and_ends_the_rest_by_its_rule()
             object(PictureKind::Face, 2, 9_000),
         ],
     );
+
     let Answer::Expired {
         sequence,
         rule,
@@ -122,6 +126,7 @@ async fn pictures_older_than_keep_go_and_others_stay() {
     write(&old, 5_000, 3 * DAY + DAY / 2);
     write(&young, 4_000, 3 * DAY - DAY / 2);
     write(&left_behind, 5_000, 2 * DAY);
+
     let mut session = store.connect(Lane::Normal).await.unwrap();
     let (clock, wait) = clock(directory.path());
     store.sweep(&clock).await.unwrap();
@@ -146,12 +151,14 @@ async fn a_folder_that_cannot_be_written_is_waited_for() {
     let (directory, store) = folder_store(1 << 30);
     let blocked = directory.path().join("pictures");
     std::fs::write(&blocked, "a file where the folder should be").unwrap();
+
     let error = store.connect(Lane::Normal).await.err().unwrap().to_string();
     assert!(
         error.starts_with(&format!("store: cannot use {}", blocked.display())),
         "{error}"
     );
     std::fs::remove_file(&blocked).unwrap();
+
     let mut session = store.connect(Lane::Normal).await.unwrap();
     std::fs::write(blocked.join("face"), "a file where a folder should be").unwrap();
     session.submit(Sequence(1), vec![object(PictureKind::Face, 1, 100)]);
@@ -171,6 +178,7 @@ fn clock(data_dir: &Path) -> (Arc<Clock>, impl Fn(Duration)) {
             boot: "first".to_owned(),
         }
     });
+
     (Arc::new(clock), move |time: Duration| {
         _ = passed_ms.fetch_add(time.as_millis() as i64, Ordering::Relaxed)
     })

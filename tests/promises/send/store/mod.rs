@@ -74,6 +74,7 @@ fn object(kind: PictureKind, number: u8, bytes: usize) -> Object {
     } else {
         format!("{kind}/2026/11/22")
     };
+
     Object {
         kind,
         key: format!("{folder}/{number:064x}.jpg"),

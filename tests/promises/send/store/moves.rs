@@ -87,6 +87,7 @@ fn started(
         .unwrap(),
     );
     let settled: Through = [[settled; PersonType::ALL.len()]; Lane::ALL.len()];
+
     match last {
         Some(last) => configured.after(last.clone(), settled, Sequence(oldest)),
         None => configured,
@@ -118,6 +119,7 @@ fn former_stores_are_forgotten_with_their_last_record_and_a_link_setting_makes_n
         remembered(&started("file:///srv/faces", Some(&third), 30, 21)),
         0
     );
+
     let much = (0..40).fold(third, |last, number| {
         started(&format!("s3://faces/{number}"), Some(&last), 50, 1)
     });

@@ -23,6 +23,7 @@ async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
             object(PictureKind::Scene, 2, 1_000),
         ],
     );
+
     match next(&mut session).await {
         Answer::Rejected {
             sequence,
@@ -38,6 +39,7 @@ async fn a_picture_is_given_up_only_if_the_store_takes_another_in_its_place() {
         }
         answer => panic!("{answer:?}"),
     }
+
     // The same refusal, but of everything: that is no picture's fault.
     limit.store(0, Ordering::Relaxed);
     session.submit(Sequence(2), vec![object(PictureKind::Face, 3, 20_000)]);

@@ -65,6 +65,7 @@ pub fn read_until(
         assert!(Instant::now() < deadline, "topic {topic} is not there");
         count = partitions(&consumer, topic);
     }
+
     let mut assignment = TopicPartitionList::new();
     for partition in 0..count.unwrap() {
         assignment
@@ -72,6 +73,7 @@ pub fn read_until(
             .unwrap();
     }
     consumer.assign(&assignment).unwrap();
+
     let mut messages = Vec::new();
     while !enough(&messages) {
         assert!(
@@ -96,6 +98,7 @@ fn received(message: &impl Message) -> Received {
             .map(|header| (header.key.to_owned(), text(header.value)))
             .collect()
     });
+
     Received {
         partition: message.partition(),
         key: String::from_utf8(message.key().unwrap_or_default().to_vec()).unwrap(),

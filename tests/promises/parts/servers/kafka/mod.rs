@@ -84,6 +84,7 @@ impl Broker {
                 format!("PLAINTEXT://{line}"),
             );
         }
+
         if security == Security::All {
             authority::make(directory.path());
             secure(
@@ -92,6 +93,7 @@ impl Broker {
                 [port, controller, sasl_port, ssl_port, sasl_ssl_port],
             );
         }
+
         let properties: String = settings
             .iter()
             .fold(String::new(), |mut text, (key, value)| {
@@ -100,6 +102,7 @@ impl Broker {
             });
         std::fs::write(directory.path().join("server.properties"), properties).unwrap();
         format(directory.path(), security);
+
         let child = Child::start(
             &java(directory.path(), "kafka.Kafka"),
             &directory.path().join("log"),

@@ -44,6 +44,7 @@ pub fn settings(directory: &Path, port: u16, controller: u16) -> BTreeMap<String
         ("auto.create.topics.enable", "true"),
         ("log.segment.bytes", "16777216"),
     ];
+
     pairs
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -71,6 +72,7 @@ pub fn secure(
         "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL".to_owned(),
     );
     set("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512".to_owned());
+
     for listener in ["sasl_plaintext", "sasl_ssl"] {
         set(
             &format!("listener.name.{listener}.plain.sasl.jaas.config"),
@@ -99,6 +101,7 @@ pub fn format(directory: &Path, security: Security) {
             &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
         ]);
     }
+
     let output = command.output().unwrap();
     assert!(
         output.status.success(),
@@ -126,6 +129,7 @@ pub fn java(directory: &Path, class: &str) -> Command {
         "libs/*",
         class,
     ]);
+
     if class == "kafka.Kafka" {
         command.arg(directory.join("server.properties"));
     }
