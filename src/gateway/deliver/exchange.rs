@@ -57,7 +57,10 @@ where
                     return (Lost { error: "stopped".to_owned(), is_explained: true }, has_progressed);
                 }
                 answer = session.next() => {
-                    has_progressed |= answer.is_ok();
+                    if answer.is_ok() {
+                        has_progressed = true;
+                        self.prove(&mut unproven);
+                    }
                     if let Err(lost) = self.answered_all(answer, &mut session).await {
                         return (lost, has_progressed);
                     }
@@ -69,10 +72,16 @@ where
                 () = until(moment) => {}
             }
 
-            if unproven.is_some_and(|proven| has_progressed || proven <= Instant::now()) {
-                unproven = None;
-                self.link.up(self.lane);
+            if unproven.is_some_and(|proven| proven <= Instant::now()) {
+                self.prove(&mut unproven);
             }
+        }
+    }
+
+    /// The connection works; said once.
+    fn prove(&self, unproven: &mut Option<Instant>) {
+        if unproven.take().is_some() {
+            self.link.up(self.lane);
         }
     }
 
