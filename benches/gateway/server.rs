@@ -243,7 +243,7 @@ fn gateway(
         command.arg("--set").arg(setting);
     }
     command.env("BOXBRIDGE_SEND__STORE__SECRET_ACCESS_KEY", s3::SECRET);
-    // To the gateway it would be an unknown setting.
+    // Ours: a gateway would take it for a setting.
     command.env_remove("BOXBRIDGE_BENCH_DIR");
     command
 }

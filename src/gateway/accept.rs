@@ -50,9 +50,10 @@ impl Accept for Gateway {
     ) -> Result<Reply, Refusal> {
         let parser = Parser::new(self, &source, &memory, body.may_be_short());
         match parser.parse(Part::Whole(body.bytes)).await? {
-            Parsed::Event(event) => Ok(Reply::One(self.append(&source, *event).await?)),
-            Parsed::Array(elements) => self.array(&source, elements, &parser).await,
-            Parsed::Refused(refusal, body) => self.refuse(source, body, refusal).await,
+            Parsed::Event(event) => Ok(Reply::One(self.append(&source, event).await?)),
+            // What is rare is kept out of the task that every body is moved with.
+            Parsed::Array(elements) => Box::pin(self.array(&source, elements, &parser)).await,
+            Parsed::Refused(refusal, body) => Box::pin(self.refuse(source, body, refusal)).await,
         }
     }
 
@@ -91,9 +92,14 @@ impl Accept for Gateway {
 
 impl Gateway {
     /// Makes an event durable.
-    async fn append(&self, source: &Source, parsed: ParsedEvent) -> Result<Receipt, Refusal> {
-        let unread = parsed.normalized.unread.clone();
-        let entry = self.decided(parsed.normalized);
+    async fn append(&self, source: &Source, parsed: Box<ParsedEvent>) -> Result<Receipt, Refusal> {
+        let ParsedEvent {
+            normalized,
+            echo,
+            body,
+        } = *parsed;
+        let unread = normalized.unread.clone().zip(body);
+        let entry = Box::new(self.decided(normalized));
         let (feed, event_id, person_type) =
             (entry.event.feed, entry.event.id, entry.event.person_type);
 
@@ -103,13 +109,15 @@ impl Gateway {
             self.counter.duplicate(feed);
         } else {
             self.counter.accepted(feed, person_type);
-            self.keep_unread(source, unread, parsed.body).await;
+            if let Some((why, body)) = unread {
+                Box::pin(self.keep_unread(source, why, body)).await;
+            }
         }
 
         Ok(Receipt {
             event_id,
             is_duplicate,
-            document: parsed.echo,
+            document: echo,
         })
     }
 
@@ -119,6 +127,7 @@ impl Gateway {
             mut event,
             pictures,
             content,
+            document: _,
             unread: _,
         } = normalized;
         event.decide(self.router.decide(&event), &content);
@@ -134,10 +143,7 @@ impl Gateway {
     }
 
     /// Keeps the body of an event that is on disk by now, if something in it could not be read. If there is no room, only that is gone.
-    async fn keep_unread(&self, source: &Source, why: Option<Refusal>, body: Option<Bytes>) {
-        let Some((why, body)) = why.zip(body) else {
-            return;
-        };
+    async fn keep_unread(&self, source: &Source, why: Refusal, body: Bytes) {
         if let Some(Err(error)) = self.keep(source.clone(), why, body).await {
             tracing::warn!(%error, "the body of an event that could not be read whole is not kept");
         }

@@ -1,13 +1,13 @@
 //! One request: its head and its body are read and judged here. `commit` does the rest.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use hyper::Method;
+use hyper::{Method, Request};
 
 use super::answer::{self, Connection};
 use super::authorization::Sender;
@@ -67,27 +67,27 @@ impl RequestHead {
 
 /// A fault of ours costs only this request, and is answered: silence would look like a broken connection.
 pub(super) async fn handle<A: Accept>(
-    State(service): State<Arc<Service<A>>>,
-    request: Request,
+    service: &Arc<Service<A>>,
+    peer: Peer,
+    request: Request<Body>,
 ) -> Response {
-    fault::caught(serve(Arc::clone(&service), request))
-        .await
-        .unwrap_or_else(|fault| {
-            let feed = Path::Realtime.as_str();
-            service.accept.count(feed, Ended::Refused(Code::Fault));
-            answer::refusal(
-                &Refusal::new(Code::Fault, fault.to_string()),
-                Connection::Close,
-            )
-        })
+    let response = fault::caught(pin!(serve(service, peer, request))).await;
+    response.unwrap_or_else(|fault| {
+        let feed = Path::Realtime.as_str();
+        service.accept.count(feed, Ended::Refused(Code::Fault));
+        let refusal = Refusal::new(Code::Fault, fault.to_string());
+        answer::refusal(&refusal, Connection::Close)
+    })
 }
 
-async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Response {
+async fn serve<A: Accept>(
+    service: &Arc<Service<A>>,
+    peer: Peer,
+    request: Request<Body>,
+) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(peer) = parts.extensions.get::<Peer>().cloned() else {
-        return answer::presence(false);
-    };
-    let _in_service = peer.activity.begin();
+    let activity = peer.activity.clone();
+    let _in_service = activity.begin();
 
     let path = Path::of(&parts.uri, &service.settings);
     let sender = service.sender(&peer, &parts.headers);
@@ -100,7 +100,7 @@ async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Respons
 
     match service.judge(&request, sender) {
         Err(refusal) => service.refuse_unread(&request, &refusal, body),
-        Ok(()) if request.parts.method == Method::POST => post(&service, request, body).await,
+        Ok(()) if request.parts.method == Method::POST => post(service, request, body).await,
         Ok(()) => answer::presence(service.accept.is_ready()),
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
 
-use axum::Router;
+use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use axum::response::Response;
@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
 use super::body_memory::{Budget, History};
 use super::handler::handle;
@@ -123,24 +122,21 @@ impl<A: Accept> Service<A> {
         Future: Send,
     > + Clone
     + use<A> {
-        let with_peer = move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer.clone());
-            request.map(axum::body::Body::new)
-        };
+        let service = Arc::clone(self);
+        tower::service_fn(move |request: Request<Incoming>| {
+            let (service, peer) = (Arc::clone(&service), peer.clone());
+            async move { Ok(service.answered(peer, request.map(Body::new)).await) }
+        })
+    }
 
+    async fn answered(self: Arc<Self>, peer: Peer, request: Request<Body>) -> Response {
+        let mut response = handle(&self, peer, request).await;
         // A client that keeps its connection must connect anew, and so find the next process or the next gateway.
-        let leaving = self.leaving.clone();
-        let with_farewell = move |mut response: Response| {
-            if leaving.is_cancelled() {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
-            }
-            response
-        };
-
-        let router = Router::new().fallback(handle::<A>);
-        let service = router.with_state(Arc::clone(self));
-        service.map_request(with_peer).map_response(with_farewell)
+        if self.leaving.is_cancelled() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
     }
 
     fn no_proxy_header(&self, proxy: IpAddr, error: &NoHeader) {

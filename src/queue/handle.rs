@@ -76,11 +76,11 @@ impl Queue {
 
     /// Makes an entry durable. Waits for room among what waits to be written, and then for the sync. Dropping the future
     /// before it was handed over leaves nothing; afterwards it is committed all the same.
-    pub async fn append(&self, entry: Entry) -> Result<Appended, AppendError> {
+    pub async fn append(&self, entry: impl Into<Box<Entry>>) -> Result<Appended, AppendError> {
         if self.open.log.is_poisoned() {
             return Err(AppendError::Poisoned);
         }
-        let answer = self.open.intake.hand_over(entry).await?;
+        let answer = self.open.intake.hand_over(entry.into()).await?;
         // The writer answers everything that it takes, but where it poisons or dies.
         answer.await.unwrap_or(Err(AppendError::Poisoned))
     }

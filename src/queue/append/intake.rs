@@ -61,7 +61,7 @@ impl Intake {
     /// Hands an entry over once there is room for it; the answer comes through the receiver.
     pub async fn hand_over(
         &self,
-        entry: Entry,
+        entry: Box<Entry>,
     ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
         let event = serde_json::to_vec(&entry.event).map_err(|_| AppendError::Unwritable)?;
         let pictures = entry.pictures.iter();
@@ -79,7 +79,7 @@ impl Intake {
             .ok_or(AppendError::Closed)?;
 
         let (reply, answer) = oneshot::channel();
-        self.push(source, Pending::new(entry, event, reply, granted))?;
+        self.push(source, Pending::new(*entry, event, reply, granted))?;
         Ok(answer)
     }
 
