@@ -10,5 +10,7 @@ mod render;
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
-pub use deliver::{Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Unplaced, deliver};
+pub use deliver::{
+    Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Terms, Unplaced, deliver, window_of,
+};
 pub use render::{Render, ToBus, ToStore};

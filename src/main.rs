@@ -48,6 +48,8 @@ enum Command {
     Demo(commands::demo::Options),
     /// One screen of a running gateway; --watch keeps it up to date
     Status(commands::status::Options),
+    /// Have a running gateway read its settings again
+    Reload(commands::reload::Options),
     Simulate(boxbridge_proof::simulate::Options),
     Reconcile(boxbridge_proof::reconcile::Options),
     /// Print the contracts: what leaves (event), what can be set (config), the operator's API (openapi)
@@ -104,6 +106,7 @@ fn main() -> ExitCode {
             |config| commands::queue::run(&options, &config),
         ),
         Some(Command::Status(options)) => commands::status::run(&options, config),
+        Some(Command::Reload(options)) => commands::reload::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
         Some(Command::Demo(options)) => report(commands::demo::run(options, layers.flags)),
         Some(Command::Simulate(options)) => report(commands::proof::simulate(options)),

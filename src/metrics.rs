@@ -74,6 +74,12 @@ pub fn limits(config: &Config) {
     gauge!(ASIDE_MAX).set(config.queue.aside_max_bytes as f64);
 }
 
+/// Which settings hold, and whether newer ones were refused.
+pub fn config(generation: u64, is_refused: bool) {
+    gauge!(CONFIG_GENERATION).set(generation as f64);
+    gauge!(CONFIG_RELOAD_FAILED).set(f64::from(u8::from(is_refused)));
+}
+
 /// The label values of one destination, so that its rates start at zero.
 pub fn destination_exists(destination: &Arc<str>, kind: &'static str) -> Lags {
     gauge!(DESTINATION, "destination" => Arc::clone(destination), "kind" => kind).set(1.0);

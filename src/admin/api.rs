@@ -16,6 +16,7 @@ use super::answer::Complaint;
 use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
+use crate::app::Reload;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
@@ -24,6 +25,7 @@ use crate::system::fault::Fault;
 mod destinations;
 mod endpoint;
 mod jobs;
+mod reload;
 mod status;
 
 pub(super) use endpoint::Endpoint;
@@ -37,6 +39,7 @@ pub struct Operator {
     pub clock: Arc<Clock>,
     pub jobs: Jobs,
     pub audit: Arc<Audit>,
+    pub reload: Arc<Reload>,
 }
 
 /// What all handlers share.
@@ -53,6 +56,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         status::endpoints(),
         destinations::endpoints(),
         jobs::endpoints(),
+        reload::endpoints(),
     ]
     .into_iter()
     .flatten()

@@ -20,7 +20,8 @@ use boxbridge_config::Config;
 /// A client id of MQTT 3.1.1 has 23 characters at most, and `boxbridge-` stands before this.
 const INSTANCE_CHARACTERS: usize = 12;
 
-/// Everything that is open in `data_dir`.
+/// Everything that is open in `data_dir`. Clones are the same.
+#[derive(Clone)]
 pub(super) struct DataDir {
     pub disk: Disk,
     pub queue: Queue,

@@ -49,7 +49,8 @@ impl App {
     pub async fn stop(self) {
         self.health.enter(Phase::Draining);
         self.running.leaving.cancel();
-        tokio::time::sleep(self.config.ingest.drain_delay).await;
+        let drain_delay = self.reload.config().ingest.drain_delay;
+        tokio::time::sleep(drain_delay).await;
 
         self.running.stop().await;
     }

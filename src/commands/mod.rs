@@ -13,6 +13,7 @@ pub mod demo;
 pub mod operator;
 pub mod proof;
 pub mod queue;
+pub mod reload;
 pub mod schema;
 pub mod status;
 

@@ -14,7 +14,7 @@ use crate::metrics;
 use crate::normalize::Normalized;
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Current};
 use boxbridge_event::{Act, Code, Event, Feed, Receipt, Refusal, Reply, Revision, Source};
 
 mod array;
@@ -27,10 +27,10 @@ use parse::{Parsed, ParsedEvent, Parser, Part};
 
 /// The gateway as the boxes' side of the process sees it.
 pub struct Gateway {
-    pub config: Arc<Config>,
+    pub config: Current<Config>,
     pub queue: Queue,
     pub quarantine: Arc<Quarantine>,
-    pub router: Arc<Router>,
+    pub router: Current<Router>,
     pub counter: Counter,
     /// They parse bodies.
     pub parsers: Arc<Workers>,
@@ -91,6 +91,12 @@ impl Accept for Gateway {
 }
 
 impl Gateway {
+    /// Holds for every event that comes from now on.
+    pub fn adopt(&self, config: &Arc<Config>, router: Router) {
+        self.config.replace(Arc::clone(config));
+        self.router.replace(router);
+    }
+
     /// Makes an event durable.
     async fn append(&self, source: &Source, parsed: Box<ParsedEvent>) -> Result<Receipt, Refusal> {
         let ParsedEvent {
@@ -130,12 +136,13 @@ impl Gateway {
             document: _,
             unread: _,
         } = normalized;
-        event.decide(self.router.decide(&event), &content);
+        let router = self.router.now();
+        event.decide(router.decide(&event), &content);
         let live_revision = (event.act_before == Act::Never).then(|| Revision::live(&content));
 
         count_oddities(&event);
         Entry {
-            lane: self.router.lane(&event),
+            lane: router.lane(&event),
             event,
             pictures,
             live_revision,

@@ -40,6 +40,7 @@ pub(super) async fn commit<A: Accept>(
 ) -> Response {
     let activity = upload.request.peer.activity.clone();
     let memory = upload.memory.clone();
+    let deadline = upload.request.settings.answer_deadline;
     let may_be_short = upload.body.may_be_short;
     let first_come = Arc::new(FirstCome::default());
     let (begun, has_begun) = oneshot::channel();
@@ -51,7 +52,6 @@ pub(super) async fn commit<A: Accept>(
     let arrived = Instant::now();
     activity.hold_until_written(Box::new(memory));
 
-    let deadline = service.settings.answer_deadline;
     let Some(reply) = reply_in_time(task, deadline, &first_come).await else {
         metrics::answered(Outcome::Refused, arrived.elapsed());
         let message = "not on disk in time: it is still being written";

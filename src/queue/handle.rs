@@ -74,6 +74,11 @@ impl Queue {
         self.open.was_clean
     }
 
+    /// Keeps and forgets from now on by the rules of these settings; everything else of them needs a start.
+    pub fn adopt(&self, settings: &Settings) {
+        self.open.rules.replace(settings.rules());
+    }
+
     /// Makes an entry durable. Waits for room among what waits to be written, and then for the sync. Dropping the future
     /// before it was handed over leaves nothing; afterwards it is committed all the same.
     pub async fn append(&self, entry: impl Into<Box<Entry>>) -> Result<Appended, AppendError> {

@@ -142,6 +142,18 @@ impl Link {
         }
     }
 
+    /// What was shown until now was by other settings.
+    pub fn begins_anew(&self, lane: Lane) {
+        let mut lanes = self.lanes.lock();
+        let state = lanes.of_mut(lane);
+        state.condition = Condition::Connecting;
+        (state.has_connected, state.waits) = (false, BTreeMap::new());
+        state.suspects.clear();
+
+        self.count_waits(lane, state);
+        self.count(&lanes);
+    }
+
     /// It works.
     pub fn up(&self, lane: Lane) {
         let mut lanes = self.lanes.lock();
@@ -151,7 +163,8 @@ impl Link {
 
         match before {
             Condition::Connecting => {
-                tracing::info!(destination.name = &*self.destination, %lane, "connected")
+                let _ = state.outage.ended();
+                tracing::info!(destination.name = &*self.destination, %lane, "connected");
             }
             Condition::Down { attempts, .. } if state.outage.ended() => {
                 tracing::info!(destination.name = &*self.destination, %lane, attempts, "destination is back");

@@ -90,7 +90,7 @@ impl Parser {
         may_be_short: bool,
     ) -> Parser {
         let shared = Shared {
-            config: Arc::clone(&gateway.config),
+            config: gateway.config.now(),
             source: source.clone(),
             memory: memory.clone(),
             may_be_short,

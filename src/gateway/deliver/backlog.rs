@@ -86,18 +86,27 @@ pub(super) enum Refused {
     Ends(Ending),
 }
 
+pub fn window_of(settings: &boxbridge_config::Send) -> Limits {
+    Limits {
+        records: settings.window_records,
+        bytes: settings.window_bytes,
+    }
+}
+
 impl<S: Records> Backlog<S> {
     pub fn new(source: S, settings: &boxbridge_config::Send, poison: Poison) -> Backlog<S> {
-        let settings = Limits {
-            records: settings.window_records,
-            bytes: settings.window_bytes,
-        };
+        let settings = window_of(settings);
         Backlog {
             source,
             window: Window::new(settings, poison),
             settings,
             poison,
         }
+    }
+
+    /// So much may be in the window once delivery begins anew.
+    pub(super) fn limit(&mut self, window: Limits) {
+        self.settings = window;
     }
 
     /// Forgets what sessions have shown: delivery begins, for the first time or after a fault.

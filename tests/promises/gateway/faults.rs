@@ -137,7 +137,8 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         unplaced: Unplaced::default(),
     };
     let stop = CancellationToken::new();
-    let delivering = tokio::spawn(keep_delivering(delivery, stop.clone()));
+    let (_tell, told) = tokio::sync::watch::channel(None);
+    let delivering = tokio::spawn(keep_delivering(delivery, told, stop.clone()));
     for number in 1..=3 {
         assert_eq!(step(arrived.recv()).await, Some(Sequence(number)));
     }

@@ -4,5 +4,6 @@ mod api;
 mod demo;
 mod manners;
 mod operator;
+mod reload;
 mod status;
 mod watch;
