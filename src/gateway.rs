@@ -4,8 +4,10 @@ mod accept;
 mod ages;
 mod count;
 mod deliver;
+mod documents;
 pub mod kept;
 mod render;
+mod timetable;
 
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
@@ -13,4 +15,6 @@ pub use count::{Counter, ReceivedCounts};
 pub use deliver::{
     Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Terms, Unplaced, deliver, window_of,
 };
+pub use documents::Documents;
 pub use render::{Render, ToBus, ToStore};
+pub use timetable::{Answered, Column, Ending, Timetable};

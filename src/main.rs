@@ -48,6 +48,10 @@ enum Command {
     Demo(commands::demo::Options),
     /// One screen of a running gateway; --watch keeps it up to date
     Status(commands::status::Options),
+    /// What consumers get now, in the terminal; the last 100 first
+    Tap(commands::events::tap::Options),
+    /// The way of one event: accepted when, delivered where, or why not
+    Trace(commands::events::trace::Options),
     /// Have a running gateway read its settings again
     Reload(commands::reload::Options),
     Simulate(boxbridge_proof::simulate::Options),
@@ -106,6 +110,8 @@ fn main() -> ExitCode {
             |config| commands::queue::run(&options, &config),
         ),
         Some(Command::Status(options)) => commands::status::run(&options, config),
+        Some(Command::Tap(options)) => commands::events::tap::run(&options, config),
+        Some(Command::Trace(options)) => commands::events::trace::run(&options, config),
         Some(Command::Reload(options)) => commands::reload::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
         Some(Command::Demo(options)) => report(commands::demo::run(options, layers.flags)),

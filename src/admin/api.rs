@@ -1,7 +1,7 @@
 //! What stands under `/api`: the router over all endpoints, and what their handlers may use.
 //!
 //! One file a noun beneath it; each declares its endpoints beside their handlers, and both the router and the OpenAPI document are made of
-//! these declarations. Promises: whoever asks passes `access` first, also for a path that is none. What changes something is in the audit log
+//! these declarations. Promises: who asks passes `access` first, also for a path that is none. What changes something is in the audit log
 //! before it is done. Deliberately does no work: the owner of the thing does.
 
 use std::sync::{Arc, OnceLock};
@@ -18,17 +18,20 @@ use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
 use crate::app::Reload;
 use crate::gateway::kept::{Aside, Quarantine};
+use crate::gateway::{Documents, Timetable};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 use crate::system::fault::Fault;
 
 mod destinations;
 mod endpoint;
+mod events;
 mod jobs;
 mod reload;
 mod status;
 
 pub(super) use endpoint::Endpoint;
+pub use events::Watchers;
 
 /// Everything that a handler may use, once the queue is open.
 pub struct Operator {
@@ -39,6 +42,10 @@ pub struct Operator {
     pub clock: Arc<Clock>,
     pub jobs: Jobs,
     pub audit: Arc<Audit>,
+    pub timetable: Arc<Timetable>,
+    pub documents: Documents,
+    /// Who looks on while events come.
+    pub watchers: Watchers,
     pub reload: Arc<Reload>,
 }
 
@@ -54,6 +61,7 @@ pub(super) struct Api {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         status::endpoints(),
+        events::endpoints(),
         destinations::endpoints(),
         jobs::endpoints(),
         reload::endpoints(),

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::destinations;
 use crate::gateway::kept::{Aside, Quarantine};
-use crate::gateway::{Ages, ReceivedCounts};
+use crate::gateway::{Ages, ReceivedCounts, Timetable};
 use crate::queue::{self, Queue};
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
@@ -29,6 +29,7 @@ pub(super) struct DataDir {
     pub instance: String,
     pub clock: Arc<Clock>,
     pub ages: Arc<Ages>,
+    pub timetable: Arc<Timetable>,
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
     pub received: Arc<ReceivedCounts>,
@@ -68,6 +69,7 @@ impl DataDir {
             instance,
             clock,
             ages,
+            timetable: Arc::default(),
             aside: Arc::new(aside),
             quarantine: Arc::new(quarantine),
             received: Arc::new(received),

@@ -20,8 +20,8 @@ use super::service_manager::Held;
 use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
-use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase};
-use crate::gateway::{Counter, Gateway, Workers};
+use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
+use crate::gateway::{Counter, Documents, Gateway, Workers};
 use crate::ingest::{Listener, Service};
 use crate::metrics;
 use crate::normalize;
@@ -29,7 +29,7 @@ use crate::queue::Queue;
 use crate::route::{PictureLocations, Router};
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, Current};
-use boxbridge_event::Timestamp;
+use boxbridge_event::{Lane, Timestamp};
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
@@ -102,6 +102,11 @@ impl Start {
         // From here on nothing fails.
         let destinations = self.deliver(made, &locations, &data, threads, running);
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
+        let documents = Documents {
+            gateway: Arc::clone(&gateway),
+            verdicts: queue.verdicts(Lane::Normal),
+            ages: Arc::clone(&data.ages),
+        };
         let parts = reload::Parts {
             data: data.clone(),
             health: Arc::clone(&self.health),
@@ -115,7 +120,7 @@ impl Start {
         };
         let reload = Reload::new(Arc::clone(config), parts);
         self.watch_settings(&reload, &running.admin);
-        admin.opened(self.operator(&data, &reload));
+        admin.opened(self.operator(&data, documents, &reload));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -160,7 +165,7 @@ impl Start {
     }
 
     /// What the operator's API may use.
-    fn operator(&self, data: &DataDir, reload: &Arc<Reload>) -> Operator {
+    fn operator(&self, data: &DataDir, documents: Documents, reload: &Arc<Reload>) -> Operator {
         Operator {
             health: Arc::clone(&self.health),
             queue: data.queue.clone(),
@@ -169,6 +174,9 @@ impl Start {
             clock: Arc::clone(&data.clock),
             jobs: Jobs::default(),
             audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
+            timetable: Arc::clone(&data.timetable),
+            documents,
+            watchers: Watchers::default(),
             reload: Arc::clone(reload),
         }
     }

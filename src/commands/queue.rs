@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{complain, say};
+use super::{complain, person_type, say};
 use crate::app::destinations;
 use crate::queue::OpenError;
 use crate::queue::inspect::{self, RecordSummary};
@@ -146,12 +146,4 @@ fn with_causes(error: &OpenError) -> String {
         }
         _ => text,
     }
-}
-
-fn person_type(word: &str) -> Result<PersonType, String> {
-    let words: Vec<_> = PersonType::ALL
-        .iter()
-        .map(|person_type| person_type.as_str())
-        .collect();
-    PersonType::from_word(word).ok_or_else(|| format!("must be one of {}", words.join(" ")))
 }

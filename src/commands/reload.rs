@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::operator::{self, Trouble, Whom};
-use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, complain, refuse, say};
+use super::operator::{self, Whom};
+use super::{EXIT_UNAVAILABLE, complain, say};
 use crate::admin::Complaint;
 use boxbridge_config::{Config, Problems};
 
@@ -30,11 +30,7 @@ pub struct Options {
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
     let gateway = match options.gateway.client(config) {
         Ok(gateway) => gateway,
-        Err(Trouble::Settings(problems)) => return refuse(&problems),
-        Err(Trouble::TokenFile(problem)) => {
-            complain(&problem);
-            return ExitCode::from(EXIT_CONFIG);
-        }
+        Err(unknown) => return unknown.say(),
     };
 
     operator::run(async {

@@ -23,8 +23,10 @@ use boxbridge_event::{Feed, Lane, PersonType, Sequence, Timestamp};
 
 mod look;
 mod replays;
+mod standing;
 
 pub use replays::{ReplayReport, ReplayState, ReplayTo, SendAgain, Survey};
+pub use standing::{RecordState, Standing};
 
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]

@@ -324,6 +324,17 @@ impl Link {
         lanes.of(lane).waits.values().cloned().collect()
     }
 
+    /// Why a record of this type waits in this lane, as far as it is known here.
+    pub fn why_not(&self, lane: Lane, person_type: PersonType) -> Option<String> {
+        let lanes = self.lanes.lock();
+        let state = lanes.of(lane);
+        let down = why_down(state).map(|error| format!("{} is down: {error}", self.destination));
+
+        let mut waits = state.waits.values();
+        let waits = waits.find(|waits| waits.class.person_type == person_type);
+        down.or_else(|| waits.map(Waits::sentence))
+    }
+
     /// All that does not flow, each in a sentence of its own.
     pub fn troubles(&self) -> Vec<String> {
         let lanes = self.lanes.lock();
@@ -344,14 +355,9 @@ impl Link {
 
     fn down_sentence(&self, lanes: &Lanes) -> Option<String> {
         let destination = &self.destination;
-        let why = |state: &State| match &state.condition {
-            Condition::Up => None,
-            Condition::Connecting => Some("connecting".to_owned()),
-            Condition::Down { error, .. } => Some(error.clone()),
-        };
         let down: Vec<(Lane, String)> = lanes
             .iter()
-            .filter_map(|(lane, state)| Some((lane, why(state)?)))
+            .filter_map(|(lane, state)| Some((lane, why_down(state)?)))
             .collect();
 
         match down.as_slice() {
@@ -383,4 +389,12 @@ fn are_up(lanes: &Lanes) -> bool {
     lanes
         .iter()
         .all(|(_, state)| state.condition == Condition::Up)
+}
+
+fn why_down(state: &State) -> Option<String> {
+    match &state.condition {
+        Condition::Up => None,
+        Condition::Connecting => Some("connecting".to_owned()),
+        Condition::Down { error, .. } => Some(error.clone()),
+    }
 }

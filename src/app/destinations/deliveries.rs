@@ -135,6 +135,7 @@ impl Deliveries<'_> {
         let source = DiskLog {
             cursor,
             ages: Arc::clone(&self.data.ages),
+            answers: self.data.timetable.of(&settings.name),
         };
 
         Delivery {

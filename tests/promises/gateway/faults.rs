@@ -113,6 +113,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     )));
     let clock = Arc::new(Clock::open(&Disk::default(), folder.path()));
     let source = DiskLog {
+        answers: Default::default(),
         cursor: queue.cursor("mqtt", Lane::Normal).unwrap(),
         ages: Arc::new(Ages::new(clock, queue.newest())),
     };

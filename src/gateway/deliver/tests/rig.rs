@@ -143,6 +143,7 @@ impl Rig {
     fn disk_log(&self) -> DiskLog {
         let clock = Clock::open(&Disk::default(), self.directory.path());
         DiskLog {
+            answers: Arc::default(),
             cursor: self.queue.cursor("mqtt", Lane::Normal).unwrap(),
             ages: Arc::new(Ages::new(Arc::new(clock), self.queue.newest())),
         }
