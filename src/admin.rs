@@ -79,6 +79,7 @@ impl Admin {
 
     /// From now on the whole API is answered.
     pub fn opened(&self, operator: Operator) {
+        operator.take_up_jobs();
         let _ = self.api.operator.set(Arc::new(operator));
     }
 }

@@ -7,6 +7,7 @@ mod deliver;
 mod documents;
 pub mod kept;
 mod render;
+mod replays;
 mod timetable;
 
 pub use accept::{Gateway, Workers};
@@ -17,4 +18,5 @@ pub use deliver::{
 };
 pub use documents::Documents;
 pub use render::{Render, ToBus, ToStore};
+pub use replays::{NotReplayed, Plan, Replays, Wanted};
 pub use timetable::{Answered, Column, Ending, Timetable};

@@ -17,6 +17,7 @@ use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
 use crate::app::Reload;
+use crate::gateway::Replays;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::gateway::{Documents, Timetable};
 use crate::queue::Queue;
@@ -28,6 +29,7 @@ mod endpoint;
 mod events;
 mod jobs;
 mod reload;
+mod replays;
 mod status;
 
 pub(super) use endpoint::Endpoint;
@@ -64,6 +66,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         events::endpoints(),
         destinations::endpoints(),
         jobs::endpoints(),
+        replays::endpoints(),
         reload::endpoints(),
     ]
     .into_iter()
@@ -106,6 +109,16 @@ async fn not_that_method(request: Request) -> Complaint {
 }
 
 impl Operator {
+    /// Replays by the settings that hold now.
+    pub(super) fn replays(&self) -> Arc<Replays> {
+        Arc::new(Replays::new(&self.reload.config(), self.queue.clone()))
+    }
+
+    /// Goes on with the jobs that were under way when the process ended.
+    pub(super) fn take_up_jobs(&self) {
+        replays::take_up(self);
+    }
+
     /// Writes down what somebody is about to do. Where that cannot be, it is not to be done.
     pub async fn note(&self, caller: &Caller, act: Act) -> Result<(), Complaint> {
         let (audit, caller) = (Arc::clone(&self.audit), caller.clone());

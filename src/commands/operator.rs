@@ -20,9 +20,11 @@ use boxbridge_config::{Config, Problems, Secret};
 
 mod address;
 mod exchange;
+mod follow;
 
 pub use address::AdminAddress;
 pub use exchange::NoAnswer;
+pub use follow::follow;
 
 /// For what is only looked up. A container's health check allows a few seconds for the whole command.
 pub const PATIENCE: Duration = Duration::from_secs(2);

@@ -98,10 +98,23 @@ pub fn normalize_outlined<'a>(
     match trimmed(body).first() {
         Some(b'[') => many(body, context, None),
         Some(b'"') => match reading::array_in(body, context)? {
-            Some(array) => many(&array, context, Some(WarningCode::TypeUnexpected)),
+            Some(array) => {
+                many(&array, context, Some(WarningCode::TypeUnexpected)).map_err(in_a_text)
+            }
             None => reading::event(body, outline, context).map(Batch::One),
         },
         _ => reading::event(body, outline, context).map(Batch::One),
+    }
+}
+
+/// A body that is a JSON text is JSON, whatever the text holds.
+fn in_a_text(refusal: Refusal) -> Refusal {
+    match refusal.code {
+        Code::JsonInvalid => Refusal::new(
+            Code::EventUnrecognized,
+            format!("a text that holds no array: {}", refusal.message),
+        ),
+        _ => refusal,
     }
 }
 

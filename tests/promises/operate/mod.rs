@@ -5,5 +5,6 @@ mod demo;
 mod manners;
 mod operator;
 mod reload;
+mod replay;
 mod status;
 mod watch;
