@@ -14,7 +14,7 @@ pub use accept::{Gateway, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{
-    Backlog, Delivery, DiskLog, Fetches, Records, Terms, Unplaced, deliver, window_of,
+    Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Terms, Unplaced, deliver, window_of,
 };
 pub use documents::Documents;
 pub use render::{Render, ToBus, ToStore};

@@ -19,9 +19,11 @@ use boxbridge_event::Timestamp;
 
 mod deliveries;
 pub mod picture_store;
+mod threads;
 
 pub use deliveries::keep_delivering;
-pub(super) use deliveries::{Delivered, Deliveries};
+pub(super) use deliveries::{Common, Delivered, Deliveries};
+pub(super) use threads::LaneThreads;
 
 /// A destination that can be connected to.
 pub(super) struct Made<'a> {

@@ -7,11 +7,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::App;
 use super::data_dir::{self, DataDir};
-use super::destinations::{Delivered, Deliveries, Made, Maker, picture_store};
+use super::destinations::{Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store};
 use super::embedded_broker::{self, EmbeddedBroker};
 use super::listen::{self, Shares};
 use super::reload::{self, Reload};
@@ -96,9 +97,10 @@ impl Start {
         let locations = picture_store::locations(config, &data.disk, &queue);
         let maker = self.maker(&data, running);
         let made = maker.all(config)?;
+        let threads = LaneThreads::start().context("cannot start threads")?;
 
         // From here on nothing fails.
-        let destinations = self.deliver(made, &locations, &data, running);
+        let destinations = self.deliver(made, &locations, &data, threads, running);
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
         let documents = Documents {
             gateway: Arc::clone(&gateway),
@@ -185,6 +187,7 @@ impl Start {
         made: Vec<Made<'_>>,
         locations: &PictureLocations,
         data: &DataDir,
+        threads: LaneThreads,
         running: &mut Running,
     ) -> Vec<Delivered> {
         running.stores = made.iter().filter_map(Made::store).collect();
@@ -194,9 +197,14 @@ impl Start {
             locations,
             tasks: &running.deliveries,
         };
+        let common = Common {
+            threads: running.threads.insert(threads),
+            events: Arc::default(),
+        };
+
         let destinations: Vec<_> = made
             .into_iter()
-            .map(|destination| deliveries.start(destination))
+            .map(|destination| deliveries.start(destination, &common))
             .collect();
         if let Some(embedded) = &running.embedded {
             embedded.look_after(&data.queue, &running.deliveries);

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::App;
+use super::destinations::LaneThreads;
 use super::embedded_broker::EmbeddedBroker;
 use super::tasks::Tasks;
 use super::upkeep;
@@ -34,6 +35,7 @@ pub(super) struct Running {
     pub embedded: Option<EmbeddedBroker>,
     /// What they have written may not be synced yet.
     pub stores: Vec<Arc<Store>>,
+    pub threads: Option<LaneThreads>,
     pub deliveries: Tasks,
     pub ingest: Tasks,
     /// Bodies that have arrived and are being made durable.

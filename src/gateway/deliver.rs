@@ -15,6 +15,7 @@ mod backlog;
 mod exchange;
 mod message;
 mod notices;
+mod parsed;
 mod pictures;
 mod records;
 mod set_aside;
@@ -30,6 +31,7 @@ use crate::send::{ConnectError, Destination, Session};
 use boxbridge_event::{Lane, Timestamp};
 
 pub use backlog::{Backlog, window_of};
+pub use parsed::ParsedEvents;
 pub use pictures::Fetches;
 pub use records::{DiskLog, Records};
 pub use set_aside::Unplaced;
@@ -47,6 +49,8 @@ pub struct Delivery<D, R, S> {
     pub destination: Arc<D>,
     pub render: R,
     pub backlog: Backlog<S>,
+    /// One for all deliveries.
+    pub events: Arc<ParsedEvents>,
     /// What the store has settled; `None` for the store itself.
     pub verdicts: Option<Verdicts>,
     pub aside: Arc<Aside>,

@@ -23,6 +23,7 @@ mod failure;
 mod in_flight;
 mod known_topics;
 mod probe;
+mod producer;
 mod record;
 mod report;
 mod session;

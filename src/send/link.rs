@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::window::{ByTopicClass, Extent, HeldBack, TopicClass};
-use crate::metrics;
+use crate::metrics::{self, Lags};
 use boxbridge_event::{ByLane, Lane, PersonType, Timestamp};
 
 mod outage;
@@ -27,6 +27,8 @@ pub const PROVEN: Duration = Duration::from_secs(1);
 /// One destination's connections.
 pub struct Link {
     pub destination: Arc<str>,
+    /// How long its events took.
+    pub lags: Lags,
     kind: &'static str,
     lanes: Mutex<Lanes>,
     /// Ends a lane's pause before its next attempt.
@@ -106,7 +108,7 @@ impl Link {
     /// `kind` is the name that messages of its kind call it by.
     pub fn new(destination: impl Into<Arc<str>>, kind: &'static str) -> Link {
         let destination = destination.into();
-        metrics::destination_exists(&destination, kind);
+        let lags = metrics::destination_exists(&destination, kind);
         let state = |_| State {
             condition: Condition::Connecting,
             has_connected: false,
@@ -118,6 +120,7 @@ impl Link {
         };
         Link {
             destination,
+            lags,
             kind,
             lanes: Mutex::new(ByLane::new(state)),
             wake: ByLane::default(),

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Made, Maker, kafka, picture_store};
+use super::{Client, LaneThreads, Made, Maker, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::gateway::{
-    Backlog, Delivery, DiskLog, Fetches, Records, Render, Terms, ToBus, ToStore, Unplaced, deliver,
-    window_of,
+    Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Render, Terms, ToBus, ToStore,
+    Unplaced, deliver, window_of,
 };
 use crate::normalize;
 use crate::queue::Cursor;
@@ -33,6 +33,12 @@ pub(in crate::app) struct Deliveries<'a> {
     pub data: &'a DataDir,
     pub locations: &'a PictureLocations,
     pub tasks: &'a Tasks,
+}
+
+/// What the loops of all destinations share.
+pub(in crate::app) struct Common<'a> {
+    pub threads: &'a LaneThreads,
+    pub events: Arc<ParsedEvents>,
 }
 
 /// A destination that is delivered to.
@@ -56,7 +62,7 @@ pub type Told<D, R> = watch::Receiver<Option<Arc<Terms<D, R>>>>;
 
 impl Deliveries<'_> {
     /// Delivers to this destination from now on; the link shows how it fares.
-    pub fn start(&self, Made { settings, client }: Made<'_>) -> Delivered {
+    pub fn start(&self, Made { settings, client }: Made<'_>, common: &Common<'_>) -> Delivered {
         let router = self.router(settings);
         let kind = settings.kind.name().as_str();
         let link = Arc::new(Link::new(Arc::clone(&settings.name), kind));
@@ -66,15 +72,15 @@ impl Deliveries<'_> {
                 picture_store::keep_synced(&settings.name, &store, &self.data.queue, self.tasks);
                 picture_store::keep_clean(&store, &self.data.clock, self.tasks);
                 let destination = Arc::clone(&store);
-                let told = self.loops(settings, destination, &ToStore(router), &link);
+                let told = self.loops(settings, destination, &ToStore(router), &link, common);
                 Loops::Store(store, told)
             }
             Client::Mqtt(mqtt) => {
-                Loops::Mqtt(self.loops(settings, mqtt, &ToBus::mqtt(router), &link))
+                Loops::Mqtt(self.loops(settings, mqtt, &ToBus::mqtt(router), &link, common))
             }
             Client::Kafka(kafka) => {
                 let first = Arc::clone(&kafka);
-                let told = self.loops(settings, kafka, &ToBus::kafka(router), &link);
+                let told = self.loops(settings, kafka, &ToBus::kafka(router), &link, common);
                 Loops::Kafka(first, told)
             }
         };
@@ -94,6 +100,7 @@ impl Deliveries<'_> {
         destination: Arc<D>,
         render: &R,
         link: &Arc<Link>,
+        common: &Common<'_>,
     ) -> Tell<D, R>
     where
         D: Destination,
@@ -106,12 +113,13 @@ impl Deliveries<'_> {
                 continue;
             };
             let destination = Arc::clone(&destination);
-            let delivery =
-                self.delivery(settings, lane, cursor, (destination, render.clone(), link));
+            let parts = (destination, render.clone(), link);
+            let delivery = self.delivery(settings, lane, cursor, parts, common);
             let stop = self.tasks.stop.clone();
+            let delivering = keep_delivering(delivery, told.clone(), stop);
             self.tasks
                 .tracker
-                .spawn(keep_delivering(delivery, told.clone(), stop));
+                .spawn_on(delivering, common.threads.of(lane));
         }
         tell
     }
@@ -122,6 +130,7 @@ impl Deliveries<'_> {
         lane: Lane,
         cursor: Cursor,
         (destination, render, link): (Arc<D>, R, &Arc<Link>),
+        common: &Common<'_>,
     ) -> Delivery<D, R, DiskLog> {
         let send = &self.config.send;
         let source = DiskLog {
@@ -135,6 +144,7 @@ impl Deliveries<'_> {
             destination,
             backlog: Backlog::new(source, send, render.poison()),
             render,
+            events: Arc::clone(&common.events),
             verdicts: settings.is_bus().then(|| self.data.queue.verdicts(lane)),
             aside: Arc::clone(&self.data.aside),
             unplaced: Unplaced::default(),

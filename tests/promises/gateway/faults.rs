@@ -126,6 +126,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         }),
         backlog: Backlog::new(source, &config.send, render.poison()),
         render,
+        events: Arc::default(),
         verdicts: None,
         aside: Arc::new(
             Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap(),

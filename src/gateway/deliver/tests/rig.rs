@@ -161,6 +161,7 @@ impl Rig {
             destination: Arc::new(Arc::clone(&self.moody)),
             backlog: Backlog::new(source, &settings, render.poison()),
             render,
+            events: Arc::default(),
             verdicts: None,
             aside: Arc::new(Aside::open(&disk, folder, self.queue.epoch(), 1 << 20).unwrap()),
             unplaced: Unplaced::default(),
