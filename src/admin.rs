@@ -4,20 +4,25 @@
 //! (`access`).
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::ingest::port::{self, Deadlines, NewConnection, Places, Port};
+use crate::ingest::port::{self, Deadlines, InService, NewConnection, Places, Port};
 use boxbridge_event::ShareKey;
 
 mod access;
@@ -28,10 +33,11 @@ mod health;
 mod jobs;
 mod openapi;
 pub mod snapshot;
+pub mod trace;
 
 pub use access::{Access, Caller};
 pub use answer::Complaint;
-pub use api::Operator;
+pub use api::{Operator, Watchers};
 pub use audit::{Act, Audit};
 pub use health::{Health, Phase};
 pub use jobs::{Job, JobKind, JobReport, JobRunning, JobState, Jobs};
@@ -73,6 +79,7 @@ impl Admin {
 
     /// From now on the whole API is answered.
     pub fn opened(&self, operator: Operator) {
+        operator.take_up_jobs();
         let _ = self.api.operator.set(Arc::new(operator));
     }
 }
@@ -101,8 +108,14 @@ impl Port for Admin {
                 let (router, in_service) = (self.router.clone(), in_service.begin());
                 async move {
                     let answer = router.oneshot(request).await;
-                    drop(in_service);
-                    answer
+                    answer.map(|answer| {
+                        answer.map(|body| {
+                            Body::new(ServedBody {
+                                body,
+                                _in_service: in_service,
+                            })
+                        })
+                    })
                 }
             });
 
@@ -127,6 +140,32 @@ impl Port for Admin {
             stream,
             "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
         );
+    }
+}
+
+/// An answer's body: a request is in service until it ends, also where it comes bit by bit.
+struct ServedBody {
+    body: Body,
+    _in_service: InService,
+}
+
+impl hyper::body::Body for ServedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

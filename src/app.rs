@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::admin::Health;
 use crate::queue::Queue;
-use boxbridge_config::Config;
 
 mod data_dir;
 pub mod destinations;
@@ -16,6 +15,7 @@ pub mod embedded_broker;
 mod listen;
 mod logging;
 mod process;
+mod reload;
 mod service_manager;
 mod start;
 mod stop;
@@ -26,6 +26,7 @@ pub use data_dir::instance;
 pub use destinations::keep_delivering;
 pub use logging::start as start_logging;
 pub use process::run;
+pub use reload::{NotTaken, Reload, Taken};
 pub use service_manager::Held;
 
 use stop::Running;
@@ -34,7 +35,7 @@ use stop::Running;
 pub struct App {
     pub ingest_address: SocketAddr,
     pub admin_address: SocketAddr,
-    config: Arc<Config>,
+    reload: Arc<Reload>,
     health: Arc<Health>,
     queue: Queue,
     running: Running,

@@ -5,12 +5,20 @@ mod ages;
 mod count;
 mod deliver;
 pub mod devices;
+mod documents;
 pub mod kept;
 mod render;
+mod replays;
+mod timetable;
 
 pub use accept::{Gateway, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
-pub use deliver::{Backlog, Delivery, DiskLog, Fetches, Records, Unplaced, deliver};
+pub use deliver::{
+    Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Terms, Unplaced, deliver, window_of,
+};
 pub use devices::Devices;
+pub use documents::Documents;
 pub use render::{Render, ToBus, ToStore};
+pub use replays::{NotReplayed, Plan, Replays, Wanted};
+pub use timetable::{Answered, Column, Ending, Timetable};

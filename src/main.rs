@@ -50,6 +50,12 @@ enum Command {
     Devices(commands::devices::Options),
     /// One screen of a running gateway; --watch keeps it up to date
     Status(commands::status::Options),
+    /// What consumers get now, in the terminal; the last 100 first
+    Tap(commands::events::tap::Options),
+    /// The way of one event: accepted when, delivered where, or why not
+    Trace(commands::events::trace::Options),
+    /// Have a running gateway read its settings again
+    Reload(commands::reload::Options),
     Simulate(boxbridge_proof::simulate::Options),
     Reconcile(boxbridge_proof::reconcile::Options),
     /// Print the contracts: what leaves (event), what can be set (config), the operator's API (openapi)
@@ -110,6 +116,9 @@ fn main() -> ExitCode {
             |config| commands::devices::run(&options, &config),
         ),
         Some(Command::Status(options)) => commands::status::run(&options, config),
+        Some(Command::Tap(options)) => commands::events::tap::run(&options, config),
+        Some(Command::Trace(options)) => commands::events::trace::run(&options, config),
+        Some(Command::Reload(options)) => commands::reload::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
         Some(Command::Demo(options)) => report(commands::demo::run(options, layers.flags)),
         Some(Command::Simulate(options)) => report(commands::proof::simulate(options)),

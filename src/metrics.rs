@@ -10,7 +10,8 @@ use metrics::{counter, gauge, histogram};
 
 use boxbridge_config::Config;
 use boxbridge_event::{
-    Code, DeviceState, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode,
+    ByLane, ByType, Code, DeviceState, Feed, Lane, PersonType, PictureKind, PictureState,
+    WarningCode,
 };
 
 mod counts;
@@ -74,16 +75,42 @@ pub fn limits(config: &Config) {
     gauge!(ASIDE_MAX).set(config.queue.aside_max_bytes as f64);
 }
 
+/// Which settings hold, and whether newer ones were refused.
+pub fn config(generation: u64, is_refused: bool) {
+    gauge!(CONFIG_GENERATION).set(generation as f64);
+    gauge!(CONFIG_RELOAD_FAILED).set(f64::from(u8::from(is_refused)));
+}
+
 /// The label values of one destination, so that its rates start at zero.
-pub fn destination_exists(destination: &Arc<str>, kind: &'static str) {
+pub fn destination_exists(destination: &Arc<str>, kind: &'static str) -> Lags {
     gauge!(DESTINATION, "destination" => Arc::clone(destination), "kind" => kind).set(1.0);
     for lane in Lane::ALL {
-        for person_type in PersonType::ALL {
-            let _ = histogram!(LAG, "destination" => Arc::clone(destination), "lane" => lane.as_str(), "person_type" => person_type.as_str());
-        }
         paused(destination, *lane, 0);
     }
     up(destination, false);
+    Lags::of(destination)
+}
+
+/// How long one destination's events took, from received to acknowledged. Held, since looking one up costs more than counting in it.
+pub struct Lags {
+    destination: Arc<str>,
+    of_lanes: ByLane<ByType<metrics::Histogram>>,
+}
+
+impl Lags {
+    fn of(destination: &Arc<str>) -> Lags {
+        let of = |lane: Lane, person_type: PersonType| histogram!(LAG, "destination" => Arc::clone(destination), "lane" => lane.as_str(), "person_type" => person_type.as_str());
+        Lags {
+            destination: Arc::clone(destination),
+            of_lanes: ByLane::new(|lane| ByType::new(|person_type| of(lane, person_type))),
+        }
+    }
+
+    pub fn record(&self, lane: Lane, person_type: PersonType, took: Duration) {
+        let of_lane = self.of_lanes.of(lane);
+        of_lane.of(person_type).record(took.as_secs_f64());
+        COUNTS.add_lag(&self.destination, lane, took);
+    }
 }
 
 fn events(feed: &'static str, outcome: Outcome, count: u64) {
@@ -183,12 +210,6 @@ pub fn queue_synced(took: Duration) {
 
 pub fn queue_rotten(records: u64) {
     counter!(ROTTEN).increment(records);
-}
-
-pub fn lag(destination: &Arc<str>, lane: Lane, person_type: PersonType, took: Duration) {
-    histogram!(LAG, "destination" => Arc::clone(destination), "lane" => lane.as_str(), "person_type" => person_type.as_str())
-        .record(took.as_secs_f64());
-    COUNTS.add_lag(destination, lane, took);
 }
 
 pub fn up(destination: &Arc<str>, up: bool) {

@@ -1,7 +1,7 @@
 //! What stands under `/api`: the router over all endpoints, and what their handlers may use.
 //!
 //! One file a noun beneath it; each declares its endpoints beside their handlers, and both the router and the OpenAPI document are made of
-//! these declarations. Promises: whoever asks passes `access` first, also for a path that is none. What changes something is in the audit log
+//! these declarations. Promises: who asks passes `access` first, also for a path that is none. What changes something is in the audit log
 //! before it is done. Deliberately does no work: the owner of the thing does.
 
 use std::sync::{Arc, OnceLock};
@@ -16,8 +16,10 @@ use super::answer::Complaint;
 use super::audit::{Act, Audit};
 use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
-use crate::gateway::Devices;
+use crate::app::Reload;
 use crate::gateway::kept::{Aside, Quarantine};
+use crate::gateway::{Devices, Replays};
+use crate::gateway::{Documents, Timetable};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 use crate::system::fault::Fault;
@@ -25,10 +27,14 @@ use crate::system::fault::Fault;
 mod destinations;
 mod devices;
 mod endpoint;
+mod events;
 mod jobs;
+mod reload;
+mod replays;
 mod status;
 
 pub(super) use endpoint::Endpoint;
+pub use events::Watchers;
 
 /// Everything that a handler may use, once the queue is open.
 pub struct Operator {
@@ -40,6 +46,11 @@ pub struct Operator {
     pub devices: Arc<Devices>,
     pub jobs: Jobs,
     pub audit: Arc<Audit>,
+    pub timetable: Arc<Timetable>,
+    pub documents: Documents,
+    /// Who looks on while events come.
+    pub watchers: Watchers,
+    pub reload: Arc<Reload>,
 }
 
 /// What all handlers share.
@@ -54,9 +65,12 @@ pub(super) struct Api {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         status::endpoints(),
+        events::endpoints(),
         destinations::endpoints(),
         devices::endpoints(),
         jobs::endpoints(),
+        replays::endpoints(),
+        reload::endpoints(),
     ]
     .into_iter()
     .flatten()
@@ -98,6 +112,16 @@ async fn not_that_method(request: Request) -> Complaint {
 }
 
 impl Operator {
+    /// Replays by the settings that hold now.
+    pub(super) fn replays(&self) -> Arc<Replays> {
+        Arc::new(Replays::new(&self.reload.config(), self.queue.clone()))
+    }
+
+    /// Goes on with the jobs that were under way when the process ended.
+    pub(super) fn take_up_jobs(&self) {
+        replays::take_up(self);
+    }
+
     /// Writes down what somebody is about to do. Where that cannot be, it is not to be done.
     pub async fn note(&self, caller: &Caller, act: Act) -> Result<(), Complaint> {
         let (audit, caller) = (Arc::clone(&self.audit), caller.clone());

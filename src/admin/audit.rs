@@ -2,7 +2,7 @@
 //!
 //! Promises: when [`Audit::note`] returns, the line is on disk; where it fails, nothing is to be done. Room for the next lines is kept in a
 //! file beside it and given up when the disk is full, so an operator can act then. Four files of 16 MiB at most. Deliberately names
-//! nobody: whoever notes an identity notes its hash.
+//! nobody: who notes an identity notes its hash.
 
 use std::io;
 use std::net::IpAddr;

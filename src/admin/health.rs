@@ -41,8 +41,15 @@ struct Parts {
     links: Vec<Arc<Link>>,
     clock: Arc<Clock>,
     devices: Arc<Devices>,
-    /// What an operator should know at any time.
+    settings: Mutex<Settings>,
+}
+
+/// What people should know of the settings at any time.
+struct Settings {
+    /// Those that hold may surprise.
     notes: Vec<String>,
+    /// Newer ones do not hold.
+    refused: Option<String>,
 }
 
 impl Health {
@@ -68,8 +75,28 @@ impl Health {
             links,
             clock,
             devices,
-            notes,
+            settings: Mutex::new(Settings {
+                notes,
+                refused: None,
+            }),
         });
+    }
+
+    /// Other settings hold now.
+    pub fn settings_taken(&self, notes: Vec<String>) {
+        if let Some(parts) = self.parts.get() {
+            *parts.settings.lock() = Settings {
+                notes,
+                refused: None,
+            };
+        }
+    }
+
+    /// The settings were read again and are not taken, and why.
+    pub fn settings_refused(&self, why: String) {
+        if let Some(parts) = self.parts.get() {
+            parts.settings.lock().refused = Some(why);
+        }
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -114,6 +141,7 @@ impl Health {
         reasons.extend(self.links().iter().flat_map(|link| link.troubles()));
         reasons.extend(queue.iter().flat_map(|queue| replaying(queue)));
         reasons.extend(self.devices().and_then(Devices::silence));
+        reasons.extend(self.refused_settings());
         (is_ready, reasons)
     }
 
@@ -175,8 +203,14 @@ impl Health {
             .map_or(Duration::ZERO, |parts| parts.clock.age(time))
     }
 
-    pub(super) fn notes(&self) -> &[String] {
-        self.parts.get().map_or(&[], |parts| &parts.notes)
+    pub(super) fn notes(&self) -> Vec<String> {
+        let parts = self.parts.get();
+        parts.map_or_else(Vec::new, |parts| parts.settings.lock().notes.clone())
+    }
+
+    fn refused_settings(&self) -> Option<String> {
+        let refused = self.parts.get()?.settings.lock().refused.clone()?;
+        Some(format!("the settings were not taken: {refused}"))
     }
 }
 

@@ -131,7 +131,7 @@ impl Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready,
             reasons,
-            notes: self.notes().to_vec(),
+            notes: self.notes(),
             events: events(),
             status_reports: COUNTS.status_reports.get(),
             refusals: COUNTS.refusals(),

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::destinations;
 use crate::gateway::kept::{Aside, Quarantine};
-use crate::gateway::{Ages, Devices, ReceivedCounts};
+use crate::gateway::{Ages, Devices, ReceivedCounts, Timetable};
 use crate::queue::{self, Queue};
 use crate::send::board::Board;
 use crate::system::clock::Clock;
@@ -21,7 +21,8 @@ use boxbridge_config::Config;
 /// A client id of MQTT 3.1.1 has 23 characters at most, and `boxbridge-` stands before this.
 const INSTANCE_CHARACTERS: usize = 12;
 
-/// Everything that is open in `data_dir`.
+/// Everything that is open in `data_dir`. Clones are the same.
+#[derive(Clone)]
 pub(super) struct DataDir {
     pub disk: Disk,
     pub queue: Queue,
@@ -29,6 +30,7 @@ pub(super) struct DataDir {
     pub instance: String,
     pub clock: Arc<Clock>,
     pub ages: Arc<Ages>,
+    pub timetable: Arc<Timetable>,
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
     pub received: Arc<ReceivedCounts>,
@@ -73,6 +75,7 @@ impl DataDir {
             instance,
             clock,
             ages,
+            timetable: Arc::default(),
             aside: Arc::new(aside),
             quarantine: Arc::new(quarantine),
             received: Arc::new(received),

@@ -7,22 +7,24 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::data_dir::DataDir;
-use super::embedded_broker::EmbeddedBroker;
 use crate::normalize;
 use crate::route::Router;
+use crate::send::embedded::Entrance;
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{GatewayIdentity, Mqtt};
 use crate::send::store::Store;
+use crate::system::disk::Disk;
 use boxbridge_config::{Config, Kind, Routes};
 use boxbridge_event::Timestamp;
 
 mod announcements;
 mod deliveries;
 pub mod picture_store;
+mod threads;
 
-pub(super) use deliveries::Deliveries;
 pub use deliveries::keep_delivering;
+pub(super) use deliveries::{Common, Delivered, Deliveries};
+pub(super) use threads::LaneThreads;
 
 /// A destination that can be connected to.
 pub(super) struct Made<'a> {
@@ -53,62 +55,68 @@ pub fn names(config: &Config) -> Vec<Arc<str>> {
         .collect()
 }
 
-/// Makes all of them, or says why one cannot be.
-pub(super) fn make<'a>(
-    config: &'a Config,
-    data: &DataDir,
-    embedded: Option<&EmbeddedBroker>,
-) -> anyhow::Result<Vec<Made<'a>>> {
-    let mut all = Vec::new();
-    for settings in &config.send.destinations {
-        let client = client(config, settings, data, embedded)?;
-        all.extend(client.map(|client| Made { settings, client }));
+/// What a destination is made with besides its settings; the same from the start of this process to its end.
+pub(super) struct Maker {
+    pub disk: Disk,
+    /// See [`super::instance`].
+    pub instance: String,
+    pub started: Timestamp,
+    /// Of the broker in this process, if it runs.
+    pub entrance: Option<Entrance>,
+}
+
+impl Maker {
+    /// Makes all of them, or says why one cannot be.
+    pub fn all<'a>(&self, config: &'a Config) -> anyhow::Result<Vec<Made<'a>>> {
+        let mut all = Vec::new();
+        for settings in &config.send.destinations {
+            all.extend(self.one(config, settings)?);
+        }
+        Ok(all)
     }
-    Ok(all)
-}
 
-/// `None` for an MQTT destination that names no broker while none runs in this process.
-fn client(
-    config: &Config,
-    settings: &boxbridge_config::Destination,
-    data: &DataDir,
-    embedded: Option<&EmbeddedBroker>,
-) -> anyhow::Result<Option<Client>> {
-    let client = match &settings.kind {
-        Kind::Store(of_store) => {
-            let store = Store::on(data.disk.clone(), of_store.clone());
-            Some(Client::Store(Arc::new(store)))
-        }
-        Kind::Kafka(of_kafka) => {
-            let kafka = kafka(config, of_kafka, &settings.routes);
-            Some(Client::Kafka(Arc::new(kafka)))
-        }
-        Kind::Mqtt(of_mqtt) => {
-            let of_mqtt = reached(of_mqtt, embedded);
-            mqtt(config, &settings.name, of_mqtt, &data.instance)
-                .with_context(|| format!("send.{}", settings.name))?
-                .map(|mqtt| Client::Mqtt(Arc::new(mqtt)))
-        }
-    };
-    Ok(client)
-}
+    /// `None` for an MQTT destination that names no broker while none runs in this process.
+    pub fn one<'a>(
+        &self,
+        config: &'a Config,
+        settings: &'a boxbridge_config::Destination,
+    ) -> anyhow::Result<Option<Made<'a>>> {
+        let client = match &settings.kind {
+            Kind::Store(of_store) => {
+                let store = Store::on(self.disk.clone(), of_store.clone());
+                Some(Client::Store(Arc::new(store)))
+            }
+            Kind::Kafka(of_kafka) => {
+                let kafka = kafka(config, of_kafka, &settings.routes);
+                Some(Client::Kafka(Arc::new(kafka)))
+            }
+            Kind::Mqtt(of_mqtt) => {
+                let of_mqtt = self.reached(of_mqtt);
+                let (name, by) = (&settings.name, (&*self.instance, self.started));
+                mqtt(config, name, of_mqtt, by)
+                    .with_context(|| format!("send.{name}"))?
+                    .map(|mqtt| Client::Mqtt(Arc::new(mqtt)))
+            }
+        };
 
-fn reached(
-    settings: &boxbridge_config::Mqtt,
-    embedded: Option<&EmbeddedBroker>,
-) -> boxbridge_config::Mqtt {
-    match embedded {
-        Some(embedded) => embedded.reached_by(settings.clone()),
-        None => settings.clone(),
+        Ok(client.map(|client| Made { settings, client }))
+    }
+
+    /// Settings that name no broker get the one in this process.
+    fn reached(&self, settings: &boxbridge_config::Mqtt) -> boxbridge_config::Mqtt {
+        match (&settings.broker, &self.entrance) {
+            (None, Some(entrance)) => entrance.of(settings.clone()),
+            _ => settings.clone(),
+        }
     }
 }
 
-/// The broker of these settings; `None` if they name none outside this process.
+/// The broker of these settings, for the gateway of this instance that started then; `None` if they name none outside this process.
 pub fn mqtt(
     config: &Config,
     name: &Arc<str>,
     settings: boxbridge_config::Mqtt,
-    instance: &str,
+    (instance, started): (&str, Timestamp),
 ) -> anyhow::Result<Option<Mqtt>> {
     let Some(broker) = settings.broker.clone() else {
         return Ok(None);
@@ -119,7 +127,7 @@ pub fn mqtt(
         site: config.site.clone(),
         gateway: config.gateway.clone(),
         instance: instance.to_owned(),
-        started: Timestamp::now(),
+        started,
     };
     Ok(Some(Mqtt::new(settings, broker, &config.send, identity)?))
 }

@@ -16,9 +16,9 @@ use super::listen::cannot_listen;
 use super::tasks::Tasks;
 use crate::metrics;
 use crate::queue::Queue;
-use crate::send::embedded::{Embedded, StartError};
+use crate::send::embedded::{Embedded, Entrance, StartError};
 use crate::system::disk::Disk;
-use boxbridge_config::{Config, Mqtt};
+use boxbridge_config::Config;
 
 /// So much is published again.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
@@ -76,12 +76,8 @@ pub fn listening(
 }
 
 impl EmbeddedBroker {
-    /// Settings that name no broker get this one.
-    pub fn reached_by(&self, settings: Mqtt) -> Mqtt {
-        match &settings.broker {
-            None => self.broker.reached_by(settings),
-            Some(_) => settings,
-        }
+    pub fn entrance(&self) -> Entrance {
+        self.broker.entrance()
     }
 
     pub fn look_after(&self, queue: &Queue, tasks: &Tasks) {

@@ -4,11 +4,12 @@
 //! daemons are commonly sent ends it. Deliberately builds nothing: that is [`App::start`].
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{App, Held, logging, service_manager};
+use super::{App, Held, Reload, logging, service_manager};
 use crate::{commands, metrics};
 use boxbridge_config::Config;
 
@@ -17,7 +18,7 @@ const EXIT_POISONED: u8 = 74;
 /// signal(7) on every architecture we run on.
 const SIGXFSZ: i32 = 25;
 
-/// The whole process: until SIGTERM or SIGINT, or until the disk fails. SIGHUP ends nothing.
+/// The whole process: until SIGTERM or SIGINT, or until the disk fails. SIGHUP reads the settings again.
 pub fn run(config: Config) -> ExitCode {
     let held = Held::take();
     logging::start(&config.log);
@@ -55,17 +56,17 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
     service_manager::ready();
 
     tokio::select! {
-        name = signals.stop() => tracing::info!("{name}: draining"),
+        name = signals.stop(&app.reload) => tracing::info!("{name}: draining"),
         () = app.queue.poisoned() => {
             tracing::error!("the log cannot be trusted any more: nothing is accepted; start again to verify what the disk holds");
             return Ok(ExitCode::from(EXIT_POISONED));
         }
     }
 
-    let queue = app.queue.clone();
+    let (queue, reload) = (app.queue.clone(), Arc::clone(&app.reload));
     tokio::select! {
         () = app.stop() => {}
-        _ = signals.stop() => queue.shutdown().await,
+        _ = signals.stop(&reload) => queue.shutdown().await,
     }
 
     if queue.status().is_poisoned {
@@ -82,7 +83,7 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Rotated logs and closed terminals send it: it must not end the process in the middle of its answers.
+    /// Operators and the service manager send it to have settings read again; rotated logs and closed terminals send it as well.
     hangup: Signal,
     /// Taken over, so that a file-size limit is an error of the write (EFBIG: the disk counts as full).
     _file_size: Signal,
@@ -99,15 +100,13 @@ impl Signals {
         })
     }
 
-    /// Returns with the name of the next signal that ends the process.
-    async fn stop(&mut self) -> &'static str {
+    /// Returns with the name of the next signal that ends the process. A hangup reads the settings again.
+    async fn stop(&mut self, reload: &Arc<Reload>) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "interrupt",
-                _ = self.hangup.recv() => tracing::warn!(
-                    "SIGHUP changes nothing: settings are read at the start; restart to read them again"
-                ),
+                _ = self.hangup.recv() => drop(reload.now("SIGHUP").await),
             }
         }
     }

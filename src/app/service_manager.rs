@@ -29,6 +29,13 @@ pub fn ready() {
     tell("READY=1", &[]);
 }
 
+/// Settings are read again; [`ready`] says when that is over.
+pub fn reloading() {
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let microseconds = uptime.tv_sec * 1_000_000 + uptime.tv_nsec / 1_000;
+    tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"), &[]);
+}
+
 /// What the manager held while no process of ours was there.
 #[derive(Default)]
 pub struct Held(Vec<TcpListener>);

@@ -7,25 +7,29 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::App;
 use super::data_dir::{self, DataDir};
-use super::destinations::{self, Deliveries, Made, picture_store};
+use super::destinations::{Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store};
+use super::embedded_broker::{self, EmbeddedBroker};
 use super::listen::{self, Shares};
+use super::reload::{self, Reload};
 use super::service_manager::Held;
 use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
-use super::{App, embedded_broker};
-use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase};
-use crate::gateway::{Counter, Gateway, Workers};
+use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
+use crate::gateway::{Counter, Documents, Gateway, Workers};
 use crate::ingest::{Listener, Service};
 use crate::metrics;
 use crate::normalize;
 use crate::queue::Queue;
 use crate::route::{PictureLocations, Router};
 use crate::system::disk::Disk;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Current};
+use boxbridge_event::{Lane, Timestamp};
 
 impl App {
     /// Everything running and accepting, or why it cannot be.
@@ -41,6 +45,7 @@ impl App {
         let access = Access::new(config.admin.tokens.as_deref());
         let start = Start {
             config: Arc::new(config),
+            started: Timestamp::now(),
             shares,
             health: Health::new(metrics),
             access,
@@ -59,6 +64,7 @@ impl App {
 /// What every step is told.
 struct Start {
     config: Arc<Config>,
+    started: Timestamp,
     shares: Shares,
     health: Arc<Health>,
     access: Arc<Access>,
@@ -68,6 +74,7 @@ struct Started {
     ingest_address: SocketAddr,
     admin_address: SocketAddr,
     queue: Queue,
+    reload: Arc<Reload>,
 }
 
 impl Start {
@@ -89,12 +96,32 @@ impl Start {
 
         running.embedded = embedded_broker::start(config, self.shares.embedded, &data.disk)?;
         let locations = picture_store::locations(config, &data.disk, &queue);
-        let made = destinations::make(config, &data, running.embedded.as_ref())?;
+        let maker = self.maker(&data, running);
+        let made = maker.all(config)?;
+        let threads = LaneThreads::start().context("cannot start threads")?;
 
         // From here on nothing fails.
-        self.deliver(made, &locations, &data, running);
-        self.accept(boxes, locations, &data, running);
-        admin.opened(self.operator(&data));
+        let destinations = self.deliver(made, &locations, &data, threads, running);
+        let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
+        let documents = Documents {
+            gateway: Arc::clone(&gateway),
+            verdicts: queue.verdicts(Lane::Normal),
+            ages: Arc::clone(&data.ages),
+        };
+        let parts = reload::Parts {
+            data: data.clone(),
+            health: Arc::clone(&self.health),
+            access: Arc::clone(&self.access),
+            gateway,
+            boxes,
+            locations,
+            maker,
+            destinations,
+            deliveries: running.deliveries.clone(),
+        };
+        let reload = Reload::new(Arc::clone(config), parts);
+        self.watch_settings(&reload, &running.admin);
+        admin.opened(self.operator(&data, documents, &reload));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -103,7 +130,30 @@ impl Start {
             ingest_address,
             admin_address,
             queue,
+            reload,
         })
+    }
+
+    fn maker(&self, data: &DataDir, running: &Running) -> Maker {
+        Maker {
+            disk: data.disk.clone(),
+            instance: data.instance.clone(),
+            started: self.started,
+            entrance: running.embedded.as_ref().map(EmbeddedBroker::entrance),
+        }
+    }
+
+    /// A settings file that changes is read again.
+    fn watch_settings(&self, reload: &Arc<Reload>, tasks: &Tasks) {
+        let (reload, stop) = (Arc::clone(reload), tasks.stop.clone());
+        tasks.keep("reload", move || {
+            let (reload, stop) = (Arc::clone(&reload), stop.clone());
+            async move {
+                stop.run_until_cancelled(reload.watch_files())
+                    .await
+                    .unwrap_or_default()
+            }
+        });
     }
 
     fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<(Arc<Admin>, SocketAddr)> {
@@ -116,7 +166,7 @@ impl Start {
     }
 
     /// What the operator's API may use.
-    fn operator(&self, data: &DataDir) -> Operator {
+    fn operator(&self, data: &DataDir, documents: Documents, reload: &Arc<Reload>) -> Operator {
         Operator {
             health: Arc::clone(&self.health),
             queue: data.queue.clone(),
@@ -126,6 +176,10 @@ impl Start {
             devices: Arc::clone(&data.devices),
             jobs: Jobs::default(),
             audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
+            timetable: Arc::clone(&data.timetable),
+            documents,
+            watchers: Watchers::default(),
+            reload: Arc::clone(reload),
         }
     }
 
@@ -135,8 +189,9 @@ impl Start {
         made: Vec<Made<'_>>,
         locations: &PictureLocations,
         data: &DataDir,
+        threads: LaneThreads,
         running: &mut Running,
-    ) {
+    ) -> Vec<Delivered> {
         running.stores = made.iter().filter_map(Made::store).collect();
         let deliveries = Deliveries {
             config: &self.config,
@@ -144,9 +199,14 @@ impl Start {
             locations,
             tasks: &running.deliveries,
         };
-        let links = made
+        let common = Common {
+            threads: running.threads.insert(threads),
+            events: Arc::default(),
+        };
+
+        let destinations: Vec<_> = made
             .into_iter()
-            .map(|destination| deliveries.start(destination))
+            .map(|destination| deliveries.start(destination, &common))
             .collect();
         if let Some(embedded) = &running.embedded {
             embedded.look_after(&data.queue, &running.deliveries);
@@ -154,11 +214,12 @@ impl Start {
 
         self.health.opened(
             data.queue.clone(),
-            links,
+            destinations.iter().map(|it| Arc::clone(&it.link)).collect(),
             Arc::clone(&data.clock),
             Arc::clone(&data.devices),
             self.config.warnings.clone(),
         );
+        destinations
     }
 
     /// Boxes are answered from now on.
@@ -168,14 +229,22 @@ impl Start {
         locations: PictureLocations,
         data: &DataDir,
         running: &Running,
-    ) {
+    ) -> (Arc<Gateway>, Arc<Service<Gateway>>) {
+        let gateway = Arc::new(self.gateway(locations, data));
         let service = Service::new(
-            Arc::new(self.gateway(locations, data)),
+            Arc::clone(&gateway),
             self.config.ingest.clone(),
             running.commits.clone(),
             running.leaving.clone(),
         );
-        listen::serve("ingest.listen", boxes, service, &running.ingest);
+
+        listen::serve(
+            "ingest.listen",
+            boxes,
+            Arc::clone(&service),
+            &running.ingest,
+        );
+        (gateway, service)
     }
 
     fn gateway(&self, locations: PictureLocations, data: &DataDir) -> Gateway {
@@ -188,10 +257,10 @@ impl Start {
         let health = Arc::clone(&self.health);
 
         Gateway {
-            config: Arc::clone(&self.config),
+            config: Current::new(Arc::clone(&self.config)),
             queue: data.queue.clone(),
             quarantine: Arc::clone(&data.quarantine),
-            router: Arc::new(router),
+            router: Current::new(router),
             counter: Counter::new(Arc::clone(&data.received)),
             devices: Arc::clone(&data.devices),
             parsers: Workers::of_this_machine(),
@@ -229,7 +298,7 @@ impl Start {
         App {
             ingest_address: started.ingest_address,
             admin_address: started.admin_address,
-            config: self.config,
+            reload: started.reload,
             health: self.health,
             queue: started.queue,
             running,

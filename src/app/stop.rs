@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::App;
+use super::destinations::LaneThreads;
 use super::embedded_broker::EmbeddedBroker;
 use super::tasks::Tasks;
 use super::upkeep;
@@ -35,6 +36,7 @@ pub(super) struct Running {
     pub embedded: Option<EmbeddedBroker>,
     /// What they have written may not be synced yet.
     pub stores: Vec<Arc<Store>>,
+    pub threads: Option<LaneThreads>,
     pub deliveries: Tasks,
     pub ingest: Tasks,
     /// Bodies that have arrived and are being made durable.
@@ -48,7 +50,8 @@ impl App {
     pub async fn stop(self) {
         self.health.enter(Phase::Draining);
         self.running.leaving.cancel();
-        tokio::time::sleep(self.config.ingest.drain_delay).await;
+        let drain_delay = self.reload.config().ingest.drain_delay;
+        tokio::time::sleep(drain_delay).await;
 
         self.running.stop().await;
     }

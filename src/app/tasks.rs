@@ -8,8 +8,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::system::fault;
 
-/// Tasks, and the token that ends them.
-#[derive(Default)]
+/// Tasks, and the token that ends them. Clones are the same.
+#[derive(Clone, Default)]
 pub struct Tasks {
     pub tracker: TaskTracker,
     pub stop: CancellationToken,

@@ -15,15 +15,20 @@ use boxbridge_event::Size;
 
 mod disk;
 mod online;
+mod print;
 
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  boxbridge check --config /etc/boxbridge.toml\n  boxbridge check --online     connects to brokers and store, looks up topics, times the disk"
+    after_help = "Examples:\n  boxbridge check --config /etc/boxbridge.toml\n  boxbridge check --print      every setting, and the line, variable or flag that it comes from\n  boxbridge check --online     connects to brokers and store, looks up topics, times the disk"
 )]
 pub struct Options {
     /// Also connect: brokers, topics, sizes, store, disk
     #[arg(long)]
     online: bool,
+
+    /// Also show every setting that holds, and where it is written; secrets are hidden
+    #[arg(long)]
+    print: bool,
 }
 
 /// One thing that was tried.
@@ -42,6 +47,9 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
         say(&format!("warning   {warning}"));
     }
     say(&format!("settings  ok: {}", summary(&config)));
+    if options.print {
+        print::settings(&config.settings);
+    }
     if options.online {
         try_everything(&config)
     } else {

@@ -6,14 +6,17 @@ use std::process::ExitCode;
 use boxbridge_proof::reconcile;
 
 use boxbridge_config::Problems;
+use boxbridge_event::PersonType;
 
 pub mod check;
 pub mod colour;
 pub mod demo;
 pub mod devices;
+pub mod events;
 pub mod operator;
 pub mod proof;
 pub mod queue;
+pub mod reload;
 pub mod schema;
 pub mod status;
 
@@ -65,4 +68,13 @@ pub fn complain(text: &str) {
 pub fn refuse(problems: &Problems) -> ExitCode {
     note(&problems.to_string());
     ExitCode::from(EXIT_CONFIG)
+}
+
+/// Reads the word of a person type, or says which there are.
+pub fn person_type(word: &str) -> Result<PersonType, String> {
+    let words: Vec<_> = PersonType::ALL
+        .iter()
+        .map(|person_type| person_type.as_str())
+        .collect();
+    PersonType::from_word(word).ok_or_else(|| format!("must be one of {}", words.join(" ")))
 }

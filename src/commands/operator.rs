@@ -13,16 +13,18 @@ use hyper::{Method, Response, body::Incoming};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::{EXIT_UNAVAILABLE, complain};
+use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, complain};
 use crate::admin::Complaint;
 use crate::queue::inspect;
-use boxbridge_config::{Config, Secret};
+use boxbridge_config::{Config, Problems, Secret};
 
 mod address;
 mod exchange;
+mod follow;
 
 pub use address::AdminAddress;
 pub use exchange::NoAnswer;
+pub use follow::follow;
 
 /// For what is only looked up. A container's health check allows a few seconds for the whole command.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -58,17 +60,17 @@ pub struct Client {
 
 impl Whom {
     /// The gateway of the URL, or that of the settings, which are loaded only then.
-    pub fn client<E>(
+    pub fn client(
         &self,
-        config: impl FnOnce() -> Result<Config, E>,
-    ) -> Result<Client, Trouble<E>> {
+        config: impl FnOnce() -> Result<Config, Problems>,
+    ) -> Result<Client, UnknownGateway> {
         let Some(address) = self.url.clone() else {
-            return Ok(Client::of(&config().map_err(Trouble::Settings)?));
+            return Ok(Client::of(&config().map_err(UnknownGateway::Settings)?));
         };
         let token = self.token_file.as_ref().map(|file| {
             let text = std::fs::read_to_string(file);
             text.map_err(|error| {
-                Trouble::TokenFile(format!("cannot read {}: {error}", file.display()))
+                UnknownGateway::TokenFile(format!("cannot read {}: {error}", file.display()))
             })
         });
 
@@ -85,9 +87,22 @@ impl Whom {
 
 /// Why it is not known whom to ask.
 #[derive(Debug)]
-pub enum Trouble<E> {
-    Settings(E),
+pub enum UnknownGateway {
+    Settings(Problems),
     TokenFile(String),
+}
+
+impl UnknownGateway {
+    /// Says it; the exit code for it.
+    pub fn say(&self) -> ExitCode {
+        match self {
+            UnknownGateway::Settings(problems) => super::refuse(problems),
+            UnknownGateway::TokenFile(problem) => {
+                complain(problem);
+                ExitCode::from(EXIT_CONFIG)
+            }
+        }
+    }
 }
 
 impl Operator {
@@ -226,6 +241,29 @@ fn refused(status: u16, body: &[u8]) -> Complaint {
     Complaint {
         status,
         ..complaint
+    }
+}
+
+/// The gateway that is meant, for what only a running one can tell; else the exit code, and that was said.
+pub async fn running(
+    whom: &Whom,
+    config: impl FnOnce() -> Result<Config, Problems>,
+) -> Result<Client, ExitCode> {
+    if whom.url.is_some() {
+        return whom.client(config).map_err(|unknown| unknown.say());
+    }
+
+    let config = config().map_err(|problems| super::refuse(&problems))?;
+    match Operator::find(&config).await {
+        Ok(Operator::Running(client)) => Ok(client),
+        Ok(Operator::Stopped) => {
+            let folder = config.data_dir.display();
+            complain(&format!(
+                "no gateway runs on {folder}, and only a running one can tell this"
+            ));
+            Err(ExitCode::FAILURE)
+        }
+        Err(complaint) => Err(refuse(&complaint)),
     }
 }
 

@@ -1,6 +1,7 @@
-//! `boxbridge queue`: looks into the queue on disk, whether or not the gateway runs. Only `forget` changes something.
+//! `boxbridge queue`: looks into the queue on disk, whether or not the gateway runs, and has a running one send a range of time again.
 //!
-//! Shows no personal data, only sequence, id, times and sizes. Exit code 1 if `verify` finds something unsound.
+//! Shows no personal data, only sequence, id, times and sizes. Exit code 1 if `verify` finds something unsound. Only `forget` and `replay`
+//! change something.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{complain, say};
+use super::{complain, person_type, say};
 use crate::app::destinations;
 use crate::queue::OpenError;
 use crate::queue::inspect::{self, RecordSummary};
@@ -17,6 +18,7 @@ use boxbridge_event::{PersonType, Sequence};
 
 mod print;
 mod records;
+mod replay;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -24,7 +26,9 @@ mod records;
   boxbridge queue inspect --last 20           the newest records: times, sizes, no personal data
   boxbridge queue inspect --from 1200 --json  one JSON object a line
   boxbridge queue verify                      read everything, check every checksum, count again
-  boxbridge queue forget kafka                give up what waits for a destination that was switched off")]
+  boxbridge queue forget kafka                give up what waits for a destination that was switched off
+  boxbridge queue replay --from 14:00 --to 15:00 --dry-run
+                                              how far back it reaches, and what would be sent again")]
 pub struct Options {
     #[command(subcommand)]
     action: Action,
@@ -70,6 +74,19 @@ enum Action {
         /// As in [send.<name>]
         name: String,
     },
+    /// Send what was received in a range of time again: late, behind everything live; the gateway must run
+    #[command(
+        after_help = "What goes out again has its old id and revision, `replay` set, and no act_before: it opens no door.
+
+Examples:
+  boxbridge queue replay --from 14:00 --to 15:00 --dry-run
+  boxbridge queue replay --from 14:00 --to 15:00 --destination kafka
+  boxbridge queue replay --from \"2h ago\" --person-type visitor --device 192.168.1.243 --rate 50"
+    )]
+    Replay(replay::Range),
+    /// Show how far a replay is, or how it ended; or end it
+    #[command(after_help = "Example: boxbridge queue replays --cancel replay-1f0c6e0c")]
+    Replays(replay::Shown),
 }
 
 pub fn run(options: &Options, config: &Config) -> ExitCode {
@@ -92,6 +109,8 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
         }
         Action::Verify => inspect::verify(data_dir).map(|report| print::report(&report)),
         Action::Forget { name } => forget(name, config),
+        Action::Replay(range) => Ok(replay::replay(range, config)),
+        Action::Replays(shown) => Ok(replay::replays(shown, config)),
     };
 
     done.unwrap_or_else(|error| {
@@ -146,12 +165,4 @@ fn with_causes(error: &OpenError) -> String {
         }
         _ => text,
     }
-}
-
-fn person_type(word: &str) -> Result<PersonType, String> {
-    let words: Vec<_> = PersonType::ALL
-        .iter()
-        .map(|person_type| person_type.as_str())
-        .collect();
-    PersonType::from_word(word).ok_or_else(|| format!("must be one of {}", words.join(" ")))
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::operator::{self, Client, Trouble, Whom};
-use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, complain, refuse};
+use super::operator::{self, Client, Whom};
+use super::{EXIT_UNAVAILABLE, complain};
 use boxbridge_config::{Config, Problems};
 
 mod look;
@@ -55,11 +55,7 @@ pub struct Options {
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
     let gateway = match options.gateway.client(config) {
         Ok(gateway) => gateway,
-        Err(Trouble::Settings(problems)) => return refuse(&problems),
-        Err(Trouble::TokenFile(problem)) => {
-            complain(&problem);
-            return ExitCode::from(EXIT_CONFIG);
-        }
+        Err(unknown) => return unknown.say(),
     };
 
     operator::run(async {

@@ -15,7 +15,7 @@ use crate::metrics;
 use crate::normalize::{self, Limits, Normalized};
 use crate::queue::{AppendError, Appended, Entry, Queue};
 use crate::route::Router;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Current};
 use boxbridge_event::{Act, Code, Event, Feed, Receipt, Refusal, Reply, Revision, Source};
 
 mod array;
@@ -28,10 +28,10 @@ use parse::{Parsed, ParsedEvent, Parser, Part};
 
 /// The gateway as the boxes' side of the process sees it.
 pub struct Gateway {
-    pub config: Arc<Config>,
+    pub config: Current<Config>,
     pub queue: Queue,
     pub quarantine: Arc<Quarantine>,
-    pub router: Arc<Router>,
+    pub router: Current<Router>,
     pub counter: Counter,
     pub devices: Arc<Devices>,
     /// They parse bodies.
@@ -52,9 +52,10 @@ impl Accept for Gateway {
     ) -> Result<Reply, Refusal> {
         let parser = Parser::new(self, &source, &memory, body.may_be_short());
         match parser.parse(Part::Whole(body.bytes)).await? {
-            Parsed::Event(event) => Ok(Reply::One(self.append(&source, *event).await?)),
-            Parsed::Array(elements) => self.array(&source, elements, &parser).await,
-            Parsed::Refused(refusal, body) => self.refuse(source, body, refusal).await,
+            Parsed::Event(event) => Ok(Reply::One(self.append(&source, event).await?)),
+            // What is rare is kept out of the task that every body is moved with.
+            Parsed::Array(elements) => Box::pin(self.array(&source, elements, &parser)).await,
+            Parsed::Refused(refusal, body) => Box::pin(self.refuse(source, body, refusal)).await,
         }
     }
 
@@ -84,7 +85,7 @@ impl Accept for Gateway {
     }
 
     async fn status_report(&self, source: Source, body: Bytes) {
-        let limits = Limits::of(&self.config.ingest);
+        let limits = Limits::of(&self.config.now().ingest);
         let charset = source.charset.clone();
         let read = move || normalize::status_report(&body, charset.as_deref(), &limits);
 
@@ -109,10 +110,21 @@ impl Accept for Gateway {
 }
 
 impl Gateway {
+    /// Holds for every event that comes from now on.
+    pub fn adopt(&self, config: &Arc<Config>, router: Router) {
+        self.config.replace(Arc::clone(config));
+        self.router.replace(router);
+    }
+
     /// Makes an event durable.
-    async fn append(&self, source: &Source, parsed: ParsedEvent) -> Result<Receipt, Refusal> {
-        let unread = parsed.normalized.unread.clone();
-        let entry = self.decided(parsed.normalized);
+    async fn append(&self, source: &Source, parsed: Box<ParsedEvent>) -> Result<Receipt, Refusal> {
+        let ParsedEvent {
+            normalized,
+            echo,
+            body,
+        } = *parsed;
+        let unread = normalized.unread.clone().zip(body);
+        let entry = Box::new(self.decided(normalized));
         self.devices.sent(source, &entry.event);
         let (feed, event_id, person_type) =
             (entry.event.feed, entry.event.id, entry.event.person_type);
@@ -123,13 +135,15 @@ impl Gateway {
             self.counter.duplicate(feed);
         } else {
             self.counter.accepted(feed, person_type);
-            self.keep_unread(source, unread, parsed.body).await;
+            if let Some((why, body)) = unread {
+                Box::pin(self.keep_unread(source, why, body)).await;
+            }
         }
 
         Ok(Receipt {
             event_id,
             is_duplicate,
-            document: parsed.echo,
+            document: echo,
         })
     }
 
@@ -139,14 +153,16 @@ impl Gateway {
             mut event,
             pictures,
             content,
+            document: _,
             unread: _,
         } = normalized;
-        event.decide(self.router.decide(&event), &content);
+        let router = self.router.now();
+        event.decide(router.decide(&event), &content);
         let live_revision = (event.act_before == Act::Never).then(|| Revision::live(&content));
 
         count_oddities(&event);
         Entry {
-            lane: self.router.lane(&event),
+            lane: router.lane(&event),
             event,
             pictures,
             live_revision,
@@ -154,10 +170,7 @@ impl Gateway {
     }
 
     /// Keeps the body of an event that is on disk by now, if something in it could not be read. If there is no room, only that is gone.
-    async fn keep_unread(&self, source: &Source, why: Option<Refusal>, body: Option<Bytes>) {
-        let Some((why, body)) = why.zip(body) else {
-            return;
-        };
+    async fn keep_unread(&self, source: &Source, why: Refusal, body: Bytes) {
         if let Some(Err(error)) = self.keep(source.clone(), why, body).await {
             tracing::warn!(%error, "the body of an event that could not be read whole is not kept");
         }

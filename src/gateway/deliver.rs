@@ -15,6 +15,7 @@ mod backlog;
 mod exchange;
 mod message;
 mod notices;
+mod parsed;
 mod pictures;
 mod records;
 mod set_aside;
@@ -25,11 +26,12 @@ use super::Render;
 use crate::gateway::kept::Aside;
 use crate::queue::Verdicts;
 use crate::send::link::Link;
-use crate::send::window::{Blame, Now};
+use crate::send::window::{Blame, Limits, Now};
 use crate::send::{ConnectError, Destination, Session};
 use boxbridge_event::{Lane, Timestamp};
 
-pub use backlog::Backlog;
+pub use backlog::{Backlog, window_of};
+pub use parsed::ParsedEvents;
 pub use pictures::Fetches;
 pub use records::{DiskLog, Records};
 pub use set_aside::Unplaced;
@@ -47,6 +49,8 @@ pub struct Delivery<D, R, S> {
     pub destination: Arc<D>,
     pub render: R,
     pub backlog: Backlog<S>,
+    /// One for all deliveries.
+    pub events: Arc<ParsedEvents>,
     /// What the store has settled; `None` for the store itself.
     pub verdicts: Option<Verdicts>,
     pub aside: Arc<Aside>,
@@ -59,6 +63,14 @@ pub struct Delivery<D, R, S> {
     pub fetches: Fetches,
     /// A rule of the config ended the last one; said once.
     pub is_expiring: bool,
+}
+
+/// What a reload may change of a delivery.
+pub struct Terms<D, R> {
+    pub destination: Arc<D>,
+    pub render: R,
+    pub window: Limits,
+    pub retry_max: Duration,
 }
 
 /// How a session ended, or the attempt to have one.
@@ -114,6 +126,18 @@ where
     R: Render<Message = D::Message>,
     S: Records,
 {
+    /// Delivers by these from the next session on. To be called between two of them.
+    pub fn adopt(&mut self, terms: &Terms<D, R>)
+    where
+        R: Clone,
+    {
+        self.destination = Arc::clone(&terms.destination);
+        self.render = terms.render.clone();
+        self.backlog.limit(terms.window);
+        self.retry_max = terms.retry_max;
+        self.link.begins_anew(self.lane);
+    }
+
     async fn session(
         &mut self,
         session: D::Session,

@@ -87,12 +87,12 @@ impl Devices {
             let (key, device) = row.into_tracked(heard_ms);
             devices.state.lock().table.restore(key, device);
         }
-        devices.set(&config.ingest.devices);
+        devices.adopt(&config.ingest.devices);
         devices
     }
 
     /// Takes settings over, also while running: what silence is, and what the inventory names.
-    pub fn set(&self, settings: &boxbridge_config::Devices) {
+    pub fn adopt(&self, settings: &boxbridge_config::Devices) {
         let news = {
             let mut state = self.state.lock();
             state.silent_after = settings.silent_after;

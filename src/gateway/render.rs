@@ -49,6 +49,7 @@ pub trait Render: Send + Sync + 'static {
 }
 
 /// Messages for a bus. References wait for the store, inline pictures are read from the queue.
+#[derive(Clone)]
 pub struct ToBus {
     router: Arc<Router>,
     bus: Bus,
@@ -139,6 +140,7 @@ impl Render for ToBus {
 }
 
 /// Objects for the picture store.
+#[derive(Clone)]
 pub struct ToStore(pub Arc<Router>);
 
 impl Render for ToStore {

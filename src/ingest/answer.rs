@@ -11,14 +11,14 @@ use serde_json::{Map, Value, json};
 use boxbridge_event::{Code, Receipt, Refusal, Reply};
 
 /// The answer to a body that is on disk: 200.
-pub fn reply(reply: &Reply, connection: Connection) -> Response {
+pub fn reply(reply: Reply, connection: Connection) -> Response {
     let mut response = match reply {
         Reply::One(receipt) => send(StatusCode::OK, &Value::Object(accepted(receipt))),
-        Reply::Many(parts) => many(parts),
+        Reply::Many(parts) => many(&parts),
         Reply::Quarantined(refusal) => {
             let mut body = success(Value::Null);
             body.insert("code".to_owned(), refusal.code.as_str().into());
-            body.insert("field".to_owned(), refusal.field.clone().into());
+            body.insert("field".to_owned(), refusal.field.into());
             send(StatusCode::OK, &Value::Object(body))
         }
         Reply::Status => send(StatusCode::OK, &json!({"status": 0, "message": "SUCCESS"})),
@@ -107,8 +107,8 @@ fn many(parts: &[Result<Receipt, Refusal>]) -> Response {
 }
 
 /// The vendor's document, with our keys added over its own.
-fn accepted(receipt: &Receipt) -> Map<String, Value> {
-    let mut body = receipt.document.clone();
+fn accepted(receipt: Receipt) -> Map<String, Value> {
+    let mut body = receipt.document;
     body.extend(success(receipt.event_id.to_string().into()));
     body
 }
@@ -121,8 +121,14 @@ fn success(event_id: Value) -> Map<String, Value> {
     ])
 }
 
+/// A usual answer, so that its text does not grow step by step.
+const USUAL_BYTES: usize = 1024;
+
 fn send(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    // Writing JSON into memory does not fail.
+    let _ = serde_json::to_writer(&mut text, body);
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -9,6 +9,7 @@ use hyper::HeaderMap;
 
 use super::Accept;
 use super::service::{Peer, Service};
+use boxbridge_config::Networks;
 use boxbridge_event::{Code, Refusal};
 
 mod forwarded;
@@ -38,8 +39,13 @@ impl Hidden {
 }
 
 impl<A: Accept> Service<A> {
-    pub(super) fn sender(&self, peer: &Peer, headers: &HeaderMap) -> Sender {
-        let (by, trusted) = (self.settings.forwarded_by, &self.settings.trusted_proxies);
+    pub(super) fn sender(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+        settings: &boxbridge_config::Ingest,
+    ) -> Sender {
+        let (by, trusted) = (settings.forwarded_by, &settings.trusted_proxies);
         match peer.is_proxy {
             true => forwarded::sender(peer.address, headers, by, trusted),
             false => Sender {
@@ -50,7 +56,12 @@ impl<A: Accept> Service<A> {
     }
 
     /// Whether `sender`, which came from `peer`, may send events.
-    pub(super) fn admit(&self, peer: &Peer, sender: Sender) -> Result<(), Refusal> {
+    pub(super) fn admit(
+        &self,
+        peer: &Peer,
+        sender: Sender,
+        allowed: &Networks,
+    ) -> Result<(), Refusal> {
         if let Some(hidden) = sender.hidden {
             let why = hidden.as_str();
             self.silent_proxy.call_once(|| {
@@ -58,7 +69,7 @@ impl<A: Accept> Service<A> {
             });
         }
 
-        let (address, allowed) = (sender.address, &self.settings.allowed_networks);
+        let address = sender.address;
         if allowed.is_empty() || allowed.contains(address) {
             return Ok(());
         }

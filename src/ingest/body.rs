@@ -53,8 +53,12 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 32 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
 
-/// The first buffer of a body: a usual body fills it a few times.
+/// The first grant of a body: a usual body fills it a few times.
 const FIRST_BYTES: usize = 64 * 1024;
+
+/// A body of no more than this gets its whole buffer at once, so that it is copied once. What was not written to takes no memory; above
+/// this a larger buffer is had without a copy.
+const WHOLE_BYTES: usize = 512 * 1024;
 
 /// Bytes that form a whole document and are followed by this much silence are the body, whatever length was declared.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
@@ -95,6 +99,7 @@ pub async fn read(
         length,
         settings,
         bytes: Vec::new(),
+        granted: 0,
         end: DocumentEnd::new(length.charset),
         was_looked_at: false,
     };
@@ -137,6 +142,8 @@ struct Reading<'a> {
     length: Length,
     settings: &'a boxbridge_config::Ingest,
     bytes: Vec<u8>,
+    /// So much of the memory is ours.
+    granted: usize,
     end: DocumentEnd,
     /// The document's end was sought in all bytes that are here.
     was_looked_at: bool,
@@ -149,10 +156,11 @@ impl Reading<'_> {
             return Err(too_large(self.length.limit, self.length.declared));
         }
 
-        if needed > self.bytes.capacity() {
-            let capacity = self.next_capacity(needed);
-            memory.grow_to(capacity).await?;
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+        if needed > self.granted {
+            let granted = self.next_grant(needed);
+            memory.grow_to(granted).await?;
+            self.granted = granted;
+            self.reserve();
         }
 
         self.bytes.extend_from_slice(data);
@@ -160,15 +168,25 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Twice as much as before, up to the body's length: a slow sender holds little. (The whole length at once would save nothing that can
-    /// be measured: the allocator grows most buffers where they are.)
-    fn next_capacity(&self, needed: usize) -> usize {
-        let limit = self.length.limit;
-        let declared = self.length.declared.map(usize::try_from);
-        let whole = declared.and_then(Result::ok).unwrap_or(limit);
+    /// Twice as much as before, up to the body's length: a slow sender holds little.
+    fn next_grant(&self, needed: usize) -> usize {
+        let twice = (2 * self.granted).max(FIRST_BYTES);
+        twice.clamp(needed, self.whole().clamp(needed, self.length.limit))
+    }
 
-        let twice = (2 * self.bytes.capacity()).max(FIRST_BYTES);
-        twice.clamp(needed, whole.clamp(needed, limit))
+    fn whole(&self) -> usize {
+        let declared = self.length.declared.map(usize::try_from);
+        declared.and_then(Result::ok).unwrap_or(self.length.limit)
+    }
+
+    /// Room for what is granted; for all that is to come, if that is little and there is room at all.
+    fn reserve(&mut self) {
+        let length = self.bytes.len();
+        let whole = self.whole().saturating_sub(length);
+        let is_small = self.whole() <= WHOLE_BYTES;
+        if !is_small || self.bytes.try_reserve_exact(whole).is_err() {
+            self.bytes.reserve_exact(self.granted - length);
+        }
     }
 
     /// When the next bytes must be here: the whole body has `body_timeout`, and must keep up the minimum rate.

@@ -14,6 +14,29 @@ mod history;
 pub(super) use budget::Budget;
 pub(super) use history::History;
 
+/// How much bodies may hold in all, and how long one waits for others to give some back.
+pub(super) struct Limit {
+    pub bytes: usize,
+    pub wait: Duration,
+}
+
+impl Limit {
+    pub fn live(settings: &boxbridge_config::Ingest) -> Limit {
+        Limit {
+            bytes: settings.in_flight_max_bytes,
+            wait: settings.in_flight_wait,
+        }
+    }
+
+    /// One body of the largest size, and 1 MiB so that others can come meanwhile.
+    pub fn of_history(settings: &boxbridge_config::Ingest) -> Limit {
+        Limit {
+            bytes: settings.history_body_max_bytes + (1 << 20),
+            wait: settings.in_flight_wait,
+        }
+    }
+}
+
 /// Clones hold the same memory; the last that is dropped gives it back.
 #[derive(Clone)]
 pub enum BodyMemory {

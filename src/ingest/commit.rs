@@ -3,6 +3,7 @@
 //! Promises: the work is a task of its own, so it ends whether or not the client still waits. If the work takes longer than
 //! `answer_deadline`, the answer is 503 and the event is committed all the same.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -39,17 +40,18 @@ pub(super) async fn commit<A: Accept>(
 ) -> Response {
     let activity = upload.request.peer.activity.clone();
     let memory = upload.memory.clone();
+    let deadline = upload.request.settings.answer_deadline;
     let may_be_short = upload.body.may_be_short;
     let first_come = Arc::new(FirstCome::default());
     let (begun, has_begun) = oneshot::channel();
     let work = work_in_turn(Arc::clone(service), upload, Arc::clone(&first_come), begun);
-    let task = service.commits.spawn(work);
+    // In a box: a task is moved a dozen times on its way, and this one is large.
+    let task = service.commits.spawn(Box::pin(work));
 
     let _ = has_begun.await;
     let arrived = Instant::now();
     activity.hold_until_written(Box::new(memory));
 
-    let deadline = service.settings.answer_deadline;
     let Some(reply) = reply_in_time(task, deadline, &first_come).await else {
         metrics::answered(Outcome::Refused, arrived.elapsed());
         let message = "not on disk in time: it is still being written";
@@ -60,9 +62,9 @@ pub(super) async fn commit<A: Accept>(
     // The bytes after a body that was cut short are the rest of it, and no request.
     let is_cut = may_be_short && refused(&reply).is_some_and(|refusal| !refusal.code.is_pressure());
     let connection = closed_if(is_early || is_cut);
-    let (outcome, response) = match &reply {
-        Ok(reply) => (outcome(reply), answer::reply(reply, connection)),
-        Err(refusal) => (Outcome::Refused, answer::refusal(refusal, connection)),
+    let (outcome, response) = match reply {
+        Ok(reply) => (outcome(&reply), answer::reply(reply, connection)),
+        Err(refusal) => (Outcome::Refused, answer::refusal(&refusal, connection)),
     };
     metrics::answered(outcome, arrived.elapsed());
     response
@@ -117,7 +119,7 @@ async fn work_in_turn<A: Accept>(
     let _ = begun.send(());
 
     let feed = upload.request.feed();
-    let reply = fault::caught(work(&service, upload)).await;
+    let reply = fault::caught(pin!(work(&service, upload))).await;
     let reply = reply.unwrap_or_else(|fault| {
         service.accept.count(feed, Ended::Refused(Code::Fault));
         Err(Refusal::new(Code::Fault, fault.to_string()))

@@ -1,13 +1,13 @@
 //! One request: its head and its body are read and judged here. `commit` does the rest.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use hyper::Method;
+use hyper::{Method, Request};
 
 use super::answer::{self, Connection};
 use super::authorization::Sender;
@@ -30,6 +30,8 @@ pub(super) struct RequestHead {
     /// The address that limits and logs go by.
     pub sender: IpAddr,
     pub peer: Peer,
+    /// As they were when the request came.
+    pub settings: Arc<boxbridge_config::Ingest>,
 }
 
 impl RequestHead {
@@ -67,46 +69,48 @@ impl RequestHead {
 
 /// A fault of ours costs only this request, and is answered: silence would look like a broken connection.
 pub(super) async fn handle<A: Accept>(
-    State(service): State<Arc<Service<A>>>,
-    request: Request,
+    service: &Arc<Service<A>>,
+    peer: Peer,
+    request: Request<Body>,
 ) -> Response {
-    fault::caught(serve(Arc::clone(&service), request))
-        .await
-        .unwrap_or_else(|fault| {
-            let feed = Path::Realtime.as_str();
-            service.accept.count(feed, Ended::Refused(Code::Fault));
-            answer::refusal(
-                &Refusal::new(Code::Fault, fault.to_string()),
-                Connection::Close,
-            )
-        })
+    let response = fault::caught(pin!(serve(service, peer, request))).await;
+    response.unwrap_or_else(|fault| {
+        let feed = Path::Realtime.as_str();
+        service.accept.count(feed, Ended::Refused(Code::Fault));
+        let refusal = Refusal::new(Code::Fault, fault.to_string());
+        answer::refusal(&refusal, Connection::Close)
+    })
 }
 
-async fn serve<A: Accept>(service: Arc<Service<A>>, request: Request) -> Response {
+async fn serve<A: Accept>(
+    service: &Arc<Service<A>>,
+    peer: Peer,
+    request: Request<Body>,
+) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(peer) = parts.extensions.get::<Peer>().cloned() else {
-        return answer::presence(false);
-    };
-    let _in_service = peer.activity.begin();
+    let activity = peer.activity.clone();
+    let _in_service = activity.begin();
 
-    let path = Path::of(&parts.uri, &service.settings);
-    let sender = service.sender(&peer, &parts.headers);
+    let settings = service.settings();
+    let path = Path::of(&parts.uri, &settings);
+    let sender = service.sender(&peer, &parts.headers, &settings);
     let request = RequestHead {
         parts,
         path,
         sender: sender.address,
         peer,
+        settings,
     };
 
     match service.judge(&request, sender) {
         Err(refusal) => service.refuse_unread(&request, &refusal, body),
-        Ok(()) if request.parts.method == Method::POST => post(&service, request, body).await,
+        Ok(()) if request.parts.method == Method::POST => post(service, request, body).await,
         Ok(()) => answer::presence(service.accept.is_ready()),
     }
 }
 
-fn unknown_path(settings: &boxbridge_config::Ingest, request: &RequestHead) -> Refusal {
-    let known = settings.realtime_paths.join(" ");
+fn unknown_path(request: &RequestHead) -> Refusal {
+    let known = request.settings.realtime_paths.join(" ");
     let shown = request.shown();
     Refusal::new(
         Code::PathUnknown,
@@ -133,7 +137,7 @@ async fn post<A: Accept>(
     }
 
     let unfinished = Unfinished(&*service.accept, request.feed());
-    let arrived = match body::read(&mut body, length, &service.settings, &memory).await {
+    let arrived = match body::read(&mut body, length, &request.settings, &memory).await {
         Ok(arrived) => arrived,
         Err(Incomplete::Aborted) => {
             let refusal = Refusal::new(Code::RequestInvalid, "the body ended early");
@@ -181,8 +185,10 @@ impl<A: Accept> Service<A> {
         head::check(&request.parts)?;
 
         match (&request.parts.method, request.path) {
-            (&Method::POST, _) => self.admit(&request.peer, sender),
-            (_, None) => Err(unknown_path(&self.settings, request)),
+            (&Method::POST, _) => {
+                self.admit(&request.peer, sender, &request.settings.allowed_networks)
+            }
+            (_, None) => Err(unknown_path(request)),
             (&Method::GET | &Method::HEAD, Some(_)) => Ok(()),
             _ => {
                 let message = "events are sent by POST";
@@ -195,7 +201,7 @@ impl<A: Accept> Service<A> {
     fn refused_unparsed(&self, request: &RequestHead, body: &[u8]) -> Option<Refusal> {
         match request.path {
             Some(_) => head::check_media(&request.parts, body).err(),
-            None => Some(unknown_path(&self.settings, request)),
+            None => Some(unknown_path(request)),
         }
     }
 
@@ -203,11 +209,11 @@ impl<A: Accept> Service<A> {
     fn memory_for(&self, request: &RequestHead) -> (usize, BodyMemory) {
         match request.path {
             Some(Path::History) => (
-                self.settings.history_body_max_bytes,
+                request.settings.history_body_max_bytes,
                 BodyMemory::History(self.history.hold()),
             ),
             Some(Path::Realtime | Path::Status) | None => (
-                self.settings.body_max_bytes,
+                request.settings.body_max_bytes,
                 BodyMemory::Live(self.realtime.hold(ShareKey::of(request.sender))),
             ),
         }

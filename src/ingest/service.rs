@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
 
-use axum::Router;
+use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use axum::response::Response;
@@ -13,16 +13,15 @@ use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
-use super::body_memory::{Budget, History};
+use super::body_memory::{Budget, History, Limit};
 use super::handler::handle;
 use super::path::Path;
 use super::port::{self, Activity, Deadlines, NewConnection, NoHeader, Place, Places, Port, Said};
 use super::refusals::Refusals;
 use super::{Accept, Ended, answer};
 use crate::metrics;
-use boxbridge_config::ForwardedBy;
+use boxbridge_config::{Current, ForwardedBy};
 use boxbridge_event::{Code, ShareKey};
 
 /// Stands for the path in the log where no request was read.
@@ -31,7 +30,7 @@ const NO_PATH: &str = "?";
 /// The state that all connections of the boxes share.
 pub struct Service<A> {
     pub(super) accept: Arc<A>,
-    pub(super) settings: boxbridge_config::Ingest,
+    settings: Current<boxbridge_config::Ingest>,
     places: Arc<Places>,
     pub(super) realtime: Arc<Budget>,
     pub(super) history: Arc<History>,
@@ -60,21 +59,28 @@ impl<A: Accept> Service<A> {
         commits: TaskTracker,
         leaving: CancellationToken,
     ) -> Arc<Service<A>> {
-        // One body of the largest size, and 1 MiB so that others can come meanwhile.
-        let history_bytes = settings.history_body_max_bytes + (1 << 20);
-        let wait = settings.in_flight_wait;
-
         Arc::new(Service {
             accept,
             places: Places::new(settings.connections_max),
-            realtime: Budget::new(settings.in_flight_max_bytes, wait),
-            history: History::new(history_bytes, wait),
-            settings,
+            realtime: Budget::new(Limit::live(&settings)),
+            history: History::new(Limit::of_history(&settings)),
+            settings: Current::new(settings),
             commits,
             leaving,
             silent_proxy: Once::new(),
             refusals: Refusals::default(),
         })
+    }
+
+    /// Holds for every request, and every connection, that begins from now on.
+    pub fn adopt(&self, settings: boxbridge_config::Ingest) {
+        self.realtime.limit.replace(Limit::live(&settings));
+        self.history.limit.replace(Limit::of_history(&settings));
+        self.settings.replace(settings);
+    }
+
+    pub(super) fn settings(&self) -> Arc<boxbridge_config::Ingest> {
+        self.settings.now()
     }
 
     /// Who is at the other end of a connection from `address`; `None` if its proxy does not say.
@@ -85,18 +91,19 @@ impl<A: Accept> Service<A> {
         activity: &Activity,
         place: &Place,
     ) -> Option<Peer> {
-        let is_proxy = self.settings.trusted_proxies.contains(address);
+        let settings = self.settings();
+        let is_proxy = settings.trusted_proxies.contains(address);
         let peer = |address, is_proxy| Peer {
             address,
             is_proxy,
             activity: activity.clone(),
         };
-        if !is_proxy || self.settings.forwarded_by != ForwardedBy::ProxyProtocol {
+        if !is_proxy || settings.forwarded_by != ForwardedBy::ProxyProtocol {
             return Some(peer(address, is_proxy));
         }
 
         let header = port::read_proxy_header(stream);
-        let header = tokio::time::timeout(self.settings.header_timeout, header).await;
+        let header = tokio::time::timeout(settings.header_timeout, header).await;
         match header.ok()? {
             Ok(Said::Nothing) => Some(peer(address, false)),
             Ok(Said::Source(client)) => {
@@ -123,24 +130,21 @@ impl<A: Accept> Service<A> {
         Future: Send,
     > + Clone
     + use<A> {
-        let with_peer = move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer.clone());
-            request.map(axum::body::Body::new)
-        };
+        let service = Arc::clone(self);
+        tower::service_fn(move |request: Request<Incoming>| {
+            let (service, peer) = (Arc::clone(&service), peer.clone());
+            async move { Ok(service.answered(peer, request.map(Body::new)).await) }
+        })
+    }
 
+    async fn answered(self: Arc<Self>, peer: Peer, request: Request<Body>) -> Response {
+        let mut response = handle(&self, peer, request).await;
         // A client that keeps its connection must connect anew, and so find the next process or the next gateway.
-        let leaving = self.leaving.clone();
-        let with_farewell = move |mut response: Response| {
-            if leaving.is_cancelled() {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
-            }
-            response
-        };
-
-        let router = Router::new().fallback(handle::<A>);
-        let service = router.with_state(Arc::clone(self));
-        service.map_request(with_peer).map_response(with_farewell)
+        if self.leaving.is_cancelled() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
     }
 
     fn no_proxy_header(&self, proxy: IpAddr, error: &NoHeader) {
@@ -181,7 +185,7 @@ impl<A: Accept> Port for Service<A> {
 
     /// A trusted proxy takes no share: the boxes behind it do, request by request.
     fn source(&self, address: IpAddr) -> Option<ShareKey> {
-        (!self.settings.trusted_proxies.contains(address)).then(|| ShareKey::of(address))
+        (!self.settings().trusted_proxies.contains(address)).then(|| ShareKey::of(address))
     }
 
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
@@ -201,9 +205,10 @@ impl<A: Accept> Port for Service<A> {
         let Some(peer) = peer else { return };
 
         let source = peer.address;
+        let settings = self.settings();
         let deadlines = Deadlines {
-            idle: self.settings.idle_timeout,
-            head: self.settings.header_timeout,
+            idle: settings.idle_timeout,
+            head: settings.header_timeout,
         };
         let service = self.http(peer);
         if let Err(error) = port::run(stream, service, &activity, deadlines, &stop).await {

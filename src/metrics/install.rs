@@ -33,6 +33,7 @@ pub(super) fn create() {
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     gauge!(STARTED).set(Timestamp::now().0 as f64 / 1_000.0);
     gauge!(CONNECTIONS).set(0.0);
+    super::config(1, false);
     let _ = (histogram!(BODY), histogram!(SYNC));
 
     create_outcomes();

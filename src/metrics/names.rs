@@ -64,6 +64,10 @@ names! {
     gauge WAITING = "boxbridge_queue_waiting_records";
     /// Records that a replay has still to deliver; they are outside the counts of what was accepted.
     gauge REPLAYING = "boxbridge_queue_replaying_records";
+    /// Which settings hold: 1 are those of the start, and each reload that changed something counts one more.
+    gauge CONFIG_GENERATION = "boxbridge_config_generation";
+    /// 1 if the settings were read again last time and not taken: those before hold, and a start may fail.
+    gauge CONFIG_RELOAD_FAILED = "boxbridge_config_reload_failed";
     /// Age of the oldest record that waits; 0 where none does.
     gauge OLDEST = "boxbridge_queue_oldest_seconds";
     /// What the disk does not do at the moment and is asked again; /readyz names each, and who waits for it.

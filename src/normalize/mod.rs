@@ -15,6 +15,7 @@
 //! that text, with every limit. Memory for a repair is asked for first ([`RepairBudget`]).
 
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
 use boxbridge_event::{
     Charset, Code, ContentDigest, Event, Picture, Refusal, Source, Warning, WarningCode,
@@ -27,9 +28,9 @@ mod repair;
 mod status_report;
 mod value;
 
-pub use dialect::{opened, table};
+pub use dialect::table;
 pub use limits::Limits;
-pub use limits::cost::Cost;
+pub use limits::cost::{Cost, Outline};
 pub use limits::repair_memory::RepairBudget;
 pub use status_report::{BoxReport, DeviceReport, StatusReport, status_report};
 
@@ -51,6 +52,8 @@ pub struct Normalized {
     pub event: Event,
     pub pictures: Vec<Picture>,
     pub content: ContentDigest,
+    /// The box's document, each picture an empty text, every object open.
+    pub document: Map<String, Value>,
     /// Why a part could not be read: the body is then kept beside the event.
     pub unread: Option<Refusal>,
 }
@@ -87,13 +90,35 @@ const KEPT_BYTES: usize = 4 << 10;
 
 /// Reads a body. `Err` is for the whole body; an element of an array that is wrong is an error of the iterator.
 pub fn normalize<'a>(body: &Bytes, context: &Context<'a>) -> Result<Batch<'a>, Refusal> {
+    normalize_outlined(body, &Outline::of(body), context)
+}
+
+/// The same for a body that somebody has looked at already.
+pub fn normalize_outlined<'a>(
+    body: &Bytes,
+    outline: &Outline,
+    context: &Context<'a>,
+) -> Result<Batch<'a>, Refusal> {
     match trimmed(body).first() {
         Some(b'[') => many(body, context, None),
         Some(b'"') => match reading::array_in(body, context)? {
-            Some(array) => many(&array, context, Some(WarningCode::TypeUnexpected)),
-            None => reading::event(body, context).map(Batch::One),
+            Some(array) => {
+                many(&array, context, Some(WarningCode::TypeUnexpected)).map_err(in_a_text)
+            }
+            None => reading::event(body, outline, context).map(Batch::One),
         },
-        _ => reading::event(body, context).map(Batch::One),
+        _ => reading::event(body, outline, context).map(Batch::One),
+    }
+}
+
+/// A body that is a JSON text is JSON, whatever the text holds.
+fn in_a_text(refusal: Refusal) -> Refusal {
+    match refusal.code {
+        Code::JsonInvalid => Refusal::new(
+            Code::EventUnrecognized,
+            format!("a text that holds no array: {}", refusal.message),
+        ),
+        _ => refusal,
     }
 }
 
@@ -152,8 +177,12 @@ fn strict_elements(body: &Bytes, context: &Context<'_>) -> Result<Vec<Bytes>, Re
 }
 
 impl Element {
-    pub fn normalize(&self, context: &Context<'_>) -> Result<Normalized, Refusal> {
-        let mut normalized = reading::event(&self.text, context)?;
+    pub fn normalize(
+        &self,
+        outline: &Outline,
+        context: &Context<'_>,
+    ) -> Result<Normalized, Refusal> {
+        let mut normalized = reading::event(&self.text, outline, context)?;
         let field = "$".to_owned();
         let warning = self.warning.map(|code| Warning { code, field });
         normalized.event.warnings.extend(warning);
@@ -173,7 +202,8 @@ impl Iterator for Elements<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let element = self.elements.next()?;
-        let normalized = element.normalize(&self.context);
+        let outline = Outline::of(&element.text);
+        let normalized = element.normalize(&outline, &self.context);
         Some((element.text, normalized))
     }
 

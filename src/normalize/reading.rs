@@ -1,6 +1,6 @@
 //! Reads one event: strictly, and if that refuses the text, strictly again after decoding and repairing it.
 //!
-//! Promises: a sound body costs one reading and no copy. A repaired body is held against every limit, as if it had been sent so. If it is
+//! Promises: a sound body costs one reading and no copy; of one with plain pictures the rest is read, a kilobyte. A repaired body is held against every limit, as if it had been sent so. If it is
 //! still no JSON, the refusal is that of the first reading, which saw the box's own bytes.
 
 use std::borrow::Cow;
@@ -8,17 +8,19 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use encoding_rs::Encoding;
 
+use self::apart::Apart;
 use self::json_object::JsonObject;
 use self::sent::SentDocument;
-use super::dialect::{self, nested};
-use super::limits::cost::{Cost, TREE_MAX, tree_bytes};
+use super::dialect::{self, Dialect, nested};
+use super::limits::cost::{Cost, Outline, TREE_MAX, tree_bytes};
 use super::limits::repair_memory::RepairMemory;
-use super::limits::scan;
+use super::limits::scan::{self, Counts};
 use super::repair::notes::Notes;
 use super::repair::{self, decode};
 use super::{Context, Limits, Normalized, trimmed};
 use boxbridge_event::{Code, Refusal, Warning, WarningCode};
 
+mod apart;
 mod assemble;
 pub(super) mod digest;
 pub(super) mod json_object;
@@ -33,6 +35,8 @@ pub(super) enum Stop {
     Refused(Refusal),
     /// A text that may be an encoded object stands where an object belongs.
     Encoded,
+    /// A text that was to be read apart from the others is not the plain base64 of a picture.
+    NotPlain,
 }
 
 impl From<Refusal> for Stop {
@@ -41,7 +45,16 @@ impl From<Refusal> for Stop {
     }
 }
 
-pub(super) fn event(body: &Bytes, context: &Context<'_>) -> Result<Normalized, Refusal> {
+pub(super) fn event(
+    body: &Bytes,
+    outline: &Outline,
+    context: &Context<'_>,
+) -> Result<Normalized, Refusal> {
+    let apart = Apart::new(body, &outline.pictures);
+    if let Some(normalized) = apart.and_then(|apart| read_apart(&apart, context).ok()) {
+        return Ok(normalized);
+    }
+
     let strict = text(body)
         .map_err(Stop::from)
         .and_then(|text| read(text, None, context));
@@ -49,7 +62,7 @@ pub(super) fn event(body: &Bytes, context: &Context<'_>) -> Result<Normalized, R
         Ok(normalized) => Ok(normalized),
         Err(Stop::Refused(refusal)) if !may_be_repaired(&refusal) => Err(refusal),
         Err(Stop::Refused(refusal)) => repaired(body, context)?.ok_or(refusal),
-        Err(Stop::Encoded) => repaired(body, context)?
+        Err(Stop::Encoded | Stop::NotPlain) => repaired(body, context)?
             .ok_or_else(|| Refusal::new(Code::JsonInvalid, "not JSON, even repaired")),
     }
 }
@@ -150,13 +163,35 @@ pub(super) fn text(body: &[u8]) -> Result<&str, Refusal> {
     Ok(text)
 }
 
+/// Reads the rest of a body, and its pictures by the decoder. Whatever it ends for, the whole body says what it is.
+fn read_apart(apart: &Apart<'_>, context: &Context<'_>) -> Result<Normalized, Stop> {
+    let text = text(&apart.rest)?;
+    let mut counts = scan::scan(text, &context.limits)?;
+    counts.pictures += apart.pictures();
+    check_limits(text.len() + apart.bytes(), counts, &context.limits)?;
+
+    let (dialect, mut object) = parse(text)?;
+    // The outline knows the pictures of documents of this shape.
+    if dialect.table.inner != nested::INNER || !apart.put_back(&mut object) {
+        return Err(Stop::NotPlain);
+    }
+    normalized(dialect, object, None, context)
+}
+
 /// Reads one event from a text without white space around it. With `notes` the text was repaired, and is not repaired again.
 fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Normalized, Stop> {
-    check_limits(text, &context.limits)?;
+    let counts = scan::scan(text, &context.limits)?;
+    check_limits(text.len(), counts, &context.limits)?;
     if !text.starts_with('{') {
         return Err(no_object(text, notes.is_none()));
     }
 
+    let (dialect, object) = parse(text)?;
+    normalized(dialect, object, notes, context)
+}
+
+/// The members of an object, and the dialect that knows them.
+fn parse(text: &str) -> Result<(&'static Dialect, JsonObject<'_>), Refusal> {
     let object = JsonObject::parse(text, nested::INNER)?;
     let dialect = dialect::of(&object).ok_or_else(|| {
         Refusal::new(
@@ -165,23 +200,32 @@ fn read(text: &str, notes: Option<Notes>, context: &Context<'_>) -> Result<Norma
         )
     })?;
 
-    let object = object.open(dialect.table.inner)?;
+    Ok((dialect, object.open(dialect.table.inner)?))
+}
+
+fn normalized(
+    dialect: &'static Dialect,
+    object: JsonObject<'_>,
+    notes: Option<Notes>,
+    context: &Context<'_>,
+) -> Result<Normalized, Stop> {
     let (mut sent, pictures) = SentDocument::take(dialect, object, notes, context)?;
     let unread = sent.unread.take();
-    let (event, content) = assemble::assemble(sent, (dialect.feed)(context.source.feed), context);
+    let feed = (dialect.feed)(context.source.feed);
+    let (event, content, document) = assemble::assemble(sent, feed, context);
     Ok(Normalized {
         event,
         pictures,
         content,
+        document,
         unread,
     })
 }
 
-fn check_limits(text: &str, limits: &Limits) -> Result<(), Refusal> {
-    let counts = scan::scan(text, limits)?;
+fn check_limits(bytes: usize, counts: Counts, limits: &Limits) -> Result<(), Refusal> {
     let refused = |code, message: String| Err(Refusal::new(code, message));
 
-    let (bytes, bytes_max) = (text.len(), limits.event_max_bytes);
+    let bytes_max = limits.event_max_bytes;
     if bytes > bytes_max {
         let message = format!("an event of {bytes} bytes, at most {bytes_max}");
         return refused(Code::BodyTooLarge, message);

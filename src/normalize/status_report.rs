@@ -206,7 +206,8 @@ impl JsonObject<'_> {
             let (_, member) = members.find(|(known, _)| known == name)?;
             match member {
                 Member::Text(json) => text_of(json.get()),
-                Member::Object(_) => None,
+                // A picture is no text.
+                Member::Object(_) | Member::Apart(_) => None,
             }
         })
     }

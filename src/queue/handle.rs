@@ -23,8 +23,10 @@ use boxbridge_event::{Feed, Lane, PersonType, Sequence, Timestamp};
 
 mod look;
 mod replays;
+mod standing;
 
 pub use replays::{ReplayReport, ReplayState, ReplayTo, SendAgain, Survey};
+pub use standing::{RecordState, Standing};
 
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]
@@ -74,13 +76,18 @@ impl Queue {
         self.open.was_clean
     }
 
+    /// Keeps and forgets from now on by the rules of these settings; everything else of them needs a start.
+    pub fn adopt(&self, settings: &Settings) {
+        self.open.rules.replace(settings.rules());
+    }
+
     /// Makes an entry durable. Waits for room among what waits to be written, and then for the sync. Dropping the future
     /// before it was handed over leaves nothing; afterwards it is committed all the same.
-    pub async fn append(&self, entry: Entry) -> Result<Appended, AppendError> {
+    pub async fn append(&self, entry: impl Into<Box<Entry>>) -> Result<Appended, AppendError> {
         if self.open.log.is_poisoned() {
             return Err(AppendError::Poisoned);
         }
-        let answer = self.open.intake.hand_over(entry).await?;
+        let answer = self.open.intake.hand_over(entry.into()).await?;
         // The writer answers everything that it takes, but where it poisons or dies.
         answer.await.unwrap_or(Err(AppendError::Poisoned))
     }

@@ -51,7 +51,7 @@ fn tidy(queue: &OpenQueue) -> io::Result<()> {
 /// Deletes segments that every cursor has durably passed and whose replay window is over, but for what an operator has sent again.
 fn delete_old(queue: &OpenQueue) -> io::Result<()> {
     let (log, subscriptions) = (&queue.log, &queue.subscriptions);
-    let window = queue.settings.replay_window;
+    let window = queue.rules.now().replay_window;
     let is_old = |segment: &super::log::Segment| segment.age() >= window;
 
     let mut deleted = false;
@@ -71,7 +71,7 @@ fn punch(queue: &OpenQueue) -> io::Result<()> {
     let Some(passed) = queue.subscriptions.pictures_durable(copies) else {
         return Ok(());
     };
-    if queue.settings.keep_pictures {
+    if queue.rules.now().keep_pictures {
         return Ok(());
     }
 

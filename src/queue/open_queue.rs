@@ -8,14 +8,17 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Semaphore;
 
-use super::append::{Gauges, Intake};
+use super::append::{Gauges, Intake, Rules};
 use super::follow::Subscriptions;
 use super::growth::Growth;
 use super::log::{Lock, Log, Manifest, Slots};
 use super::settings::Settings;
+use boxbridge_config::Current;
 
 pub(super) struct OpenQueue {
     pub settings: Settings,
+    /// What holds instead of the same in `settings`.
+    pub rules: Arc<Current<Rules>>,
     pub log: Arc<Log>,
     pub subscriptions: Arc<Subscriptions>,
     pub intake: Arc<Intake>,

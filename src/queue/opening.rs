@@ -24,6 +24,7 @@ use super::settings::Settings;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
 use crate::system::volume;
+use boxbridge_config::Current;
 
 mod cursors;
 mod threads;
@@ -57,10 +58,7 @@ pub(super) fn open(
     let (queue, for_writer) = take_up(settings, destinations, found)?;
 
     let directory = &queue.log.directory;
-    let mut duplicates = Duplicates::new(
-        queue.settings.dedupe_window,
-        queue.settings.dedupe_max_events,
-    );
+    let mut duplicates = Duplicates::new(&queue.rules.now());
     duplicates
         .load(&queue.log)
         .map_err(OpenError::io("reading the indexes of", directory))?;
@@ -153,6 +151,7 @@ fn take_up(
     write(&mut slots, &manifest, &directory)?;
 
     let queue = OpenQueue {
+        rules: Arc::new(Current::new(settings.rules())),
         settings,
         log: Arc::new(log),
         subscriptions: Arc::new(Subscriptions::new(subscriptions)),
@@ -205,6 +204,7 @@ fn write(slots: &mut Slots, manifest: &Manifest, directory: &Path) -> Result<(),
 fn shared(queue: &OpenQueue) -> Shared {
     Shared {
         limits: queue.settings.disk_limits(),
+        rules: Arc::clone(&queue.rules),
         log: Arc::clone(&queue.log),
         subscriptions: Arc::clone(&queue.subscriptions),
         intake: Arc::clone(&queue.intake),

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::append::DiskLimits;
+use super::append::{DiskLimits, Rules};
 use super::format::BLOCK;
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, Destination, OnFull, PicturePolicy};
@@ -85,7 +85,17 @@ impl Settings {
             max_bytes: self.max_bytes,
             segment_bytes: self.segment_bytes,
             reserve_bytes: self.reserve_bytes(),
+        }
+    }
+
+    /// What a reload may change of these.
+    pub(super) fn rules(&self) -> Rules {
+        Rules {
+            replay_window: self.replay_window,
             on_full: self.on_full,
+            dedupe_window: self.dedupe_window,
+            dedupe_max_events: self.dedupe_max_events,
+            keep_pictures: self.keep_pictures,
         }
     }
 

@@ -235,7 +235,7 @@ fn is_full(queue: &OpenQueue, bytes: &SpaceUsed) -> bool {
     let segments = queue.log.segments();
     let is_open = segments.last().is_some_and(|segment| !segment.is_sealed());
     let was_refused = queue.gauges.full.load(Ordering::Relaxed);
-    has_no_room && limits.on_full == OnFull::Refuse && (!is_open || was_refused)
+    has_no_room && queue.rules.now().on_full == OnFull::Refuse && (!is_open || was_refused)
 }
 
 pub(super) fn bytes(queue: &OpenQueue) -> SpaceUsed {

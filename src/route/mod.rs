@@ -16,6 +16,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use boxbridge_config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
 use boxbridge_event::document::Table;
 use boxbridge_event::{
@@ -147,6 +149,16 @@ impl Router {
         let topic = topic::render(route.kafka_topic.as_ref()?, event);
         let key = topic::render(&route.kafka_key, event);
         Some(self.message(event, sending, route, topic, key))
+    }
+
+    /// The event in our own shape, whatever its route says: for people to look at. Without its pictures' bytes.
+    pub fn document(&self, event: &Event, sending: &Sending<'_>) -> Bytes {
+        let route = self.routes.of(event.person_type);
+        let moment = Moment {
+            inline: None,
+            ..self.moment(event, sending, route)
+        };
+        payload::boxbridge(event, moment)
     }
 
     /// The objects for the picture store; none if the route drops pictures.

@@ -86,6 +86,14 @@ impl PictureLocations {
         PictureLocations { before, ..self }
     }
 
+    /// The same places, with the links that other settings of the same store make of them.
+    pub fn linked_as(&self, configured: PictureLocations) -> PictureLocations {
+        PictureLocations {
+            now: configured.now,
+            before: self.before.clone(),
+        }
+    }
+
     pub fn has_moved_from(&self, last: &PictureLocations) -> bool {
         self.now.uri != last.now.uri
     }

@@ -94,26 +94,20 @@ impl Embedded {
         self.addresses.websocket
     }
 
-    /// The same settings, as our own sessions reach it: as the only one who may publish, in MQTT 5.
-    pub fn reached_by(&self, settings: boxbridge_config::Mqtt) -> boxbridge_config::Mqtt {
+    /// Where our own sessions come in.
+    pub fn entrance(&self) -> Entrance {
         let address = boxbridge_config::reached(self.addresses.tcp);
-        let host = address.ip().to_string();
         let broker = boxbridge_config::Broker {
             transport: MqttTransport::Tcp,
-            host,
+            host: address.ip().to_string(),
             port: address.port(),
             path: String::new(),
         };
         let (username, password) = self.login();
-
-        // Version 5 bounds the events on their way, so that a ping never waits behind a thousand of them for one slow subscriber; and it says
-        // which ones nobody heard. Subscribers speak the version that they like.
-        boxbridge_config::Mqtt {
-            broker: Some(broker),
-            version: MqttVersion::V5,
-            username: Some(username),
+        Entrance {
+            broker,
+            username,
             password,
-            ..settings
         }
     }
 
@@ -136,5 +130,28 @@ impl Embedded {
     /// taken.
     pub fn stop(mut self) -> usize {
         self.running.stop()
+    }
+}
+
+/// The broker in this process as its own gateway reaches it.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    broker: boxbridge_config::Broker,
+    username: String,
+    password: Secret,
+}
+
+impl Entrance {
+    /// These settings with this broker.
+    pub fn of(&self, settings: boxbridge_config::Mqtt) -> boxbridge_config::Mqtt {
+        // Version 5 bounds the events on their way, so that a ping never waits behind a thousand of them for one slow subscriber; and it says
+        // which ones nobody heard. Subscribers speak the version that they like.
+        boxbridge_config::Mqtt {
+            broker: Some(self.broker.clone()),
+            version: MqttVersion::V5,
+            username: Some(self.username.clone()),
+            password: self.password.clone(),
+            ..settings
+        }
     }
 }

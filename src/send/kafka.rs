@@ -24,6 +24,7 @@ mod failure;
 mod in_flight;
 mod known_topics;
 mod probe;
+mod producer;
 mod record;
 mod report;
 mod session;
@@ -65,7 +66,7 @@ struct Shared {
     names: Mutex<Vec<String>>,
     largest_batch: LargestBatch,
     /// How many look-ups may run at once: each is a client of its own, with threads.
-    lookups: Semaphore,
+    lookups: Arc<Semaphore>,
     /// The brokers refuse us, whatever the record: one at a time, until one is taken.
     is_refused: ByLane<AtomicBool>,
     /// How long brokers may be silent.
@@ -86,6 +87,14 @@ impl Kafka {
         Kafka {
             shared: Arc::new(Shared::new(config, topics, limits)),
         }
+    }
+
+    /// In the place of another: a look-up that the other has begun goes on, and counts.
+    pub fn in_place_of(mut self, before: &Kafka) -> Kafka {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.lookups = Arc::clone(&before.shared.lookups);
+        }
+        self
     }
 
     /// What `check --online` shows: the brokers, each topic as they have it, and whether they would take our messages. Makes nothing.
@@ -124,7 +133,7 @@ impl Shared {
             limits,
             names: Mutex::new(topics),
             largest_batch: LargestBatch::new(),
-            lookups: Semaphore::new(LOOKUPS_MAX),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             is_refused: ByLane::default(),
             patience: ByLane::new(|_| Patience::new(limits.stall_timeout)),
         }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::window::{ByTopicClass, Extent, HeldBack, TopicClass};
-use crate::metrics;
+use crate::metrics::{self, Lags};
 use boxbridge_event::{ByLane, Lane, PersonType, Timestamp};
 
 mod outage;
@@ -27,6 +27,8 @@ pub const PROVEN: Duration = Duration::from_secs(1);
 /// One destination's connections.
 pub struct Link {
     pub destination: Arc<str>,
+    /// How long its events took.
+    pub lags: Lags,
     kind: &'static str,
     lanes: Mutex<Lanes>,
     /// Ends a lane's pause before its next attempt.
@@ -106,7 +108,7 @@ impl Link {
     /// `kind` is the name that messages of its kind call it by.
     pub fn new(destination: impl Into<Arc<str>>, kind: &'static str) -> Link {
         let destination = destination.into();
-        metrics::destination_exists(&destination, kind);
+        let lags = metrics::destination_exists(&destination, kind);
         let state = |_| State {
             condition: Condition::Connecting,
             has_connected: false,
@@ -118,6 +120,7 @@ impl Link {
         };
         Link {
             destination,
+            lags,
             kind,
             lanes: Mutex::new(ByLane::new(state)),
             wake: ByLane::default(),
@@ -139,6 +142,18 @@ impl Link {
         }
     }
 
+    /// What was shown until now was by other settings.
+    pub fn begins_anew(&self, lane: Lane) {
+        let mut lanes = self.lanes.lock();
+        let state = lanes.of_mut(lane);
+        state.condition = Condition::Connecting;
+        (state.has_connected, state.waits) = (false, BTreeMap::new());
+        state.suspects.clear();
+
+        self.count_waits(lane, state);
+        self.count(&lanes);
+    }
+
     /// It works.
     pub fn up(&self, lane: Lane) {
         let mut lanes = self.lanes.lock();
@@ -148,7 +163,8 @@ impl Link {
 
         match before {
             Condition::Connecting => {
-                tracing::info!(destination.name = &*self.destination, %lane, "connected")
+                let _ = state.outage.ended();
+                tracing::info!(destination.name = &*self.destination, %lane, "connected");
             }
             Condition::Down { attempts, .. } if state.outage.ended() => {
                 tracing::info!(destination.name = &*self.destination, %lane, attempts, "destination is back");
@@ -308,6 +324,17 @@ impl Link {
         lanes.of(lane).waits.values().cloned().collect()
     }
 
+    /// Why a record of this type waits in this lane, as far as it is known here.
+    pub fn why_not(&self, lane: Lane, person_type: PersonType) -> Option<String> {
+        let lanes = self.lanes.lock();
+        let state = lanes.of(lane);
+        let down = why_down(state).map(|error| format!("{} is down: {error}", self.destination));
+
+        let mut waits = state.waits.values();
+        let waits = waits.find(|waits| waits.class.person_type == person_type);
+        down.or_else(|| waits.map(Waits::sentence))
+    }
+
     /// All that does not flow, each in a sentence of its own.
     pub fn troubles(&self) -> Vec<String> {
         let lanes = self.lanes.lock();
@@ -328,14 +355,9 @@ impl Link {
 
     fn down_sentence(&self, lanes: &Lanes) -> Option<String> {
         let destination = &self.destination;
-        let why = |state: &State| match &state.condition {
-            Condition::Up => None,
-            Condition::Connecting => Some("connecting".to_owned()),
-            Condition::Down { error, .. } => Some(error.clone()),
-        };
         let down: Vec<(Lane, String)> = lanes
             .iter()
-            .filter_map(|(lane, state)| Some((lane, why(state)?)))
+            .filter_map(|(lane, state)| Some((lane, why_down(state)?)))
             .collect();
 
         match down.as_slice() {
@@ -367,4 +389,12 @@ fn are_up(lanes: &Lanes) -> bool {
     lanes
         .iter()
         .all(|(_, state)| state.condition == Condition::Up)
+}
+
+fn why_down(state: &State) -> Option<String> {
+    match &state.condition {
+        Condition::Up => None,
+        Condition::Connecting => Some("connecting".to_owned()),
+        Condition::Down { error, .. } => Some(error.clone()),
+    }
 }

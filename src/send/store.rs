@@ -6,10 +6,11 @@
 //! given up only if the store refuses it and takes another in its place; one that fails in the store while others do not is tried again alone. Deliberately makes no bucket, and reads
 //! nothing back but for `check` and `reconcile`.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use boxbridge_connect::bucket;
 use object_store::ObjectStoreExt;
+use parking_lot::Mutex;
 
 use super::patience::Patience;
 use super::{ConnectError, Destination};
@@ -37,11 +38,16 @@ use shared::{Backend, Failure, PROBE, PROBE_BYTES, Shared};
 /// The folder or bucket of `[send.store]`.
 pub struct Store {
     disk: Disk,
-    config: boxbridge_config::Store,
     /// Of a folder whose pictures are synced in batches.
     written: Option<Arc<Written>>,
+    opened: Mutex<Opened>,
+}
+
+/// By which settings it is opened, and what sessions share once it is.
+struct Opened {
+    config: Arc<boxbridge_config::Store>,
     /// Made at the first connect: until then the disk may not be mounted.
-    shared: OnceLock<Arc<Shared>>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl Store {
@@ -54,10 +60,20 @@ impl Store {
         let in_batches = matches!(config.url, StoreUrl::File(_)) && batch::is_possible();
         Store {
             disk,
-            config,
             written: in_batches.then(Arc::default),
-            shared: OnceLock::new(),
+            opened: Mutex::new(Opened {
+                config: Arc::new(config),
+                shared: None,
+            }),
         }
+    }
+
+    /// Holds for every session that begins from now on; a reload never moves a store.
+    pub fn adopt(&self, config: boxbridge_config::Store) {
+        let mut opened = self.opened.lock();
+        let shared = opened.shared.take();
+        opened.shared = shared.and_then(|shared| shared.with(&config)).map(Arc::new);
+        opened.config = Arc::new(config);
     }
 
     /// Whether an object is there, for `reconcile`.
@@ -125,7 +141,8 @@ impl Store {
     /// Syncs what was written, every second or 64 MiB, for as long as it is polled.
     pub async fn keep_synced(&self) {
         while self.written.is_some() {
-            match self.shared.get().and_then(|shared| shared.batch()) {
+            let opened = self.opened.lock().shared.clone();
+            match opened.as_ref().and_then(|shared| shared.batch()) {
                 Some(batch) => batch.due().await,
                 None => tokio::time::sleep(batch::BATCH_TIME).await,
             }
@@ -135,7 +152,7 @@ impl Store {
 
     /// Syncs what was written until now.
     pub async fn sync(&self) {
-        let Some(shared) = self.shared.get().map(Arc::clone) else {
+        let Some(shared) = self.opened.lock().shared.clone() else {
             return;
         };
         let synced = tokio::task::spawn_blocking(move || {
@@ -152,7 +169,7 @@ impl Store {
 
     /// One round of [`Store::keep_clean`]; `false` if there is nothing to sweep.
     pub async fn sweep(&self, clock: &Arc<Clock>) -> Result<bool, ConnectError> {
-        let (shared, clock) = (Arc::clone(self.shared()?), Arc::clone(clock));
+        let (shared, clock) = (self.shared()?, Arc::clone(clock));
         let swept = tokio::task::spawn_blocking(move || match &shared.backend {
             Backend::Files(files) => files.sweep(&shared.known, &clock).map(|()| true),
             Backend::Bucket { .. } => Ok(false),
@@ -165,12 +182,26 @@ impl Store {
         }
     }
 
-    fn shared(&self) -> Result<&Arc<Shared>, ConnectError> {
-        if let Some(shared) = self.shared.get() {
-            return Ok(shared);
-        }
+    fn shared(&self) -> Result<Arc<Shared>, ConnectError> {
+        loop {
+            let (config, shared) = {
+                let opened = self.opened.lock();
+                (Arc::clone(&opened.config), opened.shared.clone())
+            };
+            if let Some(shared) = shared {
+                return Ok(shared);
+            }
 
-        let config = &self.config;
+            let made = Arc::new(self.open(&config)?);
+            let mut opened = self.opened.lock();
+            // Other settings came meanwhile: then by those.
+            if Arc::ptr_eq(&opened.config, &config) {
+                return Ok(Arc::clone(opened.shared.get_or_insert(made)));
+            }
+        }
+    }
+
+    fn open(&self, config: &boxbridge_config::Store) -> Result<Shared, ConnectError> {
         let patience = Patience::new(config.timeout);
         let open = |settings: &boxbridge_config::Bucket| {
             bucket::open(settings, config.timeout, patience.longest()).map_err(|error| {
@@ -192,16 +223,14 @@ impl Store {
                 prefix: bucket.prefix.clone(),
             },
         };
-        let (concurrency, timeout) = (config.concurrency, config.timeout);
 
-        let shared = Shared {
+        Ok(Shared {
             backend,
             known: Known::new(),
-            concurrency,
-            timeout,
+            concurrency: config.concurrency,
+            timeout: config.timeout,
             patience,
-        };
-        Ok(self.shared.get_or_init(|| Arc::new(shared)))
+        })
     }
 }
 
@@ -219,6 +248,6 @@ impl Destination for Store {
                 .await
                 .map_err(Failure::into_connect_error)?;
         }
-        Ok(Session::new(Arc::clone(shared)))
+        Ok(Session::new(shared))
     }
 }

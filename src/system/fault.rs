@@ -23,7 +23,8 @@ const SOUND_AFTER: Duration = Duration::from_secs(60);
 #[error("a fault of ours ended it: the log says where, please report it")]
 pub struct Fault;
 
-/// Awaits a future and catches its panic. After a panic the future is dropped half done.
+/// Awaits a future and catches its panic. After a panic the future is dropped half done. A large one is better pinned before: it would be
+/// moved here.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Fault> {
     let mut future = pin!(future);
     poll_fn(

@@ -36,6 +36,23 @@
 {{- toToml $config -}}
 {{- end -}}
 
+{{/* What only a start takes (x-reload in values.schema.json): a change of it rolls the pods. All else a running gateway takes itself. */}}
+{{- define "boxbridge.takenAtStart" -}}
+{{- $start := dict "site" .Values.site "log" (dig "format" "" (default dict .Values.log)) "queue" .Values.queue.max_bytes -}}
+{{- $_ := set $start "ports" (list .Values.ingest.listen .Values.admin.listen (dig "connections_max" "" .Values.ingest)) -}}
+{{- range $name, $destination := .Values.send -}}
+{{- if kindIs "map" $destination -}}
+{{- $kind := default $name $destination.kind -}}
+{{- $url := default "" $destination.url -}}
+{{- $place := ternary "" "elsewhere" (empty $destination.brokers) -}}
+{{- if eq $kind "store" -}}{{- $place = $url -}}{{- end -}}
+{{- if eq $kind "mqtt" -}}{{- $place = has $url (list "" "embedded") | ternary $url "elsewhere" -}}{{- end -}}
+{{- $_ := set $start (printf "send.%s" $name) (list $kind $place (dig "embedded" dict $destination)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $start -}}
+{{- end -}}
+
 {{/* "true" where the pictures share the queue's volume. */}}
 {{- define "boxbridge.storeOnVolume" -}}
 {{- $url := .Values.send.store.url -}}

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::reader::Reader;
+use crate::reader::effect::LISTENS;
 use crate::values::secret::Secret;
 
 #[derive(Clone, Debug)]
@@ -24,8 +25,8 @@ const TOKEN_FILE: &str = "admin.token_file";
 
 impl Admin {
     pub(crate) fn read(read: &mut Reader) -> Admin {
-        let listen = read.address("admin.listen");
-        let token_file = read.path(TOKEN_FILE);
+        let listen = read.by_restart(LISTENS).address("admin.listen");
+        let token_file = read.live().file(TOKEN_FILE);
         let tokens = token_file.as_deref().map(|file| tokens(read, file));
 
         Admin {

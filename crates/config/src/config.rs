@@ -16,13 +16,21 @@ use crate::log::Log;
 use crate::normalize::Normalize;
 use crate::queue::Queue;
 use crate::reader::Reader;
+use crate::reader::effect::{DESTINATIONS, NAMES};
 use crate::reader::form::Form;
 use crate::reader::units::{written, written_size};
 use crate::route::Routes;
 use crate::send::{DEVICE_STATUS_TOPIC, Destination, Kind, Send, StoreUrl};
 use crate::values::kind::STORE;
+use crate::values::named_file::NamedFile;
 use crate::values::site::is_site;
 use crate::values::template::{Field, Template};
+
+mod current;
+mod settings;
+
+pub use current::Current;
+pub use settings::{Changes, Setting, Settings};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -41,18 +49,24 @@ pub struct Config {
     pub send: Send,
     /// Sentences about settings that are allowed and may surprise; said at start.
     pub warnings: Vec<String>,
+    /// What all of this was read from.
+    pub settings: Settings,
+    layers: Layers,
 }
 
 impl Config {
     /// The checked config of these layers, or everything that is wrong with them.
     pub fn load(layers: &Layers) -> Result<Config, Problems> {
         let mut problems = Vec::new();
-        let settings = layers.settings(&mut problems);
-        let mut read = Reader::new(&settings, &layers.environment, problems);
+        let file = layers.file.as_deref().map(NamedFile::look);
+        let merged = layers.merged(&mut problems);
+        let mut read = Reader::new(&merged.settings, &layers.environment, problems);
 
         let mut config = Config::read(&mut read);
         check(&config, &mut read);
         config.warnings = warnings(&config);
+        config.settings = Settings::new(file, &merged, &read);
+        config.layers = layers.clone();
 
         if read.problems.is_empty() {
             Ok(config)
@@ -61,13 +75,35 @@ impl Config {
         }
     }
 
+    /// The same layers read again: a changed file counts, environment and flags are those of the start.
+    pub fn again(&self) -> Result<Config, Problems> {
+        Config::load(&self.layers)
+    }
+
+    /// What is different in `new`, and what of it only a start takes.
+    pub fn changes_to(&self, new: &Config) -> Changes {
+        let mut changes = self.settings.changes_to(&new.settings);
+        for key in self.send.joined_or_left(&new.send) {
+            changes.by_restart(key, DESTINATIONS);
+        }
+        changes
+    }
+
     pub(crate) fn read(read: &mut Reader) -> Config {
         let form = Form::Pattern("^[a-z0-9-]{1,32}$");
-        let site = read.parsed("site", form, String::new(), site);
+        let site = read
+            .by_restart(NAMES)
+            .parsed("site", form, String::new(), site);
 
         Config {
-            data_dir: read.path("data_dir").unwrap_or_else(|| "./data".into()),
-            gateway: read.optional("gateway").unwrap_or_else(host_name),
+            data_dir: read
+                .by_restart("the directory is held from a start to its end")
+                .optional("data_dir")
+                .map_or_else(|| "./data".into(), PathBuf::from),
+            gateway: read
+                .by_restart(NAMES)
+                .optional("gateway")
+                .unwrap_or_else(host_name),
             log: Log::read(read),
             ingest: Ingest::read(read, &site),
             admin: Admin::read(read),
@@ -77,6 +113,8 @@ impl Config {
             send: Send::read(read),
             warnings: Vec::new(),
             site,
+            settings: Settings::default(),
+            layers: Layers::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::reader::Reader;
+use crate::reader::effect::LISTENS;
 use crate::reader::units::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 use crate::reader::units::{written, written_size};
 use crate::values::networks::Networks;
@@ -73,27 +74,45 @@ impl Ingest {
         ];
 
         Ingest {
-            listen: read.address("ingest.listen"),
+            listen: read.by_restart(LISTENS).address("ingest.listen"),
             realtime_paths: paths(read, "ingest.realtime_paths"),
             history_paths: paths(read, "ingest.history_paths"),
             status_paths: paths(read, "ingest.status_paths"),
-            allowed_networks: read.networks("ingest.allowed_networks"),
-            trusted_proxies: read.networks("ingest.trusted_proxies"),
-            forwarded_by: read.word("ingest.forwarded_by", &ways),
-            drain_delay: read.duration("ingest.drain_delay", Duration::ZERO, HOUR),
-            answer_deadline: read.duration("ingest.answer_deadline", 10 * MS, 60 * SECOND),
-            body_max_bytes: read.bytes("ingest.body_max_bytes", KIB, 64 * MIB),
-            history_body_max_bytes: read.bytes("ingest.history_body_max_bytes", KIB, 512 * MIB),
-            events_max: read.count("ingest.events_max", 1, 10_000),
-            pictures_max: read.count("ingest.pictures_max", 1, 1_000),
-            depth_max: read.count("ingest.depth_max", 4, 120),
-            header_timeout: read.duration("ingest.header_timeout", 10 * MS, HOUR),
-            body_timeout: read.duration("ingest.body_timeout", 10 * MS, HOUR),
-            body_min_rate: read.size_of("ingest.body_min_rate", "bytes per second", 1, GIB),
-            idle_timeout: read.duration("ingest.idle_timeout", 10 * MS, HOUR),
-            connections_max: read.count("ingest.connections_max", 1, 1_000_000),
-            in_flight_max_bytes: read.bytes("ingest.in_flight_max_bytes", MIB, 16 * GIB),
-            in_flight_wait: read.duration("ingest.in_flight_wait", Duration::ZERO, 60 * SECOND),
+            allowed_networks: read.live().networks("ingest.allowed_networks"),
+            trusted_proxies: read.live().networks("ingest.trusted_proxies"),
+            forwarded_by: read.live().word("ingest.forwarded_by", &ways),
+            drain_delay: read
+                .live()
+                .duration("ingest.drain_delay", Duration::ZERO, HOUR),
+            answer_deadline: read
+                .live()
+                .duration("ingest.answer_deadline", 10 * MS, 60 * SECOND),
+            body_max_bytes: read.live().bytes("ingest.body_max_bytes", KIB, 64 * MIB),
+            history_body_max_bytes: read.live().bytes(
+                "ingest.history_body_max_bytes",
+                KIB,
+                512 * MIB,
+            ),
+            events_max: read.live().count("ingest.events_max", 1, 10_000),
+            pictures_max: read.live().count("ingest.pictures_max", 1, 1_000),
+            depth_max: read.live().count("ingest.depth_max", 4, 120),
+            header_timeout: read.live().duration("ingest.header_timeout", 10 * MS, HOUR),
+            body_timeout: read.live().duration("ingest.body_timeout", 10 * MS, HOUR),
+            body_min_rate: read
+                .live()
+                .size_of("ingest.body_min_rate", "bytes per second", 1, GIB),
+            idle_timeout: read.live().duration("ingest.idle_timeout", 10 * MS, HOUR),
+            connections_max: read
+                .by_restart("open files are shared out among the listeners at a start")
+                .count("ingest.connections_max", 1, 1_000_000),
+            in_flight_max_bytes: read
+                .live()
+                .bytes("ingest.in_flight_max_bytes", MIB, 16 * GIB),
+            in_flight_wait: read.live().duration(
+                "ingest.in_flight_wait",
+                Duration::ZERO,
+                60 * SECOND,
+            ),
             quarantine: Quarantine::read(read),
             devices: Devices::read(read, site),
         }
@@ -150,14 +169,16 @@ impl Ingest {
 impl Quarantine {
     fn read(read: &mut Reader) -> Quarantine {
         Quarantine {
-            max_bytes: read.size("ingest.quarantine.max_bytes", 0, TIB),
-            keep: read.duration("ingest.quarantine.keep", SECOND, 10 * YEAR),
+            max_bytes: read.live().size("ingest.quarantine.max_bytes", 0, TIB),
+            keep: read
+                .live()
+                .duration("ingest.quarantine.keep", SECOND, 10 * YEAR),
         }
     }
 }
 
 fn paths(read: &mut Reader, key: &str) -> Vec<String> {
-    let paths = read.list(key);
+    let paths = read.live().list(key);
     if paths.iter().any(|path| !path.starts_with('/')) {
         read.problem(key, "a path starts with /");
     }

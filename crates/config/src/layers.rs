@@ -1,5 +1,6 @@
 //! Where settings come from: defaults < file < environment < flags, and which keys there are.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -11,24 +12,33 @@ use crate::values::secret::is_secret;
 pub(crate) mod destinations; // the destinations that the settings name
 pub(crate) mod environment; // which variables are ours
 mod file; // TOML
+pub(crate) mod origin; // which source a value is of
 pub(crate) mod problem; // what is wrong, and in which source
 pub(crate) mod routes; // what a route inherits
 pub(crate) mod unknown; // keys that no setting has
 
 use environment::variable;
+use origin::{Origin, Origins};
 use problem::{Layer, Problem};
 
 /// `config/boxbridge.toml`: the defaults, and the list of all keys.
 pub const DEFAULTS: &str = include_str!("../../../config/boxbridge.toml");
 
 /// What the operator wrote, before anything is checked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Layers {
     pub file: Option<PathBuf>,
     /// Names with the prefix and values, as [`Layers::environment`] finds them.
     pub environment: Vec<(String, String)>,
     /// `--set key=value`: dotted keys.
     pub flags: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Layers {
+    /// Variables and flags may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layers").finish_non_exhaustive()
+    }
 }
 
 impl Layers {
@@ -38,16 +48,18 @@ impl Layers {
     }
 
     /// The merged settings, each route complete; problems of form (unknown keys, unreadable file) are pushed.
-    pub(crate) fn settings(&self, problems: &mut Vec<Problem>) -> Value {
-        let mut settings = self.merge(problems);
-        routes::fill(&mut settings);
-        settings
+    pub(crate) fn merged(&self, problems: &mut Vec<Problem>) -> Merged {
+        let mut merged = self.merge(problems);
+        routes::fill(&mut merged.settings);
+        merged
     }
 
-    fn merge(&self, problems: &mut Vec<Problem>) -> Value {
+    fn merge(&self, problems: &mut Vec<Problem>) -> Merged {
         let mut defaults = file::toml(DEFAULTS, Path::new("defaults"), problems);
-        let file = self.file.as_deref().map(|path| file::read(path, problems));
-        let mut file = file.unwrap_or_else(empty);
+        let path = self.file.as_deref();
+        let text = path.map(|path| file::read(path, problems));
+        let text = text.unwrap_or_default();
+        let mut file = path.map_or_else(empty, |path| file::toml(&text, path, problems));
         let mut environment = nest(environment::settings(&self.environment, problems));
         let mut flags = nest(self.flags.clone());
 
@@ -65,16 +77,42 @@ impl Layers {
         secrets(&file, Layer::File, problems);
         secrets(&flags, Layer::Flags, problems);
 
+        let origins = self.origins([&defaults, &file, &environment, &flags], &text);
         let merged = [&defaults, &file, &environment, &flags]
             .into_iter()
             .fold(Figment::new(), |merged, layer| {
                 merged.merge(Serialized::defaults(layer))
             });
-        merged.extract().unwrap_or_else(|error| {
+        let settings = merged.extract().unwrap_or_else(|error| {
             problems.push(Problem(error.to_string()));
             defaults
-        })
+        });
+        Merged { settings, origins }
     }
+
+    /// Where each value of these layers is written; `text` is the file's.
+    fn origins(&self, [defaults, file, environment, flags]: [&Value; 4], text: &str) -> Origins {
+        let lines = origin::lines(text);
+        let of_file = |key: &str| Origin::File {
+            path: self.file.clone().unwrap_or_default(),
+            line: lines.get(key).copied(),
+        };
+
+        let mut origins = Origins::new();
+        origin::note(&mut origins, defaults, |_| Origin::Default);
+        origin::note(&mut origins, file, of_file);
+        origin::note(&mut origins, environment, |key| {
+            Origin::Variable(variable(key))
+        });
+        origin::note(&mut origins, flags, |_| Origin::Flag);
+        origins
+    }
+}
+
+/// All layers as one, and where each value is written.
+pub(crate) struct Merged {
+    pub settings: Value,
+    pub origins: Origins,
 }
 
 fn empty() -> Value {

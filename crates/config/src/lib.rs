@@ -20,13 +20,15 @@ mod send;
 mod values; // the types of single values
 
 pub use admin::Admin;
-pub use config::Config;
+pub use config::{Changes, Config, Current, Setting, Settings};
 pub use ingest::{Devices, ForwardedBy, Ingest, Inventory, Listed, Quarantine};
+pub use layers::origin::Origin;
 pub use layers::problem::{Problem, Problems};
 pub use layers::{DEFAULTS, Layers};
 pub use log::{Log, LogFormat};
 pub use normalize::{Normalize, ScoreScale};
 pub use queue::{OnFull, Queue};
+pub use reader::effect::Effect;
 pub use reader::units::{duration, size};
 pub use route::{Format, PicturePolicy, PictureWait, Route, Routes};
 pub use schema::schema;
@@ -35,6 +37,7 @@ pub use send::{
     MqttVersion, Sasl, Send, Store, StoreUrl, Tls,
 };
 pub use values::kind::{KAFKA, KindName, MQTT, STORE};
+pub use values::named_file::NamedFile;
 pub use values::networks::{Networks, reached};
 pub use values::secret::Secret;
 pub use values::site::is_site;

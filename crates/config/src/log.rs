@@ -20,7 +20,7 @@ pub enum LogFormat {
 impl Log {
     pub(crate) fn read(read: &mut Reader) -> Log {
         Log {
-            format: read.word(
+            format: read.by_restart("the log is opened in one form").word(
                 "log.format",
                 &[
                     ("auto", LogFormat::Auto),
@@ -28,7 +28,9 @@ impl Log {
                     ("json", LogFormat::Json),
                 ],
             ),
-            level: read.parsed("log.level", Form::Text, "info".to_owned(), level),
+            level: read
+                .live()
+                .parsed("log.level", Form::Text, "info".to_owned(), level),
         }
     }
 }

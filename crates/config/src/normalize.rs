@@ -30,10 +30,21 @@ impl Normalize {
         ];
 
         Normalize {
-            dedupe_window: read.duration("normalize.dedupe_window", Duration::ZERO, 24 * HOUR),
-            dedupe_max_events: read.count("normalize.dedupe_max_events", 1, 10_000_000),
-            score_scale: read.word("normalize.score_scale", &scales),
-            picture_max_pixels: read.size_of("normalize.picture_max_pixels", "pixels", 1, u64::MAX),
+            dedupe_window: read.live().duration(
+                "normalize.dedupe_window",
+                Duration::ZERO,
+                24 * HOUR,
+            ),
+            dedupe_max_events: read
+                .live()
+                .count("normalize.dedupe_max_events", 1, 10_000_000),
+            score_scale: read.live().word("normalize.score_scale", &scales),
+            picture_max_pixels: read.live().size_of(
+                "normalize.picture_max_pixels",
+                "pixels",
+                1,
+                u64::MAX,
+            ),
         }
     }
 }

@@ -22,16 +22,22 @@ pub enum OnFull {
 impl Queue {
     pub(crate) fn read(read: &mut Reader) -> Queue {
         Queue {
-            max_bytes: read.size("queue.max_bytes", 256 * MIB, 64 * TIB),
-            replay_window: read.duration("queue.replay_window", Duration::ZERO, YEAR),
-            on_full: read.word(
+            max_bytes: read.by_restart("the log on disk is laid out by it").size(
+                "queue.max_bytes",
+                256 * MIB,
+                64 * TIB,
+            ),
+            replay_window: read
+                .live()
+                .duration("queue.replay_window", Duration::ZERO, YEAR),
+            on_full: read.live().word(
                 "queue.on_full",
                 &[
                     ("refuse", OnFull::Refuse),
                     ("expire_oldest", OnFull::ExpireOldest),
                 ],
             ),
-            aside_max_bytes: read.size("queue.aside_max_bytes", MIB, TIB),
+            aside_max_bytes: read.live().size("queue.aside_max_bytes", MIB, TIB),
         }
     }
 }

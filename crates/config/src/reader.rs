@@ -12,13 +12,16 @@ use serde_json::Value;
 
 use crate::layers::problem::Problem;
 use crate::layers::routes;
+use crate::values::named_file::NamedFile;
 use crate::values::networks::Networks;
 use crate::values::secret::{Secret, shown};
 use crate::values::template::{Field, Template};
 
+pub(crate) mod effect; // when a changed setting takes effect
 pub(crate) mod form; // what a setting may be
 pub(crate) mod units; // durations and sizes as they are written
 
+use effect::Effect;
 use form::Form;
 use units::{duration, size, written, written_size};
 
@@ -29,6 +32,12 @@ pub(crate) struct Reader<'a> {
     pub problems: Vec<Problem>,
     /// The form of each key that was read.
     pub forms: BTreeMap<String, Form>,
+    /// When a change of each takes effect.
+    pub effects: BTreeMap<String, Effect>,
+    /// The files that settings name, as they were before they were read.
+    pub files: BTreeMap<String, NamedFile>,
+    /// Of the setting that is read next.
+    effect: Option<Effect>,
     /// Keys that have a problem. Their stand-ins must not raise a second one.
     bad: BTreeSet<String>,
 }
@@ -44,8 +53,23 @@ impl<'a> Reader<'a> {
             environment,
             problems,
             forms: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            files: BTreeMap::new(),
+            effect: None,
             bad: BTreeSet::new(),
         }
+    }
+
+    /// A reload takes the setting that is read next. Every line that reads one begins with this or with [`Reader::by_restart`].
+    pub fn live(&mut self) -> &mut Reader<'a> {
+        self.effect = Some(Effect::Live);
+        self
+    }
+
+    /// Only a start takes the setting that is read next, and why.
+    pub fn by_restart(&mut self, why: &'static str) -> &mut Reader<'a> {
+        self.effect = Some(Effect::Restart(why));
+        self
     }
 
     /// Whether none of these has a problem.
@@ -84,6 +108,9 @@ impl<'a> Reader<'a> {
 
     fn declare(&mut self, key: &str, form: Form) {
         self.forms.insert(key.to_owned(), form);
+        if let Some(effect) = self.effect.take() {
+            self.effects.insert(key.to_owned(), effect);
+        }
     }
 
     fn value(&self, key: &str) -> &Value {
@@ -114,8 +141,11 @@ impl<'a> Reader<'a> {
         Some(self.text(key)).filter(|text| !text.is_empty())
     }
 
-    pub fn path(&mut self, key: &str) -> Option<PathBuf> {
-        self.optional(key).map(PathBuf::from)
+    /// A file. That it has changed is a change of the setting.
+    pub fn file(&mut self, key: &str) -> Option<PathBuf> {
+        let path = self.optional(key).map(PathBuf::from)?;
+        self.files.insert(key.to_owned(), NamedFile::look(&path));
+        Some(path)
     }
 
     /// The text parsed by `parse`, or `stand_in` and a problem that says what is allowed.
@@ -282,9 +312,11 @@ impl<'a> Reader<'a> {
 
     /// The secret in `key`, or in the file that `<key>_file` names.
     pub fn secret(&mut self, key: &str) -> Secret {
+        let effect = self.effect;
         self.declare(key, Form::Secret);
         let value = Secret::new(self.raw(key));
-        let Some(file) = self.path(&format!("{key}_file")) else {
+        self.effect = effect;
+        let Some(file) = self.file(&format!("{key}_file")) else {
             return value;
         };
 

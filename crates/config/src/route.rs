@@ -244,20 +244,22 @@ impl Route {
             "mqtt_topic" => self.mqtt_topic = mqtt_topic(read, key),
             "mqtt_late_topic" => self.mqtt_late_topic = mqtt_topic(read, key),
             "mqtt_expiry" => {
-                let expiry = read.duration(key, Duration::ZERO, YEAR);
+                let expiry = read.live().duration(key, Duration::ZERO, YEAR);
                 self.mqtt_expiry = Some(expiry).filter(|expiry| !expiry.is_zero());
             }
             "kafka_topic" => {
-                self.kafka_topic = read.template(key, KAFKA_TOPIC_FIELDS, Template::kafka_topic);
+                self.kafka_topic =
+                    read.live()
+                        .template(key, KAFKA_TOPIC_FIELDS, Template::kafka_topic);
             }
             "kafka_key" => {
-                let template = read.template(key, TOPIC_FIELDS, Template::parse);
+                let template = read.live().template(key, TOPIC_FIELDS, Template::parse);
                 self.kafka_key = template.unwrap_or_else(|| Template { parts: Vec::new() });
             }
-            "lane" => self.lane = read.word(key, &LANES),
-            "live_for" => self.live_for = read.duration(key, SECOND, LIVE_MAX),
-            "format" => self.format = read.word(key, &FORMATS),
-            "pictures" => self.pictures = read.word(key, &POLICIES),
+            "lane" => self.lane = read.live().word(key, &LANES),
+            "live_for" => self.live_for = read.live().duration(key, SECOND, LIVE_MAX),
+            "format" => self.format = read.live().word(key, &FORMATS),
+            "pictures" => self.pictures = read.live().word(key, &POLICIES),
             _ => self.picture_wait = picture_wait(read, key),
         }
     }
@@ -282,7 +284,8 @@ impl Route {
 }
 
 fn mqtt_topic(read: &mut Reader, key: &str) -> Option<Template> {
-    read.template(key, TOPIC_FIELDS, Template::mqtt_topic)
+    read.live()
+        .template(key, TOPIC_FIELDS, Template::mqtt_topic)
 }
 
 const LANES: [(&str, Lane); 2] = [("normal", Lane::Normal), ("urgent", Lane::Urgent)];
@@ -302,10 +305,11 @@ fn picture_wait(read: &mut Reader, key: &str) -> PictureWait {
         most: LIVE_MAX,
         or: Some("forever"),
     };
-    read.parsed(key, form, PictureWait::Forever, |text| match text {
-        "forever" => Ok(PictureWait::Forever),
-        _ => duration(text)
-            .map(PictureWait::For)
-            .ok_or_else(|| "must be a duration such as 2s, or forever".to_owned()),
-    })
+    read.live()
+        .parsed(key, form, PictureWait::Forever, |text| match text {
+            "forever" => Ok(PictureWait::Forever),
+            _ => duration(text)
+                .map(PictureWait::For)
+                .ok_or_else(|| "must be a duration such as 2s, or forever".to_owned()),
+        })
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::config::Config;
 use crate::layers::{DEFAULTS, Layers};
 use crate::reader::Reader;
+use crate::reader::effect::Effect;
 use crate::reader::form::{Form, with};
 use crate::values::kind::KindName;
 
@@ -22,10 +23,10 @@ const EVERYTHING_ON: [(&str, &str); 2] = [
 
 pub fn schema() -> Value {
     let description = Description {
-        forms: forms(),
+        declared: declared(),
         comments: comments(),
     };
-    let mut defaults = Layers::default().settings(&mut Vec::new());
+    let mut defaults = Layers::default().merged(&mut Vec::new()).settings;
     let definitions = json!({
         "destination": description.destination(&defaults),
         "destinationRoute": description.destination_route(&defaults),
@@ -52,8 +53,8 @@ fn allow_others(root: &mut Value, section: &str, definition: &str) {
     }
 }
 
-/// What every key may be, as it is declared where it is read.
-fn forms() -> BTreeMap<String, Form> {
+/// What every key may be, and when a change of it takes effect, as it is declared where it is read.
+fn declared() -> BTreeMap<String, (Form, Option<Effect>)> {
     let flags = EVERYTHING_ON
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .to_vec();
@@ -61,11 +62,17 @@ fn forms() -> BTreeMap<String, Form> {
         flags,
         ..Layers::default()
     }
-    .settings(&mut Vec::new());
+    .merged(&mut Vec::new())
+    .settings;
 
     let mut read = Reader::new(&settings, &[], Vec::new());
     Config::read(&mut read);
-    read.forms
+    let Reader { forms, effects, .. } = read;
+    let with_effect = |(key, form): (String, Form)| {
+        let effect = effects.get(&key).copied();
+        (key, (form, effect))
+    };
+    forms.into_iter().map(with_effect).collect()
 }
 
 /// The comments of the shipped file, by key.
@@ -100,7 +107,7 @@ fn without_defaults(mut section: Value) -> Value {
 }
 
 struct Description {
-    forms: BTreeMap<String, Form>,
+    declared: BTreeMap<String, (Form, Option<Effect>)>,
     comments: BTreeMap<String, &'static str>,
 }
 
@@ -162,21 +169,26 @@ impl Description {
     }
 
     fn setting(&self, path: &str, default: &Value) -> Value {
-        let form = self.form(path).map_or_else(|| json!({}), Form::schema);
-        with(
-            form,
-            [
-                ("description", self.comment(path).into()),
-                ("default", default.clone()),
-            ],
-        )
+        let comment = [
+            ("description", self.comment(path).into()),
+            ("default", default.clone()),
+        ];
+        let Some((form, effect)) = self.declared(path) else {
+            return with(json!({}), comment);
+        };
+
+        let described = with(form.schema(), comment);
+        match effect {
+            Some(effect) => with(described, [("x-reload", effect.as_str().into())]),
+            None => described,
+        }
     }
 
     /// Routes are read by person type, `[route.default]` through them.
-    fn form(&self, path: &str) -> Option<&Form> {
+    fn declared(&self, path: &str) -> Option<&(Form, Option<Effect>)> {
         let of_default = path.strip_prefix("route.default.");
         let read_as = of_default.map(|name| format!("route.{}.{name}", PersonType::Employee));
-        self.forms.get(read_as.as_deref().unwrap_or(path))
+        self.declared.get(read_as.as_deref().unwrap_or(path))
     }
 
     /// A person type's setting means what it means in `[route.default]`.

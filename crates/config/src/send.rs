@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::layers::destinations;
 use crate::reader::Reader;
+use crate::reader::effect::DESTINATIONS;
 use crate::reader::units::{GIB, KIB, SECOND};
 use crate::route::Routes;
 use crate::values::kind::{KAFKA, KindName, MQTT, STORE};
@@ -69,10 +70,16 @@ impl Send {
         let destinations = destinations.collect();
 
         Send {
-            window_records: read.count("send.window_records", 1, 60_000),
-            window_bytes: read.bytes("send.window_bytes", 64 * KIB, GIB),
-            retry_max: read.duration("send.retry_max", Duration::from_millis(100), 600 * SECOND),
-            stall_timeout: read.duration("send.stall_timeout", SECOND, 600 * SECOND),
+            window_records: read.live().count("send.window_records", 1, 60_000),
+            window_bytes: read.live().bytes("send.window_bytes", 64 * KIB, GIB),
+            retry_max: read.live().duration(
+                "send.retry_max",
+                Duration::from_millis(100),
+                600 * SECOND,
+            ),
+            stall_timeout: read
+                .live()
+                .duration("send.stall_timeout", SECOND, 600 * SECOND),
             destinations,
         }
     }
@@ -107,6 +114,14 @@ impl Send {
             .find(|destination| &*destination.name == name)
     }
 
+    /// The settings by which destinations are on in one of these and not in the other, or are our own broker in one alone.
+    pub(crate) fn joined_or_left(&self, other: &Send) -> Vec<String> {
+        let of = |send: &Send, name: &str| send.named(name).map(Destination::is_elsewhere);
+        let both = self.destinations.iter().chain(&other.destinations);
+        let differing = both.filter(|it| of(self, &it.name) != of(other, &it.name));
+        differing.map(Destination::switch).collect()
+    }
+
     pub(crate) fn warnings(&self, routes: &Routes) -> Vec<String> {
         self.destinations
             .iter()
@@ -119,9 +134,10 @@ impl Destination {
     /// `None` = off.
     fn read(read: &mut Reader, name: &str, kind: KindName, routes: &Routes) -> Option<Destination> {
         let section = format!("send.{name}");
+        let read_kind = read.by_restart(DESTINATIONS);
         match KindName::from_word(name) {
-            Some(own) => read.word(&format!("{section}.kind"), &[(own.as_str(), ())]),
-            None => read.word(
+            Some(own) => read_kind.word(&format!("{section}.kind"), &[(own.as_str(), ())]),
+            None => read_kind.word(
                 &format!("{section}.kind"),
                 &KindName::ALL.map(|kind| (kind.as_str(), ())),
             ),
@@ -141,6 +157,21 @@ impl Destination {
 
     pub fn is_bus(&self) -> bool {
         !matches!(self.kind, Kind::Store(_))
+    }
+
+    /// Whether it is not in this process.
+    fn is_elsewhere(&self) -> bool {
+        !matches!(&self.kind, Kind::Mqtt(mqtt) if mqtt.broker.is_none())
+    }
+
+    /// The setting that switches it on.
+    fn switch(&self) -> String {
+        let setting = match &self.kind {
+            Kind::Store(_) => "kind",
+            Kind::Mqtt(_) => "url",
+            Kind::Kafka(_) => "brokers",
+        };
+        format!("send.{}.{setting}", self.name)
     }
 
     fn as_store(&self) -> Option<&Store> {

@@ -106,7 +106,7 @@ impl Field {
         matches!(
             self.meaning,
             Meaning::OccurredAt | Meaning::PersonType | Meaning::Score | Meaning::DeviceType
-        ) || normalized(event, self.meaning).is_some()
+        ) || given_back(event, self.meaning).is_some()
     }
 }
 
@@ -187,7 +187,7 @@ fn sent(
 ) -> Option<Value> {
     match event.source.get(field.source_key()) {
         Some(Value::Null) if field.null_is_absent(event) => None,
-        Some(_) if is_no_number(event, &table.path(field)) => Some(Value::Null),
+        Some(_) if is_no_number(event, || table.path(field)) => Some(Value::Null),
         // Only of an object do we write that it was encoded; elsewhere a box sent what looks like it.
         Some(sent) if !table.is_object(field.inner, field.name) || encoded(sent).is_none() => {
             Some(sent.clone())
@@ -198,7 +198,7 @@ fn sent(
                 .get(kind)
                 .and_then(|it| picture(kind, it))
                 .map(Value::String),
-            meaning => normalized(event, meaning),
+            meaning => given_back(event, meaning).map(GivenBack::to_value),
         },
     }
 }
@@ -212,15 +212,15 @@ fn inner_object(name: &str, event: &Event, inside: Map<String, Value>) -> Option
     {
         None => Some(Value::Object(inside)),
         Some(Value::Null) => None,
-        Some(_) if is_no_number(event, name) => Some(Value::Null),
+        Some(_) if is_no_number(event, || name.to_owned()) => Some(Value::Null),
         Some(sent) => Some(sent.clone()),
     }
 }
 
 /// Whether the box wrote a number there that no double holds.
-fn is_no_number(event: &Event, path: &str) -> bool {
+fn is_no_number(event: &Event, path: impl Fn() -> String) -> bool {
     let mut warnings = event.warnings.iter();
-    warnings.any(|warning| warning.code == WarningCode::NumberInvalid && warning.field == path)
+    warnings.any(|warning| warning.code == WarningCode::NumberInvalid && warning.field == path())
 }
 
 /// The text of a picture field for these bytes of its object: base64, but for the one that could not be decoded, which is the text.
@@ -231,23 +231,46 @@ pub fn picture_text(picture: &PictureReference, bytes: &[u8]) -> String {
     }
 }
 
+/// A value of the event that stands for a field of the box.
+#[derive(Clone, Copy, Debug)]
+pub enum GivenBack<'e> {
+    Text(&'e str),
+    Value(&'e Value),
+}
+
+impl GivenBack<'_> {
+    pub fn is(self, sent: &Value) -> bool {
+        match self {
+            GivenBack::Text(text) => sent == text,
+            GivenBack::Value(value) => sent == value,
+        }
+    }
+
+    pub fn to_value(self) -> Value {
+        match self {
+            GivenBack::Text(text) => text.into(),
+            GivenBack::Value(value) => value.clone(),
+        }
+    }
+}
+
 /// What the event alone gives back for a field: exact, or `source` says otherwise. Nothing for pictures and for what is
 /// always in `source`.
-pub fn normalized(event: &Event, meaning: Meaning) -> Option<Value> {
-    let text = |text: &Option<String>| text.clone().map(Value::String);
-    match meaning {
-        Meaning::IdentityId => text(&event.identity.id),
-        Meaning::IdentityName => text(&event.identity.name),
-        Meaning::Group => text(&event.matched.group),
-        Meaning::DeviceIp => text(&event.device.ip),
-        Meaning::DeviceName => text(&event.device.name),
-        Meaning::Box => text(&event.device.box_id),
-        Meaning::CameraQuality => Some(event.quality.camera.clone()),
-        Meaning::BoxQuality => Some(event.quality.box_.clone()),
+pub fn given_back(event: &Event, meaning: Meaning) -> Option<GivenBack<'_>> {
+    let text = match meaning {
+        Meaning::CameraQuality => return Some(GivenBack::Value(&event.quality.camera)),
+        Meaning::BoxQuality => return Some(GivenBack::Value(&event.quality.box_)),
+        Meaning::IdentityId => &event.identity.id,
+        Meaning::IdentityName => &event.identity.name,
+        Meaning::Group => &event.matched.group,
+        Meaning::DeviceIp => &event.device.ip,
+        Meaning::DeviceName => &event.device.name,
+        Meaning::Box => &event.device.box_id,
         Meaning::OccurredAt
         | Meaning::Score
         | Meaning::PersonType
         | Meaning::DeviceType
-        | Meaning::Picture(_) => None,
-    }
+        | Meaning::Picture(_) => return None,
+    };
+    text.as_deref().map(GivenBack::Text)
 }

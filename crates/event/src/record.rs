@@ -34,7 +34,15 @@ impl Record {
     /// Its pictures, in the order of [`crate::PictureKind::ALL`]. They are there while the record
     /// has no outcome, unless they rotted.
     pub async fn pictures(&self) -> Result<Vec<Picture>, NoPictures> {
-        Arc::clone(&self.picture_reader).read().await
+        match self.pictures_at_hand() {
+            Some(pictures) => Ok(pictures),
+            None => Arc::clone(&self.picture_reader).read().await,
+        }
+    }
+
+    /// The same, where nothing has to be read for them.
+    pub fn pictures_at_hand(&self) -> Option<Vec<Picture>> {
+        self.picture_reader.at_hand()
     }
 
     /// Bytes of all its pictures.
@@ -57,6 +65,11 @@ impl fmt::Debug for Record {
 pub trait ReadPictures: Send + Sync {
     fn read(self: Arc<Self>) -> Reading;
 
+    /// What is in memory already; all of them or nothing.
+    fn at_hand(&self) -> Option<Vec<Picture>> {
+        None
+    }
+
     fn bytes(&self) -> u64;
 }
 
@@ -78,6 +91,10 @@ pub enum NoPictures {
 impl ReadPictures for Vec<Picture> {
     fn read(self: Arc<Self>) -> Reading {
         Box::pin(std::future::ready(Ok(Vec::clone(&self))))
+    }
+
+    fn at_hand(&self) -> Option<Vec<Picture>> {
+        Some(self.clone())
     }
 
     fn bytes(&self) -> u64 {

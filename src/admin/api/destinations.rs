@@ -92,16 +92,15 @@ fn paused(link: &Link) -> Vec<PausedType> {
 }
 
 fn nothing_waits(name: &str, wanted: Option<PersonType>, paused: &[PausedType]) -> Complaint {
-    let wanted = wanted.map_or("any type", PersonType::as_str);
+    let wanted = wanted.map_or(String::new(), |wanted| format!("{wanted} "));
     let mut waiting: Vec<_> = paused.iter().map(|it| it.person_type.as_str()).collect();
     waiting.dedup();
 
-    let waiting = match waiting.as_slice() {
-        [] => "none does".to_owned(),
-        waiting => format!("{} do", waiting.join(", ")),
+    let others = match waiting.as_slice() {
+        [] => String::new(),
+        waiting => format!(", only {}", waiting.join(", ")),
     };
-    let message = format!(
-        "{name} is up, and nothing of {wanted} waits there since it was refused: {waiting}"
-    );
+    let message =
+        format!("{name} is up, and no {wanted}event waits there since it was refused{others}");
     Complaint::conflict("not_paused", message)
 }

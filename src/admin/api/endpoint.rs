@@ -84,6 +84,14 @@ impl Endpoint {
         }
     }
 
+    /// Answers something else than JSON.
+    pub fn gives_other(self, media_type: &'static str, schema: Value) -> Endpoint {
+        Endpoint {
+            answer: (media_type, schema),
+            ..self
+        }
+    }
+
     pub fn complains(mut self, status: u16, code: &'static str) -> Endpoint {
         self.complaints.push((status, code));
         self

@@ -1,48 +1,77 @@
 //! What is told of devices, to each bus: a task beside its delivery loops.
 //!
-//! Promises: it ends with the deliveries, and a fault ends none of them. Deliberately tells every bus: a device is no event, and has no route.
+//! Promises: it ends with the deliveries, a fault ends none of them, and other settings of the bus hold from the next word on. Deliberately
+//! tells every bus: a device is no event, and has no route.
 
+use std::future::pending;
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::app::tasks::Tasks;
 use crate::route::device_status;
-use crate::send::board::Board;
+use crate::send::board::{Board, Reader};
 use crate::send::kafka::Kafka;
 use crate::send::mqtt::Mqtt;
 
 const NAME: &str = "devices";
 
-pub(super) fn to_mqtt(mqtt: &Arc<Mqtt>, board: &Arc<Board>, tasks: &Tasks) {
-    let (mqtt, board) = (Arc::clone(mqtt), Arc::clone(board));
-    keep(tasks, move || {
-        let (mqtt, reader) = (Arc::clone(&mqtt), board.reader());
-        async move { mqtt.announce(reader, device_status::to_mqtt).await }
-    });
+/// Takes the bus that is told from now on.
+pub(super) type Announced<D> = watch::Sender<Arc<D>>;
+
+pub(super) fn to_mqtt(mqtt: &Arc<Mqtt>, board: &Arc<Board>, tasks: &Tasks) -> Announced<Mqtt> {
+    announce(mqtt, board, tasks, |mqtt, reader| async move {
+        mqtt.announce(reader, device_status::to_mqtt).await;
+    })
 }
 
-pub(super) fn to_kafka(kafka: &Arc<Kafka>, board: &Arc<Board>, tasks: &Tasks) {
-    let (kafka, board) = (Arc::clone(kafka), Arc::clone(board));
-    keep(tasks, move || {
-        let (kafka, reader) = (Arc::clone(&kafka), board.reader());
+pub(super) fn to_kafka(kafka: &Arc<Kafka>, board: &Arc<Board>, tasks: &Tasks) -> Announced<Kafka> {
+    announce(kafka, board, tasks, |kafka, reader| async move {
         let topic = device_status::KAFKA_TOPIC;
-        async move {
-            kafka.announce(reader, topic, device_status::to_kafka).await;
-        }
-    });
+        kafka.announce(reader, topic, device_status::to_kafka).await;
+    })
 }
 
-/// Runs it until the stop.
-fn keep<F>(tasks: &Tasks, start: impl Fn() -> F + Send + 'static)
+/// Tells the bus, and each that takes its place, until the stop.
+fn announce<D, F>(
+    bus: &Arc<D>,
+    board: &Arc<Board>,
+    tasks: &Tasks,
+    tell: impl Fn(Arc<D>, Reader) -> F + Clone + Send + Sync + 'static,
+) -> Announced<D>
 where
+    D: Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let stop = tasks.stop.clone();
+    let (announced, buses) = watch::channel(Arc::clone(bus));
+    let (board, stop) = (Arc::clone(board), tasks.stop.clone());
+
     tasks.keep(NAME, move || {
-        let (stop, announcing) = (stop.clone(), start());
+        let (board, buses, tell) = (Arc::clone(&board), buses.clone(), tell.clone());
+        let stop = stop.clone();
         async move {
-            stop.run_until_cancelled(announcing)
-                .await
-                .unwrap_or_default()
+            let telling = each_in_turn(buses, |bus| tell(bus, board.reader()));
+            stop.run_until_cancelled(telling).await.unwrap_or_default()
         }
     });
+    announced
+}
+
+async fn each_in_turn<D, F>(mut buses: watch::Receiver<Arc<D>>, tell: impl Fn(Arc<D>) -> F)
+where
+    F: Future<Output = ()>,
+{
+    loop {
+        let bus = Arc::clone(&buses.borrow_and_update());
+        let until_another = async {
+            if buses.changed().await.is_err() {
+                pending().await
+            }
+        };
+
+        tokio::select! {
+            () = async { tell(bus).await; pending().await } => {}
+            () = until_another => {}
+        }
+    }
 }

@@ -1,25 +1,31 @@
 //! Delivery to the destinations: one loop per destination and lane.
 //!
-//! Promises: a fault in a loop costs its session, and the loop goes on. Deliberately knows a destination's kind only to choose what renders
-//! its messages.
+//! Promises: a fault in a loop costs its session, and the loop goes on. Other settings end a session in order, and the next one takes up at
+//! the lowest record without an answer. Deliberately knows a destination's kind only to choose what renders its messages.
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Made, announcements, picture_store};
+use super::announcements::{self, Announced};
+use super::{Client, LaneThreads, Made, Maker, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::gateway::{
-    Backlog, Delivery, DiskLog, Fetches, Records, Render, ToBus, ToStore, Unplaced, deliver,
+    Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Render, Terms, ToBus, ToStore,
+    Unplaced, deliver, window_of,
 };
 use crate::normalize;
 use crate::queue::Cursor;
 use crate::route::{PictureLocations, Router};
 use crate::send::Destination;
+use crate::send::kafka::Kafka;
 use crate::send::link::Link;
-use crate::system::fault::{Starts, caught};
-use boxbridge_config::Config;
+use crate::send::mqtt::Mqtt;
+use crate::send::store::Store;
+use crate::system::fault::{Fault, Starts, caught};
+use boxbridge_config::{Config, Kind};
 use boxbridge_event::Lane;
 
 /// What every loop is started with.
@@ -30,57 +36,96 @@ pub(in crate::app) struct Deliveries<'a> {
     pub tasks: &'a Tasks,
 }
 
+/// What the loops of all destinations share.
+pub(in crate::app) struct Common<'a> {
+    pub threads: &'a LaneThreads,
+    pub events: Arc<ParsedEvents>,
+}
+
+/// A destination that is delivered to.
+pub(in crate::app) struct Delivered {
+    pub name: Arc<str>,
+    pub link: Arc<Link>,
+    loops: Loops,
+}
+
+/// The loops of a destination, by its kind: what they hear of other settings.
+enum Loops {
+    Store(Arc<Store>, Tell<Store, ToStore>),
+    Mqtt(Tell<Mqtt, ToBus>, Announced<Mqtt>),
+    /// The first of them, whose look-ups all share.
+    Kafka(Arc<Kafka>, Tell<Kafka, ToBus>, Announced<Kafka>),
+}
+
+/// `None` until a reload changes something.
+type Tell<D, R> = watch::Sender<Option<Arc<Terms<D, R>>>>;
+pub type Told<D, R> = watch::Receiver<Option<Arc<Terms<D, R>>>>;
+
 impl Deliveries<'_> {
     /// Delivers to this destination from now on; the link shows how it fares.
-    pub fn start(&self, Made { settings, client }: Made<'_>) -> Arc<Link> {
-        let router = Arc::new(Router::new(
-            &settings.routes,
-            self.locations.clone(),
-            self.data.queue.epoch(),
-            normalize::table,
-        ));
+    pub fn start(&self, Made { settings, client }: Made<'_>, common: &Common<'_>) -> Delivered {
+        let router = self.router(settings);
+        let kind = settings.kind.name().as_str();
+        let link = Arc::new(Link::new(Arc::clone(&settings.name), kind));
 
-        match client {
+        let loops = match client {
             Client::Store(store) => {
                 picture_store::keep_synced(&settings.name, &store, &self.data.queue, self.tasks);
                 picture_store::keep_clean(&store, &self.data.clock, self.tasks);
-                self.loops(settings, store, || ToStore(Arc::clone(&router)))
+                let destination = Arc::clone(&store);
+                let told = self.loops(settings, destination, &ToStore(router), &link, common);
+                Loops::Store(store, told)
             }
             Client::Mqtt(mqtt) => {
-                announcements::to_mqtt(&mqtt, &self.data.board, self.tasks);
-                self.loops(settings, mqtt, || ToBus::mqtt(Arc::clone(&router)))
+                let announced = announcements::to_mqtt(&mqtt, &self.data.board, self.tasks);
+                let told = self.loops(settings, mqtt, &ToBus::mqtt(router), &link, common);
+                Loops::Mqtt(told, announced)
             }
             Client::Kafka(kafka) => {
-                announcements::to_kafka(&kafka, &self.data.board, self.tasks);
-                self.loops(settings, kafka, || ToBus::kafka(Arc::clone(&router)))
+                let announced = announcements::to_kafka(&kafka, &self.data.board, self.tasks);
+                let first = Arc::clone(&kafka);
+                let told = self.loops(settings, kafka, &ToBus::kafka(router), &link, common);
+                Loops::Kafka(first, told, announced)
             }
-        }
+        };
+        let name = Arc::clone(&settings.name);
+        Delivered { name, link, loops }
+    }
+
+    fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
+        let (locations, epoch) = (self.locations.clone(), self.data.queue.epoch());
+        let router = Router::new(&settings.routes, locations, epoch, normalize::table);
+        Arc::new(router)
     }
 
     fn loops<D, R>(
         &self,
         settings: &boxbridge_config::Destination,
         destination: Arc<D>,
-        render: impl Fn() -> R,
-    ) -> Arc<Link>
+        render: &R,
+        link: &Arc<Link>,
+        common: &Common<'_>,
+    ) -> Tell<D, R>
     where
         D: Destination,
-        R: Render<Message = D::Message>,
+        R: Render<Message = D::Message> + Clone,
     {
-        let kind = settings.kind.name().as_str();
-        let link = Arc::new(Link::new(Arc::clone(&settings.name), kind));
+        let (tell, told) = watch::channel(None);
 
         for lane in Lane::ALL.iter().copied() {
             let Some(cursor) = self.data.queue.cursor(&settings.name, lane) else {
                 continue;
             };
             let destination = Arc::clone(&destination);
-            let delivery = self.delivery(settings, lane, cursor, (destination, render(), &link));
+            let parts = (destination, render.clone(), link);
+            let delivery = self.delivery(settings, lane, cursor, parts, common);
+            let stop = self.tasks.stop.clone();
+            let delivering = keep_delivering(delivery, told.clone(), stop);
             self.tasks
                 .tracker
-                .spawn(keep_delivering(delivery, self.tasks.stop.clone()));
+                .spawn_on(delivering, common.threads.of(lane));
         }
-        link
+        tell
     }
 
     fn delivery<D: Destination, R: Render<Message = D::Message>>(
@@ -89,11 +134,13 @@ impl Deliveries<'_> {
         lane: Lane,
         cursor: Cursor,
         (destination, render, link): (Arc<D>, R, &Arc<Link>),
+        common: &Common<'_>,
     ) -> Delivery<D, R, DiskLog> {
         let send = &self.config.send;
         let source = DiskLog {
             cursor,
             ages: Arc::clone(&self.data.ages),
+            answers: self.data.timetable.of(&settings.name),
         };
 
         Delivery {
@@ -101,6 +148,7 @@ impl Deliveries<'_> {
             destination,
             backlog: Backlog::new(source, send, render.poison()),
             render,
+            events: Arc::clone(&common.events),
             verdicts: settings.is_bus().then(|| self.data.queue.verdicts(lane)),
             aside: Arc::clone(&self.data.aside),
             unplaced: Unplaced::default(),
@@ -112,23 +160,120 @@ impl Deliveries<'_> {
     }
 }
 
-/// Delivers until `stop`. A fault costs the session, as if the connection were lost: the next takes up at the lowest record not yet
-/// answered, and until then the destination is down, for everybody to see.
-pub async fn keep_delivering<D, R, S>(mut delivery: Delivery<D, R, S>, stop: CancellationToken)
+impl Delivered {
+    /// The destination as other settings want it, or why it cannot be made. A store stays the one that it is.
+    pub fn remade<'a>(
+        &self,
+        maker: &Maker,
+        config: &'a Config,
+    ) -> anyhow::Result<Option<Made<'a>>> {
+        let Some(settings) = config.send.named(&self.name) else {
+            return Ok(None);
+        };
+
+        let client = match (&self.loops, &settings.kind) {
+            (Loops::Store(store, _), _) => Client::Store(Arc::clone(store)),
+            (Loops::Kafka(first, ..), Kind::Kafka(of_kafka)) => {
+                let kafka = kafka(config, of_kafka, &settings.routes);
+                Client::Kafka(Arc::new(kafka.in_place_of(first)))
+            }
+            _ => return maker.one(config, settings),
+        };
+
+        Ok(Some(Made { settings, client }))
+    }
+
+    /// Delivers by other settings from now on: the sessions end in order, and new ones take up at the lowest record without an answer.
+    pub fn adopt(&self, deliveries: &Deliveries<'_>, Made { settings, client }: Made<'_>) {
+        let (send, router) = (&deliveries.config.send, deliveries.router(settings));
+
+        match (&self.loops, client) {
+            (Loops::Store(_, told), Client::Store(store)) => {
+                if let Kind::Store(settings) = &settings.kind {
+                    store.adopt(settings.clone());
+                }
+                tell(told, send, store, ToStore(router));
+            }
+            (Loops::Mqtt(told, announced), Client::Mqtt(mqtt)) => {
+                announced.send_replace(Arc::clone(&mqtt));
+                tell(told, send, mqtt, ToBus::mqtt(router));
+            }
+            (Loops::Kafka(_, told, announced), Client::Kafka(kafka)) => {
+                announced.send_replace(Arc::clone(&kafka));
+                tell(told, send, kafka, ToBus::kafka(router));
+            }
+            // A reload changes no kind.
+            _ => {}
+        }
+    }
+}
+
+fn tell<D, R>(told: &Tell<D, R>, send: &boxbridge_config::Send, destination: Arc<D>, render: R) {
+    let terms = Terms {
+        destination,
+        render,
+        window: window_of(send),
+        retry_max: send.retry_max,
+    };
+    told.send_replace(Some(Arc::new(terms)));
+}
+
+/// Delivers until `stop`, by what it is `told`. A fault costs the session, as if the connection were lost: the next takes up at the lowest
+/// record not yet answered, and until then the destination is down, for everybody to see.
+pub async fn keep_delivering<D, R, S>(
+    mut delivery: Delivery<D, R, S>,
+    mut told: Told<D, R>,
+    stop: CancellationToken,
+) where
+    D: Destination,
+    R: Render<Message = D::Message> + Clone,
+    S: Records,
+{
+    let mut starts = Starts::of("delivery", stop.clone());
+    loop {
+        let ended = until_told(&mut delivery, &mut told, &stop).await;
+        if let Err(fault) = &ended {
+            delivery.link.down(delivery.lane, fault.to_string(), 1);
+        }
+
+        let is_told = told.has_changed().unwrap_or(false);
+        if is_told && !stop.is_cancelled() {
+            let terms = told.borrow_and_update().clone();
+            terms.iter().for_each(|terms| delivery.adopt(terms));
+        } else if !starts.again(ended).await {
+            return;
+        }
+    }
+}
+
+/// Delivers until it is told of other settings, or until `stop`.
+async fn until_told<D, R, S>(
+    delivery: &mut Delivery<D, R, S>,
+    told: &mut Told<D, R>,
+    stop: &CancellationToken,
+) -> Result<(), Fault>
 where
     D: Destination,
     R: Render<Message = D::Message>,
     S: Records,
 {
-    let mut starts = Starts::of("delivery", stop.clone());
-    loop {
-        let ended = caught(deliver(&mut delivery, stop.clone())).await;
-        if let Err(fault) = ended {
-            delivery.link.down(delivery.lane, fault.to_string(), 1);
-        }
+    let turn = stop.child_token();
+    let delivering = caught(deliver(delivery, turn.clone()));
+    tokio::pin!(delivering);
 
-        if !starts.again(ended).await {
-            return;
+    tokio::select! {
+        ended = &mut delivering => ended,
+        () = told_again(told) => {
+            turn.cancel();
+            delivering.await
         }
+    }
+}
+
+/// Leaves it to be seen that something was told.
+async fn told_again<D, R>(told: &mut Told<D, R>) {
+    match told.changed().await {
+        Ok(()) => told.mark_changed(),
+        Err(_) => std::future::pending().await,
     }
 }

@@ -13,6 +13,7 @@ use crate::send::said_of;
 use crate::send::store::Store;
 use boxbridge_config::{Config, Destination, Format, Kind, PicturePolicy, Routes};
 use boxbridge_event::Size;
+use boxbridge_event::Timestamp;
 
 /// A broker that has not answered by then counts as down.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -49,11 +50,13 @@ async fn probe(destination: &Destination, config: &Config) -> Option<Result<Stri
                 within(async { store.probe().await.map_err(|error| error.to_string()) }).await;
             Some(found.map(|()| "written, read back and deleted a probe".to_owned()))
         }
-        Kind::Mqtt(settings) => match destinations::mqtt(config, name, settings.clone(), "check") {
-            Ok(None) => None,
-            Ok(Some(mqtt)) => Some(probe_mqtt(&mqtt, largest_message(config, routes)).await),
-            Err(error) => Some(Err(format!("send.{name}: {error:#}"))),
-        },
+        Kind::Mqtt(settings) => {
+            match destinations::mqtt(config, name, settings.clone(), ("check", Timestamp::now())) {
+                Ok(None) => None,
+                Ok(Some(mqtt)) => Some(probe_mqtt(&mqtt, largest_message(config, routes)).await),
+                Err(error) => Some(Err(format!("send.{name}: {error:#}"))),
+            }
+        }
         Kind::Kafka(settings) => {
             let kafka = destinations::kafka(config, settings, routes);
             let needed = largest_message(config, routes);

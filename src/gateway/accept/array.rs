@@ -38,7 +38,7 @@ impl Gateway {
     /// One element; `None` for an array in the array, which holds no event.
     async fn element(&self, source: &Source, part: Part, parser: &Parser) -> Option<Answered> {
         match parser.parse(part).await {
-            Ok(Parsed::Event(event)) => Some(self.append(source, *event).await),
+            Ok(Parsed::Event(event)) => Some(self.append(source, event).await),
             Ok(Parsed::Refused(refusal, text)) => {
                 match self.refuse(source.clone(), text, refusal).await {
                     Ok(Reply::Quarantined(refusal)) | Err(refusal) => Some(Err(refusal)),

@@ -3,7 +3,6 @@
 //! Promises: the cost is taken from the budget before the work begins, and again when a repair needs more. A fault of ours refuses the body,
 //! which is kept like any other that is not understood. Deliberately decides nothing about the event.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,18 +12,19 @@ use serde_json::{Map, Value};
 use super::{Gateway, Workers};
 use crate::ingest::{BodyMemory, Received};
 use crate::normalize;
-use crate::normalize::{
-    Batch, Context, Cost, Element, Limits, Normalized, RepairBudget, normalize,
-};
+use crate::normalize::{Batch, Context, Element, Limits, Normalized, Outline, RepairBudget};
 use crate::system::fault::{self, Fault};
 use crate::system::memory;
 use boxbridge_config::Config;
-use boxbridge_event::{Code, Event, Refusal, Source};
+use boxbridge_event::{Code, Refusal, Source};
 
-/// A sender is shown what was understood of its event. Nobody reads more than this, and it would stay in memory until it was read.
-const ECHO_MAX: usize = 64 * 1024;
-/// So much is parsed in a millisecond, a camera's usual 200 KB in a third of one.
-const SHORT: usize = 512 * 1024;
+/// A sender is shown what was understood of its event, unless its text beside the pictures is longer than this: nobody reads so much, and
+/// it would stay in memory until it was read.
+const ECHO_MAX: u64 = 64 * 1024;
+/// A text of so many bytes is worth a look before its turn comes: how long it will take depends on what it holds.
+const SHORT_TEXT: usize = 512 * 1024;
+/// What costs so much memory is parsed in a millisecond or two: a body of 512 KB that is pictures, or five thousand values.
+const SHORT: usize = 3 * SHORT_TEXT;
 /// Many small blocks that earlier work has freed must not be held beside those of such work.
 const COSTLY: usize = 16 << 20;
 /// How often a turn may find that it needs more memory: once before the work begins, and a few times in a repair.
@@ -59,6 +59,12 @@ pub(super) enum Parsed {
     Refused(Refusal, Bytes),
 }
 
+/// A part with a look at it, once somebody has had it.
+struct Work {
+    part: Part,
+    outline: Option<Outline>,
+}
+
 /// An event that is not decided upon yet.
 pub(super) struct ParsedEvent {
     pub normalized: Normalized,
@@ -72,7 +78,7 @@ pub(super) struct ParsedEvent {
 enum Turn {
     Done(Parsed),
     /// The work will take so many bytes, and they are not free yet.
-    Needs(usize, Part),
+    Needs(usize, Work),
 }
 
 impl Parser {
@@ -84,7 +90,7 @@ impl Parser {
         may_be_short: bool,
     ) -> Parser {
         let shared = Shared {
-            config: Arc::clone(&gateway.config),
+            config: gateway.config.now(),
             source: source.clone(),
             memory: memory.clone(),
             may_be_short,
@@ -95,12 +101,16 @@ impl Parser {
         }
     }
 
-    pub async fn parse(&self, mut part: Part) -> Result<Parsed, Refusal> {
+    pub async fn parse(&self, part: Part) -> Result<Parsed, Refusal> {
         let source = self.shared.source.share_key();
+        let mut work = Work {
+            part,
+            outline: None,
+        };
         for _ in 0..TURNS_MAX {
             let shared = Arc::clone(&self.shared);
-            let is_short = part.text().len() <= SHORT;
-            let turn = move || shared.turn(part);
+            let is_short = work.is_short();
+            let turn = move || shared.turn(work);
             let came_to = if is_short {
                 self.workers.run_short(source, turn).await
             } else {
@@ -111,7 +121,7 @@ impl Parser {
                 Some(Turn::Done(parsed)) => return Ok(parsed),
                 Some(Turn::Needs(bytes, again)) => {
                     self.shared.memory.work(bytes).await?;
-                    part = again;
+                    work = again;
                 }
             }
         }
@@ -120,13 +130,13 @@ impl Parser {
 }
 
 impl Shared {
-    fn turn(&self, part: Part) -> Turn {
-        let needs = part.cost();
+    fn turn(&self, mut work: Work) -> Turn {
+        let needs = work.cost();
         if needs > COSTLY {
             memory::return_free_blocks();
         }
         if self.memory.try_work(needs).is_err() {
-            return Turn::Needs(needs, part);
+            return Turn::Needs(needs, work);
         }
 
         let lacks = AtomicUsize::new(0);
@@ -135,14 +145,14 @@ impl Shared {
             lacks.fetch_max(if has_room { 0 } else { needs + bytes }, Ordering::Relaxed);
             has_room
         };
-        let parsed = fault::in_one_go(|| self.parse(&part, RepairBudget(&more)))
+        let parsed = fault::in_one_go(|| self.parse(&work, RepairBudget(&more)))
             .unwrap_or_else(|fault| Err(Refusal::new(Code::Fault, fault.to_string())));
 
         match (parsed, lacks.into_inner()) {
-            (Err(_), lacks) if lacks > 0 => Turn::Needs(lacks, part),
+            (Err(_), lacks) if lacks > 0 => Turn::Needs(lacks, work),
             (Err(refusal), _) => {
-                let refusal = self.explained(refusal, &part);
-                Turn::Done(Parsed::Refused(refusal, part.text().clone()))
+                let refusal = self.explained(refusal, &work.part);
+                Turn::Done(Parsed::Refused(refusal, work.part.text().clone()))
             }
             (Ok(parsed), _) => Turn::Done(parsed),
         }
@@ -159,7 +169,7 @@ impl Shared {
         }
     }
 
-    fn parse(&self, part: &Part, budget: RepairBudget<'_>) -> Result<Parsed, Refusal> {
+    fn parse(&self, work: &Work, budget: RepairBudget<'_>) -> Result<Parsed, Refusal> {
         let context = Context {
             source: &self.source,
             site: &self.config.site,
@@ -169,18 +179,21 @@ impl Shared {
             budget,
         };
 
-        let (normalized, echo) = match part {
-            Part::Whole(text) => match normalize(text, &context)? {
-                Batch::One(normalized) => {
-                    let echo = echo(&normalized.event);
+        // Of an array nobody made one: its elements have their own.
+        let outline = work.outline.clone().unwrap_or_default();
+        let (normalized, echo) = match &work.part {
+            Part::Whole(text) => match normalize::normalize_outlined(text, &outline, &context)? {
+                Batch::One(mut normalized) => {
+                    let echo = echo(text, &mut normalized);
                     (normalized, echo)
                 }
                 Batch::Many(elements) => return Ok(Parsed::Array(elements.into_elements())),
             },
-            Part::Element { element, .. } => (element.normalize(&context)?, Map::new()),
+            Part::Element { element, .. } => (element.normalize(&outline, &context)?, Map::new()),
         };
 
-        let body = normalized.unread.is_some().then(|| part.text().clone());
+        let text = work.part.text();
+        let body = normalized.unread.is_some().then(|| text.clone());
         Ok(Parsed::Event(Box::new(ParsedEvent {
             normalized,
             echo,
@@ -189,20 +202,32 @@ impl Shared {
     }
 }
 
+impl Work {
+    /// Whether it takes no longer than handing it to another thread is worth. Looks at short texts alone.
+    fn is_short(&mut self) -> bool {
+        self.part.text().len() <= SHORT_TEXT && self.cost() <= SHORT
+    }
+
+    /// The memory that it takes. Arrays are paid for element by element.
+    fn cost(&mut self) -> usize {
+        match &self.part {
+            Part::Whole(text) if is_array(text) => text.len(),
+            Part::Whole(_) => self.outline().cost.bytes(),
+            &Part::Element { beside, .. } => beside + self.outline().cost.bytes(),
+        }
+    }
+
+    fn outline(&mut self) -> &Outline {
+        let text = self.part.text();
+        self.outline.get_or_insert_with(|| Outline::of(text))
+    }
+}
+
 impl Part {
     fn text(&self) -> &Bytes {
         match self {
             Part::Whole(text) => text,
             Part::Element { element, .. } => &element.text,
-        }
-    }
-
-    /// The memory that parsing it takes. Arrays are paid for element by element.
-    fn cost(&self) -> usize {
-        match self {
-            Part::Whole(text) if is_array(text) => text.len(),
-            Part::Whole(text) => Cost::of(text).bytes(),
-            Part::Element { element, beside } => beside + Cost::of(&element.text).bytes(),
         }
     }
 }
@@ -214,27 +239,16 @@ fn is_array(text: &[u8]) -> bool {
         .starts_with(b"[")
 }
 
-/// The event as the vendor's document prints it, its pictures blanked; empty for one that is too large.
-fn echo(event: &Event) -> Map<String, Value> {
-    match serde_json::to_writer(AtMost(ECHO_MAX), event) {
-        Ok(()) => normalize::opened(event, |_, _| Some(String::new())),
-        Err(_) => Map::new(),
-    }
-}
+/// The document, its pictures blanked, for its sender; empty for a large one.
+fn echo(text: &[u8], normalized: &mut Normalized) -> Map<String, Value> {
+    let document = std::mem::take(&mut normalized.document);
+    let pictures = normalized.event.pictures.iter();
+    let in_base64: u64 = pictures
+        .map(|(_, picture)| picture.bytes.div_ceil(3) * 4)
+        .sum();
 
-/// Takes at most so many bytes, and keeps none.
-struct AtMost(usize);
-
-impl io::Write for AtMost {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self
-            .0
-            .checked_sub(bytes.len())
-            .ok_or(io::ErrorKind::FileTooLarge)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    match (text.len() as u64).saturating_sub(in_base64) <= ECHO_MAX {
+        true => document,
+        false => Map::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Work on bodies, off the threads that accept and answer: in turn by source, on as many threads as there are cores, or as a disk can use.
 //!
 //! Promises: a source that sends costly bodies makes others wait for one of them at most, not for all. If nothing waits, work begins at
-//! once; short work then stays on its thread. Deliberately interrupts nothing: the cost of one body is bounded before.
+//! once; short work then stays on its thread, for one body of a source at a time. Deliberately interrupts nothing: the cost of one body is bounded before.
 
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub struct Workers {
 struct Waiting {
     workers: usize,
     jobs: FairQueue<Job>,
+    /// Whose short work is being done on the thread that it came on: one of each, no more than there are workers.
+    at_work: Vec<ShareKey>,
 }
 
 impl Workers {
@@ -42,19 +44,19 @@ impl Workers {
         Workers::new(16)
     }
 
-    /// The same for work that costs less than handing it to another thread and back: where nobody works, it is done at once, on this
-    /// thread. One at a time: the other threads go on accepting and answering.
+    /// The same for work that costs less than handing it to another thread and back: where nothing waits, it is done at once, on this
+    /// thread. What comes meanwhile from the same source waits for its turn, so that a source with many connections has one of these threads.
     pub async fn run_short<T: Send + 'static>(
         self: &Arc<Workers>,
         source: ShareKey,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        if !self.begin_alone() {
+        if !self.begin_here(source) {
             return self.run(source, work).await;
         }
 
         let done = fault::in_one_go(work);
-        self.leave();
+        self.leave(source);
         done.ok()
     }
 
@@ -91,16 +93,22 @@ impl Workers {
         }
     }
 
-    fn begin_alone(&self) -> bool {
+    fn begin_here(&self, source: ShareKey) -> bool {
         let mut waiting = self.waiting();
-        let is_alone = waiting.workers == 0 && waiting.jobs.is_empty();
-        waiting.workers += usize::from(is_alone);
-        is_alone
+        let is_free = waiting.workers < self.workers_max
+            && waiting.jobs.is_empty()
+            && !waiting.at_work.contains(&source);
+        if is_free {
+            waiting.workers += 1;
+            waiting.at_work.push(source);
+        }
+        is_free
     }
 
     /// What came meanwhile is done by another thread.
-    fn leave(self: &Arc<Workers>) {
+    fn leave(self: &Arc<Workers>, source: ShareKey) {
         let mut waiting = self.waiting();
+        waiting.at_work.retain(|other| *other != source);
         if waiting.jobs.is_empty() {
             waiting.workers -= 1;
         } else {
@@ -171,6 +179,25 @@ mod tests {
             assert!(task.await.unwrap());
         }
         assert_eq!(*done.lock(), [greedy, other, greedy, greedy]);
+    }
+
+    #[tokio::test]
+    async fn short_work_of_another_source_stays_on_its_thread_and_more_of_the_same_does_not() {
+        let [greedy, other] = ["10.0.0.1", "10.0.0.2"].map(ShareKey::of_peer);
+        let workers = Workers::new(2);
+        let this = std::thread::current().id();
+        let here = move || std::thread::current().id() == this;
+
+        let within = Arc::clone(&workers);
+        let while_it_works = workers.run_short(greedy, move || {
+            let begins = |source| {
+                let begins = within.begin_here(source);
+                begins.then(|| within.leave(source)).is_some()
+            };
+            [begins(greedy), begins(other)]
+        });
+        assert_eq!(while_it_works.await, Some([false, true]));
+        assert_eq!(workers.run_short(greedy, here).await, Some(true));
     }
 
     #[tokio::test]

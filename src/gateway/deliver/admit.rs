@@ -20,7 +20,7 @@ where
     S: Records,
 {
     pub(super) async fn admit(&mut self, record: Record) {
-        let event: Event = match serde_json::from_slice(&record.event) {
+        let event = match self.events.of(&record) {
             Ok(event) => event,
             Err(error) => return self.set_unreadable_aside(record, &error).await,
         };

@@ -6,16 +6,18 @@
 //! sends nothing and says nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Records;
+use super::parsed::ParsedEvent;
 use super::pictures::Pictures;
 use crate::send::Reason;
 use crate::send::window::{
     Awaits, Blame, Consequence, Extent, Limits, News, Now, Poison, Reading, Timeliness, TopicClass,
     Traits, Window,
 };
-use boxbridge_event::{Event, Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
+use boxbridge_event::{Outcome, PersonType, Picture, PictureVerdict, Record, Sequence};
 
 /// Attempts that a condemned record had at least.
 const CONDEMNED_ATTEMPTS: u32 = 3;
@@ -27,17 +29,17 @@ pub struct Backlog<S> {
     poison: Poison,
 }
 
-/// A record in the window, its event parsed once.
+/// A record in the window.
 pub(super) struct Admitted {
     pub record: Record,
-    pub event: Event,
+    pub event: Arc<ParsedEvent>,
     /// Where it was sent last, for the set-aside store.
     pub topic: Option<String>,
     pub pictures: Pictures,
 }
 
 impl Admitted {
-    pub fn new(record: Record, event: Event) -> Admitted {
+    pub fn new(record: Record, event: Arc<ParsedEvent>) -> Admitted {
         Admitted {
             record,
             event,
@@ -84,18 +86,27 @@ pub(super) enum Refused {
     Ends(Ending),
 }
 
+pub fn window_of(settings: &boxbridge_config::Send) -> Limits {
+    Limits {
+        records: settings.window_records,
+        bytes: settings.window_bytes,
+    }
+}
+
 impl<S: Records> Backlog<S> {
     pub fn new(source: S, settings: &boxbridge_config::Send, poison: Poison) -> Backlog<S> {
-        let settings = Limits {
-            records: settings.window_records,
-            bytes: settings.window_bytes,
-        };
+        let settings = window_of(settings);
         Backlog {
             source,
             window: Window::new(settings, poison),
             settings,
             poison,
         }
+    }
+
+    /// So much may be in the window once delivery begins anew.
+    pub(super) fn limit(&mut self, window: Limits) {
+        self.settings = window;
     }
 
     /// Forgets what sessions have shown: delivery begins, for the first time or after a fault.

@@ -2,6 +2,8 @@
 //!
 //! Promises: while pictures are fetched or nothing flows, answers are taken and a stop is heard.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,10 @@ use crate::queue::Verdicts;
 use crate::send::link::PROVEN;
 use crate::send::window::Now;
 use crate::send::{Answer, Destination, Lost, Rejection, Session};
-use boxbridge_event::Sequence;
+use boxbridge_event::{Record, Sequence};
+
+/// So many answers, or records, are taken before the loop looks at everything else again: that costs as much as one of them.
+const AT_ONCE: usize = 32;
 
 impl<D, R, S> Delivery<D, R, S>
 where
@@ -51,25 +56,63 @@ where
                     session.finish().await;
                     return (Lost { error: "stopped".to_owned(), is_explained: true }, has_progressed);
                 }
-                answer = session.next() => match answer {
-                    Err(lost) => return (lost, has_progressed),
-                    Ok(answer) => {
+                answer = session.next() => {
+                    if answer.is_ok() {
                         has_progressed = true;
-                        self.answered(answer).await;
+                        self.prove(&mut unproven);
                     }
-                },
+                    if let Err(lost) = self.answered_all(answer, &mut session).await {
+                        return (lost, has_progressed);
+                    }
+                }
                 fetched = self.fetches.next() => self.take_pictures(fetched),
-                record = self.backlog.next(), if has_room => self.admit(record).await,
+                record = self.backlog.next(), if has_room => self.admit_all(record).await,
                 types = self.link.resumed(self.lane) => self.backlog.resume(types),
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
             }
 
-            if unproven.is_some_and(|proven| has_progressed || proven <= Instant::now()) {
-                unproven = None;
-                self.link.up(self.lane);
+            if unproven.is_some_and(|proven| proven <= Instant::now()) {
+                self.prove(&mut unproven);
             }
         }
+    }
+
+    /// The connection works; said once.
+    fn prove(&self, unproven: &mut Option<Instant>) {
+        if unproven.take().is_some() {
+            self.link.up(self.lane);
+        }
+    }
+
+    /// Takes an answer, and those that are there beside it.
+    async fn answered_all(
+        &mut self,
+        first: Result<Answer, Lost>,
+        session: &mut D::Session,
+    ) -> Result<(), Lost> {
+        self.answered(first?).await;
+        for _ in 1..AT_ONCE {
+            let Some(answer) = at_once(session.next()) else {
+                break;
+            };
+            self.answered(answer?).await;
+        }
+        Ok(())
+    }
+
+    /// Takes in a record, and those that are there behind it.
+    async fn admit_all(&mut self, first: Record) {
+        self.admit(first).await;
+        for _ in 1..AT_ONCE {
+            let has_room = self.backlog.window().has_room() && self.unplaced.has_room();
+            let Some(record) = has_room.then(|| at_once(self.backlog.next())).flatten() else {
+                return;
+            };
+            self.admit(record).await;
+        }
+        // More are there: others on this thread take their turn before.
+        tokio::task::yield_now().await;
     }
 
     fn next_moment(&self, now: Instant) -> Option<Instant> {
@@ -189,13 +232,18 @@ where
             metrics::no_subscriber(self.lane, person_type);
         }
         if admitted.record.replay.is_none() {
-            metrics::lag(
-                &self.link.destination,
-                self.lane,
-                person_type,
-                self.backlog.age(&admitted.record),
-            );
+            let took = self.backlog.age(&admitted.record);
+            self.link.lags.record(self.lane, person_type, took);
         }
+    }
+}
+
+/// What a future has now; one that would wait is dropped.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
     }
 }
 

@@ -148,6 +148,10 @@ where
             Pictures::Read(_) | Pictures::Lost(_) => return true,
             Pictures::UnderWay { .. } => {}
             Pictures::Unread { attempts } => {
+                if let Some(read) = record.pictures_at_hand() {
+                    *pictures = Pictures::Read(read);
+                    return true;
+                }
                 *pictures = Pictures::UnderWay {
                     fetch: self.fetches.start(record),
                     attempts,

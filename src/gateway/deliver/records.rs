@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::gateway::Ages;
+use crate::gateway::{Ages, Column};
 use crate::queue::Cursor;
 use boxbridge_event::{Outcome, PersonType, PictureVerdict, Record, Sequence};
 
@@ -59,6 +59,8 @@ pub trait Records: Send + Sync + 'static {
 pub struct DiskLog {
     pub cursor: Cursor,
     pub ages: Arc<Ages>,
+    /// When records got their answer.
+    pub answers: Arc<Column>,
 }
 
 impl Records for DiskLog {
@@ -87,6 +89,7 @@ impl Records for DiskLog {
     }
 
     fn settle(&mut self, sequence: Sequence, verdict: PictureVerdict, outcome: Outcome) {
+        self.answers.note(sequence, outcome);
         self.cursor.settle(sequence, verdict, outcome);
     }
 

@@ -258,7 +258,7 @@ fn the_inventory_names_devices_keeps_them_and_tells_of_them() {
     assert_eq!(names.len(), DEVICES_MAX);
 
     // Out of the inventory, the one that was never heard of is forgotten.
-    rig.devices.set(&boxbridge_config::Devices::default());
+    rig.devices.adopt(&boxbridge_config::Devices::default());
     assert!(!rig.names().contains("10.0.0.5"));
     let told: BTreeSet<_> = rig.told().into_iter().collect();
     let cleared = ["10.0.0.5", "10.0.0.9"].map(|device| (device.to_owned(), None));

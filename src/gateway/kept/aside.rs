@@ -51,13 +51,8 @@ pub enum AsideError {
 impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
     pub fn open(disk: &Disk, data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
-        let quota = Quota {
-            max_bytes,
-            share_bytes: max_bytes,
-            rank: Rank::Middle,
-        };
         let owner = |name: &str| is_name(name).then_some("".into());
-        let folder = Folder::open(disk, &data_dir.join("aside"), quota, owner)?;
+        let folder = Folder::open(disk, &data_dir.join("aside"), quota(max_bytes), owner)?;
 
         let aside = Aside {
             epoch: epoch.chars().take(8).collect(),
@@ -65,6 +60,11 @@ impl Aside {
         };
         aside.tell();
         Ok(aside)
+    }
+
+    /// Holds for every record that is set aside from now on; what is there stays.
+    pub fn adopt(&self, max_bytes: u64) {
+        self.folder.limit(quota(max_bytes));
     }
 
     /// Keeps it, on disk when it returns. What is there already stays as it is. Blocks for two syncs.
@@ -94,6 +94,14 @@ impl Aside {
     fn tell(&self) {
         let (records, bytes) = self.usage();
         metrics::aside(records, bytes);
+    }
+}
+
+fn quota(max_bytes: u64) -> Quota {
+    Quota {
+        max_bytes,
+        share_bytes: max_bytes,
+        rank: Rank::Middle,
     }
 }
 

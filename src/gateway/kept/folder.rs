@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::system::disk::Disk;
 use crate::system::volume::{self, Rank};
+use boxbridge_config::Current;
 use boxbridge_event::Size;
 
 /// The ending of a file that is being written; such files are removed at start.
@@ -28,7 +29,7 @@ const REVIEW_AT_ONCE: usize = 500;
 pub struct Folder {
     disk: Disk,
     directory: PathBuf,
-    quota: Quota,
+    quota: Current<Quota>,
     owner: Owner,
     contents: Mutex<Contents>,
 }
@@ -99,10 +100,15 @@ impl Folder {
         Ok(Folder {
             disk: disk.clone(),
             directory: directory.to_owned(),
-            quota,
+            quota: Current::new(quota),
             owner,
             contents: Mutex::new(contents),
         })
+    }
+
+    /// From now on so much may be kept; what is there already stays.
+    pub fn limit(&self, quota: Quota) {
+        self.quota.replace(quota);
     }
 
     /// How many files there are, and what they occupy.
@@ -140,8 +146,9 @@ impl Folder {
             None => {}
         }
 
-        contents.has_room(&owner, bytes, &self.quota)?;
-        if !volume::has_inodes(&self.disk, &self.directory, self.quota.rank) {
+        let quota = self.quota.now();
+        contents.has_room(&owner, bytes, &quota)?;
+        if !volume::has_inodes(&self.disk, &self.directory, quota.rank) {
             return Err(Full::Inodes.into());
         }
 

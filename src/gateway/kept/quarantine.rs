@@ -17,10 +17,11 @@ use crate::metrics;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
 use crate::system::volume::Rank;
+use boxbridge_config::Current;
 use boxbridge_event::{Code, Refusal, ShareKey, Source, Timestamp};
 
 pub struct Quarantine {
-    keep: Duration,
+    keep: Current<Duration>,
     folder: Folder,
     /// Tells bodies of the same millisecond apart.
     count: AtomicU64,
@@ -40,20 +41,22 @@ impl Quarantine {
         data_dir: &Path,
         settings: &boxbridge_config::Quarantine,
     ) -> io::Result<Quarantine> {
-        let quota = Quota {
-            max_bytes: settings.max_bytes,
-            share_bytes: settings.max_bytes / 4,
-            rank: Rank::Last,
-        };
+        let quota = quota(settings);
         let folder = Folder::open(disk, &data_dir.join("quarantine"), quota, owner)?;
 
         let (files, bytes) = folder.usage();
         metrics::quarantine(bytes);
         Ok(Quarantine {
-            keep: settings.keep,
+            keep: Current::new(settings.keep),
             folder,
             count: AtomicU64::new(files as u64),
         })
+    }
+
+    /// Holds for every body that is kept from now on, and for how long one stays.
+    pub fn adopt(&self, settings: &boxbridge_config::Quarantine) {
+        self.folder.limit(quota(settings));
+        self.keep.replace(settings.keep);
     }
 
     /// Keeps `body`, on disk when it returns. Blocks for two syncs.
@@ -78,10 +81,18 @@ impl Quarantine {
 
     /// Removes bodies that were kept for their time, and sees which ones an operator has taken away by hand. Looks at every file.
     pub fn review(&self, clock: &Clock) {
-        self.folder.review(|name| {
-            parse(name).is_some_and(|(received, _)| clock.age(received) > self.keep)
-        });
+        let keep = self.keep.now();
+        self.folder
+            .review(|name| parse(name).is_some_and(|(received, _)| clock.age(received) > *keep));
         metrics::quarantine(self.folder.usage().1);
+    }
+}
+
+fn quota(settings: &boxbridge_config::Quarantine) -> Quota {
+    Quota {
+        max_bytes: settings.max_bytes,
+        share_bytes: settings.max_bytes / 4,
+        rank: Rank::Last,
     }
 }
 

@@ -6,20 +6,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::wait_for_room;
+use super::{Limit, wait_for_room};
+use boxbridge_config::Current;
 use boxbridge_event::{Code, Refusal, ShareKey};
 
 /// Large enough that a usual body takes a few steps, small enough that a share is not taken by headers alone.
 const STEP: usize = 64 * 1024;
 
 pub struct Budget {
-    limit: usize,
-    wait: Duration,
+    pub limit: Current<Limit>,
     in_use: Mutex<InUse>,
     released: Notify,
 }
@@ -38,10 +37,9 @@ pub struct Held {
 }
 
 impl Budget {
-    pub fn new(limit: usize, wait: Duration) -> Arc<Budget> {
+    pub fn new(limit: Limit) -> Arc<Budget> {
         Arc::new(Budget {
-            limit,
-            wait,
+            limit: Current::new(limit),
             in_use: Mutex::default(),
             released: Notify::new(),
         })
@@ -55,25 +53,18 @@ impl Budget {
         })
     }
 
-    /// What one source may hold when there is no more than that left, and what others leave it before.
-    fn share(&self) -> usize {
-        self.limit / 4
-    }
-
-    /// Up to which total a source may take what makes it hold `bytes`.
-    fn open_to(&self, bytes: usize) -> usize {
-        match bytes {
-            little if little <= (self.share() / 8).max(STEP) => self.limit,
-            fair if fair <= self.share() => self.limit - self.share() / 2,
-            _ => self.limit - self.share(),
+    fn shares(&self) -> Shares {
+        Shares {
+            limit: self.limit.now().bytes,
         }
     }
 
     fn try_take(&self, source: ShareKey, bytes: usize) -> Result<(), Code> {
         let mut in_use = self.in_use.lock();
         let of_source = in_use.by_source.get(&source).copied().unwrap_or(0);
-        if in_use.total + bytes > self.open_to(of_source + bytes) {
-            return Err(match of_source + bytes > self.share() {
+        let shares = self.shares();
+        if in_use.total + bytes > shares.open_to(of_source + bytes) {
+            return Err(match of_source + bytes > shares.each() {
                 true => Code::SourceOverBudget,
                 false => Code::OverBudget,
             });
@@ -85,7 +76,7 @@ impl Budget {
     }
 
     fn refusal(&self, code: Code) -> Refusal {
-        let limit = self.limit;
+        let limit = self.shares().limit;
         let message = match code {
             Code::SourceOverBudget => {
                 format!("this source holds its share of the {limit} bytes that may be in flight")
@@ -110,13 +101,40 @@ impl Budget {
     }
 }
 
+/// How all there is is shared out.
+#[derive(Clone, Copy)]
+struct Shares {
+    limit: usize,
+}
+
+impl Shares {
+    /// What one source may hold when there is no more than that left, and what others leave it before.
+    fn each(self) -> usize {
+        self.limit / 4
+    }
+
+    /// The most that one source can ever have.
+    fn most(self) -> usize {
+        self.limit - self.each()
+    }
+
+    /// Up to which total a source may take what makes it hold `bytes`.
+    fn open_to(self, bytes: usize) -> usize {
+        match bytes {
+            little if little <= (self.each() / 8).max(STEP) => self.limit,
+            fair if fair <= self.each() => self.limit - self.each() / 2,
+            _ => self.most(),
+        }
+    }
+}
+
 impl Held {
     /// Makes it `bytes` in all, if there is room at once; at most what one source can ever have, so that a costly body is taken alone
     /// instead of never.
     pub fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
         let mut held = self.bytes.lock();
         let bytes = bytes.next_multiple_of(STEP);
-        let bytes = bytes.min(self.budget.limit - self.budget.share());
+        let bytes = bytes.min(self.budget.shares().most());
         let Some(more) = bytes.checked_sub(*held).filter(|more| *more > 0) else {
             return Ok(());
         };
@@ -129,10 +147,8 @@ impl Held {
 
     /// The same, waiting at most the budget's patience for others to finish.
     pub async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
-        wait_for_room(&self.budget.released, self.budget.wait, || {
-            self.try_grow_to(bytes)
-        })
-        .await
+        let wait = self.budget.limit.now().wait;
+        wait_for_room(&self.budget.released, wait, || self.try_grow_to(bytes)).await
     }
 }
 
@@ -147,15 +163,22 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn source(last: u8) -> ShareKey {
         ShareKey::of([192, 168, 1, last].into())
     }
 
+    fn budget(steps: usize, wait: Duration) -> Arc<Budget> {
+        let bytes = steps * STEP;
+        Budget::new(Limit { bytes, wait })
+    }
+
     #[tokio::test]
     async fn a_source_that_is_alone_may_have_more_than_its_share_and_leaves_room_for_others() {
-        let budget = Budget::new(16 * STEP, Duration::ZERO);
+        let budget = budget(16, Duration::ZERO);
         let code = async |held: &Held, steps: usize| {
             let grown = held.grow_to(steps * STEP).await;
             grown.map_err(|refusal| refusal.code)
@@ -172,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_who_flood_leave_some_room_for_who_holds_little() {
-        let budget = Budget::new(64 * STEP, Duration::ZERO);
+        let budget = budget(64, Duration::ZERO);
         let many: Vec<_> = (1..=8).map(|last| budget.hold(source(last))).collect();
         for held in &many {
             let _ = held.grow_to(8 * STEP).await;
@@ -185,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_costs_more_than_there_is_is_taken_alone() {
-        let budget = Budget::new(32 * STEP, Duration::ZERO);
+        let budget = budget(32, Duration::ZERO);
         let costly = budget.hold(source(19));
         costly.grow_to(100 * STEP).await.unwrap();
 
@@ -196,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_dropped_is_given_back_and_waiters_wake() {
-        let budget = Budget::new(4 * STEP, Duration::from_secs(60));
+        let budget = budget(4, Duration::from_secs(60));
         let first = budget.hold(source(19));
         first.grow_to(3 * STEP).await.unwrap();
         let waiting = tokio::spawn({

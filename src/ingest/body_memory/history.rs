@@ -13,15 +13,15 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::wait_for_room;
+use super::{Limit, wait_for_room};
+use boxbridge_config::Current;
 use boxbridge_event::{Code, Refusal};
 
 /// A body has had its chance to be fast after this.
 const RATE_AFTER: Duration = Duration::from_secs(1);
 
 pub struct History {
-    limit: usize,
-    wait: Duration,
+    pub limit: Current<Limit>,
     bodies: Mutex<Bodies>,
     released: Notify,
     turn: Arc<Semaphore>,
@@ -49,10 +49,9 @@ pub struct Held {
 }
 
 impl History {
-    pub fn new(limit: usize, wait: Duration) -> Arc<History> {
+    pub fn new(limit: Limit) -> Arc<History> {
         Arc::new(History {
-            limit,
-            wait,
+            limit: Current::new(limit),
             bodies: Mutex::default(),
             released: Notify::new(),
             turn: Arc::new(Semaphore::new(1)),
@@ -117,17 +116,15 @@ impl Bodies {
 impl Held {
     /// Makes it `bytes` in all: the slowest other gives way, or it is waited for at most the budget's patience.
     pub async fn grow_to(&self, bytes: usize) -> Result<(), Refusal> {
-        wait_for_room(&self.history.released, self.history.wait, || {
-            self.try_grow_to(bytes)
-        })
-        .await
+        let wait = self.history.limit.now().wait;
+        wait_for_room(&self.history.released, wait, || self.try_grow_to(bytes)).await
     }
 
     fn try_grow_to(&self, bytes: usize) -> Result<(), Refusal> {
         let mut bodies = self.history.bodies();
         let more = bodies.more(self.number, bytes);
 
-        if bodies.total + more > self.history.limit {
+        if bodies.total + more > self.history.limit.now().bytes {
             if let Some(slowest) = bodies.slowest_but(self.number) {
                 slowest.ended.cancel();
             }
@@ -182,6 +179,10 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
+    fn history(wait: Duration) -> Arc<History> {
+        History::new(Limit { bytes: 100, wait })
+    }
+
     /// Has come for two seconds by now.
     fn for_two_seconds(history: &Arc<History>) -> Arc<Held> {
         let held = history.hold();
@@ -192,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn when_the_room_is_full_the_slowest_gives_way_and_an_arrived_one_never() {
-        let history = History::new(100, Duration::from_secs(60));
+        let history = history(Duration::from_secs(60));
         let [arrived, slow, slower] = [(); 3].map(|()| for_two_seconds(&history));
         arrived.grow_to(10).await.unwrap();
         let _turn = arrived.turn().await;
@@ -208,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_work_on_a_body_takes_is_taken_from_the_others_until_it_is_done() {
-        let history = History::new(100, Duration::ZERO);
+        let history = history(Duration::ZERO);
         let costly = history.hold();
         costly.grow_to(10).await.unwrap();
         let _turn = costly.turn().await;
@@ -225,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_slower_than_all_others_gives_way_itself() {
-        let history = History::new(100, Duration::ZERO);
+        let history = history(Duration::ZERO);
         let [fast, slow] = [(); 2].map(|()| for_two_seconds(&history));
         fast.grow_to(90).await.unwrap();
         slow.grow_to(5).await.unwrap();

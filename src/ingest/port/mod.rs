@@ -13,7 +13,7 @@ mod tcp_info;
 mod timed_stream;
 mod waiting_line;
 
-pub use activity::Activity;
+pub use activity::{Activity, InService};
 pub use connection::{Deadlines, run, say_and_close};
 pub use listener::{Listener, NewConnection, Port, STOP_MAX, last_call, serve};
 pub use places::{Place, Places};

@@ -4,12 +4,10 @@
 //! none claims is refused. A document is rebuilt by the table that it was read by. Deliberately looks at keys alone: no value changes the
 //! dialect.
 
-use serde_json::{Map, Value};
-
 use super::reading::json_object::JsonObject;
 use boxbridge_config::ScoreScale;
-use boxbridge_event::document::{self, Table};
-use boxbridge_event::{Event, Feed, PersonType, PictureKind, PictureReference};
+use boxbridge_event::document::Table;
+use boxbridge_event::{Feed, PersonType};
 
 mod flat_v5;
 mod flat_v6;
@@ -94,18 +92,10 @@ pub fn table(word: boxbridge_event::Dialect) -> &'static Table {
     &dialect.unwrap_or(&nested::DIALECT).table
 }
 
-/// [`document::opened`] with the table of the event's dialect.
-pub fn opened(
-    event: &Event,
-    picture: impl Fn(PictureKind, &PictureReference) -> Option<String>,
-) -> Map<String, Value> {
-    document::opened(table(event.dialect), event, picture)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use boxbridge_event::document::Meaning;
+    use boxbridge_event::document::{self, Meaning};
 
     #[test]
     fn every_dialect_has_the_fields_that_an_event_needs() {

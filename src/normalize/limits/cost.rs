@@ -1,7 +1,9 @@
-//! Estimates what one event costs in memory, before it is parsed.
+//! Estimates what one event costs in memory, before it is parsed, and finds the texts of its pictures on the way.
 //!
-//! Promises: linear time, no allocation, and never less than the event's values and texts take; any bytes get an estimate. Deliberately no
-//! parser: it counts brackets, commas and texts, and multiplies.
+//! Promises: linear time, and never less than the event's values and texts take; any bytes get an estimate. Deliberately no parser: it
+//! counts brackets, commas and texts, and multiplies.
+
+use std::ops::Range;
 
 use memchr::memchr2;
 
@@ -21,6 +23,19 @@ const PICTURE_COPIES: usize = 2;
 /// The most memory that the values of one event may take: ten thousand boxes with coordinates take two thirds of it.
 pub(in crate::normalize) const TREE_MAX: usize = 32 << 20;
 
+/// A shorter text is not worth to be read apart from the others.
+const APART_MIN: usize = 2 << 10;
+/// Each of the kinds once, and some that are repeated.
+const APART_MAX: usize = 8;
+
+/// What one look at an event's text tells.
+#[derive(Clone, Debug, Default)]
+pub struct Outline {
+    pub cost: Cost,
+    /// The long texts of pictures that have no escape in them, without their quotes, as far as there are few.
+    pub(in crate::normalize) pictures: Vec<Range<usize>>,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     body: usize,
@@ -31,9 +46,8 @@ pub struct Cost {
     pictures: usize,
 }
 
-impl Cost {
-    /// The cost of an event with this text.
-    pub fn of(body: &[u8]) -> Cost {
+impl Outline {
+    pub fn of(body: &[u8]) -> Outline {
         let mut count = Count::new(body);
         let mut at = 0;
 
@@ -48,7 +62,17 @@ impl Cost {
             at += 1;
         }
 
-        count.cost
+        Outline {
+            cost: count.cost,
+            pictures: count.pictures,
+        }
+    }
+}
+
+impl Cost {
+    /// The cost of an event with this text.
+    pub fn of(body: &[u8]) -> Cost {
+        Outline::of(body).cost
     }
 
     /// The whole cost.
@@ -68,6 +92,7 @@ impl Cost {
 struct Count<'b> {
     body: &'b [u8],
     cost: Cost,
+    pictures: Vec<Range<usize>>,
     depth: usize,
     /// Within the inner object.
     is_inner: bool,
@@ -85,6 +110,7 @@ impl<'b> Count<'b> {
         Count {
             body,
             cost,
+            pictures: Vec::new(),
             depth: 0,
             is_inner: false,
             key: b"",
@@ -93,7 +119,7 @@ impl<'b> Count<'b> {
 
     /// Counts the string that starts at `at`; the place of its last quote.
     fn string(&mut self, at: usize) -> usize {
-        let end = text_end(self.body, at + 1);
+        let (end, has_escape) = text_end(self.body, at + 1);
         let text = self.body.get(at + 1..end).unwrap_or_default();
 
         let is_key = is_key(self.body, end + 1);
@@ -102,6 +128,9 @@ impl<'b> Count<'b> {
         }
         if !is_key && self.is_at_a_field() && is_picture(self.key, self.is_inner) {
             self.cost.pictures += text.len();
+            if !has_escape && text.len() >= APART_MIN && self.pictures.len() < APART_MAX {
+                self.pictures.push(at + 1..end);
+            }
         } else {
             self.cost.texts += text.len();
         }
@@ -145,16 +174,18 @@ fn is_key(body: &[u8], behind: usize) -> bool {
     rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }
 
-/// The place of the quote that ends the text which starts at `at`, or the end of the body.
-fn text_end(body: &[u8], mut at: usize) -> usize {
+/// The place of the quote that ends the text which starts at `at`, or the end of the body; and whether there is an escape before it.
+fn text_end(body: &[u8], mut at: usize) -> (usize, bool) {
+    let mut has_escape = false;
     while let Some(found) = body.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found;
         if body.get(at) == Some(&b'"') {
-            return at;
+            return (at, has_escape);
         }
+        has_escape = true;
         at += 2;
     }
-    body.len()
+    (body.len(), has_escape)
 }
 
 #[cfg(test)]

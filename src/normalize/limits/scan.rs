@@ -186,7 +186,8 @@ pub(in crate::normalize) fn is_out_of_range(literal: &str) -> bool {
     may_be && literal.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
-fn is_picture(text: &[u8]) -> bool {
+/// Whether a text starts like a picture.
+pub(in crate::normalize) fn is_picture(text: &[u8]) -> bool {
     text.len() >= PICTURE_MIN && PICTURE_STARTS.iter().any(|start| text.starts_with(start))
 }
 

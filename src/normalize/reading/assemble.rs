@@ -11,7 +11,7 @@ use crate::normalize::Context;
 use crate::normalize::repair::notes::Notes;
 use crate::normalize::value::field::{self, Person, Score, Text};
 use boxbridge_config::{ScoreScale, is_site};
-use boxbridge_event::document::{Field, Meaning, normalized};
+use boxbridge_event::document::{Field, Meaning, given_back};
 use boxbridge_event::{
     Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin,
     PersonType, Quality, Revision, Timestamp, WarningCode,
@@ -22,12 +22,12 @@ const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
 /// A longer device id is cut and gets a hash at its end: it becomes part of topics, which have limits.
 const DEVICE_ID_MAX: usize = 256;
 
-/// The event, still without its revision, and its content digest, of which the revision is made.
+/// The event, still without its revision; its content digest, of which the revision is made; and the box's document, without pictures.
 pub(in crate::normalize) fn assemble(
     mut sent: SentDocument,
     feed: Feed,
     context: &Context<'_>,
-) -> (Event, ContentDigest) {
+) -> (Event, ContentDigest, Map<String, Value>) {
     let mut event = Assembly {
         sent: &mut sent,
         context,
@@ -38,8 +38,8 @@ pub(in crate::normalize) fn assemble(
     event.extra = sent.extra;
     event.warnings = sent.warnings.into_vec();
 
-    let content = digest::name(&mut event, sent.dialect);
-    (event, content)
+    let (content, document) = digest::name(&mut event, sent.dialect);
+    (event, content, document)
 }
 
 /// Fills `source` with the sent values that the event does not give back.
@@ -85,7 +85,7 @@ fn as_sent(
             Some(Value::Null)
         }
         Some(value) => {
-            let is_given_back = normalized(event, field.meaning).as_ref() == Some(&value);
+            let is_given_back = given_back(event, field.meaning).is_some_and(|it| it.is(&value));
             (!is_given_back).then_some(value)
         }
     }

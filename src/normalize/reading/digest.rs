@@ -25,15 +25,20 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::normalize::dialect::Dialect;
-use boxbridge_event::document::{self, BYTES, Meaning, Table};
-use boxbridge_event::{ContentDigest, Event, EventId, PersonType, PictureKind};
+use boxbridge_event::document::{self, BYTES, Field, Meaning, Table};
+use boxbridge_event::{ContentDigest, Event, EventId, PersonType};
 
-/// Sets the event's id, and returns the digest of its content. All other fields must be set.
-pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> ContentDigest {
-    let content = ContentDigest(canonical_digest(
-        &content(event, dialect),
-        event.source.get(BYTES),
-    ));
+/// Sets the event's id, and returns the digest of its content, and the document of which it was made, each picture an empty text. All
+/// other fields must be set.
+pub(in crate::normalize) fn name(
+    event: &mut Event,
+    dialect: &Dialect,
+) -> (ContentDigest, Map<String, Value>) {
+    let table = &dialect.table;
+    let mut document = document::opened(table, event, |_, picture| Some(picture.sha256.clone()));
+    let content = Content { event, dialect }.digest(&document);
+    let content = ContentDigest(content);
+    blank(&mut document, table, event);
 
     let time = event.occurred_at.0.to_string();
     let identity = event.identity.id.as_deref().unwrap_or_default();
@@ -51,7 +56,7 @@ pub(in crate::normalize) fn name(event: &mut Event, dialect: &Dialect) -> Conten
     ];
 
     event.id = id(parts.into_iter().chain(fifth.as_deref()));
-    content
+    (content, document)
 }
 
 fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
@@ -69,65 +74,75 @@ fn id<'a>(parts: impl Iterator<Item = &'a str>) -> EventId {
     EventId(uuid::Uuid::new_v8(*first).into_bytes())
 }
 
-/// The document whose canonical form is digested.
-fn content(event: &Event, dialect: &Dialect) -> Map<String, Value> {
-    let Dialect {
-        table,
-        bookkeeping,
-        history_only,
-        ..
-    } = dialect;
-    let mut document = document::opened(table, event, |_, picture| Some(picture.sha256.clone()));
-
-    for name in *bookkeeping {
-        document.remove(*name);
-    }
-    if let Some(inner) = object(&mut document, table, true) {
-        inner.retain(|name, _| {
-            !bookkeeping.contains(&name.as_str()) && !history_only.contains(&name.as_str())
-        });
-    }
-
+/// Puts an empty text in the place of each picture's digest.
+fn blank(document: &mut Map<String, Value>, table: &Table, event: &Event) {
     for field in table.fields {
-        if let Meaning::Picture(kind) = field.meaning
-            && let Some(object) = object(&mut document, table, field.inner)
-            && is_empty(event, kind, object.get(field.name))
+        let Meaning::Picture(kind) = field.meaning else {
+            continue;
+        };
+        let object = match field.inner {
+            true => document.get_mut(table.inner).and_then(Value::as_object_mut),
+            false => Some(&mut *document),
+        };
+
+        let value = object.and_then(|object| object.get_mut(field.name));
+        let picture = event.pictures.get(kind);
+        if let (Some(value), Some(picture)) = (value, picture)
+            && *value == picture.sha256
         {
-            object.remove(field.name);
+            *value = Value::String(String::new());
         }
     }
-    document
 }
 
-/// The document itself, or its inner object.
-fn object<'d>(
-    document: &'d mut Map<String, Value>,
-    table: &Table,
-    inner: bool,
-) -> Option<&'d mut Map<String, Value>> {
-    match inner {
-        true => document.get_mut(table.inner)?.as_object_mut(),
-        false => Some(document),
+/// What is digested of a document: all but the members that may differ between two documents of one match.
+struct Content<'a> {
+    event: &'a Event,
+    dialect: &'a Dialect,
+}
+
+impl Content<'_> {
+    fn digest(&self, document: &Map<String, Value>) -> [u8; 32] {
+        let mut canonical = Canonical {
+            text: Vec::with_capacity(1024),
+            ..Canonical::default()
+        };
+        canonical.members(
+            document,
+            |name, value| self.is_left_out(false, name, value),
+            |canonical, name, value| match value {
+                Value::Object(inner) if name == self.dialect.table.inner => canonical.members(
+                    inner,
+                    |name, value| self.is_left_out(true, name, value),
+                    |canonical, _, value| canonical.value(value),
+                ),
+                value => canonical.value(value),
+            },
+        );
+        if let Some(bytes) = self.event.source.get(BYTES) {
+            canonical.text.push(b'\n');
+            canonical.value(bytes);
+        }
+        canonical.finish()
     }
-}
 
-fn is_empty(event: &Event, kind: PictureKind, value: Option<&Value>) -> bool {
-    event.pictures.get(kind).is_none() && value.is_none_or(|value| value.is_null() || value == "")
-}
-
-fn canonical_digest(document: &Map<String, Value>, bytes: Option<&Value>) -> [u8; 32] {
-    let mut canonical = Canonical {
-        text: Vec::with_capacity(1024),
-        hasher: Sha256::new(),
-    };
-    canonical.object(document);
-    if let Some(bytes) = bytes {
-        canonical.text.push(b'\n');
-        canonical.value(bytes);
+    fn is_left_out(&self, inner: bool, name: &str, value: &Value) -> bool {
+        let Dialect {
+            table,
+            bookkeeping,
+            history_only,
+            ..
+        } = self.dialect;
+        let is_empty = |field: &Field| match field.meaning {
+            Meaning::Picture(kind) if field.inner == inner && field.name == name => {
+                self.event.pictures.get(kind).is_none() && (value.is_null() || value == "")
+            }
+            _ => false,
+        };
+        bookkeeping.contains(&name)
+            || (inner && history_only.contains(&name))
+            || table.fields.iter().any(is_empty)
     }
-
-    canonical.hash();
-    canonical.hasher.finalize().into()
 }
 
 /// Canonical JSON that is hashed as it is written: a large event's text is not copied as a whole.
@@ -148,7 +163,8 @@ impl Canonical {
             Value::Array(values) => self.array(values),
             Value::String(string) => self.string(string),
             Value::Null | Value::Bool(_) | Value::Number(_) => {
-                self.text.extend_from_slice(value.to_string().as_bytes())
+                // Writing into memory does not fail.
+                let _ = serde_json::to_writer(&mut self.text, value);
             }
         }
     }
@@ -165,18 +181,32 @@ impl Canonical {
     }
 
     fn object(&mut self, members: &Map<String, Value>) {
-        // The map is sorted already, unless a dependency switches on serde_json's `preserve_order`.
-        let mut sorted: Vec<_> = members.iter().collect();
-        sorted.sort_unstable_by_key(|(name, _)| name.as_bytes());
+        self.members(
+            members,
+            |_, _| false,
+            |canonical, _, value| canonical.value(value),
+        );
+    }
 
+    /// An object without some of its members, each of the others written as `write` does.
+    fn members(
+        &mut self,
+        members: &Map<String, Value>,
+        is_left_out: impl Fn(&str, &Value) -> bool,
+        write: impl Fn(&mut Canonical, &str, &Value),
+    ) {
         self.text.push(b'{');
-        for (index, (name, value)) in sorted.into_iter().enumerate() {
-            if index > 0 {
+        let mut is_first = true;
+        for (name, value) in sorted(members) {
+            if is_left_out(name, value) {
+                continue;
+            }
+            if !std::mem::take(&mut is_first) {
                 self.text.push(b',');
             }
             self.string(name);
             self.text.push(b':');
-            self.value(value);
+            write(self, name, value);
         }
         self.text.push(b'}');
     }
@@ -197,6 +227,23 @@ impl Canonical {
         self.hasher.update(&self.text);
         self.text.clear();
     }
+
+    fn finish(mut self) -> [u8; 32] {
+        self.hash();
+        self.hasher.finalize().into()
+    }
+}
+
+/// By the bytes of their names. So they are already, unless a dependency switches on serde_json's `preserve_order`.
+fn sorted(members: &Map<String, Value>) -> Vec<(&str, &Value)> {
+    let mut sorted: Vec<_> = members
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .collect();
+    if !sorted.is_sorted_by_key(|(name, _)| *name) {
+        sorted.sort_unstable_by_key(|(name, _)| *name);
+    }
+    sorted
 }
 
 /// Takes a long string.
@@ -214,7 +261,11 @@ impl io::Write for Canonical {
 
 /// 64 hex digits.
 pub(in crate::normalize) fn sha256_hex(bytes: &[u8]) -> String {
-    ContentDigest(Sha256::digest(bytes).into()).to_hex()
+    hex(Sha256::digest(bytes).into())
+}
+
+pub(in crate::normalize) fn hex(digest: [u8; 32]) -> String {
+    ContentDigest(digest).to_hex()
 }
 
 #[cfg(test)]
@@ -249,6 +300,8 @@ mod tests {
         let document = value.as_object().unwrap();
 
         let whole: [u8; 32] = Sha256::digest(value.to_string()).into();
-        assert_eq!(canonical_digest(document, None), whole);
+        let mut canonical = Canonical::default();
+        canonical.object(document);
+        assert_eq!(canonical.finish(), whole);
     }
 }

@@ -20,6 +20,8 @@ pub(in crate::normalize) struct JsonObject<'a> {
 pub(in crate::normalize) enum Member<'a> {
     /// The value's own text.
     Text(&'a RawValue),
+    /// The text of a picture, without its quotes, at which nobody has looked yet.
+    Apart(&'a [u8]),
     Object(JsonObject<'a>),
 }
 

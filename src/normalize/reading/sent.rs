@@ -5,7 +5,6 @@
 //! and cannot be read is cut. Every repair leaves a warning, and the value as it was sent in `source`. Deliberately gives no value a
 //! meaning: `assemble` does.
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -14,12 +13,13 @@ use super::json_object::{self as object, JsonObject, Member};
 use super::warnings::Warnings;
 use crate::normalize::dialect::{Dialect, FIELDS_MAX, is_object};
 use crate::normalize::repair::notes::Notes;
+use crate::normalize::value::embedding;
 use crate::normalize::value::field::{self, Person};
-use crate::normalize::value::{embedding, picture};
 use crate::normalize::{Context, KEPT_BYTES};
 use boxbridge_event::document::{self, Field, Meaning};
-use boxbridge_event::{Code, Picture, PictureKind, PictureState, Pictures, Refusal, WarningCode};
+use boxbridge_event::{Code, Picture, Pictures, Refusal, WarningCode};
 
+mod pictures;
 mod repairs;
 
 /// One slot for each field of the dialect's table.
@@ -78,21 +78,22 @@ impl SentDocument {
         let is_strict = notes.is_none();
         sent.take_notes(notes.unwrap_or_default());
 
-        let mut texts: Slots<&RawValue> = [None; FIELDS_MAX];
+        let mut values: Slots<Member<'_>> = Slots::default();
         let mut take = |sent: &mut SentDocument, is_inner, object| {
             if is_strict && has_encoded(is_inner, &object) {
                 return Err(Stop::Encoded);
             }
-            Ok(sent.take_members(is_inner, object, &mut texts, context)?)
+            sent.take_members(is_inner, object, &mut values, context)
         };
         match take(&mut sent, false, object)? {
             Some(Member::Object(inner)) => drop(take(&mut sent, true, inner)?),
             Some(Member::Text(text)) => sent.take_instead_of_inner(text, context)?,
+            Some(Member::Apart(_)) => return Err(Stop::NotPlain),
             None => sent.instead_of_inner = Some(Value::Null),
         }
 
-        let pictures = sent.take_pictures(&mut texts, context);
-        sent.take_values(texts, context)?;
+        let pictures = sent.take_pictures(&mut values, context)?;
+        sent.take_values(values, context)?;
         Ok((sent, pictures))
     }
 
@@ -143,9 +144,9 @@ impl SentDocument {
         &mut self,
         inner: bool,
         object: JsonObject<'a>,
-        texts: &mut Slots<&'a RawValue>,
+        values: &mut Slots<Member<'a>>,
         context: &Context<'_>,
-    ) -> Result<Option<Member<'a>>, Refusal> {
+    ) -> Result<Option<Member<'a>>, Stop> {
         let mut found = None;
         for (name, member) in object.members {
             self.take_persons(inner, &name, &member);
@@ -154,7 +155,7 @@ impl SentDocument {
                 self.inners += 1;
                 found.replace(member).is_some()
             } else {
-                self.take_member(inner, &name, member, texts, context)?
+                self.take_member(inner, &name, member, values, context)?
             };
             if is_repeated {
                 let path = self.path_at(inner, &name);
@@ -170,19 +171,22 @@ impl SentDocument {
         inner: bool,
         name: &str,
         member: Member<'a>,
-        texts: &mut Slots<&'a RawValue>,
+        values: &mut Slots<Member<'a>>,
         context: &Context<'_>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, Stop> {
         // Only the inner object is ever opened.
-        let Member::Text(text) = member else {
+        if matches!(member, Member::Object(_)) {
             return Ok(false);
-        };
+        }
 
         let is_it = |field: &Field| field.inner == inner && field.name == name;
         let known = self.dialect.table.fields.iter().position(is_it);
-        if let Some(slot) = known.and_then(|index| texts.get_mut(index)) {
-            return Ok(slot.replace(text).is_some());
+        if let Some(slot) = known.and_then(|index| values.get_mut(index)) {
+            return Ok(slot.replace(member).is_some());
         }
+        let Member::Text(text) = member else {
+            return Err(Stop::NotPlain);
+        };
 
         if embedding::is_embedding(name) {
             let path = self.path_at(inner, name);
@@ -196,12 +200,16 @@ impl SentDocument {
     /// Parses the fields that did not become a picture.
     fn take_values(
         &mut self,
-        texts: Slots<&RawValue>,
+        values: Slots<Member<'_>>,
         context: &Context<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Stop> {
         let fields = self.dialect.table.fields;
-        for ((index, field), text) in fields.iter().enumerate().zip(texts) {
-            let Some(text) = text else { continue };
+        for ((index, field), value) in fields.iter().enumerate().zip(values) {
+            let text = match value {
+                Some(Member::Text(text)) => text,
+                Some(Member::Apart(_)) => return Err(Stop::NotPlain),
+                Some(Member::Object(_)) | None => continue,
+            };
             let value = self.value(field.inner, field.name, text, context)?;
 
             if let Some(slot) = self.values.get_mut(index) {
@@ -305,53 +313,8 @@ impl SentDocument {
                 let is_empty = !text.get().starts_with(['{', '[', '"']);
                 self.persons.extend((!is_empty).then_some(Person::Unknown));
             }
+            Member::Apart(_) => {}
         }
-    }
-
-    fn take_pictures(
-        &mut self,
-        texts: &mut Slots<&RawValue>,
-        context: &Context<'_>,
-    ) -> Vec<Picture> {
-        let mut pictures = Vec::new();
-        for (field, text) in self.dialect.table.fields.iter().zip(texts) {
-            let (Meaning::Picture(kind), Some(json)) = (field.meaning, text.map(RawValue::get))
-            else {
-                continue;
-            };
-
-            if let Some(bytes) = self.take_picture(field, kind, json, context) {
-                pictures.push(Picture { kind, bytes });
-                *text = None;
-            }
-        }
-        pictures
-    }
-
-    /// The picture's bytes; `None` if the field holds no picture.
-    fn take_picture(
-        &mut self,
-        field: &Field,
-        kind: PictureKind,
-        json: &str,
-        context: &Context<'_>,
-    ) -> Option<Bytes> {
-        let pixels_max = context.settings.picture_max_pixels;
-        let Some(read) = picture::read(json, kind, context.source.received_at, pixels_max) else {
-            if !json.starts_with('"') && json != "null" {
-                self.warn(WarningCode::TypeUnexpected, field);
-            }
-            return None;
-        };
-
-        if read.is_repaired {
-            self.warn(WarningCode::Base64Repaired, field);
-        }
-        if let Some(code) = warning_of(read.reference.state) {
-            self.warn(code, field);
-        }
-        *self.pictures.slot(kind) = Some(read.reference);
-        Some(read.bytes)
     }
 }
 
@@ -369,15 +332,6 @@ fn cut_text(value: &mut Value) -> bool {
 fn has_encoded(inner: bool, object: &JsonObject<'_>) -> bool {
     object.members.iter().any(|(name, member)| match member {
         Member::Text(text) => is_object(inner, name) && object::may_be_encoded(text.get()),
-        Member::Object(_) => false,
+        Member::Apart(_) | Member::Object(_) => false,
     })
-}
-
-fn warning_of(state: PictureState) -> Option<WarningCode> {
-    match state {
-        PictureState::Truncated => Some(WarningCode::PictureTruncated),
-        PictureState::Undecodable => Some(WarningCode::PictureUndecodable),
-        PictureState::Oversize => Some(WarningCode::PictureOversize),
-        _ => None,
-    }
 }

@@ -8,8 +8,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::disk_limits::Rules;
 use super::pending::Pending;
 use crate::queue::format::{IndexEntry, KINDS};
 use crate::queue::log::{Log, Segment};
@@ -57,16 +58,23 @@ fn age_ms(segment: &Segment) -> i64 {
 }
 
 impl Duplicates {
-    pub fn new(window: Duration, capacity: usize) -> Duplicates {
-        let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-        Duplicates {
-            window_ms,
-            capacity,
+    pub fn new(rules: &Rules) -> Duplicates {
+        let mut duplicates = Duplicates {
+            window_ms: 0,
+            capacity: 0,
             started: Instant::now(),
             seen: VecDeque::new(),
             oldest: 1,
             last: HashMap::new(),
-        }
+        };
+        duplicates.follow(rules);
+        duplicates
+    }
+
+    /// Looks from now on as far back as these say; what is forgotten stays so.
+    pub fn follow(&mut self, rules: &Rules) {
+        self.window_ms = i64::try_from(rules.dedupe_window.as_millis()).unwrap_or(i64::MAX);
+        self.capacity = rules.dedupe_max_events;
     }
 
     /// Remembers the records of the window that the log holds.

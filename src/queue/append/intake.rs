@@ -22,6 +22,8 @@ const LIVE_BYTES: usize = 24 << 20;
 const HISTORY_BYTES: usize = 8 << 20;
 /// What a record counts at least: 4,096 of the smallest fill the live budget.
 const RECORD_BYTES_MIN: usize = LIVE_BYTES / 4096;
+/// A usual event as JSON, so that its text does not grow step by step.
+const EVENT_BYTES: usize = 2 << 10;
 /// Records of a group: with four pictures each, and what lies between them, they stay below the 1,024 pieces of one `pwritev`.
 const RECORDS_MAX: usize = 128;
 
@@ -61,9 +63,10 @@ impl Intake {
     /// Hands an entry over once there is room for it; the answer comes through the receiver.
     pub async fn hand_over(
         &self,
-        entry: Entry,
+        entry: Box<Entry>,
     ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
-        let event = serde_json::to_vec(&entry.event).map_err(|_| AppendError::Unwritable)?;
+        let mut event = Vec::with_capacity(EVENT_BYTES);
+        serde_json::to_writer(&mut event, &entry.event).map_err(|_| AppendError::Unwritable)?;
         let pictures = entry.pictures.iter();
         let pictures: usize = pictures.map(|picture| picture.bytes.len()).sum();
 
@@ -79,7 +82,7 @@ impl Intake {
             .ok_or(AppendError::Closed)?;
 
         let (reply, answer) = oneshot::channel();
-        self.push(source, Pending::new(entry, event, reply, granted))?;
+        self.push(source, Pending::new(*entry, event, reply, granted))?;
         Ok(answer)
     }
 

@@ -19,6 +19,7 @@ pub fn make_space(
     log: &Log,
     subscriptions: &Subscriptions,
     limits: &DiskLimits,
+    on_full: OnFull,
     wanted: u64,
 ) -> Result<(), Trouble> {
     let limit = limits.max_bytes;
@@ -30,7 +31,7 @@ pub fn make_space(
             return Ok(());
         }
 
-        if give_way(log, subscriptions, limits.on_full).map_err(failed)? {
+        if give_way(log, subscriptions, on_full).map_err(failed)? {
             continue;
         }
         return Err(

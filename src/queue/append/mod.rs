@@ -17,7 +17,7 @@ mod trouble;
 mod write_budget;
 mod writer;
 
-pub use disk_limits::DiskLimits;
+pub use disk_limits::{DiskLimits, Rules};
 pub use duplicates::Duplicates;
 pub use entry::{AppendError, Appended, Entry};
 pub use gauges::Gauges;

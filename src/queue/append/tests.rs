@@ -47,7 +47,12 @@ async fn a_source_that_fills_the_intake_makes_another_wait_for_two_groups_at_mos
     let intake = Arc::new(Intake::new());
     let hand_over = |peer: &'static str, number| {
         let intake = Arc::clone(&intake);
-        tokio::spawn(async move { intake.hand_over(entry(peer, number)).await.map(drop) })
+        tokio::spawn(async move {
+            intake
+                .hand_over(Box::new(entry(peer, number)))
+                .await
+                .map(drop)
+        })
     };
     // One megabyte each: 24 fill it, and as many again wait for room.
     let greedy: Vec<_> = (0..48)

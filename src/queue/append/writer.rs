@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::disk_limits::DiskLimits;
+use super::disk_limits::{DiskLimits, Rules};
 use super::duplicates::Duplicates;
 use super::entry::{AppendError, Appended};
 use super::gauges::Gauges;
@@ -20,6 +20,7 @@ use super::trouble::Trouble;
 use crate::queue::follow::Subscriptions;
 use crate::queue::format::{BLOCK, Counts, IndexEntry, RecordHeader};
 use crate::queue::log::{Log, RecentRecord, Segment, Unsealed};
+use boxbridge_config::Current;
 use boxbridge_event::Sequence;
 
 mod roll;
@@ -37,6 +38,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Shared {
     pub limits: DiskLimits,
+    pub rules: Arc<Current<Rules>>,
     pub log: Arc<Log>,
     pub subscriptions: Arc<Subscriptions>,
     pub intake: Arc<Intake>,
@@ -173,6 +175,7 @@ impl Writer {
             repeats: Vec::new(),
         };
         let mut next = self.counts.last() + 1;
+        self.duplicates.follow(&self.shared.rules.now());
 
         for pending in pending {
             match self.duplicates.original(&pending) {

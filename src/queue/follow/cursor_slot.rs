@@ -122,3 +122,55 @@ impl FoundSlots {
         self.saved.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::follow::Errand;
+    use serde_json::{Value, json};
+
+    fn written(errands: Vec<Replay>) -> Value {
+        let saved = Saved {
+            epoch: "0".repeat(32),
+            joined: Joined::default(),
+            positions: [7; TYPES],
+            tally: Tally::default(),
+            replays: vec![Replay::new(1, 2)],
+            errands,
+            log: Counts::default(),
+        };
+        serde_json::to_value(saved).unwrap()
+    }
+
+    fn read(slot: Value) -> Saved {
+        serde_json::from_slice(slot.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_slot_of_an_earlier_version_is_read_and_a_later_versions_errand_is_let_go() {
+        let earlier = read(written(Vec::new()));
+        assert_eq!((earlier.replays.len(), earlier.errands.len()), (1, 0));
+
+        let errand = Errand {
+            selection: Default::default(),
+            rate: Some(5),
+            began_at: Default::default(),
+            records: 3,
+            sent: 1,
+            live: 1,
+        };
+        let replay = Replay::of_errand("replay-1".to_owned(), 4, 6, errand);
+        let mut slot = written(vec![replay.clone(), replay.clone()]);
+        let errands = |saved: &Saved| -> Vec<_> {
+            let errands = saved.errands.iter();
+            errands.map(|replay| replay.errand.clone()).collect()
+        };
+        let (of_one, both) = (replay.errand.clone(), replay.errand);
+        assert_eq!(errands(&read(slot.clone())), [of_one.clone(), both]);
+
+        slot["errands"][0]["errand"]["selection"] = json!({"mood": "odd"});
+        let later = read(slot);
+        assert_eq!((later.replays.len(), errands(&later)), (1, vec![of_one]));
+        assert_eq!(later.positions, [7; TYPES], "and nothing else goes with it");
+    }
+}

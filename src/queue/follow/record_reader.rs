@@ -19,7 +19,10 @@ use crate::queue::log::{Gap, Log, Part, ReadError, Segment};
 use boxbridge_event::{Lane, PersonType, Record, Sequence};
 
 mod asking;
+mod onward;
 mod pictures;
+
+pub use onward::{Onward, after, recent_after};
 
 /// Records read ahead at once.
 const BATCH_RECORDS: usize = 64;

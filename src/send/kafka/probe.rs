@@ -11,12 +11,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer as _};
 use tokio::sync::mpsc;
 
 use super::Shared;
 use super::batch::{BATCH_BYTES, FRAME_BYTES};
 use super::failure::{About, about};
+use super::producer::Producer;
 use super::report::{Listener, Report};
 use super::session::fatal_error;
 use super::topics::{ANY_TOPIC, Found, Topic};
@@ -122,8 +123,6 @@ fn attempt(shared: &Shared, (topic, limit): &Target) -> Result<Produce, String> 
     }
 
     let report = wait(&mut reports, ANSWER_WITHIN);
-    // Without an answer, the end of the producer must not send it either.
-    producer.purge(PurgeConfig::default().queue().inflight());
     judge(&producer, report, topic)
 }
 
@@ -142,9 +141,7 @@ fn listen(shared: &Shared) -> Result<Produce, String> {
     }
 }
 
-fn producer(
-    shared: &Shared,
-) -> Result<(ThreadedProducer<Listener>, mpsc::Receiver<Report>), String> {
+fn producer(shared: &Shared) -> Result<(Producer, mpsc::Receiver<Report>), String> {
     let (sender, reports) = mpsc::channel(2);
     let buffer_kib = 4 * LIMIT_MAX / 1024;
     let mut settings = shared.producer(Lane::Urgent, BATCH_BYTES);
@@ -153,17 +150,11 @@ fn producer(
         .set("message.max.bytes", (2 * LIMIT_MAX).to_string())
         .set("queue.buffering.max.kbytes", buffer_kib.to_string());
 
-    let producer = settings
-        .create_with_context(Listener::new(Some(sender)))
-        .map_err(|error| format!("the producer cannot be made: {error}"))?;
+    let producer = Producer::start(&settings, Listener::new(Some(sender)))?;
     Ok((producer, reports))
 }
 
-fn judge(
-    producer: &ThreadedProducer<Listener>,
-    report: Option<Report>,
-    topic: &str,
-) -> Result<Produce, String> {
+fn judge(producer: &Producer, report: Option<Report>, topic: &str) -> Result<Produce, String> {
     if let Some(words) = fatal_error(producer) {
         return Err(words);
     }

@@ -23,11 +23,12 @@ pub(super) fn record(sequence: Sequence, message: &Message) -> BaseRecord<'_, [u
 /// CloudEvents' binary mode: `ce_<name>`, and the media type under Kafka's own name.
 fn headers(message: &Message) -> OwnedHeaders {
     let empty = OwnedHeaders::new_with_capacity(message.attributes.len());
+    let mut key = String::with_capacity(32);
     message
         .attributes
         .iter()
         .fold(empty, |headers, (name, value)| {
-            let key = header_name(name);
+            write_header_name(name, &mut key);
             headers.insert(Header {
                 key: &key,
                 value: Some(value.as_bytes()),
@@ -35,10 +36,11 @@ fn headers(message: &Message) -> OwnedHeaders {
         })
 }
 
-fn header_name(attribute: &str) -> String {
+fn write_header_name(attribute: &str, key: &mut String) {
+    key.clear();
     match attribute {
-        "datacontenttype" => "content-type".to_owned(),
-        name => format!("ce_{name}"),
+        "datacontenttype" => key.push_str("content-type"),
+        name => key.extend(["ce_", name]),
     }
 }
 

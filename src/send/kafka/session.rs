@@ -8,13 +8,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{Producer as _, ThreadedProducer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::Producer as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::in_flight::{InFlight, Sent, Silent};
 use super::known_topics::{Judgement, KnownTopics, Waiting};
+use super::producer::Producer;
 use super::record::{record, wire_bytes};
 use super::report::{Listener, Report};
 use super::topics::{Found, Topic};
@@ -35,7 +36,7 @@ pub struct Session {
     shared: Arc<Shared>,
     lane: Lane,
     /// Taken when the session ends.
-    producer: Option<ThreadedProducer<Listener>>,
+    producer: Option<Producer>,
     /// The largest batch that this producer makes.
     batch_bytes: usize,
     reports: mpsc::Receiver<Report>,
@@ -58,12 +59,11 @@ impl Session {
         // As many as the producer takes, and one more, for `Report::Fatal`.
         let (sender, reports) = mpsc::channel(shared.limits.window_records * WINDOWS + 1);
         let batch_bytes = shared.largest_batch.bytes();
-        let producer = shared
-            .producer(lane, batch_bytes)
-            .create_with_context(Listener::new(Some(sender)))
-            .map_err(|error: KafkaError| ConnectError {
-                message: shared.of_brokers(&format!("the producer cannot be made: {error}")),
-            })?;
+        let settings = shared.producer(lane, batch_bytes);
+        let producer = Producer::start(&settings, Listener::new(Some(sender)));
+        let producer = producer.map_err(|error| ConnectError {
+            message: shared.of_brokers(&error),
+        })?;
 
         Ok(Session {
             shared,

@@ -240,7 +240,7 @@ mod tests {
             v3.pkid = 1;
             assert_eq!(packet_size(&message, MqttVersion::V3), v3.size());
 
-            let properties = super::super::v5::properties(&message);
+            let properties = super::super::v5::properties(&mut message.clone());
             let mut v5 = rumqttc::v5::mqttbytes::v5::Publish::new(
                 "topic",
                 rumqttc::v5::mqttbytes::QoS::AtLeastOnce,

@@ -93,8 +93,8 @@ pub(super) fn publish_retained_message(client: &AsyncClient, message: Message) -
     try_publish(client, true, message)
 }
 
-fn try_publish(client: &AsyncClient, retain: bool, message: Message) -> bool {
-    let properties = properties(&message);
+fn try_publish(client: &AsyncClient, retain: bool, mut message: Message) -> bool {
+    let properties = properties(&mut message);
     client
         .try_publish_with_properties(
             message.topic,
@@ -117,16 +117,16 @@ pub(super) fn publish_retained(client: &AsyncClient, topic: &str, payload: Bytes
         .is_ok()
 }
 
-/// The CloudEvents attributes as user properties, and MQTT's own properties where it has them.
-pub(super) fn properties(message: &Message) -> PublishProperties {
+/// The CloudEvents attributes as user properties, and MQTT's own properties where it has them. The attributes are moved.
+pub(super) fn properties(message: &mut Message) -> PublishProperties {
+    let content_type = content_type(message).map(str::to_owned);
+    let attributes = std::mem::take(&mut message.attributes).into_iter();
     PublishProperties {
         payload_format_indicator: Some(1),
         message_expiry_interval: expiry_seconds(message),
-        content_type: content_type(message).map(str::to_owned),
-        user_properties: message
-            .attributes
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        content_type,
+        user_properties: attributes
+            .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         ..PublishProperties::default()
     }

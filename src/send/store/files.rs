@@ -22,6 +22,7 @@ use crate::system::clock::Clock;
 use crate::system::disk::{Disk, File};
 use crate::system::volume::{self, Rank};
 use crate::system::written::Written;
+use boxbridge_config::Current;
 
 mod sweep;
 
@@ -30,8 +31,7 @@ use sweep::Sweep;
 pub(super) struct Files {
     disk: Disk,
     root: PathBuf,
-    keep: Duration,
-    max_bytes: u64,
+    limits: Current<Limits>,
     /// Bytes that the folder occupies: counted by the last sweep, corrected by each write and removal since.
     used: AtomicU64,
     /// Bytes that were written while a sweep counts.
@@ -42,6 +42,12 @@ pub(super) struct Files {
     unfinished: AtomicU64,
     /// What is synced together; without it each picture is synced by itself.
     batch: Option<Batch>,
+}
+
+/// How long a picture stays, and what all of them may occupy.
+struct Limits {
+    keep: Duration,
+    max_bytes: u64,
 }
 
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
@@ -69,14 +75,18 @@ impl Files {
         Ok(Files {
             disk: disk.clone(),
             root: root.to_owned(),
-            keep,
-            max_bytes,
+            limits: Current::new(Limits { keep, max_bytes }),
             used,
             came,
             folders: Mutex::default(),
             unfinished,
             batch: written.map(|written| Batch::new(disk, root, written)),
         })
+    }
+
+    /// Holds for every picture that comes from now on, and for the next sweep.
+    pub(super) fn limit(&self, keep: Duration, max_bytes: u64) {
+        self.limits.replace(Limits { keep, max_bytes });
     }
 
     pub(super) fn batch(&self) -> Option<&Batch> {
@@ -119,7 +129,8 @@ impl Files {
 
         // Taken before it is written, so that two writers never share the same room.
         let before = self.used.fetch_add(wanted, Ordering::Relaxed);
-        let fits = before + wanted <= self.max_bytes + replaced && self.has_inodes();
+        let limit = self.limits.now().max_bytes;
+        let fits = before + wanted <= limit + replaced && self.has_inodes();
         let written = if fits {
             self.write(&path, bytes, self.batch())
         } else {

@@ -22,6 +22,8 @@ const REGISTERED_MAX: usize = 65_536;
 /// The others come again only when a session is lost.
 const OTHERS_MAX: usize = 4_096;
 
+/// Clones know the same.
+#[derive(Clone)]
 pub(super) struct Known {
     state: Arc<Mutex<State>>,
 }

@@ -84,6 +84,21 @@ impl Failure {
 }
 
 impl Shared {
+    /// The same folder by other settings; `None` for a bucket, whose client is made anew.
+    pub(super) fn with(&self, config: &boxbridge_config::Store) -> Option<Shared> {
+        let Backend::Files(files) = &self.backend else {
+            return None;
+        };
+        files.limit(config.keep, config.max_bytes);
+        Some(Shared {
+            backend: Backend::Files(Arc::clone(files)),
+            known: self.known.clone(),
+            concurrency: config.concurrency,
+            timeout: config.timeout,
+            patience: Patience::new(config.timeout),
+        })
+    }
+
     pub(super) fn batch(&self) -> Option<&Batch> {
         match &self.backend {
             Backend::Files(files) => files.batch(),

@@ -96,6 +96,43 @@ fn every_setting_of_the_shipped_file_says_what_it_may_be_and_what_for() {
 }
 
 #[test]
+fn every_setting_says_whether_a_reload_takes_it() {
+    let settings = settings();
+    for (key, setting) in &settings {
+        let declared = setting["x-reload"].as_str();
+        assert!(
+            matches!(declared, Some("live" | "restart")),
+            "{key}: where it is read there is neither `live` nor `by_restart`"
+        );
+    }
+
+    let of = |key: &str| settings[key]["x-reload"].as_str().unwrap();
+    for key in [
+        "data_dir",
+        "site",
+        "gateway",
+        "ingest.listen",
+        "admin.listen",
+        "queue.max_bytes",
+        "send.store.url",
+        "send.mqtt.embedded.listen",
+        "send.mqtt.kind",
+    ] {
+        assert_eq!(of(key), "restart", "{key}");
+    }
+    for key in [
+        "log.level",
+        "ingest.body_max_bytes",
+        "route.vip.lane",
+        "send.mqtt.url",
+        "send.mqtt.password_file",
+        "send.kafka.ca_file",
+    ] {
+        assert_eq!(of(key), "live", "{key}");
+    }
+}
+
+#[test]
 fn a_comment_names_every_word_that_its_setting_takes() {
     for (key, setting) in settings() {
         let comment = setting["description"].as_str().unwrap_or_default();

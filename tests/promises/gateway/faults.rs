@@ -113,6 +113,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     )));
     let clock = Arc::new(Clock::open(&Disk::default(), folder.path()));
     let source = DiskLog {
+        answers: Default::default(),
         cursor: queue.cursor("mqtt", Lane::Normal).unwrap(),
         ages: Arc::new(Ages::new(clock, queue.newest())),
     };
@@ -125,6 +126,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         }),
         backlog: Backlog::new(source, &config.send, render.poison()),
         render,
+        events: Arc::default(),
         verdicts: None,
         aside: Arc::new(
             Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap(),
@@ -136,7 +138,8 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         unplaced: Unplaced::default(),
     };
     let stop = CancellationToken::new();
-    let delivering = tokio::spawn(keep_delivering(delivery, stop.clone()));
+    let (_tell, told) = tokio::sync::watch::channel(None);
+    let delivering = tokio::spawn(keep_delivering(delivery, told, stop.clone()));
     for number in 1..=3 {
         assert_eq!(step(arrived.recv()).await, Some(Sequence(number)));
     }

@@ -90,6 +90,7 @@ fn show(result: &Result<Normalized, Refusal>) -> Value {
             event,
             pictures,
             content,
+            document: _,
             unread,
         }) => json!({
             "event": event,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 mod any_body;
+mod apart;
 mod cases;
 pub mod documents;
 mod embeddings;

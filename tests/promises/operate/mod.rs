@@ -5,5 +5,7 @@ mod demo;
 mod devices;
 mod manners;
 mod operator;
+mod reload;
+mod replay;
 mod status;
 mod watch;

@@ -75,13 +75,16 @@ impl Site {
 
     /// What the gateway's own settings say.
     pub fn config(&self) -> Config {
+        let file = self.settings.iter().find(|(key, _)| key == "CONFIG");
         let environment = self
             .settings
             .iter()
+            .filter(|(key, _)| key != "CONFIG")
             .map(|(key, value)| (format!("BOXBRIDGE_{key}"), value.clone()))
             .collect();
         Config::load(&Layers {
             environment,
+            file: file.map(|(_, path)| path.into()),
             ..Layers::default()
         })
         .unwrap()

@@ -22,8 +22,9 @@ const SAID_MAX: usize = 50;
 impl Devices {
     /// `site` is that of the devices whose line names none.
     pub(crate) fn read(read: &mut Reader, site: &str) -> Devices {
-        let silent_after = read.duration("ingest.devices.silent_after", Duration::ZERO, 24 * HOUR);
-        let file = read.path("ingest.devices.file");
+        let key = "ingest.devices.silent_after";
+        let silent_after = read.live().duration(key, Duration::ZERO, 24 * HOUR);
+        let file = read.live().file("ingest.devices.file");
         let inventory = file.as_deref().map(|file| inventory(read, file, site));
 
         Devices {

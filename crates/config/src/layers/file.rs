@@ -11,14 +11,12 @@ use serde_json::{Map, Value};
 
 use super::problem::Problem;
 
-pub(crate) fn read(path: &Path, problems: &mut Vec<Problem>) -> Value {
-    match std::fs::read_to_string(path) {
-        Ok(text) => toml(&text, path, problems),
-        Err(error) => {
-            problems.push(Problem(format!("cannot read {}: {error}", path.display())));
-            Value::Object(Map::new())
-        }
-    }
+/// The file's text; empty where it cannot be read.
+pub(crate) fn read(path: &Path, problems: &mut Vec<Problem>) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| {
+        problems.push(Problem(format!("cannot read {}: {error}", path.display())));
+        String::new()
+    })
 }
 
 pub(crate) fn toml(text: &str, path: &Path, problems: &mut Vec<Problem>) -> Value {

@@ -38,7 +38,7 @@ impl Kafka {
     /// `None` = off.
     pub(crate) fn read(read: &mut Reader, section: &str) -> Option<Kafka> {
         let key = |name: &str| format!("{section}.{name}");
-        let brokers = read.optional(&key("brokers"))?;
+        let brokers = read.live().optional(&key("brokers"))?;
         if brokers.split(',').any(|broker| !is_broker(broker.trim())) {
             let allowed = format!(
                 "must be host:port,host:port without a scheme, a user or a path; TLS is {section}.security"
@@ -51,15 +51,20 @@ impl Kafka {
         let compressions = COMPRESSIONS.map(|word| (word, word));
         Some(Kafka {
             brokers,
-            create_topics: read.word(&key("create_topics"), &makes_topics),
-            partitions: i32::try_from(read.whole(&key("partitions"), 1, 10_000)).unwrap_or(1),
-            replication: i32::try_from(read.whole(&key("replication"), -1, 100)).unwrap_or(-1),
+            create_topics: read.live().word(&key("create_topics"), &makes_topics),
+            partitions: i32::try_from(read.live().whole(&key("partitions"), 1, 10_000))
+                .unwrap_or(1),
+            replication: i32::try_from(read.live().whole(&key("replication"), -1, 100))
+                .unwrap_or(-1),
             encrypted,
             sasl,
             tls: tls::read(read, section),
-            max_message_bytes: read.bytes(&key("max_message_bytes"), KIB, 256 * MIB),
-            linger: read.duration(&key("linger"), Duration::ZERO, SECOND),
-            compression: read.word(&key("compression"), &compressions).to_owned(),
+            max_message_bytes: read.live().bytes(&key("max_message_bytes"), KIB, 256 * MIB),
+            linger: read.live().duration(&key("linger"), Duration::ZERO, SECOND),
+            compression: read
+                .live()
+                .word(&key("compression"), &compressions)
+                .to_owned(),
         })
     }
 }
@@ -75,14 +80,15 @@ fn security(read: &mut Reader, section: &str) -> (bool, Option<Sasl>) {
         ("sasl_plaintext", (false, true)),
         ("sasl_ssl", (true, true)),
     ];
-    let (encrypted, authenticated) = read.word(&security, &protocols);
+    let (encrypted, authenticated) = read.live().word(&security, &protocols);
 
     let sasl = Sasl {
         mechanism: read
+            .live()
             .word(&mechanism, &MECHANISMS.map(|word| (word, word)))
             .to_owned(),
-        username: read.text(&username),
-        password: read.secret(&password),
+        username: read.live().text(&username),
+        password: read.live().secret(&password),
     };
 
     let is_incomplete = sasl.username.is_empty() || sasl.password.is_empty();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::tls::{self, Tls};
 use crate::layers::environment::variable;
 use crate::reader::Reader;
+use crate::reader::effect::LISTENS;
 use crate::reader::form::Form;
 use crate::reader::units::{KIB, MIB, SECOND};
 use crate::values::secret::Secret;
@@ -66,7 +67,7 @@ impl Mqtt {
     /// `None` = off.
     pub(crate) fn read(read: &mut Reader, section: &str) -> Option<Mqtt> {
         let key = |name: &str| format!("{section}.{name}");
-        let url = read.optional(&key("url"))?;
+        let url = read.live().optional(&key("url"))?;
         let broker = match url.as_str() {
             "embedded" if section == EMBEDDABLE => None,
             _ => Some(Broker::read(read, section)),
@@ -77,14 +78,20 @@ impl Mqtt {
         Some(Mqtt {
             broker,
             embedded: Embedded::read(read),
-            version: read.word(&key("version"), &versions),
-            client_id: read.optional(&key("client_id")),
-            username: read.optional(&key("username")),
-            password: read.secret(&key("password")),
+            version: read.live().word(&key("version"), &versions),
+            client_id: read.live().optional(&key("client_id")),
+            username: read.live().optional(&key("username")),
+            password: read.live().secret(&key("password")),
             tls: tls::read(read, section),
-            keep_alive: read.duration(&key("keep_alive"), 5 * SECOND, 3_600 * SECOND),
-            max_packet_bytes: read.bytes(&key("max_packet_bytes"), KIB, 256 * MIB),
-            status_topic: read.template(&key("status_topic"), &status_fields, Template::mqtt_topic),
+            keep_alive: read
+                .live()
+                .duration(&key("keep_alive"), 5 * SECOND, 3_600 * SECOND),
+            max_packet_bytes: read.live().bytes(&key("max_packet_bytes"), KIB, 256 * MIB),
+            status_topic: read.live().template(
+                &key("status_topic"),
+                &status_fields,
+                Template::mqtt_topic,
+            ),
         })
     }
 
@@ -110,8 +117,12 @@ impl Mqtt {
 impl Embedded {
     fn read(read: &mut Reader) -> Embedded {
         Embedded {
-            listen: read.address("send.mqtt.embedded.listen"),
-            websocket: read.optional_address("send.mqtt.embedded.websocket"),
+            listen: read
+                .by_restart(LISTENS)
+                .address("send.mqtt.embedded.listen"),
+            websocket: read
+                .by_restart(LISTENS)
+                .optional_address("send.mqtt.embedded.websocket"),
         }
     }
 }
@@ -120,7 +131,8 @@ impl Broker {
     fn read(read: &mut Reader, section: &str) -> Broker {
         let parse = |url: &str| Broker::written_in(section, url);
         let key = format!("{section}.url");
-        read.parsed(&key, Form::Text, Broker::nowhere(), parse)
+        read.live()
+            .parsed(&key, Form::Text, Broker::nowhere(), parse)
     }
 
     /// `mqtt://host[:port]`, `mqtts://…`, `ws://host[:port][/path]`, `wss://…`.

@@ -11,6 +11,7 @@ use super::tls;
 use crate::layers::environment::{KEY_ID, SECRET_KEY, SESSION_TOKEN, VARIABLES};
 use crate::layers::problem::Problem;
 use crate::reader::Reader;
+use crate::reader::effect::MOVES;
 use crate::reader::form::Form;
 use crate::reader::units::{DAY, MIB, SECOND};
 use crate::values::secret::Secret;
@@ -67,10 +68,10 @@ impl Store {
             url: url(read, section),
             public_url: http_url(read, &key("public_url"))
                 .map(|url| url.trim_end_matches('/').to_owned()),
-            concurrency: read.count(&key("concurrency"), 1, 256),
-            timeout: read.duration(&key("timeout"), SECOND, 600 * SECOND),
-            keep: read.duration(&key("keep"), 2 * DAY, 36_500 * DAY),
-            max_bytes: read.size(&key("max_bytes"), MIB, 1 << 50),
+            concurrency: read.live().count(&key("concurrency"), 1, 256),
+            timeout: read.live().duration(&key("timeout"), SECOND, 600 * SECOND),
+            keep: read.live().duration(&key("keep"), 2 * DAY, 36_500 * DAY),
+            max_bytes: read.live().size(&key("max_bytes"), MIB, 1 << 50),
         }
     }
 
@@ -102,7 +103,7 @@ const REFERENCED: &str = "send.store";
 
 fn url(read: &mut Reader, section: &str) -> StoreUrl {
     let key = format!("{section}.url");
-    let url = read.text(&key);
+    let url = read.by_restart(MOVES).text(&key);
     if url == "file:" && section == REFERENCED {
         return StoreUrl::File(PathBuf::from(read.text("data_dir")).join("pictures"));
     }
@@ -136,14 +137,16 @@ fn s3(read: &mut Reader, section: &str, rest: &str) -> StoreUrl {
 
     let endpoint = http_url(read, &key("endpoint"));
     let form = Form::Pattern("^[a-zA-Z0-9_-]+$");
-    let region = read.parsed(&key("region"), form, "us-east-1".to_owned(), region);
+    let region = read
+        .live()
+        .parsed(&key("region"), form, "us-east-1".to_owned(), region);
     let credentials = credentials(read, section);
     let environment = match credentials {
         Some(_) => Vec::new(),
         None => environment(read),
     };
 
-    let ca_file = read.path(&key("ca_file"));
+    let ca_file = read.live().file(&key("ca_file"));
     if let Some(file) = &ca_file {
         tls::certificates(read, &key("ca_file"), file);
     }
@@ -152,7 +155,7 @@ fn s3(read: &mut Reader, section: &str, rest: &str) -> StoreUrl {
         prefix: prefix.trim_matches('/').to_owned(),
         endpoint,
         region,
-        virtual_host: read.switch(&key("virtual_host")),
+        virtual_host: read.live().switch(&key("virtual_host")),
         credentials,
         environment,
         ca_file,
@@ -170,8 +173,8 @@ fn region(text: &str) -> Result<String, String> {
 fn credentials(read: &mut Reader, section: &str) -> Option<(String, Secret)> {
     let [id_key, secret_key] =
         ["access_key_id", "secret_access_key"].map(|name| format!("{section}.{name}"));
-    let secret = read.secret(&secret_key);
-    let key_id = read.optional(&id_key);
+    let secret = read.live().secret(&secret_key);
+    let key_id = read.live().optional(&id_key);
     if key_id.as_deref().is_some_and(|id| !fits_a_header(id)) {
         read.problem(&id_key, NOT_IN_A_HEADER);
     }
@@ -237,7 +240,7 @@ fn fits_a_header(text: &str) -> bool {
 
 /// An http(s) address without anything secret: it stands in logs and events.
 fn http_url(read: &mut Reader, key: &str) -> Option<String> {
-    let text = read.optional(key)?;
+    let text = read.live().optional(key)?;
     let parsed = Url::parse(&text)
         .ok()
         .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());

@@ -18,9 +18,9 @@ pub struct Tls {
 pub(crate) fn read(read: &mut Reader, section: &str) -> Tls {
     let key = |name: &str| format!("{section}.{name}");
     let tls = Tls {
-        ca_file: read.path(&key("ca_file")),
-        cert_file: read.path(&key("cert_file")),
-        key_file: read.path(&key("key_file")),
+        ca_file: read.live().file(&key("ca_file")),
+        cert_file: read.live().file(&key("cert_file")),
+        key_file: read.live().file(&key("key_file")),
     };
 
     if tls.cert_file.is_some() != tls.key_file.is_some() {

@@ -143,6 +143,7 @@ impl Rig {
     fn disk_log(&self) -> DiskLog {
         let clock = Clock::open(&Disk::default(), self.directory.path());
         DiskLog {
+            answers: Arc::default(),
             cursor: self.queue.cursor("mqtt", Lane::Normal).unwrap(),
             ages: Arc::new(Ages::new(Arc::new(clock), self.queue.newest())),
         }
@@ -160,6 +161,7 @@ impl Rig {
             destination: Arc::new(Arc::clone(&self.moody)),
             backlog: Backlog::new(source, &settings, render.poison()),
             render,
+            events: Arc::default(),
             verdicts: None,
             aside: Arc::new(Aside::open(&disk, folder, self.queue.epoch(), 1 << 20).unwrap()),
             unplaced: Unplaced::default(),

@@ -64,7 +64,14 @@ impl Writer {
         let length = shared.limits.segment_bytes;
         let length = length.max(needed.next_multiple_of(BLOCK));
 
-        make_space(&shared.log, &shared.subscriptions, &shared.limits, length)?;
+        let on_full = shared.rules.now().on_full;
+        make_space(
+            &shared.log,
+            &shared.subscriptions,
+            &shared.limits,
+            on_full,
+            length,
+        )?;
         self.create(length)
     }
 

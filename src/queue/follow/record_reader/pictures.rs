@@ -22,10 +22,6 @@ pub struct Pictures {
 
 impl ReadPictures for Pictures {
     fn read(self: Arc<Self>) -> Reading {
-        if let Some(pictures) = self.recent.pictures(self.sequence) {
-            return Box::pin(std::future::ready(Ok(pictures)));
-        }
-
         Box::pin(async move {
             let read = tokio::task::spawn_blocking(move || self.read_now()).await;
             // Where the runtime goes down, nobody will look at the answer.
@@ -35,6 +31,10 @@ impl ReadPictures for Pictures {
             };
             fault::joined(read).unwrap_or_else(not_now)
         })
+    }
+
+    fn at_hand(&self) -> Option<Vec<Picture>> {
+        self.recent.pictures(self.sequence)
     }
 
     fn bytes(&self) -> u64 {

@@ -3,11 +3,11 @@
 //! Promises: a refusal names the topic, the other side's own words and, where there is one, the setting to look at.
 
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{Producer as _, ThreadedProducer};
+use rdkafka::producer::Producer as _;
 
 use super::super::failure::{About, about, out_of_time};
 use super::super::in_flight::Sent;
-use super::super::report::Listener;
+use super::super::producer::Producer;
 use super::Session;
 use crate::send::{Answer, Reason, Rejection};
 use boxbridge_event::{PictureVerdict, Sequence};
@@ -97,7 +97,7 @@ impl Session {
 }
 
 /// Why a producer ended for good, where our settings are the cause.
-pub(in super::super) fn fatal_error(producer: &ThreadedProducer<Listener>) -> Option<String> {
+pub(in super::super) fn fatal_error(producer: &Producer) -> Option<String> {
     let (code, words) = producer.client().fatal_error()?;
     match about(code) {
         About::Cluster(hint) => Some(format!("{words}: {hint}")),

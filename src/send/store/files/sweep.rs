@@ -59,7 +59,7 @@ impl Sweep<'_> {
         let limit = if is_unfinished {
             LEFT_BEHIND
         } else {
-            self.files.keep + REMEMBERED
+            self.files.limits.now().keep + REMEMBERED
         };
         let is_over = written(metadata).is_some_and(|written| self.clock.age(written) > limit);
 

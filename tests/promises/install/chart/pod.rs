@@ -187,8 +187,22 @@ fn memory_has_room_over_the_256_mib_that_the_program_promises() {
     );
 }
 
+/// Another value for every setting that only a start takes, but for those that are the chart's own business.
+const TAKEN_AT_START: [&str; 10] = [
+    "site: lobby",
+    "log: {format: json}",
+    "ingest: {listen: '0.0.0.0:9538'}",
+    "ingest: {connections_max: 7}",
+    "admin: {listen: '0.0.0.0:9539'}",
+    "queue: {max_bytes: 1GiB}",
+    "send: {store: {url: 's3://faces'}}",
+    "send: {mqtt: {embedded: {listen: '127.0.0.1:1884'}}}",
+    "send: {mqtt: {embedded: {websocket: '127.0.0.1:8084'}}}",
+    "send: {hq: {kind: kafka, brokers: 'hq:9092'}}",
+];
+
 #[test]
-fn changed_settings_roll_the_pods_and_nothing_else_does() {
+fn settings_that_only_a_start_takes_roll_the_pods_and_no_others_do() {
     let checksum = |values: &str| {
         let rendered = render(values);
         rendered.stateful_set()["template"]["metadata"]["annotations"]["checksum/config"]
@@ -196,11 +210,45 @@ fn changed_settings_roll_the_pods_and_nothing_else_does() {
             .unwrap()
             .to_owned()
     };
-    assert_eq!(
-        checksum(""),
-        checksum("service: {type: NodePort}\nreplicas: 3")
-    );
-    assert_ne!(checksum(""), checksum("send: {kafka: {linger: 10ms}}"));
+
+    let plain = checksum("");
+    for live in [
+        "service: {type: NodePort}\nreplicas: 3",
+        "send: {kafka: {linger: 10ms}}",
+        "route: {vip: {live_for: 90s}}",
+        "ingest: {body_max_bytes: 4MiB}",
+    ] {
+        assert_eq!(checksum(live), plain, "{live}");
+    }
+    for start in TAKEN_AT_START {
+        assert_ne!(checksum(start), plain, "{start}");
+    }
+
+    // A broker that moves is followed, one that joins needs a start.
+    let kafka = |brokers: &str| checksum(&format!("send: {{kafka: {{brokers: '{brokers}'}}}}"));
+    assert_ne!(kafka("kafka:9092"), plain);
+    assert_eq!(kafka("kafka:9092"), kafka("kafka:9093"));
+}
+
+#[test]
+fn every_setting_that_only_a_start_takes_is_known_to_the_chart() {
+    let mut found = Vec::new();
+    let mut sections = vec![(String::new(), boxbridge_config::schema())];
+    while let Some((path, section)) = sections.pop() {
+        for (name, schema) in section["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            match schema["x-reload"] == "restart" {
+                true => found.push(path),
+                false => sections.push((path, schema.clone())),
+            }
+        }
+    }
+
+    let of_the_chart = [".data_dir", ".gateway"];
+    let is_kind = |path: &str| path.ends_with(".kind");
+    found.retain(|path| !of_the_chart.contains(&path.as_str()) && !is_kind(path));
+    // The last of ours is the kind of a destination.
+    assert_eq!(found.len(), TAKEN_AT_START.len() - 1, "{found:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the unit asks of systemd, from a stand-in for it: started means answered, and a restart refuses no box.
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
@@ -160,6 +161,38 @@ fn a_changed_address_is_listened_on_and_the_old_one_given_up() {
     );
 }
 
+/// The next thing that a service manager hears.
+fn heard(socket: &UnixDatagram) -> String {
+    let mut bytes = [0; 1_000];
+    let length = socket.recv(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+#[test]
+fn a_reload_says_when_it_begins_and_when_it_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    write_settings(directory.path(), "127.0.0.1", free_port());
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
+    command
+        .current_dir(directory.path())
+        .args(["--config", "settings.toml"])
+        .env("NOTIFY_SOCKET", &path);
+    let gateway = Child::start(&command, &directory.path().join("log"));
+    while heard(&socket) != "READY=1" {}
+
+    gateway.signal("HUP");
+    let begins = heard(&socket);
+    assert!(
+        begins.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+        "{begins}"
+    );
+    assert_eq!(heard(&socket), "READY=1");
+}
+
 #[test]
 fn the_unit_asks_for_it() {
     let unit = text("config/debian/boxbridge.service");
@@ -167,6 +200,7 @@ fn the_unit_asks_for_it() {
         "Type=notify",
         "FileDescriptorStoreMax=1",
         "RestartSec=100ms",
+        "ExecReload=/bin/kill -HUP $MAINPID",
     ] {
         assert!(
             unit.lines().any(|found| found == line),

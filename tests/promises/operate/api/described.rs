@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{gateway, local};
+use crate::parts::child::installed;
 
 fn document() -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
@@ -46,6 +47,25 @@ fn every_path_that_it_names_is_there() {
         let is_there = answer.status != 405 && !message.contains("there is nothing at");
         assert!(is_there, "{method} {path}: {answer:?}");
     }
+}
+
+#[test]
+fn the_document_is_openapi_3_1_by_the_word_of_its_own_validator() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("openapi.json");
+    std::fs::write(&file, document().to_string()).unwrap();
+    let mut validator = Command::new("python3");
+    validator.args(["-m", "openapi_spec_validator"]).arg(&file);
+    let output = validator
+        .env("PYTHONPATH", installed("openapi-spec-validator-0.9.0"))
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
 }
 
 #[test]

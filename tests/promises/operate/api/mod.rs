@@ -8,6 +8,8 @@ use crate::parts::gateway::{Answer, Gateway, exchange};
 
 mod access;
 mod described;
+mod events;
+mod live;
 mod requests;
 mod resume;
 

@@ -134,11 +134,11 @@ fn terminate(pid: u32) {
 
 /// Log rotation and a closed terminal send it.
 #[test]
-fn a_hangup_ends_nothing_and_is_answered_in_the_log() {
+fn a_hangup_ends_nothing_and_the_settings_are_read_again() {
     let mut gateway = gateway();
     gateway.signal("HUP");
     wait_until("the log answers", || {
-        gateway.log().contains("SIGHUP changes nothing")
+        gateway.log().contains("nothing has changed")
     });
 
     gateway.take("/RealTimeEvent", &event("1", json!(1), "gate"));

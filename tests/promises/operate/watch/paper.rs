@@ -139,9 +139,9 @@ fn the_page_names_only_commands_and_settings_that_exist() {
     let mut commands = BTreeSet::new();
     for text in &code {
         if let Some(command) = text.trim().strip_prefix("boxbridge ") {
-            let words = command
-                .split(' ')
-                .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()));
+            let words = command.split(' ').take_while(|word| {
+                !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase())
+            });
             commands.insert(words.take(2).map(str::to_owned).collect::<Vec<_>>());
         }
         if let Some((section, key)) = text.rsplit_once('.').filter(|_| {

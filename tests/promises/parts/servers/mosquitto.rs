@@ -115,6 +115,13 @@ impl Mosquitto {
         self.child.signal("HUP");
     }
 
+    /// Other users in place of those that it was started with, who are ended. Their clients have to log in again.
+    pub fn let_in(&mut self, users: &[(&str, &str)]) {
+        self.stop();
+        write_passwords(&self.directory.path().join("passwords"), users);
+        self.run();
+    }
+
     /// The same broker again, on the same ports.
     pub fn run(&mut self) {
         self.child = spawn(self.directory.path());

@@ -1,0 +1,83 @@
+//! What became of a record at each destination, and why where it waits.
+//!
+//! Promises: that it was answered is the queue's word; when, the timetable's, and nobody's where that is too long ago.
+
+use crate::admin::api::Operator;
+use crate::admin::trace::{Way, WayState};
+use crate::gateway::Ending;
+use crate::queue::{Record, RecordState, Standing};
+use boxbridge_event::Timestamp;
+
+pub fn ways(operator: &Operator, record: &Record) -> Vec<Way> {
+    let mut standings = operator.queue.standing(record);
+    standings.sort_by(|one, other| one.destination.cmp(&other.destination));
+
+    let ways = standings.into_iter();
+    ways.map(|standing| way(operator, record, standing))
+        .collect()
+}
+
+fn way(operator: &Operator, record: &Record, standing: Standing) -> Way {
+    let destination = standing.destination;
+    let (state, at, why) = match standing.state {
+        RecordState::NotIts => (
+            WayState::NotIts,
+            None,
+            Some("it was added later".to_owned()),
+        ),
+        RecordState::Waiting => (
+            WayState::Waiting,
+            None,
+            Some(why_it_waits(operator, record, &destination)),
+        ),
+        RecordState::Answered { always_delivered } => {
+            let (state, at) = answered(operator, record, &destination, always_delivered);
+            let why = (state == WayState::Answered).then(|| TOO_LONG_AGO.to_owned());
+            (state, at, why)
+        }
+    };
+    Way {
+        destination,
+        state,
+        at,
+        why,
+    }
+}
+
+const TOO_LONG_AGO: &str =
+    "delivered, set aside or expired: which, is remembered for the last 100000 of this process";
+
+fn answered(
+    operator: &Operator,
+    record: &Record,
+    destination: &str,
+    always_delivered: bool,
+) -> (WayState, Option<Timestamp>) {
+    let column = operator.timetable.of(&destination.into());
+    match column.of(record.sequence) {
+        Some(answered) => {
+            let state = match answered.ending {
+                Ending::Delivered => WayState::Delivered,
+                Ending::SetAside => WayState::SetAside,
+                Ending::Expired => WayState::Expired,
+            };
+            (state, Some(answered.at))
+        }
+        None if always_delivered => (WayState::Delivered, None),
+        None => (WayState::Answered, None),
+    }
+}
+
+fn why_it_waits(operator: &Operator, record: &Record, destination: &str) -> String {
+    let mut links = operator.health.links().iter();
+    let link = links.find(|link| *link.destination == *destination);
+    let known = link.and_then(|link| link.why_not(record.lane, record.person_type));
+
+    let is_bus = destination != boxbridge_config::STORE;
+    known.unwrap_or_else(
+        || match is_bus && !operator.documents.are_pictures_settled(record) {
+            true => "its pictures are not in the store yet".to_owned(),
+            false => "it is on its way, or behind others".to_owned(),
+        },
+    )
+}

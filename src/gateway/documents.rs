@@ -1,0 +1,52 @@
+//! A record as consumers would get its event now, for people to look at.
+//!
+//! Promises: rendered by the code that renders what leaves, in our own shape, whatever the routes say. Deliberately sends nothing.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::{Ages, Gateway};
+use crate::queue::Verdicts;
+use crate::route::{PicturesNow, Sending};
+use boxbridge_event::{Event, Record, Timestamp};
+
+pub struct Documents {
+    /// Its routes are those that hold now.
+    pub gateway: Arc<Gateway>,
+    /// What the store has settled.
+    pub verdicts: Verdicts,
+    pub ages: Arc<Ages>,
+}
+
+impl Documents {
+    /// `None` where the record holds no event.
+    pub fn of(&self, record: &Record) -> Option<Box<RawValue>> {
+        let event: Event = serde_json::from_slice(&record.event).ok()?;
+        let sending = Sending {
+            sequence: record.sequence,
+            lane: record.lane,
+            now: Timestamp::now(),
+            age: self.ages.of(record),
+            replay: None,
+            pictures: self.pictures(record),
+            inline: &[],
+        };
+
+        let payload = self.gateway.router.now().document(&event, &sending);
+        let text = String::from_utf8(payload.into()).ok()?;
+        RawValue::from_string(text).ok()
+    }
+
+    fn pictures(&self, record: &Record) -> PicturesNow {
+        let settled = self
+            .verdicts
+            .of(record.sequence, record.lane, record.person_type);
+        settled.map_or(PicturesNow::Pending, PicturesNow::Settled)
+    }
+
+    /// Whether the store has answered for all pictures of a record.
+    pub fn are_pictures_settled(&self, record: &Record) -> bool {
+        !record.has_pictures || matches!(self.pictures(record), PicturesNow::Settled(_))
+    }
+}
