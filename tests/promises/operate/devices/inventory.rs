@@ -98,3 +98,35 @@ async fn a_device_that_leaves_the_inventory_is_cleared() {
     assert_eq!(without_times(&screen.receive_one().await), json!(null));
     assert_eq!(row(&gateway, "192.168.1.243"), json!(null));
 }
+
+#[test]
+fn a_changed_inventory_holds_without_a_restart_and_a_bad_one_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = written(folder.path(), "ip,name\n192.168.1.243,East\n");
+    let path = file.display().to_string();
+    let gateway = Gateway::start(&[NOWHERE, ("INGEST__DEVICES__FILE", &path)]);
+    let name = |device: &str| row(&gateway, device)["name"].clone();
+    assert_eq!(name("192.168.1.243"), "East");
+
+    written(
+        folder.path(),
+        "ip,name\n192.168.1.243,West\n192.168.1.244,North\n",
+    );
+    let (said, code) = gateway.run(&["reload"]);
+    assert!(
+        code == Some(0) && said.contains("ingest.devices.file"),
+        "{said}"
+    );
+    assert_eq!(
+        (name("192.168.1.243"), name("192.168.1.244")),
+        (json!("West"), json!("North"))
+    );
+
+    written(folder.path(), "ip,name\nnowhere,East\n");
+    let (said, code) = gateway.run(&["reload"]);
+    assert!(
+        code == Some(64) && said.contains("line 2: ip \"nowhere\""),
+        "{said}"
+    );
+    assert_eq!(name("192.168.1.243"), "West", "the one before holds");
+}

@@ -12,11 +12,12 @@ use crate::parts::prometheus::{Prometheus, promtool};
 use crate::parts::site::{base64, jpeg, wait_until};
 use crate::parts::subscriber::Subscriber;
 
-/// With an inventory, so that there is every metric that there can be.
-fn start(mosquitto: &Mosquitto) -> Gateway {
+/// With an inventory, so that there is every metric that there can be. It is there for as long as the gateway: one that is gone is a
+/// setting that cannot be taken.
+fn start(mosquitto: &Mosquitto) -> (Gateway, tempfile::NamedTempFile) {
     let inventory = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&inventory, "ip,name\n192.168.1.243,East\n").unwrap();
-    Gateway::start(&[
+    let gateway = Gateway::start(&[
         (
             "INGEST__DEVICES__FILE",
             &inventory.path().display().to_string(),
@@ -26,7 +27,8 @@ fn start(mosquitto: &Mosquitto) -> Gateway {
             &format!("mqtt://{}", mosquitto.address()),
         ),
         ("QUEUE__MAX_BYTES", "256MiB"),
-    ])
+    ]);
+    (gateway, inventory)
 }
 
 fn with_picture(identity: &str, person_type: Value, device: &str) -> Value {
@@ -49,7 +51,7 @@ fn an_hour_in_a_moment(gateway: &Gateway) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_finds_its_series_at_a_live_gateway_and_nothing_fires_there() {
     let mosquitto = Mosquitto::start();
-    let gateway = start(&mosquitto);
+    let (gateway, _inventory) = start(&mosquitto);
     let _guard = Subscriber::start(mosquitto.address(), "boxbridge/#").await;
     let prometheus = Prometheus::start(gateway.admin, &rules_file());
     an_hour_in_a_moment(&gateway);
@@ -139,7 +141,7 @@ fn every_name_on_the_page_is_there(prometheus: &Prometheus) {
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_pass_the_linter_count_by_person_type_and_come_down_again() {
     let mosquitto = Mosquitto::start();
-    let gateway = start(&mosquitto);
+    let (gateway, _inventory) = start(&mosquitto);
     an_hour_in_a_moment(&gateway);
     let (said, is_content) = promtool(&["check", "metrics"], &get(gateway.admin, "/metrics"));
     assert!(is_content && said.is_empty(), "{said}");
@@ -167,7 +169,7 @@ async fn metrics_pass_the_linter_count_by_person_type_and_come_down_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_nobody_hears_is_counted_and_yesterdays_is_not() {
     let mosquitto = Mosquitto::start();
-    let gateway = start(&mosquitto);
+    let (gateway, _inventory) = start(&mosquitto);
     gateway.take("/RealTimeEvent", &event("1", json!(3), "gate"));
     gateway.take("/HistoryEvent", &event("2", json!(3), "door"));
     gateway.wait_delivered();
@@ -180,7 +182,7 @@ async fn an_alert_that_nobody_hears_is_counted_and_yesterdays_is_not() {
 #[test]
 fn every_scrape_adds_up_however_many_look_at_once() {
     let mosquitto = Mosquitto::start();
-    let gateway = start(&mosquitto);
+    let (gateway, _inventory) = start(&mosquitto);
     let until = Instant::now() + Duration::from_secs(2);
     std::thread::scope(|scope| {
         for device in ["gate", "door"] {
