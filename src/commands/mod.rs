@@ -12,6 +12,7 @@ pub mod check;
 pub mod colour;
 pub mod demo;
 pub mod events;
+pub mod kept;
 pub mod operator;
 pub mod proof;
 pub mod queue;
