@@ -31,6 +31,7 @@ mod api;
 mod audit;
 mod health;
 mod jobs;
+pub mod kept;
 mod openapi;
 pub mod snapshot;
 pub mod trace;

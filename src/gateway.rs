@@ -7,11 +7,13 @@ mod deliver;
 pub mod devices;
 mod documents;
 pub mod kept;
+mod preview;
 mod render;
 mod replays;
+mod resend;
 mod timetable;
 
-pub use accept::{Gateway, Workers};
+pub use accept::{Gateway, Resubmit, Resubmitted, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{
@@ -19,6 +21,8 @@ pub use deliver::{
 };
 pub use devices::Devices;
 pub use documents::Documents;
+pub use preview::Preview;
 pub use render::{Render, ToBus, ToStore};
 pub use replays::{NotReplayed, Plan, Replays, Wanted};
+pub use resend::{Line, Order, Resend, Resent, WithResent};
 pub use timetable::{Answered, Column, Ending, Timetable};

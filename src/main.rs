@@ -45,6 +45,10 @@ enum Command {
     Check(commands::check::Options),
     /// Look into the queue on disk, whether or not the gateway runs
     Queue(commands::queue::Options),
+    /// Events that a destination refused: look at them, send them again, drop them
+    Aside(commands::kept::aside::Options),
+    /// What boxes sent wrong: look at it, hand it in again as history, drop it
+    Quarantine(commands::kept::quarantine::Options),
     Demo(commands::demo::Options),
     /// Who sends, how much, since when one is silent, and what is wrong with its events
     Devices(commands::devices::Options),
@@ -114,6 +118,14 @@ fn main() -> ExitCode {
         Some(Command::Devices(options)) => config().map_or_else(
             |problems| commands::refuse(&problems),
             |config| commands::devices::run(&options, &config),
+        ),
+        Some(Command::Aside(options)) => config().map_or_else(
+            |problems| commands::refuse(&problems),
+            |config| commands::kept::aside::run(&options, &config),
+        ),
+        Some(Command::Quarantine(options)) => config().map_or_else(
+            |problems| commands::refuse(&problems),
+            |config| commands::kept::quarantine::run(&options, &config),
         ),
         Some(Command::Status(options)) => commands::status::run(&options, config),
         Some(Command::Tap(options)) => commands::events::tap::run(&options, config),

@@ -59,6 +59,7 @@ fn route(events: u64) {
     for number in 0..events {
         let sending = Sending {
             sequence: Sequence(number),
+            epoch: None,
             lane: Lane::Normal,
             now: RECEIVED,
             age: Duration::ZERO,

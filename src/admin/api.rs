@@ -10,6 +10,7 @@ use axum::extract::{FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::{Router, middleware};
+use tokio_util::sync::CancellationToken;
 
 use super::access::{self, Access, Caller};
 use super::answer::Complaint;
@@ -18,17 +19,19 @@ use super::health::Health;
 use super::jobs::{JobRunning, Jobs};
 use crate::app::Reload;
 use crate::gateway::kept::{Aside, Quarantine};
-use crate::gateway::{Devices, Replays};
-use crate::gateway::{Documents, Timetable};
+use crate::gateway::{Devices, Documents, Preview, Replays, Resend, Resubmit, Timetable};
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 use crate::system::fault::Fault;
+use boxbridge_event::Timestamp;
 
+mod aside;
 mod destinations;
 mod devices;
 mod endpoint;
 mod events;
 mod jobs;
+mod quarantine;
 mod reload;
 mod replays;
 mod status;
@@ -42,6 +45,10 @@ pub struct Operator {
     pub queue: Queue,
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
+    /// Where set-aside events would go.
+    pub previews: Vec<Preview>,
+    pub resend: Resend,
+    pub resubmit: Resubmit,
     pub clock: Arc<Clock>,
     pub devices: Arc<Devices>,
     pub jobs: Jobs,
@@ -68,6 +75,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         events::endpoints(),
         destinations::endpoints(),
         devices::endpoints(),
+        aside::endpoints(),
+        quarantine::endpoints(),
         jobs::endpoints(),
         replays::endpoints(),
         reload::endpoints(),
@@ -165,4 +174,24 @@ impl From<JobRunning> for Complaint {
     fn from(running: JobRunning) -> Complaint {
         Complaint::conflict("job_running", running.to_string())
     }
+}
+
+/// A moment as people write it.
+fn time(text: &str) -> Result<Timestamp, Complaint> {
+    Timestamp::from_people(text, Timestamp::now())
+        .map_err(|error| Complaint::bad("bad_filter", error))
+}
+
+/// The work of a job, which learns by `token` that it is cancelled and then ends by itself.
+async fn or_cancelled<T>(
+    work: impl Future<Output = T>,
+    cancelled: impl Future<Output = ()>,
+    token: &CancellationToken,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = cancelled => token.cancel(),
+    }
+    work.await
 }

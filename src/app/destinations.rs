@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::gateway::Preview;
 use crate::normalize;
-use crate::route::Router;
+use crate::route::{PictureLocations, Router};
 use crate::send::embedded::Entrance;
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{GatewayIdentity, Mqtt};
@@ -147,4 +148,20 @@ pub fn kafka_topics(config: &Config, routes: &Routes) -> Vec<String> {
         .kafka_topics(&config.site)
         .into_iter()
         .collect()
+}
+
+/// What set-aside records would be sent as now, for each destination.
+pub fn previews(config: &Config, locations: &PictureLocations, epoch: &str) -> Vec<Preview> {
+    let destinations = config.send.destinations.iter();
+    let preview = |destination: &boxbridge_config::Destination| Preview {
+        destination: Arc::clone(&destination.name),
+        kind: destination.kind.name(),
+        router: Router::new(
+            &destination.routes,
+            locations.clone(),
+            epoch,
+            normalize::table,
+        ),
+    };
+    destinations.map(preview).collect()
 }

@@ -12,7 +12,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::App;
 use super::data_dir::{self, DataDir};
-use super::destinations::{Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store};
+use super::destinations::{
+    self, Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store,
+};
 use super::embedded_broker::{self, EmbeddedBroker};
 use super::listen::{self, Shares};
 use super::reload::{self, Reload};
@@ -21,7 +23,7 @@ use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
-use crate::gateway::{Counter, Documents, Gateway, Workers};
+use crate::gateway::{Counter, Documents, Gateway, Preview, Resend, Resubmit, Workers};
 use crate::ingest::{Listener, Service};
 use crate::metrics;
 use crate::normalize;
@@ -102,7 +104,14 @@ impl Start {
 
         // From here on nothing fails.
         let destinations = self.deliver(made, &locations, &data, threads, running);
+        let lines = destinations.iter().map(|to| Arc::clone(&to.line));
+        let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
+        let previews = destinations::previews(config, &locations, queue.epoch());
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
+        let resubmit = Resubmit {
+            gateway: Arc::clone(&gateway),
+            service: Arc::clone(&boxes),
+        };
         let documents = Documents {
             gateway: Arc::clone(&gateway),
             verdicts: queue.verdicts(Lane::Normal),
@@ -121,7 +130,7 @@ impl Start {
         };
         let reload = Reload::new(Arc::clone(config), parts);
         self.watch_settings(&reload, &running.admin);
-        admin.opened(self.operator(&data, documents, &reload));
+        admin.opened(self.operator(&data, documents, &reload, (previews, resend, resubmit)));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -166,12 +175,21 @@ impl Start {
     }
 
     /// What the operator's API may use.
-    fn operator(&self, data: &DataDir, documents: Documents, reload: &Arc<Reload>) -> Operator {
+    fn operator(
+        &self,
+        data: &DataDir,
+        documents: Documents,
+        reload: &Arc<Reload>,
+        (previews, resend, resubmit): (Vec<Preview>, Resend, Resubmit),
+    ) -> Operator {
         Operator {
             health: Arc::clone(&self.health),
             queue: data.queue.clone(),
             aside: Arc::clone(&data.aside),
             quarantine: Arc::clone(&data.quarantine),
+            previews,
+            resend,
+            resubmit,
             clock: Arc::clone(&data.clock),
             devices: Arc::clone(&data.devices),
             jobs: Jobs::default(),
@@ -183,7 +201,7 @@ impl Start {
         }
     }
 
-    /// Starts the delivery loops, and from then on health shows how they fare.
+    /// Starts the delivery loops, and from then on health shows how they fare. By the lines set-aside events are sent again.
     fn deliver(
         &self,
         made: Vec<Made<'_>>,
@@ -222,7 +240,7 @@ impl Start {
         destinations
     }
 
-    /// Boxes are answered from now on.
+    /// Boxes are answered from now on, and bodies in quarantine can be handed in again.
     fn accept(
         &self,
         boxes: Listener,

@@ -13,6 +13,7 @@ pub mod colour;
 pub mod demo;
 pub mod devices;
 pub mod events;
+pub mod kept;
 pub mod operator;
 pub mod proof;
 pub mod queue;

@@ -19,12 +19,12 @@ use crate::queue::inspect;
 use boxbridge_config::{Config, Problems, Secret};
 
 mod address;
-mod exchange;
 mod follow;
+mod http;
 
 pub use address::AdminAddress;
-pub use exchange::NoAnswer;
 pub use follow::follow;
+pub use http::NoAnswer;
 
 /// For what is only looked up. A container's health check allows a few seconds for the whole command.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -168,7 +168,7 @@ impl Client {
     /// What a path answers within the deadline: status and body.
     pub async fn look(&self, path: &str, deadline: Instant) -> Result<(u16, Vec<u8>), NoAnswer> {
         let answer = self.ask(Method::GET, path, None, deadline).await?;
-        exchange::whole(answer, ANSWER_MAX, deadline).await
+        http::whole(answer, ANSWER_MAX, deadline).await
     }
 
     async fn livez(&self) -> Result<(), NoAnswer> {
@@ -202,7 +202,7 @@ impl Client {
         answer: Response<Incoming>,
         deadline: Instant,
     ) -> Result<(u16, Vec<u8>), Complaint> {
-        let whole = exchange::whole(answer, ANSWER_MAX, deadline).await;
+        let whole = http::whole(answer, ANSWER_MAX, deadline).await;
         whole.map_err(|why| self.unreachable(&why))
     }
 
@@ -214,8 +214,8 @@ impl Client {
         deadline: Instant,
     ) -> Result<Response<Incoming>, NoAnswer> {
         let authority = self.address.authority();
-        let request = exchange::request(method, path, authority, self.token.as_ref(), body)?;
-        timeout_at(deadline, exchange::send(authority, request))
+        let request = http::request(method, path, authority, self.token.as_ref(), body)?;
+        timeout_at(deadline, http::send(authority, request))
             .await
             .unwrap_or(Err(NoAnswer::Silent))
     }

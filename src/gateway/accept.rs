@@ -20,8 +20,10 @@ use boxbridge_event::{Act, Code, Event, Feed, Receipt, Refusal, Reply, Revision,
 
 mod array;
 mod parse;
+mod resubmit;
 mod workers;
 
+pub use resubmit::{Resubmit, Resubmitted};
 pub use workers::Workers;
 
 use parse::{Parsed, ParsedEvent, Parser, Part};

@@ -25,6 +25,7 @@ impl Documents {
         let event: Event = serde_json::from_slice(&record.event).ok()?;
         let sending = Sending {
             sequence: record.sequence,
+            epoch: None,
             lane: record.lane,
             now: Timestamp::now(),
             age: self.ages.of(record),

@@ -2,12 +2,14 @@
 //!
 //! Also finds the end of a body whose declared length is wrong.
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::time::Instant;
+use hyper::body::Frame;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::document_end::DocumentEnd;
 use super::body_memory::BodyMemory;
@@ -94,8 +96,10 @@ pub async fn read(
     settings: &boxbridge_config::Ingest,
     memory: &BodyMemory,
 ) -> Result<Arrived, Incomplete> {
+    let start = Instant::now();
     let mut reading = Reading {
-        start: Instant::now(),
+        start,
+        last_bytes: start,
         length,
         settings,
         bytes: Vec::new(),
@@ -104,24 +108,26 @@ pub async fn read(
         was_looked_at: false,
     };
 
+    let mut alarm = pin!(sleep_until(start + SILENCE_MAX));
     loop {
         let deadline = reading.deadline();
         let wake = reading.pause().map_or(deadline, |end| deadline.min(end));
-        let frame = tokio::select! {
+        let next = tokio::select! {
+            biased;
             refusal = memory.ended() => return Err(Incomplete::Refused(refusal)),
-            frame = tokio::time::timeout_at(wake, body.frame()) => frame,
+            next = next_frame(body, wake, alarm.as_mut()) => next,
         };
 
-        let has_closed = match frame {
-            Ok(None) => return Ok(reading.arrived(false)),
-            Ok(Some(Ok(frame))) => {
+        let has_closed = match next {
+            Next::End => return Ok(reading.arrived(false)),
+            Next::Frame(frame) => {
                 let data = frame.into_data().unwrap_or_default();
                 let taken = reading.take(&data, memory).await;
                 taken.map_err(Incomplete::Refused)?;
                 continue;
             }
-            Ok(Some(Err(_))) => true,
-            Err(_) => false,
+            Next::Closed => true,
+            Next::Silence => false,
         };
 
         if reading.is_whole().await {
@@ -136,9 +142,45 @@ pub async fn read(
     }
 }
 
+enum Next {
+    Frame(Frame<Bytes>),
+    End,
+    Closed,
+    /// Nothing came until it was time to wake.
+    Silence,
+}
+
+/// The next part of the body. One alarm does for all of them, moved only when it comes too early: a timer that is made anew for each
+/// part wakes another thread each time.
+async fn next_frame(body: &mut Body, wake: Instant, mut alarm: Pin<&mut Sleep>) -> Next {
+    if wake < alarm.deadline() {
+        alarm.as_mut().reset(wake);
+    }
+
+    loop {
+        tokio::select! {
+            biased;
+            frame = body.frame() => {
+                return match frame {
+                    Some(Ok(frame)) => Next::Frame(frame),
+                    Some(Err(_)) => Next::Closed,
+                    None => Next::End,
+                };
+            }
+            () = alarm.as_mut() => {
+                if Instant::now() >= wake {
+                    return Next::Silence;
+                }
+                alarm.as_mut().reset(wake);
+            }
+        }
+    }
+}
+
 /// A body that is coming.
 struct Reading<'a> {
     start: Instant,
+    last_bytes: Instant,
     length: Length,
     settings: &'a boxbridge_config::Ingest,
     bytes: Vec<u8>,
@@ -164,6 +206,7 @@ impl Reading<'_> {
         }
 
         self.bytes.extend_from_slice(data);
+        self.last_bytes = Instant::now();
         self.was_looked_at &= data.is_empty();
         Ok(())
     }
@@ -199,7 +242,7 @@ impl Reading<'_> {
     /// Until when the sender may be silent before the document's end is sought.
     fn pause(&self) -> Option<Instant> {
         let may_end = self.length.may_be_wrong && !self.was_looked_at && !self.bytes.is_empty();
-        may_end.then(|| Instant::now() + SILENCE_MAX)
+        may_end.then(|| self.last_bytes + SILENCE_MAX)
     }
 
     /// Whether the bytes are one whole document, whatever length was declared.

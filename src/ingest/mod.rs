@@ -31,7 +31,7 @@ use boxbridge_event::{Code, Refusal, Reply, Source};
 pub use body::Received;
 pub use body_memory::BodyMemory;
 pub use port::{Listener, Port, STOP_MAX, serve};
-pub use service::Service;
+pub use service::{HistoryTurn, Service};
 
 /// Where bodies go: the gateway.
 pub trait Accept: Send + Sync + 'static {

@@ -11,18 +11,19 @@ use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::body_memory::{Budget, History, Limit};
+use super::body_memory::{BodyMemory, Budget, History, Limit};
 use super::handler::handle;
 use super::path::Path;
 use super::port::{self, Activity, Deadlines, NewConnection, NoHeader, Place, Places, Port, Said};
 use super::refusals::Refusals;
-use super::{Accept, Ended, answer};
+use super::{Accept, Ended, answer, body};
 use crate::metrics;
 use boxbridge_config::{Current, ForwardedBy};
-use boxbridge_event::{Code, ShareKey};
+use boxbridge_event::{Code, Refusal, ShareKey};
 
 /// Stands for the path in the log where no request was read.
 const NO_PATH: &str = "?";
@@ -40,6 +41,12 @@ pub struct Service<A> {
     /// A misconfigured proxy is misconfigured for every request: one line in the log is enough.
     pub(super) silent_proxy: Once,
     pub(super) refusals: Refusals,
+}
+
+/// Nobody else's history body is worked on while this is held.
+pub struct HistoryTurn {
+    pub memory: BodyMemory,
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Who is at the other end of a connection.
@@ -69,6 +76,22 @@ impl<A: Accept> Service<A> {
             leaving,
             silent_proxy: Once::new(),
             refusals: Refusals::default(),
+        })
+    }
+
+    /// Room for a history body of so many bytes that comes from no connection, and its turn: the same as those of boxes have.
+    pub async fn history_turn(&self, bytes: usize) -> Result<HistoryTurn, Refusal> {
+        let limit = self.settings().history_body_max_bytes;
+        if bytes > limit {
+            return Err(body::too_large(limit, Some(bytes as u64)));
+        }
+
+        let held = self.history.hold();
+        held.grow_to(bytes).await?;
+        let turn = held.turn().await;
+        Ok(HistoryTurn {
+            memory: BodyMemory::History(held),
+            _turn: turn,
         })
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::follow::{Tally, cursor_path};
-use super::log::{DIRECTORY, MANIFEST_BYTES, OpenError, Slots, lock, manifest};
+use super::log::{DIRECTORY, MANIFEST_BYTES, OpenError, Slots, lock, lock_patiently, manifest};
 use crate::system::disk::Disk;
 use boxbridge_event::{EventId, Feed, Lane, PersonType, Revision, Sequence, Timestamp};
 
@@ -149,6 +149,11 @@ pub fn is_held(data_dir: &Path) -> Result<bool, OpenError> {
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Keeps a gateway from starting on the directory, and any other command from changing it, for as long as this lives.
+pub fn hold(data_dir: &Path) -> Result<impl Sized + use<>, OpenError> {
+    lock_patiently(&Disk::default(), data_dir)
 }
 
 /// Shows every record, oldest first, until `visit` says that it has enough (`false`).

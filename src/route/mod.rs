@@ -57,6 +57,8 @@ pub type Tables = fn(Dialect) -> &'static Table;
 #[derive(Clone, Copy, Debug)]
 pub struct Sending<'a> {
     pub sequence: Sequence,
+    /// Of the log that the sequence counts in, where that is not the one that is open.
+    pub epoch: Option<&'a str>,
     /// The record's lane.
     pub lane: Lane,
     pub now: Timestamp,
@@ -252,14 +254,16 @@ impl Router {
 
     fn moment<'m>(&'m self, event: &Event, sending: &Sending<'m>, route: &Route) -> Moment<'m> {
         let Sending { sequence, lane, .. } = *sending;
+        // Where the store was before is known of the open log's records alone.
+        let settled_as = sending.epoch.map_or(sequence, |_| Sequence(u64::MAX));
         Moment {
             act_before: self.still(event, sending).said(),
             replay: sending.replay,
             sequence: SequenceInEpoch {
-                epoch: &self.epoch,
+                epoch: sending.epoch.unwrap_or(&self.epoch),
                 number: sequence.0,
             },
-            base: self.places.of(sequence, lane, event.person_type),
+            base: self.places.of(settled_as, lane, event.person_type),
             pictures: sending.pictures,
             is_dropped: route.pictures == PicturePolicy::Drop,
             inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),

@@ -99,6 +99,8 @@ pub enum Reason {
     Poison,
     /// Could not be read back from the queue whole.
     Unreadable,
+    /// It was set aside, and by its route of today nothing of it goes there.
+    Unrouted,
     /// Over quota, no room, leader moving: the same record may pass later.
     Passing,
     /// Its topic does not take what we send, or answers nothing. No record is at fault: all of its kind wait, and no other.
@@ -130,6 +132,7 @@ impl Reason {
                 | Reason::Missing
                 | Reason::Poison
                 | Reason::Unreadable
+                | Reason::Unrouted
         )
     }
 
@@ -142,6 +145,7 @@ impl Reason {
             Reason::Missing => "missing",
             Reason::Poison => "poison",
             Reason::Unreadable => "unreadable",
+            Reason::Unrouted => "unrouted",
             Reason::Passing => "passing",
             Reason::TopicUnfit => "topic_unfit",
             Reason::Unexplained => "unexplained",

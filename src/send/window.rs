@@ -215,7 +215,7 @@ impl<T> Window<T> {
         }
 
         self.held_bytes += entry.held_bytes;
-        if entry.replayed == Replayed::Yes {
+        if entry.replayed != Replayed::No {
             self.replayed.records += 1;
             self.replayed.bytes += entry.held_bytes;
         }

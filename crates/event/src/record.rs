@@ -26,11 +26,32 @@ pub struct Record {
     pub has_pictures: bool,
     /// The id of the replay that it comes with; `None` if it is live.
     pub replay: Option<String>,
+    /// Of one that was set aside and is sent again.
+    pub resent: Option<Box<Resent>>,
     pub appended_before_this_process: bool,
     pub picture_reader: Arc<dyn ReadPictures>,
 }
 
+/// What a record was before it was set aside: the source that sends it again numbers it anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resent {
+    /// Under which it is set aside.
+    pub name: Arc<str>,
+    /// Its place in the log.
+    pub sequence: Sequence,
+    /// Of another log than the one that is open; `None` if it is of this one.
+    pub epoch: Option<Arc<str>>,
+}
+
 impl Record {
+    /// Its place in the log; `None` if that was another log.
+    pub fn sequence_in_log(&self) -> Option<Sequence> {
+        match &self.resent {
+            None => Some(self.sequence),
+            Some(resent) => Some(resent.sequence).filter(|_| resent.epoch.is_none()),
+        }
+    }
+
     /// Its pictures, in the order of [`crate::PictureKind::ALL`]. They are there while the record
     /// has no outcome, unless they rotted.
     pub async fn pictures(&self) -> Result<Vec<Picture>, NoPictures> {

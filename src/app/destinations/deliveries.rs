@@ -13,11 +13,10 @@ use super::{Client, LaneThreads, Made, Maker, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::gateway::{
-    Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Render, Terms, ToBus, ToStore,
-    Unplaced, deliver, window_of,
+    Backlog, Delivery, DiskLog, Fetches, Line, ParsedEvents, Records, Render, Terms, ToBus,
+    ToStore, Unplaced, WithResent, deliver, window_of,
 };
 use crate::normalize;
-use crate::queue::Cursor;
 use crate::route::{PictureLocations, Router};
 use crate::send::Destination;
 use crate::send::kafka::Kafka;
@@ -46,6 +45,8 @@ pub(in crate::app) struct Common<'a> {
 pub(in crate::app) struct Delivered {
     pub name: Arc<str>,
     pub link: Arc<Link>,
+    /// By which set-aside records are sent again.
+    pub line: Arc<Line>,
     loops: Loops,
 }
 
@@ -68,28 +69,47 @@ impl Deliveries<'_> {
         let kind = settings.kind.name().as_str();
         let link = Arc::new(Link::new(Arc::clone(&settings.name), kind));
 
+        let written = match &client {
+            Client::Store(store) => store.written().cloned(),
+            Client::Mqtt(_) | Client::Kafka(_) => None,
+        };
+        let (name, aside) = (Arc::clone(&settings.name), Arc::clone(&self.data.aside));
+        let line = Arc::new(Line::new(name, aside, written));
+
         let loops = match client {
             Client::Store(store) => {
                 picture_store::keep_synced(&settings.name, &store, &self.data.queue, self.tasks);
                 picture_store::keep_clean(&store, &self.data.clock, self.tasks);
                 let destination = Arc::clone(&store);
-                let told = self.loops(settings, destination, &ToStore(router), &link, common);
+                let told = self.loops(
+                    settings,
+                    destination,
+                    &line,
+                    &ToStore(router),
+                    &link,
+                    common,
+                );
                 Loops::Store(store, told)
             }
             Client::Mqtt(mqtt) => {
                 let announced = announcements::to_mqtt(&mqtt, &self.data.board, self.tasks);
-                let told = self.loops(settings, mqtt, &ToBus::mqtt(router), &link, common);
+                let told = self.loops(settings, mqtt, &line, &ToBus::mqtt(router), &link, common);
                 Loops::Mqtt(told, announced)
             }
             Client::Kafka(kafka) => {
                 let announced = announcements::to_kafka(&kafka, &self.data.board, self.tasks);
                 let first = Arc::clone(&kafka);
-                let told = self.loops(settings, kafka, &ToBus::kafka(router), &link, common);
+                let told = self.loops(settings, kafka, &line, &ToBus::kafka(router), &link, common);
                 Loops::Kafka(first, told, announced)
             }
         };
         let name = Arc::clone(&settings.name);
-        Delivered { name, link, loops }
+        Delivered {
+            name,
+            link,
+            line,
+            loops,
+        }
     }
 
     fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
@@ -102,6 +122,7 @@ impl Deliveries<'_> {
         &self,
         settings: &boxbridge_config::Destination,
         destination: Arc<D>,
+        line: &Arc<Line>,
         render: &R,
         link: &Arc<Link>,
         common: &Common<'_>,
@@ -116,9 +137,16 @@ impl Deliveries<'_> {
             let Some(cursor) = self.data.queue.cursor(&settings.name, lane) else {
                 continue;
             };
+            let log = DiskLog {
+                cursor,
+                ages: Arc::clone(&self.data.ages),
+                answers: self.data.timetable.of(&settings.name),
+            };
+            let line = (lane == Lane::Normal).then(|| Arc::clone(line));
+            let source = WithResent::new(log, line);
             let destination = Arc::clone(&destination);
             let parts = (destination, render.clone(), link);
-            let delivery = self.delivery(settings, lane, cursor, parts, common);
+            let delivery = self.delivery(settings, lane, source, parts, common);
             let stop = self.tasks.stop.clone();
             let delivering = keep_delivering(delivery, told.clone(), stop);
             self.tasks
@@ -132,17 +160,11 @@ impl Deliveries<'_> {
         &self,
         settings: &boxbridge_config::Destination,
         lane: Lane,
-        cursor: Cursor,
+        source: WithResent<DiskLog>,
         (destination, render, link): (Arc<D>, R, &Arc<Link>),
         common: &Common<'_>,
-    ) -> Delivery<D, R, DiskLog> {
+    ) -> Delivery<D, R, WithResent<DiskLog>> {
         let send = &self.config.send;
-        let source = DiskLog {
-            cursor,
-            ages: Arc::clone(&self.data.ages),
-            answers: self.data.timetable.of(&settings.name),
-        };
-
         Delivery {
             lane,
             destination,

@@ -24,7 +24,7 @@ where
             Ok(event) => event,
             Err(error) => return self.set_unreadable_aside(record, &error).await,
         };
-        if self.backlog.window().is_condemned(record.sequence) {
+        if self.is_condemned(&record) {
             return self.condemn(Admitted::new(record, event)).await;
         }
 
@@ -34,11 +34,7 @@ where
             sequence: record.sequence,
             device: &device,
             person_type: record.person_type,
-            replayed: if record.replay.is_some() {
-                Replayed::Yes
-            } else {
-                Replayed::No
-            },
+            replayed: replayed(&record),
             act_before: self.render.act_before(&event, record.replay.as_deref()),
             // As text and parsed.
             held_bytes: record.event.len() * 3,
@@ -47,7 +43,18 @@ where
             .admit(traits, awaits, Admitted::new(record, event), now());
     }
 
+    /// One that was set aside before is not tried as often as others: it stays there.
+    fn is_condemned(&self, record: &Record) -> bool {
+        let window = self.backlog.window();
+        let is_held_back = record.resent.is_some() && window.is_suspect(record.sequence);
+        is_held_back || window.is_condemned(record.sequence)
+    }
+
     fn awaits(&self, record: &Record, event: &Event) -> Awaits {
+        if record.resent.is_some() {
+            // It waited before it was set aside, and the store may know nothing of it any more.
+            return Awaits::Nothing;
+        }
         let wait = self
             .render
             .waits(event)
@@ -116,5 +123,13 @@ where
 
 /// What the store has made of its pictures.
 pub(super) fn settled(verdicts: Option<&Verdicts>, record: &Record) -> Option<PictureVerdict> {
-    verdicts?.of(record.sequence, record.lane, record.person_type)
+    verdicts?.of(record.sequence_in_log()?, record.lane, record.person_type)
+}
+
+fn replayed(record: &Record) -> Replayed {
+    match (&record.resent, &record.replay) {
+        (Some(_), _) => Replayed::SetAside,
+        (None, Some(_)) => Replayed::Yes,
+        (None, None) => Replayed::No,
+    }
 }

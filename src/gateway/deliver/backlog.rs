@@ -283,6 +283,11 @@ impl<S: Records> Backlog<S> {
         })
     }
 
+    /// It was refused for a reason that passes, and is out of the window: whether its source brings it again later.
+    pub(super) fn try_later(&mut self, sequence: Sequence) -> bool {
+        self.source.try_later(sequence)
+    }
+
     /// There is no message that could be made of it.
     pub(super) fn unsendable(&mut self, sequence: Sequence, now: Now) -> Option<Ending> {
         let class = self.window.class_of(sequence, now)?;

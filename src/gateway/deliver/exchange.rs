@@ -16,8 +16,8 @@ use crate::metrics;
 use crate::queue::Verdicts;
 use crate::send::link::PROVEN;
 use crate::send::window::Now;
-use crate::send::{Answer, Destination, Lost, Rejection, Session};
-use boxbridge_event::{Record, Sequence};
+use crate::send::{Answer, Destination, Lost, Reason, Rejection, Session};
+use boxbridge_event::{PictureVerdict, Record, Sequence};
 
 /// So many answers, or records, are taken before the loop looks at everything else again: that costs as much as one of them.
 const AT_ONCE: usize = 32;
@@ -153,12 +153,16 @@ where
                 self.note_sent(sequence, &message);
                 session.submit(sequence, message);
             }
-            Ok(None) => self.backlog.nothing_to_send(sequence),
-            Err(rejection) => {
-                if let Some(ending) = self.backlog.unsendable(sequence, now) {
-                    self.set_aside(ending, &rejection).await;
-                }
-            }
+            Ok(None) if admitted.record.resent.is_none() => self.backlog.nothing_to_send(sequence),
+            // Nobody would get it, and it would be gone.
+            Ok(None) => self.unsendable(sequence, &unrouted(), now).await,
+            Err(rejection) => self.unsendable(sequence, &rejection, now).await,
+        }
+    }
+
+    async fn unsendable(&mut self, sequence: Sequence, rejection: &Rejection, now: Now) {
+        if let Some(ending) = self.backlog.unsendable(sequence, now) {
+            self.set_aside(ending, rejection).await;
         }
     }
 
@@ -235,6 +239,17 @@ where
             let took = self.backlog.age(&admitted.record);
             self.link.lags.record(self.lane, person_type, took);
         }
+    }
+}
+
+/// Of a record that was set aside and is sent again.
+fn unrouted() -> Rejection {
+    Rejection {
+        reason: Reason::Unrouted,
+        detail:
+            "by its route nothing of it goes there now: what is sent again goes to the late topic"
+                .to_owned(),
+        verdict: PictureVerdict::default(),
     }
 }
 

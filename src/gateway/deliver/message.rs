@@ -30,7 +30,14 @@ where
         let record = &admitted.record;
         let pictures = self.pictures(admitted)?;
         let sending = Sending {
-            sequence: record.sequence,
+            sequence: record
+                .resent
+                .as_ref()
+                .map_or(record.sequence, |resent| resent.sequence),
+            epoch: record
+                .resent
+                .as_ref()
+                .and_then(|resent| resent.epoch.as_deref()),
             lane: record.lane,
             now: now.plus(wait),
             age: self.backlog.age(record).saturating_add(wait),
@@ -41,7 +48,7 @@ where
         };
 
         let message = fault::in_one_go(|| self.render.message(&admitted.event, &sending, pictures));
-        message.map_err(|fault| self.unsendable(admitted, fault))
+        message.map_err(|fault| self.cannot_be_made(admitted, fault))
     }
 
     fn pictures(&self, admitted: &Admitted) -> Result<Vec<Picture>, Rejection> {
@@ -52,7 +59,7 @@ where
         }
     }
 
-    fn unsendable(&self, admitted: &Admitted, fault: Fault) -> Rejection {
+    fn cannot_be_made(&self, admitted: &Admitted, fault: Fault) -> Rejection {
         let rejection = Rejection {
             reason: Reason::Unreadable,
             detail: fault.to_string(),

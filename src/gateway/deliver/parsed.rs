@@ -96,6 +96,7 @@ mod tests {
             event: event.clone(),
             has_pictures: false,
             replay: None,
+            resent: None,
             appended_before_this_process: false,
             picture_reader: Arc::new(Vec::<Picture>::new()),
         }

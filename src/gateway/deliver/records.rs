@@ -1,6 +1,6 @@
 //! Where a delivery gets its records from, and where it leaves what became of them.
 //!
-//! The disk log is one such source. Another, such as a Kafka partition or a set-aside file, takes its
+//! The disk log is one such source, and `resend` adds to it what was set aside. Another, such as a Kafka partition, takes its
 //! place by these few methods. Deliberately knows nothing of sessions and windows.
 
 use std::future::Future;
@@ -13,7 +13,7 @@ use boxbridge_event::{Outcome, PersonType, PictureVerdict, Record, Sequence};
 
 /// The records of one lane, for one destination.
 ///
-/// What is asked of a source: sequences ascend, but for those of a replay; what has an outcome does not
+/// What is asked of a source: sequences ascend, but for those of a replay, and none stands for two records; what has an outcome does not
 /// come again, and what has none comes again when it is asked for.
 pub trait Records: Send + Sync + 'static {
     /// The next record. Waits for one. Dropping the future loses none.
@@ -43,6 +43,12 @@ pub trait Records: Send + Sync + 'static {
 
     /// Whether replays are read no further for now. A source without replays ignores it.
     fn hold_replays(&mut self, _are_held: bool) {}
+
+    /// Of a record that was set aside and is sent again, and was refused for a reason that passes: whether it comes again later. If not, it
+    /// stays where it was.
+    fn try_later(&mut self, _sequence: Sequence) -> bool {
+        false
+    }
 
     /// Whether a record that was handed out is still to be sent: one of a replay that was cancelled is not.
     fn is_wanted(&self, _record: &Record) -> bool {

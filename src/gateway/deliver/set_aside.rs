@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::backlog::Ending;
 use super::{Delivery, Records};
-use crate::gateway::kept::SetAside;
+use crate::gateway::kept::{SetAside, Why};
 use crate::send::Rejection;
 use crate::send::window::{Extent, TopicClass};
 use crate::system::fault::Fault;
-use boxbridge_event::{PictureVerdict, Timestamp};
+use boxbridge_event::{PictureVerdict, Record, Timestamp};
 
 /// How long a set-aside store that takes nothing is left alone.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -52,15 +52,17 @@ impl Unplaced {
 
 impl<D, R, S: Records> Delivery<D, R, S> {
     pub(super) async fn set_aside(&mut self, mut ending: Ending, rejection: &Rejection) {
+        if ending.record.resent.is_some() {
+            return self.stays_aside(ending, rejection).await;
+        }
+
         let record = &ending.record;
         let aside = SetAside {
             destination: Arc::clone(&self.link.destination),
             lane: self.lane,
             sequence: record.sequence,
             at: Timestamp::now(),
-            reason: rejection.reason.as_str(),
-            detail: self.link.of_its_own(rejection.detail.clone()),
-            attempts: ending.attempts,
+            why: self.why(&ending, rejection),
             topic: ending.topic.take(),
             event: record.event.clone(),
             pictures: std::mem::take(&mut ending.pictures),
@@ -108,6 +110,39 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         }
     }
 
+    /// It was sent again and refused again. What passes by itself is tried later.
+    async fn stays_aside(&mut self, ending: Ending, rejection: &Rejection) {
+        let sequence = ending.record.sequence;
+        if rejection.reason.passes() && self.backlog.try_later(sequence) {
+            return;
+        }
+
+        let (store, why) = (Arc::clone(&self.aside), self.why(&ending, rejection));
+        if let Some(resent) = ending.record.resent.clone() {
+            let say_why = move || store.refused_again(&resent.name, &why);
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(say_why).await {
+                let sequence = resent_as(&ending.record);
+                tracing::warn!(%error, sequence, "it stays set aside, under its first reason");
+            }
+        }
+        tracing::debug!(
+            destination.name = &*self.link.destination,
+            sequence = resent_as(&ending.record),
+            person_type = %ending.record.person_type,
+            reason = rejection.reason.as_str(),
+            "refused again: it stays set aside"
+        );
+        self.backlog.set_aside(ending, rejection.verdict);
+    }
+
+    fn why(&self, ending: &Ending, rejection: &Rejection) -> Why {
+        Why {
+            reason: rejection.reason.as_str(),
+            detail: self.link.of_its_own(rejection.detail.clone()),
+            attempts: ending.attempts,
+        }
+    }
+
     fn wait_for_store(&mut self, placing: Placing) {
         self.backlog.block(placing.ending.class, true);
         self.unplaced.waiting.push_back(placing);
@@ -125,8 +160,8 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             sequence = ending.record.sequence.0,
             person_type = %ending.record.person_type,
             topic = aside.topic.as_deref(),
-            reason = aside.reason,
-            detail = aside.detail,
+            reason = aside.why.reason,
+            detail = aside.why.detail,
             "event set aside"
         );
 
@@ -140,7 +175,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     fn say_unplaced(&self, placing: &Placing, error: &str) {
         let why = format!(
             "{}, and the event cannot be set aside: {error}",
-            placing.aside.reason
+            placing.aside.why.reason
         );
         let extent = Extent::Class(placing.ending.class);
         self.link.refused(self.lane, extent, why);
@@ -153,4 +188,10 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             Err(_) => Err(Fault.to_string()),
         }
     }
+}
+
+/// The number under which a record stood in its log.
+fn resent_as(record: &Record) -> u64 {
+    let resent = record.resent.as_ref();
+    resent.map_or(record.sequence, |resent| resent.sequence).0
 }

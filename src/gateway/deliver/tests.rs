@@ -4,6 +4,7 @@ mod bad_sector;
 mod memory;
 mod moody;
 mod plain;
+mod resend;
 mod rig;
 mod sources;
 

@@ -1,23 +1,33 @@
-//! Records that a destination would not take (dead letters): kept whole with the reason, for an operator to see and resend.
+//! Records that a destination would not take (dead letters): kept whole with the reason, for an operator to see and to send again.
 //!
 //! One file each in `aside/`, named `<epoch>-<sequence>-<destination>-<lane>`: the name is the identity, so that a crash between keeping a
-//! record and moving its cursor counts once. A full store is an error to the caller, which stops its destination; nothing is dropped.
+//! record and moving its cursor counts once. A full store is an error to the caller, which stops its destination; nothing is dropped. Deliberately
+//! sends nothing: `resend` does.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::folder::{Folder, Full, PutError, Quota};
 use crate::metrics;
 use crate::system::disk::Disk;
 use crate::system::volume::Rank;
-use boxbridge_event::{Lane, Picture, Sequence, Timestamp};
+use boxbridge_event::{Event, Lane, Picture, Sequence, Timestamp};
+
+mod filter;
+mod head;
+mod kept_record;
+mod page;
+
+pub use filter::AsideFilter;
+pub use head::{AsideHead, PictureSize};
+pub use kept_record::KeptRecord;
+pub use page::AsideCounts;
 
 pub struct Aside {
-    epoch: String,
-    folder: Folder,
+    /// Of the log that is open.
+    epoch: Arc<str>,
+    folder: Arc<Folder>,
 }
 
 /// A record and why it was not taken.
@@ -27,17 +37,23 @@ pub struct SetAside {
     pub lane: Lane,
     pub sequence: Sequence,
     pub at: Timestamp,
-    /// A word of `send::Reason`.
-    pub reason: &'static str,
-    /// The other side's own words.
-    pub detail: String,
-    pub attempts: u32,
+    pub why: Why,
     /// The rendered topic, where it got that far.
     pub topic: Option<String>,
     /// The event's JSON, as in the queue.
     pub event: bytes::Bytes,
     /// Where it was the pictures that were not taken.
     pub pictures: Vec<Picture>,
+}
+
+/// Why a record was not taken.
+#[derive(Clone, Debug)]
+pub struct Why {
+    /// A word of `send::Reason`.
+    pub reason: &'static str,
+    /// The other side's own words.
+    pub detail: String,
+    pub attempts: u32,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,15 +64,24 @@ pub enum AsideError {
     Io(#[from] io::Error),
 }
 
+/// What a file's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name<'a> {
+    pub epoch: &'a str,
+    pub sequence: Sequence,
+    pub destination: &'a str,
+    pub lane: Lane,
+}
+
 impl Aside {
     /// `epoch` tells the records of this queue from those of one that lay in the same folder before.
     pub fn open(disk: &Disk, data_dir: &Path, epoch: &str, max_bytes: u64) -> io::Result<Aside> {
-        let owner = |name: &str| is_name(name).then_some("".into());
+        let owner = |name: &str| Name::of(name).map(|_| "".into());
         let folder = Folder::open(disk, &data_dir.join("aside"), quota(max_bytes), owner)?;
 
         let aside = Aside {
-            epoch: epoch.chars().take(8).collect(),
-            folder,
+            epoch: epoch.into(),
+            folder: Arc::new(folder),
         };
         aside.tell();
         Ok(aside)
@@ -69,15 +94,59 @@ impl Aside {
 
     /// Keeps it, on disk when it returns. What is there already stays as it is. Blocks for two syncs.
     pub fn put(&self, aside: &SetAside) -> Result<(), AsideError> {
-        let (epoch, sequence) = (&self.epoch, aside.sequence.0);
+        let (epoch, sequence) = (short(&self.epoch), aside.sequence.0);
         let (destination, lane) = (&aside.destination, aside.lane);
         let name = format!("{epoch}-{sequence:020}-{destination}-{lane}");
 
         let mut parts: Vec<&[u8]> = vec![&aside.event, b"\n"];
         parts.extend(aside.pictures.iter().map(|picture| picture.bytes.as_ref()));
-        self.folder.put(&name, &aside.head(), &parts)?;
+        let event = serde_json::from_slice::<Event>(&aside.event).ok();
+        let head = AsideHead::of(aside, &self.epoch, event.as_ref());
+        self.folder.put(&name, &head.to_json(), &parts)?;
         self.tell();
         Ok(())
+    }
+
+    /// A record that is kept was sent again and refused again: it stays, and says why.
+    pub fn refused_again(&self, name: &str, why: &Why) -> io::Result<()> {
+        let Some(file) = self.folder.read(name)? else {
+            return Ok(());
+        };
+        let mut head = AsideHead::read(&file.head)?;
+        head.reason = why.reason.to_owned();
+        head.detail.clone_from(&why.detail);
+        head.attempts = head.attempts.saturating_add(why.attempts);
+        self.folder.say_anew(name, &head.to_json())
+    }
+
+    /// Removes a record; false if there was none of this name.
+    pub fn remove(&self, name: &str) -> io::Result<bool> {
+        let removed = self.folder.remove(name);
+        self.tell();
+        removed
+    }
+
+    /// One that is kept; `None` if there is none of this name.
+    pub fn read(&self, name: &str) -> io::Result<Option<KeptRecord>> {
+        let Some(file) = self.folder.read(name)? else {
+            return Ok(None);
+        };
+        KeptRecord::read(name, file, &self.folder, &self.epoch).map(Some)
+    }
+
+    /// What is known of one without its event.
+    pub fn head(&self, name: &str) -> io::Result<Option<AsideHead>> {
+        let file = self.folder.read(name)?;
+        file.map(|file| AsideHead::complete(&file)).transpose()
+    }
+
+    /// The names behind this one, at most so many; the oldest of a log first.
+    pub fn names_after(&self, after: Option<&str>, most: usize) -> Vec<String> {
+        self.folder.names_after(after, most)
+    }
+
+    pub fn last_name(&self) -> Option<String> {
+        self.folder.last_name()
     }
 
     /// Sees what an operator has taken away by hand. Looks at every file.
@@ -105,38 +174,26 @@ fn quota(max_bytes: u64) -> Quota {
     }
 }
 
-impl SetAside {
-    fn head(&self) -> serde_json::Value {
-        let pictures = self.pictures.iter();
-        let pictures =
-            pictures.map(|picture| json!({"kind": picture.kind, "bytes": picture.bytes.len()}));
-        json!({
-            "destination": &*self.destination,
-            "lane": self.lane,
-            "sequence": self.sequence.0,
-            "at": self.at,
-            "reason": self.reason,
-            "detail": self.detail,
-            "attempts": self.attempts,
-            "topic": self.topic,
-            "event_bytes": self.event.len(),
-            "pictures": pictures.collect::<Vec<_>>(),
+impl Name<'_> {
+    /// Of one of ours: in the destination's name alone there may be dashes.
+    pub fn of(name: &str) -> Option<Name<'_>> {
+        let mut parts = name.splitn(3, '-');
+        let (epoch, sequence, rest) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_number = sequence.bytes().all(|byte| byte.is_ascii_digit());
+        let (destination, lane) = rest.rsplit_once('-')?;
+
+        Some(Name {
+            epoch,
+            sequence: Sequence(sequence.parse().ok().filter(|_| is_number)?),
+            destination,
+            lane: Lane::from_word(lane)?,
         })
     }
 }
 
-/// Whether it is one of ours: in the destination's name alone there may be dashes.
-fn is_name(name: &str) -> bool {
-    let mut parts = name.splitn(3, '-');
-    let (Some(_epoch), Some(sequence), Some(rest)) = (parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    let is_number = sequence.bytes().all(|byte| byte.is_ascii_digit());
-    is_number
-        && rest
-            .rsplit_once('-')
-            .is_some_and(|(_, lane)| Lane::from_word(lane).is_some())
+/// As much of an epoch as a name has.
+fn short(epoch: &str) -> &str {
+    epoch.get(..8).unwrap_or(epoch)
 }
 
 impl From<PutError> for AsideError {
@@ -158,9 +215,11 @@ mod tests {
             lane: Lane::Normal,
             sequence: Sequence(sequence),
             at: Timestamp(1),
-            reason: "too_large",
-            detail: "70000 of 65535 bytes".to_owned(),
-            attempts: 1,
+            why: Why {
+                reason: "too_large",
+                detail: "70000 of 65535 bytes".to_owned(),
+                attempts: 1,
+            },
             topic: Some("boxbridge/default/events/vip/gate".to_owned()),
             event: bytes::Bytes::from_static(b"{}"),
             pictures: Vec::new(),

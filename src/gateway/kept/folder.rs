@@ -3,13 +3,11 @@
 //! Promises: what [`Folder::put`] returned for is on disk, file and directory synced; a name is taken once, so that a crash between
 //! writing and the next step cannot keep a thing twice; a half-written file never has a name. The files occupy no more than the quota,
 //! and those of one owner no more than its share, also while many write at once. A put costs the same however many files there are,
-//! and waits for nobody else's sync. Unknown files are left alone. Deliberately decides nothing: `aside` and `quarantine` know what is
+//! and waits for nobody else's sync. Looking at one reads its first line and no other file. Unknown files are left alone. Deliberately decides nothing: `aside` and `quarantine` know what is
 //! kept, and what gives way when it is full.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -18,6 +16,17 @@ use crate::system::disk::Disk;
 use crate::system::volume::{self, Rank};
 use boxbridge_config::Current;
 use boxbridge_event::Size;
+
+mod contents;
+mod file;
+mod reserved;
+mod walk;
+
+pub use file::KeptFile;
+pub use walk::Page;
+
+use contents::{Contents, FileState};
+use reserved::Reserved;
 
 /// The ending of a file that is being written; such files are removed at start.
 const UNFINISHED: &str = ".unfinished";
@@ -44,27 +53,6 @@ pub struct Quota {
     /// Of one owner.
     pub share_bytes: u64,
     pub rank: Rank,
-}
-
-#[derive(Default)]
-struct Contents {
-    /// The order of names is the order of keeping.
-    files: BTreeMap<String, FileState>,
-    /// Of all of them, also of those being written.
-    bytes: u64,
-    /// Owner → bytes.
-    shares: HashMap<String, u64>,
-}
-
-#[derive(Clone, Copy)]
-enum FileState {
-    /// Room is taken for it.
-    Unfinished {
-        bytes: u64,
-    },
-    Kept {
-        bytes: u64,
-    },
 }
 
 /// Why there is no room.
@@ -164,7 +152,7 @@ impl Folder {
 
     /// Removes the files that `is_over` says, and forgets those that an operator has removed by hand. Others may put meanwhile.
     pub fn review(&self, is_over: impl Fn(&str) -> bool) {
-        let mut names = self.names_after(Bound::Unbounded);
+        let mut names = self.names_after(None, REVIEW_AT_ONCE);
         while let Some(last) = names.last().cloned() {
             names.retain(|name| self.is_gone(name, is_over(name)));
 
@@ -173,16 +161,60 @@ impl Folder {
                 contents.forget(name, self.owner);
             }
             drop(contents);
-            names = self.names_after(Bound::Excluded(last));
+            names = self.names_after(Some(&last), REVIEW_AT_ONCE);
         }
     }
 
-    fn names_after(&self, after: Bound<String>) -> Vec<String> {
+    /// The last name of all.
+    pub fn last_name(&self) -> Option<String> {
         let contents = self.contents.lock();
-        let files = contents.files.range((after, Bound::Unbounded));
-        let finished = files.filter(|(_, state)| matches!(state, FileState::Kept { .. }));
-        let names = finished.map(|(name, _)| name.clone());
-        names.take(REVIEW_AT_ONCE).collect()
+        contents.files.keys().next_back().cloned()
+    }
+
+    /// Opens a file to read; `None` if there is none of this name.
+    pub fn read(&self, name: &str) -> io::Result<Option<KeptFile>> {
+        if !self.contents.lock().is_kept(name) {
+            return Ok(None);
+        }
+        match KeptFile::of(&self.disk, &self.directory.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.contents.lock().forget(name, self.owner);
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
+    }
+
+    /// Removes a file; false if there was none. It is gone from the disk when the names of its folder are synced, and may be there again
+    /// after a power cut.
+    pub fn remove(&self, name: &str) -> io::Result<bool> {
+        if !self.contents.lock().is_kept(name) {
+            return Ok(false);
+        }
+        let removed = self.disk.remove(&self.directory.join(name));
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => {
+                self.contents.lock().forget(name, self.owner);
+                Ok(removed.is_ok())
+            }
+        }
+    }
+
+    /// Makes it durable that files were removed.
+    pub fn sync(&self) -> io::Result<()> {
+        self.disk.sync_directory(&self.directory)
+    }
+
+    /// Writes another head before what a file keeps. After a crash it has the old one or the new one; where there is no room for both, it
+    /// keeps the old one.
+    pub fn say_anew(&self, name: &str, head: &serde_json::Value) -> io::Result<()> {
+        let Some(file) = self.read(name)? else {
+            return Ok(());
+        };
+        let body = file.read_all()?;
+        let head = format!("{head}\n");
+        reserved::replace(&self.disk, &self.directory, name, &[head.as_bytes(), &body])
     }
 
     /// Whether a file is not there any more, once it was removed where it is over.
@@ -201,138 +233,4 @@ impl Folder {
             _ => true,
         }
     }
-}
-
-impl Contents {
-    /// Takes a file that is there at start; one that was not finished is removed.
-    fn find(&mut self, disk: &Disk, path: &Path, owner: Owner) -> io::Result<()> {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            return Ok(());
-        };
-        if name.ends_with(UNFINISHED) {
-            // Nobody counts it; the next start tries again.
-            if let Err(error) = disk.remove(path) {
-                tracing::warn!(%error, path = %path.display(), "what was not finished could not be removed");
-            }
-            return Ok(());
-        }
-
-        if let Some(owner) = owner(name) {
-            let bytes = volume::occupied(&disk.stat(path)?);
-            self.charge(&owner, bytes);
-            self.files
-                .insert(name.to_owned(), FileState::Kept { bytes });
-        }
-        Ok(())
-    }
-
-    fn has_room(&self, owner: &str, bytes: u64, quota: &Quota) -> Result<(), Full> {
-        let (used, limit) = (self.bytes, quota.max_bytes);
-        if used + bytes > limit {
-            return Err(Full::Bytes { used, limit });
-        }
-
-        let (used, limit) = (self.share(owner), quota.share_bytes);
-        if used + bytes > limit {
-            return Err(Full::Share { used, limit });
-        }
-
-        match self.files.len() < FILES_MAX {
-            true => Ok(()),
-            false => Err(Full::Files { limit: FILES_MAX }),
-        }
-    }
-
-    fn share(&self, owner: &str) -> u64 {
-        self.shares.get(owner).copied().unwrap_or(0)
-    }
-
-    fn charge(&mut self, owner: &str, bytes: u64) {
-        self.bytes += bytes;
-        *self.shares.entry(owner.to_owned()).or_default() += bytes;
-    }
-
-    fn forget(&mut self, name: &str, owner: Owner) {
-        let removed = self.files.remove(name);
-        let Some(FileState::Kept { bytes } | FileState::Unfinished { bytes }) = removed else {
-            return;
-        };
-
-        self.bytes = self.bytes.saturating_sub(bytes);
-        let owner = owner(name).unwrap_or_default();
-        match self.share(&owner).saturating_sub(bytes) {
-            0 => self.shares.remove(&*owner),
-            left => self.shares.insert(owner.into_owned(), left),
-        };
-    }
-}
-
-/// A name that is taken and not written yet; given back when dropped, unless it was filled.
-struct Reserved<'a> {
-    folder: &'a Folder,
-    name: &'a str,
-    is_kept: bool,
-}
-
-impl Reserved<'_> {
-    fn fill(mut self, head: &[u8], parts: &[&[u8]]) -> io::Result<()> {
-        let Folder {
-            disk, directory, ..
-        } = self.folder;
-        let path = directory.join(self.name);
-        let unfinished = directory.join(format!("{}{UNFINISHED}", self.name));
-
-        let write = || {
-            let occupied = write(disk, &unfinished, head, parts)?;
-            disk.rename(&unfinished, &path)?;
-            disk.sync_directory(directory)?;
-            Ok(occupied)
-        };
-        match write() {
-            Ok(occupied) => {
-                self.keep(occupied);
-                Ok(())
-            }
-            Err(error) => {
-                // What is not known to be on disk is not kept: nobody counts it, and it may come again.
-                let _ = disk.remove(&unfinished).or_else(|_| disk.remove(&path));
-                Err(error)
-            }
-        }
-    }
-
-    /// The bytes that it really occupies count from now on.
-    fn keep(&mut self, occupied: u64) {
-        self.is_kept = true;
-        let owner = self.folder.owner;
-        let mut contents = self.folder.contents.lock();
-
-        contents.forget(self.name, owner);
-        contents.charge(&owner(self.name).unwrap_or_default(), occupied);
-        let kept = FileState::Kept { bytes: occupied };
-        contents.files.insert(self.name.to_owned(), kept);
-    }
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            self.folder
-                .contents
-                .lock()
-                .forget(self.name, self.folder.owner);
-        }
-    }
-}
-
-/// What it occupies.
-fn write(disk: &Disk, path: &Path, head: &[u8], parts: &[&[u8]]) -> io::Result<u64> {
-    let file = disk.create(path)?;
-    let mut pieces: Vec<_> = std::iter::once(head)
-        .chain(parts.iter().copied())
-        .map(io::IoSlice::new)
-        .collect();
-    file.write_pieces_at(&mut pieces, 0)?;
-    file.sync()?;
-    Ok(volume::occupied(&file.stat()?))
 }

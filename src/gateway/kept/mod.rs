@@ -4,7 +4,13 @@
 
 mod aside;
 mod folder;
+mod moment;
 mod quarantine;
 
-pub use aside::{Aside, AsideError, SetAside};
-pub use quarantine::{NotKept, Quarantine};
+pub use aside::{
+    Aside, AsideCounts, AsideError, AsideFilter, AsideHead, KeptRecord, PictureSize, SetAside, Why,
+};
+pub use folder::Page;
+pub use quarantine::{
+    Excerpt, KeptBody, NotKept, Quarantine, QuarantineFilter, QuarantineHead, Shown, harmless,
+};

@@ -1,4 +1,4 @@
-//! Refused bodies, kept for a person to look at: a box never sends them again.
+//! Refused bodies, kept for a person to look at and to hand in again: a box never sends them again.
 //!
 //! One file each in `quarantine/`, named `<received, ms>-<count>-<code>-<peer>`. Promises: a body that [`Quarantine::keep`] returned for is on
 //! disk; it stays for `keep`, however many come; one source has a quarter of the room at most, and what its refusals cost does not grow
@@ -10,8 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
-
+use super::Page;
 use super::folder::{Folder, Full, PutError, Quota};
 use crate::metrics;
 use crate::system::clock::Clock;
@@ -19,6 +18,16 @@ use crate::system::disk::Disk;
 use crate::system::volume::Rank;
 use boxbridge_config::Current;
 use boxbridge_event::{Code, Refusal, ShareKey, Source, Timestamp};
+
+mod excerpt;
+mod filter;
+mod head;
+mod kept_body;
+
+pub use excerpt::{Excerpt, Shown, harmless};
+pub use filter::QuarantineFilter;
+pub use head::QuarantineHead;
+pub use kept_body::KeptBody;
 
 pub struct Quarantine {
     keep: Current<Duration>,
@@ -33,6 +42,14 @@ pub enum NotKept {
     Full(Full),
     #[error("quarantine cannot be written")]
     Io(#[from] io::Error),
+}
+
+/// What a file's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Name<'a> {
+    received_at: Timestamp,
+    code: &'a str,
+    peer: &'a str,
 }
 
 impl Quarantine {
@@ -66,9 +83,8 @@ impl Quarantine {
         let (code, peer) = (refusal.code.as_str(), &source.peer);
         let name = format!("{received:013}-{count:06}-{code}-{peer}");
 
-        let put = self
-            .folder
-            .put(&name, &head(source, refusal, body), &[body]);
+        let head = QuarantineHead::of(source, refusal, body).to_json();
+        let put = self.folder.put(&name, &head, &[body]);
         metrics::quarantine(self.folder.usage().1);
         put.map_err(|error| match error {
             PutError::Full(full) => {
@@ -79,12 +95,112 @@ impl Quarantine {
         })
     }
 
+    /// A body that is kept was handed in again and refused again: it stays, and says why.
+    pub fn refused_again(&self, name: &str, refusal: &Refusal) -> io::Result<()> {
+        let Some(file) = self.folder.read(name)? else {
+            return Ok(());
+        };
+        let mut head = QuarantineHead::read(&file.head)?;
+        head.say(refusal);
+        self.folder.say_anew(name, &head.to_json())
+    }
+
+    /// One that is kept; `None` if there is none of this name. Its bytes are not read.
+    pub fn read(&self, name: &str) -> io::Result<Option<KeptBody>> {
+        let file = self.folder.read(name)?;
+        file.map(KeptBody::of).transpose()
+    }
+
+    /// The next that are meant behind this name, at most `limit`, the oldest first.
+    pub fn page(
+        &self,
+        filter: &QuarantineFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> io::Result<Page<QuarantineHead>> {
+        let may_mean = |name: &str| filter.may_mean(name);
+        let look = |name: &str| self.meant(filter, name);
+        self.folder.page(after, limit, may_mean, look)
+    }
+
+    /// The names behind this one, at most so many; the oldest first.
+    pub fn names_after(&self, after: Option<&str>, most: usize) -> Vec<String> {
+        self.folder.names_after(after, most)
+    }
+
+    pub fn last_name(&self) -> Option<String> {
+        self.folder.last_name()
+    }
+
+    /// How many are meant. Reads no file where names tell.
+    pub fn count(&self, filter: &QuarantineFilter) -> io::Result<u64> {
+        let mut count = 0;
+        self.each(filter, |_| {
+            count += 1;
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// Shows every one that is meant and was there when this began.
+    pub fn each(
+        &self,
+        filter: &QuarantineFilter,
+        mut see: impl FnMut(&str) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.folder.each(|name| match self.is_meant(filter, name)? {
+            true => see(name),
+            false => Ok(()),
+        })
+    }
+
+    /// Removes all that are meant; how many those were.
+    pub fn drop_all(&self, filter: &QuarantineFilter) -> io::Result<u64> {
+        let mut count = 0;
+        let dropped = self.each(filter, |name| {
+            count += u64::from(self.remove(name)?);
+            Ok(())
+        });
+        self.folder.sync()?;
+        dropped.map(|()| count)
+    }
+
+    /// Removes a body; false if there was none of this name.
+    pub fn remove(&self, name: &str) -> io::Result<bool> {
+        let removed = self.folder.remove(name);
+        metrics::quarantine(self.folder.usage().1);
+        removed
+    }
+
+    /// How many bodies there are, and what they occupy.
+    pub fn usage(&self) -> (usize, u64) {
+        self.folder.usage()
+    }
+
     /// Removes bodies that were kept for their time, and sees which ones an operator has taken away by hand. Looks at every file.
     pub fn review(&self, clock: &Clock) {
         let keep = self.keep.now();
         self.folder
-            .review(|name| parse(name).is_some_and(|(received, _)| clock.age(received) > *keep));
+            .review(|name| Name::of(name).is_some_and(|name| clock.age(name.received_at) > *keep));
         metrics::quarantine(self.folder.usage().1);
+    }
+
+    /// Whether a filter means this one. Reads its head where that is needed.
+    pub fn is_meant(&self, filter: &QuarantineFilter, name: &str) -> io::Result<bool> {
+        if !filter.may_mean(name) {
+            return Ok(false);
+        }
+        Ok(filter.needs_names_only() || self.meant(filter, name)?.is_some())
+    }
+
+    fn meant(&self, filter: &QuarantineFilter, name: &str) -> io::Result<Option<QuarantineHead>> {
+        let body = match self.read(name) {
+            // Somebody has written into it: it is not ours any more.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            body => body?,
+        };
+        let head = body.map(|body| body.head);
+        Ok(head.filter(|head| filter.means(head)))
     }
 }
 
@@ -103,31 +219,22 @@ impl NotKept {
     }
 }
 
-fn head(source: &Source, refusal: &Refusal, body: &[u8]) -> serde_json::Value {
-    json!({
-        "received_at": source.received_at,
-        "feed": source.feed,
-        "peer": source.peer,
-        "site": source.site,
-        "box": source.box_id,
-        "code": refusal.code.as_str(),
-        "field": refusal.field,
-        "message": refusal.message,
-        "bytes": body.len(),
-    })
-}
-
-/// When a body came and from whom, by its file's name.
-fn parse(name: &str) -> Option<(Timestamp, &str)> {
-    let mut words = name.splitn(4, '-');
-    let received = words.next()?.parse().ok()?;
-    let (_count, _code, peer) = (words.next()?, words.next()?, words.next()?);
-    Some((Timestamp(received), peer))
+impl Name<'_> {
+    fn of(name: &str) -> Option<Name<'_>> {
+        let mut words = name.splitn(4, '-');
+        let received = words.next()?.parse().ok()?;
+        let (_count, code, peer) = (words.next()?, words.next()?, words.next()?);
+        Some(Name {
+            received_at: Timestamp(received),
+            code,
+            peer,
+        })
+    }
 }
 
 /// Whose share a body takes, by its file's name.
 fn owner(name: &str) -> Option<Cow<'_, str>> {
-    let (_, peer) = parse(name)?;
+    let Name { peer, .. } = Name::of(name)?;
     Some(match peer.contains(':') {
         true => Cow::Owned(ShareKey::of_peer(peer).to_string()),
         false => Cow::Borrowed(peer),

@@ -311,6 +311,7 @@ fn record(
         event,
         has_pictures: !header.present.is_empty(),
         replay: None,
+        resent: None,
         appended_before_this_process: header.sequence <= log.last_at_start,
         picture_reader: Arc::new(Pictures {
             recent: Arc::clone(&log.recent),

@@ -64,7 +64,7 @@ impl<T> Window<T> {
         self.alone = self.alone.filter(|alone| *alone != sequence);
         self.full_since = None;
         self.held_bytes -= entry.held_bytes;
-        if entry.replayed == Replayed::Yes {
+        if entry.replayed != Replayed::No {
             self.replayed.records -= 1;
             self.replayed.bytes -= entry.held_bytes;
         }
@@ -138,6 +138,9 @@ impl<T> Window<T> {
         let Some(entry) = self.entries.get_mut(&sequence) else {
             return Course::Retry;
         };
+        if entry.replayed == Replayed::SetAside {
+            return Course::SetAside;
+        }
         let flow = self.flows.of_mut(class);
         let (_, taken_before) = *entry.refused.get_or_insert((class, flow.taken));
 

@@ -5,11 +5,13 @@ use std::time::Instant;
 use super::topic_class::TopicClass;
 use boxbridge_event::{PersonType, Sequence, Timestamp};
 
-/// Whether a record is sent for the second time, by an operator's or a restart's wish.
+/// Whether a record is sent for the second time, by an operator's or a restart's wish; in the order in which they go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Replayed {
     No,
     Yes,
+    /// It was refused before. That it is refused again says nothing of the others.
+    SetAside,
 }
 
 /// Whether a payload can end a connection, so that one that does is to be found out.
@@ -81,6 +83,7 @@ fn line(traits: Traits<'_>) -> String {
     match traits.replayed {
         Replayed::No => traits.device.to_owned(),
         Replayed::Yes => format!("{}\0replayed", traits.device),
+        Replayed::SetAside => format!("{}\0set aside", traits.device),
     }
 }
 

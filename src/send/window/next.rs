@@ -54,7 +54,7 @@ impl<T> Window<T> {
             let after = behind.map_or(Bound::Unbounded, Bound::Excluded);
             let place = *self.ready.range((after, Bound::Unbounded)).next()?;
             let (replayed, sequence) = place;
-            if replayed == Replayed::Yes && !self.has_turn_for_replays() {
+            if replayed != Replayed::No && !self.has_turn_for_replays() {
                 return None;
             }
             let entry = self.entries.get(&sequence)?;

@@ -16,6 +16,11 @@ impl<T> Window<T> {
             .is_some_and(|suspicion| suspicion.is_condemned(sequence))
     }
 
+    /// Whether this record is held back, since the connection died on it alone.
+    pub fn is_suspect(&self, sequence: Sequence) -> bool {
+        self.is_held(sequence)
+    }
+
     /// It is set aside.
     pub fn condemned(&mut self, sequence: Sequence) {
         self.suspicion

@@ -15,7 +15,7 @@ use crate::normalize::documents;
 mod contract;
 mod live;
 mod pictures;
-mod schema;
+pub mod schema;
 mod topics;
 mod vendors_shape;
 
@@ -48,6 +48,7 @@ fn config(settings: &[(&str, &str)]) -> Config {
 pub fn at(milliseconds_later: i64) -> Sending<'static> {
     Sending {
         sequence: Sequence(123),
+        epoch: None,
         lane: Lane::Normal,
         now: Timestamp(RECEIVED + milliseconds_later),
         age: Duration::from_millis(u64::try_from(milliseconds_later).unwrap_or(0)),

@@ -50,6 +50,7 @@ impl Memory {
             event: serde_json::to_vec(event).unwrap().into(),
             has_pictures: !pictures.is_empty(),
             replay: None,
+            resent: None,
             appended_before_this_process: false,
             picture_reader: Arc::new(pictures),
         };

@@ -17,6 +17,7 @@ pub(super) enum Mood {
     RefusesForNow,
     /// As for a missing permission.
     Forbids,
+    FindsTooLarge,
 }
 
 /// What was sent: the number of the event, its type and device.
@@ -26,6 +27,7 @@ pub(super) struct Sent {
     pub(super) person_type: PersonType,
     pub(super) device: String,
     pub(super) picture_bytes: usize,
+    pub(super) replay: Option<String>,
 }
 
 pub(super) struct Moody {
@@ -85,6 +87,7 @@ impl Session for Line {
             }
             Mood::RefusesForNow => Ok(rejected(sequence, Reason::Passing)),
             Mood::Forbids => Ok(rejected(sequence, Reason::NotAuthorised)),
+            Mood::FindsTooLarge => Ok(rejected(sequence, Reason::TooLarge)),
             Mood::HangsUp => {
                 self.is_lost = true;
                 Err(Lost::unexplained("hung up"))

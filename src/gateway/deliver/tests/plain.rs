@@ -42,7 +42,7 @@ impl Render for Plain {
     fn message(
         &self,
         event: &Event,
-        _sending: &Sending<'_>,
+        sending: &Sending<'_>,
         pictures: Vec<Picture>,
     ) -> Option<Sent> {
         Some(Sent {
@@ -50,6 +50,7 @@ impl Render for Plain {
             person_type: event.person_type,
             device: event.device.id.clone(),
             picture_bytes: pictures.iter().map(|picture| picture.bytes.len()).sum(),
+            replay: sending.replay.map(str::to_owned),
         })
     }
 

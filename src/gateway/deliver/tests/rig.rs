@@ -11,7 +11,8 @@ use super::moody::{Mood, Moody, Sent};
 use super::plain::Plain;
 use crate::gateway::kept::Aside;
 use crate::gateway::{
-    Ages, Backlog, Delivery, DiskLog, Fetches, Records, Render as _, Unplaced, deliver,
+    Ages, Backlog, Delivery, DiskLog, Fetches, Line, Records, Render as _, Unplaced, WithResent,
+    deliver,
 };
 use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::link::Link;
@@ -40,6 +41,9 @@ pub(super) struct Rig {
     pub(super) link: Arc<Link>,
     pub(super) stop: CancellationToken,
     started: Instant,
+    pub(super) aside: Arc<Aside>,
+    /// By which set-aside records are sent again.
+    pub(super) line: Arc<Line>,
     pub(super) delivering: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -112,6 +116,8 @@ impl Rig {
             &["mqtt"],
         )
         .unwrap();
+        let aside = Aside::open(&Disk::default(), directory.path(), queue.epoch(), 1 << 20);
+        let aside = Arc::new(aside.unwrap());
         let mut rig = Rig {
             moody: Arc::new(Moody {
                 mood: Box::new(mood),
@@ -120,6 +126,8 @@ impl Rig {
             link: Arc::new(Link::new("mqtt", "mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
+            line: Arc::new(Line::new("mqtt".into(), Arc::clone(&aside), None)),
+            aside,
             delivering: None,
             directory,
             queue,
@@ -134,8 +142,14 @@ impl Rig {
             ..Config::load(&Layers::default()).unwrap().send
         };
         rig.delivering = Some(match &rig.memory {
-            None => rig.deliver(rig.disk_log(), render, settings),
-            Some(memory) => rig.deliver(memory.reader(), render, settings),
+            None => {
+                let source = WithResent::new(rig.disk_log(), Some(Arc::clone(&rig.line)));
+                rig.deliver(source, render, settings)
+            }
+            Some(memory) => {
+                let source = WithResent::new(memory.reader(), Some(Arc::clone(&rig.line)));
+                rig.deliver(source, render, settings)
+            }
         });
         rig
     }
@@ -155,7 +169,6 @@ impl Rig {
         render: Plain,
         settings: boxbridge_config::Send,
     ) -> tokio::task::JoinHandle<()> {
-        let (disk, folder) = (Disk::default(), self.directory.path());
         let mut delivery = Delivery {
             lane: Lane::Normal,
             destination: Arc::new(Arc::clone(&self.moody)),
@@ -163,7 +176,7 @@ impl Rig {
             render,
             events: Arc::default(),
             verdicts: None,
-            aside: Arc::new(Aside::open(&disk, folder, self.queue.epoch(), 1 << 20).unwrap()),
+            aside: Arc::clone(&self.aside),
             unplaced: Unplaced::default(),
             link: Arc::clone(&self.link),
             retry_max: settings.retry_max,

@@ -128,6 +128,12 @@ impl Mosquitto {
         self.wait();
     }
 
+    /// The same with other settings.
+    pub fn run_with(&mut self, settings: &Settings) {
+        configure(self.directory.path(), &self.addresses, settings);
+        self.run();
+    }
+
     /// Until all its listeners answer.
     fn wait(&mut self) {
         let ports: Vec<u16> = self.addresses.iter().map(SocketAddr::port).collect();

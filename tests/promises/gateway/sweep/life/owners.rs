@@ -8,7 +8,7 @@ use std::time::Duration;
 use boxbridge::app;
 use boxbridge::app::embedded_broker::Untaken;
 use boxbridge::gateway::ReceivedCounts;
-use boxbridge::gateway::kept::{Aside, Quarantine, SetAside};
+use boxbridge::gateway::kept::{Aside, Quarantine, SetAside, Why};
 use boxbridge::queue::{AppendError, Cursor, Entry, Outcome, Queue, Record, Settings};
 use boxbridge::send::store::Store;
 use boxbridge::send::{Answer, Destination, Session};
@@ -356,9 +356,11 @@ fn answer(
         lane: record.lane,
         sequence: record.sequence,
         at: Timestamp::now(),
-        reason: "too_large",
-        detail: "70000 of 65535 bytes".to_owned(),
-        attempts: 1,
+        why: Why {
+            reason: "too_large",
+            detail: "70000 of 65535 bytes".to_owned(),
+            attempts: 1,
+        },
         topic: None,
         event: record.event.clone(),
         pictures: Vec::new(),

@@ -1,0 +1,153 @@
+//! What `boxbridge aside` and `boxbridge quarantine` have in common: whom they ask, how they page and wait, what they print.
+//!
+//! Promises: what somebody else wrote cannot steer the terminal; a job that goes on is said to, with how to see and to end it. Deliberately
+//! knows neither what is set aside nor what is in quarantine.
+
+use std::process::ExitCode;
+
+use serde_json::{Map, Value};
+
+use super::operator::{self, Client, Operator};
+use super::{complain, note, say};
+use crate::admin::{Complaint, JobReport, JobState};
+use crate::gateway::kept::harmless;
+use boxbridge_config::Config;
+
+pub mod aside;
+pub mod quarantine;
+
+/// Of a gateway that is stopped.
+pub const STOPPED: &str =
+    "the gateway is stopped: only a running one can do that. Start it, and ask again";
+
+/// Entries of one request.
+const PAGE: usize = 1_000;
+
+/// Runs a command on the gateway of the settings, running or stopped.
+pub fn on_gateway(
+    config: &Config,
+    command: impl AsyncFnOnce(Operator) -> Result<ExitCode, Complaint>,
+) -> ExitCode {
+    operator::run(async {
+        let done = match Operator::find(config).await {
+            Ok(found) => command(found).await,
+            Err(complaint) => Err(complaint),
+        };
+        done.unwrap_or_else(|complaint| operator::refuse(&complaint))
+    })
+}
+
+/// One page after the other of what `ask` gives, up to `limit` entries of `list`; the first answer holds them all.
+pub async fn pages(
+    list: &str,
+    limit: usize,
+    after: Option<String>,
+    mut ask: impl AsyncFnMut(Option<String>, usize) -> Result<Value, Complaint>,
+) -> Result<Value, Complaint> {
+    let mut entries = Vec::new();
+    let mut next = after;
+    loop {
+        let missing = limit.saturating_sub(entries.len()).clamp(1, PAGE);
+        let mut page = ask(next, missing).await?;
+        let found = page.get_mut(list).and_then(Value::as_array_mut);
+        entries.append(found.unwrap_or(&mut Vec::new()));
+
+        next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+        if next.is_none() || entries.len() >= limit {
+            if let Some(members) = page.as_object_mut() {
+                members.insert(list.to_owned(), entries.into());
+            }
+            return Ok(page);
+        }
+    }
+}
+
+/// The query of a filter, as an address has it.
+pub fn query(filter: &Value, limit: usize, after: Option<&str>) -> String {
+    let mut query = format!("?limit={limit}");
+    let members = filter.as_object().into_iter().flatten();
+    let texts = members.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    for (name, text) in texts.chain(after.map(|after| ("after", after))) {
+        query += &format!("&{name}={}", encoded(text));
+    }
+    query
+}
+
+pub fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+/// A filter without what nobody asked for.
+pub fn filter(members: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Value {
+    let given = members
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), text?.into())));
+    Value::Object(given.collect::<Map<_, _>>())
+}
+
+/// The filter as its owner reads it.
+pub fn read<T: serde::de::DeserializeOwned>(filter: &Value) -> Result<T, Complaint> {
+    serde_json::from_value(filter.clone())
+        .map_err(|error| Complaint::bad("bad_filter", error.to_string()))
+}
+
+/// JSON as people read it.
+pub fn say_json(value: &Value) {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    say(&harmless(text.as_bytes()));
+}
+
+/// A member as a text.
+pub fn text(value: &Value, name: &str) -> String {
+    match value.get(name) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => harmless(text.as_bytes()).replace('\n', " "),
+        Some(other) => other.to_string(),
+    }
+}
+
+pub fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Waits for a job, and says how it ended; `command` follows or cancels it.
+pub async fn wait_for(
+    client: &Client,
+    job: &str,
+    command: &str,
+    ended: impl FnOnce(&JobReport) -> ExitCode,
+) -> Result<ExitCode, Complaint> {
+    let goes_on = format!(
+        "{job} goes on. See it: {command} --follow {job}    End it: {command} --cancel {job}"
+    );
+    let Some(report) = operator::follow(client, job, &goes_on).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    Ok(said_end(&read(&report)?, ended))
+}
+
+fn said_end(report: &JobReport, ended: impl FnOnce(&JobReport) -> ExitCode) -> ExitCode {
+    let id = &report.id;
+    if let Some(error) = report.counts.get("error").and_then(Value::as_str) {
+        complain(&format!("{id} ended early: {error}"));
+        return ExitCode::FAILURE;
+    }
+    match report.state {
+        JobState::Done => ended(report),
+        JobState::Cancelled => {
+            ended(report);
+            note(&format!("{id} was cancelled"));
+            ExitCode::FAILURE
+        }
+        _ => {
+            complain(&format!("{id} broke off: the gateway's log says why"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A set-aside record as its message would leave now, to look at.
+//!
+//! Promises: rendered by the code that renders what leaves, so it is what consumers would get; pictures are shown by their size. Deliberately sends
+//! nothing, and asks no store: what that has settled may be shown as pending.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::kept::KeptRecord;
+use crate::route::{PicturesNow, Router, Sending};
+use boxbridge_config::KindName;
+use boxbridge_event::{Event, Message, Sequence, Timestamp};
+
+/// Where records of one destination go.
+pub struct Preview {
+    pub destination: Arc<str>,
+    pub kind: KindName,
+    pub router: Router,
+}
+
+impl Preview {
+    /// What would leave; `None` where nothing would. `replay` is the name that it would bear.
+    pub fn of(&self, kept: &KeptRecord, replay: &str) -> Option<Value> {
+        let event: Event = serde_json::from_slice(&kept.event).ok()?;
+        let sending = Sending {
+            sequence: Sequence(kept.head.sequence),
+            epoch: kept.epoch(),
+            lane: kept.head.lane,
+            now: Timestamp::now(),
+            age: Duration::ZERO,
+            replay: Some(replay),
+            pictures: PicturesNow::Pending,
+            inline: &[],
+        };
+
+        match self.kind {
+            KindName::Mqtt => self.router.mqtt(&event, &sending).map(message),
+            KindName::Kafka => self.router.kafka(&event, &sending).map(message),
+            KindName::Store => Some(objects(&event)).filter(|_| self.router.stores(&event)),
+        }
+    }
+}
+
+fn message(message: Message) -> Value {
+    let payload: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
+    let key = Some(message.key).filter(|key| !key.is_empty());
+    json!({
+        "topic": message.topic,
+        "key": key,
+        "bytes": message.payload.len(),
+        "payload": payload,
+    })
+}
+
+/// The keys of the objects, without the store's prefix.
+fn objects(event: &Event) -> Value {
+    let object = |(kind, picture): (_, &boxbridge_event::PictureReference)| {
+        json!({
+            "kind": kind,
+            "key": picture.key,
+            "bytes": picture.bytes,
+            "media_type": picture.media_type,
+        })
+    };
+    let objects: Vec<_> = event.pictures.iter().map(object).collect();
+    json!({ "objects": objects })
+}
