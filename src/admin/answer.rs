@@ -15,6 +15,8 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::system::fault::Fault;
+
 /// Any filter that a person writes fits.
 pub const BODY_MAX: usize = 64 << 10;
 /// Commands and scripts send a body at once.
@@ -25,6 +27,14 @@ pub const PAGE_MAX: usize = 1_000;
 
 /// What a handler answers.
 pub type Answer = Result<Response, Complaint>;
+
+/// Does what reads or changes files, off the threads that answer.
+pub async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Complaint> + Send + 'static,
+) -> Result<T, Complaint> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Complaint::not_now("fault", Fault.to_string())))
+}
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

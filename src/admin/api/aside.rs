@@ -8,13 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Endpoint, Operator, Ready};
 use crate::admin::access::Caller;
-use crate::admin::answer::{Answer, Asked, Body, Complaint, Named, ok, page};
+use crate::admin::answer::{Answer, Asked, Body, Complaint, Named, off_the_runtime, ok, page};
 use crate::admin::audit::Act;
 use crate::admin::jobs::{Job, JobKind};
 use crate::admin::kept::{KeptAside, check_drop};
 use crate::gateway::kept::AsideFilter;
 use crate::gateway::{Order, Resent};
-use crate::system::fault::Fault;
 use boxbridge_event::{EventId, PersonType};
 
 pub fn endpoints() -> Vec<Endpoint> {
@@ -231,13 +230,12 @@ async fn drop_all(Ready(operator): Ready, caller: Caller, Body(wanted): Body<ToD
     ok(&look(operator, move |kept| kept.drop_all(&filter)).await?)
 }
 
-/// Reads or changes what is kept, off the threads that answer.
+/// Reads or changes what is kept.
 async fn look<T: Send + 'static>(
     operator: Arc<Operator>,
     work: impl FnOnce(KeptAside<'_>) -> Result<T, Complaint> + Send + 'static,
 ) -> Result<T, Complaint> {
-    let done = tokio::task::spawn_blocking(move || work(kept_aside(&operator))).await;
-    done.unwrap_or_else(|_| Err(Complaint::not_now("fault", Fault.to_string())))
+    off_the_runtime(move || work(kept_aside(&operator))).await
 }
 
 fn kept_aside(operator: &Operator) -> KeptAside<'_> {

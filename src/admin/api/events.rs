@@ -5,7 +5,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{Endpoint, Operator, Ready};
-use crate::admin::answer::{Answer, Asked, Complaint, Named, ok, page};
+use crate::admin::answer::{Answer, Asked, Complaint, Named, off_the_runtime, ok, page};
 use crate::admin::trace::{Trace, Traced};
 use crate::queue::{Record, Search, Selection};
 use boxbridge_event::{Event, EventId, PersonType, Sequence};
@@ -106,11 +106,14 @@ async fn one(Ready(operator): Ready, Named(id): Named) -> Answer {
     if records.is_empty() {
         return Err(nowhere(&operator, id).await);
     }
-    let records = records
-        .iter()
-        .map(|record| traced(&operator, record))
-        .collect();
-    ok(&Trace { id, records })
+    let records = off_the_runtime(move || {
+        let traced = records.iter().map(|record| traced(&operator, record));
+        Ok(traced.collect())
+    });
+    ok(&Trace {
+        id,
+        records: records.await?,
+    })
 }
 
 /// All of them, newest first.

@@ -8,13 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Endpoint, Operator, Ready};
 use crate::admin::access::Caller;
-use crate::admin::answer::{Answer, Asked, Body, Complaint, Named, ok, page};
+use crate::admin::answer::{Answer, Asked, Body, Complaint, Named, off_the_runtime, ok, page};
 use crate::admin::audit::Act;
 use crate::admin::jobs::{Job, JobKind};
 use crate::admin::kept::{KeptBodies, check_drop};
 use crate::gateway::Resubmitted;
 use crate::gateway::kept::QuarantineFilter;
-use crate::system::fault::Fault;
 use boxbridge_event::Feed;
 
 pub fn endpoints() -> Vec<Endpoint> {
@@ -219,13 +218,12 @@ async fn drop_all(Ready(operator): Ready, caller: Caller, Body(wanted): Body<ToD
     ok(&look(operator, move |kept| kept.drop_all(&filter)).await?)
 }
 
-/// Reads or changes what is kept, off the threads that answer.
+/// Reads or changes what is kept.
 async fn look<T: Send + 'static>(
     operator: Arc<Operator>,
     work: impl FnOnce(KeptBodies<'_>) -> Result<T, Complaint> + Send + 'static,
 ) -> Result<T, Complaint> {
-    let done = tokio::task::spawn_blocking(move || work(KeptBodies(&operator.quarantine))).await;
-    done.unwrap_or_else(|_| Err(Complaint::not_now("fault", Fault.to_string())))
+    off_the_runtime(move || work(KeptBodies(&operator.quarantine))).await
 }
 
 async fn carry_out(operator: Arc<Operator>, job: Job, filter: QuarantineFilter, total: u64) {

@@ -115,7 +115,7 @@ async fn begin(Ready(operator): Ready, caller: Caller, Body(asked): Body<Asked>)
     };
     operator.note(&caller, act).await?;
 
-    // Whoever asked may go away: what was begun is watched.
+    // The one who asked may go away: what was begun is watched.
     let (replays, begun) = (operator.replays(), wanted.clone());
     let begun = tokio::spawn(async move { begin_job(replays, job, begun, now).await });
     let begun = begun

@@ -120,7 +120,7 @@ impl Resubmit {
         let head = kept.head.clone();
         let body = self.in_quarantine(move |_| kept.bytes()).await?;
 
-        // Whoever cancels this leaves it half done: the event is on disk or not, and the body is still kept.
+        // Cancelled, it is half done: the event is on disk or not, and the body is still kept.
         let (gateway, memory) = (Arc::clone(&self.gateway), turn.memory.clone());
         let work = async move { gateway.resubmit(&head, body, &memory).await };
         let reply = tokio::spawn(work)

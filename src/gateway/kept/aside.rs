@@ -94,9 +94,7 @@ impl Aside {
 
     /// Keeps it, on disk when it returns. What is there already stays as it is. Blocks for two syncs.
     pub fn put(&self, aside: &SetAside) -> Result<(), AsideError> {
-        let (epoch, sequence) = (short(&self.epoch), aside.sequence.0);
-        let (destination, lane) = (&aside.destination, aside.lane);
-        let name = format!("{epoch}-{sequence:020}-{destination}-{lane}");
+        let name = self.name(&aside.destination, aside.lane, aside.sequence);
 
         let mut parts: Vec<&[u8]> = vec![&aside.event, b"\n"];
         parts.extend(aside.pictures.iter().map(|picture| picture.bytes.as_ref()));
@@ -138,6 +136,21 @@ impl Aside {
     pub fn head(&self, name: &str) -> io::Result<Option<AsideHead>> {
         let file = self.folder.read(name)?;
         file.map(|file| AsideHead::complete(&file)).transpose()
+    }
+
+    /// The same of a record of this log that this destination would not take.
+    pub fn head_of(
+        &self,
+        destination: &str,
+        lane: Lane,
+        sequence: Sequence,
+    ) -> io::Result<Option<AsideHead>> {
+        self.head(&self.name(destination, lane, sequence))
+    }
+
+    fn name(&self, destination: &str, lane: Lane, Sequence(sequence): Sequence) -> String {
+        let epoch = short(&self.epoch);
+        format!("{epoch}-{sequence:020}-{destination}-{lane}")
     }
 
     /// The names behind this one, at most so many; the oldest of a log first.

@@ -88,6 +88,10 @@ async fn what_both_brokers_refused_is_seen_sent_again_late_and_gone_from_there()
     let (mut gateway, mut mosquitto, kafka) = refused("aside-resent").await;
     let id = tokio::task::block_in_place(|| {
         let id = seen(&gateway);
+        let (traced, code) = gateway.run(&["trace", &id]);
+        assert_eq!(code, Some(0), "{traced}");
+        assert_eq!(traced.matches("too_large").count(), 2, "{traced}");
+
         let (said, code) = gateway.run(&["aside", "resend", "--dry-run"]);
         assert!(
             said.contains("2 of 2 set-aside events would be sent again"),

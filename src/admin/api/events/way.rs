@@ -1,6 +1,7 @@
 //! What became of a record at each destination, and why where it waits.
 //!
-//! Promises: that it was answered is the queue's word; when, the timetable's, and nobody's where that is too long ago.
+//! Promises: that it was answered is the queue's word; when, the timetable's, and nobody's where that is too long ago. What is set aside
+//! says why, for as long as it is. Reads files.
 
 use crate::admin::api::Operator;
 use crate::admin::trace::{Way, WayState};
@@ -31,9 +32,7 @@ fn way(operator: &Operator, record: &Record, standing: Standing) -> Way {
             Some(why_it_waits(operator, record, &destination)),
         ),
         RecordState::Answered { always_delivered } => {
-            let (state, at) = answered(operator, record, &destination, always_delivered);
-            let why = (state == WayState::Answered).then(|| TOO_LONG_AGO.to_owned());
-            (state, at, why)
+            answered(operator, record, &destination, always_delivered)
         }
     };
     Way {
@@ -52,7 +51,15 @@ fn answered(
     record: &Record,
     destination: &str,
     always_delivered: bool,
-) -> (WayState, Option<Timestamp>) {
+) -> (WayState, Option<Timestamp>, Option<String>) {
+    let aside = operator
+        .aside
+        .head_of(destination, record.lane, record.sequence);
+    if let Ok(Some(head)) = aside {
+        let why = format!("{}: {}", head.reason, head.detail);
+        return (WayState::SetAside, Some(head.at), Some(why));
+    }
+
     let column = operator.timetable.of(&destination.into());
     match column.of(record.sequence) {
         Some(answered) => {
@@ -61,12 +68,16 @@ fn answered(
                 Ending::SetAside => WayState::SetAside,
                 Ending::Expired => WayState::Expired,
             };
-            (state, Some(answered.at))
+            let is_gone = state == WayState::SetAside;
+            let why = is_gone.then(|| NO_LONGER_ASIDE.to_owned());
+            (state, Some(answered.at), why)
         }
-        None if always_delivered => (WayState::Delivered, None),
-        None => (WayState::Answered, None),
+        None if always_delivered => (WayState::Delivered, None, None),
+        None => (WayState::Answered, None, Some(TOO_LONG_AGO.to_owned())),
     }
 }
+
+const NO_LONGER_ASIDE: &str = "and sent again or dropped since: data_dir/audit.jsonl says by whom";
 
 fn why_it_waits(operator: &Operator, record: &Record, destination: &str) -> String {
     let mut links = operator.health.links().iter();
