@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::producer::ThreadedProducer;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::batch::BATCH_BYTES;
+use super::producer::Producer;
 use super::record::record;
 use super::report::{Listener, Report};
 use super::topics::{self, Keeps, Topic};
@@ -63,7 +63,7 @@ impl Kafka {
 /// A producer that tells of devices.
 struct Telling {
     /// Taken at the end.
-    producer: Option<ThreadedProducer<Listener>>,
+    producer: Option<Producer>,
     reports: mpsc::Receiver<Report>,
     in_flight: usize,
 }
@@ -95,9 +95,7 @@ impl Telling {
             "message.timeout.ms",
             MESSAGE_TIMEOUT.as_millis().to_string(),
         );
-        let producer = settings
-            .create_with_context(Listener::new(Some(sender)))
-            .map_err(|error| format!("the producer cannot be made: {error}"))?;
+        let producer = Producer::start(&settings, Listener::new(Some(sender)))?;
 
         Ok(Telling {
             producer: Some(producer),
@@ -135,14 +133,7 @@ impl Telling {
 }
 
 impl Drop for Telling {
-    /// The producer's own end flushes for up to half a second and joins its threads: not on a thread of the runtime.
     fn drop(&mut self) {
-        let Some(producer) = self.producer.take() else {
-            return;
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(producer))),
-            Err(_) => drop(producer),
-        }
+        Producer::end(self.producer.take());
     }
 }

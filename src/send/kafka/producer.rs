@@ -47,6 +47,14 @@ impl Producer {
             thread: Some(thread),
         })
     }
+
+    /// Ends it: not on a thread of the runtime, since its end waits for its threads.
+    pub(super) fn end(producer: Option<Producer>) {
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(producer))),
+            Err(_) => drop(producer),
+        }
+    }
 }
 
 impl Deref for Producer {

@@ -316,14 +316,7 @@ impl crate::send::Session for Session {
 }
 
 impl Drop for Session {
-    /// The producer's own end flushes for up to half a second and joins its threads: not on a thread of the runtime.
     fn drop(&mut self) {
-        let Some(producer) = self.producer.take() else {
-            return;
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(producer))),
-            Err(_) => drop(producer),
-        }
+        Producer::end(self.producer.take());
     }
 }
