@@ -33,7 +33,7 @@ pub async fn off_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Complaint> + Send + 'static,
 ) -> Result<T, Complaint> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Complaint::not_now("fault", Fault.to_string())))
+    done.unwrap_or_else(|_| Err(Complaint::fault()))
 }
 
 /// Why a request is not done.
@@ -61,6 +61,11 @@ impl Complaint {
     /// The request makes no sense.
     pub fn bad(code: &'static str, message: impl Into<String>) -> Complaint {
         Complaint::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// A panic of ours, which was logged where it happened.
+    pub fn fault() -> Complaint {
+        Complaint::not_now("fault", Fault.to_string())
     }
 
     pub fn not_found(message: impl Into<String>) -> Complaint {

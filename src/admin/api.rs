@@ -36,7 +36,7 @@ mod reload;
 mod replays;
 mod status;
 
-pub(super) use endpoint::Endpoint;
+pub(super) use endpoint::{Endpoint, Parameter};
 pub use events::Watchers;
 
 /// Everything that a handler may use, once the queue is open.

@@ -12,6 +12,7 @@ use super::{complain, note, say};
 use crate::admin::{Complaint, JobReport, JobState};
 use crate::gateway::kept::harmless;
 use boxbridge_config::Config;
+use boxbridge_event::Size;
 
 pub mod aside;
 pub mod quarantine;
@@ -114,6 +115,64 @@ pub fn text(value: &Value, name: &str) -> String {
 
 pub fn number(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// What a command calls the things that it lists.
+pub struct Things {
+    /// Their member in the answers.
+    pub list: &'static str,
+    pub one: &'static str,
+    /// As in "3 set aside".
+    pub kept: &'static str,
+}
+
+impl Things {
+    /// Says a list, or that there is nothing in it.
+    pub fn say_list(
+        &self,
+        listed: &Value,
+        filter: &Value,
+        is_json: bool,
+        say_line: impl Fn(&Value),
+    ) -> ExitCode {
+        let entries = listed.get(self.list).and_then(Value::as_array);
+        let entries = entries.map(Vec::as_slice).unwrap_or_default();
+        if is_json {
+            say_json(listed);
+        } else {
+            entries.iter().for_each(say_line);
+            self.say_foot(listed, entries.len());
+        }
+
+        if entries.is_empty() {
+            let is_all = filter.as_object().is_some_and(Map::is_empty);
+            complain(&match is_all {
+                true => format!("there is no {}", self.one),
+                false => format!("no {} matches {filter}", self.one),
+            });
+            return ExitCode::FAILURE;
+        }
+        ExitCode::SUCCESS
+    }
+
+    fn say_foot(&self, listed: &Value, shown: usize) {
+        let all = listed.get("kept").cloned().unwrap_or_default();
+        let (count, bytes) = (number(&all, self.list), Size(number(&all, "bytes")));
+        note(&format!(
+            "{shown} shown, {count} {} in all, {bytes}",
+            self.kept
+        ));
+        if listed.get("next").is_some_and(Value::is_string) {
+            note(&format!("more: --after {}", text(listed, "next")));
+        }
+    }
+}
+
+pub fn not_read(error: impl std::fmt::Display) -> Complaint {
+    Complaint::not_now(
+        "not_read",
+        format!("the data directory cannot be read: {error}"),
+    )
 }
 
 /// Waits for a job, and says how it ended; `command` follows or cancels it.

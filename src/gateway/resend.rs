@@ -166,13 +166,17 @@ impl Feed {
     }
 
     async fn feed(&self) -> io::Result<()> {
+        let of_line = AsideFilter {
+            destination: Some(self.line.destination.to_string()),
+            ..AsideFilter::default()
+        };
         let end = self.aside.last_name();
         let mut last: Option<String> = None;
         let mut next = Instant::now();
         loop {
             let names = self.aside.names_after(last.as_deref(), NAMES_AT_ONCE);
             let within = names.iter().filter(|name| Some(*name) <= end.as_ref());
-            for name in within.filter(|name| self.is_of_line(name)) {
+            for name in within.filter(|name| of_line.may_mean(name)) {
                 if self.offer(name).await? {
                     next = self.pace(next).await;
                 }
@@ -185,14 +189,6 @@ impl Feed {
         }
         self.line.until_all_ended().await;
         Ok(())
-    }
-
-    fn is_of_line(&self, name: &str) -> bool {
-        let of_line = AsideFilter {
-            destination: Some(self.line.destination.to_string()),
-            ..AsideFilter::default()
-        };
-        of_line.may_mean(name)
     }
 
     /// Whether it was one that is meant.

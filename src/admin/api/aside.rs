@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Endpoint, Operator, Ready};
+use super::{Endpoint, Operator, Parameter, Ready};
 use crate::admin::access::Caller;
 use crate::admin::answer::{Answer, Asked, Body, Complaint, Named, off_the_runtime, ok, page};
 use crate::admin::audit::Act;
@@ -18,7 +18,8 @@ use boxbridge_event::{EventId, PersonType};
 
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
-        filtered(Endpoint::get("/aside", list))
+        Endpoint::get("/aside", list)
+            .parameters(filter())
             .summary("Events that a destination refused, the oldest first; some may be looked through in vain: then `next` goes on")
             .parameter("limit", "entries on a page, 1 to 1000 (100)", json!({"type": "integer"}))
             .parameter("after", "`next` of the page before", json!({"type": "string"}))
@@ -43,7 +44,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::post("/aside/resend", resend)
             .summary("Sends those that the filter means again, late and behind everything live; a job")
             .takes(json!({
-                "filter": filter_schema(),
+                "filter": Parameter::object(filter()),
                 "rate": {"type": "integer", "description": "events a second to each destination"},
                 "dry_run": {"type": "boolean"},
             }))
@@ -58,7 +59,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::post("/aside/drop", drop_all)
             .summary("Removes those that the filter means, for good")
             .takes(json!({
-                "filter": filter_schema(),
+                "filter": Parameter::object(filter()),
                 "all": {"type": "boolean", "description": "instead of a filter"},
                 "dry_run": {"type": "boolean"},
             }))
@@ -78,41 +79,19 @@ fn kept_schema() -> Value {
     }})
 }
 
-const FILTER: [(&str, &str); 7] = [
-    ("destination", "as in [send.<name>]"),
-    ("reason", "the word that stands in the list"),
-    ("person_type", "of the event"),
-    ("device", "of the event"),
-    (
-        "from",
-        "set aside at this time or later: 14:00, 2h ago, RFC 3339",
-    ),
-    ("to", "set aside before this time"),
-    ("event", "the event's id"),
-];
-
-fn filtered(endpoint: Endpoint) -> Endpoint {
-    FILTER
-        .into_iter()
-        .fold(endpoint, |endpoint, (name, about)| {
-            endpoint.parameter(name, about, schema_of(name))
-        })
-}
-
-fn filter_schema() -> Value {
-    let members = FILTER.into_iter().map(|(name, about)| {
-        let schema = schema_of(name);
-        let described = json!({"allOf": [schema], "description": about});
-        (name.to_owned(), described)
-    });
-    json!({"type": "object", "properties": members.collect::<serde_json::Map<_, _>>()})
-}
-
-fn schema_of(name: &str) -> Value {
-    match name {
-        "person_type" => json!({ "enum": PersonType::ALL }),
-        _ => json!({"type": "string"}),
-    }
+fn filter() -> [Parameter; 7] {
+    [
+        Parameter::text("destination", "as in [send.<name>]"),
+        Parameter::text("reason", "the word that stands in the list"),
+        Parameter::word("person_type", "of the event", &PersonType::ALL),
+        Parameter::text("device", "of the event"),
+        Parameter::text(
+            "from",
+            "set aside at this time or later: 14:00, 2h ago, RFC 3339",
+        ),
+        Parameter::text("to", "set aside before this time"),
+        Parameter::text("event", "the event's id"),
+    ]
 }
 
 /// What stands behind the `?` of the list.

@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Endpoint, Ready};
-use crate::admin::answer::{Answer, Asked, Complaint, ok, page};
+use crate::admin::answer::{Answer, Asked, off_the_runtime, ok, page};
 use crate::gateway::devices::{Found, Wanted};
-use crate::system::fault::Fault;
 use boxbridge_event::DeviceState;
 
 pub fn endpoints() -> Vec<Endpoint> {
@@ -52,8 +51,6 @@ async fn list(Ready(operator): Ready, Asked(asked): Asked<Page>) -> Answer {
     };
 
     let devices = Arc::clone(&operator.devices);
-    let find = move || Found::among(devices.rows(), &wanted, asked.from, limit);
-    let found = tokio::task::spawn_blocking(find).await;
-    let found = found.map_err(|_| Complaint::not_now("fault", Fault.to_string()))?;
-    ok(&found)
+    let find = move || Ok(Found::among(devices.rows(), &wanted, asked.from, limit));
+    ok(&off_the_runtime(find).await?)
 }

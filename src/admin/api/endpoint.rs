@@ -2,7 +2,8 @@
 
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, post};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::Shared;
 
@@ -25,6 +26,36 @@ pub struct Parameter {
     pub name: &'static str,
     pub about: &'static str,
     pub schema: Value,
+}
+
+impl Parameter {
+    pub fn text(name: &'static str, about: &'static str) -> Parameter {
+        let schema = json!({"type": "string"});
+        Parameter {
+            name,
+            about,
+            schema,
+        }
+    }
+
+    /// One of these words.
+    pub fn word(name: &'static str, about: &'static str, words: &impl Serialize) -> Parameter {
+        let schema = json!({ "enum": words });
+        Parameter {
+            name,
+            about,
+            schema,
+        }
+    }
+
+    /// The schema of an object with these members.
+    pub fn object(members: impl IntoIterator<Item = Parameter>) -> Value {
+        let members = members.into_iter().map(|member| {
+            let described = json!({"allOf": [member.schema], "description": member.about});
+            (member.name.to_owned(), described)
+        });
+        json!({"type": "object", "properties": members.collect::<Map<_, _>>()})
+    }
 }
 
 impl Endpoint {
@@ -64,6 +95,11 @@ impl Endpoint {
             about,
             schema,
         });
+        self
+    }
+
+    pub fn parameters(mut self, parameters: impl IntoIterator<Item = Parameter>) -> Endpoint {
+        self.parameters.extend(parameters);
         self
     }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Endpoint, Operator, Ready};
+use super::{Endpoint, Operator, Parameter, Ready};
 use crate::admin::access::Caller;
 use crate::admin::answer::{Answer, Asked, Body, Complaint, Named, off_the_runtime, ok, page};
 use crate::admin::audit::Act;
@@ -18,7 +18,8 @@ use boxbridge_event::Feed;
 
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
-        filtered(Endpoint::get("/quarantine", list))
+        Endpoint::get("/quarantine", list)
+            .parameters(filter())
             .summary("Bodies that were refused, the oldest first; some may be looked through in vain: then `next` goes on")
             .parameter("limit", "entries on a page, 1 to 1000 (100)", json!({"type": "integer"}))
             .parameter("after", "`next` of the page before", json!({"type": "string"}))
@@ -45,7 +46,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .complains(404, "not_found"),
         Endpoint::post("/quarantine/resubmit", resubmit)
             .summary("Hands those that the filter means in again, as history; a job")
-            .takes(json!({"filter": filter_schema(), "dry_run": {"type": "boolean"}}))
+            .takes(json!({"filter": Parameter::object(filter()), "dry_run": {"type": "boolean"}}))
             .gives(json!({
                 "job": {"type": "string", "description": "absent from a dry run"},
                 "matching": {"type": "integer"},
@@ -56,7 +57,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::post("/quarantine/drop", drop_all)
             .summary("Removes those that the filter means, for good")
             .takes(json!({
-                "filter": filter_schema(),
+                "filter": Parameter::object(filter()),
                 "all": {"type": "boolean", "description": "instead of a filter"},
                 "dry_run": {"type": "boolean"},
             }))
@@ -76,40 +77,18 @@ fn kept_schema() -> Value {
     }})
 }
 
-const FILTER: [(&str, &str); 6] = [
-    ("code", "why it was refused"),
-    ("peer", "the sender's address"),
-    ("feed", "the path that it came on"),
-    (
-        "from",
-        "received at this time or later: 14:00, 2h ago, RFC 3339",
-    ),
-    ("to", "received before this time"),
-    ("id", "this one alone"),
-];
-
-fn filtered(endpoint: Endpoint) -> Endpoint {
-    FILTER
-        .into_iter()
-        .fold(endpoint, |endpoint, (name, about)| {
-            endpoint.parameter(name, about, schema_of(name))
-        })
-}
-
-fn filter_schema() -> Value {
-    let members = FILTER.into_iter().map(|(name, about)| {
-        let schema = schema_of(name);
-        let described = json!({"allOf": [schema], "description": about});
-        (name.to_owned(), described)
-    });
-    json!({"type": "object", "properties": members.collect::<serde_json::Map<_, _>>()})
-}
-
-fn schema_of(name: &str) -> Value {
-    match name {
-        "feed" => json!({ "enum": Feed::ALL }),
-        _ => json!({"type": "string"}),
-    }
+fn filter() -> [Parameter; 6] {
+    [
+        Parameter::text("code", "why it was refused"),
+        Parameter::text("peer", "the sender's address"),
+        Parameter::word("feed", "the path that it came on", &Feed::ALL),
+        Parameter::text(
+            "from",
+            "received at this time or later: 14:00, 2h ago, RFC 3339",
+        ),
+        Parameter::text("to", "received before this time"),
+        Parameter::text("id", "this one alone"),
+    ]
 }
 
 /// What stands behind the `?` of the list.

@@ -118,9 +118,7 @@ async fn begin(Ready(operator): Ready, caller: Caller, Body(asked): Body<Asked>)
     // The one who asked may go away: what was begun is watched.
     let (replays, begun) = (operator.replays(), wanted.clone());
     let begun = tokio::spawn(async move { begin_job(replays, job, begun, now).await });
-    let begun = begun
-        .await
-        .map_err(|_| Complaint::not_now("fault", crate::system::fault::Fault.to_string()))?;
+    let begun = begun.await.map_err(|_| Complaint::fault())?;
     let (id, plan) = begun?;
     ok(&planned(Some(&id), &wanted, &plan))
 }

@@ -22,7 +22,7 @@ use boxbridge_event::{EventId, PersonType};
 
 mod print;
 
-use print::{print_dropped, print_list, print_matching, print_one, print_resent};
+use print::{EVENTS, print_dropped, print_list, print_matching, print_one, print_resent};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -160,7 +160,7 @@ impl Action {
                     let query = kept::query(&filter, limit, after.as_deref());
                     client.get(&format!("/api/aside{query}")).await
                 };
-                let listed = kept::pages("records", *limit, after.clone(), ask).await?;
+                let listed = kept::pages(EVENTS.list, *limit, after.clone(), ask).await?;
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
@@ -214,14 +214,14 @@ impl Action {
             return Ok(ExitCode::FAILURE);
         }
 
-        let _held = inspect::hold(&config.data_dir).map_err(not_read)?;
+        let _held = inspect::hold(&config.data_dir).map_err(kept::not_read)?;
         let epoch = inspect::status(&config.data_dir).map(|found| found.epoch);
         let epoch = epoch.unwrap_or_default();
         let max_bytes = config.queue.aside_max_bytes;
         let aside = Aside::open(&Disk::default(), &config.data_dir, &epoch, max_bytes);
         let locations = picture_store::configured(config);
         let kept = KeptAside {
-            aside: &aside.map_err(not_read)?,
+            aside: &aside.map_err(kept::not_read)?,
             previews: &destinations::previews(config, &locations, &epoch),
         };
         self.read_from(&kept).await
@@ -240,7 +240,7 @@ impl Action {
                 let ask = async |after: Option<String>, limit| {
                     kept.list(&wanted, after.as_deref(), limit)
                 };
-                let listed = kept::pages("records", *limit, after.clone(), ask).await?;
+                let listed = kept::pages(EVENTS.list, *limit, after.clone(), ask).await?;
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
@@ -265,13 +265,6 @@ impl Action {
             Action::Resend { .. } => Ok(ExitCode::FAILURE),
         }
     }
-}
-
-fn not_read(error: impl std::fmt::Display) -> Complaint {
-    Complaint::not_now(
-        "not_read",
-        format!("the data directory cannot be read: {error}"),
-    )
 }
 
 async fn resent(client: &Client, job: &str) -> Result<ExitCode, Complaint> {

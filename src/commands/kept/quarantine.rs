@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::admin::kept::{KeptBodies, check_drop};
 use crate::admin::{Complaint, JobReport};
-use crate::commands::kept::{self, STOPPED, number, text};
+use crate::commands::kept::{self, STOPPED, Things, number, text};
 use crate::commands::operator::{Client, Operator};
 use crate::commands::{complain, note, say};
 use crate::gateway::kept::{Quarantine, QuarantineFilter};
@@ -149,7 +149,7 @@ impl Action {
                     let query = kept::query(&filter, limit, after.as_deref());
                     client.get(&format!("/api/quarantine{query}")).await
                 };
-                let listed = kept::pages("bodies", *limit, after.clone(), ask).await?;
+                let listed = kept::pages(BODIES.list, *limit, after.clone(), ask).await?;
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
@@ -203,10 +203,10 @@ impl Action {
             return Ok(ExitCode::FAILURE);
         }
 
-        let _held = inspect::hold(&config.data_dir).map_err(not_read)?;
+        let _held = inspect::hold(&config.data_dir).map_err(kept::not_read)?;
         let settings = &config.ingest.quarantine;
         let quarantine = Quarantine::open(&Disk::default(), &config.data_dir, settings);
-        let quarantine = quarantine.map_err(not_read)?;
+        let quarantine = quarantine.map_err(kept::not_read)?;
         self.read_from(&KeptBodies(&quarantine)).await
     }
 
@@ -223,7 +223,7 @@ impl Action {
                 let ask = async |after: Option<String>, limit| {
                     kept.list(&wanted, after.as_deref(), limit)
                 };
-                let listed = kept::pages("bodies", *limit, after.clone(), ask).await?;
+                let listed = kept::pages(BODIES.list, *limit, after.clone(), ask).await?;
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
@@ -248,13 +248,6 @@ impl Action {
             Action::Resubmit { .. } => Ok(ExitCode::FAILURE),
         }
     }
-}
-
-fn not_read(error: impl std::fmt::Display) -> Complaint {
-    Complaint::not_now(
-        "not_read",
-        format!("the data directory cannot be read: {error}"),
-    )
 }
 
 async fn resubmitted(client: &Client, job: &str) -> Result<ExitCode, Complaint> {
@@ -282,25 +275,14 @@ fn print_resubmitted(report: &JobReport) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn print_list(listed: &Value, filter: &Value, is_json: bool) -> ExitCode {
-    let bodies = listed.get("bodies").and_then(Value::as_array);
-    let bodies = bodies.map(Vec::as_slice).unwrap_or_default();
-    if is_json {
-        kept::say_json(listed);
-    } else {
-        bodies.iter().for_each(print_line);
-        print_foot(listed, bodies.len());
-    }
+const BODIES: Things = Things {
+    list: "bodies",
+    one: "body in quarantine",
+    kept: "in quarantine",
+};
 
-    if bodies.is_empty() {
-        let is_all = filter.as_object().is_some_and(serde_json::Map::is_empty);
-        complain(&match is_all {
-            true => "there is no body in quarantine".to_owned(),
-            false => format!("no body in quarantine matches {filter}"),
-        });
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
+fn print_list(listed: &Value, filter: &Value, is_json: bool) -> ExitCode {
+    BODIES.say_list(listed, filter, is_json, print_line)
 }
 
 fn print_line(body: &Value) {
@@ -314,18 +296,6 @@ fn print_line(body: &Value) {
         of("peer"),
         of("id"),
     ));
-}
-
-fn print_foot(listed: &Value, shown: usize) {
-    let kept = listed.get("kept").cloned().unwrap_or_default();
-    let bytes = Size(number(&kept, "bytes"));
-    note(&format!(
-        "{shown} shown, {} in quarantine in all, {bytes}",
-        number(&kept, "bodies")
-    ));
-    if listed.get("next").is_some_and(Value::is_string) {
-        note(&format!("more: --after {}", text(listed, "next")));
-    }
 }
 
 fn print_one(shown: &Value, is_json: bool) {

@@ -117,14 +117,14 @@ impl Aside {
         self.folder.say_anew(name, &head.to_json())
     }
 
-    /// Removes a record; false if there was none of this name.
+    /// Removes a record; false if no file had this name.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
         let removed = self.folder.remove(name);
         self.tell();
         removed
     }
 
-    /// One that is kept; `None` if there is none of this name.
+    /// One that is kept; `None` if no file has this name.
     pub fn read(&self, name: &str) -> io::Result<Option<KeptRecord>> {
         let Some(file) = self.folder.read(name)? else {
             return Ok(None);

@@ -171,7 +171,7 @@ impl Folder {
         contents.files.keys().next_back().cloned()
     }
 
-    /// Opens a file to read; `None` if there is none of this name.
+    /// Opens a file to read; `None` if no file has this name.
     pub fn read(&self, name: &str) -> io::Result<Option<KeptFile>> {
         if !self.contents.lock().is_kept(name) {
             return Ok(None);

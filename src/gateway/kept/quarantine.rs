@@ -105,7 +105,7 @@ impl Quarantine {
         self.folder.say_anew(name, &head.to_json())
     }
 
-    /// One that is kept; `None` if there is none of this name. Its bytes are not read.
+    /// One that is kept; `None` if no file has this name. Its bytes are not read.
     pub fn read(&self, name: &str) -> io::Result<Option<KeptBody>> {
         let file = self.folder.read(name)?;
         file.map(KeptBody::of).transpose()
@@ -165,7 +165,7 @@ impl Quarantine {
         dropped.map(|()| count)
     }
 
-    /// Removes a body; false if there was none of this name.
+    /// Removes a body; false if no file had this name.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
         let removed = self.folder.remove(name);
         metrics::quarantine(self.folder.usage().1);

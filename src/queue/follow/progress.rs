@@ -265,7 +265,7 @@ impl Progress {
         self.end_replays();
     }
 
-    /// Ends an operator's replay; false where there is none of this name.
+    /// Ends an operator's replay; false if none has this name.
     pub fn cancel_replay(&mut self, id: &str) -> bool {
         let mut replays = self.replays.iter();
         let is_it = |replay: &Replay| replay.id == id && replay.errand.is_some();

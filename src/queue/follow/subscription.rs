@@ -279,7 +279,7 @@ impl Subscription {
         Ok(true)
     }
 
-    /// Ends one; false where there is none of this name. A record of it that is under way still arrives.
+    /// Ends one; false if no replay has this name. A record of it that is under way still arrives.
     pub fn cancel_errand(&self, log: &Log, id: &str) -> io::Result<bool> {
         if !self.progress().cancel_replay(id) {
             return Ok(false);

@@ -39,7 +39,7 @@ pub enum Blame {
     Record,
 }
 
-/// What is to be said of a class, once it is sure.
+/// The verdict on a class, once it is sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finding {
     /// One record kills: it is held back, it alone.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::admin::JobReport;
-use crate::commands::kept::{self, number, text};
-use crate::commands::{complain, note, say};
+use crate::commands::kept::{self, Things, number, text};
+use crate::commands::{note, say};
 use boxbridge_event::Size;
 
 pub(super) fn print_resent(report: &JobReport) -> ExitCode {
@@ -32,25 +32,14 @@ pub(super) fn print_resent(report: &JobReport) -> ExitCode {
     }
 }
 
-pub(super) fn print_list(listed: &Value, filter: &Value, is_json: bool) -> ExitCode {
-    let records = listed.get("records").and_then(Value::as_array);
-    let records = records.map(Vec::as_slice).unwrap_or_default();
-    if is_json {
-        kept::say_json(listed);
-    } else {
-        records.iter().for_each(print_line);
-        print_foot(listed, records.len());
-    }
+pub(super) const EVENTS: Things = Things {
+    list: "records",
+    one: "set-aside event",
+    kept: "set aside",
+};
 
-    if records.is_empty() {
-        let is_all = filter.as_object().is_some_and(serde_json::Map::is_empty);
-        complain(&match is_all {
-            true => "there is no set-aside event".to_owned(),
-            false => format!("no set-aside event matches {filter}"),
-        });
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
+pub(super) fn print_list(listed: &Value, filter: &Value, is_json: bool) -> ExitCode {
+    EVENTS.say_list(listed, filter, is_json, print_line)
 }
 
 fn print_line(record: &Value) {
@@ -64,18 +53,6 @@ fn print_line(record: &Value) {
         of("device"),
         of("id"),
     ));
-}
-
-fn print_foot(listed: &Value, shown: usize) {
-    let kept = listed.get("kept").cloned().unwrap_or_default();
-    let bytes = Size(number(&kept, "bytes"));
-    note(&format!(
-        "{shown} shown, {} set aside in all, {bytes}",
-        number(&kept, "records")
-    ));
-    if listed.get("next").is_some_and(Value::is_string) {
-        note(&format!("more: --after {}", text(listed, "next")));
-    }
 }
 
 pub(super) fn print_one(shown: &Value, is_json: bool) {
