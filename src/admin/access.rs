@@ -33,7 +33,7 @@ pub struct Peer(pub IpAddr);
 /// Somebody who was let in; stands beside each request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// `local`, or `token:` and the first 8 digits of the token's hash.
+    /// `local`, or `token:` and the first 8 digits of the token's hash; of a command on a stopped gateway `user:` and its number.
     pub who: String,
     pub from: IpAddr,
 }

@@ -3,22 +3,24 @@
 //! It keeps messages in memory alone. Promises: what it may have lost with the process, or had not handed over when it was stopped, is
 //! published again as a replay by a later start, once somebody listens: a file remembers it until then ([`Untaken`]). Deliberately does not
 //! know which messages: the last minute goes out again. (A subscriber that comes back in the first seconds finds what it missed:
-//! `send::embedded::broker::sessions::startup_backlog`.)
+//! `send::embedded::broker::sessions::startup_backlog`.) And it never takes what waits for a broker elsewhere only because nothing names that
+//! broker any more ([`Elsewhere`]).
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::listen::cannot_listen;
 use super::tasks::Tasks;
 use crate::metrics;
-use crate::queue::Queue;
+use crate::queue::{Queue, SubscriptionStatus};
 use crate::send::embedded::{Embedded, Entrance, StartError};
 use crate::system::disk::Disk;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, MQTT};
 
 /// So much is published again.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
@@ -147,7 +149,7 @@ async fn count_dropped(broker: &Embedded, stop: &CancellationToken) {
 }
 
 fn publish_again(queue: &Queue, untaken: &Untaken) {
-    let replay = queue.replay_before_start(boxbridge_config::MQTT, LOST_WITH_MEMORY);
+    let replay = queue.replay_before_start(MQTT, LOST_WITH_MEMORY);
     if replay.is_some() {
         tracing::warn!(
             "not everything reached its subscribers before the last stop: its last 60 s are published again, on the late topics"
@@ -196,4 +198,84 @@ impl Untaken {
             removed => removed,
         }
     }
+}
+
+/// The file that names the broker outside this process that events last waited for.
+///
+/// Promises: a section that was deleted from the settings hands no backlog to a broker in this process, where nobody listens for it. Who
+/// writes `send.mqtt.url = "embedded"` means it.
+pub struct Elsewhere {
+    disk: Disk,
+    path: PathBuf,
+}
+
+impl Elsewhere {
+    pub fn of(disk: &Disk, data_dir: &Path) -> Elsewhere {
+        Elsewhere {
+            disk: disk.clone(),
+            path: data_dir.join("mqtt.elsewhere"),
+        }
+    }
+
+    /// Why a start must not deliver what waits.
+    pub fn refusal(&self, config: &Config, waiting: u64) -> io::Result<Option<String>> {
+        let is_meant = config.settings.is_written("send.mqtt.url");
+        if settings(config).is_none() || is_meant || waiting == 0 {
+            return Ok(None);
+        }
+
+        let noted = self.disk.read_if_there(&self.path)?;
+        let refusal = noted.map(|broker| {
+            format!(
+                "{waiting} records wait for the MQTT broker {}, and the settings name none: the default is a broker in this process, where nobody \
+                 listens for them. Set send.mqtt.url to the broker; or to \"\", and give them up with: boxbridge queue forget {MQTT}; or to \
+                 \"embedded\", to publish them here",
+                String::from_utf8_lossy(&broker)
+            )
+        });
+        Ok(refusal)
+    }
+
+    /// Notes where events go from now on. What waits for a destination that is off still waits for the broker before.
+    pub fn note(&self, config: &Config) -> io::Result<()> {
+        let noted = self.disk.read_if_there(&self.path)?;
+        match config.send.mqtt().map(|mqtt| &mqtt.broker) {
+            None => Ok(()),
+            Some(None) => match noted {
+                None => Ok(()),
+                Some(_) => self.disk.remove(&self.path),
+            },
+            Some(Some(broker)) => {
+                let address = format!("{}:{}", broker.host, broker.port);
+                match noted.is_some_and(|noted| noted == address.as_bytes()) {
+                    true => Ok(()),
+                    false => self.disk.replace(&self.path, address.as_bytes()),
+                }
+            }
+        }
+    }
+}
+
+/// Refuses a backlog that waits for a broker elsewhere, and notes where events go from now on.
+pub(super) fn take_up(config: &Config, disk: &Disk, queue: &Queue) -> anyhow::Result<()> {
+    let elsewhere = Elsewhere::of(disk, &config.data_dir);
+    let of_mqtt = |it: &SubscriptionStatus| {
+        if it.destination == MQTT {
+            it.waiting
+        } else {
+            0
+        }
+    };
+    let waiting = queue.status().subscriptions.iter().map(of_mqtt).sum();
+
+    let refusal = elsewhere
+        .refusal(config, waiting)
+        .context("cannot read which broker events waited for")?;
+    if let Some(refusal) = refusal {
+        anyhow::bail!(refusal);
+    }
+    if let Err(error) = elsewhere.note(config) {
+        tracing::warn!(%error, "which broker events wait for cannot be noted");
+    }
+    Ok(())
 }

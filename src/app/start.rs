@@ -90,6 +90,7 @@ impl Start {
         let queue = data_dir::open_queue(config).await?;
         running.queue = Some(queue.clone());
         let disk = Disk::default();
+        embedded_broker::take_up(config, &disk, &queue)?;
         embedded_broker::note_crash(config, &disk, &queue);
         let data = DataDir::open(config, disk, queue.clone()).await?;
         running.received = Some(Arc::clone(&data.received));

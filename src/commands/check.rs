@@ -1,7 +1,8 @@
-//! `boxbridge check`: finds errors in the settings; with `--online`, also whether brokers, store and disk fit them.
+//! `boxbridge check`: finds errors in the settings, and whether a start with them takes what waits in the queue; with `--online`, also whether
+//! brokers, store and disk fit them.
 //!
 //! Promises: nothing lasting changes (a probe object is deleted again, no topic is made, no record written). Everything that can be tried
-//! is tried and reported, even if something before it failed. Exit code 64 for wrong settings, 1 for a problem that `--online` found.
+//! is tried and reported, even if something before it failed. Exit code 64 for wrong settings, 1 for any other problem.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use boxbridge_event::Size;
 mod disk;
 mod online;
 mod print;
+mod queue;
 
 #[derive(Args)]
 #[command(
@@ -50,35 +52,41 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
     if options.print {
         print::settings(&config.settings);
     }
-    if options.online {
-        try_everything(&config)
-    } else {
-        ExitCode::SUCCESS
+
+    let of_queue = queue::taken(&config).map(|found| Finding {
+        what: "queue".into(),
+        found,
+    });
+    let is_taken = report(of_queue.as_slice());
+    let fits = !options.online || fits_online(&config);
+    match is_taken && fits {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 
-fn try_everything(config: &Config) -> ExitCode {
+fn fits_online(config: &Config) -> bool {
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     else {
-        return ExitCode::FAILURE;
+        return false;
     };
 
-    let findings = runtime.block_on(online::findings(config));
-    for Finding { what, found } in &findings {
+    let is_good = report(&runtime.block_on(online::findings(config)));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    is_good
+}
+
+/// Whether all are good.
+fn report(findings: &[Finding]) -> bool {
+    for Finding { what, found } in findings {
         match found {
             Ok(text) => say(&format!("{what:<9} ok: {text}")),
             Err(text) => say(&format!("{what:<9} PROBLEM: {text}")),
         };
     }
-
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    if findings.iter().all(|finding| finding.found.is_ok()) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    findings.iter().all(|finding| finding.found.is_ok())
 }
 
 fn summary(config: &Config) -> String {

@@ -4,15 +4,18 @@
 //! change something.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::{complain, person_type, say};
+use crate::admin::{Act, Audit, Caller};
 use crate::app::destinations;
 use crate::queue::OpenError;
 use crate::queue::inspect::{self, RecordSummary};
+use crate::system::disk::Disk;
 use boxbridge_config::Config;
 use boxbridge_event::{PersonType, Sequence};
 
@@ -143,19 +146,30 @@ fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
         return Ok(ExitCode::FAILURE);
     }
 
-    inspect::forget(&config.data_dir, name)?;
     let of_it = cursors.iter().filter(|cursor| cursor.destination == name);
     let records: u64 = of_it
         .filter_map(|cursor| cursor.counted.as_ref())
         .map(|counted| counted.waiting)
         .sum();
+    inspect::forget(&config.data_dir, name, || note(config, name, records))?;
     say(&format!(
         "{name} is forgotten, and with it {records} records that waited for it"
     ));
     Ok(ExitCode::SUCCESS)
 }
 
-fn with_causes(error: &OpenError) -> String {
+/// Written before it is done.
+fn note(config: &Config, name: &str, records: u64) -> io::Result<()> {
+    let audit = Audit::open(&Disk::default(), &config.data_dir);
+    let act = Act {
+        what: "queue.forget",
+        how_many: Some(records),
+        details: json!({ "destination": name }),
+    };
+    audit.note(&Caller::of_a_command(), &act)
+}
+
+pub(super) fn with_causes(error: &OpenError) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
 

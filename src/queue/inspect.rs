@@ -188,13 +188,19 @@ pub fn search(data_dir: &Path, search: &Search) -> Result<Page<(RecordSummary, B
     Ok(page.map(|hit| (hit.summary(), hit.event)))
 }
 
-/// Gives up what waits for a destination that is not configured any more. Needs the directory for itself.
-pub fn forget(data_dir: &Path, destination: &str) -> Result<(), OpenError> {
+/// Gives up what waits for a destination that is not configured any more. Needs the directory for itself; once it has it, and before
+/// anything changes, `note` writes down that it does.
+pub fn forget(
+    data_dir: &Path,
+    destination: &str,
+    note: impl FnOnce() -> io::Result<()>,
+) -> Result<(), OpenError> {
     let directory = data_dir.join(DIRECTORY);
     let disk = Disk::default();
     let _lock = lock(&disk, data_dir)?;
 
     let mut manifest = read::manifest(&directory)?;
+    note().map_err(OpenError::io("noting it in", data_dir))?;
     manifest.destinations.retain(|name| name != destination);
     let path = manifest::path(&directory);
     let slots = Slots::open(&disk, &path, MANIFEST_BYTES).map_err(OpenError::io("reading", &path));

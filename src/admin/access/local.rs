@@ -25,6 +25,16 @@ pub fn only_this_machine(
     }
 }
 
+impl Caller {
+    /// Somebody with a shell, who has a command change what a stopped gateway keeps.
+    pub fn of_a_command() -> Caller {
+        Caller {
+            who: format!("user:{}", rustix::process::getuid().as_raw()),
+            from: IpAddr::from([127, 0, 0, 1]),
+        }
+    }
+}
+
 /// Whether a page of the web sends it that does not come from here itself.
 pub fn is_of_another_page(uri: &Uri, headers: &HeaderMap) -> bool {
     let here: Vec<_> = names(uri, headers).flatten().collect();

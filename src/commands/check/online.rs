@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Finding, disk};
 use crate::app::destinations;
-use crate::send::kafka::{Kafka, Probe, Produce};
+use crate::send::kafka::{Kafka, Probe, Produce, TopicProbe};
 use crate::send::mqtt::Mqtt;
 use crate::send::said_of;
 use crate::send::store::Store;
@@ -128,10 +128,10 @@ fn produced(produce: &Produce) -> String {
 /// What keeps Kafka from taking a message of `needed` bytes on each topic. `creates`: a missing topic will be made.
 fn kafka_troubles(probe: &Probe, creates: bool, needed: usize) -> Vec<String> {
     let mut troubles = Vec::new();
+    troubles.extend(missing(&probe.topics).filter(|_| !creates));
     for topic in &probe.topics {
-        if let Some(problem) = topic.problem.as_ref().filter(|_| !creates) {
-            troubles.push(format!("topic {}: {problem}", topic.name));
-        }
+        let problem = topic.problem.as_ref();
+        troubles.extend(problem.filter(|_| !creates && !topic.is_missing).cloned());
         if let Some(limit) = topic.max_message_bytes.filter(|limit| *limit < needed) {
             let (limit, needed) = (Size::from(limit), Size::from(needed));
             troubles.push(format!(
@@ -150,6 +150,24 @@ fn kafka_troubles(probe: &Probe, creates: bool, needed: usize) -> Vec<String> {
         Produce::Would { .. } | Produce::Untried => {}
     }
     troubles
+}
+
+/// All in one sentence: where one was forgotten, most were.
+fn missing(topics: &[TopicProbe]) -> Option<String> {
+    let names: Vec<&str> = topics
+        .iter()
+        .filter(|topic| topic.is_missing)
+        .map(|topic| topic.name.as_str())
+        .collect();
+    let what = match names.len() {
+        0 => return None,
+        1 => "1 topic is missing".to_owned(),
+        count => format!("{count} topics are missing"),
+    };
+    Some(format!(
+        "{what}: {} (make them, or let the gateway: create_topics = \"missing\")",
+        names.join(", ")
+    ))
 }
 
 /// Roughly the largest message that a route can make: inline pictures are base64, as in the body they came in.

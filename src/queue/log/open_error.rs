@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// What is in the way.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("{} is in use by another process", .path.display())]
+    #[error("{} is in use by another process: a gateway that runs, or a command that changes the queue; stop it first", .path.display())]
     Locked { path: PathBuf },
     #[error("{} was written by a later version (format {found}, this program knows {known})", .path.display())]
     Newer {

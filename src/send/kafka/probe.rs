@@ -49,6 +49,7 @@ pub enum Produce {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicProbe {
     pub name: String,
+    pub is_missing: bool,
     /// Why nothing can be sent to it now; a missing topic may still be made at start.
     pub problem: Option<String>,
     /// `max.message.bytes` of the topic, where it exists and we may read it.
@@ -82,6 +83,7 @@ impl TopicProbe {
         TopicProbe {
             name,
             max_message_bytes: topic.max_bytes(),
+            is_missing: topic.is_missing(),
             problem: match topic {
                 Topic::There { .. } => None,
                 Topic::Refused { detail, .. } => Some(detail),

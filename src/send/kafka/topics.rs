@@ -72,7 +72,7 @@ impl Topic {
         Topic::Refused { reason, detail }
     }
 
-    fn is_missing(&self) -> bool {
+    pub(super) fn is_missing(&self) -> bool {
         matches!(
             self,
             Topic::Refused {

@@ -69,7 +69,7 @@ impl Failure {
             Failure::Store(error) => {
                 let detail = verdict::detail(error);
                 let remedy = verdict::remedy(&detail);
-                format!("{detail}{remedy}")
+                format!("{}{remedy}", verdict::brief(&detail))
             }
             Failure::File(error) => error.to_string(),
             Failure::Timeout(timeout) => format!("no answer within {timeout:?}"),

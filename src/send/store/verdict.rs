@@ -63,6 +63,14 @@ pub(super) fn detail(error: &Error) -> String {
     }
 }
 
+/// Of a line that was not even opened, why alone: object_store and reqwest say around it what we know.
+pub(super) fn brief(detail: &str) -> String {
+    match detail.rsplit_once("client error (Connect)") {
+        Some((_, why)) => format!("cannot connect{why}"),
+        None => detail.to_owned(),
+    }
+}
+
 /// The setting to look at, where the words of an error tell; else nothing.
 pub(super) fn remedy(detail: &str) -> String {
     let says = |words: &[&str]| words.iter().any(|word| detail.contains(word));
@@ -132,6 +140,17 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_connection_is_said_in_a_line() {
+        let of_client = "Generic S3 error: Error performing PUT http://127.0.0.1:9/b/k in 236ms, after 2 retries, max_retries: 2, retry_timeout: 30s  - \
+                         HTTP error: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)";
+        assert_eq!(
+            brief(of_client),
+            "cannot connect: tcp connect error: Connection refused (os error 111)"
+        );
+        assert_eq!(brief("status 403 AccessDenied"), "status 403 AccessDenied");
+    }
 
     fn check(text: &str, expected: Verdict) {
         let error = Error::Generic {

@@ -153,16 +153,25 @@ fn the_queue_can_be_looked_into_while_the_gateway_runs_and_after() {
         "{sound}"
     );
 
-    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
-    let (status, _) = gateway.run(&["queue", "status"]);
-    assert!(status.contains("closed properly"), "{status}");
-    // Switched off with records waiting: the start says so, and how to go on.
     let off = [
         "--set",
         "send.mqtt.url=",
         "--set",
         "send.kafka.brokers=127.0.0.1:9",
     ];
+    let forget = [&["queue", "forget", "mqtt"], &off[..]].concat();
+    let (held, code) = gateway.run(&forget);
+    assert!(code == Some(1) && held.contains("stop it first"), "{held}");
+
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+    let (status, _) = gateway.run(&["queue", "status"]);
+    assert!(status.contains("closed properly"), "{status}");
+    // Switched off with records waiting: `check` and the start say so, and how to go on.
+    let (checked, code) = gateway.run(&[&["check"], &off[..]].concat());
+    assert!(
+        code == Some(1) && checked.contains("queue     PROBLEM: 3 records wait for \"mqtt\""),
+        "{checked}"
+    );
     let (refused, code) = gateway.run(&off);
     assert!(
         code == Some(1) && refused.contains("boxbridge queue forget mqtt"),
@@ -182,11 +191,46 @@ fn the_queue_can_be_looked_into_while_the_gateway_runs_and_after() {
         code == Some(1) && unknown.contains("no destination \"mqqt\""),
         "{unknown}"
     );
-    let (forgotten, code) = gateway.run(&[&["queue", "forget", "mqtt"], &off[..]].concat());
+    let (forgotten, code) = gateway.run(&forget);
     assert!(
         code == Some(0) && forgotten.contains("3 records"),
         "{forgotten}"
     );
+    let audit = std::fs::read_to_string(gateway.data_dir().join("audit.jsonl")).unwrap();
+    assert!(
+        audit.contains("queue.forget") && audit.contains("\"how_many\":3"),
+        "{audit}"
+    );
+    let (checked, code) = gateway.run(&[&["check"], &off[..]].concat());
+    assert_eq!(code, Some(0), "{checked}");
+}
+
+#[test]
+fn what_waits_for_a_broker_is_not_taken_by_ours_only_because_its_section_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("boxbridge.toml");
+    std::fs::write(&file, "[send.mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n").unwrap();
+    let mut gateway = Gateway::start(&[("CONFIG", &file.display().to_string())]);
+    gateway.take("/RealTimeEvent", &event("1", json!(3), "gate"));
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+
+    std::fs::write(&file, "# no section any more\n").unwrap();
+    for command in [&["check"][..], &[]] {
+        let (said, code) = gateway.run(command);
+        assert!(
+            code == Some(1)
+                && said.contains("1 records wait for the MQTT broker 127.0.0.1:9")
+                && said.contains("boxbridge queue forget mqtt"),
+            "{said}"
+        );
+    }
+
+    // Written down it is meant.
+    std::fs::write(&file, "[send.mqtt]\nurl = \"embedded\"\n").unwrap();
+    let (said, code) = gateway.run(&["check"]);
+    assert_eq!(code, Some(0), "{said}");
+    gateway.restart();
+    gateway.wait_delivered();
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn from_outside_the_counts_are_exact_while_it_runs_and_when_it_does_not() 
         records,
         (1..=5).map(|sequence| (sequence, 5000)).collect::<Vec<_>>()
     );
-    inspect::forget(dir.path(), "store").unwrap();
+    inspect::forget(dir.path(), "store", || Ok(())).unwrap();
     open(dir.path(), &["mqtt"]).shutdown().await;
 }
 

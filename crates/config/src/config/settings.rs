@@ -71,6 +71,12 @@ impl Settings {
         self.all.iter()
     }
 
+    /// Whether somebody wrote it, and not we in the defaults.
+    pub fn is_written(&self, key: &str) -> bool {
+        let origin = self.all.get(key).and_then(|it| it.origin.as_ref());
+        origin.is_some_and(|origin| *origin != Origin::Default)
+    }
+
     /// The settings file and the files that settings name, as they were before they were read.
     pub fn files(&self) -> &[NamedFile] {
         &self.files
