@@ -12,6 +12,7 @@ mod events;
 mod live;
 mod requests;
 mod resume;
+mod session;
 
 const TOKEN: &str = "0123456789abcdef-canary";
 
