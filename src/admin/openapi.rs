@@ -68,10 +68,13 @@ fn operation(endpoint: &Endpoint) -> Value {
         "parameters": parameters.collect::<Vec<_>>(),
         "responses": responses(endpoint),
     });
+    let Some(members) = operation.as_object_mut() else {
+        return operation;
+    };
     if endpoint.opens_to == OpensTo::Everybody {
-        operation["security"] = json!([{}]);
+        members.insert("security".to_owned(), json!([{}]));
     }
-    if let (Some(body), Some(members)) = (&endpoint.body, operation.as_object_mut()) {
+    if let Some(body) = &endpoint.body {
         let content = json!({"application/json": {"schema": body}});
         members.insert("requestBody".to_owned(), json!({"content": content}));
     }
