@@ -20,6 +20,7 @@ use super::jobs::{JobRunning, Jobs};
 use crate::app::Reload;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::gateway::{Devices, Documents, Preview, Replays, Resend, Resubmit, Timetable};
+use crate::links::album::Album;
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 use crate::system::fault::Fault;
@@ -31,6 +32,7 @@ mod devices;
 mod endpoint;
 mod events;
 mod jobs;
+mod pictures;
 mod quarantine;
 mod reload;
 mod replays;
@@ -56,6 +58,8 @@ pub struct Operator {
     pub audit: Arc<Audit>,
     pub timetable: Arc<Timetable>,
     pub documents: Documents,
+    /// The pictures of events.
+    pub album: Arc<Album>,
     /// Who looks on while events come.
     pub watchers: Watchers,
     pub reload: Arc<Reload>,
@@ -75,6 +79,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         status::endpoints(),
         events::endpoints(),
+        pictures::endpoints(),
         destinations::endpoints(),
         devices::endpoints(),
         aside::endpoints(),
@@ -103,7 +108,9 @@ fn routes(opens_to: OpensTo) -> Router<Shared> {
     let endpoints = endpoints().into_iter();
     let endpoints = endpoints.filter(|endpoint| endpoint.opens_to == opens_to);
     endpoints.fold(Router::new(), |router, endpoint| {
-        router.route(endpoint.path, endpoint.handler)
+        // A picture's key has slashes in it.
+        let path = endpoint.path.replace("{key}", "{*key}");
+        router.route(&path, endpoint.handler)
     })
 }
 

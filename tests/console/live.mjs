@@ -4,7 +4,7 @@ import { CONSOLE, INGEST, assert, ask, done, event, open, send, shoot } from "./
 
 const BLACKLIST = 3;
 const { pictures } = await ask("faces");
-const page = await open("#/live", { width: 1600, height: 1000, theme: "dark", expected: ["status of 404"] });
+const page = await open("#/live", { width: 1600, height: 1000, theme: "dark" });
 await page.getByText("Nobody passed yet.").waitFor();
 
 const began = Date.now();
@@ -12,6 +12,8 @@ const id = await send(event({ type: BLACKLIST, name: "Victor Null", identity: "b
 const alarm = page.locator(".alarms article").filter({ hasText: "Victor Null" });
 await alarm.waitFor();
 console.log(`a blacklisted person was on the screen ${Date.now() - began} ms after the POST began`);
+await page.waitForFunction(() => [...document.querySelectorAll(".alarms img")].filter((face) => face.complete && face.naturalWidth > 0).length === 2);
+console.log(`with both pictures after ${Date.now() - began} ms`);
 await alarm.getByText("Blacklist").waitFor();
 await alarm.getByText("87 %").waitFor();
 for (let number = 0; number < 14; number += 1) {
@@ -67,6 +69,7 @@ await page.keyboard.press("Enter");
 await page.waitForURL(`**/#/event/${id}`);
 await page.getByRole("heading", { name: "Victor Null" }).waitFor();
 await page.locator(".step-delivered").first().waitFor();
+await page.waitForFunction(() => [...document.querySelectorAll(".pictures img")].filter((face) => face.naturalWidth > 0).length === 2);
 await shoot(page, "event-whole");
 await done();
 
