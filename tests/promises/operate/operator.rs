@@ -206,34 +206,6 @@ fn the_queue_can_be_looked_into_while_the_gateway_runs_and_after() {
 }
 
 #[test]
-fn what_waits_for_a_broker_is_not_taken_by_ours_only_because_its_section_is_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("boxbridge.toml");
-    std::fs::write(&file, "[send.mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n").unwrap();
-    let mut gateway = Gateway::start(&[("CONFIG", &file.display().to_string())]);
-    gateway.take("/RealTimeEvent", &event("1", json!(3), "gate"));
-    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
-
-    std::fs::write(&file, "# no section any more\n").unwrap();
-    for command in [&["check"][..], &[]] {
-        let (said, code) = gateway.run(command);
-        assert!(
-            code == Some(1)
-                && said.contains("1 records wait for the MQTT broker 127.0.0.1:9")
-                && said.contains("boxbridge queue forget mqtt"),
-            "{said}"
-        );
-    }
-
-    // Written down it is meant.
-    std::fs::write(&file, "[send.mqtt]\nurl = \"embedded\"\n").unwrap();
-    let (said, code) = gateway.run(&["check"]);
-    assert_eq!(code, Some(0), "{said}");
-    gateway.restart();
-    gateway.wait_delivered();
-}
-
-#[test]
 fn whoever_asks_for_a_queue_where_none_is_hears_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_boxbridge"));

@@ -213,3 +213,31 @@ async fn a_crash_is_made_good_also_by_the_second_start_after_it() {
     assert_eq!(payload["identity"]["id"], "1");
     assert!(payload["replay"].is_string(), "{payload}");
 }
+
+#[test]
+fn what_waits_for_a_broker_is_not_taken_by_ours_only_because_its_section_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("boxbridge.toml");
+    std::fs::write(&file, "[send.mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n").unwrap();
+    let mut gateway = Gateway::start(&[("CONFIG", &file.display().to_string())]);
+    gateway.take("/RealTimeEvent", &event("1", json!(3), "gate"));
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+
+    std::fs::write(&file, "# no section any more\n").unwrap();
+    for command in [&["check"][..], &[]] {
+        let (said, code) = gateway.run(command);
+        assert!(
+            code == Some(1)
+                && said.contains("1 records wait for the MQTT broker 127.0.0.1:9")
+                && said.contains("boxbridge queue forget mqtt"),
+            "{said}"
+        );
+    }
+
+    // Written down it is meant.
+    std::fs::write(&file, "[send.mqtt]\nurl = \"embedded\"\n").unwrap();
+    let (said, code) = gateway.run(&["check"]);
+    assert_eq!(code, Some(0), "{said}");
+    gateway.restart();
+    gateway.wait_delivered();
+}
