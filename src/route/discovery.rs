@@ -24,6 +24,8 @@ pub struct Alerts<'a> {
 const MAY_ACT: &str = "value_json.act_before and now() < as_datetime(value_json.act_before)";
 /// Home Assistant takes no longer state.
 const PERSON: &str = "(value_json.identity.name or value_json.identity.id or 'nobody known')[:255]";
+/// Where there is neither, its warning says so, and the picture stays.
+const FACE: &str = "{{ (value_json.pictures.face or value_json.pictures.scene).url }}";
 
 /// What it is told, in the order of the settings' `discovery_topics`; nothing where they want nothing.
 pub fn messages(mqtt: &Mqtt, alerts: &Alerts<'_>, now: Timestamp) -> Vec<Message> {
@@ -38,15 +40,16 @@ pub fn messages(mqtt: &Mqtt, alerts: &Alerts<'_>, now: Timestamp) -> Vec<Message
         Field::Feed | Field::DeviceId | Field::DeviceType => None,
     });
 
-    let told = mqtt.discovery_topics().into_iter().zip(entities(&live));
-    let has_links = alerts.has_links;
-    let told = told.filter(|(_, entity)| has_links || entity.get("url_topic").is_none());
-    told.map(|(topic, entity)| {
-        let payload = described(entity, alerts.site, &status);
-        let topic = gateway_topic(&topic, alerts.site, alerts.gateway);
-        retained(topic, payload.to_string().into(), now)
-    })
-    .collect()
+    let topics = mqtt.discovery_topics().into_iter();
+    let entities = topics.zip(entities(&live));
+    let entities = entities.filter(|(_, entity)| alerts.has_links || entity.shows == Shows::Words);
+    entities
+        .map(|(topic, entity)| {
+            let topic = gateway_topic(&topic, alerts.site, alerts.gateway);
+            let payload = entity.described(alerts.site, &status).to_string();
+            retained(topic, payload.into(), now)
+        })
+        .collect()
 }
 
 /// Takes back what was told there.
@@ -54,33 +57,63 @@ pub fn forgotten(topic: String, now: Timestamp) -> Message {
     retained(topic, Bytes::new(), now)
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    Words,
+    Picture,
+}
+
+struct Entity {
+    name: &'static str,
+    shows: Shows,
+    /// What makes it this one.
+    own: Value,
+}
+
 /// When somebody came last, who, and the face.
-fn entities(live: &str) -> [Value; 3] {
+fn entities(live: &str) -> [Entity; 3] {
     let state = |value: &str| format!("{{{{ {value} if {MAY_ACT} else this.state }}}}");
+    let entity = |name, shows, own| Entity { name, shows, own };
     [
-        json!({"name": "Blacklist alert", "icon": "mdi:account-alert", "device_class": "timestamp",
-            "state_topic": live, "qos": 1, "value_template": state("value_json.received_at")}),
-        json!({"name": "Blacklist person", "icon": "mdi:account",
-            "state_topic": live, "qos": 1, "value_template": state(PERSON)}),
-        json!({"name": "Blacklist face", "icon": "mdi:face-recognition",
-            "url_topic": live, "qos": 1, "url_template": "{{ (value_json.pictures.face or value_json.pictures.scene).url }}"}),
+        entity(
+            "Blacklist alert",
+            Shows::Words,
+            json!({"state_topic": live, "value_template": state("value_json.received_at"),
+                "device_class": "timestamp", "icon": "mdi:account-alert"}),
+        ),
+        entity(
+            "Blacklist person",
+            Shows::Words,
+            json!({"state_topic": live, "value_template": state(PERSON), "icon": "mdi:account"}),
+        ),
+        entity(
+            "Blacklist face",
+            Shows::Picture,
+            json!({"url_topic": live, "url_template": FACE, "icon": "mdi:face-recognition"}),
+        ),
     ]
 }
 
-fn described(mut entity: Value, site: &str, status: &str) -> Value {
-    let name = entity["name"].as_str().unwrap_or_default();
-    let unique_id = format!("boxbridge {site} {name}")
-        .to_lowercase()
-        .replace(' ', "-");
-    let version = env!("CARGO_PKG_VERSION");
+impl Entity {
+    fn described(self, site: &str, status: &str) -> Value {
+        let device = format!("boxbridge {site}");
+        let slug = |text: &str| text.to_lowercase().replace(' ', "-");
+        let version = env!("CARGO_PKG_VERSION");
+        let mut described = json!({
+            "name": self.name,
+            "unique_id": slug(&format!("{device} {}", self.name)),
+            "qos": 1,
+            "availability_topic": status,
+            "availability_template": "{{ value_json.status }}",
+            "device": {"identifiers": [slug(&device)], "name": device, "manufacturer": "boxbridge", "sw_version": version},
+            "origin": {"name": "boxbridge", "sw_version": version},
+        });
 
-    entity["unique_id"] = unique_id.into();
-    entity["availability_topic"] = status.into();
-    entity["availability_template"] = "{{ value_json.status }}".into();
-    entity["device"] = json!({"identifiers": [format!("boxbridge-{site}")], "name": format!("boxbridge {site}"),
-        "manufacturer": "boxbridge", "sw_version": version});
-    entity["origin"] = json!({"name": "boxbridge", "sw_version": version});
-    entity
+        if let (Value::Object(all), Value::Object(own)) = (&mut described, self.own) {
+            all.extend(own);
+        }
+        described
+    }
 }
 
 fn retained(topic: String, payload: Bytes, now: Timestamp) -> Message {

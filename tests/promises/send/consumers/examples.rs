@@ -164,6 +164,7 @@ impl World {
                     program.name,
                     program.log()
                 );
+                // Between two looks.
                 std::thread::sleep(std::time::Duration::from_millis(50));
             }
         }

@@ -3,4 +3,5 @@
 
 mod cloud_events;
 mod examples;
+mod first_steps;
 mod programs;
