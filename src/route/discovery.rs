@@ -24,8 +24,7 @@ pub struct Alerts<'a> {
 const MAY_ACT: &str = "value_json.act_before and now() < as_datetime(value_json.act_before)";
 /// Home Assistant takes no longer state.
 const PERSON: &str = "(value_json.identity.name or value_json.identity.id or 'nobody known')[:255]";
-/// Where there is neither, its warning says so, and the picture stays.
-const FACE: &str = "{{ (value_json.pictures.face or value_json.pictures.scene).url }}";
+const FACE: &str = "(value_json.pictures.face or value_json.pictures.scene).url";
 
 /// What it is told, in the order of the settings' `discovery_topics`; nothing where they want nothing.
 pub fn messages(mqtt: &Mqtt, alerts: &Alerts<'_>, now: Timestamp) -> Vec<Message> {
@@ -89,7 +88,8 @@ fn entities(live: &str) -> [Entity; 3] {
         entity(
             "Blacklist face",
             Shows::Picture,
-            json!({"url_topic": live, "url_template": FACE, "icon": "mdi:face-recognition"}),
+            // What is no address leaves the picture as it is.
+            json!({"url_topic": live, "url_template": format!("{{{{ {FACE} if {MAY_ACT} }}}}"), "icon": "mdi:face-recognition"}),
         ),
     ]
 }
