@@ -41,8 +41,8 @@ use super::report::{Report, Strictness};
   The same without a config: the address tells the kind (mqtt://… is MQTT, host:port is Kafka, s3://… and file://… are stores):
     boxbridge reconcile --destination hq=kafka.hq:9092 --set route.hq.default.kafka_topic=hq.{person_type} --ledger run.jsonl
 
-Whoever listens must be allowed to read, and a gateway's own user often may only write: a broker then lets it subscribe and
-sends nothing. Let another one listen:
+The user who listens must be allowed to read, and a gateway's own user often may only write: a broker then lets it subscribe and
+sends nothing. Let another user listen:
     boxbridge reconcile --all --ledger run.jsonl --set send.mqtt.username=guard --set send.mqtt.password_file=guard.password
 
 A bus that is out of reach is waited for, ten minutes at most (or --for, or Ctrl-C): only then is it quiet.

@@ -58,7 +58,7 @@ type Listener = JoinHandle<Result<(), Error>>;
 const WAITING_MAX: usize = 4096;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long a bus may be out of reach before there is a verdict without it. A broker keeps the subscriber's session no longer.
-const AWAY_MAX: Duration = Duration::from_secs(600);
+const AWAY_MAX: Duration = Duration::from_secs(mqtt_subscriber::SESSION_SECONDS as u64);
 
 impl Recorder {
     /// Subscribes, and returns once all subscriptions stand.

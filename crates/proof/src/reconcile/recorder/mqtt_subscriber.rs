@@ -20,7 +20,7 @@ use boxbridge_config::{self as config, Broker, MqttTransport};
 /// How long the first connection and subscription may take.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long the broker keeps our session while we are away; afterwards it forgets us by itself.
-const SESSION_SECONDS: u32 = super::AWAY_MAX.as_secs() as u32;
+pub const SESSION_SECONDS: u32 = 600;
 /// The shortest that the client library takes: a broker that hangs is noticed within two of them.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
