@@ -98,7 +98,7 @@ function Head({ place, status, error }) {
 /// How the gateway fares, in a word; it leads to the page that says more.
 function State({ status, error }) {
   const reasons = status?.reasons ?? [];
-  const word = error ? "unreachable" : !status ? "asking" : !status.ready ? "not_ready" : reasons.length ? "trouble" : "ready";
+  const word = error ? (error.status === 403 ? "refused" : "unreachable") : !status ? "asking" : !status.ready ? "not_ready" : reasons.length ? "trouble" : "ready";
   return html`<a class=${`state state-${word}`} href="#/health" role="status">
     <i aria-hidden="true"></i>${t(`app.state_${word}`, { n: reasons.length })}
   </a>`;
@@ -166,7 +166,7 @@ words({
     "app.replays": "Replay", "app.event": "Event",
     "app.alarms": "{n} alarms to acknowledge",
     "app.state_ready": "well", "app.state_trouble": "{n} to look at", "app.state_not_ready": "not ready",
-    "app.state_unreachable": "no connection", "app.state_asking": "asking",
+    "app.state_unreachable": "no connection", "app.state_refused": "not let in", "app.state_asking": "asking",
   },
   zh: {
     "app.skip": "跳到内容", "app.pages": "页面", "app.language": "语言", "app.log_out": "退出", "app.again": "重试",
@@ -174,7 +174,7 @@ words({
     "app.replays": "重放", "app.event": "事件",
     "app.alarms": "{n} 条警报待确认",
     "app.state_ready": "正常", "app.state_trouble": "{n} 项需查看", "app.state_not_ready": "未就绪",
-    "app.state_unreachable": "连接中断", "app.state_asking": "查询中",
+    "app.state_unreachable": "连接中断", "app.state_refused": "无权访问", "app.state_asking": "查询中",
   },
 });
 
