@@ -90,6 +90,10 @@ export class Wall {
     if (this.cards.size > CARDS_MAX) this.cards.delete(this.cards.keys().next().value);
   }
 
+  get isFiltered() {
+    return Boolean(this.filter.types.length || this.filter.device || this.filter.site);
+  }
+
   isShown({ type, device, site }) {
     const { filter } = this;
     return (!filter.types.length || filter.types.includes(type)) && (!filter.device || filter.device === device) && (!filter.site || filter.site === site);
