@@ -42,7 +42,7 @@ impl KeptAside<'_> {
         let kept = kept.ok_or_else(|| no_such("set-aside event", id, "aside"))?;
 
         let preview = self.preview(&kept.head.destination);
-        let message = preview.and_then(|preview| preview.of(&kept, PREVIEW));
+        let message = preview.and_then(|preview| preview.of_kept(&kept, PREVIEW));
         let event: Value = serde_json::from_slice(&kept.event).unwrap_or_default();
         let mut shown = named(id, kept.head.to_json());
         if let Some(members) = shown.as_object_mut() {

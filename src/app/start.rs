@@ -12,9 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::App;
 use super::data_dir::{self, DataDir};
-use super::destinations::{
-    self, Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store,
-};
+use super::destinations::{Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store};
 use super::embedded_broker::{self, EmbeddedBroker};
 use super::listen::{self, Shares};
 use super::reload::{self, Reload};
@@ -23,7 +21,7 @@ use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
-use crate::gateway::{Counter, Documents, Gateway, Preview, Resend, Resubmit, Workers};
+use crate::gateway::{Counter, Documents, Gateway, Resend, Resubmit, Workers};
 use crate::ingest::{Listener, Service};
 use crate::metrics;
 use crate::normalize;
@@ -106,7 +104,6 @@ impl Start {
         let destinations = self.deliver(made, &locations, &data, threads, running);
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
-        let previews = destinations::previews(config, &locations, queue.epoch());
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
         let resubmit = Resubmit {
             gateway: Arc::clone(&gateway),
@@ -130,7 +127,7 @@ impl Start {
         };
         let reload = Reload::new(Arc::clone(config), parts);
         self.watch_settings(&reload, &running.admin);
-        admin.opened(self.operator(&data, documents, &reload, (previews, resend, resubmit)));
+        admin.opened(self.operator(&data, documents, &reload, (resend, resubmit)));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -154,15 +151,8 @@ impl Start {
 
     /// A settings file that changes is read again.
     fn watch_settings(&self, reload: &Arc<Reload>, tasks: &Tasks) {
-        let (reload, stop) = (Arc::clone(reload), tasks.stop.clone());
-        tasks.keep("reload", move || {
-            let (reload, stop) = (Arc::clone(&reload), stop.clone());
-            async move {
-                stop.run_until_cancelled(reload.watch_files())
-                    .await
-                    .unwrap_or_default()
-            }
-        });
+        let reload = Arc::clone(reload);
+        tasks.keep_on("reload", move || Arc::clone(&reload).watch_files());
     }
 
     fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<(Arc<Admin>, SocketAddr)> {
@@ -180,14 +170,13 @@ impl Start {
         data: &DataDir,
         documents: Documents,
         reload: &Arc<Reload>,
-        (previews, resend, resubmit): (Vec<Preview>, Resend, Resubmit),
+        (resend, resubmit): (Resend, Resubmit),
     ) -> Operator {
         Operator {
             health: Arc::clone(&self.health),
             queue: data.queue.clone(),
             aside: Arc::clone(&data.aside),
             quarantine: Arc::clone(&data.quarantine),
-            previews,
             resend,
             resubmit,
             clock: Arc::clone(&data.clock),
@@ -291,6 +280,9 @@ impl Start {
     }
 
     fn keep_up(&self, data: DataDir, tasks: &Tasks) {
+        let pauses = Arc::clone(&data.pauses);
+        tasks.keep_on("pauses", move || Arc::clone(&pauses).keep());
+
         let upkeep = Arc::new(Upkeep {
             health: Arc::clone(&self.health),
             data,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::operator::{self, Client, Operator, refuse};
+use super::operator::{self, Client, Operator, encoded, refuse};
 use super::{complain, note, say};
 use crate::admin::Complaint;
 use crate::gateway::devices::{Found, Wanted, saved};
@@ -152,17 +152,6 @@ impl Options {
 fn read(page: Value) -> Result<Found, Complaint> {
     serde_json::from_value(page)
         .map_err(|error| unreadable(format!("what the gateway answered is no table: {error}")))
-}
-
-/// A value behind the `?` of a URL.
-fn encoded(text: &str) -> String {
-    let letter = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(letter).collect()
 }
 
 fn unreadable(message: String) -> Complaint {

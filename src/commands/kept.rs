@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 
-use super::operator::{self, Client, Operator};
+use super::operator::{self, Client, Operator, encoded};
 use super::{complain, note, say};
 use crate::admin::{Complaint, JobReport, JobState};
-use crate::gateway::kept::harmless;
+use crate::gateway::kept::{Aside, harmless};
+use crate::queue::inspect;
+use crate::system::disk::Disk;
 use boxbridge_config::Config;
 use boxbridge_event::Size;
 
@@ -72,16 +74,6 @@ pub fn query(filter: &Value, limit: usize, after: Option<&str>) -> String {
         query += &format!("&{name}={}", encoded(text));
     }
     query
-}
-
-pub fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }
 
 /// A filter without what nobody asked for.
@@ -173,6 +165,14 @@ pub fn not_read(error: impl std::fmt::Display) -> Complaint {
         "not_read",
         format!("the data directory cannot be read: {error}"),
     )
+}
+
+/// The set-aside events of a gateway that is stopped, and that is held while this is used.
+pub fn open_aside(config: &Config) -> Result<Aside, Complaint> {
+    let epoch = inspect::status(&config.data_dir).map(|found| found.epoch);
+    let (epoch, max_bytes) = (epoch.unwrap_or_default(), config.queue.aside_max_bytes);
+    let aside = Aside::open(&Disk::default(), &config.data_dir, &epoch, max_bytes);
+    aside.map_err(not_read)
 }
 
 /// Waits for a job, and says how it ended; `command` follows or cancels it.

@@ -24,7 +24,7 @@ mod http;
 
 pub use address::AdminAddress;
 pub use follow::follow;
-pub use http::NoAnswer;
+pub use http::{NoAnswer, encoded};
 
 /// For what is only looked up. A container's health check allows a few seconds for the whole command.
 pub const PATIENCE: Duration = Duration::from_secs(2);

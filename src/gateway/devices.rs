@@ -257,12 +257,16 @@ impl Devices {
             }
             let all = state.table.iter();
             all.filter(|(_, _, device)| device.listed.is_some())
-                .map(|(site, id, device)| (Arc::clone(site), Arc::clone(id), device.state))
+                .map(|(site, id, device)| {
+                    let is_silent = device.state == DeviceState::Silent;
+                    let name = (Arc::clone(site), Arc::clone(id));
+                    (name, is_silent, device.known.last_seen)
+                })
                 .collect()
         };
 
-        for (site, id, state) in listed {
-            metrics::device_silent(&site, &id, state == DeviceState::Silent);
+        for ((site, id), is_silent, last_seen) in listed {
+            metrics::device(&site, &id, is_silent, last_seen);
         }
     }
 

@@ -1,12 +1,13 @@
 //! A record as consumers would get its event now, for people to look at.
 //!
-//! Promises: rendered by the code that renders what leaves, in our own shape, whatever the routes say. Deliberately sends nothing.
+//! Promises: rendered by the code that renders what leaves, in our own shape, whatever the routes say, or as a destination's message. Deliberately sends nothing.
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Ages, Gateway};
+use super::{Ages, Gateway, Preview};
 use crate::queue::Verdicts;
 use crate::route::{PicturesNow, Sending};
 use boxbridge_event::{Event, Record, Timestamp};
@@ -23,7 +24,20 @@ impl Documents {
     /// `None` where the record holds no event.
     pub fn of(&self, record: &Record) -> Option<Box<RawValue>> {
         let event: Event = serde_json::from_slice(&record.event).ok()?;
-        let sending = Sending {
+        let sending = self.sending(record);
+        let payload = self.gateway.router.now().document(&event, &sending);
+        let text = String::from_utf8(payload.into()).ok()?;
+        RawValue::from_string(text).ok()
+    }
+
+    /// The message in which a destination gets it, without the bytes of inline pictures; `None` where it gets nothing.
+    pub fn message(&self, record: &Record, preview: &Preview) -> Option<Value> {
+        let event: Event = serde_json::from_slice(&record.event).ok()?;
+        preview.of(&event, &self.sending(record))
+    }
+
+    fn sending(&self, record: &Record) -> Sending<'static> {
+        Sending {
             sequence: record.sequence,
             epoch: None,
             lane: record.lane,
@@ -32,11 +46,7 @@ impl Documents {
             replay: None,
             pictures: self.pictures(record),
             inline: &[],
-        };
-
-        let payload = self.gateway.router.now().document(&event, &sending);
-        let text = String::from_utf8(payload.into()).ok()?;
-        RawValue::from_string(text).ok()
+        }
     }
 
     fn pictures(&self, record: &Record) -> PicturesNow {

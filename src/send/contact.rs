@@ -11,13 +11,16 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::window::{ByTopicClass, Extent, HeldBack, TopicClass};
+use super::window::{ByTopicClass, TopicClass};
 use crate::metrics::{self, Lags};
-use boxbridge_event::{ByLane, Lane, PersonType, Timestamp};
+use boxbridge_event::{ByLane, Lane, PersonType};
 
 mod outage;
+mod refusals;
 #[cfg(test)]
 mod tests;
+
+pub use refusals::Waits;
 
 use outage::{Outage, Say};
 
@@ -64,44 +67,6 @@ pub enum Condition {
         error: String,
         attempts: u32,
     },
-}
-
-/// A person type of which records wait since its live topic, or its late one, was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waits {
-    pub class: TopicClass,
-    /// On how many devices; `None` = the whole type.
-    pub devices: Option<usize>,
-    /// The reason, and the other side's words.
-    pub why: String,
-    pub since: Timestamp,
-    /// Records that wait at least: of more than a window nobody counts them.
-    pub records: usize,
-}
-
-impl Waits {
-    fn sentence(&self) -> String {
-        let Waits {
-            class,
-            devices,
-            why,
-            since,
-            records,
-        } = self;
-        let person_type = class.person_type;
-
-        let state = match devices {
-            None => format!("{person_type} is paused"),
-            Some(1) => format!("{person_type} is refused for now on one device"),
-            Some(devices) => format!("{person_type} is refused for now on {devices} devices"),
-        };
-        let wait = if *records == 1 {
-            "event waits"
-        } else {
-            "events wait"
-        };
-        format!("{state}: {why}, since {since}, {records} {wait}")
-    }
 }
 
 impl Contact {
@@ -195,95 +160,6 @@ impl Contact {
         self.count(&lanes);
     }
 
-    /// A record was refused, and so much waits from now on and is tried from time to time.
-    pub fn refused(&self, lane: Lane, extent: Extent, why: String) {
-        let why = self.of_its_own(why);
-        let (class, devices) = match extent {
-            Extent::Topic(class) => (class, Some(1)),
-            Extent::Class(class) => (class, None),
-        };
-        let mut lanes = self.lanes.lock();
-        let state = lanes.of_mut(lane);
-
-        // That the whole type waits is said, also where the cause is known.
-        let cause = format!("{} {why}", if devices.is_none() { "all" } else { "one" });
-        let outage = state.refusals.of_mut(class);
-        if outage.failed(&cause, Instant::now()).is_some() {
-            self.say_refused(lane, extent, &why);
-        }
-
-        let waits = state.waits.entry(class).or_insert_with(|| Waits {
-            class,
-            devices,
-            why: String::new(),
-            since: Timestamp::now(),
-            records: 1,
-        });
-        waits.why = why;
-        if devices.is_none() {
-            waits.devices = None;
-        }
-        self.count_waits(lane, state);
-    }
-
-    fn say_refused(&self, lane: Lane, extent: Extent, why: &str) {
-        let destination = &*self.destination;
-        match extent {
-            Extent::Topic(class) => tracing::warn!(
-                destination.name = destination,
-                %lane,
-                person_type = %class.person_type,
-                topic = class.timeliness.as_str(),
-                why,
-                "refused for now: the event is tried again, and those of its topic wait behind it"
-            ),
-            Extent::Class(class) => tracing::error!(
-                destination.name = destination,
-                %lane,
-                person_type = %class.person_type,
-                topic = class.timeliness.as_str(),
-                why,
-                "refused again and again: events of this type wait in the queue and are tried from time to time"
-            ),
-        }
-    }
-
-    /// What waits still: all else flows.
-    pub fn still_waits(&self, lane: Lane, still: impl Iterator<Item = HeldBack>) {
-        let mut lanes = self.lanes.lock();
-        let state = lanes.of_mut(lane);
-        if state.waits.is_empty() {
-            return;
-        }
-        let mut waits: BTreeMap<TopicClass, Waits> = BTreeMap::new();
-        for held in still {
-            if let Some(mut same) = state.waits.remove(&held.class) {
-                (same.devices, same.records) = (held.devices, held.records);
-                waits.insert(held.class, same);
-            }
-        }
-
-        let flowing = std::mem::replace(&mut state.waits, waits);
-        for class in flowing.into_keys() {
-            if state.refusals.of_mut(class).ended() {
-                tracing::info!(
-                    destination.name = &*self.destination,
-                    %lane,
-                    person_type = %class.person_type,
-                    topic = class.timeliness.as_str(),
-                    "events of this type flow again"
-                );
-            }
-        }
-        self.count_waits(lane, state);
-    }
-
-    fn count_waits(&self, lane: Lane, state: &State) {
-        let mut types: Vec<PersonType> = state.waits.keys().map(|of| of.person_type).collect();
-        types.dedup();
-        metrics::paused(&self.destination, lane, types.len());
-    }
-
     /// Waits before the next attempt, for `pause` at most: once one lane is through, the other need not wait any longer.
     pub async fn pause(&self, lane: Lane, pause: Duration) {
         tokio::select! {
@@ -292,7 +168,8 @@ impl Contact {
         }
     }
 
-    /// An operator has removed the cause for which these types wait: each is tried at once, in every lane, and so is a lost connection.
+    /// An operator has removed the cause for which these types wait: each is tried at once, in every lane, and so is a lost connection. Limits
+    /// that were learned from refusals count no more.
     pub fn resume(&self, person_types: &[PersonType]) {
         let mut lanes = self.lanes.lock();
         for lane in Lane::ALL.iter().copied() {
@@ -316,12 +193,6 @@ impl Contact {
     /// Whether every lane is connected; single person types may be held back.
     pub fn is_up(&self) -> bool {
         are_up(&self.lanes.lock())
-    }
-
-    /// What waits in this lane since it was refused.
-    pub fn waits(&self, lane: Lane) -> Vec<Waits> {
-        let lanes = self.lanes.lock();
-        lanes.of(lane).waits.values().cloned().collect()
     }
 
     /// Why a record of this type waits in this lane, as far as it is known here.

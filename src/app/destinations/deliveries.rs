@@ -13,7 +13,7 @@ use super::{Client, LaneThreads, Made, Maker, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::gateway::{
-    Backlog, Delivery, DiskLog, Fetches, Line, ParsedEvents, Records, Render, Terms, ToBus,
+    Backlog, Delivery, DiskLog, Fetches, Line, Noted, ParsedEvents, Records, Render, Terms, ToBus,
     ToStore, Unplaced, WithResent, deliver, window_of,
 };
 use crate::normalize;
@@ -74,7 +74,8 @@ impl Deliveries<'_> {
             Client::Mqtt(_) | Client::Kafka(_) => None,
         };
         let (name, aside) = (Arc::clone(&settings.name), Arc::clone(&self.data.aside));
-        let line = Arc::new(Line::new(name, aside, written));
+        let line = Line::new(name, aside, self.data.queue.clone(), written);
+        let line = Arc::new(line);
 
         let loops = match client {
             Client::Store(store) => {
@@ -189,6 +190,7 @@ impl Deliveries<'_> {
             aside: Arc::clone(&self.data.aside),
             unplaced: Unplaced::default(),
             contact: Arc::clone(contact),
+            noted: Noted::of(&self.data.pauses),
             retry_max: send.retry_max,
             is_expiring: false,
             fetches: Fetches::default(),

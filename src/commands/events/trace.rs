@@ -1,21 +1,24 @@
-//! `boxbridge trace`: the way of one event, from the running gateway's `/api/events/{id}`.
+//! `boxbridge trace`: the way of one event, from the running gateway's `/api/events/{id}`, or from the directory of one that is stopped.
 //!
 //! Promises: changes nothing. Exit code 0 if the event is there, 1 if it is not.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::stopped;
+use crate::admin::Complaint;
 use crate::admin::trace::{Trace, Traced, Way};
-use crate::commands::operator::{self, Whom, refuse};
-use crate::commands::{complain, say};
+use crate::commands::operator::{self, Client, Operator, Whom, refuse};
+use crate::commands::{self, complain, say};
+use crate::gateway::kept::harmless;
 use boxbridge_config::{Config, Problems};
 use boxbridge_event::EventId;
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit code: 0 the event is there, 1 it is not (or no longer: the replay window is queue.replay_window), 69 no gateway answers, 64 wrong settings.
+    after_help = "Exit code: 0 the event is there, 1 it is not (or no longer: the replay window is queue.replay_window), 69 the gateway does not answer, 64 wrong settings.
 A box gets the id in its answer, consumers in `id` (CloudEvents: before the dot).
 
 Examples:
@@ -35,15 +38,33 @@ pub struct Options {
 
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
     operator::run(async {
-        let gateway = match operator::running(&options.gateway, config).await {
-            Ok(gateway) => gateway,
-            Err(code) => return code,
-        };
-        match gateway.get(&format!("/api/events/{}", options.id)).await {
-            Ok(trace) => show(options, trace),
-            Err(complaint) => refuse(&complaint),
+        match traced(options, config).await {
+            Ok(answer) => show(options, answer),
+            Err(code) => code,
         }
     })
+}
+
+async fn traced(
+    options: &Options,
+    config: impl FnOnce() -> Result<Config, Problems>,
+) -> Result<Value, ExitCode> {
+    let traced = if options.gateway.url.is_some() {
+        let client = options.gateway.client(config);
+        asked(&client.map_err(|unknown| unknown.say())?, options.id).await
+    } else {
+        let config = config().map_err(|problems| commands::refuse(&problems))?;
+        match Operator::find(&config).await {
+            Ok(Operator::Running(client)) => asked(&client, options.id).await,
+            Ok(Operator::Stopped) => stopped::trace(&config, options.id).map(|trace| json!(trace)),
+            Err(complaint) => Err(complaint),
+        }
+    };
+    traced.map_err(|complaint| refuse(&complaint))
+}
+
+async fn asked(client: &Client, id: EventId) -> Result<Value, Complaint> {
+    client.get(&format!("/api/events/{id}")).await
 }
 
 fn show(options: &Options, answer: Value) -> ExitCode {
@@ -54,7 +75,7 @@ fn show(options: &Options, answer: Value) -> ExitCode {
 
     match serde_json::from_value::<Trace>(answer) {
         Ok(trace) => {
-            say(&told(&trace));
+            say(&harmless(told(&trace).as_bytes()));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -12,11 +12,10 @@ use crate::admin::Complaint;
 use crate::admin::kept::{KeptAside, check_drop};
 use crate::app::destinations::{self, picture_store};
 use crate::commands::kept::{self, STOPPED};
-use crate::commands::operator::{Client, Operator};
+use crate::commands::operator::{Client, Operator, encoded};
 use crate::commands::{complain, person_type, say};
-use crate::gateway::kept::{Aside, AsideFilter};
+use crate::gateway::kept::AsideFilter;
 use crate::queue::inspect;
-use crate::system::disk::Disk;
 use boxbridge_config::Config;
 use boxbridge_event::{EventId, PersonType};
 
@@ -164,9 +163,7 @@ impl Action {
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
-                let shown = client
-                    .get(&format!("/api/aside/{}", kept::encoded(id)))
-                    .await?;
+                let shown = client.get(&format!("/api/aside/{}", encoded(id))).await?;
                 print_one(&shown, *json);
                 Ok(ExitCode::SUCCESS)
             }
@@ -215,14 +212,11 @@ impl Action {
         }
 
         let _held = inspect::hold(&config.data_dir).map_err(kept::not_read)?;
-        let epoch = inspect::status(&config.data_dir).map(|found| found.epoch);
-        let epoch = epoch.unwrap_or_default();
-        let max_bytes = config.queue.aside_max_bytes;
-        let aside = Aside::open(&Disk::default(), &config.data_dir, &epoch, max_bytes);
+        let aside = kept::open_aside(config)?;
         let locations = picture_store::configured(config);
         let kept = KeptAside {
-            aside: &aside.map_err(kept::not_read)?,
-            previews: &destinations::previews(config, &locations, &epoch),
+            aside: &aside,
+            previews: &destinations::previews(config, &locations, aside.epoch()),
         };
         self.read_from(&kept).await
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::admin::kept::{KeptBodies, check_drop};
 use crate::admin::{Complaint, JobReport};
 use crate::commands::kept::{self, STOPPED, Things, number, text};
-use crate::commands::operator::{Client, Operator};
+use crate::commands::operator::{Client, Operator, encoded};
 use crate::commands::{complain, note, say};
 use crate::gateway::kept::{Quarantine, QuarantineFilter};
 use crate::queue::inspect;
@@ -153,7 +153,7 @@ impl Action {
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
-                let path = format!("/api/quarantine/{}", kept::encoded(id));
+                let path = format!("/api/quarantine/{}", encoded(id));
                 print_one(&client.get(&path).await?, *json);
                 Ok(ExitCode::SUCCESS)
             }

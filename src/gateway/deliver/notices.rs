@@ -1,8 +1,11 @@
-//! What operators are told of events that wait: in the log, and in the state of the contact.
+//! What operators and the next run are told of events that wait: in the log, in the state of the contact, in `pauses`.
 //!
 //! Promises: what waits is said once, with the other side's own words, and again when it flows.
 //! Deliberately never an event's content, nor more of it than its topic.
 
+use std::time::Instant;
+
+use super::pauses::Pause;
 use super::{Delivery, Records};
 use crate::send::Rejection;
 use crate::send::window::{Extent, News, TopicClass};
@@ -22,6 +25,49 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             .map(|(class, records)| suspected(class, records))
             .collect();
         self.contact.suspect(self.lane, suspects);
+        self.note_pauses();
+    }
+
+    /// Delivery begins: what was refused when the last run ended is tried with one event.
+    pub(super) fn begin(&mut self) {
+        self.backlog.begin();
+        self.noted.classes.clear();
+        let before = self.noted.pauses.of(&self.contact.destination, self.lane);
+
+        for Pause { class, why, since } in before {
+            self.noted.classes.push(class);
+            self.backlog.begin_refused(class, Instant::now());
+            self.contact.was_refused(self.lane, class, why, since);
+        }
+    }
+
+    /// Notes which person types are refused now, if these are others than before.
+    fn note_pauses(&mut self) {
+        let refused = self.backlog.window().refused_classes();
+        if refused.eq(self.noted.classes.iter().copied()) {
+            return;
+        }
+
+        self.noted.classes = self.backlog.window().refused_classes().collect();
+        let waits = self.contact.waits(self.lane).into_iter();
+        let refused = waits.filter(|waits| self.noted.classes.contains(&waits.class));
+        let pauses = refused.map(|waits| Pause {
+            class: waits.class,
+            why: waits.why,
+            since: waits.since,
+        });
+        self.replace_pauses(pauses.collect());
+    }
+
+    pub(super) fn forget_pauses(&self) {
+        if !self.noted.classes.is_empty() {
+            self.replace_pauses(Vec::new());
+        }
+    }
+
+    fn replace_pauses(&self, pauses: Vec<Pause>) {
+        let destination = &self.contact.destination;
+        self.noted.pauses.replace(destination, self.lane, pauses);
     }
 
     fn say(&self, news: News) {

@@ -138,6 +138,11 @@ impl Aside {
         file.map(|file| AsideHead::complete(&file)).transpose()
     }
 
+    /// Which log is open.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
     /// The same of a record of this log that this destination would not take.
     pub fn head_of(
         &self,

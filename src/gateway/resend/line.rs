@@ -12,8 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::gateway::kept::Aside;
+use crate::queue::Queue;
 use crate::system::written::Written;
-use boxbridge_event::{Outcome, PersonType, Record, Sequence};
+use boxbridge_event::{Outcome, PersonType, PictureVerdict, Record, Sequence};
 
 /// Far above every sequence of a log: in the window a record that is sent again stands behind all others of its device.
 const FIRST: u64 = 1 << 63;
@@ -32,6 +33,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub struct Line {
     pub destination: Arc<str>,
     aside: Arc<Aside>,
+    /// It learns which pictures the store has after all.
+    queue: Queue,
     /// Of a store that syncs in batches.
     written: Option<Arc<Written>>,
     state: Mutex<State>,
@@ -91,10 +94,16 @@ impl State {
 }
 
 impl Line {
-    pub fn new(destination: Arc<str>, aside: Arc<Aside>, written: Option<Arc<Written>>) -> Line {
+    pub fn new(
+        destination: Arc<str>,
+        aside: Arc<Aside>,
+        queue: Queue,
+        written: Option<Arc<Written>>,
+    ) -> Line {
         Line {
             destination,
             aside,
+            queue,
             written,
             state: Mutex::default(),
             offered: Notify::new(),
@@ -226,7 +235,12 @@ impl Line {
         offered.is_some_and(|offered| state.is_of_order(offered))
     }
 
-    pub(super) fn settle(self: &Arc<Line>, sequence: Sequence, outcome: Outcome) {
+    pub(super) fn settle(
+        self: &Arc<Line>,
+        sequence: Sequence,
+        verdict: PictureVerdict,
+        outcome: Outcome,
+    ) {
         let mut state = self.state.lock();
         let Some(offered) = state.out.remove(&sequence.0) else {
             return;
@@ -239,6 +253,9 @@ impl Line {
 
         state.refused += u64::from(state.is_of_order(&offered));
         drop(state);
+        if verdict != PictureVerdict::default() {
+            self.settle_pictures(&offered.record, verdict);
+        }
         self.ended.notify_waiters();
     }
 
@@ -264,6 +281,7 @@ impl Line {
     async fn taken(self: Arc<Line>, number: u64, offered: Offered) {
         let is_for_good = self.is_for_good().await;
         if is_for_good {
+            self.settle_pictures(&offered.record, PictureVerdict::default());
             self.remove_file_of(&offered.record).await;
         }
 
@@ -277,6 +295,14 @@ impl Line {
         drop(state);
         self.offered.notify_one();
         self.ended.notify_waiters();
+    }
+
+    /// From now on events say so.
+    fn settle_pictures(&self, record: &Record, verdict: PictureVerdict) {
+        if let Some(sequence) = record.sequence_in_log() {
+            self.queue
+                .settle_again(&self.destination, record.lane, sequence, verdict);
+        }
     }
 
     async fn remove_file_of(&self, record: &Record) {

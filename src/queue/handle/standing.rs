@@ -5,26 +5,8 @@
 use std::io;
 
 use super::Queue;
-use crate::queue::follow::{Onward, after, recent_after};
+use crate::queue::follow::{Onward, Standing, after, recent_after};
 use boxbridge_event::{Record, Sequence};
-
-/// One destination's relation to one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    pub destination: String,
-    pub state: RecordState,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordState {
-    /// The destination joined later, and does not get it.
-    NotIts,
-    Waiting,
-    /// It was delivered, set aside or given up; a destination that did nothing else has delivered it.
-    Answered {
-        always_delivered: bool,
-    },
-}
 
 impl Queue {
     /// With every destination, in the lane in which the record travels.
@@ -35,18 +17,9 @@ impl Queue {
 
         let standing = of_lane.map(|subscription| {
             let progress = subscription.progress();
-            let state = if sequence <= progress.joined.sequence {
-                RecordState::NotIts
-            } else if progress.is_answered(sequence, record.person_type) {
-                let tally = progress.answered();
-                let always_delivered = tally.total() == tally.delivered;
-                RecordState::Answered { always_delivered }
-            } else {
-                RecordState::Waiting
-            };
             Standing {
                 destination: subscription.destination.clone(),
-                state,
+                state: progress.state_of(sequence, record.person_type),
             }
         });
         standing.collect()

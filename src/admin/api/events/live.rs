@@ -20,7 +20,8 @@ use tokio::time::Instant;
 
 use super::{selection, unread};
 use crate::admin::answer::{Answer, Asked, Complaint, PRIVATE};
-use crate::admin::api::{Operator, Ready};
+use crate::admin::api::{Operator, Ready, preview};
+use crate::gateway::Preview;
 use crate::queue::{Record, Search, Selection};
 use boxbridge_event::{PersonType, Sequence};
 
@@ -49,9 +50,13 @@ impl Default for Watchers {
 pub struct Watched {
     person_type: Option<PersonType>,
     device: Option<String>,
+    destination: Option<String>,
 }
 
 pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Answer {
+    if let Some(name) = &watched.destination {
+        preview(&operator, name)?;
+    }
     let Ok(room) = Arc::clone(&operator.watchers.0).try_acquire_owned() else {
         let message = format!("{WATCHERS_MAX} look on already, and no more can");
         return Err(Complaint::not_now("too_many_watchers", message));
@@ -62,6 +67,7 @@ pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Ans
     let watcher = Watcher {
         operator,
         selection: selection(watched.person_type, watched.device),
+        destination: watched.destination,
         sender,
         said: Instant::now(),
         _room: room,
@@ -75,6 +81,8 @@ pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Ans
 struct Watcher {
     operator: Arc<Operator>,
     selection: Selection,
+    /// For whom its messages are to be seen.
+    destination: Option<String>,
     sender: mpsc::Sender<Bytes>,
     /// When the last word went out.
     said: Instant,
@@ -101,6 +109,10 @@ impl Watcher {
     /// The last events that there are, and up to where.
     async fn first(&mut self) -> Option<Sequence> {
         let newest = self.operator.queue.newest();
+        if self.destination.is_some() {
+            // What came before has left, and would leave now as something else: late.
+            return Some(newest);
+        }
         let search = Search {
             selection: self.selection.clone(),
             before: Some(Sequence(newest.0 + 1)),
@@ -109,7 +121,7 @@ impl Watcher {
         match self.operator.queue.search(search).await {
             Ok(page) => {
                 for record in page.found.iter().rev() {
-                    self.show(record).await.ok()?;
+                    self.show(record, None).await.ok()?;
                 }
                 Some(newest)
             }
@@ -139,9 +151,12 @@ impl Watcher {
                 return Err(Gone);
             }
         };
+        // By the routes that hold now.
+        let name = self.destination.as_deref();
+        let towards = name.and_then(|name| preview(&self.operator, name).ok());
         for record in &onward.records {
             if self.is_wanted(record) {
-                self.show(record).await?;
+                self.show(record, towards.as_ref()).await?;
             }
         }
         Ok(Some(onward.through).filter(|through| *through > place))
@@ -153,8 +168,8 @@ impl Watcher {
             && self.selection.means(&record.event)
     }
 
-    async fn show(&mut self, record: &Record) -> Result<(), Gone> {
-        let Some(document) = self.operator.documents.of(record) else {
+    async fn show(&mut self, record: &Record, towards: Option<&Preview>) -> Result<(), Gone> {
+        let Some(document) = self.document(record, towards) else {
             return Ok(());
         };
         let text = format!(
@@ -162,6 +177,17 @@ impl Watcher {
             record.sequence.0
         );
         self.say(text).await
+    }
+
+    /// The event, beside its message where that is asked for; `None` where there is none.
+    fn document(&self, record: &Record, towards: Option<&Preview>) -> Option<String> {
+        let documents = &self.operator.documents;
+        let event = documents.of(record)?;
+        let Some(towards) = towards else {
+            return Some(event.to_string());
+        };
+        let message = documents.message(record, towards)?;
+        Some(json!({"message": message, "event": event}).to_string())
     }
 
     async fn keep_alive(&mut self) -> Result<(), Gone> {

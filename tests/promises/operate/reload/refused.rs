@@ -32,6 +32,17 @@ fn a_file_with_a_mistake_is_refused_whole_and_the_mistake_is_named() {
     gateway.take("/RealTimeEvent", &event("1", json!(1), "gate"));
     assert!(!gateway.log().contains("\"level\":\"DEBUG\""));
 
+    // Who asks is answered, each time.
+    let said = || {
+        let log = gateway.log();
+        log.lines()
+            .filter(|line| line.contains("SIGHUP") && line.contains("queue.on_full"))
+            .count()
+    };
+    let before = said();
+    gateway.signal("HUP");
+    wait_until("it is said again", || said() > before);
+
     // A file that is gone is a mistake, too.
     std::fs::remove_file(file.path()).unwrap();
     gateway.signal("HUP");

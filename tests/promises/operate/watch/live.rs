@@ -45,6 +45,8 @@ fn an_hour_in_a_moment(gateway: &Gateway) {
     }
     gateway.take("/RealTimeEvent", &with_picture("i", json!(1), "gate"));
     gateway.take("/HistoryEvent", &event("of yesterday", json!(1), "door"));
+    // The inventory names it.
+    gateway.take("/RealTimeEvent", &event("east", json!(1), "192.168.1.243"));
     gateway.wait_delivered();
 }
 

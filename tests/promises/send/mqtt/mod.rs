@@ -6,6 +6,7 @@ mod delivery;
 mod doors;
 mod hanging_up;
 mod refusing;
+mod restarts;
 mod status;
 
 use std::net::SocketAddr;
