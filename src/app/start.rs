@@ -23,6 +23,7 @@ use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
 use crate::gateway::{Counter, Documents, Gateway, Resend, Resubmit, Workers};
 use crate::ingest::{Listener, Service};
+use crate::links::album::Album;
 use crate::metrics;
 use crate::normalize;
 use crate::queue::Queue;
@@ -99,6 +100,7 @@ impl Start {
         let maker = self.maker(&data, running);
         let made = maker.all(config)?;
         let threads = LaneThreads::start().context("cannot start threads")?;
+        let album = album(&made, &queue)?;
 
         // From here on nothing fails.
         let destinations = self.deliver(made, &locations, &data, threads, running);
@@ -127,7 +129,8 @@ impl Start {
         };
         let reload = Reload::new(Arc::clone(config), parts);
         self.watch_settings(&reload, &running.admin);
-        admin.opened(self.operator(&data, documents, &reload, (resend, resubmit)));
+        let showing = (documents, album);
+        admin.opened(self.operator(&data, showing, &reload, (resend, resubmit)));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -168,7 +171,7 @@ impl Start {
     fn operator(
         &self,
         data: &DataDir,
-        documents: Documents,
+        (documents, album): (Documents, Arc<Album>),
         reload: &Arc<Reload>,
         (resend, resubmit): (Resend, Resubmit),
     ) -> Operator {
@@ -185,6 +188,7 @@ impl Start {
             audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
             timetable: Arc::clone(&data.timetable),
             documents,
+            album,
             watchers: Watchers::default(),
             reload: Arc::clone(reload),
         }
@@ -317,6 +321,14 @@ impl Start {
             running,
         }
     }
+}
+
+/// The pictures of the queue, and of the store that references mean.
+fn album(made: &[Made<'_>], queue: &Queue) -> anyhow::Result<Arc<Album>> {
+    let is_referenced = |made: &&Made<'_>| &*made.settings.name == boxbridge_config::STORE;
+    let store = made.iter().find(is_referenced).and_then(Made::store);
+    let store = store.context("there is no store that references mean")?;
+    Ok(Arc::new(Album::new(queue.clone(), store)))
 }
 
 /// Names and faces are not for every user of the machine, no matter what makes the file and what the service's umask is.
