@@ -103,7 +103,7 @@ impl Start {
         let album = album(&made, &queue)?;
 
         // From here on nothing fails.
-        let destinations = self.deliver(made, &locations, &data, threads, running);
+        let destinations = self.deliver(made, &locations, &data, (threads, &album), running);
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
@@ -200,7 +200,7 @@ impl Start {
         made: Vec<Made<'_>>,
         locations: &PictureLocations,
         data: &DataDir,
-        threads: LaneThreads,
+        (threads, album): (LaneThreads, &Arc<Album>),
         running: &mut Running,
     ) -> Vec<Delivered> {
         running.stores = made.iter().filter_map(Made::store).collect();
@@ -213,6 +213,7 @@ impl Start {
         let common = Common {
             threads: running.threads.insert(threads),
             events: Arc::default(),
+            album: Arc::clone(album),
         };
 
         let destinations: Vec<_> = made

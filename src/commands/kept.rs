@@ -7,13 +7,13 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 
-use super::operator::{self, Client, Operator, encoded};
+use super::operator::{self, Client, Operator, Whom, encoded};
 use super::{complain, note, say};
 use crate::admin::{Complaint, JobReport, JobState};
 use crate::gateway::kept::{Aside, harmless};
 use crate::queue::inspect;
 use crate::system::disk::Disk;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::Size;
 
 pub mod aside;
@@ -26,17 +26,19 @@ pub const STOPPED: &str =
 /// Entries of one request.
 const PAGE: usize = 1_000;
 
-/// Runs a command on the gateway of the settings, running or stopped.
+/// Runs a command on the gateway that is meant, running or stopped.
 pub fn on_gateway(
-    config: &Config,
+    whom: &Whom,
+    config: impl FnOnce() -> Result<Config, Problems>,
     command: impl AsyncFnOnce(Operator) -> Result<ExitCode, Complaint>,
 ) -> ExitCode {
     operator::run(async {
-        let done = match Operator::find(config).await {
-            Ok(found) => command(found).await,
-            Err(complaint) => Err(complaint),
-        };
-        done.unwrap_or_else(|complaint| operator::refuse(&complaint))
+        match Operator::of(whom, config).await {
+            Ok(found) => command(found)
+                .await
+                .unwrap_or_else(|complaint| operator::refuse(&complaint)),
+            Err(code) => code,
+        }
     })
 }
 
@@ -125,6 +127,7 @@ impl Things {
         listed: &Value,
         filter: &Value,
         is_json: bool,
+        head: &str,
         say_line: impl Fn(&Value),
     ) -> ExitCode {
         let entries = listed.get(self.list).and_then(Value::as_array);
@@ -132,6 +135,9 @@ impl Things {
         if is_json {
             say_json(listed);
         } else {
+            if !entries.is_empty() {
+                note(head);
+            }
             entries.iter().for_each(say_line);
             self.say_foot(listed, entries.len());
         }

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Render;
 use crate::gateway::kept::Aside;
+use crate::links::album::Album;
 use crate::queue::Verdicts;
 use crate::send::contact::Contact;
 use crate::send::window::{Blame, Limits, Now};
@@ -63,6 +64,8 @@ pub struct Delivery<D, R, S> {
     pub noted: Noted,
     /// The longest pause between two attempts to connect.
     pub retry_max: Duration,
+    /// Where pictures are that the records' source has lost; `None` for a store.
+    pub album: Option<Arc<Album>>,
     /// Pictures on their way.
     pub fetches: Fetches,
     /// A rule of the config ended the last one; said once.

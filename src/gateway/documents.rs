@@ -3,6 +3,7 @@
 //! Promises: rendered by the code that renders what leaves, in our own shape, whatever the routes say, or as a destination's message. Deliberately sends nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -30,10 +31,25 @@ impl Documents {
         RawValue::from_string(text).ok()
     }
 
-    /// The message in which a destination gets it, without the bytes of inline pictures; `None` where it gets nothing.
-    pub fn message(&self, record: &Record, preview: &Preview) -> Option<Value> {
+    /// The message in which a destination got it at a moment, by the routes of now and without the bytes of inline pictures; `None` where it got
+    /// nothing. `was_aside` where an operator had it sent again.
+    pub fn message_at(
+        &self,
+        record: &Record,
+        preview: &Preview,
+        at: Timestamp,
+        was_aside: bool,
+    ) -> Option<Value> {
         let event: Event = serde_json::from_slice(&record.event).ok()?;
-        preview.of(&event, &self.sending(record))
+        let now = self.sending(record);
+        let since = u64::try_from(now.now.since(at)).unwrap_or(0);
+        let then = Sending {
+            now: at,
+            age: now.age.saturating_sub(Duration::from_millis(since)),
+            replay: was_aside.then_some("aside"),
+            ..now
+        };
+        preview.of(&event, &then)
     }
 
     fn sending(&self, record: &Record) -> Sending<'static> {

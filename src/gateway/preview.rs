@@ -1,7 +1,7 @@
 //! An event as its message leaves for one destination, to look at.
 //!
 //! Promises: rendered by the code that renders what leaves, so it is what consumers would get; pictures are shown by their size. Deliberately sends
-//! nothing, and asks no store: what that has settled may be shown as pending.
+//! nothing, and asks no store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,8 @@ pub struct Preview {
 
 impl Preview {
     /// What would leave of a set-aside record; `None` where nothing would. `replay` is the name that it would bear.
-    pub fn of_kept(&self, kept: &KeptRecord, replay: &str) -> Option<Value> {
+    /// `pictures` is what the store has settled.
+    pub fn of_kept(&self, kept: &KeptRecord, replay: &str, pictures: PicturesNow) -> Option<Value> {
         let event: Event = serde_json::from_slice(&kept.event).ok()?;
         let sending = Sending {
             sequence: Sequence(kept.head.sequence),
@@ -31,7 +32,7 @@ impl Preview {
             now: Timestamp::now(),
             age: Duration::ZERO,
             replay: Some(replay),
-            pictures: PicturesNow::Pending,
+            pictures,
             inline: &[],
         };
         self.of(&event, &sending)

@@ -220,6 +220,7 @@ async fn look<T: Send + 'static>(
         work(KeptAside {
             aside: &operator.aside,
             previews: &previews,
+            verdicts: Some(operator.documents.verdicts.clone()),
         })
     };
     off_the_runtime(look).await

@@ -39,7 +39,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .summary("Events as they come, the last 100 first, as server-sent events: `event`, and before the end `dropped` with the reason")
             .parameter("person_type", "only this one", person_type)
             .parameter("device", "only of the device with this id", json!({"type": "string"}))
-            .parameter("destination", "what leaves for this one: of each event {message, event}, and none of those that came before", json!({"type": "string"}))
+            .parameter("destination", "what leaves for this one from now on, once it has it: of each event {message, event}", json!({"type": "string"}))
             .gives_other("text/event-stream", json!({"type": "string"}))
             .complains(400, "bad_query")
             .complains(404, "unknown_destination")

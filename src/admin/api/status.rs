@@ -31,7 +31,15 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn status(State(api): State<Shared>) -> Answer {
-    ok(&api.health.snapshot())
+    let mut snapshot = api.health.snapshot();
+    if let Some(operator) = api.operator.get() {
+        let kept = operator.aside.by_lane();
+        for lane in &mut snapshot.lanes {
+            let name = (lane.destination.clone(), lane.lane.clone());
+            lane.aside = Some(kept.get(&name).copied().unwrap_or(0));
+        }
+    }
+    ok(&snapshot)
 }
 
 async fn document() -> Answer {

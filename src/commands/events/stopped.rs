@@ -98,6 +98,8 @@ fn way(aside: &Aside, record: &RecordSummary, standing: Standing) -> Way {
         destination: destination.clone(),
         state,
         at,
+        topic: None,
+        late: None,
         why: why.map(str::to_owned),
     };
 

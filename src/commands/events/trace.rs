@@ -11,7 +11,7 @@ use super::stopped;
 use crate::admin::Complaint;
 use crate::admin::trace::{Trace, Traced, Way};
 use crate::commands::operator::{self, Client, Operator, Whom, refuse};
-use crate::commands::{self, complain, say};
+use crate::commands::{complain, say};
 use crate::gateway::kept::harmless;
 use boxbridge_config::{Config, Problems};
 use boxbridge_event::EventId;
@@ -27,13 +27,19 @@ Examples:
 )]
 pub struct Options {
     /// The event's id
-    #[arg(value_name = "EVENT_ID")]
+    #[arg(value_name = "EVENT_ID", value_parser = event_id)]
     id: EventId,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     gateway: Whom,
+}
+
+fn event_id(text: &str) -> Result<EventId, String> {
+    text.parse().map_err(|error| {
+        format!("{error}; `boxbridge aside list` and `boxbridge queue inspect` show ids of events")
+    })
 }
 
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
@@ -49,16 +55,9 @@ async fn traced(
     options: &Options,
     config: impl FnOnce() -> Result<Config, Problems>,
 ) -> Result<Value, ExitCode> {
-    let traced = if options.gateway.url.is_some() {
-        let client = options.gateway.client(config);
-        asked(&client.map_err(|unknown| unknown.say())?, options.id).await
-    } else {
-        let config = config().map_err(|problems| commands::refuse(&problems))?;
-        match Operator::find(&config).await {
-            Ok(Operator::Running(client)) => asked(&client, options.id).await,
-            Ok(Operator::Stopped) => stopped::trace(&config, options.id).map(|trace| json!(trace)),
-            Err(complaint) => Err(complaint),
-        }
+    let traced = match Operator::of(&options.gateway, config).await? {
+        Operator::Running(client) => asked(&client, options.id).await,
+        Operator::Stopped(config) => stopped::trace(&config, options.id).map(|trace| json!(trace)),
     };
     traced.map_err(|complaint| refuse(&complaint))
 }
@@ -110,13 +109,20 @@ fn of_record(id: EventId, record: &Traced) -> String {
 }
 
 fn of_way(way: &Way) -> String {
-    let at = way.at.map(|at| format!(" {}", at.for_people()));
-    let why = way.why.as_ref().map(|why| format!(": {why}"));
-    let (at, why) = (at.unwrap_or_default(), why.unwrap_or_default());
-    line(
-        &way.destination,
-        &format!("{}{at}{why}", way.state.for_people()),
-    )
+    let mut text = way.state.for_people().to_owned();
+    if let Some(at) = way.at {
+        text += &format!(" {}", at.for_people());
+    }
+    if way.late == Some(true) {
+        text += " late";
+    }
+    if let Some(topic) = &way.topic {
+        text += &format!(" to {topic}");
+    }
+    if let Some(why) = &way.why {
+        text += &format!(": {why}");
+    }
+    line(&way.destination, &text)
 }
 
 fn line(name: &str, text: &str) -> String {

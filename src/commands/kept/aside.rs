@@ -12,11 +12,11 @@ use crate::admin::Complaint;
 use crate::admin::kept::{KeptAside, check_drop};
 use crate::app::destinations::{self, picture_store};
 use crate::commands::kept::{self, STOPPED};
-use crate::commands::operator::{Client, Operator, encoded};
+use crate::commands::operator::{Client, Operator, Whom, encoded};
 use crate::commands::{complain, person_type, say};
 use crate::gateway::kept::AsideFilter;
 use crate::queue::inspect;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::{EventId, PersonType};
 
 mod print;
@@ -33,6 +33,8 @@ use print::{EVENTS, print_dropped, print_list, print_matching, print_one, print_
 pub struct Options {
     #[command(subcommand)]
     action: Action,
+    #[command(flatten)]
+    gateway: Whom,
 }
 
 #[derive(Subcommand)]
@@ -137,10 +139,10 @@ impl Filter {
     }
 }
 
-pub fn run(options: &Options, config: &Config) -> ExitCode {
-    kept::on_gateway(config, async |found| match found {
+pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
+    kept::on_gateway(&options.gateway, config, async |found| match found {
         Operator::Running(client) => options.action.ask(&client).await,
-        Operator::Stopped => options.action.read(config).await,
+        Operator::Stopped(config) => options.action.read(&config).await,
     })
 }
 
@@ -217,6 +219,7 @@ impl Action {
         let kept = KeptAside {
             aside: &aside,
             previews: &destinations::previews(config, &locations, aside.epoch()),
+            verdicts: None,
         };
         self.read_from(&kept).await
     }

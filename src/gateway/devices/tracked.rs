@@ -120,7 +120,8 @@ impl Tracked {
 
     /// Nothing came for too long, and we listened all that time.
     fn is_overdue(&self, now: &AsOf) -> bool {
-        let heard = self.heard_ms.unwrap_or(i64::MIN).max(now.listening_ms);
+        // One that an inventory named just now is missed no sooner than any other.
+        let heard = self.heard_ms.unwrap_or(self.came_ms).max(now.listening_ms);
         now.silent_after_ms()
             .is_some_and(|silent_after| now.ms - heard >= silent_after)
     }
@@ -191,6 +192,14 @@ mod tests {
             door: None,
             expected,
         })
+    }
+
+    #[test]
+    fn a_device_that_an_inventory_names_is_missed_no_sooner_than_any_other() {
+        let mut device = Tracked::new(&at(100));
+        device.listed = listed(true);
+        assert_eq!(state_after(&mut device, at(109)), DeviceState::Offline);
+        assert_eq!(state_after(&mut device, at(110)), DeviceState::Silent);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::gateway::Column;
 use crate::gateway::kept::Aside;
 use crate::queue::Queue;
 use crate::system::written::Written;
@@ -35,6 +36,8 @@ pub struct Line {
     aside: Arc<Aside>,
     /// It learns which pictures the store has after all.
     queue: Queue,
+    /// It learns what was delivered after all.
+    answers: Arc<Column>,
     /// Of a store that syncs in batches.
     written: Option<Arc<Written>>,
     state: Mutex<State>,
@@ -98,12 +101,14 @@ impl Line {
         destination: Arc<str>,
         aside: Arc<Aside>,
         queue: Queue,
+        answers: Arc<Column>,
         written: Option<Arc<Written>>,
     ) -> Line {
         Line {
             destination,
             aside,
             queue,
+            answers,
             written,
             state: Mutex::default(),
             offered: Notify::new(),
@@ -282,6 +287,9 @@ impl Line {
         let is_for_good = self.is_for_good().await;
         if is_for_good {
             self.settle_pictures(&offered.record, PictureVerdict::default());
+            if let Some(sequence) = offered.record.sequence_in_log() {
+                self.answers.sent_again(sequence);
+            }
             self.remove_file_of(&offered.record).await;
         }
 

@@ -5,7 +5,7 @@
 use std::io;
 
 use super::Queue;
-use crate::queue::follow::{Onward, Standing, after, recent_after};
+use crate::queue::follow::{Onward, RecordState, Standing, after, recent_after};
 use boxbridge_event::{Record, Sequence};
 
 impl Queue {
@@ -23,6 +23,13 @@ impl Queue {
             }
         });
         standing.collect()
+    }
+
+    /// With one destination; `None` where none has this name.
+    pub fn standing_with(&self, destination: &str, record: &Record) -> Option<RecordState> {
+        let subscription = self.open.subscriptions.of(destination, record.lane)?;
+        let progress = subscription.progress();
+        Some(progress.state_of(record.sequence.0, record.person_type))
     }
 
     /// The next records after a place, in order; none where there is nothing yet. An error where the disk does not answer now.

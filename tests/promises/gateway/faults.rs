@@ -136,6 +136,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         contact: Arc::clone(&contact),
         retry_max: config.send.retry_max,
         is_expiring: false,
+        album: None,
         fetches: Fetches::default(),
         unplaced: Unplaced::default(),
         noted: Noted::of(&Arc::new(Pauses::open(&Disk::default(), folder.path()))),

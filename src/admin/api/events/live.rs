@@ -21,9 +21,12 @@ use tokio::time::Instant;
 use super::{selection, unread};
 use crate::admin::answer::{Answer, Asked, Complaint, PRIVATE};
 use crate::admin::api::{Operator, Ready, preview};
-use crate::gateway::Preview;
 use crate::queue::{Record, Search, Selection};
 use boxbridge_event::{PersonType, Sequence};
+
+mod leaving;
+
+use leaving::Leaving;
 
 /// Consoles and taps of a few operators; each may hold some events of the largest size.
 const WATCHERS_MAX: usize = 8;
@@ -67,7 +70,7 @@ pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Ans
     let watcher = Watcher {
         operator,
         selection: selection(watched.person_type, watched.device),
-        destination: watched.destination,
+        leaving: watched.destination.map(Leaving::of),
         sender,
         said: Instant::now(),
         _room: room,
@@ -81,8 +84,8 @@ pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Ans
 struct Watcher {
     operator: Arc<Operator>,
     selection: Selection,
-    /// For whom its messages are to be seen.
-    destination: Option<String>,
+    /// Where what leaves for one destination is to be seen.
+    leaving: Option<Leaving>,
     sender: mpsc::Sender<Bytes>,
     /// When the last word went out.
     said: Instant,
@@ -98,6 +101,9 @@ impl Watcher {
             return;
         };
         while !self.sender.is_closed() {
+            if self.show_left().await.is_err() {
+                return;
+            }
             match self.next(place).await {
                 Ok(Some(through)) => place = through,
                 Ok(None) => tokio::time::sleep(LOOK).await,
@@ -109,8 +115,8 @@ impl Watcher {
     /// The last events that there are, and up to where.
     async fn first(&mut self) -> Option<Sequence> {
         let newest = self.operator.queue.newest();
-        if self.destination.is_some() {
-            // What came before has left, and would leave now as something else: late.
+        if self.leaving.is_some() {
+            // What came before has left.
             return Some(newest);
         }
         let search = Search {
@@ -121,7 +127,7 @@ impl Watcher {
         match self.operator.queue.search(search).await {
             Ok(page) => {
                 for record in page.found.iter().rev() {
-                    self.show(record, None).await.ok()?;
+                    self.show(record).await.ok()?;
                 }
                 Some(newest)
             }
@@ -151,12 +157,9 @@ impl Watcher {
                 return Err(Gone);
             }
         };
-        // By the routes that hold now.
-        let name = self.destination.as_deref();
-        let towards = name.and_then(|name| preview(&self.operator, name).ok());
         for record in &onward.records {
             if self.is_wanted(record) {
-                self.show(record, towards.as_ref()).await?;
+                self.take(record).await?;
             }
         }
         Ok(Some(onward.through).filter(|through| *through > place))
@@ -168,26 +171,37 @@ impl Watcher {
             && self.selection.means(&record.event)
     }
 
-    async fn show(&mut self, record: &Record, towards: Option<&Preview>) -> Result<(), Gone> {
-        let Some(document) = self.document(record, towards) else {
-            return Ok(());
-        };
-        let text = format!(
-            "event: event\nid: {}\ndata: {document}\n\n",
-            record.sequence.0
-        );
-        self.say(text).await
+    async fn take(&mut self, record: &Record) -> Result<(), Gone> {
+        match self.leaving.as_mut().map(|leaving| leaving.came(record)) {
+            None => self.show(record).await,
+            Some(Ok(())) => Ok(()),
+            Some(Err(why)) => {
+                self.drop_with(&why).await;
+                Err(Gone)
+            }
+        }
     }
 
-    /// The event, beside its message where that is asked for; `None` where there is none.
-    fn document(&self, record: &Record, towards: Option<&Preview>) -> Option<String> {
-        let documents = &self.operator.documents;
-        let event = documents.of(record)?;
-        let Some(towards) = towards else {
-            return Some(event.to_string());
-        };
-        let message = documents.message(record, towards)?;
-        Some(json!({"message": message, "event": event}).to_string())
+    async fn show(&mut self, record: &Record) -> Result<(), Gone> {
+        match self.operator.documents.of(record) {
+            Some(event) => self.say_event(record.sequence.0, event.get()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What has left since the last look.
+    async fn show_left(&mut self) -> Result<(), Gone> {
+        let operator = Arc::clone(&self.operator);
+        let left = self.leaving.as_mut().map(|leaving| leaving.left(&operator));
+        for text in left.into_iter().flatten() {
+            self.say_event(0, &text).await?;
+        }
+        Ok(())
+    }
+
+    async fn say_event(&mut self, sequence: u64, data: &str) -> Result<(), Gone> {
+        self.say(format!("event: event\nid: {sequence}\ndata: {data}\n\n"))
+            .await
     }
 
     async fn keep_alive(&mut self) -> Result<(), Gone> {

@@ -130,6 +130,7 @@ impl Rig {
                 "mqtt".into(),
                 Arc::clone(&aside),
                 queue.clone(),
+                Arc::default(),
                 None,
             )),
             aside,
@@ -189,6 +190,7 @@ impl Rig {
                 self.directory.path(),
             ))),
             retry_max: settings.retry_max,
+            album: None,
             fetches: Fetches::default(),
             is_expiring: false,
         };

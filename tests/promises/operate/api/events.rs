@@ -181,6 +181,7 @@ fn told_by_the_command(gateway: &Gateway, delivered: &str, waiting: &str) {
         "vip of gate, realtime feed, urgent lane",
         "accepted    20",
         "mqtt        delivered 20",
+        " UTC to boxbridge/default/events/vip/gate",
         "store       delivered 20",
     ];
     assert!(

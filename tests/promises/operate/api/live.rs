@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::{gateway, local};
 use crate::parts::child::PATIENCE;
 use crate::parts::gateway::{Gateway, event};
+use crate::parts::kafka::Broker;
+use crate::parts::mosquitto::Mosquitto;
 use crate::parts::site::{base64, jpeg, wait_until};
 
 fn post(gateway: &Gateway, identity: &str, person_type: u64, device: &str) {
@@ -161,7 +163,17 @@ fn tap_shows_a_line_for_each_event_and_ends_with_a_word_of_its_own() {
 
 #[test]
 fn tap_shows_what_leaves_for_one_destination_as_its_message() {
-    let gateway = gateway(&[("SEND__KAFKA__BROKERS", "127.0.0.1:9")]);
+    let (mosquitto, kafka) = (Mosquitto::start(), Broker::shared());
+    let gateway = Gateway::start(&[
+        (
+            "SEND__MQTT__URL",
+            &format!("mqtt://{}", mosquitto.address()),
+        ),
+        ("SEND__KAFKA__BROKERS", &kafka.address()),
+        ("ROUTE__DEFAULT__KAFKA_TOPIC", "tap.{person_type}"),
+        // Nothing becomes late on a slow machine.
+        ("ROUTE__VIP__LIVE_FOR", "1h"),
+    ]);
     post(&gateway, "before", 5, "gate");
     let mut to_mqtt = Tap::start(&gateway, &["--destination", "mqtt", "--person-type", "vip"]);
     let mut to_kafka = Tap::start(&gateway, &["--destination", "kafka", "--json"]);
@@ -192,7 +204,7 @@ fn tap_shows_what_leaves_for_one_destination_as_its_message() {
 
     let message: Value = serde_json::from_str(&message).unwrap();
     let named = ["topic", "key"].map(|name| message[name].as_str().unwrap());
-    assert_eq!(named, ["boxbridge.events.vip", "default/gate"]);
+    assert_eq!(named, ["tap.vip", "default/gate"]);
     let identity = message["payload"]["identity"]["id"].as_str().unwrap();
     assert!(identity.starts_with("now-"), "{identity}");
     assert_eq!(message["attributes"]["persontype"], "vip");

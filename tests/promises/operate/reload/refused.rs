@@ -124,3 +124,28 @@ fn environment_and_flags_stay_as_they_were_at_the_start() {
         "{log}"
     );
 }
+
+#[test]
+fn a_gateway_that_goes_on_by_the_settings_before_can_be_asked_while_they_are_wrong() {
+    let file = File::new("");
+    let gateway = file.gateway(&[NOWHERE]);
+    gateway.take("/RealTimeEvent", &event("1", json!(1), "gate"));
+    file.write("nonsense [\n");
+
+    let url = format!("http://{}", gateway.admin);
+    for (command, expected) in [
+        (&["status"][..], 0),
+        (&["devices"], 0),
+        (&["aside", "list"], 1),
+        (&["quarantine", "list"], 1),
+        (&["queue", "replays"], 0),
+    ] {
+        let (said, code) = gateway.run(command);
+        assert!(
+            code == Some(64) && said.contains("--url"),
+            "{command:?}: {said}"
+        );
+        let (said, code) = gateway.run(&[command, &["--url", &url]].concat());
+        assert_eq!(code, Some(expected), "{command:?}: {said}");
+    }
+}
