@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event, said};
 use crate::parts::mosquitto::{Mosquitto, Settings};
-use crate::parts::site::wait_until;
+use crate::parts::site::{base64, jpeg, wait_until};
 
 /// Programs that are not ours, need another machine or more rights than a test has.
 const NOT_HERE: [&str; 8] = [
@@ -87,6 +87,7 @@ impl Site {
         self.numbers += 1;
         let mut event = event(&self.numbers.to_string(), json!(2), device);
         event["comment"] = json!("x".repeat(bytes));
+        event["ext_data"]["spot_pic"] = base64(&jpeg(self.numbers, 1_000));
         self.gateway.take("/RealTimeEvent", &event);
     }
 
