@@ -10,7 +10,7 @@ use crate::admin::trace::{Way, WayState};
 use crate::gateway::{Ending, Preview};
 use crate::queue::{Record, RecordState, Standing};
 use boxbridge_config::KindName;
-use boxbridge_event::Timestamp;
+use boxbridge_event::{Event, Timestamp};
 
 pub fn ways(operator: &Operator, record: &Record) -> Vec<Way> {
     let mut standings = operator.queue.standing(record);
@@ -41,10 +41,9 @@ fn with_topic(operator: &Operator, record: &Record, way: Way, preview: Option<&P
     };
 
     let topic = message.get("topic").and_then(Value::as_str);
-    let until = message
-        .pointer("/payload/act_before")
-        .and_then(Value::as_str);
-    let until = until.and_then(|text| text.parse::<Timestamp>().ok());
+    let event: Option<Event> = serde_json::from_slice(&record.event).ok();
+    let replay = was_aside.then_some("aside");
+    let until = event.and_then(|event| preview.router.act_before(&event, replay));
     let is_late = until.is_none_or(|until| until < at);
     Way {
         topic: topic.map(str::to_owned),
