@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::cgroup::Cgroup;
 use super::child::{Child, PATIENCE, free_port};
+pub use super::site::files;
 
 /// What the environment of a gateway says; names without the prefix.
 pub type Settings<'a> = &'a [(&'a str, &'a str)];
