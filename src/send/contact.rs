@@ -19,6 +19,9 @@ mod outage;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod waits;
+
+pub use waits::Waits;
 
 pub use refusals::Waits;
 
@@ -38,7 +41,11 @@ pub struct Contact {
     wake: ByLane<Notify>,
     /// There is something in a lane's `to_resume`.
     resume: ByLane<Notify>,
+    /// What the destination has seen that will refuse records.
+    trouble: Mutex<Option<Box<Trouble>>>,
 }
+
+type Trouble = dyn Fn() -> Option<String> + Send + Sync;
 
 type Lanes = ByLane<State>;
 
@@ -62,9 +69,10 @@ struct State {
 pub enum Condition {
     Connecting,
     Up,
-    /// And why; the attempts since.
+    /// And why; since when, and the attempts since.
     Down {
         error: String,
+        since: Timestamp,
         attempts: u32,
     },
 }
@@ -90,7 +98,13 @@ impl Contact {
             lanes: Mutex::new(ByLane::new(state)),
             wake: ByLane::default(),
             resume: ByLane::default(),
+            trouble: Mutex::default(),
         }
+    }
+
+    /// Whom to ask for trouble that lies ahead.
+    pub fn asks(&self, trouble: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        *self.trouble.lock() = Some(Box::new(trouble));
     }
 
     /// There is a connection. After a failure it is up only once it is proven: by an answer, or by [`PROVEN`].
@@ -127,8 +141,11 @@ impl Contact {
         state.has_connected = false;
 
         match before {
+            // Other settings may have brought it back.
+            Condition::Connecting if state.outage.ended() => {
+                tracing::info!(destination.name = &*self.destination, %lane, "destination is back");
+            }
             Condition::Connecting => {
-                let _ = state.outage.ended();
                 tracing::info!(destination.name = &*self.destination, %lane, "connected");
             }
             Condition::Down { attempts, .. } if state.outage.ended() => {
@@ -156,7 +173,15 @@ impl Contact {
             None => {}
         }
 
-        state.condition = Condition::Down { error, attempts };
+        let since = match state.condition {
+            Condition::Down { since, .. } => since,
+            Condition::Connecting | Condition::Up => Timestamp::now(),
+        };
+        state.condition = Condition::Down {
+            error,
+            since,
+            attempts,
+        };
         self.count(&lanes);
     }
 
@@ -218,8 +243,11 @@ impl Contact {
                 .map(|trouble| format!("{destination} {lane}: {trouble}"))
                 .collect()
         };
+        let ahead = self.trouble.lock().as_ref().and_then(|trouble| trouble());
+        let ahead = ahead.map(|trouble| format!("{destination}: {}", self.of_its_own(trouble)));
         self.down_sentence(&lanes)
             .into_iter()
+            .chain(ahead)
             .chain(lanes.iter().flat_map(of_lane))
             .collect()
     }
@@ -266,6 +294,6 @@ fn why_down(state: &State) -> Option<String> {
     match &state.condition {
         Condition::Up => None,
         Condition::Connecting => Some("connecting".to_owned()),
-        Condition::Down { error, .. } => Some(error.clone()),
+        Condition::Down { error, since, .. } => Some(format!("{error}, since {since}")),
     }
 }

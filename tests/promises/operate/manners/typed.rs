@@ -159,6 +159,7 @@ impl Site {
             ("--destination NAME", "--destination mqtt"),
             ("forget kafka", "forget mqtt"),
             ("forget NAME", "forget mqtt"),
+            ("resume NAME", "resume mqtt"),
             ("--peer 192.168.1.19", "--peer 127.0.0.1"),
             ("ADDRESS", "127.0.0.1"),
         ] {
