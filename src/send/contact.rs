@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::window::{ByTopicClass, TopicClass};
 use crate::metrics::{self, Lags};
-use boxbridge_event::{ByLane, Lane, PersonType};
+use boxbridge_event::{ByLane, Lane, PersonType, Timestamp};
 
 mod outage;
 mod refusals;
@@ -22,8 +22,6 @@ mod tests;
 mod waits;
 
 pub use waits::Waits;
-
-pub use refusals::Waits;
 
 use outage::{Outage, Say};
 
