@@ -30,6 +30,7 @@ pub mod answer;
 mod api;
 mod audit;
 mod health;
+pub mod history;
 mod jobs;
 pub mod kept;
 mod openapi;
