@@ -232,7 +232,10 @@ impl Start {
 
         self.health.opened(
             data.queue.clone(),
-            destinations.iter().map(|it| Arc::clone(&it.link)).collect(),
+            destinations
+                .iter()
+                .map(|it| Arc::clone(&it.contact))
+                .collect(),
             Arc::clone(&data.clock),
             Arc::clone(&data.devices),
             self.config.warnings.clone(),
