@@ -20,6 +20,7 @@ use super::jobs::{JobRunning, Jobs};
 use crate::app::Reload;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::gateway::{Devices, Documents, Preview, Replays, Resend, Resubmit, Timetable};
+use crate::links::album::Album;
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 use crate::system::fault::Fault;
@@ -31,6 +32,7 @@ mod devices;
 mod endpoint;
 mod events;
 mod jobs;
+mod pictures;
 mod quarantine;
 mod reload;
 mod replays;
@@ -55,6 +57,8 @@ pub struct Operator {
     pub audit: Arc<Audit>,
     pub timetable: Arc<Timetable>,
     pub documents: Documents,
+    /// The pictures of events.
+    pub album: Arc<Album>,
     /// Who looks on while events come.
     pub watchers: Watchers,
     pub reload: Arc<Reload>,
@@ -73,6 +77,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         status::endpoints(),
         events::endpoints(),
+        pictures::endpoints(),
         destinations::endpoints(),
         devices::endpoints(),
         aside::endpoints(),
@@ -90,7 +95,9 @@ pub(super) fn router(api: &Shared, access: &Arc<Access>) -> Router {
     let router = endpoints()
         .into_iter()
         .fold(Router::new(), |router, endpoint| {
-            router.route(endpoint.path, endpoint.handler)
+            // A picture's key has slashes in it.
+            let path = endpoint.path.replace("{key}", "{*key}");
+            router.route(&path, endpoint.handler)
         });
 
     router

@@ -5,6 +5,7 @@ pub mod black_hole;
 pub mod certificates;
 pub mod child;
 pub mod gateway;
+pub mod http;
 mod machine;
 pub mod run;
 mod servers;

@@ -10,6 +10,7 @@ mod access;
 mod described;
 mod events;
 mod live;
+mod pictures;
 mod requests;
 mod resume;
 
