@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::api::{self, Endpoint};
+use super::access::SESSION_COOKIE;
+use super::api::{self, Endpoint, OpensTo};
 
 /// `boxbridge schema openapi`, and `/api/openapi.json`.
 pub fn document() -> Value {
@@ -23,13 +24,16 @@ pub fn document() -> Value {
         "info": {
             "title": "boxbridge: the operator's API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "On the admin listener. Where admin.token_file is set every call carries one of its tokens; where it is not, only the gateway's own machine is answered, at a loopback address, and needs none. A call that changes something is written to data_dir/audit.jsonl before it is done. Times are UTC, RFC 3339.",
+            "description": "On the admin listener. Where admin.token_file is set every call carries one of its tokens, or the cookie of a session that began with one; where it is not, only the gateway's own machine is answered, at a loopback address, and needs none. A call that changes something is written to data_dir/audit.jsonl before it is done. Times are UTC, RFC 3339.",
         },
         "servers": [{"url": "http://127.0.0.1:9529"}],
-        "security": [{"token": []}, {}],
+        "security": [{"token": []}, {"session": []}, {}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "of POST /api/login"},
+            },
             "schemas": {"Complaint": complaint()},
         },
     })
@@ -64,7 +68,13 @@ fn operation(endpoint: &Endpoint) -> Value {
         "parameters": parameters.collect::<Vec<_>>(),
         "responses": responses(endpoint),
     });
-    if let (Some(body), Some(members)) = (&endpoint.body, operation.as_object_mut()) {
+    let Some(members) = operation.as_object_mut() else {
+        return operation;
+    };
+    if endpoint.opens_to == OpensTo::Everybody {
+        members.insert("security".to_owned(), json!([{}]));
+    }
+    if let Some(body) = &endpoint.body {
         let content = json!({"application/json": {"schema": body}});
         members.insert("requestBody".to_owned(), json!({"content": content}));
     }

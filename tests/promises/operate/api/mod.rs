@@ -13,6 +13,7 @@ mod live;
 mod pictures;
 mod requests;
 mod resume;
+mod session;
 
 const TOKEN: &str = "0123456789abcdef-canary";
 
