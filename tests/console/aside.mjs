@@ -2,9 +2,10 @@
 
 import { CONSOLE, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "./browser.mjs";
 
-const HARM = `<img src=x onerror="window.harmed = true">`;
+const HARM = "<img src=x onerror=window.harmed=1>";
 const id = await send(event({ type: 5, name: HARM, device: "north-gate" }));
-const page = await open("#/aside");
+// A filter that means nothing is answered 404.
+const page = await open("#/aside", { expected: ["status of 404"] });
 const row = page.getByRole("row").filter({ hasText: "north-gate" });
 await row.getByText("not_authorised").waitFor();
 
@@ -25,7 +26,7 @@ for (const look of [{ width: 360, height: 740, theme: "dark", language: "zh-CN" 
   await other.context().close();
 }
 
-/// A filter that means nothing is said, and one that means it finds it.
+// A filter that means nothing says so, and one that means it finds it.
 await page.getByLabel("Device").fill("south-gate");
 await page.getByRole("button", { name: "Show" }).click();
 await page.getByText("Nothing here.").waitFor();

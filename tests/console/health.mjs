@@ -3,7 +3,8 @@
 import { INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "./browser.mjs";
 
 const GONE = ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE"];
-const page = await open("#/health", { expected: GONE });
+const REFUSED = "status of 422";
+const page = await open("#/health", { expected: [...GONE, REFUSED] });
 await page.getByText("Ready. Nothing is wrong.").waitFor();
 for (let number = 0; number < 15; number += 1) await send(event({ type: 3, identity: `b-${number}` }));
 await fetch(`${INGEST}/RealTimeEvent`, { method: "POST", body: "{nonsense" });

@@ -6,7 +6,7 @@ const MANY = 40;
 for (let number = 0; number < MANY; number += 1) await send(event({ identity: `p-${number}`, type: 1 }));
 await ask("delivered");
 
-const page = await open("#/replays");
+const page = await open("#/replays", { expected: ["status of 404", "status of 400"] });
 await page.getByText("There was none yet.").waitFor();
 await page.getByLabel("At most, events a second").fill("1");
 await page.getByRole("button", { name: "What would it do?" }).click();
