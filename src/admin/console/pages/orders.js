@@ -53,19 +53,31 @@ export function Orders({ orders, disabled, onDone }) {
 
 /// The job under way, of whatever kind, and the last of this kind that ended.
 export function Jobs({ kind, onEnd }) {
-  const { value, again } = useEvery(LOOK_EVERY_MS, () => get("/api/jobs"));
-  const jobs = value?.jobs ?? [];
-  const running = jobs.find(isUnderWay);
+  const { jobs, running, again } = useJobs();
   const ended = jobs.find((job) => job.kind === kind && !isUnderWay(job));
   useEffect(() => {
     if (ended) onEnd();
   }, [ended?.id]);
 
   if (running?.kind === kind) return html`<${UnderWay} job=${running} again=${again} />`;
-  return html`
-    ${running && html`<p class="notice" role="status">${t("orders.other", { id: running.id })} <a href=${PAGES[running.kind]}>${t("orders.show")}</a></p>`}
-    ${ended && html`<${Ended} job=${ended} />`}
-  `;
+  return html`<${Other} running=${running} />${ended && html`<${Ended} job=${ended} />`}`;
+}
+
+/// A job of another kind under way.
+export function OtherJob({ kind }) {
+  const { running } = useJobs();
+  return running?.kind === kind ? null : html`<${Other} running=${running} />`;
+}
+
+function useJobs() {
+  const { value, again } = useEvery(LOOK_EVERY_MS, () => get("/api/jobs"));
+  const jobs = value?.jobs ?? [];
+  return { jobs, running: jobs.find(isUnderWay), again };
+}
+
+function Other({ running }) {
+  if (!running) return null;
+  return html`<p class="notice" role="status">${t("orders.other", { id: running.id })} <a href=${PAGES[running.kind]}>${t("orders.show")}</a></p>`;
 }
 
 const isUnderWay = (job) => job.state === "running" || job.state === "cancelling";
@@ -77,7 +89,8 @@ function UnderWay({ job, again }) {
 
   return html`<article class="card job" data-job=${job.id}>
     <h3>${t(`orders.${job.kind}`)}</h3>
-    <${Progress} done=${job.done} total=${job.total} label=${left > 0 ? t("orders.left", { time: duration(left) }) : ""} />
+    <${Progress} done=${job.done} total=${job.total} label=${job.id} />
+    ${left > 0 && html`<p class="small faint">${t("orders.left", { time: duration(left) })}</p>`}
     <button type="button" disabled=${job.state === "cancelling"} onClick=${cancel}>${t("orders.cancel")}</button>
     <${Problem} error=${error} />
   </article>`;

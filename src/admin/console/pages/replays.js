@@ -7,7 +7,7 @@ import { get, post, remove } from "../api.js";
 import { Empty, PERSON_TYPES, Problem, Progress, Table, Text, When, duration, number, useEvery } from "../parts.js";
 import { t, words } from "../words.js";
 import { Field, filled } from "./kept/filter.js";
-import { Jobs } from "./orders.js";
+import { OtherJob } from "./orders.js";
 
 const LOOK_EVERY_MS = 1_000;
 const HOUR_MS = 3_600_000;
@@ -20,7 +20,7 @@ export function Replays({ status }) {
     <h1>${t("app.replays")}</h1>
     <p class="faint">${t("replays.about")}</p>
     <${Problem} error=${error} />
-    <${Jobs} kind="replay" onEnd=${again} />
+    <${OtherJob} kind="replay" />
     <${Ask} destinations=${destinations} reach=${value?.reaches_back_to} onBegun=${again} />
     <h2>${t("replays.list")}</h2>
     ${value && html`<${List} replays=${value.replays} again=${again} />`}
@@ -112,8 +112,9 @@ function List({ replays, again }) {
 }
 
 function Who({ replay }) {
-  const types = [...new Set(replay.destinations.flatMap((each) => each.person_types))].map((type) => t(`type.${type}`));
-  const said = [replay.device, ...types].filter(Boolean).join(", ");
+  const types = [...new Set(replay.destinations.flatMap((each) => each.person_types))];
+  const isAll = types.length === PERSON_TYPES.length;
+  const said = [replay.device, ...(isAll ? [] : types.map((type) => t(`type.${type}`)))].filter(Boolean).join(", ");
   return html`<${Text} text=${said || t("replays.everybody")} longest=${120} />`;
 }
 

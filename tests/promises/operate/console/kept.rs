@@ -39,7 +39,7 @@ async fn why_an_event_did_not_arrive_is_found_and_it_is_sent_again_and_arrives()
     let runtime = tokio::runtime::Handle::current();
 
     tokio::task::block_in_place(|| {
-        browse("aside.mjs", gateway, |_, asked| match asked {
+        browse("operator/aside.mjs", gateway, |_, asked| match asked {
             "allow" => {
                 mosquitto.allow(ALL);
                 json!(null)
@@ -63,7 +63,7 @@ async fn a_body_in_quarantine_is_understood_and_handed_in_again_and_arrives() {
     let runtime = tokio::runtime::Handle::current();
 
     tokio::task::block_in_place(|| {
-        browse("quarantine.mjs", gateway, |_, asked| {
+        browse("operator/quarantine.mjs", gateway, |_, asked| {
             assert_eq!(asked, "received");
             let (_, payload) = runtime.block_on(first(&mut subscriber));
             json!({"names": [payload["identity"]["name"]]})
@@ -77,7 +77,7 @@ async fn a_replay_says_what_it_would_do_and_does_it_until_it_is_cancelled() {
     let runtime = tokio::runtime::Handle::current();
 
     tokio::task::block_in_place(|| {
-        browse("replays.mjs", gateway, |gateway, asked| match asked {
+        browse("operator/replays.mjs", gateway, |gateway, asked| match asked {
             "delivered" => {
                 gateway.wait_delivered();
                 json!(null)

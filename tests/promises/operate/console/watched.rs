@@ -22,7 +22,7 @@ fn what_a_broker_refuses_is_in_words_and_resumed_and_an_outage_is_seen_to_come_a
     std::fs::write(&file, &settings).unwrap();
 
     let gateway = Gateway::start(&[("CONFIG", file.to_str().unwrap())]);
-    browse("health.mjs", gateway, |gateway, asked| {
+    browse("operator/health.mjs", gateway, |gateway, asked| {
         match asked {
             "allow" => mosquitto.allow(ALL),
             "broker down" => mosquitto.stop(),
@@ -45,5 +45,5 @@ fn what_a_broker_refuses_is_in_words_and_resumed_and_an_outage_is_seen_to_come_a
 #[test]
 fn a_device_that_fell_silent_stands_on_top_and_one_among_many_is_found() {
     let gateway = gateway(&[("INGEST__DEVICES__SILENT_AFTER", "5s")]);
-    browse("devices.mjs", gateway, nothing);
+    browse("operator/devices.mjs", gateway, nothing);
 }

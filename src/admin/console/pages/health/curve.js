@@ -11,7 +11,8 @@ const HEIGHT = 32;
 const PLACES = 60;
 
 export function Curve({ values, says, kind = "" }) {
-  const points = places(values);
+  // One minute alone is a line as well.
+  const points = places(values.length === 1 ? [...values, ...values] : values);
   const line = points.map(([x, y]) => `${x},${y}`).join(" ");
   const [first, last] = [points[0], points.at(-1)];
 

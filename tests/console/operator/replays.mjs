@@ -1,6 +1,6 @@
 //! An operator has an hour sent again: what it would do, that it does it, that another job names it, and that it can be ended.
 
-import { assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "./browser.mjs";
+import { assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
 
 const MANY = 40;
 for (let number = 0; number < MANY; number += 1) await send(event({ identity: `p-${number}`, type: 1 }));

@@ -1,6 +1,6 @@
 //! A device that fell silent stands on top, and among many one is found.
 
-import { assert, done, event, hasNoSidewaysScroll, open, send, shoot } from "./browser.mjs";
+import { assert, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
 
 const MANY = 230;
 await send(event({ device: "cellar" }));

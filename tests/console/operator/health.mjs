@@ -1,6 +1,6 @@
 //! What goes wrong is in words on the health page, a cause that was removed is tried at once, and an outage is seen to come and to go.
 
-import { INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "./browser.mjs";
+import { INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
 
 const GONE = ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE"];
 const REFUSED = "status of 422";

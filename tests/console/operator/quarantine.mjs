@@ -1,6 +1,6 @@
 //! An operator sees what a box sent wrong, with its fault marked, and hands in again what was right after all.
 
-import { INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, shoot } from "./browser.mjs";
+import { INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, shoot } from "../browser.mjs";
 
 const post = (path, body) => fetch(`${INGEST}${path}`, { method: "POST", body });
 assert.equal((await post("/nowhere", JSON.stringify(event({ name: "Lost" })))).status, 404);

@@ -1,6 +1,6 @@
 //! An operator finds out why an event did not arrive, removes the cause, has it sent again, and it arrives.
 
-import { CONSOLE, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "./browser.mjs";
+import { CONSOLE, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
 
 const HARM = "<img src=x onerror=window.harmed=1>";
 const id = await send(event({ type: 5, name: HARM, device: "north-gate" }));
