@@ -4,6 +4,7 @@ import { CONSOLE, assert, ask, done, event, hasNoSidewaysScroll, open, send, sho
 
 const HARM = "<img src=x onerror=window.harmed=1>";
 const id = await send(event({ type: 5, name: HARM, device: "north-gate" }));
+await send(event({ type: 5, identity: "nobody wants it", device: "cellar" }));
 // A filter that means nothing is answered 404.
 const page = await open("#/aside", { expected: ["status of 404"] });
 const row = page.getByRole("row").filter({ hasText: "north-gate" });
@@ -19,7 +20,7 @@ await shoot(page, "aside-look");
 
 for (const look of [{ width: 360, height: 740, theme: "dark", language: "zh-CN" }, { width: 3840, height: 2160, theme: "dark" }]) {
   const other = await open("#/aside", look);
-  await other.getByRole("button", { name: /^(Look|查看)$/ }).click();
+  await other.getByRole("button", { name: /^(Look|查看)$/ }).first().click();
   await other.locator(".document").waitFor();
   await hasNoSidewaysScroll(other, "aside");
   await shoot(other, "aside-look");
@@ -39,7 +40,7 @@ await row.waitFor();
 // Nothing is done before it is confirmed.
 const question = page.getByRole("dialog", { name: "Send again?" });
 await page.getByRole("button", { name: "Send these again…" }).click();
-await question.getByText("1 of 1 set-aside events go out again").waitFor();
+await question.getByText("1 of 2 set-aside events go out again").waitFor();
 await shoot(page, "aside-question");
 await question.getByRole("button", { name: "Cancel" }).click();
 assert.deepEqual((await (await fetch(`${CONSOLE}/api/jobs`)).json()).jobs, []);
@@ -52,6 +53,16 @@ const sendAgain = async () => {
 await sendAgain();
 await page.getByText("1 refused again: they stay here").waitFor();
 
+// One that goes nowhere is ended.
+await ask("freeze");
+await sendAgain();
+const job = page.locator(".job");
+await job.getByText("Sending again").waitFor();
+await shoot(page, "aside-job");
+await job.getByRole("button", { name: "Cancel the job" }).click();
+await page.getByText("Cancelled:").waitFor();
+await ask("thaw");
+
 await ask("allow");
 await sendAgain();
 await page.getByText("1 sent again").waitFor();
@@ -61,9 +72,8 @@ assert.deepEqual(ids, [id]);
 assert.ok(topics[0].includes("/late/vip/"), topics[0]);
 
 // What nobody wants is dropped, once somebody says so.
-await ask("deny");
-await send(event({ type: 5, identity: "2", device: "north-gate" }));
-await row.getByRole("button", { name: "Look" }).click();
+await page.getByRole("button", { name: "Clear" }).click();
+await page.getByRole("row").filter({ hasText: "cellar" }).getByRole("button", { name: "Look" }).click();
 await looked.getByRole("button", { name: "Drop…" }).click();
 const drop = page.getByRole("dialog", { name: "Drop?" });
 await drop.getByText("Nothing brings it back.").waitFor();

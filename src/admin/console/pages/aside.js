@@ -70,6 +70,7 @@ function orders(filter) {
       label: t(`aside.resend_${which}`),
       title: t("aside.resend_title"),
       yes: t("aside.resend_yes"),
+      paced: true,
       says: (dry) => t("aside.resend_says", counts(dry)),
     },
     {

@@ -3,7 +3,7 @@
 //! Promises: nothing is done before its dry run was shown; a job of another kind is named, with the way to its page. Deliberately decides
 //! nothing: the gateway counts, refuses and does.
 
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { get, post, remove } from "../api.js";
 import { Confirm, Problem, Progress, Text, When, duration, number, useEvery } from "../parts.js";
 import { t, words } from "../words.js";
@@ -13,7 +13,7 @@ const PAGES = { replay: "#/replays", resend: "#/aside", resubmit: "#/quarantine"
 const COUNTS = ["delivered", "accepted", "duplicate", "refused", "without_destination"];
 
 /// Carries an order through its dry run and its confirmation: `path`, `body`, `title`, `says(dry)` what it would do, `yes` the word on the
-/// button, `danger` where nothing brings it back.
+/// button, `danger` where nothing brings it back, `paced` where so many a second may be asked for.
 export function Order({ order, onDone, onClose }) {
   const [{ dry, error }, setState] = useState({});
   useEffect(() => {
@@ -21,11 +21,16 @@ export function Order({ order, onDone, onClose }) {
     counted.then((dry) => setState({ dry }), (error) => setState({ error }));
   }, [order]);
 
-  const carryOut = () => post(order.path, order.body).then(onDone, (error) => setState({ error }));
+  const rate = useRef(null);
+  const carryOut = () => {
+    const paced = rate.current?.value ? { rate: Number(rate.current.value) } : {};
+    return post(order.path, { ...order.body, ...paced }).then(onDone, (error) => setState({ error }));
+  };
   if (error) return html`<${Refused} error=${error} onClose=${onClose} />`;
   if (!dry) return html`<p role="status">${t("orders.counting")}</p>`;
   return html`<${Confirm} title=${order.title} yes=${order.yes} danger=${order.danger} onYes=${carryOut} onNo=${onClose}>
     <p>${order.says(dry)}</p>
+    ${order.paced && html`<label class="field">${t("orders.rate")}<input ref=${rate} type="number" min="1" max="1000000" inputmode="numeric" /></label>`}
     ${order.danger && html`<p class="bad">${t("orders.final")}</p>`}
   <//>`;
 }
@@ -117,7 +122,7 @@ function outcome({ counts, done, total }) {
 
 words({
   en: {
-    "orders.counting": "Counting…", "orders.close": "Close", "orders.final": "Nothing brings it back.",
+    "orders.counting": "Counting…", "orders.rate": "At most so many a second, to each destination (empty: as fast as it goes)", "orders.close": "Close", "orders.final": "Nothing brings it back.",
     "orders.other": "{id} is under way. One job at a time: wait for its end, or cancel it.", "orders.show": "Show it",
     "orders.resend": "Sending again", "orders.resubmit": "Handing in again", "orders.replay": "Replaying",
     "orders.done": "{done} of {total}", "orders.left": "{time} left", "orders.cancel": "Cancel the job",
@@ -125,9 +130,17 @@ words({
     "orders.count_delivered": "{n} sent again", "orders.count_accepted": "{n} accepted as history",
     "orders.count_duplicate": "{n} of them known already", "orders.count_refused": "{n} refused again: they stay here",
     "orders.count_without_destination": "{n} without a destination: they stay here",
+    "code.unknown_destination": "There is no such destination. Choose one that is there.",
+    "code.bad_filter": "The filter makes no sense as it is.", "code.bad_query": "The filter makes no sense as it is.",
+    "code.bad_body": "The gateway does not take this as it is.", "code.bad_time": "A time could not be read.",
+    "code.out_of_window": "The queue does not reach back that far. Begin later; a longer queue.replay_window keeps more.",
+    "code.not_paused": "Nothing waits there any more.",
+    "code.settings_refused": "The settings were not taken; those of before hold. Correct the file, and reload again.",
+    "code.not_read": "The disk does not give it. Look at the gateway's log.", "code.unread": "The disk does not give it. Look at the gateway's log.",
+    "code.fault": "This is a fault of the gateway. Its log says more.",
   },
   zh: {
-    "orders.counting": "正在统计…", "orders.close": "关闭", "orders.final": "此操作无法撤销。",
+    "orders.counting": "正在统计…", "orders.rate": "每个目的地每秒最多（留空：尽快）", "orders.close": "关闭", "orders.final": "此操作无法撤销。",
     "orders.other": "{id} 正在进行。一次只能有一项任务：请等待结束或将其取消。", "orders.show": "查看",
     "orders.resend": "正在重新发送", "orders.resubmit": "正在重新提交", "orders.replay": "正在重放",
     "orders.done": "{done} / {total}", "orders.left": "剩余 {time}", "orders.cancel": "取消任务",
@@ -135,5 +148,13 @@ words({
     "orders.count_delivered": "已重新发送 {n} 个", "orders.count_accepted": "{n} 个作为历史接收",
     "orders.count_duplicate": "其中 {n} 个已存在", "orders.count_refused": "{n} 个再次被拒绝，仍保留在此",
     "orders.count_without_destination": "{n} 个没有目的地，仍保留在此",
+    "code.unknown_destination": "没有这个目的地，请选择已有的。",
+    "code.bad_filter": "此筛选条件无效。", "code.bad_query": "此筛选条件无效。",
+    "code.bad_body": "网关不接受此内容。", "code.bad_time": "无法识别时间。",
+    "code.out_of_window": "队列回溯不到那么早。请选择更晚的开始时间；加大 queue.replay_window 可保留更久。",
+    "code.not_paused": "那里已没有等待的事件。",
+    "code.settings_refused": "设置未生效，仍使用之前的设置。请更正文件后重新加载。",
+    "code.not_read": "磁盘无法读取，请查看网关日志。", "code.unread": "磁盘无法读取，请查看网关日志。",
+    "code.fault": "网关内部错误，详见其日志。",
   },
 });

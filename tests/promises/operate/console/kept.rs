@@ -35,24 +35,22 @@ async fn first(subscriber: &mut Subscriber) -> (Received, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn why_an_event_did_not_arrive_is_found_and_it_is_sent_again_and_arrives() {
-    let (mosquitto, gateway, mut subscriber) = on_mqtt(SOME).await;
+    let (mut mosquitto, gateway, mut subscriber) = on_mqtt(SOME).await;
     let runtime = tokio::runtime::Handle::current();
 
     tokio::task::block_in_place(|| {
-        browse("operator/aside.mjs", gateway, |_, asked| match asked {
-            "allow" => {
-                mosquitto.allow(ALL);
-                json!(null)
+        browse("operator/aside.mjs", gateway, |_, asked| {
+            match asked {
+                "freeze" => mosquitto.freeze(),
+                "thaw" => mosquitto.thaw(),
+                "allow" => mosquitto.allow(ALL),
+                "received" => {
+                    let (message, payload) = runtime.block_on(first(&mut subscriber));
+                    return json!({"topics": [message.topic], "ids": [payload["id"]]});
+                }
+                _ => panic!("nobody does {asked}"),
             }
-            "deny" => {
-                mosquitto.allow(SOME);
-                json!(null)
-            }
-            "received" => {
-                let (message, payload) = runtime.block_on(first(&mut subscriber));
-                json!({"topics": [message.topic], "ids": [payload["id"]]})
-            }
-            _ => panic!("nobody does {asked}"),
+            json!(null)
         })
     });
 }
@@ -77,17 +75,21 @@ async fn a_replay_says_what_it_would_do_and_does_it_until_it_is_cancelled() {
     let runtime = tokio::runtime::Handle::current();
 
     tokio::task::block_in_place(|| {
-        browse("operator/replays.mjs", gateway, |gateway, asked| match asked {
-            "delivered" => {
-                gateway.wait_delivered();
-                json!(null)
-            }
-            "received" => {
-                let is_replay = runtime.block_on(replayed(&mut subscriber));
-                json!({ "isReplay": is_replay })
-            }
-            _ => panic!("nobody does {asked}"),
-        })
+        browse(
+            "operator/replays.mjs",
+            gateway,
+            |gateway, asked| match asked {
+                "delivered" => {
+                    gateway.wait_delivered();
+                    json!(null)
+                }
+                "received" => {
+                    let is_replay = runtime.block_on(replayed(&mut subscriber));
+                    json!({ "isReplay": is_replay })
+                }
+                _ => panic!("nobody does {asked}"),
+            },
+        )
     });
 }
 
