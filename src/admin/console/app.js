@@ -29,7 +29,8 @@ function Console() {
   const place = usePlace();
   useLanguage();
   const [isOut, setOut] = useState(false);
-  const { value: status, error, again } = useEvery(STATUS_EVERY_MS, () => get("/api/status"));
+  // Also unseen: an alarm is to be heard, so a connection that died is to be noticed.
+  const { value: status, error, again } = useEvery(STATUS_EVERY_MS, () => get("/api/status"), [], false);
   const isWatching = Boolean(status) && !error && !isOut;
   useEffect(() => {
     if (isWatching) watch.start();

@@ -2,9 +2,9 @@
 //!
 //! Promises: an alarm is shown whatever is filtered or paused.
 
-import { html, useEffect, useRef } from "../vendor/preact.js";
+import { Component, html, useEffect, useRef } from "../vendor/preact.js";
 import { Empty, PERSON_TYPES, PersonType, Picture, Problem, Text, When, number } from "../parts.js";
-import { t, words } from "../words.js";
+import { language, t, words } from "../words.js";
 import { useDrawn } from "./live/watch.js";
 
 export function Live({ watch, reachable }) {
@@ -61,7 +61,7 @@ function Alarms({ watch }) {
   const row = useRef(null);
   const newest = alarms[0]?.id;
   useEffect(() => row.current?.scrollTo({ left: 0 }), [newest]);
-  const alarm = (card) => html`<${Face} key=${`${card.id} ${card.revision}`} card=${card} acknowledge=${() => watch.acknowledge([card])} />`;
+  const alarm = (card) => html`<${Face} key=${`${card.id} ${card.revision}`} card=${card} spoken=${language()} acknowledge=${() => watch.acknowledge([card])} />`;
   return html`<section class="alarms" aria-label=${t("live.alarms")} aria-live="assertive">
     ${alarms.length > 1 && html`<div class="bar">
       <h2>${t("live.held", { n: number(alarms.length + wall.letGo) })}</h2>
@@ -75,12 +75,22 @@ function Alarms({ watch }) {
 function Faces({ cards }) {
   if (!cards.length) return html`<${Empty}>${t("live.nobody")}</${Empty}>`;
   return html`<section class="wall" aria-label=${t("live.faces")}>
-    ${cards.map((card) => html`<${Face} key=${card.id} card=${card} />`)}
+    ${cards.map((card) => html`<${Face} key=${card.id} card=${card} spoken=${language()} />`)}
   </section>`;
 }
 
-/// One event. An alarm has a button of its own.
-function Face({ card, acknowledge }) {
+/// One event. An alarm has a button of its own. A card never changes, so it is drawn once in a language.
+class Face extends Component {
+  shouldComponentUpdate(next) {
+    return next.card !== this.props.card || next.spoken !== this.props.spoken;
+  }
+
+  render({ card, acknowledge }) {
+    return drawn(card, acknowledge);
+  }
+}
+
+function drawn(card, acknowledge) {
   const percent = card.score === null ? "–" : `${number(card.score * 100, 1)} %`;
   return html`<article class=${`face type-${card.type} ${acknowledge ? "alarm" : ""} ${card.isLate ? "late" : ""}`}>
     <a class="both" href=${`#/event/${card.id}`} aria-label=${t("live.open", { name: card.name || card.identity })}>
