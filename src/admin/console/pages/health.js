@@ -123,12 +123,14 @@ function Disk({ queue, minutes }) {
     <${Curve} values=${minutes.map((minute) => minute.waiting_bytes)} says=${t("health.disk_curve", { now: waits })} />
     <dl class="facts">
       <dt>${t("health.disk_full_in")}</dt>
-      <dd class=${isFilling ? "bad" : "good"}>${isFilling ? duration(full) : t("health.disk_not_filling")}</dd>
+      <dd class=${isFilling ? "bad" : "good"}>${isFilling ? remaining(full) : t("health.disk_not_filling")}</dd>
       <dt>${t("health.disk_free")}</dt><dd>${bytes(queue.free_bytes)}</dd>
       <dt>${t("health.disk_kept")}</dt><dd>${bytes(queue.kept_bytes)}</dd>
     </dl>
   </article>`;
 }
+
+const remaining = (seconds) => (seconds === 0 ? t("health.disk_full") : duration(seconds));
 
 function Settings({ status }) {
   const [{ busy, taken, error }, setState] = useState({});
@@ -166,7 +168,7 @@ words({
     "health.late": "Over 500 ms", "health.late_none": "none", "health.late_some": "{n} in the last minute",
     "health.disk": "Disk", "health.disk_closed": "The queue is not open yet.", "health.disk_waits": "wait for delivery",
     "health.disk_curve": "What waited in the last hour; {now} now",
-    "health.disk_full_in": "Full in", "health.disk_not_filling": "it does not fill", "health.disk_free": "Free",
+    "health.disk_full_in": "Full in", "health.disk_full": "it is full", "health.disk_not_filling": "it does not fill", "health.disk_free": "Free",
     "health.disk_kept": "Kept to replay",
     "health.reload": "Reload the settings",
     "health.reload_about": "Reads the settings again and takes them as a whole, or not at all. No box's connection is dropped.",
@@ -186,7 +188,7 @@ words({
     "health.late": "超过 500 毫秒", "health.late_none": "无", "health.late_some": "最近一分钟 {n} 个",
     "health.disk": "磁盘", "health.disk_closed": "队列尚未打开。", "health.disk_waits": "等待投递",
     "health.disk_curve": "最近一小时等待的数据；现在 {now}",
-    "health.disk_full_in": "写满还需", "health.disk_not_filling": "没有增长", "health.disk_free": "可用",
+    "health.disk_full_in": "写满还需", "health.disk_full": "已满", "health.disk_not_filling": "没有增长", "health.disk_free": "可用",
     "health.disk_kept": "为重放保留",
     "health.reload": "重新加载设置",
     "health.reload_about": "重新读取设置，要么全部生效，要么全部不生效。盒子的连接不会断开。",
