@@ -264,6 +264,11 @@ impl Contact {
         }
     }
 
+    /// Whether a type waits on its live or its late topic; `None` where it has but one.
+    pub fn timeliness_of(&self, class: TopicClass) -> Option<&'static str> {
+        (self.kind == boxbridge_config::MQTT).then(|| class.timeliness.as_str())
+    }
+
     /// A message about this destination.
     pub fn of_its_own(&self, text: String) -> String {
         super::said_of(&self.destination, self.kind, text)

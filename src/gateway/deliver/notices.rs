@@ -92,17 +92,20 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     /// A record was refused, and waits with its topic or with its whole type.
     pub(super) fn say_waiting(&self, sequence: Sequence, rejection: &Rejection, extent: Extent) {
         let (reason, detail) = (rejection.reason.as_str(), &rejection.detail);
-        let why = match extent {
-            Extent::Class(class) => {
-                let kind = class.timeliness.as_str();
-                format!("{reason}: {detail} ({kind} topic)")
-            }
-            Extent::Topic(class) => {
+        let (Extent::Class(class) | Extent::Topic(class)) = extent;
+        let name = match extent {
+            Extent::Class(_) => None,
+            Extent::Topic(_) => {
                 let admitted = self.backlog.window().payload(sequence);
-                let topic = admitted.and_then(|admitted| admitted.topic.as_deref());
-                let (kind, topic) = (class.timeliness.as_str(), topic.unwrap_or_default());
-                format!("{reason}: {detail} ({kind} topic {topic})")
+                admitted.and_then(|admitted| admitted.topic.as_deref())
             }
+        };
+
+        let why = match (self.contact.timeliness_of(class), name) {
+            (Some(kind), Some(name)) => format!("{reason}: {detail} ({kind} topic {name})"),
+            (Some(kind), None) => format!("{reason}: {detail} ({kind} topic)"),
+            (None, Some(name)) => format!("{reason}: {detail} (topic {name})"),
+            (None, None) => format!("{reason}: {detail}"),
         };
 
         self.contact.refused(self.lane, extent, why);

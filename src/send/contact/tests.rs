@@ -94,6 +94,13 @@ fn a_message_names_the_settings_of_its_own_destination() {
 }
 
 #[test]
+fn only_a_broker_of_mqtt_has_late_topics() {
+    let late = TopicClass::new(PersonType::Vip, Timeliness::Late);
+    assert_eq!(Contact::new("hq", "mqtt").timeliness_of(late), Some("late"));
+    assert_eq!(Contact::new("hq", "kafka").timeliness_of(late), None);
+}
+
+#[test]
 fn what_will_refuse_records_is_said_of_a_destination_that_is_up() {
     let hq = Contact::new("hq", "kafka");
     Lane::ALL.iter().for_each(|lane| hq.connected(*lane));
