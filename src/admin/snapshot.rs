@@ -26,6 +26,9 @@ pub struct Snapshot {
     pub notes: Vec<String>,
     /// Events by outcome; received is their sum. Refused and aborted count since the process started.
     pub events: BTreeMap<String, u64>,
+    /// Accepted events by person type, since the process started.
+    #[serde(default)]
+    pub person_types: BTreeMap<String, u64>,
     /// Reports of boxes about themselves; they are no events.
     pub status_reports: u64,
     /// Refused events by reason, since the process started.
@@ -88,6 +91,9 @@ pub struct Lane {
     #[serde(default)]
     pub replaying: u64,
     pub set_aside: u64,
+    /// Of these, so many lie in data_dir/aside now; absent where that is not known.
+    #[serde(default)]
+    pub aside: Option<u64>,
     pub expired: u64,
     /// Age of the oldest that waits or is to be replayed; 0 where none is.
     pub oldest_seconds: f64,
@@ -134,6 +140,7 @@ impl Health {
             reasons,
             notes: self.notes(),
             events: events(),
+            person_types: COUNTS.person_types(),
             status_reports: COUNTS.status_reports.get(),
             refusals: COUNTS.refusals(),
             answers: Answers::counted(),
@@ -165,6 +172,7 @@ impl Health {
             waiting: subscription.waiting,
             replaying: subscription.replaying,
             set_aside: subscription.tally.set_aside,
+            aside: None,
             expired: subscription.tally.expired_total(),
             oldest_seconds: oldest.as_secs_f64(),
             lag_seconds: COUNTS.lag(&subscription.destination, subscription.lane),

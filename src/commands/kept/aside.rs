@@ -12,12 +12,11 @@ use crate::admin::Complaint;
 use crate::admin::kept::{KeptAside, check_drop};
 use crate::app::destinations::{self, picture_store};
 use crate::commands::kept::{self, STOPPED};
-use crate::commands::operator::{Client, Operator};
+use crate::commands::operator::{Client, Operator, Whom, encoded};
 use crate::commands::{complain, person_type, say};
-use crate::gateway::kept::{Aside, AsideFilter};
+use crate::gateway::kept::AsideFilter;
 use crate::queue::inspect;
-use crate::system::disk::Disk;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::{EventId, PersonType};
 
 mod print;
@@ -34,6 +33,8 @@ use print::{EVENTS, print_dropped, print_list, print_matching, print_one, print_
 pub struct Options {
     #[command(subcommand)]
     action: Action,
+    #[command(flatten)]
+    gateway: Whom,
 }
 
 #[derive(Subcommand)]
@@ -122,6 +123,9 @@ struct Filter {
     /// This event
     #[arg(long, value_name = "EVENT_ID")]
     event: Option<EventId>,
+    /// This one alone, by its ID in the list
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
 }
 
 impl Filter {
@@ -134,14 +138,15 @@ impl Filter {
             ("from", self.from.clone()),
             ("to", self.to.clone()),
             ("event", self.event.map(|id| id.to_string())),
+            ("id", self.id.clone()),
         ])
     }
 }
 
-pub fn run(options: &Options, config: &Config) -> ExitCode {
-    kept::on_gateway(config, async |found| match found {
+pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
+    kept::on_gateway(&options.gateway, config, async |found| match found {
         Operator::Running(client) => options.action.ask(&client).await,
-        Operator::Stopped => options.action.read(config).await,
+        Operator::Stopped(config) => options.action.read(&config).await,
     })
 }
 
@@ -164,9 +169,7 @@ impl Action {
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
-                let shown = client
-                    .get(&format!("/api/aside/{}", kept::encoded(id)))
-                    .await?;
+                let shown = client.get(&format!("/api/aside/{}", encoded(id))).await?;
                 print_one(&shown, *json);
                 Ok(ExitCode::SUCCESS)
             }
@@ -215,14 +218,12 @@ impl Action {
         }
 
         let _held = inspect::hold(&config.data_dir).map_err(kept::not_read)?;
-        let epoch = inspect::status(&config.data_dir).map(|found| found.epoch);
-        let epoch = epoch.unwrap_or_default();
-        let max_bytes = config.queue.aside_max_bytes;
-        let aside = Aside::open(&Disk::default(), &config.data_dir, &epoch, max_bytes);
+        let aside = kept::open_aside(config)?;
         let locations = picture_store::configured(config);
         let kept = KeptAside {
-            aside: &aside.map_err(kept::not_read)?,
-            previews: &destinations::previews(config, &locations, &epoch),
+            aside: &aside,
+            previews: &destinations::previews(config, &locations, aside.epoch()),
+            verdicts: None,
         };
         self.read_from(&kept).await
     }
