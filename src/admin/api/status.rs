@@ -1,9 +1,8 @@
 //! `/api/status`: the numbers of `boxbridge status`. `/api/openapi.json`: the list of what stands here.
 
 use axum::extract::State;
-use serde_json::json;
 
-use super::{Endpoint, Shared};
+use super::{Endpoint, Ready, Shared};
 use crate::admin::answer::{Answer, ok};
 use crate::admin::openapi;
 
@@ -13,19 +12,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .summary(
                 "Everything that `boxbridge status` shows; answered before the queue is open, too",
             )
-            .gives(json!({
-                "version": {"type": "string"},
-                "ready": {"type": "boolean"},
-                "reasons": {"type": "array", "items": {"type": "string"}},
-                "notes": {"type": "array", "items": {"type": "string"}},
-                "events": {"type": "object", "additionalProperties": {"type": "integer"}},
-                "status_reports": {"type": "integer"},
-                "refusals": {"type": "object", "additionalProperties": {"type": "integer"}},
-                "answers": {"type": "object"},
-                "pictures": {"type": "object"},
-                "queue": {"type": ["object", "null"]},
-                "lanes": {"type": "array", "items": {"type": "object"}},
-            })),
+            .gives_named("Status"),
         Endpoint::get("/openapi.json", document).summary("This document"),
     ]
 }
@@ -34,6 +21,6 @@ async fn status(State(api): State<Shared>) -> Answer {
     ok(&api.health.snapshot())
 }
 
-async fn document() -> Answer {
-    ok(&openapi::document())
+async fn document(Ready(operator): Ready) -> Answer {
+    ok(&openapi::document(&operator.reload.config()))
 }

@@ -1,4 +1,5 @@
 //! The rules of this repository: its code and its pages.
 
+mod contract;
 mod pages;
 mod tidy;

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod black_hole;
 pub mod certificates;
 pub mod child;
+pub mod contract;
 pub mod gateway;
 mod machine;
 pub mod run;
