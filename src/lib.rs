@@ -17,6 +17,7 @@ pub mod gateway; // the straight line
 // What people use.
 pub mod admin; // second listener: health, metrics
 pub mod commands; // what a person asks of the binary besides running it
+pub mod links; // pictures for people to look at
 pub mod metrics; // every metric of the process
 
 // What all of these need.

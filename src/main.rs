@@ -62,7 +62,7 @@ enum Command {
     Reload(commands::reload::Options),
     Simulate(boxbridge_proof::simulate::Options),
     Reconcile(boxbridge_proof::reconcile::Options),
-    /// Print the contracts: what leaves (event, status, device), what answers (openapi), what can be set (config)
+    /// Print the contracts: what leaves (event, asyncapi, …), what answers (openapi), what can be set (config)
     Schema(commands::schema::Options),
 }
 

@@ -1,17 +1,16 @@
-//! Who may ask what stands under `/api`: who shows a token, or, where there are none, this machine itself.
+//! Who may ask what stands under `/api`: who shows a token, or a session that began with one, or, where there are none, this machine itself.
 //!
-//! Promises: tokens are compared by their hashes, in the same time whatever is shown. Ten wrong tokens of one source within a minute, and it
-//! is not listened to until the minute is over. A page of the web changes nothing: a call that changes something carries no foreign
-//! `Origin`. Deliberately lets a source that nobody listens to show its right token in vain: else it could go on guessing.
+//! Promises: tokens are compared by their hashes, in the same time whatever is shown. Ten wrong tokens of one source within a minute, and its
+//! tokens are not listened to until the minute is over. A page of the web changes nothing: a call that changes something carries no foreign
+//! `Origin`. An answer that goes on ends when who asked would no longer be let in. Deliberately lets a source that nobody listens to show its
+//! right token in vain: else it could go on guessing. A session is no guess, and is listened to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{
-    AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use axum::http::{Method, StatusCode};
+use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::{Mutex, RwLock};
@@ -22,9 +21,14 @@ use boxbridge_config::Secret;
 use boxbridge_event::ShareKey;
 
 mod failures;
+mod lasting;
 mod local;
+mod session;
+
+pub use session::NAME as SESSION_COOKIE;
 
 use failures::Failures;
+use session::{Ended, Session};
 
 /// The other end of a connection; the listener puts it beside each request.
 #[derive(Clone, Copy, Debug)]
@@ -42,15 +46,25 @@ pub struct Access {
     /// `None`: this machine alone.
     tokens: RwLock<Option<Vec<Hash>>>,
     failures: Mutex<Failures>,
+    ended: Mutex<Ended>,
 }
 
 type Hash = [u8; 32];
+
+/// What somebody was let in with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    ThisMachine,
+    Token(Hash),
+    Session(Session),
+}
 
 impl Access {
     pub fn new(tokens: Option<&[Secret]>) -> Arc<Access> {
         Arc::new(Access {
             tokens: RwLock::new(tokens.map(hashes)),
             failures: Mutex::default(),
+            ended: Mutex::default(),
         })
     }
 
@@ -59,61 +73,113 @@ impl Access {
         *self.tokens.write() = tokens.map(hashes);
     }
 
-    fn judge(&self, request: &Request) -> Result<Caller, Complaint> {
+    fn judge(&self, request: &Request) -> Result<(Caller, Pass), Complaint> {
         let headers = request.headers();
         let peer = request.extensions().get::<Peer>().copied();
-        let caller = match &*self.tokens.read() {
-            Some(tokens) => self.with_token(tokens, peer, headers)?,
-            None => local::only_this_machine(peer, request.uri(), headers)?,
+        let let_in = match &*self.tokens.read() {
+            Some(tokens) => self.with_session_or_token(tokens, peer, headers)?,
+            None => {
+                let caller = local::only_this_machine(peer, request.uri(), headers)?;
+                (caller, Pass::ThisMachine)
+            }
         };
 
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-        if changes && local::is_of_another_page(request.uri(), headers) {
-            let message = "a page of the web may not do this: the Origin is not this address";
-            return Err(forbidden("foreign_origin", message));
+        if changes {
+            not_of_another_page(request.uri(), headers)?;
         }
-        Ok(caller)
+        Ok(let_in)
     }
 
-    fn with_token(
+    fn with_session_or_token(
         &self,
         tokens: &[Hash],
         peer: Option<Peer>,
         headers: &HeaderMap,
-    ) -> Result<Caller, Complaint> {
-        let from = peer.map_or(IpAddr::from([0; 4]), |Peer(address)| address.to_canonical());
+    ) -> Result<(Caller, Pass), Complaint> {
+        if let Some(session) = self.session(tokens, headers) {
+            return Ok((caller(&session.token, peer), Pass::Session(session)));
+        }
+        let shown = self.token(tokens, peer, bearer(headers))?;
+        Ok((caller(&shown, peer), Pass::Token(shown)))
+    }
+
+    fn session(&self, tokens: &[Hash], headers: &HeaderMap) -> Option<Session> {
+        let session = Session::shown(headers, tokens)?;
+        (!self.ended.lock().has(&session)).then_some(session)
+    }
+
+    /// The token that is shown, if it is one of ours.
+    fn token(
+        &self,
+        tokens: &[Hash],
+        peer: Option<Peer>,
+        shown: Option<&[u8]>,
+    ) -> Result<Hash, Complaint> {
+        let from = address(peer);
         let source = ShareKey::of(from);
         if self.failures.lock().are_too_many(source) {
             let message = "too many wrong tokens came from this address: wait a minute";
-            return Err(Complaint::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_failures",
-                message,
-            ));
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            return Err(Complaint::new(status, "too_many_failures", message));
         }
 
-        let Some(shown) = bearer(headers) else {
+        let Some(shown) = shown else {
             let message = "this needs a token of admin.token_file: Authorization: Bearer TOKEN";
-            return Err(Complaint::new(
-                StatusCode::UNAUTHORIZED,
-                "token_missing",
-                message,
-            ));
+            return Err(unauthorized("token_missing", message));
         };
         let shown = hash(shown);
         if !is_one_of(&shown, tokens) {
             self.failures.lock().note(source);
             tracing::warn!(peer = %from, "a wrong token was shown to the operator's API");
             let message = "the token is none of admin.token_file";
-            return Err(Complaint::new(
-                StatusCode::UNAUTHORIZED,
-                "token_wrong",
-                message,
-            ));
+            return Err(unauthorized("token_wrong", message));
         }
+        Ok(shown)
+    }
 
-        let who = format!("token:{}", fingerprint(&shown));
-        Ok(Caller { who, from })
+    /// The cookie of a session that begins with this token.
+    pub fn log_in(
+        &self,
+        peer: Option<Peer>,
+        uri: &Uri,
+        headers: &HeaderMap,
+        token: &str,
+    ) -> Result<HeaderValue, Complaint> {
+        not_of_another_page(uri, headers)?;
+        let tokens = self.tokens.read();
+        let Some(tokens) = &*tokens else {
+            local::only_this_machine(peer, uri, headers)?;
+            let message = "no token is needed here: admin.token_file is not set";
+            return Err(Complaint::conflict("no_tokens", message));
+        };
+
+        let token = self.token(tokens, peer, Some(token.trim().as_bytes()))?;
+        let cookie = Session::begin(token).cookie(headers);
+        tracing::info!(peer = %address(peer), "somebody logged in to the console");
+        cookie.ok_or_else(Complaint::fault)
+    }
+
+    /// Ends the session that the request shows, if there is one. The cookie that takes its cookie away.
+    pub fn log_out(&self, uri: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Complaint> {
+        not_of_another_page(uri, headers)?;
+        let tokens = self.tokens.read();
+        let session = Session::shown(headers, tokens.as_deref().unwrap_or_default());
+        session.inspect(|session| self.ended.lock().note(session));
+        session::no_cookie(headers).ok_or_else(Complaint::fault)
+    }
+
+    /// Whether it still opens.
+    fn holds(&self, pass: &Pass) -> bool {
+        let tokens = self.tokens.read();
+        let is_known = |token| (tokens.as_ref()).is_some_and(|known| is_one_of(token, known));
+        match pass {
+            Pass::ThisMachine => tokens.is_none(),
+            Pass::Token(token) => is_known(token),
+            Pass::Session(session) => {
+                is_known(&session.token) && !self.ended.lock().is_over(session)
+            }
+        }
     }
 }
 
@@ -124,27 +190,40 @@ pub async fn check(
     next: Next,
 ) -> Response {
     match access.judge(&request) {
-        Ok(caller) => {
+        Ok((caller, pass)) => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            let response = next.run(request).await;
+            lasting::while_it_holds(response, access, pass)
         }
-        Err(complaint) => refusal(complaint),
+        Err(complaint) => complaint.into_response(),
     }
 }
 
-fn refusal(complaint: Complaint) -> Response {
-    let header = match complaint.status {
-        401 => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-        429 => Some((RETRY_AFTER, HeaderValue::from_static("60"))),
-        _ => None,
-    };
-    let mut response = complaint.into_response();
-    response.headers_mut().extend(header);
-    response
+fn not_of_another_page(uri: &Uri, headers: &HeaderMap) -> Result<(), Complaint> {
+    if local::is_of_another_page(uri, headers) {
+        let message = "a page of the web may not do this: the Origin is not this address";
+        return Err(forbidden("foreign_origin", message));
+    }
+    Ok(())
 }
 
 fn forbidden(code: &'static str, message: &str) -> Complaint {
     Complaint::new(StatusCode::FORBIDDEN, code, message)
+}
+
+fn unauthorized(code: &'static str, message: &str) -> Complaint {
+    Complaint::new(StatusCode::UNAUTHORIZED, code, message)
+}
+
+fn caller(token: &Hash, peer: Option<Peer>) -> Caller {
+    Caller {
+        who: format!("token:{}", fingerprint(token)),
+        from: address(peer),
+    }
+}
+
+fn address(peer: Option<Peer>) -> IpAddr {
+    peer.map_or(IpAddr::from([0; 4]), |Peer(address)| address.to_canonical())
 }
 
 /// The token of `Authorization: Bearer TOKEN`; the scheme in any case (RFC 9110 section 11.1).
@@ -201,7 +280,7 @@ mod tests {
 
     fn code(access: &Access, authorization: Option<&str>) -> String {
         match access.judge(&ask(authorization)) {
-            Ok(caller) => caller.who,
+            Ok((caller, _)) => caller.who,
             Err(complaint) => complaint.code.into_owned(),
         }
     }

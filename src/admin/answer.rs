@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -91,7 +93,15 @@ impl Complaint {
 impl IntoResponse for Complaint {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status);
-        json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &self)
+        let header = match self.status {
+            401 => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            429 => Some((RETRY_AFTER, HeaderValue::from_static("60"))),
+            _ => None,
+        };
+
+        let mut response = json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &self);
+        response.headers_mut().extend(header);
+        response
     }
 }
 

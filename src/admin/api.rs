@@ -1,7 +1,7 @@
 //! What stands under `/api`: the router over all endpoints, and what their handlers may use.
 //!
 //! One file a noun beneath it; each declares its endpoints beside their handlers, and both the router and the OpenAPI document are made of
-//! these declarations. Promises: who asks passes `access` first, also for a path that is none. What changes something is in the audit log
+//! these declarations. Promises: who asks passes `access` first, also for a path that is none; only who logs in or out does not. What changes something is in the audit log
 //! before it is done. Deliberately does no work: the owner of the thing does.
 
 use std::sync::{Arc, OnceLock};
@@ -20,6 +20,7 @@ use super::jobs::{JobRunning, Jobs};
 use crate::app::Reload;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::gateway::{Devices, Documents, Preview, Replays, Resend, Resubmit, Timetable};
+use crate::links::album::Album;
 use crate::queue::Queue;
 use crate::system::clock::Clock;
 use crate::system::fault::Fault;
@@ -31,12 +32,14 @@ mod devices;
 mod endpoint;
 mod events;
 mod jobs;
+mod pictures;
 mod quarantine;
 mod reload;
 mod replays;
+mod session;
 mod status;
 
-pub(super) use endpoint::{Endpoint, Parameter};
+pub(super) use endpoint::{Endpoint, OpensTo, Parameter};
 pub use events::Watchers;
 
 /// Everything that a handler may use, once the queue is open.
@@ -55,6 +58,8 @@ pub struct Operator {
     pub audit: Arc<Audit>,
     pub timetable: Arc<Timetable>,
     pub documents: Documents,
+    /// The pictures of events.
+    pub album: Arc<Album>,
     /// Who looks on while events come.
     pub watchers: Watchers,
     pub reload: Arc<Reload>,
@@ -66,6 +71,7 @@ pub(super) type Shared = Arc<Api>;
 pub(super) struct Api {
     pub health: Arc<Health>,
     pub operator: OnceLock<Arc<Operator>>,
+    pub access: Arc<Access>,
 }
 
 /// All endpoints, in the order in which they are documented.
@@ -73,6 +79,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         status::endpoints(),
         events::endpoints(),
+        pictures::endpoints(),
         destinations::endpoints(),
         devices::endpoints(),
         aside::endpoints(),
@@ -80,27 +87,31 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         jobs::endpoints(),
         replays::endpoints(),
         reload::endpoints(),
+        session::endpoints(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-pub(super) fn router(api: &Shared, access: &Arc<Access>) -> Router {
-    let router = endpoints()
-        .into_iter()
-        .fold(Router::new(), |router, endpoint| {
-            router.route(endpoint.path, endpoint.handler)
-        });
-
-    router
+pub(super) fn router(api: &Shared) -> Router {
+    let check = middleware::from_fn_with_state(Arc::clone(&api.access), access::check);
+    let guarded = routes(OpensTo::LetIn)
         .fallback(nothing_there)
         .method_not_allowed_fallback(not_that_method)
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(access),
-            access::check,
-        ))
-        .with_state(Arc::clone(api))
+        .layer(check);
+    let open = routes(OpensTo::Everybody).method_not_allowed_fallback(not_that_method);
+    guarded.merge(open).with_state(Arc::clone(api))
+}
+
+fn routes(opens_to: OpensTo) -> Router<Shared> {
+    let endpoints = endpoints().into_iter();
+    let endpoints = endpoints.filter(|endpoint| endpoint.opens_to == opens_to);
+    endpoints.fold(Router::new(), |router, endpoint| {
+        // A picture's key has slashes in it.
+        let path = endpoint.path.replace("{key}", "{*key}");
+        router.route(&path, endpoint.handler)
+    })
 }
 
 async fn nothing_there(request: Request) -> Complaint {

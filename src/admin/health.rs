@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::gateway::Devices;
 use crate::metrics;
 use crate::queue::{Queue, Status};
-use crate::send::link::Link;
+use crate::send::contact::Contact;
 use crate::system::clock::Clock;
 use boxbridge_event::Timestamp;
 
@@ -38,7 +38,7 @@ pub struct Health {
 
 struct Parts {
     queue: Queue,
-    links: Vec<Arc<Link>>,
+    contacts: Vec<Arc<Contact>>,
     clock: Arc<Clock>,
     devices: Arc<Devices>,
     settings: Mutex<Settings>,
@@ -65,14 +65,14 @@ impl Health {
     pub fn opened(
         &self,
         queue: Queue,
-        links: Vec<Arc<Link>>,
+        contacts: Vec<Arc<Contact>>,
         clock: Arc<Clock>,
         devices: Arc<Devices>,
         notes: Vec<String>,
     ) {
         let _ = self.parts.set(Parts {
             queue,
-            links,
+            contacts,
             clock,
             devices,
             settings: Mutex::new(Settings {
@@ -138,7 +138,11 @@ impl Health {
         let is_ready = reasons.is_empty();
 
         reasons.extend(queue.iter().flat_map(|queue| queue.outages.clone()));
-        reasons.extend(self.links().iter().flat_map(|link| link.troubles()));
+        reasons.extend(
+            self.contacts()
+                .iter()
+                .flat_map(|contact| contact.troubles()),
+        );
         reasons.extend(queue.iter().flat_map(|queue| replaying(queue)));
         reasons.extend(self.devices().and_then(Devices::silence));
         reasons.extend(self.refused_settings());
@@ -148,11 +152,11 @@ impl Health {
     /// What `/readyz` says.
     pub(super) fn report(&self) -> (bool, Value) {
         let (is_ready, reasons) = self.readiness(self.queue().map(Queue::status).as_ref());
-        let state = |link: &Link| if link.is_up() { "up" } else { "down" };
+        let state = |contact: &Contact| if contact.is_up() { "up" } else { "down" };
         let destinations: Map<String, Value> = self
-            .links()
+            .contacts()
             .iter()
-            .map(|link| (link.destination.to_string(), state(link).into()))
+            .map(|contact| (contact.destination.to_string(), state(contact).into()))
             .collect();
 
         (
@@ -181,7 +185,7 @@ impl Health {
     pub fn is_connected(&self) -> bool {
         self.parts
             .get()
-            .is_some_and(|parts| parts.links.iter().all(|link| link.is_up()))
+            .is_some_and(|parts| parts.contacts.iter().all(|contact| contact.is_up()))
     }
 
     pub(super) fn queue(&self) -> Option<&Queue> {
@@ -192,8 +196,8 @@ impl Health {
         self.parts.get().map(|parts| &*parts.devices)
     }
 
-    pub(super) fn links(&self) -> &[Arc<Link>] {
-        self.parts.get().map_or(&[], |parts| &parts.links)
+    pub(super) fn contacts(&self) -> &[Arc<Contact>] {
+        self.parts.get().map_or(&[], |parts| &parts.contacts)
     }
 
     /// By the clock without its jumps; zero until there is one.

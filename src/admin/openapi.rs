@@ -4,13 +4,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::api::{self, Endpoint};
+use super::access::SESSION_COOKIE;
+use super::api::{self, Endpoint, OpensTo};
 use crate::ingest;
 use boxbridge_config::Config;
 
 mod components;
 mod embed;
 pub(super) mod shape;
+
+pub use embed::schemas as embedded;
 
 /// `boxbridge schema openapi`, and `/api/openapi.json`.
 pub fn document(config: &Config) -> Value {
@@ -31,13 +34,16 @@ pub fn document(config: &Config) -> Value {
             "title": "boxbridge",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "The boxes' port, and on the admin listener the probes and the operator's API under /api. Where admin.token_file is set every call of the API carries one of its tokens; where it is not, only the gateway's own machine is answered, at a loopback address, and needs none. A call that changes something is written to data_dir/audit.jsonl before it is done. Times are UTC, RFC 3339. Members and words are only ever added: ignore those that you do not know.",
+            "description": "The boxes' port, and on the admin listener the probes and the operator's API under /api. Where admin.token_file is set every call of the API carries one of its tokens, or the cookie of a session that began with one; where it is not, only the gateway's own machine is answered, at a loopback address, and needs none. A call that changes something is written to data_dir/audit.jsonl before it is done. Times are UTC, RFC 3339. Members and words are only ever added: ignore those that you do not know.",
         },
         "servers": [{"url": format!("http://{}", config.admin.listen), "description": "the admin listener: admin.listen"}],
-        "security": [{"token": []}, {}],
+        "security": [{"token": []}, {"session": []}, {}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "of POST /api/login"},
+            },
             "schemas": schemas(),
         },
     })
@@ -108,7 +114,13 @@ fn operation(endpoint: &Endpoint) -> Value {
         "parameters": parameters.collect::<Vec<_>>(),
         "responses": responses(endpoint),
     });
-    if let (Some(body), Some(members)) = (&endpoint.body, operation.as_object_mut()) {
+    let Some(members) = operation.as_object_mut() else {
+        return operation;
+    };
+    if endpoint.opens_to == OpensTo::Everybody {
+        members.insert("security".to_owned(), json!([{}]));
+    }
+    if let Some(body) = &endpoint.body {
         let content = json!({"application/json": {"schema": body}});
         members.insert("requestBody".to_owned(), json!({"content": content}));
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::health::Health;
 use crate::metrics::{Buckets, COUNTS, Outcome};
 use crate::queue::{self, Status, SubscriptionStatus};
-use crate::send::link::Waits;
+use crate::send::contact::Waits;
 use boxbridge_event::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -143,12 +143,12 @@ impl Health {
     }
 
     fn lane(&self, subscription: &SubscriptionStatus) -> Lane {
-        let link = self
-            .links()
+        let contact = self
+            .contacts()
             .iter()
-            .find(|link| *link.destination == *subscription.destination);
-        let waits = link
-            .map(|link| link.waits(subscription.lane))
+            .find(|contact| *contact.destination == *subscription.destination);
+        let waits = contact
+            .map(|contact| contact.waits(subscription.lane))
             .unwrap_or_default();
         let oldest = subscription
             .oldest_waiting
@@ -157,7 +157,7 @@ impl Health {
         Lane {
             destination: subscription.destination.clone(),
             lane: subscription.lane.to_string(),
-            up: link.is_some_and(|link| link.is_up()),
+            up: contact.is_some_and(|contact| contact.is_up()),
             paused_types: waits.into_iter().map(PausedType::of).collect(),
             accepted: subscription.accepted,
             delivered: subscription.tally.delivered,

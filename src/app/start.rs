@@ -25,6 +25,7 @@ use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
 use crate::gateway::{Counter, Documents, Gateway, Preview, Resend, Resubmit, Workers};
 use crate::ingest::{Listener, Service};
+use crate::links::album::Album;
 use crate::metrics;
 use crate::normalize;
 use crate::queue::Queue;
@@ -101,6 +102,7 @@ impl Start {
         let maker = self.maker(&data, running);
         let made = maker.all(config)?;
         let threads = LaneThreads::start().context("cannot start threads")?;
+        let album = album(&made, &queue)?;
 
         // From here on nothing fails.
         let destinations = self.deliver(made, &locations, &data, threads, running);
@@ -130,7 +132,8 @@ impl Start {
         };
         let reload = Reload::new(Arc::clone(config), parts);
         self.watch_settings(&reload, &running.admin);
-        admin.opened(self.operator(&data, documents, &reload, (previews, resend, resubmit)));
+        let showing = (previews, documents, album);
+        admin.opened(self.operator(&data, showing, &reload, (resend, resubmit)));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
@@ -178,9 +181,9 @@ impl Start {
     fn operator(
         &self,
         data: &DataDir,
-        documents: Documents,
+        (previews, documents, album): (Vec<Preview>, Documents, Arc<Album>),
         reload: &Arc<Reload>,
-        (previews, resend, resubmit): (Vec<Preview>, Resend, Resubmit),
+        (resend, resubmit): (Resend, Resubmit),
     ) -> Operator {
         Operator {
             health: Arc::clone(&self.health),
@@ -196,6 +199,7 @@ impl Start {
             audit: Arc::new(Audit::open(&data.disk, &self.config.data_dir)),
             timetable: Arc::clone(&data.timetable),
             documents,
+            album,
             watchers: Watchers::default(),
             reload: Arc::clone(reload),
         }
@@ -232,7 +236,10 @@ impl Start {
 
         self.health.opened(
             data.queue.clone(),
-            destinations.iter().map(|it| Arc::clone(&it.link)).collect(),
+            destinations
+                .iter()
+                .map(|it| Arc::clone(&it.contact))
+                .collect(),
             Arc::clone(&data.clock),
             Arc::clone(&data.devices),
             self.config.warnings.clone(),
@@ -322,6 +329,14 @@ impl Start {
             running,
         }
     }
+}
+
+/// The pictures of the queue, and of the store that references mean.
+fn album(made: &[Made<'_>], queue: &Queue) -> anyhow::Result<Arc<Album>> {
+    let is_referenced = |made: &&Made<'_>| &*made.settings.name == boxbridge_config::STORE;
+    let store = made.iter().find(is_referenced).and_then(Made::store);
+    let store = store.context("there is no store that references mean")?;
+    Ok(Arc::new(Album::new(queue.clone(), store)))
 }
 
 /// Names and faces are not for every user of the machine, no matter what makes the file and what the service's umask is.

@@ -1,12 +1,18 @@
-//! `boxbridge schema`: prints the contracts: what leaves as JSON Schema, both listeners as OpenAPI, the settings.
+//! `boxbridge schema`: prints the contracts: what leaves as JSON Schema and as AsyncAPI, both listeners as OpenAPI, the settings.
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use super::{refuse, say};
 use crate::{admin, route, send};
 use boxbridge_config::{Config, Problems};
+
+mod asyncapi;
+mod channels;
+mod messages;
+mod sample;
 
 #[derive(Args)]
 #[command(
@@ -37,6 +43,11 @@ enum Which {
     /// Both listeners, with the paths of these settings, as OpenAPI 3.1
     #[command(after_help = "Example: boxbridge schema openapi | jq '.paths | keys'")]
     Openapi,
+    /// Topics, servers and messages on both buses, by the routes of these settings, as AsyncAPI 3.0
+    #[command(after_help = "Examples:
+  boxbridge schema asyncapi | jq '.channels[].address'
+  boxbridge schema asyncapi --config /etc/boxbridge.toml > boxbridge.asyncapi.json")]
+    Asyncapi,
     /// Every setting: what it does, what it may be, its default
     #[command(
         after_help = "Example: boxbridge schema config | jq '.properties.send.properties.kafka'"
@@ -47,7 +58,7 @@ enum Which {
 impl Options {
     /// Whether what is printed depends on the settings.
     pub fn reads_settings(&self) -> bool {
-        matches!(self.which, Which::Openapi)
+        matches!(self.which, Which::Openapi | Which::Asyncapi)
     }
 }
 
@@ -70,12 +81,15 @@ impl Which {
             Which::Device => route::device_status::DEVICE_SCHEMA.to_owned(),
             Which::Devices => answer("Devices", "urn:boxbridge:api:devices"),
             Which::ApiStatus => answer("Status", "urn:boxbridge:api:status"),
-            Which::Openapi => config.map_or_else(String::new, |config| {
-                format!("{:#}", admin::openapi(config))
-            }),
+            Which::Openapi => of_settings(config, admin::openapi),
+            Which::Asyncapi => of_settings(config, asyncapi::document),
             Which::Config => format!("{:#}", boxbridge_config::schema()),
         }
     }
+}
+
+fn of_settings(config: Option<&Config>, document: fn(&Config) -> Value) -> String {
+    config.map_or_else(String::new, |config| format!("{:#}", document(config)))
 }
 
 /// The schema of an answer of the API.

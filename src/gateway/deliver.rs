@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::Render;
 use crate::gateway::kept::Aside;
 use crate::queue::Verdicts;
-use crate::send::link::Link;
+use crate::send::contact::Contact;
 use crate::send::window::{Blame, Limits, Now};
 use crate::send::{ConnectError, Destination, Session};
 use boxbridge_event::{Lane, Timestamp};
@@ -56,7 +56,7 @@ pub struct Delivery<D, R, S> {
     pub aside: Arc<Aside>,
     /// Records that it does not take for now.
     pub unplaced: Unplaced,
-    pub link: Arc<Link>,
+    pub contact: Arc<Contact>,
     /// The longest pause between two attempts to connect.
     pub retry_max: Duration,
     /// Pictures on their way.
@@ -112,7 +112,7 @@ where
             Blame::Record => delivery.died_on_a_record(&end.error),
             Blame::Connection => {
                 attempts += 1;
-                delivery.link.down(delivery.lane, end.error, attempts);
+                delivery.contact.down(delivery.lane, end.error, attempts);
                 pause(attempts, delivery.retry_max)
             }
         };
@@ -135,7 +135,7 @@ where
         self.render = terms.render.clone();
         self.backlog.limit(terms.window);
         self.retry_max = terms.retry_max;
-        self.link.begins_anew(self.lane);
+        self.contact.begins_anew(self.lane);
     }
 
     async fn session(
@@ -144,7 +144,7 @@ where
         was_well: bool,
         stop: &CancellationToken,
     ) -> End {
-        self.link.connected(self.lane);
+        self.contact.connected(self.lane);
         if !was_well {
             self.let_alerts_pass(stop).await;
         }
@@ -172,7 +172,7 @@ where
     /// The destination is as well as before: what else waits is to flow on.
     fn died_on_a_record(&self, error: &str) -> Duration {
         tracing::debug!(
-            destination.name = &*self.link.destination,
+            destination.name = &*self.contact.destination,
             error,
             "the connection died on one event"
         );
@@ -183,7 +183,7 @@ where
     async fn rest(&self, pause: Duration, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.link.pause(self.lane, pause) => {}
+            () = self.contact.pause(self.lane, pause) => {}
         }
     }
 

@@ -22,6 +22,7 @@ use crate::system::written::Written;
 use boxbridge_event::{Feed, Lane, PersonType, Sequence, Timestamp};
 
 mod look;
+mod pictures;
 mod replays;
 mod standing;
 

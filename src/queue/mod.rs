@@ -164,7 +164,8 @@
 //! # Looking records up
 //!
 //! `inspect/search.rs` reads newest first, by time, type, device, lane or id, a page at a time. The index of a segment is asked first, and an
-//! event only for its device. `handle/look.rs` does that beside a running queue: few at once, on threads of their own.
+//! event only for its device. `handle/look.rs` does that beside a running queue: few at once, on threads of their own. A picture is found
+//! by its record, or by the 32 bits of its hash that each index keeps (`handle/pictures.rs`).
 //!
 //! # Space
 //!

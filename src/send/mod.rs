@@ -171,9 +171,9 @@ pub fn said_of(name: &str, kind: &str, text: String) -> String {
 }
 
 pub mod board;
+pub mod contact;
 pub mod embedded;
 pub mod kafka;
-pub mod link;
 pub mod mqtt;
 mod patience;
 pub mod store;

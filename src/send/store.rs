@@ -3,12 +3,12 @@
 //! Promises: a record is acknowledged when every picture of it lies in the store; what of a folder is durable by then says
 //! [`Store::written`]; the same picture is not
 //! sent twice within a day, nor twice at once; a store that is down, full of quota or does not know us is waited for, and a picture is
-//! given up only if the store refuses it and takes another in its place; one that fails in the store while others do not is tried again alone. Deliberately makes no bucket, and reads
-//! nothing back but for `check` and `reconcile`.
+//! given up only if the store refuses it and takes another in its place; one that fails in the store while others do not is tried again alone. Deliberately makes no bucket.
 
 use std::sync::Arc;
 
 use boxbridge_connect::bucket;
+use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 
@@ -91,7 +91,17 @@ impl Store {
         };
         match found {
             Ok(_) => Ok(true),
-            Err(Failure::Store(object_store::Error::NotFound { .. })) => Ok(false),
+            Err(failure) if failure.is_not_found() => Ok(false),
+            Err(failure) => Err(failure.into_connect_error()),
+        }
+    }
+
+    /// An object that has at most so many bytes; `None` if there is none of that name.
+    pub async fn read(&self, key: &str, bytes_max: u64) -> Result<Option<Bytes>, ConnectError> {
+        let shared = self.shared()?;
+        match shared.read(key.to_owned(), bytes_max).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(failure.into_connect_error()),
         }
     }
@@ -109,7 +119,8 @@ impl Store {
             .write_probe(key.clone())
             .await
             .map_err(step("write"))?;
-        if shared.read_probe(key.clone()).await.map_err(step("read"))? != PROBE_BYTES {
+        let read = shared.read(key.clone(), PROBE_BYTES.len() as u64).await;
+        if read.map_err(step("read"))? != PROBE_BYTES {
             return Err(ConnectError {
                 message: format!(
                     "store: wrote {} bytes and read back others",

@@ -11,6 +11,10 @@ use crate::{
     Revision, Timestamp, WarningCode,
 };
 
+mod picture_name;
+
+pub use picture_name::PictureName;
+
 /// One match, vendor-neutral, as it lies in the queue. What depends on the moment of sending (`replay`, `sequence`, `uri`, `url`,
 /// `stored`) is not here: `route` adds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use crate::admin::answer::{Answer, Body, Complaint, Named, ok};
 use crate::admin::audit::Act;
 use crate::admin::openapi::shape;
 use crate::admin::snapshot::PausedType;
-use crate::send::link::Link;
+use crate::send::contact::Contact;
 use boxbridge_event::{Lane, PersonType};
 
 pub fn endpoints() -> Vec<Endpoint> {
@@ -44,8 +44,8 @@ async fn resume(
     Named(name): Named,
     Body(wanted): Body<Wanted>,
 ) -> Answer {
-    let link = link(&operator, &name)?;
-    let paused = paused(link);
+    let contact = contact(&operator, &name)?;
+    let paused = paused(contact);
     let is_wanted = |paused: &PausedType| {
         wanted
             .person_type
@@ -53,7 +53,7 @@ async fn resume(
     };
 
     let resumed: Vec<_> = paused.iter().filter(|paused| is_wanted(paused)).collect();
-    if resumed.is_empty() && link.is_up() {
+    if resumed.is_empty() && contact.is_up() {
         return Err(nothing_waits(&name, wanted.person_type, &paused));
     }
 
@@ -65,19 +65,24 @@ async fn resume(
     operator.note(&caller, act).await?;
 
     match wanted.person_type {
-        Some(person_type) => link.resume(&[person_type]),
-        None => link.resume(PersonType::ALL),
+        Some(person_type) => contact.resume(&[person_type]),
+        None => contact.resume(PersonType::ALL),
     }
-    ok(&json!({"destination": name, "up": link.is_up(), "resumed": resumed}))
+    ok(&json!({"destination": name, "up": contact.is_up(), "resumed": resumed}))
 }
 
 /// The destination of this name, or those that there are.
-fn link<'a>(operator: &'a Operator, name: &str) -> Result<&'a Link, Complaint> {
-    let links = operator.health.links();
-    let found = links.iter().find(|link| *link.destination == *name);
+fn contact<'a>(operator: &'a Operator, name: &str) -> Result<&'a Contact, Complaint> {
+    let contacts = operator.health.contacts();
+    let found = contacts
+        .iter()
+        .find(|contact| *contact.destination == *name);
 
-    found.map(|link| &**link).ok_or_else(|| {
-        let names: Vec<_> = links.iter().map(|link| &*link.destination).collect();
+    found.map(|contact| &**contact).ok_or_else(|| {
+        let names: Vec<_> = contacts
+            .iter()
+            .map(|contact| &*contact.destination)
+            .collect();
         let message = format!(
             "there is no destination {name:?}, only {}",
             names.join(", ")
@@ -86,8 +91,8 @@ fn link<'a>(operator: &'a Operator, name: &str) -> Result<&'a Link, Complaint> {
     })
 }
 
-fn paused(link: &Link) -> Vec<PausedType> {
-    let of_lane = |lane: &Lane| link.waits(*lane);
+fn paused(contact: &Contact) -> Vec<PausedType> {
+    let of_lane = |lane: &Lane| contact.waits(*lane);
     let waits = Lane::ALL.iter().flat_map(of_lane);
     waits.map(PausedType::of).collect()
 }

@@ -21,6 +21,15 @@ pub struct Endpoint {
     /// Status and code of what goes wrong, beside what may go wrong everywhere.
     pub complaints: Vec<(u16, &'static str)>,
     pub handler: MethodRouter<Shared>,
+    pub opens_to: OpensTo,
+}
+
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpensTo {
+    /// Whom `access` lets in.
+    LetIn,
+    Everybody,
 }
 
 pub struct Parameter {
@@ -82,11 +91,19 @@ impl Endpoint {
             answer: ("application/json", json!({"type": "object"})),
             complaints: Vec::new(),
             handler,
+            opens_to: OpensTo::LetIn,
         }
     }
 
     pub fn summary(self, summary: &'static str) -> Endpoint {
         Endpoint { summary, ..self }
+    }
+
+    pub fn for_everybody(self) -> Endpoint {
+        Endpoint {
+            opens_to: OpensTo::Everybody,
+            ..self
+        }
     }
 
     /// A parameter of the path, where the path has its name in braces, else of the query.

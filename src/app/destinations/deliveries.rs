@@ -19,8 +19,8 @@ use crate::gateway::{
 use crate::normalize;
 use crate::route::{PictureLocations, Router};
 use crate::send::Destination;
+use crate::send::contact::Contact;
 use crate::send::kafka::Kafka;
-use crate::send::link::Link;
 use crate::send::mqtt::Mqtt;
 use crate::send::store::Store;
 use crate::system::fault::{Fault, Starts, caught};
@@ -44,7 +44,7 @@ pub(in crate::app) struct Common<'a> {
 /// A destination that is delivered to.
 pub(in crate::app) struct Delivered {
     pub name: Arc<str>,
-    pub link: Arc<Link>,
+    pub contact: Arc<Contact>,
     /// By which set-aside records are sent again.
     pub line: Arc<Line>,
     loops: Loops,
@@ -63,11 +63,11 @@ type Tell<D, R> = watch::Sender<Option<Arc<Terms<D, R>>>>;
 pub type Told<D, R> = watch::Receiver<Option<Arc<Terms<D, R>>>>;
 
 impl Deliveries<'_> {
-    /// Delivers to this destination from now on; the link shows how it fares.
+    /// Delivers to this destination from now on; the contact shows how it fares.
     pub fn start(&self, Made { settings, client }: Made<'_>, common: &Common<'_>) -> Delivered {
         let router = self.router(settings);
         let kind = settings.kind.name().as_str();
-        let link = Arc::new(Link::new(Arc::clone(&settings.name), kind));
+        let contact = Arc::new(Contact::new(Arc::clone(&settings.name), kind));
 
         let written = match &client {
             Client::Store(store) => store.written().cloned(),
@@ -86,27 +86,41 @@ impl Deliveries<'_> {
                     destination,
                     &line,
                     &ToStore(router),
-                    &link,
+                    &contact,
                     common,
                 );
                 Loops::Store(store, told)
             }
             Client::Mqtt(mqtt) => {
                 let announced = announcements::to_mqtt(&mqtt, &self.data.board, self.tasks);
-                let told = self.loops(settings, mqtt, &line, &ToBus::mqtt(router), &link, common);
+                let told = self.loops(
+                    settings,
+                    mqtt,
+                    &line,
+                    &ToBus::mqtt(router),
+                    &contact,
+                    common,
+                );
                 Loops::Mqtt(told, announced)
             }
             Client::Kafka(kafka) => {
                 let announced = announcements::to_kafka(&kafka, &self.data.board, self.tasks);
                 let first = Arc::clone(&kafka);
-                let told = self.loops(settings, kafka, &line, &ToBus::kafka(router), &link, common);
+                let told = self.loops(
+                    settings,
+                    kafka,
+                    &line,
+                    &ToBus::kafka(router),
+                    &contact,
+                    common,
+                );
                 Loops::Kafka(first, told, announced)
             }
         };
         let name = Arc::clone(&settings.name);
         Delivered {
             name,
-            link,
+            contact,
             line,
             loops,
         }
@@ -124,7 +138,7 @@ impl Deliveries<'_> {
         destination: Arc<D>,
         line: &Arc<Line>,
         render: &R,
-        link: &Arc<Link>,
+        contact: &Arc<Contact>,
         common: &Common<'_>,
     ) -> Tell<D, R>
     where
@@ -145,7 +159,7 @@ impl Deliveries<'_> {
             let line = (lane == Lane::Normal).then(|| Arc::clone(line));
             let source = WithResent::new(log, line);
             let destination = Arc::clone(&destination);
-            let parts = (destination, render.clone(), link);
+            let parts = (destination, render.clone(), contact);
             let delivery = self.delivery(settings, lane, source, parts, common);
             let stop = self.tasks.stop.clone();
             let delivering = keep_delivering(delivery, told.clone(), stop);
@@ -161,7 +175,7 @@ impl Deliveries<'_> {
         settings: &boxbridge_config::Destination,
         lane: Lane,
         source: WithResent<DiskLog>,
-        (destination, render, link): (Arc<D>, R, &Arc<Link>),
+        (destination, render, contact): (Arc<D>, R, &Arc<Contact>),
         common: &Common<'_>,
     ) -> Delivery<D, R, WithResent<DiskLog>> {
         let send = &self.config.send;
@@ -174,7 +188,7 @@ impl Deliveries<'_> {
             verdicts: settings.is_bus().then(|| self.data.queue.verdicts(lane)),
             aside: Arc::clone(&self.data.aside),
             unplaced: Unplaced::default(),
-            link: Arc::clone(link),
+            contact: Arc::clone(contact),
             retry_max: send.retry_max,
             is_expiring: false,
             fetches: Fetches::default(),
@@ -255,7 +269,7 @@ pub async fn keep_delivering<D, R, S>(
     loop {
         let ended = until_told(&mut delivery, &mut told, &stop).await;
         if let Err(fault) = &ended {
-            delivery.link.down(delivery.lane, fault.to_string(), 1);
+            delivery.contact.down(delivery.lane, fault.to_string(), 1);
         }
 
         let is_told = told.has_changed().unwrap_or(false);

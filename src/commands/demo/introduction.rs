@@ -28,6 +28,10 @@ impl Introduction<'_> {
         let pictures = self.data_dir.join("pictures/scene");
 
         vec![
+            (
+                "console",
+                format!("http://{admin}/    # the faces, as they come"),
+            ),
             ("MQTT", self.mosquitto_sub()),
             ("Kafka", self.kcat()),
             ("pictures", format!("{}/", pictures.display())),

@@ -14,7 +14,7 @@ use super::{Delivery, Records, now};
 use crate::gateway::Render;
 use crate::metrics;
 use crate::queue::Verdicts;
-use crate::send::link::PROVEN;
+use crate::send::contact::PROVEN;
 use crate::send::window::Now;
 use crate::send::{Answer, Destination, Lost, Reason, Rejection, Session};
 use boxbridge_event::{PictureVerdict, Record, Sequence};
@@ -67,7 +67,7 @@ where
                 }
                 fetched = self.fetches.next() => self.take_pictures(fetched),
                 record = self.backlog.next(), if has_room => self.admit_all(record).await,
-                types = self.link.resumed(self.lane) => self.backlog.resume(types),
+                types = self.contact.resumed(self.lane) => self.backlog.resume(types),
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
             }
@@ -81,7 +81,7 @@ where
     /// The connection works; said once.
     fn prove(&self, unproven: &mut Option<Instant>) {
         if unproven.take().is_some() {
-            self.link.up(self.lane);
+            self.contact.up(self.lane);
         }
     }
 
@@ -200,7 +200,7 @@ where
         let admitted = self.backlog.delivered(sequence, Instant::now());
         if std::mem::take(&mut self.is_expiring) {
             tracing::info!(
-                destination.name = &*self.link.destination,
+                destination.name = &*self.contact.destination,
                 "there is room again"
             );
         }
@@ -212,7 +212,7 @@ where
     fn say_expiring(&mut self, rule: &str) {
         if !std::mem::replace(&mut self.is_expiring, true) {
             tracing::error!(
-                destination.name = &*self.link.destination,
+                destination.name = &*self.contact.destination,
                 rule,
                 "events go on without what the rule ends"
             );
@@ -237,7 +237,7 @@ where
         }
         if admitted.record.replay.is_none() {
             let took = self.backlog.age(&admitted.record);
-            self.link.lags.record(self.lane, person_type, took);
+            self.contact.lags.record(self.lane, person_type, took);
         }
     }
 }

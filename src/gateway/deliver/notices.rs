@@ -1,4 +1,4 @@
-//! What operators are told of events that wait: in the log, and in the state of the link.
+//! What operators are told of events that wait: in the log, and in the state of the contact.
 //!
 //! Promises: what waits is said once, with the other side's own words, and again when it flows.
 //! Deliberately never an event's content, nor more of it than its topic.
@@ -16,18 +16,18 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         }
 
         let window = self.backlog.window();
-        self.link.still_waits(self.lane, window.held_back());
+        self.contact.still_waits(self.lane, window.held_back());
         let suspects: Vec<_> = window
             .suspects()
             .map(|(class, records)| suspected(class, records))
             .collect();
-        self.link.suspect(self.lane, suspects);
+        self.contact.suspect(self.lane, suspects);
     }
 
     fn say(&self, news: News) {
         match news {
             News::Held(class) => tracing::warn!(
-                destination.name = &*self.link.destination,
+                destination.name = &*self.contact.destination,
                 lane = %self.lane,
                 person_type = %class.person_type,
                 topic = class.timeliness.as_str(),
@@ -38,7 +38,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                     "the connection dies on them, and not on others ({} topic)",
                     class.timeliness.as_str()
                 );
-                self.link.refused(self.lane, Extent::Class(class), why);
+                self.contact.refused(self.lane, Extent::Class(class), why);
             }
         }
     }
@@ -59,7 +59,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             }
         };
 
-        self.link.refused(self.lane, extent, why);
+        self.contact.refused(self.lane, extent, why);
     }
 }
 

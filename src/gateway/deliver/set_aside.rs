@@ -58,7 +58,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
 
         let record = &ending.record;
         let aside = SetAside {
-            destination: Arc::clone(&self.link.destination),
+            destination: Arc::clone(&self.contact.destination),
             lane: self.lane,
             sequence: record.sequence,
             at: Timestamp::now(),
@@ -126,7 +126,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             }
         }
         tracing::debug!(
-            destination.name = &*self.link.destination,
+            destination.name = &*self.contact.destination,
             sequence = resent_as(&ending.record),
             person_type = %ending.record.person_type,
             reason = rejection.reason.as_str(),
@@ -138,7 +138,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     fn why(&self, ending: &Ending, rejection: &Rejection) -> Why {
         Why {
             reason: rejection.reason.as_str(),
-            detail: self.link.of_its_own(rejection.detail.clone()),
+            detail: self.contact.of_its_own(rejection.detail.clone()),
             attempts: ending.attempts,
         }
     }
@@ -155,7 +155,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             verdict,
         } = placing;
         tracing::warn!(
-            destination.name = &*self.link.destination,
+            destination.name = &*self.contact.destination,
             lane = %self.lane,
             sequence = ending.record.sequence.0,
             person_type = %ending.record.person_type,
@@ -178,7 +178,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             placing.aside.why.reason
         );
         let extent = Extent::Class(placing.ending.class);
-        self.link.refused(self.lane, extent, why);
+        self.contact.refused(self.lane, extent, why);
     }
 
     async fn try_to_put_aside(&self, aside: &Arc<SetAside>) -> Result<(), String> {

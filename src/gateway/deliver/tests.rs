@@ -74,12 +74,12 @@ async fn one_stranger_that_is_denied_by_hanging_up_costs_twenty_employees_no_mor
     assert!(took < Duration::from_secs(10), "{took:?}");
     let deadline = Instant::now() + PATIENCE;
     while !rig
-        .link
+        .contact
         .troubles()
         .iter()
         .any(|suspect| suspect.contains("stranger"))
     {
-        assert!(Instant::now() < deadline, "{:?}", rig.link.troubles());
+        assert!(Instant::now() < deadline, "{:?}", rig.contact.troubles());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     denied.store(false, Ordering::Relaxed);
@@ -198,7 +198,7 @@ async fn a_topic_that_is_refused_for_now_is_named_at_once_and_silences_no_other_
     let rig = Rig::start_with(1, &events, mood).await;
     let said = "mqtt normal: stranger is refused for now on one device: passing: not this one";
     let is_named = || {
-        let troubles = rig.link.troubles();
+        let troubles = rig.contact.troubles();
         troubles.iter().any(|trouble| trouble.starts_with(said))
     };
     rig.until(is_named).await;
@@ -288,7 +288,7 @@ async fn while_nothing_can_be_set_aside_only_what_is_refused_waits() {
     let said =
         "mqtt normal: stranger is paused: not_authorised, and the event cannot be set aside: ";
     let is_said = || {
-        let troubles = rig.link.troubles();
+        let troubles = rig.contact.troubles();
         troubles.iter().any(|trouble| trouble.starts_with(said))
     };
     rig.until(is_said).await;

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::image::{Image, inspect};
 use crate::normalize::reading::digest::{hex, sha256_hex};
-use boxbridge_event::{PictureKind, PictureReference, PictureState, Timestamp};
+use boxbridge_event::{PictureKind, PictureName, PictureReference, PictureState, Timestamp};
 
 /// A picture taken out of a document.
 pub(in crate::normalize) struct ReadPicture {
@@ -66,7 +66,7 @@ fn named(
     };
 
     let reference = PictureReference {
-        key: key(kind, &decoded.sha256, image.extension, received_at),
+        key: PictureName::write(kind, &decoded.sha256, image.extension, received_at),
         bytes: decoded.bytes.len() as u64,
         media_type: image.media_type.to_owned(),
         width: image.size.map(|(width, _)| width),
@@ -90,20 +90,6 @@ fn state(decoded: &Decoded, image: &Image, pixels_max: u64) -> PictureState {
         () if pixels > pixels_max => PictureState::Oversize,
         () if !image.has_end => PictureState::Truncated,
         () => PictureState::Ok,
-    }
-}
-
-/// The picture's key. The enrolled photo is the same each time, so its key has no date and it is stored once; the others have a day.
-fn key(kind: PictureKind, sha256: &str, extension: &str, received_at: Timestamp) -> String {
-    match kind {
-        PictureKind::Registered => format!(
-            "registered/{}/{sha256}.{extension}",
-            sha256.get(..2).unwrap_or_default()
-        ),
-        _ => {
-            let (year, month, day) = received_at.date();
-            format!("{kind}/{year:04}/{month:02}/{day:02}/{sha256}.{extension}")
-        }
     }
 }
 

@@ -100,8 +100,15 @@ impl Files {
         }
     }
 
-    pub(super) fn read(&self, key: &str) -> io::Result<Vec<u8>> {
-        self.disk.read(&self.root.join(key))
+    /// A file, if it has at most so many bytes.
+    pub(super) fn read(&self, key: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let path = self.root.join(key);
+        let bytes = self.disk.stat(&path)?.len();
+        if bytes > bytes_max {
+            let message = format!("the file has {bytes} bytes, which no picture of ours has");
+            return Err(io::Error::other(message));
+        }
+        self.disk.read(&path)
     }
 
     pub(super) fn delete(&self, key: &str) -> io::Result<()> {

@@ -76,6 +76,14 @@ impl Failure {
         }
     }
 
+    pub(super) fn is_not_found(&self) -> bool {
+        match self {
+            Failure::Store(error) => matches!(error, object_store::Error::NotFound { .. }),
+            Failure::File(error) => error.kind() == std::io::ErrorKind::NotFound,
+            Failure::Timeout(_) => false,
+        }
+    }
+
     pub(super) fn into_connect_error(self) -> ConnectError {
         ConnectError {
             message: format!("store: {}", self.detail()),
@@ -297,15 +305,22 @@ impl Shared {
         }
     }
 
-    pub(super) async fn read_probe(&self, key: String) -> Result<Bytes, Failure> {
+    /// An object, if it has at most so many bytes.
+    pub(super) async fn read(&self, key: String, bytes_max: u64) -> Result<Bytes, Failure> {
         match &self.backend {
             Backend::Files(files) => self
-                .on_disk(files, move |files| files.read(&key))
+                .on_disk(files, move |files| files.read(&key, bytes_max))
                 .await
                 .map(Bytes::from),
             Backend::Bucket { store, .. } => {
-                self.within(async { store.get(&self.path(&key)).await?.bytes().await })
-                    .await
+                self.within(async {
+                    let found = store.get(&self.path(&key)).await?;
+                    match found.meta.size <= bytes_max {
+                        true => found.bytes().await,
+                        false => Err(too_large(found.meta.size)),
+                    }
+                })
+                .await
             }
         }
     }
@@ -315,5 +330,12 @@ impl Shared {
             Backend::Files(files) => self.on_disk(files, move |files| files.delete(&key)).await,
             Backend::Bucket { store, .. } => self.within(store.delete(&self.path(&key))).await,
         }
+    }
+}
+
+fn too_large(bytes: u64) -> object_store::Error {
+    object_store::Error::Generic {
+        store: "bucket",
+        source: format!("the object has {bytes} bytes, which no picture of ours has").into(),
     }
 }

@@ -1,5 +1,5 @@
-// Judges contracts by the validators that their readers use: `judge.mjs MODULES FILE…`. A name in .schema.json is JSON Schema, for ajv in its
-// strict mode, with its examples; any other file is AsyncAPI. Prints what is wrong; exit code 1 if something is.
+//! Judges contracts by the validators that their readers use: `judge.mjs MODULES FILE…`. A name in .schema.json is JSON Schema, for ajv in its
+//! strict mode, with its examples; any other file is AsyncAPI. Prints what is wrong; exit code 1 if something is.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 

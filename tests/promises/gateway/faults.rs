@@ -11,7 +11,7 @@ use boxbridge::gateway::{Ages, Backlog, Delivery, DiskLog, Fetches, Render as _,
 use boxbridge::ingest::{self, Accept, BodyMemory, Ended, Listener, Received, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
-use boxbridge::send::link::Link;
+use boxbridge::send::contact::Contact;
 use boxbridge::send::window::Limits;
 use boxbridge::send::{Answer, ConnectError, Destination, Lost, Session};
 use boxbridge::system::clock::Clock;
@@ -34,7 +34,7 @@ fn defaults() -> Config {
 struct Faulty {
     connects: AtomicU32,
     delivered: tokio::sync::mpsc::Sender<Sequence>,
-    link: Arc<Link>,
+    contact: Arc<Contact>,
 }
 
 struct FaultySession {
@@ -50,7 +50,7 @@ impl Destination for Faulty {
     async fn connect(&self, _: Lane) -> Result<FaultySession, ConnectError> {
         let number = self.connects.fetch_add(1, Ordering::Relaxed);
         assert!(number > 0, "a fault while connecting");
-        let troubles = self.link.troubles().join(", ");
+        let troubles = self.contact.troubles().join(", ");
         assert!(
             number > 3 || troubles.contains("fault"),
             "{troubles:?} is not what an operator has to know"
@@ -101,9 +101,9 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
             .await
             .unwrap();
     }
-    let link = Arc::new(Link::new("mqtt", "mqtt"));
-    link.connected(Lane::Urgent);
-    link.up(Lane::Urgent);
+    let contact = Arc::new(Contact::new("mqtt", "mqtt"));
+    contact.connected(Lane::Urgent);
+    contact.up(Lane::Urgent);
     let (delivered, mut arrived) = tokio::sync::mpsc::channel(10);
     let render = ToBus::mqtt(Arc::new(Router::new(
         &config.routes,
@@ -122,7 +122,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         destination: Arc::new(Faulty {
             connects: AtomicU32::new(0),
             delivered,
-            link: Arc::clone(&link),
+            contact: Arc::clone(&contact),
         }),
         backlog: Backlog::new(source, &config.send, render.poison()),
         render,
@@ -131,7 +131,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         aside: Arc::new(
             Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap(),
         ),
-        link: Arc::clone(&link),
+        contact: Arc::clone(&contact),
         retry_max: config.send.retry_max,
         is_expiring: false,
         fetches: Fetches::default(),
@@ -143,7 +143,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     for number in 1..=3 {
         assert_eq!(step(arrived.recv()).await, Some(Sequence(number)));
     }
-    assert_eq!(link.troubles(), Vec::<String>::new());
+    assert_eq!(contact.troubles(), Vec::<String>::new());
     stop.cancel();
     step(delivering).await.unwrap();
     step(queue.shutdown()).await;

@@ -2,6 +2,7 @@
 
 mod api;
 mod aside;
+mod console;
 mod demo;
 mod devices;
 mod manners;

@@ -346,7 +346,7 @@ pub fn exchange(mut stream: TcpStream, bytes: &[u8]) -> Option<Answer> {
     let answer = read_answer(&mut stream);
     drop(stream);
     let _ = sender.join();
-    answer.inspect(|answer| contract::check_answer(bytes, answer))
+    answer.inspect(|it| contract::check_answer(bytes, it.status, &it.body))
 }
 
 fn read_answer(stream: &mut TcpStream) -> Option<Answer> {

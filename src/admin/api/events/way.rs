@@ -80,9 +80,9 @@ fn answered(
 const NO_LONGER_ASIDE: &str = "and sent again or dropped since: data_dir/audit.jsonl says by whom";
 
 fn why_it_waits(operator: &Operator, record: &Record, destination: &str) -> String {
-    let mut links = operator.health.links().iter();
-    let link = links.find(|link| *link.destination == *destination);
-    let known = link.and_then(|link| link.why_not(record.lane, record.person_type));
+    let mut contacts = operator.health.contacts().iter();
+    let contact = contacts.find(|contact| *contact.destination == *destination);
+    let known = contact.and_then(|contact| contact.why_not(record.lane, record.person_type));
 
     let is_bus = destination != boxbridge_config::STORE;
     known.unwrap_or_else(

@@ -123,7 +123,7 @@ async fn what_is_refused_again_stays_says_why_and_pauses_nothing_live() {
         rig.append(number, EMPLOYEE, "gate").await;
     }
     rig.until(|| rig.tally().delivered == 20).await;
-    assert_eq!(rig.link.waits(Lane::Normal), []);
+    assert_eq!(rig.contact.waits(Lane::Normal), []);
     let said = rig.set_aside();
     assert_eq!(
         said.matches(r#""detail":"not this one""#).count(),

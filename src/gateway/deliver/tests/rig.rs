@@ -15,7 +15,7 @@ use crate::gateway::{
     deliver,
 };
 use crate::queue::{Entry, Queue, Settings, Tally};
-use crate::send::link::Link;
+use crate::send::contact::Contact;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, Layers};
@@ -38,7 +38,7 @@ pub(super) struct Rig {
     pub(super) queue: Queue,
     memory: Option<Memory>,
     pub(super) moody: Arc<Moody>,
-    pub(super) link: Arc<Link>,
+    pub(super) contact: Arc<Contact>,
     pub(super) stop: CancellationToken,
     started: Instant,
     pub(super) aside: Arc<Aside>,
@@ -123,7 +123,7 @@ impl Rig {
                 mood: Box::new(mood),
                 taken: Arc::default(),
             }),
-            link: Arc::new(Link::new("mqtt", "mqtt")),
+            contact: Arc::new(Contact::new("mqtt", "mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
             line: Arc::new(Line::new("mqtt".into(), Arc::clone(&aside), None)),
@@ -178,7 +178,7 @@ impl Rig {
             verdicts: None,
             aside: Arc::clone(&self.aside),
             unplaced: Unplaced::default(),
-            link: Arc::clone(&self.link),
+            contact: Arc::clone(&self.contact),
             retry_max: settings.retry_max,
             fetches: Fetches::default(),
             is_expiring: false,

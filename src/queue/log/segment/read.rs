@@ -11,7 +11,7 @@ use super::Segment;
 use crate::queue::format::{
     IndexEntry, PictureEntry, RECORD_HEADER, RecordHeader, checksum, pictures_offset,
 };
-use boxbridge_event::Picture;
+use boxbridge_event::{Picture, PictureKind};
 
 /// A record that cannot be given as it was written.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,24 @@ impl Segment {
             place += u64::from(picture.bytes);
         }
         Ok(pictures)
+    }
+
+    /// One of them, checked; `None` if there is none of this kind.
+    pub fn read_picture_of_kind(
+        &self,
+        offset: u64,
+        header: &RecordHeader,
+        wanted: PictureKind,
+    ) -> Result<Option<Bytes>, ReadError> {
+        let mut place = pictures_offset(offset, header.event_bytes);
+        for (kind, picture) in header.present() {
+            if kind == wanted {
+                let read = self.read_picture(header.sequence, &picture, place);
+                return read.map(Some);
+            }
+            place += u64::from(picture.bytes);
+        }
+        Ok(None)
     }
 
     fn read_picture(

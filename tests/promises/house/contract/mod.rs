@@ -5,12 +5,13 @@ use std::process::Command;
 
 use crate::parts::child::installed;
 
+mod asyncapi;
 mod checked_in;
 mod validators;
 mod words;
 
 /// What `boxbridge schema` prints, and the file that holds it.
-const CONTRACTS: [(&str, &str); 7] = [
+const CONTRACTS: [(&str, &str); 8] = [
     ("event", "event.schema.json"),
     ("status", "status.schema.json"),
     ("device", "device.schema.json"),
@@ -18,6 +19,7 @@ const CONTRACTS: [(&str, &str); 7] = [
     ("api-status", "api-status.schema.json"),
     ("config", "config.schema.json"),
     ("openapi", "openapi.json"),
+    ("asyncapi", "asyncapi.json"),
 ];
 
 /// By the defaults and these settings.

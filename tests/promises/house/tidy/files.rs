@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{ALL_CODE, all_code, folders, root, rust_files};
+use super::{ALL_CODE, all_code, folders, root, rust_files, texts};
 
 /// One takes in so many at a glance.
 const NAMES_MAX: usize = 12;
@@ -20,6 +20,25 @@ fn every_file_says_what_it_is_and_stays_short() {
             lines <= 400,
             "{path} has {lines} lines, over 400: make it a folder"
         );
+    }
+}
+
+/// What others made is as they made it.
+const OF_OTHERS: &str = "src/admin/console/vendor/";
+
+#[test]
+fn so_does_every_file_of_the_console_and_of_its_tests() {
+    let ends = [(".js", "//!"), (".mjs", "//!"), (".css", "/*!")];
+    for folder in ["src/admin/console", "tests/console", "tests/install"] {
+        let files = ends.into_iter().flat_map(|(end, opens)| {
+            let files = texts(folder, end).into_iter();
+            files.map(move |(path, text)| (path, text, opens))
+        });
+        for (path, text, opens) in files.filter(|(path, _, _)| !path.starts_with(OF_OTHERS)) {
+            assert!(text.starts_with(opens), "{path} does not open with {opens}");
+            let lines = text.lines().count();
+            assert!(lines <= 400, "{path} has {lines} lines, over 400");
+        }
     }
 }
 

@@ -150,6 +150,7 @@ fn each_library_has_one_owner() {
         ),
         ("rmqtt_codec::", &["src/send/embedded"]),
         ("ws_stream_tungstenite::", &["src/send/embedded"]),
+        ("rust_embed::", &["src/admin/console"]),
         ("figment::", &["crates/config"]),
         ("anstream::", &["src/commands/colour"]),
         ("anstyle::", &["src/commands/colour"]),

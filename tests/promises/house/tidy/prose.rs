@@ -43,7 +43,7 @@ fn stumbles(text: &str) -> Vec<String> {
 #[test]
 fn sentences_have_none_of_the_words_that_make_one_read_them_twice() {
     for folder in ALL_CODE {
-        let files = [".rs", ".toml", ".yaml"]
+        let files = [".rs", ".toml", ".yaml", ".js", ".mjs", ".css"]
             .into_iter()
             .flat_map(|end| texts(folder, end));
         let found: Vec<(String, String)> = files

@@ -10,8 +10,10 @@ mod access;
 mod described;
 mod events;
 mod live;
+mod pictures;
 mod requests;
 mod resume;
+mod session;
 
 const TOKEN: &str = "0123456789abcdef-canary";
 

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 
 pub mod schema;
 
-use super::gateway::Answer;
 use schema::{problems, problems_within};
 
 /// A kind of message.
@@ -92,8 +91,7 @@ fn check_attributes(topic: &str, kind: &Kind, attributes: &[(&str, &str)]) {
 }
 
 /// The answer to a request, if it is JSON and the OpenAPI document knows its path. A proxy answers in its own words.
-pub fn check_answer(request: &[u8], answer: &Answer) {
-    let (status, body) = (answer.status, &answer.body);
+pub fn check_answer(request: &[u8], status: u16, body: &Value) {
     let line = request.split(|byte| *byte == b'\r').next();
     let line = String::from_utf8_lossy(line.unwrap_or_default());
     let mut words = line.split(' ');

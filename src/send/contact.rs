@@ -1,4 +1,4 @@
-//! How a destination's lanes fare, for whoever looks: `/readyz`, `/metrics`, `boxbridge status`, the log; and when a lane that is down tries again.
+//! Our contact with a destination: how its lanes fare, for those who look: `/readyz`, `/metrics`, `boxbridge status`, the log; and when a lane that is down tries again.
 //!
 //! Promises: what does not flow is named with its reason for as long as it does not, a lane as well as a single person type; a lane that failed counts
 //! as up only once it has proven itself, so that one that connects and dies in a circle is seen to be down. What the log says of all that is
@@ -24,8 +24,8 @@ use outage::{Outage, Say};
 /// A connection that has neither failed nor been answered for so long is one that works: there may be nothing to send.
 pub const PROVEN: Duration = Duration::from_secs(1);
 
-/// One destination's connections.
-pub struct Link {
+/// One destination, as its connections show it.
+pub struct Contact {
     pub destination: Arc<str>,
     /// How long its events took.
     pub lags: Lags,
@@ -104,9 +104,9 @@ impl Waits {
     }
 }
 
-impl Link {
+impl Contact {
     /// `kind` is the name that messages of its kind call it by.
-    pub fn new(destination: impl Into<Arc<str>>, kind: &'static str) -> Link {
+    pub fn new(destination: impl Into<Arc<str>>, kind: &'static str) -> Contact {
         let destination = destination.into();
         let lags = metrics::destination_exists(&destination, kind);
         let state = |_| State {
@@ -118,7 +118,7 @@ impl Link {
             suspects: Vec::new(),
             to_resume: BTreeSet::new(),
         };
-        Link {
+        Contact {
             destination,
             lags,
             kind,

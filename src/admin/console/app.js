@@ -1,0 +1,159 @@
+//! The shell of the console: where one is, whether the gateway is well, who is logged in.
+//!
+//! Promises: the page that the address names behind its `#`, and nothing of it while nobody is logged in. An error in one page leaves the
+//! others.
+
+import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/preact.js";
+import { get, post } from "./api.js";
+import { Login } from "./login.js";
+import { Problem, useEvery } from "./parts.js";
+import { LANGUAGES, kept, keep, language, locale, speak, t, words } from "./words.js";
+import { Aside } from "./pages/aside.js";
+import { Devices } from "./pages/devices.js";
+import { Event as OneEvent } from "./pages/event.js";
+import { Health } from "./pages/health.js";
+import { Live } from "./pages/live.js";
+import { Quarantine } from "./pages/quarantine.js";
+import { Replays } from "./pages/replays.js";
+
+const STATUS_EVERY_MS = 2_000;
+const LOGGED_IN = "boxbridge.logged-in";
+
+const PAGES = { live: Live, health: Health, devices: Devices, aside: Aside, quarantine: Quarantine, replays: Replays };
+
+function Console() {
+  const place = usePlace();
+  useLanguage();
+  const [isOut, setOut] = useState(false);
+  const { value: status, error, again } = useEvery(STATUS_EVERY_MS, () => get("/api/status"));
+  useEffect(() => {
+    const out = () => {
+      keep(LOGGED_IN, null);
+      setOut(true);
+    };
+    window.addEventListener("logged-out", out);
+    return () => window.removeEventListener("logged-out", out);
+  }, []);
+
+  const loggedIn = () => {
+    keep(LOGGED_IN, "yes");
+    setOut(false);
+    again();
+  };
+  if (isOut) return html`<${Login} onDone=${loggedIn} />`;
+
+  return html`
+    <a class="skip" href=${`#/${place.path}`} onClick=${toContent}>${t("app.skip")}</a>
+    <${Head} place=${place} status=${status} error=${error} />
+    <main id="content" tabindex="-1">
+      <${Page} key=${place.name} place=${place} status=${status} error=${error} />
+    </main>`;
+}
+
+function Page({ place, status, error }) {
+  const [fault, again] = useErrorBoundary((fault) => console.error(fault));
+  if (fault) {
+    return html`<${Problem} error=${fault} /><button onClick=${again}>${t("app.again")}</button>`;
+  }
+  // Nobody is let in: the pages would say the same one by one.
+  if (!status && error) return html`<${Problem} error=${error} />`;
+
+  const reachable = !error;
+  if (place.name === "event") return html`<${OneEvent} id=${place.rest} status=${status} reachable=${reachable} />`;
+  const Shown = PAGES[place.name] ?? Live;
+  return html`<${Shown} status=${status} reachable=${reachable} />`;
+}
+
+function Head({ place, status, error }) {
+  const link = (name) => html`<li key=${name}>
+    <a href=${`#/${name}`} aria-current=${place.name === name ? "page" : undefined}>${t(`app.${name}`)}</a>
+  </li>`;
+  return html`<header>
+    <a class="brand" href="#/live"><img src="icon.svg" alt="" width="28" height="28" />boxbridge</a>
+    <nav aria-label=${t("app.pages")}><ul>${Object.keys(PAGES).map(link)}</ul></nav>
+    <div class="aside">
+      <${State} status=${status} error=${error} />
+      <${Languages} />
+      ${kept(LOGGED_IN) && html`<button class="quiet" onClick=${logOut}>${t("app.log_out")}</button>`}
+    </div>
+  </header>`;
+}
+
+/// How the gateway fares, in a word; it leads to the page that says more.
+function State({ status, error }) {
+  const reasons = status?.reasons ?? [];
+  const word = error ? "unreachable" : !status ? "asking" : !status.ready ? "not_ready" : reasons.length ? "trouble" : "ready";
+  return html`<a class=${`state state-${word}`} href="#/health" role="status">
+    <i aria-hidden="true"></i>${t(`app.state_${word}`, { n: reasons.length })}
+  </a>`;
+}
+
+function Languages() {
+  const button = ([name, own]) => html`<button key=${name} class="quiet" lang=${name} aria-pressed=${language() === name ? "true" : "false"}
+    onClick=${() => speak(name)}>${own}</button>`;
+  return html`<div class="languages" role="group" aria-label=${t("app.language")}>${Object.entries(LANGUAGES).map(button)}</div>`;
+}
+
+async function logOut() {
+  await post("/api/logout").catch(() => {});
+  window.dispatchEvent(new Event("logged-out"));
+}
+
+function toContent(event) {
+  event.preventDefault();
+  document.getElementById("content").focus();
+}
+
+/// Where the address says that one is: `#/event/<id>` is `{ name: "event", rest: "<id>" }`.
+function place() {
+  const path = location.hash.replace(/^#\/?/, "") || "live";
+  const [name, ...rest] = path.split("/");
+  return { path, name, rest: rest.join("/") };
+}
+
+function usePlace() {
+  const [here, setHere] = useState(place());
+  useEffect(() => {
+    const moved = () => {
+      setHere(place());
+      window.scrollTo(0, 0);
+    };
+    window.addEventListener("hashchange", moved);
+    return () => window.removeEventListener("hashchange", moved);
+  }, []);
+  useEffect(() => {
+    const title = here.name === "event" ? t("app.event") : t(`app.${here.name in PAGES ? here.name : "live"}`);
+    document.title = `${title} · boxbridge`;
+  });
+  return here;
+}
+
+/// Draws everything again when the language changes.
+function useLanguage() {
+  const [, setName] = useState(language());
+  useEffect(() => {
+    const changed = () => setName(language());
+    window.addEventListener("language", changed);
+    return () => window.removeEventListener("language", changed);
+  }, []);
+}
+
+words({
+  en: {
+    "app.skip": "Skip to the content", "app.pages": "Pages", "app.language": "Language", "app.log_out": "Log out", "app.again": "Try again",
+    "app.live": "Live", "app.health": "Health", "app.devices": "Devices", "app.aside": "Set aside", "app.quarantine": "Quarantine",
+    "app.replays": "Replay", "app.event": "Event",
+    "app.state_ready": "well", "app.state_trouble": "{n} to look at", "app.state_not_ready": "not ready",
+    "app.state_unreachable": "no connection", "app.state_asking": "asking",
+  },
+  zh: {
+    "app.skip": "跳到内容", "app.pages": "页面", "app.language": "语言", "app.log_out": "退出", "app.again": "重试",
+    "app.live": "实时", "app.health": "状态", "app.devices": "设备", "app.aside": "搁置", "app.quarantine": "隔离",
+    "app.replays": "重放", "app.event": "事件",
+    "app.state_ready": "正常", "app.state_trouble": "{n} 项需查看", "app.state_not_ready": "未就绪",
+    "app.state_unreachable": "连接中断", "app.state_asking": "查询中",
+  },
+});
+
+document.documentElement.lang = locale();
+render(html`<${Console} />`, document.getElementById("console"));

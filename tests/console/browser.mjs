@@ -1,0 +1,108 @@
+//! A real browser before a real gateway: what the scripts beside this one share.
+//!
+//! A script is started by a test in `tests/promises/operate/console/`, which owns the gateway and does what it is asked by `ask`. Promises:
+//! a page that logs an error, throws, or asks for anything at another address fails its script; a script ends within its patience.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+export { assert };
+
+/// Where the console and the boxes' port are.
+export const CONSOLE = process.env.CONSOLE;
+export const INGEST = process.env.INGEST;
+const SHOTS = process.env.SHOTS;
+const { chromium } = createRequire(join(process.env.MODULES, "x.js"))("playwright-core");
+
+/// A machine that runs tests is slow.
+export const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 60_000);
+const SCRIPT_MS = 300_000;
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync", "--enable-precise-memory-info",
+];
+
+setTimeout(() => {
+  console.error("the script does not end");
+  process.exit(3);
+}, SCRIPT_MS).unref();
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+let browser;
+const problems = [];
+
+/// Asks the test for something that only it can do; what it answers.
+export async function ask(what) {
+  console.log(`ask ${what}`);
+  const { value } = await lines.next();
+  return JSON.parse(value);
+}
+
+/// A page of the console in a browser context of its own. `expected`: the part of an error's text that is no problem here.
+export async function open(path = "", { width = 1280, height = 800, theme = "light", language = "en-GB", expected = [] } = {}) {
+  browser ??= await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+  const viewport = { width, height };
+  const context = await browser.newContext({ viewport, colorScheme: theme, locale: language });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = await context.newPage();
+  watch(page, expected);
+  await page.goto(`${CONSOLE}/${path}`);
+  page.look = { width, theme, language: language.slice(0, 2) };
+  return page;
+}
+
+function watch(page, expected) {
+  const note = (problem) => {
+    if (!expected.some((part) => problem.includes(part))) problems.push(problem);
+  };
+  page.on("console", (message) => {
+    const { url } = message.location();
+    if (["error", "warning"].includes(message.type())) note(`${message.text()} (${url})`);
+  });
+  page.on("pageerror", (error) => note(`thrown: ${error.stack ?? error}`));
+  page.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (origin !== CONSOLE && protocol !== "blob:") note(`a request left for ${request.url()}`);
+  });
+}
+
+/// Into `target/screenshots`, to be looked at.
+export async function shoot(page, name, options = {}) {
+  mkdirSync(SHOTS, { recursive: true });
+  const { width, theme, language } = page.look;
+  await page.screenshot({ path: join(SHOTS, `${name}-${width}-${theme}-${language}.png`), ...options });
+}
+
+/// Nothing on the page is wider than the page.
+export async function hasNoSidewaysScroll(page, name) {
+  const [wide, shown] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  assert.ok(wide <= shown, `${name} at ${page.look.width}: ${wide} pixels wide in ${shown}`);
+}
+
+/// A box's event; `pictures` are base64 of JPEGs.
+export function event({ identity = "666666", name = "小明", type = 5, device = "192.168.1.243", score = 0.87, at = Date.now(), pictures = {} } = {}) {
+  return {
+    reg_pic: pictures.registered ?? "", identity_id: identity, score, timestamp: at, group_name: "default_group", identity_name: name,
+    ext_data: {
+      person_type: type, grab_fiqa_info: {}, device_ip: device, box_fiqa_info: {}, device_type: "0", spot_pic: pictures.scene ?? "",
+    },
+  };
+}
+
+/// Posts what must be answered 200; its id.
+export async function send(body) {
+  const answer = await fetch(`${INGEST}/RealTimeEvent`, { method: "POST", body: JSON.stringify(body) });
+  const said = await answer.json();
+  assert.equal(answer.status, 200, JSON.stringify(said));
+  return said.event_id;
+}
+
+/// What a script does last.
+export async function done() {
+  await browser?.close();
+  assert.deepEqual(problems, []);
+  process.exit(0);
+}

@@ -1,0 +1,30 @@
+//! Every page opens without an error, in both languages, light and dark, on a telephone and on a wall, and asks nobody else for anything.
+
+import { assert, done, event, hasNoSidewaysScroll, open, send, shoot } from "./browser.mjs";
+
+const PAGES = ["live", "health", "devices", "aside", "quarantine", "replays"];
+const LOOKS = [
+  { width: 360, height: 740, theme: "dark", language: "zh-CN" },
+  { width: 1280, height: 800, theme: "light", language: "en-GB" },
+  { width: 3840, height: 2160, theme: "dark", language: "en-GB" },
+];
+
+const id = await send(event());
+for (const look of LOOKS) {
+  const page = await open("#/live", look);
+  for (const name of [...PAGES, `event/${id}`]) {
+    await page.goto(`${page.url().split("#")[0]}#/${name}`);
+    await page.locator("main h1").waitFor();
+    await page.locator("header .state-ready, header .state-trouble").waitFor();
+    await hasNoSidewaysScroll(page, name);
+    await shoot(page, name.split("/")[0]);
+  }
+
+  const heading = await page.locator("header nav a").first().textContent();
+  assert.equal(heading.trim(), look.language === "zh-CN" ? "实时" : "Live");
+  await page.getByRole("button", { name: look.language === "zh-CN" ? "English" : "中文" }).click();
+  const other = await page.locator("header nav a").first().textContent();
+  assert.notEqual(other, heading, "the language may be switched by hand");
+  await page.context().close();
+}
+await done();
