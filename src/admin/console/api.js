@@ -7,6 +7,12 @@ const PATIENCE_MS = 20_000;
 /// Between two attempts to listen: soon at first, and bearable for a gateway that is down.
 const AGAIN_MS = [500, 1_000, 2_000, 5_000];
 
+/// By how much the gateway's clock is ahead of this browser's; to the second, as its answers say it.
+let ahead = 0;
+
+/// The gateway's time in milliseconds: what it says of a moment is judged by its own clock.
+export const gatewayTime = () => Date.now() + ahead;
+
 export class ApiError extends Error {
   /// `status` is 0 where no gateway answered.
   constructor(status, code, message) {
@@ -29,6 +35,8 @@ export function query(path, members) {
 
 async function ask(method, path, body) {
   const answer = await reach(method, path, body);
+  const date = Date.parse(answer.headers.get("date"));
+  if (!Number.isNaN(date)) ahead = date - Date.now();
   const said = await answer.json().catch(() => ({}));
   if (answer.ok) return said;
 
@@ -46,25 +54,30 @@ async function reach(method, path, body) {
   }
 }
 
-/// Listens to server-sent events until it is closed, and again after each break. `onEvent(document)`; `onState("open" | "broken")`.
+/// Listens to server-sent events until it is closed, and again after each break. `onEvent(document)`; `onState("open")`, or
+/// `onState("broken", error)`, where there is an error if the gateway said one.
 export function stream(path, onEvent, onState = () => {}) {
   let source, timer;
   let attempt = 0;
   let closed = false;
+  let error = null;
 
-  const broken = () => {
-    if (closed) return;
+  const broken = async () => {
+    if (closed || source.isOver) return;
+    source.isOver = true;
+    const isRefused = source.readyState === EventSource.CLOSED;
     source.close();
-    onState("broken");
-    // Asked for its status: an EventSource does not say why.
-    get("/api/status").catch(() => {});
     const pause = AGAIN_MS[Math.min(attempt++, AGAIN_MS.length - 1)];
     timer = setTimeout(open, pause);
+    onState("broken", error);
+    error = await whyNot(isRefused ? path : "/api/status");
+    if (error && !closed) onState("broken", error);
   };
   const open = () => {
     source = new EventSource(path);
     source.addEventListener("open", () => {
       attempt = 0;
+      error = null;
       onState("open");
     });
     source.addEventListener("event", (message) => onEvent(JSON.parse(message.data)));
@@ -78,6 +91,22 @@ export function stream(path, onEvent, onState = () => {}) {
     clearTimeout(timer);
     source.close();
   };
+}
+
+/// What the gateway says to who asks for this: an EventSource tells nobody. Nothing, where it is answered or not reached.
+async function whyNot(path) {
+  const leave = new AbortController();
+  try {
+    const answer = await fetch(path, { signal: leave.signal, cache: "no-store" });
+    if (answer.ok) return null;
+    const said = await answer.json();
+    if (answer.status === 401) window.dispatchEvent(new Event("logged-out"));
+    return new ApiError(answer.status, said.code, said.message);
+  } catch {
+    return null;
+  } finally {
+    leave.abort();
+  }
 }
 
 /// Where the bytes of a picture are.

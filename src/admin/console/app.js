@@ -13,11 +13,15 @@ import { Devices } from "./pages/devices.js";
 import { Event as OneEvent } from "./pages/event.js";
 import { Health } from "./pages/health.js";
 import { Live } from "./pages/live.js";
+import { Watch, useDrawn } from "./pages/live/watch.js";
 import { Quarantine } from "./pages/quarantine.js";
 import { Replays } from "./pages/replays.js";
 
 const STATUS_EVERY_MS = 2_000;
 const LOGGED_IN = "boxbridge.logged-in";
+
+/// One for the whole console: an alarm rings on every page.
+const watch = new Watch();
 
 const PAGES = { live: Live, health: Health, devices: Devices, aside: Aside, quarantine: Quarantine, replays: Replays };
 
@@ -26,9 +30,15 @@ function Console() {
   useLanguage();
   const [isOut, setOut] = useState(false);
   const { value: status, error, again } = useEvery(STATUS_EVERY_MS, () => get("/api/status"));
+  const isWatching = Boolean(status) && !error && !isOut;
+  useEffect(() => {
+    if (isWatching) watch.start();
+    else watch.stop();
+  }, [isWatching]);
   useEffect(() => {
     const out = () => {
       keep(LOGGED_IN, null);
+      watch.forget();
       setOut(true);
     };
     window.addEventListener("logged-out", out);
@@ -61,12 +71,17 @@ function Page({ place, status, error }) {
   const reachable = !error;
   if (place.name === "event") return html`<${OneEvent} id=${place.rest} status=${status} reachable=${reachable} />`;
   const Shown = PAGES[place.name] ?? Live;
-  return html`<${Shown} status=${status} reachable=${reachable} />`;
+  return html`<${Shown} status=${status} reachable=${reachable} watch=${watch} />`;
 }
 
 function Head({ place, status, error }) {
+  useDrawn(watch);
+  const alarms = watch.wall.alarms().length;
+  useTitle(place, alarms);
   const link = (name) => html`<li key=${name}>
-    <a href=${`#/${name}`} aria-current=${place.name === name ? "page" : undefined}>${t(`app.${name}`)}</a>
+    <a href=${`#/${name}`} aria-current=${place.name === name ? "page" : undefined}>
+      ${t(`app.${name}`)}${name === "live" && alarms > 0 && html` <b class="count" title=${t("app.alarms", { n: alarms })}>${alarms}</b>`}
+    </a>
   </li>`;
   return html`<header>
     <a class="brand" href="#/live"><img src="icon.svg" alt="" width="28" height="28" />boxbridge</a>
@@ -117,15 +132,20 @@ function usePlace() {
     const moved = () => {
       setHere(place());
       window.scrollTo(0, 0);
+      document.getElementById("content")?.focus({ preventScroll: true });
     };
     window.addEventListener("hashchange", moved);
     return () => window.removeEventListener("hashchange", moved);
   }, []);
-  useEffect(() => {
-    const title = here.name === "event" ? t("app.event") : t(`app.${here.name in PAGES ? here.name : "live"}`);
-    document.title = `${title} · boxbridge`;
-  });
   return here;
+}
+
+/// Alarms first: a tab among others shows no more than that.
+function useTitle({ name }, alarms) {
+  const title = t(`app.${name in PAGES || name === "event" ? name : "live"}`);
+  useEffect(() => {
+    document.title = `${alarms ? `(${alarms}) ` : ""}${title} · boxbridge`;
+  }, [title, alarms]);
 }
 
 /// Draws everything again when the language changes.
@@ -143,6 +163,7 @@ words({
     "app.skip": "Skip to the content", "app.pages": "Pages", "app.language": "Language", "app.log_out": "Log out", "app.again": "Try again",
     "app.live": "Live", "app.health": "Health", "app.devices": "Devices", "app.aside": "Set aside", "app.quarantine": "Quarantine",
     "app.replays": "Replay", "app.event": "Event",
+    "app.alarms": "{n} alarms to acknowledge",
     "app.state_ready": "well", "app.state_trouble": "{n} to look at", "app.state_not_ready": "not ready",
     "app.state_unreachable": "no connection", "app.state_asking": "asking",
   },
@@ -150,6 +171,7 @@ words({
     "app.skip": "跳到内容", "app.pages": "页面", "app.language": "语言", "app.log_out": "退出", "app.again": "重试",
     "app.live": "实时", "app.health": "状态", "app.devices": "设备", "app.aside": "搁置", "app.quarantine": "隔离",
     "app.replays": "重放", "app.event": "事件",
+    "app.alarms": "{n} 条警报待确认",
     "app.state_ready": "正常", "app.state_trouble": "{n} 项需查看", "app.state_not_ready": "未就绪",
     "app.state_unreachable": "连接中断", "app.state_asking": "查询中",
   },

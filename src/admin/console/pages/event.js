@@ -7,7 +7,8 @@ import { t, words } from "../words.js";
 
 /// While it is on its way; afterwards nothing changes but by an operator.
 const EVERY_MS = 2_000;
-const KINDS = ["face", "scene", "registered", "infrared"];
+/// Whom to compare stand side by side.
+const KINDS = ["face", "registered", "scene", "infrared"];
 /// A document that is longer is nothing to read here.
 const DOCUMENT_MAX = 100_000;
 
@@ -26,14 +27,25 @@ export function Event({ id }) {
     <p><a href="#/live">${t("event.back")}</a></p>
     <h1>${document ? html`<${Text} text=${document.identity.name ?? document.identity.id} />` : t("app.event")}</h1>
     <${Problem} error=${trace ? problem : error} />
-    ${document && html`<${Whole} event=${document} />`}
-    ${trace?.records.map((record) => html`<${Way} key=${record.sequence} record=${record} />`)}
+    ${trace && html`<div class="whole">
+      ${document && html`<${Pictures} pictures=${document.pictures} />`}
+      <div class="beside">
+        ${document && html`<${Facts} event=${document} />`}
+        ${trace.records.map((record) => html`<${Way} key=${record.sequence} record=${record} />`)}
+      </div>
+    </div>`}
     ${document && html`<${Source} event=${document} />`}
     ${!document && !error && !problem && html`<${Empty}>${t("event.asking")}</${Empty}>`}`;
 }
 
-function Whole({ event }) {
-  const { identity, match, device, origin, pictures, quality } = event;
+function Pictures({ pictures }) {
+  const kinds = KINDS.filter((kind) => pictures[kind]);
+  if (!kinds.length) return html`<${Empty}>${t("event.no_pictures")}</${Empty}>`;
+  return html`<div class="pictures">${kinds.map((kind) => html`<${Full} key=${kind} kind=${kind} picture=${pictures[kind]} />`)}</div>`;
+}
+
+function Facts({ event }) {
+  const { identity, match, device, origin } = event;
   const facts = [
     ["event.type", html`<${PersonType} type=${event.person_type} />`],
     ["event.score", match.score === null || match.score === undefined ? "–" : html`<b class="number">${number(match.score * 100, 1)} %</b>`],
@@ -47,10 +59,7 @@ function Whole({ event }) {
     ["event.feed", html`<${Text} text=${event.replay ? `${event.feed} · ${event.replay}` : event.feed} />`],
     ["event.warnings", event.warnings.length ? event.warnings.map(({ code, field }) => html`<div><${Text} text=${`${code} ${field ?? ""}`} /></div>`) : "–"],
   ];
-  return html`<section class="whole">
-    <div class="pictures">${KINDS.filter((kind) => pictures[kind]).map((kind) => html`<${Full} key=${kind} kind=${kind} picture=${pictures[kind]} />`)}</div>
-    <div class="card"><dl class="facts">${facts.map(([key, shown]) => html`<dt>${t(key)}</dt><dd>${shown}</dd>`)}</dl></div>
-  </section>`;
+  return html`<div class="card"><dl class="facts">${facts.map(([key, shown]) => html`<dt>${t(key)}</dt><dd>${shown}</dd>`)}</dl></div>`;
 }
 
 /// A picture, and a link to it in its full size.
@@ -92,7 +101,7 @@ words({
     "event.site": "Site · gateway", "event.occurred": "At the door", "event.received": "Received", "event.act_before": "Act before",
     "event.late": "For the record: nothing is to be done", "event.feed": "Feed", "event.warnings": "Warnings",
     "event.face": "Face", "event.scene": "Scene", "event.registered": "Enrolled", "event.infrared": "Infrared",
-    "event.way": "Its way", "event.accepted": "gateway", "event.on_disk": "on disk, answered ({lane})",
+    "event.no_pictures": "It came without pictures.", "event.way": "Its way", "event.accepted": "gateway", "event.on_disk": "on disk, answered ({lane})",
     "event.lane_urgent": "urgent lane", "event.lane_normal": "normal lane",
     "event.state_delivered": "delivered", "event.state_waiting": "waits", "event.state_set_aside": "set aside", "event.state_expired": "expired",
     "event.state_answered": "answered, too long ago to say how", "event.state_not_its": "does not get it", "event.document": "The whole document",
@@ -103,7 +112,7 @@ words({
     "event.site": "站点 · 网关", "event.occurred": "通行时间", "event.received": "接收时间", "event.act_before": "有效期至",
     "event.late": "仅供记录：无需处理", "event.feed": "来源", "event.warnings": "警告",
     "event.face": "人脸", "event.scene": "现场", "event.registered": "注册照", "event.infrared": "红外",
-    "event.way": "传递过程", "event.accepted": "网关", "event.on_disk": "已落盘并应答（{lane}）",
+    "event.no_pictures": "没有图片。", "event.way": "传递过程", "event.accepted": "网关", "event.on_disk": "已落盘并应答（{lane}）",
     "event.lane_urgent": "紧急通道", "event.lane_normal": "普通通道",
     "event.state_delivered": "已送达", "event.state_waiting": "等待中", "event.state_set_aside": "已搁置", "event.state_expired": "已过期",
     "event.state_answered": "已应答，时间过久无法确定结果", "event.state_not_its": "不发送到此", "event.document": "完整文档",

@@ -33,6 +33,11 @@ fn an_alarm_is_on_the_screen_with_its_face_until_somebody_acknowledges_it() {
 }
 
 #[test]
+fn an_alarm_is_heard_and_counted_on_every_page_or_the_page_says_that_it_is_silent() {
+    browse("sound.mjs", gateway(&[]), nothing);
+}
+
+#[test]
 fn ten_thousand_events_later_the_page_holds_no_more_than_after_a_thousand() {
     browse("memory.mjs", gateway(&[]), nothing);
 }

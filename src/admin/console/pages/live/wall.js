@@ -7,7 +7,7 @@ import { cut } from "../../parts.js";
 
 /// More than a wall of screens shows.
 export const CARDS_MAX = 200;
-/// Alarms held on top; of more, the newest.
+/// Alarms held on top; of more, the newest, and how many others.
 const HELD_MAX = 24;
 /// Acknowledged ones that a browser remembers, for its next visit.
 const ACKNOWLEDGED_MAX = 500;
@@ -47,17 +47,17 @@ function isLate(event) {
 }
 
 export class Wall {
-  /// `acknowledged`: the ids that this browser remembers. `changed` is called when there is something new to draw.
-  constructor(acknowledged, changed) {
+  /// `acknowledged`: the alarms that this browser remembers. `filter`: what it showed last.
+  constructor(acknowledged, filter) {
     this.cards = new Map();
     this.held = new Map();
     this.acknowledged = new Set(acknowledged);
     this.devices = new Set();
     this.sites = new Set();
-    this.filter = { types: [], device: "", site: "" };
+    this.filter = { types: [], device: "", site: "", ...filter };
     this.isPaused = false;
     this.missed = 0;
-    this.changed = changed;
+    this.letGo = 0;
   }
 
   /// Takes an event in. Whether it is an alarm that nobody has seen here.
@@ -70,7 +70,6 @@ export class Wall {
       if (this.isPaused) this.missed += this.cards.has(taken.id) ? 0 : 1;
       else this.hang(taken);
     }
-    this.changed();
     return isNews;
   }
 
@@ -79,7 +78,10 @@ export class Wall {
     if (taken.type !== "blacklist" || taken.isLate || this.acknowledged.has(name(taken))) return false;
     const isNews = !this.held.has(name(taken));
     this.held.set(name(taken), taken);
-    if (this.held.size > HELD_MAX) this.held.delete(this.held.keys().next().value);
+    if (this.held.size > HELD_MAX) {
+      this.held.delete(this.held.keys().next().value);
+      this.letGo += 1;
+    }
     return isNews;
   }
 
@@ -96,16 +98,15 @@ export class Wall {
 
   acknowledge(taken) {
     this.held.delete(name(taken));
+    if (!this.held.size) this.letGo = 0;
     this.acknowledged.add(name(taken));
     if (this.acknowledged.size > ACKNOWLEDGED_MAX) this.acknowledged.delete(this.acknowledged.values().next().value);
-    this.changed();
   }
 
   /// Takes all cards down; others come by `fill`.
   clear() {
     this.cards.clear();
     this.missed = 0;
-    this.changed();
   }
 
   /// Hangs older events, the newest first in the list, below what has come since.
@@ -115,12 +116,11 @@ export class Wall {
     const older = events.map(card).filter((taken) => this.isShown(taken));
     older.sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
     for (const taken of [...older, ...newer]) this.hang(taken);
-    this.changed();
   }
 
-  /// Newest first.
+  /// Newest first, without those that are held on top.
   shown() {
-    return [...this.cards.values()].reverse();
+    return [...this.cards.values()].filter((card) => !this.held.has(name(card))).reverse();
   }
 
   /// Newest first.

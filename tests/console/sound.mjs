@@ -1,0 +1,45 @@
+//! An alarm is heard and counted on every page; and where the browser keeps the sound back, the page says so.
+
+import { CONSOLE, assert, done, event, open, send } from "./browser.mjs";
+
+const BLACKLIST = 3;
+const page = await open("#/live");
+await page.addInitScript(() => {
+  window.tones = 0;
+  const { createOscillator } = AudioContext.prototype;
+  AudioContext.prototype.createOscillator = function made() {
+    window.tones += 1;
+    return createOscillator.call(this);
+  };
+});
+await page.reload();
+const tones = () => page.evaluate(() => window.tones);
+const counted = (count) => page.locator("header .count").filter({ hasText: String(count) }).waitFor();
+
+await send(event({ type: BLACKLIST, identity: "b-1" }));
+await counted(1);
+assert.equal(await tones(), 0, "off until somebody switches it on");
+
+await page.getByRole("button", { name: "Sound is off" }).click();
+await page.getByRole("button", { name: "Sound is on" }).waitFor();
+const heard = await tones();
+assert.ok(heard > 0, "so that one hears what it is like");
+await page.goto(`${CONSOLE}/#/devices`);
+await send(event({ type: 5, identity: "v-1" }));
+// The next alarm is to be a burst of its own.
+await page.waitForTimeout(2_100);
+assert.equal(await tones(), heard, "only an alarm rings");
+await send(event({ type: BLACKLIST, identity: "b-2" }));
+await counted(2);
+assert.ok(await tones() > heard, "on every page");
+assert.match(await page.title(), /^\(2\) /);
+
+await page.goto(`${CONSOLE}/#/live`);
+await page.reload();
+await page.getByRole("button", { name: "Sound is on" }).waitFor();
+await counted(2);
+await page.getByText("keeps it silent").waitFor();
+assert.equal(await tones(), 0);
+await page.getByRole("button", { name: "Acknowledge", exact: true }).first().click();
+await page.getByText("keeps it silent").waitFor({ state: "detached" });
+await done();
