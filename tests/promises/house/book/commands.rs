@@ -13,7 +13,7 @@ pub fn page() -> String {
 
 fn add(words: &[&str], page: &mut String) {
     let help = help(words);
-    let title = [&["boxbridge"], words].concat().join(" ");
+    let title = [&["boxbridge"][..], words].concat().join(" ");
     *page += &format!("\n## {title}\n\n```text\n{}\n```\n", help.trim_end());
     if words.len() == DEEPEST {
         return;

@@ -156,9 +156,11 @@ fn every_example_is_as_its_schema_says_and_says_when_one_may_act() {
             for example in examples.unwrap() {
                 let found = problems_within(&document, &message["payload"], &example["payload"]);
                 assert!(found.is_empty(), "{id}: {found:#?}");
-                let found = problems_within(&document, &message["headers"], &example["headers"]);
-                let has_headers = example["headers"].is_object();
-                assert!(!has_headers || found.is_empty(), "{id}: {found:#?}");
+                if example["headers"].is_object() {
+                    let (schema, said) = (&message["headers"], &example["headers"]);
+                    let found = problems_within(&document, schema, said);
+                    assert!(found.is_empty(), "{id}: {found:#?}");
+                }
                 seen += 1;
             }
         }
