@@ -4,7 +4,7 @@
 //! a page that logs an error, throws, or asks for anything at another address fails its script; a script ends within its patience.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -41,17 +41,31 @@ export async function ask(what) {
   return JSON.parse(value);
 }
 
-/// A page of the console in a browser context of its own. `expected`: the part of an error's text that is no problem here.
+/// A page of the console in a browser context of its own. `expected`: parts of errors that are no problem here.
 export async function open(path = "", { width = 1280, height = 800, theme = "light", language = "en-GB", expected = [] } = {}) {
-  browser ??= await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+  browser ??= await chromium.launch({ executablePath: installed("chromium"), args: FLAGS });
   const viewport = { width, height };
   const context = await browser.newContext({ viewport, colorScheme: theme, locale: language });
   context.setDefaultTimeout(PATIENCE_MS);
+  const page = await openIn(context, path, expected);
+  page.look = { width, theme, language: language.slice(0, 2) };
+  return page;
+}
+
+/// Another page in the same context: it finds what the first one keeps in its browser.
+export async function openIn(context, path, expected = []) {
   const page = await context.newPage();
   watch(page, expected);
   await page.goto(`${CONSOLE}/${path}`);
-  page.look = { width, theme, language: language.slice(0, 2) };
   return page;
+}
+
+/// Where this program of the machine lies.
+function installed(name) {
+  const paths = process.env.PATH.split(":").map((folder) => join(folder, name));
+  const found = paths.find((path) => existsSync(path));
+  assert.ok(found, `${name} is missing: Debian's package ${name}`);
+  return found;
 }
 
 function watch(page, expected) {

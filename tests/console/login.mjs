@@ -32,6 +32,11 @@ await logIn(token);
 await page.getByRole("navigation").waitFor();
 await page.reload();
 await page.getByRole("navigation").waitFor();
+assert.equal(await page.getByText("This session ends").count(), 0);
+// Half a day later.
+await page.evaluate(() => localStorage.setItem("boxbridge.session-ends", Date.now() + 60_000));
+await page.getByText("This session ends").waitFor();
+await shoot(page, "session-ends");
 await ask("revoke");
 await field.waitFor();
 assert.equal(await page.locator("article").count(), 0, "no face is left on the screen");

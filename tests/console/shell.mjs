@@ -27,4 +27,13 @@ for (const look of LOOKS) {
   assert.notEqual(await link.textContent(), heading, "the language may be switched by hand");
   await page.context().close();
 }
+
+// Who is not let in is told why, and what opens the door.
+const stranger = await open("", { expected: ["status of 403"] });
+await stranger.setExtraHTTPHeaders({ via: "1.1 proxy" });
+await stranger.reload();
+await stranger.getByText("This gateway is open only to its own machine.").waitFor();
+await stranger.locator("header .state-refused").waitFor();
+await shoot(stranger, "not-local");
+assert.equal(await stranger.locator("article").count(), 0);
 await done();

@@ -1,10 +1,10 @@
 //! An alarm is heard and counted on every page; and where the browser keeps the sound back, the page says so.
 
-import { CONSOLE, assert, done, event, open, send } from "./browser.mjs";
+import { CONSOLE, assert, done, event, open, openIn, send } from "./browser.mjs";
 
 const BLACKLIST = 3;
 const page = await open("#/live");
-await page.addInitScript(() => {
+await page.context().addInitScript(() => {
   window.tones = 0;
   const { createOscillator } = AudioContext.prototype;
   AudioContext.prototype.createOscillator = function made() {
@@ -34,12 +34,18 @@ await counted(2);
 assert.ok(await tones() > heard, "on every page");
 assert.match(await page.title(), /^\(2\) /);
 
-await page.goto(`${CONSOLE}/#/live`);
-await page.reload();
-await page.getByRole("button", { name: "Sound is on" }).waitFor();
-await counted(2);
-await page.getByText("keeps it silent").waitFor();
-assert.equal(await tones(), 0);
-await page.getByRole("button", { name: "Acknowledge", exact: true }).first().click();
-await page.getByText("keeps it silent").waitFor({ state: "detached" });
+await page.close();
+
+// The next day: nobody has touched the page yet. What a script looks at counts as touched by somebody, so the browser's word is replaced.
+await page.context().addInitScript(() => {
+  let hasBeenActive = false;
+  addEventListener("pointerdown", () => (hasBeenActive = true), { capture: true });
+  Object.defineProperty(navigator, "userActivation", { get: () => ({ hasBeenActive }) });
+});
+const next = await openIn(page.context(), "#/live");
+await next.getByRole("button", { name: "Sound is on" }).waitFor();
+await next.getByText("keeps it silent").waitFor();
+assert.equal(await next.evaluate(() => window.tones), 0, "nothing is heard");
+await next.getByRole("button", { name: "Acknowledge", exact: true }).first().click();
+await next.getByText("keeps it silent").waitFor({ state: "detached" });
 await done();

@@ -40,7 +40,7 @@ async function ask(method, path, body) {
   const said = await answer.json().catch(() => ({}));
   if (answer.ok) return said;
 
-  if (answer.status === 401 && path !== "/api/login") window.dispatchEvent(new Event("logged-out"));
+  if (answer.status === 401 && path !== "/api/login") window.dispatchEvent(new CustomEvent("logged-out"));
   throw new ApiError(answer.status, said.code ?? "unreadable", said.message ?? `HTTP ${answer.status}`);
 }
 
@@ -100,7 +100,7 @@ async function whyNot(path) {
     const answer = await fetch(path, { signal: leave.signal, cache: "no-store" });
     if (answer.ok) return null;
     const said = await answer.json();
-    if (answer.status === 401) window.dispatchEvent(new Event("logged-out"));
+    if (answer.status === 401) window.dispatchEvent(new CustomEvent("logged-out"));
     return new ApiError(answer.status, said.code, said.message);
   } catch {
     return null;

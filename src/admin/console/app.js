@@ -6,7 +6,7 @@
 import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/preact.js";
 import { get, post } from "./api.js";
 import { Login } from "./login.js";
-import { Problem, useEvery } from "./parts.js";
+import { Problem, When, useEvery } from "./parts.js";
 import { LANGUAGES, kept, keep, language, locale, speak, t, words } from "./words.js";
 import { Aside } from "./pages/aside.js";
 import { Devices } from "./pages/devices.js";
@@ -18,7 +18,10 @@ import { Quarantine } from "./pages/quarantine.js";
 import { Replays } from "./pages/replays.js";
 
 const STATUS_EVERY_MS = 2_000;
-const LOGGED_IN = "boxbridge.logged-in";
+/// When the session that began here is over, in milliseconds; a session lasts so long, and a while before its end somebody should log in again.
+const SESSION_ENDS = "boxbridge.session-ends";
+const SESSION_MS = 12 * 3_600_000;
+const WARN_MS = 30 * 60_000;
 
 /// One for the whole console: an alarm rings on every page.
 const watch = new Watch();
@@ -29,15 +32,18 @@ function Console() {
   const place = usePlace();
   useLanguage();
   const [isOut, setOut] = useState(false);
-  const { value: status, error, again } = useEvery(STATUS_EVERY_MS, () => get("/api/status"));
+  // Also unseen: an alarm is to be heard, so a connection that died is to be noticed.
+  const { value: status, error, again } = useEvery(STATUS_EVERY_MS, () => get("/api/status"), [], false);
   const isWatching = Boolean(status) && !error && !isOut;
   useEffect(() => {
     if (isWatching) watch.start();
     else watch.stop();
   }, [isWatching]);
   useEffect(() => {
-    const out = () => {
-      keep(LOGGED_IN, null);
+    const out = ({ detail: byHand }) => {
+      keep(SESSION_ENDS, null);
+      // A wall that goes dark by itself is heard.
+      if (!byHand) watch.sound.ring();
       watch.forget();
       setOut(true);
     };
@@ -46,7 +52,7 @@ function Console() {
   }, []);
 
   const loggedIn = () => {
-    keep(LOGGED_IN, "yes");
+    keep(SESSION_ENDS, String(Date.now() + SESSION_MS));
     setOut(false);
     again();
   };
@@ -56,6 +62,7 @@ function Console() {
     <a class="skip" href=${`#/${place.path}`} onClick=${toContent}>${t("app.skip")}</a>
     <${Head} place=${place} status=${status} error=${error} />
     <main id="content" tabindex="-1">
+      <${SessionEnds} />
       <${Page} key=${place.name} place=${place} status=${status} error=${error} />
     </main>`;
 }
@@ -89,7 +96,7 @@ function Head({ place, status, error }) {
     <div class="aside">
       <${State} status=${status} error=${error} />
       <${Languages} />
-      ${kept(LOGGED_IN) && html`<button class="quiet" onClick=${logOut}>${t("app.log_out")}</button>`}
+      ${kept(SESSION_ENDS) && html`<button class="quiet" onClick=${logOut}>${t("app.log_out")}</button>`}
     </div>
   </header>`;
 }
@@ -97,10 +104,19 @@ function Head({ place, status, error }) {
 /// How the gateway fares, in a word; it leads to the page that says more.
 function State({ status, error }) {
   const reasons = status?.reasons ?? [];
-  const word = error ? "unreachable" : !status ? "asking" : !status.ready ? "not_ready" : reasons.length ? "trouble" : "ready";
+  const word = error ? (error.status === 403 ? "refused" : "unreachable") : !status ? "asking" : !status.ready ? "not_ready" : reasons.length ? "trouble" : "ready";
   return html`<a class=${`state state-${word}`} href="#/health" role="status">
     <i aria-hidden="true"></i>${t(`app.state_${word}`, { n: reasons.length })}
   </a>`;
+}
+
+/// Nobody is to find the wall dark in the morning.
+function SessionEnds() {
+  const ends = Number(kept(SESSION_ENDS));
+  if (!ends || ends - Date.now() > WARN_MS) return null;
+  return html`<p class="notice" role="status">
+    ${t("app.session_ends")} <${When} at=${new Date(ends).toISOString()} /> <button onClick=${logOut}>${t("app.log_in_again")}</button>
+  </p>`;
 }
 
 function Languages() {
@@ -111,7 +127,7 @@ function Languages() {
 
 async function logOut() {
   await post("/api/logout").catch(() => {});
-  window.dispatchEvent(new Event("logged-out"));
+  window.dispatchEvent(new CustomEvent("logged-out", { detail: true }));
 }
 
 function toContent(event) {
@@ -163,17 +179,19 @@ words({
     "app.skip": "Skip to the content", "app.pages": "Pages", "app.language": "Language", "app.log_out": "Log out", "app.again": "Try again",
     "app.live": "Live", "app.health": "Health", "app.devices": "Devices", "app.aside": "Set aside", "app.quarantine": "Quarantine",
     "app.replays": "Replay", "app.event": "Event",
+    "app.session_ends": "This session ends, and the wall goes dark, at", "app.log_in_again": "Log in again",
     "app.alarms": "{n} alarms to acknowledge",
     "app.state_ready": "well", "app.state_trouble": "{n} to look at", "app.state_not_ready": "not ready",
-    "app.state_unreachable": "no connection", "app.state_asking": "asking",
+    "app.state_unreachable": "no connection", "app.state_refused": "not let in", "app.state_asking": "asking",
   },
   zh: {
     "app.skip": "跳到内容", "app.pages": "页面", "app.language": "语言", "app.log_out": "退出", "app.again": "重试",
     "app.live": "实时", "app.health": "状态", "app.devices": "设备", "app.aside": "搁置", "app.quarantine": "隔离",
     "app.replays": "重放", "app.event": "事件",
+    "app.session_ends": "会话即将结束，届时本页停止显示：", "app.log_in_again": "重新登录",
     "app.alarms": "{n} 条警报待确认",
     "app.state_ready": "正常", "app.state_trouble": "{n} 项需查看", "app.state_not_ready": "未就绪",
-    "app.state_unreachable": "连接中断", "app.state_asking": "查询中",
+    "app.state_unreachable": "连接中断", "app.state_refused": "无权访问", "app.state_asking": "查询中",
   },
 });
 

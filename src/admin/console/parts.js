@@ -163,8 +163,9 @@ export function Problem({ error }) {
   </div>`;
 }
 
-/// Loads at once and then every so many milliseconds while the page is seen; slower while it fails. `{ value, error, again() }`.
-export function useEvery(milliseconds, load, inputs = []) {
+/// Loads at once and then every so many milliseconds; slower while it fails. While nobody sees the page it rests, unless `rests` is false.
+/// `{ value, error, again() }`.
+export function useEvery(milliseconds, load, inputs = [], rests = true) {
   const [state, setState] = useState({ value: undefined, error: null });
   const [wanted, setWanted] = useState(0);
   const newest = useRef(load);
@@ -186,7 +187,7 @@ export function useEvery(milliseconds, load, inputs = []) {
         if (!over) setState((before) => ({ value: before.value, error }));
       }
       const pause = milliseconds * Math.min(1 + failures, SLOWER_MAX);
-      if (!over && !document.hidden) timer = setTimeout(look, pause);
+      if (!over && !(rests && document.hidden)) timer = setTimeout(look, pause);
     };
     const seen = () => !document.hidden && look();
 

@@ -2,9 +2,9 @@
 //!
 //! Promises: an alarm is shown whatever is filtered or paused.
 
-import { html, useEffect, useRef } from "../vendor/preact.js";
+import { Component, html, useEffect, useRef } from "../vendor/preact.js";
 import { Empty, PERSON_TYPES, PersonType, Picture, Problem, Text, When, number } from "../parts.js";
-import { t, words } from "../words.js";
+import { language, t, words } from "../words.js";
 import { useDrawn } from "./live/watch.js";
 
 export function Live({ watch, reachable }) {
@@ -17,7 +17,7 @@ export function Live({ watch, reachable }) {
     ${(state === "broken" || !reachable) && html`<p class="notice" role="status">${t("live.broken")}</p>`}
     ${watch.sound.isSilenced && html`<p class="notice" role="status">${t("live.silenced")}</p>`}
     <${Alarms} watch=${watch} />
-    <${Faces} cards=${wall.shown()} />`;
+    <${Faces} wall=${wall} />`;
 }
 
 function Bar({ watch }) {
@@ -61,7 +61,7 @@ function Alarms({ watch }) {
   const row = useRef(null);
   const newest = alarms[0]?.id;
   useEffect(() => row.current?.scrollTo({ left: 0 }), [newest]);
-  const alarm = (card) => html`<${Face} key=${`${card.id} ${card.revision}`} card=${card} acknowledge=${() => watch.acknowledge([card])} />`;
+  const alarm = (card) => html`<${Face} key=${`${card.id} ${card.revision}`} card=${card} spoken=${language()} acknowledge=${() => watch.acknowledge([card])} />`;
   return html`<section class="alarms" aria-label=${t("live.alarms")} aria-live="assertive">
     ${alarms.length > 1 && html`<div class="bar">
       <h2>${t("live.held", { n: number(alarms.length + wall.letGo) })}</h2>
@@ -72,15 +72,27 @@ function Alarms({ watch }) {
   </section>`;
 }
 
-function Faces({ cards }) {
-  if (!cards.length) return html`<${Empty}>${t("live.nobody")}</${Empty}>`;
+function Faces({ wall }) {
+  const cards = wall.shown();
+  if (!cards.length && wall.held.size) return null;
+  if (!cards.length) return html`<${Empty}>${t(wall.isFiltered ? "live.nobody_so" : "live.nobody")}</${Empty}>`;
   return html`<section class="wall" aria-label=${t("live.faces")}>
-    ${cards.map((card) => html`<${Face} key=${card.id} card=${card} />`)}
+    ${cards.map((card) => html`<${Face} key=${card.id} card=${card} spoken=${language()} />`)}
   </section>`;
 }
 
-/// One event. An alarm has a button of its own.
-function Face({ card, acknowledge }) {
+/// One event. An alarm has a button of its own. A card never changes, so it is drawn once in a language.
+class Face extends Component {
+  shouldComponentUpdate(next) {
+    return next.card !== this.props.card || next.spoken !== this.props.spoken;
+  }
+
+  render({ card, acknowledge }) {
+    return drawn(card, acknowledge);
+  }
+}
+
+function drawn(card, acknowledge) {
   const percent = card.score === null ? "–" : `${number(card.score * 100, 1)} %`;
   return html`<article class=${`face type-${card.type} ${acknowledge ? "alarm" : ""} ${card.isLate ? "late" : ""}`}>
     <a class="both" href=${`#/event/${card.id}`} aria-label=${t("live.open", { name: card.name || card.identity })}>
@@ -103,7 +115,7 @@ words({
     "live.broken": "Not live: the connection to the gateway is interrupted. What came meanwhile is shown when it is back.",
     "live.silenced": "The sound is on, but this browser keeps it silent until somebody touches the page. Click anywhere.",
     "live.alarms": "Alarms", "live.let_go": "The newest {n} are shown; the others hang on the wall.", "live.held": "{n} alarms to acknowledge", "live.acknowledge": "Acknowledge", "live.acknowledge_all": "Acknowledge all",
-    "live.nobody": "Nobody passed yet.", "live.faces": "Who passed, the newest first",
+    "live.nobody": "Nobody passed yet.", "live.nobody_so": "Nobody like this passed yet.", "live.faces": "Who passed, the newest first",
     "live.scene": "now", "live.enrolled": "enrolled", "live.scene_of": "{name} at the door", "live.enrolled_of": "{name} as enrolled",
     "live.open": "Open the event of {name}", "live.late": "for the record",
   },
@@ -113,7 +125,7 @@ words({
     "live.broken": "非实时：与网关的连接已中断。恢复后会显示期间的事件。",
     "live.silenced": "声音已开，但浏览器在有人操作本页之前会保持静音。请点击任意位置。",
     "live.alarms": "警报", "live.let_go": "仅显示最新 {n} 条，其余见下方。", "live.held": "{n} 条警报待确认", "live.acknowledge": "确认", "live.acknowledge_all": "全部确认",
-    "live.nobody": "尚无人通过。", "live.faces": "通行人员，最新在前",
+    "live.nobody": "尚无人通过。", "live.nobody_so": "尚无符合条件的人员通过。", "live.faces": "通行人员，最新在前",
     "live.scene": "现场", "live.enrolled": "注册照", "live.scene_of": "{name} 现场照", "live.enrolled_of": "{name} 注册照",
     "live.open": "打开 {name} 的事件", "live.late": "仅供记录",
   },

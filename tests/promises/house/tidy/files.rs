@@ -9,7 +9,12 @@ use super::{ALL_CODE, all_code, folders, root, rust_files, texts};
 const NAMES_MAX: usize = 12;
 
 /// One file a case: adding a case is adding a file.
-const CASES: &[&str] = &["tests/chart/refused", "tests/config", "tests/normalize"];
+const CASES: &[&str] = &[
+    "tests/chart/refused",
+    "tests/config",
+    "tests/console",
+    "tests/normalize",
+];
 
 #[test]
 fn every_file_says_what_it_is_and_stays_short() {

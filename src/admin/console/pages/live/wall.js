@@ -12,7 +12,7 @@ const HELD_MAX = 24;
 /// Acknowledged ones that a browser remembers, for its next visit.
 const ACKNOWLEDGED_MAX = 500;
 /// Devices and sites to choose from.
-const PLACES_MAX = 1_000;
+export const PLACES_MAX = 1_000;
 /// How much of a name is kept.
 const NAME_MAX = 200;
 
@@ -63,8 +63,7 @@ export class Wall {
   /// Takes an event in. Whether it is an alarm that nobody has seen here.
   take(event) {
     const taken = card(event);
-    this.note(this.devices, taken.device);
-    this.note(this.sites, taken.site);
+    this.notePlace(taken.device, taken.site);
     const isNews = this.hold(taken);
     if (this.isShown(taken)) {
       if (this.isPaused) this.missed += this.cards.has(taken.id) ? 0 : 1;
@@ -91,6 +90,10 @@ export class Wall {
     if (this.cards.size > CARDS_MAX) this.cards.delete(this.cards.keys().next().value);
   }
 
+  get isFiltered() {
+    return Boolean(this.filter.types.length || this.filter.device || this.filter.site);
+  }
+
   isShown({ type, device, site }) {
     const { filter } = this;
     return (!filter.types.length || filter.types.includes(type)) && (!filter.device || filter.device === device) && (!filter.site || filter.site === site);
@@ -103,19 +106,19 @@ export class Wall {
     if (this.acknowledged.size > ACKNOWLEDGED_MAX) this.acknowledged.delete(this.acknowledged.values().next().value);
   }
 
-  /// Takes all cards down; others come by `fill`.
-  clear() {
-    this.cards.clear();
+  /// Takes down what the filter does not mean.
+  prune() {
+    for (const [id, taken] of this.cards) if (!this.isShown(taken)) this.cards.delete(id);
     this.missed = 0;
   }
 
-  /// Hangs older events, the newest first in the list, below what has come since.
+  /// Hangs these among the others, in the order in which they were received.
   fill(events) {
-    const newer = [...this.cards.values()];
+    const all = new Map(events.map(card).map((taken) => [taken.id, taken]));
+    for (const [id, taken] of this.cards) all.set(id, taken);
+    const inOrder = [...all.values()].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
     this.cards.clear();
-    const older = events.map(card).filter((taken) => this.isShown(taken));
-    older.sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
-    for (const taken of [...older, ...newer]) this.hang(taken);
+    for (const taken of inOrder) if (this.isShown(taken)) this.hang(taken);
   }
 
   /// Newest first, without those that are held on top.
@@ -128,8 +131,10 @@ export class Wall {
     return [...this.held.values()].reverse();
   }
 
-  note(places, name) {
-    if (name && places.size < PLACES_MAX) places.add(name);
+  notePlace(device, site) {
+    for (const [places, name] of [[this.devices, device], [this.sites, site]]) {
+      if (name && places.size < PLACES_MAX) places.add(cut(String(name), NAME_MAX));
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import { useEffect, useRef, useState } from "../../vendor/preact.js";
 import { gatewayTime, get, query, stream } from "../../api.js";
 import { keep, kept } from "../../words.js";
 import { Sound } from "./sound.js";
-import { CARDS_MAX, Wall } from "./wall.js";
+import { CARDS_MAX, PLACES_MAX, Wall } from "./wall.js";
 
 /// Between two drawings.
 const DRAW_MS = 200;
@@ -35,6 +35,9 @@ export class Watch {
     this.stop();
     const said = (state, error = null) => {
       Object.assign(this, { state, error });
+      // What came while nobody listened, or hangs there by a filter of an earlier visit.
+      if (state === "open" && !this.wall.isPaused) this.refill();
+      if (state === "open") this.findPlaces();
       this.changed();
     };
     this.close = stream("/api/events/live", (event) => this.take(event), said);
@@ -72,7 +75,8 @@ export class Watch {
   /// Hangs the newest of what the filter means, out of the replay window.
   async refill() {
     const { wall } = this;
-    wall.clear();
+    wall.prune();
+    this.changed();
     const { types, device } = wall.filter;
     const wanted = types.length ? types : [undefined];
     const limit = Math.ceil(CARDS_MAX / wanted.length);
@@ -80,10 +84,18 @@ export class Watch {
     try {
       const found = await Promise.all(pages);
       wall.fill(found.flatMap(({ events }) => events));
-      this.error = null;
     } catch (error) {
-      this.error = error;
+      // A newer state says more.
+      if (this.state !== "broken") this.error = error;
     }
+    this.changed();
+  }
+
+  /// Devices and sites to choose from, also those that are silent just now.
+  async findPlaces() {
+    const { wall } = this;
+    const { devices } = await get(query("/api/devices", { limit: PLACES_MAX })).catch(() => ({ devices: [] }));
+    for (const { device, site } of devices) wall.notePlace(device, site);
     this.changed();
   }
 
