@@ -6,6 +6,8 @@ import re
 import sys
 
 LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)\s]+)\)")
+# mdBook itself calls a page of this name index.
+README = re.compile(r"(\]\([^)\s:]*)README\.md")
 
 
 def without_links(text, folder):
@@ -17,7 +19,7 @@ def without_links(text, folder):
         place = place.removeprefix("../")
         return f"`{place}`" if words.strip("`") == place else f"{words} (`{place}`)"
 
-    return LINK.sub(path, text)
+    return README.sub(r"\1index.md", LINK.sub(path, text))
 
 
 def visit(items):
