@@ -16,7 +16,7 @@ use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::contact::Contact;
 use crate::system::clock::Clock;
-use boxbridge_event::Timestamp;
+use boxbridge_event::{Size, Timestamp};
 
 /// The phases of the process, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +134,11 @@ impl Health {
 
     /// Whether boxes should come here, and all that is wrong: only the causes among it make it not ready.
     pub(super) fn readiness(&self, queue: Option<&Status>) -> (bool, Vec<String>) {
-        let mut reasons = self.causes_at(queue);
+        let mut reasons: Vec<String> = self.causes_at(queue);
         let is_ready = reasons.is_empty();
+        for cause in &mut reasons {
+            cause.push_str(&explained(cause, queue));
+        }
 
         reasons.extend(queue.iter().flat_map(|queue| queue.outages.clone()));
         reasons.extend(
@@ -215,6 +218,33 @@ impl Health {
     fn refused_settings(&self) -> Option<String> {
         let refused = self.parts.get()?.settings.lock().refused.clone()?;
         Some(format!("the settings were not taken: {refused}"))
+    }
+}
+
+/// What a cause means, behind its words.
+fn explained(cause: &str, queue: Option<&Status>) -> String {
+    match cause {
+        "queue full" => queue.map_or_else(String::new, |queue| format!(": {}", why_full(queue))),
+        "queue stalled" => {
+            ": its disk has been at one thing for longer than a box waits".to_owned()
+        }
+        "queue refused" => ": its disk takes no event at the moment".to_owned(),
+        "queue poisoned" => {
+            ": a write or a sync of the log failed, and the process ends".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Whose data fill it: what waits, or other files on the same disk.
+fn why_full(queue: &Status) -> String {
+    let bytes = &queue.bytes;
+    let (waiting, limit) = (Size(bytes.waiting), Size(bytes.limit));
+    match queue.disk_available {
+        Some(available) if available < bytes.limit.saturating_sub(bytes.waiting) => format!(
+            "no event is taken; its disk has no room left, of the {limit} that the queue may take only {waiting} wait: other files fill the disk"
+        ),
+        _ => format!("no event is taken; {waiting} of {limit} wait for a destination"),
     }
 }
 

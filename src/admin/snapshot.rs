@@ -62,12 +62,13 @@ pub struct Pictures {
 pub struct Queue {
     pub waiting_bytes: u64,
     pub kept_bytes: u64,
-    /// The bytes that can be written now: the smaller of the rest of `max_bytes` and what the file system has.
+    /// The bytes that can be written now: the smaller of the rest of `max_bytes` and what the file system has. 0 when it is full: less than a
+    /// segment is of no use.
     pub free_bytes: u64,
     pub max_bytes: u64,
     /// Absent where it cannot be told.
     pub disk_available_bytes: Option<u64>,
-    /// Absent while it does not grow.
+    /// Absent while it does not grow; 0 when it is full.
     pub full_in_seconds: Option<f64>,
 }
 
@@ -214,16 +215,21 @@ impl PausedType {
 
 impl Queue {
     fn of(status: &Status) -> Queue {
+        let available = status.disk_available.unwrap_or(u64::MAX);
+        let time_to_full = match status.is_full {
+            true => Some(Duration::ZERO),
+            false => status.time_to_full,
+        };
         Queue {
             waiting_bytes: status.bytes.waiting,
             kept_bytes: status.bytes.kept,
-            free_bytes: status
-                .bytes
-                .free
-                .min(status.disk_available.unwrap_or(u64::MAX)),
+            free_bytes: match status.is_full {
+                true => 0,
+                false => status.bytes.free.min(available),
+            },
             max_bytes: status.bytes.limit,
             disk_available_bytes: status.disk_available,
-            full_in_seconds: status.time_to_full.map(|time| time.as_secs_f64()),
+            full_in_seconds: time_to_full.map(|time| time.as_secs_f64()),
         }
     }
 }
@@ -268,5 +274,14 @@ mod tests {
         }
         let queue = Queue::of(&status(Some(5)));
         assert_eq!((queue.max_bytes, queue.full_in_seconds), (100, Some(1.5)));
+    }
+
+    #[test]
+    fn a_full_queue_has_nothing_free_and_is_not_full_in_a_while() {
+        let full = Queue::of(&Status {
+            is_full: true,
+            ..status(Some(5))
+        });
+        assert_eq!((full.free_bytes, full.full_in_seconds), (0, Some(0.0)));
     }
 }

@@ -148,7 +148,11 @@ impl Things {
             let is_all = filter.as_object().is_some_and(Map::is_empty);
             complain(&match is_all {
                 true => format!("there is no {}", self.one),
-                false => format!("no {} matches {filter}", self.one),
+                false => format!(
+                    "no {} matches {}; without a filter the list shows what there is",
+                    self.one,
+                    said(filter)
+                ),
             });
             return ExitCode::FAILURE;
         }
@@ -166,6 +170,15 @@ impl Things {
             note(&format!("more: --after {}", text(listed, "next")));
         }
     }
+}
+
+/// A filter as it was asked for: `from 23:59, reason too_large`.
+fn said(filter: &Value) -> String {
+    let members = filter.as_object().into_iter().flatten();
+    let said: Vec<_> = members
+        .map(|(name, _)| format!("{} {}", name.replace('_', "-"), text(filter, name)))
+        .collect();
+    said.join(", ")
 }
 
 pub fn not_read(error: impl std::fmt::Display) -> Complaint {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use boxbridge_proof::{reconcile, simulate};
 use tokio_util::sync::CancellationToken;
 
-use super::{note, say};
+use super::{EXIT_UNAVAILABLE, note, say};
 use boxbridge_config::Layers;
 
 /// Sends events and prints the outcome. An error if nobody answered at all; a failure if nothing was taken over.
@@ -37,10 +37,12 @@ pub async fn reconcile(options: reconcile::Options, layers: Layers) -> anyhow::R
         until_interrupted(|stop| reconcile::run(options.clone(), layers, stop, ready)).await?;
 
     say(&options.render(&report));
-    Ok(if options.accepts(&report) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    if options.accepts(&report) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(match options.is_undecided(&report) {
+        true => ExitCode::from(EXIT_UNAVAILABLE),
+        false => ExitCode::FAILURE,
     })
 }
 

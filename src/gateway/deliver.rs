@@ -144,6 +144,8 @@ where
         was_well: bool,
         stop: &CancellationToken,
     ) -> End {
+        let destination = Arc::clone(&self.destination);
+        self.contact.asks(move || destination.trouble());
         self.contact.connected(self.lane);
         if !was_well {
             self.let_alerts_pass(stop).await;

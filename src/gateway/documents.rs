@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::{Ages, Gateway};
 use crate::queue::Verdicts;
 use crate::route::{PicturesNow, Sending};
+use boxbridge_config::PictureWait;
 use boxbridge_event::{Event, Record, Timestamp};
 
 pub struct Documents {
@@ -46,8 +47,13 @@ impl Documents {
         settled.map_or(PicturesNow::Pending, PicturesNow::Settled)
     }
 
-    /// Whether the store has answered for all pictures of a record.
-    pub fn are_pictures_settled(&self, record: &Record) -> bool {
-        !record.has_pictures || matches!(self.pictures(record), PicturesNow::Settled(_))
+    /// Whether a record still waits for the store to have its pictures: beyond `picture_wait` nothing does.
+    pub fn awaits_pictures(&self, record: &Record) -> bool {
+        let config = self.gateway.config.now();
+        let is_over = match config.routes.of(record.person_type).picture_wait {
+            PictureWait::For(wait) => self.ages.of(record) >= wait,
+            PictureWait::Forever => false,
+        };
+        record.has_pictures && !is_over && self.pictures(record) == PicturesNow::Pending
     }
 }

@@ -125,7 +125,7 @@ impl Replays {
         counted: Vec<Survey>,
     ) -> Result<Plan, NotReplayed> {
         if counted.iter().all(|each| each.records == 0) {
-            return Err(self.nothing(wanted));
+            return Err(self.nothing(wanted, oldest));
         }
         let is_counted = |known: &&Known| counted.iter().any(|each| each.destination == known.name);
         let inline = self.destinations.iter().filter(is_counted);
@@ -137,7 +137,7 @@ impl Replays {
         })
     }
 
-    fn nothing(&self, wanted: &Wanted) -> NotReplayed {
+    fn nothing(&self, wanted: &Wanted, oldest: Timestamp) -> NotReplayed {
         let mut what = format!("no event from {} to {}", wanted.from, wanted.to);
         if let Some(person_type) = wanted.person_type {
             what += &format!(" of person type {person_type}");
@@ -148,6 +148,7 @@ impl Replays {
         if let Some(destination) = &wanted.destination {
             what += &format!(" that goes to {destination}");
         }
+        what += &format!("; the queue reaches back to {oldest}");
         NotReplayed::Nothing(what)
     }
 

@@ -89,6 +89,8 @@ pub struct Overview {
     pub is_clean: bool,
     /// Another process holds the directory.
     pub is_locked: bool,
+    /// What its file system has left; `None` where it does not say.
+    pub disk_available: Option<u64>,
     pub segments: Vec<SegmentSummary>,
     pub cursors: Vec<CursorSummary>,
 }
@@ -131,11 +133,13 @@ pub fn status(data_dir: &Path) -> Result<Overview, OpenError> {
         Err(OpenError::Locked { .. })
     );
 
+    let free = Disk::default().free_space(&directory).ok();
     let cursors = read::cursors(&directory, &manifest)?;
     Ok(Overview {
         epoch: manifest.epoch.clone(),
         is_clean: manifest.clean,
         is_locked,
+        disk_available: free.map(|free| free.bytes),
         cursors: count::counted(&directory, cursors, &segments)?,
         segments: summaries.map_err(OpenError::io("reading", &directory))?,
     })

@@ -80,13 +80,15 @@
 //! - **`write`** numbers the attempts. What a write that was rolled back (no room) left behind has a lower number than the
 //!   group that came in its place, and is passed over.
 //! - **A segment is made** whole: allocate → header → sync the file → name it → sync the directory. Then a full disk shows
-//!   here, and not in the middle of an event. A record larger than a segment gets a segment of its own size.
+//!   here, and not in the middle of an event. Its file is allocated while the one before fills its second half, so that no answer waits
+//!   for that. A record larger than a segment gets a segment of its own size.
 //! - **It is sealed** once the next one is in use, at a proper stop, and by recovery. What is sealed takes no record again (that
 //!   poisons), and no write but for holes. At a stop and in recovery the file is cut behind its trailer.
 //! - **A roll is only ever completed** (`append/writer/roll.rs`), in this order: the new one is made, its name is durable, it takes the
 //!   next group, the old one gets its index. A start judges a segment without an index by the header of the next. So nothing is written
-//!   to the old one from the moment that the new one may have a name, and appends are refused until that name is durable. An index that
-//!   cannot be written now is written later; at most two wait for that in memory.
+//!   to the old one from the moment that the new one may have a name, and appends are refused until that name is durable. The index is
+//!   written beside the writer (`append/writer/beside.rs`), which takes groups meanwhile. One that cannot be written now is written later;
+//!   at most two wait for that in memory.
 //!
 //! # Append
 //!

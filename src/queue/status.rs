@@ -107,7 +107,8 @@ fn time_to_full(
     bytes: &SpaceUsed,
     disk_available: Option<u64>,
 ) -> Option<Duration> {
-    let growth = queue.growth.lock().bytes_per_second()?;
+    let segment_bytes = queue.settings.disk_limits().segment_bytes;
+    let growth = queue.growth.lock().bytes_per_second(segment_bytes)?;
     // Records that are only kept give way.
     let on_disk = disk_available.map_or(u64::MAX, |available| available.saturating_add(bytes.kept));
     let room = bytes.limit.saturating_sub(bytes.waiting).min(on_disk);

@@ -10,8 +10,8 @@ use super::PicturesNow;
 use super::picture_locations::Base;
 use boxbridge_event::document::{self, Table};
 use boxbridge_event::{
-    Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture, PictureKind,
-    PictureReference, PictureState, Quality, Revision, Timestamp, Warning,
+    AsWritten, Clock, Device, Event, EventId, Feed, Identity, Match, Origin, PersonType, Picture,
+    PictureKind, PictureReference, PictureState, Quality, Revision, Timestamp, Warning,
 };
 
 pub(super) const SCHEMA: &str = "boxbridge.match.v1";
@@ -36,9 +36,9 @@ pub(super) struct Payload<'a> {
     sequence: SequenceInEpoch<'a>,
     clock: &'a Clock,
     pictures: PicturesSent<'a>,
-    quality: &'a Quality,
-    source: &'a Map<String, Value>,
-    extra: &'a Map<String, Value>,
+    quality: &'a AsWritten<Quality>,
+    source: &'a AsWritten<Map<String, Value>>,
+    extra: &'a AsWritten<Map<String, Value>>,
     warnings: &'a [Warning],
 }
 

@@ -18,6 +18,9 @@ use boxbridge_event::{ByLane, Lane, PersonType, Timestamp};
 mod outage;
 #[cfg(test)]
 mod tests;
+mod waits;
+
+pub use waits::Waits;
 
 use outage::{Outage, Say};
 
@@ -35,7 +38,11 @@ pub struct Contact {
     wake: ByLane<Notify>,
     /// There is something in a lane's `to_resume`.
     resume: ByLane<Notify>,
+    /// What the destination has seen that will refuse records.
+    trouble: Mutex<Option<Box<Trouble>>>,
 }
+
+type Trouble = dyn Fn() -> Option<String> + Send + Sync;
 
 type Lanes = ByLane<State>;
 
@@ -59,49 +66,12 @@ struct State {
 pub enum Condition {
     Connecting,
     Up,
-    /// And why; the attempts since.
+    /// And why; since when, and the attempts since.
     Down {
         error: String,
+        since: Timestamp,
         attempts: u32,
     },
-}
-
-/// A person type of which records wait since its live topic, or its late one, was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waits {
-    pub class: TopicClass,
-    /// On how many devices; `None` = the whole type.
-    pub devices: Option<usize>,
-    /// The reason, and the other side's words.
-    pub why: String,
-    pub since: Timestamp,
-    /// Records that wait at least: of more than a window nobody counts them.
-    pub records: usize,
-}
-
-impl Waits {
-    fn sentence(&self) -> String {
-        let Waits {
-            class,
-            devices,
-            why,
-            since,
-            records,
-        } = self;
-        let person_type = class.person_type;
-
-        let state = match devices {
-            None => format!("{person_type} is paused"),
-            Some(1) => format!("{person_type} is refused for now on one device"),
-            Some(devices) => format!("{person_type} is refused for now on {devices} devices"),
-        };
-        let wait = if *records == 1 {
-            "event waits"
-        } else {
-            "events wait"
-        };
-        format!("{state}: {why}, since {since}, {records} {wait}")
-    }
 }
 
 impl Contact {
@@ -125,7 +95,13 @@ impl Contact {
             lanes: Mutex::new(ByLane::new(state)),
             wake: ByLane::default(),
             resume: ByLane::default(),
+            trouble: Mutex::default(),
         }
+    }
+
+    /// Whom to ask for trouble that lies ahead.
+    pub fn asks(&self, trouble: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        *self.trouble.lock() = Some(Box::new(trouble));
     }
 
     /// There is a connection. After a failure it is up only once it is proven: by an answer, or by [`PROVEN`].
@@ -162,8 +138,11 @@ impl Contact {
         state.has_connected = false;
 
         match before {
+            // Other settings may have brought it back.
+            Condition::Connecting if state.outage.ended() => {
+                tracing::info!(destination.name = &*self.destination, %lane, "destination is back");
+            }
             Condition::Connecting => {
-                let _ = state.outage.ended();
                 tracing::info!(destination.name = &*self.destination, %lane, "connected");
             }
             Condition::Down { attempts, .. } if state.outage.ended() => {
@@ -191,7 +170,15 @@ impl Contact {
             None => {}
         }
 
-        state.condition = Condition::Down { error, attempts };
+        let since = match state.condition {
+            Condition::Down { since, .. } => since,
+            Condition::Connecting | Condition::Up => Timestamp::now(),
+        };
+        state.condition = Condition::Down {
+            error,
+            since,
+            attempts,
+        };
         self.count(&lanes);
     }
 
@@ -347,8 +334,11 @@ impl Contact {
                 .map(|trouble| format!("{destination} {lane}: {trouble}"))
                 .collect()
         };
+        let ahead = self.trouble.lock().as_ref().and_then(|trouble| trouble());
+        let ahead = ahead.map(|trouble| format!("{destination}: {}", self.of_its_own(trouble)));
         self.down_sentence(&lanes)
             .into_iter()
+            .chain(ahead)
             .chain(lanes.iter().flat_map(of_lane))
             .collect()
     }
@@ -395,6 +385,6 @@ fn why_down(state: &State) -> Option<String> {
     match &state.condition {
         Condition::Up => None,
         Condition::Connecting => Some("connecting".to_owned()),
-        Condition::Down { error, .. } => Some(error.clone()),
+        Condition::Down { error, since, .. } => Some(format!("{error}, since {since}")),
     }
 }

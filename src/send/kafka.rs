@@ -35,7 +35,7 @@ pub use record::header_name;
 pub use session::Session;
 
 use batch::LargestBatch;
-use topics::Missing;
+use topics::{Missing, UnfitTopics};
 
 /// The brokers and topics of `[send.kafka]`.
 pub struct Kafka {
@@ -65,6 +65,7 @@ struct Shared {
     limits: Limits,
     /// Every topic seen so far: those that the routes can name in advance, and those that a message named since.
     names: Mutex<Vec<String>>,
+    unfit: Mutex<UnfitTopics>,
     largest_batch: LargestBatch,
     /// How many look-ups may run at once: each is a client of its own, with threads.
     lookups: Arc<Semaphore>,
@@ -125,6 +126,10 @@ impl Destination for Kafka {
             })
         })
     }
+
+    fn trouble(&self) -> Option<String> {
+        self.shared.unfit.lock().sentence(self.shared.missing())
+    }
 }
 
 impl Shared {
@@ -133,6 +138,7 @@ impl Shared {
             config,
             limits,
             names: Mutex::new(topics),
+            unfit: Mutex::default(),
             largest_batch: LargestBatch::new(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             is_refused: ByLane::default(),

@@ -19,6 +19,11 @@ pub trait Destination: Send + Sync + 'static {
         &self,
         lane: Lane,
     ) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
+
+    /// What it has seen that will refuse records, before there is one. A sentence for people; nothing where all is well.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One connection for one lane. Dropping it abandons what has no answer yet.

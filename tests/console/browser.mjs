@@ -68,6 +68,22 @@ function installed(name) {
   return found;
 }
 
+/// Counts what a page makes heard: `window.tones`.
+export async function countTones(page) {
+  await page.context().addInitScript(() => {
+    window.tones = 0;
+    const { createOscillator } = AudioContext.prototype;
+    AudioContext.prototype.createOscillator = function made() {
+      window.tones += 1;
+      return createOscillator.call(this);
+    };
+  });
+  await page.reload();
+}
+
+/// The next alarm is heard as one of its own, and not as part of a burst.
+export const quietAgain = (page) => page.waitForTimeout(2_100);
+
 function watch(page, expected) {
   const note = (problem) => {
     if (!expected.some((part) => problem.includes(part))) problems.push(problem);

@@ -1,9 +1,10 @@
 //! Who has the token gets in, and is out again by a log-out, or when the token is taken away.
 
-import { assert, ask, done, event, open, send, shoot } from "./browser.mjs";
+import { assert, ask, countTones, done, event, open, quietAgain, send, shoot } from "./browser.mjs";
 
 const { token } = await ask("token");
 const page = await open("", { expected: ["status of 401", "status of 429"] });
+await countTones(page);
 const field = page.getByLabel("Token");
 const logIn = async (shown) => {
   await field.fill(shown);
@@ -37,8 +38,13 @@ assert.equal(await page.getByText("This session ends").count(), 0);
 await page.evaluate(() => localStorage.setItem("boxbridge.session-ends", Date.now() + 60_000));
 await page.getByText("This session ends").waitFor();
 await shoot(page, "session-ends");
+await page.getByRole("button", { name: "Sound is off" }).click();
+await quietAgain(page);
+const tones = () => page.evaluate(() => window.tones);
+const heard = await tones();
 await ask("revoke");
 await field.waitFor();
+assert.ok((await tones()) > heard, "a wall that goes dark is heard");
 assert.equal(await page.locator("article").count(), 0, "no face is left on the screen");
 
 for (let guess = 0; guess < 10; guess += 1) {

@@ -1,18 +1,10 @@
 //! An alarm is heard and counted on every page; and where the browser keeps the sound back, the page says so.
 
-import { CONSOLE, assert, done, event, open, openIn, send } from "./browser.mjs";
+import { CONSOLE, assert, countTones, done, event, open, openIn, quietAgain, send } from "./browser.mjs";
 
 const BLACKLIST = 3;
 const page = await open("#/live");
-await page.context().addInitScript(() => {
-  window.tones = 0;
-  const { createOscillator } = AudioContext.prototype;
-  AudioContext.prototype.createOscillator = function made() {
-    window.tones += 1;
-    return createOscillator.call(this);
-  };
-});
-await page.reload();
+await countTones(page);
 const tones = () => page.evaluate(() => window.tones);
 const counted = (count) => page.locator("header .count").filter({ hasText: String(count) }).waitFor();
 
@@ -26,8 +18,7 @@ const heard = await tones();
 assert.ok(heard > 0, "so that one hears what it is like");
 await page.goto(`${CONSOLE}/#/devices`);
 await send(event({ type: 5, identity: "v-1" }));
-// The next alarm is to be a burst of its own.
-await page.waitForTimeout(2_100);
+await quietAgain(page);
 assert.equal(await tones(), heard, "only an alarm rings");
 await send(event({ type: BLACKLIST, identity: "b-2" }));
 await counted(2);

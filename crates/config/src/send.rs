@@ -185,7 +185,7 @@ impl Destination {
         let section = format!("send.{}", self.name);
         let mut warnings = match &self.kind {
             Kind::Store(store) => store.warnings(&section),
-            Kind::Mqtt(mqtt) => mqtt.warnings(),
+            Kind::Mqtt(mqtt) => mqtt.warnings(&section),
             Kind::Kafka(_) => self.routes.warnings_of_kafka(),
         };
 

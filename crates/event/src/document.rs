@@ -168,7 +168,7 @@ pub fn opened(
         document.insert(table.inner.to_owned(), object);
     }
 
-    for (name, value) in &event.extra {
+    for (name, value) in &*event.extra {
         match (document.get_mut(name), value) {
             (Some(Value::Object(inside)), Value::Object(more)) => inside.extend(more.clone()),
             _ => drop(document.insert(name.clone(), value.clone())),

@@ -11,8 +11,10 @@ use crate::{
     Revision, Timestamp, WarningCode,
 };
 
+mod as_written;
 mod picture_name;
 
+pub use as_written::AsWritten;
 pub use picture_name::PictureName;
 
 /// One match, vendor-neutral, as it lies in the queue. What depends on the moment of sending (`replay`, `sequence`, `uri`, `url`,
@@ -38,12 +40,12 @@ pub struct Event {
     pub origin: Origin,
     pub clock: Clock,
     pub pictures: Pictures,
-    pub quality: Quality,
+    pub quality: AsWritten<Quality>,
     /// Known fields as the box sent them, under the box's names (those four under the nested dialect's), wherever the value above does not give them back exactly.
     /// `timestamp`, `person_type`, `score` and `device_type` are always there.
-    pub source: Map<String, Value>,
+    pub source: AsWritten<Map<String, Value>>,
     /// Every field that we do not know, where it stood.
-    pub extra: Map<String, Value>,
+    pub extra: AsWritten<Map<String, Value>>,
     pub warnings: Vec<Warning>,
 }
 

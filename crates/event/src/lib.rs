@@ -21,8 +21,8 @@ pub use act::{Act, ContentDigest};
 pub use by_word::{ByLane, ByType};
 pub use document::charset::Charset;
 pub use event::{
-    Clock, Device, Event, Identity, Match, Origin, Picture, PictureName, PictureReference,
-    PictureSet, PictureVerdict, Pictures, Quality, Warning,
+    AsWritten, Clock, Device, Event, Identity, Match, Origin, Picture, PictureName,
+    PictureReference, PictureSet, PictureVerdict, Pictures, Quality, Warning,
 };
 pub use fairness::{FairQueue, ShareKey};
 pub use ids::{EventId, Revision, Sequence};

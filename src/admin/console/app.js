@@ -32,18 +32,23 @@ function Console() {
   const place = usePlace();
   useLanguage();
   const [isOut, setOut] = useState(false);
+  const ask = async () => {
+    const status = await get("/api/status");
+    setOut(false);
+    return status;
+  };
   // Also unseen: an alarm is to be heard, so a connection that died is to be noticed.
-  const { value: status, error, again } = useEvery(STATUS_EVERY_MS, () => get("/api/status"), [], false);
-  const isWatching = Boolean(status) && !error && !isOut;
+  const { value: status, error, again } = useEvery(STATUS_EVERY_MS, ask, [], false);
+  const isLetIn = Boolean(status) && !error && !isOut;
+  // Anew after each break, also where the old stream is not known to be dead.
   useEffect(() => {
-    if (isWatching) watch.start();
-    else watch.stop();
-  }, [isWatching]);
+    if (isLetIn) watch.start();
+  }, [isLetIn]);
   useEffect(() => {
     const out = ({ detail: byHand }) => {
       keep(SESSION_ENDS, null);
       // A wall that goes dark by itself is heard.
-      if (!byHand) watch.sound.ring();
+      if (!byHand && watch.isListening) watch.sound.ring();
       watch.forget();
       setOut(true);
     };

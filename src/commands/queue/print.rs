@@ -34,6 +34,9 @@ pub fn status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
         Size(used(overview)),
         Size(config.queue.max_bytes)
     ));
+    if let Some(short) = short_disk(overview, config) {
+        say(&short);
+    }
     if let Some(oldest) = overview.segments.first() {
         let created_at = oldest.created_at.for_people();
         say(&format!(
@@ -44,6 +47,18 @@ pub fn status(overview: &Overview, config: &Config, json: bool) -> ExitCode {
 
     cursors(&overview.cursors);
     ExitCode::SUCCESS
+}
+
+/// Said where the disk has less than the queue may still take.
+fn short_disk(overview: &Overview, config: &Config) -> Option<String> {
+    let allowed = config.queue.max_bytes.saturating_sub(used(overview));
+    let available = overview
+        .disk_available
+        .filter(|available| *available < allowed)?;
+    let (available, allowed) = (Size(available), Size(allowed));
+    Some(format!(
+        "its disk has {available} left, and the queue may take {allowed} more: other files fill it, or queue.max_bytes is larger than it"
+    ))
 }
 
 fn used(overview: &Overview) -> u64 {
@@ -68,6 +83,7 @@ fn status_json(overview: &Overview, config: &Config) -> serde_json::Value {
         "segments": overview.segments.len(),
         "bytes": used(overview),
         "max_bytes": config.queue.max_bytes,
+        "disk_available_bytes": overview.disk_available,
         "destinations": cursors,
     })
 }

@@ -60,9 +60,14 @@ fn readiness(out: &mut String, report: &Report) {
     };
     line(out, &paint(ink, word));
 
-    let ink = if report.ready { ODD } else { BAD };
-    for reason in &report.reasons {
-        wrapped(out, "", reason, |text| paint(ink, text));
+    let (joint, ink) = if report.ready {
+        ("but", ODD)
+    } else {
+        ("because", BAD)
+    };
+    for (number, reason) in report.reasons.iter().enumerate() {
+        let word = if number == 0 { joint } else { "" };
+        wrapped(out, word, reason, |text| paint(ink, text));
     }
 }
 
@@ -118,20 +123,35 @@ fn queue(out: &mut String, report: &Report) {
     };
     let [waiting, kept, free] = [queue.waiting_bytes, queue.kept_bytes, queue.free_bytes].map(Size);
 
-    let is_disk = queue.disk_available_bytes == Some(queue.free_bytes);
-    let of = if is_disk {
+    let allowed = queue
+        .max_bytes
+        .saturating_sub(queue.waiting_bytes + queue.kept_bytes);
+    let available = queue
+        .disk_available_bytes
+        .filter(|available| *available < allowed);
+    let of = if available.is_some() {
         "on its disk".to_owned()
     } else {
         format!("of {}", Size(queue.max_bytes))
     };
     let full = queue.full_in_seconds;
-    let until = full.map_or("does not grow".to_owned(), |seconds| {
-        format!("full in {}", duration(seconds))
-    });
+    let until = match full {
+        None => "does not grow".to_owned(),
+        Some(0.0) => "FULL".to_owned(),
+        Some(seconds) => format!("full in {}", duration(seconds)),
+    };
 
     let until = paint_if(full.is_some(), ODD, &until);
     let text = format!("{waiting} waiting, {kept} kept, {free} free {of}; {until}");
     line(out, &format!("{:<INDENT$}{text}", "queue"));
+
+    if let Some(available) = available {
+        let (available, allowed) = (Size(available), Size(allowed));
+        let text = format!(
+            "has {available} left, and the queue may take {allowed} more: other files fill it, or queue.max_bytes is larger than it"
+        );
+        wrapped(out, "its disk", &text, |text| paint(ODD, text));
+    }
 }
 
 const LANE_COLUMNS: &str = " accepted delivered waiting oldest   lag p99  aside expired";

@@ -129,6 +129,7 @@ impl Row {
             source,
             moment: 0,
             came_ms: heard_ms.unwrap_or_default(),
+            known_ms: 0,
             heard_ms,
             state: self.status,
             since: self.since,

@@ -20,6 +20,8 @@ pub struct Tracked {
     /// When anything of it last came: its place among all that came, and the time.
     pub moment: u64,
     pub came_ms: i64,
+    /// Since when it is known here.
+    pub known_ms: i64,
     /// When it was last heard of; `None` if it never was.
     pub heard_ms: Option<i64>,
     pub state: DeviceState,
@@ -70,6 +72,7 @@ impl Tracked {
             source: None,
             moment: 0,
             came_ms: now.ms,
+            known_ms: now.ms,
             heard_ms: None,
             state: DeviceState::Offline,
             since: now.clock,
@@ -118,9 +121,9 @@ impl Tracked {
         }
     }
 
-    /// Nothing came for too long, and we listened all that time.
+    /// Nothing came for too long, and we listened all that time. One that was never heard of is waited for since we know of it.
     fn is_overdue(&self, now: &AsOf) -> bool {
-        let heard = self.heard_ms.unwrap_or(i64::MIN).max(now.listening_ms);
+        let heard = self.heard_ms.unwrap_or(self.known_ms).max(now.listening_ms);
         now.silent_after_ms()
             .is_some_and(|silent_after| now.ms - heard >= silent_after)
     }
@@ -258,6 +261,15 @@ mod tests {
             "never heard of"
         );
         assert_eq!(state_after(&mut expected, at(9_000)), DeviceState::Silent);
+
+        let mut new = Tracked::new(&at(500));
+        new.listed = listed(true);
+        assert_eq!(state_after(&mut new, at(501)), DeviceState::Offline);
+        assert_eq!(
+            state_after(&mut new, at(510)),
+            DeviceState::Silent,
+            "not before it had time to be heard of"
+        );
 
         let mut spare = heard(0);
         spare.listed = listed(false);

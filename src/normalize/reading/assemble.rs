@@ -13,8 +13,8 @@ use crate::normalize::value::field::{self, Person, Score, Text};
 use boxbridge_config::{ScoreScale, is_site};
 use boxbridge_event::document::{Field, Meaning, given_back};
 use boxbridge_event::{
-    Act, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity, Match, Origin,
-    PersonType, Quality, Revision, Timestamp, WarningCode,
+    Act, AsWritten, Clock, ClockSource, ContentDigest, Device, Event, EventId, Feed, Identity,
+    Match, Origin, PersonType, Quality, Revision, Timestamp, WarningCode,
 };
 
 /// NTP keeps a clock within milliseconds; a clock that is off by more than this was never set.
@@ -35,7 +35,7 @@ pub(in crate::normalize) fn assemble(
     .event(feed);
     settle(&mut sent, &mut event);
 
-    event.extra = sent.extra;
+    event.extra = sent.extra.into();
     event.warnings = sent.warnings.into_vec();
 
     let (content, document) = digest::name(&mut event, sent.dialect);
@@ -44,22 +44,23 @@ pub(in crate::normalize) fn assemble(
 
 /// Fills `source` with the sent values that the event does not give back.
 fn settle(sent: &mut SentDocument, event: &mut Event) {
-    event.source = std::mem::take(&mut sent.source);
+    let mut source = std::mem::take(&mut sent.source);
 
     let values = std::mem::take(&mut sent.values);
     for (field, value) in sent.dialect.table.fields.iter().zip(values) {
         let key = field.source_key();
-        if !event.source.contains_key(key)
+        if !source.contains_key(key)
             && let Some(as_sent) = as_sent(sent, event, field, value)
         {
-            event.source.insert(key.to_owned(), as_sent);
+            source.insert(key.to_owned(), as_sent);
         }
     }
 
     if let Some(instead) = sent.instead_of_inner.take() {
-        let inner = event.source.entry(sent.dialect.table.inner);
+        let inner = source.entry(sent.dialect.table.inner);
         inner.or_insert(instead);
     }
+    event.source = source.into();
 }
 
 /// What `source` says of a field; `None` if the event gives it back.
@@ -125,9 +126,10 @@ impl Assembly<'_, '_> {
             quality: Quality {
                 camera: self.quality(Meaning::CameraQuality),
                 box_: self.quality(Meaning::BoxQuality),
-            },
-            source: Map::new(),
-            extra: Map::new(),
+            }
+            .into(),
+            source: AsWritten::default(),
+            extra: AsWritten::default(),
             warnings: Vec::new(),
         }
     }

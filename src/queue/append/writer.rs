@@ -2,8 +2,8 @@
 //!
 //! Promises: nothing is answered `Stored` or `Duplicate` before the sync that covers it returned; what the disk does not do now is
 //! rolled back whole and refused, and tried again by itself; only a failed write or sync of the log poisons it. How it goes on to
-//! the next segment stands in `writer/roll.rs`. Deliberately has no timer but one: 100 ms after the last group an empty one is written,
-//! so that every synced group has a witness.
+//! the next segment stands in `writer/roll.rs`, and what of that is done beside it in `writer/beside.rs`. Deliberately has no timer but
+//! one: 100 ms after the last group an empty one is written, so that every synced group has a witness.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,10 @@ use crate::queue::log::{Log, RecentRecord, Segment, Unsealed};
 use boxbridge_config::Current;
 use boxbridge_event::Sequence;
 
+mod beside;
 mod roll;
+
+use beside::Beside;
 
 /// Under which it is shown that the disk refuses what is appended.
 pub const APPENDING: &str = "taking events";
@@ -53,6 +56,7 @@ pub struct Writer {
     next: Option<Active>,
     /// Segments before the active one that have no index yet.
     unsealed: Vec<Unsealed>,
+    beside: Beside,
     counts: Counts,
     /// The number of the next segment, and of the next write.
     number: u64,
@@ -70,6 +74,8 @@ struct Active {
     end: u64,
     length: u64,
     records: usize,
+    /// The file of the segment behind it is being made, or was tried to be.
+    has_asked: bool,
 }
 
 /// Room for a group.
@@ -117,6 +123,7 @@ impl Writer {
             active: None,
             next: None,
             unsealed,
+            beside: Beside::default(),
             counts,
             number,
             write,
@@ -229,6 +236,7 @@ impl Writer {
         let published = self.shared.log.publish(&active.segment, entries, counts);
         published.map_err(Trouble::Broken)?;
         self.due = Some(Instant::now() + IDLE);
+        self.look_ahead();
         Ok(())
     }
 

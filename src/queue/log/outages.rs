@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
+/// Another error of the same thing is said after so long.
+const QUIET: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
 pub struct Outages {
     /// What is not done.
@@ -20,6 +23,8 @@ pub struct Outages {
 
 struct Outage {
     error: String,
+    /// When it was said last.
+    said: Instant,
     /// Since when the disk does everything else.
     alone_since: Option<Instant>,
 }
@@ -29,12 +34,25 @@ impl Outages {
         let (what, error) = (what.into(), error.to_string());
         let mut open = self.open();
 
-        let alone_since = open.get(&what).and_then(|outage| outage.alone_since);
-        if open.get(&what).is_none_or(|outage| outage.error != error) {
-            tracing::error!(what, %error, "the disk does not do it now; it is tried again");
-            open.insert(what, Outage { error, alone_since });
-            self.any.store(true, Ordering::Release);
+        if let Some(outage) = open.get_mut(&what) {
+            // Each try may fail in other words.
+            let is_news = outage.error != error && outage.said.elapsed() >= QUIET;
+            if is_news {
+                tracing::error!(what, %error, "the disk still does not do it");
+                outage.said = Instant::now();
+            }
+            outage.error = error;
+            return;
         }
+
+        tracing::error!(what, %error, "the disk does not do it now; it is tried again");
+        let outage = Outage {
+            error,
+            said: Instant::now(),
+            alone_since: None,
+        };
+        open.insert(what, outage);
+        self.any.store(true, Ordering::Release);
     }
 
     /// For how long the disk has been seen to do everything else: from the first such attempt on, without one in between that says otherwise.
@@ -78,11 +96,11 @@ impl Outages {
         self.any.load(Ordering::Acquire) && self.open().contains_key(what)
     }
 
-    /// For people: what, and why.
+    /// For people: what fails, and why.
     pub fn all(&self) -> Vec<String> {
         self.open()
             .iter()
-            .map(|(what, outage)| format!("{what}: {}", outage.error))
+            .map(|(what, outage)| format!("{what} fails: {}", outage.error))
             .collect()
     }
 

@@ -45,6 +45,7 @@ struct State {
     lines: u32,
 }
 
+const NO_CONNECTION: &str = "no connection came about";
 /// Log lines that are passed on per second.
 const LINES_PER_SECOND: u32 = 5;
 
@@ -111,9 +112,11 @@ impl State {
     }
 
     fn failed(&mut self, code: Option<RDKafkaErrorCode>, reason: &str) {
-        // "All brokers are down" follows the error that says why, and must not hide it.
-        if code != Some(RDKafkaErrorCode::AllBrokersDown) || self.error.is_none() {
+        // It follows the error that says why, and must not hide it. How many brokers are down is counted too late: "0/1 brokers are down".
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
             self.error = Some(reason.to_owned());
+        } else if self.error.is_none() {
+            self.error = Some(NO_CONNECTION.to_owned());
         }
         self.refused |= matches!(
             code,

@@ -23,6 +23,10 @@ use super::{CONNECT_TIMEOUT, Shared};
 use crate::send::{ConnectError, Reason};
 use crate::system::fault::Fault;
 
+mod unfit;
+
+pub(super) use unfit::UnfitTopics;
+
 /// Asked for where there is no topic of ours to ask for: every cluster has it or may have it, and nothing makes it by being asked.
 pub(super) const ANY_TOPIC: &str = "__consumer_offsets";
 
@@ -110,9 +114,12 @@ pub(super) async fn look_up_for(
     // All of it on a thread that may block: the calls, and the end of the clients, which waits for librdkafka's threads.
     let asked = tokio::task::spawn_blocking(move || asker.look_up(&names, missing)).await;
     let found = asked.unwrap_or_else(|_| Err(format!("the topics were not looked up: {Fault}")));
-    found.map_err(|detail| ConnectError {
+    let found = found.map_err(|detail| ConnectError {
         message: shared.of_brokers(&detail),
-    })
+    })?;
+
+    shared.unfit.lock().note(&found.topics);
+    Ok(found)
 }
 
 struct Asker {

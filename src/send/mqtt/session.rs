@@ -42,6 +42,8 @@ pub struct Session {
     pinged: Option<Instant>,
     /// The last ping that was answered: the broker has read all that was written before it.
     ponged: Option<Instant>,
+    /// The broker's words, where its last answer was a refusal.
+    refused: Option<String>,
     /// Where this connection carries it.
     status: Option<Status>,
     lost: Option<Lost>,
@@ -67,6 +69,9 @@ pub(super) struct Terms {
     pub broker: String,
 }
 
+const HANGS_UP: &str =
+    "the broker hangs up after it refused an event (as mosquitto does with max_queued_messages 0)";
+
 impl Session {
     /// `ledger` says how many publications may be without an answer.
     pub(super) fn new(connection: Connection, ledger: Ledger, terms: Terms) -> Session {
@@ -81,6 +86,7 @@ impl Session {
             progress: Instant::now(),
             pinged: None,
             ponged: None,
+            refused: None,
             status: None,
             lost: None,
         }
@@ -200,12 +206,16 @@ impl Session {
         let answer = match verdict {
             Verdict::Taken { heard } => {
                 self.terms.learned_size.takes(bytes);
+                self.refused = None;
                 Answer::Acknowledged { sequence, heard }
             }
-            Verdict::Refused(reason, detail) => Answer::Rejected {
-                sequence,
-                rejection: refused(reason, detail),
-            },
+            Verdict::Refused(reason, detail) => {
+                self.refused = Some(detail.clone());
+                Answer::Rejected {
+                    sequence,
+                    rejection: refused(reason, detail),
+                }
+            }
         };
         self.answers.push_back(answer);
     }
@@ -225,10 +235,14 @@ impl Session {
 
     fn lose(&mut self, loss: Loss) {
         let mut error = loss.error;
-        // A broker that hangs up while it owes an answer does so for the record, not for another client.
-        let end = match loss.end {
-            End::HungUp if self.ledger.is_owed() => End::Other,
-            end => end,
+        // A broker that hangs up while it owes an answer, or behind a refusal, does so for the record, not for another client.
+        let end = match (loss.end, &self.refused) {
+            (End::HungUp, _) if self.ledger.is_owed() => End::Other,
+            (End::HungUp, Some(refused)) => {
+                error = format!("{HANGS_UP}: {refused}");
+                End::Other
+            }
+            (end, _) => end,
         };
         if let Some(said) = self.terms.namesake.ended(end, self.connected_at.elapsed()) {
             error = said;

@@ -222,6 +222,14 @@ fn what_the_operator_should_know_is_said_as_a_warning() {
         !usual.contains("max_bytes") && !usual.contains("patience"),
         "{usual}"
     );
+    let found = warned(&[
+        ("BOXBRIDGE_SEND__MQTT__URL", "mqtt://broker"),
+        ("BOXBRIDGE_SEND__MQTT__VERSION", "3"),
+    ]);
+    assert!(
+        found.contains("send.mqtt.version = 3: such a broker cannot say that it refused"),
+        "{found}"
+    );
     let found = warned(&[("BOXBRIDGE_SEND__STORE__MAX_BYTES", "1024TiB")]);
     assert!(
         found.contains(

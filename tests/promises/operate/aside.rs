@@ -222,7 +222,7 @@ async fn bad_questions_are_answered_and_a_stopped_gateways_events_are_looked_at_
         };
         refuses(
             &["list", "--person-type", "employee"],
-            "no set-aside event matches",
+            "no set-aside event matches person-type employee; without a filter",
         );
         refuses(
             &["resend", "--from", "1h ago", "--to", "30m ago"],

@@ -95,9 +95,9 @@ impl Mqtt {
         })
     }
 
-    pub(crate) fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self, section: &str) -> Vec<String> {
         if self.broker.is_some() {
-            return Vec::new();
+            return Vec::from_iter(self.cannot_hear_refusals(section));
         }
 
         let mut warnings = vec![
@@ -111,6 +111,16 @@ impl Mqtt {
             ));
         }
         warnings
+    }
+}
+
+impl Mqtt {
+    /// A broker whose ACL denies a publication acknowledges it and drops it: the protocol has no other answer but to hang up.
+    fn cannot_hear_refusals(&self, section: &str) -> Option<String> {
+        let warning = format!(
+            "{section}.version = 3: such a broker cannot say that it refused an event, \"delivered\" may mean dropped; with 5 it can"
+        );
+        (self.version == MqttVersion::V3).then_some(warning)
     }
 }
 
@@ -144,7 +154,7 @@ impl Broker {
         if url.contains('@') {
             let password = variable(&format!("{section}.password"));
             return Err(format!(
-                "must not hold a user or password: {section}.username and {password} do"
+                "must not hold a user or password: {section}.username and {section}.password_file, or {password}, do"
             ));
         }
 

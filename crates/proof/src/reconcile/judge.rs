@@ -101,7 +101,8 @@ impl Judge {
         };
 
         match line {
-            Recorded::Listening(_) => {}
+            Recorded::Listening(_) | Recorded::Back(_) => witness.is_away = false,
+            Recorded::Away(_) => witness.is_away = true,
             Recorded::Gap(_) => witness.gaps += 1,
             Recorded::Foreign(_) => witness.foreign(),
             Recorded::Arrival(arrival) => {
@@ -164,6 +165,7 @@ impl Judge {
             let found = witness.conclude(&store, &rules, &expected, claims);
             report.add_store(store, found);
         }
+        report.doubt_the_silent();
         report
     }
 }

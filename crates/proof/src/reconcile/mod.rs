@@ -22,6 +22,6 @@ pub use judge::{Judge, StoredObject, judge};
 pub use options::{Named, Options};
 pub use recorder::{Progress, Recorder, Settings, Source, Sources};
 pub use recording::{Arrival, Delivered, DeliveredPicture, Recorded};
-pub use report::{BusReport, Finding, Report, StoreReport, Strictness};
+pub use report::{BusReport, Doubt, Finding, Report, StoreReport, Strictness};
 pub use rules::Rules;
 pub use run::{Listening, judge_files, run, run_until};

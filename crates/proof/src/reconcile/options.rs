@@ -21,7 +21,8 @@ use super::report::{Report, Strictness};
 ///
 /// Exit code 1 if anything acknowledged is lost, if a message names a picture that is not there (dangling), if anything is
 /// other than it was sent (wrong), or if something that nobody may act on was on a live topic (stale); 64 if the settings or
-/// arguments are wrong; 69 if there is no verdict, since a broker, a store or a file could not be used.
+/// arguments are wrong; 69 if there is no verdict, since a broker, a store or a file could not be used, a bus was out of reach
+/// when the listening ended, or one gave nothing at all while the others have the events.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   In one terminal, before the run; it judges 10 s after the last message:
@@ -39,6 +40,12 @@ use super::report::{Report, Strictness};
     boxbridge reconcile --config site.toml --mqtt --destination hq --ledger run.jsonl
   The same without a config: the address tells the kind (mqtt://… is MQTT, host:port is Kafka, s3://… and file://… are stores):
     boxbridge reconcile --destination hq=kafka.hq:9092 --set route.hq.default.kafka_topic=hq.{person_type} --ledger run.jsonl
+
+The user who listens must be allowed to read, and a gateway's own user often may only write: a broker then lets it subscribe and
+sends nothing. Let another user listen:
+    boxbridge reconcile --all --ledger run.jsonl --set send.mqtt.username=guard --set send.mqtt.password_file=guard.password
+
+A bus that is out of reach is waited for, ten minutes at most (or --for, or Ctrl-C): only then is it quiet.
 
 A broker drops messages for a subscriber that is too slow for it (mosquitto: over max_queued_messages, 1000): give it room
 for the rate you send, or what the broker dropped counts as lost.
@@ -165,6 +172,11 @@ impl Options {
             layers.flags.push(setting("kind", kind));
         }
         layers
+    }
+
+    /// Whether there is neither success nor failure to speak of.
+    pub fn is_undecided(&self, report: &Report) -> bool {
+        report.sent > 0 && report.is_undecided(self.strictness())
     }
 
     fn strictness(&self) -> Strictness {

@@ -33,6 +33,8 @@ pub struct Recorder {
     listeners: Vec<Listener>,
     writer: JoinHandle<io::Result<()>>,
     file: PathBuf,
+    /// The gateway's longest pause before it tries a bus again.
+    retry_max: Duration,
 }
 
 /// How far a recording is.
@@ -43,6 +45,10 @@ pub struct Progress {
     /// How often a subscriber lost its session and listens again.
     pub gaps: u64,
     pub last: Instant,
+    /// How many buses are out of reach.
+    pub away: u32,
+    /// When one was last lost, or reached again.
+    pub turned: Option<Instant>,
 }
 
 /// One bus's subscriber or reader, until it ends.
@@ -51,6 +57,8 @@ type Listener = JoinHandle<Result<(), Error>>;
 /// Lines that wait for the disk.
 const WAITING_MAX: usize = 4096;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// How long a bus may be out of reach before there is a verdict without it. A broker keeps the subscriber's session no longer.
+const AWAY_MAX: Duration = Duration::from_secs(mqtt_subscriber::SESSION_SECONDS as u64);
 
 impl Recorder {
     /// Subscribes, and returns once all subscriptions stand.
@@ -78,6 +86,7 @@ impl Recorder {
             listeners: Vec::new(),
             writer,
             file: file.to_owned(),
+            retry_max: sources.retry_max,
         };
         recorder.listen(sources, lines).await?;
         Ok(recorder)
@@ -123,13 +132,15 @@ impl Recorder {
         self.stop.cancelled().await;
     }
 
-    /// Waits until nothing has come for this long. Before the first message, `first_by` is the latest moment to give up.
+    /// Waits until nothing has come for this long. Before the first message, `first_by` is the latest moment to give up. While a
+    /// bus is out of reach nothing can come, so that is no quiet: it begins once the gateway, too, had time to notice that the bus is back.
     pub async fn wait_for_quiet(&mut self, quiet: Duration, first_by: Option<Instant>) {
         loop {
             let progress = *self.progress.borrow_and_update();
-            let until = match progress.messages {
-                0 => first_by,
-                _ => Some(progress.last + quiet),
+            let until = match (progress.away, progress.messages) {
+                (1.., _) => Some(progress.turned.unwrap_or(progress.last) + AWAY_MAX),
+                (0, 0) => first_by,
+                (0, _) => Some(progress.quiet_since(self.retry_max) + quiet),
             };
 
             let changed = self.progress.changed();
@@ -201,7 +212,14 @@ impl Progress {
             messages: 0,
             gaps: 0,
             last: Instant::now(),
+            away: 0,
+            turned: None,
         }
+    }
+
+    fn quiet_since(&self, retry_max: Duration) -> Instant {
+        let retried = self.turned.map(|back| back + retry_max);
+        retried.map_or(self.last, |retried| retried.max(self.last))
     }
 
     fn note(&mut self, line: &Recorded) {
@@ -210,6 +228,10 @@ impl Progress {
                 (self.messages, self.last) = (self.messages + 1, Instant::now())
             }
             Recorded::Gap(_) => self.gaps += 1,
+            Recorded::Away(_) => (self.away, self.turned) = (self.away + 1, Some(Instant::now())),
+            Recorded::Back(_) => {
+                (self.away, self.turned) = (self.away.saturating_sub(1), Some(Instant::now()))
+            }
             Recorded::Listening(_) => {}
         }
     }

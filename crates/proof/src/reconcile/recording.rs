@@ -21,6 +21,10 @@ pub enum Recorded {
     Listening(String),
     /// The subscriber's session was lost: a missing message may be the subscriber's fault.
     Gap(String),
+    /// The bus is out of reach: what it has for us comes later.
+    Away(String),
+    /// It is listened to again.
+    Back(String),
     Arrival(Arrival),
     /// A message that is not simulate's.
     Foreign(String),
@@ -143,7 +147,11 @@ impl Recorded {
     /// The name of the bus that it was recorded on.
     pub fn bus(&self) -> &str {
         match self {
-            Recorded::Listening(bus) | Recorded::Gap(bus) | Recorded::Foreign(bus) => bus,
+            Recorded::Listening(bus)
+            | Recorded::Gap(bus)
+            | Recorded::Away(bus)
+            | Recorded::Back(bus)
+            | Recorded::Foreign(bus) => bus,
             Recorded::Arrival(arrival) => &arrival.bus,
         }
     }

@@ -149,6 +149,7 @@ impl<'a> Plan<'a> {
         Sources {
             buses: self.buses.clone(),
             rules: Rules::of(config),
+            retry_max: config.send.retry_max,
         }
     }
 
@@ -335,6 +336,9 @@ async fn listen(
 /// `  1234 messages, quiet for 3 of 10 s`
 fn describe(progress: &Progress, quiet: Duration) -> String {
     let (messages, since) = (progress.messages, progress.last.elapsed().as_secs());
+    if progress.away > 0 {
+        return format!("  {messages} messages, a bus is out of reach: waiting for it");
+    }
     match (messages, quiet.as_secs()) {
         (0, _) => "  no message yet".to_owned(),
         (_, 0) => format!("  {messages} messages, quiet for {since} s"),

@@ -86,7 +86,7 @@ fn why_it_waits(operator: &Operator, record: &Record, destination: &str) -> Stri
 
     let is_bus = destination != boxbridge_config::STORE;
     known.unwrap_or_else(
-        || match is_bus && !operator.documents.are_pictures_settled(record) {
+        || match is_bus && operator.documents.awaits_pictures(record) {
             true => "its pictures are not in the store yet".to_owned(),
             false => "it is on its way, or behind others".to_owned(),
         },

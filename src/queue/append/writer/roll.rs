@@ -1,5 +1,8 @@
 //! From one segment to the next: create, name, go over, and only then give the one before its index.
 //!
+//! An answer waits for a header, a name and the sync of each; the rest is done `beside`: the file is made while the one before fills up,
+//! and the index is written while the new one takes groups.
+//!
 //! Promises: a failure on the way leaves the log as it was, and is tried again; a roll is only ever completed, never taken back. For a
 //! start judges a segment without an index by the header of the next: so from the moment that the next may have a name nothing is
 //! written to the one before it, and until that name is durable nothing is appended at all. Deliberately poisons for nothing but a
@@ -10,12 +13,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Active, Wanted, Writer};
+use super::{Active, Wanted, Writer, beside};
 use crate::queue::append::make_space::make_space;
 use crate::queue::append::trouble::Trouble;
 use crate::queue::format::{BLOCK, FIRST_GROUP, SegmentHeader};
-use crate::queue::log::{FRESH, Segment, Unsealed, segment_path};
-use crate::system::disk::{self, Disk};
+use crate::queue::log::{Segment, Unsealed, segment_path};
+use crate::system::disk::{self, File};
 use boxbridge_event::Timestamp;
 
 /// Their indexes are in memory, which is bounded; and with no room for an index there will soon be none for events.
@@ -54,16 +57,30 @@ impl Writer {
             .map_err(|error| Trouble::of("syncing", names, error))?;
 
         self.go_over();
-        self.seal_older()
+        Ok(())
+    }
+
+    /// Has the file of the next segment made once this one is half full: sooner, it would take room from what is kept for replays.
+    pub(super) fn look_ahead(&mut self) {
+        let active = self.active.as_mut();
+        let half_full = active.filter(|active| !active.has_asked && active.end > active.length / 2);
+        if let Some(active) = half_full {
+            active.has_asked = true;
+            self.beside.make_blank(&self.shared);
+        }
     }
 
     /// A segment of the usual size, or larger where this needs more.
     fn make(&mut self, wanted: Wanted) -> Result<Active, Trouble> {
         let needed = FIRST_GROUP + wanted.bytes + BLOCK + Segment::seal_bytes(wanted.records);
-        let shared = &self.shared;
-        let length = shared.limits.segment_bytes;
-        let length = length.max(needed.next_multiple_of(BLOCK));
+        let usual = self.shared.limits.segment_bytes;
+        let blank = self.beside.take_blank().filter(|_| needed <= usual);
+        if let Some(file) = blank {
+            return self.create(usual, Ok(file));
+        }
 
+        let shared = &self.shared;
+        let length = usual.max(needed.next_multiple_of(BLOCK));
         let on_full = shared.rules.now().on_full;
         make_space(
             &shared.log,
@@ -72,7 +89,8 @@ impl Writer {
             on_full,
             length,
         )?;
-        self.create(length)
+        let file = beside::allocated(&shared.log, length);
+        self.create(length, file)
     }
 
     /// The next one is the active one from here on.
@@ -85,13 +103,15 @@ impl Writer {
 
         if let Some(before) = self.active.replace(next) {
             let length = Some(before.length);
-            self.unsealed.push(before.into_unsealed(length, self.write));
+            let unsealed = before.into_unsealed(length, self.write);
+            let not_begun = self.beside.seal(&self.shared.log, unsealed);
+            self.unsealed.extend(not_begun);
         }
     }
 
-    /// Create → header → sync the file → name it. Any failure here is "not now": the file is thrown away, or overwritten by the next
+    /// File → header → sync the file → name it. Any failure here is "not now": the file is thrown away, or overwritten by the next
     /// attempt, and nothing that was answered depends on it.
-    fn create(&mut self, length: u64) -> Result<Active, Trouble> {
+    fn create(&mut self, length: u64, file: io::Result<File>) -> Result<Active, Trouble> {
         let log = &self.shared.log;
         let header = SegmentHeader {
             number: self.number,
@@ -102,12 +122,12 @@ impl Writer {
             before: self.counts,
         };
         let path = segment_path(&log.directory, self.number);
-        let fresh = log.directory.join(FRESH);
         log.disk.keep_spare_descriptors();
 
-        let mut segment = fill(&log.disk, &fresh, &path, header, length).map_err(|error| {
+        let begun = file.and_then(|file| begin(file, &path, header));
+        let mut segment = begun.map_err(|error| {
             // It occupies what others need, and holds nothing.
-            let _ = log.disk.remove(&fresh);
+            let _ = log.disk.remove(&beside::fresh(log));
             Trouble::not_now(format!("making {}: {error}", path.display()), &error)
         })?;
         segment.file.rename(&path).map_err(|error| {
@@ -120,39 +140,55 @@ impl Writer {
             end: FIRST_GROUP,
             length,
             records: 0,
+            has_asked: false,
         })
     }
 
-    /// Gives those before the active one their index. That it cannot be written now costs memory, and a scan after a kill.
+    /// Gives those before the active one their index, also where that is under way. That it cannot be written now costs memory, and
+    /// a scan after a kill.
     pub(super) fn seal_older(&mut self) -> Result<(), Trouble> {
-        let outages = &self.shared.log.outages;
-        let mut left = Vec::new();
+        if let Some((unsealed, result)) = self.beside.sealed() {
+            self.sealed(unsealed, result)?;
+        }
 
         for unsealed in std::mem::take(&mut self.unsealed) {
-            let what = || format!("writing the index of {}", unsealed.segment.path.display());
-            match unsealed.seal() {
-                Ok(()) => outages.over(what),
-                Err(error) if disk::is_passing(&error) => {
-                    outages.began(what(), &error);
-                    left.push(unsealed);
-                }
-                Err(error) => return Err(Trouble::Broken(error)),
-            }
+            let result = unsealed.seal();
+            self.sealed(unsealed, result)?;
         }
-        self.unsealed = left;
+        Ok(())
+    }
+
+    fn sealed(&mut self, unsealed: Unsealed, result: io::Result<()>) -> Result<(), Trouble> {
+        let outages = &self.shared.log.outages;
+        let what = || format!("writing the index of {}", unsealed.segment.path.display());
+        match result {
+            Ok(()) => outages.over(what),
+            Err(error) if disk::is_passing(&error) => {
+                outages.began(what(), &error);
+                self.unsealed.push(unsealed);
+            }
+            Err(error) => return Err(Trouble::Broken(error)),
+        }
         Ok(())
     }
 
     /// At the end: nothing is left to scan at the next start.
     pub(super) fn finish(&mut self) {
-        if self.shared.log.is_poisoned() {
+        let log = Arc::clone(&self.shared.log);
+        if self.beside.take_blank().is_some() {
+            let _ = log.disk.remove(&beside::fresh(&log));
+        }
+        if log.is_poisoned() {
+            // Whoever opens the directory next has it alone.
+            drop(self.beside.sealed());
             return;
         }
+
         if let Some(last) = self.active.take() {
             self.unsealed.push(last.into_unsealed(None, self.write));
         }
         if let Err(Trouble::Broken(error)) = self.seal_older() {
-            self.shared.log.poison(&error);
+            log.poison(&error);
         }
     }
 }
@@ -168,17 +204,8 @@ impl Active {
     }
 }
 
-/// A segment under the name `fresh`, to be called `path`, with both copies of its header on disk.
-fn fill(
-    disk: &Disk,
-    fresh: &Path,
-    path: &Path,
-    header: SegmentHeader,
-    length: u64,
-) -> io::Result<Segment> {
-    let file = disk.create(fresh)?;
-    file.allocate(length)?;
-
+/// A segment of a file that is called `fresh`, and will be `path`, with both copies of its header on disk.
+fn begin(file: File, path: &Path, header: SegmentHeader) -> io::Result<Segment> {
     let bytes = header.encode();
     file.write_at(&bytes, 0)?;
     file.write_at(&bytes, BLOCK)?;

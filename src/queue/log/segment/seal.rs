@@ -9,6 +9,7 @@ use super::{Contents, Segment};
 use crate::queue::format::{BLOCK, INDEX_ENTRY, Trailer, block_after, checksum};
 
 /// A segment that holds all that it ever will, and whose index is only in memory so far.
+#[derive(Clone)]
 pub struct Unsealed {
     pub segment: Arc<Segment>,
     pub end: u64,

@@ -175,6 +175,36 @@ fn the_way_of_an_event_says_where_it_is_since_when_and_why_not() {
     );
 }
 
+#[test]
+fn pictures_are_no_reason_to_wait_once_their_time_is_over() {
+    let mut mosquitto = Mosquitto::start();
+    let url = format!("mqtt://{}", mosquitto.address());
+    let gateway = Gateway::start(&[
+        ("SEND__MQTT__URL", &url),
+        ("SEND__STORE__URL", "s3://faces"),
+        ("SEND__STORE__ENDPOINT", "http://127.0.0.1:9"),
+        ("SEND__STORE__ACCESS_KEY_ID", "test"),
+        ("SEND__STORE__SECRET_ACCESS_KEY", "test"),
+        // Only the pictures could be a reason.
+        ("SEND__STALL_TIMEOUT", "600s"),
+        ("SEND__MQTT__KEEP_ALIVE", "600s"),
+    ]);
+    wait_until("mqtt is up", || {
+        gateway.ready()["destinations"]["mqtt"] == "up"
+    });
+
+    // It takes bytes, and answers nothing.
+    mosquitto.freeze();
+    let mut with_picture = event("1", json!(VIP), "gate");
+    with_picture["ext_data"]["spot_pic"] = json!("QUJDREVGRw==");
+    let answer = gateway.post("/RealTimeEvent", &with_picture);
+    let id = answer.body["event_id"].as_str().unwrap().to_owned();
+    let says = |why: &str| way(&gateway, &id, "mqtt")["why"] == why;
+    wait_until("picture_wait is over", || {
+        says("it is on its way, or behind others")
+    });
+}
+
 fn told_by_the_command(gateway: &Gateway, delivered: &str, waiting: &str) {
     let (said, code) = gateway.run(&["trace", delivered]);
     let parts = [

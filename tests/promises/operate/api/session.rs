@@ -103,8 +103,8 @@ fn a_session_is_gone_with_its_token_and_what_it_listens_to_ends() {
 fn wrong_tokens_at_the_login_are_counted_as_everywhere_and_a_session_goes_on() {
     let (gateway, _folder) = with_token();
     let session = cookie(&log_in(&gateway, TOKEN, ""));
-    for _ in 0..10 {
-        let answer = log_in(&gateway, "guess", "");
+    for guess in 0..10 {
+        let answer = log_in(&gateway, &format!("guess-{guess}"), "");
         assert_eq!(
             (answer.status, &answer.body["code"]),
             (401, &json!("token_wrong"))

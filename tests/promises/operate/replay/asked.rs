@@ -48,7 +48,7 @@ async fn a_replay_that_makes_no_sense_is_refused_with_what_is_there() {
         ),
         (
             of(&["--from", "1h ago", "--to", "59m ago"]),
-            "no event from",
+            "; the queue reaches back to 2",
         ),
     ] {
         refused(&gateway, &arguments, why);

@@ -9,6 +9,7 @@ use crate::parts::gateway::{Gateway, event};
 use crate::parts::site::wait_until;
 
 mod api;
+mod full;
 mod screen;
 mod watched;
 
@@ -172,7 +173,7 @@ fn the_exit_code_says_ready_not_ready_or_nobody_there() {
     wait_until("not ready", || gateway.ready()["ready"] == json!(false));
     let (screen, code) = gateway.run(&["status"]);
     assert!(
-        code == Some(1) && screen.contains("NOT READY\n          draining\n"),
+        code == Some(1) && screen.contains("NOT READY\nbecause   draining\n"),
         "{screen}"
     );
     // What answers there is no admin listener.

@@ -72,6 +72,10 @@ fn a_ledger_that_does_not_add_up_is_said_with_by_how_much() {
 fn free_is_what_can_be_written_also_where_the_disk_has_less_than_the_budget() {
     for (bytes, said) in [
         (1 << 20, "3.4 GiB kept, 1 MiB free on its disk; full in 3h"),
+        (
+            1 << 20,
+            "its disk  has 1 MiB left, and the queue may take 5.4 GiB more: other files",
+        ),
         (0, " 0 B free on its disk"),
     ] {
         let full = now(|now| {
@@ -79,6 +83,23 @@ fn free_is_what_can_be_written_also_where_the_disk_has_less_than_the_budget() {
             now["queue"]["disk_available_bytes"] = json!(bytes);
         });
         let screen = plain(&render(&report(full)));
+        assert!(screen.contains(said), "{screen}");
+    }
+}
+
+#[test]
+fn a_full_queue_is_said_to_be_full_and_why_stands_behind_a_word() {
+    let full = now(|now| {
+        now["ready"] = json!(false);
+        now["reasons"] = json!(["queue full: no event is taken", "mqtt is down: refused"]);
+        now["queue"]["free_bytes"] = json!(0);
+        now["queue"]["full_in_seconds"] = json!(0.0);
+    });
+    let screen = plain(&render(&report(full)));
+    for said in [
+        "NOT READY\nbecause   queue full: no event is taken\n          mqtt is down: refused\n",
+        " 0 B free of 10 GiB; FULL\n",
+    ] {
         assert!(screen.contains(said), "{screen}");
     }
 }

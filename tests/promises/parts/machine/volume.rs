@@ -1,4 +1,4 @@
-//! A file system of its own that holds few files: a tmpfs in the namespace of a child, reached through /proc.
+//! A file system of its own that holds few files, or little: a tmpfs in the namespace of a child, reached through /proc.
 //!
 //! Needs no root: a user namespace may mount one. It is gone with the child.
 
@@ -14,10 +14,18 @@ pub struct Volume {
 
 impl Volume {
     pub fn with_inodes(inodes: u64) -> Volume {
+        Volume::of(&format!("nr_inodes={inodes},size=256m"))
+    }
+
+    pub fn with_size(mib: u64) -> Volume {
+        Volume::of(&format!("size={mib}m"))
+    }
+
+    fn of(options: &str) -> Volume {
         let log = tempfile::tempdir().unwrap();
         let mut command = Command::new("unshare");
         let script = format!(
-            "mount -t tmpfs -o nr_inodes={inodes},size=256m,mode=700 tmpfs /mnt && touch /mnt/mounted && exec sleep 600"
+            "mount -t tmpfs -o {options},mode=700 tmpfs /mnt && touch /mnt/mounted && exec sleep 600"
         );
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
 

@@ -2,6 +2,7 @@
 
 mod destinations;
 mod gateway;
+mod no_verdict;
 mod pictures;
 mod planted;
 mod subscribers;

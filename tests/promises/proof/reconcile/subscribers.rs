@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::gateway::{Gateway, Outgoing};
 use crate::parts::mosquitto::Mosquitto;
 
-const EVENTS: u64 = 200;
+pub const EVENTS: u64 = 200;
 
 #[derive(clap::Parser)]
 struct Line {
@@ -108,7 +108,7 @@ impl Sent {
     }
 
     /// The verdict over what was recorded, and the pictures.
-    async fn judge(&self, arrivals: &str) -> Report {
+    pub async fn judge(&self, arrivals: &str) -> Report {
         let options = options(&[
             "--ledger",
             &self.ledger(),
@@ -123,14 +123,14 @@ impl Sent {
     }
 }
 
-fn layers(key: &str, value: String) -> Layers {
+pub fn layers(key: &str, value: String) -> Layers {
     Layers {
         flags: vec![(key.to_owned(), value)],
         ..Layers::default()
     }
 }
 
-async fn record_mqtt(mosquitto: &Mosquitto, file: &str) -> Recorder {
+pub async fn record_mqtt(mosquitto: &Mosquitto, file: &str) -> Recorder {
     let config = Config::load(&layers(
         "send.mqtt.url",
         format!("mqtt://{}", mosquitto.address()),

@@ -2,7 +2,7 @@
 
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{EventId, Feed, PersonType, PictureKind, Revision, Timestamp};
-use boxbridge_proof::reconcile::{Recorded, Rules, Stream, judge};
+use boxbridge_proof::reconcile::{Recorded, Rules, Stream, Strictness, judge};
 use boxbridge_proof::simulate::Marker;
 
 use super::planted::{Run, check, entry, listening, picture, rules};
@@ -79,7 +79,57 @@ fn a_slip_on_the_command_line_costs_neither_ledger_nor_recording() {
 
 #[test]
 fn a_bus_that_was_listened_to_and_gave_nothing_lost_everything() {
-    check(|run| run.arrivals.clear(), &[("lost", 40)], false);
+    let report = judge(rules(), Run::good().ledger, [listening("mqtt")], None).unwrap();
+    assert_eq!(report.buses["mqtt"].lost.count, 40, "{report}");
+    assert!(!report.is_undecided(Strictness::Usual), "{report}");
+    assert!(
+        report.warnings[0].contains("May this user read"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_bus_that_gave_nothing_while_another_destination_has_the_events_is_no_verdict() {
+    let report = check(|run| run.arrivals.clear(), &[("lost", 40)], false);
+    assert!(report.is_undecided(Strictness::Usual), "{report}");
+    let last = report.to_string().lines().last().unwrap().to_owned();
+    assert_eq!(last, "no verdict: mqtt gave nothing at all");
+
+    // What else is wrong is judged all the same.
+    let wrong = |run: &mut Run| {
+        run.arrivals.clear();
+        run.objects[0].bytes = 7;
+    };
+    let report = Run::planted(wrong);
+    assert!(!report.is_undecided(Strictness::Usual), "{report}");
+}
+
+#[test]
+fn a_bus_that_is_out_of_reach_when_the_listening_ends_is_no_verdict() {
+    let of_mqtt = |line: fn(String) -> Recorded| line("mqtt".to_owned());
+    let judged = |last: Vec<Recorded>| {
+        let mut run = Run::good();
+        run.arrivals.truncate(30);
+        let arrivals = run.arrivals.into_iter().map(Recorded::Arrival);
+        let lines = std::iter::once(listening("mqtt")).chain(arrivals);
+        judge(rules(), run.ledger, lines.chain(last), None).unwrap()
+    };
+
+    let away = judged(vec![of_mqtt(Recorded::Away)]);
+    assert!(
+        !away.passes() && away.is_undecided(Strictness::Usual),
+        "{away}"
+    );
+    assert!(
+        away.to_string()
+            .ends_with("no verdict: mqtt was out of reach at the end")
+    );
+
+    let back = judged(vec![of_mqtt(Recorded::Away), of_mqtt(Recorded::Back)]);
+    assert!(
+        !back.passes() && !back.is_undecided(Strictness::Usual),
+        "{back}"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use boxbridge::queue::{Queue, ROTTEN, Settings, inspect};
 use boxbridge::system::disk::{Call, Disk};
 use boxbridge_event::{Lane, NoPictures};
 
-use super::{LARGE, append, large};
+use super::{LARGE, append, large, small};
 use crate::parts::faulty_disk::{Errno, FaultyDisk, first, named};
 use crate::queue::support::{
     directory, drain, killed, nothing, open, open_on, settings, step, until,
@@ -130,21 +130,7 @@ async fn a_writer_that_hangs_in_any_call_is_stalled() {
         (Call::SyncDirectory, "queue"),
     ] {
         let dir = directory();
-        let (hangs, asked) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let disk = Disk::failing({
-            let (hangs, asked) = (hangs.clone(), asked.clone());
-            move |made, path| {
-                while made == call && named(path, start) && hangs.load(Ordering::SeqCst) {
-                    asked.store(true, Ordering::SeqCst);
-                    // The stimulus: the call hangs.
-                    std::thread::sleep(std::time::Duration::from_millis(5));
-                }
-                Ok(())
-            }
-        });
+        let Hanging { disk, hangs, asked } = Hanging::at(call, start);
         let queue = open_on(disk, dir.path(), &["mqtt"]);
         step(queue.append(large(1))).await.unwrap();
         hangs.store(true, Ordering::SeqCst);
@@ -158,5 +144,57 @@ async fn a_writer_that_hangs_in_any_call_is_stalled() {
         assert_eq!(step(appends).await.unwrap().len(), LARGE.count());
         assert!(!queue.status().is_stalled);
         queue.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_waits_neither_for_the_file_of_the_next_segment_nor_for_the_index_of_the_last() {
+    // Three large events fill more than half of a segment, and a fourth needs the next one.
+    for (call, start, events) in [
+        (Call::Allocate, "fresh", 3),
+        (Call::SetLength, "segment-0000000001", 4),
+    ] {
+        let dir = directory();
+        let Hanging { disk, hangs, asked } = Hanging::at(call, start);
+        let queue = open_on(disk, dir.path(), &["mqtt"]);
+        step(queue.append(large(1))).await.unwrap();
+        hangs.store(true, Ordering::SeqCst);
+        for number in 2..=events {
+            step(queue.append(large(number))).await.unwrap();
+        }
+
+        until(|| "it hangs".to_owned(), || asked.load(Ordering::SeqCst)).await;
+        step(queue.append(small(100))).await.unwrap();
+        assert!(hangs.swap(false, Ordering::SeqCst));
+        let taken = append(&queue, LARGE.skip(9).map(|number| (number, large(number)))).await;
+        assert_eq!(taken.len(), LARGE.skip(9).count());
+
+        queue.shutdown().await;
+        assert!(!dir.path().join("queue/fresh").exists());
+    }
+}
+
+/// A disk on which one call hangs, while it is told to.
+struct Hanging {
+    disk: Disk,
+    hangs: Arc<AtomicBool>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Hanging {
+    fn at(call: Call, start: &'static str) -> Hanging {
+        let (hangs, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let disk = Disk::failing({
+            let (hangs, asked) = (hangs.clone(), asked.clone());
+            move |made, path| {
+                while made == call && named(path, start) && hangs.load(Ordering::SeqCst) {
+                    asked.store(true, Ordering::SeqCst);
+                    // The stimulus: the call hangs.
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                Ok(())
+            }
+        });
+        Hanging { disk, hangs, asked }
     }
 }

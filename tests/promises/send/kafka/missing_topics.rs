@@ -14,6 +14,11 @@ async fn a_missing_topic_is_not_made_where_the_operator_says_never() {
 
     let kafka = kafka(config, &["never"]);
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
+    let trouble = kafka.trouble().unwrap();
+    assert!(
+        trouble.starts_with("topic never is missing, as of 2"),
+        "{trouble}"
+    );
     session.submit(Sequence(1), message("never", "k", 1, 100));
     session.submit(Sequence(2), message("never.named.before", "k", 2, 100));
 
@@ -122,4 +127,5 @@ async fn a_topic_made_by_hand_later_is_used_without_a_restart() {
         // The pause between two attempts.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    assert_eq!(kafka.trouble(), None);
 }

@@ -356,3 +356,23 @@ async fn an_idle_connection_to_a_frozen_broker_is_noticed() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_broker_that_hangs_up_after_a_refusal_is_not_suspected_of_another_client() {
+    let mosquitto = Mosquitto::with(&Settings {
+        acl: "topic read #\ntopic write allowed/#\n",
+        lines: &["max_queued_messages 0"],
+        ..Settings::default()
+    });
+    let written = [("mqtt.status_topic", "")];
+    let mqtt = destination(&at(mosquitto.address()), &written);
+    for number in 1..=5 {
+        let mut session = connect(&mqtt, Lane::Urgent).await;
+        session.submit(Sequence(number), message("denied/1", "x"));
+        let refused = reason(&next(&mut session).await);
+        assert_eq!(refused, Some((number, Reason::NotAuthorised)));
+
+        let lost = lost(&mut session).await;
+        assert!(lost.error.contains("after it refused an event"), "{lost:?}");
+    }
+}

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use super::expected::{Expected, ExpectedEvent, Index, hash};
 use crate::reconcile::destination::{BusKind, Stream};
 use crate::reconcile::recording::Arrival;
-use crate::reconcile::report::BusReport;
+use crate::reconcile::report::{BusReport, Doubt};
 use crate::reconcile::rules::BusRules;
 use boxbridge_event::{Feed, Lane};
 
 pub struct BusWitness {
     /// How often the subscriber lost its session.
     pub gaps: u64,
+    /// Whether the bus was out of reach at the end, as far as one has heard.
+    pub is_away: bool,
     rules: Arc<BusRules>,
     report: BusReport,
     /// Per event of the ledger.
@@ -59,6 +61,7 @@ impl BusWitness {
     pub fn new(rules: Arc<BusRules>) -> BusWitness {
         BusWitness {
             gaps: 0,
+            is_away: false,
             report: BusReport {
                 kind: rules.kind,
                 ..BusReport::default()
@@ -184,6 +187,9 @@ impl BusWitness {
                     _ => self.report.received += 1,
                 }
             }
+        }
+        if self.is_away && self.report.lost.count > 0 {
+            self.report.doubt = Some(Doubt::Away);
         }
         self.report
     }

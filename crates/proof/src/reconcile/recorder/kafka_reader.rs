@@ -1,7 +1,8 @@
 //! Reads Kafka from a moment on: every partition of every topic that a route can name, without joining a group.
 //!
 //! Promises: every message in the log from that moment on is read, also on topics and partitions that are made later; offsets are
-//! fixed when it starts, so that nothing slips between starting and reading. Deliberately commits no offsets and keeps no group.
+//! fixed when it starts, so that nothing slips between starting and reading; for as long as no broker answers, that is noted in the
+//! recording. Deliberately commits no offsets and keeps no group.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -13,13 +14,16 @@ use tokio::task::JoinHandle;
 
 use super::sink::Sink;
 use crate::reconcile::Error;
+use crate::reconcile::recording::Recorded;
 use boxbridge_config as config;
 use boxbridge_event::Timestamp;
 
 /// For one question to a broker.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How often new topics are looked for.
+/// How often new topics are looked for, and whether a broker is there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A broker that takes longer to name its topics counts as away: well below the usual `--until-quiet`.
+const LOOK_WITHIN: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Looks up where to begin, and goes on reading until the sink's `stop`.
@@ -42,6 +46,7 @@ pub async fn listen(
             known: HashSet::new(),
             since,
             sink,
+            is_away: false,
         };
         reader.begin().map(|()| reader)
     };
@@ -59,6 +64,8 @@ struct Reader {
     known: HashSet<(String, i32)>,
     since: Timestamp,
     sink: Sink,
+    /// Noted as away.
+    is_away: bool,
 }
 
 /// Where to begin with a partition that is new to us.
@@ -88,9 +95,11 @@ impl Reader {
         while !self.sink.stop.is_cancelled() {
             if looked.elapsed() >= LOOK_EVERY {
                 // A broker that is down comes back: outages are tested with this.
-                if let Err(error) = self.look(Begin::AtFirst) {
+                let found = self.look(Begin::AtFirst);
+                if let Err(error) = &found {
                     tracing::debug!(%error, "the topics cannot be listed now");
                 }
+                self.note_whether_away(found.is_err());
                 looked = Instant::now();
             }
 
@@ -111,9 +120,22 @@ impl Reader {
         Ok(())
     }
 
+    fn note_whether_away(&mut self, is_away: bool) {
+        let bus = self.sink.bus.clone();
+        match (std::mem::replace(&mut self.is_away, is_away), is_away) {
+            (false, true) => self.sink.put_blocking(Recorded::Away(bus)),
+            (true, false) => self.sink.put_blocking(Recorded::Back(bus)),
+            (false, false) | (true, true) => {}
+        }
+    }
+
     /// Takes up every partition that is not read yet.
     fn look(&mut self, begin: Begin) -> Result<(), KafkaError> {
-        let mut found = self.new_partitions()?;
+        let within = match begin {
+            Begin::AtTime => ANSWER_WITHIN,
+            Begin::AtFirst => LOOK_WITHIN,
+        };
+        let mut found = self.new_partitions(within)?;
         if found.count() == 0 {
             return Ok(());
         }
@@ -136,8 +158,8 @@ impl Reader {
     }
 
     /// Those of our topics that are not read yet, each with the time to begin at.
-    fn new_partitions(&self) -> Result<TopicPartitionList, KafkaError> {
-        let metadata = self.consumer.fetch_metadata(None, ANSWER_WITHIN)?;
+    fn new_partitions(&self, within: Duration) -> Result<TopicPartitionList, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(None, within)?;
         let mut found = TopicPartitionList::new();
 
         let topics = metadata.topics().iter();
@@ -287,6 +309,7 @@ mod tests {
             known: HashSet::new(),
             since: Timestamp::now(),
             sink,
+            is_away: false,
         };
         let error = reader.look(Begin::AtTime).expect_err("no leader");
         assert!(is_settling(&error), "{error:?}");

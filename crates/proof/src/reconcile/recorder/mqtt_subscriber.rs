@@ -1,7 +1,7 @@
 //! Subscribes to MQTT as a careful consumer would: QoS 1, a session that outlives a broken connection.
 //!
 //! Promises: a session that the broker lost is noted as a gap in the recording: messages that are missing then may be the
-//! subscriber's fault. Deliberately says nothing on the broker but its subscriptions: no status, no last will.
+//! subscriber's fault; and for as long as there is no connection, that is noted too. Deliberately says nothing on the broker but its subscriptions: no status, no last will.
 
 use std::time::Duration;
 
@@ -20,7 +20,9 @@ use boxbridge_config::{self as config, Broker, MqttTransport};
 /// How long the first connection and subscription may take.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long the broker keeps our session while we are away; afterwards it forgets us by itself.
-const SESSION_SECONDS: u32 = 600;
+pub const SESSION_SECONDS: u32 = 600;
+/// The shortest that the client library takes: a broker that hangs is noticed within two of them.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 /// Events with inline pictures are large.
 const PACKET_MAX_BYTES: u32 = 256 << 20;
@@ -49,6 +51,7 @@ pub async fn listen(
         ready: Some(ready),
         connections: 0,
         session: Session::New,
+        is_away: false,
     };
 
     let gave_up = failed.clone();
@@ -89,7 +92,7 @@ fn options(mqtt: &config::Mqtt, broker: &Broker) -> Result<MqttOptions, TlsError
 
     let mut options = MqttOptions::new(client_id(), host, broker.port);
     options.set_transport(transport);
-    options.set_keep_alive(mqtt.keep_alive.max(Duration::from_secs(5)));
+    options.set_keep_alive(KEEP_ALIVE);
     options
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_SECONDS));
@@ -113,6 +116,8 @@ struct Subscriber {
     ready: Option<oneshot::Sender<Result<(), String>>>,
     connections: u64,
     session: Session,
+    /// Noted as away.
+    is_away: bool,
 }
 
 /// What became of the session on the last connection.
@@ -147,6 +152,7 @@ impl Subscriber {
                         break;
                     }
                     tracing::debug!(%error, "the subscriber lost its connection");
+                    self.note_away().await;
                     tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
             }
@@ -200,6 +206,15 @@ impl Subscriber {
             // Noted only now: one who sees it knows that we listen again.
             self.sink.put(Recorded::Gap(self.sink.bus.clone())).await;
         }
+        if told.is_ok() && std::mem::take(&mut self.is_away) {
+            self.sink.put(Recorded::Back(self.sink.bus.clone())).await;
+        }
         told
+    }
+
+    async fn note_away(&mut self) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            self.sink.put(Recorded::Away(self.sink.bus.clone())).await;
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What to listen to: buses of a config, by name.
 
+use std::time::Duration;
+
 use boxbridge_config::{self as config, Config, Destination, Kind};
 use boxbridge_event::Timestamp;
 
@@ -9,6 +11,8 @@ use crate::reconcile::rules::Rules;
 pub struct Sources {
     pub buses: Vec<Source>,
     pub rules: Rules,
+    /// How long the gateway may let pass before it tries a bus that is back.
+    pub retry_max: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +45,7 @@ impl Sources {
         Sources {
             buses: buses.collect(),
             rules: Rules::of(config),
+            retry_max: config.send.retry_max,
         }
     }
 }

@@ -53,7 +53,10 @@ impl Report {
     /// `FAILED: mqtt 3 lost, store 1 dangling`
     fn conclusion(&self, strictness: Strictness) -> String {
         let verdict = self.verdict(strictness);
-        let reasons = self.failures(strictness);
+        let reasons = match self.is_undecided(strictness) {
+            true => self.doubts(),
+            false => self.failures(strictness),
+        };
         match self.sent == 0 || reasons.is_empty() {
             true => verdict.to_owned(),
             false => format!("{verdict}: {}", reasons.join(", ")),

@@ -43,6 +43,10 @@ export class Watch {
     this.close = stream("/api/events/live", (event) => this.take(event), said);
   }
 
+  get isListening() {
+    return this.close !== null;
+  }
+
   stop() {
     this.close?.();
     this.close = null;

@@ -1,0 +1,42 @@
+//! What waits at a destination since it was refused, as a sentence for people.
+
+use crate::send::window::TopicClass;
+use boxbridge_event::Timestamp;
+
+/// A person type of which records wait since its live topic, or its late one, was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    pub class: TopicClass,
+    /// On how many devices; `None` = the whole type.
+    pub devices: Option<usize>,
+    /// The reason, and the other side's words.
+    pub why: String,
+    pub since: Timestamp,
+    /// Records that wait at least: of more than a window nobody counts them.
+    pub records: usize,
+}
+
+impl Waits {
+    pub(super) fn sentence(&self) -> String {
+        let Waits {
+            class,
+            devices,
+            why,
+            since,
+            records,
+        } = self;
+        let person_type = class.person_type;
+
+        let state = match devices {
+            None => format!("{person_type} is paused"),
+            Some(1) => format!("{person_type} is refused for now on one device"),
+            Some(devices) => format!("{person_type} is refused for now on {devices} devices"),
+        };
+        let wait = if *records == 1 {
+            "event waits"
+        } else {
+            "events wait"
+        };
+        format!("{state}: {why}, since {since}, {records} {wait}")
+    }
+}
