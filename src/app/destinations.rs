@@ -20,6 +20,7 @@ use boxbridge_event::Timestamp;
 
 mod announcements;
 mod deliveries;
+mod discovery;
 pub mod picture_store;
 mod threads;
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::announcements::{self, Announced};
-use super::{Client, LaneThreads, Made, Maker, kafka, picture_store};
+use super::announcements::{self, Announced, Introduced};
+use super::{Client, LaneThreads, Made, Maker, discovery, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::gateway::{
@@ -53,7 +53,7 @@ pub(in crate::app) struct Delivered {
 /// The loops of a destination, by its kind: what they hear of other settings.
 enum Loops {
     Store(Arc<Store>, Tell<Store, ToStore>),
-    Mqtt(Tell<Mqtt, ToBus>, Announced<Mqtt>),
+    Mqtt(Tell<Mqtt, ToBus>, Announced<Introduced>),
     /// The first of them, whose look-ups all share.
     Kafka(Arc<Kafka>, Tell<Kafka, ToBus>, Announced<Kafka>),
 }
@@ -92,7 +92,8 @@ impl Deliveries<'_> {
                 Loops::Store(store, told)
             }
             Client::Mqtt(mqtt) => {
-                let announced = announcements::to_mqtt(&mqtt, &self.data.board, self.tasks);
+                let introduced = self.introduced(settings, &mqtt);
+                let announced = announcements::to_mqtt(&introduced, &self.data.board, self.tasks);
                 let told = self.loops(
                     settings,
                     mqtt,
@@ -124,6 +125,22 @@ impl Deliveries<'_> {
             line,
             loops,
         }
+    }
+
+    /// The broker with what it is told first.
+    fn introduced(
+        &self,
+        settings: &boxbridge_config::Destination,
+        mqtt: &Arc<Mqtt>,
+    ) -> Arc<Introduced> {
+        let first = match &settings.kind {
+            Kind::Mqtt(of_mqtt) => {
+                discovery::first(self.config, settings, of_mqtt, &self.data.disk)
+            }
+            _ => Vec::new(),
+        };
+        let mqtt = Arc::clone(mqtt);
+        Arc::new(Introduced { mqtt, first })
     }
 
     fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
@@ -231,7 +248,7 @@ impl Delivered {
                 tell(told, send, store, ToStore(router));
             }
             (Loops::Mqtt(told, announced), Client::Mqtt(mqtt)) => {
-                announced.send_replace(Arc::clone(&mqtt));
+                announced.send_replace(deliveries.introduced(settings, &mqtt));
                 tell(told, send, mqtt, ToBus::mqtt(router));
             }
             (Loops::Kafka(_, told, announced), Client::Kafka(kafka)) => {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::parts::gateway::Gateway;
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
@@ -25,6 +25,7 @@ const PAGES: [&str; 16] = [
     "docs/security.md",
     "docs/reliability.md",
     "docs/scale.md",
+    "examples/README.md",
 ];
 
 fn path(page: &str) -> PathBuf {
@@ -81,7 +82,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
     let listed: BTreeSet<_> = PAGES.into_iter().map(str::to_owned).collect();
-    let folders = [".", "docs"];
+    let folders = [".", "docs", "examples"];
     let found = folders.into_iter().flat_map(|folder| {
         std::fs::read_dir(path(folder))
             .unwrap()
