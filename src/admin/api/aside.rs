@@ -81,7 +81,7 @@ fn counted() -> Value {
     shape::object(json!({"records": shape::count(), "destinations": each}))
 }
 
-fn filter() -> [Parameter; 7] {
+fn filter() -> [Parameter; 8] {
     [
         Parameter::text("destination", "as in [send.<name>]"),
         Parameter::text("reason", "the word that stands in the list"),
@@ -93,6 +93,7 @@ fn filter() -> [Parameter; 7] {
         ),
         Parameter::text("to", "set aside before this time"),
         Parameter::text("event", "the event's id"),
+        Parameter::text("id", "this one alone"),
     ]
 }
 
@@ -107,6 +108,7 @@ struct Wanted {
     from: Option<String>,
     to: Option<String>,
     event: Option<EventId>,
+    id: Option<String>,
     limit: Option<usize>,
     after: Option<String>,
 }
@@ -143,6 +145,7 @@ async fn list(Ready(operator): Ready, Asked(wanted): Asked<Wanted>) -> Answer {
         from: time(wanted.from)?,
         to: time(wanted.to)?,
         event: wanted.event,
+        id: wanted.id,
     };
     let after = wanted.after;
     let listed = look(operator, move |kept| {

@@ -45,6 +45,7 @@ fn of_status() -> Named {
         "reasons": about(texts(), "all that is wrong, also if it does not keep boxes away"),
         "notes": about(texts(), "warnings about the settings"),
         "events": about(counts(Outcome::ALL.map(Outcome::as_str)), "by outcome; received is their sum; refused and aborted count since the process started"),
+        "person_types": about(counts(person_types()), "accepted events, since the process started"),
         "status_reports": about(count(), "reports of boxes about themselves; they are no events"),
         "refusals": about(counts(codes()), "refused events by reason, since the process started"),
         "answers": object(json!({

@@ -122,6 +122,9 @@ struct Filter {
     /// This event
     #[arg(long, value_name = "EVENT_ID")]
     event: Option<EventId>,
+    /// This one alone, by its ID in the list
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
 }
 
 impl Filter {
@@ -134,6 +137,7 @@ impl Filter {
             ("from", self.from.clone()),
             ("to", self.to.clone()),
             ("event", self.event.map(|id| id.to_string())),
+            ("id", self.id.clone()),
         ])
     }
 }
