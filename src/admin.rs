@@ -43,7 +43,7 @@ pub use api::{Operator, Watchers};
 pub use audit::{Act, Audit};
 pub use health::{Health, Phase};
 pub use jobs::{Job, JobKind, JobReport, JobRunning, JobState, Jobs};
-pub use openapi::document as openapi;
+pub use openapi::{document as openapi, embedded, schema as schema_of_answer};
 
 use access::Peer;
 use api::Api;

@@ -64,7 +64,7 @@ enum Command {
     Resume(commands::tell::resume::Options),
     Simulate(boxbridge_proof::simulate::Options),
     Reconcile(boxbridge_proof::reconcile::Options),
-    /// Print the contracts: what leaves (event), what can be set (config), the operator's API (openapi)
+    /// Print the contracts: what leaves (event, asyncapi, …), what answers (openapi), what can be set (config)
     Schema(commands::schema::Options),
 }
 
@@ -72,7 +72,8 @@ impl Command {
     /// Global flags that this command ignores. Passing one is an error: the user expects it to matter.
     fn unread(&self) -> &'static [&'static str] {
         match self {
-            Command::Simulate(_) | Command::Schema(_) => &["config", "set"],
+            Command::Simulate(_) => &["config", "set"],
+            Command::Schema(options) if !options.reads_settings() => &["config", "set"],
             Command::Demo(_) => &["config"],
             _ => &[],
         }
@@ -122,7 +123,7 @@ fn main() -> ExitCode {
         Some(Command::Trace(options)) => commands::events::trace::run(&options, config),
         Some(Command::Reload(options)) => commands::tell::reload::run(&options, config),
         Some(Command::Resume(options)) => commands::tell::resume::run(&options, config),
-        Some(Command::Schema(options)) => commands::schema::run(&options),
+        Some(Command::Schema(options)) => commands::schema::run(&options, config),
         Some(Command::Demo(options)) => report(commands::demo::run(options, layers.flags)),
         Some(Command::Simulate(options)) => report(commands::proof::simulate(options)),
         Some(Command::Reconcile(options)) => report(commands::proof::reconcile(options, layers)),

@@ -1,15 +1,23 @@
-//! The OpenAPI 3.1 document of what stands under `/api`, made of the endpoints' own declarations.
+//! The OpenAPI 3.1 document of both listeners, made of the endpoints' own declarations and of the boxes' port.
 //!
-//! Promises: it holds every endpoint and nothing else.
+//! Promises: it holds every endpoint and nothing else, with the addresses and paths of these settings.
 
 use serde_json::{Map, Value, json};
 
 use super::access::SESSION_COOKIE;
 use super::api::{self, Endpoint, OpensTo};
+use crate::ingest;
+use boxbridge_config::Config;
+
+mod components;
+mod embed;
+pub(super) mod shape;
+
+pub use embed::schemas as embedded;
 
 /// `boxbridge schema openapi`, and `/api/openapi.json`.
-pub fn document() -> Value {
-    let mut paths = Map::new();
+pub fn document(config: &Config) -> Value {
+    let mut paths = probes();
     for endpoint in api::endpoints() {
         let path = paths
             .entry(format!("/api{}", endpoint.path))
@@ -18,15 +26,17 @@ pub fn document() -> Value {
             methods.insert(endpoint.method.to_owned(), operation(&endpoint));
         }
     }
+    paths.extend(ingest::described::paths(&config.ingest));
 
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "boxbridge: the operator's API",
+            "title": "boxbridge",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "On the admin listener. Where admin.token_file is set every call carries one of its tokens, or the cookie of a session that began with one; where it is not, only the gateway's own machine is answered, at a loopback address, and needs none. A call that changes something is written to data_dir/audit.jsonl before it is done. Times are UTC, RFC 3339.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": "The boxes' port, and on the admin listener the probes and the operator's API under /api. Where admin.token_file is set every call of the API carries one of its tokens, or the cookie of a session that began with one; where it is not, only the gateway's own machine is answered, at a loopback address, and needs none. A call that changes something is written to data_dir/audit.jsonl before it is done. Times are UTC, RFC 3339. Members and words are only ever added: ignore those that you do not know.",
         },
-        "servers": [{"url": "http://127.0.0.1:9529"}],
+        "servers": [{"url": format!("http://{}", config.admin.listen), "description": "the admin listener: admin.listen"}],
         "security": [{"token": []}, {"session": []}, {}],
         "paths": paths,
         "components": {
@@ -34,20 +44,56 @@ pub fn document() -> Value {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "of POST /api/login"},
             },
-            "schemas": {"Complaint": complaint()},
+            "schemas": schemas(),
         },
     })
 }
 
-fn complaint() -> Value {
-    json!({
-        "type": "object",
-        "required": ["code", "message"],
-        "properties": {
-            "code": {"type": "string", "description": "a word that programs read"},
-            "message": {"type": "string", "description": "a sentence for people"},
-        },
-    })
+/// What one of the documents' schemas says, by itself.
+pub fn schema(name: &str, id: &str) -> Value {
+    embed::alone(&schemas(), name, id)
+}
+
+fn schemas() -> Map<String, Value> {
+    let mut schemas = components::all();
+    schemas.extend(ingest::described::schemas());
+    schemas
+}
+
+/// What everybody who reaches the admin listener may ask.
+fn probes() -> Map<String, Value> {
+    let text = json!({"text/plain": {"schema": {"type": "string"}}});
+    let readiness = json!({"application/json": {"schema": shape::named("Readiness")}});
+    let probe = |id: &str, summary: &str, answers: Value| json!({"get": {"operationId": id, "summary": summary, "security": [{}], "responses": answers}});
+
+    let alive = json!({"200": {"description": "alive", "content": text}});
+    let ready = json!({
+        "200": {"description": "boxes should come here", "content": readiness},
+        "503": {"description": "boxes should go elsewhere", "content": readiness},
+    });
+    let metrics = json!({"200": {"description": "Prometheus' text format", "content": text}});
+    let probes = [
+        (
+            "/livez",
+            probe("get_livez", "Whether the process answers", alive),
+        ),
+        (
+            "/readyz",
+            probe(
+                "get_readyz",
+                "Whether boxes should come here, and all that is wrong",
+                ready,
+            ),
+        ),
+        (
+            "/metrics",
+            probe("get_metrics", "All metrics as of one moment", metrics),
+        ),
+    ];
+    probes
+        .map(|(path, item)| (path.to_owned(), item))
+        .into_iter()
+        .collect()
 }
 
 fn operation(endpoint: &Endpoint) -> Value {

@@ -7,6 +7,10 @@ use super::{PicturesNow, topic};
 use boxbridge_config::Format;
 use boxbridge_event::{Event, PictureKind};
 
+mod described;
+
+pub use described::{Attribute, OF_DEVICE, OF_EVENT};
+
 pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'static str, String)> {
     // The vendor's own shape has no schema of ours.
     let schema = (format == Format::Boxbridge).then_some("urn:boxbridge:match:v1");

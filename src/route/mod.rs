@@ -25,7 +25,7 @@ use boxbridge_event::{
     PictureVerdict, Sequence, Timestamp,
 };
 
-mod attributes;
+pub mod attributes;
 pub mod device_status;
 pub mod discovery;
 mod payload;

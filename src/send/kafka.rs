@@ -31,6 +31,7 @@ mod session;
 mod topics;
 
 pub use probe::{Probe, Produce, TopicProbe};
+pub use record::header_name;
 pub use session::Session;
 
 use batch::LargestBatch;

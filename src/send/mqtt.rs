@@ -34,6 +34,9 @@ mod v5;
 pub use connection::Offer;
 pub use session::Session;
 
+/// The contract of the gateway's status message, as JSON Schema.
+pub const STATUS_SCHEMA: &str = include_str!("mqtt/status/schema.json");
+
 use dial::Dial;
 use learned_size::LearnedSize;
 use ledger::Ledger;

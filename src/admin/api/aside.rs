@@ -12,6 +12,7 @@ use crate::admin::answer::{Answer, Asked, Body, Complaint, Named, off_the_runtim
 use crate::admin::audit::Act;
 use crate::admin::jobs::{Job, JobKind};
 use crate::admin::kept::{KeptAside, check_drop};
+use crate::admin::openapi::shape;
 use crate::gateway::kept::AsideFilter;
 use crate::gateway::{Order, Resent};
 use boxbridge_event::{EventId, PersonType};
@@ -24,8 +25,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .parameter("limit", "entries on a page, 1 to 1000 (100)", json!({"type": "integer"}))
             .parameter("after", "`next` of the page before", json!({"type": "string"}))
             .gives(json!({
-                "records": {"type": "array", "items": {"type": "object"}},
-                "next": {"type": ["string", "null"]},
+                "records": shape::list(shape::named("AsideEvent")),
+                "next": shape::text_or_null(),
                 "kept": kept_schema(),
             }))
             .complains(400, "bad_query")
@@ -33,13 +34,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/aside/{id}", show)
             .summary("One of them: why it was refused, and its message as it would leave now")
             .parameter("id", "as in the list", json!({"type": "string"}))
-            .gives(json!({
-                "id": {"type": "string"},
-                "reason": {"type": "string"},
-                "detail": {"type": "string"},
-                "message": {"type": ["object", "null"], "description": "null: by its route nothing of it goes there now"},
-                "event_as_kept": {"type": "object"},
-            }))
+            .gives_named("AsideEventWhole")
             .complains(404, "not_found"),
         Endpoint::post("/aside/resend", resend)
             .summary("Sends those that the filter means again, late and behind everything live; a job")
@@ -49,10 +44,11 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "dry_run": {"type": "boolean"},
             }))
             .gives(json!({
-                "job": {"type": "string", "description": "absent from a dry run"},
-                "matching": {"type": "object"},
+                "job": shape::text(),
+                "matching": counted(),
                 "kept": kept_schema(),
             }))
+            .gives_in_a_dry_run(json!({"matching": counted(), "kept": kept_schema()}))
             .complains(404, "not_found")
             .complains(404, "unknown_destination")
             .complains(409, "job_running"),
@@ -64,19 +60,25 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "dry_run": {"type": "boolean"},
             }))
             .gives(json!({
-                "dropped": {"type": "object"},
+                "dropped": counted(),
                 "before": kept_schema(),
                 "after": kept_schema(),
             }))
+            .gives_in_a_dry_run(json!({"matching": counted(), "kept": kept_schema()}))
             .complains(400, "bad_filter")
             .complains(404, "not_found"),
     ]
 }
 
 fn kept_schema() -> Value {
-    json!({"type": "object", "description": "all that there is", "properties": {
-        "records": {"type": "integer"}, "bytes": {"type": "integer"},
-    }})
+    let all = shape::object(json!({"records": shape::count(), "bytes": shape::count()}));
+    shape::about(all, "all that there is")
+}
+
+fn counted() -> Value {
+    let each =
+        json!({"type": "object", "additionalProperties": shape::count(), "description": "by name"});
+    shape::object(json!({"records": shape::count(), "destinations": each}))
 }
 
 fn filter() -> [Parameter; 8] {

@@ -7,6 +7,7 @@ use super::{Endpoint, Operator, Ready};
 use crate::admin::access::Caller;
 use crate::admin::answer::{Answer, Body, Complaint, Named, ok};
 use crate::admin::audit::Act;
+use crate::admin::openapi::shape;
 use crate::admin::snapshot::PausedType;
 use crate::send::contact::Contact;
 use boxbridge_event::{Lane, PersonType};
@@ -23,7 +24,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .gives(json!({
                 "destination": {"type": "string"},
                 "up": {"type": "boolean", "description": "false: the destination does not answer, and is asked again now"},
-                "resumed": {"type": "array", "items": {"type": "object"}, "description": "as `paused_types` in /api/status"},
+                "resumed": shape::list(shape::named("PausedType")),
             }))
             .complains(400, "bad_body")
             .complains(404, "unknown_destination")

@@ -21,11 +21,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .parameter("text", "only those with this in id, name, door, box or sender", json!({"type": "string"}))
             .parameter("limit", "rows on a page", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}))
             .parameter("from", "`next` of the page before", json!({"type": "integer", "minimum": 0}))
-            .gives(json!({
-                "devices": {"type": "array", "items": {"type": "object"}, "description": "site, device, status, since, last_seen, name, door, expected, type, box, peer, firmware, dialect, reported, events_per_hour, refusals_per_hour, missing_pictures_per_hour, warnings, clock_skew_ms"},
-                "total": {"type": "integer", "description": "how many there are on all pages"},
-                "next": {"type": ["integer", "null"], "description": "`from` of the next page; null on the last"},
-            }))
+            .gives_named("Devices")
             .complains(400, "bad_limit")
             .complains(400, "bad_query"),
     ]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Shared;
+use crate::admin::openapi::shape;
 
 pub struct Endpoint {
     pub method: &'static str,
@@ -128,11 +129,28 @@ impl Endpoint {
         }
     }
 
-    /// Answers a JSON object with these members.
+    /// Answers a JSON object with all of these members.
     pub fn gives(self, members: Value) -> Endpoint {
-        let schema = json!({"type": "object", "properties": members});
         Endpoint {
-            answer: ("application/json", schema),
+            answer: ("application/json", shape::object(members)),
+            ..self
+        }
+    }
+
+    /// Answers one of the named schemas of the document.
+    pub fn gives_named(self, name: &str) -> Endpoint {
+        Endpoint {
+            answer: ("application/json", shape::named(name)),
+            ..self
+        }
+    }
+
+    /// Or, to a dry run, an object with all of these members.
+    pub fn gives_in_a_dry_run(self, members: Value) -> Endpoint {
+        let (media_type, schema) = self.answer;
+        let either = json!({"anyOf": [schema, shape::object(members)]});
+        Endpoint {
+            answer: (media_type, either),
             ..self
         }
     }

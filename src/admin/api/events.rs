@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Endpoint, Operator, Ready};
 use crate::admin::answer::{Answer, Asked, Complaint, Named, off_the_runtime, ok, page};
+use crate::admin::openapi::shape;
 use crate::admin::trace::{Trace, Traced};
 use crate::queue::{Record, Search, Selection};
 use boxbridge_event::{Event, EventId, PersonType, Sequence};
@@ -30,7 +31,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .parameter("before", "only events before this sequence number: `next` of the page before", json!({"type": "integer", "minimum": 1}))
             .parameter("limit", "so many at most", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}))
             .gives(json!({
-                "events": {"type": "array", "items": {"type": "object"}, "description": "as `boxbridge schema event` says"},
+                "events": shape::list(shape::named("Match")),
                 "next": {"type": ["integer", "null"], "description": "`before` of the next page, which may be there although this one is short; null at the end"},
             }))
             .complains(400, "bad_query")
@@ -49,7 +50,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .parameter("id", "of the event", json!({"type": "string", "format": "uuid"}))
             .gives(json!({
                 "id": {"type": "string"},
-                "records": {"type": "array", "items": {"type": "object"}, "description": "newest first: one for each revision that was accepted, with its `destinations`: delivered, waiting, set_aside, expired, answered or not_its; `at` is null where that is too long ago"},
+                "records": shape::about(shape::list(shape::named("TracedEvent")), "newest first: one for each revision that was accepted"),
             }))
             .complains(400, "bad_id")
             .complains(404, "not_found"),

@@ -6,25 +6,13 @@ use super::{Endpoint, Ready};
 use crate::admin::access::Caller;
 use crate::admin::answer::{Answer, Complaint, Named, ok};
 use crate::admin::audit::Act;
+use crate::admin::openapi::shape;
 
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get("/jobs", list)
             .summary("The job under way, then the last ten that ended, the newest first")
-            .gives(json!({"jobs": {"type": "array", "items": {
-                "type": "object",
-                "properties": {
-                    "id": {"type": "string"},
-                    "kind": {"enum": ["replay", "resend", "resubmit"]},
-                    "asked": {"description": "what was asked for"},
-                    "started_at": {"type": "string", "format": "date-time"},
-                    "state": {"enum": ["running", "cancelling", "done", "cancelled", "broke_off"]},
-                    "done": {"type": "integer"},
-                    "total": {"type": "integer"},
-                    "per_second": {"type": "number"},
-                    "counts": {"description": "what became of it; null until it ends"},
-                },
-            }}})),
+            .gives(json!({"jobs": shape::list(shape::named("Job"))})),
         Endpoint::delete("/jobs/{id}", cancel)
             .summary("Cancels a job: what it has done stays done")
             .parameter("id", "of the job", json!({"type": "string"}))

@@ -12,6 +12,7 @@ use crate::admin::answer::{Answer, Asked, Body, Complaint, Named, off_the_runtim
 use crate::admin::audit::Act;
 use crate::admin::jobs::{Job, JobKind};
 use crate::admin::kept::{KeptBodies, check_drop};
+use crate::admin::openapi::shape;
 use crate::gateway::Resubmitted;
 use crate::gateway::kept::QuarantineFilter;
 use boxbridge_event::Feed;
@@ -24,34 +25,25 @@ pub fn endpoints() -> Vec<Endpoint> {
             .parameter("limit", "entries on a page, 1 to 1000 (100)", json!({"type": "integer"}))
             .parameter("after", "`next` of the page before", json!({"type": "string"}))
             .gives(json!({
-                "bodies": {"type": "array", "items": {"type": "object"}},
-                "next": {"type": ["string", "null"]},
+                "bodies": shape::list(shape::named("QuarantinedBody")),
+                "next": shape::text_or_null(),
                 "kept": kept_schema(),
             }))
             .complains(400, "bad_query"),
         Endpoint::get("/quarantine/{id}", show)
             .summary("One of them: who sent it, why it was refused, its text with pictures as sizes, up to the fault and from there on")
             .parameter("id", "as in the list", json!({"type": "string"}))
-            .gives(json!({
-                "id": {"type": "string"},
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "body": {"type": "object", "properties": {
-                    "before": {"type": "string"},
-                    "at": {"type": "string"},
-                    "starts_later": {"type": "boolean"},
-                    "ends_earlier": {"type": "boolean"},
-                }},
-            }))
+            .gives_named("QuarantinedBodyWhole")
             .complains(404, "not_found"),
         Endpoint::post("/quarantine/resubmit", resubmit)
             .summary("Hands those that the filter means in again, as history; a job")
             .takes(json!({"filter": Parameter::object(filter()), "dry_run": {"type": "boolean"}}))
             .gives(json!({
-                "job": {"type": "string", "description": "absent from a dry run"},
-                "matching": {"type": "integer"},
+                "job": shape::text(),
+                "matching": shape::count(),
                 "kept": kept_schema(),
             }))
+            .gives_in_a_dry_run(json!({"matching": shape::count(), "kept": kept_schema()}))
             .complains(404, "not_found")
             .complains(409, "job_running"),
         Endpoint::post("/quarantine/drop", drop_all)
@@ -62,19 +54,19 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "dry_run": {"type": "boolean"},
             }))
             .gives(json!({
-                "dropped": {"type": "integer"},
+                "dropped": shape::count(),
                 "before": kept_schema(),
                 "after": kept_schema(),
             }))
+            .gives_in_a_dry_run(json!({"matching": shape::count(), "kept": kept_schema()}))
             .complains(400, "bad_filter")
             .complains(404, "not_found"),
     ]
 }
 
 fn kept_schema() -> Value {
-    json!({"type": "object", "description": "all that there is", "properties": {
-        "bodies": {"type": "integer"}, "bytes": {"type": "integer"},
-    }})
+    let all = shape::object(json!({"bodies": shape::count(), "bytes": shape::count()}));
+    shape::about(all, "all that there is")
 }
 
 fn filter() -> [Parameter; 6] {

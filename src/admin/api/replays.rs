@@ -14,6 +14,7 @@ use crate::admin::access::Caller;
 use crate::admin::answer::{Answer, Body, Complaint, Named, ok};
 use crate::admin::audit::Act;
 use crate::admin::jobs::{Job, JobKind, JobState};
+use crate::admin::openapi::shape;
 use crate::gateway::{NotReplayed, Plan, Replays, Wanted};
 use crate::queue::{ReplayReport, ReplayState, ReplayTo, Survey};
 use boxbridge_event::{PersonType, Timestamp};
@@ -41,11 +42,12 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "from": {"type": "string", "format": "date-time"},
                 "to": {"type": "string", "format": "date-time"},
                 "reaches_back_to": {"type": "string", "format": "date-time"},
-                "destinations": {"type": "array", "items": {"type": "object", "properties": {
-                    "destination": {"type": "string"},
-                    "records": {"type": "integer", "description": "so many are meant"},
-                    "live": {"type": "integer", "description": "so many of them were never delivered: they come live, and not twice"},
-                }}},
+                "rate": shape::count_or_null(),
+                "destinations": shape::list(shape::object(json!({
+                    "destination": shape::text(),
+                    "records": shape::about(shape::count(), "so many are meant"),
+                    "live": shape::about(shape::count(), "so many of them were never delivered: they come live, and not twice"),
+                }))),
                 "notes": {"type": "array", "items": {"type": "string"}},
             }))
             .complains(400, "bad_body")
@@ -59,7 +61,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .summary("The replay under way, and the last that ended, of each destination")
             .gives(json!({
                 "reaches_back_to": {"type": ["string", "null"], "format": "date-time", "description": "the oldest event that is there"},
-                "replays": {"type": "array", "items": {"type": "object"}},
+                "replays": shape::list(shape::named("Replay")),
             })),
         Endpoint::delete("/replays/{id}", cancel)
             .summary("Ends a replay: what was sent stays sent")

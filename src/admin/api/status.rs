@@ -3,7 +3,7 @@
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::{Endpoint, Shared};
+use super::{Endpoint, Ready, Shared};
 use crate::admin::answer::{Answer, ok};
 use crate::admin::openapi;
 
@@ -13,20 +13,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .summary(
                 "Everything that `boxbridge status` shows; answered before the queue is open, too",
             )
-            .gives(json!({
-                "version": {"type": "string"},
-                "ready": {"type": "boolean"},
-                "reasons": {"type": "array", "items": {"type": "string"}},
-                "notes": {"type": "array", "items": {"type": "string"}},
-                "events": {"type": "object", "additionalProperties": {"type": "integer"}},
-                "person_types": {"type": "object", "additionalProperties": {"type": "integer"}},
-                "status_reports": {"type": "integer"},
-                "refusals": {"type": "object", "additionalProperties": {"type": "integer"}},
-                "answers": {"type": "object"},
-                "pictures": {"type": "object"},
-                "queue": {"type": ["object", "null"]},
-                "lanes": {"type": "array", "items": {"type": "object"}},
-            })),
+            .gives_named("Status"),
         Endpoint::get("/status/history", history)
             .summary("The last hour, minute by minute: what came in, how fast it was answered, what waited")
             .gives(json!({"minutes": {
@@ -87,6 +74,6 @@ async fn history(State(api): State<Shared>) -> Answer {
     ok(&json!({"minutes": api.health.history()}))
 }
 
-async fn document() -> Answer {
-    ok(&openapi::document())
+async fn document(Ready(operator): Ready) -> Answer {
+    ok(&openapi::document(&operator.reload.config()))
 }

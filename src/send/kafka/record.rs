@@ -36,6 +36,13 @@ fn headers(message: &Message) -> OwnedHeaders {
         })
 }
 
+/// What an attribute is called among a record's headers.
+pub fn header_name(attribute: &str) -> String {
+    let mut name = String::new();
+    write_header_name(attribute, &mut name);
+    name
+}
+
 fn write_header_name(attribute: &str, key: &mut String) {
     key.clear();
     match attribute {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::parts::gateway::Gateway;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 17] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
@@ -20,6 +20,11 @@ const PAGES: [&str; 12] = [
     "docs/measure.md",
     "docs/operations.md",
     "docs/performance.md",
+    "docs/SUMMARY.md",
+    "docs/start.md",
+    "docs/security.md",
+    "docs/reliability.md",
+    "docs/scale.md",
     "examples/README.md",
 ];
 

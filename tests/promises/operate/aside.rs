@@ -3,12 +3,12 @@
 use boxbridge::route::EVENT_SCHEMA;
 use serde_json::{Value, json};
 
+use crate::parts::contract::schema::problems;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::kafka::Broker;
 use crate::parts::mosquitto::{Mosquitto, Settings};
 use crate::parts::site::wait_until;
 use crate::parts::subscriber::{Received, Subscriber};
-use crate::route::schema::problems;
 
 /// An event of this type that is larger than [`narrow`] takes.
 fn large(identity: &str, person_type: u8) -> Value {

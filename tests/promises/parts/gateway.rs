@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::cgroup::Cgroup;
 use super::child::{Child, PATIENCE, free_port};
+use super::contract;
 pub use super::site::files;
 
 /// What the environment of a gateway says; names without the prefix.
@@ -351,12 +352,12 @@ fn request(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
 pub fn exchange(mut stream: TcpStream, bytes: &[u8]) -> Option<Answer> {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut writer = stream.try_clone().ok()?;
-    let bytes = bytes.to_vec();
-    let sender = std::thread::spawn(move || writer.write_all(&bytes));
+    let sent = bytes.to_vec();
+    let sender = std::thread::spawn(move || writer.write_all(&sent));
     let answer = read_answer(&mut stream);
     drop(stream);
     let _ = sender.join();
-    answer
+    answer.inspect(|it| contract::check_answer(bytes, it.status, &it.body))
 }
 
 fn read_answer(stream: &mut TcpStream) -> Option<Answer> {

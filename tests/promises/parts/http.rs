@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use super::PATIENCE;
+use super::{PATIENCE, contract};
 
 #[derive(Debug)]
 pub struct Answer {
@@ -43,11 +43,15 @@ pub fn ask(method: &str, address: SocketAddr, path: &str, head: &[(&str, &str)])
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&bytes)));
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    Answer {
+    let answer = Answer {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         body: bytes.split_off(end + 4),
         head,
-    }
+    };
+
+    let json = serde_json::from_slice(&answer.body).unwrap_or_default();
+    contract::check_answer(request.as_bytes(), answer.status, &json);
+    answer
 }
 
 pub fn get(address: SocketAddr, path: &str, head: &[(&str, &str)]) -> Answer {

@@ -1,6 +1,6 @@
 //! A subscriber for tests: a connection of its own, either version, TCP or WebSocket, that collects what it is sent.
 //!
-//! It comes back after a restart of the broker, with the same session. Every wait has an end; a test that waits in vain says what came.
+//! It comes back after a restart of the broker, with the same session. What it hands out was held against the contract. Every wait has an end; a test that waits in vain says what came.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::child::PATIENCE;
+use super::contract;
 
 /// A message as it came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,16 @@ pub struct Received {
 impl Received {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.payload).expect("UTF-8")
+    }
+
+    /// Itself, if it is as the contract says.
+    fn checked(self) -> Received {
+        let attributes = self.attributes.iter();
+        let attributes: Vec<_> = attributes
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        contract::check_message(&self.topic, &self.payload, &attributes);
+        self
     }
 }
 
@@ -93,7 +104,7 @@ impl Subscriber {
         let mut messages = Vec::with_capacity(count);
         while messages.len() < count {
             match tokio::time::timeout(PATIENCE, self.received.recv()).await {
-                Ok(Some(message)) => messages.push(message),
+                Ok(Some(message)) => messages.push(message.checked()),
                 _ => {
                     let last: VecDeque<_> = messages.iter().rev().take(3).collect();
                     panic!(
@@ -112,7 +123,8 @@ impl Subscriber {
 
     /// What came so far.
     pub fn received(&mut self) -> Vec<Received> {
-        std::iter::from_fn(|| self.received.try_recv().ok()).collect()
+        let received = std::iter::from_fn(|| self.received.try_recv().ok());
+        received.map(Received::checked).collect()
     }
 }
 

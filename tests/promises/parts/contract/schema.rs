@@ -1,17 +1,23 @@
-//! Holds a value against a JSON Schema, as far as our own schema goes.
+//! Holds a value against a JSON Schema, as far as our own schemas go.
 //!
-//! Deliberately no validator for others: a keyword that is not among these is a problem, so that none is passed over in silence.
+//! Promises: a member that is not described is a problem: consumers ignore what they do not know, but we must not send it. Deliberately no
+//! validator for others: a keyword that is not among these is a problem, so that none is passed over in silence.
 
 use serde_json::Value;
 
 /// Every way in which a value breaks a schema.
 pub fn problems(schema: &Value, value: &Value) -> Vec<String> {
+    problems_within(schema, schema, value)
+}
+
+/// The same for a schema inside a document.
+pub fn problems_within(root: &Value, schema: &Value, value: &Value) -> Vec<String> {
     let mut problems = Vec::new();
-    Check {
-        root: schema,
+    let mut check = Check {
+        root,
         problems: &mut problems,
-    }
-    .value(schema, value, "$");
+    };
+    check.value(schema, value, "$");
     problems
 }
 
@@ -76,14 +82,12 @@ impl Check<'_> {
         path: &str,
     ) -> bool {
         match keyword {
-            "$schema"
-            | "$id"
-            | "$defs"
-            | "title"
-            | "description"
-            | "examples"
-            | "format"
-            | "additionalProperties" => true,
+            "$schema" | "$id" | "$defs" | "title" | "description" | "examples" | "format" => true,
+            "enum" => rule.as_array().expect("a list").contains(value),
+            "propertyNames" => value.as_object().is_none_or(|members| {
+                let mut names = members.keys().map(|name| Value::from(name.as_str()));
+                names.all(|name| self.would_hold(rule, &name, path))
+            }),
             "type" => rule.as_array().map_or_else(
                 || is(rule, value),
                 |types| types.iter().any(|rule| is(rule, value)),
@@ -130,6 +134,20 @@ impl Check<'_> {
                 self.value(named.expect("it is there"), value, path);
             }
             "properties" => self.members(rule, schema, value, path),
+            "additionalProperties" if rule.is_object() => {
+                let described = schema["properties"].as_object();
+                let members = value.as_object().into_iter().flatten();
+                let others =
+                    members.filter(|(name, _)| described.is_none_or(|it| !it.contains_key(*name)));
+                others.for_each(|(name, value)| self.value(rule, value, &format!("{path}.{name}")));
+            }
+            "additionalProperties" => {}
+            "maxItems" => {
+                let most = rule.as_u64().expect("a count") as usize;
+                return value
+                    .as_array()
+                    .is_none_or(|elements| elements.len() <= most);
+            }
             "items" => {
                 let elements = value.as_array().into_iter().flatten();
                 elements.for_each(|value| self.value(rule, value, &format!("{path}[]")));
@@ -150,7 +168,8 @@ impl Check<'_> {
     }
 
     fn members(&mut self, rule: &Value, schema: &Value, value: &Value, path: &str) {
-        let may_have_others = schema.get("additionalProperties") == Some(&Value::Bool(true));
+        let others = schema.get("additionalProperties");
+        let may_have_others = others.is_some_and(|rule| *rule != Value::Bool(false));
         for (name, value) in value.as_object().into_iter().flatten() {
             match rule.get(name) {
                 Some(schema) => self.value(schema, value, &format!("{path}.{name}")),
