@@ -16,7 +16,7 @@ use super::destinations::{
     self, Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store,
 };
 use super::embedded_broker::{self, EmbeddedBroker};
-use super::listen::{self, Shares};
+use super::listen::{self, LinksListener, Shares};
 use super::reload::{self, Reload};
 use super::service_manager::Held;
 use super::stop::Running;
@@ -25,6 +25,7 @@ use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
 use crate::gateway::{Counter, Documents, Gateway, Preview, Resend, Resubmit, Workers};
 use crate::ingest::{Listener, Service};
+use crate::links::Links;
 use crate::links::album::Album;
 use crate::metrics;
 use crate::normalize;
@@ -103,12 +104,25 @@ impl Start {
         let made = maker.all(config)?;
         let threads = LaneThreads::start().context("cannot start threads")?;
         let album = album(&made, &queue)?;
+        let links_listener = LinksListener::bind(config)?;
+        let links_address = links_listener.address;
+        let links = Links::new(listen::links::maker(
+            config,
+            &data.links_secret,
+            links_address,
+        )?);
 
         // From here on nothing fails.
-        let destinations = self.deliver(made, &locations, &data, threads, running);
+        let destinations = self.deliver(
+            made,
+            (&locations, &links, links_address),
+            &data,
+            threads,
+            running,
+        );
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
-        let previews = destinations::previews(config, &locations, queue.epoch());
+        let previews = destinations::previews(config, (&locations, &links), queue.epoch());
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
         let resubmit = Resubmit {
             gateway: Arc::clone(&gateway),
@@ -118,7 +132,9 @@ impl Start {
             gateway: Arc::clone(&gateway),
             verdicts: queue.verdicts(Lane::Normal),
             ages: Arc::clone(&data.ages),
+            links: Arc::clone(&links),
         };
+        links_listener.open(&links, &album, self.shares.links, &running.admin);
         let parts = reload::Parts {
             data: data.clone(),
             health: Arc::clone(&self.health),
@@ -126,6 +142,8 @@ impl Start {
             gateway,
             boxes,
             locations,
+            links,
+            links_address,
             maker,
             destinations,
             deliveries: running.deliveries.clone(),
@@ -137,7 +155,7 @@ impl Start {
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
-        self.say_started(ingest_address, admin_address);
+        self.say_started(ingest_address, admin_address, links_address);
         Ok(Started {
             ingest_address,
             admin_address,
@@ -209,7 +227,7 @@ impl Start {
     fn deliver(
         &self,
         made: Vec<Made<'_>>,
-        locations: &PictureLocations,
+        (locations, links, links_address): (&PictureLocations, &Arc<Links>, Option<SocketAddr>),
         data: &DataDir,
         threads: LaneThreads,
         running: &mut Running,
@@ -219,6 +237,7 @@ impl Start {
             config: &self.config,
             data,
             locations,
+            links,
             tasks: &running.deliveries,
         };
         let common = Common {
@@ -242,7 +261,7 @@ impl Start {
                 .collect(),
             Arc::clone(&data.clock),
             Arc::clone(&data.devices),
-            self.config.warnings.clone(),
+            listen::links::notes(&self.config, links_address),
         );
         destinations
     }
@@ -303,7 +322,12 @@ impl Start {
         tasks.keep("upkeep", move || Arc::clone(&upkeep).run(stop.clone()));
     }
 
-    fn say_started(&self, ingest_address: SocketAddr, admin_address: SocketAddr) {
+    fn say_started(
+        &self,
+        ingest_address: SocketAddr,
+        admin_address: SocketAddr,
+        links_address: Option<SocketAddr>,
+    ) {
         let config = &self.config;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -312,6 +336,7 @@ impl Start {
         tracing::info!(
             ingest.address = %ingest_address,
             admin.address = %admin_address,
+            links = config.send.store().links_place(links_address),
             data_dir = %config.data_dir.display(),
             site = config.site,
             gateway = config.gateway,

@@ -24,6 +24,11 @@ enum Which {
     /// What is told of a device on both buses (boxbridge.device.v1)
     #[command(after_help = "Example: boxbridge schema device > boxbridge.device.v1.schema.json")]
     Device,
+    /// What is told once the pictures of an event are stored that had gone out before (boxbridge.pictures.v1)
+    #[command(
+        after_help = "Example: boxbridge schema pictures > boxbridge.pictures.v1.schema.json"
+    )]
+    Pictures,
     /// Every setting: what it does, what it may be, its default
     #[command(
         after_help = "Example: boxbridge schema config | jq '.properties.send.properties.kafka'"
@@ -38,6 +43,7 @@ pub fn run(options: &Options) -> ExitCode {
     match options.which {
         Which::Event => say(route::EVENT_SCHEMA.trim_end()),
         Which::Device => say(route::device_status::DEVICE_SCHEMA.trim_end()),
+        Which::Pictures => say(route::pictures_told::PICTURES_SCHEMA.trim_end()),
         Which::Config => say(&format!("{:#}", boxbridge_config::schema())),
         Which::Openapi => say(&format!("{:#}", admin::openapi())),
     };

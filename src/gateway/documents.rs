@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::{Ages, Gateway};
+use crate::links::Links;
 use crate::queue::Verdicts;
 use crate::route::{PicturesNow, Sending};
 use boxbridge_config::PictureWait;
@@ -18,20 +19,24 @@ pub struct Documents {
     /// What the store has settled.
     pub verdicts: Verdicts,
     pub ages: Arc<Ages>,
+    pub links: Arc<Links>,
 }
 
 impl Documents {
     /// `None` where the record holds no event.
     pub fn of(&self, record: &Record) -> Option<Box<RawValue>> {
         let event: Event = serde_json::from_slice(&record.event).ok()?;
+        let now = Timestamp::now();
+        let links = self.links.of(&event, Some(record.sequence), now);
         let sending = Sending {
             sequence: record.sequence,
             epoch: None,
             lane: record.lane,
-            now: Timestamp::now(),
+            now,
             age: self.ages.of(record),
             replay: None,
             pictures: self.pictures(record),
+            links: &links,
             inline: &[],
         };
 

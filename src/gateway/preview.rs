@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::kept::KeptRecord;
+use crate::links::Links;
 use crate::route::{PicturesNow, Router, Sending};
 use boxbridge_config::KindName;
 use boxbridge_event::{Event, Message, Sequence, Timestamp};
@@ -18,20 +19,25 @@ pub struct Preview {
     pub destination: Arc<str>,
     pub kind: KindName,
     pub router: Router,
+    pub links: Arc<Links>,
 }
 
 impl Preview {
     /// What would leave; `None` where nothing would. `replay` is the name that it would bear.
     pub fn of(&self, kept: &KeptRecord, replay: &str) -> Option<Value> {
         let event: Event = serde_json::from_slice(&kept.event).ok()?;
+        let (sequence, now) = (Sequence(kept.head.sequence), Timestamp::now());
+        let record = kept.epoch().is_none().then_some(sequence);
+        let links = self.links.of(&event, record, now);
         let sending = Sending {
-            sequence: Sequence(kept.head.sequence),
+            sequence,
             epoch: kept.epoch(),
             lane: kept.head.lane,
-            now: Timestamp::now(),
+            now,
             age: Duration::ZERO,
             replay: Some(replay),
             pictures: PicturesNow::Pending,
+            links: &links,
             inline: &[],
         };
 

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::announcements::{self, Announced};
+use super::second_word::SecondWord;
 use super::{Client, LaneThreads, Made, Maker, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
@@ -16,8 +17,9 @@ use crate::gateway::{
     Backlog, Delivery, DiskLog, Fetches, Line, ParsedEvents, Records, Render, Terms, ToBus,
     ToStore, Unplaced, WithResent, deliver, window_of,
 };
+use crate::links::Links;
 use crate::normalize;
-use crate::route::{PictureLocations, Router};
+use crate::route::{PictureLocations, Router, pictures_told};
 use crate::send::Destination;
 use crate::send::contact::Contact;
 use crate::send::kafka::Kafka;
@@ -32,6 +34,7 @@ pub(in crate::app) struct Deliveries<'a> {
     pub config: &'a Config,
     pub data: &'a DataDir,
     pub locations: &'a PictureLocations,
+    pub links: &'a Arc<Links>,
     pub tasks: &'a Tasks,
 }
 
@@ -53,9 +56,14 @@ pub(in crate::app) struct Delivered {
 /// The loops of a destination, by its kind: what they hear of other settings.
 enum Loops {
     Store(Arc<Store>, Tell<Store, ToStore>),
-    Mqtt(Tell<Mqtt, ToBus>, Announced<Mqtt>),
+    Mqtt(Tell<Mqtt, ToBus>, Announced<Mqtt>, SecondWord<Mqtt>),
     /// The first of them, whose look-ups all share.
-    Kafka(Arc<Kafka>, Tell<Kafka, ToBus>, Announced<Kafka>),
+    Kafka(
+        Arc<Kafka>,
+        Tell<Kafka, ToBus>,
+        Announced<Kafka>,
+        SecondWord<Kafka>,
+    ),
 }
 
 /// `None` until a reload changes something.
@@ -93,28 +101,41 @@ impl Deliveries<'_> {
             }
             Client::Mqtt(mqtt) => {
                 let announced = announcements::to_mqtt(&mqtt, &self.data.board, self.tasks);
+                let told_by = pictures_told::to_mqtt;
+                let second_word =
+                    SecondWord::start(mqtt.beside("pictures"), settings, self, told_by);
                 let told = self.loops(
                     settings,
                     mqtt,
                     &line,
-                    &ToBus::mqtt(router),
+                    &ToBus::mqtt(
+                        router,
+                        Arc::clone(self.links),
+                        Arc::clone(&second_word.later),
+                    ),
                     &contact,
                     common,
                 );
-                Loops::Mqtt(told, announced)
+                Loops::Mqtt(told, announced, second_word)
             }
             Client::Kafka(kafka) => {
                 let announced = announcements::to_kafka(&kafka, &self.data.board, self.tasks);
+                let told_by = pictures_told::to_kafka;
+                let second_word = SecondWord::start(kafka.beside(), settings, self, told_by);
                 let first = Arc::clone(&kafka);
                 let told = self.loops(
                     settings,
                     kafka,
                     &line,
-                    &ToBus::kafka(router),
+                    &ToBus::kafka(
+                        router,
+                        Arc::clone(self.links),
+                        Arc::clone(&second_word.later),
+                    ),
                     &contact,
                     common,
                 );
-                Loops::Kafka(first, told, announced)
+                Loops::Kafka(first, told, announced, second_word)
             }
         };
         let name = Arc::clone(&settings.name);
@@ -126,7 +147,7 @@ impl Deliveries<'_> {
         }
     }
 
-    fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
+    pub(super) fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
         let (locations, epoch) = (self.locations.clone(), self.data.queue.epoch());
         let router = Router::new(&settings.routes, locations, epoch, normalize::table);
         Arc::new(router)
@@ -222,6 +243,7 @@ impl Delivered {
     /// Delivers by other settings from now on: the sessions end in order, and new ones take up at the lowest record without an answer.
     pub fn adopt(&self, deliveries: &Deliveries<'_>, Made { settings, client }: Made<'_>) {
         let (send, router) = (&deliveries.config.send, deliveries.router(settings));
+        let links = Arc::clone(deliveries.links);
 
         match (&self.loops, client) {
             (Loops::Store(_, told), Client::Store(store)) => {
@@ -230,13 +252,17 @@ impl Delivered {
                 }
                 tell(told, send, store, ToStore(router));
             }
-            (Loops::Mqtt(told, announced), Client::Mqtt(mqtt)) => {
+            (Loops::Mqtt(told, announced, second_word), Client::Mqtt(mqtt)) => {
+                second_word.adopt(mqtt.beside("pictures"), settings, deliveries);
+                let later = Arc::clone(&second_word.later);
                 announced.send_replace(Arc::clone(&mqtt));
-                tell(told, send, mqtt, ToBus::mqtt(router));
+                tell(told, send, mqtt, ToBus::mqtt(router, links, later));
             }
-            (Loops::Kafka(_, told, announced), Client::Kafka(kafka)) => {
+            (Loops::Kafka(_, told, announced, second_word), Client::Kafka(kafka)) => {
+                second_word.adopt(kafka.beside(), settings, deliveries);
+                let later = Arc::clone(&second_word.later);
                 announced.send_replace(Arc::clone(&kafka));
-                tell(told, send, kafka, ToBus::kafka(router));
+                tell(told, send, kafka, ToBus::kafka(router, links, later));
             }
             // A reload changes no kind.
             _ => {}

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::parts::gateway::Gateway;
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
@@ -20,6 +20,7 @@ const PAGES: [&str; 11] = [
     "docs/measure.md",
     "docs/operations.md",
     "docs/performance.md",
+    "docs/pictures.md",
 ];
 
 fn path(page: &str) -> PathBuf {
