@@ -4,7 +4,7 @@
 BUILD_PACKAGES := g++:g++ make:make pkg-config:pkg-config libssl-dev zlib1g-dev
 TEST_PACKAGES := mosquitto:mosquitto mosquitto_pub:mosquitto-clients java:default-jre-headless mvn:maven openssl:openssl setpriv:util-linux script:bsdutils \
 	haproxy:haproxy promtool:prometheus docker-compose:docker-compose systemd-analyze:systemd ip:iproute2 dpkg-shlibdeps:dpkg-dev pip3:python3-pip valgrind:valgrind \
-	chromium:chromium node:nodejs npm:npm
+	chromium:chromium node:nodejs npm:npm javac:default-jdk-headless
 # Of what the tests need, what the bench needs.
 BENCH_PACKAGES := mosquitto:mosquitto java:default-jre-headless mvn:maven setpriv:util-linux pip3:python3-pip
 # The profile of everything, so that dependencies are built once; what is shipped is built with `--profile dist`.

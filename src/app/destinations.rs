@@ -21,6 +21,7 @@ use boxbridge_event::Timestamp;
 
 mod announcements;
 mod deliveries;
+mod discovery;
 pub mod picture_store;
 mod second_word;
 mod threads;

@@ -4,7 +4,8 @@
 //! same bytes twice. Everything that depends on that moment is made here and nowhere else. An event that is too late to act on gets no
 //! live MQTT topic. Deliberately knows no bus: a [`Message`] has a topic, and the session says whether it fits.
 //!
-//! What is told of a device is no record: `device_status` makes its message. `pictures_told` makes the second word on an event's pictures.
+//! What is told of a device is no record: `device_status` makes its message, and `discovery` those that tell Home Assistant of a site's alerts.
+//! `pictures_told` makes the second word on an event's pictures.
 //!
 //! `topic` fills in where a message goes, `payload` and `attributes` say what is in it, and `picture_locations` where its pictures lie. What a
 //! route changes of an event before it is written (such as leaving out a name) belongs here too, in a file of its own.
@@ -27,6 +28,7 @@ use boxbridge_event::{
 
 mod attributes;
 pub mod device_status;
+pub mod discovery;
 mod payload;
 mod picture_locations;
 pub mod pictures_told;

@@ -39,6 +39,43 @@ pub(super) fn of_device(template: &Template, site: &str, device_id: &str) -> Str
     })
 }
 
+/// A filter for the topics that a template makes. A level with a field that has no value is a wildcard, whole, as MQTT wants it.
+pub(super) fn filter<'v>(template: &Template, value: impl Fn(Field) -> Option<&'v str>) -> String {
+    let mut levels = vec![Some(String::new())];
+    for part in &template.parts {
+        match part {
+            Part::Literal(text) => {
+                let mut pieces = text.split('/');
+                append(&mut levels, pieces.next());
+                for piece in pieces {
+                    levels.push(Some(piece.to_owned()));
+                }
+            }
+            Part::Field(field) => {
+                let encoded = value(*field).map(|value| {
+                    let mut encoded = String::new();
+                    encode_level(value, &mut encoded);
+                    encoded
+                });
+                append(&mut levels, encoded.as_deref());
+            }
+        }
+    }
+
+    let levels = levels.into_iter();
+    let levels: Vec<_> = levels
+        .map(|level| level.unwrap_or_else(|| "+".to_owned()))
+        .collect();
+    levels.join("/")
+}
+
+/// What is not known makes the whole level unknown.
+fn append(levels: &mut [Option<String>], piece: Option<&str>) {
+    if let Some(level) = levels.last_mut() {
+        *level = level.take().zip(piece).map(|(level, piece)| level + piece);
+    }
+}
+
 /// Where a message comes from, as CloudEvents want it.
 pub(super) fn source(site: &str, device_id: &str) -> String {
     let mut source = String::from("/boxbridge/");
@@ -130,6 +167,17 @@ mod tests {
         );
         assert_eq!(topic("a/{device.id}", "东门 1", ""), "a/东门 1");
         assert_eq!(topic("a/{device.id}/b", "", ""), "a/%/b");
+    }
+
+    #[test]
+    fn a_filter_takes_every_topic_of_its_template() {
+        let filter = |template: &str| {
+            let template = Template::parse(template, &[Field::Site, Field::DeviceId]).unwrap();
+            filter(&template, |field| (field == Field::Site).then_some("a/b"))
+        };
+        assert_eq!(filter("x/{site}/y/{device.id}"), "x/a%2Fb/y/+");
+        assert_eq!(filter("{device.id}-{site}/y-{site}-z"), "+/y-a%2Fb-z");
+        assert_eq!(filter("x/y{device.id}z/{site}"), "x/+/a%2Fb");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use boxbridge_event::Size;
+use boxbridge_event::{PersonType, Size};
 
 use crate::admin::Admin;
 use crate::ingest::Ingest;
@@ -19,7 +19,7 @@ use crate::reader::Reader;
 use crate::reader::effect::{DESTINATIONS, NAMES};
 use crate::reader::form::Form;
 use crate::reader::units::{written, written_size};
-use crate::route::Routes;
+use crate::route::{Format, Routes};
 use crate::send::{DEVICE_STATUS_TOPIC, Destination, Kind, Links, Send, StoreUrl};
 use crate::values::host_name::host_name;
 use crate::values::kind::STORE;
@@ -181,6 +181,7 @@ fn destinations(config: &Config, read: &mut Reader) {
             routes.check_destination(read, name, &config.routes, &store.routes);
         }
         check_status_topics(destination, &config.routes, read);
+        check_discovery(destination, &config.routes, read);
 
         for other in all.iter().take(before) {
             if let Some(key) = shared(&destination.kind, &other.kind) {
@@ -225,6 +226,50 @@ fn check_status_topics(destination: &Destination, base: &Routes, read: &mut Read
     if let Ok(topic) = Template::parse(DEVICE_STATUS_TOPIC, &fields) {
         let what = format!("the topic of a device's status ({topic})");
         check_retained(&topic, (&own, &what), (destination, base), read);
+    }
+}
+
+/// Home Assistant reads our own shape of live alerts, and asks the gateway's status whether they come.
+fn check_discovery(destination: &Destination, base: &Routes, read: &mut Reader) {
+    let Kind::Mqtt(mqtt) = &destination.kind else {
+        return;
+    };
+    let topics = mqtt.discovery_topics();
+    if topics.is_empty() {
+        return;
+    }
+    let (name, route) = (
+        &destination.name,
+        destination.routes.of(PersonType::Blacklist),
+    );
+    let own = format!("send.{name}.discovery_prefix");
+
+    for topic in topics {
+        let what = format!("{own} ({topic})");
+        check_retained(&topic, (&own, &what), (destination, base), read);
+    }
+    let wanted = [
+        (
+            format!("send.{name}.status_topic"),
+            mqtt.status_topic.is_some(),
+            "a topic, which says whether alerts can come",
+        ),
+        (
+            "route.blacklist.mqtt_topic".to_owned(),
+            route.mqtt_topic.is_some(),
+            "a topic, on which they come",
+        ),
+        (
+            "route.blacklist.format".to_owned(),
+            route.format == Format::Boxbridge,
+            "\"boxbridge\", which says until when one may act on them",
+        ),
+    ];
+    for (key, is_there, needs) in wanted {
+        if !is_there {
+            let problem = format!("{own} tells Home Assistant of alerts: {key} must be {needs}");
+            read.joint(&[&own, &key], problem);
+        }
     }
 }
 

@@ -13,15 +13,27 @@ use crate::route::device_status;
 use crate::send::board::{Board, Reader};
 use crate::send::kafka::Kafka;
 use crate::send::mqtt::Mqtt;
+use boxbridge_event::Message;
 
 const NAME: &str = "devices";
 
 /// Takes the bus that is told from now on.
 pub(super) type Announced<D> = watch::Sender<Arc<D>>;
 
-pub(super) fn to_mqtt(mqtt: &Arc<Mqtt>, board: &Arc<Board>, tasks: &Tasks) -> Announced<Mqtt> {
-    announce(mqtt, board, tasks, |mqtt, reader| async move {
-        mqtt.announce(reader, device_status::to_mqtt).await;
+/// A broker, and what each connection to it begins with.
+pub(super) struct Introduced {
+    pub mqtt: Arc<Mqtt>,
+    pub first: Vec<Message>,
+}
+
+pub(super) fn to_mqtt(
+    told: &Arc<Introduced>,
+    board: &Arc<Board>,
+    tasks: &Tasks,
+) -> Announced<Introduced> {
+    announce(told, board, tasks, |told, reader| async move {
+        let (first, to_message) = (&told.first, device_status::to_mqtt);
+        told.mqtt.announce(first, reader, to_message).await;
     })
 }
 

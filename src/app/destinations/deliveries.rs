@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::announcements::{self, Announced};
+use super::announcements::{self, Announced, Introduced};
 use super::second_word::SecondWord;
-use super::{Client, LaneThreads, Made, Maker, kafka, picture_store};
+use super::{Client, LaneThreads, Made, Maker, discovery, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::gateway::{
@@ -56,7 +56,7 @@ pub(in crate::app) struct Delivered {
 /// The loops of a destination, by its kind: what they hear of other settings.
 enum Loops {
     Store(Arc<Store>, Tell<Store, ToStore>),
-    Mqtt(Tell<Mqtt, ToBus>, Announced<Mqtt>, SecondWord<Mqtt>),
+    Mqtt(Tell<Mqtt, ToBus>, Announced<Introduced>, SecondWord<Mqtt>),
     /// The first of them, whose look-ups all share.
     Kafka(
         Arc<Kafka>,
@@ -100,7 +100,8 @@ impl Deliveries<'_> {
                 Loops::Store(store, told)
             }
             Client::Mqtt(mqtt) => {
-                let announced = announcements::to_mqtt(&mqtt, &self.data.board, self.tasks);
+                let introduced = self.introduced(settings, &mqtt);
+                let announced = announcements::to_mqtt(&introduced, &self.data.board, self.tasks);
                 let told_by = pictures_told::to_mqtt;
                 let second_word =
                     SecondWord::start(mqtt.beside("pictures"), settings, self, told_by);
@@ -145,6 +146,22 @@ impl Deliveries<'_> {
             line,
             loops,
         }
+    }
+
+    /// The broker with what it is told first.
+    fn introduced(
+        &self,
+        settings: &boxbridge_config::Destination,
+        mqtt: &Arc<Mqtt>,
+    ) -> Arc<Introduced> {
+        let first = match &settings.kind {
+            Kind::Mqtt(of_mqtt) => {
+                discovery::first(self.config, settings, of_mqtt, &self.data.disk)
+            }
+            _ => Vec::new(),
+        };
+        let mqtt = Arc::clone(mqtt);
+        Arc::new(Introduced { mqtt, first })
     }
 
     pub(super) fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
@@ -255,7 +272,7 @@ impl Delivered {
             (Loops::Mqtt(told, announced, second_word), Client::Mqtt(mqtt)) => {
                 second_word.adopt(mqtt.beside("pictures"), settings, deliveries);
                 let later = Arc::clone(&second_word.later);
-                announced.send_replace(Arc::clone(&mqtt));
+                announced.send_replace(deliveries.introduced(settings, &mqtt));
                 tell(told, send, mqtt, ToBus::mqtt(router, links, later));
             }
             (Loops::Kafka(_, told, announced, second_word), Client::Kafka(kafka)) => {

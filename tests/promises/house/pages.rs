@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::parts::gateway::Gateway;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
@@ -21,6 +21,7 @@ const PAGES: [&str; 12] = [
     "docs/operations.md",
     "docs/performance.md",
     "docs/pictures.md",
+    "examples/README.md",
 ];
 
 fn path(page: &str) -> PathBuf {
@@ -77,7 +78,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
     let listed: BTreeSet<_> = PAGES.into_iter().map(str::to_owned).collect();
-    let folders = [".", "docs"];
+    let folders = [".", "docs", "examples"];
     let found = folders.into_iter().flat_map(|folder| {
         std::fs::read_dir(path(folder))
             .unwrap()

@@ -26,6 +26,8 @@ pub struct Mqtt {
     pub keep_alive: Duration,
     pub max_packet_bytes: usize,
     pub status_topic: Option<Template>,
+    /// Home Assistant's; `None` = it is told nothing.
+    pub discovery_prefix: Option<Template>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,13 @@ pub struct Embedded {
 /// Where a device's status is retained, at every broker. Part of the contract with consumers, so no setting.
 pub const DEVICE_STATUS_TOPIC: &str = "boxbridge/{site}/devices/{device.id}/status";
 
+/// Where Home Assistant is told of a site's alerts, behind its prefix. It takes the first level for the kind of the entity.
+const DISCOVERY_TOPICS: [&str; 3] = [
+    "sensor/boxbridge-{site}/alert/config",
+    "sensor/boxbridge-{site}/person/config",
+    "image/boxbridge-{site}/face/config",
+];
+
 /// Only this section can mean the broker in this process.
 const EMBEDDABLE: &str = "send.mqtt";
 
@@ -92,7 +101,24 @@ impl Mqtt {
                 &status_fields,
                 Template::mqtt_topic,
             ),
+            discovery_prefix: read.live().template(
+                &key("discovery_prefix"),
+                &[],
+                Template::mqtt_topic,
+            ),
         })
+    }
+
+    /// Where Home Assistant is told of the last alert, its person and the face; none where it is told nothing.
+    pub fn discovery_topics(&self) -> Vec<Template> {
+        let Some(prefix) = &self.discovery_prefix else {
+            return Vec::new();
+        };
+        let topics = DISCOVERY_TOPICS.iter().map(|topic| {
+            let topic = Template::parse(&format!("{prefix}/{topic}"), &[Field::Site]);
+            topic.unwrap_or_else(|_| unreachable!("a prefix has no fields"))
+        });
+        topics.collect()
     }
 
     pub(crate) fn warnings(&self, section: &str) -> Vec<String> {

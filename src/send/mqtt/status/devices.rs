@@ -1,4 +1,4 @@
-//! Tells a broker of devices: retained messages, over a connection of their own.
+//! Tells a broker of devices, and first of all what else it is to keep: retained messages, over a connection of their own.
 //!
 //! Promises: nothing here is in an event's way, and no event answers for it: a broker that hangs up on these topics costs this connection
 //! alone. Nothing is dialled before there is something to tell; after a loss all is told again, later each time. Deliberately best effort:
@@ -13,7 +13,7 @@ use super::super::connection::{Connection, Notice, Verdict};
 use super::super::dial::Dial;
 use super::super::ledger::{Cargo, Ledger};
 use super::super::{Mqtt, client_id};
-use crate::send::board::{Reader, ToMessage};
+use crate::send::board::{Board, Reader, ToMessage};
 use crate::send::patience::until;
 use boxbridge_event::{Message, Timestamp};
 
@@ -37,17 +37,21 @@ enum End {
 }
 
 impl Mqtt {
-    /// Tells all that the board says, for as long as it is polled. Does nothing if the settings want no status messages.
-    pub async fn announce(&self, mut reader: Reader, to_message: ToMessage) {
+    /// Tells `first`, and then all that the board says, for as long as it is polled; each connection begins anew. If the settings want no
+    /// status messages, it tells of no device.
+    pub async fn announce(&self, first: &[Message], mut reader: Reader, to_message: ToMessage) {
         if self.config.status_topic.is_none() {
-            return;
+            // On this one nothing is ever said.
+            reader = Arc::new(Board::default()).reader();
         }
 
         let (mut failures, mut deaths) = (0, 0);
         loop {
-            reader.wait().await;
+            if first.is_empty() {
+                reader.wait().await;
+            }
             let began = Instant::now();
-            let end = self.tell(&mut reader, to_message).await;
+            let end = self.tell(first, &mut reader, to_message).await;
             reader.begin_again();
 
             if began.elapsed() > PAUSE_LAST {
@@ -84,14 +88,24 @@ impl Mqtt {
                 destination.name = destination,
                 error,
                 "the connection died on the status of a device twice: it is tried again every ten minutes. \
-                 Does the broker allow boxbridge/+/devices/+/status? send.{destination}.status_topic = \"\" switches it off"
+                 Does the broker allow {}? send.{destination}.status_topic = \"\" switches it off",
+                self.retained_topics()
             );
         }
         OFF
     }
 
+    /// What the broker has to allow.
+    fn retained_topics(&self) -> String {
+        let devices = "boxbridge/+/devices/+/status";
+        match &self.config.discovery_prefix {
+            Some(prefix) => format!("{devices} and {prefix}/#"),
+            None => devices.to_owned(),
+        }
+    }
+
     /// One connection, to its end.
-    async fn tell(&self, reader: &mut Reader, to_message: ToMessage) -> End {
+    async fn tell(&self, first: &[Message], reader: &mut Reader, to_message: ToMessage) -> End {
         let client_id = client_id(&self.config, &self.identity, LANE);
         let dialled = match self.dial(&client_id, None) {
             Ok(dial) => {
@@ -115,9 +129,10 @@ impl Mqtt {
             progress: Instant::now(),
             stall_timeout: self.stall_timeout,
             destination: Arc::clone(&self.identity.destination),
+            topics: self.retained_topics(),
             is_refused: false,
         };
-        telling.run(reader, to_message).await
+        telling.run(first, reader, to_message).await
     }
 }
 
@@ -129,17 +144,25 @@ struct Telling {
     progress: Instant,
     stall_timeout: Duration,
     destination: Arc<str>,
+    /// See [`Mqtt::retained_topics`].
+    topics: String,
     /// The broker refused one, and that was said.
     is_refused: bool,
 }
 
 impl Telling {
-    async fn run(&mut self, reader: &mut Reader, to_message: ToMessage) -> End {
+    async fn run(&mut self, first: &[Message], reader: &mut Reader, to_message: ToMessage) -> End {
+        let mut first = first.iter().cloned();
+        let mut next = |reader: &mut Reader| {
+            let of_device = || Some(to_message(&reader.read()?, Timestamp::now()));
+            first.next().or_else(of_device)
+        };
+
         loop {
             while self.ledger.has_room()
-                && let Some(status) = reader.read()
+                && let Some(message) = next(reader)
             {
-                if !self.publish(to_message(&status, Timestamp::now())) {
+                if !self.publish(message) {
                     return self.ended("the connection takes nothing more".to_owned());
                 }
             }
@@ -190,8 +213,9 @@ impl Telling {
             let destination = &*self.destination;
             tracing::warn!(
                 destination.name = destination,
-                "the status of a device was not taken: {detail}. Does the broker allow boxbridge/+/devices/+/status? \
-                 send.{destination}.status_topic = \"\" switches it off"
+                "the status of a device was not taken: {detail}. Does the broker allow {}? \
+                 send.{destination}.status_topic = \"\" switches it off",
+                self.topics
             );
         }
     }

@@ -3,6 +3,7 @@
 mod addresses;
 mod answers;
 mod delivery;
+mod discovery;
 mod doors;
 mod hanging_up;
 mod refusing;
