@@ -25,6 +25,7 @@ mod api;
 mod audit;
 mod console;
 mod health;
+pub mod history;
 mod jobs;
 pub mod kept;
 mod openapi;

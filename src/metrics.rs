@@ -134,6 +134,7 @@ pub fn event(feed: &'static str, outcome: Outcome) {
 
 pub fn accepted(person_type: PersonType) {
     counter!(PERSON_TYPES, "person_type" => person_type.as_str()).increment(1);
+    COUNTS.add_accepted(person_type);
 }
 
 /// Why an event, or a request that brought none, was refused.

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
+use super::history::{History, Minute};
 use crate::gateway::Devices;
 use crate::metrics;
 use crate::queue::{Queue, Status};
@@ -34,6 +35,7 @@ pub struct Health {
     parts: OnceLock<Parts>,
     /// One look at a time: the numbers that are copied and those that are shown are of the same moment, however many scrape.
     looking: Mutex<()>,
+    history: History,
 }
 
 struct Parts {
@@ -59,6 +61,7 @@ impl Health {
             metrics,
             parts: OnceLock::new(),
             looking: Mutex::new(()),
+            history: History::default(),
         })
     }
 
@@ -182,6 +185,16 @@ impl Health {
         self.devices().into_iter().for_each(Devices::observe);
 
         self.metrics.render()
+    }
+
+    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come.
+    pub fn remember(&self) {
+        self.history.look(|| self.snapshot());
+    }
+
+    /// The last hour, minute by minute, the oldest first.
+    pub(super) fn history(&self) -> Vec<Minute> {
+        self.history.until_now(self.snapshot())
     }
 
     /// Whether every destination works.

@@ -26,6 +26,9 @@ pub struct Snapshot {
     pub notes: Vec<String>,
     /// Events by outcome; received is their sum. Refused and aborted count since the process started.
     pub events: BTreeMap<String, u64>,
+    /// Accepted events by person type, since the process started.
+    #[serde(default)]
+    pub person_types: BTreeMap<String, u64>,
     /// Reports of boxes about themselves; they are no events.
     pub status_reports: u64,
     /// Refused events by reason, since the process started.
@@ -134,6 +137,7 @@ impl Health {
             reasons,
             notes: self.notes(),
             events: events(),
+            person_types: COUNTS.person_types(),
             status_reports: COUNTS.status_reports.get(),
             refusals: COUNTS.refusals(),
             answers: Answers::counted(),

@@ -1,5 +1,5 @@
-//! Work that nobody waits for: counts are saved, the clock is looked at, devices are judged, kept files are reviewed, and a change of readiness
-//! is logged.
+//! Work that nobody waits for: counts are saved, the clock is looked at, devices are judged, kept files are reviewed, each minute is taken down for
+//! who looks later, and a change of readiness is logged.
 //!
 //! Promises: a failure is logged and tried again. Deliberately delays no event and no stop for longer than one write.
 
@@ -26,6 +26,7 @@ impl Upkeep {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut reviewed = Instant::now();
         let mut causes = Vec::new();
+        self.health.remember();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -36,6 +37,7 @@ impl Upkeep {
             self.data.devices.look();
             save(&self.data.received).await;
             self.say_readiness(&mut causes);
+            self.health.remember();
 
             let is_due = reviewed.elapsed() > REVIEW;
             if is_due {

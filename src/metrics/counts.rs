@@ -12,12 +12,13 @@ use parking_lot::Mutex;
 
 use super::histogram::{Buckets, Histogram};
 use super::{ANSWER_EDGES, LAG_EDGES, Outcome, SYNC_EDGES, TAKEN};
-use boxbridge_event::{Code, Lane, PictureState};
+use boxbridge_event::{Code, Lane, PersonType, PictureState};
 
 pub static COUNTS: Counts = Counts::new();
 
 pub struct Counts {
     events: [AtomicU64; Outcome::ALL.len()],
+    person_types: [AtomicU64; PersonType::ALL.len()],
     pub status_reports: Count,
     refusals: [AtomicU64; Code::ALL.len()],
     pub answered_late: Count,
@@ -45,6 +46,7 @@ impl Counts {
     const fn new() -> Counts {
         Counts {
             events: [const { AtomicU64::new(0) }; Outcome::ALL.len()],
+            person_types: [const { AtomicU64::new(0) }; PersonType::ALL.len()],
             status_reports: Count(AtomicU64::new(0)),
             refusals: [const { AtomicU64::new(0) }; Code::ALL.len()],
             answered_late: Count(AtomicU64::new(0)),
@@ -65,6 +67,17 @@ impl Counts {
         self.events
             .get(outcome as usize)
             .map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    pub fn add_accepted(&self, person_type: PersonType) {
+        add(&self.person_types, person_type as usize, 1);
+    }
+
+    /// Accepted since the process started, by person type.
+    pub fn person_types(&self) -> BTreeMap<String, u64> {
+        let counted = PersonType::ALL.iter().zip(&self.person_types);
+        let counted = counted.map(|(of, count)| (of.to_string(), count.load(Ordering::Relaxed)));
+        counted.collect()
     }
 
     pub fn add_refusal(&self, code: Code) {

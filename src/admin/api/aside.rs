@@ -79,7 +79,7 @@ fn kept_schema() -> Value {
     }})
 }
 
-fn filter() -> [Parameter; 7] {
+fn filter() -> [Parameter; 8] {
     [
         Parameter::text("destination", "as in [send.<name>]"),
         Parameter::text("reason", "the word that stands in the list"),
@@ -91,6 +91,7 @@ fn filter() -> [Parameter; 7] {
         ),
         Parameter::text("to", "set aside before this time"),
         Parameter::text("event", "the event's id"),
+        Parameter::text("id", "this one alone"),
     ]
 }
 
@@ -105,6 +106,7 @@ struct Wanted {
     from: Option<String>,
     to: Option<String>,
     event: Option<EventId>,
+    id: Option<String>,
     limit: Option<usize>,
     after: Option<String>,
 }
@@ -141,6 +143,7 @@ async fn list(Ready(operator): Ready, Asked(wanted): Asked<Wanted>) -> Answer {
         from: time(wanted.from)?,
         to: time(wanted.to)?,
         event: wanted.event,
+        id: wanted.id,
     };
     let after = wanted.after;
     let listed = look(operator, move |kept| {

@@ -1,7 +1,7 @@
-//! `/api/status`: the numbers of `boxbridge status`. `/api/openapi.json`: the list of what stands here.
+//! `/api/status`: the numbers of `boxbridge status`, and those of the last hour. `/api/openapi.json`: the list of what stands here.
 
 use axum::extract::State;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Endpoint, Shared};
 use crate::admin::answer::{Answer, ok};
@@ -19,6 +19,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "reasons": {"type": "array", "items": {"type": "string"}},
                 "notes": {"type": "array", "items": {"type": "string"}},
                 "events": {"type": "object", "additionalProperties": {"type": "integer"}},
+                "person_types": {"type": "object", "additionalProperties": {"type": "integer"}},
                 "status_reports": {"type": "integer"},
                 "refusals": {"type": "object", "additionalProperties": {"type": "integer"}},
                 "answers": {"type": "object"},
@@ -26,12 +27,56 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "queue": {"type": ["object", "null"]},
                 "lanes": {"type": "array", "items": {"type": "object"}},
             })),
+        Endpoint::get("/status/history", history)
+            .summary("The last hour, minute by minute: what came in, how fast it was answered, what waited")
+            .gives(json!({"minutes": {
+                "type": "array",
+                "items": minute(),
+                "description": "the oldest first, 60 at most, and the one under way as the last; empty until one begins",
+            }})),
         Endpoint::get("/openapi.json", document).summary("This document"),
     ]
 }
 
+fn minute() -> Value {
+    let counts = json!({"type": "object", "additionalProperties": {"type": "integer"}});
+    let bound = json!({
+        "type": ["object", "null"],
+        "description": "in seconds: the bucket that it lies in; null where nothing was measured",
+        "properties": {"at_most": {"type": "number"}, "over": {"type": "number"}},
+    });
+
+    json!({"type": "object", "properties": {
+        "until": {"type": "string", "format": "date-time"},
+        "seconds": {"type": "number", "description": "how long it was"},
+        "ready": {"type": "boolean"},
+        "events": counts,
+        "person_types": counts,
+        "answers": {"type": "object", "properties": {
+            "p50": bound,
+            "p99": bound,
+            "late": {"type": "integer", "description": "answered 503 and committed all the same"},
+        }},
+        "waiting_bytes": {"type": "integer"},
+        "free_bytes": {"type": "integer"},
+        "lanes": {"type": "array", "items": {"type": "object", "properties": {
+            "destination": {"type": "string"},
+            "lane": {"type": "string"},
+            "up": {"type": "boolean"},
+            "waiting": {"type": "integer"},
+            "delivered": {"type": "integer"},
+            "oldest_seconds": {"type": "number"},
+            "lag_p99": bound,
+        }}},
+    }})
+}
+
 async fn status(State(api): State<Shared>) -> Answer {
     ok(&api.health.snapshot())
+}
+
+async fn history(State(api): State<Shared>) -> Answer {
+    ok(&json!({"minutes": api.health.history()}))
 }
 
 async fn document() -> Answer {

@@ -218,7 +218,7 @@ words({
     "code.foreign_origin": "The address of this page is not the gateway's. Open the console at the gateway's own address.",
     "code.job_running": "Another job is under way. Wait for its end, or cancel it.",
     "code.not_audited": "Nothing was done: it could not be written to the audit log. Is the disk full?",
-    "code.not_found": "It is not there any more.",
+    "code.not_found": "Nothing here matches, or it is not there any more.",
   },
   zh: {
     "type.blacklist": "黑名单", "type.vip": "贵宾", "type.stranger": "陌生人", "type.visitor": "访客",
@@ -235,6 +235,6 @@ words({
     "code.foreign_origin": "本页地址不是网关的地址，请通过网关自己的地址打开控制台。",
     "code.job_running": "另一项任务正在进行，请等待结束或将其取消。",
     "code.not_audited": "未执行：无法写入审计日志。磁盘是否已满？",
-    "code.not_found": "它已不存在。",
+    "code.not_found": "没有匹配的内容，或已不存在。",
   },
 });

@@ -123,6 +123,9 @@ struct Filter {
     /// This event
     #[arg(long, value_name = "EVENT_ID")]
     event: Option<EventId>,
+    /// This one alone, by its ID in the list
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
 }
 
 impl Filter {
@@ -135,6 +138,7 @@ impl Filter {
             ("from", self.from.clone()),
             ("to", self.to.clone()),
             ("event", self.event.map(|id| id.to_string())),
+            ("id", self.id.clone()),
         ])
     }
 }

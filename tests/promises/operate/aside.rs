@@ -236,6 +236,11 @@ async fn bad_questions_are_answered_and_a_stopped_gateways_events_are_looked_at_
         );
         refuses(&["show", "nothing"], "`boxbridge aside list` shows");
         refuses(&["drop"], "name a filter");
+        let id = text(&listed(&gateway, &["--destination", "kafka"])[0], "id").to_owned();
+        assert_eq!(listed(&gateway, &["--id", &id]).len(), 1);
+        let (said, code) = gateway.run(&["aside", "resend", "--id", &id, "--dry-run"]);
+        assert!(code == Some(0) && said.contains("1 of 2"), "{said}");
+        refuses(&["list", "--id", &id, "--destination", "mqtt"], "matches");
 
         assert_eq!(gateway.stop(), Some(0));
         let records = listed(&gateway, &["--destination", "kafka"]);

@@ -36,6 +36,9 @@ pub struct AsideFilter {
     pub to: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<EventId>,
+    /// This one alone, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 impl AsideFilter {
@@ -48,6 +51,7 @@ impl AsideFilter {
     pub fn needs_names_only(&self) -> bool {
         let of_name = AsideFilter {
             destination: self.destination.clone(),
+            id: self.id.clone(),
             ..AsideFilter::default()
         };
         *self == of_name
@@ -55,7 +59,8 @@ impl AsideFilter {
 
     /// Whether one of this name may be meant.
     pub fn may_mean(&self, name: &str) -> bool {
-        Name::of(name).is_some_and(|name| is(&self.destination, Some(name.destination)))
+        is(&self.id, Some(name))
+            && Name::of(name).is_some_and(|name| is(&self.destination, Some(name.destination)))
     }
 
     pub fn means(&self, head: &AsideHead) -> bool {

@@ -13,10 +13,12 @@ use crate::parts::child::installed;
 use crate::parts::gateway::Gateway;
 
 mod files;
+mod kept;
 mod live;
 mod login;
 mod looks;
 mod outage;
+mod watched;
 
 /// A script in the browser, before this gateway. What the script asks for, `answer` does; what that returns, the script is told.
 fn browse(

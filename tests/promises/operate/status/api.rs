@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::parts::gateway::{Answer, Gateway, event, exchange};
+use crate::parts::site::wait_until;
 
 /// What a `GET` with these lines in its head is answered with.
 fn ask(gateway: &Gateway, path: &str, head: &str) -> Answer {
@@ -50,6 +51,7 @@ fn the_status_is_json_that_says_nothing_of_a_person() {
         "events",
         "lanes",
         "notes",
+        "person_types",
         "pictures",
         "queue",
         "ready",
@@ -69,6 +71,31 @@ fn the_status_is_json_that_says_nothing_of_a_person() {
             "{member} is not in docs/operations.md"
         );
     }
+}
+
+#[test]
+fn the_last_hour_is_told_minute_by_minute() {
+    let gateway = Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")]);
+    let host = format!("Host: {}", gateway.admin);
+    let last = || {
+        let answer = ask(&gateway, "/api/status/history", &host);
+        let minutes = answer.body["minutes"].as_array().cloned();
+        minutes.unwrap_or_default().pop()
+    };
+    wait_until("the first minute is under way", || last().is_some());
+
+    gateway.take("/RealTimeEvent", &event("1", json!(5), "gate"));
+    gateway.post_bytes("/RealTimeEvent", b"{nonsense");
+    wait_until("both are counted in it", || {
+        let minute = last().unwrap();
+        let events = &minute["events"];
+        events["accepted"] == 1 && events["refused"] == 1 && minute["person_types"]["vip"] == 1
+    });
+    let minute = last().unwrap();
+    assert!(minute["answers"]["p99"].is_object(), "{minute}");
+    let lanes = minute["lanes"].as_array().unwrap();
+    let of_mqtt = lanes.iter().find(|lane| lane["destination"] == "mqtt");
+    assert_eq!(of_mqtt.unwrap()["waiting"], 1, "{minute}");
 }
 
 #[test]

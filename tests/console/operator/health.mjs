@@ -1,0 +1,53 @@
+//! What goes wrong is in words on the health page, a cause that was removed is tried at once, and an outage is seen to come and to go.
+
+import { INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
+
+const GONE = ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE"];
+const REFUSED = "status of 422";
+const page = await open("#/health", { expected: [...GONE, REFUSED] });
+await page.getByText("Ready. Nothing is wrong.").waitFor();
+for (let number = 0; number < 15; number += 1) await send(event({ type: 3, identity: `b-${number}` }));
+await fetch(`${INGEST}/RealTimeEvent`, { method: "POST", body: "{nonsense" });
+
+const mqtt = page.locator("[data-destination=mqtt]");
+const paused = mqtt.locator(".paused").filter({ hasText: "Blacklist" });
+await paused.getByText("not_authorised").first().waitFor();
+await page.getByText("mqtt urgent: blacklist is paused").waitFor();
+await page.locator(".types").getByText("Blacklist").waitFor();
+await page.getByRole("article").filter({ hasText: "Answers to boxes" }).getByText("≤").first().waitFor();
+await shoot(page, "health-paused", { fullPage: true });
+for (const look of [{ width: 360, height: 740, theme: "dark", language: "zh-CN" }, { width: 3840, height: 2160, theme: "dark" }]) {
+  const other = await open("#/health", look);
+  await other.locator(".paused").first().waitFor();
+  await hasNoSidewaysScroll(other, "health");
+  await shoot(other, "health-paused", { fullPage: true });
+  await other.context().close();
+}
+
+await ask("allow");
+await paused.first().getByRole("button", { name: "Resume" }).click();
+await paused.first().waitFor({ state: "detached" });
+
+await ask("broker down");
+await mqtt.getByText("down").waitFor();
+await page.getByText("mqtt is down").waitFor();
+await send(event({ type: 1, identity: "waits" }));
+await mqtt.locator("dd.odd").first().waitFor();
+await ask("broker up");
+await mqtt.getByText("connected").waitFor();
+await mqtt.locator("dd.odd").first().waitFor({ state: "detached" });
+
+await page.getByRole("button", { name: "Reload the settings" }).click();
+await page.getByText("Taken; no value is another one now").waitFor();
+await ask("break the settings");
+await page.getByRole("button", { name: "Reload the settings" }).click();
+await page.getByRole("alert").filter({ hasText: "brokrs" }).waitFor();
+await shoot(page, "health-refused");
+
+await ask("gateway down");
+await page.getByText("The gateway does not answer.").first().waitFor();
+await shoot(page, "health-unreachable");
+await ask("gateway up");
+await page.getByText("The gateway does not answer.").first().waitFor({ state: "detached" });
+assert.ok(await mqtt.isVisible());
+await done();
