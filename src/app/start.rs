@@ -104,22 +104,12 @@ impl Start {
         let made = maker.all(config)?;
         let threads = LaneThreads::start().context("cannot start threads")?;
         let album = album(&made, &queue)?;
-        let links_listener = LinksListener::bind(config)?;
+        let (links_listener, links) = self.links(&data)?;
         let links_address = links_listener.address;
-        let links = Links::new(listen::links::maker(
-            config,
-            &data.links_secret,
-            links_address,
-        )?);
 
         // From here on nothing fails.
-        let destinations = self.deliver(
-            made,
-            (&locations, &links, links_address),
-            &data,
-            threads,
-            running,
-        );
+        let pictures = (&locations, &links, links_address);
+        let destinations = self.deliver(made, pictures, &data, threads, running);
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
         let previews = destinations::previews(config, (&locations, &links), queue.epoch());
@@ -162,6 +152,14 @@ impl Start {
             queue,
             reload,
         })
+    }
+
+    /// Who makes links to pictures, and the port that opens them.
+    fn links(&self, data: &DataDir) -> anyhow::Result<(LinksListener, Arc<Links>)> {
+        let listener = LinksListener::bind(&self.config)?;
+        let secret = &data.links_secret;
+        let maker = listen::links::maker(&self.config, secret, listener.address)?;
+        Ok((listener, Links::new(maker)))
     }
 
     fn maker(&self, data: &DataDir, running: &Running) -> Maker {

@@ -77,12 +77,7 @@ impl Deliveries<'_> {
         let kind = settings.kind.name().as_str();
         let contact = Arc::new(Contact::new(Arc::clone(&settings.name), kind));
 
-        let written = match &client {
-            Client::Store(store) => store.written().cloned(),
-            Client::Mqtt(_) | Client::Kafka(_) => None,
-        };
-        let (name, aside) = (Arc::clone(&settings.name), Arc::clone(&self.data.aside));
-        let line = Arc::new(Line::new(name, aside, written));
+        let line = self.line(settings, &client);
 
         let loops = match client {
             Client::Store(store) => {
@@ -162,6 +157,15 @@ impl Deliveries<'_> {
         };
         let mqtt = Arc::clone(mqtt);
         Arc::new(Introduced { mqtt, first })
+    }
+
+    fn line(&self, settings: &boxbridge_config::Destination, client: &Client) -> Arc<Line> {
+        let written = match client {
+            Client::Store(store) => store.written().cloned(),
+            Client::Mqtt(_) | Client::Kafka(_) => None,
+        };
+        let (name, aside) = (Arc::clone(&settings.name), Arc::clone(&self.data.aside));
+        Arc::new(Line::new(name, aside, written))
     }
 
     pub(super) fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
