@@ -17,7 +17,8 @@ pub use accept::{Gateway, Resubmit, Resubmitted, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{
-    Backlog, Delivery, DiskLog, Fetches, ParsedEvents, Records, Terms, Unplaced, deliver, window_of,
+    Backlog, Delivery, DiskLog, Fetches, Noted, ParsedEvents, Pauses, Records, Terms, Unplaced,
+    deliver, window_of,
 };
 pub use devices::Devices;
 pub use documents::Documents;

@@ -54,12 +54,14 @@ enum Command {
     Devices(commands::devices::Options),
     /// One screen of a running gateway; --watch keeps it up to date
     Status(commands::status::Options),
-    /// What consumers get now, in the terminal; the last 100 first
+    /// Events as they are accepted, as consumers get them; the last 100 first
     Tap(commands::events::tap::Options),
     /// The way of one event: accepted when, delivered where, or why not
     Trace(commands::events::trace::Options),
     /// Have a running gateway read its settings again
-    Reload(commands::reload::Options),
+    Reload(commands::tell::reload::Options),
+    /// The cause of a refusal is gone: have a running gateway try at once what waits for it
+    Resume(commands::tell::resume::Options),
     Simulate(boxbridge_proof::simulate::Options),
     Reconcile(boxbridge_proof::reconcile::Options),
     /// Print the contracts: what leaves (event), what can be set (config), the operator's API (openapi)
@@ -111,26 +113,15 @@ fn main() -> ExitCode {
     match arguments.command {
         None => config().map_or_else(|problems| commands::refuse(&problems), boxbridge::app::run),
         Some(Command::Check(options)) => commands::check::run(&options, config()),
-        Some(Command::Queue(options)) => config().map_or_else(
-            |problems| commands::refuse(&problems),
-            |config| commands::queue::run(&options, &config),
-        ),
-        Some(Command::Devices(options)) => config().map_or_else(
-            |problems| commands::refuse(&problems),
-            |config| commands::devices::run(&options, &config),
-        ),
-        Some(Command::Aside(options)) => config().map_or_else(
-            |problems| commands::refuse(&problems),
-            |config| commands::kept::aside::run(&options, &config),
-        ),
-        Some(Command::Quarantine(options)) => config().map_or_else(
-            |problems| commands::refuse(&problems),
-            |config| commands::kept::quarantine::run(&options, &config),
-        ),
+        Some(Command::Queue(options)) => commands::queue::run(&options, config),
+        Some(Command::Devices(options)) => commands::devices::run(&options, config),
+        Some(Command::Aside(options)) => commands::kept::aside::run(&options, config),
+        Some(Command::Quarantine(options)) => commands::kept::quarantine::run(&options, config),
         Some(Command::Status(options)) => commands::status::run(&options, config),
         Some(Command::Tap(options)) => commands::events::tap::run(&options, config),
         Some(Command::Trace(options)) => commands::events::trace::run(&options, config),
-        Some(Command::Reload(options)) => commands::reload::run(&options, config),
+        Some(Command::Reload(options)) => commands::tell::reload::run(&options, config),
+        Some(Command::Resume(options)) => commands::tell::resume::run(&options, config),
         Some(Command::Schema(options)) => commands::schema::run(&options),
         Some(Command::Demo(options)) => report(commands::demo::run(options, layers.flags)),
         Some(Command::Simulate(options)) => report(commands::proof::simulate(options)),

@@ -11,7 +11,7 @@ use metrics::{counter, gauge, histogram};
 use boxbridge_config::Config;
 use boxbridge_event::{
     ByLane, ByType, Code, DeviceState, Feed, Lane, PersonType, PictureKind, PictureState,
-    WarningCode,
+    Timestamp, WarningCode,
 };
 
 mod counts;
@@ -186,9 +186,12 @@ pub fn devices(state: DeviceState, count: usize) {
 }
 
 /// Only of devices that the inventory names: their labels are as many as the operator wrote.
-pub fn device_silent(site: &str, device: &str, is_silent: bool) {
-    gauge!(DEVICE_SILENT, "site" => site.to_owned(), "device" => device.to_owned())
-        .set(f64::from(u8::from(is_silent)));
+pub fn device(site: &str, device: &str, is_silent: bool, last_seen: Option<Timestamp>) {
+    let labels = [("site", site.to_owned()), ("device", device.to_owned())];
+    gauge!(DEVICE_SILENT, &labels).set(f64::from(u8::from(is_silent)));
+    if let Some(Timestamp(ms)) = last_seen {
+        gauge!(DEVICE_LAST_SEEN, &labels).set(ms as f64 / 1_000.0);
+    }
 }
 
 pub fn status_report_unread() {

@@ -48,8 +48,6 @@ pub struct Operator {
     pub queue: Queue,
     pub aside: Arc<Aside>,
     pub quarantine: Arc<Quarantine>,
-    /// Where set-aside events would go.
-    pub previews: Vec<Preview>,
     pub resend: Resend,
     pub resubmit: Resubmit,
     pub clock: Arc<Clock>,
@@ -185,6 +183,20 @@ impl From<JobRunning> for Complaint {
     fn from(running: JobRunning) -> Complaint {
         Complaint::conflict("job_running", running.to_string())
     }
+}
+
+/// As what events leave for a destination now, or the destinations that there are.
+fn preview(operator: &Operator, name: &str) -> Result<Preview, Complaint> {
+    let mut previews = operator.reload.previews();
+    if let Some(place) = previews.iter().position(|it| *it.destination == *name) {
+        return Ok(previews.swap_remove(place));
+    }
+
+    let mut names: Vec<_> = previews.iter().map(|it| &*it.destination).collect();
+    names.sort_unstable();
+    let names = names.join(", ");
+    let message = format!("there is no destination {name:?}, only {names}");
+    Err(Complaint::unknown_destination(message))
 }
 
 /// A moment as people write it.

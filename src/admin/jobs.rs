@@ -44,6 +44,15 @@ impl JobKind {
             JobKind::Resubmit => "resubmit",
         }
     }
+
+    /// The command that ends it.
+    fn cancelled_by(self) -> &'static str {
+        match self {
+            JobKind::Replay => "boxbridge queue replays --cancel",
+            JobKind::Resend => "boxbridge aside resend --cancel",
+            JobKind::Resubmit => "boxbridge quarantine resubmit --cancel",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,9 +87,10 @@ pub struct JobReport {
 
 /// Another job is under way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{id} is under way: wait for it, or cancel it")]
+#[error("{id} is under way: wait for it, or end it: {} {id}", kind.cancelled_by())]
 pub struct JobRunning {
     pub id: String,
+    pub kind: JobKind,
 }
 
 /// The right to do it. Dropped without [`Job::end`], it has broken off.
@@ -111,8 +121,8 @@ impl Jobs {
     pub fn take_up(&self, kind: JobKind, id: String, asked: Value) -> Result<Job, JobRunning> {
         let mut state = self.0.lock();
         if let Some(running) = &state.running {
-            let id = running.id.clone();
-            return Err(JobRunning { id });
+            let (id, kind) = (running.id.clone(), running.kind);
+            return Err(JobRunning { id, kind });
         }
 
         let job = Arc::new(UnderWay {

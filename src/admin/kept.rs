@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 
 use super::answer::Complaint;
 use crate::gateway::Preview;
-use crate::gateway::kept::{Aside, AsideCounts, AsideFilter, Quarantine, QuarantineFilter};
+use crate::gateway::kept::{
+    Aside, AsideCounts, AsideFilter, KeptRecord, Quarantine, QuarantineFilter,
+};
+use crate::queue::Verdicts;
+use crate::route::PicturesNow;
+use boxbridge_event::Sequence;
 
 /// As a preview names the resend that nobody has ordered yet.
 const PREVIEW: &str = "aside-preview";
@@ -18,6 +23,8 @@ const PREVIEW: &str = "aside-preview";
 pub struct KeptAside<'a> {
     pub aside: &'a Aside,
     pub previews: &'a [Preview],
+    /// What the store has settled; `None` where no gateway runs, and pictures are shown as pending.
+    pub verdicts: Option<Verdicts>,
 }
 
 impl KeptAside<'_> {
@@ -42,7 +49,8 @@ impl KeptAside<'_> {
         let kept = kept.ok_or_else(|| no_such("set-aside event", id, "aside"))?;
 
         let preview = self.preview(&kept.head.destination);
-        let message = preview.and_then(|preview| preview.of(&kept, PREVIEW));
+        let pictures = self.pictures(&kept);
+        let message = preview.and_then(|preview| preview.of_kept(&kept, PREVIEW, pictures));
         let event: Value = serde_json::from_slice(&kept.event).unwrap_or_default();
         let mut shown = named(id, kept.head.to_json());
         if let Some(members) = shown.as_object_mut() {
@@ -100,6 +108,16 @@ impl KeptAside<'_> {
             names.join(", ")
         );
         Err(Complaint::unknown_destination(message))
+    }
+
+    fn pictures(&self, kept: &KeptRecord) -> PicturesNow {
+        let head = &kept.head;
+        let settled = self.verdicts.as_ref().zip(head.person_type);
+        let settled = settled.filter(|_| kept.epoch().is_none());
+        let settled = settled.and_then(|(verdicts, person_type)| {
+            verdicts.of(Sequence(head.sequence), head.lane, person_type)
+        });
+        settled.map_or(PicturesNow::Pending, PicturesNow::Settled)
     }
 
     fn preview(&self, destination: &str) -> Option<&Preview> {
@@ -164,7 +182,7 @@ pub fn check_drop(is_filter_empty: bool, all: bool) -> Result<(), Complaint> {
     match (is_filter_empty, all) {
         (true, false) => Err(Complaint::bad(
             "bad_filter",
-            "that would drop everything: name a filter, or ask for all",
+            "that would drop everything: name a filter, or ask for all (--all)",
         )),
         (false, true) => Err(Complaint::bad("bad_filter", "a filter, or all: not both")),
         _ => Ok(()),

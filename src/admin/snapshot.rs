@@ -91,6 +91,9 @@ pub struct Lane {
     #[serde(default)]
     pub replaying: u64,
     pub set_aside: u64,
+    /// Of these, so many lie in data_dir/aside now; absent where that is not known.
+    #[serde(default)]
+    pub aside: Option<u64>,
     pub expired: u64,
     /// Age of the oldest that waits or is to be replayed; 0 where none is.
     pub oldest_seconds: f64,
@@ -169,6 +172,7 @@ impl Health {
             waiting: subscription.waiting,
             replaying: subscription.replaying,
             set_aside: subscription.tally.set_aside,
+            aside: None,
             expired: subscription.tally.expired_total(),
             oldest_seconds: oldest.as_secs_f64(),
             lag_seconds: COUNTS.lag(&subscription.destination, subscription.lane),

@@ -32,6 +32,12 @@ pub struct Way {
     pub state: WayState,
     /// When it ended; absent while it waits, and where nobody remembers.
     pub at: Option<Timestamp>,
+    /// Of a bus, by the routes of now: where it went at that time.
+    #[serde(default)]
+    pub topic: Option<String>,
+    /// Of a broker with live and late topics: whether one could no longer act on it then.
+    #[serde(default)]
+    pub late: Option<bool>,
     pub why: Option<String>,
 }
 

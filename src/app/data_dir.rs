@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::destinations;
 use crate::gateway::kept::{Aside, Quarantine};
-use crate::gateway::{Ages, Devices, ReceivedCounts, Timetable};
+use crate::gateway::{Ages, Devices, Pauses, ReceivedCounts, Timetable};
 use crate::queue::{self, Queue};
 use crate::send::board::Board;
 use crate::system::clock::Clock;
@@ -35,7 +35,9 @@ pub(super) struct DataDir {
     pub quarantine: Arc<Quarantine>,
     pub received: Arc<ReceivedCounts>,
     pub devices: Arc<Devices>,
-    /// What is told of them.
+    /// Which person types destinations refuse.
+    pub pauses: Arc<Pauses>,
+    /// What is told of devices.
     pub board: Arc<Board>,
     /// What signs links, where the settings name no other.
     pub links_secret: Arc<[u8]>,
@@ -72,6 +74,7 @@ impl DataDir {
         let received = open_received(&disk, dir, &queue).await?;
         let board = Arc::new(Board::default());
         let devices = Devices::open(&disk, config, &clock, Arc::clone(&board));
+        let pauses = Pauses::open(&disk, dir);
         Ok(DataDir {
             disk,
             queue,
@@ -83,6 +86,7 @@ impl DataDir {
             quarantine: Arc::new(quarantine),
             received: Arc::new(received),
             devices: Arc::new(devices),
+            pauses: Arc::new(pauses),
             board,
             links_secret: links_secret.into(),
         })

@@ -12,12 +12,12 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::data_dir::DataDir;
-use super::destinations::{Delivered, Deliveries, Made, Maker, picture_store};
+use super::destinations::{self, Delivered, Deliveries, Made, Maker, picture_store};
 use super::listen::links;
 use super::tasks::Tasks;
 use super::{logging, service_manager};
 use crate::admin::{Access, Health};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Preview};
 use crate::ingest::Service;
 use crate::links::{LinkMaker, Links};
 use crate::metrics;
@@ -29,6 +29,8 @@ use boxbridge_config::{Changes, Config, NamedFile, Problems};
 use boxbridge_event::PersonType;
 
 mod files;
+
+use files::BY_ITSELF;
 
 /// The settings that hold, and who goes by them.
 pub struct Reload {
@@ -93,6 +95,17 @@ impl Reload {
     /// The settings that hold.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.holding.lock().config)
+    }
+
+    /// As what events leave by these settings, for each destination.
+    pub fn previews(&self) -> Vec<Preview> {
+        let config = self.config();
+        let locations = self
+            .parts
+            .locations
+            .linked_as(picture_store::configured(&config));
+        let shown = (&locations, &self.parts.links);
+        destinations::previews(&config, shown, self.parts.data.queue.epoch())
     }
 
     /// Reads the settings again, and takes them if they are good. The log says `why`.
@@ -167,7 +180,8 @@ impl Reload {
             Err(not_taken) => {
                 holding.files = seen;
                 self.parts.health.settings_refused(not_taken.to_string());
-                if before.as_ref() != Some(not_taken) {
+                // Who asks is answered; what looks again by itself says it once.
+                if why != BY_ITSELF || before.as_ref() != Some(not_taken) {
                     not_taken.say(why);
                 }
             }

@@ -12,9 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::App;
 use super::data_dir::{self, DataDir};
-use super::destinations::{
-    self, Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store,
-};
+use super::destinations::{Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store};
 use super::embedded_broker::{self, EmbeddedBroker};
 use super::listen::{self, LinksListener, Shares};
 use super::reload::{self, Reload};
@@ -23,7 +21,7 @@ use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
-use crate::gateway::{Counter, Documents, Gateway, Preview, Resend, Resubmit, Workers};
+use crate::gateway::{Counter, Documents, Gateway, Resend, Resubmit, Workers};
 use crate::ingest::{Listener, Service};
 use crate::links::Links;
 use crate::links::album::Album;
@@ -109,10 +107,9 @@ impl Start {
 
         // From here on nothing fails.
         let pictures = (&locations, &links, links_address);
-        let destinations = self.deliver(made, pictures, &data, threads, running);
+        let destinations = self.deliver(made, pictures, &data, (threads, &album), running);
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
-        let previews = destinations::previews(config, (&locations, &links), queue.epoch());
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
         let resubmit = Resubmit {
             gateway: Arc::clone(&gateway),
@@ -140,7 +137,7 @@ impl Start {
         };
         let reload = Reload::new(Arc::clone(config), parts);
         self.watch_settings(&reload, &running.admin);
-        let showing = (previews, documents, album);
+        let showing = (documents, album);
         admin.opened(self.operator(&data, showing, &reload, (resend, resubmit)));
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
@@ -173,15 +170,8 @@ impl Start {
 
     /// A settings file that changes is read again.
     fn watch_settings(&self, reload: &Arc<Reload>, tasks: &Tasks) {
-        let (reload, stop) = (Arc::clone(reload), tasks.stop.clone());
-        tasks.keep("reload", move || {
-            let (reload, stop) = (Arc::clone(&reload), stop.clone());
-            async move {
-                stop.run_until_cancelled(reload.watch_files())
-                    .await
-                    .unwrap_or_default()
-            }
-        });
+        let reload = Arc::clone(reload);
+        tasks.keep_on("reload", move || Arc::clone(&reload).watch_files());
     }
 
     fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<(Arc<Admin>, SocketAddr)> {
@@ -197,7 +187,7 @@ impl Start {
     fn operator(
         &self,
         data: &DataDir,
-        (previews, documents, album): (Vec<Preview>, Documents, Arc<Album>),
+        (documents, album): (Documents, Arc<Album>),
         reload: &Arc<Reload>,
         (resend, resubmit): (Resend, Resubmit),
     ) -> Operator {
@@ -206,7 +196,6 @@ impl Start {
             queue: data.queue.clone(),
             aside: Arc::clone(&data.aside),
             quarantine: Arc::clone(&data.quarantine),
-            previews,
             resend,
             resubmit,
             clock: Arc::clone(&data.clock),
@@ -227,7 +216,7 @@ impl Start {
         made: Vec<Made<'_>>,
         (locations, links, links_address): (&PictureLocations, &Arc<Links>, Option<SocketAddr>),
         data: &DataDir,
-        threads: LaneThreads,
+        (threads, album): (LaneThreads, &Arc<Album>),
         running: &mut Running,
     ) -> Vec<Delivered> {
         running.stores = made.iter().filter_map(Made::store).collect();
@@ -241,6 +230,7 @@ impl Start {
         let common = Common {
             threads: running.threads.insert(threads),
             events: Arc::default(),
+            album: Arc::clone(album),
         };
 
         let destinations: Vec<_> = made
@@ -312,6 +302,9 @@ impl Start {
     }
 
     fn keep_up(&self, data: DataDir, tasks: &Tasks) {
+        let pauses = Arc::clone(&data.pauses);
+        tasks.keep_on("pauses", move || Arc::clone(&pauses).keep());
+
         let upkeep = Arc::new(Upkeep {
             health: Arc::clone(&self.health),
             data,

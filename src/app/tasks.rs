@@ -25,6 +25,18 @@ impl Tasks {
             .spawn(fault::keep(name, self.stop.clone(), start));
     }
 
+    /// The same for work that has no end of its own: the stop ends it, wherever it waits.
+    pub fn keep_on<F>(&self, name: &'static str, mut start: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.stop.clone();
+        self.keep(name, move || {
+            let (work, stop) = (start(), stop.clone());
+            async move { stop.run_until_cancelled(work).await.unwrap_or_default() }
+        });
+    }
+
     /// Asks all of them to end, and waits for that until the deadline.
     pub async fn end(&self, deadline: Instant) {
         self.stop.cancel();

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::operator::{self, Client, Operator, refuse};
+use super::operator::{self, Client, Operator, Whom, encoded, refuse};
 use super::{complain, note, say};
 use crate::admin::Complaint;
 use crate::gateway::devices::{Found, Wanted, saved};
 use crate::system::disk::Disk;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::DeviceState;
 
 mod print;
@@ -46,11 +46,18 @@ pub struct Options {
     /// Print JSON, as /api/devices gives it
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    gateway: Whom,
 }
 
-pub fn run(options: &Options, config: &Config) -> ExitCode {
+pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
     operator::run(async {
-        match options.find(config).await {
+        let found = match Operator::of(&options.gateway, config).await {
+            Ok(Operator::Running(client)) => options.asked(&client).await,
+            Ok(Operator::Stopped(config)) => options.read(&config),
+            Err(code) => return code,
+        };
+        match found {
             Ok(found) => options.show(&found),
             Err(complaint) => refuse(&complaint),
         }
@@ -63,13 +70,6 @@ impl Options {
             status: self.silent.then_some(DeviceState::Silent).or(self.status),
             site: self.site.clone(),
             text: self.text.clone(),
-        }
-    }
-
-    async fn find(&self, config: &Config) -> Result<Found, Complaint> {
-        match Operator::find(config).await? {
-            Operator::Running(client) => self.asked(&client).await,
-            Operator::Stopped => self.read(config),
         }
     }
 
@@ -142,7 +142,10 @@ impl Options {
                 ExitCode::SUCCESS
             }
             (true, true) => {
-                complain("no device is like that");
+                complain(match self.silent {
+                    true => "no device is silent",
+                    false => "no device is like that",
+                });
                 ExitCode::FAILURE
             }
         }
@@ -152,17 +155,6 @@ impl Options {
 fn read(page: Value) -> Result<Found, Complaint> {
     serde_json::from_value(page)
         .map_err(|error| unreadable(format!("what the gateway answered is no table: {error}")))
-}
-
-/// A value behind the `?` of a URL.
-fn encoded(text: &str) -> String {
-    let letter = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(letter).collect()
 }
 
 fn unreadable(message: String) -> Complaint {

@@ -1,4 +1,5 @@
-//! `boxbridge tap` and `boxbridge trace`: events of a running gateway, as they come and one by one.
+//! `boxbridge tap` and `boxbridge trace`: events as they come, and one by one.
 
+mod stopped;
 pub mod tap;
 pub mod trace;

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 
-use super::operator::{self, Client, Operator};
+use super::operator::{self, Client, Operator, Whom, encoded};
 use super::{complain, note, say};
 use crate::admin::{Complaint, JobReport, JobState};
-use crate::gateway::kept::harmless;
-use boxbridge_config::Config;
+use crate::gateway::kept::{Aside, harmless};
+use crate::queue::inspect;
+use crate::system::disk::Disk;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::Size;
 
 pub mod aside;
@@ -24,17 +26,19 @@ pub const STOPPED: &str =
 /// Entries of one request.
 const PAGE: usize = 1_000;
 
-/// Runs a command on the gateway of the settings, running or stopped.
+/// Runs a command on the gateway that is meant, running or stopped.
 pub fn on_gateway(
-    config: &Config,
+    whom: &Whom,
+    config: impl FnOnce() -> Result<Config, Problems>,
     command: impl AsyncFnOnce(Operator) -> Result<ExitCode, Complaint>,
 ) -> ExitCode {
     operator::run(async {
-        let done = match Operator::find(config).await {
-            Ok(found) => command(found).await,
-            Err(complaint) => Err(complaint),
-        };
-        done.unwrap_or_else(|complaint| operator::refuse(&complaint))
+        match Operator::of(whom, config).await {
+            Ok(found) => command(found)
+                .await
+                .unwrap_or_else(|complaint| operator::refuse(&complaint)),
+            Err(code) => code,
+        }
     })
 }
 
@@ -72,16 +76,6 @@ pub fn query(filter: &Value, limit: usize, after: Option<&str>) -> String {
         query += &format!("&{name}={}", encoded(text));
     }
     query
-}
-
-pub fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }
 
 /// A filter without what nobody asked for.
@@ -133,6 +127,7 @@ impl Things {
         listed: &Value,
         filter: &Value,
         is_json: bool,
+        head: &str,
         say_line: impl Fn(&Value),
     ) -> ExitCode {
         let entries = listed.get(self.list).and_then(Value::as_array);
@@ -140,6 +135,9 @@ impl Things {
         if is_json {
             say_json(listed);
         } else {
+            if !entries.is_empty() {
+                note(head);
+            }
             entries.iter().for_each(say_line);
             self.say_foot(listed, entries.len());
         }
@@ -186,6 +184,14 @@ pub fn not_read(error: impl std::fmt::Display) -> Complaint {
         "not_read",
         format!("the data directory cannot be read: {error}"),
     )
+}
+
+/// The set-aside events of a gateway that is stopped, and that is held while this is used.
+pub fn open_aside(config: &Config) -> Result<Aside, Complaint> {
+    let epoch = inspect::status(&config.data_dir).map(|found| found.epoch);
+    let (epoch, max_bytes) = (epoch.unwrap_or_default(), config.queue.aside_max_bytes);
+    let aside = Aside::open(&Disk::default(), &config.data_dir, &epoch, max_bytes);
+    aside.map_err(not_read)
 }
 
 /// Waits for a job, and says how it ended; `command` follows or cancels it.

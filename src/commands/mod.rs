@@ -17,9 +17,9 @@ pub mod kept;
 pub mod operator;
 pub mod proof;
 pub mod queue;
-pub mod reload;
 pub mod schema;
 pub mod status;
+pub mod tell;
 
 /// Wrong settings or arguments: nothing was started (sysexits.h EX_USAGE).
 pub const EXIT_CONFIG: u8 = 64;

@@ -3,6 +3,7 @@
 //! Promises: every call has a deadline and a limit, whatever the other side does; a gateway that is stopped is told from one that does not
 //! answer. Deliberately plain HTTP to one address: no redirects, no proxies, so the token goes nowhere else.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use hyper::{Method, Response, body::Incoming};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, complain};
+use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, complain, note};
 use crate::admin::Complaint;
 use crate::queue::inspect;
 use boxbridge_config::{Config, Problems, Secret};
@@ -24,7 +25,7 @@ mod http;
 
 pub use address::AdminAddress;
 pub use follow::follow;
-pub use http::NoAnswer;
+pub use http::{NoAnswer, encoded};
 
 /// For what is only looked up. A container's health check allows a few seconds for the whole command.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,10 +38,10 @@ const ANSWER_MAX: usize = 64 << 20;
 #[derive(Args, Clone, Debug, Default)]
 pub struct Whom {
     /// Its admin listener, http only [default: admin.listen of the settings]
-    #[arg(long, value_name = "http://HOST[:PORT]")]
+    #[arg(long, global = true, value_name = "http://HOST[:PORT]")]
     pub url: Option<AdminAddress>,
     /// A file with a token of that gateway [default: admin.token_file of the settings]
-    #[arg(long, value_name = "FILE", requires = "url")]
+    #[arg(long, global = true, value_name = "FILE", requires = "url")]
     pub token_file: Option<PathBuf>,
 }
 
@@ -48,7 +49,7 @@ pub struct Whom {
 pub enum Operator {
     Running(Client),
     /// Nobody holds its data directory: a command may read it, and may change it under the queue's lock.
-    Stopped,
+    Stopped(Box<Config>),
 }
 
 /// A running gateway, and what opens its API.
@@ -96,7 +97,7 @@ impl UnknownGateway {
     /// Says it; the exit code for it.
     pub fn say(&self) -> ExitCode {
         match self {
-            UnknownGateway::Settings(problems) => super::refuse(problems),
+            UnknownGateway::Settings(problems) => refuse_settings(problems),
             UnknownGateway::TokenFile(problem) => {
                 complain(problem);
                 ExitCode::from(EXIT_CONFIG)
@@ -106,9 +107,23 @@ impl UnknownGateway {
 }
 
 impl Operator {
+    /// The gateway that is meant; else the exit code, and that was said.
+    pub async fn of(
+        whom: &Whom,
+        config: impl FnOnce() -> Result<Config, Problems>,
+    ) -> Result<Operator, ExitCode> {
+        if whom.url.is_some() {
+            let client = whom.client(config).map_err(|unknown| unknown.say());
+            return client.map(Operator::Running);
+        }
+        let config = config().map_err(|problems| refuse_settings(&problems))?;
+        let found = Operator::find(config).await;
+        found.map_err(|complaint| refuse(&complaint))
+    }
+
     /// Running, if its admin listener answers.
-    pub async fn find(config: &Config) -> Result<Operator, Complaint> {
-        let client = Client::of(config);
+    async fn find(config: Config) -> Result<Operator, Complaint> {
+        let client = Client::of(&config);
         let why = match client.livez().await {
             Ok(()) => return Ok(Operator::Running(client)),
             Err(why) => why,
@@ -117,14 +132,22 @@ impl Operator {
             return Err(client.unreachable(&why));
         }
 
+        let (address, folder) = (&client.address, config.data_dir.display());
+        let nowhere = |message: String| Complaint {
+            status: 0,
+            code: UNREACHABLE.into(),
+            message,
+        };
+        let queue = std::fs::metadata(config.data_dir.join("queue"));
+        if queue.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Err(nowhere(format!(
+                "no gateway at {address}, and no data of one in {folder}: give the gateway's own --config, or --url"
+            )));
+        }
         match inspect::is_held(&config.data_dir) {
-            Ok(false) => Ok(Operator::Stopped),
+            Ok(false) => Ok(Operator::Stopped(Box::new(config))),
             Ok(true) => Err(client.unreachable(&why)),
-            Err(error) => Err(Complaint {
-                status: 0,
-                code: UNREACHABLE.into(),
-                message: format!("no gateway at {}, and {error}", client.address),
-            }),
+            Err(error) => Err(nowhere(format!("no gateway at {address}, and {error}"))),
         }
     }
 }
@@ -249,22 +272,25 @@ pub async fn running(
     whom: &Whom,
     config: impl FnOnce() -> Result<Config, Problems>,
 ) -> Result<Client, ExitCode> {
-    if whom.url.is_some() {
-        return whom.client(config).map_err(|unknown| unknown.say());
-    }
-
-    let config = config().map_err(|problems| super::refuse(&problems))?;
-    match Operator::find(&config).await {
-        Ok(Operator::Running(client)) => Ok(client),
-        Ok(Operator::Stopped) => {
+    match Operator::of(whom, config).await? {
+        Operator::Running(client) => Ok(client),
+        Operator::Stopped(config) => {
             let folder = config.data_dir.display();
             complain(&format!(
                 "no gateway runs on {folder}, and only a running one can tell this"
             ));
             Err(ExitCode::FAILURE)
         }
-        Err(complaint) => Err(refuse(&complaint)),
     }
+}
+
+/// Prints what is wrong with the settings, and how to ask a gateway that goes on by those before; the exit code for it.
+fn refuse_settings(problems: &Problems) -> ExitCode {
+    let code = super::refuse(problems);
+    note(
+        "a gateway that runs goes on by the settings before; to ask it: --url http://127.0.0.1:9529, or where its admin.listen is",
+    );
+    code
 }
 
 /// Says why something is not done; the exit code for it.

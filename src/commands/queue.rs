@@ -13,7 +13,7 @@ use super::{complain, person_type, say};
 use crate::app::destinations;
 use crate::queue::OpenError;
 use crate::queue::inspect::{self, RecordSummary};
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::{PersonType, Sequence};
 
 mod print;
@@ -89,9 +89,21 @@ Examples:
     Replays(replay::Shown),
 }
 
-pub fn run(options: &Options, config: &Config) -> ExitCode {
+pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
+    match &options.action {
+        Action::Replay(range) => return replay::replay(range, config),
+        Action::Replays(shown) => return replay::replays(shown, config),
+        _ => {}
+    }
+    match config() {
+        Ok(config) => on_disk(&options.action, &config),
+        Err(problems) => super::refuse(&problems),
+    }
+}
+
+fn on_disk(action: &Action, config: &Config) -> ExitCode {
     let data_dir = &config.data_dir;
-    let done = match &options.action {
+    let done = match action {
         Action::Status { json } => {
             inspect::status(data_dir).map(|overview| print::status(&overview, config, *json))
         }
@@ -109,8 +121,7 @@ pub fn run(options: &Options, config: &Config) -> ExitCode {
         }
         Action::Verify => inspect::verify(data_dir).map(|report| print::report(&report)),
         Action::Forget { name } => forget(name, config),
-        Action::Replay(range) => Ok(replay::replay(range, config)),
-        Action::Replays(shown) => Ok(replay::replays(shown, config)),
+        Action::Replay(_) | Action::Replays(_) => Ok(ExitCode::FAILURE),
     };
 
     done.unwrap_or_else(|error| {

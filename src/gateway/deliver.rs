@@ -16,6 +16,7 @@ mod exchange;
 mod message;
 mod notices;
 mod parsed;
+mod pauses;
 mod pictures;
 mod records;
 mod set_aside;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Render;
 use crate::gateway::kept::Aside;
+use crate::links::album::Album;
 use crate::queue::Verdicts;
 use crate::send::contact::Contact;
 use crate::send::window::{Blame, Limits, Now};
@@ -32,6 +34,7 @@ use boxbridge_event::{Lane, Timestamp};
 
 pub use backlog::{Backlog, window_of};
 pub use parsed::ParsedEvents;
+pub use pauses::{Noted, Pauses};
 pub use pictures::Fetches;
 pub use records::{DiskLog, Records};
 pub use set_aside::Unplaced;
@@ -57,8 +60,12 @@ pub struct Delivery<D, R, S> {
     /// Records that it does not take for now.
     pub unplaced: Unplaced,
     pub contact: Arc<Contact>,
+    /// Which person types its destination refuses, for the next run.
+    pub noted: Noted,
     /// The longest pause between two attempts to connect.
     pub retry_max: Duration,
+    /// Where pictures are that the records' source has lost; `None` for a store.
+    pub album: Option<Arc<Album>>,
     /// Pictures on their way.
     pub fetches: Fetches,
     /// A rule of the config ended the last one; said once.
@@ -88,7 +95,7 @@ where
     R: Render<Message = D::Message>,
     S: Records,
 {
-    delivery.backlog.begin();
+    delivery.begin();
     let (mut attempts, mut was_well) = (0, false);
     while !stop.is_cancelled() {
         let connected = tokio::select! {
@@ -136,6 +143,8 @@ where
         self.backlog.limit(terms.window);
         self.retry_max = terms.retry_max;
         self.contact.begins_anew(self.lane);
+        // They may have been the cause.
+        self.forget_pauses();
     }
 
     async fn session(

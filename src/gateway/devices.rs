@@ -257,12 +257,16 @@ impl Devices {
             }
             let all = state.table.iter();
             all.filter(|(_, _, device)| device.listed.is_some())
-                .map(|(site, id, device)| (Arc::clone(site), Arc::clone(id), device.state))
+                .map(|(site, id, device)| {
+                    let is_silent = device.state == DeviceState::Silent;
+                    let name = (Arc::clone(site), Arc::clone(id));
+                    (name, is_silent, device.known.last_seen)
+                })
                 .collect()
         };
 
-        for (site, id, state) in listed {
-            metrics::device_silent(&site, &id, state == DeviceState::Silent);
+        for ((site, id), is_silent, last_seen) in listed {
+            metrics::device(&site, &id, is_silent, last_seen);
         }
     }
 
@@ -272,10 +276,15 @@ impl Devices {
             let state = self.state.lock();
             let all = state.table.iter();
             all.filter(|(_, _, device)| device.state == DeviceState::Silent)
-                .map(|(site, id, device)| (device.since, Arc::clone(site), Arc::clone(id)))
+                .map(|(site, id, device)| {
+                    (device.known.last_seen, Arc::clone(site), Arc::clone(id))
+                })
                 .collect()
         };
-        silent.sort_unstable();
+        silent.sort_unstable_by(|one, other| {
+            // First those that somebody remembers.
+            (one.0.is_none(), one).cmp(&(other.0.is_none(), other))
+        });
         sentence(&silent)
     }
 
@@ -359,15 +368,15 @@ fn of_report(device: &mut Tracked, source: &Source, report: &StatusReport) {
 }
 
 /// The longest silent ones by name, and how many more there are.
-fn sentence(silent: &[(Timestamp, Arc<str>, Arc<str>)]) -> Option<String> {
-    let named: Vec<_> = silent
-        .iter()
-        .take(NAMED_MAX)
-        .map(|(since, site, id)| format!("{site}/{} since {since}", row::printable(id)))
-        .collect();
+fn sentence(silent: &[(Option<Timestamp>, Arc<str>, Arc<str>)]) -> Option<String> {
+    let name = |(seen, site, id): &(Option<Timestamp>, Arc<str>, Arc<str>)| {
+        let seen = seen.map_or("never seen".to_owned(), |at| format!("last seen {at}"));
+        format!("{site}/{}, {seen}", row::printable(id))
+    };
+    let named: Vec<_> = silent.iter().take(NAMED_MAX).map(name).collect();
 
     let more = silent.len() - named.len();
-    let (named, count) = (named.join(", "), silent.len());
+    let (named, count) = (named.join("; "), silent.len());
     match (count, more) {
         (0, _) => None,
         (1, _) => Some(format!("1 device is silent: {named}")),

@@ -1,7 +1,7 @@
-//! A set-aside record as its message would leave now, to look at.
+//! An event as its message leaves for one destination, to look at.
 //!
 //! Promises: rendered by the code that renders what leaves, so it is what consumers would get; pictures are shown by their size. Deliberately sends
-//! nothing, and asks no store: what that has settled may be shown as pending.
+//! nothing, and asks no store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,9 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// What would leave; `None` where nothing would. `replay` is the name that it would bear.
-    pub fn of(&self, kept: &KeptRecord, replay: &str) -> Option<Value> {
+    /// What would leave of a set-aside record; `None` where nothing would. `replay` is the name that it would bear.
+    /// `pictures` is what the store has settled.
+    pub fn of_kept(&self, kept: &KeptRecord, replay: &str, pictures: PicturesNow) -> Option<Value> {
         let event: Event = serde_json::from_slice(&kept.event).ok()?;
         let (sequence, now) = (Sequence(kept.head.sequence), Timestamp::now());
         let record = kept.epoch().is_none().then_some(sequence);
@@ -36,15 +37,19 @@ impl Preview {
             now,
             age: Duration::ZERO,
             replay: Some(replay),
-            pictures: PicturesNow::Pending,
+            pictures,
             links: &links,
             inline: &[],
         };
+        self.of(&event, &sending)
+    }
 
+    /// What leaves of an event at this moment; `None` where nothing does.
+    pub fn of(&self, event: &Event, sending: &Sending<'_>) -> Option<Value> {
         match self.kind {
-            KindName::Mqtt => self.router.mqtt(&event, &sending).map(message),
-            KindName::Kafka => self.router.kafka(&event, &sending).map(message),
-            KindName::Store => Some(objects(&event)).filter(|_| self.router.stores(&event)),
+            KindName::Mqtt => self.router.mqtt(event, sending).map(message),
+            KindName::Kafka => self.router.kafka(event, sending).map(message),
+            KindName::Store => Some(objects(event)).filter(|_| self.router.stores(event)),
         }
     }
 }
@@ -52,9 +57,15 @@ impl Preview {
 fn message(message: Message) -> Value {
     let payload: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
     let key = Some(message.key).filter(|key| !key.is_empty());
+    let attributes: serde_json::Map<_, _> = message
+        .attributes
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), text.into()))
+        .collect();
     json!({
         "topic": message.topic,
         "key": key,
+        "attributes": attributes,
         "bytes": message.payload.len(),
         "payload": payload,
     })

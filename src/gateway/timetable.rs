@@ -38,6 +38,8 @@ pub enum Ending {
     Delivered,
     SetAside,
     Expired,
+    /// It was set aside, and delivered when an operator had it sent again.
+    SentAgain,
 }
 
 impl Timetable {
@@ -65,12 +67,25 @@ impl Column {
             at: Timestamp::now(),
             ending: Ending::of(outcome),
         };
+        self.put(sequence, answered, |known| known < sequence.0);
+    }
+
+    /// A record that was set aside was sent again, and delivered.
+    pub fn sent_again(&self, sequence: Sequence) {
+        let answered = Answered {
+            at: Timestamp::now(),
+            ending: Ending::SentAgain,
+        };
+        self.put(sequence, answered, |known| known <= sequence.0);
+    }
+
+    fn put(&self, sequence: Sequence, answered: Answered, may_replace: impl Fn(u64) -> bool) {
         let mut slots = self.0.lock();
         let Slots { sequences, answers } = &mut *slots;
 
         let place = place(sequence);
         if let (Some(known), Some(answer)) = (sequences.get_mut(place), answers.get_mut(place))
-            && *known < sequence.0
+            && may_replace(*known)
         {
             (*known, *answer) = (sequence.0, answered.packed());
         }
@@ -99,7 +114,8 @@ impl Answered {
         let ending = match packed.rem_euclid(4) {
             0 => Ending::Delivered,
             1 => Ending::SetAside,
-            _ => Ending::Expired,
+            2 => Ending::Expired,
+            _ => Ending::SentAgain,
         };
         Answered {
             at: Timestamp(packed.div_euclid(4)),
@@ -152,5 +168,9 @@ mod tests {
         let endings = [1, 2].map(|sequence| column.of(Sequence(sequence)).unwrap().ending);
         assert_eq!(endings, [Ending::SetAside, Ending::Expired]);
         assert!(before.at.0 > 1_700_000_000_000, "{before:?}");
+
+        column.sent_again(Sequence(1));
+        let after = column.of(Sequence(1)).unwrap();
+        assert_eq!(after.ending, Ending::SentAgain, "but an operator's resend");
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::queue::Queue;
 use crate::send::store::Store;
-use boxbridge_event::{PictureName, Sequence};
+use boxbridge_event::{Event, Picture, PictureName, Sequence};
 
 /// Pictures that are read at once: each may be as large as the largest.
 const READ_AT_ONCE: usize = 2;
@@ -75,6 +75,34 @@ impl Album {
             Ok(Ok(room)) => Ok(Held { bytes, _room: room }),
             _ => Err(busy()),
         }
+    }
+
+    /// Those of an event, for a message that carries them: out of its record, else out of the store. What does not come within
+    /// [`PATIENCE`] is left out: other events of the device wait meanwhile.
+    pub async fn of_event(&self, event: &Event, record: Option<Sequence>) -> Vec<Picture> {
+        let mut found = Vec::new();
+        let all = async {
+            for (kind, reference) in event.pictures.iter() {
+                let Some(name) = PictureName::at_end_of(&reference.key) else {
+                    continue;
+                };
+                if let Some(bytes) = self.of_record(&name, record).await {
+                    found.push(Picture { kind, bytes });
+                }
+            }
+        };
+
+        let _ = timeout(PATIENCE, all).await;
+        found
+    }
+
+    async fn of_record(&self, name: &PictureName, record: Option<Sequence>) -> Option<Bytes> {
+        if let Some(record) = record
+            && let Ok(Some(bytes)) = self.queue.picture_of(record, name.clone()).await
+        {
+            return Some(bytes);
+        }
+        self.in_store(name).await.ok().flatten()
     }
 
     async fn read(&self, name: &PictureName, record: Option<Sequence>) -> Result<Bytes, NotShown> {

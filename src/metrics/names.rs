@@ -52,6 +52,8 @@ names! {
     gauge DEVICES = "boxbridge_ingest_devices";
     /// Whether a device that the inventory names is silent.
     gauge DEVICE_SILENT = "boxbridge_ingest_device_silent";
+    /// When a device that the inventory names was seen last, as Unix time; absent until it was.
+    gauge DEVICE_LAST_SEEN = "boxbridge_ingest_device_last_seen_timestamp_seconds";
     /// Status reports that were not understood; they are answered 200 all the same.
     counter REPORTS_UNREAD = "boxbridge_normalize_status_reports_unread_total";
     /// Oddities that were taken all the same.

@@ -19,7 +19,7 @@ use super::opening::{self, Threads};
 use super::settings::Settings;
 use super::status::{self, Status};
 use crate::system::written::Written;
-use boxbridge_event::{Feed, Lane, PersonType, Sequence, Timestamp};
+use boxbridge_event::{Feed, Lane, PersonType, PictureVerdict, Sequence, Timestamp};
 
 mod look;
 mod pictures;
@@ -27,7 +27,6 @@ mod replays;
 mod standing;
 
 pub use replays::{ReplayReport, ReplayState, ReplayTo, SendAgain, Survey};
-pub use standing::{RecordState, Standing};
 
 /// An open queue. Clones are the same queue.
 #[derive(Clone)]
@@ -112,6 +111,19 @@ impl Queue {
     pub fn verdicts(&self, lane: Lane) -> Verdicts {
         let store = |lane| self.open.subscriptions.of_store(lane).cloned();
         Verdicts::new(store(Lane::Urgent), store(Lane::Normal), lane)
+    }
+
+    /// A record that the destination `store` had answered went to it again: what became of its pictures. Of any other destination nothing is noted.
+    pub fn settle_again(
+        &self,
+        destination: &str,
+        lane: Lane,
+        sequence: Sequence,
+        verdict: PictureVerdict,
+    ) {
+        if let Some(subscription) = self.open.subscriptions.of(destination, lane) {
+            subscription.settle_again(sequence.0, verdict);
+        }
     }
 
     /// Hands out again to a destination what was received in the last `period` before the log was opened, and was answered since: what

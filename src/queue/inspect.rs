@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::follow::{Tally, cursor_path};
+use super::follow::{Standing, Tally, cursor_path};
 use super::log::{DIRECTORY, MANIFEST_BYTES, OpenError, Slots, lock, lock_patiently, manifest};
 use crate::system::disk::Disk;
 use boxbridge_event::{EventId, Feed, Lane, PersonType, Revision, Sequence, Timestamp};
@@ -190,6 +190,23 @@ pub fn search(data_dir: &Path, search: &Search) -> Result<Page<(RecordSummary, B
     let page = search_segments(&segments, search);
     let page = page.map_err(OpenError::io("reading the records of", &directory))?;
     Ok(page.map(|hit| (hit.summary(), hit.event)))
+}
+
+/// How a record stands with every destination, by their slots: what was answered ahead of one is told only by a running queue.
+pub fn standing(data_dir: &Path, record: &RecordSummary) -> Result<Vec<Standing>, OpenError> {
+    let directory = data_dir.join(DIRECTORY);
+    let manifest = read::manifest(&directory)?;
+    let cursors = read::cursors(&directory, &manifest)?.into_iter();
+    let of_lane = cursors.filter(|cursor| cursor.lane == record.lane);
+
+    let standing = of_lane.filter_map(|cursor| {
+        let progress = cursor.saved?.into_progress();
+        Some(Standing {
+            destination: cursor.destination,
+            state: progress.state_of(record.sequence.0, record.person_type),
+        })
+    });
+    Ok(standing.collect())
 }
 
 /// Gives up what waits for a destination that is not configured any more. Needs the directory for itself.

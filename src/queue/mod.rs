@@ -199,10 +199,8 @@ mod settings;
 mod status;
 
 pub use append::{AppendError, Appended, Entry, ON_FULL};
-pub use follow::{Cursor, Onward, ROTTEN, Selection, Tally, Verdicts};
-pub use handle::{
-    Queue, RecordState, ReplayReport, ReplayState, ReplayTo, SendAgain, Standing, Survey,
-};
+pub use follow::{Cursor, Onward, ROTTEN, RecordState, Selection, Standing, Tally, Verdicts};
+pub use handle::{Queue, ReplayReport, ReplayState, ReplayTo, SendAgain, Survey};
 pub use inspect::{Page, Search};
 pub use log::OpenError;
 pub use settings::Settings;

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::window::{ByTopicClass, Extent, HeldBack, TopicClass};
+use super::window::{ByTopicClass, TopicClass};
 use crate::metrics::{self, Lags};
 use boxbridge_event::{ByLane, Lane, PersonType, Timestamp};
 
 mod outage;
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -182,95 +183,6 @@ impl Contact {
         self.count(&lanes);
     }
 
-    /// A record was refused, and so much waits from now on and is tried from time to time.
-    pub fn refused(&self, lane: Lane, extent: Extent, why: String) {
-        let why = self.of_its_own(why);
-        let (class, devices) = match extent {
-            Extent::Topic(class) => (class, Some(1)),
-            Extent::Class(class) => (class, None),
-        };
-        let mut lanes = self.lanes.lock();
-        let state = lanes.of_mut(lane);
-
-        // That the whole type waits is said, also where the cause is known.
-        let cause = format!("{} {why}", if devices.is_none() { "all" } else { "one" });
-        let outage = state.refusals.of_mut(class);
-        if outage.failed(&cause, Instant::now()).is_some() {
-            self.say_refused(lane, extent, &why);
-        }
-
-        let waits = state.waits.entry(class).or_insert_with(|| Waits {
-            class,
-            devices,
-            why: String::new(),
-            since: Timestamp::now(),
-            records: 1,
-        });
-        waits.why = why;
-        if devices.is_none() {
-            waits.devices = None;
-        }
-        self.count_waits(lane, state);
-    }
-
-    fn say_refused(&self, lane: Lane, extent: Extent, why: &str) {
-        let destination = &*self.destination;
-        match extent {
-            Extent::Topic(class) => tracing::warn!(
-                destination.name = destination,
-                %lane,
-                person_type = %class.person_type,
-                topic = class.timeliness.as_str(),
-                why,
-                "refused for now: the event is tried again, and those of its topic wait behind it"
-            ),
-            Extent::Class(class) => tracing::error!(
-                destination.name = destination,
-                %lane,
-                person_type = %class.person_type,
-                topic = class.timeliness.as_str(),
-                why,
-                "refused again and again: events of this type wait in the queue and are tried from time to time"
-            ),
-        }
-    }
-
-    /// What waits still: all else flows.
-    pub fn still_waits(&self, lane: Lane, still: impl Iterator<Item = HeldBack>) {
-        let mut lanes = self.lanes.lock();
-        let state = lanes.of_mut(lane);
-        if state.waits.is_empty() {
-            return;
-        }
-        let mut waits: BTreeMap<TopicClass, Waits> = BTreeMap::new();
-        for held in still {
-            if let Some(mut same) = state.waits.remove(&held.class) {
-                (same.devices, same.records) = (held.devices, held.records);
-                waits.insert(held.class, same);
-            }
-        }
-
-        let flowing = std::mem::replace(&mut state.waits, waits);
-        for class in flowing.into_keys() {
-            if state.refusals.of_mut(class).ended() {
-                tracing::info!(
-                    destination.name = &*self.destination,
-                    %lane,
-                    person_type = %class.person_type,
-                    topic = class.timeliness.as_str(),
-                    "events of this type flow again"
-                );
-            }
-        }
-        self.count_waits(lane, state);
-    }
-
-    fn count_waits(&self, lane: Lane, state: &State) {
-        let mut types: Vec<PersonType> = state.waits.keys().map(|of| of.person_type).collect();
-        types.dedup();
-        metrics::paused(&self.destination, lane, types.len());
-    }
-
     /// Waits before the next attempt, for `pause` at most: once one lane is through, the other need not wait any longer.
     pub async fn pause(&self, lane: Lane, pause: Duration) {
         tokio::select! {
@@ -279,7 +191,8 @@ impl Contact {
         }
     }
 
-    /// An operator has removed the cause for which these types wait: each is tried at once, in every lane, and so is a lost connection.
+    /// An operator has removed the cause for which these types wait: each is tried at once, in every lane, and so is a lost connection. Limits
+    /// that were learned from refusals count no more.
     pub fn resume(&self, person_types: &[PersonType]) {
         let mut lanes = self.lanes.lock();
         for lane in Lane::ALL.iter().copied() {
@@ -303,12 +216,6 @@ impl Contact {
     /// Whether every lane is connected; single person types may be held back.
     pub fn is_up(&self) -> bool {
         are_up(&self.lanes.lock())
-    }
-
-    /// What waits in this lane since it was refused.
-    pub fn waits(&self, lane: Lane) -> Vec<Waits> {
-        let lanes = self.lanes.lock();
-        lanes.of(lane).waits.values().cloned().collect()
     }
 
     /// Why a record of this type waits in this lane, as far as it is known here.
@@ -355,6 +262,11 @@ impl Contact {
             [(lane, error)] => Some(format!("{destination} is down in the {lane} lane: {error}")),
             [(_, error), ..] => Some(format!("{destination} is down: {error}")),
         }
+    }
+
+    /// Whether a type waits on its live or its late topic; `None` where it has but one.
+    pub fn timeliness_of(&self, class: TopicClass) -> Option<&'static str> {
+        (self.kind == boxbridge_config::MQTT).then(|| class.timeliness.as_str())
     }
 
     /// A message about this destination.

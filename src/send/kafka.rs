@@ -99,10 +99,15 @@ impl Kafka {
     }
 
     /// What `check --online` shows: the brokers, each topic as they have it, and whether they would take our messages. Makes nothing.
-    pub async fn probe(&self) -> Result<Probe, ConnectError> {
-        let found = topics::look_up(&self.shared, self.shared.names(), Missing::Report).await?;
+    /// `beside` is a topic that no event goes to.
+    pub async fn probe(&self, beside: &str) -> Result<Probe, ConnectError> {
+        let names = self.shared.names().into_iter();
+        let names = names.chain([beside.to_owned()]).collect();
+        let mut found = topics::look_up(&self.shared, names, Missing::Report).await?;
+
+        let beside = found.topics.remove_entry(beside);
         let produce = probe::produce(&self.shared, &found.topics).await;
-        Ok(Probe::of(found, produce))
+        Ok(Probe::of(found, beside, produce))
     }
 }
 

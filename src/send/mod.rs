@@ -41,6 +41,9 @@ pub trait Session: Send {
     /// The next answer. Cancel-safe: dropping the future loses no answer. After [`Lost`] the session is over.
     fn next(&mut self) -> impl Future<Output = Result<Answer, Lost>> + Send;
 
+    /// An operator has removed the cause of refusals: limits that were learned from them count no more.
+    fn resumed(&mut self) {}
+
     /// Says goodbye to the other side, where it wants that; for an orderly stop, bounded in time. Records without an answer get none.
     fn finish(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())

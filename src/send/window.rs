@@ -336,6 +336,18 @@ impl<T> Window<T> {
             .map(|class| class.person_type)
     }
 
+    /// It was refused when the last run ended.
+    pub fn begin_refused(&mut self, class: TopicClass, now: Instant) {
+        *self.flows.of_mut(class) = Flow::refused_before(now);
+    }
+
+    /// The classes that wait since they were refused again and again.
+    pub fn refused_classes(&self) -> impl Iterator<Item = TopicClass> {
+        self.flows
+            .iter()
+            .filter_map(|(class, flow)| flow.is_refused().then_some(class))
+    }
+
     /// What waits since it was refused, by class.
     pub fn held_back(&self) -> impl Iterator<Item = HeldBack> {
         TopicClass::all().filter_map(|class| {

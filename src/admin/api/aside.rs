@@ -165,7 +165,7 @@ async fn resend(Ready(operator): Ready, caller: Caller, Body(wanted): Body<ToRes
     check_can_be_sent(&operator, &filter)?;
     let counted = filter.clone();
     let matching = look(Arc::clone(&operator), move |kept| kept.count(&counted)).await?;
-    let kept = kept_aside(&operator).kept();
+    let kept = kept(&operator);
     if dry_run {
         return ok(&json!({"matching": matching, "kept": kept}));
     }
@@ -179,6 +179,7 @@ async fn resend(Ready(operator): Ready, caller: Caller, Body(wanted): Body<ToRes
     };
     operator.note(&caller, act).await?;
 
+    resume(&operator, &filter);
     let answer = json!({"job": job.id(), "matching": matching, "kept": kept});
     let order = Order {
         filter,
@@ -199,7 +200,7 @@ async fn drop_all(Ready(operator): Ready, caller: Caller, Body(wanted): Body<ToD
     let counted = filter.clone();
     let matching = look(Arc::clone(&operator), move |kept| kept.count(&counted)).await?;
     if dry_run {
-        let kept = kept_aside(&operator).kept();
+        let kept = kept(&operator);
         return ok(&json!({"matching": matching, "kept": kept}));
     }
 
@@ -217,14 +218,20 @@ async fn look<T: Send + 'static>(
     operator: Arc<Operator>,
     work: impl FnOnce(KeptAside<'_>) -> Result<T, Complaint> + Send + 'static,
 ) -> Result<T, Complaint> {
-    off_the_runtime(move || work(kept_aside(&operator))).await
+    let look = move || {
+        let previews = operator.reload.previews();
+        work(KeptAside {
+            aside: &operator.aside,
+            previews: &previews,
+            verdicts: Some(operator.documents.verdicts.clone()),
+        })
+    };
+    off_the_runtime(look).await
 }
 
-fn kept_aside(operator: &Operator) -> KeptAside<'_> {
-    KeptAside {
-        aside: &operator.aside,
-        previews: &operator.previews,
-    }
+fn kept(operator: &Operator) -> Value {
+    let (records, bytes) = operator.aside.usage();
+    json!({"records": records, "bytes": bytes})
 }
 
 fn check_can_be_sent(operator: &Operator, filter: &AsideFilter) -> Result<(), Complaint> {
@@ -240,6 +247,23 @@ fn check_can_be_sent(operator: &Operator, filter: &AsideFilter) -> Result<(), Co
         names.join(", ")
     );
     Err(Complaint::unknown_destination(message))
+}
+
+/// Who sends again has removed the cause: what is meant is tried at once, and limits learned from refusals are forgotten.
+fn resume(operator: &Operator, filter: &AsideFilter) {
+    let wanted = filter.destination.as_deref();
+    let types = filter.person_type.as_slice();
+    let types = if types.is_empty() {
+        PersonType::ALL
+    } else {
+        types
+    };
+
+    let contacts = operator.health.contacts();
+    let meant = contacts
+        .iter()
+        .filter(|contact| wanted.is_none_or(|name| *contact.destination == *name));
+    meant.for_each(|contact| contact.resume(types));
 }
 
 /// The replay that messages of this job name.

@@ -14,7 +14,7 @@ use boxbridge_event::{Lane, PersonType};
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::post("/destinations/{name}/resume", resume)
-            .summary("Tries at once what waits since the destination refused it, and a lost connection")
+            .summary("Tries at once what waits since the destination refused it, and a lost connection; limits that were learned from refusals are forgotten")
             .parameter("name", "as in [send.<name>]", json!({"type": "string"}))
             .takes(json!({"person_type": {
                 "enum": PersonType::ALL,
@@ -52,8 +52,11 @@ async fn resume(
     };
 
     let resumed: Vec<_> = paused.iter().filter(|paused| is_wanted(paused)).collect();
-    if resumed.is_empty() && contact.is_up() {
-        return Err(nothing_waits(&name, wanted.person_type, &paused));
+    if let Some(person_type) = wanted.person_type
+        && resumed.is_empty()
+        && contact.is_up()
+    {
+        return Err(nothing_waits(&name, person_type, &paused));
     }
 
     let act = Act {
@@ -96,8 +99,7 @@ fn paused(contact: &Contact) -> Vec<PausedType> {
     waits.map(PausedType::of).collect()
 }
 
-fn nothing_waits(name: &str, wanted: Option<PersonType>, paused: &[PausedType]) -> Complaint {
-    let wanted = wanted.map_or(String::new(), |wanted| format!("{wanted} "));
+fn nothing_waits(name: &str, wanted: PersonType, paused: &[PausedType]) -> Complaint {
     let mut waiting: Vec<_> = paused.iter().map(|it| it.person_type.as_str()).collect();
     waiting.dedup();
 
@@ -106,6 +108,6 @@ fn nothing_waits(name: &str, wanted: Option<PersonType>, paused: &[PausedType]) 
         waiting => format!(", only {}", waiting.join(", ")),
     };
     let message =
-        format!("{name} is up, and no {wanted}event waits there since it was refused{others}");
+        format!("{name} is up, and no {wanted} event waits there since it was refused{others}");
     Complaint::conflict("not_paused", message)
 }

@@ -39,8 +39,10 @@ pub fn endpoints() -> Vec<Endpoint> {
             .summary("Events as they come, the last 100 first, as server-sent events: `event`, and before the end `dropped` with the reason")
             .parameter("person_type", "only this one", person_type)
             .parameter("device", "only of the device with this id", json!({"type": "string"}))
+            .parameter("destination", "what leaves for this one from now on, once it has it: of each event {message, event}", json!({"type": "string"}))
             .gives_other("text/event-stream", json!({"type": "string"}))
             .complains(400, "bad_query")
+            .complains(404, "unknown_destination")
             .complains(503, "too_many_watchers"),
         Endpoint::get("/events/{id}", one)
             .summary("The way of an event: when it was accepted, and what became of it at each destination")

@@ -266,7 +266,9 @@ fn described(wanted: &Wanted) -> Value {
 fn planned(id: Option<&str>, wanted: &Wanted, plan: &Plan) -> Value {
     let counted = |survey: &Survey| json!({"destination": survey.destination, "records": survey.records, "live": survey.live});
     let note = |name: &String| {
-        format!("{name} gets pictures inline: one that the queue holds no more goes as a reference")
+        format!(
+            "{name} gets pictures inline: one that neither queue nor store has any more goes as a reference"
+        )
     };
     let destinations: Vec<Value> = plan.counted.iter().map(counted).collect();
     let notes: Vec<String> = plan.inline.iter().map(note).collect();

@@ -72,7 +72,15 @@ fn minute() -> Value {
 }
 
 async fn status(State(api): State<Shared>) -> Answer {
-    ok(&api.health.snapshot())
+    let mut snapshot = api.health.snapshot();
+    if let Some(operator) = api.operator.get() {
+        let kept = operator.aside.by_lane();
+        for lane in &mut snapshot.lanes {
+            let name = (lane.destination.clone(), lane.lane.clone());
+            lane.aside = Some(kept.get(&name).copied().unwrap_or(0));
+        }
+    }
+    ok(&snapshot)
 }
 
 async fn history(State(api): State<Shared>) -> Answer {

@@ -56,15 +56,11 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let (announced, buses) = watch::channel(Arc::clone(bus));
-    let (board, stop) = (Arc::clone(board), tasks.stop.clone());
+    let board = Arc::clone(board);
 
-    tasks.keep(NAME, move || {
+    tasks.keep_on(NAME, move || {
         let (board, buses, tell) = (Arc::clone(&board), buses.clone(), tell.clone());
-        let stop = stop.clone();
-        async move {
-            let telling = each_in_turn(buses, |bus| tell(bus, board.reader()));
-            stop.run_until_cancelled(telling).await.unwrap_or_default()
-        }
+        async move { each_in_turn(buses, |bus| tell(bus, board.reader())).await }
     });
     announced
 }

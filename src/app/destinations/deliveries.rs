@@ -14,10 +14,11 @@ use super::{Client, LaneThreads, Made, Maker, discovery, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::gateway::{
-    Backlog, Delivery, DiskLog, Fetches, Line, ParsedEvents, Records, Render, Terms, ToBus,
+    Backlog, Delivery, DiskLog, Fetches, Line, Noted, ParsedEvents, Records, Render, Terms, ToBus,
     ToStore, Unplaced, WithResent, deliver, window_of,
 };
 use crate::links::Links;
+use crate::links::album::Album;
 use crate::normalize;
 use crate::route::{PictureLocations, Router, pictures_told};
 use crate::send::Destination;
@@ -42,6 +43,7 @@ pub(in crate::app) struct Deliveries<'a> {
 pub(in crate::app) struct Common<'a> {
     pub threads: &'a LaneThreads,
     pub events: Arc<ParsedEvents>,
+    pub album: Arc<Album>,
 }
 
 /// A destination that is delivered to.
@@ -165,7 +167,9 @@ impl Deliveries<'_> {
             Client::Mqtt(_) | Client::Kafka(_) => None,
         };
         let (name, aside) = (Arc::clone(&settings.name), Arc::clone(&self.data.aside));
-        Arc::new(Line::new(name, aside, written))
+        let answers = self.data.timetable.of(&settings.name);
+        let line = Line::new(name, aside, self.data.queue.clone(), answers, written);
+        Arc::new(line)
     }
 
     pub(super) fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
@@ -231,8 +235,10 @@ impl Deliveries<'_> {
             aside: Arc::clone(&self.data.aside),
             unplaced: Unplaced::default(),
             contact: Arc::clone(contact),
+            noted: Noted::of(&self.data.pauses),
             retry_max: send.retry_max,
             is_expiring: false,
+            album: settings.is_bus().then(|| Arc::clone(&common.album)),
             fetches: Fetches::default(),
         }
     }

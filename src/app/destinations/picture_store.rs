@@ -92,27 +92,19 @@ pub(super) fn keep_synced(name: &str, store: &Arc<Store>, queue: &Queue, tasks: 
     };
     queue.stand_on(name, written);
 
-    let (store, stop) = (Arc::clone(store), tasks.stop.clone());
-    tasks.keep("store.sync", move || {
-        let (store, stop) = (Arc::clone(&store), stop.clone());
-        async move {
-            stop.run_until_cancelled(store.keep_synced())
-                .await
-                .unwrap_or_default()
-        }
+    let store = Arc::clone(store);
+    tasks.keep_on("store.sync", move || {
+        let store = Arc::clone(&store);
+        async move { store.keep_synced().await }
     });
 }
 
 /// Removes, from now on, the pictures whose time is over.
 pub(super) fn keep_clean(store: &Arc<Store>, clock: &Arc<Clock>, tasks: &Tasks) {
-    let (store, clock, stop) = (Arc::clone(store), Arc::clone(clock), tasks.stop.clone());
+    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
 
-    tasks.keep("store.keep", move || {
-        let (store, clock, stop) = (Arc::clone(&store), Arc::clone(&clock), stop.clone());
-        async move {
-            stop.run_until_cancelled(store.keep_clean(&clock))
-                .await
-                .unwrap_or_default()
-        }
+    tasks.keep_on("store.keep", move || {
+        let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
+        async move { store.keep_clean(&clock).await }
     });
 }

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 use super::Reload;
 use boxbridge_config::NamedFile;
 
+/// Why settings are read that nobody asked for.
+pub(super) const BY_ITSELF: &str = "a file has changed";
+
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What was refused is tried again: a file that was missing may have come.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
@@ -36,7 +39,7 @@ impl Reload {
             let is_due = self.is_refused() && tried.elapsed() > TRY_AGAIN;
             if has_changed && has_stood || is_due {
                 tried = Instant::now();
-                let _ = self.now("a file has changed").await;
+                let _ = self.now(BY_ITSELF).await;
             }
             last_look = Some(now);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Finding, disk};
 use crate::app::destinations;
+use crate::route::device_status;
 use crate::send::kafka::{Kafka, Probe, Produce};
 use crate::send::mqtt::Mqtt;
 use crate::send::said_of;
@@ -95,7 +96,8 @@ async fn probe_mqtt(mqtt: &Mqtt, needed: usize) -> Result<String, String> {
 }
 
 async fn probe_kafka(kafka: &Kafka, creates: bool, needed: usize) -> Result<String, String> {
-    let probe = within(async { kafka.probe().await.map_err(|error| error.to_string()) }).await?;
+    let probe = kafka.probe(device_status::KAFKA_TOPIC);
+    let probe = within(async { probe.await.map_err(|error| error.to_string()) }).await?;
 
     let troubles = kafka_troubles(&probe, creates, needed);
     if !troubles.is_empty() {
@@ -108,12 +110,28 @@ async fn probe_kafka(kafka: &Kafka, creates: bool, needed: usize) -> Result<Stri
         missing => format!(", {missing} of them to be made"),
     };
     Ok(format!(
-        "{} brokers ({}), {} topics{note}{}",
+        "{} brokers ({}), {} topics{note}{}{}",
         probe.brokers.len(),
         probe.brokers.join(" "),
         probe.topics.len(),
-        produced(&probe.produce)
+        produced(&probe.produce),
+        of_devices(&probe, creates),
     ))
+}
+
+/// No event depends on it, so it is no problem of the whole.
+fn of_devices(probe: &Probe, creates: bool) -> String {
+    let Some(topic) = &probe.beside else {
+        return String::new();
+    };
+    let name = &topic.name;
+    match &topic.problem {
+        None => format!("; {name} is there for devices"),
+        Some(problem) if creates && problem.ends_with("is missing") => {
+            format!("; {name} is made once there is something to tell of devices")
+        }
+        Some(problem) => format!("; nobody is told of devices: {problem}"),
+    }
 }
 
 fn produced(produce: &Produce) -> String {

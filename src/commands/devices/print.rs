@@ -93,8 +93,7 @@ fn cells(row: &Row) -> Cells {
 
     [
         row.status.to_string(),
-        row.last_seen
-            .map_or_else(|| "never".to_owned(), |at| at.for_people()),
+        last_seen(row),
         row.site.clone(),
         row.device.clone(),
         text(&name),
@@ -107,6 +106,15 @@ fn cells(row: &Row) -> Cells {
         text(&Some(writes.join(" ")).filter(|writes| !writes.is_empty())),
     ]
     .map(|cell| cut(&printable(&cell)).into_owned())
+}
+
+/// One that sends only what is refused was heard, but nobody knows of which device.
+fn last_seen(row: &Row) -> String {
+    match row.last_seen {
+        Some(at) => at.for_people(),
+        None if row.refusals_per_hour > 0 => "only refused".to_owned(),
+        None => "never".to_owned(),
+    }
 }
 
 fn cut(cell: &str) -> Cow<'_, str> {

@@ -9,10 +9,12 @@ use clap::Args;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::commands::operator::{self, Client, Whom, next_piece, refuse};
+use crate::commands::kept::{self, number};
+use crate::commands::operator::{self, Client, Whom, encoded, next_piece, refuse};
 use crate::commands::{EXIT_UNAVAILABLE, Reader, complain, person_type, say};
+use crate::gateway::kept::harmless;
 use boxbridge_config::{Config, Problems};
-use boxbridge_event::PersonType;
+use boxbridge_event::{PersonType, Size};
 
 #[derive(Args)]
 #[command(
@@ -21,7 +23,9 @@ use boxbridge_event::PersonType;
 Examples:
   boxbridge tap                                       the last 100 events, then each as it comes
   boxbridge tap --person-type blacklist
-  boxbridge tap --device 192.168.1.243 --json | jq .match.score"
+  boxbridge tap --device 192.168.1.243 --json | jq .match.score
+  boxbridge tap --destination kafka                   what leaves for it from now on, with topic and key
+  boxbridge tap --destination mqtt --json | jq -r .topic"
 )]
 pub struct Options {
     /// Only this person type
@@ -30,7 +34,10 @@ pub struct Options {
     /// Only the device with this id
     #[arg(long, value_name = "ID")]
     device: Option<String>,
-    /// Print one JSON object a line, as consumers get it
+    /// What leaves for this destination from now on, as its messages
+    #[arg(long, value_name = "NAME")]
+    destination: Option<String>,
+    /// Print one JSON object a line, as consumers get it; with --destination the message: topic, key, payload
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -95,8 +102,13 @@ impl Options {
         let device = self
             .device
             .as_ref()
-            .map(|id| format!("device={}", escaped(id)));
-        let asked: Vec<_> = person_type.into_iter().chain(device).collect();
+            .map(|id| format!("device={}", encoded(id)));
+        let destination = self.destination.as_ref();
+        let destination = destination.map(|name| format!("destination={}", encoded(name)));
+        let asked: Vec<_> = [person_type, device, destination]
+            .into_iter()
+            .flatten()
+            .collect();
         format!("/api/events/live?{}", asked.join("&"))
     }
 
@@ -122,13 +134,18 @@ impl Options {
         }
     }
 
-    fn show_event(&self, event: &Value, text: &str) -> Shown {
-        let shown = if self.json {
-            say(text)
-        } else {
-            say(&line(event))
+    fn show_event(&self, data: &Value, text: &str) -> Shown {
+        let member = |name| data.get(name).unwrap_or(&Value::Null);
+        let shown = match (&self.destination, self.json) {
+            (None, true) => text.to_owned(),
+            (None, false) => line(data),
+            (Some(_), true) => member("message").to_string(),
+            (Some(_), false) => {
+                let (event, message) = (line(member("event")), where_to(member("message")));
+                format!("{event}\n    → {message}")
+            }
         };
-        match shown {
+        match say(&shown) {
             Reader::There => Shown::On,
             Reader::Gone => Shown::End(ExitCode::SUCCESS),
         }
@@ -139,7 +156,7 @@ impl Options {
 fn line(event: &Value) -> String {
     let text = |pointer: &str| {
         let value = event.pointer(pointer).and_then(Value::as_str);
-        value.unwrap_or("-").to_owned()
+        harmless(value.unwrap_or("-").as_bytes()).replace('\n', " ")
     };
     let score = event.pointer("/match/score").and_then(Value::as_f64);
     let score = score.map_or("-".to_owned(), |score| format!("{score:.2}"));
@@ -151,6 +168,24 @@ fn line(event: &Value) -> String {
         "{received}  {word:<9} {device}  {name}  {score}  {id}  {}",
         face(event)
     )
+}
+
+/// Topic and key, or the objects.
+fn where_to(message: &Value) -> String {
+    let objects = message.get("objects").and_then(Value::as_array);
+    if let Some(objects) = objects {
+        let object = |object: &Value| {
+            let size = Size(number(object, "bytes"));
+            format!("{} {size}", kept::text(object, "key"))
+        };
+        return objects.iter().map(object).collect::<Vec<_>>().join(", ");
+    }
+
+    let (topic, size) = (kept::text(message, "topic"), Size(number(message, "bytes")));
+    match message.get("key").filter(|key| !key.is_null()) {
+        Some(_) => format!("{topic}  key {}  {size}", kept::text(message, "key")),
+        None => format!("{topic}  {size}"),
+    }
 }
 
 /// A link that opens, else where the picture lies.
@@ -166,17 +201,6 @@ fn face(event: &Value) -> String {
         .find_map(of_kind)
         .unwrap_or("-")
         .to_owned()
-}
-
-/// Percent-encoded, but for what needs it nowhere.
-fn escaped(text: &str) -> String {
-    let escape = |byte: u8| match byte {
-        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(escape).collect()
 }
 
 #[cfg(test)]
@@ -206,12 +230,13 @@ mod tests {
         let options = Options {
             person_type: Some(PersonType::Vip),
             device: Some("门 1&x=%".to_owned()),
+            destination: Some("kafka".to_owned()),
             json: false,
             gateway: Whom::default(),
         };
         assert_eq!(
             options.path(),
-            "/api/events/live?person_type=vip&device=%E9%97%A8%201%26x%3D%25"
+            "/api/events/live?person_type=vip&device=%E9%97%A8%201%26x%3D%25&destination=kafka"
         );
     }
 }

@@ -1,21 +1,24 @@
-//! `boxbridge trace`: the way of one event, from the running gateway's `/api/events/{id}`.
+//! `boxbridge trace`: the way of one event, from the running gateway's `/api/events/{id}`, or from the directory of one that is stopped.
 //!
 //! Promises: changes nothing. Exit code 0 if the event is there, 1 if it is not.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::stopped;
+use crate::admin::Complaint;
 use crate::admin::trace::{Trace, Traced, Way};
-use crate::commands::operator::{self, Whom, refuse};
+use crate::commands::operator::{self, Client, Operator, Whom, refuse};
 use crate::commands::{complain, say};
+use crate::gateway::kept::harmless;
 use boxbridge_config::{Config, Problems};
 use boxbridge_event::EventId;
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit code: 0 the event is there, 1 it is not (or no longer: the replay window is queue.replay_window), 69 no gateway answers, 64 wrong settings.
+    after_help = "Exit code: 0 the event is there, 1 it is not (or no longer: the replay window is queue.replay_window), 69 the gateway does not answer, 64 wrong settings.
 A box gets the id in its answer, consumers in `id` (CloudEvents: before the dot).
 
 Examples:
@@ -24,7 +27,7 @@ Examples:
 )]
 pub struct Options {
     /// The event's id
-    #[arg(value_name = "EVENT_ID")]
+    #[arg(value_name = "EVENT_ID", value_parser = event_id)]
     id: EventId,
     /// Print JSON
     #[arg(long)]
@@ -33,17 +36,34 @@ pub struct Options {
     gateway: Whom,
 }
 
+fn event_id(text: &str) -> Result<EventId, String> {
+    text.parse().map_err(|error| {
+        format!("{error}; `boxbridge aside list` and `boxbridge queue inspect` show ids of events")
+    })
+}
+
 pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
     operator::run(async {
-        let gateway = match operator::running(&options.gateway, config).await {
-            Ok(gateway) => gateway,
-            Err(code) => return code,
-        };
-        match gateway.get(&format!("/api/events/{}", options.id)).await {
-            Ok(trace) => show(options, trace),
-            Err(complaint) => refuse(&complaint),
+        match traced(options, config).await {
+            Ok(answer) => show(options, answer),
+            Err(code) => code,
         }
     })
+}
+
+async fn traced(
+    options: &Options,
+    config: impl FnOnce() -> Result<Config, Problems>,
+) -> Result<Value, ExitCode> {
+    let traced = match Operator::of(&options.gateway, config).await? {
+        Operator::Running(client) => asked(&client, options.id).await,
+        Operator::Stopped(config) => stopped::trace(&config, options.id).map(|trace| json!(trace)),
+    };
+    traced.map_err(|complaint| refuse(&complaint))
+}
+
+async fn asked(client: &Client, id: EventId) -> Result<Value, Complaint> {
+    client.get(&format!("/api/events/{id}")).await
 }
 
 fn show(options: &Options, answer: Value) -> ExitCode {
@@ -54,7 +74,7 @@ fn show(options: &Options, answer: Value) -> ExitCode {
 
     match serde_json::from_value::<Trace>(answer) {
         Ok(trace) => {
-            say(&told(&trace));
+            say(&harmless(told(&trace).as_bytes()));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -89,13 +109,20 @@ fn of_record(id: EventId, record: &Traced) -> String {
 }
 
 fn of_way(way: &Way) -> String {
-    let at = way.at.map(|at| format!(" {}", at.for_people()));
-    let why = way.why.as_ref().map(|why| format!(": {why}"));
-    let (at, why) = (at.unwrap_or_default(), why.unwrap_or_default());
-    line(
-        &way.destination,
-        &format!("{}{at}{why}", way.state.for_people()),
-    )
+    let mut text = way.state.for_people().to_owned();
+    if let Some(at) = way.at {
+        text += &format!(" {}", at.for_people());
+    }
+    if way.late == Some(true) {
+        text += " late";
+    }
+    if let Some(topic) = &way.topic {
+        text += &format!(" to {topic}");
+    }
+    if let Some(why) = &way.why {
+        text += &format!(": {why}");
+    }
+    line(&way.destination, &text)
 }
 
 fn line(name: &str, text: &str) -> String {

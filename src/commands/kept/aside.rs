@@ -13,12 +13,11 @@ use crate::admin::Complaint;
 use crate::admin::kept::{KeptAside, check_drop};
 use crate::app::destinations::{self, picture_store};
 use crate::commands::kept::{self, STOPPED};
-use crate::commands::operator::{Client, Operator};
+use crate::commands::operator::{Client, Operator, Whom, encoded};
 use crate::commands::{complain, person_type, say};
-use crate::gateway::kept::{Aside, AsideFilter};
+use crate::gateway::kept::AsideFilter;
 use crate::queue::inspect;
-use crate::system::disk::Disk;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::{EventId, PersonType};
 
 mod print;
@@ -35,6 +34,8 @@ use print::{EVENTS, print_dropped, print_list, print_matching, print_one, print_
 pub struct Options {
     #[command(subcommand)]
     action: Action,
+    #[command(flatten)]
+    gateway: Whom,
 }
 
 #[derive(Subcommand)]
@@ -143,10 +144,10 @@ impl Filter {
     }
 }
 
-pub fn run(options: &Options, config: &Config) -> ExitCode {
-    kept::on_gateway(config, async |found| match found {
+pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
+    kept::on_gateway(&options.gateway, config, async |found| match found {
         Operator::Running(client) => options.action.ask(&client).await,
-        Operator::Stopped => options.action.read(config).await,
+        Operator::Stopped(config) => options.action.read(&config).await,
     })
 }
 
@@ -169,9 +170,7 @@ impl Action {
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
-                let shown = client
-                    .get(&format!("/api/aside/{}", kept::encoded(id)))
-                    .await?;
+                let shown = client.get(&format!("/api/aside/{}", encoded(id))).await?;
                 print_one(&shown, *json);
                 Ok(ExitCode::SUCCESS)
             }
@@ -220,14 +219,12 @@ impl Action {
         }
 
         let _held = inspect::hold(&config.data_dir).map_err(kept::not_read)?;
-        let epoch = inspect::status(&config.data_dir).map(|found| found.epoch);
-        let epoch = epoch.unwrap_or_default();
-        let max_bytes = config.queue.aside_max_bytes;
-        let aside = Aside::open(&Disk::default(), &config.data_dir, &epoch, max_bytes);
+        let aside = kept::open_aside(config)?;
         let locations = picture_store::configured(config);
         let kept = KeptAside {
-            aside: &aside.map_err(kept::not_read)?,
-            previews: &destinations::previews(config, (&locations, &Arc::default()), &epoch),
+            aside: &aside,
+            previews: &destinations::previews(config, (&locations, &Arc::default()), aside.epoch()),
+            verdicts: None,
         };
         self.read_from(&kept).await
     }

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use crate::admin::kept::{KeptBodies, check_drop};
 use crate::admin::{Complaint, JobReport};
 use crate::commands::kept::{self, STOPPED, Things, number, text};
-use crate::commands::operator::{Client, Operator};
+use crate::commands::operator::{Client, Operator, Whom, encoded};
 use crate::commands::{complain, note, say};
 use crate::gateway::kept::{Quarantine, QuarantineFilter};
 use crate::queue::inspect;
 use crate::system::disk::Disk;
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::{Feed, Size};
 
 #[derive(Args)]
@@ -28,6 +28,8 @@ use boxbridge_event::{Feed, Size};
 pub struct Options {
     #[command(subcommand)]
     action: Action,
+    #[command(flatten)]
+    gateway: Whom,
 }
 
 #[derive(Subcommand)]
@@ -127,10 +129,10 @@ fn feed(word: &str) -> Result<Feed, String> {
     Feed::from_word(word).ok_or_else(|| "must be realtime or history".to_owned())
 }
 
-pub fn run(options: &Options, config: &Config) -> ExitCode {
-    kept::on_gateway(config, async |found| match found {
+pub fn run(options: &Options, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
+    kept::on_gateway(&options.gateway, config, async |found| match found {
         Operator::Running(client) => options.action.ask(&client).await,
-        Operator::Stopped => options.action.read(config).await,
+        Operator::Stopped(config) => options.action.read(&config).await,
     })
 }
 
@@ -153,7 +155,7 @@ impl Action {
                 Ok(print_list(&listed, &filter, *json))
             }
             Action::Show { id, json } => {
-                let path = format!("/api/quarantine/{}", kept::encoded(id));
+                let path = format!("/api/quarantine/{}", encoded(id));
                 print_one(&client.get(&path).await?, *json);
                 Ok(ExitCode::SUCCESS)
             }
@@ -268,7 +270,7 @@ fn print_resubmitted(report: &JobReport) -> ExitCode {
     ));
     if refused > 0 {
         note(&format!(
-            "{refused} stay in quarantine: `boxbridge quarantine list` says why"
+            "{refused} stay in quarantine: `boxbridge quarantine show ID` says why"
         ));
         return ExitCode::FAILURE;
     }
@@ -282,20 +284,26 @@ const BODIES: Things = Things {
 };
 
 fn print_list(listed: &Value, filter: &Value, is_json: bool) -> ExitCode {
-    BODIES.say_list(listed, filter, is_json, print_line)
+    let head = row(["RECEIVED AT", "FEED", "CODE", "FROM", "SIZE", "ID"]);
+    BODIES.say_list(listed, filter, is_json, &head, print_line)
 }
 
 fn print_line(body: &Value) {
     let of = |name| text(body, name);
     let size = Size(number(body, "bytes")).to_string();
-    say(&format!(
-        "{}  {:<8} {:<18} {:<15} {size:>10} {}",
+    let cells = [
         of("received_at"),
         of("feed"),
         of("code"),
         of("peer"),
+        size,
         of("id"),
-    ));
+    ];
+    say(&row(cells.each_ref().map(String::as_str)));
+}
+
+fn row([at, feed, code, peer, size, id]: [&str; 6]) -> String {
+    format!("{at:<24}  {feed:<8} {code:<22} {peer:<15} {size:>10} {id}")
 }
 
 fn print_one(shown: &Value, is_json: bool) {

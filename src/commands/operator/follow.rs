@@ -69,6 +69,10 @@ impl Shown {
     fn show(&mut self, job: &Value, is_under_way: bool) {
         let (done, total) = (number(job, "done"), number(job, "total"));
         let per_second = job.get("per_second").and_then(Value::as_f64).unwrap_or(0.0);
+        if total == 0 && is_under_way {
+            // They are being counted.
+            return;
+        }
         if self.is_terminal {
             let mut out = std::io::stderr();
             let _ = write!(

@@ -98,3 +98,14 @@ pub async fn whole(
         Err(_) => Err(NoAnswer::Silent),
     }
 }
+
+/// A value behind the `?` of an address, or a part of its path.
+pub fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}

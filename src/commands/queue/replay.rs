@@ -9,9 +9,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::admin::Complaint;
-use crate::commands::operator::{self, Client, Operator};
+use crate::commands::operator::{self, Client, Operator, Whom};
 use crate::commands::{complain, person_type, say};
-use boxbridge_config::Config;
+use boxbridge_config::{Config, Problems};
 use boxbridge_event::PersonType;
 
 #[derive(Args)]
@@ -40,6 +40,8 @@ pub struct Range {
     /// Print JSON, and do not wait for the end
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    gateway: Whom,
 }
 
 #[derive(Args)]
@@ -50,6 +52,8 @@ pub struct Shown {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    gateway: Whom,
 }
 
 /// As it stands in a path.
@@ -62,40 +66,39 @@ fn id(text: &str) -> Result<String, String> {
 }
 
 /// Sends a range again, and waits until it is over.
-pub fn replay(range: &Range, config: &Config) -> ExitCode {
-    operator::run(async {
-        match running(config).await {
-            Ok(client) => ask(&client, range)
-                .await
-                .unwrap_or_else(|why| operator::refuse(&why)),
-            Err(code) => code,
-        }
+pub fn replay(range: &Range, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
+    of_running(&range.gateway, config, async |client| {
+        ask(client, range).await
     })
 }
 
 /// Shows them, or ends one.
-pub fn replays(shown: &Shown, config: &Config) -> ExitCode {
-    operator::run(async {
-        match running(config).await {
-            Ok(client) => show(&client, shown)
-                .await
-                .unwrap_or_else(|why| operator::refuse(&why)),
-            Err(code) => code,
-        }
+pub fn replays(shown: &Shown, config: impl FnOnce() -> Result<Config, Problems>) -> ExitCode {
+    of_running(&shown.gateway, config, async |client| {
+        show(client, shown).await
     })
 }
 
-async fn running(config: &Config) -> Result<Client, ExitCode> {
-    match Operator::find(config).await {
-        Ok(Operator::Running(client)) => Ok(client),
-        Ok(Operator::Stopped) => {
-            complain(
-                "the gateway is stopped, and only a running one sends events again: start it; what a replay had not sent yet goes on by itself then",
-            );
-            Err(ExitCode::FAILURE)
+fn of_running(
+    whom: &Whom,
+    config: impl FnOnce() -> Result<Config, Problems>,
+    command: impl AsyncFnOnce(&Client) -> Result<ExitCode, Complaint>,
+) -> ExitCode {
+    operator::run(async {
+        match Operator::of(whom, config).await {
+            Ok(Operator::Running(client)) => {
+                let done = command(&client).await;
+                done.unwrap_or_else(|why| operator::refuse(&why))
+            }
+            Ok(Operator::Stopped(_)) => {
+                complain(
+                    "the gateway is stopped, and only a running one sends events again: start it; what a replay had not sent yet goes on by itself then",
+                );
+                ExitCode::FAILURE
+            }
+            Err(code) => code,
         }
-        Err(why) => Err(operator::refuse(&why)),
-    }
+    })
 }
 
 async fn ask(client: &Client, range: &Range) -> Result<ExitCode, Complaint> {

@@ -66,6 +66,7 @@ pub struct Lane {
     pub waiting: u64,
     pub replaying: u64,
     pub set_aside: u64,
+    pub aside: Option<u64>,
     pub expired: u64,
     pub oldest_seconds: f64,
     /// From received to acknowledged.
@@ -190,6 +191,7 @@ fn lane_of(span: &Span, lane: &snapshot::Lane) -> Lane {
         waiting: lane.waiting,
         replaying: lane.replaying,
         set_aside: lane.set_aside,
+        aside: lane.aside,
         expired: lane.expired,
         oldest_seconds: lane.oldest_seconds,
         lag_p99: lags.quantile(0.99),

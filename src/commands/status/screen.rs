@@ -188,7 +188,7 @@ fn lane(lane: &Lane, width: usize) -> String {
 
     let is_held = !lane.up || lane.paused > 0;
     let waiting = noted(is_held, ODD, lane.waiting, 8);
-    let aside = noted(true, BAD, lane.set_aside, 7);
+    let aside = noted(true, BAD, lane.aside.unwrap_or(lane.set_aside), 7);
     let expired = noted(true, BAD, lane.expired, 8);
     let (accepted, delivered) = (count(lane.accepted), count(lane.delivered));
     let lag = bound(lane.lag_p99);

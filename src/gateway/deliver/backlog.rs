@@ -114,6 +114,11 @@ impl<S: Records> Backlog<S> {
         self.window = Window::new(self.settings, self.poison);
     }
 
+    /// A class that was refused when the last run ended.
+    pub(super) fn begin_refused(&mut self, class: TopicClass, now: Instant) {
+        self.window.begin_refused(class, now);
+    }
+
     /// A new session: everything without an outcome comes again.
     pub(super) fn open(&mut self, session: Limits, now: Instant) {
         self.source.rewind();
@@ -232,10 +237,10 @@ impl<S: Records> Backlog<S> {
     }
 
     /// The destination does not get it: its route says so.
-    pub(super) fn nothing_to_send(&mut self, sequence: Sequence) {
+    pub(super) fn nothing_to_send(&mut self, sequence: Sequence, now: Now) {
         self.source
             .settle(sequence, PictureVerdict::default(), Outcome::Delivered);
-        self.window.answered(sequence, Instant::now());
+        self.window.skipped(sequence, now);
     }
 
     /// Whether a record is still to be sent.

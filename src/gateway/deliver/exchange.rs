@@ -65,9 +65,13 @@ where
                         return (lost, has_progressed);
                     }
                 }
+                // Before what is sent again, which comes behind it.
+                types = self.contact.resumed(self.lane) => {
+                    session.resumed();
+                    self.backlog.resume(types);
+                }
                 fetched = self.fetches.next() => self.take_pictures(fetched),
                 record = self.backlog.next(), if has_room => self.admit_all(record).await,
-                types = self.contact.resumed(self.lane) => self.backlog.resume(types),
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}
                 () = until(moment) => {}
             }
@@ -153,7 +157,9 @@ where
                 self.note_sent(sequence, &message);
                 session.submit(sequence, message);
             }
-            Ok(None) if admitted.record.resent.is_none() => self.backlog.nothing_to_send(sequence),
+            Ok(None) if admitted.record.resent.is_none() => {
+                self.backlog.nothing_to_send(sequence, now)
+            }
             // Nobody would get it, and it would be gone.
             Ok(None) => self.unsendable(sequence, &unrouted(), now).await,
             Err(rejection) => self.unsendable(sequence, &rejection, now).await,

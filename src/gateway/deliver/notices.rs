@@ -1,8 +1,11 @@
-//! What operators are told of events that wait: in the log, and in the state of the contact.
+//! What operators and the next run are told of events that wait: in the log, in the state of the contact, in `pauses`.
 //!
 //! Promises: what waits is said once, with the other side's own words, and again when it flows.
 //! Deliberately never an event's content, nor more of it than its topic.
 
+use std::time::Instant;
+
+use super::pauses::Pause;
 use super::{Delivery, Records};
 use crate::send::Rejection;
 use crate::send::window::{Extent, News, TopicClass};
@@ -22,6 +25,49 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             .map(|(class, records)| suspected(class, records))
             .collect();
         self.contact.suspect(self.lane, suspects);
+        self.note_pauses();
+    }
+
+    /// Delivery begins: what was refused when the last run ended is tried with one event.
+    pub(super) fn begin(&mut self) {
+        self.backlog.begin();
+        self.noted.classes.clear();
+        let before = self.noted.pauses.of(&self.contact.destination, self.lane);
+
+        for Pause { class, why, since } in before {
+            self.noted.classes.push(class);
+            self.backlog.begin_refused(class, Instant::now());
+            self.contact.was_refused(self.lane, class, why, since);
+        }
+    }
+
+    /// Notes which person types are refused now, if these are others than before.
+    fn note_pauses(&mut self) {
+        let refused = self.backlog.window().refused_classes();
+        if refused.eq(self.noted.classes.iter().copied()) {
+            return;
+        }
+
+        self.noted.classes = self.backlog.window().refused_classes().collect();
+        let waits = self.contact.waits(self.lane).into_iter();
+        let refused = waits.filter(|waits| self.noted.classes.contains(&waits.class));
+        let pauses = refused.map(|waits| Pause {
+            class: waits.class,
+            why: waits.why,
+            since: waits.since,
+        });
+        self.replace_pauses(pauses.collect());
+    }
+
+    pub(super) fn forget_pauses(&self) {
+        if !self.noted.classes.is_empty() {
+            self.replace_pauses(Vec::new());
+        }
+    }
+
+    fn replace_pauses(&self, pauses: Vec<Pause>) {
+        let destination = &self.contact.destination;
+        self.noted.pauses.replace(destination, self.lane, pauses);
     }
 
     fn say(&self, news: News) {
@@ -46,17 +92,20 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     /// A record was refused, and waits with its topic or with its whole type.
     pub(super) fn say_waiting(&self, sequence: Sequence, rejection: &Rejection, extent: Extent) {
         let (reason, detail) = (rejection.reason.as_str(), &rejection.detail);
-        let why = match extent {
-            Extent::Class(class) => {
-                let kind = class.timeliness.as_str();
-                format!("{reason}: {detail} ({kind} topic)")
-            }
-            Extent::Topic(class) => {
+        let (Extent::Class(class) | Extent::Topic(class)) = extent;
+        let name = match extent {
+            Extent::Class(_) => None,
+            Extent::Topic(_) => {
                 let admitted = self.backlog.window().payload(sequence);
-                let topic = admitted.and_then(|admitted| admitted.topic.as_deref());
-                let (kind, topic) = (class.timeliness.as_str(), topic.unwrap_or_default());
-                format!("{reason}: {detail} ({kind} topic {topic})")
+                admitted.and_then(|admitted| admitted.topic.as_deref())
             }
+        };
+
+        let why = match (self.contact.timeliness_of(class), name) {
+            (Some(kind), Some(name)) => format!("{reason}: {detail} ({kind} topic {name})"),
+            (Some(kind), None) => format!("{reason}: {detail} ({kind} topic)"),
+            (None, Some(name)) => format!("{reason}: {detail} (topic {name})"),
+            (None, None) => format!("{reason}: {detail}"),
         };
 
         self.contact.refused(self.lane, extent, why);

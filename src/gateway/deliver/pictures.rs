@@ -1,19 +1,23 @@
 //! The pictures that a message carries: fetched beside the loop, so that nothing else waits for them.
 //!
 //! Promises: a disk that does not answer holds the record and its device, and nobody else; a few
-//! fetches at once, bounded in number and bytes, also over lost sessions. Deliberately does not decide
+//! fetches at once, bounded in number and bytes, also over lost sessions. What a source has lost is looked for
+//! in the album. Deliberately does not decide
 //! when a picture is lost: its source does.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use super::backlog::Admitted;
+use super::parsed::ParsedEvent;
 use super::{Delivery, Records};
 use crate::gateway::Render;
+use crate::links::album::Album;
 use crate::send::Destination;
 use crate::system::fault;
-use boxbridge_event::{NoPictures, Picture, Record, Sequence};
+use boxbridge_event::{Event, NoPictures, Picture, Record, Sequence};
 
 /// Places of a disk that hang are few, and each takes a thread and its pictures' memory.
 const FETCHES_MAX: usize = 4;
@@ -87,16 +91,34 @@ impl Fetches {
         self.running.len() < FETCHES_MAX && self.bytes < BYTES_MAX
     }
 
-    fn start(&mut self, record: &Record) -> u64 {
+    /// `album` has what the record's source has lost.
+    fn start(
+        &mut self,
+        record: &Record,
+        event: &Arc<ParsedEvent>,
+        album: Option<&Arc<Album>>,
+    ) -> u64 {
         self.last += 1;
-        let (record, number, bytes) = (record.clone(), self.last, record.pictures_bytes());
+        let (record, event, album) = (record.clone(), Arc::clone(event), album.cloned());
+        let number = self.last;
+        let bytes = record.pictures_bytes().max(bytes_of(&event));
         self.bytes += bytes;
+
         self.running.spawn(async move {
+            let mut pictures = record.pictures().await;
+            if let (Err(NoPictures::Lost(_)), Some(album)) = (&pictures, album) {
+                let found = album.of_event(&event, record.sequence_in_log()).await;
+                pictures = if found.is_empty() {
+                    pictures
+                } else {
+                    Ok(found)
+                };
+            }
             Fetched {
                 sequence: record.sequence,
                 number,
                 bytes,
-                pictures: record.pictures().await,
+                pictures,
             }
         });
         self.last
@@ -153,7 +175,7 @@ where
                     return true;
                 }
                 *pictures = Pictures::UnderWay {
-                    fetch: self.fetches.start(record),
+                    fetch: self.fetches.start(record, event, self.album.as_ref()),
                     attempts,
                 };
             }
@@ -184,6 +206,11 @@ where
             self.backlog.release(sequence);
         }
     }
+}
+
+fn bytes_of(event: &Event) -> u64 {
+    let pictures = event.pictures.iter();
+    pictures.map(|(_, picture)| picture.bytes).sum()
 }
 
 fn ask_again_after(attempts: u32) -> Duration {

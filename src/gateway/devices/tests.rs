@@ -271,7 +271,7 @@ fn the_sentence_of_the_silent_is_short() {
         let all: Vec<_> = (0..count)
             .map(|number| {
                 (
-                    Timestamp(0),
+                    Some(Timestamp(0)),
                     "lobby".into(),
                     format!("10.0.0.{number}").into(),
                 )
@@ -282,10 +282,10 @@ fn the_sentence_of_the_silent_is_short() {
     assert_eq!(silent(0), None);
     assert_eq!(
         silent(1).unwrap(),
-        "1 device is silent: lobby/10.0.0.0 since 1970-01-01T00:00:00.000Z"
+        "1 device is silent: lobby/10.0.0.0, last seen 1970-01-01T00:00:00.000Z"
     );
     let many = silent(5_000).unwrap();
-    assert!(many.starts_with("5000 devices are silent: lobby/10.0.0.0 since "));
+    assert!(many.starts_with("5000 devices are silent: lobby/10.0.0.0, last seen "));
     assert!(many.ends_with(" and 4997 more (boxbridge devices --silent)") && many.len() < 250);
 }
 

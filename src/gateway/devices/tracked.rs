@@ -197,6 +197,14 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_an_inventory_names_is_missed_no_sooner_than_any_other() {
+        let mut device = Tracked::new(&at(100));
+        device.listed = listed(true);
+        assert_eq!(state_after(&mut device, at(109)), DeviceState::Offline);
+        assert_eq!(state_after(&mut device, at(110)), DeviceState::Silent);
+    }
+
+    #[test]
     fn a_device_that_stops_is_silent_for_a_day_and_comes_back_when_it_is_heard() {
         let mut device = heard(5);
         assert_eq!(state_after(&mut device, at(14)), DeviceState::Online);

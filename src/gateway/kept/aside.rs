@@ -4,6 +4,7 @@
 //! record and moving its cursor counts once. A full store is an error to the caller, which stops its destination; nothing is dropped. Deliberately
 //! sends nothing: `resend` does.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -136,6 +137,23 @@ impl Aside {
     pub fn head(&self, name: &str) -> io::Result<Option<AsideHead>> {
         let file = self.folder.read(name)?;
         file.map(|file| AsideHead::complete(&file)).transpose()
+    }
+
+    /// How many there are, by destination and lane.
+    pub fn by_lane(&self) -> BTreeMap<(String, String), u64> {
+        let mut counted = BTreeMap::new();
+        self.folder.each_name(|name| {
+            if let Some(name) = Name::of(name) {
+                let lane = (name.destination.to_owned(), name.lane.to_string());
+                *counted.entry(lane).or_default() += 1;
+            }
+        });
+        counted
+    }
+
+    /// Which log is open.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
     }
 
     /// The same of a record of this log that this destination would not take.

@@ -11,9 +11,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::gateway::Column;
 use crate::gateway::kept::Aside;
+use crate::queue::Queue;
 use crate::system::written::Written;
-use boxbridge_event::{Outcome, PersonType, Record, Sequence};
+use boxbridge_event::{Outcome, PersonType, PictureVerdict, Record, Sequence};
 
 /// Far above every sequence of a log: in the window a record that is sent again stands behind all others of its device.
 const FIRST: u64 = 1 << 63;
@@ -32,6 +34,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub struct Line {
     pub destination: Arc<str>,
     aside: Arc<Aside>,
+    /// It learns which pictures the store has after all.
+    queue: Queue,
+    /// It learns what was delivered after all.
+    answers: Arc<Column>,
     /// Of a store that syncs in batches.
     written: Option<Arc<Written>>,
     state: Mutex<State>,
@@ -91,10 +97,18 @@ impl State {
 }
 
 impl Line {
-    pub fn new(destination: Arc<str>, aside: Arc<Aside>, written: Option<Arc<Written>>) -> Line {
+    pub fn new(
+        destination: Arc<str>,
+        aside: Arc<Aside>,
+        queue: Queue,
+        answers: Arc<Column>,
+        written: Option<Arc<Written>>,
+    ) -> Line {
         Line {
             destination,
             aside,
+            queue,
+            answers,
             written,
             state: Mutex::default(),
             offered: Notify::new(),
@@ -226,7 +240,12 @@ impl Line {
         offered.is_some_and(|offered| state.is_of_order(offered))
     }
 
-    pub(super) fn settle(self: &Arc<Line>, sequence: Sequence, outcome: Outcome) {
+    pub(super) fn settle(
+        self: &Arc<Line>,
+        sequence: Sequence,
+        verdict: PictureVerdict,
+        outcome: Outcome,
+    ) {
         let mut state = self.state.lock();
         let Some(offered) = state.out.remove(&sequence.0) else {
             return;
@@ -239,6 +258,9 @@ impl Line {
 
         state.refused += u64::from(state.is_of_order(&offered));
         drop(state);
+        if verdict != PictureVerdict::default() {
+            self.settle_pictures(&offered.record, verdict);
+        }
         self.ended.notify_waiters();
     }
 
@@ -264,6 +286,10 @@ impl Line {
     async fn taken(self: Arc<Line>, number: u64, offered: Offered) {
         let is_for_good = self.is_for_good().await;
         if is_for_good {
+            self.settle_pictures(&offered.record, PictureVerdict::default());
+            if let Some(sequence) = offered.record.sequence_in_log() {
+                self.answers.sent_again(sequence);
+            }
             self.remove_file_of(&offered.record).await;
         }
 
@@ -277,6 +303,14 @@ impl Line {
         drop(state);
         self.offered.notify_one();
         self.ended.notify_waiters();
+    }
+
+    /// From now on events say so.
+    fn settle_pictures(&self, record: &Record, verdict: PictureVerdict) {
+        if let Some(sequence) = record.sequence_in_log() {
+            self.queue
+                .settle_again(&self.destination, record.lane, sequence, verdict);
+        }
     }
 
     async fn remove_file_of(&self, record: &Record) {

@@ -71,7 +71,7 @@ impl<S: Records> Records for WithResent<S> {
 
     fn settle(&mut self, sequence: Sequence, verdict: PictureVerdict, outcome: Outcome) {
         match self.line_of(sequence) {
-            Some(line) => line.settle(sequence, outcome),
+            Some(line) => line.settle(sequence, verdict, outcome),
             None => self.log.settle(sequence, verdict, outcome),
         }
     }

@@ -18,7 +18,7 @@ mod verdicts;
 
 pub use cursor::Cursor;
 pub use cursor_slot::{FoundSlots, Saved, cursor_path};
-pub use progress::{Change, EndedErrand, Progress, ROTTEN, Tally};
+pub use progress::{Change, EndedErrand, Progress, ROTTEN, RecordState, Standing, Tally};
 pub use record_reader::{Onward, after, found_record, recent_after};
 pub use replay::{Errand, Replay};
 pub use selection::Selection;

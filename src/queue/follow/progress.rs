@@ -30,6 +30,24 @@ pub struct Joined {
     pub records: u64,
 }
 
+/// One destination's relation to one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub destination: String,
+    pub state: RecordState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordState {
+    /// The destination joined later, and does not get it.
+    NotIts,
+    Waiting,
+    /// It was delivered, set aside or given up; a destination that did nothing else has delivered it.
+    Answered {
+        always_delivered: bool,
+    },
+}
+
 #[derive(Debug)]
 pub struct Progress {
     pub joined: Joined,
@@ -186,6 +204,20 @@ impl Progress {
     pub fn is_answered(&self, sequence: u64, person_type: PersonType) -> bool {
         let track = self.track(person_type);
         track.is_some_and(|track| track.is_answered(sequence))
+    }
+
+    /// How the live record of this sequence and type stands.
+    pub fn state_of(&self, sequence: u64, person_type: PersonType) -> RecordState {
+        if sequence <= self.joined.sequence {
+            return RecordState::NotIts;
+        }
+        if !self.is_answered(sequence, person_type) {
+            return RecordState::Waiting;
+        }
+
+        let tally = self.answered();
+        let always_delivered = tally.total() == tally.delivered;
+        RecordState::Answered { always_delivered }
     }
 
     /// What became of records until now, those answered ahead of a position among them.

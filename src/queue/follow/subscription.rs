@@ -16,7 +16,7 @@ use super::replay::Replay;
 use super::verdict_log::VerdictLog;
 use crate::queue::log::{CURSOR_BYTES, Log, Part, Slots};
 use crate::system::written::Written;
-use boxbridge_event::{Lane, PersonType};
+use boxbridge_event::{Lane, PersonType, PictureVerdict};
 
 /// The destination whose verdicts on pictures the others wait for.
 pub const STORE: &str = "store";
@@ -259,6 +259,16 @@ impl Subscription {
 
 /// What an operator asks for.
 impl Subscription {
+    /// A record that the store had answered went to it again: what became of its pictures. Durable with the next slot.
+    pub fn settle_again(&self, sequence: u64, verdict: PictureVerdict) {
+        let Some(verdicts) = &self.verdicts else {
+            return;
+        };
+        verdicts.settle(sequence, verdict);
+        self.progress().change = Change::Answered;
+        verdicts.tell();
+    }
+
     /// Takes up a replay, durably; false where there are enough.
     pub fn attach_errand(&self, log: &Log, replay: Replay) -> io::Result<bool> {
         let id = replay.id.clone();

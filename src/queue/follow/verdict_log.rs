@@ -80,10 +80,10 @@ impl VerdictLog {
         self.settled.subscribe()
     }
 
-    /// A record is settled; its verdict is remembered, and written by the next flush.
+    /// A record is settled, for the first time or again; its verdict is remembered, and written by the next flush.
     pub fn settle(&self, sequence: u64, verdict: PictureVerdict) {
-        if verdict != PictureVerdict::default() {
-            let mut runs = self.runs.lock();
+        let mut runs = self.runs.lock();
+        if verdict != runs.of(sequence) {
             runs.add(one(sequence, verdict));
             runs.unwritten.push((sequence, verdict));
         }
@@ -95,11 +95,7 @@ impl VerdictLog {
     }
 
     pub fn of(&self, sequence: u64) -> PictureVerdict {
-        let runs = self.runs.lock();
-        let run = runs.by_first.range(..=sequence).next_back();
-        run.filter(|(_, (last, _))| sequence <= *last)
-            .map(|(_, (_, verdict))| *verdict)
-            .unwrap_or_default()
+        self.runs.lock().of(sequence)
     }
 
     /// Makes durable what is not.
@@ -168,6 +164,13 @@ fn one(sequence: u64, verdict: PictureVerdict) -> VerdictEntry {
 }
 
 impl Runs {
+    fn of(&self, sequence: u64) -> PictureVerdict {
+        let run = self.by_first.range(..=sequence).next_back();
+        run.filter(|(_, (last, _))| sequence <= *last)
+            .map(|(_, (_, verdict))| *verdict)
+            .unwrap_or_default()
+    }
+
     fn add(&mut self, added: VerdictEntry) {
         let VerdictEntry {
             first,

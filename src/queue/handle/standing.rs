@@ -5,26 +5,8 @@
 use std::io;
 
 use super::Queue;
-use crate::queue::follow::{Onward, after, recent_after};
+use crate::queue::follow::{Onward, RecordState, Standing, after, recent_after};
 use boxbridge_event::{Record, Sequence};
-
-/// One destination's relation to one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    pub destination: String,
-    pub state: RecordState,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordState {
-    /// The destination joined later, and does not get it.
-    NotIts,
-    Waiting,
-    /// It was delivered, set aside or given up; a destination that did nothing else has delivered it.
-    Answered {
-        always_delivered: bool,
-    },
-}
 
 impl Queue {
     /// With every destination, in the lane in which the record travels.
@@ -35,21 +17,19 @@ impl Queue {
 
         let standing = of_lane.map(|subscription| {
             let progress = subscription.progress();
-            let state = if sequence <= progress.joined.sequence {
-                RecordState::NotIts
-            } else if progress.is_answered(sequence, record.person_type) {
-                let tally = progress.answered();
-                let always_delivered = tally.total() == tally.delivered;
-                RecordState::Answered { always_delivered }
-            } else {
-                RecordState::Waiting
-            };
             Standing {
                 destination: subscription.destination.clone(),
-                state,
+                state: progress.state_of(sequence, record.person_type),
             }
         });
         standing.collect()
+    }
+
+    /// With one destination; `None` where none has this name.
+    pub fn standing_with(&self, destination: &str, record: &Record) -> Option<RecordState> {
+        let subscription = self.open.subscriptions.of(destination, record.lane)?;
+        let progress = subscription.progress();
+        Some(progress.state_of(record.sequence.0, record.person_type))
     }
 
     /// The next records after a place, in order; none where there is nothing yet. An error where the disk does not answer now.

@@ -32,11 +32,6 @@ impl Waits {
             Some(1) => format!("{person_type} is refused for now on one device"),
             Some(devices) => format!("{person_type} is refused for now on {devices} devices"),
         };
-        let wait = if *records == 1 {
-            "event waits"
-        } else {
-            "events wait"
-        };
-        format!("{state}: {why}, since {since}, {records} {wait}")
+        format!("{state}: {why}, since {since}, {records} or more events wait")
     }
 }

@@ -31,11 +31,11 @@ enum State {
     Known {
         topic: Topic,
         since: Instant,
+        /// Nobody has said since that it may have changed.
+        is_believed: bool,
     },
     /// Its messages wait here, so that none overtakes.
-    LookedUp {
-        waiting: Waiting,
-    },
+    LookedUp { waiting: Waiting },
 }
 
 /// Whether a message of some size may go to its topic.
@@ -47,10 +47,19 @@ pub(super) enum Judgement {
     Unknown,
 }
 
+impl State {
+    fn known_now(topic: Topic) -> State {
+        State::Known {
+            topic,
+            since: Instant::now(),
+            is_believed: true,
+        }
+    }
+}
+
 impl KnownTopics {
     pub(super) fn new(topics: HashMap<String, Topic>) -> KnownTopics {
-        let since = Instant::now();
-        let known = |(name, topic)| (name, State::Known { topic, since });
+        let known = |(name, topic)| (name, State::known_now(topic));
         KnownTopics {
             topics: topics.into_iter().map(known).collect(),
             lookups: JoinSet::new(),
@@ -58,10 +67,15 @@ impl KnownTopics {
     }
 
     pub(super) fn judge(&self, topic: &str, bytes: usize) -> Judgement {
-        let Some(State::Known { topic, since }) = self.topics.get(topic) else {
+        let Some(State::Known {
+            topic,
+            since,
+            is_believed,
+        }) = self.topics.get(topic)
+        else {
             return Judgement::Unknown;
         };
-        let is_believed = since.elapsed() <= BELIEVED;
+        let is_believed = *is_believed && since.elapsed() <= BELIEVED;
 
         match topic {
             Topic::There { max_bytes: None } => Judgement::Takes(usize::MAX),
@@ -120,13 +134,21 @@ impl KnownTopics {
 
     /// A topic is known now. The messages that waited for it.
     pub(super) fn learn(&mut self, name: String, topic: Topic) -> Waiting {
-        let since = Instant::now();
-        waiting(self.topics.insert(name, State::Known { topic, since }))
+        waiting(self.topics.insert(name, State::known_now(topic)))
     }
 
     /// A topic could not be looked up. The messages that waited for it.
     pub(super) fn give_up(&mut self, name: &str) -> Waiting {
         waiting(self.topics.remove(name))
+    }
+
+    /// Topics that were refused, and limits, are looked up again by the next message that they refuse.
+    pub(super) fn doubt(&mut self) {
+        for state in self.topics.values_mut() {
+            if let State::Known { is_believed, .. } = state {
+                *is_believed = false;
+            }
+        }
     }
 
     /// The next message of this topic looks it up again.

@@ -29,6 +29,8 @@ pub struct Probe {
     /// `host:port` of every broker of the cluster.
     pub brokers: Vec<String>,
     pub topics: Vec<TopicProbe>,
+    /// The one that no event goes to.
+    pub beside: Option<TopicProbe>,
     /// Whether they would take our messages, as far as that could be tried.
     pub produce: Produce,
 }
@@ -66,12 +68,13 @@ const FATAL_WITHIN: Duration = Duration::from_secs(3);
 const KEY: &str = "boxbridge/check";
 
 impl Probe {
-    pub(super) fn of(found: Found, produce: Produce) -> Probe {
+    pub(super) fn of(found: Found, beside: Option<(String, Topic)>, produce: Produce) -> Probe {
         let mut topics: Vec<_> = found.topics.into_iter().map(TopicProbe::of).collect();
         topics.sort_by(|a, b| a.name.cmp(&b.name));
         Probe {
             brokers: found.brokers,
             topics,
+            beside: beside.map(TopicProbe::of),
             produce,
         }
     }

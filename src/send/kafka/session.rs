@@ -296,6 +296,10 @@ impl crate::send::Session for Session {
         }
     }
 
+    fn resumed(&mut self) {
+        self.topics.doubt();
+    }
+
     fn submit(&mut self, sequence: Sequence, message: Message) {
         if !self.in_flight.takes_up(sequence, Instant::now()) {
             self.place(sequence, message);

@@ -2,7 +2,7 @@
 //!
 //! Such a broker ends the connection over each message that is too large (mosquitto's `message_size_limit`). Once it is known, a message of that size
 //! is refused here, and costs the others nothing. Promises: a size that the broker was seen to take is never refused. Deliberately forgets after a
-//! while: the operator may have raised the limit.
+//! while, and when an operator says so: the limit may have been raised.
 
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,11 @@ impl LearnedSize {
             refused,
             at: Instant::now(),
         });
+    }
+
+    /// The limit may be another now.
+    pub fn forget(&self) {
+        *self.0.lock() = None;
     }
 
     /// The broker took a payload of so many bytes: a smaller one that it refused was refused for something else.

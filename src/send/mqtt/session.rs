@@ -310,6 +310,10 @@ impl crate::send::Session for Session {
         }
     }
 
+    fn resumed(&mut self) {
+        self.terms.learned_size.forget();
+    }
+
     fn submit(&mut self, sequence: Sequence, message: Message) {
         let checked = check(&message, self.terms.version, self.terms.packet_max);
         match checked.and_then(|()| check_learned(&message, self.terms.learned_size.refused())) {

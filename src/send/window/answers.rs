@@ -80,6 +80,14 @@ impl<T> Window<T> {
         Some(entry.payload)
     }
 
+    /// Nothing of it is sent: its class is none that is refused any more.
+    pub fn skipped(&mut self, sequence: Sequence, now: Now) -> Option<T> {
+        let entry = self.entries.get(&sequence)?;
+        let class = self.class(entry, now);
+        self.flows.of_mut(class).judged_for_itself();
+        self.answered(sequence, now.at)
+    }
+
     /// The destination took it: its topic flows, and the connection lives.
     pub fn taken(&mut self, sequence: Sequence, now: Instant) -> Option<T> {
         let entry = self.entries.get(&sequence)?;

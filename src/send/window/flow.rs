@@ -73,6 +73,22 @@ pub enum Course {
 }
 
 impl Flow {
+    /// Refused when the last run ended: one record is tried at once, and nothing more is set aside before one is taken than while it is paused.
+    pub fn refused_before(now: Instant) -> Flow {
+        let mut misfits = Count::default();
+        misfits.add(REFUSALS_PER_MINUTE + 1, now);
+        Flow {
+            state: State::Probing { pause: PAUSE_FIRST },
+            misfits,
+            ..Flow::default()
+        }
+    }
+
+    /// Whether it waits since it was refused.
+    pub fn is_refused(&self) -> bool {
+        !matches!(self.state, State::Open)
+    }
+
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open) && !self.is_blocked
     }

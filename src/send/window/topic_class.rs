@@ -4,9 +4,11 @@
 //! pattern, and devices come and go.
 
 use boxbridge_event::{ByType, PersonType};
+use serde::{Deserialize, Serialize};
 
 /// Whether a record still says that one may act on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Timeliness {
     Live,
     /// Too late, a replay, or a destination that makes no difference.
@@ -22,7 +24,7 @@ impl Timeliness {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TopicClass {
     pub person_type: PersonType,
     pub timeliness: Timeliness,

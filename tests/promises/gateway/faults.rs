@@ -7,7 +7,9 @@ use std::time::Duration;
 use boxbridge::app::destinations::picture_store;
 use boxbridge::app::keep_delivering;
 use boxbridge::gateway::kept::Aside;
-use boxbridge::gateway::{Ages, Backlog, Delivery, DiskLog, Fetches, Render as _, ToBus, Unplaced};
+use boxbridge::gateway::{
+    Ages, Backlog, Delivery, DiskLog, Fetches, Noted, Pauses, Render as _, ToBus, Unplaced,
+};
 use boxbridge::ingest::{self, Accept, BodyMemory, Ended, Listener, Received, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
 use boxbridge::route::Router;
@@ -135,8 +137,10 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         contact: Arc::clone(&contact),
         retry_max: config.send.retry_max,
         is_expiring: false,
+        album: None,
         fetches: Fetches::default(),
         unplaced: Unplaced::default(),
+        noted: Noted::of(&Arc::new(Pauses::open(&Disk::default(), folder.path()))),
     };
     let stop = CancellationToken::new();
     let (_tell, told) = tokio::sync::watch::channel(None);

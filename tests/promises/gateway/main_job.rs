@@ -299,7 +299,7 @@ async fn a_default_opens_no_door_and_what_could_not_be_read_is_kept() {
         message.payload.len()
     );
 
-    let quarantine = || crate::parts::gateway::files(&site.gateway.data_dir().join("quarantine"));
+    let quarantine = || crate::parts::site::files(&site.gateway.data_dir().join("quarantine"));
     assert!(quarantine().is_empty());
     body["ext_data"] = json!(readable["ext_data"].to_string().replace('"', "'"));
     for _ in 0..2 {

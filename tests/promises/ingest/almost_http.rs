@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::parts::gateway::{Gateway, event, exchange, files};
+use crate::parts::gateway::{Gateway, event, exchange};
+use crate::parts::site::files;
 
 fn gateway() -> Gateway {
     Gateway::start(&[("SEND__MQTT__URL", "mqtt://127.0.0.1:9")])

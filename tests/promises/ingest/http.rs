@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::parts::gateway::{Gateway, event, files};
+use crate::parts::gateway::{Gateway, event};
+use crate::parts::site::files;
 
 /// A gateway whose only bus is not there: answers must not depend on it.
 fn gateway() -> Gateway {

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::parts::gateway::{Answer, Gateway, event, exchange, files};
+use crate::parts::gateway::{Answer, Gateway, event, exchange};
 use crate::parts::haproxy::{Haproxy, Says};
 use crate::parts::mosquitto::Mosquitto;
-use crate::parts::site::wait_until;
+use crate::parts::site::{files, wait_until};
 use crate::parts::subscriber::Subscriber;
 
 const BOX: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 19);

@@ -111,6 +111,7 @@ fn all_is_checked(gateway: &Gateway) {
         "store     ok",
         "mqtt      ok",
         "kafka     ok",
+        "; boxbridge.devices is ",
     ] {
         assert!(found.contains(part), "{found}");
     }

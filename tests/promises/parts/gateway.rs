@@ -1,9 +1,9 @@
 //! The gateway itself, as its users run it: the binary, with settings by environment, on ports of its own choice.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::cgroup::Cgroup;
 use super::child::{Child, PATIENCE, free_port};
+pub use super::site::files;
 
 /// What the environment of a gateway says; names without the prefix.
 pub type Settings<'a> = &'a [(&'a str, &'a str)];
@@ -195,15 +196,17 @@ impl Gateway {
 
     /// The same binary with the same settings, for another command; what it printed and its exit code.
     pub fn run(&self, arguments: &[&str]) -> (String, Option<i32>) {
-        let mut command = Command::new(self.command.get_program());
-        command.current_dir(self.directory.path()).args(arguments);
+        said(self.beside(self.command.get_program()).args(arguments))
+    }
+
+    /// A program in the gateway's folder, with its settings.
+    pub fn beside(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.directory.path());
         self.command.get_envs().for_each(|(name, value)| {
             command.env(name, value.unwrap());
         });
-        let output = command.output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        (said, output.status.code())
+        command
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {
@@ -306,6 +309,14 @@ fn sum(metrics: &BTreeMap<String, f64>, name: &str, labels: &[(&str, &str)]) -> 
     found.map(|(_, value)| value).sum()
 }
 
+/// What a program printed, and its exit code.
+pub fn said(command: &mut Command) -> (String, Option<i32>) {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (said, output.status.code())
+}
+
 /// The vendor's sample with an identity and a person type of one's own; `null` leaves the type away.
 pub fn event(identity: &str, person_type: Value, device: &str) -> Value {
     let mut event = json!({
@@ -378,22 +389,4 @@ fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
             Ok(count) => bytes.extend_from_slice(&buffer[..count]),
         }
     }
-}
-
-/// All files below a folder, by their path relative to it.
-pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(&next).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().display().to_string();
-                found.insert(name, std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
 }

@@ -1,5 +1,7 @@
 //! A whole site: the gateway between real boxes' requests and all three real destinations.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use boxbridge_config::{Config, Layers};
@@ -154,4 +156,22 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < deadline, "{what}: never");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// All files below a folder, by their path relative to it.
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
 }

@@ -20,9 +20,13 @@ use tokio::time::Instant;
 
 use super::{selection, unread};
 use crate::admin::answer::{Answer, Asked, Complaint, PRIVATE};
-use crate::admin::api::{Operator, Ready};
+use crate::admin::api::{Operator, Ready, preview};
 use crate::queue::{Record, Search, Selection};
 use boxbridge_event::{PersonType, Sequence};
+
+mod leaving;
+
+use leaving::Leaving;
 
 /// Consoles and taps of a few operators; each may hold some events of the largest size.
 const WATCHERS_MAX: usize = 8;
@@ -49,9 +53,13 @@ impl Default for Watchers {
 pub struct Watched {
     person_type: Option<PersonType>,
     device: Option<String>,
+    destination: Option<String>,
 }
 
 pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Answer {
+    if let Some(name) = &watched.destination {
+        preview(&operator, name)?;
+    }
     let Ok(room) = Arc::clone(&operator.watchers.0).try_acquire_owned() else {
         let message = format!("{WATCHERS_MAX} look on already, and no more can");
         return Err(Complaint::not_now("too_many_watchers", message));
@@ -62,6 +70,7 @@ pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Ans
     let watcher = Watcher {
         operator,
         selection: selection(watched.person_type, watched.device),
+        leaving: watched.destination.map(Leaving::of),
         sender,
         said: Instant::now(),
         _room: room,
@@ -75,6 +84,8 @@ pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Ans
 struct Watcher {
     operator: Arc<Operator>,
     selection: Selection,
+    /// Where what leaves for one destination is to be seen.
+    leaving: Option<Leaving>,
     sender: mpsc::Sender<Bytes>,
     /// When the last word went out.
     said: Instant,
@@ -90,6 +101,9 @@ impl Watcher {
             return;
         };
         while !self.sender.is_closed() {
+            if self.show_left().await.is_err() {
+                return;
+            }
             match self.next(place).await {
                 Ok(Some(through)) => place = through,
                 Ok(None) => tokio::time::sleep(LOOK).await,
@@ -101,6 +115,10 @@ impl Watcher {
     /// The last events that there are, and up to where.
     async fn first(&mut self) -> Option<Sequence> {
         let newest = self.operator.queue.newest();
+        if self.leaving.is_some() {
+            // What came before has left.
+            return Some(newest);
+        }
         let search = Search {
             selection: self.selection.clone(),
             before: Some(Sequence(newest.0 + 1)),
@@ -141,7 +159,7 @@ impl Watcher {
         };
         for record in &onward.records {
             if self.is_wanted(record) {
-                self.show(record).await?;
+                self.take(record).await?;
             }
         }
         Ok(Some(onward.through).filter(|through| *through > place))
@@ -153,15 +171,37 @@ impl Watcher {
             && self.selection.means(&record.event)
     }
 
+    async fn take(&mut self, record: &Record) -> Result<(), Gone> {
+        match self.leaving.as_mut().map(|leaving| leaving.came(record)) {
+            None => self.show(record).await,
+            Some(Ok(())) => Ok(()),
+            Some(Err(why)) => {
+                self.drop_with(&why).await;
+                Err(Gone)
+            }
+        }
+    }
+
     async fn show(&mut self, record: &Record) -> Result<(), Gone> {
-        let Some(document) = self.operator.documents.of(record) else {
-            return Ok(());
-        };
-        let text = format!(
-            "event: event\nid: {}\ndata: {document}\n\n",
-            record.sequence.0
-        );
-        self.say(text).await
+        match self.operator.documents.of(record) {
+            Some(event) => self.say_event(record.sequence.0, event.get()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What has left since the last look.
+    async fn show_left(&mut self) -> Result<(), Gone> {
+        let operator = Arc::clone(&self.operator);
+        let left = self.leaving.as_mut().map(|leaving| leaving.left(&operator));
+        for text in left.into_iter().flatten() {
+            self.say_event(0, &text).await?;
+        }
+        Ok(())
+    }
+
+    async fn say_event(&mut self, sequence: u64, data: &str) -> Result<(), Gone> {
+        self.say(format!("event: event\nid: {sequence}\ndata: {data}\n\n"))
+            .await
     }
 
     async fn keep_alive(&mut self) -> Result<(), Gone> {

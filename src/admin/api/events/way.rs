@@ -3,19 +3,53 @@
 //! Promises: that it was answered is the queue's word; when, the timetable's, and nobody's where that is too long ago. What is set aside
 //! says why, for as long as it is. Reads files.
 
+use serde_json::Value;
+
 use crate::admin::api::Operator;
 use crate::admin::trace::{Way, WayState};
-use crate::gateway::Ending;
+use crate::gateway::{Ending, Preview};
 use crate::queue::{Record, RecordState, Standing};
-use boxbridge_event::Timestamp;
+use boxbridge_config::KindName;
+use boxbridge_event::{Event, Timestamp};
 
 pub fn ways(operator: &Operator, record: &Record) -> Vec<Way> {
     let mut standings = operator.queue.standing(record);
     standings.sort_by(|one, other| one.destination.cmp(&other.destination));
+    let previews = operator.reload.previews();
 
     let ways = standings.into_iter();
-    ways.map(|standing| way(operator, record, standing))
-        .collect()
+    ways.map(|standing| {
+        let way = way(operator, record, standing);
+        let mut of_it = previews.iter();
+        let preview = of_it.find(|preview| *preview.destination == *way.destination);
+        with_topic(operator, record, way, preview)
+    })
+    .collect()
+}
+
+/// Says of one that was delivered to a bus where it went.
+fn with_topic(operator: &Operator, record: &Record, way: Way, preview: Option<&Preview>) -> Way {
+    let (WayState::Delivered, Some(at), Some(preview)) = (way.state, way.at, preview) else {
+        return way;
+    };
+    let was_aside = way.why.is_some();
+    let Some(message) = operator
+        .documents
+        .message_at(record, preview, at, was_aside)
+    else {
+        return way;
+    };
+
+    let topic = message.get("topic").and_then(Value::as_str);
+    let event: Option<Event> = serde_json::from_slice(&record.event).ok();
+    let replay = was_aside.then_some("aside");
+    let until = event.and_then(|event| preview.router.act_before(&event, replay));
+    let is_late = until.is_none_or(|until| until < at);
+    Way {
+        topic: topic.map(str::to_owned),
+        late: (preview.kind == KindName::Mqtt).then_some(is_late),
+        ..way
+    }
 }
 
 fn way(operator: &Operator, record: &Record, standing: Standing) -> Way {
@@ -39,6 +73,8 @@ fn way(operator: &Operator, record: &Record, standing: Standing) -> Way {
         destination,
         state,
         at,
+        topic: None,
+        late: None,
         why,
     }
 }
@@ -63,21 +99,21 @@ fn answered(
     let column = operator.timetable.of(&destination.into());
     match column.of(record.sequence) {
         Some(answered) => {
-            let state = match answered.ending {
-                Ending::Delivered => WayState::Delivered,
-                Ending::SetAside => WayState::SetAside,
-                Ending::Expired => WayState::Expired,
+            let (state, why) = match answered.ending {
+                Ending::Delivered => (WayState::Delivered, None),
+                Ending::SetAside => (WayState::SetAside, Some(DROPPED)),
+                Ending::SentAgain => (WayState::Delivered, Some(SENT_AGAIN)),
+                Ending::Expired => (WayState::Expired, None),
             };
-            let is_gone = state == WayState::SetAside;
-            let why = is_gone.then(|| NO_LONGER_ASIDE.to_owned());
-            (state, Some(answered.at), why)
+            (state, Some(answered.at), why.map(str::to_owned))
         }
         None if always_delivered => (WayState::Delivered, None, None),
         None => (WayState::Answered, None, Some(TOO_LONG_AGO.to_owned())),
     }
 }
 
-const NO_LONGER_ASIDE: &str = "and sent again or dropped since: data_dir/audit.jsonl says by whom";
+const DROPPED: &str = "and dropped since: data_dir/audit.jsonl says by whom";
+const SENT_AGAIN: &str = "it had been set aside, and was sent again";
 
 fn why_it_waits(operator: &Operator, record: &Record, destination: &str) -> String {
     let mut contacts = operator.health.contacts().iter();

@@ -18,7 +18,7 @@ pub(super) fn print_resent(report: &JobReport) -> ExitCode {
     ));
     if refused > 0 {
         note(&format!(
-            "{refused} stay set aside: `boxbridge aside list` says why"
+            "{refused} stay set aside: `boxbridge aside show ID` says why"
         ));
     }
     if strays > 0 {
@@ -32,6 +32,16 @@ pub(super) fn print_resent(report: &JobReport) -> ExitCode {
     }
 }
 
+const HEAD: [&str; 7] = [
+    "SET ASIDE AT",
+    "BY",
+    "REASON",
+    "TYPE",
+    "DEVICE",
+    "EVENT",
+    "ID",
+];
+
 pub(super) const EVENTS: Things = Things {
     list: "records",
     one: "set-aside event",
@@ -39,20 +49,28 @@ pub(super) const EVENTS: Things = Things {
 };
 
 pub(super) fn print_list(listed: &Value, filter: &Value, is_json: bool) -> ExitCode {
-    EVENTS.say_list(listed, filter, is_json, print_line)
+    EVENTS.say_list(listed, filter, is_json, &row(HEAD), print_line)
 }
 
 fn print_line(record: &Value) {
-    let of = |name| text(record, name);
-    say(&format!(
-        "{}  {:<8} {:<16} {:<9} {:<15} {}",
-        of("at"),
-        of("destination"),
-        of("reason"),
-        of("person_type"),
-        of("device"),
-        of("id"),
-    ));
+    let members = [
+        "at",
+        "destination",
+        "reason",
+        "person_type",
+        "device",
+        "event",
+        "id",
+    ];
+    let cells = members.map(|name| text(record, name));
+    say(&row(cells.each_ref().map(String::as_str)));
+}
+
+fn row(cells: [&str; 7]) -> String {
+    let [at, destination, reason, person_type, device, event, id] = cells;
+    format!(
+        "{at:<24}  {destination:<8} {reason:<16} {person_type:<9} {device:<15} {event:<36} {id}"
+    )
 }
 
 pub(super) fn print_one(shown: &Value, is_json: bool) {

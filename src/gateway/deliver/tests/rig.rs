@@ -11,8 +11,8 @@ use super::moody::{Mood, Moody, Sent};
 use super::plain::Plain;
 use crate::gateway::kept::Aside;
 use crate::gateway::{
-    Ages, Backlog, Delivery, DiskLog, Fetches, Line, Records, Render as _, Unplaced, WithResent,
-    deliver,
+    Ages, Backlog, Delivery, DiskLog, Fetches, Line, Noted, Pauses, Records, Render as _, Unplaced,
+    WithResent, deliver,
 };
 use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::contact::Contact;
@@ -126,7 +126,13 @@ impl Rig {
             contact: Arc::new(Contact::new("mqtt", "mqtt")),
             stop: CancellationToken::new(),
             started: Instant::now(),
-            line: Arc::new(Line::new("mqtt".into(), Arc::clone(&aside), None)),
+            line: Arc::new(Line::new(
+                "mqtt".into(),
+                Arc::clone(&aside),
+                queue.clone(),
+                Arc::default(),
+                None,
+            )),
             aside,
             delivering: None,
             directory,
@@ -179,7 +185,12 @@ impl Rig {
             aside: Arc::clone(&self.aside),
             unplaced: Unplaced::default(),
             contact: Arc::clone(&self.contact),
+            noted: Noted::of(&Arc::new(Pauses::open(
+                &Disk::default(),
+                self.directory.path(),
+            ))),
             retry_max: settings.retry_max,
+            album: None,
             fetches: Fetches::default(),
             is_expiring: false,
         };

@@ -32,6 +32,16 @@ impl Folder {
         finished.map(|(name, _)| name.clone()).take(most).collect()
     }
 
+    /// Shows the name of each file.
+    pub fn each_name(&self, mut visit: impl FnMut(&str)) {
+        let contents = self.contents.lock();
+        let finished = contents
+            .files
+            .iter()
+            .filter(|(_, state)| matches!(state, FileState::Kept { .. }));
+        finished.for_each(|(name, _)| visit(name));
+    }
+
     /// The next that are meant behind this name, at most `limit`: `look` looks into those whose name `may_be_meant`.
     pub fn page<T>(
         &self,

@@ -251,3 +251,48 @@ fn a_type_whose_cause_is_said_to_be_gone_is_probed_at_once_and_soon_again() {
     window.tick(at(now));
     assert_eq!(submit_all(&mut window), [11], "its pauses are short again");
 }
+
+#[test]
+fn a_type_that_was_refused_before_the_start_is_probed_at_once_and_sets_nothing_aside() {
+    let class = TopicClass::new(TYPE, Timeliness::Late);
+    let mut window = window(100);
+    let now = Instant::now();
+    window.begin_refused(class, now);
+    (1..=3).for_each(|sequence| admit(&mut window, sequence, "gate"));
+    assert_eq!(submit_all(&mut window), [1]);
+    assert!(!refuse(&mut window, 1, Reason::NotAuthorised, now));
+    assert_eq!(submit_all(&mut window), [0_u64; 0]);
+    assert!(window.refused_classes().eq([class]));
+
+    window.tick(at(now + MINUTE));
+    assert_eq!(submit_all(&mut window), [1]);
+    window.taken(Sequence(1), now);
+    assert_eq!(window.refused_classes().count(), 0);
+    assert_eq!(submit_all(&mut window), [2, 3]);
+}
+
+#[test]
+fn of_a_type_whose_content_was_refused_before_the_start_one_is_set_aside_for_each_probe() {
+    let mut window = window(100);
+    let mut now = Instant::now();
+    window.begin_refused(TopicClass::new(TYPE, Timeliness::Late), now);
+    (1..=5).for_each(|sequence| admit(&mut window, sequence, "gate"));
+    for sequence in 1..=3 {
+        assert_eq!(submit_all_at(&mut window, now), [sequence]);
+        assert!(refuse(&mut window, sequence, Reason::TooLarge, now));
+        assert_eq!(submit_all_at(&mut window, now), [0_u64; 0]);
+        now += MINUTE;
+        window.tick(at(now));
+    }
+}
+
+#[test]
+fn a_type_of_which_nothing_is_sent_any_more_is_none_that_is_refused() {
+    let mut window = window(100);
+    let now = Instant::now();
+    window.begin_refused(TopicClass::new(TYPE, Timeliness::Late), now);
+    admit(&mut window, 1, "gate");
+    assert_eq!(window.next_ready(at(now)), Some(Sequence(1)));
+    window.skipped(Sequence(1), at(now));
+    assert_eq!(window.refused_classes().count(), 0);
+}

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::helm::{CHART, documents, helm, run};
 use crate::parts::child::installed;
-use crate::parts::gateway::files;
+use crate::parts::site::files;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(format!("{CHART}/{path}")).unwrap()

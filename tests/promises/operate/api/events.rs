@@ -211,6 +211,7 @@ fn told_by_the_command(gateway: &Gateway, delivered: &str, waiting: &str) {
         "vip of gate, realtime feed, urgent lane",
         "accepted    20",
         "mqtt        delivered 20",
+        " UTC to boxbridge/default/events/vip/gate",
         "store       delivered 20",
     ];
     assert!(
@@ -240,15 +241,39 @@ fn told_by_the_command(gateway: &Gateway, delivered: &str, waiting: &str) {
 }
 
 #[test]
-fn what_only_a_running_gateway_can_tell_says_so_when_it_is_stopped() {
+fn the_way_of_an_event_is_read_from_the_directory_of_a_stopped_gateway() {
     let mut gateway = gateway(&[]);
     let id = post(&gateway, "1", VIP, "gate");
+    wait_until("the store has it", || {
+        gateway.ledger("store").delivered == 1
+    });
     assert_eq!(gateway.stop(), Some(0));
-    for arguments in [&["trace", id.as_str()][..], &["tap"][..]] {
-        let (said, code) = gateway.run(arguments);
-        assert!(
-            code == Some(1) && said.contains("no gateway runs on "),
-            "{arguments:?}: {said}"
-        );
-    }
+
+    let (said, code) = gateway.run(&["trace", &id]);
+    let parts = [
+        "vip of gate, realtime feed, urgent lane",
+        "accepted    20",
+        "mqtt        waiting: the gateway is stopped",
+        "store       delivered",
+    ];
+    assert!(
+        code == Some(0) && parts.iter().all(|part| said.contains(part)),
+        "{said}"
+    );
+    let (said, code) = gateway.run(&["trace", "5f0c6e0c-1c4f-8b1e-9c41-d0aa5f0c6e0c"]);
+    assert!(
+        code == Some(1) && said.contains("is in the replay window: it reaches back to 20"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_leaves_now_of_a_stopped_gateway_says_that_it_is_stopped() {
+    let mut gateway = gateway(&[]);
+    assert_eq!(gateway.stop(), Some(0));
+    let (said, code) = gateway.run(&["tap"]);
+    assert!(
+        code == Some(1) && said.contains("no gateway runs on "),
+        "{said}"
+    );
 }

@@ -3,13 +3,17 @@
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{gateway, local};
 use crate::parts::child::PATIENCE;
 use crate::parts::gateway::{Gateway, event};
-use crate::parts::site::wait_until;
+use crate::parts::kafka::Broker;
+use crate::parts::mosquitto::Mosquitto;
+use crate::parts::site::{base64, jpeg, wait_until};
 
 fn post(gateway: &Gateway, identity: &str, person_type: u64, device: &str) {
     gateway.take(
@@ -154,5 +158,64 @@ fn tap_shows_a_line_for_each_event_and_ends_with_a_word_of_its_own() {
         tap.process.wait().unwrap().code(),
         Some(69),
         "the gateway went away"
+    );
+}
+
+#[test]
+fn tap_shows_what_leaves_for_one_destination_as_its_message() {
+    let (mosquitto, kafka) = (Mosquitto::start(), Broker::shared());
+    let gateway = Gateway::start(&[
+        (
+            "SEND__MQTT__URL",
+            &format!("mqtt://{}", mosquitto.address()),
+        ),
+        ("SEND__KAFKA__BROKERS", &kafka.address()),
+        ("ROUTE__DEFAULT__KAFKA_TOPIC", "tap.{person_type}"),
+        // Nothing becomes late on a slow machine.
+        ("ROUTE__VIP__LIVE_FOR", "1h"),
+    ]);
+    post(&gateway, "before", 5, "gate");
+    let mut to_mqtt = Tap::start(&gateway, &["--destination", "mqtt", "--person-type", "vip"]);
+    let mut to_kafka = Tap::start(&gateway, &["--destination", "kafka", "--json"]);
+    // Until both look on: nobody says when they do.
+    let is_seen = AtomicBool::new(false);
+    let post_until_seen = || {
+        let numbers = (0..1_000).take_while(|_| !is_seen.load(Ordering::Relaxed));
+        for number in numbers {
+            let mut body = event(&format!("now-{number}"), json!(5), "gate");
+            body["ext_data"]["spot_pic"] = base64(&jpeg(1, 3_000));
+            gateway.take("/RealTimeEvent", &body);
+            // The pace of a box.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let [line, way, message] = std::thread::scope(|scope| {
+        scope.spawn(post_until_seen);
+        let seen = [to_mqtt.next(), to_mqtt.next(), to_kafka.next()];
+        is_seen.store(true, Ordering::Relaxed);
+        seen
+    });
+
+    assert!(line.contains("  vip       gate  小明  "), "{line}");
+    assert!(
+        way.starts_with("    → boxbridge/default/events/vip/gate  "),
+        "{way}"
+    );
+
+    let message: Value = serde_json::from_str(&message).unwrap();
+    let named = ["topic", "key"].map(|name| message[name].as_str().unwrap());
+    assert_eq!(named, ["tap.vip", "default/gate"]);
+    let identity = message["payload"]["identity"]["id"].as_str().unwrap();
+    assert!(identity.starts_with("now-"), "{identity}");
+    assert_eq!(message["attributes"]["persontype"], "vip");
+    assert_eq!(
+        (to_mqtt.interrupt(), to_kafka.interrupt()),
+        (Some(0), Some(0))
+    );
+
+    let (said, code) = gateway.run(&["tap", "--destination", "kafak"]);
+    assert!(
+        code == Some(1) && said.contains("only kafka, mqtt, store"),
+        "{said}"
     );
 }

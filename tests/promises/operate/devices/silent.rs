@@ -36,7 +36,8 @@ async fn a_device_that_stops_is_a_gauge_a_reason_and_a_message_until_it_comes_ba
     wait_until("all are silent", || count(&gateway, "silent") == 3.0);
     let said = reasons(&gateway);
     assert!(
-        said.contains("3 devices are silent: ") && said.contains("default/192.168.1.243 since "),
+        said.contains("3 devices are silent: ")
+            && said.contains("default/192.168.1.243, last seen "),
         "{said}"
     );
     let (said, code) = gateway.run(&["devices", "--silent"]);

@@ -151,12 +151,12 @@ fn the_command_and_the_api_show_the_same_rows_page_by_page() {
     let (said, _) = gateway.run(&["devices", "--limit", "2"]);
     assert!(said.contains("and 4 more: --limit 6"), "{said}");
 
-    for arguments in [["devices", "--silent"], ["devices", "no such thing"]] {
-        let (said, code) = gateway.run(&arguments);
-        assert!(
-            code == Some(1) && said.contains("no device is like that"),
-            "{said}"
-        );
+    for (asked, answer) in [
+        ("--silent", "no device is silent"),
+        ("no such thing", "no device is like that"),
+    ] {
+        let (said, code) = gateway.run(&["devices", asked]);
+        assert!(code == Some(1) && said.contains(answer), "{said}");
     }
     let (said, code) = gateway.run(&["devices", "--status", "asleep"]);
     assert!(

@@ -1,4 +1,4 @@
-//! How commands behave where they are not watched: in a pipe that ends, without a terminal, as another user, with nobody there.
+//! How commands behave where they are not watched: in a pipe that ends, without a terminal, as another user, with nobody there; and as the page has them typed.
 
 use std::process::{Command, Output};
 
@@ -8,6 +8,7 @@ mod pipes;
 mod refusals;
 mod secrets;
 mod settings;
+mod typed;
 
 fn boxbridge(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));

@@ -32,6 +32,17 @@ fn a_file_with_a_mistake_is_refused_whole_and_the_mistake_is_named() {
     gateway.take("/RealTimeEvent", &event("1", json!(1), "gate"));
     assert!(!gateway.log().contains("\"level\":\"DEBUG\""));
 
+    // Who asks is answered, each time.
+    let said = || {
+        let log = gateway.log();
+        log.lines()
+            .filter(|line| line.contains("SIGHUP") && line.contains("queue.on_full"))
+            .count()
+    };
+    let before = said();
+    gateway.signal("HUP");
+    wait_until("it is said again", || said() > before);
+
     // A file that is gone is a mistake, too.
     std::fs::remove_file(file.path()).unwrap();
     gateway.signal("HUP");
@@ -112,4 +123,29 @@ fn environment_and_flags_stay_as_they_were_at_the_start() {
         log.contains("send.retry_max") && !log.contains("queue.on_full"),
         "{log}"
     );
+}
+
+#[test]
+fn a_gateway_that_goes_on_by_the_settings_before_can_be_asked_while_they_are_wrong() {
+    let file = File::new("");
+    let gateway = file.gateway(&[NOWHERE]);
+    gateway.take("/RealTimeEvent", &event("1", json!(1), "gate"));
+    file.write("nonsense [\n");
+
+    let url = format!("http://{}", gateway.admin);
+    for (command, expected) in [
+        (&["status"][..], 0),
+        (&["devices"], 0),
+        (&["aside", "list"], 1),
+        (&["quarantine", "list"], 1),
+        (&["queue", "replays"], 0),
+    ] {
+        let (said, code) = gateway.run(command);
+        assert!(
+            code == Some(64) && said.contains("--url"),
+            "{command:?}: {said}"
+        );
+        let (said, code) = gateway.run(&[command, &["--url", &url]].concat());
+        assert_eq!(code, Some(expected), "{command:?}: {said}");
+    }
 }

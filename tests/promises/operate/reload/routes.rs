@@ -114,3 +114,28 @@ fn identity(received: &crate::parts::subscriber::Received) -> u64 {
     let event: serde_json::Value = serde_json::from_str(received.text()).unwrap();
     event["identity"]["id"].as_str().unwrap().parse().unwrap()
 }
+
+#[test]
+fn a_set_aside_event_is_shown_as_it_would_leave_by_the_routes_that_hold() {
+    let mosquitto = Mosquitto::start();
+    let file = File::new("");
+    let gateway = file.gateway(&[
+        ("SEND__MQTT__URL", &on(&mosquitto)),
+        ("SEND__MQTT__MAX_PACKET_BYTES", "20KiB"),
+    ]);
+    let mut large = event("1", json!(EMPLOYEES), "gate");
+    large["comment"] = json!("x".repeat(40_000));
+    gateway.take("/RealTimeEvent", &large);
+    wait_until("it is set aside", || gateway.ledger("mqtt").set_aside == 1);
+
+    file.write("[route.employee]\nmqtt_late_topic = \"after/{device.id}\"\n");
+    taken(&gateway);
+    let (listed, _) = gateway.run(&["aside", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let id = listed["records"][0]["id"].as_str().unwrap();
+    let (shown, code) = gateway.run(&["aside", "show", id]);
+    assert!(
+        code == Some(0) && shown.contains("\"after/gate\""),
+        "{shown}"
+    );
+}

@@ -55,6 +55,8 @@ async fn every_query_finds_its_series_at_a_live_gateway_and_nothing_fires_there(
     let _guard = Subscriber::start(mosquitto.address(), "boxbridge/#").await;
     let prometheus = Prometheus::start(gateway.admin, &rules_file());
     an_hour_in_a_moment(&gateway);
+    // The inventory names it.
+    gateway.take("/RealTimeEvent", &event("east", json!(1), "192.168.1.243"));
     wait_until("five scrapes", || {
         let scrapes = prometheus
             .query("count_over_time(boxbridge_build_info[1m])")

@@ -32,14 +32,14 @@ async fn a_missing_topic_is_not_made_where_the_operator_says_never() {
         "topic never.named.before is missing"
     );
 
-    let problems: Vec<_> = kafka
-        .probe()
-        .await
-        .unwrap()
-        .topics
-        .into_iter()
-        .map(|topic| topic.problem)
-        .collect();
+    let probe = kafka.probe("never.an.event").await.unwrap();
+    let beside = probe.beside.unwrap();
+    assert_eq!(
+        beside.problem.as_deref(),
+        Some("topic never.an.event is missing")
+    );
+    let topics = probe.topics.into_iter();
+    let problems: Vec<_> = topics.map(|topic| topic.problem).collect();
     assert_eq!(
         problems,
         [

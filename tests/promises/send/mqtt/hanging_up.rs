@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::parts::gateway::{Gateway, event, files};
+use crate::parts::gateway::{Gateway, event};
 use crate::parts::mosquitto::{Mosquitto, Settings};
-use crate::parts::site::wait_until;
+use crate::parts::site::{files, wait_until};
 use crate::parts::stub_broker::{Publication, Reaction, StubBroker};
 use crate::parts::subscriber::Subscriber;
 

@@ -7,6 +7,7 @@ mod discovery;
 mod doors;
 mod hanging_up;
 mod refusing;
+mod restarts;
 mod status;
 
 use std::net::SocketAddr;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::parts::gateway::{Gateway, Ledger, event, files};
+use crate::parts::gateway::{Gateway, Ledger, event};
 use crate::parts::mosquitto::Mosquitto;
 use crate::parts::s3::{BUCKET, KEY_ID, SECRET, Server};
-use crate::parts::site::{base64, jpeg, wait_until};
+use crate::parts::site::{base64, files, jpeg, wait_until};
 use crate::parts::subscriber::Subscriber;
 
 /// Enough for some segments of the smallest queue.

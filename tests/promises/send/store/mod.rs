@@ -17,6 +17,7 @@ mod in_a_bucket;
 mod in_a_folder;
 mod moves;
 mod one_picture;
+mod sent_again;
 mod unsynced;
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::operator::{self, Whom};
-use super::{EXIT_UNAVAILABLE, complain, say};
 use crate::admin::Complaint;
+use crate::commands::operator::{self, Whom};
+use crate::commands::{EXIT_UNAVAILABLE, complain, say};
 use boxbridge_config::{Config, Problems};
 
 #[derive(Args)]

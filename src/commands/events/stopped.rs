@@ -1,0 +1,124 @@
+//! The way of an event through a gateway that is stopped, out of its directory.
+//!
+//! Promises: changes nothing, and no gateway starts on the directory meanwhile. Deliberately says of no delivery when it was: only a running
+//! gateway remembers that.
+
+use bytes::Bytes;
+
+use crate::admin::Complaint;
+use crate::admin::trace::{Trace, Traced, Way, WayState};
+use crate::commands::kept::{not_read, open_aside};
+use crate::gateway::kept::Aside;
+use crate::queue::inspect::{self, RecordSummary};
+use crate::queue::{RecordState, Search, Selection, Standing};
+use boxbridge_config::Config;
+use boxbridge_event::{Event, EventId, Timestamp};
+
+/// Of one id; a match has one revision, or a few.
+const REVISIONS_MAX: usize = 100;
+
+pub fn trace(config: &Config, id: EventId) -> Result<Trace, Complaint> {
+    let _held = inspect::hold(&config.data_dir).map_err(not_read)?;
+    let found = with_id(config, id)?;
+    if found.is_empty() {
+        return Err(nowhere(config, id));
+    }
+
+    let aside = open_aside(config)?;
+    let records = found.iter();
+    let records = records.map(|(record, event)| traced(config, &aside, record, event));
+    Ok(Trace {
+        id,
+        records: records.collect::<Result<_, _>>()?,
+    })
+}
+
+/// All of them, newest first.
+fn with_id(config: &Config, id: EventId) -> Result<Vec<(RecordSummary, Bytes)>, Complaint> {
+    let mut search = Search {
+        selection: Selection {
+            id: Some(id),
+            ..Selection::default()
+        },
+        before: None,
+        limit: REVISIONS_MAX,
+    };
+
+    let mut found = Vec::new();
+    loop {
+        let page = inspect::search(&config.data_dir, &search).map_err(not_read)?;
+        found.extend(page.found);
+        if page.next.is_none() || found.len() >= REVISIONS_MAX {
+            return Ok(found);
+        }
+        search.before = page.next;
+    }
+}
+
+fn nowhere(config: &Config, id: EventId) -> Complaint {
+    let mut oldest = None;
+    let seen = inspect::records(&config.data_dir, |record| {
+        oldest = Some(record.received_at);
+        false
+    });
+    if let Err(error) = seen {
+        return not_read(error);
+    }
+
+    let since = |since: Timestamp| format!("it reaches back to {since}");
+    let reaches = oldest.map_or_else(|| "it is empty".to_owned(), since);
+    Complaint::not_found(format!("no event {id} is in the replay window: {reaches}"))
+}
+
+fn traced(
+    config: &Config,
+    aside: &Aside,
+    record: &RecordSummary,
+    event: &Bytes,
+) -> Result<Traced, Complaint> {
+    let event: Option<Event> = serde_json::from_slice(event).ok();
+    let standings = inspect::standing(&config.data_dir, record).map_err(not_read)?;
+    let ways = standings.into_iter();
+
+    Ok(Traced {
+        sequence: record.sequence.0,
+        revision: record.revision,
+        feed: record.feed,
+        lane: record.lane,
+        person_type: record.person_type,
+        device: event.map(|event| event.device.id),
+        accepted_at: record.received_at,
+        destinations: ways.map(|standing| way(aside, record, standing)).collect(),
+    })
+}
+
+fn way(aside: &Aside, record: &RecordSummary, standing: Standing) -> Way {
+    let Standing { destination, state } = standing;
+    let way = |state, at, why: Option<&str>| Way {
+        destination: destination.clone(),
+        state,
+        at,
+        topic: None,
+        late: None,
+        why: why.map(str::to_owned),
+    };
+
+    let always_delivered = match state {
+        RecordState::NotIts => return way(WayState::NotIts, None, Some("it was added later")),
+        RecordState::Waiting => {
+            return way(WayState::Waiting, None, Some("the gateway is stopped"));
+        }
+        RecordState::Answered { always_delivered } => always_delivered,
+    };
+    let head = aside.head_of(&destination, record.lane, record.sequence);
+    if let Ok(Some(head)) = head {
+        let why = format!("{}: {}", head.reason, head.detail);
+        return way(WayState::SetAside, Some(head.at), Some(&why));
+    }
+    match always_delivered {
+        true => way(WayState::Delivered, None, None),
+        false => way(WayState::Answered, None, Some(WHICH)),
+    }
+}
+
+const WHICH: &str = "delivered, set aside or expired: which, the gateway forgot with its stop";
