@@ -41,14 +41,16 @@ RUN apt-get update \
     && install -d -o 10001 -g 10001 -m 0750 /var/lib/boxbridge
 COPY --from=build /usr/local/bin/boxbridge /usr/local/bin/
 
-# By environment, so that the health check knows them too: a file does not change these two, and --set would mislead it.
+# By environment, so that the health check knows them too: a file does not change these, and --set would mislead it.
 # Nobody outside a container reaches its loopback. Publish 9529 on 127.0.0.1 only: -p 9528:9528 -p 127.0.0.1:9529:9529
+# Pictures: -p 9530:9530, and BOXBRIDGE_SEND__STORE__LINKS__URL says how people reach it.
 ENV BOXBRIDGE_DATA_DIR=/var/lib/boxbridge \
-    BOXBRIDGE_ADMIN__LISTEN=0.0.0.0:9529
+    BOXBRIDGE_ADMIN__LISTEN=0.0.0.0:9529 \
+    BOXBRIDGE_SEND__STORE__LINKS__LISTEN=0.0.0.0:9530
 USER 10001:10001
 WORKDIR /var/lib/boxbridge
 VOLUME /var/lib/boxbridge
-EXPOSE 9528 9529
+EXPOSE 9528 9529 9530
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["boxbridge", "status"]
 ENTRYPOINT ["boxbridge"]

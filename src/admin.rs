@@ -3,25 +3,20 @@
 //! Loopback by default. `/api` is for this machine, or for who shows a token (`access`); the others are for everyone who reaches the port.
 
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::ingest::port::{self, Deadlines, InService, NewConnection, Places, Port};
+use crate::ingest::port::{self, Deadlines, NewConnection, Places, Port};
 use boxbridge_event::ShareKey;
 
 mod access;
@@ -112,14 +107,7 @@ impl Port for Admin {
                 let (router, in_service) = (self.router.clone(), in_service.begin());
                 async move {
                     let answer = router.oneshot(request).await;
-                    answer.map(|answer| {
-                        answer.map(|body| {
-                            Body::new(ServedBody {
-                                body,
-                                _in_service: in_service,
-                            })
-                        })
-                    })
+                    answer.map(|answer| answer.map(|body| port::in_service(body, in_service)))
                 }
             });
 
@@ -144,32 +132,6 @@ impl Port for Admin {
             stream,
             "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
         );
-    }
-}
-
-/// An answer's body: a request is in service until it ends, also where it comes bit by bit.
-struct ServedBody {
-    body: Body,
-    _in_service: InService,
-}
-
-impl hyper::body::Body for ServedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -231,6 +231,7 @@ fn gateway(
         format!("data_dir={}", data_dir(directory).display()),
         format!("ingest.listen=127.0.0.1:{port}"),
         format!("admin.listen=127.0.0.1:{admin}"),
+        "send.store.links.listen=127.0.0.1:0".to_owned(),
         "gateway=bench".to_owned(),
         "log.level=warn".to_owned(),
         // Sixteen bodies of 8 MB are more than it takes by default.

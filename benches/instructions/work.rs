@@ -65,6 +65,7 @@ fn route(events: u64) {
             age: Duration::ZERO,
             replay: None,
             pictures: PicturesNow::Settled(PictureVerdict::default()),
+            links: &[],
             inline: &[],
         };
         black_box(router.mqtt(black_box(&event), &sending));

@@ -39,6 +39,8 @@ pub(super) struct DataDir {
     pub pauses: Arc<Pauses>,
     /// What is told of devices.
     pub board: Arc<Board>,
+    /// What signs links, where the settings name no other.
+    pub links_secret: Arc<[u8]>,
 }
 
 /// Opens the queue for the destinations of the settings. May take long: it reads what a crash left behind.
@@ -62,6 +64,7 @@ impl DataDir {
         let dir = &config.data_dir;
 
         let instance = instance(&disk, dir)?;
+        let links_secret = links_secret(&disk, dir)?;
         let clock = Arc::new(Clock::open(&disk, dir));
         clock.look();
         let ages = Arc::new(Ages::new(Arc::clone(&clock), queue.newest()));
@@ -85,6 +88,7 @@ impl DataDir {
             devices: Arc::new(devices),
             pauses: Arc::new(pauses),
             board,
+            links_secret: links_secret.into(),
         })
     }
 }
@@ -103,9 +107,25 @@ async fn open_received(
 
 /// An id made once per data directory: client ids are made from it, so that two gateways never throw each other out.
 pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
-    let path = data_dir.join("instance");
+    made_once(disk, &data_dir.join("instance"), || {
+        let made = uuid::Uuid::new_v4().simple().to_string();
+        made.chars().take(INSTANCE_CHARACTERS).collect()
+    })
+}
+
+/// Made once per data directory, so that links outlive a restart. Twice 122 random bits.
+fn links_secret(disk: &Disk, data_dir: &Path) -> anyhow::Result<Vec<u8>> {
+    let secret = made_once(disk, &data_dir.join("links.secret"), || {
+        let halves = [0; 2].map(|_| uuid::Uuid::new_v4().simple().to_string());
+        halves.concat()
+    });
+    secret.map(String::into_bytes)
+}
+
+/// The text in this file, which is made where there is none.
+fn made_once(disk: &Disk, path: &Path, make: impl FnOnce() -> String) -> anyhow::Result<String> {
     let found = disk
-        .read_if_there(&path)
+        .read_if_there(path)
         .with_context(|| format!("cannot read {}", path.display()))?
         .unwrap_or_default();
     let found = String::from_utf8_lossy(&found).trim().to_owned();
@@ -113,9 +133,8 @@ pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
         return Ok(found);
     }
 
-    let made = uuid::Uuid::new_v4().simple().to_string();
-    let made: String = made.chars().take(INSTANCE_CHARACTERS).collect();
-    disk.replace(&path, format!("{made}\n").as_bytes())
+    let made = make();
+    disk.replace(path, format!("{made}\n").as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(made)
 }

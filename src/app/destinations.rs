@@ -8,8 +8,9 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::gateway::Preview;
+use crate::links::Links;
 use crate::normalize;
-use crate::route::{PictureLocations, Router};
+use crate::route::{PictureLocations, Router, pictures_told};
 use crate::send::embedded::Entrance;
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{GatewayIdentity, Mqtt};
@@ -22,6 +23,7 @@ mod announcements;
 mod deliveries;
 mod discovery;
 pub mod picture_store;
+mod second_word;
 mod threads;
 
 pub use deliveries::keep_delivering;
@@ -145,14 +147,20 @@ pub fn kafka(config: &Config, settings: &boxbridge_config::Kafka, routes: &Route
 /// The topics that the routes can name in advance.
 pub fn kafka_topics(config: &Config, routes: &Routes) -> Vec<String> {
     let locations = picture_store::configured(config);
-    Router::new(routes, locations, "", normalize::table)
-        .kafka_topics(&config.site)
-        .into_iter()
-        .collect()
+    let routed = Router::new(routes, locations, "", normalize::table).kafka_topics(&config.site);
+    let links = config.send.store().links.as_ref();
+    let announced = links
+        .filter(|links| links.announce)
+        .map(|_| pictures_told::KAFKA_TOPIC.to_owned());
+    routed.into_iter().chain(announced).collect()
 }
 
 /// What set-aside records would be sent as now, for each destination.
-pub fn previews(config: &Config, locations: &PictureLocations, epoch: &str) -> Vec<Preview> {
+pub fn previews(
+    config: &Config,
+    (locations, links): (&PictureLocations, &Arc<Links>),
+    epoch: &str,
+) -> Vec<Preview> {
     let destinations = config.send.destinations.iter();
     let preview = |destination: &boxbridge_config::Destination| Preview {
         destination: Arc::clone(&destination.name),
@@ -163,6 +171,7 @@ pub fn previews(config: &Config, locations: &PictureLocations, epoch: &str) -> V
             epoch,
             normalize::table,
         ),
+        links: Arc::clone(links),
     };
     destinations.map(preview).collect()
 }

@@ -14,8 +14,10 @@ use super::tasks::Tasks;
 use crate::ingest::{self, Listener, Port};
 
 mod descriptors;
+pub mod links;
 
 pub use descriptors::Shares;
+pub use links::LinksListener;
 
 /// The boxes' port, which the service manager may have held.
 pub async fn for_boxes(address: SocketAddr, held: Held) -> anyhow::Result<Listener> {

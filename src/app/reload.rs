@@ -5,6 +5,7 @@
 //! part's own `adopt`, and knows none of them: [`Parts::adopt`] is the list.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,11 +13,13 @@ use serde::Serialize;
 
 use super::data_dir::DataDir;
 use super::destinations::{self, Delivered, Deliveries, Made, Maker, picture_store};
+use super::listen::links;
 use super::tasks::Tasks;
 use super::{logging, service_manager};
 use crate::admin::{Access, Health};
 use crate::gateway::{Gateway, Preview};
 use crate::ingest::Service;
+use crate::links::{LinkMaker, Links};
 use crate::metrics;
 use crate::normalize;
 use crate::queue;
@@ -66,6 +69,9 @@ pub(super) struct Parts {
     pub gateway: Arc<Gateway>,
     pub boxes: Arc<Service<Gateway>>,
     pub locations: PictureLocations,
+    pub links: Arc<Links>,
+    /// Where our listener opens them.
+    pub links_address: Option<SocketAddr>,
     pub maker: Maker,
     pub destinations: Vec<Delivered>,
     pub deliveries: Tasks,
@@ -98,7 +104,8 @@ impl Reload {
             .parts
             .locations
             .linked_as(picture_store::configured(&config));
-        destinations::previews(&config, &locations, self.parts.data.queue.epoch())
+        let shown = (&locations, &self.parts.links);
+        destinations::previews(&config, shown, self.parts.data.queue.epoch())
     }
 
     /// Reads the settings again, and takes them if they are good. The log says `why`.
@@ -142,7 +149,9 @@ impl Reload {
         config.ingest.connections_max = before.ingest.connections_max;
         let config = Arc::new(config);
         let made = self.parts.remade(&config, &changes)?;
+        let links = self.parts.links_maker(&config)?;
         if !changes.is_empty() {
+            self.parts.links.replace(links);
             self.parts.adopt(&config, made);
         }
 
@@ -164,7 +173,7 @@ impl Reload {
         match taken {
             Ok(taken) => {
                 holding.files = holding.config.settings.files().to_vec();
-                let notes = holding.config.warnings.clone();
+                let notes = links::notes(&holding.config, self.parts.links_address);
                 self.parts.health.settings_taken(notes);
                 taken.say(why);
             }
@@ -201,6 +210,11 @@ impl Parts {
             .map_err(|error| NotTaken(vec![format!("{error:#}")]))
     }
 
+    fn links_maker(&self, config: &Config) -> Result<LinkMaker, NotTaken> {
+        let maker = links::maker(config, &self.data.links_secret, self.links_address);
+        maker.map_err(|error| NotTaken(vec![format!("{error:#}")]))
+    }
+
     /// Gives each part its own. Nothing here fails.
     fn adopt(&self, config: &Arc<Config>, made: Vec<(&Delivered, Made<'_>)>) {
         logging::adopt(&config.log);
@@ -217,6 +231,7 @@ impl Parts {
             config,
             data: &self.data,
             locations: &locations,
+            links: &self.links,
             tasks: &self.deliveries,
         };
         for (destination, made) in made {
@@ -238,6 +253,7 @@ fn is_touched(name: &str, changes: &Changes) -> bool {
         "send.retry_max",
         "send.stall_timeout",
         "send.store.public_url",
+        "send.store.links.announce",
     ];
     let of_types = PersonType::ALL.iter().flat_map(|person_type| {
         ["live_for", "picture_wait"].map(|key| format!("route.{person_type}.{key}"))

@@ -14,7 +14,7 @@ use super::App;
 use super::data_dir::{self, DataDir};
 use super::destinations::{Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store};
 use super::embedded_broker::{self, EmbeddedBroker};
-use super::listen::{self, Shares};
+use super::listen::{self, LinksListener, Shares};
 use super::reload::{self, Reload};
 use super::service_manager::Held;
 use super::stop::Running;
@@ -23,6 +23,7 @@ use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
 use crate::gateway::{Counter, Documents, Gateway, Resend, Resubmit, Workers};
 use crate::ingest::{Listener, Service};
+use crate::links::Links;
 use crate::links::album::Album;
 use crate::metrics;
 use crate::normalize;
@@ -102,9 +103,12 @@ impl Start {
         let made = maker.all(config)?;
         let threads = LaneThreads::start().context("cannot start threads")?;
         let album = album(&made, &queue)?;
+        let (links_listener, links) = self.links(&data)?;
+        let links_address = links_listener.address;
 
         // From here on nothing fails.
-        let destinations = self.deliver(made, &locations, &data, (threads, &album), running);
+        let pictures = (&locations, &links, links_address);
+        let destinations = self.deliver(made, pictures, &data, (threads, &album), running);
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
         let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
@@ -116,7 +120,9 @@ impl Start {
             gateway: Arc::clone(&gateway),
             verdicts: queue.verdicts(Lane::Normal),
             ages: Arc::clone(&data.ages),
+            links: Arc::clone(&links),
         };
+        links_listener.open(&links, &album, self.shares.links, &running.admin);
         let parts = reload::Parts {
             data: data.clone(),
             health: Arc::clone(&self.health),
@@ -124,6 +130,8 @@ impl Start {
             gateway,
             boxes,
             locations,
+            links,
+            links_address,
             maker,
             destinations,
             deliveries: running.deliveries.clone(),
@@ -135,13 +143,21 @@ impl Start {
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
-        self.say_started(ingest_address, admin_address);
+        self.say_started(ingest_address, admin_address, links_address);
         Ok(Started {
             ingest_address,
             admin_address,
             queue,
             reload,
         })
+    }
+
+    /// Who makes links to pictures, and the port that opens them.
+    fn links(&self, data: &DataDir) -> anyhow::Result<(LinksListener, Arc<Links>)> {
+        let listener = LinksListener::bind(&self.config)?;
+        let secret = &data.links_secret;
+        let maker = listen::links::maker(&self.config, secret, listener.address)?;
+        Ok((listener, Links::new(maker)))
     }
 
     fn maker(&self, data: &DataDir, running: &Running) -> Maker {
@@ -199,7 +215,7 @@ impl Start {
     fn deliver(
         &self,
         made: Vec<Made<'_>>,
-        locations: &PictureLocations,
+        (locations, links, links_address): (&PictureLocations, &Arc<Links>, Option<SocketAddr>),
         data: &DataDir,
         (threads, album): (LaneThreads, &Arc<Album>),
         running: &mut Running,
@@ -209,6 +225,7 @@ impl Start {
             config: &self.config,
             data,
             locations,
+            links,
             tasks: &running.deliveries,
         };
         let common = Common {
@@ -233,7 +250,7 @@ impl Start {
                 .collect(),
             Arc::clone(&data.clock),
             Arc::clone(&data.devices),
-            self.config.warnings.clone(),
+            listen::links::notes(&self.config, links_address),
         );
         destinations
     }
@@ -297,7 +314,12 @@ impl Start {
         tasks.keep("upkeep", move || Arc::clone(&upkeep).run(stop.clone()));
     }
 
-    fn say_started(&self, ingest_address: SocketAddr, admin_address: SocketAddr) {
+    fn say_started(
+        &self,
+        ingest_address: SocketAddr,
+        admin_address: SocketAddr,
+        links_address: Option<SocketAddr>,
+    ) {
         let config = &self.config;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -306,6 +328,7 @@ impl Start {
         tracing::info!(
             ingest.address = %ingest_address,
             admin.address = %admin_address,
+            links = config.send.store().links_place(links_address),
             data_dir = %config.data_dir.display(),
             site = config.site,
             gateway = config.gateway,

@@ -49,6 +49,11 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
         say(&format!("warning   {warning}"));
     }
     say(&format!("settings  ok: {}", summary(&config)));
+    let store = config.send.store();
+    let links = store.links.as_ref().and_then(|links| links.served_at());
+    if let Some(place) = store.links_place(links) {
+        say(&format!("pictures  ok: {place}"));
+    }
     if options.print {
         print::settings(&config.settings);
     }

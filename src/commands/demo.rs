@@ -33,7 +33,7 @@ mod watch;
   boxbridge demo                          watch until Ctrl-C, which ends with the count
   boxbridge demo --rate 5 --for 1m        more people, for a minute
   boxbridge demo --data-dir data/other --set ingest.listen=127.0.0.1:9628 --set admin.listen=127.0.0.1:9629 \\
-                 --set send.mqtt.embedded.listen=127.0.0.1:1884      beside another gateway
+                 --set send.mqtt.embedded.listen=127.0.0.1:1884 --set send.store.links.listen=127.0.0.1:9630   beside another gateway
   boxbridge demo --stop-broker 20s        in a second terminal: the gateway loses its MQTT broker for 20 s. Nothing is refused;
                                           afterwards alerts come first, and what is too late comes on the late topic")]
 pub struct Options {

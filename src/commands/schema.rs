@@ -34,6 +34,11 @@ enum Which {
     /// The message that says how a device fares, on both buses (boxbridge.device.v1)
     #[command(after_help = "Example: boxbridge schema device > boxbridge.device.v1.schema.json")]
     Device,
+    /// What is told once the pictures of an event are stored that had gone out before (boxbridge.pictures.v1)
+    #[command(
+        after_help = "Example: boxbridge schema pictures > boxbridge.pictures.v1.schema.json"
+    )]
+    Pictures,
     /// What /api/devices and `boxbridge devices --json` answer
     #[command(after_help = "Example: boxbridge schema devices | jq '.[\"$defs\"].Device.required'")]
     Devices,
@@ -79,6 +84,7 @@ impl Which {
             Which::Event => route::EVENT_SCHEMA.to_owned(),
             Which::Status => send::mqtt::STATUS_SCHEMA.to_owned(),
             Which::Device => route::device_status::DEVICE_SCHEMA.to_owned(),
+            Which::Pictures => route::pictures_told::PICTURES_SCHEMA.to_owned(),
             Which::Devices => answer("Devices", "urn:boxbridge:api:devices"),
             Which::ApiStatus => answer("Status", "urn:boxbridge:api:status"),
             Which::Openapi => of_settings(config, admin::openapi),

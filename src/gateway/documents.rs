@@ -9,10 +9,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Ages, Gateway, Preview};
+use crate::links::Links;
 use crate::queue::Verdicts;
 use crate::route::{PicturesNow, Sending};
 use boxbridge_config::PictureWait;
-use boxbridge_event::{Event, Record, Timestamp};
+use boxbridge_event::{Event, PictureKind, Record, Timestamp};
 
 pub struct Documents {
     /// Its routes are those that hold now.
@@ -20,13 +21,17 @@ pub struct Documents {
     /// What the store has settled.
     pub verdicts: Verdicts,
     pub ages: Arc<Ages>,
+    pub links: Arc<Links>,
 }
 
 impl Documents {
     /// `None` where the record holds no event.
     pub fn of(&self, record: &Record) -> Option<Box<RawValue>> {
         let event: Event = serde_json::from_slice(&record.event).ok()?;
-        let sending = self.sending(record);
+        let links = self
+            .links
+            .of(&event, Some(record.sequence), Timestamp::now());
+        let sending = self.sending(record, &links);
         let payload = self.gateway.router.now().document(&event, &sending);
         let text = String::from_utf8(payload.into()).ok()?;
         RawValue::from_string(text).ok()
@@ -42,7 +47,8 @@ impl Documents {
         was_aside: bool,
     ) -> Option<Value> {
         let event: Event = serde_json::from_slice(&record.event).ok()?;
-        let now = self.sending(record);
+        let links = self.links.of(&event, Some(record.sequence), at);
+        let now = self.sending(record, &links);
         let since = u64::try_from(now.now.since(at)).unwrap_or(0);
         let then = Sending {
             now: at,
@@ -53,7 +59,7 @@ impl Documents {
         preview.of(&event, &then)
     }
 
-    fn sending(&self, record: &Record) -> Sending<'static> {
+    fn sending<'l>(&self, record: &Record, links: &'l [(PictureKind, String)]) -> Sending<'l> {
         Sending {
             sequence: record.sequence,
             epoch: None,
@@ -62,6 +68,7 @@ impl Documents {
             age: self.ages.of(record),
             replay: None,
             pictures: self.pictures(record),
+            links,
             inline: &[],
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::kept::KeptRecord;
+use crate::links::Links;
 use crate::route::{PicturesNow, Router, Sending};
 use boxbridge_config::KindName;
 use boxbridge_event::{Event, Message, Sequence, Timestamp};
@@ -18,6 +19,7 @@ pub struct Preview {
     pub destination: Arc<str>,
     pub kind: KindName,
     pub router: Router,
+    pub links: Arc<Links>,
 }
 
 impl Preview {
@@ -25,14 +27,18 @@ impl Preview {
     /// `pictures` is what the store has settled.
     pub fn of_kept(&self, kept: &KeptRecord, replay: &str, pictures: PicturesNow) -> Option<Value> {
         let event: Event = serde_json::from_slice(&kept.event).ok()?;
+        let (sequence, now) = (Sequence(kept.head.sequence), Timestamp::now());
+        let record = kept.epoch().is_none().then_some(sequence);
+        let links = self.links.of(&event, record, now);
         let sending = Sending {
-            sequence: Sequence(kept.head.sequence),
+            sequence,
             epoch: kept.epoch(),
             lane: kept.head.lane,
-            now: Timestamp::now(),
+            now,
             age: Duration::ZERO,
             replay: Some(replay),
             pictures,
+            links: &links,
             inline: &[],
         };
         self.of(&event, &sending)

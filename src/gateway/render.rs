@@ -5,11 +5,15 @@
 
 use std::sync::Arc;
 
-use crate::route::{Router, Sending};
+use crate::links::Links;
+use crate::links::later::Later;
+use crate::route::{PicturesNow, Router, Sending};
 use crate::send::window::Poison;
 use crate::send::{Reason, Rejection};
 use boxbridge_config::PictureWait;
-use boxbridge_event::{Event, Message, Object, Picture, PictureSet, PictureVerdict, Timestamp};
+use boxbridge_event::{
+    Event, Message, Object, Picture, PictureKind, PictureSet, PictureVerdict, Timestamp,
+};
 
 /// Record → message, for one kind of destination.
 pub trait Render: Send + Sync + 'static {
@@ -52,6 +56,9 @@ pub trait Render: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct ToBus {
     router: Arc<Router>,
+    links: Arc<Links>,
+    /// Hears of what leaves before its pictures are stored.
+    later: Arc<Later>,
     bus: Bus,
 }
 
@@ -62,16 +69,20 @@ enum Bus {
 }
 
 impl ToBus {
-    pub fn mqtt(router: Arc<Router>) -> ToBus {
+    pub fn mqtt(router: Arc<Router>, links: Arc<Links>, later: Arc<Later>) -> ToBus {
         ToBus {
             router,
+            links,
+            later,
             bus: Bus::Mqtt,
         }
     }
 
-    pub fn kafka(router: Arc<Router>) -> ToBus {
+    pub fn kafka(router: Arc<Router>, links: Arc<Links>, later: Arc<Later>) -> ToBus {
         ToBus {
             router,
+            links,
+            later,
             bus: Bus::Kafka,
         }
     }
@@ -116,7 +127,12 @@ impl Render for ToBus {
         sending: &Sending<'_>,
         pictures: Vec<Picture>,
     ) -> Option<Message> {
+        let links = match self.router.stores(event) {
+            true => self.linked(event, sending),
+            false => Vec::new(),
+        };
         let sending = Sending {
+            links: &links,
             inline: &pictures,
             ..*sending
         };
@@ -136,6 +152,18 @@ impl Render for ToBus {
 
     fn keeps_pictures(&self) -> bool {
         false
+    }
+}
+
+impl ToBus {
+    /// Links to an event's pictures. If those are not stored yet, that is told of later.
+    fn linked(&self, event: &Event, sending: &Sending<'_>) -> Vec<(PictureKind, String)> {
+        let record = sending.record_in_log();
+        if let (Some(record), PicturesNow::Pending) = (record, sending.pictures) {
+            self.later
+                .sent_without(record, sending.lane, event.person_type);
+        }
+        self.links.of(event, record, sending.now)
     }
 }
 

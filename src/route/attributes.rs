@@ -9,7 +9,7 @@ use boxbridge_event::{Event, PictureKind};
 
 mod described;
 
-pub use described::{Attribute, OF_DEVICE, OF_EVENT};
+pub use described::{Attribute, OF_DEVICE, OF_EVENT, OF_PICTURES};
 
 pub(super) fn of(event: &Event, moment: Moment<'_>, format: Format) -> Vec<(&'static str, String)> {
     // The vendor's own shape has no schema of ours.

@@ -5,6 +5,7 @@
 //! live MQTT topic. Deliberately knows no bus: a [`Message`] has a topic, and the session says whether it fits.
 //!
 //! What is told of a device is no record: `device_status` makes its message, and `discovery` those that tell Home Assistant of a site's alerts.
+//! `pictures_told` makes the second word on an event's pictures.
 //!
 //! `topic` fills in where a message goes, `payload` and `attributes` say what is in it, and `picture_locations` where its pictures lie. What a
 //! route changes of an event before it is written (such as leaving out a name) belongs here too, in a file of its own.
@@ -22,7 +23,7 @@ use boxbridge_config::{Field, Format, Part, PicturePolicy, PictureWait, Route, R
 use boxbridge_event::document::Table;
 use boxbridge_event::{
     Act, ClockSource, Dialect, Event, Feed, Lane, Message, Object, PersonType, Picture,
-    PictureVerdict, Sequence, Timestamp,
+    PictureKind, PictureVerdict, Sequence, Timestamp,
 };
 
 pub mod attributes;
@@ -30,6 +31,7 @@ pub mod device_status;
 pub mod discovery;
 mod payload;
 mod picture_locations;
+pub mod pictures_told;
 mod topic;
 
 pub use picture_locations::{PictureLocations, Through};
@@ -68,8 +70,17 @@ pub struct Sending<'a> {
     /// The replay's id, if this is one.
     pub replay: Option<&'a str>,
     pub pictures: PicturesNow,
+    /// Links to its pictures, where they lie in the store of now.
+    pub links: &'a [(PictureKind, String)],
     /// The record's pictures; only read where [`Router::wants_inline`].
     pub inline: &'a [Picture],
+}
+
+impl Sending<'_> {
+    /// Its place in the log that is open; `None` if it is of another.
+    pub fn record_in_log(&self) -> Option<Sequence> {
+        self.epoch.is_none().then_some(self.sequence)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,6 +268,7 @@ impl Router {
         let Sending { sequence, lane, .. } = *sending;
         // Where the store was before is known of the open log's records alone.
         let settled_as = sending.epoch.map_or(sequence, |_| Sequence(u64::MAX));
+        let base = self.places.of(settled_as, lane, event.person_type);
         Moment {
             act_before: self.still(event, sending).said(),
             replay: sending.replay,
@@ -264,7 +276,11 @@ impl Router {
                 epoch: sending.epoch.unwrap_or(&self.epoch),
                 number: sequence.0,
             },
-            base: self.places.of(settled_as, lane, event.person_type),
+            base,
+            links: match self.places.is_now(base) {
+                true => sending.links,
+                false => &[],
+            },
             pictures: sending.pictures,
             is_dropped: route.pictures == PicturePolicy::Drop,
             inline: (route.pictures == PicturePolicy::Inline).then_some(sending.inline),

@@ -15,6 +15,7 @@ use boxbridge_event::{
 };
 
 pub(super) const SCHEMA: &str = "boxbridge.match.v1";
+pub(super) const TOLD_SCHEMA: &str = "boxbridge.pictures.v1";
 
 /// An event as it is at the moment of sending.
 #[derive(Serialize)]
@@ -56,6 +57,15 @@ struct PicturesSent<'a> {
     infrared: Option<PictureSent<'a>>,
 }
 
+/// The second word on an event's pictures.
+#[derive(Serialize)]
+struct PicturesTold<'a> {
+    schema: &'static str,
+    id: EventId,
+    revision: Revision,
+    pictures: PicturesSent<'a>,
+}
+
 #[derive(Serialize)]
 struct PictureSent<'a> {
     /// The whole key in the store.
@@ -91,19 +101,13 @@ pub(super) struct Moment<'a> {
     pub sequence: SequenceInEpoch<'a>,
     pub base: &'a Base,
     pub pictures: PicturesNow,
+    pub links: &'a [(PictureKind, String)],
     pub is_dropped: bool,
     /// The pictures' bytes, if the route wants them in the message.
     pub inline: Option<&'a [Picture]>,
 }
 
 pub(super) fn boxbridge(event: &Event, moment: Moment<'_>) -> Bytes {
-    let pictures = PicturesSent {
-        registered: moment.sent(event, PictureKind::Registered),
-        scene: moment.sent(event, PictureKind::Scene),
-        face: moment.sent(event, PictureKind::Face),
-        infrared: moment.sent(event, PictureKind::Infrared),
-    };
-
     write(&Payload {
         schema: SCHEMA,
         id: event.id,
@@ -120,11 +124,25 @@ pub(super) fn boxbridge(event: &Event, moment: Moment<'_>) -> Bytes {
         origin: &event.origin,
         sequence: moment.sequence,
         clock: &event.clock,
-        pictures,
+        pictures: moment.all_sent(event),
         quality: &event.quality,
         source: &event.source,
         extra: &event.extra,
         warnings: &event.warnings,
+    })
+}
+
+/// The pictures alone, never inline.
+pub(super) fn told(event: &Event, moment: Moment<'_>) -> Bytes {
+    let moment = Moment {
+        inline: None,
+        ..moment
+    };
+    write(&PicturesTold {
+        schema: TOLD_SCHEMA,
+        id: event.id,
+        revision: event.revision,
+        pictures: moment.all_sent(event),
     })
 }
 
@@ -141,6 +159,15 @@ pub(super) fn vendor(table: &Table, event: &Event, moment: Moment<'_>) -> Bytes 
 }
 
 impl<'a> Moment<'a> {
+    fn all_sent(&self, event: &'a Event) -> PicturesSent<'a> {
+        PicturesSent {
+            registered: self.sent(event, PictureKind::Registered),
+            scene: self.sent(event, PictureKind::Scene),
+            face: self.sent(event, PictureKind::Face),
+            infrared: self.sent(event, PictureKind::Infrared),
+        }
+    }
+
     fn sent(&self, event: &'a Event, kind: PictureKind) -> Option<PictureSent<'a>> {
         let picture = event.pictures.get(kind)?;
         Some(self.picture(kind, picture))
@@ -157,7 +184,7 @@ impl<'a> Moment<'a> {
         PictureSent {
             key: self.base.key(&picture.key),
             uri: name.map(|name| self.base.uri(name)),
-            url: name.and_then(|name| self.base.url(name)),
+            url: name.and_then(|name| self.url(kind, name)),
             stored: will_lie && matches!(self.pictures, PicturesNow::Settled(_)),
             sha256: &picture.sha256,
             bytes: picture.bytes,
@@ -169,6 +196,14 @@ impl<'a> Moment<'a> {
                 .inline
                 .map(|pictures| bytes_of(pictures, kind).map(Base64)),
         }
+    }
+
+    /// The operator's own address goes first.
+    fn url(&self, kind: PictureKind, name: &str) -> Option<String> {
+        let mut links = self.links.iter();
+        let link = links.find(|(of, _)| *of == kind);
+        let of_base = self.base.url(name);
+        of_base.or_else(|| link.map(|(_, link)| link.clone()))
     }
 
     /// What became of a picture, as far as the store has answered.

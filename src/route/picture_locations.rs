@@ -98,6 +98,11 @@ impl PictureLocations {
         self.now.uri != last.now.uri
     }
 
+    /// Whether it is where pictures go now.
+    pub(super) fn is_now(&self, base: &Base) -> bool {
+        std::ptr::eq(base, &self.now)
+    }
+
     /// Where a record's pictures lie or will lie.
     pub(super) fn of(&self, sequence: Sequence, lane: Lane, person_type: PersonType) -> &Base {
         let is_in = |former: &&Former| {

@@ -112,6 +112,15 @@ impl Kafka {
     }
 }
 
+impl Kafka {
+    /// The same cluster, for what is told beside events.
+    pub fn beside(&self) -> Kafka {
+        Kafka {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
 impl Destination for Kafka {
     type Message = Message;
     type Session = Session;

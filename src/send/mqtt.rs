@@ -117,6 +117,28 @@ impl Mqtt {
         }
     }
 
+    /// The same broker, over connections called `name` that say nothing of the gateway's status: for what is told beside events.
+    pub fn beside(&self, name: &str) -> Mqtt {
+        let namesake = Arc::new(Namesake::new(client_id(&self.config, &self.identity, name)));
+        let patience = |_| Arc::new(Patience::new(self.stall_timeout));
+
+        Mqtt {
+            config: boxbridge_config::Mqtt {
+                status_topic: None,
+                ..self.config.clone()
+            },
+            broker: self.broker.clone(),
+            addresses: Arc::clone(&self.addresses),
+            identity: self.identity.clone(),
+            greeting: Greeting::of(&self.identity.destination),
+            namesakes: ByLane::new(|_| Arc::clone(&namesake)),
+            patience: ByLane::new(patience),
+            learned_size: Arc::clone(&self.learned_size),
+            window: self.window,
+            stall_timeout: self.stall_timeout,
+        }
+    }
+
     /// Connects, hears the broker's offer, and leaves; for `check --online`.
     pub async fn probe(&self) -> Result<Offer, ConnectError> {
         let client_id = client_id(&self.config, &self.identity, "check");

@@ -24,11 +24,13 @@ use boxbridge_event::{Lane, Object};
 mod batch;
 mod files;
 mod known;
+mod presigned;
 mod session;
 mod shared;
 mod verdict;
 
 pub use boxbridge_connect::bucket::prefix;
+pub use presigned::Presigned;
 pub use session::Session;
 
 use files::Files;

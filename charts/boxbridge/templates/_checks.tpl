@@ -63,6 +63,28 @@
 {{- $problems = append $problems (printf "ingest.listen and admin.listen have the same port, %s" (include "boxbridge.port" .Values.admin.listen)) -}}
 {{- end -}}
 
+{{- $links := .Values.send.store.links -}}
+{{- $opener := include "boxbridge.links" . -}}
+{{- if has $opener (list "gateway" "presigned") -}}
+{{- if and (not $links.url) (or (eq $opener "gateway") .Values.send.store.endpoint) -}}
+{{- $problems = append $problems "send.store.links.url is empty: people could not open the links to pictures in events; give the address by which they reach them, for example send.store.links.url=https://gate.example.com/pictures, or say send.store.links.mode=off" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $opener "gateway") (gt (int .Values.replicas) 1) -}}
+{{- if hasPrefix "file:" .Values.send.store.url -}}
+{{- $problems = append $problems "send.store.links.mode=gateway: each replica shows only the pictures on its own volume, and the Service asks any: send.store.url=s3://BUCKET, or say send.store.links.mode=off" -}}
+{{- else if not $links.secret_file -}}
+{{- $problems = append $problems "send.store.links.mode=gateway: each replica would sign with a secret of its own, and the Service asks any: give all of them one by send.store.links.secret_file, a Secret mounted with extraVolumes" -}}
+{{- end -}}
+{{- end -}}
+{{- with include "boxbridge.linksPort" . -}}
+{{- range $key, $listen := dict "ingest.listen" $.Values.ingest.listen "admin.listen" $.Values.admin.listen -}}
+{{- if eq (include "boxbridge.port" $listen) (include "boxbridge.linksPort" $) -}}
+{{- $problems = append $problems (printf "%s and send.store.links.listen have the same port, %s" $key (include "boxbridge.linksPort" $)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- if lt $queue 268435456 -}}
 {{- $problems = append $problems (printf "queue.max_bytes (%v) is under 256MiB, the least that the program takes" .Values.queue.max_bytes) -}}
 {{- else if gt $queue $volume -}}

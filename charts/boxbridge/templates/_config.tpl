@@ -40,6 +40,7 @@
 {{- define "boxbridge.takenAtStart" -}}
 {{- $start := dict "site" .Values.site "log" (dig "format" "" (default dict .Values.log)) "queue" .Values.queue.max_bytes -}}
 {{- $_ := set $start "ports" (list .Values.ingest.listen .Values.admin.listen (dig "connections_max" "" .Values.ingest)) -}}
+{{- $_ := set $start "links" (list .Values.send.store.links.mode .Values.send.store.links.listen) -}}
 {{- range $name, $destination := .Values.send -}}
 {{- if kindIs "map" $destination -}}
 {{- $kind := default $name $destination.kind -}}
@@ -51,6 +52,23 @@
 {{- end -}}
 {{- end -}}
 {{- toJson $start -}}
+{{- end -}}
+
+{{/* Who opens links to pictures: gateway, presigned, public or off. */}}
+{{- define "boxbridge.links" -}}
+{{- $store := .Values.send.store -}}
+{{- if eq $store.links.mode "off" -}}off
+{{- else if $store.public_url -}}public
+{{- else if ne $store.links.mode "auto" -}}{{ $store.links.mode }}
+{{- else if hasPrefix "s3://" $store.url -}}presigned
+{{- else -}}gateway
+{{- end -}}
+{{- end -}}
+
+{{/* The pods' port for links; empty where they open none. */}}
+{{- define "boxbridge.linksPort" -}}
+{{- $listen := .Values.send.store.links.listen -}}
+{{- if and $listen (eq (include "boxbridge.links" .) "gateway") -}}{{ include "boxbridge.port" $listen }}{{- end -}}
 {{- end -}}
 
 {{/* "true" where the pictures share the queue's volume. */}}
@@ -80,9 +98,11 @@
 {{- $ := . -}}
 - name: BOXBRIDGE_CONFIG
   value: /etc/boxbridge/boxbridge.toml
-# The image has its own, which would win over the file.
+# The image has its own of these two, which would win over the file.
 - name: BOXBRIDGE_ADMIN__LISTEN
   value: {{ .Values.admin.listen | quote }}
+- name: BOXBRIDGE_SEND__STORE__LINKS__LISTEN
+  value: {{ .Values.send.store.links.listen | quote }}
 {{- range splitList " " (include "boxbridge.referable" .) }}
 {{- $path := splitList "." . }}
 {{- $value := get (get (get $.Values (index $path 0)) (index $path 1)) (index $path 2) }}

@@ -20,7 +20,8 @@ use crate::reader::effect::{DESTINATIONS, NAMES};
 use crate::reader::form::Form;
 use crate::reader::units::{written, written_size};
 use crate::route::{Format, Routes};
-use crate::send::{DEVICE_STATUS_TOPIC, Destination, Kind, Send, StoreUrl};
+use crate::send::{DEVICE_STATUS_TOPIC, Destination, Kind, Links, Send, StoreUrl};
+use crate::values::host_name::host_name;
 use crate::values::kind::STORE;
 use crate::values::named_file::NamedFile;
 use crate::values::site::is_site;
@@ -124,18 +125,6 @@ fn site(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("must be 1 to 32 of a-z 0-9 -".to_owned())
-    }
-}
-
-fn host_name() -> String {
-    let name = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    if name.is_empty() {
-        "gateway".to_owned()
-    } else {
-        name
     }
 }
 
@@ -333,6 +322,14 @@ fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
         ("ingest.listen", config.ingest.listen),
         ("admin.listen", config.admin.listen),
     ];
+
+    let links = config
+        .send
+        .store()
+        .links
+        .as_ref()
+        .and_then(Links::served_at);
+    listeners.extend(links.map(|address| ("send.store.links.listen", address)));
 
     let embedded = config.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
     if let Some(mqtt) = embedded {

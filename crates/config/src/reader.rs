@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::layers::problem::Problem;
 use crate::layers::routes;
+use crate::values::http_url;
 use crate::values::named_file::NamedFile;
 use crate::values::networks::Networks;
 use crate::values::secret::{Secret, shown};
@@ -139,6 +140,16 @@ impl<'a> Reader<'a> {
     /// `None` where it is empty.
     pub fn optional(&mut self, key: &str) -> Option<String> {
         Some(self.text(key)).filter(|text| !text.is_empty())
+    }
+
+    /// `None` where it is empty, or no http(s) address without secrets.
+    pub fn http_url(&mut self, key: &str) -> Option<String> {
+        let text = self.optional(key)?;
+        let Some(problem) = http_url::problem(&text) else {
+            return Some(text);
+        };
+        self.problem(key, problem);
+        None
     }
 
     /// A file. That it has changed is a change of the setting.

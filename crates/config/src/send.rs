@@ -20,7 +20,7 @@ mod tls;
 
 pub use kafka::{Kafka, Sasl};
 pub use mqtt::{Broker, DEVICE_STATUS_TOPIC, Embedded, Mqtt, MqttTransport, MqttVersion};
-pub use store::{Bucket, Store, StoreUrl};
+pub use store::{Bucket, LinkMode, Links, Store, StoreUrl};
 pub use tls::Tls;
 
 #[derive(Clone, Debug)]

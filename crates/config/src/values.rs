@@ -1,5 +1,7 @@
 //! The values of settings that are more than a number or a word.
 
+pub(crate) mod host_name;
+pub(crate) mod http_url;
 pub mod kind;
 pub mod named_file;
 pub mod networks;

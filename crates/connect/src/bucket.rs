@@ -4,16 +4,21 @@
 //! object_store's own few retries, and the rest to the queue.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use boxbridge_config::{Bucket, Secret};
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::path::Path;
-use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{
+    BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection idle for so long is not trusted again: load balancers forget it after a minute.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// For asking the machine's role for credentials.
+const LOOK_UP: Duration = Duration::from_secs(10);
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -34,24 +39,56 @@ pub fn open(
     // reqwest is built without a cryptography of its own. If another part of us installed it first, it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
+    let builder = builder(bucket, bucket.endpoint.as_deref())
+        .with_client_options(client(bucket, timeout, longest)?)
+        .with_retry(retries(timeout));
+    let store = builder.build().map_err(BucketError::Client)?;
+    Ok(Box::new(store))
+}
+
+/// Signs links to objects of this bucket, which others reach at `url`, or as we do. It signs with this credential, or with those that
+/// `bucket` names.
+pub fn signer(
+    bucket: &Bucket,
+    url: Option<&str>,
+    credential: Option<&AwsCredential>,
+) -> Result<AmazonS3, BucketError> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = builder(bucket, url.or(bucket.endpoint.as_deref()))
+        .with_client_options(client(bucket, LOOK_UP, LOOK_UP)?)
+        .with_retry(retries(LOOK_UP));
+
+    if let Some(AwsCredential {
+        key_id,
+        secret_key,
+        token,
+    }) = credential
+    {
+        let provider = StaticCredentialProvider::new(AwsCredential {
+            key_id: key_id.clone(),
+            secret_key: secret_key.clone(),
+            token: token.clone(),
+        });
+        builder = builder.with_credentials(Arc::new(provider));
+    }
+    builder.build().map_err(BucketError::Client)
+}
+
+fn builder(bucket: &Bucket, endpoint: Option<&str>) -> AmazonS3Builder {
     let builder = match &bucket.credentials {
         Some((key_id, secret)) => AmazonS3Builder::new()
             .with_access_key_id(key_id)
             .with_secret_access_key(secret.expose()),
         None => from_environment(&bucket.environment),
     };
-    let mut builder = builder
+    let builder = builder
         .with_bucket_name(&bucket.name)
         .with_region(&bucket.region)
-        .with_virtual_hosted_style_request(bucket.virtual_host)
-        .with_client_options(client(bucket, timeout, longest)?)
-        .with_retry(retries(timeout));
-    if let Some(endpoint) = &bucket.endpoint {
-        builder = builder.with_endpoint(address(endpoint, bucket));
+        .with_virtual_hosted_style_request(bucket.virtual_host);
+    match endpoint {
+        Some(endpoint) => builder.with_endpoint(address(endpoint, bucket)),
+        None => builder,
     }
-
-    let store = builder.build().map_err(BucketError::Client)?;
-    Ok(Box::new(store))
 }
 
 /// A few quick retries; the queue waits for longer failures.

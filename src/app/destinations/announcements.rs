@@ -65,8 +65,10 @@ where
     announced
 }
 
-async fn each_in_turn<D, F>(mut buses: watch::Receiver<Arc<D>>, tell: impl Fn(Arc<D>) -> F)
-where
+pub(super) async fn each_in_turn<D, F>(
+    mut buses: watch::Receiver<Arc<D>>,
+    tell: impl Fn(Arc<D>) -> F,
+) where
     F: Future<Output = ()>,
 {
     loop {

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::announcements::{self, Announced, Introduced};
+use super::second_word::SecondWord;
 use super::{Client, LaneThreads, Made, Maker, discovery, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
@@ -16,9 +17,10 @@ use crate::gateway::{
     Backlog, Delivery, DiskLog, Fetches, Line, Noted, ParsedEvents, Records, Render, Terms, ToBus,
     ToStore, Unplaced, WithResent, deliver, window_of,
 };
+use crate::links::Links;
 use crate::links::album::Album;
 use crate::normalize;
-use crate::route::{PictureLocations, Router};
+use crate::route::{PictureLocations, Router, pictures_told};
 use crate::send::Destination;
 use crate::send::contact::Contact;
 use crate::send::kafka::Kafka;
@@ -33,6 +35,7 @@ pub(in crate::app) struct Deliveries<'a> {
     pub config: &'a Config,
     pub data: &'a DataDir,
     pub locations: &'a PictureLocations,
+    pub links: &'a Arc<Links>,
     pub tasks: &'a Tasks,
 }
 
@@ -55,9 +58,14 @@ pub(in crate::app) struct Delivered {
 /// The loops of a destination, by its kind: what they hear of other settings.
 enum Loops {
     Store(Arc<Store>, Tell<Store, ToStore>),
-    Mqtt(Tell<Mqtt, ToBus>, Announced<Introduced>),
+    Mqtt(Tell<Mqtt, ToBus>, Announced<Introduced>, SecondWord<Mqtt>),
     /// The first of them, whose look-ups all share.
-    Kafka(Arc<Kafka>, Tell<Kafka, ToBus>, Announced<Kafka>),
+    Kafka(
+        Arc<Kafka>,
+        Tell<Kafka, ToBus>,
+        Announced<Kafka>,
+        SecondWord<Kafka>,
+    ),
 }
 
 /// `None` until a reload changes something.
@@ -71,14 +79,7 @@ impl Deliveries<'_> {
         let kind = settings.kind.name().as_str();
         let contact = Arc::new(Contact::new(Arc::clone(&settings.name), kind));
 
-        let written = match &client {
-            Client::Store(store) => store.written().cloned(),
-            Client::Mqtt(_) | Client::Kafka(_) => None,
-        };
-        let (name, aside) = (Arc::clone(&settings.name), Arc::clone(&self.data.aside));
-        let answers = self.data.timetable.of(&settings.name);
-        let line = Line::new(name, aside, self.data.queue.clone(), answers, written);
-        let line = Arc::new(line);
+        let line = self.line(settings, &client);
 
         let loops = match client {
             Client::Store(store) => {
@@ -98,28 +99,41 @@ impl Deliveries<'_> {
             Client::Mqtt(mqtt) => {
                 let introduced = self.introduced(settings, &mqtt);
                 let announced = announcements::to_mqtt(&introduced, &self.data.board, self.tasks);
+                let told_by = pictures_told::to_mqtt;
+                let second_word =
+                    SecondWord::start(mqtt.beside("pictures"), settings, self, told_by);
                 let told = self.loops(
                     settings,
                     mqtt,
                     &line,
-                    &ToBus::mqtt(router),
+                    &ToBus::mqtt(
+                        router,
+                        Arc::clone(self.links),
+                        Arc::clone(&second_word.later),
+                    ),
                     &contact,
                     common,
                 );
-                Loops::Mqtt(told, announced)
+                Loops::Mqtt(told, announced, second_word)
             }
             Client::Kafka(kafka) => {
                 let announced = announcements::to_kafka(&kafka, &self.data.board, self.tasks);
+                let told_by = pictures_told::to_kafka;
+                let second_word = SecondWord::start(kafka.beside(), settings, self, told_by);
                 let first = Arc::clone(&kafka);
                 let told = self.loops(
                     settings,
                     kafka,
                     &line,
-                    &ToBus::kafka(router),
+                    &ToBus::kafka(
+                        router,
+                        Arc::clone(self.links),
+                        Arc::clone(&second_word.later),
+                    ),
                     &contact,
                     common,
                 );
-                Loops::Kafka(first, told, announced)
+                Loops::Kafka(first, told, announced, second_word)
             }
         };
         let name = Arc::clone(&settings.name);
@@ -147,7 +161,18 @@ impl Deliveries<'_> {
         Arc::new(Introduced { mqtt, first })
     }
 
-    fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
+    fn line(&self, settings: &boxbridge_config::Destination, client: &Client) -> Arc<Line> {
+        let written = match client {
+            Client::Store(store) => store.written().cloned(),
+            Client::Mqtt(_) | Client::Kafka(_) => None,
+        };
+        let (name, aside) = (Arc::clone(&settings.name), Arc::clone(&self.data.aside));
+        let answers = self.data.timetable.of(&settings.name);
+        let line = Line::new(name, aside, self.data.queue.clone(), answers, written);
+        Arc::new(line)
+    }
+
+    pub(super) fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
         let (locations, epoch) = (self.locations.clone(), self.data.queue.epoch());
         let router = Router::new(&settings.routes, locations, epoch, normalize::table);
         Arc::new(router)
@@ -245,6 +270,7 @@ impl Delivered {
     /// Delivers by other settings from now on: the sessions end in order, and new ones take up at the lowest record without an answer.
     pub fn adopt(&self, deliveries: &Deliveries<'_>, Made { settings, client }: Made<'_>) {
         let (send, router) = (&deliveries.config.send, deliveries.router(settings));
+        let links = Arc::clone(deliveries.links);
 
         match (&self.loops, client) {
             (Loops::Store(_, told), Client::Store(store)) => {
@@ -253,13 +279,17 @@ impl Delivered {
                 }
                 tell(told, send, store, ToStore(router));
             }
-            (Loops::Mqtt(told, announced), Client::Mqtt(mqtt)) => {
+            (Loops::Mqtt(told, announced, second_word), Client::Mqtt(mqtt)) => {
+                second_word.adopt(mqtt.beside("pictures"), settings, deliveries);
+                let later = Arc::clone(&second_word.later);
                 announced.send_replace(deliveries.introduced(settings, &mqtt));
-                tell(told, send, mqtt, ToBus::mqtt(router));
+                tell(told, send, mqtt, ToBus::mqtt(router, links, later));
             }
-            (Loops::Kafka(_, told, announced), Client::Kafka(kafka)) => {
+            (Loops::Kafka(_, told, announced, second_word), Client::Kafka(kafka)) => {
+                second_word.adopt(kafka.beside(), settings, deliveries);
+                let later = Arc::clone(&second_word.later);
                 announced.send_replace(Arc::clone(&kafka));
-                tell(told, send, kafka, ToBus::kafka(router));
+                tell(told, send, kafka, ToBus::kafka(router, links, later));
             }
             // A reload changes no kind.
             _ => {}

@@ -26,11 +26,12 @@ pub(super) fn first(
     disk: &Disk,
 ) -> Vec<Message> {
     let now = Timestamp::now();
+    let store = config.send.store();
     let alerts = Alerts {
         site: &config.site,
         gateway: &config.gateway,
         route: destination.routes.of(PersonType::Blacklist),
-        has_links: config.send.store().public_url.is_some(),
+        has_links: store.public_url.is_some() || store.links.is_some(),
     };
     let told = messages(mqtt, &alerts, now);
 

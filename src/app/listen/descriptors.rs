@@ -16,6 +16,8 @@ const USUAL: usize = 3;
 const EACH: usize = 24;
 /// Prometheus, probes, an operator's console: more than anyone needs.
 const ADMIN_MAX: usize = 64;
+/// A guard's browser keeps six.
+const LINKS_MAX: usize = 96;
 /// The smallest share with which a listener is of use.
 const LEAST: usize = 16;
 
@@ -25,6 +27,8 @@ pub struct Shares {
     /// The boxes' port: places. Half as many more may wait for one.
     pub ingest: usize,
     pub admin: usize,
+    /// Who looks at pictures.
+    pub links: usize,
     /// The broker in this process.
     pub embedded: usize,
 }
@@ -54,6 +58,8 @@ impl Shares {
         let left = limit.saturating_sub(OWN + segments);
         let admin = ADMIN_MAX.min(left / 8).max(LEAST);
         let left = left.saturating_sub(admin + admin.div_ceil(2));
+        let links = LINKS_MAX.min(left / 8).max(LEAST);
+        let left = left.saturating_sub(links + links.div_ceil(2));
 
         // The boxes come first: what they may have by the settings, with the line for it, or three quarters.
         let wanted = connections_max + connections_max.div_ceil(2);
@@ -65,6 +71,7 @@ impl Shares {
         Shares {
             ingest: ingest.min(connections_max),
             admin,
+            links,
             embedded,
         }
     }
@@ -97,10 +104,16 @@ mod tests {
                 let Shares {
                     ingest,
                     admin,
+                    links,
                     embedded,
                 } = Shares::of(limit, 170, has_embedded, connections_max);
-                let all =
-                    OWN + 170 + ingest + ingest.div_ceil(2) + admin + admin.div_ceil(2) + embedded;
+                let all = [ingest, admin, links]
+                    .map(|share| share + share.div_ceil(2))
+                    .iter()
+                    .sum::<usize>()
+                    + OWN
+                    + 170
+                    + embedded;
                 assert!(all <= limit + 3, "{limit}: {ingest} {admin} {embedded}");
                 assert!(ingest >= LEAST.min(connections_max) && ingest <= connections_max);
             }

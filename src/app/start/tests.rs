@@ -33,6 +33,7 @@ fn config(data_dir: &Path, more: &[(&str, String)]) -> Config {
         ("ingest.drain_delay", "0s".to_owned()),
         ("admin.listen", free_address().to_string()),
         ("send.mqtt.embedded.listen", free_address().to_string()),
+        ("send.store.links.listen", free_address().to_string()),
     ];
     let flags = settings.iter().chain(more);
     let flags = flags.map(|(key, value)| ((*key).to_owned(), value.clone()));

@@ -4,6 +4,7 @@
 //! can do is said. Exit code 1 where nothing matches, or where something was refused again.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -222,7 +223,7 @@ impl Action {
         let locations = picture_store::configured(config);
         let kept = KeptAside {
             aside: &aside,
-            previews: &destinations::previews(config, &locations, aside.epoch()),
+            previews: &destinations::previews(config, (&locations, &Arc::default()), aside.epoch()),
             verdicts: None,
         };
         self.read_from(&kept).await

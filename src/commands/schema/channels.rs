@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::messages::{self, Bus};
 use super::sample::{Sample, When};
-use crate::route::device_status;
+use crate::route::{device_status, pictures_told};
 use boxbridge_config::{
     Config, DEVICE_STATUS_TOPIC, Destination, Field, Format, Kafka, Kind, Mqtt, Part, Route,
     Template,
@@ -59,7 +59,21 @@ impl On<'_> {
         let late = self.events("late", &late, bus, When::Late);
         let status = mqtt.status_topic.iter();
         let status = status.flat_map(|topic| [self.status(topic, bus), self.devices_on_mqtt(bus)]);
-        live.chain(late).chain(status).collect()
+        let pictures = self.announced().then(|| {
+            let literal = |text: &str| Part::Literal(text.to_owned());
+            let parts = vec![
+                literal("boxbridge/"),
+                Part::Field(Field::Site),
+                literal("/pictures/{event_id}"),
+            ];
+            let mut channel = self.pictures(&Template { parts }, bus, "");
+            if let Some(parameters) = channel.described.get_mut("parameters") {
+                let id = json!({"description": "the event's id"});
+                messages::add(parameters, "event_id", id);
+            }
+            channel
+        });
+        live.chain(late).chain(status).chain(pictures).collect()
     }
 
     fn kafka(&self, kafka: &Kafka) -> Vec<Channel> {
@@ -68,6 +82,10 @@ impl On<'_> {
         let events = self.events("events", &groups, bus, When::Live);
         let mut channels: Vec<_> = events.collect();
         channels.push(self.devices_on_kafka(bus));
+        if self.announced() {
+            let topic = Part::Literal(pictures_told::KAFKA_TOPIC.to_owned());
+            channels.push(self.pictures(&Template { parts: vec![topic] }, bus, "the event's own"));
+        }
 
         for channel in &mut channels {
             let binding =
@@ -185,6 +203,22 @@ impl On<'_> {
                 .to_owned(),
             described: self.described(topic, &[], "device", messages::of_device(bus)),
             sent: bus.sent(true, None),
+        }
+    }
+
+    /// Whether a second word follows on pictures that were not stored at first.
+    fn announced(&self) -> bool {
+        let links = self.config.send.store().links.as_ref();
+        links.is_some_and(|links| links.announce)
+    }
+
+    fn pictures(&self, topic: &Template, bus: Bus, key: &str) -> Channel {
+        Channel {
+            id: format!("{}-pictures", self.destination.name),
+            message: "pictures",
+            summary: "Pictures that were stored after their event had left".to_owned(),
+            described: self.described(topic, &[], "pictures", messages::of_pictures(bus, key)),
+            sent: bus.sent(false, None),
         }
     }
 

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::admin;
-use crate::route::attributes::{Attribute, OF_DEVICE, OF_EVENT};
-use crate::route::{EVENT_SCHEMA, device_status::DEVICE_SCHEMA};
+use crate::route::attributes::{Attribute, OF_DEVICE, OF_EVENT, OF_PICTURES};
+use crate::route::{EVENT_SCHEMA, device_status::DEVICE_SCHEMA, pictures_told::PICTURES_SCHEMA};
 use crate::send::kafka::header_name;
 use crate::send::mqtt::STATUS_SCHEMA;
 use boxbridge_config::MqttVersion;
@@ -83,12 +83,19 @@ pub fn of_device(bus: Bus) -> Value {
     message
 }
 
+pub fn of_pictures(bus: Bus, key: &str) -> Value {
+    let title = "boxbridge.pictures.v1";
+    let message = message(bus, title, reference("Pictures"), key);
+    with_attributes(message, bus, OF_PICTURES, None)
+}
+
 /// The schemas that they refer to.
 pub fn schemas() -> Map<String, Value> {
     let all = [
         ("Match", EVENT_SCHEMA),
         ("Status", STATUS_SCHEMA),
         ("Device", DEVICE_SCHEMA),
+        ("Pictures", PICTURES_SCHEMA),
     ];
     let embedded = all.map(|(name, schema)| admin::embedded(name, schema));
     embedded.into_iter().flatten().collect()

@@ -80,6 +80,7 @@ impl Sample<'_> {
             age: Duration::ZERO,
             replay: None,
             pictures: PicturesNow::Settled(PictureVerdict::default()),
+            links: &[],
             inline: if wants_inline { &pictures } else { &[] },
         };
         make(&router, &event, &sending)

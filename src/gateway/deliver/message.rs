@@ -44,6 +44,7 @@ where
             replay: record.replay.as_deref(),
             pictures: settled(self.verdicts.as_ref(), record)
                 .map_or(PicturesNow::Pending, PicturesNow::Settled),
+            links: &[],
             inline: &[],
         };
 

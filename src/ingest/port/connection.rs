@@ -2,18 +2,22 @@
 
 use std::convert::Infallible;
 use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::activity::Activity;
+use super::activity::{Activity, InService};
 use super::listener::last_call;
 use super::timed_stream::TimedStream;
 
@@ -73,6 +77,39 @@ fn http1() -> http1::Builder {
         .max_buf_size(READ_MAX_BYTES)
         .header_read_timeout(None);
     builder
+}
+
+/// The body of an answer: its request is in service until it ends, also where it comes bit by bit.
+pub fn in_service(body: Body, in_service: InService) -> Body {
+    Body::new(ServedBody {
+        body,
+        _in_service: in_service,
+    })
+}
+
+struct ServedBody {
+    body: Body,
+    _in_service: InService,
+}
+
+impl hyper::body::Body for ServedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Answers a connection that is not served: writes `answer` if the kernel takes it at once, and closes.

@@ -1,6 +1,6 @@
 //! The layers below HTTP at a port: places for connections, their deadlines, and the bytes they carry.
 //!
-//! Serves the boxes' port and the admin port alike. Promises: every connection has a deadline (for silence, for a slow head, for an answer
+//! Serves the boxes' port, the admin port and the links' alike. Promises: every connection has a deadline (for silence, for a slow head, for an answer
 //! that nobody reads). One source, however many connections it opens, keeps no other source out. Deliberately knows no path and no body.
 
 mod activity;
@@ -14,7 +14,7 @@ mod timed_stream;
 mod waiting_line;
 
 pub use activity::{Activity, InService};
-pub use connection::{Deadlines, run, say_and_close};
+pub use connection::{Deadlines, in_service, run, say_and_close};
 pub use listener::{Listener, NewConnection, Port, STOP_MAX, last_call, serve};
 pub use places::{Place, Places};
 pub use proxy_protocol::{NoHeader, Said, read as read_proxy_header};

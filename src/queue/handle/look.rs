@@ -6,12 +6,13 @@ use std::io;
 use std::sync::Arc;
 
 use super::Queue;
-use crate::queue::follow::found_record;
+use crate::queue::follow::{Subscription, found_record};
+use crate::queue::format::IndexEntry;
 use crate::queue::inspect::{self, Hit, Page, Search};
-use crate::queue::log::Log;
+use crate::queue::log::{Log, Part};
 use crate::queue::open_queue::OpenQueue;
 use crate::system::fault;
-use boxbridge_event::{Record, Sequence, Timestamp};
+use boxbridge_event::{Lane, PersonType, Record, Sequence, Timestamp};
 
 impl Queue {
     /// Looks records up, newest first: all that were appended when it begins. An error where the disk does not answer now.
@@ -29,6 +30,30 @@ impl Queue {
         self.look(|open| open.log.oldest_record()).await
     }
 
+    /// Records with pictures that this destination has had and the store has not settled, as of this call: at most so many.
+    pub fn ahead_of_store(
+        &self,
+        destination: &str,
+        most: usize,
+    ) -> impl Future<Output = io::Result<Vec<(Sequence, Lane, PersonType)>>> + Send + use<> {
+        let queue = self.clone();
+        let ahead: Vec<_> = Lane::ALL
+            .iter()
+            .filter_map(|lane| Ahead::of(&self.open, destination, *lane))
+            .collect();
+
+        async move {
+            let listed = queue.look(move |open| {
+                let mut found = Vec::new();
+                for of_lane in ahead {
+                    of_lane.list(&open.log, most, &mut found)?;
+                }
+                Ok(found)
+            });
+            listed.await
+        }
+    }
+
     pub(super) async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&OpenQueue) -> io::Result<T> + Send + 'static,
@@ -42,6 +67,56 @@ impl Queue {
 
         let ended = fault::joined(looked.await);
         ended.unwrap_or_else(|| Err(io::ErrorKind::Interrupted.into()))
+    }
+}
+
+/// How far a destination has come in a lane, and how far the store, by person type.
+struct Ahead {
+    lane: Lane,
+    destination: Vec<u64>,
+    store: Vec<u64>,
+}
+
+impl Ahead {
+    fn of(open: &OpenQueue, destination: &str, lane: Lane) -> Option<Ahead> {
+        let positions = |subscription: &Subscription| subscription.progress().positions().to_vec();
+        let store = open.subscriptions.of_store(lane)?;
+        let destination = open.subscriptions.of(destination, lane)?;
+        Some(Ahead {
+            lane,
+            destination: positions(destination),
+            store: positions(store),
+        })
+    }
+
+    fn has(&self, sequence: u64, entry: &IndexEntry) -> bool {
+        let number = usize::from(entry.person_type.number());
+        let at = |positions: &[u64]| positions.get(number).copied().unwrap_or(0);
+        let has_pictures = entry.digests.iter().any(|digest| *digest != 0);
+        let is_ahead = at(&self.store) < sequence && sequence <= at(&self.destination);
+        entry.lane == self.lane && !entry.lost && has_pictures && is_ahead
+    }
+
+    fn list(
+        &self,
+        log: &Log,
+        most: usize,
+        found: &mut Vec<(Sequence, Lane, PersonType)>,
+    ) -> io::Result<()> {
+        let from = self.store.iter().min().map_or(1, |position| position + 1);
+        let through = self.destination.iter().max().copied().unwrap_or(0);
+        for (from, part) in log.parts(from).take_while(|(from, _)| *from <= through) {
+            let Part::Segment(segment) = part else {
+                continue;
+            };
+            segment.visit(from, |sequence, entry| {
+                if self.has(sequence, entry) {
+                    found.push((Sequence(sequence), entry.lane, entry.person_type));
+                }
+                sequence < through && found.len() < most
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -114,6 +114,41 @@ pub const OF_DEVICE: &[Attribute] = &[
     always("site", "`site`", Form::Pattern(SITE)),
 ];
 
+/// Of the second word on an event's pictures.
+pub const OF_PICTURES: &[Attribute] = &[
+    always("specversion", "CloudEvents", Form::Const("1.0")),
+    always(
+        "id",
+        "`{id}.{revision}.pictures`",
+        Form::Pattern("^[0-9a-f-]{36}\\.[0-9a-f]{8}\\.pictures$"),
+    ),
+    always("type", "`schema`", Form::Const("boxbridge.pictures.v1")),
+    always(
+        "source",
+        "`/boxbridge/{origin.site}/{device.id}` of the event, percent-encoded",
+        Form::Pattern(SOURCE),
+    ),
+    always("subject", "`person_type` of the event", Form::PersonType),
+    always("time", "`occurred_at` of the event", Form::Time),
+    always(
+        "datacontenttype",
+        "the payload is JSON",
+        Form::Const("application/json"),
+    ),
+    always(
+        "dataschema",
+        "`boxbridge schema pictures`",
+        Form::Const("urn:boxbridge:pictures:v1"),
+    ),
+    always("persontype", "`person_type` of the event", Form::PersonType),
+    always("site", "`origin.site` of the event", Form::Pattern(SITE)),
+    always(
+        "sequence",
+        "`sequence.number` of the event, 20 digits",
+        Form::Pattern("^[0-9]{20}$"),
+    ),
+];
+
 const fn always(name: &'static str, from: &'static str, form: Form) -> Attribute {
     maybe(name, from, "", form)
 }

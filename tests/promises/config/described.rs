@@ -116,6 +116,7 @@ fn every_setting_says_whether_a_reload_takes_it() {
         "queue.max_bytes",
         "send.store.url",
         "send.mqtt.embedded.listen",
+        "send.store.links.listen",
         "send.mqtt.kind",
     ] {
         assert_eq!(of(key), "restart", "{key}");

@@ -107,12 +107,13 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
     contact.connected(Lane::Urgent);
     contact.up(Lane::Urgent);
     let (delivered, mut arrived) = tokio::sync::mpsc::channel(10);
-    let render = ToBus::mqtt(Arc::new(Router::new(
+    let router = Router::new(
         &config.routes,
         picture_store::configured(&config),
         queue.epoch(),
         boxbridge::normalize::table,
-    )));
+    );
+    let render = ToBus::mqtt(Arc::new(router), Arc::default(), Arc::default());
     let clock = Arc::new(Clock::open(&Disk::default(), folder.path()));
     let source = DiskLog {
         answers: Default::default(),

@@ -291,6 +291,7 @@ pub fn store(root: &Path, max_bytes: u64) -> Store {
         timeout: Duration::from_secs(20),
         keep: Duration::from_secs(2 * 86_400),
         max_bytes,
+        links: None,
     })
 }
 

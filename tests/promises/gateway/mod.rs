@@ -3,6 +3,7 @@
 mod clock;
 mod faults;
 mod kept;
+mod links;
 mod load;
 mod main_job;
 mod outage;

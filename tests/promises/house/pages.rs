@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::parts::gateway::Gateway;
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
@@ -25,6 +25,7 @@ const PAGES: [&str; 17] = [
     "docs/security.md",
     "docs/reliability.md",
     "docs/scale.md",
+    "docs/pictures.md",
     "examples/README.md",
 ];
 

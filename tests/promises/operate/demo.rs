@@ -10,7 +10,12 @@ use crate::parts::child::{Child, free_port};
 fn demo(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
     command.current_dir(folder).arg("demo").args(arguments);
-    for key in ["ingest.listen", "admin.listen", "send.mqtt.embedded.listen"] {
+    for key in [
+        "ingest.listen",
+        "admin.listen",
+        "send.mqtt.embedded.listen",
+        "send.store.links.listen",
+    ] {
         command.args(["--set", &format!("{key}=127.0.0.1:{}", free_port())]);
     }
     // A real site's settings that happen to be there must not reach the demo.

@@ -96,6 +96,7 @@ impl Gateway {
             ),
             ("INGEST__LISTEN", ingest.to_string()),
             ("ADMIN__LISTEN", admin.to_string()),
+            ("SEND__STORE__LINKS__LISTEN", "127.0.0.1:0".to_owned()),
             ("GATEWAY", "edge-1".to_owned()),
             ("LOG__FORMAT", "json".to_owned()),
             // A machine that runs tests is slower than a box is patient.

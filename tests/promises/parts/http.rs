@@ -57,3 +57,18 @@ pub fn ask(method: &str, address: SocketAddr, path: &str, head: &[(&str, &str)])
 pub fn get(address: SocketAddr, path: &str, head: &[(&str, &str)]) -> Answer {
     ask("GET", address, path, head)
 }
+
+/// Opens a link as a browser does: no more is known than the link.
+pub fn open(url: &str) -> Answer {
+    let (address, path) = parts_of(url);
+    get(address, &path, &[])
+}
+
+/// Where a link leads, and what is asked for there.
+pub fn parts_of(url: &str) -> (SocketAddr, String) {
+    let rest = url
+        .strip_prefix("http://")
+        .unwrap_or_else(|| panic!("{url}"));
+    let (host, path) = rest.split_once('/').unwrap();
+    (host.parse().unwrap(), format!("/{path}"))
+}

@@ -53,6 +53,7 @@ pub fn at(milliseconds_later: i64) -> Sending<'static> {
         age: Duration::from_millis(u64::try_from(milliseconds_later).unwrap_or(0)),
         replay: None,
         pictures: PicturesNow::Settled(PictureVerdict::default()),
+        links: &[],
         inline: &[],
     }
 }

@@ -181,7 +181,7 @@ fn take_out(layer: &mut Value, name: &str) {
     }
 }
 
-/// Adds the settings of its kind, without the embedded broker: there is only one.
+/// Adds the settings of its kind, without the embedded broker and without links: there is one broker, and events link to one store.
 fn complete(defaults: &mut Value, name: &str, kind: KindName) {
     let Some(send) = defaults.get_mut("send").and_then(Value::as_object_mut) else {
         return;
@@ -191,6 +191,7 @@ fn complete(defaults: &mut Value, name: &str, kind: KindName) {
     };
     if let Some(section) = section.as_object_mut() {
         section.remove("embedded");
+        section.remove("links");
     }
     send.insert(name.to_owned(), section);
 }

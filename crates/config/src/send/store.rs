@@ -2,10 +2,9 @@
 //!
 //! Promises: refuses every value that fits into no header or URL, since the client library panics on it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use url::Url;
 
 use super::tls;
 use crate::layers::environment::{KEY_ID, SECRET_KEY, SESSION_TOKEN, VARIABLES};
@@ -16,6 +15,10 @@ use crate::reader::form::Form;
 use crate::reader::units::{DAY, MIB, SECOND};
 use crate::values::secret::Secret;
 
+mod links;
+
+pub use links::{LinkMode, Links};
+
 #[derive(Clone, Debug)]
 pub struct Store {
     pub url: StoreUrl,
@@ -24,6 +27,8 @@ pub struct Store {
     pub timeout: Duration,
     pub keep: Duration,
     pub max_bytes: u64,
+    /// Only of the store that references mean.
+    pub links: Option<Links>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,25 +67,41 @@ impl StoreUrl {
 }
 
 impl Store {
+    /// Where links to pictures open, for people; `at` is where our listener is.
+    pub fn links_place(&self, at: Option<SocketAddr>) -> Option<String> {
+        let links = self.links.as_ref()?;
+        Some(match &self.public_url {
+            Some(url) => format!("links to pictures open at {url}"),
+            None => links.place(at),
+        })
+    }
+
     pub(crate) fn read(read: &mut Reader, section: &str) -> Store {
         let key = |name: &str| format!("{section}.{name}");
+        let url = url(read, section);
+        let links =
+            (section == REFERENCED).then(|| Links::read(read, matches!(url, StoreUrl::S3(_))));
         Store {
-            url: url(read, section),
-            public_url: http_url(read, &key("public_url"))
+            url,
+            public_url: read
+                .live()
+                .http_url(&key("public_url"))
                 .map(|url| url.trim_end_matches('/').to_owned()),
             concurrency: read.live().count(&key("concurrency"), 1, 256),
             timeout: read.live().duration(&key("timeout"), SECOND, 600 * SECOND),
             keep: read.live().duration(&key("keep"), 2 * DAY, 36_500 * DAY),
             max_bytes: read.live().size(&key("max_bytes"), MIB, 1 << 50),
+            links,
         }
     }
 
     pub(crate) fn warnings(&self, section: &str) -> Vec<String> {
+        let links = self.links.iter();
+        let mut warnings: Vec<_> = links.flat_map(Links::warnings).collect();
         let StoreUrl::S3(bucket) = &self.url else {
-            return Vec::new();
+            return warnings;
         };
 
-        let mut warnings = Vec::new();
         let endpoint = bucket.endpoint.as_ref();
         if let Some(endpoint) = endpoint.filter(|it| it.starts_with("http://")) {
             warnings.push(format!("{section}.endpoint {endpoint} is not encrypted: pictures cross the network in the clear"));
@@ -135,7 +156,7 @@ fn s3(read: &mut Reader, section: &str, rest: &str) -> StoreUrl {
         read.problem(&key("url"), allowed);
     }
 
-    let endpoint = http_url(read, &key("endpoint"));
+    let endpoint = read.live().http_url(&key("endpoint"));
     let form = Form::Pattern("^[a-zA-Z0-9_-]+$");
     let region = read
         .live()
@@ -236,33 +257,4 @@ const CONTROL: &str =
 /// The store's client panics on any other text in a header.
 fn fits_a_header(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// An http(s) address without anything secret: it stands in logs and events.
-fn http_url(read: &mut Reader, key: &str) -> Option<String> {
-    let text = read.live().optional(key)?;
-    let parsed = Url::parse(&text)
-        .ok()
-        .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
-    let problem = match parsed {
-        None => Some("must begin with http:// or https://, and name a host"),
-        Some(_) if text.contains(|c: char| c.is_whitespace() || c.is_control()) => {
-            Some("holds a blank or a line end")
-        }
-        Some(url) if !url.username().is_empty() || url.password().is_some() => {
-            Some("must not hold a user or password")
-        }
-        Some(url) if url.query().is_some() || url.fragment().is_some() => {
-            Some("must end before ? and #")
-        }
-        Some(_) => None,
-    };
-
-    match problem {
-        Some(problem) => {
-            read.problem(key, problem);
-            None
-        }
-        None => Some(text),
-    }
 }

@@ -1,6 +1,6 @@
 //! Settings, metrics and attributes as tables, each made of the one place where it is written.
 
-use boxbridge::route::attributes::{Attribute, OF_DEVICE, OF_EVENT};
+use boxbridge::route::attributes::{Attribute, OF_DEVICE, OF_EVENT, OF_PICTURES};
 use boxbridge::send::kafka::header_name;
 use boxbridge_config::DEFAULTS;
 use serde_json::Value;
@@ -74,9 +74,10 @@ pub fn attributes() -> String {
     for (title, attributes) in [
         ("Of an event", OF_EVENT),
         ("Of what is told of a device", OF_DEVICE),
+        ("Of the second word on pictures", OF_PICTURES),
     ] {
         page += &format!("\n## {title}\n");
-        if title != "Of an event" {
+        if title == "Of what is told of a device" {
             page += "\nOn Kafka. The gateway's status and that of devices carry none on MQTT: the broker keeps the payload.\n";
         }
         page +=

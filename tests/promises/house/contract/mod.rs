@@ -11,10 +11,11 @@ mod validators;
 mod words;
 
 /// What `boxbridge schema` prints, and the file that holds it.
-const CONTRACTS: [(&str, &str); 8] = [
+const CONTRACTS: [(&str, &str); 9] = [
     ("event", "event.schema.json"),
     ("status", "status.schema.json"),
     ("device", "device.schema.json"),
+    ("pictures", "pictures.schema.json"),
     ("devices", "devices.schema.json"),
     ("api-status", "api-status.schema.json"),
     ("config", "config.schema.json"),

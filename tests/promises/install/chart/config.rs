@@ -223,7 +223,11 @@ fn the_charts_defaults_are_the_programs_but_for_these() {
         differing,
         [
             &expected[..],
-            &["send.store.max_bytes", "send.store.secret_access_key"]
+            &[
+                "send.store.links.listen",
+                "send.store.max_bytes",
+                "send.store.secret_access_key"
+            ]
         ]
         .concat()
     );

@@ -24,9 +24,12 @@ pub fn render(values: &str) -> Rendered {
         .unwrap_or_else(|problems| panic!("{values}: {problems}"))
 }
 
-/// The same from these values alone, or what Helm says on standard error.
+/// The same from these values alone, or what Helm says on standard error. Links are off where the values say nothing of them.
 pub fn try_render(values: &str) -> Result<Rendered, String> {
-    template(&[], values)
+    match values.contains("links:") {
+        true => template(&[], values),
+        false => template(&["--set", "send.store.links.mode=off"], values),
+    }
 }
 
 fn template(more: &[&str], values: &str) -> Result<Rendered, String> {

@@ -117,6 +117,29 @@ fn only_the_boxes_networks_reach_their_port() {
 }
 
 #[test]
+fn links_have_a_port_of_their_own_where_the_pods_open_them() {
+    let rendered = render(include_str!("../../../chart/settings.yaml"));
+    let port = json!({"name": "links", "port": 9800, "targetPort": "links"});
+    assert_eq!(rendered.service()["ports"][1], port);
+    let ports = &rendered.container()["ports"];
+    assert_eq!(ports[2], json!({"name": "links", "containerPort": 9800}));
+    assert_eq!(
+        allowed(&rendered, "links"),
+        Some(Value::Null),
+        "anyone with a link"
+    );
+    assert!(
+        rendered
+            .settings()
+            .contains("secret_file = \"/etc/services\"")
+    );
+
+    let signed = render("send: {store: {url: \"s3://faces\", links: {mode: auto}}}");
+    assert_eq!(signed.service()["ports"].as_array().unwrap().len(), 1);
+    assert_eq!(allowed(&signed, "links"), None, "the bucket opens them");
+}
+
+#[test]
 fn only_prometheus_reaches_the_admin_port() {
     assert_eq!(
         allowed(&render(""), "admin"),

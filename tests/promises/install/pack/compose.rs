@@ -124,7 +124,7 @@ fn the_gateway_accepts_its_settings_waits_for_nobody_and_has_time_to_end() {
     let compose = compose();
     let gateway = &compose["services"]["boxbridge"];
     let mut check = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
-    assert_eq!(image_environment().len(), 2);
+    assert_eq!(image_environment().len(), 3);
 
     let said = succeeds(
         check

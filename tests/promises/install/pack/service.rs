@@ -88,7 +88,7 @@ fn write_settings(directory: &std::path::Path, address: &str, ingest: u16) -> u1
     let [admin, mqtt] = std::array::from_fn(|_| free_port());
     // A machine that runs tests is slower than a box is patient.
     let settings = format!(
-        "ingest.listen = \"{address}:{ingest}\"\ningest.answer_deadline = \"60s\"\nadmin.listen = \"127.0.0.1:{admin}\"\nsend.mqtt.embedded.listen = \"127.0.0.1:{mqtt}\"\n"
+        "ingest.listen = \"{address}:{ingest}\"\ningest.answer_deadline = \"60s\"\nadmin.listen = \"127.0.0.1:{admin}\"\nsend.mqtt.embedded.listen = \"127.0.0.1:{mqtt}\"\nsend.store.links.listen = \"127.0.0.1:0\"\n"
     );
     std::fs::write(directory.join("settings.toml"), settings).unwrap();
     ingest

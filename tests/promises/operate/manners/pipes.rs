@@ -88,6 +88,7 @@ fn a_gateway_whose_log_nobody_reads_goes_on() {
         format!("data_dir={}", folder.path().display()),
         format!("ingest.listen=127.0.0.1:{ingest}"),
         format!("admin.listen=127.0.0.1:{admin}"),
+        "send.store.links.listen=127.0.0.1:0".to_owned(),
         "send.mqtt.url=mqtt://127.0.0.1:9".to_owned(),
         "log.level=trace".to_owned(),
     ];

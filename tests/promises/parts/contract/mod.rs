@@ -6,8 +6,10 @@
 
 use std::sync::LazyLock;
 
-use boxbridge::route::attributes::{Attribute, OF_DEVICE, OF_EVENT};
-use boxbridge::route::{EVENT_SCHEMA, device_status::DEVICE_SCHEMA};
+use boxbridge::route::attributes::{Attribute, OF_DEVICE, OF_EVENT, OF_PICTURES};
+use boxbridge::route::{
+    EVENT_SCHEMA, device_status::DEVICE_SCHEMA, pictures_told::PICTURES_SCHEMA,
+};
 use boxbridge::send::mqtt::STATUS_SCHEMA;
 use boxbridge_config::{Config, Layers};
 use serde_json::{Value, json};
@@ -33,6 +35,7 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     vec![
         kind("boxbridge.match.v1", EVENT_SCHEMA, OF_EVENT),
         kind("boxbridge.device.v1", DEVICE_SCHEMA, OF_DEVICE),
+        kind("boxbridge.pictures.v1", PICTURES_SCHEMA, OF_PICTURES),
     ]
 });
 

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::programs::{Addresses, Bus, Program};
 use crate::parts::PATIENCE;
-use crate::parts::child::{Child, free_port};
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::kafka::{Broker, Security};
 use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
@@ -26,7 +25,6 @@ struct World {
     /// Sees what the examples see.
     witness: Subscriber,
     programs: Vec<Program>,
-    _pictures: Child,
     folder: tempfile::TempDir,
     /// What each bus's consumers have to print, but for the pictures.
     told: Vec<(Bus, String)>,
@@ -43,19 +41,16 @@ impl World {
             lines: &["persistence true"],
             ..Settings::default()
         });
-        let pictures = format!("127.0.0.1:{}", free_port());
         let gateway = Gateway::start(&[
             (
                 "SEND__MQTT__URL",
                 &format!("mqtt://{}", mosquitto.address()),
             ),
             ("SEND__KAFKA__BROKERS", &kafka.address()),
-            ("SEND__STORE__PUBLIC_URL", &format!("http://{pictures}")),
         ]);
 
         World {
             witness: Subscriber::start(mosquitto.address(), "boxbridge/+/+/blacklist/+").await,
-            _pictures: serve_pictures(&gateway, &pictures),
             gateway,
             mosquitto,
             kafka,
@@ -216,15 +211,6 @@ impl World {
         self.mosquitto.run();
         self.kafka.wait();
     }
-}
-
-fn serve_pictures(gateway: &Gateway, at: &str) -> Child {
-    let (host, port) = at.split_once(':').unwrap();
-    let mut command = Command::new("python3");
-    command
-        .args(["-m", "http.server", port, "--bind", host, "--directory"])
-        .arg(gateway.pictures());
-    Child::start(&command, &gateway.data_dir().join("../pictures.log"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,6 @@ async fn home_assistant_is_told_of_a_sites_alerts_and_no_event_is_retained() {
             &format!("mqtt://{}", mosquitto.address()),
         ),
         ("SEND__MQTT__DISCOVERY_PREFIX", "homeassistant"),
-        ("SEND__STORE__PUBLIC_URL", "http://127.0.0.1:1/"),
     ]);
     gateway.take("/RealTimeEvent", &event("1", json!(3), "192.168.1.243"));
     gateway.wait_delivered();
@@ -108,13 +107,12 @@ async fn what_home_assistant_was_told_is_cleared_when_the_setting_changes_and_af
     write("homeassistant");
     let path = file.path().display().to_string();
     let mut gateway = Gateway::start(&[("CONFIG", &path)]);
-    wait_until_retained(&mosquitto, &[ALERT, PERSON]).await;
+    wait_until_retained(&mosquitto, &[FACE, ALERT, PERSON]).await;
 
     write("house");
     let (said, code) = gateway.run(&["reload"]);
     assert_eq!(code, Some(0), "{said}");
-    let others =
-        ["alert", "person"].map(|name| format!("house/sensor/boxbridge-default/{name}/config"));
+    let others = [FACE, ALERT, PERSON].map(|topic| topic.replace("homeassistant", "house"));
     wait_until_retained(&mosquitto, &others.each_ref().map(String::as_str)).await;
 
     gateway.kill();

@@ -39,6 +39,7 @@ fn settings(url: StoreUrl, max_bytes: u64) -> boxbridge_config::Store {
         timeout: Duration::from_secs(10),
         keep: 2 * DAY,
         max_bytes,
+        links: None,
     }
 }
 

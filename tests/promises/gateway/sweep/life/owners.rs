@@ -318,6 +318,7 @@ fn store_settings(dir: &Path) -> boxbridge_config::Store {
         timeout: Duration::from_secs(10),
         keep: Duration::from_secs(200_000),
         max_bytes: 1 << 20,
+        links: None,
     }
 }
 
