@@ -100,7 +100,8 @@ fn lane() -> Value {
         "delivered": count(),
         "waiting": count(),
         "replaying": about(count(), "events that a replay has still to deliver; they count as nothing else"),
-        "set_aside": count(),
+        "set_aside": about(count(), "since the destination joined"),
+        "aside": about(count_or_null(), "of those what lies there now; null where that is not known"),
         "expired": count(),
         "oldest_seconds": {"type": "number", "description": "age of the oldest that waits or is to be replayed; 0 where none is"},
         "lag_seconds": about(named("Buckets"), "from received to acknowledged, since the process started"),
@@ -140,6 +141,8 @@ fn of_events() -> Named {
         "destination": text(),
         "state": about(word(states), "answered: one of delivered, set_aside and expired, too long ago to tell which; not_its: the destination was added later"),
         "at": about(time_or_null(), "when it ended; null while it waits, and where nobody remembers"),
+        "topic": about(text_or_null(), "of a bus: where it went at that time, by the routes of now"),
+        "late": {"type": ["boolean", "null"], "description": "of a broker with live and late topics: whether one could no longer act on it then"},
         "why": text_or_null(),
     }));
 

@@ -20,7 +20,7 @@ export function Destinations({ looks, minutes }) {
 
 function Destination({ name, lanes, looks, minutes }) {
   const isUp = lanes.every((lane) => lane.up);
-  const setAside = lanes.reduce((sum, lane) => sum + lane.set_aside, 0);
+  const setAside = lanes.reduce((sum, lane) => sum + (lane.aside ?? lane.set_aside), 0);
 
   return html`<article class="card destination" data-destination=${name}>
     <h3>${name} <span class=${isUp ? "good" : "bad"}>${t(isUp ? "destinations.up" : "destinations.down")}</span></h3>
@@ -90,7 +90,7 @@ words({
     "destinations.up": "connected", "destinations.down": "down", "destinations.urgent": "urgent", "destinations.normal": "normal",
     "destinations.waiting": "Waiting", "destinations.waiting_curve": "What waited in the last hour; {now} now",
     "destinations.oldest": "Oldest", "destinations.lag": "Lag, p99", "destinations.delivered": "Delivered",
-    "destinations.replaying": "To replay", "destinations.set_aside": "{n} set aside since the beginning",
+    "destinations.replaying": "To replay", "destinations.set_aside": "{n} set aside",
     "destinations.connect": "Try now", "destinations.resume": "Resume",
     "destinations.resumed": "It is tried now. What is refused again waits again.",
     "destinations.all": "paused", "destinations.on_devices": "paused on {n} devices",
@@ -101,7 +101,7 @@ words({
     "destinations.up": "已连接", "destinations.down": "断开", "destinations.urgent": "紧急", "destinations.normal": "普通",
     "destinations.waiting": "等待", "destinations.waiting_curve": "最近一小时等待的事件；现在 {now}",
     "destinations.oldest": "最早", "destinations.lag": "延迟 p99", "destinations.delivered": "已投递",
-    "destinations.replaying": "待重放", "destinations.set_aside": "累计搁置 {n} 个",
+    "destinations.replaying": "待重放", "destinations.set_aside": "搁置 {n} 个",
     "destinations.connect": "立即重试", "destinations.resume": "恢复",
     "destinations.resumed": "正在重试。再次被拒绝的事件会继续等待。",
     "destinations.all": "已暂停", "destinations.on_devices": "在 {n} 台设备上暂停",
