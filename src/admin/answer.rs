@@ -84,6 +84,12 @@ impl Complaint {
         Complaint::new(StatusCode::CONFLICT, code, message)
     }
 
+    /// Nothing is done that cannot be written down.
+    pub fn not_audited(why: &str) -> Complaint {
+        let message = format!("not done, since it cannot be written to the audit log: {why}");
+        Complaint::not_now("not_audited", message)
+    }
+
     /// Not now: it may be asked again.
     pub fn not_now(code: &'static str, message: impl Into<String>) -> Complaint {
         Complaint::new(StatusCode::SERVICE_UNAVAILABLE, code, message)

@@ -150,8 +150,7 @@ impl Operator {
             Ok(Err(error)) => error.to_string(),
             Err(_) => Fault.to_string(),
         };
-        let message = format!("not done, since it cannot be written to the audit log: {why}");
-        Err(Complaint::not_now("not_audited", message))
+        Err(Complaint::not_audited(&why))
     }
 }
 

@@ -62,6 +62,11 @@ impl Audit {
         audit
     }
 
+    /// Of a command on a stopped gateway.
+    pub fn of_a_command(data_dir: &Path, act: &Act) -> io::Result<()> {
+        Audit::open(&Disk::default(), data_dir).note(&Caller::of_a_command(), act)
+    }
+
     /// Writes and syncs a line. Blocks for that.
     pub fn note(&self, caller: &Caller, act: &Act) -> io::Result<()> {
         let line = Line {

@@ -5,11 +5,12 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::operator::{self, Client, Operator, Whom, encoded};
 use super::{complain, note, say};
-use crate::admin::{Complaint, JobReport, JobState};
+use crate::admin::{Act, Audit, Complaint, JobReport, JobState};
 use crate::gateway::kept::{Aside, harmless};
 use crate::queue::inspect;
 use crate::system::disk::Disk;
@@ -40,6 +41,22 @@ pub fn on_gateway(
             Err(code) => code,
         }
     })
+}
+
+/// Writes down what is about to be dropped of what a stopped gateway keeps.
+pub fn noted(
+    config: &Config,
+    what: &'static str,
+    how_many: u64,
+    filter: &impl Serialize,
+) -> Result<(), Complaint> {
+    let act = Act {
+        what,
+        how_many: Some(how_many),
+        details: json!({ "filter": filter }),
+    };
+    let noted = Audit::of_a_command(&config.data_dir, &act);
+    noted.map_err(|error| Complaint::not_audited(&error.to_string()))
 }
 
 /// One page after the other of what `ask` gives, up to `limit` entries of `list`; the first answer holds them all.

@@ -11,11 +11,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{complain, person_type, say};
-use crate::admin::{Act, Audit, Caller};
+use crate::admin::{Act, Audit};
 use crate::app::destinations;
 use crate::queue::OpenError;
 use crate::queue::inspect::{self, RecordSummary};
-use crate::system::disk::Disk;
 use boxbridge_config::{Config, Problems};
 use boxbridge_event::{PersonType, Sequence};
 
@@ -171,13 +170,12 @@ fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
 
 /// Written before it is done.
 fn note(config: &Config, name: &str, records: u64) -> io::Result<()> {
-    let audit = Audit::open(&Disk::default(), &config.data_dir);
     let act = Act {
         what: "queue.forget",
         how_many: Some(records),
         details: json!({ "destination": name }),
     };
-    audit.note(&Caller::of_a_command(), &act)
+    Audit::of_a_command(&config.data_dir, &act)
 }
 
 pub(super) fn with_causes(error: &OpenError) -> String {

@@ -78,7 +78,7 @@ impl Album {
     }
 
     /// Those of an event, for a message that carries them: out of its record, else out of the store. What does not come within
-    /// [`PATIENCE`] is left out: other events of the device wait meanwhile.
+    /// `PATIENCE` is left out: other events of the device wait meanwhile.
     pub async fn of_event(&self, event: &Event, record: Option<Sequence>) -> Vec<Picture> {
         let mut found = Vec::new();
         let all = async {

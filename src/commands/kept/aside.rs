@@ -226,10 +226,14 @@ impl Action {
             previews: &destinations::previews(config, (&locations, &Arc::default()), aside.epoch()),
             verdicts: None,
         };
-        self.read_from(&kept).await
+        self.read_from(&kept, config).await
     }
 
-    async fn read_from(&self, kept: &KeptAside<'_>) -> Result<ExitCode, Complaint> {
+    async fn read_from(
+        &self,
+        kept: &KeptAside<'_>,
+        config: &Config,
+    ) -> Result<ExitCode, Complaint> {
         match self {
             Action::List {
                 filter,
@@ -259,7 +263,10 @@ impl Action {
                 let matching = kept.count(&filter)?;
                 let dropped = match dry_run {
                     true => json!({"matching": matching, "kept": kept.kept()}),
-                    false => kept.drop_all(&filter)?,
+                    false => {
+                        kept::noted(config, "aside.drop", matching.records, &filter)?;
+                        kept.drop_all(&filter)?
+                    }
                 };
                 print_dropped(&dropped, *dry_run);
                 Ok(ExitCode::SUCCESS)

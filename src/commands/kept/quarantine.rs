@@ -209,10 +209,14 @@ impl Action {
         let settings = &config.ingest.quarantine;
         let quarantine = Quarantine::open(&Disk::default(), &config.data_dir, settings);
         let quarantine = quarantine.map_err(kept::not_read)?;
-        self.read_from(&KeptBodies(&quarantine)).await
+        self.read_from(&KeptBodies(&quarantine), config).await
     }
 
-    async fn read_from(&self, kept: &KeptBodies<'_>) -> Result<ExitCode, Complaint> {
+    async fn read_from(
+        &self,
+        kept: &KeptBodies<'_>,
+        config: &Config,
+    ) -> Result<ExitCode, Complaint> {
         match self {
             Action::List {
                 filter,
@@ -242,7 +246,10 @@ impl Action {
                 let matching = kept.count(&filter)?;
                 let dropped = match dry_run {
                     true => json!({"matching": matching, "kept": kept.kept()}),
-                    false => kept.drop_all(&filter)?,
+                    false => {
+                        kept::noted(config, "quarantine.drop", matching, &filter)?;
+                        kept.drop_all(&filter)?
+                    }
                 };
                 print_dropped(&dropped, *dry_run);
                 Ok(ExitCode::SUCCESS)

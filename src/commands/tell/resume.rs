@@ -21,7 +21,7 @@ Examples:
   boxbridge resume kafka --person-type visitor"
 )]
 pub struct Options {
-    /// The destination, as in [send.<name>]
+    /// The destination, by its name in the settings
     #[arg(value_name = "NAME")]
     destination: String,
     /// Only this person type

@@ -284,5 +284,11 @@ async fn bad_questions_are_answered_and_a_stopped_gateways_events_are_looked_at_
         );
         let (said, code) = gateway.run(&["aside", "drop", "--all"]);
         assert!(code == Some(0) && said.contains("0 are left"), "{said}");
+
+        let audit = std::fs::read_to_string(gateway.data_dir().join("audit.jsonl")).unwrap();
+        let by_hand = audit
+            .lines()
+            .filter(|line| line.contains("aside.drop") && line.contains("user:"));
+        assert_eq!(by_hand.count(), 2, "{audit}");
     });
 }
