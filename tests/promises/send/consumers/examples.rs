@@ -228,7 +228,11 @@ async fn every_example_rings_once_records_what_is_late_shows_the_face_and_outliv
 
     // The same again, and one that is late though it stands on the live topic.
     world.send_to_both(&live);
-    let stale = with(&live, "00000000-0000-8000-8000-00000000dead", "2026-01-01T00:00:00.000Z");
+    let stale = with(
+        &live,
+        "00000000-0000-8000-8000-00000000dead",
+        "2026-01-01T00:00:00.000Z",
+    );
     world.send_to_both(&stale);
     world.witness.receive(2).await;
     world.expect(&both, "record", &stale);
