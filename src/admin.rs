@@ -93,37 +93,23 @@ impl Port for Admin {
     }
 
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
-        let NewConnection {
-            stream,
-            address,
-            activity,
-            place: _place,
-        } = connection;
-        let in_service = activity.clone();
+        let peer = connection.address.ip();
+        let deadlines = Deadlines {
+            idle: IDLE,
+            head: HEAD,
+        };
 
-        let service =
-            tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(Peer(address.ip()));
-                let (router, in_service) = (self.router.clone(), in_service.begin());
-                async move {
-                    let answer = router.oneshot(request).await;
-                    answer.map(|answer| answer.map(|body| port::in_service(body, in_service)))
-                }
-            });
-
-        let ended = port::run(
-            stream,
-            service,
-            &activity,
-            Deadlines {
-                idle: IDLE,
-                head: HEAD,
-            },
-            &stop,
-        )
-        .await;
+        let answer = move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            let answered = self.router.clone().oneshot(request);
+            async move {
+                let Ok(answer) = answered.await;
+                answer
+            }
+        };
+        let ended = port::answer_each(connection, deadlines, &stop, answer).await;
         if let Err(error) = ended {
-            tracing::debug!(peer = %address.ip(), %error, "admin connection ended");
+            tracing::debug!(%peer, %error, "admin connection ended");
         }
     }
 

@@ -366,7 +366,7 @@ mod tests {
         let right = "Bearer 0123456789abcdef";
         assert!(code(&access, Some(right)).starts_with("token:"));
 
-        // Whoever guesses on is not listened to after ten guesses.
+        // After ten different guesses the address is not listened to.
         for guess in 0..9 {
             let shown = format!("Bearer guess {guess}");
             assert_eq!(code(&access, Some(&shown)), "too_many_failures");

@@ -144,23 +144,16 @@ fn forget(name: &str, config: &Config) -> Result<ExitCode, OpenError> {
         return Ok(ExitCode::FAILURE);
     }
 
-    let cursors = inspect::status(&config.data_dir)?.cursors;
-    let names: BTreeSet<&str> = cursors
-        .iter()
-        .map(|cursor| cursor.destination.as_str())
-        .collect();
-    if !names.contains(name) {
+    let queue = inspect::status(&config.data_dir)?;
+    let waiting = queue.waiting();
+    let Some(&records) = waiting.get(name) else {
+        let names: BTreeSet<&str> = waiting.into_keys().collect();
         complain(&format!(
             "the queue has no destination {name:?}, only {names:?}"
         ));
         return Ok(ExitCode::FAILURE);
-    }
+    };
 
-    let of_it = cursors.iter().filter(|cursor| cursor.destination == name);
-    let records: u64 = of_it
-        .filter_map(|cursor| cursor.counted.as_ref())
-        .map(|counted| counted.waiting)
-        .sum();
     inspect::forget(&config.data_dir, name, || note(config, name, records))?;
     say(&format!(
         "{name} is forgotten, and with it {records} records that waited for it"

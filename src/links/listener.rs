@@ -100,28 +100,19 @@ impl Port for LinksPort {
     }
 
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
-        let NewConnection {
-            stream,
-            address,
-            activity,
-            place: _place,
-        } = connection;
-        let in_service = activity.clone();
-
-        let service = tower::service_fn(move |request: Request<Incoming>| {
-            let (this, in_service) = (Arc::clone(&self), in_service.begin());
-            async move {
-                let answer = this.answer(request).await;
-                Ok(answer.map(|body| port::in_service(body, in_service)))
-            }
-        });
+        let peer = connection.address.ip();
         let deadlines = Deadlines {
             idle: IDLE,
             head: HEAD,
         };
-        let ended = port::run(stream, service, &activity, deadlines, &stop).await;
+
+        let answer = move |request| {
+            let this = Arc::clone(&self);
+            async move { this.answer(request).await }
+        };
+        let ended = port::answer_each(connection, deadlines, &stop, answer).await;
         if let Err(error) = ended {
-            tracing::debug!(peer = %address.ip(), %error, "links connection ended");
+            tracing::debug!(%peer, %error, "links connection ended");
         }
     }
 

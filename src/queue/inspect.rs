@@ -4,6 +4,7 @@
 //! ([`search`]); [`verify`] trusts no count: it reads every record and counts again. While the gateway runs, what it looks at moves on: numbers of one call are then
 //! those of moments close to each other. Deliberately repairs nothing: the start of the gateway does.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -93,6 +94,18 @@ pub struct Overview {
     pub disk_available: Option<u64>,
     pub segments: Vec<SegmentSummary>,
     pub cursors: Vec<CursorSummary>,
+}
+
+impl Overview {
+    /// How many records wait for each destination, over both lanes, as far as that can be counted.
+    pub fn waiting(&self) -> BTreeMap<&str, u64> {
+        let mut waiting = BTreeMap::new();
+        for cursor in &self.cursors {
+            let count = cursor.counted.as_ref().map_or(0, |it| it.waiting);
+            *waiting.entry(&*cursor.destination).or_default() += count;
+        }
+        waiting
+    }
 }
 
 /// What [`verify`] finds.

@@ -3,7 +3,6 @@
 //! Deliberately only reads, also beside a gateway that runs: it may be about to be restarted with them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::app::destinations;
 use crate::app::embedded_broker::Elsewhere;
@@ -15,19 +14,20 @@ use boxbridge_config::{Config, MQTT};
 
 /// `None` where there is no queue yet.
 pub fn taken(config: &Config) -> Option<Result<String, String>> {
-    let waiting = match waiting(&config.data_dir) {
-        Ok(waiting) => waiting,
+    let queue = match inspect::status(&config.data_dir) {
+        Ok(queue) => queue,
         Err(OpenError::Missing { .. }) => return None,
         Err(error) => return Some(Err(with_causes(&error))),
     };
 
+    let waiting = queue.waiting();
     let names = destinations::names(config);
     let left_out = waiting
         .iter()
-        .filter(|(name, count)| **count > 0 && names.iter().all(|it| **it != **name));
+        .filter(|(name, count)| **count > 0 && names.iter().all(|it| &**it != **name));
     let mut refusals: Vec<String> = left_out
         .map(|(name, count)| {
-            let (destination, waiting) = (name.clone(), *count);
+            let (destination, waiting) = ((*name).to_owned(), *count);
             OpenError::Waiting {
                 destination,
                 waiting,
@@ -48,17 +48,7 @@ pub fn taken(config: &Config) -> Option<Result<String, String>> {
     })
 }
 
-/// By destination, over both lanes.
-fn waiting(data_dir: &Path) -> Result<BTreeMap<String, u64>, OpenError> {
-    let mut waiting = BTreeMap::new();
-    for cursor in inspect::status(data_dir)?.cursors {
-        let count = cursor.counted.map_or(0, |counted| counted.waiting);
-        *waiting.entry(cursor.destination).or_default() += count;
-    }
-    Ok(waiting)
-}
-
-fn said(waiting: &BTreeMap<String, u64>) -> String {
+fn said(waiting: &BTreeMap<&str, u64>) -> String {
     let counts: Vec<String> = waiting
         .iter()
         .map(|(name, count)| format!("{count} for {name}"))

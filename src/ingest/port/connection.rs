@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, InService};
-use super::listener::last_call;
+use super::listener::{NewConnection, last_call};
 use super::timed_stream::TimedStream;
 
 const HEADERS_MAX: usize = 64;
@@ -66,6 +66,32 @@ where
     }
 }
 
+/// Serves a connection whose requests `answer` answers. Each is in service until the body of its answer has ended.
+pub async fn answer_each<A, F>(
+    connection: NewConnection,
+    deadlines: Deadlines,
+    stop: &CancellationToken,
+    answer: A,
+) -> hyper::Result<()>
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send,
+{
+    let NewConnection {
+        stream,
+        activity,
+        place: _place,
+        ..
+    } = connection;
+    let of_service = activity.clone();
+
+    let service = tower::service_fn(move |request| {
+        let (answer, begun) = (answer(request), of_service.begin());
+        async move { Ok(answer.await.map(|body| in_service(body, begun))) }
+    });
+    run(stream, service, &activity, deadlines, stop).await
+}
+
 fn http1() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -80,7 +106,7 @@ fn http1() -> http1::Builder {
 }
 
 /// The body of an answer: its request is in service until it ends, also where it comes bit by bit.
-pub fn in_service(body: Body, in_service: InService) -> Body {
+fn in_service(body: Body, in_service: InService) -> Body {
     Body::new(ServedBody {
         body,
         _in_service: in_service,

@@ -14,7 +14,7 @@ mod timed_stream;
 mod waiting_line;
 
 pub use activity::{Activity, InService};
-pub use connection::{Deadlines, in_service, run, say_and_close};
+pub use connection::{Deadlines, answer_each, run, say_and_close};
 pub use listener::{Listener, NewConnection, Port, STOP_MAX, last_call, serve};
 pub use places::{Place, Places};
 pub use proxy_protocol::{NoHeader, Said, read as read_proxy_header};

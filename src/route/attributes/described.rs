@@ -31,9 +31,16 @@ const SITE: &str = "^[a-z0-9-]{1,32}$";
 /// The id is percent-encoded.
 const SOURCE: &str = "^/boxbridge/[a-z0-9-]{1,32}/[!-~]+$";
 
+const SPECVERSION: Attribute = always("specversion", "CloudEvents", Form::Const("1.0"));
+const DATACONTENTTYPE: Attribute = always(
+    "datacontenttype",
+    "the payload is JSON",
+    Form::Const("application/json"),
+);
+
 /// Of an event, in the order in which they stand.
 pub const OF_EVENT: &[Attribute] = &[
-    always("specversion", "CloudEvents", Form::Const("1.0")),
+    SPECVERSION,
     always(
         "id",
         "`{id}.{revision}`",
@@ -47,11 +54,7 @@ pub const OF_EVENT: &[Attribute] = &[
     ),
     always("subject", "`person_type`", Form::PersonType),
     always("time", "`occurred_at`", Form::Time),
-    always(
-        "datacontenttype",
-        "the payload is JSON",
-        Form::Const("application/json"),
-    ),
+    DATACONTENTTYPE,
     maybe(
         "dataschema",
         "`boxbridge schema event`",
@@ -87,7 +90,7 @@ pub const OF_EVENT: &[Attribute] = &[
 
 /// Of what is told of a device.
 pub const OF_DEVICE: &[Attribute] = &[
-    always("specversion", "CloudEvents", Form::Const("1.0")),
+    SPECVERSION,
     always(
         "id",
         "source, `since` in milliseconds, status",
@@ -101,11 +104,7 @@ pub const OF_DEVICE: &[Attribute] = &[
     ),
     always("subject", "`status`, or `forgotten`", Form::DeviceStatus),
     always("time", "`since`", Form::Time),
-    always(
-        "datacontenttype",
-        "the payload is JSON",
-        Form::Const("application/json"),
-    ),
+    DATACONTENTTYPE,
     always(
         "dataschema",
         "`boxbridge schema device`",
@@ -116,7 +115,7 @@ pub const OF_DEVICE: &[Attribute] = &[
 
 /// Of the second word on an event's pictures.
 pub const OF_PICTURES: &[Attribute] = &[
-    always("specversion", "CloudEvents", Form::Const("1.0")),
+    SPECVERSION,
     always(
         "id",
         "`{id}.{revision}.pictures`",
@@ -130,11 +129,7 @@ pub const OF_PICTURES: &[Attribute] = &[
     ),
     always("subject", "`person_type` of the event", Form::PersonType),
     always("time", "`occurred_at` of the event", Form::Time),
-    always(
-        "datacontenttype",
-        "the payload is JSON",
-        Form::Const("application/json"),
-    ),
+    DATACONTENTTYPE,
     always(
         "dataschema",
         "`boxbridge schema pictures`",

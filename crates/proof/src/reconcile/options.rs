@@ -15,7 +15,7 @@ use super::report::{Report, Strictness};
 /// `boxbridge simulate`: what is lost, duplicated, reordered, late, pending, dangling, or not what was sent. Each destination of
 /// the config has books of its own, and the last line is the verdict with its reasons.
 ///
-/// MQTT keeps nothing for who comes late, so start this before the run; it says when it is ready, and judges when nothing has
+/// MQTT keeps nothing for late subscribers, so start this before the run; it says when it is ready, and judges when nothing has
 /// come for a while. Kafka and the stores can be read at any time. Whatever is listened to goes into a recording, which can be
 /// judged again without listening. Addresses, TLS, passwords and routes come from the gateway's own --config.
 ///

@@ -179,7 +179,7 @@ impl Writer {
             let _ = log.disk.remove(&beside::fresh(&log));
         }
         if log.is_poisoned() {
-            // Whoever opens the directory next has it alone.
+            // The next start must have the directory alone.
             drop(self.beside.sealed());
             return;
         }
