@@ -1,13 +1,23 @@
 //! What goes out again is the range that was asked for, and nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{body, done, events, identity, is_late, shown, take, text};
+use crate::parts::gateway::Gateway;
 use crate::parts::kafka::Received;
 use crate::parts::site::Site;
 use crate::parts::subscriber::Subscriber;
+
+/// A range is told in milliseconds, so two events of one would be in it or out of it together.
+fn take_each_in_its_own_millisecond(gateway: &Gateway, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        take(gateway, number..number + 1);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_a_range_goes_out_again_late_and_in_order_on_both_buses() {
@@ -15,7 +25,7 @@ async fn exactly_a_range_goes_out_again_late_and_in_order_on_both_buses() {
     let gateway = &site.gateway;
     let mut subscriber =
         Subscriber::start(site.mosquitto.address(), "boxbridge/default/+/+/#").await;
-    tokio::task::block_in_place(|| take(gateway, 0..24));
+    tokio::task::block_in_place(|| take_each_in_its_own_millisecond(gateway, 0..24));
     tokio::task::block_in_place(|| gateway.wait_delivered());
     let mut live: Vec<Value> = events(&mut subscriber, 24).await.iter().map(body).collect();
     live.sort_by_key(|event| event["sequence"]["number"].as_u64());
@@ -28,6 +38,7 @@ async fn exactly_a_range_goes_out_again_late_and_in_order_on_both_buses() {
         .iter()
         .filter(|event| (from..to).contains(&text(event, "received_at")))
         .collect();
+    assert_eq!(meant.len(), 12, "from the seventh to before the nineteenth");
     let range = ["queue", "replay", "--from", from, "--to", to];
     let planned = done(gateway, &[&range[..], &["--dry-run"]].concat());
     let expected = format!("{} events go out again", meant.len());
