@@ -6,7 +6,7 @@ use std::time::Duration;
 use boxbridge::app::destinations::picture_store;
 use boxbridge::normalize::Normalized;
 use boxbridge::queue::{Entry, Queue, Settings};
-use boxbridge::route::{PicturesNow, Router, Sending};
+use boxbridge::route::{PicturesNow, RedactKey, Router, Sending};
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{Event, EventId, Lane, PictureVerdict, Sequence, Timestamp};
 use bytes::Bytes;
@@ -108,6 +108,7 @@ fn router() -> Router {
         locations,
         "b81f",
         boxbridge::normalize::table,
+        RedactKey::new(b"not used"),
     )
 }
 
