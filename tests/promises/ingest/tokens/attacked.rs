@@ -13,103 +13,95 @@ use super::{Tokens, judged, newest, post, sample};
 use crate::parts::PATIENCE;
 use crate::parts::gateway::{Gateway, event};
 
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+fn all_are(gateway: &Gateway, code: &str, requests: &[(String, String)]) {
+    for (target, head) in requests {
+        let found = judged(gateway, target, head);
+        assert_eq!(found, (401, code.to_owned()), "{target:.80} {head:.80}");
+    }
+}
+
 #[test]
-fn nothing_that_is_not_the_whole_token_opens_and_all_are_told_the_same() {
+fn a_token_in_no_place_for_one_is_none() {
     let tokens = Tokens::new();
     let token = tokens.make(&["gate-3"]);
-    let other = tokens.make(&["gate-4", "--site", "other"]);
     let gateway = tokens.gateway(&[]);
-    let wrong = (401, "token_wrong".to_owned());
-    let missing = (401, "token_missing".to_owned());
-
-    let half = &token[..token.len() / 2];
-    let line = std::fs::read_to_string(tokens.file()).unwrap();
-    let hash = line.split("\"sha256\":\"").nth(1).unwrap()[..64].to_owned();
-    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
-    for (target, head, expected) in [
-        ("/RealTimeEvent".to_owned(), String::new(), &missing),
-        ("/t//RealTimeEvent".to_owned(), String::new(), &missing),
-        ("/t/RealTimeEvent".to_owned(), String::new(), &missing),
-        ("/RealTimeEvent?token=".to_owned(), String::new(), &missing),
-        (
-            format!("/RealTimeEvent?TOKEN={token}"),
-            String::new(),
-            &missing,
-        ),
-        (format!("/{token}/RealTimeEvent"), String::new(), &missing),
+    let requests = [
+        ("/RealTimeEvent".to_owned(), String::new()),
+        ("/t//RealTimeEvent".to_owned(), String::new()),
+        ("/t/RealTimeEvent".to_owned(), String::new()),
+        ("/RealTimeEvent?token=".to_owned(), String::new()),
+        (format!("/RealTimeEvent?TOKEN={token}"), String::new()),
+        (format!("/{token}/RealTimeEvent"), String::new()),
         (
             "/RealTimeEvent".to_owned(),
             format!("Authorization: Basic {token}\r\n"),
-            &missing,
         ),
         (
             "/RealTimeEvent".to_owned(),
             format!("Cookie: token={token}\r\n"),
-            &missing,
         ),
-        (format!("/t/{half}/RealTimeEvent"), String::new(), &wrong),
-        (format!("/t/{token}0/RealTimeEvent"), String::new(), &wrong),
-        (
-            format!("/t/{token}%00/RealTimeEvent"),
-            String::new(),
-            &wrong,
-        ),
-        (
-            format!("/t/%20{token}/RealTimeEvent"),
-            String::new(),
-            &wrong,
-        ),
-        (
-            format!("/t/{}/RealTimeEvent", token.to_uppercase() + "A"),
-            String::new(),
-            &wrong,
-        ),
-        (format!("/t/{hash}/RealTimeEvent"), String::new(), &wrong),
-        (
-            format!("/t/../t/{token}/RealTimeEvent"),
-            String::new(),
-            &wrong,
-        ),
-        (
-            format!("/t/gate-3/RealTimeEvent?token={token}"),
-            String::new(),
-            &wrong,
-        ),
-        (
-            format!("/t/{token}/RealTimeEvent?token={other}"),
-            String::new(),
-            &wrong,
-        ),
-        (format!("/t/{token}/RealTimeEvent"), bearer(&other), &wrong),
-        (
-            "/RealTimeEvent".to_owned(),
-            bearer(&token) + &bearer(&other),
-            &wrong,
-        ),
-        (
-            format!("/RealTimeEvent?token={token}&token={other}"),
-            String::new(),
-            &wrong,
-        ),
-        (
-            format!("/t/{}/RealTimeEvent", "a".repeat(7_000)),
-            String::new(),
-            &wrong,
-        ),
-        (
-            "/RealTimeEvent".to_owned(),
-            bearer(&"a".repeat(20_000)),
-            &wrong,
-        ),
-    ] {
-        let found = judged(&gateway, &target, &head);
-        assert_eq!(found, *expected, "{target:.80} {head:.80}");
-    }
-    // The last ones were many: whatever is shown, the right token opens.
+    ];
+    all_are(&gateway, "token_missing", &requests);
+}
+
+#[test]
+fn nothing_that_is_not_the_whole_token_opens() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let gateway = tokens.gateway(&[]);
+    let line = std::fs::read_to_string(tokens.file()).unwrap();
+    let hash = line.split("\"sha256\":\"").nth(1).unwrap()[..64].to_owned();
+
+    let in_path = [
+        token[..token.len() / 2].to_owned(),
+        format!("{token}0"),
+        format!("{token}%00"),
+        format!("%20{token}"),
+        token.to_uppercase() + "A",
+        hash,
+        "..".to_owned(),
+        "a".repeat(7_000),
+    ];
+    let in_path = in_path.map(|it| (format!("/t/{it}/RealTimeEvent"), String::new()));
+    all_are(&gateway, "token_wrong", &in_path);
+    let long = bearer(&"a".repeat(20_000));
+    all_are(
+        &gateway,
+        "token_wrong",
+        &[("/RealTimeEvent".to_owned(), long)],
+    );
     assert_eq!(
         judged(&gateway, &format!("/t/{token}/RealTimeEvent"), "").0,
         200
     );
+}
+
+#[test]
+fn two_tokens_that_differ_open_nothing_also_where_both_are_good() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let other = tokens.make(&["gate-4", "--site", "other"]);
+    let gateway = tokens.gateway(&[]);
+    let in_path = |more: &str| format!("/t/{token}/RealTimeEvent{more}");
+    let requests = [
+        (in_path(&format!("?token={other}")), String::new()),
+        (in_path("?token=gate-3"), String::new()),
+        (in_path(""), bearer(&other)),
+        (
+            "/RealTimeEvent".to_owned(),
+            bearer(&token) + &bearer(&other),
+        ),
+        (
+            format!("/RealTimeEvent?token={token}&token={other}"),
+            String::new(),
+        ),
+    ];
+    all_are(&gateway, "token_wrong", &requests);
+    assert_eq!(judged(&gateway, &in_path(""), &bearer(&token)).0, 200);
 }
 
 #[test]

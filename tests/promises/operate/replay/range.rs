@@ -15,6 +15,7 @@ use crate::parts::subscriber::Subscriber;
 fn take_each_in_its_own_millisecond(gateway: &Gateway, numbers: std::ops::Range<u32>) {
     for number in numbers {
         take(gateway, number..number + 1);
+        // The stimulus: events of different milliseconds.
         std::thread::sleep(Duration::from_millis(2));
     }
 }
