@@ -21,7 +21,7 @@ pub(super) fn record(sequence: Sequence, message: &Message) -> BaseRecord<'_, [u
 }
 
 /// CloudEvents' binary mode: `ce_<name>`, and the media type under Kafka's own name.
-fn headers(message: &Message) -> OwnedHeaders {
+pub(super) fn headers(message: &Message) -> OwnedHeaders {
     let empty = OwnedHeaders::new_with_capacity(message.attributes.len());
     let mut key = String::with_capacity(32);
     message

@@ -56,6 +56,17 @@ pub(super) enum Keeps {
     All,
     /// The newest of each key.
     Newest,
+    /// All, in messages of so many bytes: they are larger than those that they tell of.
+    Large(usize),
+}
+
+impl Keeps {
+    fn largest(self) -> String {
+        match self {
+            Keeps::Large(bytes) => bytes.to_string(),
+            Keeps::All | Keeps::Newest => String::new(),
+        }
+    }
 }
 
 pub(super) struct Found {
@@ -213,11 +224,13 @@ impl Asker {
         let config = &self.shared.config;
         let replication = || TopicReplication::Fixed(config.replication);
         let new = |name| NewTopic::new(name, config.partitions, replication());
+        let largest = self.keeps.largest();
         let wanted: Vec<_> = missing
             .iter()
             .map(|name| match self.keeps {
                 Keeps::All => new(name),
                 Keeps::Newest => new(name).set("cleanup.policy", "compact"),
+                Keeps::Large(_) => new(name).set("max.message.bytes", &largest),
             })
             .collect();
         let options = self.options(CONNECT_TIMEOUT);
