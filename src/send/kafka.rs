@@ -22,6 +22,7 @@ mod batch;
 mod client;
 mod devices;
 mod failure;
+pub mod group;
 mod probe;
 mod producer;
 mod record;

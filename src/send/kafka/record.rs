@@ -43,6 +43,14 @@ pub fn header_name(attribute: &str) -> String {
     name
 }
 
+/// The attribute that a header is; `None` for one that is none.
+pub(super) fn attribute_name(header: &str) -> Option<&str> {
+    match header {
+        "content-type" => Some("datacontenttype"),
+        header => header.strip_prefix("ce_"),
+    }
+}
+
 fn write_header_name(attribute: &str, key: &mut String) {
     key.clear();
     match attribute {

@@ -58,13 +58,15 @@ pub(super) enum Keeps {
     Newest,
     /// All, in messages of so many bytes: they are larger than those that they tell of.
     Large(usize),
+    /// For an hour, with the time at which the broker wrote it.
+    BrokersTime,
 }
 
 impl Keeps {
     fn largest(self) -> String {
         match self {
             Keeps::Large(bytes) => bytes.to_string(),
-            Keeps::All | Keeps::Newest => String::new(),
+            Keeps::All | Keeps::Newest | Keeps::BrokersTime => String::new(),
         }
     }
 }
@@ -231,6 +233,9 @@ impl Asker {
                 Keeps::All => new(name),
                 Keeps::Newest => new(name).set("cleanup.policy", "compact"),
                 Keeps::Large(_) => new(name).set("max.message.bytes", &largest),
+                Keeps::BrokersTime => new(name)
+                    .set("message.timestamp.type", "LogAppendTime")
+                    .set("retention.ms", "3600000"),
             })
             .collect();
         let options = self.options(CONNECT_TIMEOUT);
