@@ -57,11 +57,11 @@ impl Router {
         }
     }
 
-    /// The topics on Kafka that an event can stand in, of the types of this lane or of all: what stands around the site, in pieces.
-    pub fn kafka_topics_of(&self, lane: Option<Lane>) -> Vec<Vec<String>> {
+    /// The topics on Kafka that an event of such a type can stand in: what stands around the site, in pieces.
+    pub fn kafka_topics_of(&self, is_such: impl Fn(PersonType) -> bool) -> Vec<Vec<String>> {
         let routes = self.routes.iter();
-        let of_lane = routes.filter(|(_, route)| lane.is_none_or(|lane| route.lane == lane));
-        let mut topics: Vec<_> = of_lane
+        let such = routes.filter(|(person_type, _)| is_such(*person_type));
+        let mut topics: Vec<_> = such
             .filter_map(|(person_type, route)| Some((person_type, route.kafka_topic.as_ref()?)))
             .flat_map(|(person_type, template)| {
                 Feed::ALL

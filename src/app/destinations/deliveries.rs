@@ -274,15 +274,15 @@ impl Delivered {
 
     /// It, and what it gets out of Kafka, for who looks.
     pub fn contacts(&self) -> impl Iterator<Item = Arc<Contact>> {
-        let from_kafka = self.from_kafka().map(|it| Arc::clone(&it.contact));
+        let from_kafka = self.beside().map(|it| Arc::clone(&it.contact));
         [Arc::clone(&self.contact)].into_iter().chain(from_kafka)
     }
 
     pub fn consumed(&self) -> Option<Arc<Consumed>> {
-        self.from_kafka().map(|it| Arc::clone(&it.consumed))
+        self.beside().map(|it| Arc::clone(&it.consumed))
     }
 
-    fn from_kafka(&self) -> Option<&FromKafka> {
+    fn beside(&self) -> Option<&FromKafka> {
         match &self.loops {
             Loops::Mqtt(_, _, _, from_kafka) => from_kafka.as_ref(),
             Loops::Store(..) | Loops::Kafka(..) => None,
@@ -303,7 +303,7 @@ impl Delivered {
             }
             (Loops::Mqtt(told, announced, second_word, from_kafka), Client::Mqtt(mqtt)) => {
                 if let Some(from_kafka) = from_kafka {
-                    from_kafka.adopt(send, &mqtt, &router);
+                    from_kafka.adopt(deliveries, settings, &mqtt);
                 }
                 second_word.adopt(mqtt.beside("pictures"), settings, deliveries);
                 let later = Arc::clone(&second_word.later);

@@ -2,15 +2,16 @@
 //!
 //! Promises: the groups begin before the queue's own cursor ends, so nothing falls between the two; where that was is kept in `data_dir`. Brokers
 //! that are not there are asked again, and until then the queue delivers. The groups are left once their delivery has ended. Deliberately
-//! changes no delivery: it only has another source.
+//! changes no delivery: it only has another source. How the groups begin stands in `beginning`.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+mod beginning;
+
+use beginning::{Beginning, Note};
 
 use super::deliveries::{Common, Deliveries};
 use super::kafka;
@@ -18,23 +19,14 @@ use super::told::{Tell, Told, keep_delivering, tell};
 use crate::gateway::{
     AsidePlace, Consumed, Counted, Delivery, Handover, Intake, Onward, OutOfKafka,
 };
-use crate::queue::Queue;
 use crate::route::Router;
 use crate::send::contact::Contact;
-use crate::send::kafka::group::{
-    Begun, COMPARE_EVERY, Clocks, Group, Held, Membership, TopicNames,
-};
+use crate::send::kafka::group::{Clocks, Group, Held, Membership, TopicNames};
 use crate::send::kafka::{AsideTopic, Kafka};
 use crate::send::mqtt::{self, Mqtt};
 use crate::send::{ConnectError, Destination};
-use crate::system::disk::Disk;
 use boxbridge_config::{Current, Kind};
-use boxbridge_event::{ByLane, Lane, Message, Sequence};
-
-/// Before the brokers are asked again where a group stands.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// Before clocks that do not agree are compared again.
-const COMPARE_AGAIN: Duration = Duration::from_secs(5);
+use boxbridge_event::{ByLane, Lane, Message};
 
 type Groups = Arc<ByLane<Arc<Group>>>;
 
@@ -44,8 +36,11 @@ pub(super) struct FromKafka {
     pub consumed: Arc<Consumed>,
     pub handover: Arc<Handover>,
     tell: Tell<Broker, Onward>,
-    router: Arc<Current<Router>>,
+    /// The lanes of person types, as they were at the start.
+    lanes: Arc<Router>,
     clocks: Arc<Clocks>,
+    kafka: Arc<Current<Kafka>>,
+    aside: Arc<AsideTopic>,
 }
 
 /// The broker, and the groups whose records it gets.
@@ -79,17 +74,15 @@ impl Deliveries<'_> {
         common: &Common<'_>,
     ) -> Option<FromKafka> {
         let source = self.source(settings)?;
-        let Kind::Kafka(of_kafka) = &source.kind else {
-            return None;
-        };
-        let kafka = kafka(self.config, of_kafka, &source.routes);
+        let kafka = Arc::new(Current::new(self.cluster(source)?));
 
         // What delivers out of the queue has the destination's own name.
         let name: Arc<str> = format!("{}@{}", settings.name, source.name).into();
         let counted = Arc::new(Counted::of(Arc::clone(&name)));
-        let router = Arc::new(Current::new(self.router(settings)));
+        // Other lanes than those of the start would leave topics to nobody.
+        let router = self.router(settings);
         let shared = (&router, &counted);
-        let groups = match self.groups((settings, source), &kafka, shared) {
+        let groups = match self.groups((settings, source), &kafka.now(), shared) {
             Ok(groups) => Arc::new(groups),
             Err(error) => {
                 tracing::error!(destination.name = &*name, %error, "no threads for its consumer groups: it gets its events from the queue");
@@ -99,9 +92,9 @@ impl Deliveries<'_> {
 
         let contact = Arc::new(Contact::new(name, boxbridge_config::MQTT));
         let consumed = Arc::new(Consumed { counted, groups });
-        let aside = Arc::new(kafka.aside_topic());
+        let aside = Arc::new(kafka.now().aside_topic());
         let clocks = Arc::new(Clocks::default());
-        let handover = self.begin(settings, kafka, (&consumed, &clocks));
+        let handover = self.begin(settings, &kafka, (&consumed, &clocks));
         let shared = (&contact, &consumed, &aside, &clocks);
         let tell = self.deliver_out_of_kafka(settings, mqtt, shared, common);
         Some(FromKafka {
@@ -109,8 +102,10 @@ impl Deliveries<'_> {
             consumed,
             handover,
             tell,
-            router,
+            lanes: router,
             clocks,
+            kafka,
+            aside,
         })
     }
 
@@ -122,12 +117,12 @@ impl Deliveries<'_> {
             &boxbridge_config::Destination,
         ),
         kafka: &Kafka,
-        (router, counted): (&Arc<Current<Router>>, &Arc<Counted>),
+        (router, counted): (&Arc<Router>, &Arc<Counted>),
     ) -> io::Result<ByLane<Arc<Group>>> {
         let join = |lane| {
             let dedupe_window = self.config.normalize.dedupe_window;
             let intake = Intake::new(lane, Arc::clone(router), dedupe_window, Arc::clone(counted));
-            kafka.join(self.membership(settings, source, lane), intake)
+            kafka.join(self.membership(settings, source, (lane, router)), intake)
         };
         let (urgent, normal) = (join(Lane::Urgent)?, join(Lane::Normal)?);
         let (urgent, normal) = (Arc::new(urgent), Arc::new(normal));
@@ -142,9 +137,13 @@ impl Deliveries<'_> {
         &self,
         settings: &boxbridge_config::Destination,
     ) -> Option<&boxbridge_config::Destination> {
-        match &settings.kind {
-            Kind::Mqtt(mqtt) => self.config.send.named(mqtt.from.as_deref()?),
-            Kind::Store(_) | Kind::Kafka(_) => None,
+        self.config.send.named(settings.source()?)
+    }
+
+    fn cluster(&self, source: &boxbridge_config::Destination) -> Option<Kafka> {
+        match &source.kind {
+            Kind::Kafka(of_kafka) => Some(kafka(self.config, of_kafka, &source.routes)),
+            Kind::Store(_) | Kind::Mqtt(_) => None,
         }
     }
 
@@ -152,14 +151,11 @@ impl Deliveries<'_> {
         &self,
         settings: &boxbridge_config::Destination,
         source: &boxbridge_config::Destination,
-        lane: Lane,
+        (lane, lanes): (Lane, &Router),
     ) -> Membership {
-        // The normal lane has what of the others is for the record only.
-        let of_lane = (lane == Lane::Urgent).then_some(lane);
-        let topics = self.router(source).kafka_topics_of(of_lane).into_iter();
         Membership {
             group: format!("boxbridge-{}-{lane}", settings.name),
-            topics: topics.map(TopicNames).collect(),
+            topics: self.topics(source, (lane, lanes)),
             held: Held {
                 records: self.config.send.window_records,
                 bytes: self.config.send.window_bytes,
@@ -167,10 +163,22 @@ impl Deliveries<'_> {
         }
     }
 
+    /// What a lane reads: the normal one has what of the others is for the record only.
+    fn topics(
+        &self,
+        source: &boxbridge_config::Destination,
+        (lane, lanes): (Lane, &Router),
+    ) -> Vec<TopicNames> {
+        let is_read =
+            |person_type| lane == Lane::Normal || lanes.lane_onward(person_type, true) == lane;
+        let topics = self.router(source).kafka_topics_of(is_read).into_iter();
+        topics.map(TopicNames).collect()
+    }
+
     fn begin(
         &self,
         settings: &boxbridge_config::Destination,
-        kafka: Kafka,
+        kafka: &Arc<Current<Kafka>>,
         (consumed, clocks): (&Arc<Consumed>, &Arc<Clocks>),
     ) -> Arc<Handover> {
         let note = Note::of(&self.data.disk, &self.config.data_dir, &settings.name);
@@ -178,7 +186,7 @@ impl Deliveries<'_> {
         let handover = Handover::new(self.data.queue.newest(), through);
 
         let beginning = Arc::new(Beginning {
-            kafka,
+            kafka: Arc::clone(kafka),
             consumed: Arc::clone(consumed),
             clocks: Arc::clone(clocks),
             handover: Arc::clone(&handover),
@@ -249,8 +257,25 @@ impl Deliveries<'_> {
 }
 
 impl FromKafka {
-    pub fn adopt(&self, send: &boxbridge_config::Send, mqtt: &Mqtt, router: &Arc<Router>) {
-        self.router.replace(Arc::clone(router));
+    /// Delivers by other settings from now on. The groups are left and joined again, for whoever the brokers know us as.
+    pub fn adopt(
+        &self,
+        deliveries: &Deliveries<'_>,
+        settings: &boxbridge_config::Destination,
+        mqtt: &Mqtt,
+    ) {
+        let router = &deliveries.router(settings);
+        if let Some(source) = deliveries.source(settings)
+            && let Some(kafka) = deliveries.cluster(source)
+        {
+            for (lane, group) in self.consumed.groups.iter() {
+                let topics = deliveries.topics(source, (lane, &self.lanes));
+                group.adopt(&kafka, topics);
+            }
+            self.aside.adopt(&kafka);
+            self.kafka.replace(kafka);
+        }
+
         let destination = Arc::new(Broker {
             mqtt: mqtt.out_of_kafka(),
             groups: Arc::clone(&self.consumed.groups),
@@ -260,132 +285,6 @@ impl FromKafka {
             router: Arc::clone(router),
             clocks: Arc::clone(&self.clocks),
         };
-        tell(&self.tell, send, destination, render);
-    }
-}
-
-/// From the queue's cursor to the groups'.
-struct Beginning {
-    kafka: Kafka,
-    consumed: Arc<Consumed>,
-    clocks: Arc<Clocks>,
-    handover: Arc<Handover>,
-    note: Note,
-    queue: Queue,
-    /// A process before this one has come to the end of it.
-    is_known: bool,
-}
-
-impl Beginning {
-    async fn run(self: Arc<Beginning>) {
-        let mut is_said = false;
-        while !self.is_known {
-            let error = match self.begin().await {
-                Ok(()) => break,
-                Err(error) => error,
-            };
-            let groups = self.consumed.groups.iter();
-            groups.for_each(|(_, group)| group.cannot_begin(error.clone()));
-            if !std::mem::replace(&mut is_said, true) {
-                let destination = &*self.consumed.counted.destination;
-                tracing::warn!(
-                    destination.name = destination,
-                    error,
-                    "its consumer groups cannot begin: until they can, it gets its events from the queue"
-                );
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-
-        // First, so that no alert is late for lack of it.
-        self.clocks.found(self.kafka.compare_clocks().await);
-        let groups = self.consumed.groups.iter();
-        groups.for_each(|(_, group)| group.begin());
-        self.compare_clocks().await;
-    }
-
-    async fn compare_clocks(&self) {
-        let mut was_trouble = false;
-        loop {
-            let trouble = self.clocks.trouble();
-            let destination = &*self.consumed.counted.destination;
-            match &trouble {
-                Some(trouble) if !was_trouble => {
-                    tracing::error!(destination.name = destination, "{trouble}")
-                }
-                None if was_trouble => tracing::info!(
-                    destination.name = destination,
-                    "its clock and the brokers' agree again"
-                ),
-                _ => {}
-            }
-            was_trouble = trouble.is_some();
-
-            let pause = if was_trouble {
-                COMPARE_AGAIN
-            } else {
-                COMPARE_EVERY
-            };
-            tokio::time::sleep(pause).await;
-            self.clocks.found(self.kafka.compare_clocks().await);
-        }
-    }
-
-    /// The offsets first: what is accepted until they are committed is the queue's to deliver.
-    async fn begin(&self) -> Result<(), String> {
-        let mut is_new = false;
-        for (_, group) in self.consumed.groups.iter() {
-            let begun = self.kafka.begin(group.membership()).await;
-            is_new |= begun.map_err(|error| error.message)? == Begun::Now;
-        }
-
-        let through = match is_new {
-            true => self.queue.newest(),
-            // Others have read it all along.
-            false => self.handover.newest_at_start(),
-        };
-        let noted = self.note.write(self.queue.epoch(), through);
-        noted.map_err(|error| format!("{}: {error}", self.note.path.display()))?;
-        self.handover.tell(through);
-        Ok(())
-    }
-}
-
-/// Where a destination's log ends and Kafka begins, from one run to the next.
-struct Note {
-    disk: Disk,
-    path: PathBuf,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Noted {
-    /// Of the log.
-    epoch: String,
-    through: u64,
-}
-
-impl Note {
-    fn of(disk: &Disk, data_dir: &Path, destination: &str) -> Note {
-        Note {
-            disk: disk.clone(),
-            path: data_dir.join(format!("handover-{destination}")),
-        }
-    }
-
-    /// `None` where it never was, or of another log.
-    fn read(&self, epoch: &str) -> Option<Sequence> {
-        let text = self.disk.read_if_there(&self.path).ok()??;
-        let noted: Noted = serde_json::from_slice(&text).ok()?;
-        (noted.epoch == epoch).then_some(Sequence(noted.through))
-    }
-
-    /// Blocks for a sync.
-    fn write(&self, epoch: &str, through: Sequence) -> io::Result<()> {
-        let noted = Noted {
-            epoch: epoch.to_owned(),
-            through: through.0,
-        };
-        let text = serde_json::to_vec(&noted)?;
-        self.disk.replace(&self.path, &text)
+        tell(&self.tell, &deliveries.config.send, destination, render);
     }
 }

@@ -49,7 +49,8 @@ pub struct LeftAside {
 
 /// The topic of one cluster. Its producer is made by the first message, and anew after a failure.
 pub struct AsideTopic {
-    shared: Arc<Shared>,
+    /// Other settings count from the next producer on.
+    cluster: parking_lot::Mutex<Arc<Shared>>,
     open: Mutex<Option<Open>>,
 }
 
@@ -62,7 +63,7 @@ struct Open {
 impl Kafka {
     pub fn aside_topic(&self) -> AsideTopic {
         AsideTopic {
-            shared: Arc::clone(&self.shared),
+            cluster: parking_lot::Mutex::new(Arc::clone(&self.shared)),
             open: Mutex::default(),
         }
     }
@@ -76,16 +77,27 @@ impl AsideTopic {
         if put.is_err() {
             *open = None;
         }
-        put.map_err(|detail| {
-            self.shared
-                .of_brokers(&format!("topic {ASIDE_TOPIC}: {detail}"))
-        })
+        let cluster = self.cluster();
+        put.map_err(|detail| cluster.of_brokers(&format!("topic {ASIDE_TOPIC}: {detail}")))
+    }
+
+    /// Goes on with other settings of the same cluster.
+    pub fn adopt(&self, kafka: &Kafka) {
+        *self.cluster.lock() = Arc::clone(&kafka.shared);
+        // One that is at work meanwhile was made by the settings before, and goes with its first failure.
+        if let Ok(mut open) = self.open.try_lock() {
+            *open = None;
+        }
+    }
+
+    fn cluster(&self) -> Arc<Shared> {
+        Arc::clone(&self.cluster.lock())
     }
 
     async fn put_by(&self, open: &mut Option<Open>, left: &LeftAside) -> Result<(), String> {
         let open = match open {
             Some(open) => open,
-            None => open.insert(Open::start(&self.shared).await?),
+            None => open.insert(Open::start(&self.cluster()).await?),
         };
         open.send(left)?;
         match timeout(ANSWER_WITHIN, open.reports.recv()).await {

@@ -88,6 +88,8 @@ pub struct Group {
 
 struct Inner {
     membership: Membership,
+    /// Those of the membership, and of reloads since.
+    topics: Mutex<Vec<TopicNames>>,
     /// The cluster; other settings count from the next consumer on.
     cluster: Mutex<Arc<Shared>>,
     /// The cluster is another one than the consumer's.
@@ -113,6 +115,7 @@ impl Kafka {
     pub fn join(&self, membership: Membership, judge: impl Judge) -> std::io::Result<Group> {
         let inner = Arc::new(Inner {
             holdings: Mutex::new(Holdings::new(membership.held)),
+            topics: Mutex::new(membership.topics.clone()),
             membership,
             cluster: Mutex::new(Arc::clone(&self.shared)),
             is_changed: AtomicBool::new(false),
@@ -165,7 +168,7 @@ impl Group {
     pub fn settle(&self, sequence: Sequence) -> bool {
         let mut holdings = self.inner.holdings.lock();
         let was_known = holdings.settle(sequence);
-        let flowing = holdings.to_go_on();
+        let flowing = holdings.emptied();
         drop(holdings);
 
         self.inner.settled.notify_all();
@@ -212,8 +215,13 @@ impl Group {
         &self.inner.membership
     }
 
-    /// Goes on with other settings of the same cluster.
-    pub fn adopt(&self, kafka: &Kafka) {
+    /// Reads these topics as well, and goes on with other settings of the same cluster. What stands in the topics before is still read.
+    pub fn adopt(&self, kafka: &Kafka, mut topics: Vec<TopicNames>) {
+        let mut read = self.inner.topics.lock();
+        topics.retain(|names| !read.contains(names));
+        read.append(&mut topics);
+        drop(read);
+
         *self.inner.cluster.lock() = Arc::clone(&kafka.shared);
         self.inner.is_changed.store(true, Ordering::Release);
     }

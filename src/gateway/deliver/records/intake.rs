@@ -17,7 +17,6 @@ use crate::metrics;
 use crate::route::Router;
 use crate::route::attributes::OF_EVENT;
 use crate::send::kafka::group::{Judge, Judgement, Place, Read};
-use boxbridge_config::Current;
 use boxbridge_event::{
     Carried, EventId, Feed, Lane, PersonType, Picture, Record, Revision, Sequence, Timestamp,
 };
@@ -29,8 +28,8 @@ const SCHEMA: &str = "boxbridge.match.v1";
 /// Of one lane of one destination.
 pub struct Intake {
     lane: Lane,
-    /// Of the destination; other routes count from the next record on.
-    router: Arc<Current<Router>>,
+    /// Of the destination, as it was when its groups were joined: by it they read what they read.
+    router: Arc<Router>,
     repeats: Repeats,
     counted: Arc<Counted>,
 }
@@ -53,7 +52,7 @@ struct Head<'a> {
 impl Intake {
     pub fn new(
         lane: Lane,
-        router: Arc<Current<Router>>,
+        router: Arc<Router>,
         dedupe_window: Duration,
         counted: Arc<Counted>,
     ) -> Intake {
@@ -67,7 +66,7 @@ impl Intake {
 
     fn lane_of(&self, head: &Head<'_>) -> Lane {
         let is_live = head.act_before.is_some() && head.replay.is_none();
-        self.router.now().lane_onward(head.person_type, is_live)
+        self.router.lane_onward(head.person_type, is_live)
     }
 }
 

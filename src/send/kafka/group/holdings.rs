@@ -263,7 +263,7 @@ impl Holdings {
 /// What the brokers are to be told.
 impl Holdings {
     /// Offsets that are others than those committed last. They count as committed.
-    pub fn to_commit(&mut self) -> Vec<(Place, i64)> {
+    pub fn new_offsets(&mut self) -> Vec<(Place, i64)> {
         let partitions = self.partitions.iter_mut();
         let news = partitions.filter_map(|(place, partition)| {
             let offset = partition
@@ -285,7 +285,7 @@ impl Holdings {
     }
 
     /// Partitions of which nothing more is to come for now.
-    pub fn to_stop(&mut self) -> Vec<Place> {
+    pub fn filled(&mut self) -> Vec<Place> {
         let share = self.share();
         let filled = self.partitions.iter_mut().filter(|(_, partition)| {
             let is_over =
@@ -300,7 +300,7 @@ impl Holdings {
     }
 
     /// Partitions that have room again.
-    pub fn to_go_on(&mut self) -> Vec<Place> {
+    pub fn emptied(&mut self) -> Vec<Place> {
         let share = self.share();
         let emptied = self.partitions.iter_mut().filter(|(_, partition)| {
             partition.is_full

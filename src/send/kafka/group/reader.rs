@@ -114,7 +114,7 @@ impl Reader {
             Judgement::Pass => holdings.pass(&place, offset),
             Judgement::Keep(record) => {
                 holdings.keep(&place, offset, *record);
-                let full = holdings.to_stop();
+                let full = holdings.filled();
                 drop(holdings);
                 self.inner.read.notify_one();
                 if !full.is_empty() {
@@ -179,7 +179,7 @@ impl Reader {
 
     fn commit(&mut self, consumer: &BaseConsumer<Member>) {
         let mut holdings = self.inner.holdings.lock();
-        let (offsets, flowing) = (holdings.to_commit(), holdings.to_go_on());
+        let (offsets, flowing) = (holdings.new_offsets(), holdings.emptied());
         drop(holdings);
         self.inner.go_on(&flowing);
         if let Err(error) = commit(consumer, &offsets, CommitMode::Async) {

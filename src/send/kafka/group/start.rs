@@ -44,12 +44,7 @@ impl Inner {
             .consumer(&self.membership.group)
             .create_with_context(member)?;
 
-        let topics: Vec<_> = self
-            .membership
-            .topics
-            .iter()
-            .map(TopicNames::pattern)
-            .collect();
+        let topics: Vec<_> = self.topics.lock().iter().map(TopicNames::pattern).collect();
         consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
         Ok(consumer)
     }

@@ -59,9 +59,11 @@ impl Doors {
         of_us.into_iter().chain(more).collect()
     }
 
-    /// What the events come from is said in this file of settings.
+    /// What the events come from, and their topics, are said in this file of settings.
     pub fn start_by_file(&self, path: &str) -> Gateway {
-        self.start_with(self.settings(&[("CONFIG", path)]))
+        let mut settings = self.settings(&[("CONFIG", path)]);
+        settings.retain(|(key, _)| key != "ROUTE__DEFAULT__KAFKA_TOPIC");
+        self.start_with(settings)
     }
 
     pub fn start(&self, more: &[(&str, &str)]) -> Gateway {

@@ -9,11 +9,10 @@ async fn a_backlog_of_the_queue_is_delivered_first_and_once_and_then_kafka_is_re
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.toml");
     let say = |from: &str| {
-        std::fs::write(
-            &file,
-            format!("[send.moving]\nkind = \"mqtt\"\nfrom = \"{from}\"\n"),
-        )
-        .unwrap();
+        let text = format!(
+            "[send.moving]\nkind = \"mqtt\"\nfrom = \"{from}\"\n[route.default]\nkafka_topic = \"moving.{{person_type}}\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
     };
     say("queue");
     let path = file.display().to_string();

@@ -4,4 +4,5 @@ mod delivery;
 mod doors;
 mod first_start;
 mod passed_over;
+mod reload;
 mod takeover;

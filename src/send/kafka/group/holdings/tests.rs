@@ -53,20 +53,20 @@ const VIP: PersonType = PersonType::Vip;
 #[test]
 fn an_offset_is_committed_up_to_the_lowest_record_without_an_outcome() {
     let mut holdings = holding(&[(10, VIP), (11, VIP), (15, VIP)]);
-    assert_eq!(holdings.to_commit(), [(place(0), 10)]);
+    assert_eq!(holdings.new_offsets(), [(place(0), 10)]);
     assert_eq!(numbers(&mut holdings, &[]), [1, 2, 3]);
 
     assert!(holdings.settle(Sequence(2)));
-    assert_eq!(holdings.to_commit(), [], "the first is not answered");
+    assert_eq!(holdings.new_offsets(), [], "the first is not answered");
     assert!(holdings.settle(Sequence(1)));
-    assert_eq!(holdings.to_commit(), [(place(0), 15)]);
+    assert_eq!(holdings.new_offsets(), [(place(0), 15)]);
     assert!(holdings.settle(Sequence(3)) && !holdings.settle(Sequence(3)));
     holdings.pass(&place(0), 16);
-    let last = holdings.to_commit();
+    let last = holdings.new_offsets();
     assert_eq!(last, [(place(0), 17)], "what is passed over counts");
 
     holdings.not_committed(&last);
-    assert_eq!(holdings.to_commit(), last);
+    assert_eq!(holdings.new_offsets(), last);
 }
 
 #[test]
@@ -111,17 +111,17 @@ fn a_full_partition_stops_and_goes_on_when_half_of_it_has_gone() {
     holdings.begin(place(1), None);
     let share = 50;
     for offset in 0..share {
-        assert_eq!(holdings.to_stop(), []);
+        assert_eq!(holdings.filled(), []);
         let record = record(&holdings, VIP);
         holdings.keep(&place(0), offset, record);
     }
-    assert_eq!(holdings.to_stop(), [place(0)]);
-    assert_eq!(holdings.to_stop(), [], "once");
+    assert_eq!(holdings.filled(), [place(0)]);
+    assert_eq!(holdings.filled(), [], "once");
 
     numbers(&mut holdings, &[]);
     for number in 1..=share as u64 / 2 {
-        assert_eq!(holdings.to_go_on(), []);
+        assert_eq!(holdings.emptied(), []);
         holdings.settle(Sequence(number));
     }
-    assert_eq!(holdings.to_go_on(), [place(0)]);
+    assert_eq!(holdings.emptied(), [place(0)]);
 }
