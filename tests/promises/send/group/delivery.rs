@@ -45,7 +45,7 @@ async fn an_event_reaches_the_broker_with_the_payload_and_the_attributes_that_it
 
     tokio::task::block_in_place(|| {
         wait_until("both count as delivered out of Kafka", || {
-            gateway.ledger(&doors.from_kafka()).delivered == 2
+            gateway.ledger(&doors.out_of_kafka()).delivered == 2
         });
         gateway.wait_delivered();
     });
@@ -121,7 +121,7 @@ async fn what_the_broker_refuses_for_good_is_set_aside_on_kafka_and_holds_up_no_
 
     tokio::task::block_in_place(|| {
         wait_until("it counts as set aside", || {
-            gateway.ledger(&doors.from_kafka()).set_aside == 1
+            gateway.ledger(&doors.out_of_kafka()).set_aside == 1
         });
         doors.mosquitto.allow(ALL);
         // The broker takes its time to read what it allows.

@@ -103,13 +103,13 @@ impl Doors {
         let status: Value = serde_json::from_str(&status).unwrap();
         let lanes = status["lanes"].as_array().unwrap();
         let of_us =
-            |lane: &&Value| lane["destination"] == self.from_kafka() && lane["lane"] == "normal";
+            |lane: &&Value| lane["destination"] == self.out_of_kafka() && lane["lane"] == "normal";
         let lane = lanes.iter().find(of_us);
         lane.map_or(0, |lane| lane["partitions"].as_array().unwrap().len())
     }
 
     /// As people see what comes out of Kafka.
-    pub fn from_kafka(&self) -> String {
+    pub fn out_of_kafka(&self) -> String {
         format!("{}@kafka", self.name)
     }
 

@@ -41,7 +41,7 @@ async fn a_backlog_of_the_queue_is_delivered_first_and_once_and_then_kafka_is_re
     all_of(&mut subscriber, 0..90).await;
     tokio::task::block_in_place(|| {
         wait_until("thirty came out of Kafka", || {
-            let ledger = gateway.ledger(&doors.from_kafka());
+            let ledger = gateway.ledger(&doors.out_of_kafka());
             ledger.delivered == 30 && ledger.waiting == 0
         });
         gateway.wait_delivered();
