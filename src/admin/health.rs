@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::history::{History, Minute};
-use crate::gateway::Devices;
+use crate::gateway::{Devices, Holders};
 use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::contact::Contact;
@@ -43,6 +43,7 @@ struct Parts {
     contacts: Vec<Arc<Contact>>,
     clock: Arc<Clock>,
     devices: Arc<Devices>,
+    holders: Option<Arc<Holders>>,
     settings: Mutex<Settings>,
 }
 
@@ -71,6 +72,7 @@ impl Health {
         contacts: Vec<Arc<Contact>>,
         clock: Arc<Clock>,
         devices: Arc<Devices>,
+        holders: Option<Arc<Holders>>,
         notes: Vec<String>,
     ) {
         let _ = self.parts.set(Parts {
@@ -78,6 +80,7 @@ impl Health {
             contacts,
             clock,
             devices,
+            holders,
             settings: Mutex::new(Settings {
                 notes,
                 refused: None,
@@ -149,6 +152,7 @@ impl Health {
                 .iter()
                 .flat_map(|contact| contact.troubles()),
         );
+        reasons.extend(self.holders().and_then(Holders::trouble));
         reasons.extend(queue.iter().flat_map(|queue| replaying(queue)));
         reasons.extend(self.devices().and_then(Devices::silence));
         reasons.extend(self.refused_settings());
@@ -187,8 +191,9 @@ impl Health {
         self.metrics.render()
     }
 
-    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come.
+    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come, and what is over is said.
     pub fn remember(&self) {
+        self.holders().into_iter().for_each(Holders::look);
         self.history.look(|| self.snapshot());
     }
 
@@ -210,6 +215,10 @@ impl Health {
 
     fn devices(&self) -> Option<&Devices> {
         self.parts.get().map(|parts| &*parts.devices)
+    }
+
+    fn holders(&self) -> Option<&Holders> {
+        self.parts.get()?.holders.as_deref()
     }
 
     pub(super) fn contacts(&self) -> &[Arc<Contact>] {

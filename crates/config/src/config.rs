@@ -27,6 +27,7 @@ use crate::values::named_file::NamedFile;
 use crate::values::site::is_site;
 use crate::values::template::{Field, Template};
 
+mod answer_from;
 mod current;
 mod settings;
 
@@ -67,6 +68,7 @@ impl Config {
         check(&config, &mut read);
         config.warnings = warnings(&config);
         config.settings = Settings::new(file, &merged, &read);
+        config.queue.drain_limit = answer_from::drain_limit(&config.queue, &config.settings);
         config.layers = layers.clone();
 
         if read.problems.is_empty() {
@@ -137,6 +139,7 @@ fn check(config: &Config, read: &mut Reader) {
 
     config.routes.check(read);
     destinations(config, read);
+    answer_from::check(&config.queue, &config.send, read);
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {
