@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::history::{History, Minute};
-use crate::gateway::{Devices, Holders};
+use crate::gateway::{Consumed, Devices, Holders};
 use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::contact::Contact;
@@ -33,6 +33,8 @@ pub struct Health {
     pub metrics: PrometheusHandle,
     /// Empty until the queue is open.
     parts: OnceLock<Parts>,
+    /// Empty where the disk alone has to have an event.
+    holders: OnceLock<Arc<Holders>>,
     /// One look at a time: the numbers that are copied and those that are shown are of the same moment, however many scrape.
     looking: Mutex<()>,
     history: History,
@@ -41,9 +43,10 @@ pub struct Health {
 struct Parts {
     queue: Queue,
     contacts: Vec<Arc<Contact>>,
+    /// Destinations that get their events out of Kafka.
+    consumed: Vec<Arc<Consumed>>,
     clock: Arc<Clock>,
     devices: Arc<Devices>,
-    holders: Option<Arc<Holders>>,
     settings: Mutex<Settings>,
 }
 
@@ -61,6 +64,7 @@ impl Health {
             phase: AtomicU8::new(Phase::Starting as u8),
             metrics,
             parts: OnceLock::new(),
+            holders: OnceLock::new(),
             looking: Mutex::new(()),
             history: History::default(),
         })
@@ -70,22 +74,27 @@ impl Health {
         &self,
         queue: Queue,
         contacts: Vec<Arc<Contact>>,
+        consumed: Vec<Arc<Consumed>>,
         clock: Arc<Clock>,
         devices: Arc<Devices>,
-        holders: Option<Arc<Holders>>,
         notes: Vec<String>,
     ) {
         let _ = self.parts.set(Parts {
             queue,
             contacts,
+            consumed,
             clock,
             devices,
-            holders,
             settings: Mutex::new(Settings {
                 notes,
                 refused: None,
             }),
         });
+    }
+
+    /// Boxes are answered once these have their events.
+    pub fn answered_by(&self, holders: &Arc<Holders>) {
+        let _ = self.holders.set(Arc::clone(holders));
     }
 
     /// Other settings hold now.
@@ -111,7 +120,7 @@ impl Health {
 
     /// Why boxes should not come here; empty when they should.
     pub fn causes(&self) -> Vec<String> {
-        self.causes_at(self.queue().map(Queue::status).as_ref())
+        self.causes_at(self.status().as_ref())
     }
 
     fn causes_at(&self, queue: Option<&Status>) -> Vec<String> {
@@ -161,7 +170,7 @@ impl Health {
 
     /// What `/readyz` says.
     pub(super) fn report(&self) -> (bool, Value) {
-        let (is_ready, reasons) = self.readiness(self.queue().map(Queue::status).as_ref());
+        let (is_ready, reasons) = self.readiness(self.status().as_ref());
         let state = |contact: &Contact| if contact.is_up() { "up" } else { "down" };
         let destinations: Map<String, Value> = self
             .contacts()
@@ -179,7 +188,8 @@ impl Health {
     pub(super) fn scrape(&self) -> String {
         let _looking = self.looking.lock();
 
-        let queue = self.queue().map(Queue::status);
+        let queue = self.status();
+        self.consumed().iter().for_each(|it| it.observe());
         queue
             .iter()
             .for_each(|queue| metrics::observe(queue, |time| self.age(time)));
@@ -213,12 +223,24 @@ impl Health {
         self.parts.get().map(|parts| &parts.queue)
     }
 
+    /// Of the queue, and beside its destinations those that get their events out of Kafka.
+    pub(super) fn status(&self) -> Option<Status> {
+        let mut status = self.queue()?.status();
+        let consumed = self.consumed().iter().flat_map(|it| it.status());
+        status.subscriptions.extend(consumed);
+        Some(status)
+    }
+
+    pub(super) fn consumed(&self) -> &[Arc<Consumed>] {
+        self.parts.get().map_or(&[], |parts| &parts.consumed)
+    }
+
     fn devices(&self) -> Option<&Devices> {
         self.parts.get().map(|parts| &*parts.devices)
     }
 
     fn holders(&self) -> Option<&Holders> {
-        self.parts.get()?.holders.as_deref()
+        self.holders.get().map(|holders| &**holders)
     }
 
     pub(super) fn contacts(&self) -> &[Arc<Contact>] {

@@ -112,7 +112,7 @@ impl Start {
         let pictures = (&locations, &links);
         let destinations = self.deliver(made, pictures, &data, (threads, &album), running);
         let holders = destinations::holders(config, &destinations, &data);
-        self.show(&data, &destinations, holders.clone(), links_address);
+        self.show(&data, &destinations, holders.as_ref(), links_address);
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
         let gateway = self.gateway(locations.clone(), &data, holders);
@@ -255,18 +255,23 @@ impl Start {
         &self,
         data: &DataDir,
         destinations: &[Delivered],
-        holders: Option<Arc<Holders>>,
+        holders: Option<&Arc<Holders>>,
         links_address: Option<SocketAddr>,
     ) {
-        let contacts = destinations.iter().map(|it| Arc::clone(&it.contact));
         self.health.opened(
             data.queue.clone(),
-            contacts.collect(),
+            destinations.iter().flat_map(Delivered::contacts).collect(),
+            destinations
+                .iter()
+                .filter_map(Delivered::consumed)
+                .collect(),
             Arc::clone(&data.clock),
             Arc::clone(&data.devices),
-            holders,
             listen::links::notes(&self.config, links_address),
         );
+        holders
+            .into_iter()
+            .for_each(|holders| self.health.answered_by(holders));
     }
 
     /// Boxes are answered from now on, and bodies in quarantine can be handed in again.
