@@ -51,7 +51,7 @@ fn a_field_that_kubernetes_does_not_know_would_be_found() {
 
 /// How many objects are valid, or what it says.
 fn kubeconform(objects: &str, release: &str) -> Result<usize, String> {
-    let schemas = installed("kubernetes-schemas-1.37.0");
+    let schemas = installed("kubernetes-schemas-2");
     let mut command = Command::new(installed("kubeconform-0.8.0").join("kubeconform"));
     command.args([
         "-strict",
