@@ -143,11 +143,11 @@ impl Fleet {
 
 fn settings(kafka: &Cluster, mosquitto: &Mosquitto, store: &s3::Server) -> Vec<(String, String)> {
     let settings = [
-("QUEUE__ANSWER_FROM", "kafka".to_owned()),
+        ("QUEUE__ANSWER_FROM", "kafka".to_owned()),
         // A minute of what boxes send, while the bucket is away.
         ("QUEUE__MAX_BYTES", "4GiB".to_owned()),
         ("SEND__MQTT__URL", format!("mqtt://{}", mosquitto.address())),
-("SEND__MQTT__FROM", "kafka".to_owned()),
+        ("SEND__MQTT__FROM", "kafka".to_owned()),
         ("SEND__KAFKA__BROKERS", kafka.address()),
         ("SEND__KAFKA__REPLICATION", "3".to_owned()),
         ("SEND__STORE__URL", format!("s3://{}/lobby", s3::BUCKET)),
