@@ -42,7 +42,7 @@ deb: rust
 
 # The tests' own lines come last.
 test: lint parts instructions
-	cargo test $(PROFILE)
+	tests/steady cargo test $(PROFILE)
 
 # Mode cluster through every fault, with figures: a quarter of an hour. RATE=100 where a machine does not carry 300 events a second.
 cluster-test: rust

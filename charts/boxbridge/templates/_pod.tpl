@@ -67,6 +67,11 @@ spec:
         - name: config
           mountPath: /etc/boxbridge
           readOnly: true
+        {{- if .Values.tokens.existingSecret }}
+        - name: tokens
+          mountPath: {{ include "boxbridge.tokensDir" . }}
+          readOnly: true
+        {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -80,6 +85,11 @@ spec:
     - name: config
       configMap:
         name: {{ include "boxbridge.fullname" . }}
+    {{- with .Values.tokens.existingSecret }}
+    - name: tokens
+      secret:
+        secretName: {{ . }}
+    {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
