@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use boxbridge_proof::simulate::{self, Outcome};
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::{Fleet, Reasons};
+use super::fleet::{Fleet, Reasons, since};
 use super::verdict::Verdict;
 use super::witness::Witness;
 
@@ -185,6 +185,15 @@ impl Counts {
 }
 
 impl Step {
+    /// Of all gateways, for each event that was answered 200; where they are the same processes all the while.
+    pub fn cpu_milliseconds(&self) -> String {
+        let events = self.outcome.acknowledged.max(1) as f64;
+        match self.gateways == Gateways::Stay && self.cpu_seconds > 0.0 {
+            true => format!("{:.1}", self.cpu_seconds * 1000.0 / events),
+            false => "–".to_owned(),
+        }
+    }
+
     fn line(&self) -> String {
         let Outcome {
             events,
@@ -197,14 +206,6 @@ impl Step {
             self.name, answer_ms.p50, answer_ms.p99, self.from_disks, self.from_deleted_disks
         )
     }
-}
-
-fn since(before: &Reasons, mut now: Reasons) -> Reasons {
-    for (reason, count) in &mut now {
-        *count -= before.get(reason).copied().unwrap_or_default().min(*count);
-    }
-    now.retain(|_, count| *count > 0);
-    now
 }
 
 /// The stimulus of a step: for so long nothing else happens.

@@ -22,9 +22,11 @@ pub struct Fleet {
     pub store: s3::Server,
     haproxy: Haproxy,
     settings: Vec<(String, String)>,
-    /// Answers from disks that were deleted, and from those of processes that ended in order.
+    /// Answers from disks that were deleted before they were known to be delivered, and from those of processes that are no more.
     deleted: Reasons,
     ended: Reasons,
+    /// For each gateway, the answers from its disk that have been delivered.
+    delivered: Vec<Reasons>,
 }
 
 /// Events that were answered from a disk, by why.
@@ -66,6 +68,7 @@ impl Fleet {
             settings,
             deleted: Reasons::new(),
             ended: Reasons::new(),
+            delivered: vec![Reasons::new(); GATEWAYS],
         }
     }
 
@@ -93,12 +96,16 @@ impl Fleet {
 
     /// SIGKILL, and nothing is left of its disk, while Kafka is so much behind what boxes send.
     pub fn lose(&mut self, gateway: usize, behind: Duration) {
+        let delivered = std::mem::take(&mut self.delivered[gateway]);
         let gateway = &mut self.gateways[gateway];
         self.kafka.pause();
         // The stimulus: what comes now is on the disk alone.
         std::thread::sleep(behind);
-        add(&mut self.deleted, from_disk(gateway));
+        let answered = from_disk(gateway);
         gateway.kill();
+
+        add(&mut self.ended, answered.clone());
+        add(&mut self.deleted, since(&delivered, answered));
         std::fs::remove_dir_all(gateway.data_dir()).unwrap();
 
         self.kafka.resume();
@@ -107,6 +114,7 @@ impl Fleet {
 
     /// SIGTERM, the end that follows, and a new start: one after the other.
     pub fn roll(&mut self) {
+        self.delivered = vec![Reasons::new(); GATEWAYS];
         for gateway in &mut self.gateways {
             add(&mut self.ended, from_disk(gateway));
             assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
@@ -114,21 +122,20 @@ impl Fleet {
         }
     }
 
-    pub fn wait_delivered(&self) {
-        for gateway in &self.gateways {
-            gateway.wait_delivered();
-        }
+    /// Everything, while nothing more comes.
+    pub fn wait_delivered(&mut self) {
+        self.gateways.iter().for_each(Gateway::wait_delivered);
+        self.delivered = self.gateways.iter().map(from_disk).collect();
     }
 
-    /// Answered from disks that are no more.
+    /// Answered from disks that are no more, and not known to be delivered.
     pub fn from_deleted_disks(&self) -> Reasons {
         self.deleted.clone()
     }
 
     /// Answered from any disk since the start.
     pub fn from_disks(&self) -> Reasons {
-        let mut all = self.deleted.clone();
-        add(&mut all, self.ended.clone());
+        let mut all = self.ended.clone();
         for gateway in &self.gateways {
             add(&mut all, from_disk(gateway));
         }
@@ -185,6 +192,15 @@ fn add(sum: &mut Reasons, more: Reasons) {
     for (reason, count) in more {
         *sum.entry(reason).or_default() += count;
     }
+}
+
+/// What has been added to these counts.
+pub fn since(before: &Reasons, mut now: Reasons) -> Reasons {
+    for (reason, count) in &mut now {
+        *count -= before.get(reason).copied().unwrap_or_default().min(*count);
+    }
+    now.retain(|_, count| *count > 0);
+    now
 }
 
 fn cpu_seconds(process: u32) -> f64 {

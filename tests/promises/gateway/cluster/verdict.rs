@@ -153,10 +153,10 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Step { name, outcome, .. } = &self.step;
         let answer = &outcome.answer_ms;
-        let cpu = self.step.cpu_seconds * 1000.0 / outcome.events.max(1) as f64;
+        let cpu = self.step.cpu_milliseconds();
         write!(
             f,
-            "| {name} | {} | {} | {:.1} % | {:.0} | {:.0} | {cpu:.1} |",
+            "| {name} | {} | {} | {:.1} % | {:.0} | {:.0} | {cpu} |",
             outcome.events,
             outcome.acknowledged,
             outcome.over_500_ms * 100.0,
