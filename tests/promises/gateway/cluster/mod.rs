@@ -31,7 +31,7 @@ async fn a_gateway_that_goes_with_its_disk_takes_nothing_that_kafka_acknowledged
         .await;
     campaign.step("rolled", Gateways::Roll, Fleet::roll).await;
 
-    let verdict = campaign.finish().await;
+    let mut verdict = campaign.finish().await;
     println!("{verdict}");
     verdict.demand_that_nothing_is_lost();
 }
@@ -55,7 +55,7 @@ async fn what_kafka_acknowledged_outlives_every_fault() {
     lose_bus_and_bucket(&mut campaign).await;
     overtake(&mut campaign).await;
 
-    let verdict = campaign.finish().await;
+    let mut verdict = campaign.finish().await;
     println!("{verdict}\n{}", verdict.overtaking(ALERTS));
     verdict.demand_that_nothing_is_lost();
     verdict.demand_order();

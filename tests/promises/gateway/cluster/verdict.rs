@@ -53,18 +53,21 @@ impl Verdict {
     }
 
     /// Panics with the table where something is missing that no deleted disk took along, or is not what was sent.
-    pub fn demand_that_nothing_is_lost(&self) {
+    pub fn demand_that_nothing_is_lost(&mut self) {
         self.demand(Row::losses);
     }
 
     /// The same for what came twice, or out of order where boxes stayed on their gateways.
-    pub fn demand_order(&self) {
+    pub fn demand_order(&mut self) {
         self.demand(Row::disorder);
     }
 
-    fn demand(&self, broken: impl Fn(&Row) -> Vec<String>) {
+    fn demand(&mut self, broken: impl Fn(&Row) -> Vec<String>) {
         let broken: Vec<_> = self.rows.iter().flat_map(broken).collect();
-        assert!(broken.is_empty(), "{broken:#?}\n{self}");
+        if !broken.is_empty() {
+            let kept = self.records.keep();
+            panic!("{broken:#?}\n{self}\nledgers and arrivals: {}", kept.display());
+        }
     }
 }
 

@@ -110,6 +110,12 @@ impl Records {
         report.unwrap()
     }
 
+    /// Not deleted: somebody wants to look into it.
+    pub fn keep(&mut self) -> PathBuf {
+        self.directory.disable_cleanup(true);
+        self.directory.path().to_owned()
+    }
+
     pub fn entries(&self, run: &str) -> Vec<Entry> {
         lines(&self.ledger(run))
     }
