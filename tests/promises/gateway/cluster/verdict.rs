@@ -66,7 +66,10 @@ impl Verdict {
         let broken: Vec<_> = self.rows.iter().flat_map(broken).collect();
         if !broken.is_empty() {
             let kept = self.records.keep();
-            panic!("{broken:#?}\n{self}\nledgers and arrivals: {}", kept.display());
+            panic!(
+                "{broken:#?}\n{self}\nledgers and arrivals: {}",
+                kept.display()
+            );
         }
     }
 }
