@@ -23,7 +23,7 @@ mod observe;
 pub use counts::COUNTS;
 pub use histogram::{Bound, Bucket, Buckets};
 pub use install::install;
-pub use observe::observe;
+pub use observe::{KAFKA_RETENTION, group_lags, observe};
 
 use names::*;
 
@@ -57,6 +57,50 @@ impl Outcome {
             Outcome::Aborted => "aborted",
             Outcome::Quarantined => "quarantined",
         }
+    }
+}
+
+/// Why a box was answered from the disk, where Kafka and the store should have the event before, as `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromDisk {
+    /// It was under way for as long as its box may wait.
+    Late,
+    /// There is no connection.
+    Down,
+    /// Kafka, or the store, refuses events of this type at the moment.
+    Paused,
+    /// Kafka refused it for good.
+    SetAside,
+    /// The store refused a picture for good.
+    Missing,
+    /// A rule of the config ended it.
+    Expired,
+}
+
+impl FromDisk {
+    pub const ALL: [FromDisk; 6] = [
+        FromDisk::Late,
+        FromDisk::Down,
+        FromDisk::Paused,
+        FromDisk::SetAside,
+        FromDisk::Missing,
+        FromDisk::Expired,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FromDisk::Late => "late",
+            FromDisk::Down => "down",
+            FromDisk::Paused => "paused",
+            FromDisk::SetAside => "set_aside",
+            FromDisk::Missing => "missing",
+            FromDisk::Expired => "expired",
+        }
+    }
+
+    /// Whether the same event may well be there when it comes again.
+    pub const fn passes(self) -> bool {
+        matches!(self, FromDisk::Late | FromDisk::Down | FromDisk::Paused)
     }
 }
 
@@ -153,6 +197,11 @@ pub fn answered_late(count: u64) {
     COUNTS.answered_late.add(count);
 }
 
+pub fn answered_from_disk(reason: FromDisk) {
+    counter!(FROM_DISK, "reason" => reason.as_str()).increment(1);
+    COUNTS.add_from_disk(reason);
+}
+
 pub fn body(bytes: usize) {
     histogram!(BODY).record(bytes as f64);
 }
@@ -226,6 +275,17 @@ pub fn no_subscriber(lane: Lane, person_type: PersonType) {
     if lane == Lane::Urgent {
         counter!(UNHEARD, "person_type" => person_type.as_str()).increment(1);
     }
+}
+
+/// A record on Kafka was passed over on its way to a destination.
+pub fn passed_over(destination: &Arc<str>, lane: Lane, why: &'static str) {
+    let destination = Arc::clone(destination);
+    let labels = [
+        ("destination", metrics::SharedString::from(destination)),
+        ("lane", lane.as_str().into()),
+        ("why", why.into()),
+    ];
+    counter!(PASSED_OVER, &labels).increment(1);
 }
 
 pub fn aside(records: usize, bytes: u64) {

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::history::{History, Minute};
-use crate::gateway::Devices;
+use crate::gateway::{Consumed, Devices, Holders};
 use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::contact::Contact;
@@ -33,6 +33,8 @@ pub struct Health {
     pub metrics: PrometheusHandle,
     /// Empty until the queue is open.
     parts: OnceLock<Parts>,
+    /// Empty where the disk alone has to have an event.
+    holders: OnceLock<Arc<Holders>>,
     /// One look at a time: the numbers that are copied and those that are shown are of the same moment, however many scrape.
     looking: Mutex<()>,
     history: History,
@@ -41,6 +43,8 @@ pub struct Health {
 struct Parts {
     queue: Queue,
     contacts: Vec<Arc<Contact>>,
+    /// Destinations that get their events out of Kafka.
+    consumed: Vec<Arc<Consumed>>,
     clock: Arc<Clock>,
     devices: Arc<Devices>,
     settings: Mutex<Settings>,
@@ -60,6 +64,7 @@ impl Health {
             phase: AtomicU8::new(Phase::Starting as u8),
             metrics,
             parts: OnceLock::new(),
+            holders: OnceLock::new(),
             looking: Mutex::new(()),
             history: History::default(),
         })
@@ -69,6 +74,7 @@ impl Health {
         &self,
         queue: Queue,
         contacts: Vec<Arc<Contact>>,
+        consumed: Vec<Arc<Consumed>>,
         clock: Arc<Clock>,
         devices: Arc<Devices>,
         notes: Vec<String>,
@@ -76,6 +82,7 @@ impl Health {
         let _ = self.parts.set(Parts {
             queue,
             contacts,
+            consumed,
             clock,
             devices,
             settings: Mutex::new(Settings {
@@ -83,6 +90,11 @@ impl Health {
                 refused: None,
             }),
         });
+    }
+
+    /// Boxes are answered once these have their events.
+    pub fn answered_by(&self, holders: &Arc<Holders>) {
+        let _ = self.holders.set(Arc::clone(holders));
     }
 
     /// Other settings hold now.
@@ -108,7 +120,7 @@ impl Health {
 
     /// Why boxes should not come here; empty when they should.
     pub fn causes(&self) -> Vec<String> {
-        self.causes_at(self.queue().map(Queue::status).as_ref())
+        self.causes_at(self.status().as_ref())
     }
 
     fn causes_at(&self, queue: Option<&Status>) -> Vec<String> {
@@ -149,6 +161,7 @@ impl Health {
                 .iter()
                 .flat_map(|contact| contact.troubles()),
         );
+        reasons.extend(self.holders().and_then(Holders::trouble));
         reasons.extend(queue.iter().flat_map(|queue| replaying(queue)));
         reasons.extend(self.devices().and_then(Devices::silence));
         reasons.extend(self.refused_settings());
@@ -157,7 +170,7 @@ impl Health {
 
     /// What `/readyz` says.
     pub(super) fn report(&self) -> (bool, Value) {
-        let (is_ready, reasons) = self.readiness(self.queue().map(Queue::status).as_ref());
+        let (is_ready, reasons) = self.readiness(self.status().as_ref());
         let state = |contact: &Contact| if contact.is_up() { "up" } else { "down" };
         let destinations: Map<String, Value> = self
             .contacts()
@@ -175,7 +188,8 @@ impl Health {
     pub(super) fn scrape(&self) -> String {
         let _looking = self.looking.lock();
 
-        let queue = self.queue().map(Queue::status);
+        let queue = self.status();
+        self.consumed().iter().for_each(|it| it.observe());
         queue
             .iter()
             .for_each(|queue| metrics::observe(queue, |time| self.age(time)));
@@ -187,8 +201,9 @@ impl Health {
         self.metrics.render()
     }
 
-    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come.
+    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come, and what is over is said.
     pub fn remember(&self) {
+        self.holders().into_iter().for_each(Holders::look);
         self.history.look(|| self.snapshot());
     }
 
@@ -208,8 +223,24 @@ impl Health {
         self.parts.get().map(|parts| &parts.queue)
     }
 
+    /// Of the queue, and beside its destinations those that get their events out of Kafka.
+    pub(super) fn status(&self) -> Option<Status> {
+        let mut status = self.queue()?.status();
+        let consumed = self.consumed().iter().flat_map(|it| it.status());
+        status.subscriptions.extend(consumed);
+        Some(status)
+    }
+
+    pub(super) fn consumed(&self) -> &[Arc<Consumed>] {
+        self.parts.get().map_or(&[], |parts| &parts.consumed)
+    }
+
     fn devices(&self) -> Option<&Devices> {
         self.parts.get().map(|parts| &*parts.devices)
+    }
+
+    fn holders(&self) -> Option<&Holders> {
+        self.holders.get().map(|holders| &**holders)
     }
 
     pub(super) fn contacts(&self) -> &[Arc<Contact>] {

@@ -43,7 +43,7 @@ use ledger::Ledger;
 use namesake::Namesake;
 use race::Addresses;
 use session::Terms;
-use status::{Greeting, Status};
+use status::{Greeting, Presence, Status};
 
 /// How long a goodbye may take: a stop waits for it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -70,6 +70,8 @@ pub struct Mqtt {
     identity: GatewayIdentity,
     window: u16,
     stall_timeout: Duration,
+    /// What an orderly stop says of the gateway.
+    at_a_stop: Presence,
     greeting: Greeting,
     /// One client id for each lane.
     namesakes: ByLane<Arc<Namesake>>,
@@ -97,6 +99,7 @@ impl Mqtt {
             addresses: Arc::new(Addresses::of(&broker)),
             window,
             stall_timeout: limits.stall_timeout,
+            at_a_stop: Presence::Offline,
             greeting: Greeting::of(&identity.destination),
             namesakes: ByLane::new(|lane| Arc::new(namesake(lane))),
             patience: ByLane::new(patience),
@@ -109,6 +112,14 @@ impl Mqtt {
         Ok(mqtt)
     }
 
+    /// Of a gateway that others replace: after an orderly stop its status is gone, and nobody misses it.
+    pub fn replaceable(self) -> Mqtt {
+        Mqtt {
+            at_a_stop: Presence::Gone,
+            ..self
+        }
+    }
+
     /// Reached at these addresses, whatever its name resolves to.
     pub fn at(self, addresses: Vec<SocketAddr>) -> Mqtt {
         Mqtt {
@@ -119,7 +130,20 @@ impl Mqtt {
 
     /// The same broker, over connections called `name` that say nothing of the gateway's status: for what is told beside events.
     pub fn beside(&self, name: &str) -> Mqtt {
-        let namesake = Arc::new(Namesake::new(client_id(&self.config, &self.identity, name)));
+        let namesake = self.namesake(name);
+        self.without_status(ByLane::new(|_| Arc::clone(&namesake)))
+    }
+
+    /// The same broker, over connections of each lane beside its own: for what comes out of Kafka.
+    pub fn out_of_kafka(&self) -> Mqtt {
+        self.without_status(ByLane::new(|lane| self.namesake(&format!("kafka-{lane}"))))
+    }
+
+    fn namesake(&self, name: &str) -> Arc<Namesake> {
+        Arc::new(Namesake::new(client_id(&self.config, &self.identity, name)))
+    }
+
+    fn without_status(&self, namesakes: ByLane<Arc<Namesake>>) -> Mqtt {
         let patience = |_| Arc::new(Patience::new(self.stall_timeout));
 
         Mqtt {
@@ -131,11 +155,12 @@ impl Mqtt {
             addresses: Arc::clone(&self.addresses),
             identity: self.identity.clone(),
             greeting: Greeting::of(&self.identity.destination),
-            namesakes: ByLane::new(|_| Arc::clone(&namesake)),
+            namesakes,
             patience: ByLane::new(patience),
             learned_size: Arc::clone(&self.learned_size),
             window: self.window,
             stall_timeout: self.stall_timeout,
+            at_a_stop: self.at_a_stop,
         }
     }
 
@@ -198,6 +223,7 @@ impl Mqtt {
             patience: Arc::clone(self.patience.of(lane)),
             learned_size: Arc::clone(&self.learned_size),
             namesake: Arc::clone(self.namesakes.of(lane)),
+            at_a_stop: self.at_a_stop,
             destination: Arc::clone(&self.identity.destination),
             broker: dial::url(&self.broker),
         }

@@ -27,7 +27,9 @@ use crate::values::named_file::NamedFile;
 use crate::values::site::is_site;
 use crate::values::template::{Field, Template};
 
+mod answer_from;
 mod current;
+mod from_kafka;
 mod settings;
 
 pub use current::Current;
@@ -67,6 +69,7 @@ impl Config {
         check(&config, &mut read);
         config.warnings = warnings(&config);
         config.settings = Settings::new(file, &merged, &read);
+        config.queue.drain_limit = answer_from::drain_limit(&config.queue, &config.settings);
         config.layers = layers.clone();
 
         if read.problems.is_empty() {
@@ -137,6 +140,7 @@ fn check(config: &Config, read: &mut Reader) {
 
     config.routes.check(read);
     destinations(config, read);
+    answer_from::check(&config.queue, &config.send, read);
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {
@@ -180,6 +184,7 @@ fn destinations(config: &Config, read: &mut Reader) {
             let routes = &destination.routes;
             routes.check_destination(read, name, &config.routes, &store.routes);
         }
+        from_kafka::check(destination, &config.send, read);
         check_status_topics(destination, &config.routes, read);
         check_discovery(destination, &config.routes, read);
 

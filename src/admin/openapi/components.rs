@@ -10,7 +10,7 @@ use super::shape::{
     about, count, count_or_null, counts, list, named, object, or_null, text, text_or_null, texts,
     time, time_or_null, truth, word, word_or_null,
 };
-use crate::metrics::Outcome;
+use crate::metrics::{FromDisk, Outcome};
 use crate::route;
 use boxbridge_event::{
     Code, DeviceState, Dialect, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode,
@@ -52,6 +52,7 @@ fn of_status() -> Named {
             "seconds": about(named("Buckets"), "from the last body byte to the answer"),
             "sync_seconds": about(named("Buckets"), "one sync of the queue to disk, which answers wait for"),
             "late": about(count(), "events answered 503 and committed all the same"),
+            "from_disk": about(counts(FromDisk::ALL.map(FromDisk::as_str)), "events answered from the disk, since Kafka and the store did not have them in time, by reason, since the process started"),
         })),
         "pictures": object(json!({
             "taken": about(counts(states()), "taken out of events, by the state they came in, since the process started"),
@@ -67,6 +68,7 @@ fn of_status() -> Named {
         ("Queue", queue()),
         ("Lane", lane()),
         ("PausedType", paused_type()),
+        ("Partition", partition()),
         ("Readiness", readiness()),
     ]
 }
@@ -105,6 +107,7 @@ fn lane() -> Value {
         "expired": count(),
         "oldest_seconds": {"type": "number", "description": "age of the oldest that waits or is to be replayed; 0 where none is"},
         "lag_seconds": about(named("Buckets"), "from received to acknowledged, since the process started"),
+        "partitions": about(list(named("Partition")), "where it gets its events out of Kafka: those that this gateway has now"),
     }))
 }
 
@@ -116,6 +119,14 @@ fn paused_type() -> Value {
         "devices": about(count_or_null(), "how many of them; null where the whole type waits"),
         "since": time(),
         "waiting": about(count(), "events that wait for this, as far as they were read: at least so many"),
+    }))
+}
+
+fn partition() -> Value {
+    object(json!({
+        "topic": text(),
+        "partition": count(),
+        "waiting": about(count(), "records behind its group's place, by the brokers' own offsets"),
     }))
 }
 
