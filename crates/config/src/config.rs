@@ -141,9 +141,8 @@ fn check(config: &Config, read: &mut Reader) {
     config.routes.check(read);
     destinations(config, read);
     answer_from::check(&config.queue, &config.send, read);
-    if let Some(mqtt) = config.send.mqtt() {
-        mqtt.check(read, config.ingest.insecure);
-    }
+    let mqtt = config.send.mqtt().into_iter();
+    mqtt.for_each(|mqtt| mqtt.check(read, config.ingest.insecure));
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {
