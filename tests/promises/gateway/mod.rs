@@ -2,6 +2,7 @@
 
 mod answered;
 mod clock;
+mod cluster;
 mod faults;
 mod kept;
 mod links;
