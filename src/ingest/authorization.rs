@@ -1,18 +1,22 @@
 //! Who sent a request, and whether they may send events.
 //!
 //! Promises: an address goes by the connection, or by what a trusted proxy says of it; nobody else is believed. An event is taken only from
-//! the networks of the settings. Deliberately reads no body: who may not send costs us no more than a head.
+//! the networks of the settings, and where they ask for a certificate only with one. Deliberately reads no body: who may not send costs us no
+//! more than a head.
 
 use std::net::IpAddr;
 
 use hyper::HeaderMap;
 
 use super::Accept;
+use super::port::Greeting;
 use super::service::{Peer, Service};
-use boxbridge_config::Networks;
-use boxbridge_event::{Code, Refusal};
+use boxbridge_event::{BoxPass, Code, Refusal};
 
+mod certificate;
 mod forwarded;
+
+pub(super) use certificate::pass as pass_of_certificate;
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +59,29 @@ impl<A: Accept> Service<A> {
         }
     }
 
-    /// Whether `sender`, which came from `peer`, may send events.
+    /// What lets `sender`, which came from `peer`, send events.
     pub(super) fn admit(
         &self,
         peer: &Peer,
         sender: Sender,
-        allowed: &Networks,
+        settings: &boxbridge_config::Ingest,
+    ) -> Result<BoxPass, Refusal> {
+        self.admit_address(peer, sender, settings)?;
+        match &peer.pass {
+            Some(of_connection) => Ok(of_connection.clone()),
+            None if peer.greeting == Greeting::Tls && settings.asks_for_certificates => {
+                let message = "a certificate of ingest.tls_client_ca_file lets a box in, and this connection shows none";
+                Err(Refusal::new(Code::CertificateMissing, message))
+            }
+            None => Ok(BoxPass::default()),
+        }
+    }
+
+    fn admit_address(
+        &self,
+        peer: &Peer,
+        sender: Sender,
+        settings: &boxbridge_config::Ingest,
     ) -> Result<(), Refusal> {
         if let Some(hidden) = sender.hidden {
             let why = hidden.as_str();
@@ -69,7 +90,7 @@ impl<A: Accept> Service<A> {
             });
         }
 
-        let address = sender.address;
+        let (address, allowed) = (sender.address, &settings.allowed_networks);
         if allowed.is_empty() || allowed.contains(address) {
             return Ok(());
         }

@@ -16,11 +16,12 @@ use super::body_memory::BodyMemory;
 use super::commit::{Upload, commit};
 use super::head;
 use super::path::{self, Path};
+use super::port::Greeting;
 use super::service::{Peer, Service};
 use super::{Accept, Ended, Received};
 use crate::metrics;
 use crate::system::fault;
-use boxbridge_event::{Charset, Code, Feed, Refusal, ShareKey, Source, Timestamp};
+use boxbridge_event::{BoxPass, Charset, Code, Feed, Refusal, ShareKey, Source, Timestamp};
 
 /// A request whose body has not been read yet.
 pub(super) struct RequestHead {
@@ -30,6 +31,8 @@ pub(super) struct RequestHead {
     /// The address that limits and logs go by.
     pub sender: IpAddr,
     pub peer: Peer,
+    /// What it was let in with.
+    pass: BoxPass,
     /// As they were when the request came.
     pub settings: Arc<boxbridge_config::Ingest>,
 }
@@ -59,10 +62,11 @@ impl RequestHead {
             } else {
                 Feed::Realtime
             },
-            site: head::query(&self.parts, "site"),
+            site: (self.pass.site.clone()).or_else(|| head::query(&self.parts, "site")),
             box_id: head::query(&self.parts, "box"),
             charset,
             received_at: Timestamp::now().minus(self.peer.activity.waited()),
+            pass: self.pass.clone(),
         }
     }
 }
@@ -94,18 +98,22 @@ async fn serve<A: Accept>(
     let settings = service.settings();
     let path = Path::of(&parts.uri, &settings);
     let sender = service.sender(&peer, &parts.headers, &settings);
-    let request = RequestHead {
+    let mut request = RequestHead {
         parts,
         path,
         sender: sender.address,
         peer,
+        pass: BoxPass::default(),
         settings,
     };
 
     match service.judge(&request, sender) {
         Err(refusal) => service.refuse_unread(&request, &refusal, body),
-        Ok(()) if request.parts.method == Method::POST => post(service, request, body).await,
-        Ok(()) => answer::presence(service.accept.is_ready()),
+        Ok(None) => answer::presence(service.accept.is_ready()),
+        Ok(Some(pass)) => {
+            request.pass = pass;
+            post(service, request, body).await
+        }
     }
 }
 
@@ -180,16 +188,21 @@ impl<A: Accept> Drop for Unfinished<'_, A> {
 }
 
 impl<A: Accept> Service<A> {
-    /// Whether the request may go on, as far as its head says.
-    fn judge(&self, request: &RequestHead, sender: Sender) -> Result<(), Refusal> {
+    /// Whether the request may go on, as far as its head says; `None` where it only asks whether we are here.
+    fn judge(&self, request: &RequestHead, sender: Sender) -> Result<Option<BoxPass>, Refusal> {
+        if request.peer.greeting == Greeting::PlainToTls {
+            let message = "this port speaks TLS: the address begins with https://";
+            return Err(Refusal::new(Code::TlsWanted, message));
+        }
         head::check(&request.parts)?;
 
         match (&request.parts.method, request.path) {
             (&Method::POST, _) => {
-                self.admit(&request.peer, sender, &request.settings.allowed_networks)
+                let admitted = self.admit(&request.peer, sender, &request.settings);
+                admitted.map(Some)
             }
             (_, None) => Err(unknown_path(request)),
-            (&Method::GET | &Method::HEAD, Some(_)) => Ok(()),
+            (&Method::GET | &Method::HEAD, Some(_)) => Ok(None),
             _ => {
                 let message = "events are sent by POST";
                 Err(Refusal::new(Code::MethodNotAllowed, message))

@@ -4,6 +4,7 @@
 //! metrics count the refusals.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,13 @@ impl Refusals {
     pub fn say(&self, source: IpAddr, path: &str, code: Code) {
         if let Some(left_out) = self.may_say(ShareKey::of(source)) {
             tracing::warn!(source.address = %source, path, code = code.as_str(), left_out, "refused");
+        }
+    }
+
+    /// The same of a connection that brought no request, and what its end was.
+    pub fn say_why(&self, source: IpAddr, code: Code, error: &io::Error) {
+        if let Some(left_out) = self.may_say(ShareKey::of(source)) {
+            tracing::warn!(source.address = %source, code = code.as_str(), %error, left_out, "refused");
         }
     }
 

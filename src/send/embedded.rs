@@ -3,12 +3,13 @@
 //! Promises: it listens where the config says and nowhere else, and only its own gateway publishes. A subscriber costs the others nothing:
 //! connections, sessions, subscriptions, memory and the lane's patience are shared out by address, and each message that a subscriber
 //! misses is counted. A publication that nobody subscribes to is acknowledged as such (MQTT 5, 0x10). Deliberately writes nothing to disk: a
-//! delivered message was handed to the sessions of that moment. It knows no users and no TLS, no QoS 2 on the way out (events are QoS 1), and
+//! delivered message was handed to the sessions of that moment. It knows no users, no QoS 2 on the way out (events are QoS 1), and
 //! no shared subscriptions.
 
 use std::net::SocketAddr;
 
 use boxbridge_config::{MqttTransport, MqttVersion, Secret};
+use boxbridge_connect::tls::Encryption;
 
 #[cfg(feature = "embedded-broker")]
 mod broker;
@@ -18,12 +19,14 @@ mod broker {
 
     use super::{Addresses, StartError};
     use boxbridge_config::Secret;
+    use boxbridge_connect::tls::Encryption;
 
     pub(super) enum Running {}
 
     pub(super) fn start(
         _config: &boxbridge_config::Embedded,
         _connections_max: usize,
+        _encryption: Encryption,
     ) -> Result<(Running, Addresses), StartError> {
         Err(StartError::NotBuilt)
     }
@@ -81,8 +84,9 @@ impl Embedded {
     pub fn start(
         config: &boxbridge_config::Embedded,
         connections_max: usize,
+        encryption: Encryption,
     ) -> Result<Embedded, StartError> {
-        let (running, addresses) = broker::start(config, connections_max)?;
+        let (running, addresses) = broker::start(config, connections_max, encryption)?;
         Ok(Embedded { running, addresses })
     }
 

@@ -7,6 +7,7 @@ use crate::reader::Reader;
 use crate::reader::effect::LISTENS;
 use crate::reader::units::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 use crate::reader::units::{written, written_size};
+use crate::values::listener_tls::ListenerTls;
 use crate::values::networks::Networks;
 
 mod devices;
@@ -17,7 +18,16 @@ pub use inventory::{Inventory, Listed};
 
 #[derive(Clone, Debug)]
 pub struct Ingest {
-    pub listen: SocketAddr,
+    /// In the clear; `None` = not at all.
+    pub listen: Option<SocketAddr>,
+    /// The same over TLS.
+    pub tls_listen: Option<SocketAddr>,
+    /// There where `tls_listen` is.
+    pub tls: Option<ListenerTls>,
+    /// Only a certificate of the right authority lets a box in there.
+    pub asks_for_certificates: bool,
+    /// An open way in is meant.
+    pub insecure: bool,
     /// In any case, without a trailing slash, as are the others.
     pub realtime_paths: Vec<String>,
     pub history_paths: Vec<String>,
@@ -46,6 +56,22 @@ pub struct Ingest {
     pub devices: Devices,
 }
 
+/// A port where boxes are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoxPort {
+    /// The setting that names it.
+    pub key: &'static str,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    pub address: SocketAddr,
+}
+
+impl BoxPort {
+    pub fn is_encrypted(&self) -> bool {
+        self.scheme == "https"
+    }
+}
+
 /// How trusted proxies name the client behind them. Exactly one way counts: any other header may come from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedBy {
@@ -61,6 +87,10 @@ pub struct Quarantine {
     pub keep: Duration,
 }
 
+const LISTEN: &str = "ingest.listen";
+const TLS_LISTEN: &str = "ingest.tls_listen";
+const TLS_FILES: [&str; 2] = ["ingest.tls_cert_file", "ingest.tls_key_file"];
+const CLIENT_CA: &str = "ingest.tls_client_ca_file";
 /// A real box hangs up then.
 const BOX_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -73,8 +103,14 @@ impl Ingest {
             ("proxy-protocol", ForwardedBy::ProxyProtocol),
         ];
 
+        let (tls, asks_for_certificates) = tls(read);
+
         Ingest {
-            listen: read.by_restart(LISTENS).address("ingest.listen"),
+            listen: read.by_restart(LISTENS).optional_address(LISTEN),
+            tls_listen: read.by_restart(LISTENS).optional_address(TLS_LISTEN),
+            tls,
+            asks_for_certificates,
+            insecure: read.live().switch("ingest.insecure"),
             realtime_paths: paths(read, "ingest.realtime_paths"),
             history_paths: paths(read, "ingest.history_paths"),
             status_paths: paths(read, "ingest.status_paths"),
@@ -120,6 +156,7 @@ impl Ingest {
 
     /// The rules that join two of these.
     pub(crate) fn check(&self, read: &mut Reader) {
+        self.check_ways_in(read);
         if self.body_max_bytes > self.in_flight_max_bytes / 4 {
             let (body, in_flight) = (
                 written_size(self.body_max_bytes as u64),
@@ -140,6 +177,46 @@ impl Ingest {
         }
     }
 
+    fn check_ways_in(&self, read: &mut Reader) {
+        if self.listen.is_none() && self.tls_listen.is_none() {
+            let problem = format!(
+                "{LISTEN} and {TLS_LISTEN} are both empty: no box could reach this gateway"
+            );
+            read.joint(&[LISTEN, TLS_LISTEN], problem);
+        }
+        if self.tls_listen.is_some() && self.tls.is_none() {
+            let [certificate, key] = TLS_FILES;
+            let problem = format!("{TLS_LISTEN} needs {certificate} and {key}");
+            read.joint(&[TLS_LISTEN, certificate, key], problem);
+        }
+
+        if self.asks_for_certificates && self.tls_listen.is_none() {
+            let problem =
+                format!("{CLIENT_CA} without {TLS_LISTEN}: nobody could show a certificate");
+            read.joint(&[CLIENT_CA, TLS_LISTEN], problem);
+        }
+        if self.asks_for_certificates && self.listen.is_some() && !self.insecure {
+            let problem = format!(
+                "{CLIENT_CA} beside {LISTEN}: who has no certificate would send to the plain port; set {LISTEN} = \"\", or ingest.insecure = true"
+            );
+            read.joint(&[CLIENT_CA, LISTEN], problem);
+        }
+    }
+
+    /// The ports where boxes are taken.
+    pub fn ports(&self) -> impl Iterator<Item = BoxPort> {
+        let port = |key, scheme| {
+            move |address| BoxPort {
+                key,
+                scheme,
+                address,
+            }
+        };
+        let plain = self.listen.map(port(LISTEN, "http"));
+        let encrypted = self.tls_listen.map(port(TLS_LISTEN, "https"));
+        plain.into_iter().chain(encrypted)
+    }
+
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.trusted_proxies.has_everyone() {
@@ -149,12 +226,15 @@ impl Ingest {
             );
         }
 
-        if !self.listen.ip().is_loopback() && self.allowed_networks.is_empty() {
-            warnings.push(format!(
-                "anyone who reaches {} can post events, as with the vendor's receiver: keep it on the boxes' network, or name that in ingest.allowed_networks",
-                self.listen
-            ));
-        }
+        let is_open = |port: &BoxPort| {
+            let is_guarded = port.is_encrypted() && self.asks_for_certificates;
+            !is_guarded && !port.address.ip().is_loopback() && self.allowed_networks.is_empty()
+        };
+        warnings.extend(self.ports().filter(is_open).map(|BoxPort { address, .. }| {
+            format!(
+                "anyone who reaches {address} can post events, as with the vendor's receiver: keep it on the boxes' network, or name that in ingest.allowed_networks"
+            )
+        }));
 
         if self.answer_deadline >= BOX_PATIENCE {
             let (deadline, patience) = (written(self.answer_deadline), written(BOX_PATIENCE));
@@ -175,6 +255,18 @@ impl Quarantine {
                 .duration("ingest.quarantine.keep", SECOND, 10 * YEAR),
         }
     }
+}
+
+/// And whether boxes are asked for a certificate of their own.
+fn tls(read: &mut Reader) -> (Option<ListenerTls>, bool) {
+    let tls = read.listener_tls("ingest");
+    let client_ca_file = read.live().certificates(CLIENT_CA);
+    let asks_for_certificates = client_ca_file.is_some();
+    let tls = tls.map(|tls| ListenerTls {
+        client_ca_file,
+        ..tls
+    });
+    (tls, asks_for_certificates)
 }
 
 fn paths(read: &mut Reader, key: &str) -> Vec<String> {

@@ -1,8 +1,10 @@
 //! The values of settings that are more than a number or a word.
 
+pub mod certificate;
 pub(crate) mod host_name;
 pub(crate) mod http_url;
 pub mod kind;
+pub mod listener_tls;
 pub mod named_file;
 pub mod networks;
 pub mod secret;

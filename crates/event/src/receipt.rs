@@ -2,6 +2,10 @@
 
 use crate::{EventId, Feed, Timestamp};
 
+mod box_pass;
+
+pub use box_pass::{Authenticated, BoxPass};
+
 /// A request or an element of one that is not accepted, with what its sender needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -36,6 +40,10 @@ macro_rules! codes {
 codes! {
     /// The request line or a header breaks RFC 9112.
     RequestInvalid = 400 "request_invalid",
+    /// Plain HTTP came to the port that speaks TLS.
+    TlsWanted = 400 "tls_wanted",
+    /// No TLS handshake came about: it ends without an answer.
+    TlsFailed = 400 "tls_failed",
     /// A trusted proxy's connection does not begin with a PROXY header: it ends without an answer.
     ProxyHeaderInvalid = 400 "proxy_header_invalid",
     BodyEmpty = 400 "body_empty",
@@ -43,6 +51,8 @@ codes! {
     JsonTooDeep = 400 "json_too_deep",
     /// Not UTF-8, and no JSON in any other reading.
     EncodingInvalid = 400 "encoding_invalid",
+    /// The connection shows no certificate of those that let a box in.
+    CertificateMissing = 401 "certificate_missing",
     /// `Origin` of a browser: nothing here is meant for one.
     OriginForbidden = 403 "origin_forbidden",
     /// Not from a network that boxes may send from.
@@ -111,7 +121,7 @@ pub struct Source {
     /// The peer's address, without the port.
     pub peer: String,
     pub feed: Feed,
-    /// `?site=` of the URL, unchecked.
+    /// That of its pass, else `?site=` of the URL, unchecked.
     pub site: Option<String>,
     /// `?box=` of the URL, unchecked.
     pub box_id: Option<String>,
@@ -119,6 +129,7 @@ pub struct Source {
     pub charset: Option<String>,
     /// When the last byte of the body had arrived.
     pub received_at: Timestamp,
+    pub pass: BoxPass,
 }
 
 impl Source {

@@ -306,7 +306,7 @@ impl Assembly<'_, '_> {
             site: site.to_owned(),
             gateway: self.context.gateway.to_owned(),
             peer: self.context.source.peer.clone(),
-            authenticated: "none".to_owned(),
+            authenticated: self.context.source.pass.authenticated.as_str().to_owned(),
         }
     }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Addresses, StartError};
 use crate::system::fault;
 use boxbridge_config::Secret;
+use boxbridge_connect::tls::Encryption;
 
 mod access;
 mod admission;
@@ -45,6 +46,7 @@ struct Shared {
     sessions: Sessions,
     admission: Arc<Admission>,
     access: Access,
+    encryption: Encryption,
 }
 
 pub(super) struct Running {
@@ -56,6 +58,7 @@ pub(super) struct Running {
 pub(super) fn start(
     config: &boxbridge_config::Embedded,
     connections_max: usize,
+    encryption: Encryption,
 ) -> Result<(Running, Addresses), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -65,7 +68,7 @@ pub(super) fn start(
         .map_err(|error| StartError::Broker(error.to_string()))?;
     let running = Running {
         runtime: Some(runtime),
-        shared: Arc::new(Shared::new(connections_max)),
+        shared: Arc::new(Shared::new(connections_max, encryption)),
         stop: CancellationToken::new(),
     };
 
@@ -85,13 +88,14 @@ pub(super) fn start(
 }
 
 impl Shared {
-    fn new(connections_max: usize) -> Shared {
+    fn new(connections_max: usize, encryption: Encryption) -> Shared {
         let half = || uuid::Uuid::new_v4().simple();
         let password = format!("{}{}", half(), half());
         Shared {
             sessions: Sessions::new(),
             admission: Arc::new(Admission::new(connections_max)),
             access: Access::new(USER.to_owned(), password),
+            encryption,
         }
     }
 }

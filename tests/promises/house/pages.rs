@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::parts::gateway::Gateway;
 
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 19] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "CHANGELOG.md",
     "docs/boxes.md",
     "docs/consumers.md",

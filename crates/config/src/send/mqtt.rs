@@ -9,6 +9,7 @@ use crate::reader::Reader;
 use crate::reader::effect::LISTENS;
 use crate::reader::form::Form;
 use crate::reader::units::{KIB, MIB, SECOND};
+use crate::values::listener_tls::ListenerTls;
 use crate::values::secret::Secret;
 use crate::values::template::{Field, Template};
 
@@ -57,6 +58,8 @@ pub enum MqttVersion {
 pub struct Embedded {
     pub listen: SocketAddr,
     pub websocket: Option<SocketAddr>,
+    /// `None`: neither speaks TLS.
+    pub tls: Option<ListenerTls>,
 }
 
 /// Where a device's status is retained, at every broker. Part of the contract with consumers, so no setting.
@@ -159,6 +162,7 @@ impl Embedded {
             websocket: read
                 .by_restart(LISTENS)
                 .optional_address("send.mqtt.embedded.websocket"),
+            tls: read.listener_tls("send.mqtt.embedded"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use boxbridge_event::{Feed, Refusal, Source, Timestamp};
+use boxbridge_event::{BoxPass, Feed, Refusal, Source, Timestamp};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct QuarantineHead {
@@ -66,6 +66,7 @@ impl QuarantineHead {
             box_id: self.box_id.clone(),
             charset: self.charset.clone(),
             received_at,
+            pass: BoxPass::default(),
         }
     }
 

@@ -198,7 +198,7 @@ fn the_unit_asks_for_it() {
     let unit = text("config/debian/boxbridge.service");
     for line in [
         "Type=notify",
-        "FileDescriptorStoreMax=1",
+        "FileDescriptorStoreMax=2",
         "RestartSec=100ms",
         "ExecReload=/bin/kill -HUP $MAINPID",
     ] {

@@ -8,6 +8,7 @@ mod sessions;
 mod shares;
 mod slow;
 mod standard;
+mod tls;
 mod topics;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +18,7 @@ use boxbridge::send::Session as _;
 use boxbridge::send::embedded::Embedded;
 use boxbridge::send::{Answer, mqtt};
 use boxbridge_config::MqttVersion;
+use boxbridge_connect::tls::Encryption;
 use boxbridge_event::{Lane, Sequence};
 use rumqttc::v5::{self, mqttbytes::QoS};
 use tokio_util::task::AbortOnDropHandle;
@@ -32,8 +34,10 @@ fn start() -> Embedded {
     let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: Some(ANYWHERE),
+        tls: None,
     };
-    Embedded::start(&config, PLACES).unwrap_or_else(|error| panic!("{error}"))
+    Embedded::start(&config, PLACES, Encryption::default())
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The gateway, as it reaches its own broker.
@@ -149,8 +153,9 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
     let config = boxbridge_config::Embedded {
         listen: first.local_addr(),
         websocket: None,
+        tls: None,
     };
-    let error = Embedded::start(&config, PLACES)
+    let error = Embedded::start(&config, PLACES, Encryption::default())
         .err()
         .expect("it is busy")
         .to_string();
@@ -163,8 +168,9 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
     let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: first.websocket_addr(),
+        tls: None,
     };
-    let error = Embedded::start(&config, PLACES)
+    let error = Embedded::start(&config, PLACES, Encryption::default())
         .err()
         .expect("it is busy")
         .to_string();
@@ -183,8 +189,10 @@ async fn it_ends_and_starts_again_on_the_same_port() {
         &boxbridge_config::Embedded {
             listen: address,
             websocket: None,
+            tls: None,
         },
         PLACES,
+        Encryption::default(),
     )
     .expect("the port is free");
     assert_eq!(again.local_addr(), address);
