@@ -10,14 +10,14 @@ use axum::response::Response;
 use hyper::{Method, Request};
 
 use super::answer::{self, Connection};
-use super::authorization::Sender;
+use super::authorization::{admit, is_token_shown};
 use super::body::{self, Incomplete, Length};
 use super::body_memory::BodyMemory;
 use super::commit::{Upload, commit};
 use super::head;
 use super::path::{self, Path};
 use super::port::Greeting;
-use super::service::{Peer, Service};
+use super::service::{NO_PATH, Peer, Service};
 use super::{Accept, Ended, Received};
 use crate::metrics;
 use crate::system::fault;
@@ -51,6 +51,10 @@ impl RequestHead {
     /// Whether the declared length may be wrong. A proxy counts for others, and chunks end where they end: only a box itself miscounts.
     fn may_be_of_wrong_length(&self) -> bool {
         head::is_declared_alone(&self.parts) && !self.peer.is_proxy
+    }
+
+    fn share_key(&self) -> ShareKey {
+        ShareKey::of(self.sender).with_pass(self.pass.number)
     }
 
     /// Who sent the event, and what the request says of it.
@@ -101,18 +105,47 @@ async fn serve<A: Accept>(
     let mut request = RequestHead {
         parts,
         path,
-        sender: sender.address,
+        sender,
         peer,
         pass: BoxPass::default(),
         settings,
     };
 
-    match service.judge(&request, sender) {
-        Err(refusal) => service.refuse_unread(&request, &refusal, body),
-        Ok(None) => answer::presence(service.accept.is_ready()),
-        Ok(Some(pass)) => {
-            request.pass = pass;
-            post(service, request, body).await
+    match judge(&request) {
+        Err(refusal) => return service.refuse_unread(&request, &refusal, body),
+        Ok(pass) => request.pass = pass,
+    }
+    request.peer.let_in(request.share_key());
+    match request.parts.method {
+        Method::POST => post(service, request, body).await,
+        _ => answer::presence(service.accept.is_ready()),
+    }
+}
+
+/// What the request is let in with, as far as its head says.
+fn judge(request: &RequestHead) -> Result<BoxPass, Refusal> {
+    if request.peer.greeting == Greeting::PlainToTls {
+        let message = "this port speaks TLS: the address begins with https://";
+        return Err(Refusal::new(Code::TlsWanted, message));
+    }
+
+    let parts = &request.parts;
+    let (method, path) = (&parts.method, request.path);
+    // Everybody may look whether we are here; a technician who shows a token is told whether it is good.
+    let only_looks =
+        matches!(method, &Method::GET | &Method::HEAD) && path.is_some() && !is_token_shown(parts);
+    let pass = match only_looks {
+        true => BoxPass::default(),
+        false => admit(&request.peer, parts, request.sender, &request.settings)?,
+    };
+
+    head::check(parts)?;
+    match (method, path) {
+        (&Method::POST, _) | (&Method::GET | &Method::HEAD, Some(_)) => Ok(pass),
+        (_, None) => Err(unknown_path(request)),
+        _ => {
+            let message = "events are sent by POST";
+            Err(Refusal::new(Code::MethodNotAllowed, message))
         }
     }
 }
@@ -158,6 +191,9 @@ async fn post<A: Accept>(
     };
     unfinished.end();
     metrics::body(arrived.bytes.len());
+    if let Err(refusal) = service.is_still_let_in(&request) {
+        return service.refuse_unread(&request, &refusal, body);
+    }
 
     let upload = Upload {
         source: request.source(charset),
@@ -188,25 +224,12 @@ impl<A: Accept> Drop for Unfinished<'_, A> {
 }
 
 impl<A: Accept> Service<A> {
-    /// Whether the request may go on, as far as its head says; `None` where it only asks whether we are here.
-    fn judge(&self, request: &RequestHead, sender: Sender) -> Result<Option<BoxPass>, Refusal> {
-        if request.peer.greeting == Greeting::PlainToTls {
-            let message = "this port speaks TLS: the address begins with https://";
-            return Err(Refusal::new(Code::TlsWanted, message));
-        }
-        head::check(&request.parts)?;
-
-        match (&request.parts.method, request.path) {
-            (&Method::POST, _) => {
-                let admitted = self.admit(&request.peer, sender, &request.settings);
-                admitted.map(Some)
-            }
-            (_, None) => Err(unknown_path(request)),
-            (&Method::GET | &Method::HEAD, Some(_)) => Ok(None),
-            _ => {
-                let message = "events are sent by POST";
-                Err(Refusal::new(Code::MethodNotAllowed, message))
-            }
+    /// Whether the request may still send: its token may have been revoked while its body came.
+    fn is_still_let_in(&self, request: &RequestHead) -> Result<(), Refusal> {
+        let now = self.settings();
+        match Arc::ptr_eq(&now, &request.settings) {
+            true => Ok(()),
+            false => admit(&request.peer, &request.parts, request.sender, &now).map(drop),
         }
     }
 
@@ -227,18 +250,26 @@ impl<A: Accept> Service<A> {
             ),
             Some(Path::Realtime | Path::Status) | None => (
                 request.settings.body_max_bytes,
-                BodyMemory::Live(self.realtime.hold(ShareKey::of(request.sender))),
+                BodyMemory::Live(self.realtime.hold(request.share_key())),
             ),
         }
     }
 
     /// Refuses a request whose body is not read. The connection ends once the sender has had time to read why.
     fn refuse_unread(&self, request: &RequestHead, refusal: &Refusal, body: Body) -> Response {
-        let ended = Ended::Refused(refusal.code);
-        self.accept.count(request.feed(), ended);
-        let (sender, path) = (request.sender, request.shown());
-        self.refusals.say(sender, &path, refusal.code);
-        tokio::spawn(body::drain(body));
+        let path = match refusal.code.status() {
+            // Of who shows no token nothing is said: a token may stand anywhere in what he wrote.
+            401 => NO_PATH.to_owned(),
+            _ => request.shown(),
+        };
+        let again_and_again = self.refusals.say(request.sender, &path, refusal.code);
+
+        let refusal = again_and_again.as_ref().unwrap_or(refusal);
+        self.accept
+            .count(request.feed(), Ended::Refused(refusal.code));
+        if again_and_again.is_none() && !head::waits_to_be_asked(&request.parts) {
+            tokio::spawn(body::drain(body));
+        }
         answer::refusal(refusal, Connection::Close)
     }
 }

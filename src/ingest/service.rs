@@ -31,7 +31,7 @@ use boxbridge_config::{Current, ForwardedBy};
 use boxbridge_event::{BoxPass, Code, Refusal, ShareKey};
 
 /// Stands for the path in the log where no request was read.
-const NO_PATH: &str = "?";
+pub(super) const NO_PATH: &str = "?";
 
 /// The state that all connections of the boxes share.
 pub struct Service<A> {
@@ -61,9 +61,19 @@ pub(super) struct Peer {
     /// A trusted proxy, whose headers name the sender.
     pub is_proxy: bool,
     pub greeting: Greeting,
+    pub activity: Activity,
     /// What the connection itself lets its requests in with.
     pub pass: Option<BoxPass>,
-    pub activity: Activity,
+    place: Arc<Place>,
+}
+
+impl Peer {
+    /// The connection's place is that of `source`, which sent a request. A proxy's stands for many.
+    pub fn let_in(&self, source: ShareKey) {
+        if !self.is_proxy {
+            self.place.belongs_to(source);
+        }
+    }
 }
 
 impl<A: Accept> Service<A> {
@@ -120,7 +130,7 @@ impl<A: Accept> Service<A> {
         stream: &mut TcpStream,
         address: IpAddr,
         activity: &Activity,
-        place: &Place,
+        place: &Arc<Place>,
     ) -> Option<Peer> {
         let settings = self.settings();
         let is_proxy = settings.trusted_proxies.contains(address);
@@ -128,8 +138,9 @@ impl<A: Accept> Service<A> {
             address,
             is_proxy,
             greeting: Greeting::Plain,
-            pass: None,
             activity: activity.clone(),
+            pass: None,
+            place: Arc::clone(place),
         };
         if !is_proxy || settings.forwarded_by != ForwardedBy::ProxyProtocol {
             return Some(peer(address, is_proxy));
@@ -158,7 +169,7 @@ impl<A: Accept> Service<A> {
         (mut stream, tls): (TcpStream, Option<Arc<ServerConfig>>),
         address: IpAddr,
         activity: &Activity,
-        place: &Place,
+        place: &Arc<Place>,
     ) -> Option<(Wire, Peer)> {
         let mut peer = self.peer(&mut stream, address, activity, place).await?;
         let settings = self.settings();
@@ -268,6 +279,7 @@ impl<A: Accept> Port for Service<A> {
         } = connection;
         let _open = OpenConnection::new();
         let address = address.ip().to_canonical();
+        let place = Arc::new(place);
         let opened = tokio::select! {
             // A stop between the accept and this line must not drop a connection that is ready.
             biased;

@@ -10,3 +10,4 @@ pub mod networks;
 pub mod secret;
 pub mod site;
 pub mod template;
+pub mod token;

@@ -6,3 +6,4 @@ mod http;
 mod neighbours;
 mod proxies;
 mod tls;
+mod tokens;
