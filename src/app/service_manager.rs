@@ -60,6 +60,12 @@ impl Held {
         }
     }
 
+    /// Lets go of what was held for other addresses than these: a socket that is left open would keep their ports taken.
+    pub fn keep(&mut self, addresses: &[SocketAddr]) {
+        let is_wanted = |held: &TcpListener| addresses.iter().any(|it| listens_on(held, *it));
+        self.sockets.retain(is_wanted);
+    }
+
     /// A port of the boxes: the one that was held, if it is for `address`; else a new one. The manager holds it as `name` from now on.
     pub async fn listener(&mut self, name: &str, address: SocketAddr) -> io::Result<Listener> {
         let mut sockets = self.sockets.iter();

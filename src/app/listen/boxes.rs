@@ -32,6 +32,9 @@ impl BoxListeners {
         encryption: &Encryption,
         mut held: Held,
     ) -> anyhow::Result<BoxListeners> {
+        let addresses: Vec<_> = ingest.ports().map(|port| port.address).collect();
+        held.keep(&addresses);
+
         let mut listeners = Vec::new();
         for (key, name) in HELD_AS {
             let Some(port) = ingest.ports().find(|port| port.key == key) else {

@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{both, encrypted, events, refusals};
+use crate::ingest::tokens::Tokens;
 use crate::parts::certificates::{Certificates, Wanted};
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::site::wait_until;
@@ -97,6 +98,68 @@ fn without_a_certificate_nothing_is_read_and_with_a_wrong_one_no_handshake_comes
 }
 
 #[test]
+fn where_there_are_tokens_too_certificate_or_token_is_enough_on_either_port() {
+    let (certificates, tokens) = (Certificates::make(), Tokens::new());
+    let token = tokens.make(&["box-9", "--site", "garage"]);
+    let (authority, file) = (certificates.authority(), tokens.file());
+    let settings = [
+        ("INGEST__TLS_CLIENT_CA_FILE", authority.to_str().unwrap()),
+        ("INGEST__TOKENS_FILE", file.to_str().unwrap()),
+    ];
+    let (gateway, tls) = encrypted(both(&certificates.server()), &settings);
+    let of_token = format!("/t/{token}/RealTimeEvent");
+    let nobody = TlsClient::trusting(&certificates.authority());
+    let identity = of_a_box(&certificates, "/OU=lobby/CN=box-17");
+    let owner = TlsClient::showing(&certificates.authority(), identity);
+    let body = |number: u8| event(&number.to_string(), json!(1), "gate");
+
+    assert_eq!(gateway.post("/RealTimeEvent", &body(0)).status, 401);
+    let answer = nobody.post(tls, "/RealTimeEvent", &body(0)).unwrap();
+    assert_eq!(answer.body["code"], "token_missing", "{answer:?}");
+
+    gateway.take(&of_token, &body(1));
+    assert_eq!(nobody.post(tls, &of_token, &body(2)).unwrap().status, 200);
+    assert_eq!(
+        owner.post(tls, "/RealTimeEvent", &body(3)).unwrap().status,
+        200
+    );
+    let origins: Vec<_> = events(&gateway)
+        .iter()
+        .map(|event| {
+            [&event["origin"]["authenticated"], &event["origin"]["site"]].map(Value::to_string)
+        })
+        .collect();
+    let expected = [
+        ["certificate", "lobby"],
+        ["token", "garage"],
+        ["token", "garage"],
+    ];
+    let expected = expected.map(|origin| origin.map(|word| format!("{word:?}")));
+    assert_eq!(origins, expected);
+}
+
+#[test]
+fn a_certificate_for_one_device_brings_no_others_events() {
+    let certificates = Certificates::make();
+    let (_gateway, tls) = guarded(&certificates);
+    let identity = of_a_box(&certificates, "/CN=192.168.1.243");
+    let client = TlsClient::showing(&certificates.authority(), identity);
+
+    let answer = client.post(
+        tls,
+        "/RealTimeEvent",
+        &event("1", json!(1), "192.168.1.243"),
+    );
+    assert_eq!(answer.unwrap().status, 200);
+    let answer = client.post(tls, "/RealTimeEvent", &event("1", json!(1), "192.168.1.7"));
+    let answer = answer.unwrap();
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (403, &json!("device_forbidden"))
+    );
+}
+
+#[test]
 fn an_open_port_beside_client_certificates_has_to_be_meant() {
     let certificates = Certificates::make();
     let (gateway, _) = guarded(&certificates);
@@ -110,6 +173,14 @@ fn an_open_port_beside_client_certificates_has_to_be_meant() {
     );
     let (said, code) = gateway.run(&["check", "--set", plain, "--set", "ingest.insecure=true"]);
     assert_eq!(code, Some(0), "{said}");
+
+    let tokens = format!(
+        "ingest.tokens_file={}",
+        gateway.data_dir().join("tokens").display()
+    );
+    std::fs::write(gateway.data_dir().join("tokens"), "").unwrap();
+    let (said, code) = gateway.run(&["check", "--set", plain, "--set", &tokens]);
+    assert_eq!(code, Some(0), "a token is asked for there: {said}");
 
     let (said, _) = gateway.run(&["check", "--set", plain, "--set", "ingest.tls_listen="]);
     assert!(

@@ -295,6 +295,7 @@ fn an_ingress_takes_a_whole_history_body_and_only_from_boxes() {
 fn tls_of_boxes_and_operators_reaches_service_policy_probes_and_prometheus() {
     let rendered = render(
         "allowedCidrs: [192.168.1.0/24]\nserviceMonitor: {enabled: true}
+networkPolicy: {metricsFrom: [{podSelector: {}}]}
 ingest: {tls_listen: '[::]:9543', tls_cert_file: /tls/tls.crt, tls_key_file: /tls/tls.key}
 admin: {tls_cert_file: /tls/tls.crt, tls_key_file: /tls/tls.key}",
     );
