@@ -23,8 +23,8 @@ pub fn remedy(error: &str, section: &str) -> String {
         );
     }
     if says(&UNKNOWN_AUTHORITY) {
-        // librdkafka says the same of the other two.
-        let or = match says(&["could not be verified"]) {
+        // By OpenSSL's words it may be one of the other two.
+        let or = match says(&["certificate verify failed"]) {
             true => format!(", or that is for another name than [{section}] gives, or has expired"),
             false => String::new(),
         };
