@@ -67,6 +67,7 @@ fn of_status() -> Named {
         ("Queue", queue()),
         ("Lane", lane()),
         ("PausedType", paused_type()),
+        ("Partition", partition()),
         ("Readiness", readiness()),
     ]
 }
@@ -105,6 +106,7 @@ fn lane() -> Value {
         "expired": count(),
         "oldest_seconds": {"type": "number", "description": "age of the oldest that waits or is to be replayed; 0 where none is"},
         "lag_seconds": about(named("Buckets"), "from received to acknowledged, since the process started"),
+        "partitions": about(list(named("Partition")), "where it gets its events out of Kafka: those that this gateway has now"),
     }))
 }
 
@@ -116,6 +118,14 @@ fn paused_type() -> Value {
         "devices": about(count_or_null(), "how many of them; null where the whole type waits"),
         "since": time(),
         "waiting": about(count(), "events that wait for this, as far as they were read: at least so many"),
+    }))
+}
+
+fn partition() -> Value {
+    object(json!({
+        "topic": text(),
+        "partition": count(),
+        "waiting": about(count(), "records behind its group's place, by the brokers' own offsets"),
     }))
 }
 
