@@ -98,7 +98,7 @@ impl Config {
         let ingest = self.ingest.tls.as_ref().map(|tls| ("ingest", tls));
         let admin = self.admin.tls.as_ref().map(|tls| ("admin", tls));
         let embedded = self.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
-        let embedded = embedded.and_then(|mqtt| mqtt.embedded.tls.as_ref());
+        let embedded = embedded.and_then(|mqtt| mqtt.embedded.tls.as_deref());
         let embedded = embedded.map(|tls| ("send.mqtt.embedded", tls));
         ingest.into_iter().chain(admin).chain(embedded)
     }

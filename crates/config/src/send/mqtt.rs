@@ -61,7 +61,7 @@ pub struct Embedded {
     pub listen: SocketAddr,
     pub websocket: Option<SocketAddr>,
     /// `None`: neither speaks TLS.
-    pub tls: Option<ListenerTls>,
+    pub tls: Option<Box<ListenerTls>>,
 }
 
 /// Where a device's status is retained, at every broker. Part of the contract with consumers, so no setting.
@@ -173,7 +173,7 @@ impl Embedded {
             websocket: read
                 .by_restart(LISTENS)
                 .optional_address("send.mqtt.embedded.websocket"),
-            tls: read.listener_tls("send.mqtt.embedded"),
+            tls: read.listener_tls("send.mqtt.embedded").map(Box::new),
         }
     }
 }
