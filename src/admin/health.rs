@@ -17,6 +17,7 @@ use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::contact::Contact;
 use crate::system::clock::Clock;
+use boxbridge_config::Config;
 use boxbridge_event::{Size, Timestamp};
 
 /// The phases of the process, in their order.
@@ -52,6 +53,7 @@ struct Parts {
 struct Settings {
     /// Those that hold may surprise.
     notes: Vec<String>,
+    config: Arc<Config>,
     /// Newer ones do not hold.
     refused: Option<String>,
 }
@@ -75,6 +77,7 @@ impl Health {
         clock: Arc<Clock>,
         devices: Arc<Devices>,
         notes: Vec<String>,
+        config: Arc<Config>,
     ) {
         let _ = self.parts.set(Parts {
             queue,
@@ -84,16 +87,18 @@ impl Health {
             devices,
             settings: Mutex::new(Settings {
                 notes,
+                config,
                 refused: None,
             }),
         });
     }
 
     /// Other settings hold now.
-    pub fn settings_taken(&self, notes: Vec<String>) {
+    pub fn settings_taken(&self, notes: Vec<String>, config: Arc<Config>) {
         if let Some(parts) = self.parts.get() {
             *parts.settings.lock() = Settings {
                 notes,
+                config,
                 refused: None,
             };
         }
@@ -241,8 +246,12 @@ impl Health {
     }
 
     pub(super) fn notes(&self) -> Vec<String> {
-        let parts = self.parts.get();
-        parts.map_or_else(Vec::new, |parts| parts.settings.lock().notes.clone())
+        let Some(parts) = self.parts.get() else {
+            return Vec::new();
+        };
+        let settings = parts.settings.lock();
+        let expiring = settings.config.expiry_notes(Timestamp::now());
+        settings.notes.iter().cloned().chain(expiring).collect()
     }
 
     fn refused_settings(&self) -> Option<String> {

@@ -21,6 +21,7 @@ use crate::values::template::{Field, Template};
 
 pub(crate) mod effect; // when a changed setting takes effect
 pub(crate) mod form; // what a setting may be
+mod pem; // certificates and keys
 pub(crate) mod units; // durations and sizes as they are written
 
 use effect::Effect;

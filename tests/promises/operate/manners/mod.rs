@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use crate::parts::gateway::Gateway;
 
 mod pipes;
+mod private;
 mod refusals;
 mod secrets;
 mod settings;
