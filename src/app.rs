@@ -22,7 +22,7 @@ mod stop;
 mod tasks;
 mod upkeep;
 
-pub use data_dir::instance;
+pub use data_dir::{instance, redact_key};
 pub use destinations::keep_delivering;
 pub use logging::start as start_logging;
 pub use process::run;

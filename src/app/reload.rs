@@ -109,7 +109,9 @@ impl Reload {
             .locations
             .linked_as(picture_store::configured(&config));
         let shown = (&locations, &self.parts.links);
-        destinations::previews(&config, shown, self.parts.data.queue.epoch())
+        let data = &self.parts.data;
+        let key = data.redact_key(&config);
+        destinations::previews(&config, shown, data.queue.epoch(), &key)
     }
 
     /// Reads the settings again, and takes them if they are good. The log says `why`.
@@ -273,7 +275,8 @@ impl Parts {
         }
 
         let epoch = self.data.queue.epoch();
-        let router = Router::new(&config.routes, locations, epoch, normalize::table);
+        let key = self.data.redact_key(config);
+        let router = Router::new(&config.routes, locations, epoch, normalize::table, key);
         self.gateway.adopt(config, router);
         self.boxes.adopt(config.ingest.clone());
     }
@@ -288,6 +291,7 @@ fn is_touched(name: &str, changes: &Changes) -> bool {
         "send.stall_timeout",
         "send.store.public_url",
         "send.store.links.announce",
+        "route.redact_key_file",
     ];
     let of_types = PersonType::ALL.iter().flat_map(|person_type| {
         ["live_for", "picture_wait"].map(|key| format!("route.{person_type}.{key}"))

@@ -294,6 +294,7 @@ impl Start {
             locations,
             data.queue.epoch(),
             normalize::table,
+            data.redact_key(&self.config),
         );
         let health = Arc::clone(&self.health);
 

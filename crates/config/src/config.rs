@@ -25,6 +25,7 @@ use crate::values::host_name::host_name;
 use crate::values::kind::STORE;
 use crate::values::listener_tls::ListenerTls;
 use crate::values::named_file::NamedFile;
+use crate::values::secret::Secret;
 use crate::values::site::is_site;
 use crate::values::template::{Field, Template};
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub queue: Queue,
     /// What holds before a destination says otherwise; lane, life and wait of an event are these.
     pub routes: Routes,
+    /// What makes stand-ins for what routes leave out, shared by several gateways; `None` = made once in `data_dir`.
+    pub redact_key: Option<Secret>,
     pub send: Send,
     /// Sentences about settings that are allowed and may surprise; said at start.
     pub warnings: Vec<String>,
@@ -131,6 +134,7 @@ impl Config {
             normalize: Normalize::read(read),
             queue: Queue::read(read),
             routes: Routes::read(read),
+            redact_key: read.live().key_file("route.redact_key_file"),
             send: Send::read(read),
             warnings: Vec::new(),
             site,

@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 
 use crate::parts::gateway::Gateway;
 
+mod canaries;
 mod pipes;
 mod private;
 mod refusals;
