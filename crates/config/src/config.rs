@@ -29,6 +29,7 @@ use crate::values::secret::Secret;
 use crate::values::site::is_site;
 use crate::values::template::{Field, Template};
 
+mod answer_from;
 mod current;
 mod from_kafka;
 mod ports;
@@ -73,6 +74,7 @@ impl Config {
         check(&config, &mut read);
         config.warnings = warnings(&config);
         config.settings = Settings::new(file, &merged, &read);
+        config.queue.drain_limit = answer_from::drain_limit(&config.queue, &config.settings);
         config.layers = layers.clone();
 
         if read.problems.is_empty() {
@@ -164,6 +166,7 @@ fn check(config: &Config, read: &mut Reader) {
     if let Some(mqtt) = config.send.mqtt() {
         mqtt.check(read, config.ingest.insecure);
     }
+    answer_from::check(&config.queue, &config.send, read);
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {
