@@ -59,7 +59,7 @@ const RULES: [Rule; 4] = [
     (
         "redact",
         |of_mqtt, of_kafka| of_mqtt.redaction == of_kafka.redaction,
-        "must be the same for both, and pseudonym too: messages pass as they are",
+        "must be the same for both, and so must pseudonym: messages pass as they are",
     ),
 ];
 
