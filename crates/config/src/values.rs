@@ -4,6 +4,7 @@ pub mod certificate;
 pub(crate) mod host_name;
 pub(crate) mod http_url;
 pub mod kind;
+pub(crate) mod lines; // a file of lines
 pub mod listener_tls;
 pub mod named_file;
 pub mod networks;

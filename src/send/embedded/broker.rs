@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Addresses, StartError};
 use crate::system::fault;
-use boxbridge_config::Secret;
+use boxbridge_config::{BrokerUsers, Secret};
 use boxbridge_connect::tls::Encryption;
 
 mod access;
@@ -25,11 +25,13 @@ mod logged_count;
 mod packet;
 mod sessions;
 mod topic_filter;
+mod users;
 
 use access::Access;
 use admission::Admission;
 use listener::Transport;
 use sessions::Sessions;
+use users::Users;
 
 /// It does little work of its own: two threads keep one busy connection from holding up the others.
 const THREADS: usize = 2;
@@ -55,6 +57,21 @@ pub(super) struct Running {
     stop: CancellationToken,
 }
 
+/// Who may subscribe to a running broker.
+#[derive(Clone)]
+pub struct Subscribers(Arc<Shared>);
+
+impl Subscribers {
+    /// From now on these may; who is connected as somebody else is disconnected.
+    pub fn adopt(&self, users: Option<BrokerUsers>) {
+        let Shared {
+            access, admission, ..
+        } = &*self.0;
+        access.users.replace(users);
+        admission.close_clients(|user| !access.users.still_has(user));
+    }
+}
+
 pub(super) fn start(
     config: &boxbridge_config::Embedded,
     connections_max: usize,
@@ -68,7 +85,11 @@ pub(super) fn start(
         .map_err(|error| StartError::Broker(error.to_string()))?;
     let running = Running {
         runtime: Some(runtime),
-        shared: Arc::new(Shared::new(connections_max, encryption)),
+        shared: Arc::new(Shared::new(
+            connections_max,
+            config.users.clone(),
+            encryption,
+        )),
         stop: CancellationToken::new(),
     };
 
@@ -88,13 +109,13 @@ pub(super) fn start(
 }
 
 impl Shared {
-    fn new(connections_max: usize, encryption: Encryption) -> Shared {
+    fn new(connections_max: usize, users: Option<BrokerUsers>, encryption: Encryption) -> Shared {
         let half = || uuid::Uuid::new_v4().simple();
         let password = format!("{}{}", half(), half());
         Shared {
             sessions: Sessions::new(),
             admission: Arc::new(Admission::new(connections_max)),
-            access: Access::new(USER.to_owned(), password),
+            access: Access::new(USER.to_owned(), password, Users::new(users)),
             encryption,
         }
     }
@@ -154,6 +175,10 @@ impl Running {
             self.shared.access.user.clone(),
             Secret::new(self.shared.access.password.clone()),
         )
+    }
+
+    pub fn subscribers(&self) -> Subscribers {
+        Subscribers(Arc::clone(&self.shared))
     }
 
     pub fn dropped(&self) -> u64 {

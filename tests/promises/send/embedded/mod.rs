@@ -10,6 +10,7 @@ mod slow;
 mod standard;
 mod tls;
 mod topics;
+mod users;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -34,6 +35,7 @@ fn start() -> Embedded {
     let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: Some(ANYWHERE),
+        users: None,
         tls: None,
     };
     Embedded::start(&config, PLACES, Encryption::default())
@@ -153,6 +155,7 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
     let config = boxbridge_config::Embedded {
         listen: first.local_addr(),
         websocket: None,
+        users: None,
         tls: None,
     };
     let error = Embedded::start(&config, PLACES, Encryption::default())
@@ -168,6 +171,7 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
     let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: first.websocket_addr(),
+        users: None,
         tls: None,
     };
     let error = Embedded::start(&config, PLACES, Encryption::default())
@@ -189,6 +193,7 @@ async fn it_ends_and_starts_again_on_the_same_port() {
         &boxbridge_config::Embedded {
             listen: address,
             websocket: None,
+            users: None,
             tls: None,
         },
         PLACES,
