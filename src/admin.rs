@@ -35,7 +35,7 @@ pub use access::{Access, Caller};
 pub use answer::Complaint;
 pub use api::{Operator, Watchers};
 pub use audit::{Act, Audit};
-pub use health::{Health, Phase};
+pub use health::{Health, Notes, Phase};
 pub use jobs::{Job, JobKind, JobReport, JobRunning, JobState, Jobs};
 pub use openapi::{document as openapi, embedded, schema as schema_of_answer};
 

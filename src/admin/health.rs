@@ -53,11 +53,24 @@ struct Parts {
 
 /// What people should know of the settings at any time.
 struct Settings {
-    /// Those that hold may surprise.
-    notes: Vec<String>,
-    config: Arc<Config>,
+    notes: Notes,
     /// Newer ones do not hold.
     refused: Option<String>,
+}
+
+/// How the settings that hold may surprise.
+pub struct Notes {
+    /// Whatever the time.
+    pub lasting: Vec<String>,
+    /// Says how its certificates fare as of now.
+    pub config: Arc<Config>,
+}
+
+impl Notes {
+    fn now(&self) -> Vec<String> {
+        let expiring = self.config.expiry_notes(Timestamp::now());
+        self.lasting.iter().cloned().chain(expiring).collect()
+    }
 }
 
 impl Health {
@@ -79,8 +92,7 @@ impl Health {
         consumed: Vec<Arc<Consumed>>,
         clock: Arc<Clock>,
         devices: Arc<Devices>,
-        notes: Vec<String>,
-        config: Arc<Config>,
+        notes: Notes,
     ) {
         let _ = self.parts.set(Parts {
             queue,
@@ -90,7 +102,6 @@ impl Health {
             devices,
             settings: Mutex::new(Settings {
                 notes,
-                config,
                 refused: None,
             }),
         });
@@ -102,11 +113,10 @@ impl Health {
     }
 
     /// Other settings hold now.
-    pub fn settings_taken(&self, notes: Vec<String>, config: Arc<Config>) {
+    pub fn settings_taken(&self, notes: Notes) {
         if let Some(parts) = self.parts.get() {
             *parts.settings.lock() = Settings {
                 notes,
-                config,
                 refused: None,
             };
         }
@@ -267,12 +277,8 @@ impl Health {
     }
 
     pub(super) fn notes(&self) -> Vec<String> {
-        let Some(parts) = self.parts.get() else {
-            return Vec::new();
-        };
-        let settings = parts.settings.lock();
-        let expiring = settings.config.expiry_notes(Timestamp::now());
-        settings.notes.iter().cloned().chain(expiring).collect()
+        let parts = self.parts.get();
+        parts.map_or_else(Vec::new, |parts| parts.settings.lock().notes.now())
     }
 
     fn refused_settings(&self) -> Option<String> {

@@ -187,8 +187,7 @@ impl Reload {
             Ok(taken) => {
                 holding.files = holding.config.settings.files().to_vec();
                 let notes = links::notes(&holding.config, self.parts.links_address);
-                let config = Arc::clone(&holding.config);
-                self.parts.health.settings_taken(notes, config);
+                self.parts.health.settings_taken(notes);
                 taken.say(why);
             }
             Err(not_taken) => {

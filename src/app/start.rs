@@ -102,12 +102,7 @@ impl Start {
         running.data = Some(data.clone());
         metrics::limits(config);
 
-        running.embedded = embedded_broker::start(
-            config,
-            self.shares.embedded,
-            &self.encryptions.embedded,
-            &data.disk,
-        )?;
+        running.embedded = self.embedded_broker(&data.disk)?;
         let locations = picture_store::locations(config, &data.disk, &queue);
         let maker = self.maker(&data, running);
         let made = maker.all(config)?;
@@ -165,6 +160,11 @@ impl Start {
             queue,
             reload,
         })
+    }
+
+    fn embedded_broker(&self, disk: &Disk) -> anyhow::Result<Option<EmbeddedBroker>> {
+        let encryption = &self.encryptions.embedded;
+        embedded_broker::start(&self.config, self.shares.embedded, encryption, disk)
     }
 
     /// Who makes links to pictures, and the port that opens them.
@@ -279,7 +279,6 @@ impl Start {
             Arc::clone(&data.clock),
             Arc::clone(&data.devices),
             listen::links::notes(&self.config, links_address),
-            Arc::clone(&self.config),
         );
         holders
             .into_iter()
