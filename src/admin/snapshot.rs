@@ -114,6 +114,12 @@ pub struct PausedType {
     pub devices: Option<usize>,
     #[serde(default)]
     pub since: Timestamp,
+    /// When one of them was refused last.
+    #[serde(default)]
+    pub refused_at: Timestamp,
+    /// On this topic; absent where that is not known.
+    #[serde(default)]
+    pub refused_topic: Option<String>,
     /// Events that wait for this, as far as they were read: at least so many.
     #[serde(default)]
     pub waiting: usize,
@@ -216,6 +222,8 @@ impl PausedType {
             topic: waits.class.timeliness.as_str().to_owned(),
             devices: waits.devices,
             since: waits.since,
+            refused_at: waits.refused_at,
+            refused_topic: waits.refused_topic,
             waiting: waits.records,
         }
     }

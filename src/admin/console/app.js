@@ -88,7 +88,7 @@ function Page({ place, status, error }) {
 
 function Head({ place, status, error }) {
   useDrawn(watch);
-  const alarms = watch.wall.alarms().length;
+  const alarms = watch.alarms.size;
   useTitle(place, alarms);
   const link = (name) => html`<li key=${name}>
     <a href=${`#/${name}`} aria-current=${place.name === name ? "page" : undefined}>

@@ -115,6 +115,8 @@ fn paused_type() -> Value {
         "topic": about(word(["live", "late"]), "which topics of the type"),
         "devices": about(count_or_null(), "how many of them; null where the whole type waits"),
         "since": time(),
+        "refused_at": about(time(), "when one of them was refused last"),
+        "refused_topic": about(text_or_null(), "on this topic; null where that is not known"),
         "waiting": about(count(), "events that wait for this, as far as they were read: at least so many"),
     }))
 }
@@ -215,7 +217,7 @@ fn aside_event(more: Value) -> Value {
             "reason": about(text(), "a word: too_large, not_authorised, topic_invalid, payload_refused, missing, poison, unreadable, …"),
             "detail": about(text(), "the destination's own words"),
             "attempts": count(),
-            "topic": text_or_null(),
+            "topic": about(text_or_null(), "that refused it last; null where it did not get that far"),
             "event": about(text_or_null(), "the event's id"),
             "person_type": word_or_null(person_types()),
             "device": text_or_null(),

@@ -106,8 +106,8 @@ impl Aside {
         Ok(())
     }
 
-    /// A record that is kept was sent again and refused again: it stays, and says why.
-    pub fn refused_again(&self, name: &str, why: &Why) -> io::Result<()> {
+    /// A record that is kept was sent again and refused again, on this topic where it got that far: it stays, and says why.
+    pub fn refused_again(&self, name: &str, why: &Why, topic: Option<String>) -> io::Result<()> {
         let Some(file) = self.folder.read(name)? else {
             return Ok(());
         };
@@ -115,6 +115,7 @@ impl Aside {
         head.reason = why.reason.to_owned();
         head.detail.clone_from(&why.detail);
         head.attempts = head.attempts.saturating_add(why.attempts);
+        head.topic = topic.or(head.topic);
         self.folder.say_anew(name, &head.to_json())
     }
 

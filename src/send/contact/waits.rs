@@ -12,6 +12,9 @@ pub struct Waits {
     /// The reason, and the other side's words.
     pub why: String,
     pub since: Timestamp,
+    /// When one of them was refused last, and on which topic as far as that is known.
+    pub refused_at: Timestamp,
+    pub refused_topic: Option<String>,
     /// Records that wait at least: of more than a window nobody counts them.
     pub records: usize,
 }
@@ -24,6 +27,7 @@ impl Waits {
             why,
             since,
             records,
+            ..
         } = self;
         let person_type = class.person_type;
 

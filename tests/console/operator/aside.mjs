@@ -14,6 +14,11 @@ await row.getByRole("button", { name: "Look" }).click();
 const looked = page.getByRole("article", { name: "One set-aside event" });
 await looked.getByText("The message as it would leave now").waitFor();
 await looked.getByText(HARM).waitFor();
+// The right that is missing is the one for the topic that refused it, not only for the one that it takes when it is sent again.
+const named = await looked.locator("dl code").allTextContents();
+assert.deepEqual(named, ["boxbridge/default/events/vip/north-gate", "boxbridge/default/late/vip/north-gate"]);
+assert.deepEqual((await looked.locator("dt").allTextContents()).slice(0, 2), ["Refused topic", "Sent again, to"]);
+await looked.getByText("Two rights are needed").waitFor();
 assert.equal(await looked.getByRole("link", { name: id }).getAttribute("href"), `#/event/${id}`);
 assert.equal(await page.evaluate(() => window.harmed), undefined);
 await shoot(page, "aside-look");

@@ -1,6 +1,6 @@
 //! What goes wrong is in words on the health page, a cause that was removed is tried at once, and an outage is seen to come and to go.
 
-import { INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
+import { CONSOLE, INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
 
 const GONE = ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE"];
 const REFUSED = "status of 422";
@@ -24,9 +24,21 @@ for (const look of [{ width: 360, height: 740, theme: "dark", language: "zh-CN" 
   await other.context().close();
 }
 
+// What is tried and refused again says so; the same from one of those that were set aside.
+await paused.first().getByText("boxbridge/default/events/blacklist/192.168.1.243").waitFor();
+await paused.first().getByRole("button", { name: "Resume" }).click();
+await mqtt.getByText("It was tried, and refused again at").waitFor();
+await mqtt.getByRole("link", { name: /set aside/ }).click();
+await page.getByRole("button", { name: "Look" }).first().click();
+await page.getByText("Others of this type wait there.").waitFor();
+await page.locator(".looked").getByRole("button", { name: "Resume" }).waitFor();
+await shoot(page, "aside-resume");
+await page.goto(`${CONSOLE}/#/health`);
+
 await ask("allow");
 await paused.first().getByRole("button", { name: "Resume" }).click();
 await paused.first().waitFor({ state: "detached" });
+await mqtt.getByText("events flow again").waitFor();
 
 await ask("broker down");
 await mqtt.getByText("down").waitFor();

@@ -15,7 +15,7 @@ const PAGE = 50;
 
 /// A kind of kept things: its `path`, `list` the member with the entries, `job`, `fields` of its filter, `columns`, `orders(filter)`, `Look`,
 /// and `one` the title of a single one.
-export function Kept({ kind }) {
+export function Kept({ kind, status }) {
   const [filter, setFilter] = useState({});
   const [places, setPlaces] = useState([undefined]);
   const [chosen, setChosen] = useState(null);
@@ -41,7 +41,7 @@ export function Kept({ kind }) {
     <${Problem} error=${error} />
     <div class=${chosen ? "kept beside" : "kept"}>
       <${Entries} kind=${kind} found=${found} chosen=${chosen} onChoose=${setChosen} />
-      ${chosen && html`<${Looked} key=${chosen} kind=${kind} id=${chosen} onDone=${done} onClose=${() => setChosen(null)} />`}
+      ${chosen && html`<${Looked} key=${chosen} kind=${kind} id=${chosen} status=${status} onDone=${done} onClose=${() => setChosen(null)} />`}
     </div>
     <${Pages} number=${places.length} next=${found?.next} onBack=${() => setPlaces(places.slice(0, -1))} onNext=${() => setPlaces([...places, found.next])} />
   `;
@@ -59,7 +59,7 @@ function Entries({ kind, found, chosen, onChoose }) {
 }
 
 /// One of them, whole.
-function Looked({ kind, id, onDone, onClose }) {
+function Looked({ kind, id, status, onDone, onClose }) {
   const [{ entry, error }, setState] = useState({});
   const heading = useRef(null);
   useEffect(() => {
@@ -74,8 +74,8 @@ function Looked({ kind, id, onDone, onClose }) {
       <button type="button" class="quiet push" onClick=${onClose}>${t("orders.close")}</button>
     </div>
     <${Problem} error=${error} />
-    ${entry && html`<${kind.Look} entry=${entry} />
-      <div class="buttons"><${Orders} orders=${kind.orders({ id })} onDone=${onDone} /></div>`}
+    ${entry && html`<div class="buttons"><${Orders} orders=${kind.orders({ id })} onDone=${onDone} /></div>
+      <${kind.Look} entry=${entry} status=${status} />`}
   </article>`;
 }
 
