@@ -40,7 +40,7 @@ deb: rust
 
 # The tests' own lines come last.
 test: lint parts instructions
-	cargo test $(PROFILE)
+	tests/steady cargo test $(PROFILE)
 
 # The pages of docs/ as a book: target/book/index.html. The tests build it as well, and try its links.
 book: rust

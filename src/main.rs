@@ -51,7 +51,9 @@ enum Command {
     Quarantine(commands::kept::quarantine::Options),
     Demo(commands::demo::Options),
     /// Who sends, how much, since when one is silent, and what is wrong with its events
-    Devices(commands::devices::Options),
+    Devices(commands::senders::devices::Options),
+    /// Who may send: make, list and revoke the tokens that boxes show
+    Token(commands::senders::token::Options),
     /// One screen of a running gateway; --watch keeps it up to date
     Status(commands::status::Options),
     /// Events as they are accepted, as consumers get them; the last 100 first
@@ -115,7 +117,8 @@ fn main() -> ExitCode {
         None => config().map_or_else(|problems| commands::refuse(&problems), boxbridge::app::run),
         Some(Command::Check(options)) => commands::check::run(&options, config()),
         Some(Command::Queue(options)) => commands::queue::run(&options, config),
-        Some(Command::Devices(options)) => commands::devices::run(&options, config),
+        Some(Command::Devices(options)) => commands::senders::devices::run(&options, config),
+        Some(Command::Token(options)) => commands::senders::token::run(&options, &layers),
         Some(Command::Aside(options)) => commands::kept::aside::run(&options, config),
         Some(Command::Quarantine(options)) => commands::kept::quarantine::run(&options, config),
         Some(Command::Status(options)) => commands::status::run(&options, config),

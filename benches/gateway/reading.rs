@@ -2,7 +2,7 @@
 
 use boxbridge::normalize::{self, Batch, Context, Limits, Normalized, RepairBudget};
 use boxbridge_config::Config;
-use boxbridge_event::{Feed, Source, Timestamp};
+use boxbridge_event::{BoxPass, Feed, Source, Timestamp};
 use bytes::Bytes;
 
 /// The one event of a real-time body.
@@ -14,6 +14,7 @@ pub fn read(body: &Bytes, config: &Config, received_at: Timestamp) -> Normalized
         box_id: None,
         charset: None,
         received_at,
+        pass: BoxPass::default(),
     };
     let context = Context {
         source: &source,

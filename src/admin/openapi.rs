@@ -40,13 +40,21 @@ pub fn document(config: &Config) -> Value {
         "security": [{"token": []}, {"session": []}, {}],
         "paths": paths,
         "components": {
-            "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "of POST /api/login"},
-            },
+            "securitySchemes": security_schemes(),
             "schemas": schemas(),
         },
     })
+}
+
+fn security_schemes() -> Map<String, Value> {
+    let mut schemes = ingest::described::security_schemes();
+    let session = json!({"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "of POST /api/login"});
+    schemes.insert("session".to_owned(), session);
+    schemes.insert(
+        "token".to_owned(),
+        json!({"type": "http", "scheme": "bearer"}),
+    );
+    schemes
 }
 
 /// What one of the documents' schemas says, by itself.

@@ -2,7 +2,7 @@
 //!
 //! Promises: new settings are checked as a whole and every destination is made anew before anything is changed; what only a start can
 //! change keeps the whole back, its keys named. No connection of a box ends. Deliberately gives each part its settings by the
-//! part's own `adopt`, and knows none of them: [`Parts::adopt`] is the list.
+//! part's own `adopt`, and knows none of them: [`Parts::adopt`] is the list. One thing waits for nothing: a revoked token.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use crate::normalize;
 use crate::queue;
 use crate::route::{PictureLocations, Router};
 use crate::system::fault::{self, Fault};
-use boxbridge_config::{Changes, Config, NamedFile, Problems};
+use boxbridge_config::{Changes, Config, NamedFile, Problems, Tokens};
 use boxbridge_event::PersonType;
 
 mod files;
@@ -127,6 +127,9 @@ impl Reload {
         let seen: Vec<_> = self.files().iter().map(NamedFile::again).collect();
 
         let taken = self.read_and_adopt(&before);
+        if taken.is_err() {
+            self.parts.revoke_tokens(&before);
+        }
         self.note(&taken, why, seen);
         for warning in &self.config().warnings {
             if !before.warnings.contains(warning) {
@@ -150,7 +153,8 @@ impl Reload {
         let config = Arc::new(config);
         let made = self.parts.remade(&config, &changes)?;
         let links = self.parts.links_maker(&config)?;
-        if !changes.is_empty() {
+        // What was kept back may have taken tokens away that are there again.
+        if !changes.is_empty() || self.is_refused() {
             self.parts.links.replace(links);
             self.parts.adopt(&config, made);
         }
@@ -213,6 +217,20 @@ impl Parts {
     fn links_maker(&self, config: &Config) -> Result<LinkMaker, NotTaken> {
         let maker = links::maker(config, &self.data.links_secret, self.links_address);
         maker.map_err(|error| NotTaken(vec![format!("{error:#}")]))
+    }
+
+    /// Whatever keeps the settings back: a token that was revoked lets nobody in.
+    fn revoke_tokens(&self, before: &Config) {
+        let ingest = &before.ingest;
+        let (Some(file), Some(held)) = (&ingest.tokens_file, &ingest.tokens) else {
+            return;
+        };
+        if let Ok(now) = Tokens::of_file(file) {
+            self.boxes.adopt(boxbridge_config::Ingest {
+                tokens: Some(held.still_in(&now)),
+                ..ingest.clone()
+            });
+        }
     }
 
     /// Gives each part its own. Nothing here fails.

@@ -11,13 +11,13 @@ use boxbridge_event::PersonType;
 pub mod check;
 pub mod colour;
 pub mod demo;
-pub mod devices;
 pub mod events;
 pub mod kept;
 pub mod operator;
 pub mod proof;
 pub mod queue;
 pub mod schema;
+pub mod senders;
 pub mod status;
 pub mod tell;
 

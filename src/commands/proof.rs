@@ -4,14 +4,18 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use boxbridge_proof::{reconcile, simulate};
 use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_UNAVAILABLE, note, say};
-use boxbridge_config::Layers;
+use boxbridge_config::{Layers, Secret};
+
+const TOKEN: &str = "BOXBRIDGE_TOKEN";
 
 /// Sends events and prints the outcome. An error if nobody answered at all; a failure if nothing was taken over.
-pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {
+pub async fn simulate(mut options: simulate::Options) -> anyhow::Result<ExitCode> {
+    options.token = token(&options)?;
     let outcome = until_interrupted(|stop| simulate::run(options.clone(), stop)).await?;
 
     say(&options.render(&outcome));
@@ -28,6 +32,17 @@ pub async fn simulate(options: simulate::Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The token that the boxes show.
+fn token(options: &simulate::Options) -> anyhow::Result<Option<Secret>> {
+    let text = match &options.token_file {
+        Some(file) => std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?,
+        None => std::env::var(TOKEN).unwrap_or_default(),
+    };
+    let token = text.trim();
+    Ok((!token.is_empty()).then(|| Secret::new(token)))
 }
 
 /// Records what arrives, compares it with what was sent, and prints the verdict.

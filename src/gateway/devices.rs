@@ -149,18 +149,21 @@ impl Devices {
         );
     }
 
-    /// A box told of itself, or of its devices.
+    /// A box told of itself, or of its devices: of those that it may tell of.
     pub fn reported(&self, source: &Source, report: &StatusReport) {
         let site = self.site_of(source);
-        if let Some(of_box) = &report.of_box {
-            let id = address(of_box, &source.peer);
+        let may_tell_of = |id: &str| source.may_tell_of(id).is_ok();
+        let of_box = report.of_box.as_ref();
+        let of_box = of_box.map(|of_box| (of_box, address(of_box, &source.peer)));
+        if let Some((of_box, id)) = of_box.filter(|(_, id)| may_tell_of(id)) {
             self.update(source, (site, id), |device, now| {
                 box_reported(device, of_box, now);
                 of_report(device, source, report);
             });
         }
 
-        for of_device in &report.devices {
+        let of_devices = report.devices.iter();
+        for of_device in of_devices.filter(|it| may_tell_of(&it.id)) {
             self.update(source, (site, &of_device.id), |device, now| {
                 device_reported(device, of_device, now);
                 of_report(device, source, report);

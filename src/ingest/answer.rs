@@ -4,7 +4,8 @@ use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use serde_json::{Map, Value, json};
 
@@ -43,6 +44,11 @@ pub fn refusal(refusal: &Refusal, connection: Connection) -> Response {
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(retry_after()));
+    }
+    if refusal.code.status() == 401 {
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if refusal.code == Code::MethodNotAllowed {
         response

@@ -1,29 +1,34 @@
-//! Who sent a request, and whether they may send events.
+//! Who sent a request, and whether they may send: the one place that decides it.
 //!
-//! Promises: an address goes by the connection, or by what a trusted proxy says of it; nobody else is believed. An event is taken only from
-//! the networks of the settings. Deliberately reads no body: who may not send costs us no more than a head.
+//! Promises: an address goes by the connection, or by what a trusted proxy says of it; nobody else is believed. A request is let in from the
+//! networks of the settings alone; where there are tokens, only with one of them, or over a connection that proved itself. Deliberately reads
+//! no body: who may not send costs us no more than a head.
 
 use std::net::IpAddr;
 
+use axum::http::request::Parts;
 use hyper::HeaderMap;
 
 use super::Accept;
 use super::service::{Peer, Service};
-use boxbridge_config::Networks;
-use boxbridge_event::{Code, Refusal};
+use boxbridge_config::Ingest;
+use boxbridge_event::{BoxPass, Code, Refusal};
 
 mod forwarded;
+mod tokens;
+
+pub(super) use tokens::is_shown as is_token_shown;
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sender {
-    pub address: IpAddr,
+struct Sender {
+    address: IpAddr,
     /// Why nobody knows who is behind `address`, which is a trusted proxy.
-    pub hidden: Option<Hidden>,
+    hidden: Option<Hidden>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hidden {
+enum Hidden {
     /// The proxy did not write the header.
     Missing,
     Unreadable,
@@ -39,41 +44,40 @@ impl Hidden {
 }
 
 impl<A: Accept> Service<A> {
-    pub(super) fn sender(
-        &self,
-        peer: &Peer,
-        headers: &HeaderMap,
-        settings: &boxbridge_config::Ingest,
-    ) -> Sender {
-        let (by, trusted) = (settings.forwarded_by, &settings.trusted_proxies);
-        match peer.is_proxy {
-            true => forwarded::sender(peer.address, headers, by, trusted),
-            false => Sender {
-                address: peer.address,
-                hidden: None,
-            },
+    /// The address that sent a request.
+    pub(super) fn sender(&self, peer: &Peer, headers: &HeaderMap, settings: &Ingest) -> IpAddr {
+        if !peer.is_proxy {
+            return peer.address;
         }
-    }
+        let (by, trusted) = (settings.forwarded_by, &settings.trusted_proxies);
+        let sender = forwarded::sender(peer.address, headers, by, trusted);
 
-    /// Whether `sender`, which came from `peer`, may send events.
-    pub(super) fn admit(
-        &self,
-        peer: &Peer,
-        sender: Sender,
-        allowed: &Networks,
-    ) -> Result<(), Refusal> {
         if let Some(hidden) = sender.hidden {
             let why = hidden.as_str();
             self.silent_proxy.call_once(|| {
                 tracing::warn!(proxy = %peer.address, why, "a proxy does not say who is behind it (ingest.forwarded_by): all of them share its own address's limits; this is said once");
             });
         }
+        sender.address
+    }
+}
 
-        let address = sender.address;
-        if allowed.is_empty() || allowed.contains(address) {
-            return Ok(());
-        }
-        let message = format!("{address} is in none of the networks that boxes may send from");
-        Err(Refusal::new(Code::SourceForbidden, message))
+/// What a request from `sender` is let in with.
+pub(super) fn admit(
+    peer: &Peer,
+    parts: &Parts,
+    sender: IpAddr,
+    settings: &Ingest,
+) -> Result<BoxPass, Refusal> {
+    let allowed = &settings.allowed_networks;
+    if !allowed.is_empty() && !allowed.contains(sender) {
+        let message = format!("{sender} is in none of the networks that boxes may send from");
+        return Err(Refusal::new(Code::SourceForbidden, message));
+    }
+
+    match (&peer.pass, &settings.tokens) {
+        (Some(of_connection), _) => Ok(of_connection.clone()),
+        (None, Some(tokens)) => tokens::pass(tokens, parts, sender),
+        (None, None) => Ok(BoxPass::default()),
     }
 }

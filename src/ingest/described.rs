@@ -11,6 +11,8 @@ use boxbridge_event::Code;
 /// Among the components of the document.
 const REFUSED: &str = "Refused";
 const PRESENCE: &str = "Presence";
+const BY_HEADER: &str = "boxToken";
+const BY_QUERY: &str = "boxTokenInQuery";
 
 /// Every path of the settings.
 pub fn paths(settings: &boxbridge_config::Ingest) -> Map<String, Value> {
@@ -24,6 +26,31 @@ pub fn paths(settings: &boxbridge_config::Ingest) -> Map<String, Value> {
         .flat_map(|(path, names)| names.iter().map(move |name| (path, name)));
     all.map(|(path, name)| (name.clone(), item(path, name, settings)))
         .collect()
+}
+
+/// How a box shows its token where no path can: `/t/TOKEN` before any of them does the same.
+pub fn security_schemes() -> Map<String, Value> {
+    let about = "a box's token; also as /t/TOKEN before the path";
+    let schemes = [
+        (
+            BY_HEADER,
+            json!({"type": "http", "scheme": "bearer", "description": about}),
+        ),
+        (
+            BY_QUERY,
+            json!({"type": "apiKey", "in": "query", "name": "token", "description": about}),
+        ),
+    ];
+    let named = schemes.map(|(name, scheme)| (name.to_owned(), scheme));
+    named.into_iter().collect()
+}
+
+/// What a box shows: a token where there are any.
+fn security(settings: &boxbridge_config::Ingest) -> Value {
+    match settings.tokens {
+        Some(_) => json!([{BY_HEADER: []}, {BY_QUERY: []}]),
+        None => json!([{}]),
+    }
 }
 
 /// What its answers are, by name.
@@ -133,7 +160,7 @@ fn item(path: Path, name: &str, settings: &boxbridge_config::Ingest) -> Value {
         "post": {
             "operationId": format!("post_{id}"),
             "summary": summary(path),
-            "security": [{}],
+            "security": security(settings),
             "parameters": [
                 parameter("site", "a-z 0-9 -, at most 32; else the gateway's own site"),
                 parameter("box", "the licence code, where the document has none"),

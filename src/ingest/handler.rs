@@ -10,17 +10,17 @@ use axum::response::Response;
 use hyper::{Method, Request};
 
 use super::answer::{self, Connection};
-use super::authorization::Sender;
+use super::authorization::{admit, is_token_shown};
 use super::body::{self, Incomplete, Length};
 use super::body_memory::BodyMemory;
 use super::commit::{Upload, commit};
 use super::head;
 use super::path::{self, Path};
-use super::service::{Peer, Service};
+use super::service::{NO_PATH, Peer, Service};
 use super::{Accept, Ended, Received};
 use crate::metrics;
 use crate::system::fault;
-use boxbridge_event::{Charset, Code, Feed, Refusal, ShareKey, Source, Timestamp};
+use boxbridge_event::{BoxPass, Charset, Code, Feed, Refusal, ShareKey, Source, Timestamp};
 
 /// A request whose body has not been read yet.
 pub(super) struct RequestHead {
@@ -30,6 +30,8 @@ pub(super) struct RequestHead {
     /// The address that limits and logs go by.
     pub sender: IpAddr,
     pub peer: Peer,
+    /// What it was let in with.
+    pass: BoxPass,
     /// As they were when the request came.
     pub settings: Arc<boxbridge_config::Ingest>,
 }
@@ -50,6 +52,10 @@ impl RequestHead {
         head::is_declared_alone(&self.parts) && !self.peer.is_proxy
     }
 
+    fn share_key(&self) -> ShareKey {
+        ShareKey::of(self.sender).with_pass(self.pass.number)
+    }
+
     /// Who sent the event, and what the request says of it.
     fn source(&self, charset: Option<String>) -> Source {
         Source {
@@ -59,10 +65,11 @@ impl RequestHead {
             } else {
                 Feed::Realtime
             },
-            site: head::query(&self.parts, "site"),
+            site: (self.pass.site.clone()).or_else(|| head::query(&self.parts, "site")),
             box_id: head::query(&self.parts, "box"),
             charset,
             received_at: Timestamp::now().minus(self.peer.activity.waited()),
+            pass: self.pass.clone(),
         }
     }
 }
@@ -94,18 +101,46 @@ async fn serve<A: Accept>(
     let settings = service.settings();
     let path = Path::of(&parts.uri, &settings);
     let sender = service.sender(&peer, &parts.headers, &settings);
-    let request = RequestHead {
+    let mut request = RequestHead {
         parts,
         path,
-        sender: sender.address,
+        sender,
         peer,
+        pass: BoxPass::default(),
         settings,
     };
 
-    match service.judge(&request, sender) {
-        Err(refusal) => service.refuse_unread(&request, &refusal, body),
-        Ok(()) if request.parts.method == Method::POST => post(service, request, body).await,
-        Ok(()) => answer::presence(service.accept.is_ready()),
+    match judge(&request) {
+        Err(refusal) => return service.refuse_unread(&request, &refusal, body),
+        Ok(pass) => request.pass = pass,
+    }
+    request.peer.let_in(request.share_key());
+    match request.parts.method {
+        Method::POST => post(service, request, body).await,
+        _ => answer::presence(service.accept.is_ready()),
+    }
+}
+
+/// What the request is let in with, as far as its head says.
+fn judge(request: &RequestHead) -> Result<BoxPass, Refusal> {
+    let parts = &request.parts;
+    let (method, path) = (&parts.method, request.path);
+    // Everybody may look whether we are here; a technician who shows a token is told whether it is good.
+    let only_looks =
+        matches!(method, &Method::GET | &Method::HEAD) && path.is_some() && !is_token_shown(parts);
+    let pass = match only_looks {
+        true => BoxPass::default(),
+        false => admit(&request.peer, parts, request.sender, &request.settings)?,
+    };
+
+    head::check(parts)?;
+    match (method, path) {
+        (&Method::POST, _) | (&Method::GET | &Method::HEAD, Some(_)) => Ok(pass),
+        (_, None) => Err(unknown_path(request)),
+        _ => {
+            let message = "events are sent by POST";
+            Err(Refusal::new(Code::MethodNotAllowed, message))
+        }
     }
 }
 
@@ -150,6 +185,9 @@ async fn post<A: Accept>(
     };
     unfinished.end();
     metrics::body(arrived.bytes.len());
+    if let Err(refusal) = service.is_still_let_in(&request) {
+        return service.refuse_unread(&request, &refusal, body);
+    }
 
     let upload = Upload {
         source: request.source(charset),
@@ -180,20 +218,12 @@ impl<A: Accept> Drop for Unfinished<'_, A> {
 }
 
 impl<A: Accept> Service<A> {
-    /// Whether the request may go on, as far as its head says.
-    fn judge(&self, request: &RequestHead, sender: Sender) -> Result<(), Refusal> {
-        head::check(&request.parts)?;
-
-        match (&request.parts.method, request.path) {
-            (&Method::POST, _) => {
-                self.admit(&request.peer, sender, &request.settings.allowed_networks)
-            }
-            (_, None) => Err(unknown_path(request)),
-            (&Method::GET | &Method::HEAD, Some(_)) => Ok(()),
-            _ => {
-                let message = "events are sent by POST";
-                Err(Refusal::new(Code::MethodNotAllowed, message))
-            }
+    /// Whether the request may still send: its token may have been revoked while its body came.
+    fn is_still_let_in(&self, request: &RequestHead) -> Result<(), Refusal> {
+        let now = self.settings();
+        match Arc::ptr_eq(&now, &request.settings) {
+            true => Ok(()),
+            false => admit(&request.peer, &request.parts, request.sender, &now).map(drop),
         }
     }
 
@@ -214,18 +244,26 @@ impl<A: Accept> Service<A> {
             ),
             Some(Path::Realtime | Path::Status) | None => (
                 request.settings.body_max_bytes,
-                BodyMemory::Live(self.realtime.hold(ShareKey::of(request.sender))),
+                BodyMemory::Live(self.realtime.hold(request.share_key())),
             ),
         }
     }
 
     /// Refuses a request whose body is not read. The connection ends once the sender has had time to read why.
     fn refuse_unread(&self, request: &RequestHead, refusal: &Refusal, body: Body) -> Response {
-        let ended = Ended::Refused(refusal.code);
-        self.accept.count(request.feed(), ended);
-        let (sender, path) = (request.sender, request.shown());
-        self.refusals.say(sender, &path, refusal.code);
-        tokio::spawn(body::drain(body));
+        let path = match refusal.code.status() {
+            // Of who shows no token nothing is said: a token may stand anywhere in what he wrote.
+            401 => NO_PATH.to_owned(),
+            _ => request.shown(),
+        };
+        let again_and_again = self.refusals.say(request.sender, &path, refusal.code);
+
+        let refusal = again_and_again.as_ref().unwrap_or(refusal);
+        self.accept
+            .count(request.feed(), Ended::Refused(refusal.code));
+        if again_and_again.is_none() && !head::waits_to_be_asked(&request.parts) {
+            tokio::spawn(body::drain(body));
+        }
         answer::refusal(refusal, Connection::Close)
     }
 }

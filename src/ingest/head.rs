@@ -1,9 +1,10 @@
-//! Judges a request before its body is read: the rules of RFC 9112 that hyper leaves to us, and who may send.
+//! Judges a request before its body is read: the rules of RFC 9112 that hyper leaves to us.
 
 use axum::http::request::Parts;
 use hyper::Method;
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, ORIGIN,
+    TRANSFER_ENCODING,
 };
 
 use boxbridge_event::{Code, Refusal};
@@ -106,6 +107,11 @@ pub fn charset(parts: &Parts) -> Option<String> {
     charset.map(|(_, value)| value.trim().trim_matches('"').to_owned())
 }
 
+/// Whether its sender sends the body only once it is asked to go on. Who reads such a body asks.
+pub fn waits_to_be_asked(parts: &Parts) -> bool {
+    parts.headers.contains_key(EXPECT)
+}
+
 /// Whether only `Content-Length` says where the body ends.
 pub fn is_declared_alone(parts: &Parts) -> bool {
     parts.headers.contains_key(CONTENT_LENGTH) && !parts.headers.contains_key(TRANSFER_ENCODING)
@@ -124,11 +130,12 @@ pub fn declared_length(parts: &Parts) -> Option<u64> {
 
 /// A parameter of the query, decoded; `None` where it is absent or the query cannot be read.
 pub fn query(parts: &Parts, name: &str) -> Option<String> {
-    let pairs: axum::extract::Query<Vec<(String, String)>> =
-        axum::extract::Query::try_from_uri(&parts.uri).ok()?;
-    pairs
-        .0
-        .into_iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value)
+    queries(parts, name).next()
+}
+
+/// The same of one that stands there several times.
+pub fn queries(parts: &Parts, name: &str) -> impl Iterator<Item = String> {
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+    let pairs = pairs.map(|pairs| pairs.0).unwrap_or_default().into_iter();
+    pairs.filter_map(move |(key, value)| (key == name).then_some(value))
 }

@@ -6,8 +6,8 @@
 //! `normalize` reads it.
 //!
 //! `port` holds the layers below HTTP: places, deadlines, PROXY headers, and TLS once there is any. `service` is the state that all
-//! connections share, and serves one. A request passes `handler`: `head` judges it as HTTP, `path` says what it is for, `authorization` whose it is
-//! and whether they may send (by networks today, by tokens once there are any). Then `body` reads it into a `memory` on a budget, `commit`
+//! connections share, and serves one. A request passes `handler`: `path` says what it is for, `authorization` whose it is and whether they may
+//! send, `head` judges it as HTTP. Then `body` reads it into a `memory` on a budget, `commit`
 //! hands it to the gateway, `answer` writes the reply, and `refusals` logs what was refused. `described` tells people of all this.
 
 mod answer;

@@ -1,7 +1,7 @@
-//! The boxes' paths: which one a request asks for, and how logs show a path.
+//! The boxes' paths: which one a request asks for, the token in it, and how logs show a path.
 //!
-//! Promises: a mistyped path (doubled slashes; blanks, commas or slashes at the end) is taken for the path that was meant. No token that
-//! a URL may carry is ever written to a log. Deliberately resolves no dots: nobody types `..` by mistake.
+//! Promises: a mistyped path (doubled slashes; blanks, commas or slashes at the end) is taken for the path that was meant. `/t/TOKEN` before a
+//! path belongs to the token: the rest is the path. No token that a URL may carry is ever written to a log. Deliberately resolves no dots: nobody types `..` by mistake.
 
 use std::borrow::Cow;
 
@@ -19,6 +19,7 @@ const ENDINGS: [&str; 7] = ["/", " ", ",", "%20", "%2c", "%2C", "%09"];
 const TOKEN_MIN: usize = 20;
 /// The segment before a token: `/t/TOKEN/…`.
 const TOKEN_BEHIND: &str = "t";
+const TOKEN_BEFORE: &str = "/t/";
 /// Long enough to recognise a path.
 const SHOWN_MAX: usize = 160;
 
@@ -34,8 +35,9 @@ impl Path {
 
     pub fn of(uri: &hyper::Uri, settings: &boxbridge_config::Ingest) -> Option<Path> {
         let path = meant(uri.path());
+        let (_, path) = split_token(&path);
 
-        let among = |paths: &[String]| paths.iter().any(|known| known.eq_ignore_ascii_case(&path));
+        let among = |paths: &[String]| paths.iter().any(|known| known.eq_ignore_ascii_case(path));
         if among(&settings.realtime_paths) {
             Some(Path::Realtime)
         } else if among(&settings.history_paths) {
@@ -45,6 +47,27 @@ impl Path {
         } else {
             None
         }
+    }
+}
+
+/// The token in a path, decoded.
+pub fn token(uri: &hyper::Uri) -> Option<String> {
+    let path = meant(uri.path());
+    let (token, _) = split_token(&path);
+    token.map(decode)
+}
+
+/// `/t/TOKEN/RealTimeEvent` → the token, and `/RealTimeEvent`. In `/t/RealTimeEvent` the token is missing.
+fn split_token(path: &str) -> (Option<&str>, &str) {
+    let behind = path.split_at_checked(TOKEN_BEFORE.len());
+    let behind = behind.filter(|(before, _)| before.eq_ignore_ascii_case(TOKEN_BEFORE));
+    let Some((_, behind)) = behind else {
+        return (None, path);
+    };
+
+    match behind.split_once('/').map(|(token, _)| token) {
+        Some(token) => (Some(token), behind.get(token.len()..).unwrap_or_default()),
+        None => (None, path.get(TOKEN_BEFORE.len() - 1..).unwrap_or_default()),
     }
 }
 
@@ -137,6 +160,31 @@ mod tests {
         }
         assert_eq!(meant("/x/../RealTimeEvent"), "/x/../RealTimeEvent");
         assert_eq!(meant("/"), "");
+    }
+
+    #[test]
+    fn a_token_in_the_path_is_taken_out_of_it() {
+        for (typed, token, path) in [
+            ("/t/abc/RealTimeEvent", Some("abc"), "/RealTimeEvent"),
+            ("//T//abc//RealTimeEvent/,", Some("abc"), "/RealTimeEvent"),
+            ("/t/%61b%63/a/b", Some("abc"), "/a/b"),
+            ("/t/a%2Fb/x", Some("a/b"), "/x"),
+            ("/t//RealTimeEvent", None, "/RealTimeEvent"),
+            ("/t/RealTimeEvent", None, "/RealTimeEvent"),
+            ("/t/", None, "/t"),
+            ("/tt/abc/RealTimeEvent", None, "/tt/abc/RealTimeEvent"),
+            ("/x/t/abc", None, "/x/t/abc"),
+            ("/", None, ""),
+        ] {
+            let uri: hyper::Uri = typed.parse().unwrap();
+            let found = super::token(&uri);
+            let meant = meant(uri.path());
+            assert_eq!(
+                (found.as_deref(), split_token(&meant).1),
+                (token, path),
+                "{typed}"
+            );
+        }
     }
 
     #[test]

@@ -23,10 +23,10 @@ use super::refusals::Refusals;
 use super::{Accept, Ended, answer, body};
 use crate::metrics;
 use boxbridge_config::{Current, ForwardedBy};
-use boxbridge_event::{Code, Refusal, ShareKey};
+use boxbridge_event::{BoxPass, Code, Refusal, ShareKey};
 
 /// Stands for the path in the log where no request was read.
-const NO_PATH: &str = "?";
+pub(super) const NO_PATH: &str = "?";
 
 /// The state that all connections of the boxes share.
 pub struct Service<A> {
@@ -56,6 +56,18 @@ pub(super) struct Peer {
     /// A trusted proxy, whose headers name the sender.
     pub is_proxy: bool,
     pub activity: Activity,
+    /// What the connection itself lets its requests in with.
+    pub pass: Option<BoxPass>,
+    place: Arc<Place>,
+}
+
+impl Peer {
+    /// The connection's place is that of `source`, which sent a request. A proxy's stands for many.
+    pub fn let_in(&self, source: ShareKey) {
+        if !self.is_proxy {
+            self.place.belongs_to(source);
+        }
+    }
 }
 
 impl<A: Accept> Service<A> {
@@ -112,7 +124,7 @@ impl<A: Accept> Service<A> {
         stream: &mut TcpStream,
         address: IpAddr,
         activity: &Activity,
-        place: &Place,
+        place: &Arc<Place>,
     ) -> Option<Peer> {
         let settings = self.settings();
         let is_proxy = settings.trusted_proxies.contains(address);
@@ -120,6 +132,8 @@ impl<A: Accept> Service<A> {
             address,
             is_proxy,
             activity: activity.clone(),
+            pass: None,
+            place: Arc::clone(place),
         };
         if !is_proxy || settings.forwarded_by != ForwardedBy::ProxyProtocol {
             return Some(peer(address, is_proxy));
@@ -219,6 +233,7 @@ impl<A: Accept> Port for Service<A> {
             place,
         } = connection;
         let _open = OpenConnection::new();
+        let place = Arc::new(place);
         let peer = tokio::select! {
             // A stop between the accept and this line must not drop a connection that is ready.
             biased;

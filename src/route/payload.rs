@@ -228,9 +228,14 @@ fn bytes_of(pictures: &[Picture], kind: PictureKind) -> Option<&[u8]> {
         .map(|picture| &*picture.bytes)
 }
 
+/// Of a usual event with two pictures: its text does not grow step by step.
+const USUAL_BYTES: usize = 2 << 10;
+
 /// Writing an event cannot fail: its keys are strings and its numbers finite.
 fn write(payload: &impl Serialize) -> Bytes {
-    serde_json::to_vec(payload)
-        .map(Bytes::from)
-        .unwrap_or_default()
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut text, payload) {
+        Ok(()) => text.into(),
+        Err(_) => Bytes::new(),
+    }
 }

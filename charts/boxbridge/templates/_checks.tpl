@@ -24,11 +24,14 @@
 {{- $problems = append $problems "send.mqtt.url must not hold a user or password: send.mqtt.username and send.mqtt.password.secretKeyRef do" -}}
 {{- end -}}
 
-{{/* Tokens per box will be the third of these. */}}
-{{- if not (or .Values.allowedCidrs .Values.insecure) -}}
-{{- $problems = append $problems "allowedCidrs is empty: anyone who reaches the boxes' port could post events; give the boxes' networks, for example allowedCidrs={192.168.1.0/24}, or say insecure=true" -}}
-{{- else if not (or .Values.insecure .Values.networkPolicy.enabled .Values.ingress.enabled (eq .Values.service.type "LoadBalancer")) -}}
+{{- $tokens := or .Values.tokens.existingSecret .Values.ingest.tokens_file -}}
+{{- if not (or .Values.allowedCidrs .Values.insecure $tokens) -}}
+{{- $problems = append $problems "allowedCidrs is empty: anyone who reaches the boxes' port could post events; give the boxes' networks, for example allowedCidrs={192.168.1.0/24}, or their tokens by tokens.existingSecret, or say insecure=true" -}}
+{{- else if not (or .Values.insecure $tokens .Values.networkPolicy.enabled .Values.ingress.enabled (eq .Values.service.type "LoadBalancer")) -}}
 {{- $problems = append $problems "allowedCidrs would be enforced by nothing: it needs networkPolicy.enabled, service.type=LoadBalancer or ingress.enabled, or say insecure=true" -}}
+{{- end -}}
+{{- if and .Values.tokens.existingSecret .Values.ingest.tokens_file -}}
+{{- $problems = append $problems "tokens.existingSecret and ingest.tokens_file: give one of them, the chart sets the file of the Secret" -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.extraFrom) -}}
 {{- $problems = append $problems "ingress.enabled: give networkPolicy.extraFrom the ingress controller's pods, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}], or the NetworkPolicy shuts it out" -}}

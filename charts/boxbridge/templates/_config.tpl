@@ -2,6 +2,9 @@
 
 {{- define "boxbridge.dataDir" -}}/var/lib/boxbridge{{- end -}}
 
+{{/* Where the Secret with the tokens file is mounted. */}}
+{{- define "boxbridge.tokensDir" -}}/etc/boxbridge-tokens{{- end -}}
+
 {{/* Settings that may be, or must be, a reference to a Secret; values.schema.json says which. */}}
 {{- define "boxbridge.referable" -}}
 {{- $paths := list -}}
@@ -26,6 +29,9 @@
 {{- end -}}
 {{- range $destination := $config.send -}}
 {{- if kindIs "map" $destination -}}{{- $_ := unset $destination "client_id" -}}{{- end -}}
+{{- end -}}
+{{- if .Values.tokens.existingSecret -}}
+{{- $_ := set $config.ingest "tokens_file" (printf "%s/%s" (include "boxbridge.tokensDir" .) .Values.tokens.key) -}}
 {{- end -}}
 {{- if and (include "boxbridge.storeOnVolume" .) (not $config.send.store.max_bytes) -}}
 {{- $_ := set $config.send.store "max_bytes" (include "boxbridge.storeBytes" .) -}}

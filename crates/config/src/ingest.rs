@@ -1,6 +1,7 @@
-//! `[ingest]`: the boxes' port, its limits and deadlines, the quarantine, and the devices behind it.
+//! `[ingest]`: the boxes' port, who is let in there, its limits and deadlines, the quarantine, and the devices behind it.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::reader::Reader;
@@ -8,12 +9,16 @@ use crate::reader::effect::LISTENS;
 use crate::reader::units::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 use crate::reader::units::{written, written_size};
 use crate::values::networks::Networks;
+use boxbridge_event::Timestamp;
 
 mod devices;
 mod inventory;
+mod lines;
+mod tokens;
 
 pub use devices::Devices;
 pub use inventory::{Inventory, Listed};
+pub use tokens::{BoxToken, Tokens};
 
 #[derive(Clone, Debug)]
 pub struct Ingest {
@@ -24,6 +29,12 @@ pub struct Ingest {
     pub status_paths: Vec<String>,
     /// Where boxes may POST from; empty = from everywhere.
     pub allowed_networks: Networks,
+    /// Where the tokens stand; `None` = there are none.
+    pub tokens_file: Option<PathBuf>,
+    /// Boxes show one of these; `None` = they show none.
+    pub tokens: Option<Tokens>,
+    /// What is open to others is meant to be.
+    pub insecure: bool,
     /// We believe them about the client behind them.
     pub trusted_proxies: Networks,
     pub forwarded_by: ForwardedBy,
@@ -61,6 +72,11 @@ pub struct Quarantine {
     pub keep: Duration,
 }
 
+const TOKENS_FILE: &str = "ingest.tokens_file";
+/// The beginning of a path with a token in it.
+const OF_TOKENS: &str = "/t/";
+/// Time for somebody to give a box its next token.
+const SOON: Duration = Duration::from_secs(14 * 86_400);
 /// A real box hangs up then.
 const BOX_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -72,6 +88,8 @@ impl Ingest {
             ("forwarded", ForwardedBy::Forwarded),
             ("proxy-protocol", ForwardedBy::ProxyProtocol),
         ];
+        let tokens_file = read.live().file(TOKENS_FILE);
+        let tokens = tokens_file.as_deref().map(|file| tokens(read, file));
 
         Ingest {
             listen: read.by_restart(LISTENS).address("ingest.listen"),
@@ -79,6 +97,9 @@ impl Ingest {
             history_paths: paths(read, "ingest.history_paths"),
             status_paths: paths(read, "ingest.status_paths"),
             allowed_networks: read.live().networks("ingest.allowed_networks"),
+            tokens_file,
+            tokens,
+            insecure: read.live().switch("ingest.insecure"),
             trusted_proxies: read.live().networks("ingest.trusted_proxies"),
             forwarded_by: read.live().word("ingest.forwarded_by", &ways),
             drain_delay: read
@@ -149,13 +170,7 @@ impl Ingest {
             );
         }
 
-        if !self.listen.ip().is_loopback() && self.allowed_networks.is_empty() {
-            warnings.push(format!(
-                "anyone who reaches {} can post events, as with the vendor's receiver: keep it on the boxes' network, or name that in ingest.allowed_networks",
-                self.listen
-            ));
-        }
-
+        warnings.extend(self.who_may_send());
         if self.answer_deadline >= BOX_PATIENCE {
             let (deadline, patience) = (written(self.answer_deadline), written(BOX_PATIENCE));
             warnings.push(format!(
@@ -164,6 +179,49 @@ impl Ingest {
         }
         warnings
     }
+
+    /// Who may send that need not, or that nobody may.
+    fn who_may_send(&self) -> Option<String> {
+        let listen = self.listen;
+        match &self.tokens {
+            None => Some(match self.allowed_networks.is_empty() {
+                true => format!(
+                    "anyone who reaches {listen} may post events, as with the vendor's receiver: {TOKENS_FILE} lets in boxes with a token alone, ingest.allowed_networks their networks alone"
+                ),
+                false => format!(
+                    "anyone in ingest.allowed_networks may post events to {listen}: {TOKENS_FILE} lets in boxes with a token alone"
+                ),
+            }),
+            Some(tokens) if tokens.is_empty() => Some(format!(
+                "{TOKENS_FILE} holds no token: no box can send, `boxbridge token new` makes one"
+            )),
+            Some(tokens) => soon_over(tokens),
+        }
+    }
+}
+
+/// A token that ends silences its box.
+fn soon_over(tokens: &Tokens) -> Option<String> {
+    let soon = Timestamp::now().plus(SOON);
+    let mut over = tokens.iter().filter(|token| token.is_over(soon));
+    let (first, more) = (over.next()?, over.count());
+    let (name, ends) = (&first.name, first.expires.unwrap_or_default());
+
+    let others = match more {
+        0 => String::new(),
+        more => format!(", and {more} more end soon"),
+    };
+    Some(format!(
+        "the token {name} of {TOKENS_FILE} ends at {ends}{others}: `boxbridge token new` makes its successor"
+    ))
+}
+
+/// Nobody is let in by a file that cannot be read.
+fn tokens(read: &mut Reader, file: &Path) -> Tokens {
+    Tokens::read(file).unwrap_or_else(|problem| {
+        problem.say(read, TOKENS_FILE);
+        Tokens::default()
+    })
 }
 
 impl Quarantine {
@@ -181,6 +239,12 @@ fn paths(read: &mut Reader, key: &str) -> Vec<String> {
     let paths = read.live().list(key);
     if paths.iter().any(|path| !path.starts_with('/')) {
         read.problem(key, "a path starts with /");
+    }
+    if paths
+        .iter()
+        .any(|path| path.to_lowercase().starts_with(OF_TOKENS))
+    {
+        read.problem(key, "no path starts with /t/: a token stands there");
     }
     paths
         .iter()

@@ -19,7 +19,7 @@ pub(crate) mod unknown; // keys that no setting has
 
 use environment::variable;
 use origin::{Origin, Origins};
-use problem::{Layer, Problem};
+use problem::{Layer, Problem, Problems};
 
 /// `config/boxbridge.toml`: the defaults, and the list of all keys.
 pub const DEFAULTS: &str = include_str!("../../../config/boxbridge.toml");
@@ -52,6 +52,19 @@ impl Layers {
         let mut merged = self.merge(problems);
         routes::fill(&mut merged.settings);
         merged
+    }
+
+    /// One setting as it is written, whatever is wrong with the values of others; empty where it is no text.
+    pub fn text(&self, key: &str) -> Result<String, Problems> {
+        let mut problems = Vec::new();
+        let merged = self.merged(&mut problems);
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+
+        let pointer = format!("/{}", key.replace('.', "/"));
+        let text = merged.settings.pointer(&pointer).and_then(Value::as_str);
+        Ok(text.unwrap_or_default().to_owned())
     }
 
     fn merge(&self, problems: &mut Vec<Problem>) -> Merged {

@@ -21,7 +21,7 @@ mod values; // the types of single values
 
 pub use admin::Admin;
 pub use config::{Changes, Config, Current, Setting, Settings};
-pub use ingest::{Devices, ForwardedBy, Ingest, Inventory, Listed, Quarantine};
+pub use ingest::{BoxToken, Devices, ForwardedBy, Ingest, Inventory, Listed, Quarantine, Tokens};
 pub use layers::origin::Origin;
 pub use layers::problem::{Problem, Problems};
 pub use layers::{DEFAULTS, Layers};
@@ -42,3 +42,4 @@ pub use values::networks::{Networks, reached};
 pub use values::secret::Secret;
 pub use values::site::is_site;
 pub use values::template::{Field, Part, Template};
+pub use values::token::{TokenHash, hex, is_same_token, token_hash};

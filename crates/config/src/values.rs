@@ -8,3 +8,4 @@ pub mod networks;
 pub mod secret;
 pub mod site;
 pub mod template;
+pub mod token;

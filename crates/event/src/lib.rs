@@ -27,7 +27,7 @@ pub use event::{
 pub use fairness::{FairQueue, ShareKey};
 pub use ids::{EventId, Revision, Sequence};
 pub use outgoing::{DeviceStatus, Message, Object};
-pub use receipt::{Code, Receipt, Refusal, Reply, Source};
+pub use receipt::{Authenticated, BoxPass, Code, Receipt, Refusal, Reply, Source};
 pub use record::{NoPictures, Outcome, ReadPictures, Reading, Record, Resent};
 pub use size::Size;
 pub use timestamp::Timestamp;

@@ -2,6 +2,10 @@
 
 use crate::{EventId, Feed, Timestamp};
 
+mod box_pass;
+
+pub use box_pass::{Authenticated, BoxPass};
+
 /// A request or an element of one that is not accepted, with what its sender needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -43,10 +47,17 @@ codes! {
     JsonTooDeep = 400 "json_too_deep",
     /// Not UTF-8, and no JSON in any other reading.
     EncodingInvalid = 400 "encoding_invalid",
+    /// No token is shown, where one has to be.
+    TokenMissing = 401 "token_missing",
+    /// The token opens nothing: it never did, or was revoked; or two different ones are shown.
+    TokenWrong = 401 "token_wrong",
+    TokenExpired = 401 "token_expired",
     /// `Origin` of a browser: nothing here is meant for one.
     OriginForbidden = 403 "origin_forbidden",
     /// Not from a network that boxes may send from.
     SourceForbidden = 403 "source_forbidden",
+    /// The token or certificate is for another device.
+    DeviceForbidden = 403 "device_forbidden",
     PathUnknown = 404 "path_unknown",
     MethodNotAllowed = 405 "method_not_allowed",
     /// The body did not arrive in time.
@@ -59,6 +70,8 @@ codes! {
     EventUnrecognized = 422 "event_unrecognized",
     TooManyEvents = 422 "too_many_events",
     TooManyPictures = 422 "too_many_pictures",
+    /// This source was not let in again and again.
+    TooManyFailures = 429 "too_many_failures",
     /// This source has its share of the bytes in flight.
     SourceOverBudget = 429 "source_over_budget",
     HeadersTooLarge = 431 "headers_too_large",
@@ -111,7 +124,7 @@ pub struct Source {
     /// The peer's address, without the port.
     pub peer: String,
     pub feed: Feed,
-    /// `?site=` of the URL, unchecked.
+    /// That of its pass, else `?site=` of the URL, unchecked.
     pub site: Option<String>,
     /// `?box=` of the URL, unchecked.
     pub box_id: Option<String>,
@@ -119,12 +132,27 @@ pub struct Source {
     pub charset: Option<String>,
     /// When the last byte of the body had arrived.
     pub received_at: Timestamp,
+    pub pass: BoxPass,
 }
 
 impl Source {
     /// Whose share it takes.
     pub fn share_key(&self) -> super::ShareKey {
-        super::ShareKey::of_peer(&self.peer)
+        super::ShareKey::of_peer(&self.peer).with_pass(self.pass.number)
+    }
+
+    /// Whether it may send events of this device.
+    pub fn may_tell_of(&self, device: &str) -> Result<(), Refusal> {
+        match &self.pass.device {
+            Some(only) if only != device => {
+                let by = self.pass.authenticated.as_str();
+                let message = format!(
+                    "the {by} of this box is for events of {only}, and this one is of {device}"
+                );
+                Err(Refusal::new(Code::DeviceForbidden, message))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -252,6 +252,8 @@ fn quarantined_body(more: Value) -> Value {
             "site": text_or_null(),
             "box": text_or_null(),
             "charset": about(text_or_null(), "as its sender declared it"),
+            "authenticated": about(word(["none", "token", "certificate"]), "how its sender had proved itself; more words may come"),
+            "only_device": about(text_or_null(), "the only device that its sender may tell of"),
             "code": about(word(codes()), "why it was refused; more words may come"),
             "field": text_or_null(),
             "message": text(),

@@ -45,7 +45,7 @@ impl Reload {
         }
     }
 
-    fn is_refused(&self) -> bool {
+    pub(super) fn is_refused(&self) -> bool {
         self.holding.lock().refused.is_some()
     }
 }

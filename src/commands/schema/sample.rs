@@ -13,7 +13,7 @@ use crate::route::{PictureLocations, PicturesNow, Router, Sending};
 use crate::send::store;
 use boxbridge_config::{Config, Destination, StoreUrl};
 use boxbridge_event::{
-    Act, Feed, Lane, Message, PersonType, PictureVerdict, Sequence, Source, Timestamp,
+    Act, BoxPass, Feed, Lane, Message, PersonType, PictureVerdict, Sequence, Source, Timestamp,
 };
 
 /// 2026-11-22T10:00:00.123Z.
@@ -98,6 +98,7 @@ impl Sample<'_> {
             box_id: None,
             charset: None,
             received_at: RECEIVED,
+            pass: BoxPass::default(),
         };
 
         let context = Context {

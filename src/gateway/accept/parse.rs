@@ -192,6 +192,7 @@ impl Shared {
             Part::Element { element, .. } => (element.normalize(&outline, &context)?, Map::new()),
         };
 
+        self.source.may_tell_of(&normalized.event.device.id)?;
         let text = work.part.text();
         let body = normalized.unread.is_some().then(|| text.clone());
         Ok(Parsed::Event(Box::new(ParsedEvent {

@@ -13,7 +13,7 @@ use crate::send::board::{Board, Reader};
 use crate::system::clock::Clock;
 use crate::system::disk::{Call, Disk};
 use boxbridge_config::{Config, Layers};
-use boxbridge_event::{DeviceState, Event, Feed, Source, Timestamp};
+use boxbridge_event::{BoxPass, DeviceState, Event, Feed, Source, Timestamp};
 
 struct Rig {
     directory: tempfile::TempDir,
@@ -106,6 +106,7 @@ fn source(peer: &str) -> Source {
         box_id: None,
         charset: None,
         received_at: Timestamp::now(),
+        pass: BoxPass::default(),
     }
 }
 

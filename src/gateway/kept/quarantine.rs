@@ -245,7 +245,7 @@ fn owner(name: &str) -> Option<Cow<'_, str>> {
 mod tests {
     use super::*;
     use crate::system::clock::Reading;
-    use boxbridge_event::Feed;
+    use boxbridge_event::{BoxPass, Feed};
 
     fn source(peer: &str, received_at: i64) -> Source {
         Source {
@@ -255,6 +255,7 @@ mod tests {
             box_id: None,
             charset: None,
             received_at: Timestamp(received_at),
+            pass: BoxPass::default(),
         }
     }
 

@@ -158,13 +158,16 @@ impl Taken {
 }
 
 impl Place {
-    /// Notes whose connection it is, once its proxy has said so.
+    /// Notes whose connection it is, once its proxy or its token has said so.
     pub fn belongs_to(&self, source: ShareKey) {
         let mut taken = self.places.taken.lock();
         let Some(occupant) = taken.occupants.get_mut(&self.number) else {
             return;
         };
         let before = occupant.source.replace(source);
+        if before == Some(source) {
+            return;
+        }
         taken.count(before, -1);
         taken.count(Some(source), 1);
     }

@@ -262,8 +262,7 @@ impl Assembly<'_, '_> {
 
     fn device(&mut self) -> Device {
         let ip = self.device_ip();
-        let id = ip.clone();
-        let id = id.unwrap_or_else(|| self.context.source.peer.clone());
+        let id = ip.clone().unwrap_or_else(|| self.unnamed());
 
         let (field, kind) = self.sent.get(Meaning::DeviceType);
         let kind = field::device_type(kind, self.sent.dialect.devices);
@@ -287,6 +286,12 @@ impl Assembly<'_, '_> {
         ip.map(|ip| self.shorten(ip, field))
     }
 
+    /// The device of a document that names none: the sender's only one, else it goes by the sender's address.
+    fn unnamed(&self) -> String {
+        let source = self.context.source;
+        source.pass.device.as_ref().unwrap_or(&source.peer).clone()
+    }
+
     fn box_of_url(&self) -> Option<String> {
         let box_id = self.context.source.box_id.clone();
         box_id.filter(|id| !id.is_empty())
@@ -306,7 +311,7 @@ impl Assembly<'_, '_> {
             site: site.to_owned(),
             gateway: self.context.gateway.to_owned(),
             peer: self.context.source.peer.clone(),
-            authenticated: "none".to_owned(),
+            authenticated: self.context.source.pass.authenticated.as_str().to_owned(),
         }
     }
 

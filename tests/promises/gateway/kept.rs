@@ -13,7 +13,7 @@ use boxbridge::send::{Answer, Destination, Session};
 use boxbridge::system::disk::Disk;
 use boxbridge_config::StoreUrl;
 use boxbridge_event::{
-    Code, Feed, Lane, Object, PictureKind, Refusal, Sequence, Source, Timestamp,
+    BoxPass, Code, Feed, Lane, Object, PictureKind, Refusal, Sequence, Source, Timestamp,
 };
 use serde_json::json;
 
@@ -45,6 +45,7 @@ fn source(peer: &str) -> Source {
         box_id: None,
         charset: None,
         received_at: Timestamp::now(),
+        pass: BoxPass::default(),
     }
 }
 

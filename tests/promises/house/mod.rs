@@ -3,4 +3,5 @@
 mod book;
 mod contract;
 mod pages;
+mod steady;
 mod tidy;

@@ -5,3 +5,4 @@ mod descriptors;
 mod http;
 mod neighbours;
 mod proxies;
+mod tokens;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use boxbridge::normalize::{Batch, Context, Limits, Normalized, RepairBudget, normalize};
 use boxbridge_config::ScoreScale;
-use boxbridge_event::{Event, Feed, Picture, Refusal, Source, Timestamp, document};
+use boxbridge_event::{BoxPass, Event, Feed, Picture, Refusal, Source, Timestamp, document};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -41,6 +41,7 @@ pub fn source(feed: Feed) -> Source {
         box_id: None,
         charset: None,
         received_at: Timestamp(1_795_341_600_123),
+        pass: BoxPass::default(),
     }
 }
 

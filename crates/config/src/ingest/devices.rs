@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ingest::inventory::{Inventory, LinesProblem};
+use crate::ingest::inventory::Inventory;
 use crate::reader::Reader;
 use crate::reader::units::HOUR;
 
@@ -15,9 +15,6 @@ pub struct Devices {
     /// What the file holds; empty without one.
     pub inventory: Inventory,
 }
-
-/// More lines than this need no names one by one: the file is another one.
-const SAID_MAX: usize = 50;
 
 impl Devices {
     /// `site` is that of the devices whose line names none.
@@ -37,19 +34,8 @@ impl Devices {
 
 /// The inventory in this file; each bad line is a problem of its own.
 fn inventory(read: &mut Reader, file: &Path, site: &str) -> Inventory {
-    let key = "ingest.devices.file";
-    match Inventory::read(file, site) {
-        Ok(inventory) => return inventory,
-        Err(LinesProblem::File(problem)) => read.problem(key, problem),
-        Err(LinesProblem::Lines(problems)) => {
-            let more = problems.len().saturating_sub(SAID_MAX);
-            for problem in problems.into_iter().take(SAID_MAX) {
-                read.problem(key, problem);
-            }
-            if more > 0 {
-                read.problem(key, format!("and {more} more lines like these"));
-            }
-        }
-    }
-    Inventory::default()
+    Inventory::read(file, site).unwrap_or_else(|problem| {
+        problem.say(read, "ingest.devices.file");
+        Inventory::default()
+    })
 }

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::lines::{LinesProblem, bytes_of};
 use crate::values::site::is_site;
 
 /// The devices that an operator knows, by site and address.
@@ -29,13 +29,6 @@ pub struct Listed {
     pub expected: bool,
 }
 
-/// Why a file is no inventory.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum LinesProblem {
-    File(String),
-    Lines(Vec<String>),
-}
-
 /// As many as the table of devices holds.
 const DEVICES_MAX: usize = 10_000;
 /// Ten times what so many devices take with long names.
@@ -46,19 +39,8 @@ const COLUMNS: [&str; 5] = ["ip", "name", "door", "site", "expected"];
 
 impl Inventory {
     pub(crate) fn read(file: &Path, site: &str) -> Result<Inventory, LinesProblem> {
-        let cannot = |error| LinesProblem::File(format!("cannot read it: {error}"));
-        let opened = std::fs::File::open(file).map_err(cannot)?;
-        let mut bytes = Vec::new();
-        opened
-            .take(BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(cannot)?;
-
-        if bytes.len() as u64 > BYTES_MAX {
-            let problem = "is over 8MiB: an inventory of 10000 devices has a tenth of that";
-            return Err(LinesProblem::File(problem.to_owned()));
-        }
-        Inventory::parse(&bytes, site)
+        let usual = "is over 8MiB: an inventory of 10000 devices has a tenth of that";
+        Inventory::parse(&bytes_of(file, BYTES_MAX, usual)?, site)
     }
 
     /// `site` is that of the lines which name none.

@@ -5,6 +5,8 @@
 use super::problem::Problem;
 
 const PREFIX: &str = "BOXBRIDGE_";
+/// What commands read: the file with the settings, and the token of `simulate`.
+const OF_COMMANDS: [&str; 2] = ["CONFIG", "TOKEN"];
 /// Stands for a value that is not UTF-8; no setting can have it.
 const NOT_UTF8: &str = "\u{fffd}";
 
@@ -35,9 +37,9 @@ pub(crate) const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 pub(crate) const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 
 /// The variables of this process that are for us: `BOXBRIDGE_…`, and the AWS tools' names for who we are to an object store.
-/// Not `BOXBRIDGE_CONFIG`, which names the file, and not those that Kubernetes injects for a service named boxbridge.
+/// Not those that a command reads, and not those that Kubernetes injects for a service named boxbridge.
 pub(crate) fn of_this_process() -> Vec<(String, String)> {
-    let is_setting = |rest: &str| rest != "CONFIG" && !is_service_link(rest);
+    let is_setting = |rest: &str| !OF_COMMANDS.contains(&rest) && !is_service_link(rest);
     let is_ours =
         |name: &str| VARIABLES.contains(&name) || name.strip_prefix(PREFIX).is_some_and(is_setting);
 

@@ -28,6 +28,11 @@ impl Networks {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }
 
+    /// As they are written.
+    pub fn texts(&self) -> Vec<String> {
+        self.0.iter().map(IpNet::to_string).collect()
+    }
+
     pub(crate) fn push(&mut self, network: IpNet) {
         self.0.push(network);
     }

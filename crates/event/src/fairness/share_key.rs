@@ -1,7 +1,8 @@
 //! Whose share of a scarce thing a source takes.
 //!
 //! Promises: a host that can choose among addresses gains nothing by it: it has all addresses of its IPv6 /64, so the /64 counts as one.
-//! An IPv4 address that is written as IPv6 counts as the IPv4 address: clients behind a translator (NAT64) stay as many as they are.
+//! An IPv4 address that is written as IPv6 counts as the IPv4 address: clients behind a translator (NAT64) stay as many as they are. Senders
+//! that show different tokens are different sources, also at one address.
 //! Deliberately does not say who may send: that goes by the whole address.
 
 use std::fmt;
@@ -15,16 +16,29 @@ const TRANSLATED: u128 = 0x0064_ff9b << 96;
 /// nothing else differs between two addresses (RFC 8215).
 const TRANSLATED_HERE: u128 = 0x0064_ff9b_0001 << 80;
 
-/// An IPv4 address, or the /64 of an IPv6 one; of a site's own translator, the whole address.
+/// An IPv4 address, or the /64 of an IPv6 one; of a site's own translator, the whole address. Beside it, what the sender was let in with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShareKey(IpAddr);
+pub struct ShareKey {
+    network: IpAddr,
+    /// [`crate::BoxPass::number`].
+    pass: Option<u64>,
+}
 
 impl ShareKey {
     pub fn of(address: IpAddr) -> ShareKey {
-        match address.to_canonical() {
-            IpAddr::V6(address) => ShareKey(of_ipv6(address.to_bits())),
-            address => ShareKey(address),
+        let network = match address.to_canonical() {
+            IpAddr::V6(address) => of_ipv6(address.to_bits()),
+            address => address,
+        };
+        ShareKey {
+            network,
+            pass: None,
         }
+    }
+
+    /// The same address, with this pass.
+    pub fn with_pass(self, pass: Option<u64>) -> ShareKey {
+        ShareKey { pass, ..self }
     }
 
     /// The same for an address as [`crate::Source::peer`] writes it. All texts that are no address count as one source.
@@ -49,7 +63,7 @@ fn is_translated_here(bits: u128) -> bool {
 
 impl fmt::Display for ShareKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match self.network {
             IpAddr::V6(network) if !is_translated_here(network.to_bits()) => {
                 write!(f, "{network}/64")
             }
@@ -77,6 +91,14 @@ mod tests {
             [of("2001:db8::1").to_string(), of("10.0.0.1").to_string()],
             ["2001:db8::/64", "10.0.0.1"]
         );
+    }
+
+    #[test]
+    fn senders_with_different_passes_at_one_address_are_different_sources() {
+        let address = ShareKey::of_peer("192.168.1.7");
+        assert_eq!(address.with_pass(Some(1)), address.with_pass(Some(1)));
+        assert_ne!(address.with_pass(Some(1)), address.with_pass(Some(2)));
+        assert_ne!(address.with_pass(Some(1)), address);
     }
 
     #[test]

@@ -188,8 +188,12 @@ fn compose(run: &Run, sender: &BoxState, planned: &[Planned]) -> Vec<Bytes> {
         Connection::Close => "close",
     };
 
+    let token = run.options.token.as_ref();
+    let token = token.map_or_else(String::new, |token| {
+        format!("Authorization: Bearer {}\r\n", token.expose())
+    });
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: python-requests/2.22.0\r\nAccept: */*\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {}\r\n{token}User-Agent: python-requests/2.22.0\r\nAccept: */*\r\n\
          Connection: {connection}\r\nContent-Type: {}\r\nContent-Length: {length}\r\n\r\n",
         receiver.authority,
         sender.firmware.content_type(),

@@ -7,6 +7,7 @@ use super::film;
 use super::mix::Mix;
 use super::outcome::Outcome;
 use super::receiver::Receiver;
+use boxbridge_config::Secret;
 
 /// Simulated boxes for load and acceptance tests
 ///
@@ -28,6 +29,12 @@ pub struct Options {
     /// The path for history events at the same receiver
     #[arg(long, default_value = "/HistoryEvent")]
     pub history_path: String,
+    /// A file with the token that the boxes show; else BOXBRIDGE_TOKEN of the environment, if it is there
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// What was found there.
+    #[arg(skip)]
+    pub token: Option<Secret>,
     /// Boxes; each sends one request at a time
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub boxes: u32,
@@ -122,6 +129,8 @@ impl Default for Options {
         Options {
             url: Receiver::default(),
             history_path: "/HistoryEvent".to_owned(),
+            token_file: None,
+            token: None,
             boxes: 50,
             devices: 1,
             rate: 100.0,

@@ -33,11 +33,15 @@ impl Receiver {
         found.map_err(|source| Error::Resolve { host, source })
     }
 
-    /// Another path at the same receiver, with the same query.
+    /// Another path at the same receiver, with the same token before it and the same query.
     pub fn with_path(&self, path: &str) -> String {
+        let token = self.path.strip_prefix("/t/");
+        let token = token.and_then(|behind| behind.find('/'));
+        let token = token.and_then(|end| self.path.get(.."/t/".len() + end));
+        let token = token.unwrap_or_default();
         match self.path.split_once('?') {
-            Some((_, query)) => format!("{path}?{query}"),
-            None => path.to_owned(),
+            Some((_, query)) => format!("{token}{path}?{query}"),
+            None => format!("{token}{path}"),
         }
     }
 }
@@ -91,6 +95,8 @@ mod tests {
             receiver.with_path("/HistoryEvent"),
             "/HistoryEvent?site=lobby"
         );
+        let receiver: Receiver = "http://gateway/t/abc/RealTimeEvent".parse().unwrap();
+        assert_eq!(receiver.with_path("/HistoryEvent"), "/t/abc/HistoryEvent");
         assert_eq!("http://10.0.0.1/x".parse::<Receiver>().unwrap().path, "/x");
     }
 }

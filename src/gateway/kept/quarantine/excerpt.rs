@@ -240,7 +240,7 @@ fn is_harmless(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use boxbridge_event::{Feed, Timestamp};
+    use boxbridge_event::{Authenticated, Feed, Timestamp};
 
     fn excerpt(message: &str, field: Option<&str>, body: &[u8]) -> Shown {
         let head = QuarantineHead {
@@ -250,6 +250,8 @@ mod tests {
             site: None,
             box_id: None,
             charset: None,
+            authenticated: Authenticated::None,
+            only_device: None,
             code: "json_invalid".to_owned(),
             field: field.map(str::to_owned),
             message: message.to_owned(),

@@ -5,7 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use boxbridge_event::{Feed, Refusal, Source, Timestamp};
+use boxbridge_event::{Authenticated, BoxPass, Feed, Refusal, Source, Timestamp};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct QuarantineHead {
@@ -18,6 +18,12 @@ pub struct QuarantineHead {
     /// As its sender declared it; `None` in files of earlier versions.
     #[serde(default)]
     pub charset: Option<String>,
+    /// How its sender had proved itself; that, and the next, is not asked again when it is handed in again.
+    #[serde(default)]
+    pub authenticated: Authenticated,
+    /// The only device that its sender may tell of.
+    #[serde(default)]
+    pub only_device: Option<String>,
     pub code: String,
     pub field: Option<String>,
     pub message: String,
@@ -36,6 +42,8 @@ impl QuarantineHead {
             site: source.site.clone(),
             box_id: source.box_id.clone(),
             charset: source.charset.clone(),
+            authenticated: source.pass.authenticated,
+            only_device: source.pass.device.clone(),
             code: refusal.code.as_str().to_owned(),
             field: refusal.field.clone(),
             message: refusal.message.clone(),
@@ -66,6 +74,11 @@ impl QuarantineHead {
             box_id: self.box_id.clone(),
             charset: self.charset.clone(),
             received_at,
+            pass: BoxPass {
+                authenticated: self.authenticated,
+                device: self.only_device.clone(),
+                ..BoxPass::default()
+            },
         }
     }
 

@@ -31,7 +31,14 @@ fn the_program_accepts_every_rendered_file() {
     for (name, values) in matrix() {
         let rendered = try_render(&values).unwrap_or_else(|problems| panic!("{name}: {problems}"));
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), rendered.settings()).unwrap();
+        // The Secret with the tokens is mounted there.
+        let mounted = tempfile::tempdir().unwrap();
+        std::fs::write(mounted.path().join("tokens"), "").unwrap();
+        let mounted = mounted.path().to_str().unwrap();
+        let settings = rendered
+            .settings()
+            .replace("/etc/boxbridge-tokens", mounted);
+        std::fs::write(file.path(), settings).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
         command
             .args(["check", "--config"])
@@ -243,4 +250,44 @@ fn compare(path: &str, value: &Value, schema: &Value, differing: &mut Vec<String
         _ if *value != schema["default"] => differing.push(path.to_owned()),
         _ => {}
     }
+}
+
+#[test]
+fn boxes_with_tokens_need_no_networks_and_their_secret_is_mounted_where_the_settings_look() {
+    let rendered = try_render(include_str!("../../../chart/tokens.yaml"));
+    let rendered = rendered.unwrap_or_else(|problems| panic!("{problems}"));
+    let tokens_file = "tokens_file = \"/etc/boxbridge-tokens/tokens\"";
+    assert!(
+        rendered.settings().contains(tokens_file),
+        "{}",
+        rendered.settings()
+    );
+
+    let test = &rendered.object("Pod", "boxbridge-test")["spec"];
+    for pod in [rendered.pod(), test] {
+        let volumes = pod["volumes"].as_array().unwrap();
+        let secret = volumes.iter().find(|volume| volume["name"] == "tokens");
+        assert_eq!(secret.unwrap()["secret"]["secretName"], "boxes");
+        let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+        let mount = mounts
+            .iter()
+            .find(|mount| mount["name"] == "tokens")
+            .unwrap();
+        assert_eq!(mount["mountPath"], "/etc/boxbridge-tokens");
+    }
+    let shown = test["containers"][0]["env"].as_array().unwrap();
+    let shown = shown
+        .iter()
+        .find(|it| it["name"] == "BOXBRIDGE_TOKEN")
+        .unwrap();
+    assert_eq!(
+        shown["valueFrom"]["secretKeyRef"]["name"],
+        "box-of-the-test"
+    );
+
+    // Without a token there is nothing that it could show.
+    let without =
+        try_render("tokens: {existingSecret: boxes}\nsend: {mqtt: {url: \"mqtt://mosquitto\"}}");
+    let without = without.unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(without.all("Pod").is_empty() && !without.text.contains("BOXBRIDGE_TOKEN"));
 }

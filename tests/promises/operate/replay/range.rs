@@ -11,10 +11,10 @@ use crate::parts::kafka::Received;
 use crate::parts::site::Site;
 use crate::parts::subscriber::Subscriber;
 
-/// A range is told in milliseconds, so two events of one would be in it or out of it together.
 fn take_each_in_its_own_millisecond(gateway: &Gateway, numbers: std::ops::Range<u32>) {
     for number in numbers {
         take(gateway, number..number + 1);
+        // A range is told in milliseconds: two events of one would be in it or out of it together.
         std::thread::sleep(Duration::from_millis(2));
     }
 }

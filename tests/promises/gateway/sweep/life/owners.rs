@@ -15,8 +15,8 @@ use boxbridge::send::{Answer, Destination, Session};
 use boxbridge::system::clock::{Clock, Reading};
 use boxbridge_config::StoreUrl;
 use boxbridge_event::{
-    Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict, Refusal,
-    Sequence, Source, Timestamp,
+    BoxPass, Code, Feed, Lane, Object, PersonType, PictureKind, PictureSet, PictureVerdict,
+    Refusal, Sequence, Source, Timestamp,
 };
 
 use super::super::Plan;
@@ -300,6 +300,7 @@ impl Gateway {
             box_id: None,
             charset: None,
             received_at: Timestamp::now(),
+            pass: BoxPass::default(),
         };
         let refusal = Refusal::new(Code::JsonInvalid, "expected value");
         books.is_quarantined = (0..tries).any(|_| {

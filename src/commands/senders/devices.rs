@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::operator::{self, Client, Operator, Whom, encoded, refuse};
-use super::{complain, note, say};
 use crate::admin::Complaint;
+use crate::commands::operator::{self, Client, Operator, Whom, encoded, refuse};
+use crate::commands::{complain, note, say};
 use crate::gateway::devices::{Found, Wanted, saved};
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, Problems};

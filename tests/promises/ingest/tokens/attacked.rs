@@ -1,0 +1,231 @@
+//! What somebody on the camera network tries without a token, or with less than one.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+
+use super::{Tokens, judged, newest, post, sample};
+use crate::parts::PATIENCE;
+use crate::parts::gateway::{Gateway, event};
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+fn all_are(gateway: &Gateway, code: &str, requests: &[(String, String)]) {
+    for (target, head) in requests {
+        let found = judged(gateway, target, head);
+        assert_eq!(found, (401, code.to_owned()), "{target:.80} {head:.80}");
+    }
+}
+
+#[test]
+fn a_token_in_no_place_for_one_is_none() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let gateway = tokens.gateway(&[]);
+    let requests = [
+        ("/RealTimeEvent".to_owned(), String::new()),
+        ("/t//RealTimeEvent".to_owned(), String::new()),
+        ("/t/RealTimeEvent".to_owned(), String::new()),
+        ("/RealTimeEvent?token=".to_owned(), String::new()),
+        (format!("/RealTimeEvent?TOKEN={token}"), String::new()),
+        (format!("/{token}/RealTimeEvent"), String::new()),
+        (
+            "/RealTimeEvent".to_owned(),
+            format!("Authorization: Basic {token}\r\n"),
+        ),
+        (
+            "/RealTimeEvent".to_owned(),
+            format!("Cookie: token={token}\r\n"),
+        ),
+    ];
+    all_are(&gateway, "token_missing", &requests);
+}
+
+#[test]
+fn nothing_that_is_not_the_whole_token_opens() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let gateway = tokens.gateway(&[]);
+    let line = std::fs::read_to_string(tokens.file()).unwrap();
+    let hash = line.split("\"sha256\":\"").nth(1).unwrap()[..64].to_owned();
+
+    let in_path = [
+        token[..token.len() / 2].to_owned(),
+        format!("{token}0"),
+        format!("{token}%00"),
+        format!("%20{token}"),
+        token.to_uppercase() + "A",
+        hash,
+        "..".to_owned(),
+        "a".repeat(7_000),
+    ];
+    let in_path = in_path.map(|it| (format!("/t/{it}/RealTimeEvent"), String::new()));
+    all_are(&gateway, "token_wrong", &in_path);
+    let long = bearer(&"a".repeat(20_000));
+    all_are(
+        &gateway,
+        "token_wrong",
+        &[("/RealTimeEvent".to_owned(), long)],
+    );
+    assert_eq!(
+        judged(&gateway, &format!("/t/{token}/RealTimeEvent"), "").0,
+        200
+    );
+}
+
+#[test]
+fn two_tokens_that_differ_open_nothing_also_where_both_are_good() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let other = tokens.make(&["gate-4", "--site", "other"]);
+    let gateway = tokens.gateway(&[]);
+    let in_path = |more: &str| format!("/t/{token}/RealTimeEvent{more}");
+    let requests = [
+        (in_path(&format!("?token={other}")), String::new()),
+        (in_path("?token=gate-3"), String::new()),
+        (in_path(""), bearer(&other)),
+        (
+            "/RealTimeEvent".to_owned(),
+            bearer(&token) + &bearer(&other),
+        ),
+        (
+            format!("/RealTimeEvent?token={token}&token={other}"),
+            String::new(),
+        ),
+    ];
+    all_are(&gateway, "token_wrong", &requests);
+    assert_eq!(judged(&gateway, &in_path(""), &bearer(&token)).0, 200);
+}
+
+#[test]
+fn no_other_method_and_no_broken_request_says_more_to_a_stranger() {
+    let tokens = Tokens::new();
+    let gateway = tokens.gateway(&[]);
+    for request in [
+        "PUT /RealTimeEvent HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+        "OPTIONS /RealTimeEvent HTTP/1.1\r\nHost: a\r\n\r\n",
+        "DELETE /t/RealTimeEvent HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nOrigin: http://evil\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000000\r\n\r\n",
+        "POST /RealTimeEvent HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 200\r\n\r\n",
+    ] {
+        let answer = gateway.raw(request.as_bytes()).expect("an answer");
+        let found = (answer.status, &answer.body["code"]);
+        assert_eq!(found, (401, &json!("token_missing")), "{request}");
+    }
+}
+
+#[test]
+fn a_token_of_one_site_sends_nothing_in_the_name_of_another() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3", "--site", "lobby"]);
+    let gateway = tokens.gateway(&[]);
+    let target = format!("/t/{token}/RealTimeEvent?site=vault");
+    assert_eq!(post(&gateway, &target, "", &sample()).status, 200);
+    assert_eq!(newest(&gateway)["origin"]["site"], "lobby");
+}
+
+#[test]
+fn who_is_refused_again_and_again_is_told_to_wait_and_a_good_token_from_there_still_opens() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let gateway = tokens.gateway(&[]);
+    let mut refused = 0;
+    let last = loop {
+        refused += 1;
+        let found = judged(&gateway, &format!("/t/guess-{refused}/RealTimeEvent"), "");
+        if found.0 != 401 || refused > 1_000 {
+            break found;
+        }
+    };
+    assert_eq!(last, (429, "too_many_failures".to_owned()));
+    assert!(
+        refused > 10,
+        "a site's boxes with an old token are told why: {refused}"
+    );
+    assert_eq!(
+        judged(&gateway, &format!("/t/{token}/RealTimeEvent"), "").0,
+        200
+    );
+}
+
+const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
+const GUESSES: u32 = 10_000;
+const AT_ONCE: u32 = 16;
+
+/// One request over a connection of its own; its status.
+async fn ask(from: Ipv4Addr, gateway: &Gateway, request: &str) -> Option<u16> {
+    let exchange = async {
+        let socket = TcpSocket::new_v4().ok()?;
+        socket.bind((from, 0).into()).ok()?;
+        let mut stream = socket.connect(gateway.ingest).await.ok()?;
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.ok()?;
+        std::str::from_utf8(&answer[9..]).ok()?.parse().ok()
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.ok()?
+}
+
+fn request(token: &str, number: u32) -> String {
+    let body = event(&number.to_string(), json!(1), "192.168.1.243").to_string();
+    let length = body.len();
+    format!(
+        "POST /t/{token}/RealTimeEvent HTTP/1.1\r\nHost: box\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+/// Ten thousand wrong tokens of one source; of the other's events none is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_wrong_tokens_of_one_source_cost_another_box_nothing() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let gateway = Arc::new(tokens.gateway(&[]));
+    let guessed = Arc::new(AtomicU32::new(0));
+    let strangers: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let (gateway, guessed) = (Arc::clone(&gateway), Arc::clone(&guessed));
+            tokio::spawn(async move {
+                let mut opened = 0;
+                loop {
+                    let number = guessed.fetch_add(1, Ordering::Relaxed);
+                    if number >= GUESSES {
+                        break opened;
+                    }
+                    let request = request(&format!("{number:032x}"), 0);
+                    let answer = ask(STRANGER, &gateway, &request).await;
+                    opened += u32::from(answer == Some(200));
+                }
+            })
+        })
+        .collect();
+
+    let (mut sent, mut late) = (0, 0);
+    while guessed.load(Ordering::Relaxed) < GUESSES {
+        sent += 1;
+        let begin = Instant::now();
+        let answer = ask(Ipv4Addr::LOCALHOST, &gateway, &request(&token, sent)).await;
+        assert_eq!(answer, Some(200), "event {sent}");
+        late += u32::from(begin.elapsed() > Duration::from_millis(500));
+    }
+    for stranger in strangers {
+        assert_eq!(stranger.await.unwrap(), 0, "a guess opened");
+    }
+    println!("{sent} events beside {GUESSES} guesses, {late} answered after 500 ms");
+    assert!(sent > 0);
+
+    let accepted = gateway.sum("boxbridge_ingest_events_total", &[("outcome", "accepted")]);
+    assert_eq!(accepted, f64::from(sent));
+    let lines = gateway.log().matches("\"refused\"").count();
+    assert!(lines <= 3, "{lines} lines of {GUESSES} refusals");
+}
