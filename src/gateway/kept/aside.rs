@@ -157,17 +157,8 @@ impl Aside {
         &self.epoch
     }
 
-    /// The same of a record of this log that this destination would not take.
-    pub fn head_of(
-        &self,
-        destination: &str,
-        lane: Lane,
-        sequence: Sequence,
-    ) -> io::Result<Option<AsideHead>> {
-        self.head(&self.name(destination, lane, sequence))
-    }
-
-    fn name(&self, destination: &str, lane: Lane, Sequence(sequence): Sequence) -> String {
+    /// Of a record of this log that this destination would not take.
+    pub fn name(&self, destination: &str, lane: Lane, Sequence(sequence): Sequence) -> String {
         let epoch = short(&self.epoch);
         format!("{epoch}-{sequence:020}-{destination}-{lane}")
     }

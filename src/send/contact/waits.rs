@@ -20,6 +20,13 @@ pub struct Waits {
 }
 
 impl Waits {
+    pub(super) fn code(&self) -> &'static str {
+        match self.devices {
+            None => "type_paused",
+            Some(_) => "refused_for_now",
+        }
+    }
+
     pub(super) fn sentence(&self) -> String {
         let Waits {
             class,

@@ -23,11 +23,23 @@ assert.equal(await looked.getByRole("link", { name: id }).getAttribute("href"), 
 assert.equal(await page.evaluate(() => window.harmed), undefined);
 await shoot(page, "aside-look");
 
+// From the event to its cure: where it was refused, and the way to send it again.
+await page.goto(`${CONSOLE}/#/event/${id}`);
+await page.locator(".step-set_aside").getByText("boxbridge/default/events/vip/north-gate").waitFor();
+await shoot(page, "event-aside");
+await page.getByRole("link", { name: "Look, send again…" }).click();
+await looked.getByText("Refused topic", { exact: true }).waitFor();
+await page.goto(`${CONSOLE}/#/aside`);
+
 for (const look of [{ width: 360, height: 740, theme: "dark", language: "zh-CN" }, { width: 3840, height: 2160, theme: "dark" }]) {
   const other = await open("#/aside", look);
   await other.getByRole("button", { name: /^(Look|查看)$/ }).first().click();
   await other.locator(".document").waitFor();
   await hasNoSidewaysScroll(other, "aside");
+  // What explains a reason stands beside its label, not under it.
+  const label = await other.locator("td").first().evaluate((cell) => cell.getBoundingClientRect().left + Number.parseFloat(getComputedStyle(cell).gridTemplateColumns) || 0);
+  const lefts = await other.locator("td .small").evaluateAll((all) => all.map((it) => it.getBoundingClientRect().left));
+  assert.ok(lefts.every((left) => left >= label), `${lefts} under ${label}`);
   await shoot(other, "aside-look");
   await other.context().close();
 }

@@ -1,20 +1,20 @@
 //! Set aside: events that a destination refused, why, how each would leave now; to be sent again or dropped.
 
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html } from "../vendor/preact.js";
 import { PERSON_TYPES, PersonType, Picture, Text, When, bytes, number } from "../parts.js";
 import { isKnown, t, words } from "../words.js";
-import { Paused } from "./health/paused.js";
+import { Waiting } from "./health/paused.js";
 import { Kept } from "./kept/list.js";
 
 const REASONS = ["too_large", "not_authorised", "topic_invalid", "payload_refused", "missing", "poison", "unreadable", "unrouted"];
 const PICTURES = ["scene", "face", "registered", "infrared"];
 
-export function Aside({ status }) {
+export function Aside({ status, given }) {
   const destinations = [...new Set((status?.lanes ?? []).map((lane) => lane.destination))];
   return html`<section>
     <h1>${t("app.aside")}</h1>
     <p class="faint">${t("aside.about")}</p>
-    <${Kept} kind=${kind(destinations)} status=${status} />
+    <${Kept} kind=${kind(destinations)} status=${status} given=${given} />
   </section>`;
 }
 
@@ -104,7 +104,7 @@ function Look({ entry, status }) {
       ${message?.bytes && html`<dt>${t("aside.size")}</dt><dd>${bytes(message.bytes)}</dd>`}
     </dl>
     ${differs(entry) && html`<p class="odd small">${t("aside.both_topics")}</p>`}
-    <${Waiting} entry=${entry} status=${status} />
+    <${Waiting} destination=${entry.destination} type=${entry.person_type} status=${status} />
     <${Pictures} pictures=${entry.event_as_kept?.pictures} />
     <h3>${t("aside.message")}</h3>
     ${document ? html`<pre class="document" tabindex="0">${JSON.stringify(document, null, 2)}</pre>` : html`<p class="odd">${t("aside.no_message")}</p>`}
@@ -113,22 +113,6 @@ function Look({ entry, status }) {
 
 /// Where a right was missing: the one that refused it is not the one that it takes when it is sent again.
 const differs = ({ reason, topic, message }) => reason === "not_authorised" && topic && message?.topic && topic !== message.topic;
-
-/// Others of its type that wait there for the same cause: once it is gone, they are tried at once.
-function Waiting({ entry, status }) {
-  const lanes = (status?.lanes ?? []).filter((lane) => lane.destination === entry.destination);
-  const paused = lanes.flatMap((lane) => lane.paused_types).filter((type) => type.person_type === entry.person_type);
-  const [seen, setSeen] = useState(false);
-  useEffect(() => {
-    if (paused.length) setSeen(true);
-  }, [paused.length]);
-  if (!paused.length && !seen) return null;
-
-  return html`<div class="waiting">
-    ${paused.length > 0 && html`<h3>${t("aside.others_wait")}</h3>`}
-    <${Paused} destination=${entry.destination} isUp=${lanes.every((lane) => lane.up)} paused=${paused} />
-  </div>`;
-}
 
 /// The faces, where the gateway has their bytes still; their sizes in any case.
 function Pictures({ pictures }) {
@@ -147,7 +131,6 @@ words({
     "aside.attempts": "Attempts", "aside.refused_topic": "Refused topic", "aside.topic_now": "Sent again, to",
     "aside.size": "Size",
     "aside.both_topics": "Two rights are needed: for the refused topic, so that new events arrive, and for the late topic, to which this one goes when it is sent again.",
-    "aside.others_wait": "Others of this type wait there. Once the cause is gone:",
     "aside.message": "The message as it would leave now", "aside.no_message": "By its route of today nothing of it would go there.",
     "aside.because_too_large": "over a limit of the destination: raise it there",
     "aside.because_not_authorised": "no right to publish on this topic: grant it",
@@ -171,7 +154,6 @@ words({
     "aside.attempts": "尝试次数", "aside.refused_topic": "被拒绝的主题", "aside.topic_now": "重新发送到",
     "aside.size": "大小",
     "aside.both_topics": "需要两项权限：被拒绝的主题（新事件才能送达），以及重新发送时使用的迟到主题。",
-    "aside.others_wait": "同类型的其他事件也在等待。消除原因后：",
     "aside.message": "现在将发出的消息", "aside.no_message": "按当前路由，不会向那里发送任何内容。",
     "aside.because_too_large": "超过目的地的限制：请在那里提高限制",
     "aside.because_not_authorised": "没有发布到此主题的权限：请授权",

@@ -3,13 +3,16 @@
 //! Promises: an alarm is shown whatever is filtered or paused.
 
 import { html } from "../vendor/preact.js";
+import { query } from "../api.js";
 import { Empty, PERSON_TYPES, PersonType, Problem, number } from "../parts.js";
 import { language, t, words } from "../words.js";
 import { Alarms } from "./live/held.js";
 import { Face } from "./live/face.js";
 import { useDrawn } from "./live/watch.js";
+import { Lately } from "./health/lately.js";
+import { Find } from "./past.js";
 
-export function Live({ watch, reachable }) {
+export function Live({ watch, status, reachable }) {
   useDrawn(watch);
   const { wall, state, error, missing } = watch;
   return html`
@@ -20,7 +23,9 @@ export function Live({ watch, reachable }) {
     ${missing && html`<p class="notice" role="status">${t("live.missing")}</p>`}
     ${watch.sound.isSilenced && html`<p class="notice" role="status">${t("live.silenced")}</p>`}
     <${Alarms} watch=${watch} />
-    <${Faces} watch=${watch} isFiltered=${wall.isFiltered} />`;
+    <${Lately} lately=${status?.lately} />
+    <${Faces} watch=${watch} isFiltered=${wall.isFiltered} />
+    <${Earlier} filter=${wall.filter} />`;
 }
 
 function Bar({ watch }) {
@@ -66,6 +71,15 @@ function Faces({ watch, isFiltered }) {
   </section>`;
 }
 
+/// The way to those that hang here no more, and to one whose id somebody has.
+function Earlier({ filter: { types, device } }) {
+  const given = query("#/past", { person_type: types.length === 1 ? types[0] : "", device });
+  return html`<footer class="earlier">
+    <a class="button" href=${given}>${t("live.earlier")}</a>
+    <${Find} />
+  </footer>`;
+}
+
 words({
   en: {
     "live.filter": "What is shown", "live.device": "Device", "live.site": "Site", "live.all": "all",
@@ -73,7 +87,7 @@ words({
     "live.broken": "Not live: the connection to the gateway is interrupted. What came meanwhile is shown when it is back.",
     "live.silenced": "The sound is on, but this browser keeps it silent until somebody touches the page. Click anywhere.",
     "live.missing": "Alarms that came before this page was live could not be asked for yet. It is tried again.",
-    "live.nobody": "Nobody passed yet.", "live.nobody_so": "Nobody like this passed yet.", "live.faces": "Who passed, the newest first",
+    "live.nobody": "Nobody passed yet.", "live.nobody_so": "Nobody like this passed yet.", "live.faces": "Who passed, the newest first", "live.earlier": "Who passed before…",
   },
   zh: {
     "live.filter": "显示内容", "live.device": "设备", "live.site": "站点", "live.all": "全部",
@@ -81,6 +95,6 @@ words({
     "live.broken": "非实时：与网关的连接已中断。恢复后会显示期间的事件。",
     "live.silenced": "声音已开，但浏览器在有人操作本页之前会保持静音。请点击任意位置。",
     "live.missing": "尚未查到本页接通之前的警报，正在重试。",
-    "live.nobody": "尚无人通过。", "live.nobody_so": "尚无符合条件的人员通过。", "live.faces": "通行人员，最新在前",
+    "live.nobody": "尚无人通过。", "live.nobody_so": "尚无符合条件的人员通过。", "live.faces": "通行人员，最新在前", "live.earlier": "更早的通行记录…",
   },
 });

@@ -26,7 +26,7 @@ function Destination({ name, lanes, looks, minutes }) {
     <h3>${name} <span class=${isUp ? "good" : "bad"}>${t(isUp ? "destinations.up" : "destinations.down")}</span></h3>
     ${lanes.map((lane) => html`<${Lane} key=${lane.lane} lane=${lane} looks=${looks} minutes=${minutes} />`)}
     <${Paused} destination=${name} isUp=${isUp} paused=${lanes.flatMap((lane) => lane.paused_types)} />
-    ${setAside > 0 && html`<p class="small"><a href="#/aside">${t("destinations.set_aside", { n: number(setAside) })}</a></p>`}
+    ${setAside > 0 && html`<p class="small"><a href=${`#/aside?${new URLSearchParams({ destination: name })}`}>${t("destinations.set_aside", { n: number(setAside) })}</a></p>`}
   </article>`;
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Promises: after a try it says whether events flow, or when they were refused again. Deliberately decides nothing: the gateway tries.
 
-import { html, useState } from "../../vendor/preact.js";
+import { html, useEffect, useState } from "../../vendor/preact.js";
 import { gatewayTime, post } from "../../api.js";
 import { PersonType, Problem, Text, When, number } from "../../parts.js";
 import { t, words } from "../../words.js";
@@ -23,6 +23,22 @@ export function Paused({ destination, isUp, paused }) {
     <div role="status">${tried && html`<${Tried} at=${tried} paused=${paused} isUp=${isUp} />`}</div>
     <${Problem} error=${error} />
   `;
+}
+
+/// Events of one type that wait at a destination for the same cause: once it is gone, they are tried at once.
+export function Waiting({ destination, type, status }) {
+  const lanes = (status?.lanes ?? []).filter((lane) => lane.destination === destination);
+  const paused = lanes.flatMap((lane) => lane.paused_types).filter((each) => each.person_type === type);
+  const [seen, setSeen] = useState(false);
+  useEffect(() => {
+    if (paused.length) setSeen(true);
+  }, [paused.length]);
+  if (!paused.length && !seen) return null;
+
+  return html`<div class="waiting">
+    ${paused.length > 0 && html`<h3>${t("paused.others")}</h3>`}
+    <${Paused} destination=${destination} isUp=${lanes.every((lane) => lane.up)} paused=${paused} />
+  </div>`;
 }
 
 /// What came of the try, as far as it is known.
@@ -47,6 +63,7 @@ function PausedType({ type, busy, resume }) {
 
 words({
   en: {
+    "paused.others": "Events of this type wait there. Once the cause is gone:",
     "paused.connect": "Try now", "paused.resume": "Resume",
     "paused.tried": "It is tried now.", "paused.flows": "It was tried, and events flow again.", "paused.refused": "It was tried, and refused again at",
     "paused.all": "paused", "paused.on_devices": "paused on {n} devices",
@@ -54,6 +71,7 @@ words({
     "paused.wait": "{n} or more wait, since",
   },
   zh: {
+    "paused.others": "此类型的事件在那里等待。消除原因后：",
     "paused.connect": "立即重试", "paused.resume": "恢复",
     "paused.tried": "正在重试。", "paused.flows": "已重试，事件恢复投递。", "paused.refused": "已重试，再次被拒绝，时间",
     "paused.all": "已暂停", "paused.on_devices": "在 {n} 台设备上暂停",

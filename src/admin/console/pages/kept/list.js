@@ -15,10 +15,11 @@ const PAGE = 50;
 
 /// A kind of kept things: its `path`, `list` the member with the entries, `job`, `fields` of its filter, `columns`, `orders(filter)`, `Look`,
 /// and `one` the title of a single one.
-export function Kept({ kind, status }) {
-  const [filter, setFilter] = useState({});
+/// `given` by the address: members of the filter, and the `id` of one to look at.
+export function Kept({ kind, status, given: { id = null, ...members } }) {
+  const [filter, setFilter] = useState(members);
   const [places, setPlaces] = useState([undefined]);
-  const [chosen, setChosen] = useState(null);
+  const [chosen, setChosen] = useState(id);
 
   const path = query(kind.path, { ...filter, limit: PAGE, after: places.at(-1) });
   const { value: found, error, again } = useEvery(LOOK_EVERY_MS, () => get(path), [path]);
@@ -33,7 +34,7 @@ export function Kept({ kind, status }) {
 
   return html`
     <${Jobs} kind=${kind.job} onEnd=${again} />
-    <${Filter} fields=${kind.fields} onApply=${narrow} />
+    <${Filter} fields=${kind.fields.map((field) => ({ ...field, value: members[field.name] }))} onApply=${narrow} />
     <div class="bar">
       <span>${found && t("kept.in_all", { n: number(found.kept[kind.list]), bytes: bytes(found.kept.bytes) })}</span>
       <span class="buttons push"><${Orders} orders=${kind.orders(filter)} disabled=${!found?.kept[kind.list]} onDone=${done} /></span>

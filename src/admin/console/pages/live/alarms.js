@@ -30,7 +30,7 @@ export class Alarms {
 
   /// Somebody begins to look, at this moment of the gateway.
   begin(now) {
-    this.since = Math.max(this.since ?? now, now - SHIFT_MS);
+    this.since = Math.min(now, Math.max(this.since ?? now, now - SHIFT_MS));
     this.newest = Math.max(this.newest, this.since);
   }
 
